@@ -1,0 +1,61 @@
+//! Environments: reset, step, spec; wrappers and a pool.
+
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// What an environment is, in sizes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// `suite/name`.
+    pub id: String,
+    /// Length of an observation.
+    pub obs: usize,
+    /// Length of an action; every component lies in [-1, 1] (values outside are clipped).
+    pub act: usize,
+    /// Control steps per episode, after which it is truncated.
+    pub horizon: usize,
+}
+
+/// What one step gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The observation after the step.
+    pub obs: Vec<f32>,
+    /// The reward of the step (for a chunk: the sum over what was executed).
+    pub reward: f32,
+    /// Whether the task's success rule holds now.
+    pub success: bool,
+    /// The episode has ended for good: nothing can be earned after it.
+    pub terminated: bool,
+    /// The time limit cut the episode off; its value goes on.
+    pub truncated: bool,
+}
+
+impl Step {
+    /// Whether the episode is over, for either reason.
+    pub fn done(&self) -> bool {
+        self.terminated || self.truncated
+    }
+}
+
+/// One environment.
+pub trait Env: Send {
+    /// Sizes and name.
+    fn spec(&self) -> &Spec;
+    /// Starts the episode that `seed` picks, and observes it. The same seed gives the same start, bit for bit.
+    fn reset(&mut self, seed: u64) -> Vec<f32>;
+    /// Plays one action for one control step.
+    ///
+    /// # Errors
+    /// When the action has the wrong length or is not finite, or when the simulator's state stops being finite.
+    fn step(&mut self, action: &[f32]) -> Result<Step>;
+    /// What the scripted expert would do now, when the task has one.
+    fn expert(&mut self) -> Option<Vec<f32>>;
+    /// Everything needed to go on bit for bit.
+    fn save(&self) -> Vec<u8>;
+    /// Restores what [`Env::save`] wrote for the same environment.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or foreign.
+    fn restore(&mut self, state: &[u8]) -> Result<()>;
+}

@@ -1,0 +1,27 @@
+//! Errors as values: one sentence that names the thing, the place and the remedy.
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, sorted by who can mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The user's input is wrong: an unknown name, an impossible value, a damaged or foreign file.
+    #[error("{0}")]
+    Input(String),
+    /// Anything else: the machine, the disk, the simulator or this program.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Error {
+    /// An error that the user can mend.
+    pub fn input(sentence: impl Into<String>) -> Self {
+        Self::Input(sentence.into())
+    }
+
+    /// An error that the user cannot mend by changing the input.
+    pub fn failed(sentence: impl Into<String>) -> Self {
+        Self::Failed(sentence.into())
+    }
+}
