@@ -100,7 +100,9 @@ fn style() -> ProgressStyle {
     // The template is a constant and a valid one; the plain default would do as well.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
     // A terminal that cannot be written to shows nothing; that is no reason to stop a run.
-    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| drop(out.write_str(&rate(state.per_sec())));
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = out.write_str(&rate(state.per_sec()));
+    };
     style.with_key("rate", rate).progress_chars("━╸ ")
 }
 
