@@ -22,6 +22,7 @@ fn dataset() -> Dataset {
         code_version: CODE_VERSION.into(),
         obs: 3,
         act: 2,
+        action_repeat: 2,
         demonstrator: "expert with noise 0.1, \"quoted\"".into(),
     };
     Dataset { meta, episodes: vec![episode(0, 4), episode(1, 1), episode(2, 6)] }
@@ -116,6 +117,7 @@ fn faults_are_caught_before_writing() {
     assert!(fault(|d| d.episodes.push(Episode::start(0, &[0.0; 3]))).contains("episode 3 has no steps"));
     assert!(fault(|d| d.episodes.clear()).contains("holds no episodes"));
     assert!(fault(|d| d.meta.obs = 0).contains("no numbers"));
+    assert!(fault(|d| d.meta.action_repeat = 0).contains("held for 0 control steps"));
 }
 
 /// The promise: files of other programs, and ours of another kind, are told apart in one sentence with a remedy.

@@ -53,7 +53,7 @@ fn dataset() -> Vec<u8> {
     let mut episode = Episode::start(0, &[0.5, 0.25]);
     (0..5).for_each(|i| episode.push(&[0.1], i as f32, &[0.0, i as f32]));
     let text = || "x".to_string();
-    let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 2, act: 1, demonstrator: text() };
+    let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 2, act: 1, action_repeat: 1, demonstrator: text() };
     Dataset { meta, episodes: vec![episode.clone(), episode] }.to_bytes().unwrap()
 }
 
@@ -73,7 +73,9 @@ fn file(header: &str, data: usize) -> Vec<u8> {
 fn header() -> impl Strategy<Value = String> {
     let number = || prop_oneof![Just(0u64), 1u64..9, Just(u64::MAX), Just(u64::MAX / 4), any::<u64>()];
     (number(), number(), number(), number(), number(), 0u64..64).prop_map(|(version, obs, act, length, dim, end)| {
-        let meta = format!(r#"{{"task":"t","engine":"e","seed":0,"code_version":"","obs":{obs},"act":{act},"demonstrator":""}}"#);
+        let meta = format!(
+            r#"{{"task":"t","engine":"e","seed":0,"code_version":"","obs":{obs},"act":{act},"action_repeat":1,"demonstrator":""}}"#
+        );
         let entry = format!(r#"{{"seed":0,"length":{length},"success":true,"terminated":false,"return":0.0,"sha256":""}}"#);
         let ours = format!(r#"{{"format":"dataset","version":{version},"meta":{meta},"episodes":[{entry}]}}"#);
         let tensor = |shape: &str| format!(r#"{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,{end}]}}"#);
