@@ -11,7 +11,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/assembly.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 250,
+    horizon: 240,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),
@@ -42,5 +42,5 @@ fn success(view: &View) -> bool {
 
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     let down = [view.goal[0], view.goal[1], TOP - 0.04];
-    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, down, 0.07, 0.024, style))
+    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, down, 0.07, 0.032, style))
 }

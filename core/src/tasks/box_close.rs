@@ -10,7 +10,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/box_close.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 200,
+    horizon: 240,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),

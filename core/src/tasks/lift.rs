@@ -10,7 +10,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/lift.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 150,
+    horizon: 120,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),

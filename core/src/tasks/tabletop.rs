@@ -29,7 +29,7 @@ const HIGH: Vec3 = [0.3, 0.95, 0.35];
 const STRIDE: f64 = 0.01;
 /// Metres that a finger travels from open to closed.
 const FINGER_TRAVEL: f64 = 0.045;
-/// A finger's target at action 1 (m): beyond closed, so that it presses.
+/// A finger's furthest target (m): beyond closed, so that it presses.
 const FINGER_PRESS: f64 = 0.06;
 
 /// A random start.
@@ -131,7 +131,7 @@ impl Task for Tabletop {
             self.memory.hand[axis] = moved.clamp(LOW[axis], HIGH[axis]);
             sim.set_target(rail, self.memory.hand[axis] - HOME[axis]);
         }
-        let finger = FINGER_PRESS * 0.5 * (1.0 + f64::from(action[3]));
+        let finger = FINGER_PRESS * (0.5 + f64::from(action[3])).clamp(0.0, 1.0);
         self.ids.fingers.iter().for_each(|&id| sim.set_target(id, finger));
     }
 
