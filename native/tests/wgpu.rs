@@ -11,7 +11,7 @@ use protege_core::rng::Rng;
 #[test]
 fn five_steps_of_adam_agree_with_the_cpu() {
     let cpu = learn(&Device::flex().autodiff());
-    let gpu = learn(&Device::vulkan(DeviceKind::DefaultDevice).autodiff());
+    let gpu = learn(&Device::wgpu(DeviceKind::DefaultDevice).autodiff());
     assert_eq!(cpu.len(), gpu.len());
     let worst = cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "weights differ by up to {worst}");
