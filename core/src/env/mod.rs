@@ -1,6 +1,16 @@
 //! Environments: reset, step, spec; wrappers and a pool.
 
-use crate::Result;
+mod lab;
+mod pool;
+mod probe;
+mod wrappers;
+
+pub use lab::LabEnv;
+pub use pool::{EnvPool, episode_seed};
+pub use probe::{PROBE_DISCOUNT, Probe};
+pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
+
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What an environment is, in sizes.
@@ -29,6 +39,8 @@ pub struct Step {
     pub terminated: bool,
     /// The time limit cut the episode off; its value goes on.
     pub truncated: bool,
+    /// Control steps that passed: 1, unless a wrapper repeats or chunks actions.
+    pub steps: usize,
 }
 
 impl Step {
@@ -58,4 +70,57 @@ pub trait Env: Send {
     /// # Errors
     /// When the bytes are damaged or foreign.
     fn restore(&mut self, state: &[u8]) -> Result<()>;
+}
+
+/// The environment called `id`: `lab/*` on Rapier, or `probe/1` to `probe/5`.
+///
+/// # Errors
+/// When there is none; the message suggests the nearest name.
+pub fn make(id: &str) -> Result<Box<dyn Env>> {
+    if let Some(number) = id.strip_prefix("probe/") {
+        return Ok(Box::new(Probe::new(number.parse().unwrap_or(0))?));
+    }
+    Ok(Box::new(LabEnv::new(id)?))
+}
+
+/// Sizes and name of the environment called `id`.
+///
+/// # Errors
+/// As [`make`].
+pub fn spec(id: &str) -> Result<Spec> {
+    match crate::tasks::by_id(id) {
+        Ok(info) => Ok(Spec { id: info.id.into(), obs: info.obs, act: info.act, horizon: info.horizon }),
+        Err(unknown) if !id.starts_with("probe/") => Err(unknown),
+        Err(_) => Ok(make(id)?.spec().clone()),
+    }
+}
+
+/// Checks an action's length and values, and clips it to [-1, 1].
+pub(crate) fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
+    if action.len() != spec.act {
+        return Err(Error::input(format!(
+            "{} takes actions of {} numbers, not {}; check the policy's task",
+            spec.id,
+            spec.act,
+            action.len()
+        )));
+    }
+    if let Some(at) = action.iter().position(|a| !a.is_finite()) {
+        let value = action[at];
+        return Err(Error::input(format!(
+            "number {at} of an action for {} is {value}; the policy has diverged, lower its learning rate",
+            spec.id
+        )));
+    }
+    Ok(action.iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+}
+
+/// The error of restoring an environment from bytes that are not its own.
+pub(crate) fn foreign_state(id: &str) -> Error {
+    Error::input(format!("the saved state is damaged or not of {id}; use a checkpoint of this task and version"))
+}
+
+/// The error of playing on after the end.
+pub(crate) fn episode_over(id: &str) -> Error {
+    Error::failed(format!("the episode of {id} is over; reset it before the next step"))
 }

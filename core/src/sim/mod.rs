@@ -1,5 +1,9 @@
 //! What a task may ask of a physics engine, and the engines that core can run.
 
+mod rapier;
+
+pub use rapier::RapierSim;
+
 use crate::Result;
 
 /// A position or a direction in metres.

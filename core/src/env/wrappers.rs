@@ -1,0 +1,207 @@
+//! Environments around environments.
+
+use super::{Env, Spec, Step, foreign_state};
+use crate::{Error, Result};
+
+/// Plays every action `times` times and sums the rewards; stops early at the end of the episode. The horizon counts its own steps.
+pub struct ActionRepeat {
+    inner: Box<dyn Env>,
+    spec: Spec,
+    times: usize,
+}
+
+impl ActionRepeat {
+    /// # Errors
+    /// When `times` is 0.
+    pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
+        let horizon = inner.spec().horizon.div_ceil(positive("an action is repeated", times)?);
+        Ok(Self { spec: Spec { horizon, ..inner.spec().clone() }, inner, times })
+    }
+}
+
+impl Env for ActionRepeat {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.inner.reset(seed)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        play(&mut *self.inner, std::iter::repeat_n(action, self.times))
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.inner.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.inner.restore(state)
+    }
+}
+
+/// Takes chunks of `length` actions, one after the other in a flat slice (`length * act` numbers), plays them and sums the rewards;
+/// stops early at the end of the episode. `spec()` is the inner environment's: its `act` stays the length of one action, and its
+/// `horizon` counts single actions.
+pub struct ChunkEnv {
+    inner: Box<dyn Env>,
+    length: usize,
+}
+
+impl ChunkEnv {
+    /// # Errors
+    /// When `length` is 0.
+    pub fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
+        Ok(Self { inner, length: positive("a chunk is played", length)? })
+    }
+
+    /// Actions per chunk.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Env for ChunkEnv {
+    fn spec(&self) -> &Spec {
+        self.inner.spec()
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.inner.reset(seed)
+    }
+
+    fn step(&mut self, chunk: &[f32]) -> Result<Step> {
+        let Spec { id, act, .. } = self.inner.spec();
+        let (act, wanted) = (*act, self.length * act);
+        if chunk.len() != wanted {
+            return Err(Error::input(format!(
+                "a chunk for {id} has {wanted} numbers, not {}; check the policy's chunk length",
+                chunk.len()
+            )));
+        }
+        play(&mut *self.inner, chunk.chunks(act))
+    }
+
+    /// The expert's next action, once per place in the chunk: a state-feedback expert has no plan to show.
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert().map(|action| action.repeat(self.length))
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.inner.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.inner.restore(state)
+    }
+}
+
+/// Truncates episodes after fewer steps than the environment itself would.
+pub struct TimeLimit {
+    inner: Box<dyn Env>,
+    spec: Spec,
+    steps: u64,
+}
+
+impl TimeLimit {
+    /// # Errors
+    /// When `horizon` is 0.
+    pub fn new(inner: Box<dyn Env>, horizon: usize) -> Result<Self> {
+        let horizon = positive("a limited episode lasts", horizon)?.min(inner.spec().horizon);
+        Ok(Self { spec: Spec { horizon, ..inner.spec().clone() }, inner, steps: 0 })
+    }
+}
+
+impl Env for TimeLimit {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.steps = 0;
+        self.inner.reset(seed)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        let step = self.inner.step(action)?;
+        self.steps += 1;
+        let truncated = !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
+        Ok(Step { truncated, ..step })
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        [&self.steps.to_le_bytes()[..], &self.inner.save()].concat()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let (steps, rest) = state.split_first_chunk().ok_or_else(|| foreign_state(&self.spec.id))?;
+        self.inner.restore(rest)?;
+        self.steps = u64::from_le_bytes(*steps);
+        Ok(())
+    }
+}
+
+/// Plays the actions until the episode is over or they are; the result is the last step's, with the rewards summed.
+fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> Result<Step> {
+    let nothing = || Error::input("a chunk without actions was played; give it at least one");
+    let mut step = env.step(actions.next().ok_or_else(nothing)?)?;
+    for action in actions {
+        if step.done() {
+            break;
+        }
+        let next = env.step(action)?;
+        step = Step { reward: step.reward + next.reward, success: step.success || next.success, steps: step.steps + next.steps, ..next };
+    }
+    Ok(step)
+}
+
+fn positive(what: &str, n: usize) -> Result<usize> {
+    if n == 0 { Err(Error::input(format!("{what} 0 times; use at least 1"))) } else { Ok(n) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::make;
+
+    /// The promise: a repeated action and a chunk of equal actions are the single actions one by one.
+    #[test]
+    fn repeats_and_chunks_equal_single_steps() {
+        let action = [0.4, 0.2, -0.3, 1.0];
+        let mut single = make("lab/lift").unwrap();
+        let mut repeated = ActionRepeat::new(make("lab/lift").unwrap(), 3).unwrap();
+        let mut chunked = ChunkEnv::new(make("lab/lift").unwrap(), 3).unwrap();
+        single.reset(4);
+        repeated.reset(4);
+        chunked.reset(4);
+        single.step(&action).unwrap();
+        single.step(&action).unwrap();
+        let last = single.step(&action).unwrap();
+        assert_eq!(repeated.step(&action).unwrap(), last);
+        assert_eq!(chunked.step(&action.repeat(3)).unwrap(), last);
+        assert_eq!((repeated.spec().horizon, chunked.spec().act), (single.spec().horizon.div_ceil(3), 4));
+    }
+
+    /// The promise: the time limit truncates on its last step, and a restored one remembers how much is left.
+    #[test]
+    fn a_time_limit_truncates_and_survives_restoring() {
+        let mut env = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
+        env.reset(0);
+        assert!(!env.step(&[0.0; 4]).unwrap().done());
+        let saved = env.save();
+        let mut other = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
+        other.restore(&saved).unwrap();
+        assert!(!other.step(&[0.0; 4]).unwrap().done());
+        assert!(other.step(&[0.0; 4]).unwrap().truncated);
+        assert!(other.restore(&saved[..5]).is_err());
+    }
+}

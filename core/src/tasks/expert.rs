@@ -1,0 +1,107 @@
+//! The scripted demonstrator: stages inferred from positions, proportional control within a stage, as in Meta-World's policies.
+
+use super::tabletop::{ACT, View, distance_xy};
+use crate::rng::Rng;
+use crate::sim::Vec3;
+use serde::{Deserialize, Serialize};
+
+/// How a demonstrator goes about it. Two styles solve a task along different paths, so that demonstrations of several are multimodal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ExpertStyle {
+    /// Largest hand action, in (0, 1]; 1 is 0.8 m/s. Default 1.
+    pub speed: f64,
+    /// Standard deviation of the Gaussian noise added to every action. Default 0.
+    pub noise: f64,
+    /// Metres above the object from which it is approached. Default 0.06.
+    pub height: f64,
+    /// Metres by which the object is carried higher than it needs. Default 0.
+    pub lift: f64,
+    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the left. Default 0.
+    pub side: f64,
+    /// Metres above the object's grip point where it is held. Default 0.
+    pub grasp: f64,
+}
+
+impl Default for ExpertStyle {
+    fn default() -> Self {
+        Self { speed: 1.0, noise: 0.0, height: 0.06, lift: 0.0, side: 0.0, grasp: 0.0 }
+    }
+}
+
+impl ExpertStyle {
+    /// A random demonstrator, without noise.
+    pub fn sample(rng: &mut Rng) -> Self {
+        Self {
+            speed: rng.range(0.5, 1.0),
+            noise: 0.0,
+            height: rng.range(0.05, 0.1),
+            lift: rng.range(0.0, 0.06),
+            side: rng.range(-0.6, 0.6),
+            grasp: rng.range(-0.003, 0.006),
+        }
+    }
+}
+
+/// Action per metre of distance, as in Meta-World's policies.
+const GAIN: f64 = 10.0;
+/// The gripper's action when it should be open, and closed.
+const OPEN: f64 = -1.0;
+const CLOSED: f64 = 1.0;
+
+/// What to do about an object that is not in the hand yet; `None` once it is.
+///
+/// `gripped` is the opening below which the fingers can only be on the object.
+pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f64; ACT]> {
+    let [x, y, z] = view.object.position;
+    let grip = [x, y, z + style.grasp];
+    let within = distance_xy(view.hand, grip) < 0.015 && view.hand[2] - grip[2] < 0.012;
+    if within && view.opening <= gripped {
+        return None;
+    }
+    let to = if within { grip } else { funnel(view.hand, grip, style.height, 0.03, style) };
+    Some(steer(view, to, if within { CLOSED } else { OPEN }, style))
+}
+
+/// Moves the object in the hand so that its key point goes to `to`.
+pub(super) fn carry(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
+    let arc = style.lift * (distance_xy(view.key, to) / 0.1).min(1.0);
+    let [x, y, z] = bend(view.key, to, style.side);
+    hand_over(view, [x, y, z + arc], style)
+}
+
+/// Moves the object in the hand so that its key point comes down onto `to` from `height` above it; `width` is how far from the axis
+/// (m) it starts to sink.
+pub(super) fn put_down(view: &View, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> [f64; ACT] {
+    hand_over(view, funnel(view.key, to, height + style.lift, width, style), style)
+}
+
+/// The next aim on the way down to `to`: within a funnel that is `height` high and `width` wide. Whoever is below it rises first, so that
+/// nothing is swept aside.
+fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> Vec3 {
+    let inner = 0.25 * width;
+    let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
+    let z = to[2] + share * height;
+    if from[2] < to[2] + 0.85 * share * height {
+        return [from[0], from[1], z];
+    }
+    let [x, y, _] = bend(from, to, style.side);
+    [x, y, z]
+}
+
+/// Moves the hand by what the key point lacks to `to`, gripping.
+fn hand_over(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
+    let hand = [0, 1, 2].map(|i| view.hand[i] + to[i] - view.key[i]);
+    steer(view, hand, CLOSED, style)
+}
+
+/// Proportional control towards `to`.
+fn steer(view: &View, to: Vec3, gripper: f64, style: &ExpertStyle) -> [f64; ACT] {
+    let [dx, dy, dz] = [0, 1, 2].map(|i| (GAIN * (to[i] - view.hand[i])).clamp(-style.speed, style.speed));
+    [dx, dy, dz, gripper]
+}
+
+/// Shifts the aim to the side by `side` metres per metre still to go.
+fn bend(from: Vec3, to: Vec3, side: f64) -> Vec3 {
+    let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
+    [to[0] - side * dy, to[1] + side * dx, to[2]]
+}

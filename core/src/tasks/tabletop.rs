@@ -1,0 +1,199 @@
+//! What the table-top tasks share: a gantry hand with two fingers, the observation and the action of Meta-World's Sawyer tasks.
+//!
+//! Observation, 39 numbers: the current frame (18), the previous frame (18), the goal (3). A frame is the hand's position (3, m),
+//! the gripper's opening (1; 0 closed, 1 open), the object's position (3, m) and quaternion (4, w first, w >= 0), and zeros (7).
+//!
+//! Action, 4 numbers in [-1, 1]: three move the hand's target by at most 1 cm per control step; the last opens (-1) or closes (1)
+//! the gripper, with a force that grows with it.
+
+use super::{ExpertStyle, Task};
+use crate::rng::Rng;
+use crate::sim::{Id, Pose, Sim, Vec3};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Length of an observation.
+pub(super) const OBS: usize = 2 * FRAME + 3;
+/// Length of an action.
+pub(super) const ACT: usize = 4;
+/// Physics steps per control step: 4 x 3.125 ms, Meta-World's 80 Hz.
+pub(super) const SUBSTEPS: usize = 4;
+
+const FRAME: usize = 18;
+/// Where the hand starts (m): the zero of its three slides.
+const HOME: Vec3 = [0.0, 0.6, 0.2];
+/// The hand's target stays within these corners (m).
+const LOW: Vec3 = [-0.3, 0.4, 0.015];
+const HIGH: Vec3 = [0.3, 0.95, 0.35];
+/// Metres that the hand's target moves per control step at full action.
+const STRIDE: f64 = 0.01;
+/// Metres that a finger travels from open to closed.
+const FINGER_TRAVEL: f64 = 0.045;
+/// A finger's furthest target (m): beyond closed, so that it presses.
+const FINGER_PRESS: f64 = 0.06;
+
+/// A random start.
+pub(super) struct Start {
+    pub object: Pose,
+    /// What the observation ends with (m).
+    pub goal: Vec3,
+    /// Where the scene's `target` body goes: a fixture of the task, or the goal's marker.
+    pub target: Vec3,
+}
+
+/// What the success rule and the expert look at: no more than an observation tells.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Between the finger pads (m).
+    pub hand: Vec3,
+    /// 0 closed, 1 open.
+    pub opening: f64,
+    /// The object's grip point and orientation.
+    pub object: Pose,
+    /// The point of the object that has to reach the goal (m).
+    pub key: Vec3,
+    /// Metres.
+    pub goal: Vec3,
+}
+
+/// What tells one table-top task from another.
+pub(super) struct Rules {
+    pub start: fn(&mut Rng) -> Start,
+    pub success: fn(&View) -> bool,
+    pub expert: fn(&View, &ExpertStyle) -> [f64; ACT],
+}
+
+/// The scene's names, looked up.
+struct Ids {
+    rails: [Id; 3],
+    fingers: [Id; 2],
+    finger_joints: [Id; 2],
+    grip: Id,
+    object: Id,
+    key: Id,
+    target: Id,
+}
+
+/// What a task remembers from step to step.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Memory {
+    /// Where the hand was told to go (m).
+    hand: Vec3,
+    goal: Vec3,
+    /// The latest frame.
+    frame: Vec<f32>,
+}
+
+/// One table-top task.
+pub(super) struct Tabletop {
+    rules: &'static Rules,
+    ids: Ids,
+    memory: Memory,
+}
+
+impl Tabletop {
+    pub fn build(rules: &'static Rules, sim: &dyn Sim) -> Result<Box<dyn Task>> {
+        let ids = Ids {
+            rails: [sim.actuator("x")?, sim.actuator("y")?, sim.actuator("z")?],
+            fingers: [sim.actuator("left")?, sim.actuator("right")?],
+            finger_joints: [sim.joint("left")?, sim.joint("right")?],
+            grip: sim.site("grip")?,
+            object: sim.body("object")?,
+            key: sim.site("key")?,
+            target: sim.body("target")?,
+        };
+        Ok(Box::new(Self { rules, ids, memory: Memory::default() }))
+    }
+
+    fn view(&self, sim: &dyn Sim) -> View {
+        let closed = self.ids.finger_joints.iter().map(|&j| sim.joint_position(j)).sum::<f64>() / (2.0 * FINGER_TRAVEL);
+        View {
+            hand: sim.site_position(self.ids.grip),
+            opening: (1.0 - closed).clamp(0.0, 1.0),
+            object: sim.pose(self.ids.object),
+            key: sim.site_position(self.ids.key),
+            goal: self.memory.goal,
+        }
+    }
+}
+
+impl Task for Tabletop {
+    fn start(&mut self, sim: &mut dyn Sim, rng: &mut Rng) {
+        let start = (self.rules.start)(rng);
+        sim.set_pose(self.ids.object, start.object);
+        sim.set_pose(self.ids.target, upright(start.target));
+        self.memory = Memory { hand: HOME, goal: start.goal, frame: Vec::new() };
+    }
+
+    fn act(&mut self, sim: &mut dyn Sim, action: &[f32]) {
+        for (axis, &rail) in self.ids.rails.iter().enumerate() {
+            let moved = self.memory.hand[axis] + f64::from(action[axis]) * STRIDE;
+            self.memory.hand[axis] = moved.clamp(LOW[axis], HIGH[axis]);
+            sim.set_target(rail, self.memory.hand[axis] - HOME[axis]);
+        }
+        let finger = FINGER_PRESS * (0.5 + f64::from(action[3])).clamp(0.0, 1.0);
+        self.ids.fingers.iter().for_each(|&id| sim.set_target(id, finger));
+    }
+
+    fn observe(&mut self, sim: &dyn Sim) -> Vec<f32> {
+        let now = frame(&self.view(sim));
+        let before = if self.memory.frame.is_empty() { &now } else { &self.memory.frame };
+        let goal = self.memory.goal.map(|v| v as f32);
+        let observation = [&now[..], &before[..], &goal[..]].concat();
+        self.memory.frame = now;
+        observation
+    }
+
+    fn success(&self, sim: &dyn Sim) -> bool {
+        (self.rules.success)(&self.view(sim))
+    }
+
+    fn expert(&self, sim: &dyn Sim, style: &ExpertStyle) -> Vec<f32> {
+        (self.rules.expert)(&self.view(sim), style).iter().map(|&a| a as f32).collect()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_allocvec(&self.memory).expect("plain numbers can be serialised into memory")
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let damaged = || Error::input("the saved task state is damaged; use another checkpoint");
+        let memory: Memory = postcard::from_bytes(state).map_err(|_| damaged())?;
+        if !memory.frame.is_empty() && memory.frame.len() != FRAME {
+            return Err(damaged());
+        }
+        self.memory = memory;
+        Ok(())
+    }
+}
+
+/// 18 numbers; see the head of this file.
+fn frame(view: &View) -> Vec<f32> {
+    // A quaternion and its negative are one rotation: show one of them only.
+    let sign = if view.object.rotation[0] < 0.0 { -1.0 } else { 1.0 };
+    let quaternion = view.object.rotation.map(|v| sign * v);
+    let known = view.hand.iter().chain([&view.opening]).chain(&view.object.position).chain(&quaternion);
+    let mut frame: Vec<f32> = known.map(|&v| v as f32).collect();
+    frame.resize(FRAME, 0.0);
+    frame
+}
+
+/// Standing straight at `position`.
+pub(super) fn upright(position: Vec3) -> Pose {
+    Pose { position, rotation: [1.0, 0.0, 0.0, 0.0] }
+}
+
+/// Standing at `position`, turned by `yaw` (rad) about the vertical.
+pub(super) fn turned(position: Vec3, yaw: f64) -> Pose {
+    Pose { position, rotation: [libm::cos(yaw / 2.0), 0.0, 0.0, libm::sin(yaw / 2.0)] }
+}
+
+/// Distance in the horizontal plane (m).
+pub(super) fn distance_xy(a: Vec3, b: Vec3) -> f64 {
+    libm::hypot(a[0] - b[0], a[1] - b[1])
+}
+
+/// Distance (m).
+pub(super) fn distance(a: Vec3, b: Vec3) -> f64 {
+    libm::hypot(distance_xy(a, b), a[2] - b[2])
+}

@@ -1,0 +1,3 @@
+//! What the commands share, and the tests of it use.
+
+pub mod files;
