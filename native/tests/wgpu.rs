@@ -27,7 +27,10 @@ struct Net {
 /// All weights after five steps of Adam on a fixed small regression.
 fn learn(device: &Device) -> Vec<f32> {
     let mut rng = Rng::new(0, "learning", 0);
-    let mut net = Net { hidden: Param::from_tensor(normal(&mut rng, [8, 64], device)), output: Param::from_tensor(normal(&mut rng, [64, 4], device)) };
+    let mut net = Net {
+        hidden: Param::from_tensor(normal(&mut rng, [8, 64], device)),
+        output: Param::from_tensor(normal(&mut rng, [64, 4], device)),
+    };
     let (x, y) = (normal(&mut rng, [32, 8], device), normal(&mut rng, [32, 4], device));
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     for _ in 0..5 {
