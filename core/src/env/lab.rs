@@ -252,6 +252,23 @@ mod tests {
         }
     }
 
+    /// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
+    /// It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
+    #[test]
+    fn broken_physics_is_an_error_that_names_task_and_step() {
+        let mut env = LabEnv::new("lab/lift").unwrap();
+        env.reset(0);
+        env.step(&[0.0; 4]).unwrap();
+        let cube = env.sim.body("object").unwrap();
+        let nowhere = crate::sim::Pose { position: [0.0, f64::NAN, 0.0], rotation: [1.0, 0.0, 0.0, 0.0] };
+        env.sim.set_pose(cube, nowhere);
+        let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
+        assert!(sentence.contains("lab/lift") && sentence.contains("step 2"), "{sentence}");
+        assert!(env.step(&[0.0; 4]).is_err(), "it stays broken");
+        env.reset(0);
+        env.step(&[0.0; 4]).unwrap();
+    }
+
     /// The promise: ids make environments, and a mistyped one is an error that names the nearest.
     #[test]
     fn ids_make_environments() {

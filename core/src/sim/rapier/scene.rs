@@ -43,8 +43,8 @@ pub(super) struct Joint {
 
 impl Joint {
     /// The coordinate (m or rad), given the poses of the two bodies.
-    pub fn position(&self, parent: &Pose, child: &Pose) -> f64 {
-        let relative = (*parent * self.frame1).inverse() * (*child * self.frame2);
+    pub fn position(&self, parent: Pose, child: Pose) -> f64 {
+        let relative = (parent * self.frame1).inverse() * (child * self.frame2);
         if self.slides {
             return f64::from(relative.translation.x);
         }

@@ -22,6 +22,8 @@ pub(super) struct World {
     pub soft_bodies: SoftBodySet,
     /// One per actuator, in the unit of its joint.
     pub targets: Vec<f32>,
+    /// Some body's state stopped being finite since the reset.
+    pub broken: bool,
 }
 
 const DIGEST: usize = 32;
