@@ -28,7 +28,7 @@ fn successes(id: &str, varied: bool, noise: f64) -> protege_core::Result<Vec<usi
     let mut lengths = Vec::new();
     for seed in 0..STARTS {
         let style = if varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
-        env.set_style(ExpertStyle { noise, ..style });
+        env.set_style(ExpertStyle { noise, ..style })?;
         lengths.extend(episode(&mut env, seed)?);
     }
     Ok(lengths)

@@ -11,6 +11,7 @@
 
 pub mod error;
 pub mod rng;
+mod seal;
 pub mod sim;
 pub mod tasks;
 pub mod env;

@@ -77,7 +77,7 @@ impl Probe {
             1 => 1.0,
             2 => self.state.sign,
             3 => self.state.time as f32,
-            _ => 1.0 - (action - self.best_action()).powi(2),
+            _ => 1.0 - (action - self.best_action()) * (action - self.best_action()),
         }
     }
 }

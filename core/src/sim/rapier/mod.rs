@@ -163,11 +163,11 @@ impl Sim for RapierSim {
     }
 
     fn save(&self) -> Vec<u8> {
-        snapshot::seal(&self.world, &self.scene.fingerprint)
+        snapshot::write(&self.world, &self.scene.fingerprint)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let world = snapshot::open(state, &self.scene.fingerprint)?;
+        let world = snapshot::read(state, &self.scene.fingerprint)?;
         self.enter(world);
         Ok(())
     }
