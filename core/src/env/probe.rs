@@ -12,7 +12,6 @@
 
 use super::{Env, Spec, Step, checked_action, episode_over, foreign_state};
 use crate::rng::Rng;
-use crate::tasks::nearest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +42,7 @@ impl Probe {
     /// When `number` is another.
     pub fn new(number: usize) -> Result<Self> {
         if !(1..=IDS.len()).contains(&number) {
-            let wanted = format!("probe/{number}");
-            let meant = nearest(&wanted, IDS.into_iter());
-            return Err(Error::input(format!("there is no `{wanted}`: probes are numbered 1 to 5; did you mean `{meant}`?")));
+            return Err(Error::input(format!("there is no `probe/{number}`: probes are numbered 1 to 5")));
         }
         let horizon = if number == 3 { 2 } else { 1 };
         let spec = Spec { id: IDS[number - 1].into(), obs: 1, act: 1, horizon };

@@ -71,7 +71,7 @@ pub fn by_id(id: &str) -> Result<&'static Info> {
 }
 
 /// The name with the fewest edits from `wanted`.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> &'a str {
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> &'a str {
     names.min_by_key(|name| edits(wanted, name)).unwrap_or_default()
 }
 
