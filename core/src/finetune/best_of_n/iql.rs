@@ -4,11 +4,11 @@
 //!     L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
 
 use super::BestOfNConfig;
+use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 

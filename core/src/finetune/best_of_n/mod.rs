@@ -6,12 +6,12 @@
 
 pub mod iql;
 
+use crate::Result;
 use crate::data::Archive;
 use crate::error::within;
 use crate::nn;
 use crate::policy::Policy;
 use crate::run::config::Preset;
-use crate::Result;
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
 use serde::{Deserialize, Serialize};
