@@ -25,3 +25,14 @@ impl Error {
         Self::Failed(sentence.into())
     }
 }
+
+/// Checks that a setting lies in a range.
+///
+/// # Errors
+/// Names the key, the value and the range.
+pub fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Result<()> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(Error::input(format!("{key} is {value}, but must lie between {low} and {high}")))
+}

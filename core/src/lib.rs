@@ -15,5 +15,6 @@ pub mod sim;
 pub mod tasks;
 pub mod env;
 pub mod data;
+pub mod run;
 
 pub use error::{Error, Result};

@@ -1,1 +1,34 @@
-//! Episodes and what is made of them: datasets, normaliser, bootstraps, replay.
+//! Episodes and what is made of them: datasets, normaliser, bootstraps, replay; and the archive that checkpoints are made of.
+
+mod container;
+
+pub mod archive;
+pub mod bootstrap;
+pub mod dataset;
+pub mod episode;
+pub mod normaliser;
+pub mod pairs;
+pub mod replay;
+
+pub use archive::Archive;
+pub use bootstrap::{Bootstrap, member_indices};
+pub use dataset::{Dataset, Meta};
+pub use episode::Episode;
+pub use normaliser::Normaliser;
+pub use pairs::Pairs;
+pub use replay::{Balanced, Batch, Replay};
+
+use sha2::{Digest, Sha256};
+
+/// The version of this code, as files record it.
+pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// SHA-256 of some bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new().chain_update(bytes))
+}
+
+/// A finished hash, in hexadecimal.
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

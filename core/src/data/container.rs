@@ -1,0 +1,173 @@
+//! What datasets and archives share: one safetensors file with a JSON header of ours in its metadata.
+
+use crate::{Error, Result};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// The key of our header in the metadata of the file.
+const KEY: &str = "protege";
+/// What the first bytes of files of other kinds look like.
+const FOREIGN: [(&[u8], &str); 5] = [
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x89PNG", "an image"),
+];
+
+/// One kind of file of ours.
+pub(super) struct Kind {
+    /// What it is called, in the file and in sentences.
+    pub name: &'static str,
+    /// The format version that this code writes, and the newest that it reads.
+    pub version: u32,
+    /// How somebody whose file is no good gets a good one.
+    pub remedy: &'static str,
+}
+
+impl Kind {
+    /// An error about a file of this kind: `what` ends the sentence that "The dataset" begins.
+    pub fn error(&self, what: impl AsRef<str>) -> Error {
+        Error::input(format!("The {} {}; {}.", self.name, what.as_ref(), self.remedy))
+    }
+}
+
+/// The part of the header that every kind of file has.
+#[derive(Serialize, Deserialize)]
+struct Mark<'a> {
+    #[serde(borrow)]
+    format: Cow<'a, str>,
+    version: u32,
+}
+
+/// The header as it is written: the mark, then what the kind adds.
+#[derive(Serialize)]
+struct Marked<'a, H> {
+    #[serde(flatten)]
+    mark: Mark<'a>,
+    #[serde(flatten)]
+    header: &'a H,
+}
+
+/// One tensor on its way into a file.
+pub(super) enum Tensor<'a> {
+    /// Numbers, row-major.
+    F32(Cow<'a, [usize]>, &'a [f32]),
+    /// Bytes.
+    U8([usize; 1], &'a [u8]),
+}
+
+impl<'a> Tensor<'a> {
+    /// Bytes, as a tensor of one dimension.
+    pub fn bytes(bytes: &'a [u8]) -> Self {
+        Self::U8([bytes.len()], bytes)
+    }
+}
+
+impl View for Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(..) => Dtype::F32,
+            Self::U8(..) => Dtype::U8,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(shape, _) => shape,
+            Self::U8(shape, _) => shape,
+        }
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::F32(_, data) => Cow::Owned(to_le_bytes(data)),
+            Self::U8(_, data) => Cow::Borrowed(data),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Self::F32(_, data) => data.len() * 4,
+            Self::U8(_, data) => data.len(),
+        }
+    }
+}
+
+/// The file with these tensors and this header. The same input gives the same bytes.
+///
+/// # Errors
+/// When a shape and its data disagree.
+pub(super) fn write<H: Serialize>(kind: &Kind, header: &H, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("The {} could not be written: {e}.", kind.name));
+    let mark = Mark { format: Cow::Borrowed(kind.name), version: kind.version };
+    let text = serde_json::to_string(&Marked { mark, header }).map_err(|e| failed(&e))?;
+    safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_string(), text)]))).map_err(|e| failed(&e))
+}
+
+/// The header and the tensors of a file. Nothing is copied; a length is believed only when the bytes are there.
+///
+/// # Errors
+/// When the file is foreign, cut short, of another kind or of a newer version.
+pub(super) fn read<'a, H: DeserializeOwned>(kind: &Kind, bytes: &'a [u8]) -> Result<(H, SafeTensors<'a>)> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
+    let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
+    let text = text.ok_or_else(|| kind.error("is a safetensors file of another program"))?;
+    let mark: Mark = serde_json::from_str(text).map_err(|_| kind.error("has a damaged header"))?;
+    if mark.format != kind.name {
+        return Err(kind.error(format!("is a protege file of another kind ({:?})", mark.format)));
+    }
+    if mark.version > kind.version {
+        let what = format!("has format version {}, and this program reads up to {}: update protege", mark.version, kind.version);
+        return Err(kind.error(what));
+    }
+    let header = serde_json::from_str(text).map_err(|e| kind.error(format!("has a damaged header ({e})")))?;
+    Ok((header, tensors))
+}
+
+/// Why bytes are not a whole safetensors file, in words.
+fn diagnosis(bytes: &[u8], error: &SafeTensorError) -> String {
+    if bytes.is_empty() {
+        return "is empty".into();
+    }
+    if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return format!("is {what}");
+    }
+    let looks_like_ours = bytes.len() < 9 || bytes[8] == b'{';
+    match error {
+        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength if looks_like_ours => {
+            "is cut short inside its header".into()
+        }
+        SafeTensorError::MetadataIncompleteBuffer => "is cut short, or has bytes added at its end".into(),
+        _ if looks_like_ours => format!("has a damaged header ({error})"),
+        _ => "is not a file of this program".into(),
+    }
+}
+
+/// The numbers of a tensor.
+///
+/// # Errors
+/// A clause about the tensor, when it is of another type or holds a number that is not finite.
+pub(super) fn numbers(view: &TensorView) -> std::result::Result<Vec<f32>, String> {
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("is of type {} rather than F32", view.dtype()));
+    }
+    let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match numbers.iter().position(|x| !x.is_finite()) {
+        Some(i) => Err(format!("holds {} at position {i}", numbers[i])),
+        None => Ok(numbers),
+    }
+}
+
+/// Numbers as the file holds them.
+pub(super) fn to_le_bytes(numbers: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; numbers.len() * 4];
+    for (out, x) in bytes.chunks_exact_mut(4).zip(numbers) {
+        out.copy_from_slice(&x.to_le_bytes());
+    }
+    bytes
+}

@@ -1,0 +1,57 @@
+//! One episode: what was seen, done and earned, from a start to an end.
+
+/// One recorded episode of T control steps.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Episode {
+    /// The seed with which the environment was reset.
+    pub seed: u64,
+    /// (T+1) x obs, row-major: the observation before every step and the one after the last.
+    pub obs: Vec<f32>,
+    /// T x act, row-major, each component in [-1, 1].
+    pub actions: Vec<f32>,
+    /// T rewards.
+    pub rewards: Vec<f32>,
+    /// Whether the task's success rule held at some step.
+    pub success: bool,
+    /// Whether the episode ended for good, rather than by the time limit.
+    pub terminated: bool,
+}
+
+impl Episode {
+    /// An episode of no steps yet, that began with this observation.
+    pub fn start(seed: u64, first_obs: &[f32]) -> Self {
+        Self { seed, obs: first_obs.to_vec(), ..Self::default() }
+    }
+
+    /// Adds one step: what was done, what it earned and what was seen then.
+    pub fn push(&mut self, action: &[f32], reward: f32, next_obs: &[f32]) {
+        self.actions.extend_from_slice(action);
+        self.rewards.push(reward);
+        self.obs.extend_from_slice(next_obs);
+    }
+
+    /// Steps, T.
+    pub fn len(&self) -> usize {
+        self.rewards.len()
+    }
+
+    /// Whether no step was taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.rewards.is_empty()
+    }
+
+    /// The observation before step `t`, 0 <= t <= T.
+    pub fn obs_at(&self, t: usize, obs_dim: usize) -> &[f32] {
+        &self.obs[t * obs_dim..(t + 1) * obs_dim]
+    }
+
+    /// The action of step `t`, 0 <= t < T.
+    pub fn action_at(&self, t: usize, act_dim: usize) -> &[f32] {
+        &self.actions[t * act_dim..(t + 1) * act_dim]
+    }
+
+    /// The undiscounted sum of the rewards.
+    pub fn total_reward(&self) -> f64 {
+        self.rewards.iter().map(|&r| f64::from(r)).sum()
+    }
+}

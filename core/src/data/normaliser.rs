@@ -1,0 +1,116 @@
+//! Per-dimension scaling to [-1, 1].
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A dimension whose values span less than this counts as constant (the epsilon of DPPO's normalisation).
+const SMALLEST_SPAN: f32 = 1e-6;
+
+/// Per-dimension min-max scaling: `2 (x - low) / (high - low) - 1`, with the least and the greatest value of the data.
+///
+/// Zero is not forced into the range, and values outside of the data's range go outside of [-1, 1]: nothing is clipped.
+/// A dimension that is constant in the data maps to 0, whatever comes later, and back to its constant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Normaliser {
+    low: Vec<f32>,
+    high: Vec<f32>,
+}
+
+impl Normaliser {
+    /// Measures the range of each dimension over `rows` (N x dim, row-major, N >= 1).
+    ///
+    /// # Errors
+    /// When there are no rows, a row is not whole, or a number is not finite.
+    pub fn fit(rows: &[f32], dim: usize) -> Result<Self> {
+        if dim == 0 || rows.is_empty() || !rows.len().is_multiple_of(dim) {
+            return Err(Error::input(format!("{} numbers are not rows of {dim}: there is nothing to normalise by.", rows.len())));
+        }
+        if let Some(i) = rows.iter().position(|x| !x.is_finite()) {
+            return Err(Error::input(format!(
+                "Row {} holds {} in dimension {}: clean the data before normalising by it.",
+                i / dim,
+                rows[i],
+                i % dim
+            )));
+        }
+        let column = |d: usize| rows[d..].iter().step_by(dim).copied();
+        Ok(Self {
+            low: (0..dim).map(|d| column(d).fold(f32::INFINITY, f32::min)).collect(),
+            high: (0..dim).map(|d| column(d).fold(f32::NEG_INFINITY, f32::max)).collect(),
+        })
+    }
+
+    /// Changes nothing: for data in [-1, 1] already.
+    pub fn identity(dim: usize) -> Self {
+        Self { low: vec![-1.0; dim], high: vec![1.0; dim] }
+    }
+
+    /// Dimensions of a row.
+    pub fn dim(&self) -> usize {
+        self.low.len()
+    }
+
+    /// Scales rows (N x dim, row-major) to [-1, 1].
+    pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
+        self.map(rows, |x, low, span| if span > SMALLEST_SPAN { 2.0 * ((x - low) / span) - 1.0 } else { 0.0 })
+    }
+
+    /// Undoes [`Normaliser::apply`].
+    pub fn invert(&self, rows: &[f32]) -> Vec<f32> {
+        self.map(rows, |y, low, span| if span > SMALLEST_SPAN { low + 0.5 * (y + 1.0) * span } else { low })
+    }
+
+    fn map(&self, rows: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> Vec<f32> {
+        debug_assert!(rows.len().is_multiple_of(self.dim()));
+        let ranges = self.low.iter().zip(&self.high).cycle();
+        rows.iter().zip(ranges).map(|(&x, (&low, &high))| f(x, low, high - low)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows() -> impl Strategy<Value = (usize, Vec<f32>)> {
+        (1usize..5, 1usize..20).prop_flat_map(|(dim, n)| (Just(dim), prop::collection::vec(-1e3f32..1e3, dim * n)))
+    }
+
+    proptest! {
+        /// The promise: the data lands in [-1, 1] and touches both ends in every dimension that varies.
+        #[test]
+        fn the_data_fills_the_range((dim, rows) in rows()) {
+            let scaled = Normaliser::fit(&rows, dim).unwrap().apply(&rows);
+            for d in 0..dim {
+                let column: Vec<f32> = scaled[d..].iter().step_by(dim).copied().collect();
+                let (low, high) = (column.iter().copied().fold(2.0, f32::min), column.iter().copied().fold(-2.0, f32::max));
+                prop_assert!((low, high) == (-1.0, 1.0) || column.iter().all(|&x| x == 0.0), "{low} {high}");
+            }
+        }
+
+        /// The promise: scaling back gives the data again, up to rounding at the scale of the range.
+        #[test]
+        fn invert_undoes_apply((dim, rows) in rows()) {
+            let normaliser = Normaliser::fit(&rows, dim).unwrap();
+            for (x, back) in rows.iter().zip(normaliser.invert(&normaliser.apply(&rows))) {
+                prop_assert!((x - back).abs() <= 1e-3, "{x} {back}");
+            }
+        }
+    }
+
+    /// The promise: a constant dimension gives 0 and comes back as its constant, even where it differs later.
+    #[test]
+    fn a_constant_dimension_maps_to_zero_and_back() {
+        let normaliser = Normaliser::fit(&[3.0, 0.0, 3.0, 1.0], 2).unwrap();
+        assert_eq!(normaliser.apply(&[3.0, 1.0, 9.0, 0.5]), [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(normaliser.invert(&[0.0, 1.0, 7.0, -1.0]), [3.0, 1.0, 3.0, 0.0]);
+    }
+
+    /// The promise: what cannot be measured is refused.
+    #[test]
+    fn bad_rows_are_refused() {
+        for (rows, dim) in [(vec![], 1), (vec![1.0], 0), (vec![1.0; 3], 2), (vec![f32::NAN], 1)] {
+            assert!(matches!(Normaliser::fit(&rows, dim), Err(Error::Input(_))));
+        }
+    }
+}

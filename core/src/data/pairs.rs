@@ -1,0 +1,116 @@
+//! Training pairs for cloning: an observation and the chunk of actions that followed it.
+
+use super::Dataset;
+use crate::{Error, Result};
+
+/// Observations and the action chunks that followed them, episode after episode, in order of time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    /// N x obs, row-major.
+    pub obs: Vec<f32>,
+    /// N x (chunk * act), row-major; a chunk is its actions one after the other.
+    pub actions: Vec<f32>,
+    /// How many of the N pairs come from each episode.
+    pub episode_pairs: Vec<usize>,
+    /// Length of an observation.
+    pub obs_dim: usize,
+    /// Length of a chunk: chunk * act.
+    pub action_dim: usize,
+}
+
+impl Pairs {
+    /// Cuts a dataset into pairs with chunks of `chunk` actions.
+    ///
+    /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond the end repeats the last
+    /// action: else the last `chunk - 1` steps of an episode, often those that finish the task, would never be shown.
+    /// Without, only whole chunks make pairs, as in DPPO.
+    ///
+    /// # Errors
+    /// When the chunk is empty, or not one pair comes out.
+    pub fn new(dataset: &Dataset, chunk: usize, pad: bool) -> Result<Self> {
+        if chunk == 0 {
+            return Err(Error::input("A chunk of 0 actions is none; set the chunk to 1 or more."));
+        }
+        let (obs_dim, act) = (dataset.meta.obs, dataset.meta.act);
+        let mut pairs = Self { obs: vec![], actions: vec![], episode_pairs: vec![], obs_dim, action_dim: chunk * act };
+        for episode in &dataset.episodes {
+            let starts = if pad { episode.len() } else { (episode.len() + 1).saturating_sub(chunk) };
+            pairs.obs.extend_from_slice(&episode.obs[..starts * obs_dim]);
+            for step in (0..starts).flat_map(|t| t..t + chunk) {
+                pairs.actions.extend_from_slice(episode.action_at(step.min(episode.len() - 1), act));
+            }
+            pairs.episode_pairs.push(starts);
+        }
+        if pairs.is_empty() {
+            return Err(Error::input(format!(
+                "No episode of the dataset has {chunk} steps; set a shorter chunk, or let chunks be padded."
+            )));
+        }
+        Ok(pairs)
+    }
+
+    /// Pairs, N.
+    pub fn len(&self) -> usize {
+        self.episode_pairs.iter().sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.obs.is_empty()
+    }
+
+    /// The observation of pair `i`.
+    pub fn obs_at(&self, i: usize) -> &[f32] {
+        &self.obs[i * self.obs_dim..(i + 1) * self.obs_dim]
+    }
+
+    /// The action chunk of pair `i`.
+    pub fn action_at(&self, i: usize) -> &[f32] {
+        &self.actions[i * self.action_dim..(i + 1) * self.action_dim]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Episode, Meta};
+
+    /// One episode whose observation is t and whose action is t / 10.
+    fn counting(steps: usize) -> Episode {
+        let mut episode = Episode::start(0, &[0.0]);
+        (0..steps).for_each(|t| episode.push(&[t as f32 / 10.0], 0.0, &[(t + 1) as f32]));
+        episode
+    }
+
+    fn dataset(lengths: &[usize]) -> Dataset {
+        let text = String::new;
+        let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 1, act: 1, demonstrator: text() };
+        Dataset { meta, episodes: lengths.iter().map(|&n| counting(n)).collect() }
+    }
+
+    /// The promise: padded, every step starts a pair, and the last action is repeated.
+    #[test]
+    fn padding_gives_a_pair_for_every_step() {
+        let pairs = Pairs::new(&dataset(&[3, 1]), 2, true).unwrap();
+        assert_eq!(pairs.episode_pairs, [3, 1]);
+        assert_eq!(pairs.obs, [0.0, 1.0, 2.0, 0.0]);
+        assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2, 0.2, 0.2, 0.0, 0.0]);
+        assert_eq!((pairs.obs_at(1), pairs.action_at(1)), (&[1.0][..], &[0.1, 0.2][..]));
+    }
+
+    /// The promise: unpadded, only whole chunks make pairs, and a short episode makes none.
+    #[test]
+    fn without_padding_only_whole_chunks_count() {
+        let pairs = Pairs::new(&dataset(&[3, 1]), 2, false).unwrap();
+        assert_eq!(pairs.episode_pairs, [2, 0]);
+        assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2]);
+    }
+
+    /// The promise: what makes no pair is refused in words.
+    #[test]
+    fn what_makes_no_pair_is_refused() {
+        assert!(matches!(Pairs::new(&dataset(&[3]), 0, true), Err(Error::Input(_))));
+        assert!(matches!(Pairs::new(&dataset(&[3]), 4, false), Err(Error::Input(_))));
+        assert!(matches!(Pairs::new(&dataset(&[]), 1, true), Err(Error::Input(_))));
+    }
+}

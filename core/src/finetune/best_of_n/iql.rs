@@ -1,0 +1,166 @@
+//! Implicit Q-learning (Kostrikov et al. 2021) on the rollouts of a frozen policy; no policy is extracted.
+//!
+//!     L_V = E |expectile - 1(u < 0)| u^2,   u = min_i Qtarget_i(s, a) - V(s)
+//!     L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
+
+use super::BestOfNConfig;
+use crate::data::{Archive, Batch};
+use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
+use crate::policy::Policy;
+use crate::rng::Rng;
+use crate::Result;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Two action-value networks, evaluated as one stack.
+#[derive(Module, Debug)]
+pub struct Critic {
+    q: Mlp,
+}
+
+impl Critic {
+    fn new(config: &BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: &Device) -> Self {
+        Self { q: Mlp::new(2, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
+    }
+
+    /// Both critics: `[2, batch]`.
+    fn both(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
+        self.q.forward_shared(Tensor::cat(vec![obs, chunks], 1)).squeeze_dim(2)
+    }
+
+    /// The smaller of the two values: `[batch]`.
+    pub fn score(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
+        self.both(obs, chunks).min_dim(0).squeeze_dim(0)
+    }
+
+    /// Writes the weights into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        params::save(self, prefix, archive).await
+    }
+
+    /// Restores what [`Critic::save`] wrote for the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: &BestOfNConfig, obs: usize, chunk: usize, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        params::load(Self::new(config, obs, chunk, &mut Rng::new(0, "unused", 0), device), prefix, archive)
+    }
+}
+
+/// The losses of one update, still on the device.
+pub struct Losses {
+    /// L_V.
+    pub value: Tensor<1>,
+    /// L_Q, summed over the two critics.
+    pub q: Tensor<1>,
+    /// Mean of V(s).
+    pub mean_value: Tensor<1>,
+}
+
+/// The learner.
+pub struct Iql {
+    critic: Critic,
+    target: Critic,
+    value: Mlp,
+    critic_adam: Adam,
+    value_adam: Adam,
+    step: usize,
+    config: BestOfNConfig,
+    device: Device,
+}
+
+impl Iql {
+    /// Fresh critics for normalised observations of length `obs` and chunks of length `chunk`, on an autodiff `device`.
+    pub fn new(config: BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: Device) -> Self {
+        let critic = Critic::new(&config, obs, chunk, rng, &device);
+        let value = Mlp::new(1, &sizes(obs, &config), Activation::Relu, rng, &device);
+        let adam = || Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
+        Self { target: critic.valid(), critic, value, critic_adam: adam(), value_adam: adam(), step: 0, config, device }
+    }
+
+    /// One update of the value, the critics and their targets on a batch of raw decisions of `policy`.
+    pub fn step(&mut self, batch: &Batch, policy: &Policy) -> Losses {
+        let matrix = |values, width| nn::matrix(values, width, &self.device);
+        let obs = matrix(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
+        let next_obs = matrix(policy.obs_scale.apply(&batch.next_obs), policy.sizes.obs);
+        let chunks = matrix(policy.act_scale.apply(&batch.actions), policy.sizes.chunk_len());
+        let column = |values: &[f32]| matrix(values.to_vec(), 1).inner();
+
+        let (value_loss, mean_value) = self.value_loss(obs.clone(), chunks.clone());
+        self.value = self.value_adam.step(self.value.clone(), &value_loss);
+        let next_value = self.value.valid().forward_one(next_obs.inner());
+        let targets = column(&batch.rewards) + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
+        let q_loss = self.q_loss(obs, chunks, targets);
+        self.critic = self.critic_adam.step(self.critic.clone(), &q_loss);
+        self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
+        self.step += 1;
+        Losses { value: value_loss.inner(), q: q_loss.inner(), mean_value }
+    }
+
+    /// L_V and the mean value, on normalised rows.
+    fn value_loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
+        let q = self.target.score(obs.clone().inner(), chunks.inner()).unsqueeze_dim::<2>(1);
+        let v = self.value.forward_one(obs);
+        let u = q - v.clone();
+        let weight = u.clone().inner().lower_elem(0.0).float() * (1.0 - 2.0 * self.config.expectile) + self.config.expectile;
+        ((weight * u.square()).mean(), v.inner().mean())
+    }
+
+    /// L_Q against fixed targets `[batch, 1]`, on normalised rows.
+    fn q_loss(&self, obs: Tensor<2>, chunks: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        let error = self.critic.both(obs, chunks) - targets.transpose();
+        error.square().mean().mul_scalar(2.0)
+    }
+
+    /// Updates done.
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
+    /// The critics as they are now, without gradients.
+    pub fn critic(&self) -> Critic {
+        self.critic.valid()
+    }
+
+    /// V at normalised observations `[batch, obs]`: `[batch, 1]`.
+    pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
+        self.value.valid().forward_one(obs.inner())
+    }
+
+    /// Writes the whole state into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        archive.put("iql/step", &self.step)?;
+        self.critic.save("iql/critic", archive).await?;
+        self.target.save("iql/target", archive).await?;
+        params::save(&self.value, "iql/value", archive).await?;
+        self.critic_adam.save("iql/critic-adam", archive).await?;
+        self.value_adam.save("iql/value-adam", archive).await
+    }
+
+    /// Restores what [`Iql::save`] wrote with the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: BestOfNConfig, obs: usize, chunk: usize, archive: &Archive, device: Device) -> Result<Self> {
+        let mut iql = Self::new(config, obs, chunk, &mut Rng::new(0, "unused", 0), device);
+        let adam = AdamConfig { lr: iql.config.lr, clip_norm: None };
+        iql.step = archive.get("iql/step")?;
+        iql.critic = params::load(iql.critic, "iql/critic", archive)?;
+        iql.target = params::load(iql.target, "iql/target", archive)?;
+        iql.value = params::load(iql.value, "iql/value", archive)?;
+        iql.critic_adam = Adam::load(adam, "iql/critic-adam", archive, &iql.device)?;
+        iql.value_adam = Adam::load(adam, "iql/value-adam", archive, &iql.device)?;
+        Ok(iql)
+    }
+}
+
+fn sizes(input: usize, config: &BestOfNConfig) -> Vec<usize> {
+    let hidden = std::iter::repeat_n(config.hidden, config.layers);
+    std::iter::once(input).chain(hidden).chain(std::iter::once(1)).collect()
+}

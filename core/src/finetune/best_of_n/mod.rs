@@ -1,0 +1,129 @@
+//! Best of N: the pretrained policy proposes, a critic chooses.
+//!
+//! The frozen policy is rolled out, an IQL critic is fitted to its own rollouts, and at every decision the best of N
+//! proposals by the critic is played (PostBC, appendix D.3; IDQL). The policy's weights never change: what finetuning
+//! can reach is what the policy proposes, which is why the coverage of pretraining matters.
+
+pub mod iql;
+
+use crate::data::Archive;
+use crate::error::within;
+use crate::nn;
+use crate::policy::Policy;
+use crate::run::config::Preset;
+use crate::Result;
+use burn::tensor::{Device, Tensor};
+pub use iql::{Critic, Iql};
+use serde::{Deserialize, Serialize};
+
+/// Settings of best-of-N.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BestOfNConfig {
+    /// Episodes of the frozen policy that the critic learns from. Default 1000 in the paper preset (PostBC: 1000 or 2000).
+    pub rollouts: usize,
+    /// Points of the learning curve: the rollouts are collected in this many equal parts, the critic is fitted anew to
+    /// all episodes so far, and the result is evaluated.
+    pub rounds: usize,
+    /// Critic updates per round. PostBC: 2,000,000.
+    pub steps: usize,
+    /// Decisions per update. Default 256.
+    pub batch: usize,
+    /// Adam's learning rate. Default 3e-4.
+    pub lr: f64,
+    /// Discount per decision. Default 0.99 (PostBC: 0.999 per single action).
+    pub gamma: f64,
+    /// Expectile of the value loss; 0.5 is the mean. Default 0.7 (PostBC: 0.5 to 0.9 by task).
+    pub expectile: f64,
+    /// Polyak rate of the target critics. Default 0.005.
+    pub tau: f64,
+    /// N, proposals per decision. Default 32 (PostBC's Libero runs).
+    pub samples: usize,
+    /// Units per hidden layer of the critics. Default 256.
+    pub hidden: usize,
+    /// Hidden layers of the critics. Default 2.
+    pub layers: usize,
+}
+
+impl BestOfNConfig {
+    /// The settings of a preset.
+    pub fn preset(preset: Preset) -> Self {
+        let base = Self {
+            rollouts: 1000,
+            rounds: 4,
+            steps: 500_000,
+            batch: 256,
+            lr: 3e-4,
+            gamma: 0.99,
+            expectile: 0.7,
+            tau: 0.005,
+            samples: 32,
+            hidden: 256,
+            layers: 2,
+        };
+        match preset {
+            Preset::Paper => base,
+            Preset::Cpu => Self { rollouts: 400, rounds: 2, steps: 3000, samples: 16, ..base },
+            Preset::Tiny => Self { rollouts: 100, rounds: 1, steps: 800, batch: 128, samples: 16, hidden: 128, ..base },
+        }
+    }
+
+    /// # Errors
+    /// Names the setting that is out of range.
+    pub fn check(&self) -> Result<()> {
+        within("finetune.best_of_n.rollouts", self.rollouts, 1, 10_000_000)?;
+        within("finetune.best_of_n.rounds", self.rounds, 1, self.rollouts)?;
+        within("finetune.best_of_n.steps", self.steps, 1, 1_000_000_000)?;
+        within("finetune.best_of_n.batch", self.batch, 1, 1 << 20)?;
+        within("finetune.best_of_n.lr", self.lr, 0.0, 1.0)?;
+        within("finetune.best_of_n.gamma", self.gamma, 0.0, 1.0)?;
+        within("finetune.best_of_n.expectile", self.expectile, 0.0, 1.0)?;
+        within("finetune.best_of_n.tau", self.tau, 0.0, 1.0)?;
+        within("finetune.best_of_n.samples", self.samples, 1, 100_000)?;
+        within("finetune.best_of_n.hidden", self.hidden, 1, 8192)?;
+        within("finetune.best_of_n.layers", self.layers, 1, 16)
+    }
+}
+
+/// The deployed result: a frozen policy and the critic that chooses among its proposals.
+pub struct Chooser {
+    /// Scores (observation, chunk) pairs, both normalised.
+    pub critic: Critic,
+    /// N, proposals per decision.
+    pub samples: usize,
+}
+
+impl Chooser {
+    /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of which is played.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn act(&self, policy: &Policy, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+        let plain = device.clone().without_autodiff();
+        let (sizes, n) = (policy.sizes, self.samples);
+        let rows = obs.len() / sizes.obs;
+        let obs = nn::matrix(policy.obs_scale.apply(obs), sizes.obs, &plain);
+        let repeated: Tensor<2> = obs.unsqueeze_dim::<3>(1).expand([rows, n, sizes.obs]).reshape([rows * n, sizes.obs]);
+        let chunks = policy.sample(repeated.clone(), nn::matrix(noise, policy.noise_len(), &plain));
+        let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
+        let chunks = policy.act_scale.invert(&nn::read(chunks).await?);
+        let width = sizes.chunk_len();
+        let best = (0..rows).flat_map(|row| {
+            let winner = row * n + argmax(&scores[row * n..(row + 1) * n]);
+            chunks[winner * width..(winner + 1) * width].iter().map(|a| a.clamp(-1.0, 1.0))
+        });
+        Ok(best.collect())
+    }
+
+    /// Writes the critic into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        self.critic.save("critic", archive).await
+    }
+}
+
+fn argmax(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}

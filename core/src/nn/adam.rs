@@ -1,0 +1,143 @@
+//! Adam over a module's parameters, its state kept by name.
+//!
+//! The update itself is burn's. What is ours is the bookkeeping around it: moments are keyed by a parameter's path,
+//! so that they can be saved beside the weights and read back on any device (burn 0.22's own record restores them
+//! through the process-wide default device, which may be a GPU that is not there), and gradients are clipped by their
+//! global norm over the whole module, as PyTorch's `clip_grad_norm_` does (burn clips parameter by parameter).
+
+use super::params::Path;
+use crate::Result;
+use crate::data::Archive;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{self, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use std::collections::BTreeMap;
+
+/// What Adam needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Largest global gradient norm; none: no clipping.
+    pub clip_norm: Option<f64>,
+}
+
+/// Adam (betas 0.9 and 0.999, epsilon 1e-8 as in PyTorch).
+pub struct Adam {
+    config: AdamConfig,
+    rule: optim::Adam,
+    states: BTreeMap<String, AdamState<1>>,
+}
+
+impl Adam {
+    /// An optimiser that has seen no gradient yet.
+    pub fn new(config: AdamConfig) -> Self {
+        let rule = optim::AdamConfig::new().with_epsilon(1e-8).build();
+        Self { config, rule, states: BTreeMap::new() }
+    }
+
+    /// One step down the gradient of `loss`, with the configured learning rate.
+    pub fn step<M: Module>(&mut self, module: M, loss: &Tensor<1>) -> M {
+        self.step_at(self.config.lr, module, loss)
+    }
+
+    /// One step down the gradient of `loss`, with this learning rate.
+    pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
+        let mut grads = GradientsParams::from_grads(loss.backward(), &module);
+        let scale = self.config.clip_norm.map(|limit| clip_factor(&module, &mut grads, limit));
+        module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
+    }
+
+    /// Writes the moments into the archive under `prefix`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        let times: BTreeMap<&String, usize> = self.states.iter().map(|(name, state)| (name, state.momentum.time)).collect();
+        archive.put(&format!("{prefix}/times"), &times)?;
+        for (name, AdamState { momentum }) in &self.states {
+            for (moment, tensor) in [("m", &momentum.moment_1), ("v", &momentum.moment_2)] {
+                let values = super::read(tensor.clone()).await?;
+                archive.put_f32(&format!("{prefix}/{moment}/{name}"), &[values.len()], values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores what [`Adam::save`] wrote.
+    ///
+    /// # Errors
+    /// When the archive lacks it.
+    pub fn load(config: AdamConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        let mut adam = Self::new(config);
+        let plain = device.clone().without_autodiff();
+        let times: BTreeMap<String, usize> = archive.get(&format!("{prefix}/times"))?;
+        for (name, time) in times {
+            let moment = |which: &str| -> Result<Tensor<1>> {
+                let (shape, values) = archive.get_f32(&format!("{prefix}/{which}/{name}"))?;
+                Ok(Tensor::from_data(TensorData::new(values.to_vec(), [shape.iter().product::<usize>()]), &plain))
+            };
+            let momentum = AdaptiveMomentumState::new(time, moment("m")?, moment("v")?);
+            adam.states.insert(name, AdamState { momentum });
+        }
+        Ok(adam)
+    }
+}
+
+struct Stepper<'a> {
+    path: Path,
+    adam: &'a mut Adam,
+    grads: GradientsParams,
+    scale: Option<Tensor<1>>,
+    lr: f64,
+}
+
+impl ModuleMapper for Stepper<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let mut grad: Tensor<1> = grad.flatten(0, -1);
+        if let Some(scale) = &self.scale {
+            grad = grad * scale.clone();
+        }
+        let name = self.path.name();
+        param.map(|value| {
+            let shape = value.dims();
+            let state = self.adam.states.remove(&name);
+            let (value, state) = self.adam.rule.step(self.lr, value.inner().flatten(0, -1), grad, state);
+            self.adam.states.extend(state.map(|state| (name, state)));
+            value.reshape(shape).autodiff().require_grad()
+        })
+    }
+}
+
+/// min(1, limit / norm), where norm is that of all gradients together; on the device, without reading back.
+fn clip_factor<M: Module>(module: &M, grads: &mut GradientsParams, limit: f64) -> Tensor<1> {
+    let mut norm = SquaredNorm { grads, sum: None };
+    module.visit(&mut norm);
+    let sum = norm.sum.expect("a module that is trained has at least one gradient");
+    (sum.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
+}
+
+struct SquaredNorm<'a> {
+    grads: &'a mut GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(grad) = self.grads.get::<D>(param.id) else { return };
+        let square = grad.square().sum();
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum + square,
+            None => square,
+        });
+    }
+}

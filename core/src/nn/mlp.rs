@@ -1,0 +1,92 @@
+//! A stack of K multi-layer perceptrons of the same shape, evaluated as batched matrix products.
+//!
+//! K = 1 is an ordinary network, K = 2 a pair of critics, K = 100 the ensemble of PostBC: one kernel call per layer
+//! for all members, instead of one per member.
+
+use crate::rng::Rng;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use serde::{Deserialize, Serialize};
+
+/// The non-linearity between layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// max(x, 0): the cheapest.
+    Relu,
+    /// x tanh(ln(1 + e^x)): smooth; what DPPO's networks use.
+    Mish,
+}
+
+impl Activation {
+    fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Relu => relu(x),
+            Self::Mish => mish(x),
+        }
+    }
+}
+
+/// Mish(x) = x n / (n + 2) with n = e^x (e^x + 2). The same function as x tanh(softplus(x)), from one exponential;
+/// x is clamped at 20, where the factor is 1 in f32.
+pub fn mish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let e = x.clone().clamp_max(20.0).exp();
+    let n = e.clone() * (e + 2.0);
+    x * n.clone() / (n + 2.0)
+}
+
+/// K perceptrons in one module: `[K, batch, input] -> [K, batch, output]`.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// Per layer `[K, in, out]`.
+    weights: Vec<Param<Tensor<3>>>,
+    /// Per layer `[K, 1, out]`.
+    biases: Vec<Param<Tensor<3>>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    /// `members` networks with layer sizes `sizes` (input, hidden ..., output). Weights and biases are uniform in
+    /// ±1/sqrt(fan-in), PyTorch's default for a linear layer, and every member draws its own.
+    pub fn new(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+        let mut uniform = |inputs: usize, shape: [usize; 3]| {
+            let bound = 1.0 / (inputs as f64).sqrt();
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-bound, bound) as f32).collect();
+            Param::from_data(TensorData::new(values, shape), device)
+        };
+        let layers = sizes.windows(2);
+        let weights = layers.clone().map(|w| uniform(w[0], [members, w[0], w[1]])).collect();
+        let biases = layers.map(|w| uniform(w[0], [members, 1, w[1]])).collect();
+        Self { weights, biases, activation }
+    }
+
+    /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
+    pub fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
+        let last = self.weights.len() - 1;
+        for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
+            x = x.matmul(weight.val()) + bias.val();
+            if i < last {
+                x = self.activation.forward(x);
+            }
+        }
+        x
+    }
+
+    /// The only member of a stack of one: `[batch, input] -> [batch, output]`.
+    pub fn forward_one(&self, x: Tensor<2>) -> Tensor<2> {
+        debug_assert_eq!(self.members(), 1, "forward_one is for a stack of one");
+        self.forward(x.unsqueeze_dim(0)).squeeze_dim(0)
+    }
+
+    /// All members on the same input: `[batch, input] -> [K, batch, output]`.
+    pub fn forward_shared(&self, x: Tensor<2>) -> Tensor<3> {
+        let [batch, inputs] = x.dims();
+        self.forward(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]))
+    }
+
+    /// K, the number of members.
+    pub fn members(&self) -> usize {
+        self.weights[0].dims()[0]
+    }
+}

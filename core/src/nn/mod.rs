@@ -1,0 +1,33 @@
+//! Building blocks used by two methods or more.
+
+pub mod adam;
+pub mod mlp;
+pub mod params;
+
+pub use adam::{Adam, AdamConfig};
+pub use mlp::{Activation, Mlp};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A `[rows, columns]` tensor from row-major values.
+pub fn matrix(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
+    let rows = values.len() / columns;
+    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+}
+
+/// Reads a tensor back to the host, row-major. Asynchronous because WebGPU in a browser has no blocking read.
+///
+/// # Errors
+/// When the device fails.
+pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> {
+    let data = tensor.into_data_async().await.map_err(|e| crate::Error::failed(format!("the device could not return a tensor: {e:?}")))?;
+    data.into_vec::<f32>().map_err(|e| crate::Error::failed(format!("the device returned a tensor that is not f32: {e:?}")))
+}
+
+/// Reads a one-element tensor back to the host.
+///
+/// # Errors
+/// When the device fails.
+pub async fn scalar(tensor: Tensor<1>) -> crate::Result<f32> {
+    Ok(read(tensor).await?[0])
+}

@@ -1,0 +1,168 @@
+//! Policies: an observation and a noise vector in, a chunk of actions out.
+//!
+//! The noise is an explicit input, so that a sampler is a function: the same observation and the same noise give the
+//! same actions. Finetuning methods rely on it (they steer, filter or replace the noise).
+
+pub mod flow;
+pub mod gaussian;
+
+use crate::data::{Archive, Normaliser};
+use crate::nn::{self, Activation, params};
+use crate::rng::Rng;
+use crate::Result;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+pub use flow::Flow;
+pub use gaussian::Gaussian;
+use serde::{Deserialize, Serialize};
+
+/// Which distribution over actions the policy can express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyKind {
+    /// One Gaussian per observation.
+    Gaussian,
+    /// Flow matching: any distribution, by integrating a learned velocity from noise to actions.
+    Flow,
+}
+
+/// The policy network's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Which distribution the policy can express. Default: flow.
+    pub kind: PolicyKind,
+    /// Actions predicted and executed per decision. Default 4 (PostBC's robomimic runs).
+    pub chunk: usize,
+    /// Units per hidden layer.
+    pub hidden: usize,
+    /// Hidden layers. Default 3.
+    pub layers: usize,
+    /// Non-linearity between layers.
+    pub activation: Activation,
+    /// Euler steps from noise to actions (flow only). Default 8.
+    pub flow_steps: usize,
+}
+
+impl PolicyConfig {
+    /// Says in one sentence what is wrong with the settings.
+    ///
+    /// # Errors
+    /// When a size is zero or absurd.
+    pub fn check(&self) -> Result<()> {
+        crate::error::within("policy.chunk", self.chunk, 1, 64)?;
+        crate::error::within("policy.hidden", self.hidden, 1, 8192)?;
+        crate::error::within("policy.layers", self.layers, 1, 16)?;
+        crate::error::within("policy.flow_steps", self.flow_steps, 1, 1000)
+    }
+}
+
+/// What a policy reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Length of an observation.
+    pub obs: usize,
+    /// Length of one action.
+    pub act: usize,
+    /// Actions per decision.
+    pub chunk: usize,
+}
+
+impl Sizes {
+    /// Length of a flattened action chunk.
+    pub fn chunk_len(&self) -> usize {
+        self.act * self.chunk
+    }
+}
+
+/// A network that turns normalised observations and noise into normalised action chunks.
+#[derive(Module, Debug)]
+pub enum Net {
+    /// See [`Gaussian`].
+    Gaussian(Gaussian),
+    /// See [`Flow`].
+    Flow(Flow),
+}
+
+/// A policy: the network and the scales of what it reads and writes.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The network, on normalised values.
+    pub net: Net,
+    /// Scale of observations.
+    pub obs_scale: Normaliser,
+    /// Scale of action chunks.
+    pub act_scale: Normaliser,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+impl Policy {
+    /// A policy with fresh weights. A `device` with autodiff makes it trainable.
+    pub fn new(config: &PolicyConfig, sizes: Sizes, scales: (Normaliser, Normaliser), rng: &mut Rng, device: &Device) -> Self {
+        let net = match config.kind {
+            PolicyKind::Gaussian => Net::Gaussian(Gaussian::new(config, sizes, rng, device)),
+            PolicyKind::Flow => Net::Flow(Flow::new(config, sizes, rng, device)),
+        };
+        Self { net, obs_scale: scales.0, act_scale: scales.1, sizes }
+    }
+
+    /// Length of the noise vector per decision.
+    pub fn noise_len(&self) -> usize {
+        self.sizes.chunk_len()
+    }
+
+    /// Normalised observations `[batch, obs]` and noise `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1.
+    pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+        let actions = match &self.net {
+            Net::Gaussian(net) => net.sample(obs, noise),
+            Net::Flow(net) => net.sample(obs, noise),
+        };
+        actions.clamp(-1.0, 1.0)
+    }
+
+    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for a flow).
+    pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+        match &self.net {
+            Net::Gaussian(net) => net.loss(obs, chunks),
+            Net::Flow(net) => net.loss(obs, chunks, rng),
+        }
+    }
+
+    /// Raw observation rows and noise rows to raw action rows (`chunk * act` each, within ±1), on the host.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+        let plain = device.clone().without_autodiff();
+        let obs = nn::matrix(self.obs_scale.apply(obs), self.sizes.obs, &plain);
+        let noise = nn::matrix(noise, self.noise_len(), &plain);
+        let chunks = nn::read(self.sample(obs, noise)).await?;
+        Ok(self.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+    }
+
+    /// The same policy without gradients, for acting.
+    pub fn frozen(&self) -> Self {
+        Self { net: self.net.valid(), ..self.clone() }
+    }
+
+    /// Writes weights and scales into the archive under `prefix`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        archive.put(&format!("{prefix}/scales"), &(&self.obs_scale, &self.act_scale, self.sizes))?;
+        params::save(&self.net, prefix, archive).await
+    }
+
+    /// Restores what [`Policy::save`] wrote with the same settings.
+    ///
+    /// # Errors
+    /// When the archive lacks the policy or holds one of other sizes.
+    pub fn load(config: &PolicyConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) = archive.get(&format!("{prefix}/scales"))?;
+        let mut policy = Self::new(config, sizes, (obs_scale, act_scale), &mut Rng::new(0, "unused", 0), device);
+        policy.net = params::load(policy.net, prefix, archive)?;
+        Ok(policy)
+    }
+}

@@ -1,0 +1,172 @@
+//! Posterior behavioral cloning: clone the posterior over the demonstrator's action instead of the action.
+//!
+//! The ensemble's disagreement at a demonstrated state is the spread of the posterior over what the demonstrator would
+//! do there. Every time a pair is used, its action target gets a fresh draw of that spread (Algorithm 2):
+//! a~ = a + alpha w with w ~ N(0, cov(s)).
+
+use crate::data::{Archive, bootstrap::Bootstrap};
+use crate::error::within;
+use crate::rng::Rng;
+use crate::run::config::Preset;
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// How much of the posterior covariance is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Covariance {
+    /// All of it: components of a chunk vary together, as the members do.
+    Full,
+    /// Its diagonal: components vary on their own.
+    Diagonal,
+}
+
+/// Settings of posterior behavioral cloning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostBcConfig {
+    /// K, the number of bootstrapped regressors. Default 100 (the paper's size; cpu and tiny presets: fewer).
+    pub members: usize,
+    /// How far the posterior widens the targets: multiplies the standard deviation. Default 1.
+    pub alpha: f64,
+    /// Full or diagonal covariance. Default full.
+    pub covariance: Covariance,
+    /// Whether members resample whole trajectories or single pairs. Default trajectory (the paper's robomimic runs).
+    pub bootstrap: Bootstrap,
+    /// Units per hidden layer of each regressor.
+    pub hidden: usize,
+    /// Hidden layers of each regressor. Default 3.
+    pub layers: usize,
+    /// Gradient steps.
+    pub steps: usize,
+    /// Pairs per member and step.
+    pub batch: usize,
+    /// Adam's learning rate. Default 1e-3.
+    pub lr: f64,
+}
+
+impl PostBcConfig {
+    /// The settings of a preset.
+    pub fn preset(preset: Preset) -> Self {
+        let base = Self {
+            members: 100,
+            alpha: 1.0,
+            covariance: Covariance::Full,
+            bootstrap: Bootstrap::Trajectory,
+            hidden: 256,
+            layers: 3,
+            steps: 1000,
+            batch: 64,
+            lr: 1e-3,
+        };
+        match preset {
+            Preset::Paper => Self { hidden: 512, steps: 30_000, batch: 256, lr: 1e-4, ..base },
+            Preset::Cpu => Self { members: 20, hidden: 64, ..base },
+            Preset::Tiny => Self { members: 10, hidden: 32, layers: 2, steps: 500, ..base },
+        }
+    }
+
+    /// # Errors
+    /// Names the setting that is out of range.
+    pub fn check(&self) -> Result<()> {
+        within("pretrain.post_bc.members", self.members, 2, 10_000)?;
+        within("pretrain.post_bc.alpha", self.alpha, 0.0, 100.0)?;
+        within("pretrain.post_bc.hidden", self.hidden, 1, 8192)?;
+        within("pretrain.post_bc.layers", self.layers, 1, 16)?;
+        within("pretrain.post_bc.steps", self.steps, 1, 100_000_000)?;
+        within("pretrain.post_bc.batch", self.batch, 1, 1 << 20)?;
+        within("pretrain.post_bc.lr", self.lr, 0.0, 1.0)
+    }
+}
+
+/// The posterior's spread at every demonstrated pair, held as the members' deviations from their mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Posterior {
+    /// `[pairs, members, width]`, row-major.
+    deviations: Vec<f32>,
+    members: usize,
+    width: usize,
+    alpha: f32,
+    covariance: Covariance,
+}
+
+impl Posterior {
+    /// From deviations `[pairs, members, width]` of predictions from their mean over members.
+    pub fn new(deviations: Vec<f32>, members: usize, width: usize, alpha: f32, covariance: Covariance) -> Self {
+        Self { deviations, members, width, alpha, covariance }
+    }
+
+    /// Adds alpha w to the target chunk of each pair in `indices`, with a fresh w ~ N(0, cov) each time.
+    pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
+        for (&pair, chunk) in indices.iter().zip(chunks.chunks_mut(self.width)) {
+            match self.covariance {
+                Covariance::Full => self.add_full(pair, chunk, rng),
+                Covariance::Diagonal => self.add_diagonal(pair, chunk, rng),
+            }
+        }
+    }
+
+    /// w = K^-1/2 sum_l eps_l (f_l - mean) with eps_l ~ N(0, 1): covariance exactly 1/K sum (f_l - mean)(f_l - mean)^T, without a factorisation.
+    fn add_full(&self, pair: usize, chunk: &mut [f32], rng: &mut Rng) {
+        let scale = self.alpha / (self.members as f32).sqrt();
+        for deviation in self.of(pair).chunks(self.width) {
+            let eps = scale * rng.normal() as f32;
+            chunk.iter_mut().zip(deviation).for_each(|(a, d)| *a += eps * d);
+        }
+    }
+
+    /// w_i = sqrt(cov_ii) eps_i.
+    fn add_diagonal(&self, pair: usize, chunk: &mut [f32], rng: &mut Rng) {
+        for (a, std) in chunk.iter_mut().zip(self.std(pair)) {
+            *a += self.alpha * std * rng.normal() as f32;
+        }
+    }
+
+    /// Posterior standard deviation of every component of the chunk at a pair (without alpha).
+    pub fn std(&self, pair: usize) -> Vec<f32> {
+        let mut squares = vec![0.0; self.width];
+        for deviation in self.of(pair).chunks(self.width) {
+            squares.iter_mut().zip(deviation).for_each(|(s, d)| *s += d * d);
+        }
+        squares.into_iter().map(|s: f32| (s / self.members as f32).sqrt()).collect()
+    }
+
+    /// Mean posterior standard deviation over all pairs and components: the figure `policy/posterior_std`.
+    pub fn mean_std(&self) -> f64 {
+        let pairs = self.deviations.len() / (self.members * self.width);
+        let sum: f64 = (0..pairs).flat_map(|pair| self.std(pair)).map(f64::from).sum();
+        sum / (pairs * self.width) as f64
+    }
+
+    fn of(&self, pair: usize) -> &[f32] {
+        let block = self.members * self.width;
+        &self.deviations[pair * block..(pair + 1) * block]
+    }
+
+    /// Writes the posterior into the archive.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn save(&self, archive: &mut Archive) -> Result<()> {
+        let pairs = self.deviations.len() / (self.members * self.width);
+        archive.put("posterior/settings", &(self.alpha, self.covariance))?;
+        archive.put_f32("posterior/deviations", &[pairs, self.members, self.width], self.deviations.clone());
+        Ok(())
+    }
+
+    /// Restores what [`Posterior::save`] wrote; none when there was none.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(archive: &Archive) -> Result<Option<Self>> {
+        if !archive.contains("posterior/deviations") {
+            return Ok(None);
+        }
+        let (alpha, covariance) = archive.get("posterior/settings")?;
+        let (shape, deviations) = archive.get_f32("posterior/deviations")?;
+        let &[_, members, width] = &shape[..] else {
+            return Err(crate::Error::input(format!("the checkpoint's posterior has shape {shape:?} instead of [pairs, members, width]")));
+        };
+        Ok(Some(Self::new(deviations.to_vec(), members, width, alpha, covariance)))
+    }
+}

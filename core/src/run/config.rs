@@ -1,0 +1,270 @@
+//! The configuration: plain data that alone reproduces a run.
+//!
+//! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
+
+use crate::error::within;
+use crate::finetune::best_of_n::BestOfNConfig;
+use crate::nn::Activation;
+use crate::policy::{PolicyConfig, PolicyKind};
+use crate::pretrain::{BcConfig, PostBcConfig};
+use crate::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Sizes for three occasions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// The published sizes.
+    Paper,
+    /// Learns on two cores in minutes.
+    Cpu,
+    /// Learns in a browser tab, and in the tests, in under two minutes.
+    Tiny,
+}
+
+/// Everything a run needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The task, `suite/name`. Default `lab/pick-place`.
+    pub task: String,
+    /// The physics engine. Default `rapier`.
+    pub engine: String,
+    /// The preset that the other fields started from.
+    pub preset: Preset,
+    /// Seed of every random stream of the run. Default 0.
+    pub seed: u64,
+    /// Demonstrations.
+    pub demos: DemosConfig,
+    /// How the environment is played.
+    pub env: EnvConfig,
+    /// The policy network.
+    pub policy: PolicyConfig,
+    /// Pretraining.
+    pub pretrain: PretrainConfig,
+    /// Finetuning.
+    pub finetune: FinetuneConfig,
+    /// Evaluation.
+    pub eval: EvalConfig,
+}
+
+/// Where demonstrations come from when no file is given: the task's scripted expert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DemosConfig {
+    /// Successful episodes to collect. Default 10.
+    pub count: usize,
+    /// Standard deviation of Gaussian noise on the expert's actions. Default 0.1.
+    pub noise: f64,
+    /// Whether each episode draws its own style (speed, height, side of approach) or all share one. Default true.
+    pub varied: bool,
+}
+
+/// How the environment is played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvConfig {
+    /// Control steps for which each action is held. Default 2.
+    pub action_repeat: usize,
+    /// Environments played in lockstep during rollouts and evaluation. Default 50.
+    pub parallel: usize,
+}
+
+/// Which pretraining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PretrainMethod {
+    /// Behavioral cloning.
+    Bc,
+    /// Posterior behavioral cloning.
+    PostBc,
+}
+
+/// Pretraining: the method and each method's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// The method. Default `post-bc`.
+    pub method: PretrainMethod,
+    /// The cloning loop, which every method here ends in.
+    pub bc: BcConfig,
+    /// Posterior behavioral cloning.
+    pub post_bc: PostBcConfig,
+}
+
+/// Which finetuning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinetuneMethod {
+    /// None: the pretrained policy is the result.
+    None,
+    /// Best of N samples by an IQL critic.
+    BestOfN,
+}
+
+/// Finetuning: the method and each method's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneConfig {
+    /// The method. Default `best-of-n`.
+    pub method: FinetuneMethod,
+    /// Best of N samples by an IQL critic.
+    pub best_of_n: BestOfNConfig,
+}
+
+/// Evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvalConfig {
+    /// Episodes before and after finetuning. Default 200 (PostBC's figure).
+    pub episodes: usize,
+    /// Episodes at each point of the learning curve between. Default 100.
+    pub curve_episodes: usize,
+}
+
+impl Config {
+    /// The settings of a preset, on `lab/pick-place`.
+    pub fn preset(preset: Preset) -> Self {
+        Self {
+            task: "lab/pick-place".into(),
+            engine: "rapier".into(),
+            preset,
+            seed: 0,
+            demos: DemosConfig { count: 10, noise: 0.1, varied: true },
+            env: EnvConfig { action_repeat: 2, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
+            policy: policy(preset),
+            pretrain: PretrainConfig { method: PretrainMethod::PostBc, bc: BcConfig::preset(preset), post_bc: PostBcConfig::preset(preset) },
+            finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
+            eval: match preset {
+                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
+                _ => EvalConfig { episodes: 200, curve_episodes: 100 },
+            },
+        }
+    }
+
+    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset that it names, else over `fallback`.
+    ///
+    /// # Errors
+    /// Names an unknown key and the nearest known one, or the key whose value does not fit.
+    pub fn from_overlay(overlay: &Value, fallback: Preset) -> Result<Self> {
+        let preset = match overlay.get("preset") {
+            Some(name) => read_as("preset", name)?,
+            None => fallback,
+        };
+        let mut config = to_value(&Self::preset(preset));
+        merge(&mut config, overlay, "")?;
+        Self::from_value(config)
+    }
+
+    /// Changes the one setting at `key` (`finetune.best_of_n.samples`). `text` is JSON (numbers, true, false) or else a bare string.
+    ///
+    /// # Errors
+    /// Names an unknown key and the nearest known one, or the value that does not fit.
+    pub fn set(&self, key: &str, text: &str) -> Result<Self> {
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
+        let nested = key.rsplit('.').fold(value, |inner, part| Value::Object([(part.to_owned(), inner)].into_iter().collect()));
+        let mut config = to_value(self);
+        merge(&mut config, &nested, "")?;
+        Self::from_value(config)
+    }
+
+    fn from_value(value: Value) -> Result<Self> {
+        let config: Self =
+            serde_json::from_value(value).map_err(|e| Error::input(format!("the configuration has a value that does not fit: {e}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that cannot work.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(&self) -> Result<()> {
+        if self.engine != "rapier" {
+            return Err(Error::input(format!("engine is {:?}, but this build knows only \"rapier\"", self.engine)));
+        }
+        let spec = crate::env::spec(&self.task)?;
+        within("demos.count", self.demos.count, 1, 100_000)?;
+        within("demos.noise", self.demos.noise, 0.0, 10.0)?;
+        within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
+        within("env.parallel", self.env.parallel, 1, 10_000)?;
+        within("eval.episodes", self.eval.episodes, 1, 1_000_000)?;
+        within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
+        self.policy.check()?;
+        self.pretrain.bc.check()?;
+        self.pretrain.post_bc.check()?;
+        self.finetune.best_of_n.check()
+    }
+
+    /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.
+    pub fn schema() -> Value {
+        schemars::schema_for!(Config).to_value()
+    }
+}
+
+fn policy(preset: Preset) -> PolicyConfig {
+    let (hidden, activation) = match preset {
+        Preset::Paper => (512, Activation::Mish),
+        Preset::Cpu => (256, Activation::Relu),
+        Preset::Tiny => (128, Activation::Relu),
+    };
+    PolicyConfig { kind: PolicyKind::Flow, chunk: 4, hidden, layers: 3, activation, flow_steps: 8 }
+}
+
+fn to_value(config: &Config) -> Value {
+    serde_json::to_value(config).expect("a configuration is plain data, which JSON can always hold")
+}
+
+fn read_as<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T> {
+    serde_json::from_value(value.clone()).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
+}
+
+/// Replaces the leaves of `base` that `overlay` names.
+fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
+    let (Value::Object(base), Value::Object(overlay)) = (base, overlay) else {
+        return Err(Error::input(format!("{path} is a group of settings: name one of them, as in {path}.<name>")));
+    };
+    for (name, value) in overlay {
+        let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let Some(slot) = base.get_mut(name) else {
+            return Err(unknown_key(&here, base.keys().map(|key| join(path, key))));
+        };
+        match slot {
+            Value::Object(_) => merge(slot, value, &here)?,
+            leaf => replace(leaf, value, &here)?,
+        }
+    }
+    Ok(())
+}
+
+fn replace(leaf: &mut Value, value: &Value, key: &str) -> Result<()> {
+    let same_kind = std::mem::discriminant(leaf) == std::mem::discriminant(value);
+    let whole = |v: &Value| v.is_u64() || v.as_f64().is_some_and(|f| f.fract() == 0.0 && f >= 0.0);
+    if !same_kind || (leaf.is_u64() && !whole(value)) {
+        let kind = if leaf.is_u64() { "a whole number" } else { kind_name(leaf) };
+        return Err(Error::input(format!("{key} = {value} does not fit: it must be {kind}, such as {leaf}")));
+    }
+    *leaf = if leaf.is_u64() { Value::from(value.as_u64().unwrap_or_else(|| value.as_f64().unwrap_or(0.0) as u64)) } else { value.clone() };
+    Ok(())
+}
+
+fn kind_name(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        _ => "a name",
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn unknown_key(key: &str, known: impl Iterator<Item = String>) -> Error {
+    match crate::error::nearest(key, known) {
+        Some(near) => Error::input(format!("there is no setting {key}: did you mean {near}?")),
+        None => Error::input(format!("there is no setting {key}")),
+    }
+}

@@ -1,0 +1,3 @@
+//! A run: its configuration, its steps, its measurements.
+
+pub mod stats;

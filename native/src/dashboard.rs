@@ -1,0 +1,147 @@
+//! Progress on stderr: one bar per seed, with rate, time left and the last success rate.
+//!
+//! Bars are drawn on a terminal. Elsewhere (a log file, CI) a plain line comes now and then, so that a log stays readable.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// The least time between two plain lines of one seed.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Where progress goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// Nothing is shown.
+    Quiet,
+    /// Bars on a terminal.
+    Bars,
+    /// A line now and then.
+    Plain,
+}
+
+/// The progress of one seed. [`Dashboard::seed`] makes another that shares the screen with this one.
+#[derive(Debug)]
+pub struct Dashboard {
+    output: Output,
+    screen: MultiProgress,
+    seed: String,
+    phase: String,
+    bar: ProgressBar,
+    started: Instant,
+    printed: Instant,
+}
+
+impl Dashboard {
+    /// A dashboard on stderr; shows nothing at all unless `enabled`.
+    pub fn new(enabled: bool) -> Self {
+        let output = match (enabled, std::io::stderr().is_terminal()) {
+            (false, _) => Output::Quiet,
+            (true, true) => Output::Bars,
+            (true, false) => Output::Plain,
+        };
+        let target = if output == Output::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self::on(output, MultiProgress::with_draw_target(target), String::new())
+    }
+
+    /// The dashboard of one of several seeds, drawn beneath the others; it may be sent to that seed's thread.
+    pub fn seed(&self, seed: u64) -> Self {
+        Self::on(self.output, self.screen.clone(), format!("seed {seed}  "))
+    }
+
+    fn on(output: Output, screen: MultiProgress, seed: String) -> Self {
+        let now = Instant::now();
+        Self { output, screen, seed, phase: String::new(), bar: ProgressBar::hidden(), started: now, printed: now }
+    }
+
+    /// Begins a phase (`demos`, `pretrain`, `finetune`, ...) of `total` steps; the phase before it leaves the screen.
+    pub fn phase(&mut self, name: &str, total: u64) {
+        self.bar.finish_and_clear();
+        self.phase = name.to_string();
+        self.started = Instant::now();
+        let bar = ProgressBar::new(total).with_style(style()).with_prefix(format!("{}{name:<9}", self.seed));
+        self.bar = if self.output == Output::Bars { self.screen.add(bar) } else { bar_without_screen(bar) };
+    }
+
+    /// Sets how many steps of the phase are done; `note` stands at the end of the line (`success 62%`).
+    pub fn advance(&mut self, done: u64, note: &str) {
+        self.bar.set_position(done);
+        self.bar.set_message(note.to_string());
+        if self.output == Output::Plain && self.printed.elapsed() >= PLAIN_EVERY {
+            self.printed = Instant::now();
+            let total = self.bar.length().unwrap_or(done);
+            eprintln!("{}{}", self.seed, plain_line(&self.phase, done, total, self.started.elapsed(), note));
+        }
+    }
+
+    /// Ends the phase and leaves `line` standing.
+    pub fn finish(&mut self, line: &str) {
+        self.bar.finish_and_clear();
+        let line = format!("{}{line}", self.seed);
+        match self.output {
+            Output::Quiet => {}
+            Output::Plain => eprintln!("{line}"),
+            // Above the bars of the other seeds. A terminal that went away is no reason to stop a run.
+            Output::Bars => drop(self.screen.println(line)),
+        }
+    }
+}
+
+/// A bar that only counts.
+fn bar_without_screen(bar: ProgressBar) -> ProgressBar {
+    bar.set_draw_target(ProgressDrawTarget::hidden());
+    bar
+}
+
+/// Name, bar, count, rate, time left, note.
+fn style() -> ProgressStyle {
+    let template = "{prefix} {bar:28} {human_pos:>9}/{human_len}  {per_sec:>11}  {eta:>4} left  {wide_msg}";
+    // The template is a constant and a valid one; the plain default would do as well.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}
+
+/// A line for a log: phase, share, rate, time left, note.
+fn plain_line(phase: &str, done: u64, total: u64, elapsed: Duration, note: &str) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    let percent = 100 * done.min(total) / total.max(1);
+    let left = if rate > 0.0 { format!("{:.0} s left", total.saturating_sub(done) as f64 / rate) } else { "no step yet".to_string() };
+    format!("{phase}  {percent}%  {done}/{total}  {rate:.1}/s  {left}  {note}").trim_end().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise: a line in a log says how far it is, how fast and how long it will take.
+    #[test]
+    fn a_plain_line_tells_share_rate_and_time_left() {
+        let line = plain_line("finetune", 250, 1000, Duration::from_secs(10), "success 62%");
+        assert_eq!(line, "finetune  25%  250/1000  25.0/s  30 s left  success 62%");
+        assert_eq!(plain_line("demos", 0, 0, Duration::ZERO, ""), "demos  0%  0/0  0.0/s  no step yet");
+    }
+
+    /// The promise: a quiet dashboard, and one without a terminal, take every call in any order, from any thread.
+    #[test]
+    fn a_hidden_dashboard_takes_every_call() {
+        for output in [Output::Quiet, Output::Plain] {
+            let parent = Dashboard::on(output, MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), String::new());
+            let mut child = parent.seed(3);
+            std::thread::spawn(move || {
+                child.advance(1, "before any phase");
+                child.phase("demos", 5);
+                child.advance(9, "more than there are");
+                child.finish("5 demonstrations");
+            })
+            .join()
+            .unwrap();
+        }
+    }
+
+    /// The promise: the template of the bar is one that indicatif understands.
+    #[test]
+    fn the_bar_has_a_valid_template() {
+        let bar = ProgressBar::new(10).with_style(style());
+        bar.set_position(3);
+        assert_eq!(bar.position(), 3);
+    }
+}
