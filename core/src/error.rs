@@ -36,3 +36,8 @@ pub fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, hi
     }
     Err(Error::input(format!("{key} is {value}, but must lie between {low} and {high}")))
 }
+
+/// The name with the fewest edits from `wanted` (Levenshtein); none when there are no names.
+pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> Option<N> {
+    names.min_by_key(|name| strsim::levenshtein(wanted, name.as_ref()))
+}

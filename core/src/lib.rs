@@ -15,6 +15,10 @@ pub mod sim;
 pub mod tasks;
 pub mod env;
 pub mod data;
+pub mod nn;
+pub mod policy;
+pub mod pretrain;
+pub mod finetune;
 pub mod run;
 
 pub use error::{Error, Result};

@@ -47,6 +47,11 @@ impl Archive {
         self.0.insert(name.into(), Entry::Numbers(shape.to_vec(), data));
     }
 
+    /// Whether there is a tensor, a blob or a value of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The shape and the numbers of a tensor.
     ///
     /// # Errors

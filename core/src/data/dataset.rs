@@ -30,6 +30,8 @@ pub struct Meta {
     pub obs: usize,
     /// Length of an action.
     pub act: usize,
+    /// Control steps for which each recorded action was held.
+    pub action_repeat: usize,
     /// The demonstrator's distribution, in words.
     pub demonstrator: String,
 }

@@ -54,6 +54,13 @@ impl Pairs {
         self.episode_pairs.iter().sum()
     }
 
+    /// Observation rows and chunk rows of the pairs at `indices`, flattened.
+    pub fn gather(&self, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
+        let obs = indices.iter().flat_map(|&i| self.obs_at(i).iter().copied()).collect();
+        let actions = indices.iter().flat_map(|&i| self.action_at(i).iter().copied()).collect();
+        (obs, actions)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.obs.is_empty()
@@ -84,7 +91,7 @@ mod tests {
 
     fn dataset(lengths: &[usize]) -> Dataset {
         let text = String::new;
-        let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 1, act: 1, demonstrator: text() };
+        let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 1, act: 1, action_repeat: 1, demonstrator: text() };
         Dataset { meta, episodes: lengths.iter().map(|&n| counting(n)).collect() }
     }
 

@@ -98,7 +98,7 @@ impl Env for LabEnv {
         let success = self.task.success(&*self.sim);
         let truncated = !success && self.progress.steps >= self.spec.horizon;
         self.progress.over = success || truncated;
-        Ok(Step { obs, reward: f32::from(success), success, terminated: success, truncated })
+        Ok(Step { obs, reward: f32::from(success), success, terminated: success, truncated, steps: 1 })
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

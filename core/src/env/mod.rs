@@ -39,6 +39,8 @@ pub struct Step {
     pub terminated: bool,
     /// The time limit cut the episode off; its value goes on.
     pub truncated: bool,
+    /// Control steps that passed: 1, unless a wrapper repeats or chunks actions.
+    pub steps: usize,
 }
 
 impl Step {
@@ -79,6 +81,18 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
         return Ok(Box::new(Probe::new(number.parse().unwrap_or(0))?));
     }
     Ok(Box::new(LabEnv::new(id)?))
+}
+
+/// Sizes and name of the environment called `id`.
+///
+/// # Errors
+/// As [`make`].
+pub fn spec(id: &str) -> Result<Spec> {
+    match crate::tasks::by_id(id) {
+        Ok(info) => Ok(Spec { id: info.id.into(), obs: info.obs, act: info.act, horizon: info.horizon }),
+        Err(unknown) if !id.starts_with("probe/") => Err(unknown),
+        Err(_) => Ok(make(id)?.spec().clone()),
+    }
 }
 
 /// Checks an action's length and values, and clips it to [-1, 1].

@@ -12,7 +12,7 @@
 
 use super::{Env, Spec, Step, checked_action, episode_over, foreign_state};
 use crate::rng::Rng;
-use crate::tasks::nearest;
+use crate::error::nearest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ impl Probe {
     pub fn new(number: usize) -> Result<Self> {
         if !(1..=IDS.len()).contains(&number) {
             let wanted = format!("probe/{number}");
-            let meant = nearest(&wanted, IDS.into_iter());
+            let meant = nearest(&wanted, IDS.into_iter()).unwrap_or_default();
             return Err(Error::input(format!("there is no `{wanted}`: probes are numbered 1 to 5; did you mean `{meant}`?")));
         }
         let horizon = if number == 3 { 2 } else { 1 };
@@ -101,7 +101,7 @@ impl Env for Probe {
         let reward = self.reward(action[0]);
         self.state.time += 1;
         let terminated = self.state.time >= self.spec.horizon;
-        Ok(Step { obs: self.observe(), reward, success: reward >= 0.99, terminated, truncated: false })
+        Ok(Step { obs: self.observe(), reward, success: reward >= 0.99, terminated, truncated: false, steps: 1 })
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

@@ -159,7 +159,7 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
             break;
         }
         let next = env.step(action)?;
-        step = Step { reward: step.reward + next.reward, success: step.success || next.success, ..next };
+        step = Step { reward: step.reward + next.reward, success: step.success || next.success, steps: step.steps + next.steps, ..next };
     }
     Ok(step)
 }

@@ -21,7 +21,7 @@ pub fn matrix(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
 /// When the device fails.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| crate::Error::failed(format!("the device could not return a tensor: {e:?}")))?;
-    data.into_vec::<f32>().map_err(|e| crate::Error::failed(format!("the device returned a tensor that is not f32: {e:?}")))
+    data.try_into_vec::<f32>().map_err(|e| crate::Error::failed(format!("the device returned a tensor that is not f32: {e:?}")))
 }
 
 /// Reads a one-element tensor back to the host.

@@ -32,15 +32,14 @@ pub async fn save<M: Module>(module: &M, prefix: &str, archive: &mut Archive) ->
     let mut collector = Collector::default();
     module.visit(&mut collector);
     for (name, read) in collector.reads {
-        let data = read.await.map_err(|e| Error::failed(format!("the device could not return the parameter {prefix}/{name}: {e:?}")))?;
-        let shape: Vec<usize> = data.shape.as_slice().to_vec();
-        let values = data.into_vec::<f32>().map_err(|e| Error::failed(format!("the parameter {prefix}/{name} is not f32: {e:?}")))?;
+        let (shape, values) = read.await?;
         archive.put_f32(format!("{prefix}/{name}"), &shape, values);
     }
     Ok(())
 }
 
-type Read = std::pin::Pin<Box<dyn Future<Output = std::result::Result<TensorData, burn::tensor::backend::ExecutionError>> + Send>>;
+/// A read-back under way: shape and values.
+type Read = std::pin::Pin<Box<dyn Future<Output = Result<(Vec<usize>, Vec<f32>)>>>>;
 
 #[derive(Default)]
 struct Collector {
@@ -59,7 +58,7 @@ impl ModuleVisitor for Collector {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
-        self.reads.push((self.path.name(), Box::pin(async move { value.into_data_async().await })));
+        self.reads.push((self.path.name(), Box::pin(async move { Ok((value.dims().to_vec(), crate::nn::read(value).await?)) })));
     }
 }
 

@@ -66,7 +66,7 @@ pub struct DemosConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvConfig {
-    /// Control steps for which each action is held. Default 2.
+    /// Control steps for which each action is held. Default 1.
     pub action_repeat: usize,
     /// Environments played in lockstep during rollouts and evaluation. Default 50.
     pub parallel: usize,
@@ -133,7 +133,7 @@ impl Config {
             preset,
             seed: 0,
             demos: DemosConfig { count: 10, noise: 0.1, varied: true },
-            env: EnvConfig { action_repeat: 2, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
+            env: EnvConfig { action_repeat: 1, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
             policy: policy(preset),
             pretrain: PretrainConfig { method: PretrainMethod::PostBc, bc: BcConfig::preset(preset), post_bc: PostBcConfig::preset(preset) },
             finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
@@ -201,6 +201,14 @@ impl Config {
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.
     pub fn schema() -> Value {
         schemars::schema_for!(Config).to_value()
+    }
+}
+
+/// The name of a method, as configurations write it.
+pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
+    match serde_json::to_value(method) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
     }
 }
 

@@ -1,3 +1,292 @@
-//! A run: its configuration, its steps, its measurements.
+//! A run as a state machine: demonstrations, pretraining, evaluation, finetuning, evaluation.
+//!
+//! Whoever drives a run calls [`Run::step`] until it says that it is finished; to pause is not to call, to cancel is to
+//! drop. Between any two steps the whole run can be saved, and a loaded run goes on bit for bit.
 
+pub mod config;
+mod demos;
+pub mod portrait;
+mod progress;
+mod rollout;
+mod stage;
 pub mod stats;
+
+pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
+pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
+
+use crate::data::{Archive, Dataset, Normaliser, Pairs};
+use crate::finetune::best_of_n::Chooser;
+use crate::policy::{Policy, Sizes};
+use crate::rng::Rng;
+use crate::{Error, Result};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use stage::Stage;
+use std::collections::BTreeMap;
+
+/// What a run may be given instead of making it.
+#[derive(Default)]
+pub struct Inputs {
+    /// Demonstrations; none: they are collected from the task's scripted expert.
+    pub demos: Option<Dataset>,
+    /// A policy (what [`Run::policy_archive`] wrote); none: it is pretrained.
+    pub policy: Option<Archive>,
+}
+
+/// Where a run stands, beside its stage.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Counters {
+    /// Control steps that the learner has seen.
+    env_steps: u64,
+    /// Decisions that the learner has seen.
+    decisions: u64,
+    /// Gradient steps of all learners.
+    updates: u64,
+    /// Success before finetuning: (successes, episodes).
+    before: Option<(u64, u64)>,
+    /// Success after finetuning.
+    after: Option<(u64, u64)>,
+}
+
+/// A run of one seed.
+pub struct Run {
+    config: Config,
+    /// Trains; the same device without autodiff acts.
+    device: Device,
+    /// Threads that environments are played on. No result depends on it.
+    threads: usize,
+    counters: Counters,
+    demos: Option<Dataset>,
+    /// The demonstrations as normalised training pairs.
+    pairs: Option<Pairs>,
+    policy: Option<Policy>,
+    chooser: Option<Chooser>,
+    stage: Stage,
+}
+
+impl Run {
+    /// A run that has not begun. `device` is a named device without autodiff, `Device::flex()` for the CPU.
+    ///
+    /// # Errors
+    /// When the configuration cannot work or the inputs do not fit it.
+    pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
+        config.check()?;
+        let mut run = Self::empty(config, device)?;
+        if let Some(demos) = inputs.demos {
+            run.give_demos(demos)?;
+        }
+        if let Some(archive) = inputs.policy {
+            run.give_policy(&archive)?;
+        }
+        run.stage = run.first_stage()?;
+        Ok(run)
+    }
+
+    fn empty(config: Config, device: Device) -> Result<Self> {
+        let (demos, pairs, policy, chooser) = (None, None, None, None);
+        let device = device.autodiff();
+        Ok(Self { config, device, threads: 1, counters: Counters::default(), demos, pairs, policy, chooser, stage: Stage::Done })
+    }
+
+    /// Plays environments on `threads` threads from the next stage on. Results do not depend on it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    fn give_demos(&mut self, demos: Dataset) -> Result<()> {
+        let spec = crate::env::spec(&self.config.task)?;
+        demos.check_task(&self.config.task, spec.obs, spec.act)?;
+        let repeat = (demos.meta.action_repeat, self.config.env.action_repeat);
+        if repeat.0 != repeat.1 {
+            let sentence = format!("the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}", repeat.0, repeat.1);
+            return Err(Error::input(sentence));
+        }
+        // A subset of a file is random, and the same for every method (PostBC, appendix D).
+        let mut order: Vec<usize> = (0..demos.episodes.len()).collect();
+        if self.config.demos.count < order.len() {
+            Rng::new(self.config.seed, "demo-subset", 0).shuffle(&mut order);
+            order.truncate(self.config.demos.count);
+            order.sort_unstable();
+        }
+        self.keep_demos(demos.subset(&order)?)
+    }
+
+    fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
+        let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
+        let scales = scales(&raw)?;
+        self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
+        self.demos = Some(demos);
+        Ok(())
+    }
+
+    fn give_policy(&mut self, archive: &Archive) -> Result<()> {
+        let saved: String = archive.get("config")?;
+        let saved = config_from_json(&saved)?;
+        if saved.task != self.config.task {
+            return Err(Error::input(format!("the checkpoint is a policy for {}, not for {}", saved.task, self.config.task)));
+        }
+        self.config.policy = saved.policy.clone();
+        self.policy = Some(Policy::load(&saved.policy, "policy", archive, &self.device)?.frozen());
+        if archive.contains("chooser/samples") && self.config.finetune.method == FinetuneMethod::None {
+            self.config.finetune.best_of_n = saved.finetune.best_of_n;
+            self.load_chooser(archive)?;
+        }
+        Ok(())
+    }
+
+    /// A fresh policy of the configured kind, scaled to the demonstrations.
+    fn fresh_policy(&self) -> Result<Policy> {
+        let raw = Pairs::new(self.given_demos()?, self.config.policy.chunk, true)?;
+        let spec = crate::env::spec(&self.config.task)?;
+        let sizes = Sizes { obs: spec.obs, act: spec.act, chunk: self.config.policy.chunk };
+        Ok(Policy::new(&self.config.policy, sizes, scales(&raw)?, &mut Rng::new(self.config.seed, "policy-weights", 0), &self.device))
+    }
+
+    fn given_demos(&self) -> Result<&Dataset> {
+        self.demos.as_ref().ok_or_else(|| Error::failed("the run has no demonstrations yet"))
+    }
+
+    fn given_pairs(&self) -> Result<&Pairs> {
+        self.pairs.as_ref().ok_or_else(|| Error::failed("the run has no training pairs yet"))
+    }
+
+    fn given_policy(&self) -> Result<&Policy> {
+        self.policy.as_ref().ok_or_else(|| Error::failed("the run has no policy yet"))
+    }
+
+    /// Does a little: a few milliseconds to a fraction of a second. Call it until [`Progress::finished`].
+    ///
+    /// # Errors
+    /// When a simulator or the device fails; the run should then be resumed from its last checkpoint.
+    pub async fn step(&mut self) -> Result<Progress> {
+        // The stage is taken out so that it may borrow the rest of the run.
+        let mut stage = std::mem::replace(&mut self.stage, Stage::Done);
+        let result = self.advance(&mut stage).await;
+        self.stage = stage;
+        result
+    }
+
+    /// The run's settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The demonstrations, once there are any.
+    pub fn demos(&self) -> Option<&Dataset> {
+        self.demos.as_ref()
+    }
+
+    /// The policy, once it is pretrained.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// The device that acts.
+    pub fn device(&self) -> Device {
+        self.device.clone().without_autodiff()
+    }
+
+    /// The result so far.
+    pub fn summary(&self) -> Summary {
+        let outcome = |counts: Option<(u64, u64)>| counts.map(|(successes, episodes)| Outcome::new(successes, episodes));
+        Summary {
+            task: self.config.task.clone(),
+            pretrain: config::name_of(&self.config.pretrain.method),
+            finetune: config::name_of(&self.config.finetune.method),
+            seed: self.config.seed,
+            before: outcome(self.counters.before),
+            after: outcome(self.counters.after),
+            env_steps: self.counters.env_steps,
+            decisions: self.counters.decisions,
+        }
+    }
+
+    fn record<const N: usize>(&self, values: [(&str, f64); N]) -> Record {
+        let Counters { env_steps, decisions, updates, .. } = self.counters;
+        let time = [("time/env_steps", env_steps as f64), ("time/decisions", decisions as f64), ("time/updates", updates as f64)];
+        let values: BTreeMap<String, f64> = values.into_iter().chain(time).map(|(name, value)| (name.to_owned(), value)).collect();
+        Record { step: env_steps, values }
+    }
+
+    /// The deployable result: the policy's weights and scales, the critic where finetuning made one, and the configuration.
+    ///
+    /// # Errors
+    /// When there is no policy yet, or the device fails.
+    pub async fn policy_archive(&self) -> Result<Archive> {
+        let mut archive = Archive::new();
+        archive.put("config", &config_to_json(&self.config))?;
+        self.given_policy()?.save("policy", &mut archive).await?;
+        self.save_chooser(&mut archive).await?;
+        Ok(archive)
+    }
+
+    async fn save_chooser(&self, archive: &mut Archive) -> Result<()> {
+        let Some(chooser) = &self.chooser else { return Ok(()) };
+        archive.put("chooser/samples", &chooser.samples)?;
+        chooser.critic.save("chooser/critic", archive).await
+    }
+
+    fn load_chooser(&mut self, archive: &Archive) -> Result<()> {
+        if !archive.contains("chooser/samples") {
+            return Ok(());
+        }
+        let sizes = self.given_policy()?.sizes;
+        let config = &self.config.finetune.best_of_n;
+        let critic = crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
+        self.chooser = Some(Chooser { critic, samples: archive.get("chooser/samples")? });
+        Ok(())
+    }
+
+    /// The whole run: what [`Run::load`] needs to go on bit for bit.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self) -> Result<Archive> {
+        let mut archive = Archive::new();
+        archive.put("config", &config_to_json(&self.config))?;
+        archive.put("counters", &self.counters)?;
+        if let Some(demos) = &self.demos {
+            archive.put_blob("demos", demos.to_bytes()?);
+        }
+        if let Some(policy) = &self.policy {
+            policy.save("policy", &mut archive).await?;
+        }
+        self.save_chooser(&mut archive).await?;
+        self.stage.save(&mut archive).await?;
+        Ok(archive)
+    }
+
+    /// Restores what [`Run::save`] wrote.
+    ///
+    /// # Errors
+    /// When the archive is damaged or is no run's.
+    pub fn load(mut archive: Archive, device: Device) -> Result<Self> {
+        let config = config_from_json(&archive.get::<String>("config")?)?;
+        let mut run = Self::empty(config, device)?;
+        run.counters = archive.get("counters")?;
+        if archive.contains("demos") {
+            run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;
+        }
+        if archive.contains("policy/scales") {
+            run.policy = Some(Policy::load(&run.config.policy, "policy", &archive, &run.device)?.frozen());
+        }
+        run.load_chooser(&archive)?;
+        run.stage = Stage::load(&run, &mut archive)?;
+        Ok(run)
+    }
+}
+
+/// Observations and action chunks of the demonstrations span [-1, 1].
+fn scales(raw: &Pairs) -> Result<(Normaliser, Normaliser)> {
+    Ok((Normaliser::fit(&raw.obs, raw.obs_dim)?, Normaliser::fit(&raw.actions, raw.action_dim)?))
+}
+
+fn config_to_json(config: &Config) -> String {
+    serde_json::to_string(config).expect("a configuration is plain data, which JSON can always hold")
+}
+
+fn config_from_json(text: &str) -> Result<Config> {
+    serde_json::from_str(text).map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))
+}

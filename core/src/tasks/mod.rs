@@ -10,6 +10,7 @@ mod tabletop;
 pub use expert::ExpertStyle;
 pub use tabletop::View;
 
+use crate::error::nearest;
 use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::{Error, Result};
@@ -66,28 +67,8 @@ pub fn all() -> &'static [Info] {
 /// # Errors
 /// When there is none; the message suggests the nearest name.
 pub fn by_id(id: &str) -> Result<&'static Info> {
-    let unknown = || Error::input(format!("there is no task `{id}`; did you mean `{}`?", nearest(id, all().iter().map(|t| t.id))));
+    let unknown = || Error::input(format!("there is no task `{id}`; did you mean `{}`?", nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()));
     all().iter().find(|task| task.id == id).ok_or_else(unknown)
-}
-
-/// The name with the fewest edits from `wanted`.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> &'a str {
-    names.min_by_key(|name| edits(wanted, name)).unwrap_or_default()
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

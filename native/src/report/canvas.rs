@@ -137,7 +137,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// About how wide a text of 14 pixels is, in pixels.
+/// How wide a text of 14 pixels is at most, in pixels, in the wider of the fonts that pages are read in.
 pub fn text_width(text: &str) -> f64 {
-    7.4 * text.chars().count() as f64
+    8.4 * text.chars().count() as f64
 }

@@ -3,9 +3,9 @@
 use super::canvas::{GREY, SERIES};
 use super::html::{count, duration, escape, json, percent, percent_range, plural, points, short};
 use super::plot::{self, Line, Row};
-use super::sections::{both, figure, line};
-use super::{Report, methods, page};
-use protege_core::run::stats::{Estimate, area_under, bootstrap, difference, iqm, mean, probability_of_improvement, steps_to};
+use super::sections::{self, both, figure, line, shell};
+use super::{Outcome, Report, methods, page};
+use protege_core::run::stats::{Estimate, area_under, bootstrap, difference, iqm, mean, probability_of_improvement, rank_test, steps_to};
 
 /// A run under the name it has on this page.
 struct Entry<'a> {
@@ -25,11 +25,10 @@ pub fn render(reports: &[Report]) -> String {
     }
     let sections: String = tasks.iter().map(|task| section(task, &entries(reports, &names, task))).collect();
     let title = format!("{} compared", plural(reports.len(), "run"));
-    let head = format!(
-        r#"<header><p class="over">protege · comparison</p><h1>{title}</h1><p class="methods">{}</p></header>"#,
-        escape(&tasks.join(", "))
-    );
-    page(&title, &format!("{head}{sections}{}", commands(reports, &names)), &json(&reports))
+    let head = format!(r#"<header><p class="over">protege · comparison</p><h1>{title}</h1></header>"#);
+    // Losses and portraits are not shown here; each run's own page has them.
+    let data: Vec<Report> = reports.iter().map(|report| Report { losses: Vec::new(), portrait: None, ..report.clone() }).collect();
+    page(&title, &format!("{head}{sections}{}", commands(reports, &names)), &json(&data))
 }
 
 /// A name for each run: its methods, and what else it takes to tell it from the others.
@@ -51,7 +50,17 @@ fn entries<'a>(reports: &'a [Report], names: &[String], task: &str) -> Vec<Entry
 }
 
 fn section(task: &str, entries: &[Entry]) -> String {
-    format!("<section><h2>{}</h2>{}{}{}{}</section>", escape(task), rates(entries), curves(entries), table(entries), tests(entries))
+    let parts = [leader(entries), rates(entries), curves(entries), table(entries), tests(entries)].concat();
+    format!("<section><h2>{}</h2>{parts}</section>", escape(task))
+}
+
+/// Which run ends highest.
+fn leader(entries: &[Entry]) -> String {
+    let Some(best) = entries.iter().max_by(|a, b| a.report.after.success.total_cmp(&b.report.after.success)) else { return String::new() };
+    let Outcome { success, low, high, episodes } = &best.report.after;
+    let (rate, range) = (percent(*success), percent_range(*low, *high));
+    let sentence = format!("Highest success: {} with {rate} (95% interval {range}, {}).", best.name, plural(*episodes, "episode"));
+    format!(r#"<p class="lede">{}</p>"#, escape(&sentence))
 }
 
 fn rates(entries: &[Entry]) -> String {
@@ -71,11 +80,13 @@ fn curves(entries: &[Entry]) -> String {
 
 fn table(entries: &[Entry]) -> String {
     let rows: String = entries.iter().map(row).collect();
+    let columns =
+        ["run", "demos", "seeds", "before", "after", "IQM over seeds", "mean in training", "steps to 80%", "env steps", "wall time"];
     format!(
-        r#"<h3 class="later">Figures</h3><div class="scroll" tabindex="0" role="region" aria-label="Figures by run"><table>
-<thead><tr><th scope="col">run</th><th scope="col">demos</th><th scope="col">seeds</th><th scope="col">before</th><th scope="col">after</th><th scope="col">IQM over seeds</th><th scope="col">mean in training</th><th scope="col">steps to 80%</th><th scope="col">env steps</th><th scope="col">wall time</th></tr></thead>
-<tbody>{rows}</tbody></table></div>
-<p class="note">IQM: the interquartile mean of the seeds’ success after finetuning, with its 95% bootstrap interval. Mean in training: the area under the learning curve.</p>"#
+        r#"<h3 class="later">Figures</h3>{}
+<p class="note">IQM: the interquartile mean of the seeds’ success after finetuning, with its 95% bootstrap interval.
+Mean in training: the area under the learning curve.</p>"#,
+        sections::table("Figures by run", "", &columns, &rows)
     )
 }
 
@@ -86,7 +97,8 @@ fn row(entry: &Entry) -> String {
     let steps = if reached.len() < curves().count() || reached.is_empty() { "–".to_string() } else { short(mean(&reached).round()) };
     let area = if curves().count() == 0 { "–".to_string() } else { percent(mean(&curves().map(|c| area_under(c)).collect::<Vec<_>>())) };
     format!(
-        r#"<tr><th scope="row"><span class="key c{}">{}</span></th><td>{}</td><td>{}</td><td>{}</td><td><b>{}</b></td><td>{}</td><td>{area}</td><td>{steps}</td><td>{}</td><td>{}</td></tr>"#,
+        r#"<tr><th scope="row"><span class="key c{}">{}</span></th><td>{}</td><td>{}</td><td>{}</td><td><b>{}</b></td>
+<td>{}</td><td>{area}</td><td>{steps}</td><td>{}</td><td>{}</td></tr>"#,
         entry.colour % SERIES.len(),
         escape(&entry.name),
         report.demos,
@@ -114,12 +126,13 @@ fn tests(entries: &[Entry]) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    let columns = ["second against first", "difference in points", "probability of improvement", "p over seeds", "verdict"];
     format!(
-        r#"<h3 class="later">Is the difference real?</h3><div class="scroll" tabindex="0" role="region" aria-label="Tests of every pair"><table class="tests">
-<thead><tr><th scope="col">second against first</th><th scope="col">difference in points</th><th scope="col">probability of improvement</th><th scope="col">verdict</th></tr></thead>
-<tbody>{rows}</tbody></table></div>
-<p class="note">Difference: success after finetuning over all episodes, with Newcombe’s 95% interval. Probability of improvement: how often a seed of the second
-run beats one of the first, with its 95% bootstrap interval. Episodes of one seed share a policy, so a difference between few seeds can be luck of the seeds.</p>"#
+        r#"<h3 class="later">Is the difference real?</h3>{}
+<p class="note">Difference: success after finetuning over all episodes, with Newcombe’s 95% interval. Probability of improvement:
+how often a seed of the second run beats one of the first, with its 95% bootstrap interval. p: exact Mann-Whitney test over seeds,
+which needs at least four seeds a side to go below 0.05. The tests are not corrected for their number.</p>"#,
+        sections::table("Tests of every pair", "tests", &columns, &rows)
     )
 }
 
@@ -127,15 +140,16 @@ fn pair(a: &Entry, b: &Entry) -> String {
     let change = difference(a.report.after.counts(), b.report.after.counts());
     let chance = probability_of_improvement(&scores(a.report), &scores(b.report), 0);
     let by_episodes = !change.interval.contains(0.0);
-    let by_seeds = !chance.interval.contains(0.5) && a.report.per_seed.len().min(b.report.per_seed.len()) > 1;
-    let verdict = match (by_episodes, by_seeds) {
-        (true, true) if change.value > 0.0 => "second is better",
-        (true, true) => "first is better",
-        (true, false) => "differs, but seeds vary or are few",
-        _ => "not decided",
+    let p = rank_test(&scores(a.report), &scores(b.report));
+    let better = if change.value > 0.0 { b } else { a };
+    let verdict = match (by_episodes, p <= 0.05) {
+        (true, true) => format!("{} is better", better.name),
+        (true, false) => format!("{} leads, but seeds are few or vary", better.name),
+        _ => "not decided".to_string(),
     };
     format!(
-        r#"<tr><th scope="row"><span class="key c{}">{}</span><br><span class="key c{}">{}</span></th><td><b>{}</b> <small>{} to {}</small></td><td>{}</td><td>{verdict}</td></tr>"#,
+        r#"<tr><th scope="row"><span class="key c{}">{}</span><br><span class="key c{}">{}</span></th>
+<td><b>{}</b> <small>{} to {}</small></td><td>{}</td><td>{p:.3}</td><td class="words">{}</td></tr>"#,
         a.colour % SERIES.len(),
         escape(&a.name),
         b.colour % SERIES.len(),
@@ -143,18 +157,14 @@ fn pair(a: &Entry, b: &Entry) -> String {
         points(change.value),
         points(change.interval.low),
         points(change.interval.high),
-        over_seeds(&chance)
+        over_seeds(&chance),
+        escape(&verdict)
     )
 }
 
 fn commands(reports: &[Report], names: &[String]) -> String {
     let one = |(report, name): (&Report, &String)| {
-        format!(
-            r#"<li>{}, preset {}<pre class="shell" tabindex="0"><code>{}</code></pre></li>"#,
-            escape(name),
-            escape(&report.preset),
-            escape(&report.command)
-        )
+        format!("<li>{}, preset {}{}</li>", escape(name), escape(&report.preset), shell(&report.command))
     };
     let items: String = reports.iter().zip(names).map(one).collect();
     format!(r#"<section><h2>Reproduce</h2><ul class="next">{items}</ul></section>"#)

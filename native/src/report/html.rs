@@ -55,12 +55,11 @@ pub fn short(value: f64) -> String {
     if scaled != 0.0 && scaled.abs() < 1e-3 {
         return format!("{scaled:.0e}").replace('-', "−");
     }
-    let digits = if scaled.abs() >= 100.0 {
-        0
-    } else if scaled.abs() >= 1.0 {
-        2
-    } else {
-        4
+    let digits = match scaled.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 4,
     };
     let text = format!("{scaled:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
@@ -83,7 +82,6 @@ pub fn method(id: &str) -> &str {
         "bc" => "BC",
         "sigma-bc" => "σ-BC",
         "post-bc" => "PostBC",
-        "none" => "no finetuning",
         "best-of-n" => "best-of-N",
         "dsrl" => "DSRL",
         "dppo" => "DPPO",

@@ -3,6 +3,7 @@
 //! A page needs no network and no other file: styles and plots are inside, and so are the numbers, as JSON in the element
 //! `report-data`. Everything here is plain data in and a string out.
 
+mod axes;
 mod canvas;
 pub mod compare;
 mod html;
@@ -156,14 +157,19 @@ pub struct SeedRow {
     pub outcomes: Vec<bool>,
 }
 
-/// The page of one run.
+/// The page of one run. Loss curves are thinned to what can be seen; the run's metrics hold every point.
 pub fn render(report: &Report) -> String {
     let title = format!("{}: {}", report.task, methods(report));
-    page(&title, &sections::body(report), &html::json(report))
+    let losses = report.losses.iter().map(|series| Series { points: sections::thin(&series.points), ..series.clone() }).collect();
+    let report = Report { losses, ..report.clone() };
+    page(&title, &sections::body(&report), &html::json(&report))
 }
 
 /// `PostBC → DSRL`.
 fn methods(report: &Report) -> String {
+    if report.finetune == "none" {
+        return format!("{}, no finetuning", method(&report.pretrain));
+    }
     format!("{} → {}", method(&report.pretrain), method(&report.finetune))
 }
 

@@ -1,7 +1,8 @@
 //! The picture of the idea: where BC and PostBC put their actions at the same states.
 
+use super::axes::extent;
 use super::html::{escape, short};
-use super::plot::{self, extent};
+use super::plot;
 use super::sections::{both, figure};
 use super::{Portrait, PortraitState};
 use protege_core::run::stats::std;
@@ -39,7 +40,8 @@ fn panels(portrait: &Portrait) -> String {
     let one = |state: &PortraitState| {
         let (bc, post_bc) = (short_spread(&state.bc), short_spread(&state.post_bc));
         let label = format!(
-            "{}: the demonstrator's action is {} = {}, {} = {}; the standard deviation of {} sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
+            "{}: the demonstrator's action is {} = {}, {} = {}; \
+             the standard deviation of {} sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
             state.label,
             portrait.axes[0],
             short(hundredths(state.demo[0].into())),
@@ -68,16 +70,16 @@ fn panels(portrait: &Portrait) -> String {
 }
 
 fn spread(portrait: &Portrait) -> String {
-    let share =
-        |wide: bool| portrait.spread.iter().filter(|p| (p.post_bc > 1.5 * p.bc) == wide).count() as f64 / portrait.spread.len() as f64;
+    let wider = portrait.spread.iter().filter(|p| p.post_bc > 1.5 * p.bc).count() as f64 / portrait.spread.len() as f64;
     let widest =
         portrait.spread.iter().max_by(|a, b| a.post_bc.total_cmp(&b.post_bc)).map_or((0.0, 0.0, 0.0), |p| (p.step, p.post_bc, p.bc));
     let label = format!(
-        "Standard deviation of the actions along a demonstration. PostBC is widest at step {}, {} against {} of BC, and more than half as wide again as BC at {:.0}% of the steps.",
+        "Standard deviation of the actions along a demonstration. PostBC is widest at step {}, {} against {} of BC, \
+         and more than half as wide again as BC at {:.0}% of the steps.",
         short(widest.0),
         short(hundredths(widest.1)),
         short(hundredths(widest.2)),
-        100.0 * share(true)
+        100.0 * wider
     );
     let svg = both(|width| plot::spread(&portrait.spread, &label, width));
     figure("Spread of the actions along a demonstration", "Standard deviation of the sampled actions, mean over their components.", &svg)

@@ -37,10 +37,14 @@ pub fn line(report: &Report, name: String, colour: usize, with_seeds: bool) -> L
 
 /// Title, headline figures, facts.
 fn head(report: &Report) -> String {
-    let rows = [
-        Row { name: "before".into(), marks: vec![(report.before.clone(), GREY)] },
-        Row { name: "after".into(), marks: vec![(report.after.clone(), SERIES[0])] },
-    ];
+    let before = (report.finetune != "none").then_some(("before finetuning", "before", &report.before, GREY));
+    let after = if before.is_some() { "after finetuning" } else { "after pretraining" };
+    let stages: Vec<_> = before.into_iter().chain([(after, "after", &report.after, SERIES[0])]).collect();
+    let figures: Vec<String> = stages.iter().map(|(name, class, outcome, _)| headline(class, outcome, name)).collect();
+    let rows: Vec<Row> = stages
+        .iter()
+        .map(|(_, class, outcome, colour)| Row { name: class.to_string(), marks: vec![((*outcome).clone(), *colour)] })
+        .collect();
     let facts = [
         (count(report.demos as u64), if report.demos == 1 { "demonstration" } else { "demonstrations" }),
         (count(report.seeds.len() as u64), if report.seeds.len() == 1 { "seed" } else { "seeds" }),
@@ -53,8 +57,8 @@ fn head(report: &Report) -> String {
         r#"<header><p class="over">protege · preset {}</p>
 <h1>{}</h1>
 <p class="methods">{}</p></header>
-<section class="headline"><h2 class="unseen">Success before and after finetuning</h2>
-<div class="figures">{}<span class="arrow" aria-hidden="true">→</span>{}</div>
+<section class="headline"><h2 class="unseen">Success {}</h2>
+<div class="figures">{}</div>
 <p class="lede">{}</p>
 {}
 <p class="note">Success rate with 95% Wilson interval.</p>
@@ -62,8 +66,8 @@ fn head(report: &Report) -> String {
         escape(&report.preset),
         escape(&report.task),
         escape(&methods(report)),
-        headline("before", &report.before, "before finetuning"),
-        headline("after", &report.after, "after finetuning"),
+        stages.iter().map(|stage| stage.0).collect::<Vec<_>>().join(" and "),
+        figures.join(r#"<span class="arrow" aria-hidden="true">→</span>"#),
         escape(&verdict(report)),
         both(|width| plot::rates(&rows, width)),
     )
@@ -94,7 +98,7 @@ fn verdict(report: &Report) -> String {
 }
 
 fn learning(report: &Report) -> String {
-    let curves: Vec<&Curve> = report.curves.iter().map(|c| &c.points).filter(|c| !c.is_empty()).collect();
+    let curves: Vec<&Curve> = report.curves.iter().map(|c| &c.points).filter(|c| c.len() > 1).collect();
     let Some(last) = curves.iter().filter_map(|c| c.last()).map(|p| p.1).reduce(f64::max) else { return String::new() };
     let name = if curves.len() == 1 {
         percent(last)
@@ -135,19 +139,29 @@ fn seeds(report: &Report) -> String {
         String::new()
     } else {
         format!(
-            r#"<h3>Evaluation episodes after finetuning</h3><p class="note">In order, one mark an episode: filled when it succeeded.</p>{strips}"#
+            r#"<h3>Evaluation episodes after finetuning</h3>
+<p class="note">In order, one mark an episode: filled when it succeeded.</p>{strips}"#
         )
     };
     format!(
-        r#"<section><h2>Seeds</h2><div class="scroll" tabindex="0" role="region" aria-label="Results by seed"><table>
-<thead><tr><th scope="col">seed</th><th scope="col">before</th><th scope="col">after</th><th scope="col">95% interval</th><th scope="col">episodes</th><th scope="col">demos</th><th scope="col">env steps</th><th scope="col">wall time</th></tr></thead>
-<tbody>{rows}</tbody></table></div>{strips}</section>"#
+        r#"<section><h2>Seeds</h2>{}{strips}</section>"#,
+        table("Results by seed", "", &["seed", "before", "after", "95% interval", "episodes", "demos", "env steps", "wall time"], &rows)
+    )
+}
+
+/// A table that scrolls by itself where the screen is narrow. `label` says what it holds; `rows` is already HTML.
+pub fn table(label: &str, class: &str, columns: &[&str], rows: &str) -> String {
+    let columns: String = columns.iter().map(|name| format!(r#"<th scope="col">{name}</th>"#)).collect();
+    format!(
+        r#"<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table class="{class}">
+<thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"#
     )
 }
 
 fn seed_row(row: &SeedRow) -> String {
     format!(
-        r#"<tr><th scope="row">{}</th><td>{}</td><td><b>{}</b></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"#,
+        r#"<tr><th scope="row">{}</th><td>{}</td><td><b>{}</b></td><td>{}</td>
+<td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"#,
         row.seed,
         percent(row.before.success),
         percent(row.after.success),
@@ -178,18 +192,19 @@ fn losses(report: &Report) -> String {
         return String::new();
     }
     let one = |name: &&str| {
-        let seeds: Vec<_> = report.losses.iter().filter(|s| s.name == **name).map(|s| thin(&s.points)).collect();
+        let seeds: Vec<_> = report.losses.iter().filter(|s| s.name == **name).map(|s| s.points.clone()).collect();
         let note = if plot::is_log(&seeds) { "logarithmic scale" } else { "" };
         figure(name, note, &plot::loss(name, &seeds, Size { width: 280.0, height: 190.0 }))
     };
     let figures: String = names.iter().map(one).collect();
     format!(
-        r#"<section><h2>Losses</h2><p class="note">Against gradient steps; one line a seed.</p><div class="multiples">{figures}</div></section>"#
+        r#"<section><h2>Losses</h2><p class="note">Against the steps of their stage; one line a seed.</p>
+<div class="multiples">{figures}</div></section>"#
     )
 }
 
 /// At most [`LOSS_POINTS`] points: means over neighbours.
-fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let width = points.len().div_ceil(LOSS_POINTS).max(1);
     let middle = |chunk: &[(f64, f64)]| {
         let n = chunk.len() as f64;
@@ -246,6 +261,8 @@ fn reproduce(report: &Report) -> String {
 }
 
 /// A command line to copy.
-fn shell(command: &str) -> String {
-    format!(r#"<pre class="shell" tabindex="0"><code>{}</code></pre>"#, escape(command))
+pub fn shell(command: &str) -> String {
+    // A line breaks before an option, never inside one.
+    let parts: Vec<String> = command.split(" --").map(escape).collect();
+    format!(r#"<pre class="shell" tabindex="0"><code><span>{}</span></code></pre>"#, parts.join("</span> <span>--"))
 }

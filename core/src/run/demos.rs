@@ -1,0 +1,109 @@
+//! Demonstrations from a task's scripted expert, one episode a step.
+
+use super::config::Config;
+use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
+use crate::env::{Env, LabEnv};
+use crate::rng::Rng;
+use crate::tasks::ExpertStyle;
+use crate::{Error, Result};
+
+/// Of this many attempts per wanted demonstration at least one must succeed.
+const ATTEMPTS: u64 = 20;
+
+/// Collects successful episodes of the expert.
+pub struct Demonstrations {
+    env: LabEnv,
+    config: Config,
+    dataset: Dataset,
+    attempts: u64,
+}
+
+impl Demonstrations {
+    /// # Errors
+    /// When the task has no scripted expert.
+    pub fn new(config: &Config) -> Result<Self> {
+        let env = LabEnv::new(&config.task)?;
+        let spec = env.spec();
+        let meta = Meta {
+            task: config.task.clone(),
+            engine: config.engine.clone(),
+            seed: config.seed,
+            code_version: CODE_VERSION.into(),
+            obs: spec.obs,
+            act: spec.act,
+            action_repeat: config.env.action_repeat,
+            demonstrator: describe(config),
+        };
+        Ok(Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
+    }
+
+    /// Goes on after `episodes`, which took `attempts` attempts.
+    ///
+    /// # Errors
+    /// As [`Demonstrations::new`].
+    pub fn resume(config: &Config, dataset: Dataset, attempts: u64) -> Result<Self> {
+        Ok(Self { dataset, attempts, ..Self::new(config)? })
+    }
+
+    /// Plays one episode; keeps it when it succeeds.
+    ///
+    /// # Errors
+    /// When the simulator fails, or the expert hardly ever succeeds.
+    pub fn step(&mut self) -> Result<()> {
+        let wanted = self.config.demos.count;
+        if self.attempts >= ATTEMPTS * wanted as u64 {
+            let got = self.dataset.episodes.len();
+            let sentence = format!("the expert of {} succeeded only {got} times in {} attempts: lower demos.noise", self.config.task, self.attempts);
+            return Err(Error::input(sentence));
+        }
+        let seed = Rng::new(self.config.seed, "demo", self.attempts).bits();
+        self.attempts += 1;
+        let episode = self.play(seed)?;
+        if episode.success {
+            self.dataset.episodes.push(episode);
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, seed: u64) -> Result<Episode> {
+        let style = if self.config.demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
+        self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style });
+        let mut episode = Episode::start(seed, &self.env.reset(seed));
+        loop {
+            let action = self.env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", self.config.task)))?;
+            let mut step = self.env.step(&action)?;
+            for _ in 1..self.config.env.action_repeat {
+                if step.done() {
+                    break;
+                }
+                step = self.env.step(&action)?;
+            }
+            episode.push(&action, step.reward, &step.obs);
+            if step.done() {
+                (episode.success, episode.terminated) = (step.success, step.terminated);
+                return Ok(episode);
+            }
+        }
+    }
+
+    /// Whether there are enough.
+    pub fn done(&self) -> bool {
+        self.dataset.episodes.len() >= self.config.demos.count
+    }
+
+    /// What has been collected so far.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Episodes played so far, kept or not.
+    pub fn attempts(&self) -> u64 {
+        self.attempts
+    }
+}
+
+/// The demonstrator's distribution, in words: it is part of any claim about learning from it.
+fn describe(config: &Config) -> String {
+    let style = if config.demos.varied { "its style (speed, height, side, grasp) drawn anew for each episode" } else { "one style" };
+    format!("scripted expert, {style}, action noise {}, successful episodes only", config.demos.noise)
+}

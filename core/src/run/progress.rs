@@ -1,0 +1,127 @@
+//! What a run tells whoever drives it.
+
+use super::stats::wilson;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Collecting demonstrations from the scripted expert; counted in episodes.
+    Demos,
+    /// Fitting the ensemble; counted in gradient steps.
+    Ensemble,
+    /// Cloning; counted in gradient steps.
+    Pretrain,
+    /// Evaluating; counted in episodes.
+    Evaluate,
+    /// Rolling out the policy for finetuning; counted in episodes.
+    Collect,
+    /// Finetuning; counted in gradient steps.
+    Finetune,
+    /// Nothing more to do.
+    Done,
+}
+
+impl Phase {
+    /// The phase's name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Demos => "demos",
+            Self::Ensemble => "ensemble",
+            Self::Pretrain => "pretrain",
+            Self::Evaluate => "evaluate",
+            Self::Collect => "collect",
+            Self::Finetune => "finetune",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// Figures at one moment of the run; names are those of the metric vocabulary (`eval/success`, `loss/bc`, `time/updates`, ...).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Control steps that the run's learner has seen so far; demonstrations and evaluation do not count.
+    pub step: u64,
+    /// Name and value.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// One finished episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpisodeRecord {
+    /// What it was played for.
+    pub phase: Phase,
+    /// The seed that picked its start.
+    pub seed: u64,
+    /// Whether the task's success rule held at any step.
+    pub success: bool,
+    /// Sum of rewards.
+    pub episode_return: f32,
+    /// Control steps.
+    pub length: u64,
+    /// [`Record::step`] at its end.
+    pub step: u64,
+}
+
+/// What one [`super::Run::step`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// What the run is doing now.
+    pub phase: Phase,
+    /// How much of the phase is done.
+    pub done: u64,
+    /// How much there is to do in the phase.
+    pub total: u64,
+    /// Figures to log.
+    pub records: Vec<Record>,
+    /// Episodes that ended.
+    pub episodes: Vec<EpisodeRecord>,
+    /// Whether the run is over.
+    pub finished: bool,
+}
+
+/// A success rate with its 95% Wilson interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Share of episodes that succeeded.
+    pub success: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Episodes.
+    pub episodes: u64,
+    /// Episodes that succeeded.
+    pub successes: u64,
+}
+
+impl Outcome {
+    /// `successes` of `episodes` (at least one).
+    pub fn new(successes: u64, episodes: u64) -> Self {
+        let interval = wilson(successes as usize, episodes as usize);
+        Self { success: successes as f64 / episodes as f64, low: interval.low, high: interval.high, episodes, successes }
+    }
+}
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The task.
+    pub task: String,
+    /// The pretraining method.
+    pub pretrain: String,
+    /// The finetuning method.
+    pub finetune: String,
+    /// The seed.
+    pub seed: u64,
+    /// Before finetuning.
+    pub before: Option<Outcome>,
+    /// After finetuning.
+    pub after: Option<Outcome>,
+    /// Control steps that finetuning used.
+    pub env_steps: u64,
+    /// Decisions that finetuning used.
+    pub decisions: u64,
+}

@@ -1,0 +1,169 @@
+//! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
+
+use super::config::Config;
+use crate::env::{self, ActionRepeat, ChunkEnv, EnvPool, Step};
+use crate::rng::Rng;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The episode that an environment is playing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Slot {
+    seed: u64,
+    obs: Vec<f32>,
+    episode_return: f32,
+    length: u64,
+    /// The policy's noise: a stream per episode, so that an episode does not depend on its neighbours.
+    noise: Rng,
+}
+
+/// One decision, as replay stores it.
+pub struct Decision {
+    /// Observation before.
+    pub obs: Vec<f32>,
+    /// The chunk that was played.
+    pub chunk: Vec<f32>,
+    /// What came of it.
+    pub step: Step,
+}
+
+/// An episode that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The seed that picked its start.
+    pub seed: u64,
+    /// Whether it ended in success.
+    pub success: bool,
+    /// Sum of rewards.
+    pub episode_return: f32,
+    /// Control steps.
+    pub length: u64,
+}
+
+/// Plays a fixed set of episodes, `stream` naming which starts they are.
+pub struct Rollouts {
+    pool: EnvPool,
+    slots: Vec<Option<Slot>>,
+    plan: Plan,
+}
+
+/// Which episodes, and how far they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan {
+    seed: u64,
+    stream: String,
+    /// First episode, next to start, and one past the last.
+    first: u64,
+    next: u64,
+    end: u64,
+    finished: u64,
+    successes: u64,
+}
+
+impl Rollouts {
+    /// Episodes `first..end` of the run's stream `stream`, on `threads` threads.
+    ///
+    /// # Errors
+    /// When the environment cannot be made.
+    pub fn new(config: &Config, stream: &str, first: u64, end: u64, threads: usize) -> Result<Self> {
+        let count = (config.env.parallel as u64).min(end - first);
+        let make = |_| -> Result<Box<dyn env::Env>> {
+            let repeated = ActionRepeat::new(env::make(&config.task)?, config.env.action_repeat)?;
+            Ok(Box::new(ChunkEnv::new(Box::new(repeated), config.policy.chunk)?))
+        };
+        let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
+        let plan = Plan { seed: config.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0 };
+        Ok(Self { slots: (0..count).map(|_| None).collect(), pool: EnvPool::new(envs, threads)?, plan })
+    }
+
+    /// Starts episodes where none is running; gives every running episode's observation, in order, in one row-major vector.
+    pub fn observe(&mut self) -> Vec<f32> {
+        for (i, slot) in self.slots.iter_mut().enumerate() {
+            if slot.is_none() && self.plan.next < self.plan.end {
+                let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
+                let obs = self.pool.env(i).reset(seed);
+                *slot = Some(Slot { seed, obs, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0) });
+                self.plan.next += 1;
+            }
+        }
+        self.slots.iter().flatten().flat_map(|slot| slot.obs.iter().copied()).collect()
+    }
+
+    /// Noise for every running episode, `per_episode` values each, in the order of [`Rollouts::observe`].
+    pub fn noise(&mut self, per_episode: usize) -> Vec<f32> {
+        self.slots.iter_mut().flatten().flat_map(|slot| slot.noise.normals(per_episode)).collect()
+    }
+
+    /// Plays one chunk (rows of `chunk_len` values, in the order of [`Rollouts::observe`]) in every running episode.
+    ///
+    /// # Errors
+    /// When a simulator fails.
+    pub fn play(&mut self, chunks: &[f32], chunk_len: usize) -> Result<(Vec<Decision>, Vec<Finished>)> {
+        let mut rows = chunks.chunks(chunk_len);
+        let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
+        let actions: Vec<Vec<f32>> = active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
+        let steps = self.pool.step(&active, &actions)?;
+        let (mut decisions, mut finished) = (Vec::new(), Vec::new());
+        for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
+            let (Some(running), Some(step)) = (slot.as_mut(), step) else { continue };
+            running.episode_return += step.reward;
+            running.length += step.steps as u64;
+            let obs = std::mem::replace(&mut running.obs, step.obs.clone());
+            if step.done() {
+                let Slot { seed, episode_return, length, .. } = *running;
+                finished.push(Finished { seed, success: step.success, episode_return, length });
+                *slot = None;
+            }
+            decisions.push(Decision { obs, chunk, step });
+        }
+        self.plan.finished += finished.len() as u64;
+        self.plan.successes += finished.iter().filter(|f| f.success).count() as u64;
+        Ok((decisions, finished))
+    }
+
+    /// Finished episodes, and all that there are to play.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.plan.finished, self.plan.end - self.plan.first)
+    }
+
+    /// Finished episodes that succeeded.
+    pub fn successes(&self) -> u64 {
+        self.plan.successes
+    }
+
+    /// Whether every episode has ended.
+    pub fn done(&self) -> bool {
+        let (finished, total) = self.progress();
+        finished == total
+    }
+
+    /// The whole state, physics included.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn save(&self) -> Result<Vec<u8>> {
+        let envs: Vec<Option<Vec<u8>>> = self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
+        postcard::to_allocvec(&(&self.plan, &self.slots, envs)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
+    }
+
+    /// Restores what [`Rollouts::save`] wrote under the same configuration.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or foreign.
+    pub fn load(config: &Config, bytes: &[u8], threads: usize) -> Result<Self> {
+        let damaged = || Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint");
+        let (plan, slots, envs): (Plan, Vec<Option<Slot>>, Vec<Option<Vec<u8>>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
+        if plan.end < plan.first {
+            return Err(damaged());
+        }
+        let mut rollouts = Self::new(config, &plan.stream, plan.first, plan.end, threads)?;
+        if slots.len() != rollouts.slots.len() || envs.len() != slots.len() {
+            return Err(damaged());
+        }
+        for (i, state) in envs.iter().enumerate() {
+            state.as_ref().map_or(Ok(()), |state| rollouts.pool.env(i).restore(state))?;
+        }
+        (rollouts.plan, rollouts.slots) = (plan, slots);
+        Ok(rollouts)
+    }
+}
