@@ -1,14 +1,5 @@
-//! protege: the command line.
-
-// Shader types of the optional GPU backends nest deeply.
-#![recursion_limit = "256"]
-
-mod cli;
-mod dashboard;
-mod files;
-mod report;
-mod tensorboard;
+//! The program `protege`; everything is in the library of the same name.
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    protege::cli::main()
 }

@@ -5,8 +5,7 @@
 //! they need are encoded by hand (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
 
 use crate::cli::journal::Line;
-use crate::files;
-use protege_core::Result;
+use protege_core::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -28,7 +27,7 @@ impl EventFile {
     pub fn create(folder: &Path, elapsed: f64) -> Result<Self> {
         crate::cli::plan::create(folder)?;
         let path = folder.join("events.out.tfevents.0.protege");
-        let file = File::create(&path).map_err(|e| files::writing(&path, &e))?;
+        let file = File::create(&path).map_err(|e| refused(&path, &e))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let mut events = Self { path, file: BufWriter::new(file), epoch: now - elapsed };
         events.put(&event(events.epoch, 0, &bytes_field(3, b"brain.Event:2")))?;
@@ -49,12 +48,16 @@ impl EventFile {
     /// # Errors
     /// When the disk does not take it.
     pub fn flush(&mut self) -> Result<()> {
-        self.file.flush().map_err(|e| files::writing(&self.path, &e))
+        self.file.flush().map_err(|e| refused(&self.path, &e))
     }
 
     fn put(&mut self, data: &[u8]) -> Result<()> {
-        self.file.write_all(&record(data)).map_err(|e| files::writing(&self.path, &e))
+        self.file.write_all(&record(data)).map_err(|e| refused(&self.path, &e))
     }
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Error {
+    Error::failed(format!("{} cannot be written ({error}); make room or check the folder's permissions", path.display()))
 }
 
 /// A TFRecord.

@@ -31,7 +31,7 @@ pub struct Args {
 /// When a folder holds no finished run, or the page cannot be written.
 pub fn answer(args: &Args) -> Result<Answer> {
     let reports = args.runs.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    crate::files::write(&args.out, compare::render(&reports).as_bytes())?;
+    crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
     let names: Vec<String> = args.runs.iter().map(|path| path.display().to_string()).collect();
     let pairs = (0..reports.len()).flat_map(|a| (a + 1..reports.len()).map(move |b| (a, b)));
     let same_task = pairs.filter(|&(a, b)| reports[a].task == reports[b].task);

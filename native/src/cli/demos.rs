@@ -38,7 +38,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     watch(&mut run, &mut bar, |run, _| run.demos().is_some())?;
     bar.finish("demonstrations recorded");
     let demos = run.demos().ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
-    crate::files::write(&args.out, &demos.to_bytes()?)?;
+    crate::files::write_atomic(&args.out, &demos.to_bytes()?)?;
     let (episodes, steps) = (demos.episodes.len(), demos.episodes.iter().map(|e| e.len()).sum::<usize>());
     let json = json!({ "task": config.task, "seed": config.seed, "episodes": episodes, "steps": steps, "demos_file": args.out });
     let text = format!("{episodes} demonstrations of {}, {steps} steps: {}\n", config.task, args.out.display());

@@ -1,7 +1,7 @@
 //! `protege eval`: how often a policy succeeds.
 
-use super::machine::device;
-use super::plan::{policy_file, read_archive};
+use super::machine::{cores, device};
+use super::plan::{policy_config, policy_file, read_archive};
 use super::seed::watch;
 use super::settings::Settings;
 use super::{Answer, Output, results};
@@ -49,12 +49,14 @@ pub struct Args {
 /// When the policy cannot be read, does not fit the task, or the simulator fails.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let policy = read_archive(&policy_file(&args.checkpoint)?)?;
-    let trained = Run::policy_config(&policy)?;
+    let trained = policy_config(&policy)?;
     let mut set = args.set.clone();
     set.extend(args.episodes.map(|n| format!("eval.episodes={n}")));
-    let settings = Settings { task: args.task.clone(), seed: args.seed, set, ..Settings::default() };
+    let finetune = Some("none".to_owned());
+    let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
     let config = settings.resolve(Some(&trained))?;
-    let mut run = Run::evaluation(config.clone(), policy, device(&args.device)?)?;
+    let inputs = Inputs { demos: None, policy: Some(policy) };
+    let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;
     bar.finish("evaluated");

@@ -20,10 +20,10 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     /// The pretrained policy: a file, or the folder of a run
-    #[arg(long, value_name = "POLICY", required_unless_present = "resume")]
+    #[arg(long, value_name = "POLICY", required_unless_present = "resume", conflicts_with = "resume")]
     checkpoint: Option<PathBuf>,
     /// Demonstrations for methods that use them
-    #[arg(long, value_name = "FILE", conflicts_with = "demos")]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     demos_file: Option<PathBuf>,
     #[command(flatten)]
     session: Session,
@@ -34,8 +34,8 @@ pub struct Args {
 /// # Errors
 /// As [`run::answer`].
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    if args.session.resume.is_some() {
-        return run::resume(&args.session, output);
+    if let Some(path) = &args.session.resume {
+        return run::resume(path, &args.session, output);
     }
     let (config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
     run::begin(&config, inputs, &args.session, output)

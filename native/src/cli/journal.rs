@@ -4,21 +4,25 @@
 //! stopped and resumed leaves the same lines as one that was not, but for the time of day (`wall_s`).
 
 use super::plan::{create, to_json};
-use crate::files::{self, Checkpoints};
+use crate::files::checkpoints::{Checkpoints, Content};
+use crate::files::jsonl::Jsonl;
+use crate::files::{read, write_atomic};
 use crate::tensorboard::EventFile;
 use pollster::block_on;
 use protege_core::data::Archive;
-use protege_core::run::{Progress, Run};
+use protege_core::run::{Progress, Record, Run};
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The entry of a checkpoint that says where the files stood.
-const ENTRY: &str = "journal";
+const METRICS: &str = "metrics.jsonl";
+const EPISODES: &str = "episodes.jsonl";
+/// The file of a checkpoint that holds the run.
+const STATE: &str = "state.safetensors";
+/// The entry of that file that holds the clocks.
+const CLOCKS: &str = "clocks";
 
 /// One line of `metrics.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,15 +36,26 @@ pub struct Line {
     pub values: BTreeMap<String, Option<f64>>,
 }
 
-/// Where a seed's files stood when a checkpoint was made.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub struct Position {
-    metrics_bytes: u64,
-    episodes_bytes: u64,
+/// A seed as its newest complete checkpoint left it.
+pub struct Saved {
+    /// What `Run::load` takes.
+    pub archive: Archive,
+    /// Rows that the line files had, by file name.
+    rows: BTreeMap<String, u64>,
     /// Seconds that the seed has run.
-    pub seed_s: f64,
+    seed_s: f64,
     /// Seconds that the whole run has taken.
     pub run_s: f64,
+    /// What is wrong with newer checkpoints, one sentence each.
+    pub passed_over: Vec<String>,
+}
+
+impl Line {
+    /// A record as a line.
+    fn new(record: &Record, wall_s: f64) -> Self {
+        let values = record.values.iter().map(|(name, &value)| (name.clone(), Some(value).filter(|v| v.is_finite()))).collect();
+        Self { step: record.step, wall_s, values }
+    }
 }
 
 /// When checkpoints are made and how many are kept.
@@ -74,46 +89,56 @@ impl Clock {
 /// The files of one seed.
 pub struct Journal {
     folder: PathBuf,
-    metrics: Lines,
-    episodes: Lines,
+    metrics: Jsonl,
+    episodes: Jsonl,
     board: EventFile,
     checkpoints: Checkpoints,
     habit: Habit,
     saved: Instant,
     clock: Clock,
     run_clock: Clock,
+    step: u64,
 }
 
-/// The newest complete checkpoint of a seed: the state, and where its files stood. None when there is no checkpoint.
+/// The newest complete checkpoint of a seed; none when nothing was saved yet.
 ///
 /// # Errors
 /// When every checkpoint is damaged.
-pub fn latest(folder: &Path) -> Result<Option<(Archive, Position)>> {
-    let checkpoints = folder.join("checkpoints");
-    if !checkpoints.exists() {
-        return Ok(None);
-    }
-    let Some(archive) = Checkpoints::open(&checkpoints, 1)?.latest()? else { return Ok(None) };
-    let position = archive.get(ENTRY)?;
-    Ok(Some((archive, position)))
+pub fn latest(folder: &Path) -> Result<Option<Saved>> {
+    let Some(checkpoint) = Checkpoints::new(folder.join("checkpoints"), 1).latest()? else { return Ok(None) };
+    let archive = Archive::from_bytes(checkpoint.file(STATE)?)?;
+    let (seed_s, run_s) = archive.get(CLOCKS)?;
+    Ok(Some(Saved { archive, rows: checkpoint.manifest.rows, seed_s, run_s, passed_over: checkpoint.passed_over }))
 }
 
 impl Journal {
-    /// Opens the files of a seed; lines beyond `position` are cut off.
+    /// The files of a seed that begins.
     ///
     /// # Errors
-    /// When a file cannot be written, or is shorter than the checkpoint says.
-    pub fn open(folder: &Path, position: Position, habit: Habit, run_clock: Clock) -> Result<Self> {
+    /// When a file cannot be written.
+    pub fn begin(folder: &Path, habit: Habit, run_clock: Clock) -> Result<Self> {
         create(folder)?;
-        let metrics = Lines::open(folder.join("metrics.jsonl"), position.metrics_bytes)?;
-        let episodes = Lines::open(folder.join("episodes.jsonl"), position.episodes_bytes)?;
-        let mut board = EventFile::create(&folder.join("tensorboard"), position.seed_s)?;
-        for line in read_metrics(folder)? {
-            board.write(&line)?;
-        }
-        let checkpoints = Checkpoints::open(&folder.join("checkpoints"), habit.keep_last)?;
-        let (saved, clock) = (Instant::now(), Clock::after(position.seed_s));
-        Ok(Self { folder: folder.to_owned(), metrics, episodes, board, checkpoints, habit, saved, clock, run_clock })
+        let (metrics, episodes) = (Jsonl::create(&folder.join(METRICS))?, Jsonl::create(&folder.join(EPISODES))?);
+        Self::with(folder, (metrics, episodes), habit, Clock::after(0.0), run_clock)
+    }
+
+    /// The files of a seed that goes on; lines beyond the checkpoint are cut off.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or has fewer lines than the checkpoint says.
+    pub fn resume(folder: &Path, saved: &Saved, habit: Habit, run_clock: Clock) -> Result<Self> {
+        let open = |name: &str| Jsonl::resume(&folder.join(name), saved.rows.get(name).copied().unwrap_or(0));
+        Self::with(folder, (open(METRICS)?, open(EPISODES)?), habit, Clock::after(saved.seed_s), run_clock)
+    }
+
+    fn with(folder: &Path, (metrics, episodes): (Jsonl, Jsonl), habit: Habit, clock: Clock, run_clock: Clock) -> Result<Self> {
+        let mut board = EventFile::create(&folder.join("tensorboard"), clock.seconds())?;
+        let lines = read_metrics(folder)?;
+        lines.iter().try_for_each(|line| board.write(line))?;
+        let step = lines.last().map_or(0, |line| line.step);
+        let checkpoints = Checkpoints::new(folder.join("checkpoints"), habit.keep_last);
+        let saved = Instant::now();
+        Ok(Self { folder: folder.to_owned(), metrics, episodes, board, checkpoints, habit, saved, clock, run_clock, step })
     }
 
     /// Writes what one step of the run gave.
@@ -122,12 +147,12 @@ impl Journal {
     /// When the disk does not take it.
     pub fn write(&mut self, progress: &Progress) -> Result<()> {
         for record in &progress.records {
-            let values = record.values.iter().map(|(name, &value)| (name.clone(), Some(value).filter(|v| v.is_finite()))).collect();
-            let line = Line { step: record.step, wall_s: self.clock.seconds(), values };
-            self.metrics.push(&line)?;
+            let line = Line::new(record, self.clock.seconds());
+            self.metrics.append(&line)?;
             self.board.write(&line)?;
+            self.step = record.step;
         }
-        progress.episodes.iter().try_for_each(|episode| self.episodes.push(episode))
+        progress.episodes.iter().try_for_each(|episode| self.episodes.append(episode))
     }
 
     /// Whether it is time for a checkpoint.
@@ -135,19 +160,19 @@ impl Journal {
         self.saved.elapsed() >= self.habit.every
     }
 
-    /// Makes a checkpoint.
+    /// Makes a checkpoint. `score` is the success rate of the policy, where it was measured just now.
     ///
     /// # Errors
     /// When the device fails or the disk does not take it; earlier checkpoints stay as they are.
-    pub fn save(&mut self, run: &Run) -> Result<()> {
+    pub fn save(&mut self, run: &Run, score: Option<f64>) -> Result<()> {
         self.metrics.sync()?;
         self.episodes.sync()?;
         self.board.flush()?;
         let mut archive = block_on(run.save())?;
-        let (seed_s, run_s) = (self.clock.seconds(), self.run_clock.seconds());
-        let position = Position { metrics_bytes: self.metrics.bytes, episodes_bytes: self.episodes.bytes, seed_s, run_s };
-        archive.put(ENTRY, &position)?;
-        self.checkpoints.save(&archive)?;
+        archive.put(CLOCKS, &(self.clock.seconds(), self.run_clock.seconds()))?;
+        let state = archive.to_bytes()?;
+        let rows = [(METRICS.to_owned(), self.metrics.rows()), (EPISODES.to_owned(), self.episodes.rows())].into();
+        self.checkpoints.save(&Content { step: self.step, score, rows, files: [(STATE, &state[..])].into() })?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -159,7 +184,7 @@ impl Journal {
     pub fn keep_demos(&self, run: &Run) -> Result<()> {
         let path = self.folder.join("demos.safetensors");
         match run.demos() {
-            Some(demos) if !path.exists() => files::write(&path, &demos.to_bytes()?),
+            Some(demos) if !path.exists() => write_atomic(&path, &demos.to_bytes()?),
             _ => Ok(()),
         }
     }
@@ -169,11 +194,10 @@ impl Journal {
     /// # Errors
     /// When the device fails or the disk does not take it.
     pub fn finish(&mut self, run: &Run) -> Result<()> {
-        self.save(run)?;
-        files::write(&self.folder.join("policy.safetensors"), &block_on(run.policy_archive())?.to_bytes()?)?;
+        write_atomic(&self.folder.join("policy.safetensors"), &block_on(run.policy_archive())?.to_bytes()?)?;
         let demos = run.demos().map_or(0, |demos| demos.episodes.len());
         let result = SeedResult { summary: run.summary(), demos, wall_s: self.clock.seconds() };
-        files::write(&self.folder.join("summary.json"), to_json(&result)?.as_bytes())
+        write_atomic(&self.folder.join("summary.json"), to_json(&result)?.as_bytes())
     }
 }
 
@@ -194,7 +218,7 @@ pub struct SeedResult {
 /// # Errors
 /// When a line is not one of ours.
 pub fn read_metrics(folder: &Path) -> Result<Vec<Line>> {
-    read_lines(&folder.join("metrics.jsonl"))
+    read_lines(&folder.join(METRICS))
 }
 
 /// The lines of a file of JSON objects; none when there is no file. A last line without an end was cut off and does not count.
@@ -205,7 +229,7 @@ pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let bytes = files::read(path)?;
+    let bytes = read(path)?;
     let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end);
     let lines = bytes[..whole].split(|&b| b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     let read = |(i, line)| serde_json::from_slice(line).map_err(|e| damaged_line(path, i, &e));
@@ -214,41 +238,4 @@ pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
 
 fn damaged_line(path: &Path, index: usize, error: &serde_json::Error) -> Error {
     Error::input(format!("line {} of {} is damaged ({error}); restore the file or start the run again", index + 1, path.display()))
-}
-
-/// A file of JSON lines that knows its length.
-struct Lines {
-    path: PathBuf,
-    file: BufWriter<File>,
-    bytes: u64,
-}
-
-impl Lines {
-    /// Opens a file and cuts it to `bytes`.
-    fn open(path: PathBuf, bytes: u64) -> Result<Self> {
-        let failed = |e: std::io::Error| files::writing(&path, &e);
-        let mut file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        let held = file.metadata().map_err(failed)?.len();
-        if held < bytes {
-            let shown = path.display();
-            return Err(Error::input(format!("{shown} is shorter than the checkpoint says ({held} bytes, not {bytes}); restore it or start the run again")));
-        }
-        file.set_len(bytes).map_err(failed)?;
-        file.seek(SeekFrom::Start(bytes)).map_err(failed)?;
-        Ok(Self { path, file: BufWriter::new(file), bytes })
-    }
-
-    fn push<T: Serialize>(&mut self, value: &T) -> Result<()> {
-        let mut line = serde_json::to_vec(value).map_err(|e| Error::failed(format!("a line of {} cannot be made: {e}", self.path.display())))?;
-        line.push(b'\n');
-        // Whole lines, at once: a reader never waits long, and a full disk is noticed here.
-        self.file.write_all(&line).and_then(|()| self.file.flush()).map_err(|e| files::writing(&self.path, &e))?;
-        self.bytes += line.len() as u64;
-        Ok(())
-    }
-
-    /// Waits until the disk has it.
-    fn sync(&self) -> Result<()> {
-        self.file.get_ref().sync_all().map_err(|e| files::writing(&self.path, &e))
-    }
 }

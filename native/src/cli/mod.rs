@@ -13,6 +13,7 @@ pub mod journal;
 mod machine;
 mod methods;
 pub mod plan;
+mod portrait;
 mod pretrain;
 mod results;
 mod run;
@@ -97,7 +98,6 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
-    std::panic::set_hook(Box::new(|_| {}));
     match catch_unwind(AssertUnwindSafe(|| answer(cli))) {
         Ok(Ok(answer)) if json => print(&format!("{:#}\n", answer.json)),
         Ok(Ok(answer)) => print(&answer.text),
@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
 fn answer(cli: Cli) -> Result<Answer> {
     let output = cli.output;
     match cli.command {
-        Command::Run(args) => run::answer(args, output),
+        Command::Run(args) => run::answer(&args, output),
         Command::Demos(args) => demos::answer(&args, output),
         Command::Pretrain(args) => pretrain::answer(&args, output),
         Command::Finetune(args) => finetune::answer(&args, output),

@@ -45,15 +45,15 @@ impl Folder {
         create(&folder.0)?;
         if let Some(demos) = &inputs.demos {
             create(&folder.inputs())?;
-            crate::files::write(&folder.inputs().join("demos.safetensors"), &demos.to_bytes()?)?;
+            crate::files::write_atomic(&folder.inputs().join("demos.safetensors"), &demos.to_bytes()?)?;
         }
         if let Some(policy) = &inputs.policy {
             create(&folder.inputs())?;
-            crate::files::write(&folder.inputs().join("policy.safetensors"), &policy.to_bytes()?)?;
+            crate::files::write_atomic(&folder.inputs().join("policy.safetensors"), &policy.to_bytes()?)?;
         }
-        crate::files::write(&folder.0.join("config.toml"), to_toml(config)?.as_bytes())?;
+        crate::files::write_atomic(&folder.0.join("config.toml"), to_toml(config)?.as_bytes())?;
         // The plan comes last: a folder that has one has everything.
-        crate::files::write(&folder.plan_path(), to_json(plan)?.as_bytes())?;
+        crate::files::write_atomic(&folder.plan_path(), to_json(plan)?.as_bytes())?;
         Ok(folder)
     }
 
@@ -136,6 +136,16 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
     Archive::from_bytes(&crate::files::read(path)?).map_err(|e| at(path, &e))
 }
 
+/// The configuration that a policy was made with.
+///
+/// # Errors
+/// When the archive is no policy, or one of another version.
+pub fn policy_config(policy: &Archive) -> Result<Config> {
+    let foreign = |e: String| Error::input(format!("the checkpoint is not a policy of this version ({e}); use a policy.safetensors"));
+    let text: String = policy.get("config").map_err(|e| foreign(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| foreign(e.to_string()))
+}
+
 /// Reads demonstrations.
 ///
 /// # Errors
@@ -156,11 +166,6 @@ fn at(path: &Path, error: &Error) -> Error {
 /// When the disk does not allow it.
 pub fn create(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|e| Error::failed(format!("the folder {} cannot be made: {e}", path.display())))
-}
-
-/// The error of reading a file.
-pub fn reading(path: &Path, error: &std::io::Error) -> Error {
-    Error::input(format!("{} cannot be read: {error}", path.display()))
 }
 
 /// A configuration as TOML.

@@ -22,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     /// Demonstrations from this file instead of the scripted expert
-    #[arg(long, value_name = "FILE", conflicts_with = "demos")]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     demos_file: Option<PathBuf>,
     #[command(flatten)]
     session: Session,
@@ -33,8 +33,8 @@ pub struct Args {
 /// # Errors
 /// As [`run::answer`].
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    if args.session.resume.is_some() {
-        return run::resume(&args.session, output);
+    if let Some(path) = &args.session.resume {
+        return run::resume(path, &args.session, output);
     }
     let (mut config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), None)?;
     config.finetune.method = FinetuneMethod::None;

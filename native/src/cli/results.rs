@@ -21,7 +21,7 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
     for &seed in &plan.seeds {
         let lines = read_metrics(&folder.seed(seed))?;
         curves.push(SeedCurve { seed, points: series(&lines, "eval/success") });
-        losses.extend(loss_names(&lines).into_iter().map(|name| Series { points: series(&lines, &name), name, seed }));
+        losses.extend(loss_names(&lines).into_iter().map(|name| Series { points: loss_series(&lines, &name), name, seed }));
     }
     let (pretrain, finetune) = super::methods::of(config);
     Ok(Report {
@@ -81,8 +81,27 @@ fn series(lines: &[Line], name: &str) -> Vec<(f64, f64)> {
     lines.iter().filter_map(|line| Some((line.step as f64, (*line.values.get(name)?)?))).collect()
 }
 
+/// One loss over gradient steps: pretraining takes no environment step.
+fn loss_series(lines: &[Line], name: &str) -> Vec<(f64, f64)> {
+    let point = |line: &Line| Some(((*line.values.get("time/updates")?)?, (*line.values.get(name)?)?));
+    lines.iter().filter_map(point).collect()
+}
+
 fn loss_names(lines: &[Line]) -> BTreeSet<String> {
     lines.iter().flat_map(|line| line.values.keys()).filter(|name| name.starts_with("loss/")).cloned().collect()
+}
+
+/// Seconds that a finished run took.
+///
+/// # Errors
+/// When its summary is damaged.
+pub fn wall_s(folder: &Folder) -> Result<f64> {
+    let path = folder.0.join("summary.json");
+    if !path.exists() {
+        return Ok(0.0);
+    }
+    let summary: Value = serde_json::from_slice(&crate::files::read(&path)?).map_err(|e| Error::input(format!("{} is damaged: {e}", path.display())))?;
+    Ok(summary["wall_s"].as_f64().unwrap_or(0.0))
 }
 
 /// What `run --json` prints.

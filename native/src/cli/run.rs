@@ -2,16 +2,15 @@
 
 use super::journal::{Clock, Habit, latest};
 use super::machine::{Stop, cores, device};
-use super::plan::{Folder, Plan, read_archive, read_dataset};
+use super::plan::{Folder, Plan, policy_config, policy_file, read_archive, read_dataset};
 use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
 use super::{Answer, Output, bug, results};
 use crate::dashboard::Dashboard;
 use crate::report::{self, Portrait};
-use pollster::block_on;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, PretrainMethod, Run, portrait};
+use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
 use protege_core::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -33,11 +32,11 @@ numbers as one that was not; only wall_s differs.";
 pub struct Args {
     #[command(flatten)]
     pub settings: Settings,
-    /// Demonstrations from this file instead of the scripted expert
-    #[arg(long, value_name = "FILE", conflicts_with = "demos")]
+    /// Demonstrations from this file instead of the scripted expert; with `--demos N`, N of them drawn at random
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub demos_file: Option<PathBuf>,
     /// A pretrained policy (a file, or the folder of a run): pretraining is skipped
-    #[arg(long, value_name = "POLICY")]
+    #[arg(long, value_name = "POLICY", conflicts_with = "resume")]
     pub checkpoint: Option<PathBuf>,
     #[command(flatten)]
     pub session: Session,
@@ -54,7 +53,7 @@ pub struct Session {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with the run in this folder; its own settings are used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["Settings", "seeds", "out", "demos_file", "checkpoint", "no_companion"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["Settings", "seeds", "out", "no_companion"])]
     pub resume: Option<PathBuf>,
     /// `cpu`, `wgpu` or `cuda:N` [default: cpu]
     #[arg(long)]
@@ -74,25 +73,35 @@ pub struct Session {
 ///
 /// # Errors
 /// When the input is wrong, a step fails, or Ctrl-C stopped it.
-pub fn answer(args: Args, output: Output) -> Result<Answer> {
-    let Args { settings, demos_file, checkpoint, session } = args;
-    if let Some(path) = &session.resume {
-        let (folder, plan, config) = Folder::open(path)?;
-        return carry_out(&folder, &amended(plan, &session)?, &config, output);
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    if let Some(path) = &args.session.resume {
+        return resume(path, &args.session, output);
     }
-    let (config, inputs) = prepare(&settings, demos_file, checkpoint)?;
-    begin(&config, inputs, &session, output)
+    let (config, inputs) = prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
+    begin(&config, inputs, &args.session, output)
+}
+
+/// Goes on with the run in a folder.
+///
+/// # Errors
+/// As [`answer`].
+pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> {
+    let (folder, plan, config) = Folder::open(path)?;
+    carry_out(&folder, &amended(plan, session)?, &config, output)
 }
 
 /// The configuration and what the run is given.
 ///
 /// # Errors
 /// When a setting or a file is wrong.
-pub fn prepare(settings: &Settings, demos_file: Option<PathBuf>, checkpoint: Option<PathBuf>) -> Result<(Config, Inputs)> {
-    let policy = checkpoint.map(|path| read_archive(&super::plan::policy_file(&path)?)).transpose()?;
-    let base = policy.as_ref().map(Run::policy_config).transpose()?;
-    let config = settings.resolve(base.as_ref())?;
-    let demos = demos_file.map(|path| read_dataset(&path)).transpose()?;
+pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Option<&Path>) -> Result<(Config, Inputs)> {
+    let policy = checkpoint.map(|path| read_archive(&policy_file(path)?)).transpose()?;
+    let base = policy.as_ref().map(policy_config).transpose()?;
+    let mut config = settings.resolve(base.as_ref())?;
+    let demos = demos_file.map(read_dataset).transpose()?;
+    if let (Some(demos), None) = (&demos, settings.demos) {
+        config.demos.count = demos.episodes.len();
+    }
     Ok((config, Inputs { demos, policy }))
 }
 
@@ -114,8 +123,8 @@ pub fn begin(config: &Config, inputs: Inputs, session: &Session, output: Output)
     };
     let plan = amended(plan, session)?;
     // What cannot work is refused before a folder is made.
-    let trial = Inputs { demos: inputs.demos.clone(), policy: inputs.policy.clone() };
-    Run::new(config.clone(), trial, device(&plan.device)?)?;
+    let Inputs { demos, policy } = &inputs;
+    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone() }, device(&plan.device)?)?;
     let path = session.out.clone().unwrap_or_else(|| Folder::unused(config));
     let folder = Folder::begin(path, &plan, config, &inputs)?;
     carry_out(&folder, &plan, config, output)
@@ -148,9 +157,9 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     let picture = if plan.companion { companion(folder, plan, config, &dashboard)? } else { None };
     let report = results::collect(folder, plan, config, picture, clock.seconds())?;
     let page = folder.report();
-    crate::files::write(&page, report::render(&report).as_bytes())?;
+    crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
     let json = results::to_value(&report, &page);
-    crate::files::write(&folder.0.join("summary.json"), super::plan::to_json(&json)?.as_bytes())?;
+    crate::files::write_atomic(&folder.0.join("summary.json"), super::plan::to_json(&json)?.as_bytes())?;
     Ok(Answer { text: results::to_text(&report, &page), json })
 }
 
@@ -158,7 +167,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
 fn spent(folder: &Folder, plan: &Plan) -> Result<f64> {
     let mut most: f64 = 0.0;
     for &seed in &plan.seeds {
-        most = most.max(latest(&folder.seed(seed))?.map_or(0.0, |(_, position)| position.run_s));
+        most = most.max(latest(&folder.seed(seed))?.map_or(0.0, |saved| saved.run_s));
     }
     Ok(most)
 }
@@ -185,7 +194,9 @@ fn drive_all(folder: &Folder, plan: &Plan, config: &Config, clock: Clock, dashbo
 fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
     let habit = Habit { every: Duration::from_secs_f64(plan.checkpoint_every), keep_last: plan.keep_last };
     let mut bar = dashboard.seed(seed);
-    let ended = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.drive(&mut bar, stop)?;
+    let threads = cores().div_ceil(plan.seeds.len());
+    let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads);
+    let ended = seed.drive(&mut bar, stop)?;
     bar.finish(if ended == Ended::Finished { "done" } else { "saved" });
     Ok(())
 }
@@ -193,17 +204,17 @@ fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock,
 /// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each other.
 fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard) -> Result<Option<Portrait>> {
     let Some(&seed) = plan.seeds.first() else { return Ok(None) };
-    let Some((archive, _)) = latest(&folder.seed(seed))? else { return Ok(None) };
-    let post_bc = Run::load(&archive, device(&plan.device)?)?;
+    let Some(saved) = latest(&folder.seed(seed))? else { return Ok(None) };
+    let post_bc = Run::load(saved.archive, device(&plan.device)?)?;
     let mut plain = Config { seed, ..config.clone() };
     plain.pretrain.method = PretrainMethod::Bc;
     plain.finetune.method = FinetuneMethod::None;
     let inputs = Inputs { demos: post_bc.demos().cloned(), policy: None };
     let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
     let mut bar = dashboard.seed(seed);
-    watch(&mut bc, &mut bar, |_, progress| progress.phase == Phase::Evaluate)?;
-    bar.finish("BC for comparison: done");
-    block_on(portrait(&bc, &post_bc)).map(|data| Some(data.into()))
+    watch(&mut bc, &mut bar, |run, _| run.policy().is_some())?;
+    bar.finish("BC, to compare: done");
+    super::portrait::draw(&bc, &post_bc)
 }
 
 /// The command line as it was typed, quoted where a shell needs it.

@@ -1,9 +1,10 @@
 //! Drives runs to their end: one with a journal, or one that is only looked at.
 
-use super::journal::{Clock, Habit, Journal, Position, latest};
+use super::journal::{Clock, Habit, Journal, latest};
 use super::machine::Stop;
-use super::plan::Folder;
+use super::plan::{Folder, to_toml};
 use crate::dashboard::Dashboard;
+use crate::files::write_atomic;
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
@@ -32,13 +33,22 @@ impl Seed {
     /// When the configuration cannot work, or the seed's files cannot be used.
     pub fn open(folder: &Folder, config: &Config, seed: u64, device: Device, habit: Habit, run_clock: Clock) -> Result<Self> {
         let path = folder.seed(seed);
-        let (run, position) = match latest(&path)? {
-            Some((archive, position)) => (Run::load(&archive, device)?, position),
-            None => (Run::new(Config { seed, ..config.clone() }, folder.given()?, device)?, Position::default()),
+        let Some(saved) = latest(&path)? else {
+            let config = Config { seed, ..config.clone() };
+            let run = Run::new(config, folder.given()?, device)?;
+            let journal = Journal::begin(&path, habit, run_clock)?;
+            write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
+            return Ok(Self { run, journal });
         };
-        let journal = Journal::open(&path, position, habit, run_clock)?;
-        crate::files::write(&path.join("config.toml"), super::plan::to_toml(run.config())?.as_bytes())?;
-        Ok(Self { run, journal })
+        saved.passed_over.iter().for_each(|sentence| eprintln!("note: {sentence}"));
+        let journal = Journal::resume(&path, &saved, habit, run_clock)?;
+        Ok(Self { run: Run::load(saved.archive, device)?, journal })
+    }
+
+    /// Plays environments on so many threads.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { run: self.run.with_threads(threads), ..self }
     }
 
     /// Steps until the end, or until somebody wishes to stop.
@@ -50,24 +60,28 @@ impl Seed {
         loop {
             let progress = block_on(self.run.step())?;
             self.journal.write(&progress)?;
-            let new_phase = show.progress(bar, &progress);
-            if progress.finished {
+            show.progress(bar, &progress);
+            let phase_over = progress.done >= progress.total;
+            if phase_over {
                 self.journal.keep_demos(&self.run)?;
+            }
+            if phase_over || self.journal.due() || stop.wished() {
+                self.journal.save(&self.run, success(&progress))?;
+            }
+            if progress.finished {
                 self.journal.finish(&self.run)?;
                 return Ok(Ended::Finished);
             }
-            if new_phase {
-                self.journal.keep_demos(&self.run)?;
-            }
             if stop.wished() {
-                self.journal.save(&self.run)?;
                 return Ok(Ended::Stopped);
-            }
-            if new_phase || self.journal.due() {
-                self.journal.save(&self.run)?;
             }
         }
     }
+}
+
+/// The success rate that a step measured, if it did.
+fn success(progress: &Progress) -> Option<f64> {
+    progress.records.iter().rev().find_map(|record| record.values.get("eval/success")).copied()
 }
 
 /// Whether a seed's result is there already.
@@ -100,17 +114,14 @@ struct Show {
 }
 
 impl Show {
-    /// Shows one step; says whether it began a new phase.
-    fn progress(&mut self, bar: &mut Dashboard, progress: &Progress) -> bool {
-        let success = progress.records.iter().rev().find_map(|record| record.values.get("eval/success"));
-        if let Some(success) = success {
+    /// Shows one step.
+    fn progress(&mut self, bar: &mut Dashboard, progress: &Progress) {
+        if let Some(success) = success(progress) {
             self.note = format!("success {:.0}%", 100.0 * success);
         }
-        let new = self.phase.replace(progress.phase) != Some(progress.phase);
-        if new {
+        if self.phase.replace(progress.phase) != Some(progress.phase) {
             bar.phase(progress.phase.name(), progress.total);
         }
         bar.advance(progress.done, &self.note);
-        new
     }
 }

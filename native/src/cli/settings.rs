@@ -121,7 +121,7 @@ fn split(pair: &str) -> Result<(String, String)> {
 
 /// Reads a TOML file as JSON.
 fn read_toml(path: &Path) -> Result<Map<String, Value>> {
-    let text = std::fs::read_to_string(path).map_err(|e| super::plan::reading(path, &e))?;
+    let text = String::from_utf8(crate::files::read(path)?).map_err(|_| Error::input(format!("{} is not a text file", path.display())))?;
     toml::from_str(&text).map_err(|e: toml::de::Error| {
         let line = e.span().map_or(1, |span| text[..span.start].lines().count().max(1));
         Error::input(format!("{} is not valid TOML: line {line}: {}", path.display(), e.message().lines().collect::<Vec<_>>().join(", ")))
