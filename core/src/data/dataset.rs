@@ -118,6 +118,9 @@ impl Dataset {
         if self.meta.obs == 0 || self.meta.act == 0 {
             return Err(KIND.error("says that its observations or actions have no numbers"));
         }
+        if self.meta.action_repeat == 0 {
+            return Err(KIND.error("says that its actions were held for 0 control steps"));
+        }
         if self.episodes.is_empty() {
             return Err(KIND.error("holds no episodes"));
         }
