@@ -180,7 +180,9 @@ mod tests {
         let mut single = make("lab/lift").unwrap();
         let mut repeated = ActionRepeat::new(make("lab/lift").unwrap(), 3).unwrap();
         let mut chunked = ChunkEnv::new(make("lab/lift").unwrap(), 3).unwrap();
-        (single.reset(4), repeated.reset(4), chunked.reset(4));
+        single.reset(4);
+        repeated.reset(4);
+        chunked.reset(4);
         single.step(&action).unwrap();
         single.step(&action).unwrap();
         let last = single.step(&action).unwrap();

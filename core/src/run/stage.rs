@@ -253,8 +253,10 @@ impl Run {
     /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy can do.
     async fn step_collect(&mut self, rollouts: &mut Rollouts, replay: &mut Replay, progress: &mut Progress) -> Result<()> {
         let (decisions, finished) = self.decide(rollouts, None).await?;
+        let bootstrap_truncated = self.config.finetune.best_of_n.bootstrap_truncated;
         for Decision { obs, chunk, step } in &decisions {
-            replay.push(obs, chunk, step.reward, &step.obs, step.terminated)?;
+            let over = step.terminated || (step.truncated && !bootstrap_truncated);
+            replay.push(obs, chunk, step.reward, &step.obs, over)?;
             self.counters.env_steps += step.steps as u64;
         }
         self.counters.decisions += decisions.len() as u64;

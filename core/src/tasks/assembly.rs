@@ -11,7 +11,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/assembly.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 250,
+    horizon: 240,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),
@@ -23,8 +23,8 @@ static RULES: Rules = Rules { start, success, expert };
 const REST: f64 = 0.015;
 /// The peg's top (m).
 const TOP: f64 = 0.1;
-/// Fingers on the handle, with a little room: 0.016 m of 0.07 m.
-const GRIPPED: f64 = 0.28;
+/// Fingers on the handle, with a little room: 0.016 m of 0.09 m.
+const GRIPPED: f64 = 0.23;
 
 fn start(rng: &mut Rng) -> Start {
     loop {
@@ -42,5 +42,5 @@ fn success(view: &View) -> bool {
 
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     let down = [view.goal[0], view.goal[1], TOP - 0.04];
-    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_over(view, down, TOP + 0.03, 0.008, style))
+    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, down, 0.07, 0.032, style))
 }

@@ -10,7 +10,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/box_close.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 200,
+    horizon: 240,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),
@@ -24,8 +24,8 @@ const REST: f64 = 0.026;
 const UNDERSIDE: f64 = 0.026;
 /// The box's height (m).
 const BOX: f64 = 0.08;
-/// Fingers on the handle, with a little room: 0.016 m of 0.07 m.
-const GRIPPED: f64 = 0.28;
+/// Fingers on the handle, with a little room: 0.016 m of 0.09 m.
+const GRIPPED: f64 = 0.23;
 
 fn start(rng: &mut Rng) -> Start {
     loop {
@@ -42,6 +42,6 @@ fn success(view: &View) -> bool {
 }
 
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
-    let over = view.goal[2] + 0.03;
-    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_over(view, view.goal, over, 0.02, style))
+    let height = 0.05;
+    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, view.goal, height, 0.08, style))
 }

@@ -14,7 +14,7 @@ pub struct ExpertStyle {
     pub noise: f64,
     /// Metres above the object from which it is approached. Default 0.06.
     pub height: f64,
-    /// Metres above what it needs that the object is carried. Default 0.
+    /// Metres by which the object is carried higher than it needs. Default 0.
     pub lift: f64,
     /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the left. Default 0.
     pub side: f64,
@@ -54,39 +54,44 @@ const CLOSED: f64 = 1.0;
 pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f64; ACT]> {
     let [x, y, z] = view.object.position;
     let grip = [x, y, z + style.grasp];
-    let aside = distance_xy(view.hand, grip);
-    let above = view.hand[2] - grip[2];
-    if aside > 0.02 || (aside > 0.006 && above > 0.03) {
-        let over = [x, y, z + style.height];
-        // Never sweep sideways through the object.
-        let clear = above > 0.6 * style.height;
-        let to = if clear { bend(view.hand, over, style.side) } else { [view.hand[0], view.hand[1], over[2]] };
-        return Some(steer(view, to, OPEN, style));
+    let within = distance_xy(view.hand, grip) < 0.015 && view.hand[2] - grip[2] < 0.012;
+    if within && view.opening <= gripped {
+        return None;
     }
-    if above > 0.008 {
-        return Some(steer(view, grip, OPEN, style));
-    }
-    (view.opening > gripped).then(|| steer(view, grip, CLOSED, style))
+    let to = if within { grip } else { funnel(view.hand, grip, style.height, 0.03, style) };
+    Some(steer(view, to, if within { CLOSED } else { OPEN }, style))
 }
 
 /// Moves the object in the hand so that its key point goes to `to`.
 pub(super) fn carry(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
-    let to = bend(view.key, to, style.side);
-    let hand = [0, 1, 2].map(|i| view.hand[i] + to[i] - view.key[i]);
-    steer(view, hand, CLOSED, style)
+    let arc = style.lift * (distance_xy(view.key, to) / 0.1).min(1.0);
+    let [x, y, z] = bend(view.key, to, style.side);
+    hand_over(view, [x, y, z + arc], style)
 }
 
-/// Carries the key point over a fixture whose top is at height `top`, then down onto `to`.
-pub(super) fn put_over(view: &View, to: Vec3, top: f64, aligned: f64, style: &ExpertStyle) -> [f64; ACT] {
-    let [x, y, z] = view.key;
-    let over = top + style.lift;
-    if distance_xy(view.key, to) < aligned {
-        return carry(view, to, style);
+/// Moves the object in the hand so that its key point comes down onto `to` from `height` above it; `width` is how far from the axis
+/// (m) it starts to sink.
+pub(super) fn put_down(view: &View, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> [f64; ACT] {
+    hand_over(view, funnel(view.key, to, height + style.lift, width, style), style)
+}
+
+/// The next aim on the way down to `to`: within a funnel that is `height` high and `width` wide. Whoever is below it rises first, so that
+/// nothing is swept aside.
+fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> Vec3 {
+    let inner = 0.25 * width;
+    let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
+    let z = to[2] + share * height;
+    if from[2] < to[2] + 0.85 * share * height {
+        return [from[0], from[1], z];
     }
-    if z < top - 0.01 {
-        return carry(view, [x, y, over], style);
-    }
-    carry(view, [to[0], to[1], over], style)
+    let [x, y, _] = bend(from, to, style.side);
+    [x, y, z]
+}
+
+/// Moves the hand by what the key point lacks to `to`, gripping.
+fn hand_over(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
+    let hand = [0, 1, 2].map(|i| view.hand[i] + to[i] - view.key[i]);
+    steer(view, hand, CLOSED, style)
 }
 
 /// Proportional control towards `to`.

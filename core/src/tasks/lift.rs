@@ -10,7 +10,7 @@ pub(super) const INFO: Info = Info {
     scene: include_str!("../../scenes/lift.xml"),
     obs: OBS,
     act: ACT,
-    horizon: 150,
+    horizon: 120,
     substeps: SUBSTEPS,
     expert_success: 1.0,
     build: |sim| Tabletop::build(&RULES, sim),
@@ -20,8 +20,8 @@ static RULES: Rules = Rules { start, success, expert };
 
 /// The cube's centre when it lies on the table (m).
 const REST: f64 = 0.02;
-/// Fingers on the cube, with a little room: 0.04 m of 0.07 m.
-const GRIPPED: f64 = 0.62;
+/// Fingers on the cube, with a little room: 0.04 m of 0.09 m.
+const GRIPPED: f64 = 0.5;
 
 /// x and y within 3 cm of the middle as in robosuite; any turn up to 0.3 rad, since this hand cannot turn.
 fn start(rng: &mut Rng) -> Start {

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const OBS: usize = 2 * FRAME + 3;
 /// Length of an action.
 pub(super) const ACT: usize = 4;
-/// Physics steps per control step: 2 x 6.25 ms, Meta-World's 80 Hz.
-pub(super) const SUBSTEPS: usize = 2;
+/// Physics steps per control step: 4 x 3.125 ms, Meta-World's 80 Hz.
+pub(super) const SUBSTEPS: usize = 4;
 
 const FRAME: usize = 18;
 /// Where the hand starts (m): the zero of its three slides.
@@ -28,9 +28,9 @@ const HIGH: Vec3 = [0.3, 0.95, 0.35];
 /// Metres that the hand's target moves per control step at full action.
 const STRIDE: f64 = 0.01;
 /// Metres that a finger travels from open to closed.
-const FINGER_TRAVEL: f64 = 0.035;
-/// A finger's target at action 1 (m): beyond closed, so that it presses.
-const FINGER_PRESS: f64 = 0.05;
+const FINGER_TRAVEL: f64 = 0.045;
+/// A finger's furthest target (m): beyond closed, so that it presses.
+const FINGER_PRESS: f64 = 0.06;
 
 /// A random start.
 pub(super) struct Start {
@@ -131,7 +131,7 @@ impl Task for Tabletop {
             self.memory.hand[axis] = moved.clamp(LOW[axis], HIGH[axis]);
             sim.set_target(rail, self.memory.hand[axis] - HOME[axis]);
         }
-        let finger = FINGER_PRESS * 0.5 * (1.0 + f64::from(action[3]));
+        let finger = FINGER_PRESS * (0.5 + f64::from(action[3])).clamp(0.0, 1.0);
         self.ids.fingers.iter().for_each(|&id| sim.set_target(id, finger));
     }
 

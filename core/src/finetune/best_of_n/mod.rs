@@ -35,6 +35,9 @@ pub struct BestOfNConfig {
     pub gamma: f64,
     /// Expectile of the value loss; 0.5 is the mean. Default 0.7 (PostBC: 0.5 to 0.9 by task).
     pub expectile: f64,
+    /// Whether an episode that the time limit cut off goes on for the critic (its last value is bootstrapped) or is a failure.
+    /// Default false: success counts within the horizon only, and values anchored at failures are learned in far fewer updates.
+    pub bootstrap_truncated: bool,
     /// Polyak rate of the target critics. Default 0.005.
     pub tau: f64,
     /// N, proposals per decision. Default 32 (PostBC's Libero runs).
@@ -56,6 +59,7 @@ impl BestOfNConfig {
             lr: 3e-4,
             gamma: 0.99,
             expectile: 0.7,
+            bootstrap_truncated: false,
             tau: 0.005,
             samples: 32,
             hidden: 256,
