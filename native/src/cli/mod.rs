@@ -125,15 +125,19 @@ fn answer(cli: Cli) -> Result<Answer> {
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.
 fn refuse(error: &clap::Error, json: bool) -> ExitCode {
-    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if json && !asked_for {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        print(&format!("{}\n", json!({ "error": first })));
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A reader that went away cannot be told.
+        error.print().ok();
+        return ExitCode::SUCCESS;
     }
-    // A terminal that went away cannot be told.
-    error.print().ok();
-    if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    fail(&Error::input(sentence(&error.to_string())), json)
+}
+
+/// Clap's message as one sentence: what is wrong, and its tip if there is one.
+fn sentence(message: &str) -> String {
+    let paragraphs = message.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let told: Vec<String> = paragraphs.enumerate().filter(|(i, text)| *i == 0 || text.starts_with("tip:")).map(|(_, text)| text).collect();
+    format!("{}; see --help", told.join("; ").trim_start_matches("error: "))
 }
 
 fn fail(error: &Error, json: bool) -> ExitCode {
@@ -153,4 +157,26 @@ pub fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
 /// Writes to stdout. A reader that went away (`protege tasks | head`) is no error.
 fn print(text: &str) {
     std::io::stdout().write_all(text.as_bytes()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// The promise: the arguments of all commands are consistent (clap checks names, conflicts and groups).
+    #[test]
+    fn the_arguments_of_all_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// The promise: a wrong flag is answered in one line.
+    #[test]
+    fn a_wrong_flag_is_answered_in_one_line() {
+        let refused = |arguments: &[&str]| sentence(&Cli::try_parse_from(arguments).map(|_| ()).unwrap_err().to_string());
+        let unknown = refused(&["protege", "run", "--sead", "1"]);
+        assert!(unknown.contains("--sead") && unknown.contains("--seed") && !unknown.contains('\n'), "{unknown}");
+        let missing = refused(&["protege", "finetune"]);
+        assert!(missing.contains("--checkpoint") && !missing.contains('\n'), "{missing}");
+    }
 }

@@ -139,7 +139,8 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
 /// The same for people.
 pub fn to_text(report: &Report, page: &std::path::Path) -> String {
     let methods = if report.finetune == "none" { report.pretrain.clone() } else { format!("{}, then {}", report.pretrain, report.finetune) };
-    let mut text = format!("{}: {methods}; {} seed(s), {} demonstrations each\n", report.task, report.seeds.len(), report.demos);
+    let seeds = if report.seeds.len() == 1 { "1 seed".to_owned() } else { format!("{} seeds", report.seeds.len()) };
+    let mut text = format!("{}: {methods}; {seeds}, {} demonstrations each\n", report.task, report.demos);
     text += &format!("  after pretraining  {}\n", percent(&report.before));
     if report.finetune != "none" {
         let [before, after] = [&report.before, &report.after].map(|o| Interval { low: o.low, high: o.high });

@@ -62,7 +62,7 @@ impl Settings {
     fn pairs(&self) -> Result<Vec<(String, String)>> {
         let methods = [("pretrain", &self.pretrain), ("finetune", &self.finetune)];
         for (stage, name) in methods {
-            name.as_deref().map_or(Ok(()), |name| known(&format!("{stage}ing method"), name, super::methods::names(stage)))?;
+            name.as_deref().map_or(Ok(()), |name| known(&format!("{stage} method"), name, super::methods::names(stage)))?;
         }
         let text = |value: &Option<String>| value.as_ref().map(|name| Value::from(name.as_str()).to_string());
         let flags = [
