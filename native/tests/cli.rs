@@ -140,7 +140,7 @@ fn damaged_and_foreign_files_are_refused_by_name() {
 fn a_run_writes_everything_and_its_policy_lives_on() {
     let folder = tempfile::tempdir().unwrap();
     let result = answer(folder.path(), &small("run", &["--seeds", "2", "--out", "first", "--json"]));
-    for key in ["task", "pretrain", "finetune", "env_steps", "decisions", "wall_s", "report", "peak_memory_mib", "per_seed", "apart"] {
+    for key in ["task", "pretrain", "finetune", "env_steps", "decisions", "wall_s", "report", "peak_memory_mb", "per_seed", "apart"] {
         assert!(!result[key].is_null(), "{key} is missing in {result}");
     }
     assert_eq!((&result["seeds"], &result["before"]["episodes"], &result["after"]["episodes"]), (&2.into(), &12.into(), &12.into()));
@@ -195,7 +195,8 @@ fn interrupt(child: &Child) {
 #[test]
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |out| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let run =
+        |out| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let start = |arguments: &[String]| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         protege(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

@@ -165,7 +165,13 @@ fn env_resets(setup: &Setup) -> Result<Vec<Row>> {
             Ok(())
         })
     })?;
-    Ok(vec![Row { name: "env_resets_per_s", value: 1.0 / seconds, unit: "resets/s", size: "lab/pick-place, one core".into(), higher_is_better: true }])
+    Ok(vec![Row {
+        name: "env_resets_per_s",
+        value: 1.0 / seconds,
+        unit: "resets/s",
+        size: "lab/pick-place, one core".into(),
+        higher_is_better: true,
+    }])
 }
 
 /// Where the time of a control step goes.
@@ -186,10 +192,22 @@ fn env_parts(setup: &Setup) -> Result<Vec<Row>> {
             let action = task.expert(&sim, &style);
             let marks = [
                 Instant::now(),
-                { task.act(&mut sim, &action); Instant::now() },
-                { (0..info.substeps).for_each(|_| sim.step()); Instant::now() },
-                { std::hint::black_box(task.observe(&sim)); Instant::now() },
-                { std::hint::black_box(task.success(&sim)); Instant::now() },
+                {
+                    task.act(&mut sim, &action);
+                    Instant::now()
+                },
+                {
+                    (0..info.substeps).for_each(|_| sim.step());
+                    Instant::now()
+                },
+                {
+                    std::hint::black_box(task.observe(&sim));
+                    Instant::now()
+                },
+                {
+                    std::hint::black_box(task.success(&sim));
+                    Instant::now()
+                },
             ];
             let spent = |i: usize| (marks[i + 1] - marks[i]).as_secs_f64();
             [1, 2, 0, 3].into_iter().zip(&mut seconds).for_each(|(i, sum)| *sum += spent(i));
@@ -244,9 +262,8 @@ fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
     let obs = rng.normals(OBS);
-    let seconds = median(setup, || {
-        seconds_each(100, || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop))
-    })?;
+    let seconds =
+        median(setup, || seconds_each(100, || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)))?;
     Ok(ms_row("policy_act_ms", seconds, format!("flow, {}, batch 1, 8 steps", shape(&config))))
 }
 

@@ -65,5 +65,12 @@ fn test(a: (&str, &Report), b: (&str, &Report)) -> Value {
 }
 
 fn line(name: &str, report: &Report) -> String {
-    format!("{name}: {}, {} then {}: {} -> {}\n", report.task, report.pretrain, report.finetune, results::percent(&report.before), results::percent(&report.after))
+    format!(
+        "{name}: {}, {} then {}: {} -> {}\n",
+        report.task,
+        report.pretrain,
+        report.finetune,
+        results::percent(&report.before),
+        results::percent(&report.after)
+    )
 }

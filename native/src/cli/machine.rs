@@ -1,34 +1,52 @@
 //! The machine: devices, cores, memory, and Ctrl-C.
 
+use burn::tensor::{Device, Tensor};
+use pollster::block_on;
 use protege_core::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Device;
-
 /// The devices that can be asked for.
 pub const DEVICES: &str = "`cpu`, `wgpu` or `cuda:N`";
 
-/// The device of this name.
+/// The device of this name, found to work.
 ///
 /// # Errors
-/// When there is no such device, or this program was built without it.
+/// When there is no such device, this program was built without it, or the machine has none.
 pub fn device(name: &str) -> Result<Device> {
-    match name.split_once(':').unwrap_or((name, "0")) {
-        ("cpu", "0") => Ok(Device::flex()),
-        ("wgpu", "0") => wgpu(),
-        ("cuda", index) => cuda(index.parse().map_err(|_| unknown(name))?),
-        _ => Err(unknown(name)),
-    }
+    let unknown = || Error::input(format!("there is no device `{name}`: use {DEVICES}"));
+    let device = match name.split_once(':').unwrap_or((name, "0")) {
+        ("cpu", "0") => return Ok(Device::flex()),
+        ("wgpu", "0") => wgpu()?,
+        ("cuda", index) => cuda(index.parse().map_err(|_| unknown())?)?,
+        _ => return Err(unknown()),
+    };
+    let unusable = |e| Error::input(format!("the device `{name}` cannot be used ({e}): see `protege doctor`, or use --device cpu"));
+    probe(&device).map(|()| device).map_err(unusable)
 }
 
-fn unknown(name: &str) -> Error {
-    Error::input(format!("there is no device `{name}`: use {DEVICES}"))
+/// Multiplies two small matrices on a device.
+///
+/// # Errors
+/// When the device is not there, or the product is wrong.
+pub fn probe(device: &Device) -> Result<()> {
+    // The library panics where a driver is missing; that is an answer here, not a bug to be printed.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let sum = std::panic::catch_unwind(|| {
+        let ones = Tensor::<2>::ones([64, 64], device);
+        block_on(protege_core::nn::scalar(ones.clone().matmul(ones).sum().reshape([1])))
+    });
+    std::panic::set_hook(hook);
+    match sum.unwrap_or_else(|_| Err(Error::failed("no driver or no adapter answers")))? {
+        262_144.0 => Ok(()),
+        wrong => Err(Error::failed(format!("a sum that should be 262144 comes out as {wrong}"))),
+    }
 }
 
 #[cfg(feature = "wgpu")]
 fn wgpu() -> Result<Device> {
-    Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice))
+    Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))
 }
 
 #[cfg(not(feature = "wgpu"))]
@@ -48,7 +66,9 @@ fn cuda(_: usize) -> Result<Device> {
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 fn not_built_in(name: &str) -> Error {
-    Error::input(format!("this program was built without {name}: use --device cpu, or build it with `cargo build --release --features {name}`"))
+    Error::input(format!(
+        "this program was built without {name}: use --device cpu, or build it with `cargo build --release --features {name}`"
+    ))
 }
 
 /// Cores that this process may use.
@@ -61,10 +81,19 @@ pub fn processor() -> String {
     proc_field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned())
 }
 
-/// Memory in MiB: all of the machine's, and the most that this process has held at once. None where the system does not say.
-pub fn memory_mib() -> (Option<f64>, Option<f64>) {
-    let mib = |file, key| proc_field(file, key)?.trim_end_matches(" kB").parse::<f64>().ok().map(|kib| (kib / 1024.0).round());
-    (mib("/proc/meminfo", "MemTotal"), mib("/proc/self/status", "VmHWM"))
+/// The machine's memory in MB (1e6 bytes); none where the system does not say.
+pub fn memory_mb() -> Option<f64> {
+    megabytes("/proc/meminfo", "MemTotal")
+}
+
+/// The most memory that this process has held at once, in MB; none where the system does not say.
+pub fn peak_memory_mb() -> Option<f64> {
+    megabytes("/proc/self/status", "VmHWM")
+}
+
+fn megabytes(file: &str, key: &str) -> Option<f64> {
+    let kib: f64 = proc_field(file, key)?.trim_end_matches(" kB").parse().ok()?;
+    Some((kib * 1024.0 / 1e6).round())
 }
 
 fn proc_field(file: &str, key: &str) -> Option<String> {

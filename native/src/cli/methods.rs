@@ -19,7 +19,8 @@ pub struct Args {
 /// # Errors
 /// When there is no such method.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut rows: Vec<Value> = ["pretrain", "finetune"].into_iter().flat_map(|kind| variants(kind).into_iter().map(move |v| row(kind, v))).collect();
+    let mut rows: Vec<Value> =
+        ["pretrain", "finetune"].into_iter().flat_map(|kind| variants(kind).into_iter().map(move |v| row(kind, v))).collect();
     if let Some(wanted) = &args.method {
         super::settings::known("method", wanted, rows.iter().filter_map(|row| Some(row["id"].as_str()?.to_owned())).collect())?;
         rows.retain(|row| row["id"] == wanted.as_str());

@@ -106,7 +106,9 @@ impl Folder {
     pub fn unused(config: &Config) -> PathBuf {
         let (pretrain, finetune) = super::methods::of(config);
         let name = config.task.rsplit('/').next().unwrap_or_default();
-        let path = |n: usize| PathBuf::from("runs").join(format!("{name}-{pretrain}-{finetune}{}", if n > 1 { format!("-{n}") } else { String::new() }));
+        let path = |n: usize| {
+            PathBuf::from("runs").join(format!("{name}-{pretrain}-{finetune}{}", if n > 1 { format!("-{n}") } else { String::new() }))
+        };
         (1..).map(path).find(|path| !path.exists()).unwrap_or_else(|| path(1))
     }
 }

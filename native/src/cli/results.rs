@@ -100,7 +100,8 @@ pub fn wall_s(folder: &Folder) -> Result<f64> {
     if !path.exists() {
         return Ok(0.0);
     }
-    let summary: Value = serde_json::from_slice(&crate::files::read(&path)?).map_err(|e| Error::input(format!("{} is damaged: {e}", path.display())))?;
+    let summary: Value =
+        serde_json::from_slice(&crate::files::read(&path)?).map_err(|e| Error::input(format!("{} is damaged: {e}", path.display())))?;
     Ok(summary["wall_s"].as_f64().unwrap_or(0.0))
 }
 
@@ -130,7 +131,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "env_steps": report.env_steps,
         "decisions": report.decisions,
         "wall_s": report.wall_s,
-        "peak_memory_mib": super::machine::memory_mib().1,
+        "peak_memory_mb": super::machine::peak_memory_mb(),
         "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
         "report": page,
     })
@@ -138,7 +139,8 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
 
 /// The same for people.
 pub fn to_text(report: &Report, page: &std::path::Path) -> String {
-    let methods = if report.finetune == "none" { report.pretrain.clone() } else { format!("{}, then {}", report.pretrain, report.finetune) };
+    let methods =
+        if report.finetune == "none" { report.pretrain.clone() } else { format!("{}, then {}", report.pretrain, report.finetune) };
     let seeds = if report.seeds.len() == 1 { "1 seed".to_owned() } else { format!("{} seeds", report.seeds.len()) };
     let mut text = format!("{}: {methods}; {seeds}, {} demonstrations each\n", report.task, report.demos);
     text += &format!("  after pretraining  {}\n", percent(&report.before));
