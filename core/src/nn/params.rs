@@ -107,7 +107,8 @@ impl ModuleMapper for Loader<'_> {
         match data {
             Ok(data) => {
                 let device = param.device();
-                param.map(|_| Tensor::from_data(data, &device).require_grad())
+                // Gradients are wanted only where the device can have them: a frozen critic is loaded without.
+                param.map(|_| Tensor::from_data(data, &device).set_require_grad(device.is_autodiff()))
             }
             Err(error) => {
                 self.error.get_or_insert(error);
