@@ -1,1 +1,66 @@
-fn main(){}
+//! Set-up, tests, the demo and the bench: what the README's commands call.
+
+mod demo;
+mod licences;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+/// The subcommands with one line each; the help text and the suggestion on a typing error.
+const COMMANDS: [(&str, &str); 5] = [
+    ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
+    ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
+    ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
+    ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
+    ("help", "this text"),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = args.split_first() else {
+        return wrong_input("Say what to do.");
+    };
+    let result = match command.as_str() {
+        "setup" => flag(rest, "--web").map(setup::everything),
+        "test" => flag(rest, "--quick").map(test::run),
+        "demo" => Ok(demo::demo(rest)),
+        "bench" => Ok(demo::bench(rest)),
+        "help" | "--help" | "-h" => {
+            println!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("`{other}` is not a subcommand.")),
+    };
+    match result {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(sentence)) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+        Err(sentence) => wrong_input(&sentence),
+    }
+}
+
+/// True when the arguments are this one flag, false when there are none.
+fn flag(args: &[String], name: &str) -> Result<bool, String> {
+    match args {
+        [] => Ok(false),
+        [only] if only == name => Ok(true),
+        _ => Err(format!("`{}` is not understood here; the only option is {name}.", args.join(" "))),
+    }
+}
+
+fn wrong_input(sentence: &str) -> ExitCode {
+    eprintln!("{sentence}\n\n{}", help());
+    ExitCode::from(2)
+}
+
+fn help() -> String {
+    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<16} {what}")).collect();
+    format!(
+        "Usage: cargo xtask COMMAND\n\n{}\n\nBuilds go to CARGO_TARGET_DIR (default ~/.cache/protege/target), tools to ~/.cache/protege/tools.",
+        lines.join("\n")
+    )
+}

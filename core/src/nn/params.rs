@@ -84,7 +84,9 @@ impl Loader<'_> {
         let name = format!("{}/{}", self.prefix, self.path.name());
         let (shape, values) = self.archive.get_f32(&name)?;
         if shape != expected {
-            let sentence = format!("the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with");
+            let sentence = format!(
+                "the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with"
+            );
             return Err(Error::input(sentence));
         }
         Ok(TensorData::new(values.to_vec(), expected))
@@ -105,7 +107,8 @@ impl ModuleMapper for Loader<'_> {
         match data {
             Ok(data) => {
                 let device = param.device();
-                param.map(|_| Tensor::from_data(data, &device).require_grad())
+                // Gradients are wanted only where the device can have them: a frozen critic is loaded without.
+                param.map(|_| Tensor::from_data(data, &device).set_require_grad(device.is_autodiff()))
             }
             Err(error) => {
                 self.error.get_or_insert(error);

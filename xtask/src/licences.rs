@@ -1,0 +1,60 @@
+//! Whether everything that ends up in our programs may be passed on under our own licences.
+
+use crate::shell;
+
+/// Permissive licences, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0 for data.
+const ALLOWED: [&str; 14] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Checks the licence of every dependency, on every platform, with every feature.
+///
+/// # Errors
+/// A sentence with the packages whose licence is not on the list.
+pub fn check() -> Result<(), String> {
+    let args = ["tree", "--workspace", "--all-features", "--target", "all", "--edges", "normal,build", "--prefix", "none"];
+    let tree = shell::output(shell::cargo(&[&args[..], &["--no-dedupe", "--format", "{p}|{l}"]].concat()))?;
+    let mut refused: Vec<&str> =
+        tree.lines().filter(|line| line.split_once('|').is_some_and(|(_, licence)| !is_allowed(licence))).collect();
+    refused.sort();
+    refused.dedup();
+    if refused.is_empty() { Ok(()) } else { Err(format!("These packages have a licence that is not allowed: {}.", refused.join(", "))) }
+}
+
+/// True when the SPDX expression can be met by allowed licences. Nested expressions are read more strictly than they are
+/// meant, never less: every part between ANDs must offer an allowed choice.
+fn is_allowed(expression: &str) -> bool {
+    let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+    plain.split(" AND ").all(|part| part.split(" OR ").any(|licence| ALLOWED.contains(&licence.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_allowed;
+
+    /// The promise: a choice is enough, a combination needs every part, and no licence is no licence.
+    #[test]
+    fn expressions_are_read_as_spdx_means_them() {
+        for good in
+            ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR Apache-2.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception OR MIT"]
+        {
+            assert!(is_allowed(good), "{good}");
+        }
+        for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "GPL-3.0 AND (MIT OR Apache-2.0)"] {
+            assert!(!is_allowed(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no time when it is there.
+
+use crate::shell;
+use std::path::PathBuf;
+
+/// One thing that must be there.
+pub struct Need {
+    what: &'static str,
+    is_there: fn() -> bool,
+    get: fn() -> Result<(), String>,
+}
+
+/// rustfmt and clippy.
+pub const LINTS: Need = Need {
+    what: "rustfmt and clippy",
+    is_there: || answers(shell::cargo(&["fmt", "--version"])) && answers(shell::cargo(&["clippy", "--version"])),
+    get: || shell::run(shell::command("rustup", &["component", "add", "rustfmt", "clippy"])),
+};
+
+/// Rust's standard library for the browser.
+pub const WASM_TARGET: Need = Need {
+    what: "the wasm32-unknown-unknown target",
+    is_there: || {
+        let folder = shell::command("rustc", &["--print", "target-libdir", "--target", "wasm32-unknown-unknown"]);
+        shell::output(folder).is_ok_and(|path| PathBuf::from(path.trim()).is_dir())
+    },
+    get: || shell::run(shell::command("rustup", &["target", "add", "wasm32-unknown-unknown"])),
+};
+
+/// The version of wasm-bindgen in Cargo.lock: library and tool must be the same.
+const WASM_BINDGEN: &str = "0.2.130";
+
+/// The tool that runs wasm tests.
+pub const WASM_RUNNER: Need = Need {
+    what: "wasm-bindgen (built here, up to ten minutes)",
+    is_there: || version_is("wasm-bindgen", WASM_BINDGEN),
+    // Its lock file names a crate that package mirrors no longer serve, hence no --locked.
+    get: || install(&["wasm-bindgen-cli", "--version", WASM_BINDGEN]),
+};
+
+/// The JavaScript engine that wasm tests run in.
+pub const NODE: Need = Need { what: "Node.js", is_there: || answers(shell::command("node", &["--version"])), get: || apt(&["nodejs"]) };
+
+/// Vulkan in software, so that GPU code runs on a machine without a GPU.
+pub const LAVAPIPE: Need = Need {
+    what: "a software Vulkan device (Mesa's lavapipe)",
+    is_there: || lavapipe().is_some(),
+    get: || apt(&["mesa-vulkan-drivers", "libvulkan1"]),
+};
+
+/// The newest trunk that Rust 1.95 builds.
+const TRUNK: &str = "0.21.14";
+
+/// What builds the web app.
+const WEB_BUNDLER: Need = Need {
+    what: "trunk (built here, up to ten minutes)",
+    is_there: || version_is("trunk", TRUNK),
+    get: || install(&["trunk", "--version", TRUNK, "--locked"]),
+};
+
+/// Installs whatever is missing, and goes on after a failure; `web` adds what the web app needs.
+///
+/// # Errors
+/// One sentence for each thing that could not be had.
+pub fn everything(web: bool) -> Result<(), String> {
+    let mut needs = vec![LINTS, WASM_TARGET, NODE, LAVAPIPE, WASM_RUNNER];
+    if web {
+        needs.push(WEB_BUNDLER);
+    }
+    let missing: Vec<String> = needs.iter().filter_map(|need| ensure(need).err()).collect();
+    if !missing.is_empty() {
+        return Err(missing.join("\n"));
+    }
+    eprintln!("Everything is installed.");
+    Ok(())
+}
+
+/// Installs one thing unless it is there.
+///
+/// # Errors
+/// A sentence that names what is missing, why, and what to do.
+pub fn ensure(need: &Need) -> Result<(), String> {
+    if (need.is_there)() {
+        return Ok(());
+    }
+    eprintln!("Installing {} ...", need.what);
+    (need.get)().map_err(|why| format!("{} is missing: {why}", need.what))?;
+    if (need.is_there)() { Ok(()) } else { Err(format!("{} was installed but does not work here.", need.what)) }
+}
+
+/// The driver file of lavapipe, where Debian and Fedora put it.
+pub fn lavapipe() -> Option<PathBuf> {
+    let drivers = std::fs::read_dir("/usr/share/vulkan/icd.d").ok()?;
+    drivers.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.to_string_lossy().contains("lvp_icd"))
+}
+
+/// Where a tool of ours lies: not in the user's own ~/.cargo/bin.
+pub fn tool(name: &str) -> PathBuf {
+    shell::cache().join("tools").join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Takes the build folder for this clone.
+///
+/// Cargo tells whether our own crates are up to date by the files' times only, so a clone would get the programs of
+/// another clone that built later into the same folder. Forgetting our crates costs seconds; the dependencies stay.
+///
+/// # Errors
+/// One sentence when the build folder cannot be written.
+pub fn claim_target() -> Result<(), String> {
+    let (target, root) = (shell::target(), shell::root().to_string_lossy().into_owned());
+    let owner = target.join("protege-clone");
+    if std::fs::read_to_string(&owner).is_ok_and(|known| known == root) {
+        return Ok(());
+    }
+    for folder in ["release", "wasm32-unknown-unknown/release"] {
+        forget_our_crates(&target.join(folder).join(".fingerprint"));
+    }
+    let written = std::fs::create_dir_all(&target).and_then(|()| std::fs::write(&owner, root));
+    written.map_err(|error| format!("The build folder {} cannot be written ({error}); set CARGO_TARGET_DIR.", target.display()))
+}
+
+/// Removes cargo's notes on the workspace's own crates; a folder that is not there has none.
+fn forget_our_crates(fingerprints: &std::path::Path) {
+    let Ok(entries) = std::fs::read_dir(fingerprints) else { return };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    for path in paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("protege"))) {
+        // What cannot be removed is at worst built again.
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+/// `cargo install` into our own folder.
+fn install(args: &[&str]) -> Result<(), String> {
+    let folder = shell::cache().join("tools");
+    let mut install = shell::cargo(&["install", "--root", &folder.to_string_lossy()]);
+    install.args(args).env_remove("CARGO_TARGET_DIR");
+    shell::run(install)
+}
+
+/// Installs Debian packages where that needs no password.
+fn apt(packages: &[&str]) -> Result<(), String> {
+    let list = packages.join(" ");
+    if !answers(shell::command("apt-get", &["--version"])) {
+        return Err(format!("install it with your system's package manager (on Debian the packages are {list})."));
+    }
+    let Some(prefix) = root_prefix() else {
+        return Err(format!("run `sudo apt-get install {list}`, then try again."));
+    };
+    let apt_get =
+        |args: &[&str]| shell::run(shell::command("env", &[prefix, &["DEBIAN_FRONTEND=noninteractive", "apt-get"], args].concat()));
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-qq", "--yes", "--no-install-recommends"], packages].concat())
+}
+
+/// What makes a command run as root without asking: nothing for root itself, else sudo, if it does not ask.
+fn root_prefix() -> Option<&'static [&'static str]> {
+    if shell::output(shell::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0") {
+        return Some(&[]);
+    }
+    answers(shell::command("sudo", &["-n", "true"])).then_some(&["sudo", "-n", "env"])
+}
+
+/// True when the program can be started and ends well.
+fn answers(command: std::process::Command) -> bool {
+    shell::output(command).is_ok()
+}
+
+fn version_is(name: &str, version: &str) -> bool {
+    shell::output(shell::command(tool(name), &["--version"])).is_ok_and(|line| line.split_whitespace().nth(1) == Some(version))
+}

@@ -1,0 +1,115 @@
+//! Every check and test, one after the other; a failure does not keep the others from running.
+
+use crate::setup::{self, Need};
+use crate::{licences, shell};
+use std::process::Command;
+use std::time::Instant;
+
+/// One step of the test run.
+struct Step {
+    name: &'static str,
+    needs: &'static [Need],
+    /// Part of `--quick`, too.
+    quick: bool,
+    run: fn() -> Result<(), String>,
+}
+
+/// In the order of how soon they tell something.
+const STEPS: [Step; 9] = [
+    Step { name: "format", needs: &[setup::LINTS], quick: true, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
+    Step { name: "licences", needs: &[], quick: true, run: licences::check },
+    Step { name: "tests", needs: &[], quick: true, run: || release(&["test", "--workspace"]) },
+    Step { name: "lints", needs: &[setup::LINTS], quick: true, run: lints },
+    Step { name: "docs", needs: &[], quick: true, run: docs },
+    Step { name: "fuzzing", needs: &[], quick: false, run: fuzz },
+    Step {
+        name: "wasm build",
+        needs: &[setup::WASM_TARGET],
+        quick: false,
+        run: || release(&["build", "-p", "protege-core", "--target", WASM]),
+    },
+    Step { name: "wasm tests", needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER], quick: false, run: wasm_tests },
+    Step { name: "GPU tests on a software device", needs: &[setup::LAVAPIPE], quick: false, run: gpu_tests },
+];
+
+const WASM: &str = "wasm32-unknown-unknown";
+
+/// Installs what is missing, runs the steps, and prints what each took; the last line is `N passed, N failed`.
+///
+/// # Errors
+/// One sentence when a step failed.
+pub fn run(quick: bool) -> Result<(), String> {
+    setup::claim_target()?;
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| step.quick || !quick).collect();
+    let lines: Vec<(bool, String)> = steps.iter().map(|step| report(step)).collect();
+    println!();
+    for (_, line) in &lines {
+        println!("{line}");
+    }
+    let failed = lines.iter().filter(|(passed, _)| !passed).count();
+    println!("\n{} passed, {failed} failed", lines.len() - failed);
+    if failed == 0 { Ok(()) } else { Err("Not everything passed; the lines above say what.".to_owned()) }
+}
+
+/// Runs one step; whether it passed, and its line of the summary.
+fn report(step: &Step) -> (bool, String) {
+    eprintln!("\n== {}", step.name);
+    let start = Instant::now();
+    let result = step.needs.iter().try_for_each(setup::ensure).and_then(|()| (step.run)());
+    let (word, why) = match &result {
+        Ok(()) => ("ok", ""),
+        Err(sentence) => ("FAILED", sentence.as_str()),
+    };
+    let line = format!("{word:<7} {:>6.1} s  {:<31} {why}", start.elapsed().as_secs_f64(), step.name);
+    eprintln!("{}", line.trim_end());
+    (result.is_ok(), line.trim_end().to_owned())
+}
+
+/// Cargo with the one profile of this workspace.
+fn release(args: &[&str]) -> Result<(), String> {
+    shell::run(cargo_release(args))
+}
+
+fn cargo_release(args: &[&str]) -> Command {
+    let (subcommand, rest) = args.split_at(1);
+    shell::cargo(&[subcommand, &["--release"], rest].concat())
+}
+
+/// With every feature: this is where the code for NVIDIA devices is compiled on machines that have none.
+fn lints() -> Result<(), String> {
+    shell::run(without_llvm(cargo_release(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])))
+}
+
+fn docs() -> Result<(), String> {
+    let mut doc = without_llvm(cargo_release(&["doc", "--workspace", "--no-deps", "--all-features"]));
+    doc.env("RUSTDOCFLAGS", "--deny warnings");
+    shell::run(doc)
+}
+
+/// To link programs for NVIDIA devices, burn's build script fetches a compiled LLVM of hundreds of megabytes; to look at
+/// the code it is not needed, and this is how that build script is told so.
+fn without_llvm(mut cargo: Command) -> Command {
+    cargo.env("DOCS_RS", "1");
+    cargo
+}
+
+/// The parsers' fuzz tests again, longer than within the ordinary tests.
+fn fuzz() -> Result<(), String> {
+    let mut test = cargo_release(&["test", "--workspace", "--test", "fuzz"]);
+    test.env("BOLERO_RANDOM_ITERATIONS", std::env::var("BOLERO_RANDOM_ITERATIONS").unwrap_or_else(|_| "20000".to_owned()));
+    shell::run(test)
+}
+
+fn wasm_tests() -> Result<(), String> {
+    let mut test = cargo_release(&["test", "-p", "protege-core", "--target", WASM, "--test", "same_everywhere"]);
+    test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", setup::tool("wasm-bindgen-test-runner"));
+    shell::run(test)
+}
+
+fn gpu_tests() -> Result<(), String> {
+    let mut test = cargo_release(&["test", "-p", "protege", "--features", "wgpu", "--test", "wgpu"]);
+    if let Some(driver) = setup::lavapipe() {
+        test.env("VK_ICD_FILENAMES", driver);
+    }
+    shell::run(test)
+}
