@@ -6,7 +6,7 @@
 pub mod flow;
 pub mod gaussian;
 
-use crate::Result;
+use crate::{Error, Result};
 use crate::data::{Archive, Normaliser};
 use crate::nn::{self, Activation, params};
 use crate::rng::Rng;
@@ -161,6 +161,10 @@ impl Policy {
     /// When the archive lacks the policy or holds one of other sizes.
     pub fn load(config: &PolicyConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
         let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) = archive.get(&format!("{prefix}/scales"))?;
+        let widths = (obs_scale.dim(), act_scale.dim(), sizes.chunk);
+        if widths != (sizes.obs, sizes.act.saturating_mul(sizes.chunk), config.chunk) {
+            return Err(Error::input(format!("the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint")));
+        }
         let mut policy = Self::new(config, sizes, (obs_scale, act_scale), &mut Rng::new(0, "unused", 0), device);
         policy.net = params::load(policy.net, prefix, archive)?;
         Ok(policy)

@@ -87,7 +87,7 @@ impl Ensemble {
     pub fn load(config: PostBcConfig, data: &Pairs, seed: u64, archive: &Archive, device: Device) -> Result<Self> {
         let (rng, step) = archive.get("ensemble/state")?;
         let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
-        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &device)?;
+        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &net)?;
         Ok(Self { net, adam, members: bootstraps(&config, &data.episode_pairs, seed), rng, step, config, device })
     }
 }

@@ -1,12 +1,12 @@
 //! The learning code: networks, policies, pretraining, finetuning, and whole runs.
 
-
-
+mod checkpoints;
+mod configs;
 mod finetuning;
 mod networks;
 mod policies;
 mod pretraining;
-
+mod runs;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;

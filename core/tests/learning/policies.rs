@@ -98,7 +98,7 @@ fn share(actions: &[f32], inside: impl Fn(f32) -> bool) -> f64 {
 fn a_flow_keeps_two_modes_apart() {
     let actions = cloned(PolicyKind::Flow, &[-0.7, 0.7]);
     let (left, right) = (share(&actions, |a| (a + 0.7).abs() < 0.2), share(&actions, |a| (a - 0.7).abs() < 0.2));
-    assert!(left > 0.35 && right > 0.35 && left + right > 0.9, "{left} left, {right} right");
+    assert!(left > 0.35 && right > 0.35 && left + right > 0.85, "{left} left, {right} right");
 }
 
 /// The counterpart: one Gaussian covers two modes only by going between them.

@@ -92,9 +92,12 @@ fn every_use_of_a_pair_gets_a_fresh_draw() {
 #[test]
 fn a_saved_posterior_is_the_same() {
     let mut archive = Archive::new();
-    assert_eq!(Posterior::load(&archive).unwrap(), None);
+    let data = Pairs { obs: vec![0.0; 2], actions: vec![0.0; 2 * WIDTH], episode_pairs: vec![2], obs_dim: 1, action_dim: WIDTH };
+    assert_eq!(Posterior::load(&archive, &data).unwrap(), None);
     posterior(0.5, Covariance::Diagonal).save(&mut archive).unwrap();
-    assert_eq!(Posterior::load(&archive).unwrap(), Some(posterior(0.5, Covariance::Diagonal)));
+    assert_eq!(Posterior::load(&archive, &data).unwrap(), Some(posterior(0.5, Covariance::Diagonal)));
+    let other = Pairs { obs: vec![0.0; 3], actions: vec![0.0; 3 * WIDTH], episode_pairs: vec![3], ..data };
+    assert!(Posterior::load(&archive, &other).is_err(), "of other demonstrations");
 }
 
 /// Pairs on a line: the action is the sine of the state.

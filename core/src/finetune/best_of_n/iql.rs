@@ -154,8 +154,8 @@ impl Iql {
         iql.critic = params::load(iql.critic, "iql/critic", archive)?;
         iql.target = params::load(iql.target, "iql/target", archive)?;
         iql.value = params::load(iql.value, "iql/value", archive)?;
-        iql.critic_adam = Adam::load(adam, "iql/critic-adam", archive, &iql.device)?;
-        iql.value_adam = Adam::load(adam, "iql/value-adam", archive, &iql.device)?;
+        iql.critic_adam = Adam::load(adam, "iql/critic-adam", archive, &iql.critic)?;
+        iql.value_adam = Adam::load(adam, "iql/value-adam", archive, &iql.value)?;
         Ok(iql)
     }
 }
