@@ -87,7 +87,10 @@ impl Adam {
 fn read_moment(name: &str, size: usize, archive: &Archive, device: &Device) -> Result<Tensor<1>> {
     let (_, values) = archive.get_f32(name)?;
     if values.len() != size {
-        return Err(Error::input(format!("the checkpoint's {name} has {} numbers for a parameter of {size}: use an undamaged checkpoint", values.len())));
+        return Err(Error::input(format!(
+            "the checkpoint's {name} has {} numbers for a parameter of {size}: use an undamaged checkpoint",
+            values.len()
+        )));
     }
     Ok(Tensor::from_data(TensorData::new(values.to_vec(), [size]), device))
 }

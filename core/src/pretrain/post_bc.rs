@@ -167,7 +167,9 @@ impl Posterior {
         let (pairs, width) = (data.len(), data.action_dim);
         let members = shape.get(1).copied().unwrap_or(0);
         if members == 0 || shape != [pairs, members, width] {
-            let sentence = format!("the checkpoint's posterior has shape {shape:?} instead of [{pairs}, members, {width}]: use an undamaged checkpoint");
+            let sentence = format!(
+                "the checkpoint's posterior has shape {shape:?} instead of [{pairs}, members, {width}]: use an undamaged checkpoint"
+            );
             return Err(crate::Error::input(sentence));
         }
         Ok(Some(Self::new(deviations.to_vec(), members, width, alpha, covariance)))

@@ -132,7 +132,10 @@ impl Run {
         }
         let repeat = (saved.env.action_repeat, self.config.env.action_repeat);
         if repeat.0 != repeat.1 {
-            let sentence = format!("the checkpoint's policy holds each action for {} control steps, but env.action_repeat is {}: set it to {0}", repeat.0, repeat.1);
+            let sentence = format!(
+                "the checkpoint's policy holds each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                repeat.0, repeat.1
+            );
             return Err(Error::input(sentence));
         }
         self.config.policy = saved.policy.clone();
@@ -147,7 +150,13 @@ impl Run {
     /// A fresh policy of the configured kind, scaled to the demonstrations.
     fn fresh_policy(&self) -> Result<Policy> {
         let raw = Pairs::new(self.given_demos()?, self.config.policy.chunk, true)?;
-        Ok(Policy::new(&self.config.policy, self.sizes()?, scales(&raw)?, &mut Rng::new(self.config.seed, "policy-weights", 0), &self.device))
+        Ok(Policy::new(
+            &self.config.policy,
+            self.sizes()?,
+            scales(&raw)?,
+            &mut Rng::new(self.config.seed, "policy-weights", 0),
+            &self.device,
+        ))
     }
 
     /// What a policy for the task reads and writes.
@@ -258,7 +267,10 @@ impl Run {
             crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
         let samples = archive.get("chooser/samples")?;
         if samples != config.samples {
-            return Err(Error::input(format!("the checkpoint's critic chooses among {samples} proposals, its configuration says {}", config.samples)));
+            return Err(Error::input(format!(
+                "the checkpoint's critic chooses among {samples} proposals, its configuration says {}",
+                config.samples
+            )));
         }
         self.chooser = Some(Chooser { critic, samples });
         Ok(())

@@ -346,7 +346,9 @@ impl Stage {
                 let settings = config.pretrain.post_bc.clone();
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
-            "pretrain" => Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?)),
+            "pretrain" => {
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+            }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
                 let (occasion, carries): (Occasion, bool) = archive.get("stage/occasion")?;
@@ -382,7 +384,11 @@ impl Stage {
 
 fn check_round(config: &Config, round: usize) -> Result<()> {
     let rounds = config.finetune.best_of_n.rounds;
-    if (0..rounds).contains(&round) { Ok(()) } else { Err(Error::input(format!("the checkpoint is in round {round} of {rounds}: use an undamaged checkpoint"))) }
+    if (0..rounds).contains(&round) {
+        Ok(())
+    } else {
+        Err(Error::input(format!("the checkpoint is in round {round} of {rounds}: use an undamaged checkpoint")))
+    }
 }
 
 /// The replay of a stage, which must hold what the policy reads and writes.

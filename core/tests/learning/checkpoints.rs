@@ -146,7 +146,12 @@ fn a_checkpoint_that_lacks_something_is_refused() {
 fn absurd_sizes_are_refused() {
     for archive in checkpoints() {
         let config: String = archive.get("config").unwrap();
-        for (from, to) in [("\"hidden\":8", "\"hidden\":99999999999"), ("\"chunk\":12", "\"chunk\":0"), ("\"members\":3", "\"members\":0"), ("\"parallel\":2", "\"parallel\":0")] {
+        for (from, to) in [
+            ("\"hidden\":8", "\"hidden\":99999999999"),
+            ("\"chunk\":12", "\"chunk\":0"),
+            ("\"members\":3", "\"members\":0"),
+            ("\"parallel\":2", "\"parallel\":0"),
+        ] {
             let mut absurd = archive.clone();
             absurd.put("config", &config.replace(from, to)).unwrap();
             assert!(Run::load(absurd, Device::flex()).is_err(), "{to}");

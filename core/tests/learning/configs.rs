@@ -24,7 +24,13 @@ fn a_setting_changes_only_itself() {
     let mut expected = Config::preset(Preset::Tiny);
     (expected.finetune.best_of_n.samples, expected.pretrain.method) = (7, PretrainMethod::Bc);
     (expected.demos.noise, expected.demos.varied, expected.pretrain.bc.steps) = (0.0, false, 2000);
-    let settings = [("finetune.best_of_n.samples", "7"), ("pretrain.method", "bc"), ("demos.noise", "0"), ("demos.varied", "false"), ("pretrain.bc.steps", "2e3")];
+    let settings = [
+        ("finetune.best_of_n.samples", "7"),
+        ("pretrain.method", "bc"),
+        ("demos.noise", "0"),
+        ("demos.varied", "false"),
+        ("pretrain.bc.steps", "2e3"),
+    ];
     let found = settings.iter().try_fold(Config::preset(Preset::Tiny), |config, (key, text)| config.set(key, text)).unwrap();
     assert_eq!(found, expected);
 }
@@ -32,7 +38,13 @@ fn a_setting_changes_only_itself() {
 /// The promise: an unknown setting is answered with the nearest known one.
 #[test]
 fn an_unknown_setting_is_answered_with_the_nearest() {
-    for (key, meant) in [("finetune.best_of_n.sample", "finetune.best_of_n.samples"), ("polici.hidden", "policy"), ("demos.nois", "demos.noise"), ("sed", "seed"), ("", "env")] {
+    for (key, meant) in [
+        ("finetune.best_of_n.sample", "finetune.best_of_n.samples"),
+        ("polici.hidden", "policy"),
+        ("demos.nois", "demos.noise"),
+        ("sed", "seed"),
+        ("", "env"),
+    ] {
         let sentence = refused(set(key, "1"));
         assert!(sentence.contains(meant), "{sentence}");
     }
@@ -42,12 +54,33 @@ fn an_unknown_setting_is_answered_with_the_nearest() {
 #[test]
 fn a_value_that_does_not_fit_is_refused_by_key() {
     let settings = [
-        ("seed", "-1"), ("seed", "0.5"), ("seed", "1e30"), ("seed", "zero"), ("seed", "null"), ("seed", "{\"x\": 1}"),
-        ("demos.varied", "1"), ("demos.noise", "loud"), ("demos.noise", "-0.1"), ("demos.noise", "1e999"), ("demos.count", "0"), ("task", "7"),
-        ("pretrain.method", "postbc"), ("policy.kind", "diffusion"), ("policy.activation", "3"), ("policy.chunk", "0"), ("policy.chunk", "65"),
-        ("policy", "3"), ("policy.flow_steps", "0"), ("pretrain.post_bc.members", "1"), ("pretrain.post_bc.bootstrap", "state"),
-        ("pretrain.bc.lr", "2"), ("finetune.best_of_n.expectile", "1.5"), ("finetune.best_of_n.samples", "0"), ("eval.episodes", "0"),
-        ("preset", "cpu"), ("engine", "bullet"),
+        ("seed", "-1"),
+        ("seed", "0.5"),
+        ("seed", "1e30"),
+        ("seed", "zero"),
+        ("seed", "null"),
+        ("seed", "{\"x\": 1}"),
+        ("demos.varied", "1"),
+        ("demos.noise", "loud"),
+        ("demos.noise", "-0.1"),
+        ("demos.noise", "1e999"),
+        ("demos.count", "0"),
+        ("task", "7"),
+        ("pretrain.method", "postbc"),
+        ("policy.kind", "diffusion"),
+        ("policy.activation", "3"),
+        ("policy.chunk", "0"),
+        ("policy.chunk", "65"),
+        ("policy", "3"),
+        ("policy.flow_steps", "0"),
+        ("pretrain.post_bc.members", "1"),
+        ("pretrain.post_bc.bootstrap", "state"),
+        ("pretrain.bc.lr", "2"),
+        ("finetune.best_of_n.expectile", "1.5"),
+        ("finetune.best_of_n.samples", "0"),
+        ("eval.episodes", "0"),
+        ("preset", "cpu"),
+        ("engine", "bullet"),
     ];
     for (key, text) in settings {
         let sentence = refused(set(key, text));

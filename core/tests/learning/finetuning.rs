@@ -14,7 +14,16 @@ use protege_core::run::Preset;
 const STEPS: usize = 1200;
 
 fn config() -> BestOfNConfig {
-    BestOfNConfig { lr: 3e-3, gamma: PROBE_DISCOUNT, expectile: 0.7, tau: 0.05, hidden: 32, batch: 64, samples: 64, ..BestOfNConfig::preset(Preset::Tiny) }
+    BestOfNConfig {
+        lr: 3e-3,
+        gamma: PROBE_DISCOUNT,
+        expectile: 0.7,
+        tau: 0.05,
+        hidden: 32,
+        batch: 64,
+        samples: 64,
+        ..BestOfNConfig::preset(Preset::Tiny)
+    }
 }
 
 /// 500 episodes of uniformly random actions.
@@ -126,7 +135,8 @@ fn the_best_of_one_is_the_policy_itself() {
     let (policy, plain) = (policy(), Device::flex());
     let iql = Iql::new(config(), 1, 1, &mut Rng::new(4, "test", 0), trainer());
     let (obs, noise) = ([0.3, -0.7], Rng::new(5, "test", 0).normals(2));
-    let best = |samples, noise: &[f32]| block_on(Chooser { critic: iql.critic(), samples }.act(&policy, &obs, noise.to_vec(), &plain)).unwrap();
+    let best =
+        |samples, noise: &[f32]| block_on(Chooser { critic: iql.critic(), samples }.act(&policy, &obs, noise.to_vec(), &plain)).unwrap();
     assert!(same_bits(&best(1, &noise), &block_on(policy.act(&obs, noise.clone(), &plain)).unwrap()));
     let many = Rng::new(6, "test", 0).normals(2 * 8);
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 8]).collect();

@@ -161,7 +161,8 @@ fn moments_that_do_not_fit_are_refused_by_name() {
     let (mut adam, mut archive) = (Adam::new(config), Archive::new());
     fit(&mut adam, net(2, 0, &device), &nn::matrix(vec![0.5; 3], 3, &device));
     block_on(adam.save("adam", &mut archive)).unwrap();
-    let refused = |archive: &Archive, members| Adam::load(config, "adam", archive, &net(members, 0, &device)).map(|_| ()).unwrap_err().to_string();
+    let refused =
+        |archive: &Archive, members| Adam::load(config, "adam", archive, &net(members, 0, &device)).map(|_| ()).unwrap_err().to_string();
     assert!(refused(&archive, 3).contains("adam/m/biases.0"));
     archive.put_f32("adam/v/weights.1", &[3], vec![0.0; 3]);
     assert!(refused(&archive, 2).contains("adam/v/weights.1"));

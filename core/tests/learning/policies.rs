@@ -18,7 +18,10 @@ fn config(kind: PolicyKind) -> PolicyConfig {
 
 /// Actions of the data span [-0.5, 0.75] in every dimension.
 fn policy(kind: PolicyKind) -> Policy {
-    let scales = (Normaliser::fit(&[-2.0, 0.0, 1.0, 2.0, 4.0, 3.0], 3).unwrap(), Normaliser::fit(&[-0.5, -0.5, -0.5, -0.5, 0.75, 0.75, 0.75, 0.75], 4).unwrap());
+    let scales = (
+        Normaliser::fit(&[-2.0, 0.0, 1.0, 2.0, 4.0, 3.0], 3).unwrap(),
+        Normaliser::fit(&[-0.5, -0.5, -0.5, -0.5, 0.75, 0.75, 0.75, 0.75], 4).unwrap(),
+    );
     Policy::new(&config(kind), SIZES, scales, &mut Rng::new(0, "test", 0), &trainer()).frozen()
 }
 
@@ -81,7 +84,8 @@ fn a_saved_policy_acts_alike() {
 /// 500 actions after cloning `actions`, all seen at one state.
 fn cloned(kind: PolicyKind, actions: &[f32]) -> Vec<f32> {
     let config = PolicyConfig { chunk: 1, ..config(kind) };
-    let pairs = Pairs { obs: vec![0.0; actions.len()], actions: actions.to_vec(), episode_pairs: vec![actions.len()], obs_dim: 1, action_dim: 1 };
+    let pairs =
+        Pairs { obs: vec![0.0; actions.len()], actions: actions.to_vec(), episode_pairs: vec![actions.len()], obs_dim: 1, action_dim: 1 };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     let policy = Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(5, "test", 0), &trainer());
     let mut cloning = Cloning::new(policy, None, BcConfig { steps: 1000, batch: 64, lr: 5e-3 }, 0, trainer());

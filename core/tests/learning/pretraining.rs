@@ -44,7 +44,9 @@ fn sampled(posterior: &Posterior, pair: usize) -> impl Fn(usize, usize) -> f64 +
 /// The promise: targets are perturbed with exactly alpha^2 times the covariance of the members: all of it, or its diagonal.
 #[test]
 fn perturbations_have_the_covariance_of_the_members() {
-    for (alpha, kind, pair) in [(1.0, Covariance::Full, 0), (0.5, Covariance::Full, 1), (1.0, Covariance::Diagonal, 1), (2.0, Covariance::Diagonal, 0)] {
+    for (alpha, kind, pair) in
+        [(1.0, Covariance::Full, 0), (0.5, Covariance::Full, 1), (1.0, Covariance::Diagonal, 1), (2.0, Covariance::Diagonal, 0)]
+    {
         let found = sampled(&posterior(alpha, kind), pair);
         let scale = f64::from(alpha).powi(2);
         for (i, j) in (0..WIDTH).flat_map(|i| (0..WIDTH).map(move |j| (i, j))) {
@@ -52,7 +54,11 @@ fn perturbations_have_the_covariance_of_the_members() {
             // Five standard errors of a mean of products of normal values.
             let spread = scale * (covariance_of(pair, i, i) * covariance_of(pair, j, j)).sqrt();
             let error = (found(i, j) - expected).abs();
-            assert!(error < 5.0 * spread * (2.0f64 / 20_000.0).sqrt(), "{kind:?} {alpha}: ({i}, {j}) is {} rather than {expected}", found(i, j));
+            assert!(
+                error < 5.0 * spread * (2.0f64 / 20_000.0).sqrt(),
+                "{kind:?} {alpha}: ({i}, {j}) is {} rather than {expected}",
+                found(i, j)
+            );
         }
     }
 }
@@ -108,7 +114,16 @@ fn line(states: impl Iterator<Item = f32>, episode_pairs: Vec<usize>) -> Pairs {
 
 fn trained(bootstrap: Bootstrap) -> (Ensemble, Pairs) {
     let data = line((0..80).map(|i| -1.0 + i as f32 / 80.0), vec![10; 8]);
-    let config = PostBcConfig { members: 10, hidden: 16, layers: 2, steps: 400, batch: 32, lr: 5e-3, bootstrap, ..PostBcConfig::preset(Preset::Tiny) };
+    let config = PostBcConfig {
+        members: 10,
+        hidden: 16,
+        layers: 2,
+        steps: 400,
+        batch: 32,
+        lr: 5e-3,
+        bootstrap,
+        ..PostBcConfig::preset(Preset::Tiny)
+    };
     let mut ensemble = Ensemble::new(config, &data, 0, trainer());
     (0..400).for_each(|_| drop(ensemble.step(&data)));
     (ensemble, data)

@@ -22,7 +22,8 @@ pub fn small() -> Config {
     config.policy = protege_core::policy::PolicyConfig { chunk: 12, hidden: 8, layers: 1, flow_steps: 2, ..config.policy };
     config.pretrain.bc.steps = 25;
     config.pretrain.bc.batch = 8;
-    config.pretrain.post_bc = protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
+    config.pretrain.post_bc =
+        protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
     config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
         rollouts: 5,
         rounds: 2,
@@ -168,7 +169,9 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     let (demos, _) = pretrained();
     let copies = |n: u64| (0..n).map(|seed| Episode { seed, ..demos.episodes[0].clone() }).collect();
     let file = Dataset { episodes: copies(30), ..demos.clone() };
-    let drawn = |config: Config| given(config, Some(file.clone()), None).unwrap().demos().unwrap().episodes.iter().map(|e| e.seed).collect::<Vec<_>>();
+    let drawn = |config: Config| {
+        given(config, Some(file.clone()), None).unwrap().demos().unwrap().episodes.iter().map(|e| e.seed).collect::<Vec<_>>()
+    };
     let (first, other) = (drawn(small()), drawn(small().set("seed", "1").unwrap()));
     assert_eq!(first.len(), 2);
     assert_ne!(first, other);
@@ -196,7 +199,10 @@ fn a_portrait_shows_policies_along_a_demonstration() {
     }
     let none = Dataset { episodes: Vec::new(), ..demos.clone() };
     assert!(block_on(along_a_demonstration(&[policy], &none, 7, 5, &device)).is_err());
-    let foreign = Dataset { meta: Meta { obs: 2, ..demos.meta.clone() }, episodes: vec![Episode { obs: vec![0.0; 4], actions: vec![0.0; 4], rewards: vec![0.0], ..Episode::default() }] };
+    let foreign = Dataset {
+        meta: Meta { obs: 2, ..demos.meta.clone() },
+        episodes: vec![Episode { obs: vec![0.0; 4], actions: vec![0.0; 4], rewards: vec![0.0], ..Episode::default() }],
+    };
     assert!(block_on(along_a_demonstration(&[policy], &foreign, 7, 5, &device)).is_err());
 }
 

@@ -200,7 +200,8 @@ mod tests {
     fn the_value_loss_is_the_expectile_of_the_smaller_critic() {
         let (iql, obs, chunks, _) = learner(0.8);
         let (q, v) = (read(iql.target.all(obs.clone().inner(), chunks.clone().inner())), read(iql.values(obs.clone())));
-        let terms: Vec<f64> = (0..16).map(|i| q[i].min(q[16 + i]) - v[i]).map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u }).collect();
+        let terms: Vec<f64> =
+            (0..16).map(|i| q[i].min(q[16 + i]) - v[i]).map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u }).collect();
         let loss = read(iql.value_loss(obs, chunks).0.inner())[0];
         assert!((loss - terms.iter().sum::<f64>() / 16.0).abs() < 1e-6);
     }
