@@ -62,6 +62,33 @@ impl ModuleVisitor for Collector {
     }
 }
 
+/// How many numbers each parameter of `module` has.
+pub fn sizes<M: Module>(module: &M) -> BTreeMap<String, usize> {
+    let mut counter = Counter::default();
+    module.visit(&mut counter);
+    counter.sizes
+}
+
+#[derive(Default)]
+struct Counter {
+    path: Path,
+    sizes: BTreeMap<String, usize>,
+}
+
+impl ModuleVisitor for Counter {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.sizes.insert(self.path.name(), param.dims().iter().product());
+    }
+}
+
 /// Replaces every parameter of `module` by what [`save`] wrote under `prefix`.
 ///
 /// # Errors

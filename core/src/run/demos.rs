@@ -87,11 +87,6 @@ impl Demonstrations {
         }
     }
 
-    /// Whether there are enough.
-    pub fn done(&self) -> bool {
-        self.dataset.episodes.len() >= self.config.demos.count
-    }
-
     /// What has been collected so far.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset

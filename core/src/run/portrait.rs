@@ -1,9 +1,9 @@
 //! Where two policies put their actions at the same states: the idea of posterior cloning, as data for a picture.
 
-use crate::Result;
 use crate::data::Dataset;
 use crate::policy::Policy;
 use crate::rng::Rng;
+use crate::{Error, Result};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,10 @@ pub struct StatePortrait {
     pub spread: Vec<f64>,
 }
 
-/// Samples `count` actions of every policy at every `stride`-th state of the first demonstration in `dataset`.
+/// Samples `count` actions (at least one) of every policy at every `stride`-th state of the first demonstration in `dataset`.
 ///
 /// # Errors
-/// When the device fails.
+/// When there is no demonstration, a policy is for other observations or actions, or the device fails.
 pub async fn along_a_demonstration(
     policies: &[&Policy],
     dataset: &Dataset,
@@ -31,7 +31,12 @@ pub async fn along_a_demonstration(
     count: usize,
     device: &Device,
 ) -> Result<Vec<StatePortrait>> {
-    let episode = &dataset.episodes[0];
+    let episode = dataset.episodes.first().ok_or_else(|| Error::input("a portrait is drawn along a demonstration, and there is none"))?;
+    let fits = |policy: &&Policy| (policy.sizes.obs, policy.sizes.act) == (dataset.meta.obs, dataset.meta.act);
+    if !policies.iter().all(fits) {
+        return Err(Error::input(format!("a portrait along a demonstration of {} needs policies for it", dataset.meta.task)));
+    }
+    let count = count.max(1);
     let mut portraits = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
         let obs = episode.obs_at(step, dataset.meta.obs).repeat(count);

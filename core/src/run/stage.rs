@@ -1,6 +1,6 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
-use super::config::{FinetuneMethod, PretrainMethod};
+use super::config::{Config, FinetuneMethod, PretrainMethod};
 use super::demos::Demonstrations;
 use super::rollout::{Decision, Finished, Rollouts};
 use super::{EpisodeRecord, Phase, Progress, Record, Run};
@@ -291,7 +291,6 @@ impl Stage {
         let name = match self {
             Self::Demos(demos) => {
                 archive.put("stage/attempts", &demos.attempts())?;
-                archive.put("stage/episodes", &demos.dataset().episodes.len())?;
                 if !demos.dataset().episodes.is_empty() {
                     archive.put_blob("stage/demos", demos.dataset().to_bytes()?);
                 }
@@ -340,32 +339,63 @@ impl Stage {
                 } else {
                     fresh.dataset().clone()
                 };
+                dataset.check_task(&config.task, fresh.dataset().meta.obs, fresh.dataset().meta.act)?;
                 Self::Demos(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?)
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
-            "pretrain" => Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), archive, device)?)),
+            "pretrain" => {
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+            }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
                 let (occasion, carries): (Occasion, bool) = archive.get("stage/occasion")?;
-                let carried = if carries { Some(Replay::load(archive, "stage/replay")?) } else { None };
+                if let Occasion::Round(round) = occasion {
+                    check_round(config, round.saturating_add(1))?;
+                }
+                let carried = if carries { Some(load_replay(run, archive)?) } else { None };
                 Self::Evaluate(rollouts, occasion, carried)
             }
             "collect" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
-                Self::Collect(rollouts, archive.get("stage/round")?, Replay::load(archive, "stage/replay")?)
+                let round = archive.get("stage/round")?;
+                check_round(config, round)?;
+                Self::Collect(rollouts, round, load_replay(run, archive)?)
             }
             "finetune" => {
                 let sizes = run.given_policy()?.sizes;
                 let settings = config.finetune.best_of_n.clone();
                 let iql = Iql::load(settings, sizes.obs, sizes.chunk_len(), archive, device)?;
                 let (round, rng): (usize, Rng) = archive.get("stage/round")?;
-                Self::Finetune(Box::new(iql), round, Replay::load(archive, "stage/replay")?, rng)
+                check_round(config, round)?;
+                let replay = load_replay(run, archive)?;
+                if replay.is_empty() {
+                    return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
+                }
+                Self::Finetune(Box::new(iql), round, replay, rng)
             }
             "done" => Self::Done,
             other => return Err(Error::input(format!("the checkpoint is in a stage {other:?} that this version does not know"))),
         })
     }
+}
+
+fn check_round(config: &Config, round: usize) -> Result<()> {
+    let rounds = config.finetune.best_of_n.rounds;
+    if (0..rounds).contains(&round) {
+        Ok(())
+    } else {
+        Err(Error::input(format!("the checkpoint is in round {round} of {rounds}: use an undamaged checkpoint")))
+    }
+}
+
+/// The replay of a stage, which must hold what the policy reads and writes.
+fn load_replay(run: &Run, archive: &mut Archive) -> Result<Replay> {
+    let (replay, sizes) = (Replay::load(archive, "stage/replay")?, run.given_policy()?.sizes);
+    if replay.row_sizes() != (sizes.obs, sizes.chunk_len()) {
+        return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+    }
+    Ok(replay)
 }
