@@ -84,7 +84,9 @@ impl Loader<'_> {
         let name = format!("{}/{}", self.prefix, self.path.name());
         let (shape, values) = self.archive.get_f32(&name)?;
         if shape != expected {
-            let sentence = format!("the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with");
+            let sentence = format!(
+                "the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with"
+            );
             return Err(Error::input(sentence));
         }
         Ok(TensorData::new(values.to_vec(), expected))

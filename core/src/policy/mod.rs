@@ -6,10 +6,10 @@
 pub mod flow;
 pub mod gaussian;
 
+use crate::Result;
 use crate::data::{Archive, Normaliser};
 use crate::nn::{self, Activation, params};
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 pub use flow::Flow;

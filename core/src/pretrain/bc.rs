@@ -1,13 +1,13 @@
 //! Behavioral cloning: the loop that every pretraining method here ends in.
 
 use super::post_bc::Posterior;
+use crate::Result;
 use crate::data::{Archive, Pairs};
 use crate::error::within;
 use crate::nn::{self, Adam, AdamConfig};
 use crate::policy::{Policy, PolicyConfig};
 use crate::rng::Rng;
 use crate::run::config::Preset;
-use crate::Result;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,10 @@
 //! trained as one stacked network.
 
 use super::post_bc::{PostBcConfig, Posterior};
+use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -36,9 +36,8 @@ impl Ensemble {
     /// One gradient step of every member on a batch of its own; gives the mean squared error, still on the device.
     pub fn step(&mut self, data: &Pairs) -> Tensor<1> {
         let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> = (self.members.iter())
-            .flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize))
-            .collect();
+        let indices: Vec<usize> =
+            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
         let (obs, chunks) = data.gather(&indices);
         let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), &self.device);
         let error = (self.net.forward(stack(obs, data.obs_dim)) - stack(chunks, data.action_dim)).square().mean();
@@ -104,4 +103,3 @@ fn bootstraps(config: &PostBcConfig, episode_pairs: &[usize], seed: u64) -> Vec<
         .map(|member| bootstrap::member_indices(config.bootstrap, episode_pairs, &mut Rng::new(seed, "bootstrap", member)))
         .collect()
 }
-

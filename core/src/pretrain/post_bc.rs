@@ -4,11 +4,11 @@
 //! do there. Every time a pair is used, its action target gets a fresh draw of that spread (Algorithm 2):
 //! a~ = a + alpha w with w ~ N(0, cov(s)).
 
+use crate::Result;
 use crate::data::{Archive, bootstrap::Bootstrap};
 use crate::error::within;
 use crate::rng::Rng;
 use crate::run::config::Preset;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// How much of the posterior covariance is used.

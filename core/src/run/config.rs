@@ -135,7 +135,11 @@ impl Config {
             demos: DemosConfig { count: 10, noise: 0.1, varied: true },
             env: EnvConfig { action_repeat: 1, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
             policy: policy(preset),
-            pretrain: PretrainConfig { method: PretrainMethod::PostBc, bc: BcConfig::preset(preset), post_bc: PostBcConfig::preset(preset) },
+            pretrain: PretrainConfig {
+                method: PretrainMethod::PostBc,
+                bc: BcConfig::preset(preset),
+                post_bc: PostBcConfig::preset(preset),
+            },
             finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
             eval: match preset {
                 Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },

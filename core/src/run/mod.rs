@@ -100,7 +100,10 @@ impl Run {
         demos.check_task(&self.config.task, spec.obs, spec.act)?;
         let repeat = (demos.meta.action_repeat, self.config.env.action_repeat);
         if repeat.0 != repeat.1 {
-            let sentence = format!("the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}", repeat.0, repeat.1);
+            let sentence = format!(
+                "the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                repeat.0, repeat.1
+            );
             return Err(Error::input(sentence));
         }
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
@@ -234,7 +237,8 @@ impl Run {
         }
         let sizes = self.given_policy()?.sizes;
         let config = &self.config.finetune.best_of_n;
-        let critic = crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
+        let critic =
+            crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
         self.chooser = Some(Chooser { critic, samples: archive.get("chooser/samples")? });
         Ok(())
     }
@@ -288,5 +292,6 @@ fn config_to_json(config: &Config) -> String {
 }
 
 fn config_from_json(text: &str) -> Result<Config> {
-    serde_json::from_str(text).map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))
+    serde_json::from_str(text)
+        .map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))
 }

@@ -1,9 +1,9 @@
 //! Where two policies put their actions at the same states: the idea of posterior cloning, as data for a picture.
 
+use crate::Result;
 use crate::data::Dataset;
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::Result;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +24,19 @@ pub struct StatePortrait {
 ///
 /// # Errors
 /// When the device fails.
-pub async fn along_a_demonstration(policies: &[&Policy], dataset: &Dataset, stride: usize, count: usize, device: &Device) -> Result<Vec<StatePortrait>> {
+pub async fn along_a_demonstration(
+    policies: &[&Policy],
+    dataset: &Dataset,
+    stride: usize,
+    count: usize,
+    device: &Device,
+) -> Result<Vec<StatePortrait>> {
     let episode = &dataset.episodes[0];
     let mut portraits = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
         let obs = episode.obs_at(step, dataset.meta.obs).repeat(count);
-        let mut portrait = StatePortrait { step, demo: episode.action_at(step, dataset.meta.act).to_vec(), samples: Vec::new(), spread: Vec::new() };
+        let mut portrait =
+            StatePortrait { step, demo: episode.action_at(step, dataset.meta.act).to_vec(), samples: Vec::new(), spread: Vec::new() };
         for policy in policies {
             // The same noise for every policy: differences are theirs.
             let noise = Rng::new(dataset.meta.seed, "portrait", step as u64).normals(count * policy.noise_len());

@@ -101,7 +101,8 @@ impl Rollouts {
     pub fn play(&mut self, chunks: &[f32], chunk_len: usize) -> Result<(Vec<Decision>, Vec<Finished>)> {
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
-        let actions: Vec<Vec<f32>> = active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
+        let actions: Vec<Vec<f32>> =
+            active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
         let steps = self.pool.step(&active, &actions)?;
         let (mut decisions, mut finished) = (Vec::new(), Vec::new());
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
@@ -142,7 +143,8 @@ impl Rollouts {
     /// # Errors
     /// When it cannot be encoded.
     pub fn save(&self) -> Result<Vec<u8>> {
-        let envs: Vec<Option<Vec<u8>>> = self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
+        let envs: Vec<Option<Vec<u8>>> =
+            self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
         postcard::to_allocvec(&(&self.plan, &self.slots, envs)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }
 

@@ -335,7 +335,11 @@ impl Stage {
         Ok(match name.as_str() {
             "demos" => {
                 let fresh = Demonstrations::new(config)?;
-                let dataset = if archive.contains("stage/demos") { Dataset::from_bytes(archive.blob("stage/demos")?)? } else { fresh.dataset().clone() };
+                let dataset = if archive.contains("stage/demos") {
+                    Dataset::from_bytes(archive.blob("stage/demos")?)?
+                } else {
+                    fresh.dataset().clone()
+                };
                 Self::Demos(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?)
             }
             "ensemble" => {

@@ -4,15 +4,15 @@
 //!     L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
 
 use super::BestOfNConfig;
+use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-/// Two action-value networks, evaluated as one stack.
+/// Action-value networks, evaluated as one stack.
 #[derive(Module, Debug)]
 pub struct Critic {
     q: Mlp,
@@ -20,17 +20,17 @@ pub struct Critic {
 
 impl Critic {
     fn new(config: &BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self { q: Mlp::new(2, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
+        Self { q: Mlp::new(config.critics, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
     }
 
-    /// Both critics: `[2, batch]`.
-    fn both(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
+    /// Every critic: `[critics, batch]`.
+    fn all(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
         self.q.forward_shared(Tensor::cat(vec![obs, chunks], 1)).squeeze_dim(2)
     }
 
-    /// The smaller of the two values: `[batch]`.
+    /// The smallest of the critics' values: `[batch]`.
     pub fn score(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
-        self.both(obs, chunks).min_dim(0).squeeze_dim(0)
+        self.all(obs, chunks).min_dim(0).squeeze_dim(0)
     }
 
     /// Writes the weights into the archive.
@@ -54,7 +54,7 @@ impl Critic {
 pub struct Losses {
     /// L_V.
     pub value: Tensor<1>,
-    /// L_Q, summed over the two critics.
+    /// L_Q, summed over the critics.
     pub q: Tensor<1>,
     /// Mean of V(s).
     pub mean_value: Tensor<1>,
@@ -111,8 +111,8 @@ impl Iql {
 
     /// L_Q against fixed targets `[batch, 1]`, on normalised rows.
     fn q_loss(&self, obs: Tensor<2>, chunks: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-        let error = self.critic.both(obs, chunks) - targets.transpose();
-        error.square().mean().mul_scalar(2.0)
+        let error = self.critic.all(obs, chunks) - targets.transpose();
+        error.square().mean().mul_scalar(self.config.critics as f64)
     }
 
     /// Updates done.
