@@ -76,7 +76,7 @@ fn measure(info: &Info, args: &Args) -> Result<usize> {
 }
 
 fn succeeds(env: &mut LabEnv, seed: u64, noise: f64) -> Result<bool> {
-    env.set_style(ExpertStyle { noise, ..ExpertStyle::default() });
+    env.set_style(ExpertStyle { noise, ..ExpertStyle::default() })?;
     env.reset(seed);
     loop {
         let action = env.expert().ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
