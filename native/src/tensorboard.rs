@@ -34,13 +34,20 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Writes the scalars of one line of metrics.
+    /// Writes the scalars of one line of metrics. Losses stand over gradient steps, for pretraining takes no environment step.
     ///
     /// # Errors
     /// When the disk does not take it.
     pub fn write(&mut self, line: &Line) -> Result<()> {
-        let values: Vec<u8> = line.values.iter().filter_map(|(name, value)| Some(scalar(name, (*value)? as f32))).flatten().collect();
-        self.put(&event(self.epoch + line.wall_s, line.step, &bytes_field(5, &values)))
+        let updates = line.values.get("time/updates").copied().flatten().map_or(line.step, |updates| updates as u64);
+        for (step, losses) in [(updates, true), (line.step, false)] {
+            let chosen = line.values.iter().filter(|(name, _)| name.starts_with("loss/") == losses);
+            let values: Vec<u8> = chosen.filter_map(|(name, value)| Some(scalar(name, (*value)? as f32))).flatten().collect();
+            if !values.is_empty() {
+                self.put(&event(self.epoch + line.wall_s, step, &bytes_field(5, &values)))?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands everything to the operating system.

@@ -5,6 +5,7 @@ use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// What a folder's run was asked to do beside its configuration; `plan.json`.
@@ -71,6 +72,22 @@ impl Folder {
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
         let config = Settings { config: Some(path.join("config.toml")), ..Settings::default() }.resolve(None)?;
         Ok((folder, plan, config))
+    }
+
+    /// Keeps other processes out for as long as the file is open.
+    ///
+    /// # Errors
+    /// When another process works in the folder.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.0.join("lock");
+        let file = File::create(&path).map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::input(format!("another protege is at work in {}; wait for it, or stop it", self.0.display())))
+            }
+            // A file system without locks is no reason not to run.
+            _ => Ok(file),
+        }
     }
 
     /// The demonstrations and the policy that the run was given.

@@ -146,15 +146,19 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
 
 /// Drives every seed that has not finished, then reports.
 fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> Result<Answer> {
+    let _lock = folder.lock()?;
     let stop = Stop::on_ctrl_c()?;
     let clock = Clock::after(spent(folder, plan)?);
     let dashboard = Dashboard::new(!output.quiet);
-    drive_all(folder, plan, config, clock, &dashboard, &stop)?;
+    let go_on = format!("go on with `protege run --resume {}`", folder.0.display());
+    drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
+        Error::Failed(sentence) => Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.'))),
+        input @ Error::Input(_) => input,
+    })?;
+    let picture = if plan.companion { companion(folder, plan, config, &dashboard, &stop)? } else { None };
     if stop.wished() {
-        let shown = folder.0.display();
-        return Err(Error::failed(format!("stopped; every seed has a checkpoint: go on with `protege run --resume {shown}`")));
+        return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
     }
-    let picture = if plan.companion { companion(folder, plan, config, &dashboard)? } else { None };
     let report = results::collect(folder, plan, config, picture, clock.seconds())?;
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
@@ -201,9 +205,9 @@ fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock,
     Ok(())
 }
 
-/// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each other.
-fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard) -> Result<Option<Portrait>> {
-    let Some(&seed) = plan.seeds.first() else { return Ok(None) };
+/// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each other. None when it is to stop.
+fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard, stop: &Stop) -> Result<Option<Portrait>> {
+    let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else { return Ok(None) };
     let Some(saved) = latest(&folder.seed(seed))? else { return Ok(None) };
     let post_bc = Run::load(saved.archive, device(&plan.device)?)?;
     let mut plain = Config { seed, ..config.clone() };
@@ -212,7 +216,10 @@ fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboar
     let inputs = Inputs { demos: post_bc.demos().cloned(), policy: None };
     let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
     let mut bar = dashboard.seed(seed);
-    watch(&mut bc, &mut bar, |run, _| run.policy().is_some())?;
+    watch(&mut bc, &mut bar, |run, _| run.policy().is_some() || stop.wished())?;
+    if stop.wished() {
+        return Ok(None);
+    }
     bar.finish("BC, to compare: done");
     super::portrait::draw(&bc, &post_bc)
 }
