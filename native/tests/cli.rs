@@ -69,7 +69,7 @@ fn lines(path: &Path) -> Vec<Value> {
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &str); 18] = [
+    let table: [(&[&str], &str); 20] = [
         (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
         (&["run", "--pretrain", "postbc"], "post-bc"),
         (&["run", "--finetune", "bestofn"], "best-of-n"),
@@ -84,6 +84,8 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
         (&["run", "--config", "none.toml"], "none.toml"),
         (&["run", "--resume", "nowhere"], "nowhere"),
         (&["finetune"], "--checkpoint"),
+        (&["finetune", "--checkpoint", "x", "--pretrain", "bc"], "--pretrain"),
+        (&["pretrain", "--finetune", "none"], "--finetune"),
         (&["eval", "--checkpoint", "none.safetensors"], "none.safetensors"),
         (&["compare", "nowhere"], "nowhere"),
         (&["bench", "--only", "policy_act"], "policy_act_ms"),
@@ -218,7 +220,7 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let mut kills = 0;
     loop {
         let mut child = start(&resume);
-        std::thread::sleep(Duration::from_millis(150 + 37 * kills));
+        std::thread::sleep(Duration::from_millis(30 + 40 * kills));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;

@@ -3,7 +3,7 @@
 use super::run::{self, Session};
 use super::settings::Settings;
 use super::{Answer, Output};
-use protege_core::Result;
+use protege_core::{Error, Result};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -36,6 +36,9 @@ pub struct Args {
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
         return run::resume(path, &args.session, output);
+    }
+    if args.settings.pretrain.is_some() {
+        return Err(Error::input("finetune begins with a pretrained policy and takes no --pretrain; `protege run` does both"));
     }
     let (config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
     run::begin(&config, inputs, &args.session, output)

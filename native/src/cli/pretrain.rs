@@ -3,8 +3,8 @@
 use super::run::{self, Session};
 use super::settings::Settings;
 use super::{Answer, Output};
-use protege_core::Result;
 use protege_core::run::FinetuneMethod;
+use protege_core::{Error, Result};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -35,6 +35,9 @@ pub struct Args {
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
         return run::resume(path, &args.session, output);
+    }
+    if args.settings.finetune.is_some() {
+        return Err(Error::input("pretrain ends before finetuning and takes no --finetune; `protege run` does both"));
     }
     let (mut config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), None)?;
     config.finetune.method = FinetuneMethod::None;
