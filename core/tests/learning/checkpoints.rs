@@ -4,7 +4,7 @@ use crate::runs::{bytes, small, start};
 use burn::tensor::Device;
 use pollster::block_on;
 use proptest::prelude::*;
-use protege_core::data::Archive;
+use protege_core::data::{Archive, Replay};
 use protege_core::run::Run;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -23,6 +23,7 @@ fn checkpoints() -> &'static Vec<Archive> {
                 _ => drop(found.insert(stage, (rank, archive))),
             }
         }
+        assert_eq!(found.len(), 6, "every stage that does something");
         found.into_values().map(|(_, archive)| archive).collect()
     })
 }
@@ -92,7 +93,8 @@ fn damage_entry(out: &mut Archive, archive: &Archive, name: &str, damage: &Damag
 fn change<T: Clone>(items: &mut Vec<T>, damage: &Damage, from: impl Fn(u8) -> T) {
     match damage {
         Damage::Byte(at, byte) if !items.is_empty() => {
-            let at = at.index(items.len());
+            // Half of the changes hit the head of the entry, where counts and lengths stand.
+            let at = if byte % 2 == 0 { at.index(items.len().min(48)) } else { at.index(items.len()) };
             items[at] = from(*byte);
         }
         Damage::Cut(at) => items.truncate(at.index(items.len() + 1)),
@@ -139,6 +141,21 @@ fn a_checkpoint_that_lacks_something_is_refused() {
             assert!(result.is_err(), "{name} is not missed in the stage {:?}", archive.get::<String>("stage/name"));
         }
     }
+}
+
+/// The promise: a replay of another policy's sizes is refused when the run is loaded.
+#[test]
+fn a_replay_that_does_not_fit_is_refused() {
+    let mut seen = 0;
+    for archive in checkpoints().iter().filter(|archive| archive.contains("stage/replay/shape")) {
+        let mut foreign = Replay::new(3, 4, 10);
+        foreign.push(&[0.0; 3], &[0.0; 4], 0.0, &[0.0; 3], false).unwrap();
+        let mut damaged = archive.clone();
+        foreign.save(&mut damaged, "stage/replay").unwrap();
+        assert!(Run::load(damaged, Device::flex()).is_err());
+        seen += 1;
+    }
+    assert_eq!(seen, 3, "evaluation between rounds, collection and finetuning carry a replay");
 }
 
 /// The promise: sizes that would take the memory of the machine are refused before anything is made of them.
