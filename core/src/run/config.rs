@@ -220,12 +220,12 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
 }
 
 fn policy(preset: Preset) -> PolicyConfig {
-    let (hidden, activation) = match preset {
-        Preset::Paper => (512, Activation::Mish),
-        Preset::Cpu => (256, Activation::Relu),
-        Preset::Tiny => (128, Activation::Relu),
+    let (chunk, hidden, activation) = match preset {
+        Preset::Paper => (4, 512, Activation::Mish),
+        Preset::Cpu => (8, 256, Activation::Relu),
+        Preset::Tiny => (8, 128, Activation::Relu),
     };
-    PolicyConfig { kind: PolicyKind::Flow, chunk: 4, hidden, layers: 3, activation, flow_steps: 8 }
+    PolicyConfig { kind: PolicyKind::Flow, chunk, hidden, layers: 3, activation, flow_steps: 8 }
 }
 
 fn to_value(config: &Config) -> Value {

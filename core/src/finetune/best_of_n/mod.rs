@@ -29,7 +29,7 @@ pub struct BestOfNConfig {
     pub steps: usize,
     /// Decisions per update. Default 256.
     pub batch: usize,
-    /// Adam's learning rate. Default 3e-4.
+    /// Adam's learning rate. Default 1e-3 (paper preset: 3e-4).
     pub lr: f64,
     /// Discount per decision. Default 0.99 (PostBC: 0.999 per single action).
     pub gamma: f64,
@@ -38,9 +38,9 @@ pub struct BestOfNConfig {
     /// Whether an episode that the time limit cut off goes on for the critic (its last value is bootstrapped) or is a failure.
     /// Default false: success counts within the horizon only, and values anchored at failures are learned in far fewer updates.
     pub bootstrap_truncated: bool,
-    /// Polyak rate of the target critics. Default 0.005.
+    /// Polyak rate of the target critics. Default 0.02, as updates are few (paper preset: 0.005).
     pub tau: f64,
-    /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says. Default 2 (IQL).
+    /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says. Default 4 (paper preset and IQL: 2).
     pub critics: usize,
     /// N, proposals per decision. Default 32 (PostBC's Libero runs).
     pub samples: usize,
@@ -70,8 +70,8 @@ impl BestOfNConfig {
         };
         match preset {
             Preset::Paper => base,
-            Preset::Cpu => Self { rollouts: 400, rounds: 2, steps: 3000, samples: 16, ..base },
-            Preset::Tiny => Self { rollouts: 100, rounds: 1, steps: 800, batch: 128, samples: 16, hidden: 128, ..base },
+            Preset::Cpu => Self { rollouts: 900, rounds: 3, steps: 3000, lr: 1e-3, tau: 0.02, critics: 4, samples: 16, hidden: 128, ..base },
+            Preset::Tiny => Self { rollouts: 300, rounds: 1, steps: 1500, batch: 128, lr: 1e-3, tau: 0.02, critics: 4, samples: 8, hidden: 64, ..base },
         }
     }
 
