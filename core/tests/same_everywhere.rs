@@ -1,10 +1,10 @@
 //! What must come out the same natively and in the browser. One file, two targets: `cargo xtask test` runs it on both.
 
-use burn::module::{Module, Param};
-use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
+use protege_core::env::{Env, LabEnv};
 use protege_core::rng::Rng;
+use protege_core::run::{Config, Inputs, Phase, Preset, Run};
+use protege_core::tasks::ExpertStyle;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -23,55 +23,62 @@ fn random_streams_are_the_same_bits() {
 const BITS: [u64; 4] = [0xa1b3_fe3c_dbdc_0e38, 0x6859_20d1_19db_2f46, 0xbaa5_aafb_eae3_d5a7, 0xa4eb_4f67_aac9_d270];
 const NORMALS: [u64; 4] = [0x3fb6_640c_a4a8_085a, 0x3fe1_3708_ffde_88e7, 0xbfd5_7c6c_047c_fdb9, 0xbff0_6563_928f_3641];
 
-/// The promise: learning on the CPU device goes the same way natively and in the browser. Sums are ordered differently
-/// by the two instruction sets, hence a tolerance; the losses are those of x86-64.
+/// The promise: physics, task and expert give the same episode on every machine, to the last bit of every observation.
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
-fn learning_goes_the_same_way() {
-    let losses = learn(&Device::flex().autodiff());
-    for (step, (got, want)) in losses.iter().step_by(10).zip(LOSSES).enumerate() {
-        assert!((got - want).abs() < 1e-4 * want, "loss after {} steps: {got}, not {want}", 10 * step);
+fn episodes_are_the_same_bits() {
+    for (task, want) in EPISODES {
+        let mut env = LabEnv::new(task).unwrap();
+        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+        let mut hash = env.reset(5).iter().fold(FNV, fold);
+        loop {
+            let action = env.expert().unwrap();
+            let step = env.step(&action).unwrap();
+            hash = step.obs.iter().fold(hash, fold);
+            if step.done() {
+                assert!(step.success, "{task} ends in success");
+                break;
+            }
+        }
+        assert_eq!(hash, want, "{task}: {hash:#018x}");
     }
 }
 
-const LOSSES: [f32; 4] = [0.031_947_09, 0.016_603_59, 0.016_167_952, 0.015_068_496];
+const EPISODES: [(&str, u64); 4] = [("lab/lift", 0), ("lab/pick-place", 0), ("lab/box-close", 0), ("lab/assembly", 0)];
 
-/// A perceptron with one hidden layer.
-#[derive(Module, Debug)]
-struct Net {
-    hidden: Param<Tensor<2>>,
-    output: Param<Tensor<2>>,
+/// FNV-1a over the bits of the numbers.
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn fold(hash: u64, value: &f32) -> u64 {
+    (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3)
 }
 
-impl Net {
-    fn new(rng: &mut Rng, device: &Device) -> Self {
-        Self { hidden: Param::from_tensor(normal(rng, [3, 32], device)), output: Param::from_tensor(normal(rng, [32, 1], device)) }
-    }
-
-    fn loss(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
-        let error = relu(x.matmul(self.hidden.val())).matmul(self.output.val()) - y;
-        (error.clone() * error).mean()
+/// The promise: a run learns the same way natively and in the browser. Sums are ordered differently by the two
+/// instruction sets, hence a tolerance; the losses are those of x86-64.
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+fn runs_learn_the_same_way() {
+    let losses = losses();
+    assert_eq!(losses.len(), LOSSES.len(), "{losses:?}");
+    for ((name, got), want) in losses.iter().zip(LOSSES) {
+        assert!((got - want).abs() < 1e-3 * want, "{name} is {got}, not {want}, in {losses:?}");
     }
 }
 
-/// The mean squared error before each of 31 steps of Adam on a fixed small regression.
-fn learn(device: &Device) -> Vec<f32> {
-    let mut rng = Rng::new(0, "learning", 0);
-    let mut net = Net::new(&mut rng, device);
-    let (x, y) = (normal(&mut rng, [64, 3], device), normal(&mut rng, [64, 1], device));
-    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+const LOSSES: [f64; 4] = [0.0; 4];
+
+/// The losses of ensemble and policy after 50 and 100 steps each.
+fn losses() -> Vec<(String, f64)> {
+    let settings = [("demos.count", "3"), ("pretrain.post_bc.steps", "100"), ("pretrain.bc.steps", "100")];
+    let config = settings.iter().fold(Config::preset(Preset::Tiny), |config, (key, value)| config.set(key, value).unwrap());
+    let mut run = Run::new(config, Inputs::default(), Device::flex()).unwrap();
     let mut losses = Vec::new();
-    for _ in 0..31 {
-        let loss = net.loss(x.clone(), y.clone());
-        losses.push(loss.clone().into_scalar::<f32>());
-        let gradients = GradientsParams::from_grads(loss.backward(), &net);
-        net = adam.step(0.01, net, gradients);
+    loop {
+        let progress = pollster::block_on(run.step()).unwrap();
+        if progress.phase == Phase::Evaluate {
+            return losses;
+        }
+        let values = progress.records.into_iter().flat_map(|record| record.values);
+        losses.extend(values.filter(|(name, _)| name.starts_with("loss/")));
     }
-    losses
-}
-
-/// Standard normal values over the square root of the fan-in.
-fn normal(rng: &mut Rng, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    let values = rng.normals(shape[0] * shape[1]);
-    Tensor::from_data(TensorData::new(values, shape), device) / (shape[0] as f32).sqrt()
 }

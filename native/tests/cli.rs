@@ -198,7 +198,7 @@ fn interrupt(child: &Child) {
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     let run =
-        |out| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        |out: &str| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let start = |arguments: &[String]| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         protege(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -216,30 +216,52 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("protege run --resume parts"), "{text}");
 
-    let resume: Vec<String> = ["run", "--resume", "parts"].map(str::to_owned).to_vec();
+    assert!(start(&resume("parts")).wait().unwrap().success());
+    same_results(folder.path(), "parts");
+
+    // Kills at random moments of a run that saves after every step, until twenty have struck.
+    let seed = u64::from(std::process::id());
+    println!("kills are drawn from seed {seed}");
+    let mut rng = protege_core::rng::Rng::new(seed, "kills", 0);
     let mut kills = 0;
-    loop {
-        let mut child = start(&resume);
-        std::thread::sleep(Duration::from_millis(30 + 40 * kills));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
+    for i in 0.. {
+        if kills >= 20 {
             break;
         }
-        if kills < 5 {
+        let out = format!("killed-{i}");
+        let mut child = start(&run(&out));
+        while child.try_wait().unwrap().is_none() && !folder.path().join(&out).join("seed-0/checkpoints").exists() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        loop {
+            std::thread::sleep(Duration::from_micros((rng.uniform() * 150e3) as u64));
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
             child.kill().unwrap();
+            child.wait().unwrap();
             kills += 1;
-        } else {
-            assert!(child.wait().unwrap().success());
-            break;
+            child = start(&resume(&out));
         }
-        child.wait().unwrap();
+        same_results(folder.path(), &out);
     }
+}
+
+fn resume(out: &str) -> Vec<String> {
+    ["run", "--resume", out].map(str::to_owned).to_vec()
+}
+
+/// Metrics, episodes, the policy and the whole last state (weights, optimisers, replay) of `run` are those of the run `whole`.
+fn same_results(folder: &Path, run: &str) {
+    let seed = |run: &str| folder.join(run).join("seed-0");
     for file in ["metrics.jsonl", "episodes.jsonl"] {
-        let [whole, parts] = ["whole", "parts"].map(|run| lines(&folder.path().join(run).join("seed-0").join(file)));
-        assert_eq!(whole, parts, "{file}");
+        assert_eq!(lines(&seed("whole").join(file)), lines(&seed(run).join(file)), "{file} of {run}");
     }
-    let [whole, parts] = ["whole", "parts"].map(|run| std::fs::read(folder.path().join(run).join("seed-0/policy.safetensors")).unwrap());
-    assert!(whole == parts, "the policies differ");
+    let last = |run: &str| std::fs::read_dir(seed(run).join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let state = |run: &str| std::fs::read(last(run).join("state.safetensors")).unwrap();
+    assert!(state("whole") == state(run), "the last states differ");
+    let policy = |run: &str| std::fs::read(seed(run).join("policy.safetensors")).unwrap();
+    assert!(policy("whole") == policy(run), "the policies differ");
 }
 
 /// The promise: the lists have the keys that other programs rely on, and the expert's success is measured.

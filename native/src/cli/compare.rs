@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   protege compare runs/bc runs/post-bc
-  protege compare runs/* --out all.html --json";
+  protege compare runs/* --out all.html --csv curves.csv --json";
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,9 @@ pub struct Args {
     /// The page to write
     #[arg(long, value_name = "FILE", default_value = "compare.html")]
     out: PathBuf,
+    /// Also write every point of every learning curve into this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
 }
 
 /// Reads the runs and writes the page.
@@ -32,6 +35,9 @@ pub struct Args {
 pub fn answer(args: &Args) -> Result<Answer> {
     let reports = args.runs.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
+    if let Some(path) = &args.csv {
+        crate::files::write_atomic(path, curves(&reports).as_bytes())?;
+    }
     let names: Vec<String> = args.runs.iter().map(|path| path.display().to_string()).collect();
     let pairs = (0..reports.len()).flat_map(|a| (a + 1..reports.len()).map(move |b| (a, b)));
     let same_task = pairs.filter(|&(a, b)| reports[a].task == reports[b].task);
@@ -40,6 +46,17 @@ pub fn answer(args: &Args) -> Result<Answer> {
     let mut text: String = names.iter().zip(&reports).map(|(name, report)| line(name, report)).collect();
     text += &format!("page: {}\n", args.out.display());
     Ok(Answer { json: json!({ "runs": runs, "tests": tests, "report": args.out }), text })
+}
+
+/// The learning curves as comma-separated values, one point a line.
+fn curves(reports: &[Report]) -> String {
+    let mut text = String::from("task,pretrain,finetune,demos,seed,env_steps,success\n");
+    for Report { task, pretrain, finetune, demos, curves, .. } in reports {
+        for (seed, (step, success)) in curves.iter().flat_map(|curve| curve.points.iter().map(|point| (curve.seed, *point))) {
+            text += &format!("{task},{pretrain},{finetune},{demos},{seed},{step},{success}\n");
+        }
+    }
+    text
 }
 
 fn read(path: &Path) -> Result<Report> {

@@ -42,9 +42,9 @@ pub struct BestOfNConfig {
     pub tau: f64,
     /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says. Default 4 (paper preset and IQL: 2).
     pub critics: usize,
-    /// N, proposals per decision. Default 32 (PostBC's Libero runs).
+    /// N, proposals per decision. Default 16 (paper preset: 32, PostBC's Libero runs).
     pub samples: usize,
-    /// Units per hidden layer of the critics. Default 256.
+    /// Units per hidden layer of the critics. Default 128 (paper preset: 256).
     pub hidden: usize,
     /// Hidden layers of the critics. Default 2.
     pub layers: usize,
