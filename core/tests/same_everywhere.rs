@@ -27,24 +27,31 @@ const NORMALS: [u64; 4] = [0x3fb6_640c_a4a8_085a, 0x3fe1_3708_ffde_88e7, 0xbfd5_
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
 fn episodes_are_the_same_bits() {
-    for (task, want) in EPISODES {
-        let mut env = LabEnv::new(task).unwrap();
-        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
-        let mut hash = env.reset(5).iter().fold(FNV, fold);
-        loop {
-            let action = env.expert().unwrap();
-            let step = env.step(&action).unwrap();
-            hash = step.obs.iter().fold(hash, fold);
-            if step.done() {
-                assert!(step.success, "{task} ends in success");
-                break;
-            }
+    assert_eq!(EPISODES.map(|(task, _)| (task, episode(task))), EPISODES);
+}
+
+/// A hash of every bit that is observed in an episode of the task's expert, which ends in success.
+fn episode(task: &str) -> u64 {
+    let mut env = LabEnv::new(task).unwrap();
+    env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+    let mut hash = env.reset(5).iter().fold(FNV, fold);
+    loop {
+        let action = env.expert().unwrap();
+        let step = env.step(&action).unwrap();
+        hash = step.obs.iter().fold(hash, fold);
+        if step.done() {
+            assert!(step.success, "{task} ends in success");
+            return hash;
         }
-        assert_eq!(hash, want, "{task}: {hash:#018x}");
     }
 }
 
-const EPISODES: [(&str, u64); 4] = [("lab/lift", 0), ("lab/pick-place", 0), ("lab/box-close", 0), ("lab/assembly", 0)];
+const EPISODES: [(&str, u64); 4] = [
+    ("lab/lift", 0xab03_fbf5_cb04_6024),
+    ("lab/pick-place", 0xfa2a_d956_5782_97de),
+    ("lab/box-close", 0x9760_d645_2490_26f0),
+    ("lab/assembly", 0x8fcb_1681_f8a8_1b56),
+];
 
 /// FNV-1a over the bits of the numbers.
 const FNV: u64 = 0xcbf2_9ce4_8422_2325;
@@ -65,7 +72,7 @@ fn runs_learn_the_same_way() {
     }
 }
 
-const LOSSES: [f64; 4] = [0.0; 4];
+const LOSSES: [f64; 4] = [0.233_006_75, 0.108_878_57, 1.128_339_53, 1.026_443_72];
 
 /// The losses of ensemble and policy after 50 and 100 steps each.
 fn losses() -> Vec<(String, f64)> {

@@ -1,7 +1,7 @@
 //! The real program, as a user meets it: files, JSON, sentences and exit codes.
 
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -197,8 +197,9 @@ fn interrupt(child: &Child) {
 #[test]
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
-    let run =
-        |out: &str| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let run = |out: &str| {
+        small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
     let start = |arguments: &[String]| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         protege(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -257,8 +258,9 @@ fn same_results(folder: &Path, run: &str) {
     for file in ["metrics.jsonl", "episodes.jsonl"] {
         assert_eq!(lines(&seed("whole").join(file)), lines(&seed(run).join(file)), "{file} of {run}");
     }
-    let last = |run: &str| std::fs::read_dir(seed(run).join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
-    let state = |run: &str| std::fs::read(last(run).join("state.safetensors")).unwrap();
+    let number = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse::<u32>().ok();
+    let checkpoints = |run: &str| std::fs::read_dir(seed(run).join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    let state = |run: &str| std::fs::read(checkpoints(run).max_by_key(number).unwrap().join("state.safetensors")).unwrap();
     assert!(state("whole") == state(run), "the last states differ");
     let policy = |run: &str| std::fs::read(seed(run).join("policy.safetensors")).unwrap();
     assert!(policy("whole") == policy(run), "the policies differ");

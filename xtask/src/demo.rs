@@ -3,13 +3,8 @@
 use crate::{setup, shell};
 
 /// What `cargo xtask demo` runs; the user's own arguments win over these.
-const DEFAULTS: [(&str, &str); 5] = [
-    ("--task", "lab/pick-place"),
-    ("--pretrain", "post-bc"),
-    ("--finetune", "best-of-n"),
-    ("--demos", "10"),
-    ("--seeds", "2"),
-];
+const DEFAULTS: [(&str, &str); 5] =
+    [("--task", "lab/pick-place"), ("--pretrain", "post-bc"), ("--finetune", "best-of-n"), ("--demos", "10"), ("--seeds", "2")];
 
 /// Builds `protege` and runs demonstrations, pretraining, finetuning, evaluation and report.
 ///

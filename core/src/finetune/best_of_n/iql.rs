@@ -1,7 +1,9 @@
 //! Implicit Q-learning (Kostrikov et al. 2021) on the rollouts of a frozen policy; no policy is extracted.
 //!
-//!     L_V = E |expectile - 1(u < 0)| u^2,   u = min_i Qtarget_i(s, a) - V(s)
-//!     L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
+//! ```text
+//! L_V = E |expectile - 1(u < 0)| u^2,   u = min_i Qtarget_i(s, a) - V(s)
+//! L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
+//! ```
 
 use super::BestOfNConfig;
 use crate::Result;
@@ -173,7 +175,7 @@ mod tests {
 
     fn learner(expectile: f64) -> (Iql, Tensor<2>, Tensor<2>, Tensor<2>) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(8, "test", 0));
-        let config = BestOfNConfig { hidden: 6, layers: 2, expectile, ..BestOfNConfig::preset(Preset::Tiny) };
+        let config = BestOfNConfig { hidden: 6, layers: 2, critics: 2, expectile, ..BestOfNConfig::preset(Preset::Tiny) };
         let iql = Iql::new(config, 3, 2, &mut rng, device.clone());
         let mut rows = |width| nn::matrix(rng.normals(16 * width), width, &device);
         let (obs, chunks, targets) = (rows(3), rows(2), rows(1).inner());
