@@ -9,16 +9,17 @@
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]
 
-pub mod error;
-pub mod rng;
-pub mod sim;
-pub mod tasks;
-pub mod env;
 pub mod data;
+pub mod env;
+pub mod error;
+pub mod finetune;
 pub mod nn;
 pub mod policy;
 pub mod pretrain;
-pub mod finetune;
+pub mod rng;
 pub mod run;
+mod seal;
+pub mod sim;
+pub mod tasks;
 
 pub use error::{Error, Result};

@@ -1,3 +1,10 @@
-//! What the commands share, and the tests of it use.
+//! protege: the command line, and what its commands share.
 
+// Shader types of the optional GPU backends nest deeply.
+#![recursion_limit = "256"]
+
+pub mod cli;
+pub mod dashboard;
 pub mod files;
+pub mod report;
+pub mod tensorboard;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The program `protege`; everything is in the library of the same name.
+
+fn main() -> std::process::ExitCode {
+    protege::cli::main()
+}

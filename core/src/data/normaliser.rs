@@ -12,8 +12,8 @@ const SMALLEST_SPAN: f32 = 1e-6;
 /// A dimension that is constant in the data maps to 0, whatever comes later, and back to its constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normaliser {
-    low: Vec<f32>,
-    high: Vec<f32>,
+    /// The least and the greatest value of each dimension.
+    ranges: Vec<(f32, f32)>,
 }
 
 impl Normaliser {
@@ -34,20 +34,18 @@ impl Normaliser {
             )));
         }
         let column = |d: usize| rows[d..].iter().step_by(dim).copied();
-        Ok(Self {
-            low: (0..dim).map(|d| column(d).fold(f32::INFINITY, f32::min)).collect(),
-            high: (0..dim).map(|d| column(d).fold(f32::NEG_INFINITY, f32::max)).collect(),
-        })
+        let range = |d| (column(d).fold(f32::INFINITY, f32::min), column(d).fold(f32::NEG_INFINITY, f32::max));
+        Ok(Self { ranges: (0..dim).map(range).collect() })
     }
 
     /// Changes nothing: for data in [-1, 1] already.
     pub fn identity(dim: usize) -> Self {
-        Self { low: vec![-1.0; dim], high: vec![1.0; dim] }
+        Self { ranges: vec![(-1.0, 1.0); dim] }
     }
 
     /// Dimensions of a row.
     pub fn dim(&self) -> usize {
-        self.low.len()
+        self.ranges.len()
     }
 
     /// Scales rows (N x dim, row-major) to [-1, 1].
@@ -62,8 +60,7 @@ impl Normaliser {
 
     fn map(&self, rows: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> Vec<f32> {
         debug_assert!(rows.len().is_multiple_of(self.dim()));
-        let ranges = self.low.iter().zip(&self.high).cycle();
-        rows.iter().zip(ranges).map(|(&x, (&low, &high))| f(x, low, high - low)).collect()
+        rows.iter().zip(self.ranges.iter().cycle()).map(|(&x, &(low, high))| f(x, low, high - low)).collect()
     }
 }
 

@@ -90,6 +90,11 @@ impl Replay {
         self.rows.is_empty()
     }
 
+    /// Lengths of an observation and of an action chunk.
+    pub fn row_sizes(&self) -> (usize, usize) {
+        (self.shape.obs, self.shape.action)
+    }
+
     /// All decisions held; the oldest is overwritten first, so the order of rows is not that of time once the ring is full.
     pub fn rows(&self) -> &Batch {
         &self.rows

@@ -1,7 +1,8 @@
 //! A task and an engine make an environment.
 
-use super::{Env, Spec, Step, checked_action, episode_over, foreign_state};
+use super::{Env, Spec, Step, checked_action, episode_over};
 use crate::rng::Rng;
+use crate::seal;
 use crate::sim::{RapierSim, Sim};
 use crate::tasks::{self, ExpertStyle, Task};
 use crate::{Error, Result};
@@ -30,7 +31,6 @@ struct Progress {
 /// The parts of a saved environment.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    id: String,
     progress: Progress,
     task: Vec<u8>,
     sim: Vec<u8>,
@@ -59,8 +59,12 @@ impl LabEnv {
     }
 
     /// How [`Env::expert`] acts from now on.
-    pub fn set_style(&mut self, style: ExpertStyle) {
-        self.progress.style = style;
+    ///
+    /// # Errors
+    /// When a value of the style is out of its range.
+    pub fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.progress.style = style.checked()?;
+        Ok(())
     }
 
     /// The simulation, to look at (drawing, analysis).
@@ -111,17 +115,15 @@ impl Env for LabEnv {
     }
 
     fn save(&self) -> Vec<u8> {
-        let (id, progress) = (self.spec.id.clone(), self.progress.clone());
-        let saved = Saved { id, progress, task: self.task.save(), sim: self.sim.save() };
-        postcard::to_allocvec(&saved).expect("plain data can be serialised into memory")
+        let saved = Saved { progress: self.progress.clone(), task: self.task.save(), sim: self.sim.save() };
+        let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
+        seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let foreign = || foreign_state(&self.spec.id);
-        let saved: Saved = postcard::from_bytes(state).map_err(|_| foreign())?;
-        if saved.id != self.spec.id {
-            return Err(foreign());
-        }
+        let id = &self.spec.id;
+        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
+        let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         let before = self.task.save();
         self.task.restore(&saved.task)?;
         if let Err(error) = self.sim.restore(&saved.sim) {
@@ -158,7 +160,7 @@ mod tests {
             let wins = (0..40).filter(|&seed| {
                 let mut style = if seed < 20 { ExpertStyle::default() } else { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) };
                 style.noise = if seed % 2 == 0 { 0.0 } else { 0.1 };
-                env.set_style(style);
+                env.set_style(style).unwrap();
                 demonstrate(&mut env, seed).last().is_some_and(|step| step.success)
             });
             let wins = wins.count();
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn the_same_seed_is_the_same_episode() {
         let mut env = LabEnv::new("lab/pick-place").unwrap();
-        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() });
+        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
         let first = demonstrate(&mut env, 3);
         assert_ne!(first, demonstrate(&mut env, 4));
         assert_eq!(first, demonstrate(&mut env, 3));
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn a_restored_environment_goes_on_bit_for_bit() {
         let mut env = LabEnv::new("lab/assembly").unwrap();
-        env.set_style(ExpertStyle { noise: 0.1, side: 0.3, ..ExpertStyle::default() });
+        env.set_style(ExpertStyle { noise: 0.1, side: 0.3, ..ExpertStyle::default() }).unwrap();
         env.reset(2);
         let play = |env: &mut LabEnv| {
             let action = env.expert().unwrap();
@@ -250,6 +252,34 @@ mod tests {
         for _ in 0..30 {
             assert_eq!(play(&mut env), play(&mut other));
         }
+    }
+
+    /// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
+    /// It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
+    #[test]
+    fn broken_physics_is_an_error_that_names_task_and_step() {
+        let mut env = LabEnv::new("lab/lift").unwrap();
+        env.reset(0);
+        env.step(&[0.0; 4]).unwrap();
+        let cube = env.sim.body("object").unwrap();
+        let nowhere = crate::sim::Pose { position: [0.0, f64::NAN, 0.0], rotation: [1.0, 0.0, 0.0, 0.0] };
+        env.sim.set_pose(cube, nowhere);
+        let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
+        assert!(sentence.contains("lab/lift") && sentence.contains("step 2"), "{sentence}");
+        assert!(env.step(&[0.0; 4]).is_err(), "it stays broken");
+        env.reset(0);
+        env.step(&[0.0; 4]).unwrap();
+    }
+
+    /// The promise: a style that no hand could have is refused, and the one before stays.
+    #[test]
+    fn impossible_styles_are_refused() {
+        let mut env = LabEnv::new("lab/lift").unwrap();
+        for speed in [0.0, -1.0, 1.5, f64::NAN] {
+            assert!(env.set_style(ExpertStyle { speed, ..ExpertStyle::default() }).is_err());
+        }
+        assert!(env.set_style(ExpertStyle { noise: -0.1, ..ExpertStyle::default() }).is_err());
+        assert!(env.expert().is_some());
     }
 
     /// The promise: ids make environments, and a mistyped one is an error that names the nearest.

@@ -78,7 +78,8 @@ pub trait Env: Send {
 /// When there is none; the message suggests the nearest name.
 pub fn make(id: &str) -> Result<Box<dyn Env>> {
     if let Some(number) = id.strip_prefix("probe/") {
-        return Ok(Box::new(Probe::new(number.parse().unwrap_or(0))?));
+        let unknown = |_| Error::input(format!("there is no `{id}`: probes are numbered 1 to 5"));
+        return Ok(Box::new(Probe::new(number.parse().map_err(unknown)?)?));
     }
     Ok(Box::new(LabEnv::new(id)?))
 }
@@ -107,7 +108,7 @@ pub(crate) fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
     }
     if let Some(at) = action.iter().position(|a| !a.is_finite()) {
         let value = action[at];
-        return Err(Error::input(format!(
+        return Err(Error::failed(format!(
             "number {at} of an action for {} is {value}; the policy has diverged, lower its learning rate",
             spec.id
         )));

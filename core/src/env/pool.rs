@@ -82,10 +82,13 @@ impl EnvPool {
     /// Restores what [`EnvPool::save`] wrote for the same environments.
     ///
     /// # Errors
-    /// When the number of states is not the number of environments, or one of them is damaged or foreign.
+    /// When the number of states is not the number of environments, or one of them is damaged or foreign; the pool is then unchanged.
     pub fn restore(&mut self, states: &[Vec<u8>]) -> Result<()> {
         self.one_each("states", states.len())?;
-        self.envs.iter_mut().zip(states).try_for_each(|(env, state)| env.restore(state))
+        let before = self.save();
+        let put =
+            |envs: &mut [Box<dyn Env>], states: &[Vec<u8>]| envs.iter_mut().zip(states).try_for_each(|(env, state)| env.restore(state));
+        put(&mut self.envs, states).or_else(|error| put(&mut self.envs, &before).and(Err(error)))
     }
 
     fn one_each(&self, what: &str, count: usize) -> Result<()> {
@@ -150,5 +153,32 @@ mod tests {
         assert!(pool.reset(&[1, 2]).is_err());
         assert!(pool.step(&[true; 5], &[vec![0.0; 4]]).is_err());
         assert!(pool.restore(&[]).is_err());
+    }
+
+    /// The promise: a restored pool goes on bit for bit, and one bad state among good ones changes nothing.
+    #[test]
+    fn a_restored_pool_goes_on_bit_for_bit() {
+        let mut first = pool(2);
+        first.reset(&[1, 2, 3, 4, 5]).unwrap();
+        let actions = vec![vec![0.5, -0.2, -1.0, 1.0]; 5];
+        first.step(&[true; 5], &actions).unwrap();
+        let saved = first.save();
+        let mut second = pool(1);
+        let mut bad = saved.clone();
+        bad[4].truncate(20);
+        let before = second.save();
+        assert!(second.restore(&bad).is_err());
+        assert_eq!(second.save(), before);
+        second.restore(&saved).unwrap();
+        assert_eq!(first.step(&[true; 5], &actions).unwrap(), second.step(&[true; 5], &actions).unwrap());
+    }
+
+    /// The promise: every environment and every episode has its own seed.
+    #[test]
+    fn episode_seeds_are_distinct() {
+        let mut seeds: Vec<u64> = (0..20).flat_map(|env| (0..50).map(move |episode| episode_seed(0, env, episode))).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 1000);
     }
 }

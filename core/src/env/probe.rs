@@ -12,7 +12,6 @@
 
 use super::{Env, Spec, Step, checked_action, episode_over, foreign_state};
 use crate::rng::Rng;
-use crate::error::nearest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +42,7 @@ impl Probe {
     /// When `number` is another.
     pub fn new(number: usize) -> Result<Self> {
         if !(1..=IDS.len()).contains(&number) {
-            let wanted = format!("probe/{number}");
-            let meant = nearest(&wanted, IDS.into_iter()).unwrap_or_default();
-            return Err(Error::input(format!("there is no `{wanted}`: probes are numbered 1 to 5; did you mean `{meant}`?")));
+            return Err(Error::input(format!("there is no `probe/{number}`: probes are numbered 1 to 5")));
         }
         let horizon = if number == 3 { 2 } else { 1 };
         let spec = Spec { id: IDS[number - 1].into(), obs: 1, act: 1, horizon };
@@ -77,7 +74,7 @@ impl Probe {
             1 => 1.0,
             2 => self.state.sign,
             3 => self.state.time as f32,
-            _ => 1.0 - (action - self.best_action()).powi(2),
+            _ => 1.0 - (action - self.best_action()) * (action - self.best_action()),
         }
     }
 }

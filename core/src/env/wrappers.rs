@@ -129,7 +129,7 @@ impl Env for TimeLimit {
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         let truncated = !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
         Ok(Step { truncated, ..step })
     }

@@ -5,9 +5,9 @@
 //! through the process-wide default device, which may be a GPU that is not there), and gradients are clipped by their
 //! global norm over the whole module, as PyTorch's `clip_grad_norm_` does (burn clips parameter by parameter).
 
-use super::params::Path;
-use crate::Result;
+use super::params::{self, Path};
 use crate::data::Archive;
+use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{self, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -64,24 +64,35 @@ impl Adam {
         Ok(())
     }
 
-    /// Restores what [`Adam::save`] wrote.
+    /// Restores what [`Adam::save`] wrote while training a module like `module`.
     ///
     /// # Errors
-    /// When the archive lacks it.
-    pub fn load(config: AdamConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+    /// When the archive lacks it, or a moment does not fit its parameter; the sentence names it.
+    pub fn load<M: Module>(config: AdamConfig, prefix: &str, archive: &Archive, module: &M) -> Result<Self> {
         let mut adam = Self::new(config);
-        let plain = device.clone().without_autodiff();
+        let sizes = params::sizes(module);
+        let plain = module.devices().remove(0).without_autodiff();
         let times: BTreeMap<String, usize> = archive.get(&format!("{prefix}/times"))?;
         for (name, time) in times {
-            let moment = |which: &str| -> Result<Tensor<1>> {
-                let (shape, values) = archive.get_f32(&format!("{prefix}/{which}/{name}"))?;
-                Ok(Tensor::from_data(TensorData::new(values.to_vec(), [shape.iter().product::<usize>()]), &plain))
-            };
+            let size = sizes.get(&name).copied().unwrap_or(0);
+            let moment = |which: &str| read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain);
             let momentum = AdaptiveMomentumState::new(time, moment("m")?, moment("v")?);
             adam.states.insert(name, AdamState { momentum });
         }
         Ok(adam)
     }
+}
+
+/// The moment called `name` of a parameter of `size` numbers.
+fn read_moment(name: &str, size: usize, archive: &Archive, device: &Device) -> Result<Tensor<1>> {
+    let (_, values) = archive.get_f32(name)?;
+    if values.len() != size {
+        return Err(Error::input(format!(
+            "the checkpoint's {name} has {} numbers for a parameter of {size}: use an undamaged checkpoint",
+            values.len()
+        )));
+    }
+    Ok(Tensor::from_data(TensorData::new(values.to_vec(), [size]), device))
 }
 
 struct Stepper<'a> {

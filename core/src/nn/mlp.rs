@@ -90,3 +90,26 @@ impl Mlp {
         self.weights[0].dims()[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pollster::block_on;
+
+    /// The promise: Mish and its gradient are those of x tanh(ln(1 + e^x)), from where it vanishes to where it is x.
+    #[test]
+    fn mish_is_its_definition() {
+        let device = Device::flex().autodiff();
+        let xs: Vec<f32> = (-3000..=3000).map(|i| i as f32 / 100.0).collect();
+        let x = Tensor::<1>::from_data(TensorData::new(xs.clone(), [xs.len()]), &device).require_grad();
+        let y = mish(x.clone());
+        let gradient = block_on(crate::nn::read(x.grad(&y.clone().sum().backward()).unwrap())).unwrap();
+        let value = block_on(crate::nn::read(y.inner())).unwrap();
+        for ((x, y), g) in xs.iter().map(|&x| f64::from(x)).zip(value).zip(gradient) {
+            let (tanh, sigmoid) = (x.exp().ln_1p().tanh(), 1.0 / (1.0 + (-x).exp()));
+            let (exact, slope) = (x * tanh, tanh + x * sigmoid * (1.0 - tanh * tanh));
+            assert!((f64::from(y) - exact).abs() <= 1e-5 * exact.abs(), "mish({x}) is {exact}, not {y}");
+            assert!((f64::from(g) - slope).abs() <= 1e-5, "its slope is {slope}, not {g}");
+        }
+    }
+}

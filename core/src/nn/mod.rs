@@ -1,6 +1,8 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
+#[cfg(test)]
+pub(crate) mod gradient_check;
 pub mod mlp;
 pub mod params;
 

@@ -62,6 +62,33 @@ impl ModuleVisitor for Collector {
     }
 }
 
+/// How many numbers each parameter of `module` has.
+pub fn sizes<M: Module>(module: &M) -> BTreeMap<String, usize> {
+    let mut counter = Counter::default();
+    module.visit(&mut counter);
+    counter.sizes
+}
+
+#[derive(Default)]
+struct Counter {
+    path: Path,
+    sizes: BTreeMap<String, usize>,
+}
+
+impl ModuleVisitor for Counter {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.sizes.insert(self.path.name(), param.dims().iter().product());
+    }
+}
+
 /// Replaces every parameter of `module` by what [`save`] wrote under `prefix`.
 ///
 /// # Errors
@@ -84,7 +111,9 @@ impl Loader<'_> {
         let name = format!("{}/{}", self.prefix, self.path.name());
         let (shape, values) = self.archive.get_f32(&name)?;
         if shape != expected {
-            let sentence = format!("the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with");
+            let sentence = format!(
+                "the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with"
+            );
             return Err(Error::input(sentence));
         }
         Ok(TensorData::new(values.to_vec(), expected))
@@ -105,7 +134,8 @@ impl ModuleMapper for Loader<'_> {
         match data {
             Ok(data) => {
                 let device = param.device();
-                param.map(|_| Tensor::from_data(data, &device).require_grad())
+                // Gradients are wanted only where the device can have them: a frozen critic is loaded without.
+                param.map(|_| Tensor::from_data(data, &device).set_require_grad(device.is_autodiff()))
             }
             Err(error) => {
                 self.error.get_or_insert(error);

@@ -9,7 +9,7 @@ pub mod gaussian;
 use crate::data::{Archive, Normaliser};
 use crate::nn::{self, Activation, params};
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 pub use flow::Flow;
@@ -161,8 +161,57 @@ impl Policy {
     /// When the archive lacks the policy or holds one of other sizes.
     pub fn load(config: &PolicyConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
         let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) = archive.get(&format!("{prefix}/scales"))?;
+        let widths = (obs_scale.dim(), act_scale.dim(), sizes.chunk);
+        if widths != (sizes.obs, sizes.act.saturating_mul(sizes.chunk), config.chunk) {
+            return Err(Error::input(format!("the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint")));
+        }
         let mut policy = Self::new(config, sizes, (obs_scale, act_scale), &mut Rng::new(0, "unused", 0), device);
         policy.net = params::load(policy.net, prefix, archive)?;
         Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gradient_check::worst_error;
+
+    fn config(kind: PolicyKind) -> PolicyConfig {
+        PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, flow_steps: 4 }
+    }
+
+    const SIZES: Sizes = Sizes { obs: 3, act: 1, chunk: 2 };
+
+    /// The promise: the gradient of the Gaussian's likelihood is right, in the mean's weights and in the spread.
+    #[test]
+    fn the_gaussian_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the Gaussian's loss is the negative log-density per component, up to log(2 pi) / 2.
+    #[test]
+    fn the_gaussian_loss_is_the_log_density() {
+        let (device, mut rng) = (Device::flex(), Rng::new(2, "test", 0));
+        let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
+        let obs = nn::matrix(rng.normals(3), 3, &device);
+        let mean = pollster::block_on(nn::read(net.sample(obs.clone(), Tensor::zeros([1, 2], &device)))).unwrap();
+        let (std, chunk) = (f64::exp(-1.0), [0.4f32, -0.9]);
+        let density = |i: usize| -0.5 * (f64::from(chunk[i] - mean[i]) / std).powi(2) - std.ln();
+        let loss = pollster::block_on(nn::scalar(net.loss(obs, nn::matrix(chunk.to_vec(), 2, &device)))).unwrap();
+        assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-5);
+    }
+
+    /// The promise: the gradient of the flow-matching loss is right for fixed times and noise.
+    #[test]
+    fn the_flow_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
+        let net = Flow::new(&config(PolicyKind::Flow), SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone(), &mut Rng::new(4, "test", 0)));
+        assert!(error < 1e-2, "{error}");
     }
 }

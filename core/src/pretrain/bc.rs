@@ -7,7 +7,7 @@ use crate::nn::{self, Adam, AdamConfig};
 use crate::policy::{Policy, PolicyConfig};
 use crate::rng::Rng;
 use crate::run::config::Preset;
-use crate::Result;
+use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -103,15 +103,18 @@ impl Cloning {
         self.adam.save("cloning/adam", archive).await
     }
 
-    /// Restores what [`Cloning::save`] wrote with the same settings.
+    /// Restores what [`Cloning::save`] wrote with the same settings and data.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(policy: &PolicyConfig, config: BcConfig, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(policy: &PolicyConfig, config: BcConfig, data: &Pairs, archive: &Archive, device: Device) -> Result<Self> {
         let (rng, step) = archive.get("cloning/state")?;
-        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "cloning/adam", archive, &device)?;
         let policy = Policy::load(policy, "cloning/policy", archive, &device)?;
-        Ok(Self { policy, adam, rng, step, config, posterior: Posterior::load(archive)?, device })
+        if (policy.sizes.obs, policy.sizes.chunk_len()) != (data.obs_dim, data.action_dim) {
+            return Err(Error::input("the checkpoint's policy does not fit its demonstrations: use an undamaged checkpoint"));
+        }
+        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "cloning/adam", archive, &policy.net)?;
+        Ok(Self { policy, adam, rng, step, config, posterior: Posterior::load(archive, data)?, device })
     }
 }
 

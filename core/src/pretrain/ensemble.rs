@@ -2,10 +2,10 @@
 //! trained as one stacked network.
 
 use super::post_bc::{PostBcConfig, Posterior};
+use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -36,12 +36,11 @@ impl Ensemble {
     /// One gradient step of every member on a batch of its own; gives the mean squared error, still on the device.
     pub fn step(&mut self, data: &Pairs) -> Tensor<1> {
         let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> = (self.members.iter())
-            .flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize))
-            .collect();
+        let indices: Vec<usize> =
+            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
         let (obs, chunks) = data.gather(&indices);
         let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), &self.device);
-        let error = (self.net.forward(stack(obs, data.obs_dim)) - stack(chunks, data.action_dim)).square().mean();
+        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim));
         // The members share no weights: scaling by K gives each the gradient that it would have alone.
         let loss = error.clone().mul_scalar(members as f64);
         self.net = self.adam.step(self.net.clone(), &loss);
@@ -88,9 +87,14 @@ impl Ensemble {
     pub fn load(config: PostBcConfig, data: &Pairs, seed: u64, archive: &Archive, device: Device) -> Result<Self> {
         let (rng, step) = archive.get("ensemble/state")?;
         let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
-        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &device)?;
+        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &net)?;
         Ok(Self { net, adam, members: bootstraps(&config, &data.episode_pairs, seed), rng, step, config, device })
     }
+}
+
+/// Mean squared error of every member on its own rows.
+fn error(net: &Mlp, obs: Tensor<3>, chunks: Tensor<3>) -> Tensor<1> {
+    (net.forward(obs) - chunks).square().mean()
 }
 
 fn network(config: &PostBcConfig, obs: usize, chunk: usize, seed: u64, device: &Device) -> Mlp {
@@ -105,3 +109,71 @@ fn bootstraps(config: &PostBcConfig, episode_pairs: &[usize], seed: u64) -> Vec<
         .collect()
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gradient_check::worst_error;
+    use crate::run::config::Preset;
+
+    fn config(members: usize) -> PostBcConfig {
+        PostBcConfig { members, hidden: 6, layers: 2, batch: 4, lr: 1e-2, ..PostBcConfig::preset(Preset::Tiny) }
+    }
+
+    fn pairs() -> Pairs {
+        let mut rng = Rng::new(5, "test", 0);
+        Pairs { obs: rng.normals(24), actions: rng.normals(24), episode_pairs: vec![3, 4, 5], obs_dim: 2, action_dim: 2 }
+    }
+
+    fn stack(values: Vec<f32>, members: usize, width: usize, device: &Device) -> Tensor<3> {
+        let rows = values.len() / members / width;
+        Tensor::from_data(TensorData::new(values, [members, rows, width]), device)
+    }
+
+    /// The promise: the gradient of the ensemble's error is right through the stacked network.
+    #[test]
+    fn the_ensemble_error_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(6, "test", 0));
+        let net = network(&config(3), 2, 2, 0, &device);
+        let (obs, chunks) = (stack(rng.normals(48), 3, 2, &device), stack(rng.normals(48), 3, 2, &device));
+        let worst = worst_error(&net, |net| error(net, obs.clone(), chunks.clone()));
+        assert!(worst < 1e-2, "{worst}");
+    }
+
+    /// Member `k` of a stack as a stack of one.
+    fn alone(net: &Mlp, k: usize, config: &PostBcConfig, device: &Device) -> Mlp {
+        let (mut all, mut one) = (Archive::new(), Archive::new());
+        pollster::block_on(params::save(net, "net", &mut all)).unwrap();
+        for name in all.names() {
+            let (shape, values) = all.get_f32(name).unwrap();
+            let size = shape[1] * shape[2];
+            one.put_f32(name, &[1, shape[1], shape[2]], values[k * size..(k + 1) * size].to_vec());
+        }
+        params::load(network(&PostBcConfig { members: 1, ..config.clone() }, 2, 2, 0, device), "net", &one).unwrap()
+    }
+
+    /// The promise: training the stack trains every member as if it were trained alone on its own batches.
+    #[test]
+    fn members_train_as_if_alone() {
+        let (data, config, device) = (pairs(), config(3), Device::flex().autodiff());
+        let mut ensemble = Ensemble::new(config.clone(), &data, 7, device.clone());
+        let mut nets: Vec<Mlp> = (0..3).map(|k| alone(&ensemble.net, k, &config, &device)).collect();
+        let mut adams: Vec<Adam> = (0..3).map(|_| Adam::new(AdamConfig { lr: config.lr, clip_norm: None })).collect();
+        let mut rng = ensemble.rng.clone();
+        for _ in 0..20 {
+            ensemble.step(&data);
+            for (k, (net, adam)) in nets.iter_mut().zip(&mut adams).enumerate() {
+                let pairs = &ensemble.members[k];
+                let indices: Vec<usize> = rng.indices(config.batch, pairs.len()).into_iter().map(|i| pairs[i] as usize).collect();
+                let (obs, chunks) = data.gather(&indices);
+                *net = adam.step(net.clone(), &error(net, stack(obs, 1, 2, &device), stack(chunks, 1, 2, &device)));
+            }
+        }
+        let read = |tensor: Tensor<3>| pollster::block_on(nn::read(tensor)).unwrap();
+        let obs = nn::matrix(data.obs.clone(), 2, &device);
+        let together = read(ensemble.net.forward_shared(obs.clone()).inner());
+        let apart: Vec<f32> = nets.iter().flat_map(|net| read(net.forward_shared(obs.clone()).inner())).collect();
+        let error = together.iter().zip(&apart).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(error < 1e-4, "{error}");
+        assert_ne!(apart[..24], apart[24..48], "members differ");
+    }
+}

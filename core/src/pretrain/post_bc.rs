@@ -4,11 +4,11 @@
 //! do there. Every time a pair is used, its action target gets a fresh draw of that spread (Algorithm 2):
 //! a~ = a + alpha w with w ~ N(0, cov(s)).
 
-use crate::data::{Archive, bootstrap::Bootstrap};
+use crate::Result;
+use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
 use crate::error::within;
 use crate::rng::Rng;
 use crate::run::config::Preset;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// How much of the posterior covariance is used.
@@ -154,19 +154,24 @@ impl Posterior {
         Ok(())
     }
 
-    /// Restores what [`Posterior::save`] wrote; none when there was none.
+    /// Restores what [`Posterior::save`] wrote about the pairs of `data`; none when there was none.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(archive: &Archive) -> Result<Option<Self>> {
+    pub fn load(archive: &Archive, data: &Pairs) -> Result<Option<Self>> {
         if !archive.contains("posterior/deviations") {
             return Ok(None);
         }
         let (alpha, covariance) = archive.get("posterior/settings")?;
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;
-        let &[_, members, width] = &shape[..] else {
-            return Err(crate::Error::input(format!("the checkpoint's posterior has shape {shape:?} instead of [pairs, members, width]")));
-        };
+        let (pairs, width) = (data.len(), data.action_dim);
+        let members = shape.get(1).copied().unwrap_or(0);
+        if members == 0 || shape != [pairs, members, width] {
+            let sentence = format!(
+                "the checkpoint's posterior has shape {shape:?} instead of [{pairs}, members, {width}]: use an undamaged checkpoint"
+            );
+            return Err(crate::Error::input(sentence));
+        }
         Ok(Some(Self::new(deviations.to_vec(), members, width, alpha, covariance)))
     }
 }

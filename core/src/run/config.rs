@@ -135,7 +135,11 @@ impl Config {
             demos: DemosConfig { count: 10, noise: 0.1, varied: true },
             env: EnvConfig { action_repeat: 1, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
             policy: policy(preset),
-            pretrain: PretrainConfig { method: PretrainMethod::PostBc, bc: BcConfig::preset(preset), post_bc: PostBcConfig::preset(preset) },
+            pretrain: PretrainConfig {
+                method: PretrainMethod::PostBc,
+                bc: BcConfig::preset(preset),
+                post_bc: PostBcConfig::preset(preset),
+            },
             finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
             eval: match preset {
                 Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
@@ -153,28 +157,31 @@ impl Config {
             Some(name) => read_as("preset", name)?,
             None => fallback,
         };
-        let mut config = to_value(&Self::preset(preset));
-        merge(&mut config, overlay, "")?;
-        Self::from_value(config)
+        let config = leaves(overlay, "").into_iter().try_fold(Self::preset(preset), |config, (key, value)| config.with(&key, value))?;
+        config.check()?;
+        Ok(config)
     }
 
     /// Changes the one setting at `key` (`finetune.best_of_n.samples`). `text` is JSON (numbers, true, false) or else a bare string.
     ///
     /// # Errors
-    /// Names an unknown key and the nearest known one, or the value that does not fit.
+    /// Names an unknown key and the nearest known one, or the key whose value does not fit.
     pub fn set(&self, key: &str, text: &str) -> Result<Self> {
+        if key == "preset" {
+            return Err(Error::input("preset is where the other settings start from: choose it first, then change settings one by one"));
+        }
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
-        let nested = key.rsplit('.').fold(value, |inner, part| Value::Object([(part.to_owned(), inner)].into_iter().collect()));
-        let mut config = to_value(self);
-        merge(&mut config, &nested, "")?;
-        Self::from_value(config)
-    }
-
-    fn from_value(value: Value) -> Result<Self> {
-        let config: Self =
-            serde_json::from_value(value).map_err(|e| Error::input(format!("the configuration has a value that does not fit: {e}")))?;
+        let config = self.with(key, value)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Changes the one setting at `key`, whatever the others are.
+    fn with(&self, key: &str, value: Value) -> Result<Self> {
+        let wrap = |inner: Value, part: &str| Value::Object([(part.to_owned(), inner)].into_iter().collect());
+        let mut config = to_value(self);
+        merge(&mut config, &key.rsplit('.').fold(value.clone(), wrap), "")?;
+        serde_json::from_value(config).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
     }
 
     /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that cannot work.
@@ -229,13 +236,21 @@ fn read_as<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T
     serde_json::from_value(value.clone()).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
 }
 
+/// The settings of an overlay, one by one.
+fn leaves(overlay: &Value, path: &str) -> Vec<(String, Value)> {
+    match overlay {
+        Value::Object(group) => group.iter().flat_map(|(name, value)| leaves(value, &join(path, name))).collect(),
+        leaf => vec![(path.to_owned(), leaf.clone())],
+    }
+}
+
 /// Replaces the leaves of `base` that `overlay` names.
 fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
     let (Value::Object(base), Value::Object(overlay)) = (base, overlay) else {
         return Err(Error::input(format!("{path} is a group of settings: name one of them, as in {path}.<name>")));
     };
     for (name, value) in overlay {
-        let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let here = join(path, name);
         let Some(slot) = base.get_mut(name) else {
             return Err(unknown_key(&here, base.keys().map(|key| join(path, key))));
         };
@@ -249,7 +264,8 @@ fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
 
 fn replace(leaf: &mut Value, value: &Value, key: &str) -> Result<()> {
     let same_kind = std::mem::discriminant(leaf) == std::mem::discriminant(value);
-    let whole = |v: &Value| v.is_u64() || v.as_f64().is_some_and(|f| f.fract() == 0.0 && f >= 0.0);
+    // 2e3 is a whole number, too, as far as a float counts exactly.
+    let whole = |v: &Value| v.is_u64() || v.as_f64().is_some_and(|f| f.fract() == 0.0 && (0.0..=9e15).contains(&f));
     if !same_kind || (leaf.is_u64() && !whole(value)) {
         let kind = if leaf.is_u64() { "a whole number" } else { kind_name(leaf) };
         return Err(Error::input(format!("{key} = {value} does not fit: it must be {kind}, such as {leaf}")));

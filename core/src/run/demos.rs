@@ -53,7 +53,8 @@ impl Demonstrations {
         let wanted = self.config.demos.count;
         if self.attempts >= ATTEMPTS * wanted as u64 {
             let got = self.dataset.episodes.len();
-            let sentence = format!("the expert of {} succeeded only {got} times in {} attempts: lower demos.noise", self.config.task, self.attempts);
+            let sentence =
+                format!("the expert of {} succeeded only {got} times in {} attempts: lower demos.noise", self.config.task, self.attempts);
             return Err(Error::input(sentence));
         }
         let seed = Rng::new(self.config.seed, "demo", self.attempts).bits();
@@ -67,7 +68,7 @@ impl Demonstrations {
 
     fn play(&mut self, seed: u64) -> Result<Episode> {
         let style = if self.config.demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
-        self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style });
+        self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
         let mut episode = Episode::start(seed, &self.env.reset(seed));
         loop {
             let action = self.env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", self.config.task)))?;
@@ -84,11 +85,6 @@ impl Demonstrations {
                 return Ok(episode);
             }
         }
-    }
-
-    /// Whether there are enough.
-    pub fn done(&self) -> bool {
-        self.dataset.episodes.len() >= self.config.demos.count
     }
 
     /// What has been collected so far.

@@ -96,11 +96,12 @@ impl Run {
     }
 
     fn give_demos(&mut self, demos: Dataset) -> Result<()> {
-        let spec = crate::env::spec(&self.config.task)?;
-        demos.check_task(&self.config.task, spec.obs, spec.act)?;
         let repeat = (demos.meta.action_repeat, self.config.env.action_repeat);
         if repeat.0 != repeat.1 {
-            let sentence = format!("the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}", repeat.0, repeat.1);
+            let sentence = format!(
+                "the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                repeat.0, repeat.1
+            );
             return Err(Error::input(sentence));
         }
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
@@ -114,6 +115,8 @@ impl Run {
     }
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
+        let sizes = self.sizes()?;
+        demos.check_task(&self.config.task, sizes.obs, sizes.act)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
         let scales = scales(&raw)?;
         self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
@@ -127,8 +130,16 @@ impl Run {
         if saved.task != self.config.task {
             return Err(Error::input(format!("the checkpoint is a policy for {}, not for {}", saved.task, self.config.task)));
         }
+        let repeat = (saved.env.action_repeat, self.config.env.action_repeat);
+        if repeat.0 != repeat.1 {
+            let sentence = format!(
+                "the checkpoint's policy holds each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                repeat.0, repeat.1
+            );
+            return Err(Error::input(sentence));
+        }
         self.config.policy = saved.policy.clone();
-        self.policy = Some(Policy::load(&saved.policy, "policy", archive, &self.device)?.frozen());
+        self.policy = Some(self.load_policy(archive)?);
         if archive.contains("chooser/samples") && self.config.finetune.method == FinetuneMethod::None {
             self.config.finetune.best_of_n = saved.finetune.best_of_n;
             self.load_chooser(archive)?;
@@ -139,9 +150,27 @@ impl Run {
     /// A fresh policy of the configured kind, scaled to the demonstrations.
     fn fresh_policy(&self) -> Result<Policy> {
         let raw = Pairs::new(self.given_demos()?, self.config.policy.chunk, true)?;
+        Ok(Policy::new(
+            &self.config.policy,
+            self.sizes()?,
+            scales(&raw)?,
+            &mut Rng::new(self.config.seed, "policy-weights", 0),
+            &self.device,
+        ))
+    }
+
+    /// What a policy for the task reads and writes.
+    fn sizes(&self) -> Result<Sizes> {
         let spec = crate::env::spec(&self.config.task)?;
-        let sizes = Sizes { obs: spec.obs, act: spec.act, chunk: self.config.policy.chunk };
-        Ok(Policy::new(&self.config.policy, sizes, scales(&raw)?, &mut Rng::new(self.config.seed, "policy-weights", 0), &self.device))
+        Ok(Sizes { obs: spec.obs, act: spec.act, chunk: self.config.policy.chunk })
+    }
+
+    fn load_policy(&self, archive: &Archive) -> Result<Policy> {
+        let policy = Policy::load(&self.config.policy, "policy", archive, &self.device)?.frozen();
+        if policy.sizes != self.sizes()? {
+            return Err(Error::input(format!("the checkpoint's policy does not fit {}: use one that was trained on it", self.config.task)));
+        }
+        Ok(policy)
     }
 
     fn given_demos(&self) -> Result<&Dataset> {
@@ -234,8 +263,16 @@ impl Run {
         }
         let sizes = self.given_policy()?.sizes;
         let config = &self.config.finetune.best_of_n;
-        let critic = crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
-        self.chooser = Some(Chooser { critic, samples: archive.get("chooser/samples")? });
+        let critic =
+            crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
+        let samples = archive.get("chooser/samples")?;
+        if samples != config.samples {
+            return Err(Error::input(format!(
+                "the checkpoint's critic chooses among {samples} proposals, its configuration says {}",
+                config.samples
+            )));
+        }
+        self.chooser = Some(Chooser { critic, samples });
         Ok(())
     }
 
@@ -270,7 +307,7 @@ impl Run {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;
         }
         if archive.contains("policy/scales") {
-            run.policy = Some(Policy::load(&run.config.policy, "policy", &archive, &run.device)?.frozen());
+            run.policy = Some(run.load_policy(&archive)?);
         }
         run.load_chooser(&archive)?;
         run.stage = Stage::load(&run, &mut archive)?;
@@ -288,5 +325,8 @@ fn config_to_json(config: &Config) -> String {
 }
 
 fn config_from_json(text: &str) -> Result<Config> {
-    serde_json::from_str(text).map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))
+    let config: Config = serde_json::from_str(text)
+        .map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))?;
+    config.check()?;
+    Ok(config)
 }

@@ -3,7 +3,7 @@
 use crate::data::Dataset;
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -20,16 +20,28 @@ pub struct StatePortrait {
     pub spread: Vec<f64>,
 }
 
-/// Samples `count` actions of every policy at every `stride`-th state of the first demonstration in `dataset`.
+/// Samples `count` actions (at least one) of every policy at every `stride`-th state of the first demonstration in `dataset`.
 ///
 /// # Errors
-/// When the device fails.
-pub async fn along_a_demonstration(policies: &[&Policy], dataset: &Dataset, stride: usize, count: usize, device: &Device) -> Result<Vec<StatePortrait>> {
-    let episode = &dataset.episodes[0];
+/// When there is no demonstration, a policy is for other observations or actions, or the device fails.
+pub async fn along_a_demonstration(
+    policies: &[&Policy],
+    dataset: &Dataset,
+    stride: usize,
+    count: usize,
+    device: &Device,
+) -> Result<Vec<StatePortrait>> {
+    let episode = dataset.episodes.first().ok_or_else(|| Error::input("a portrait is drawn along a demonstration, and there is none"))?;
+    let fits = |policy: &&Policy| (policy.sizes.obs, policy.sizes.act) == (dataset.meta.obs, dataset.meta.act);
+    if !policies.iter().all(fits) {
+        return Err(Error::input(format!("a portrait along a demonstration of {} needs policies for it", dataset.meta.task)));
+    }
+    let count = count.max(1);
     let mut portraits = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
         let obs = episode.obs_at(step, dataset.meta.obs).repeat(count);
-        let mut portrait = StatePortrait { step, demo: episode.action_at(step, dataset.meta.act).to_vec(), samples: Vec::new(), spread: Vec::new() };
+        let mut portrait =
+            StatePortrait { step, demo: episode.action_at(step, dataset.meta.act).to_vec(), samples: Vec::new(), spread: Vec::new() };
         for policy in policies {
             // The same noise for every policy: differences are theirs.
             let noise = Rng::new(dataset.meta.seed, "portrait", step as u64).normals(count * policy.noise_len());

@@ -60,6 +60,15 @@ struct Plan {
     successes: u64,
 }
 
+impl Plan {
+    /// Whether the counts add up with `running` episodes, and something is left to play.
+    fn is_possible(&self, running: u64) -> bool {
+        let started = self.next.checked_sub(self.first);
+        let ordered = self.next <= self.end && self.finished < self.end.saturating_sub(self.first) && self.successes <= self.finished;
+        ordered && started.is_some() && started == self.finished.checked_add(running)
+    }
+}
+
 impl Rollouts {
     /// Episodes `first..end` of the run's stream `stream`, on `threads` threads.
     ///
@@ -101,7 +110,8 @@ impl Rollouts {
     pub fn play(&mut self, chunks: &[f32], chunk_len: usize) -> Result<(Vec<Decision>, Vec<Finished>)> {
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
-        let actions: Vec<Vec<f32>> = active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
+        let actions: Vec<Vec<f32>> =
+            active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
         let steps = self.pool.step(&active, &actions)?;
         let (mut decisions, mut finished) = (Vec::new(), Vec::new());
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
@@ -131,18 +141,13 @@ impl Rollouts {
         self.plan.successes
     }
 
-    /// Whether every episode has ended.
-    pub fn done(&self) -> bool {
-        let (finished, total) = self.progress();
-        finished == total
-    }
-
     /// The whole state, physics included.
     ///
     /// # Errors
     /// When it cannot be encoded.
     pub fn save(&self) -> Result<Vec<u8>> {
-        let envs: Vec<Option<Vec<u8>>> = self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
+        let envs: Vec<Option<Vec<u8>>> =
+            self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
         postcard::to_allocvec(&(&self.plan, &self.slots, envs)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }
 
@@ -153,15 +158,20 @@ impl Rollouts {
     pub fn load(config: &Config, bytes: &[u8], threads: usize) -> Result<Self> {
         let damaged = || Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint");
         let (plan, slots, envs): (Plan, Vec<Option<Slot>>, Vec<Option<Vec<u8>>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
-        if plan.end < plan.first {
+        if !plan.is_possible(slots.iter().flatten().count() as u64) {
             return Err(damaged());
         }
         let mut rollouts = Self::new(config, &plan.stream, plan.first, plan.end, threads)?;
         if slots.len() != rollouts.slots.len() || envs.len() != slots.len() {
             return Err(damaged());
         }
-        for (i, state) in envs.iter().enumerate() {
-            state.as_ref().map_or(Ok(()), |state| rollouts.pool.env(i).restore(state))?;
+        for (i, (slot, state)) in slots.iter().zip(&envs).enumerate() {
+            let env = rollouts.pool.env(i);
+            match (slot, state) {
+                (Some(slot), Some(state)) if slot.obs.len() == env.spec().obs => env.restore(state)?,
+                (None, None) => {}
+                _ => return Err(damaged()),
+            }
         }
         (rollouts.plan, rollouts.slots) = (plan, slots);
         Ok(rollouts)

@@ -1,6 +1,6 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
-use super::config::{FinetuneMethod, PretrainMethod};
+use super::config::{Config, FinetuneMethod, PretrainMethod};
 use super::demos::Demonstrations;
 use super::rollout::{Decision, Finished, Rollouts};
 use super::{EpisodeRecord, Phase, Progress, Record, Run};
@@ -253,8 +253,10 @@ impl Run {
     /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy can do.
     async fn step_collect(&mut self, rollouts: &mut Rollouts, replay: &mut Replay, progress: &mut Progress) -> Result<()> {
         let (decisions, finished) = self.decide(rollouts, None).await?;
+        let bootstrap_truncated = self.config.finetune.best_of_n.bootstrap_truncated;
         for Decision { obs, chunk, step } in &decisions {
-            replay.push(obs, chunk, step.reward, &step.obs, step.terminated)?;
+            let over = step.terminated || (step.truncated && !bootstrap_truncated);
+            replay.push(obs, chunk, step.reward, &step.obs, over)?;
             self.counters.env_steps += step.steps as u64;
         }
         self.counters.decisions += decisions.len() as u64;
@@ -289,7 +291,6 @@ impl Stage {
         let name = match self {
             Self::Demos(demos) => {
                 archive.put("stage/attempts", &demos.attempts())?;
-                archive.put("stage/episodes", &demos.dataset().episodes.len())?;
                 if !demos.dataset().episodes.is_empty() {
                     archive.put_blob("stage/demos", demos.dataset().to_bytes()?);
                 }
@@ -333,33 +334,68 @@ impl Stage {
         Ok(match name.as_str() {
             "demos" => {
                 let fresh = Demonstrations::new(config)?;
-                let dataset = if archive.contains("stage/demos") { Dataset::from_bytes(archive.blob("stage/demos")?)? } else { fresh.dataset().clone() };
+                let dataset = if archive.contains("stage/demos") {
+                    Dataset::from_bytes(archive.blob("stage/demos")?)?
+                } else {
+                    fresh.dataset().clone()
+                };
+                dataset.check_task(&config.task, fresh.dataset().meta.obs, fresh.dataset().meta.act)?;
                 Self::Demos(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?)
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
-            "pretrain" => Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), archive, device)?)),
+            "pretrain" => {
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+            }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
                 let (occasion, carries): (Occasion, bool) = archive.get("stage/occasion")?;
-                let carried = if carries { Some(Replay::load(archive, "stage/replay")?) } else { None };
+                if let Occasion::Round(round) = occasion {
+                    check_round(config, round.saturating_add(1))?;
+                }
+                let carried = if carries { Some(load_replay(run, archive)?) } else { None };
                 Self::Evaluate(rollouts, occasion, carried)
             }
             "collect" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
-                Self::Collect(rollouts, archive.get("stage/round")?, Replay::load(archive, "stage/replay")?)
+                let round = archive.get("stage/round")?;
+                check_round(config, round)?;
+                Self::Collect(rollouts, round, load_replay(run, archive)?)
             }
             "finetune" => {
                 let sizes = run.given_policy()?.sizes;
                 let settings = config.finetune.best_of_n.clone();
                 let iql = Iql::load(settings, sizes.obs, sizes.chunk_len(), archive, device)?;
                 let (round, rng): (usize, Rng) = archive.get("stage/round")?;
-                Self::Finetune(Box::new(iql), round, Replay::load(archive, "stage/replay")?, rng)
+                check_round(config, round)?;
+                let replay = load_replay(run, archive)?;
+                if replay.is_empty() {
+                    return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
+                }
+                Self::Finetune(Box::new(iql), round, replay, rng)
             }
             "done" => Self::Done,
             other => return Err(Error::input(format!("the checkpoint is in a stage {other:?} that this version does not know"))),
         })
     }
+}
+
+fn check_round(config: &Config, round: usize) -> Result<()> {
+    let rounds = config.finetune.best_of_n.rounds;
+    if (0..rounds).contains(&round) {
+        Ok(())
+    } else {
+        Err(Error::input(format!("the checkpoint is in round {round} of {rounds}: use an undamaged checkpoint")))
+    }
+}
+
+/// The replay of a stage, which must hold what the policy reads and writes.
+fn load_replay(run: &Run, archive: &mut Archive) -> Result<Replay> {
+    let (replay, sizes) = (Replay::load(archive, "stage/replay")?, run.given_policy()?.sizes);
+    if replay.row_sizes() != (sizes.obs, sizes.chunk_len()) {
+        return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+    }
+    Ok(replay)
 }

@@ -3,22 +3,25 @@
 use super::tabletop::{ACT, View, distance_xy};
 use crate::rng::Rng;
 use crate::sim::Vec3;
+use crate::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a demonstrator goes about it. Two styles solve a task along different paths, so that demonstrations of several are multimodal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ExpertStyle {
-    /// Largest hand action, in (0, 1]; 1 is 0.8 m/s. Default 1.
+    /// Largest hand action, 0.05 to 1; 1 is 0.8 m/s. Default 1.
     pub speed: f64,
-    /// Standard deviation of the Gaussian noise added to every action. Default 0.
+    /// Standard deviation of the Gaussian noise added to every action, 0 to 2. Default 0.
     pub noise: f64,
-    /// Metres above the object from which it is approached. Default 0.06.
+    /// Metres above the object from which it is approached, 0.02 to 0.2. Default 0.06.
     pub height: f64,
-    /// Metres by which the object is carried higher than it needs. Default 0.
+    /// Metres by which the object is carried higher than it needs, 0 to 0.2. Default 0.
     pub lift: f64,
-    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the left. Default 0.
+    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the left; -1 to 1. Default 0.
     pub side: f64,
-    /// Metres above the object's grip point where it is held. Default 0.
+    /// Metres above the object's grip point where it is held, -0.01 to 0.02. Default 0.
     pub grasp: f64,
 }
 
@@ -29,6 +32,25 @@ impl Default for ExpertStyle {
 }
 
 impl ExpertStyle {
+    /// The style, if every value is in its range.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn checked(self) -> Result<Self> {
+        let ranges = [
+            ("speed", self.speed, 0.05, 1.0),
+            ("noise", self.noise, 0.0, 2.0),
+            ("height", self.height, 0.02, 0.2),
+            ("lift", self.lift, 0.0, 0.2),
+            ("side", self.side, -1.0, 1.0),
+            ("grasp", self.grasp, -0.01, 0.02),
+        ];
+        let wrong = ranges.into_iter().find(|&(_, value, low, high)| !(low..=high).contains(&value));
+        wrong.map_or(Ok(self), |(name, value, low, high)| {
+            Err(Error::input(format!("the expert's `{name}` is {value}; it must lie between {low} and {high}")))
+        })
+    }
+
     /// A random demonstrator, without noise.
     pub fn sample(rng: &mut Rng) -> Self {
         Self {

@@ -67,7 +67,9 @@ pub fn all() -> &'static [Info] {
 /// # Errors
 /// When there is none; the message suggests the nearest name.
 pub fn by_id(id: &str) -> Result<&'static Info> {
-    let unknown = || Error::input(format!("there is no task `{id}`; did you mean `{}`?", nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()));
+    let unknown = || {
+        Error::input(format!("there is no task `{id}`; did you mean `{}`?", nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()))
+    };
     all().iter().find(|task| task.id == id).ok_or_else(unknown)
 }
 

@@ -4,15 +4,15 @@
 //!     L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
 
 use super::BestOfNConfig;
+use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-/// Two action-value networks, evaluated as one stack.
+/// Action-value networks, evaluated as one stack.
 #[derive(Module, Debug)]
 pub struct Critic {
     q: Mlp,
@@ -20,17 +20,17 @@ pub struct Critic {
 
 impl Critic {
     fn new(config: &BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self { q: Mlp::new(2, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
+        Self { q: Mlp::new(config.critics, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
     }
 
-    /// Both critics: `[2, batch]`.
-    fn both(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
+    /// Every critic: `[critics, batch]`.
+    fn all(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
         self.q.forward_shared(Tensor::cat(vec![obs, chunks], 1)).squeeze_dim(2)
     }
 
-    /// The smaller of the two values: `[batch]`.
+    /// The smallest of the critics' values: `[batch]`.
     pub fn score(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
-        self.both(obs, chunks).min_dim(0).squeeze_dim(0)
+        self.all(obs, chunks).min_dim(0).squeeze_dim(0)
     }
 
     /// Writes the weights into the archive.
@@ -54,7 +54,7 @@ impl Critic {
 pub struct Losses {
     /// L_V.
     pub value: Tensor<1>,
-    /// L_Q, summed over the two critics.
+    /// L_Q, summed over the critics.
     pub q: Tensor<1>,
     /// Mean of V(s).
     pub mean_value: Tensor<1>,
@@ -111,8 +111,8 @@ impl Iql {
 
     /// L_Q against fixed targets `[batch, 1]`, on normalised rows.
     fn q_loss(&self, obs: Tensor<2>, chunks: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-        let error = self.critic.both(obs, chunks) - targets.transpose();
-        error.square().mean().mul_scalar(2.0)
+        let error = self.critic.all(obs, chunks) - targets.transpose();
+        error.square().mean().mul_scalar(self.config.critics as f64)
     }
 
     /// Updates done.
@@ -154,8 +154,8 @@ impl Iql {
         iql.critic = params::load(iql.critic, "iql/critic", archive)?;
         iql.target = params::load(iql.target, "iql/target", archive)?;
         iql.value = params::load(iql.value, "iql/value", archive)?;
-        iql.critic_adam = Adam::load(adam, "iql/critic-adam", archive, &iql.device)?;
-        iql.value_adam = Adam::load(adam, "iql/value-adam", archive, &iql.device)?;
+        iql.critic_adam = Adam::load(adam, "iql/critic-adam", archive, &iql.critic)?;
+        iql.value_adam = Adam::load(adam, "iql/value-adam", archive, &iql.value)?;
         Ok(iql)
     }
 }
@@ -163,4 +163,61 @@ impl Iql {
 fn sizes(input: usize, config: &BestOfNConfig) -> Vec<usize> {
     let hidden = std::iter::repeat_n(config.hidden, config.layers);
     std::iter::once(input).chain(hidden).chain(std::iter::once(1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gradient_check::worst_error;
+    use crate::run::config::Preset;
+
+    fn learner(expectile: f64) -> (Iql, Tensor<2>, Tensor<2>, Tensor<2>) {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(8, "test", 0));
+        let config = BestOfNConfig { hidden: 6, layers: 2, expectile, ..BestOfNConfig::preset(Preset::Tiny) };
+        let iql = Iql::new(config, 3, 2, &mut rng, device.clone());
+        let mut rows = |width| nn::matrix(rng.normals(16 * width), width, &device);
+        let (obs, chunks, targets) = (rows(3), rows(2), rows(1).inner());
+        (iql, obs, chunks, targets)
+    }
+
+    fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        pollster::block_on(nn::read(tensor)).unwrap().into_iter().map(f64::from).collect()
+    }
+
+    /// The promise: the gradient of the value's expectile loss is right on both sides of its kink, and no gradient reaches Q.
+    #[test]
+    fn the_value_loss_has_the_right_gradient() {
+        let (mut iql, obs, chunks, _) = learner(0.8);
+        let error = worst_error(&iql.value.clone(), |value| {
+            iql.value = value.clone();
+            iql.value_loss(obs.clone(), chunks.clone()).0
+        });
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the value loss is |expectile - 1(u < 0)| u^2 with the smaller of the two target critics.
+    #[test]
+    fn the_value_loss_is_the_expectile_of_the_smaller_critic() {
+        let (iql, obs, chunks, _) = learner(0.8);
+        let (q, v) = (read(iql.target.all(obs.clone().inner(), chunks.clone().inner())), read(iql.values(obs.clone())));
+        let terms: Vec<f64> =
+            (0..16).map(|i| q[i].min(q[16 + i]) - v[i]).map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u }).collect();
+        let loss = read(iql.value_loss(obs, chunks).0.inner())[0];
+        assert!((loss - terms.iter().sum::<f64>() / 16.0).abs() < 1e-6);
+    }
+
+    /// The promise: the gradient of the critics' loss is right, and the loss is the sum of both mean squared errors.
+    #[test]
+    fn the_q_loss_has_the_right_gradient() {
+        let (mut iql, obs, chunks, targets) = learner(0.5);
+        let (q, y) = (read(iql.critic().all(obs.clone().inner(), chunks.clone().inner())), read(targets.clone()));
+        let expected = (0..32).map(|i| (q[i] - y[i % 16]).powi(2)).sum::<f64>() / 16.0;
+        let loss = read(iql.q_loss(obs.clone(), chunks.clone(), targets.clone()).inner())[0];
+        assert!((loss - expected).abs() < 1e-5 * expected, "{loss} {expected}");
+        let error = worst_error(&iql.critic.clone(), |critic| {
+            iql.critic = critic.clone();
+            iql.q_loss(obs.clone(), chunks.clone(), targets.clone())
+        });
+        assert!(error < 1e-2, "{error}");
+    }
 }

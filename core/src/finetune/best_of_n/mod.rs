@@ -6,12 +6,12 @@
 
 pub mod iql;
 
+use crate::Result;
 use crate::data::Archive;
 use crate::error::within;
 use crate::nn;
 use crate::policy::Policy;
 use crate::run::config::Preset;
-use crate::Result;
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
 use serde::{Deserialize, Serialize};
@@ -35,8 +35,13 @@ pub struct BestOfNConfig {
     pub gamma: f64,
     /// Expectile of the value loss; 0.5 is the mean. Default 0.7 (PostBC: 0.5 to 0.9 by task).
     pub expectile: f64,
+    /// Whether an episode that the time limit cut off goes on for the critic (its last value is bootstrapped) or is a failure.
+    /// Default false: success counts within the horizon only, and values anchored at failures are learned in far fewer updates.
+    pub bootstrap_truncated: bool,
     /// Polyak rate of the target critics. Default 0.005.
     pub tau: f64,
+    /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says. Default 2 (IQL).
+    pub critics: usize,
     /// N, proposals per decision. Default 32 (PostBC's Libero runs).
     pub samples: usize,
     /// Units per hidden layer of the critics. Default 256.
@@ -56,7 +61,9 @@ impl BestOfNConfig {
             lr: 3e-4,
             gamma: 0.99,
             expectile: 0.7,
+            bootstrap_truncated: false,
             tau: 0.005,
+            critics: 2,
             samples: 32,
             hidden: 256,
             layers: 2,
@@ -80,6 +87,7 @@ impl BestOfNConfig {
         within("finetune.best_of_n.expectile", self.expectile, 0.0, 1.0)?;
         within("finetune.best_of_n.tau", self.tau, 0.0, 1.0)?;
         within("finetune.best_of_n.samples", self.samples, 1, 100_000)?;
+        within("finetune.best_of_n.critics", self.critics, 1, 1000)?;
         within("finetune.best_of_n.hidden", self.hidden, 1, 8192)?;
         within("finetune.best_of_n.layers", self.layers, 1, 16)
     }

@@ -1,6 +1,7 @@
 //! From MJCF text to a [`World`] and the table of what the scene names.
 
-use super::snapshot::{self, World};
+use super::snapshot::World;
+use crate::seal::{DIGEST, digest};
 use crate::{Error, Result};
 use rapier3d::dynamics::JointAxesMask;
 use rapier3d::math::{Pose, Vector};
@@ -29,7 +30,7 @@ pub(super) struct Scene {
     /// Seconds.
     pub timestep: f64,
     /// Of the MJCF text: a snapshot belongs to one scene.
-    pub fingerprint: [u8; 32],
+    pub fingerprint: [u8; DIGEST],
 }
 
 /// One degree of freedom between two bodies, along (or about) the x axis of both frames.
@@ -43,8 +44,8 @@ pub(super) struct Joint {
 
 impl Joint {
     /// The coordinate (m or rad), given the poses of the two bodies.
-    pub fn position(&self, parent: &Pose, child: &Pose) -> f64 {
-        let relative = (*parent * self.frame1).inverse() * (*child * self.frame2);
+    pub fn position(&self, parent: Pose, child: Pose) -> f64 {
+        let relative = (parent * self.frame1).inverse() * (child * self.frame2);
         if self.slides {
             return f64::from(relative.translation.x);
         }
@@ -105,7 +106,7 @@ pub(super) fn load(mjcf: &str) -> Result<(Scene, World)> {
         actuator_names: model.actuators.iter().map(|a| a.name.clone().unwrap_or_default()).collect(),
         gravity,
         timestep: model.option.timestep,
-        fingerprint: snapshot::digest(mjcf.as_bytes()),
+        fingerprint: digest(mjcf.as_bytes()),
         handles,
     };
     Ok((scene, world))

@@ -49,17 +49,17 @@ impl Puppet {
 #[test]
 fn a_grasp_carries_by_friction_and_opening_drops() {
     let mut puppet = Puppet::new("lab/lift");
-    puppet.glide([0.0, 0.0, -0.18], 0.0, 120);
-    puppet.glide([0.0, 0.0, -0.18], 0.05, 60);
+    puppet.glide([0.0, 0.0, -0.18], 0.0, 240);
+    puppet.glide([0.0, 0.0, -0.18], 0.05, 120);
     let held_at = puppet.height("object") - puppet.height("hand");
     for to in [[0.0, 0.0, 0.0], [0.15, 0.1, 0.05], [-0.15, 0.2, -0.05], [0.0, 0.1, 0.05]] {
-        puppet.glide(to, 0.05, 160);
+        puppet.glide(to, 0.05, 320);
         let slipped = puppet.height("object") - puppet.height("hand") - held_at;
         assert!(slipped.abs() < 0.004, "slipped {slipped} m on the way to {to:?}");
     }
     let (pad, cube) = (puppet.sim.geom("left_pad").unwrap(), puppet.sim.geom("object").unwrap());
     assert!(puppet.sim.touching(pad, cube));
-    puppet.glide([0.0, 0.1, 0.05], 0.0, 160);
+    puppet.glide([0.0, 0.1, 0.05], 0.0, 320);
     assert!(!puppet.sim.touching(pad, cube));
     assert!((puppet.height("object") - 0.02).abs() < 0.002, "the cube is at {} m after the drop", puppet.height("object"));
 }
@@ -68,9 +68,9 @@ fn a_grasp_carries_by_friction_and_opening_drops() {
 #[test]
 fn a_hand_that_misses_lifts_nothing() {
     let mut puppet = Puppet::new("lab/lift");
-    puppet.glide([0.0, 0.05, -0.18], 0.0, 120);
-    puppet.glide([0.0, 0.05, -0.18], 0.05, 60);
-    puppet.glide([0.0, 0.0, 0.0], 0.05, 120);
+    puppet.glide([0.0, 0.05, -0.18], 0.0, 240);
+    puppet.glide([0.0, 0.05, -0.18], 0.05, 120);
+    puppet.glide([0.0, 0.0, 0.0], 0.05, 240);
     assert!((puppet.height("object") - 0.02).abs() < 0.002);
 }
 

@@ -1,0 +1,160 @@
+//! Damaged checkpoints whose checksum is right all the same: loading them, and going on, gives errors and never panics.
+
+use crate::runs::{bytes, small, start};
+use burn::tensor::Device;
+use pollster::block_on;
+use proptest::prelude::*;
+use protege_core::data::Archive;
+use protege_core::run::Run;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// One checkpoint of every stage, by the stage's name; of evaluations the one between rounds, which holds most.
+fn checkpoints() -> &'static Vec<Archive> {
+    static ALL: OnceLock<Vec<Archive>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let (mut run, mut found) = (start(small()), BTreeMap::new());
+        while !block_on(run.step()).unwrap().finished {
+            let archive = Archive::from_bytes(&bytes(&run)).unwrap();
+            let stage: String = archive.get("stage/name").unwrap();
+            let rank = archive.names().count();
+            match found.get(&stage) {
+                Some((most, _)) if *most > rank => {}
+                _ => drop(found.insert(stage, (rank, archive))),
+            }
+        }
+        found.into_values().map(|(_, archive)| archive).collect()
+    })
+}
+
+/// One change to one entry.
+#[derive(Debug, Clone)]
+enum Damage {
+    Remove,
+    Byte(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Grow(u8),
+    Swap(prop::sample::Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        Just(Damage::Remove),
+        (index(), any::<u8>()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
+        index().prop_map(Damage::Cut),
+        (1u8..4).prop_map(Damage::Grow),
+        index().prop_map(Damage::Swap),
+    ]
+}
+
+/// The archive with the entry `name` damaged.
+fn damaged(archive: &Archive, name: &str, damage: &Damage) -> Archive {
+    let mut out = Archive::new();
+    for entry in archive.names() {
+        match (archive.get_f32(entry), archive.blob(entry)) {
+            _ if entry == name => damage_entry(&mut out, archive, name, damage),
+            (Ok((shape, values)), _) => out.put_f32(entry, shape, values.to_vec()),
+            (_, blob) => out.put_blob(entry, blob.unwrap().to_vec()),
+        }
+    }
+    out
+}
+
+fn damage_entry(out: &mut Archive, archive: &Archive, name: &str, damage: &Damage) {
+    let names: Vec<&str> = archive.names().collect();
+    if let Damage::Swap(other) = damage {
+        let other = names[other.index(names.len())];
+        return match archive.get_f32(other) {
+            Ok((shape, values)) => out.put_f32(name, shape, values.to_vec()),
+            Err(_) => out.put_blob(name, archive.blob(other).unwrap().to_vec()),
+        };
+    }
+    match archive.get_f32(name) {
+        Ok((_, values)) => {
+            let mut values = values.to_vec();
+            change(&mut values, damage, |byte| f32::from(byte) * 1e30);
+            let rows = values.len();
+            if !matches!(damage, Damage::Remove) {
+                out.put_f32(name, &[rows], values);
+            }
+        }
+        Err(_) => {
+            let mut blob = archive.blob(name).unwrap().to_vec();
+            change(&mut blob, damage, |byte| byte);
+            if !matches!(damage, Damage::Remove) {
+                out.put_blob(name, blob);
+            }
+        }
+    }
+}
+
+fn change<T: Clone>(items: &mut Vec<T>, damage: &Damage, from: impl Fn(u8) -> T) {
+    match damage {
+        Damage::Byte(at, byte) if !items.is_empty() => {
+            let at = at.index(items.len());
+            items[at] = from(*byte);
+        }
+        Damage::Cut(at) => items.truncate(at.index(items.len() + 1)),
+        Damage::Grow(n) => (0..*n).for_each(|i| items.push(from(i))),
+        _ => {}
+    }
+}
+
+/// Loads the archive as a run would find it in a file, and goes on for a few steps where it can.
+fn survives(archive: &Archive) {
+    let Ok(bytes) = archive.to_bytes() else { return };
+    let Ok(mut run) = Archive::from_bytes(&bytes).and_then(|archive| Run::load(archive, Device::flex())) else { return };
+    for _ in 0..3 {
+        match block_on(run.step()) {
+            Ok(step) if !step.finished => drop(block_on(run.save())),
+            _ => return,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The promise: any one entry of a checkpoint of any stage removed, changed, cut, grown or swapped for another is survived.
+    #[test]
+    fn damaged_checkpoints_are_survived(stage in any::<prop::sample::Index>(), entry in any::<prop::sample::Index>(), damage in damage()) {
+        let all = checkpoints();
+        let archive = &all[stage.index(all.len())];
+        let names: Vec<&str> = archive.names().collect();
+        survives(&damaged(archive, names[entry.index(names.len())], &damage));
+    }
+}
+
+/// The promise: whatever a checkpoint needs and lacks is an error when it is loaded. Only what was never there may be absent: the
+/// demonstrations, policy and critic of stages that come before them.
+#[test]
+fn a_checkpoint_that_lacks_something_is_refused() {
+    let optional = ["demos", "policy/scales", "chooser/samples", "stage/demos", "posterior/deviations"];
+    for archive in checkpoints() {
+        for name in archive.names().filter(|name| !optional.contains(name)) {
+            let lacking = damaged(archive, name, &Damage::Remove);
+            let result = Run::load(lacking, Device::flex());
+            // A policy's leftovers are ignored once its scales say that it is there, so each of them is needed.
+            assert!(result.is_err(), "{name} is not missed in the stage {:?}", archive.get::<String>("stage/name"));
+        }
+    }
+}
+
+/// The promise: sizes that would take the memory of the machine are refused before anything is made of them.
+#[test]
+fn absurd_sizes_are_refused() {
+    for archive in checkpoints() {
+        let config: String = archive.get("config").unwrap();
+        for (from, to) in [
+            ("\"hidden\":8", "\"hidden\":99999999999"),
+            ("\"chunk\":12", "\"chunk\":0"),
+            ("\"members\":3", "\"members\":0"),
+            ("\"parallel\":2", "\"parallel\":0"),
+        ] {
+            let mut absurd = archive.clone();
+            absurd.put("config", &config.replace(from, to)).unwrap();
+            assert!(Run::load(absurd, Device::flex()).is_err(), "{to}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Configurations: every mistake is answered with the key that it is about.
+
+use protege_core::Error;
+use protege_core::run::{Config, Preset, PretrainMethod};
+use serde_json::json;
+
+fn refused(result: protege_core::Result<Config>) -> String {
+    match result {
+        Err(Error::Input(sentence)) => sentence,
+        other => panic!("expected an input error, got {other:?}"),
+    }
+}
+
+fn set(key: &str, text: &str) -> protege_core::Result<Config> {
+    Config::preset(Preset::Tiny).set(key, text)
+}
+
+/// The promise: each preset works, and a setting changes itself and nothing else.
+#[test]
+fn a_setting_changes_only_itself() {
+    for preset in [Preset::Paper, Preset::Cpu, Preset::Tiny] {
+        Config::preset(preset).check().unwrap();
+    }
+    let mut expected = Config::preset(Preset::Tiny);
+    (expected.finetune.best_of_n.samples, expected.pretrain.method) = (7, PretrainMethod::Bc);
+    (expected.demos.noise, expected.demos.varied, expected.pretrain.bc.steps) = (0.0, false, 2000);
+    let settings = [
+        ("finetune.best_of_n.samples", "7"),
+        ("pretrain.method", "bc"),
+        ("demos.noise", "0"),
+        ("demos.varied", "false"),
+        ("pretrain.bc.steps", "2e3"),
+    ];
+    let found = settings.iter().try_fold(Config::preset(Preset::Tiny), |config, (key, text)| config.set(key, text)).unwrap();
+    assert_eq!(found, expected);
+}
+
+/// The promise: an unknown setting is answered with the nearest known one.
+#[test]
+fn an_unknown_setting_is_answered_with_the_nearest() {
+    for (key, meant) in [
+        ("finetune.best_of_n.sample", "finetune.best_of_n.samples"),
+        ("polici.hidden", "policy"),
+        ("demos.nois", "demos.noise"),
+        ("sed", "seed"),
+        ("", "env"),
+    ] {
+        let sentence = refused(set(key, "1"));
+        assert!(sentence.contains(meant), "{sentence}");
+    }
+}
+
+/// The promise: a value of the wrong kind, an unknown name, a whole group, and a value out of range are refused, naming the key.
+#[test]
+fn a_value_that_does_not_fit_is_refused_by_key() {
+    let settings = [
+        ("seed", "-1"),
+        ("seed", "0.5"),
+        ("seed", "1e30"),
+        ("seed", "zero"),
+        ("seed", "null"),
+        ("seed", "{\"x\": 1}"),
+        ("demos.varied", "1"),
+        ("demos.noise", "loud"),
+        ("demos.noise", "-0.1"),
+        ("demos.noise", "1e999"),
+        ("demos.count", "0"),
+        ("task", "7"),
+        ("pretrain.method", "postbc"),
+        ("policy.kind", "diffusion"),
+        ("policy.activation", "3"),
+        ("policy.chunk", "0"),
+        ("policy.chunk", "65"),
+        ("policy", "3"),
+        ("policy.flow_steps", "0"),
+        ("pretrain.post_bc.members", "1"),
+        ("pretrain.post_bc.bootstrap", "state"),
+        ("pretrain.bc.lr", "2"),
+        ("finetune.best_of_n.expectile", "1.5"),
+        ("finetune.best_of_n.samples", "0"),
+        ("eval.episodes", "0"),
+        ("preset", "cpu"),
+        ("engine", "bullet"),
+    ];
+    for (key, text) in settings {
+        let sentence = refused(set(key, text));
+        assert!(sentence.contains(key), "{key} = {text}: {sentence}");
+    }
+    assert!(refused(set("task", "lab/pickplace")).contains("lab/pick-place"));
+}
+
+/// The promise: settings that cannot work together are refused, in whatever order an overlay names them.
+#[test]
+fn settings_that_cannot_work_together_are_refused() {
+    assert!(refused(set("finetune.best_of_n.rounds", "101")).contains("rounds"));
+    assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
+    let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
+    assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
+}
+
+/// The promise: an overlay starts from the preset that it names, else from the fallback, and its mistakes are named as well.
+#[test]
+fn an_overlay_changes_its_preset() {
+    let named = Config::from_overlay(&json!({"preset": "cpu", "seed": 3}), Preset::Tiny).unwrap();
+    assert_eq!(named, Config { seed: 3, ..Config::preset(Preset::Cpu) });
+    assert_eq!(Config::from_overlay(&json!({}), Preset::Paper).unwrap(), Config::preset(Preset::Paper));
+    for (overlay, named) in [
+        (json!({"preset": "huge"}), "preset"),
+        (json!({"policy": {"hiden": 3}}), "policy.hidden"),
+        (json!({"policy": {"kind": "diffusion"}}), "policy.kind"),
+        (json!({"policy": [1]}), "policy"),
+        (json!({"env": {"parallel": 0}}), "env.parallel"),
+        (json!([1]), "setting"),
+    ] {
+        let sentence = refused(Config::from_overlay(&overlay, Preset::Tiny));
+        assert!(sentence.contains(named), "{sentence}");
+    }
+}
+
+/// The promise: a configuration survives JSON, and its schema describes every setting.
+#[test]
+fn the_schema_describes_every_setting() {
+    let config = Config::preset(Preset::Paper);
+    let back = Config::from_overlay(&serde_json::to_value(&config).unwrap(), Preset::Tiny).unwrap();
+    assert_eq!(back, config);
+    let schema = Config::schema();
+    let groups = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    let properties: Vec<_> = groups.filter_map(|group| group["properties"].as_object()).flatten().collect();
+    assert!(properties.len() > 40);
+    assert!(properties.iter().all(|(_, property)| property["description"].is_string()));
+}

@@ -1,0 +1,34 @@
+//! The learning code: networks, policies, pretraining, finetuning, and whole runs.
+
+mod checkpoints;
+mod configs;
+mod finetuning;
+mod networks;
+mod policies;
+mod pretraining;
+mod runs;
+
+use burn::tensor::{Device, Tensor};
+use pollster::block_on;
+use protege_core::nn;
+
+/// A tensor's values.
+fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    block_on(nn::read(tensor)).unwrap()
+}
+
+/// The largest difference between two lists of equal length.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Equal to the last bit, the sign of zero included.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// The CPU, with gradients.
+fn trainer() -> Device {
+    Device::flex().autodiff()
+}

@@ -1,0 +1,224 @@
+//! Whole runs: stopped and resumed, on any number of threads, with what they are given.
+
+use crate::same_bits;
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::Error;
+use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::env::{Env, LabEnv};
+use protege_core::policy::PolicyKind;
+use protege_core::rng::Rng;
+use protege_core::run::portrait::along_a_demonstration;
+use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Preset, PretrainMethod, Progress, Run};
+
+/// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments play three episodes: one of
+/// them starts a second while the other is still busy.
+pub fn small() -> Config {
+    let mut config = Config::preset(Preset::Tiny);
+    config.task = "lab/lift".into();
+    config.demos.count = 2;
+    config.env.parallel = 2;
+    config.env.action_repeat = 2;
+    config.policy = protege_core::policy::PolicyConfig { chunk: 12, hidden: 8, layers: 1, flow_steps: 2, ..config.policy };
+    config.pretrain.bc.steps = 25;
+    config.pretrain.bc.batch = 8;
+    config.pretrain.post_bc =
+        protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
+    config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
+        rollouts: 5,
+        rounds: 2,
+        steps: 25,
+        batch: 8,
+        samples: 3,
+        hidden: 8,
+        layers: 1,
+        ..config.finetune.best_of_n
+    };
+    config.eval.episodes = 3;
+    config.eval.curve_episodes = 3;
+    config
+}
+
+pub fn start(config: Config) -> Run {
+    Run::new(config, Inputs::default(), Device::flex()).unwrap()
+}
+
+pub fn bytes(run: &Run) -> Vec<u8> {
+    block_on(run.save()).unwrap().to_bytes().unwrap()
+}
+
+fn reloaded(bytes: &[u8]) -> Run {
+    Run::load(Archive::from_bytes(bytes).unwrap(), Device::flex()).unwrap()
+}
+
+/// Every step of a run to its end.
+fn play(run: &mut Run) -> Vec<Progress> {
+    let mut steps = Vec::new();
+    while !steps.last().is_some_and(|step: &Progress| step.finished) {
+        steps.push(block_on(run.step()).unwrap());
+    }
+    steps
+}
+
+/// Runs once as it is, and once saved to bytes and loaded again between any two steps: both must be the same in every figure,
+/// episode, weight, moment, random stream, replayed decision and physics state, after every step. Gives the phases that came up.
+fn assert_resumable(config: Config) -> Vec<Phase> {
+    let (mut whole, mut phases) = (start(config), Vec::new());
+    let mut stopped = reloaded(&bytes(&whole));
+    loop {
+        let (a, b) = (block_on(whole.step()).unwrap(), block_on(stopped.step()).unwrap());
+        assert_eq!(a, b);
+        phases.push(a.phase);
+        let state = bytes(&whole);
+        assert!(state == bytes(&stopped), "the states differ after a step of {:?}", a.phase);
+        stopped = reloaded(&state);
+        if a.finished {
+            break;
+        }
+    }
+    let result = |run: &Run| block_on(run.policy_archive()).unwrap().to_bytes().unwrap();
+    assert!(result(&whole) == result(&stopped));
+    assert_eq!(whole.summary(), stopped.summary());
+    phases.dedup();
+    phases
+}
+
+/// The promise: a run that was stopped anywhere and resumed equals one that was not, bit for bit, in every stage and at every border.
+#[test]
+fn a_resumed_run_equals_one_that_never_stopped() {
+    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
+    let pretraining = [Phase::Demos, Phase::Ensemble, Phase::Pretrain, Phase::Evaluate];
+    assert_eq!(assert_resumable(small()), [&pretraining[..], &practice, &practice].concat());
+}
+
+/// The same for a cloned Gaussian without finetuning.
+#[test]
+fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
+    let mut config = small();
+    config.policy.kind = PolicyKind::Gaussian;
+    config.pretrain.method = PretrainMethod::Bc;
+    config.finetune.method = FinetuneMethod::None;
+    assert_eq!(assert_resumable(config), [Phase::Demos, Phase::Pretrain, Phase::Evaluate]);
+}
+
+/// The promise: no result depends on the number of threads, and the same configuration gives the same run.
+#[test]
+fn no_result_depends_on_the_number_of_threads() {
+    let (mut one, mut two) = (start(small()).with_threads(1), start(small()).with_threads(2));
+    assert_eq!(play(&mut one), play(&mut two));
+    assert!(bytes(&one) == bytes(&two));
+}
+
+/// The promise: the counts add up: episodes as configured, practice counted in control steps, evaluation not.
+#[test]
+fn the_counts_of_a_run_add_up() {
+    let mut run = start(small());
+    let steps = play(&mut run);
+    let episodes = |phase| steps.iter().flat_map(|s| &s.episodes).filter(move |e| e.phase == phase);
+    assert_eq!((episodes(Phase::Demos).count(), episodes(Phase::Evaluate).count(), episodes(Phase::Collect).count()), (2, 9, 5));
+    let summary = run.summary();
+    assert_eq!(summary.env_steps, episodes(Phase::Collect).map(|e| e.length).sum::<u64>());
+    assert!(summary.decisions >= summary.env_steps.div_ceil(24), "a decision holds 12 actions for 2 control steps each");
+    let last = steps.iter().flat_map(|s| &s.records).next_back().unwrap();
+    assert_eq!((last.step, last.values["time/updates"]), (summary.env_steps, 100.0));
+    assert_eq!((summary.before.unwrap().episodes, summary.after.unwrap().episodes), (3, 3));
+    assert!(block_on(run.step()).unwrap().finished, "a finished run stays finished");
+}
+
+/// Demonstrations and policy of a small run without finetuning.
+fn pretrained() -> (Dataset, Archive) {
+    let mut config = small();
+    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::None);
+    let mut run = start(config);
+    play(&mut run);
+    (run.demos().unwrap().clone(), block_on(run.policy_archive()).unwrap())
+}
+
+fn given(config: Config, demos: Option<Dataset>, policy: Option<Archive>) -> protege_core::Result<Run> {
+    Run::new(config, Inputs { demos, policy }, Device::flex())
+}
+
+fn refusal(result: protege_core::Result<Run>) -> String {
+    match result {
+        Err(Error::Input(sentence)) => sentence,
+        Err(other) => panic!("expected an input error, got {other:?}"),
+        Ok(_) => panic!("expected an input error"),
+    }
+}
+
+/// The promise: a run that is given demonstrations or a policy begins after them, and refuses those of another task or repeat.
+#[test]
+fn a_run_takes_what_it_is_given_if_it_fits() {
+    let (demos, policy) = pretrained();
+    let first = |run: protege_core::Result<Run>| block_on(run.unwrap().step()).unwrap().phase;
+    assert_eq!(first(given(small(), Some(demos.clone()), None)), Phase::Ensemble);
+    assert_eq!(first(given(small(), Some(demos.clone()), Some(policy.clone()))), Phase::Evaluate);
+    assert_eq!(first(given(small(), None, Some(policy.clone()))), Phase::Evaluate);
+    let other = small().set("task", "lab/pick-place").unwrap();
+    assert!(refusal(given(other.clone(), Some(demos.clone()), None)).contains("lab/lift"));
+    assert!(refusal(given(other, None, Some(policy.clone()))).contains("lab/lift"));
+    let repeat = small().set("env.action_repeat", "1").unwrap();
+    assert!(refusal(given(repeat.clone(), Some(demos), None)).contains("env.action_repeat"));
+    assert!(refusal(given(repeat, None, Some(policy))).contains("env.action_repeat"));
+    assert!(refusal(given(small(), None, Some(Archive::new()))).contains("config"));
+}
+
+/// The promise: of a larger file, a run uses a random subset that depends on the seed only, not on the method.
+#[test]
+fn a_subset_of_demonstrations_depends_on_the_seed_only() {
+    let (demos, _) = pretrained();
+    let copies = |n: u64| (0..n).map(|seed| Episode { seed, ..demos.episodes[0].clone() }).collect();
+    let file = Dataset { episodes: copies(30), ..demos.clone() };
+    let drawn = |config: Config| {
+        given(config, Some(file.clone()), None).unwrap().demos().unwrap().episodes.iter().map(|e| e.seed).collect::<Vec<_>>()
+    };
+    let (first, other) = (drawn(small()), drawn(small().set("seed", "1").unwrap()));
+    assert_eq!(first.len(), 2);
+    assert_ne!(first, other);
+    assert_eq!(first, drawn(small().set("pretrain.method", "bc").unwrap()));
+}
+
+/// The promise: a portrait shows, at every stride-th state of the first demonstration, the demonstrator's action and as many
+/// sampled actions of each policy, with their spread; the same noise for every policy.
+#[test]
+fn a_portrait_shows_policies_along_a_demonstration() {
+    let (demos, archive) = pretrained();
+    let run = given(small(), None, Some(archive)).unwrap();
+    let (policy, device) = (run.policy().unwrap(), Device::flex());
+    let portraits = block_on(along_a_demonstration(&[policy, policy], &demos, 7, 5, &device)).unwrap();
+    let episode = &demos.episodes[0];
+    assert_eq!(portraits.iter().map(|p| p.step).collect::<Vec<_>>(), (0..episode.len()).step_by(7).collect::<Vec<_>>());
+    for portrait in &portraits {
+        assert!(same_bits(&portrait.demo, episode.action_at(portrait.step, demos.meta.act)));
+        assert_eq!(portrait.samples[0], portrait.samples[1]);
+        assert_eq!((portrait.samples.len(), portrait.samples[0].len()), (2, 5));
+        let column = |i: usize| portrait.samples[0].iter().map(move |a| f64::from(a[i]));
+        let std = |i: usize| (column(i).map(|a| a * a).sum::<f64>() / 5.0 - (column(i).sum::<f64>() / 5.0).powi(2)).max(0.0).sqrt();
+        let spread = (0..demos.meta.act).map(std).sum::<f64>() / demos.meta.act as f64;
+        assert!((portrait.spread[0] - spread).abs() < 1e-5 && portrait.spread[0] > 0.0);
+    }
+    let none = Dataset { episodes: Vec::new(), ..demos.clone() };
+    assert!(block_on(along_a_demonstration(&[policy], &none, 7, 5, &device)).is_err());
+    let foreign = Dataset {
+        meta: Meta { obs: 2, ..demos.meta.clone() },
+        episodes: vec![Episode { obs: vec![0.0; 4], actions: vec![0.0; 4], rewards: vec![0.0], ..Episode::default() }],
+    };
+    assert!(block_on(along_a_demonstration(&[policy], &foreign, 7, 5, &device)).is_err());
+}
+
+/// The promise: demonstrations are the expert's successes, replayable from their seeds: the recorded actions give the recorded observations.
+#[test]
+fn demonstrations_replay_from_their_seeds() {
+    let (demos, _) = pretrained();
+    let mut env = LabEnv::new("lab/lift").unwrap();
+    for episode in &demos.episodes {
+        assert!(episode.success && same_bits(&env.reset(episode.seed), episode.obs_at(0, demos.meta.obs)));
+        for t in 0..episode.len() {
+            let action = episode.action_at(t, demos.meta.act);
+            let first = env.step(action).unwrap();
+            let step = if first.done() { first } else { env.step(action).unwrap() };
+            assert!(same_bits(&step.obs, episode.obs_at(t + 1, demos.meta.obs)));
+        }
+    }
+    assert_ne!(demos.episodes[0].seed, Rng::new(0, "eval", 0).bits(), "evaluation has starts of its own");
+}

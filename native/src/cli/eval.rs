@@ -1,0 +1,77 @@
+//! `protege eval`: how often a policy succeeds.
+
+use super::machine::{cores, device};
+use super::plan::{policy_config, policy_file, read_archive};
+use super::seed::watch;
+use super::settings::Settings;
+use super::{Answer, Output, results};
+use crate::dashboard::Dashboard;
+use crate::report::Outcome;
+use protege_core::run::{EpisodeRecord, Inputs, Run};
+use protege_core::{Error, Result};
+use serde_json::json;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  protege eval --checkpoint runs/first --episodes 500
+  protege eval --checkpoint policy.safetensors --task lab/pick-place --seed 7 --json
+
+A policy that best-of-N finetuned is played with its critic. `--seed` picks the starts.";
+
+/// Arguments of `eval`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The policy: a file, or the folder of a run
+    #[arg(long, value_name = "POLICY")]
+    checkpoint: PathBuf,
+    /// Task [default: the one that the policy learned]
+    #[arg(long)]
+    task: Option<String>,
+    /// Episodes [default: as the policy was evaluated]
+    #[arg(long, value_name = "N")]
+    episodes: Option<usize>,
+    /// Seed of the starts and of the policy's noise [default: the policy's own]
+    #[arg(long, value_name = "K")]
+    seed: Option<u64>,
+    /// One setting, such as `env.parallel=10`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// `cpu`, `wgpu` or `cuda:N`
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Evaluates.
+///
+/// # Errors
+/// When the policy cannot be read, does not fit the task, or the simulator fails.
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    let policy = read_archive(&policy_file(&args.checkpoint)?)?;
+    let trained = policy_config(&policy)?;
+    let mut set = args.set.clone();
+    set.extend(args.episodes.map(|n| format!("eval.episodes={n}")));
+    let finetune = Some("none".to_owned());
+    let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
+    let config = settings.resolve(Some(&trained))?;
+    let inputs = Inputs { demos: None, policy: Some(policy) };
+    let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
+    let mut bar = Dashboard::new(!output.quiet);
+    let progress = watch(&mut run, &mut bar, |_, _| false)?;
+    bar.finish("evaluated");
+    let episodes: Vec<EpisodeRecord> = progress.into_iter().flat_map(|p| p.episodes).collect();
+    if episodes.is_empty() {
+        return Err(Error::failed("the evaluation played no episode"));
+    }
+    let outcome = Outcome::new(episodes.iter().filter(|e| e.success).count(), episodes.len());
+    let mean = |of: fn(&EpisodeRecord) -> f64| episodes.iter().map(of).sum::<f64>() / episodes.len() as f64;
+    let (mean_return, mean_length) = (mean(|e| f64::from(e.episode_return)), mean(|e| e.length as f64));
+    let Outcome { success, low, high, episodes } = outcome;
+    let json = json!({
+        "task": config.task, "checkpoint": args.checkpoint, "seed": config.seed,
+        "success": success, "low": low, "high": high, "episodes": episodes, "return": mean_return, "length": mean_length,
+    });
+    let text = format!("{}: {}, {mean_length:.0} control steps an episode\n", config.task, results::percent(&outcome).trim_start());
+    Ok(Answer { json, text })
+}

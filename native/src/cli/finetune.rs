@@ -1,0 +1,42 @@
+//! `protege finetune`: a run that begins with a pretrained policy.
+
+use super::run::{self, Session};
+use super::settings::Settings;
+use super::{Answer, Output};
+use protege_core::Result;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  protege finetune --checkpoint runs/bc --finetune best-of-n --out runs/bc-best-of-n
+  protege finetune --checkpoint policy.safetensors --set finetune.best_of_n.samples=32 --seeds 3
+
+Settings that are not given are those that the policy was pretrained with.";
+
+/// Arguments of `finetune`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, mut_arg("pretrain", |arg| arg.hide(true)))]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// The pretrained policy: a file, or the folder of a run
+    #[arg(long, value_name = "POLICY", required_unless_present = "resume", conflicts_with = "resume")]
+    checkpoint: Option<PathBuf>,
+    /// Demonstrations for methods that use them
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    demos_file: Option<PathBuf>,
+    #[command(flatten)]
+    session: Session,
+}
+
+/// Finetunes and evaluates.
+///
+/// # Errors
+/// As [`run::answer`].
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    if let Some(path) = &args.session.resume {
+        return run::resume(path, &args.session, output);
+    }
+    let (config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
+    run::begin(&config, inputs, &args.session, output)
+}

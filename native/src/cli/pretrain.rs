@@ -1,0 +1,42 @@
+//! `protege pretrain`: a run that ends before finetuning.
+
+use super::run::{self, Session};
+use super::settings::Settings;
+use super::{Answer, Output};
+use protege_core::Result;
+use protege_core::run::FinetuneMethod;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  protege pretrain --pretrain bc --demos-file demos.safetensors --out runs/bc
+  protege pretrain --task lab/lift --demos 20 --seeds 3
+  protege finetune --checkpoint runs/bc                                   what comes next
+
+The policy is seed-K/policy.safetensors in the run's folder; `--checkpoint` takes that file or the folder.";
+
+/// Arguments of `pretrain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, mut_arg("finetune", |arg| arg.hide(true)))]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Demonstrations from this file instead of the scripted expert
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    demos_file: Option<PathBuf>,
+    #[command(flatten)]
+    session: Session,
+}
+
+/// Clones and evaluates.
+///
+/// # Errors
+/// As [`run::answer`].
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    if let Some(path) = &args.session.resume {
+        return run::resume(path, &args.session, output);
+    }
+    let (mut config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), None)?;
+    config.finetune.method = FinetuneMethod::None;
+    run::begin(&config, inputs, &args.session, output)
+}

@@ -1,0 +1,232 @@
+//! `protege run`: the whole job over several seeds, with a report at the end.
+
+use super::journal::{Clock, Habit, latest};
+use super::machine::{Stop, cores, device};
+use super::plan::{Folder, Plan, policy_config, policy_file, read_archive, read_dataset};
+use super::seed::{Ended, Seed, is_finished, watch};
+use super::settings::Settings;
+use super::{Answer, Output, bug, results};
+use crate::dashboard::Dashboard;
+use crate::report::{self, Portrait};
+use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
+use protege_core::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  protege run --demos 10 --seeds 3                                    the defaults: lab/pick-place, PostBC, then best-of-N
+  protege run --task lab/lift --pretrain bc --preset tiny --out runs/quick
+  protege run --set pretrain.post_bc.alpha=0.5 --set finetune.best_of_n.samples=32
+  protege run --config runs/quick/config.toml --seeds 5               the same again, with more seeds
+  protege run --resume runs/quick                                     go on after an interruption
+
+A run's folder holds config.toml, summary.json and report.html, and for each seed seed-K/ with metrics.jsonl, episodes.jsonl,
+demos.safetensors, policy.safetensors, checkpoints/ and tensorboard/. A run that was stopped and resumed leaves the same
+numbers as one that was not; only wall_s differs.";
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Demonstrations from this file instead of the scripted expert; with `--demos N`, N of them drawn at random
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub demos_file: Option<PathBuf>,
+    /// A pretrained policy (a file, or the folder of a run): pretraining is skipped
+    #[arg(long, value_name = "POLICY", conflicts_with = "resume")]
+    pub checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub session: Session,
+}
+
+/// How the job is carried out; none of it changes the numbers of a seed.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Session")]
+pub struct Session {
+    /// Seeds, each a run of its own: SEED, SEED + 1, ...
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+    /// The folder for everything [default: runs/<task>-<pretrain>-<finetune>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in this folder; its own settings are used
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["Settings", "seeds", "out", "no_companion"])]
+    pub resume: Option<PathBuf>,
+    /// `cpu`, `wgpu` or `cuda:N` [default: cpu]
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Seconds between checkpoints, beside one at the end of every phase [default: 60]
+    #[arg(long, value_name = "S")]
+    pub checkpoint_every: Option<f64>,
+    /// Checkpoints kept for each seed [default: 2]
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<usize>,
+    /// Do not train a BC policy beside PostBC for the picture in the report
+    #[arg(long)]
+    pub no_companion: bool,
+}
+
+/// Runs, or resumes, and reports.
+///
+/// # Errors
+/// When the input is wrong, a step fails, or Ctrl-C stopped it.
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    if let Some(path) = &args.session.resume {
+        return resume(path, &args.session, output);
+    }
+    let (config, inputs) = prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
+    begin(&config, inputs, &args.session, output)
+}
+
+/// Goes on with the run in a folder.
+///
+/// # Errors
+/// As [`answer`].
+pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> {
+    let (folder, plan, config) = Folder::open(path)?;
+    carry_out(&folder, &amended(plan, session)?, &config, output)
+}
+
+/// The configuration and what the run is given.
+///
+/// # Errors
+/// When a setting or a file is wrong.
+pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Option<&Path>) -> Result<(Config, Inputs)> {
+    let policy = checkpoint.map(|path| read_archive(&policy_file(path)?)).transpose()?;
+    let base = policy.as_ref().map(policy_config).transpose()?;
+    let mut config = settings.resolve(base.as_ref())?;
+    let demos = demos_file.map(read_dataset).transpose()?;
+    if let (Some(demos), None) = (&demos, settings.demos) {
+        config.demos.count = demos.episodes.len();
+    }
+    Ok((config, Inputs { demos, policy }))
+}
+
+/// Begins a run in a new folder.
+///
+/// # Errors
+/// As [`answer`].
+pub fn begin(config: &Config, inputs: Inputs, session: &Session, output: Output) -> Result<Answer> {
+    protege_core::error::within("--seeds", session.seeds, 1, 10_000)?;
+    let seeds = (0..session.seeds).map(|k| config.seed.checked_add(k)).collect::<Option<Vec<_>>>();
+    let plan = Plan {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command_line(),
+        seeds: seeds.ok_or_else(|| Error::input(format!("seed {} is too large for {} seeds", config.seed, session.seeds)))?,
+        device: "cpu".to_owned(),
+        checkpoint_every: 60.0,
+        keep_last: 2,
+        companion: !session.no_companion && config.pretrain.method == PretrainMethod::PostBc && inputs.policy.is_none(),
+    };
+    let plan = amended(plan, session)?;
+    // What cannot work is refused before a folder is made.
+    let Inputs { demos, policy } = &inputs;
+    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone() }, device(&plan.device)?)?;
+    let path = session.out.clone().unwrap_or_else(|| Folder::unused(config));
+    let folder = Folder::begin(path, &plan, config, &inputs)?;
+    carry_out(&folder, &plan, config, output)
+}
+
+/// The plan with what this session wants otherwise.
+fn amended(plan: Plan, session: &Session) -> Result<Plan> {
+    let plan = Plan {
+        device: session.device.clone().unwrap_or(plan.device),
+        checkpoint_every: session.checkpoint_every.unwrap_or(plan.checkpoint_every),
+        keep_last: session.keep_last.unwrap_or(plan.keep_last),
+        ..plan
+    };
+    protege_core::error::within("--checkpoint-every", plan.checkpoint_every, 0.0, 1e9)?;
+    protege_core::error::within("--keep-last", plan.keep_last, 1, 1_000_000)?;
+    device(&plan.device)?;
+    Ok(plan)
+}
+
+/// Drives every seed that has not finished, then reports.
+fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> Result<Answer> {
+    let _lock = folder.lock()?;
+    let stop = Stop::on_ctrl_c()?;
+    let clock = Clock::after(spent(folder, plan)?);
+    let dashboard = Dashboard::new(!output.quiet);
+    let go_on = format!("go on with `protege run --resume {}`", folder.0.display());
+    drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
+        Error::Failed(sentence) => Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.'))),
+        input @ Error::Input(_) => input,
+    })?;
+    let picture = if plan.companion { companion(folder, plan, config, &dashboard, &stop)? } else { None };
+    if stop.wished() {
+        return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
+    }
+    let report = results::collect(folder, plan, config, picture, clock.seconds())?;
+    let page = folder.report();
+    crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
+    let json = results::to_value(&report, &page);
+    crate::files::write_atomic(&folder.0.join("summary.json"), super::plan::to_json(&json)?.as_bytes())?;
+    Ok(Answer { text: results::to_text(&report, &page), json })
+}
+
+/// Seconds that the run has taken in earlier sessions, as its checkpoints tell.
+fn spent(folder: &Folder, plan: &Plan) -> Result<f64> {
+    let mut most: f64 = 0.0;
+    for &seed in &plan.seeds {
+        most = most.max(latest(&folder.seed(seed))?.map_or(0.0, |saved| saved.run_s));
+    }
+    Ok(most)
+}
+
+/// One thread per seed, at most as many as there are cores. The first seed that fails stops the others, which save.
+fn drive_all(folder: &Folder, plan: &Plan, config: &Config, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
+    let unfinished: Vec<u64> = plan.seeds.iter().copied().filter(|&seed| !is_finished(&folder.seed(seed))).collect();
+    let workers = unfinished.len().min(cores());
+    let queue = Mutex::new(unfinished.into_iter());
+    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().filter(|_| !stop.wished());
+    let work = || -> Result<()> {
+        while let Some(seed) = next() {
+            drive(folder, plan, config, seed, clock, dashboard, stop).inspect_err(|_| stop.wish())?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let ends: Vec<Result<()>> = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(bug(&*panic)))).collect();
+        ends.into_iter().collect()
+    })
+}
+
+fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
+    let habit = Habit { every: Duration::from_secs_f64(plan.checkpoint_every), keep_last: plan.keep_last };
+    let mut bar = dashboard.seed(seed);
+    let threads = cores().div_ceil(plan.seeds.len());
+    let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads);
+    let ended = seed.drive(&mut bar, stop)?;
+    bar.finish(if ended == Ended::Finished { "done" } else { "saved" });
+    Ok(())
+}
+
+/// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each other. None when it is to stop.
+fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard, stop: &Stop) -> Result<Option<Portrait>> {
+    let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else { return Ok(None) };
+    let Some(saved) = latest(&folder.seed(seed))? else { return Ok(None) };
+    let post_bc = Run::load(saved.archive, device(&plan.device)?)?;
+    let mut plain = Config { seed, ..config.clone() };
+    plain.pretrain.method = PretrainMethod::Bc;
+    plain.finetune.method = FinetuneMethod::None;
+    let inputs = Inputs { demos: post_bc.demos().cloned(), policy: None };
+    let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
+    let mut bar = dashboard.seed(seed);
+    watch(&mut bc, &mut bar, |run, _| run.policy().is_some() || stop.wished())?;
+    if stop.wished() {
+        return Ok(None);
+    }
+    bar.finish("BC, to compare: done");
+    super::portrait::draw(&bc, &post_bc)
+}
+
+/// The command line as it was typed, quoted where a shell needs it.
+fn command_line() -> String {
+    let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "-_=./:,".contains(c));
+    let quote = |text: String| if plain(&text) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
+    std::iter::once("protege".to_owned()).chain(std::env::args().skip(1).map(quote)).collect::<Vec<_>>().join(" ")
+}

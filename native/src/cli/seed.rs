@@ -1,0 +1,127 @@
+//! Drives runs to their end: one with a journal, or one that is only looked at.
+
+use super::journal::{Clock, Habit, Journal, latest};
+use super::machine::Stop;
+use super::plan::{Folder, to_toml};
+use crate::dashboard::Dashboard;
+use crate::files::write_atomic;
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::Result;
+use protege_core::run::{Config, Phase, Progress, Run};
+use std::path::Path;
+
+/// How a seed's session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// There is nothing more to do.
+    Finished,
+    /// It was asked to stop, and saved a checkpoint.
+    Stopped,
+}
+
+/// A seed to be driven: where it lives, and where it stands.
+pub struct Seed {
+    run: Run,
+    journal: Journal,
+}
+
+impl Seed {
+    /// The seed as its newest checkpoint left it, or from the start.
+    ///
+    /// # Errors
+    /// When the configuration cannot work, or the seed's files cannot be used.
+    pub fn open(folder: &Folder, config: &Config, seed: u64, device: Device, habit: Habit, run_clock: Clock) -> Result<Self> {
+        let path = folder.seed(seed);
+        let Some(saved) = latest(&path)? else {
+            let config = Config { seed, ..config.clone() };
+            let run = Run::new(config, folder.given()?, device)?;
+            let journal = Journal::begin(&path, habit, run_clock)?;
+            write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
+            return Ok(Self { run, journal });
+        };
+        saved.passed_over.iter().for_each(|sentence| eprintln!("note: {sentence}"));
+        let journal = Journal::resume(&path, &saved, habit, run_clock)?;
+        Ok(Self { run: Run::load(saved.archive, device)?, journal })
+    }
+
+    /// Plays environments on so many threads.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { run: self.run.with_threads(threads), ..self }
+    }
+
+    /// Steps until the end, or until somebody wishes to stop.
+    ///
+    /// # Errors
+    /// When a step fails or the disk is full; the newest checkpoint stays.
+    pub fn drive(&mut self, bar: &mut Dashboard, stop: &Stop) -> Result<Ended> {
+        let mut show = Show::default();
+        loop {
+            let progress = block_on(self.run.step())?;
+            self.journal.write(&progress)?;
+            show.progress(bar, &progress);
+            let phase_over = progress.done >= progress.total;
+            if phase_over {
+                self.journal.keep_demos(&self.run)?;
+            }
+            if phase_over || self.journal.due() || stop.wished() {
+                self.journal.save(&self.run, success(&progress))?;
+            }
+            if progress.finished {
+                self.journal.finish(&self.run)?;
+                return Ok(Ended::Finished);
+            }
+            if stop.wished() {
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+}
+
+/// The success rate that a step measured, if it did.
+fn success(progress: &Progress) -> Option<f64> {
+    progress.records.iter().rev().find_map(|record| record.values.get("eval/success")).copied()
+}
+
+/// Whether a seed's result is there already.
+pub fn is_finished(folder: &Path) -> bool {
+    folder.join("summary.json").exists()
+}
+
+/// Steps a run that leaves no files until `until` is satisfied or the run is over.
+///
+/// # Errors
+/// When a step fails.
+pub fn watch(run: &mut Run, bar: &mut Dashboard, until: impl Fn(&Run, &Progress) -> bool) -> Result<Vec<Progress>> {
+    let (mut show, mut all) = (Show::default(), Vec::new());
+    loop {
+        let progress = block_on(run.step())?;
+        show.progress(bar, &progress);
+        let over = progress.finished || until(run, &progress);
+        all.push(progress);
+        if over {
+            return Ok(all);
+        }
+    }
+}
+
+/// What the progress bar of a run shows.
+#[derive(Default)]
+struct Show {
+    phase: Option<Phase>,
+    note: String,
+}
+
+impl Show {
+    /// Shows one step.
+    fn progress(&mut self, bar: &mut Dashboard, progress: &Progress) {
+        if let Some(success) = success(progress) {
+            self.note = format!("success {:.0}%", 100.0 * success);
+        }
+        if self.phase.replace(progress.phase) != Some(progress.phase) {
+            bar.phase(progress.phase.name(), progress.total);
+        }
+        bar.advance(progress.done, &self.note);
+    }
+}

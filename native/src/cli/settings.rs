@@ -1,0 +1,129 @@
+//! From a preset, a TOML file and flags to a configuration.
+
+use clap::Args;
+use protege_core::run::{Config, Preset};
+use protege_core::{Error, Result};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Settings of a run. A preset gives every setting a value, `--config` changes some, flags and `--set` have the last word.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Task, `suite/name`; see `protege tasks` [default: lab/pick-place]
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Pretraining method; see `protege methods` [default: post-bc]
+    #[arg(long, value_name = "METHOD")]
+    pub pretrain: Option<String>,
+    /// Finetuning method, or `none` [default: best-of-n]
+    #[arg(long, value_name = "METHOD")]
+    pub finetune: Option<String>,
+    /// Demonstrations to learn from [default: 10]
+    #[arg(long, value_name = "N")]
+    pub demos: Option<usize>,
+    /// Seed of everything random; with `--seeds`, the first [default: 0]
+    #[arg(long, value_name = "K")]
+    pub seed: Option<u64>,
+    /// Sizes: `paper`, `cpu` (minutes on two cores) or `tiny` (seconds) [default: cpu]
+    #[arg(long)]
+    pub preset: Option<String>,
+    /// A TOML file with any of the settings that `config.toml` of a run shows
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, such as `finetune.best_of_n.samples=16`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Settings {
+    /// The resolved configuration. `base` (a checkpoint's own configuration) stands in for the preset.
+    ///
+    /// # Errors
+    /// Names an unknown key, method or preset and the nearest known one, or a value that does not fit.
+    pub fn resolve(&self, base: Option<&Config>) -> Result<Config> {
+        let flag = self.preset.as_deref().map(preset).transpose()?;
+        let mut overlay = self.config.as_deref().map(read_toml).transpose()?.unwrap_or_default();
+        if let Some(Value::String(name)) = overlay.get("preset") {
+            preset(name)?;
+        }
+        let config = match (base, flag) {
+            (Some(base), None) => over(base, overlay)?,
+            (_, Some(flag)) => {
+                overlay.remove("preset");
+                Config::from_overlay(&Value::Object(overlay), flag)?
+            }
+            (None, None) => Config::from_overlay(&Value::Object(overlay), Preset::Cpu)?,
+        };
+        self.pairs()?.into_iter().try_fold(config, |config, (key, text)| config.set(&key, &text))
+    }
+
+    /// The flags as (key, JSON or bare text).
+    fn pairs(&self) -> Result<Vec<(String, String)>> {
+        let methods = [("pretrain", &self.pretrain), ("finetune", &self.finetune)];
+        for (stage, name) in methods {
+            name.as_deref().map_or(Ok(()), |name| known(&format!("{stage} method"), name, super::methods::names(stage)))?;
+        }
+        let text = |value: &Option<String>| value.as_ref().map(|name| Value::from(name.as_str()).to_string());
+        let flags = [
+            ("task", text(&self.task)),
+            ("pretrain.method", text(&self.pretrain)),
+            ("finetune.method", text(&self.finetune)),
+            ("demos.count", self.demos.map(|n| n.to_string())),
+            ("seed", self.seed.map(|n| n.to_string())),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?)));
+        flags.map(Ok).chain(self.set.iter().map(|pair| split(pair))).collect()
+    }
+}
+
+/// The preset of this name.
+fn preset(name: &str) -> Result<Preset> {
+    known("preset", name, PRESETS.map(str::to_owned).to_vec())?;
+    serde_json::from_value(name.into()).map_err(|e| Error::failed(format!("the preset {name} cannot be read: {e}")))
+}
+
+/// The names of all presets, the largest first.
+pub const PRESETS: [&str; 3] = ["paper", "cpu", "tiny"];
+
+/// Checks a name against those there are.
+///
+/// # Errors
+/// Names what is unknown, the nearest name and all of them.
+pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+    let nearest = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Err(Error::input(format!("there is no {what} `{name}`{nearest} (there are {})", names.join(", "))))
+}
+
+/// Puts what a file says over a whole configuration, setting by setting, so that unknown keys are named.
+fn over(base: &Config, overlay: Map<String, Value>) -> Result<Config> {
+    let mut leaves = Vec::new();
+    flatten("", &Value::Object(overlay), &mut leaves);
+    leaves.into_iter().try_fold(base.clone(), |config, (key, value)| config.set(&key, &value.to_string()))
+}
+
+fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
+    let Value::Object(group) = value else { return leaves.push((path.to_owned(), value.clone())) };
+    for (name, inner) in group {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        flatten(&path, inner, leaves);
+    }
+}
+
+fn split(pair: &str) -> Result<(String, String)> {
+    let (key, value) = pair.split_once('=').ok_or_else(|| Error::input(format!("--set {pair} has no `=`: write it as --set key=value")))?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Reads a TOML file as JSON.
+fn read_toml(path: &Path) -> Result<Map<String, Value>> {
+    let text = String::from_utf8(crate::files::read(path)?).map_err(|_| Error::input(format!("{} is not a text file", path.display())))?;
+    toml::from_str(&text).map_err(|e: toml::de::Error| {
+        let line = e.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        Error::input(format!("{} is not valid TOML: line {line}: {}", path.display(), e.message().lines().collect::<Vec<_>>().join(", ")))
+    })
+}

@@ -1,0 +1,260 @@
+//! The real program, as a user meets it: files, JSON, sentences and exit codes.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// Everything small: a run takes a few seconds.
+const SMALL: [&str; 12] = [
+    "demos.count=2",
+    "env.parallel=4",
+    "policy.hidden=16",
+    "pretrain.post_bc.members=3",
+    "pretrain.post_bc.steps=20",
+    "pretrain.bc.steps=60",
+    "finetune.best_of_n.rollouts=6",
+    "finetune.best_of_n.rounds=2",
+    "finetune.best_of_n.steps=60",
+    "finetune.best_of_n.samples=3",
+    "eval.episodes=6",
+    "eval.curve_episodes=4",
+];
+
+fn protege(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn call(folder: &Path, arguments: &[&str]) -> Output {
+    protege(folder, arguments).output().unwrap()
+}
+
+/// The arguments of a small run.
+fn small<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let sets = SMALL.iter().flat_map(|pair| ["--set", pair]);
+    [command, "--task", "lab/lift", "--preset", "tiny"].into_iter().chain(sets).chain(more.iter().copied()).collect()
+}
+
+/// The JSON that a call printed; it must have succeeded.
+fn answer(folder: &Path, arguments: &[&str]) -> Value {
+    let output = call(folder, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Asserts that a call is refused with exit code 2 and one sentence that names `thing`.
+fn assert_refused(folder: &Path, arguments: &[&str], thing: &str) {
+    let output = call(folder, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert!(text.starts_with("error: ") && text.trim_end().lines().count() == 1, "{arguments:?} is answered by {text:?}");
+    assert!(text.contains(thing), "{arguments:?} is answered by {text:?}, which does not name {thing:?}");
+}
+
+/// The lines of a file as JSON, without the time of day.
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let mut value: Value = serde_json::from_str(line).unwrap();
+        value.as_object_mut().unwrap().remove("wall_s");
+        value
+    };
+    text.lines().map(line).collect()
+}
+
+/// The promise: whatever name or number is wrong, the answer is exit code 2 and one sentence that names it; where a known
+/// name is near, it is suggested.
+#[test]
+fn wrong_names_and_numbers_are_answered_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let table: [(&[&str], &str); 18] = [
+        (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
+        (&["run", "--pretrain", "postbc"], "post-bc"),
+        (&["run", "--finetune", "bestofn"], "best-of-n"),
+        (&["run", "--preset", "tny"], "tiny"),
+        (&["run", "--device", "gpu"], "gpu"),
+        (&["run", "--set", "finetune.best_of_n.smaples=3"], "finetune.best_of_n.samples"),
+        (&["run", "--set", "demos.count=many"], "demos.count"),
+        (&["run", "--set", "demos"], "demos"),
+        (&["run", "--demos", "0"], "demos.count"),
+        (&["run", "--seeds", "0"], "--seeds"),
+        (&["run", "--sead", "3"], "--seed"),
+        (&["run", "--config", "none.toml"], "none.toml"),
+        (&["run", "--resume", "nowhere"], "nowhere"),
+        (&["finetune"], "--checkpoint"),
+        (&["eval", "--checkpoint", "none.safetensors"], "none.safetensors"),
+        (&["compare", "nowhere"], "nowhere"),
+        (&["bench", "--only", "policy_act"], "policy_act_ms"),
+        (&["methods", "bestofn"], "best-of-n"),
+    ];
+    for (arguments, thing) in table {
+        assert_refused(folder.path(), arguments, thing);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "what is refused leaves no files");
+}
+
+/// The promise: with `--json` an error, too, is one JSON object on stdout.
+#[test]
+fn an_error_is_json_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [["tasks", "--episodes", "0", "--json"], ["run", "--demos", "x", "--json"]] {
+        let output = call(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(value["error"].as_str().unwrap().contains(arguments[1]), "{value}");
+    }
+}
+
+/// The promise: damaged, foreign and unfitting files are refused in one sentence that names the file.
+#[test]
+fn damaged_and_foreign_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    answer(folder.path(), &["demos", "--task", "lab/lift", "--demos", "1", "--out", "good.safetensors", "--json"]);
+    let good = std::fs::read(path("good.safetensors")).unwrap();
+    std::fs::write(path("short.safetensors"), &good[..good.len() / 2]).unwrap();
+    let mut endless = good.clone();
+    let end = endless.len();
+    endless[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(path("nan.safetensors"), endless).unwrap();
+    std::fs::write(path("foreign.safetensors"), b"PK\x03\x04 something else").unwrap();
+    std::fs::write(path("empty.safetensors"), b"").unwrap();
+    std::fs::write(path("broken.toml"), "[demos\ncount = 3").unwrap();
+    std::fs::write(path("unknown.toml"), "[demos]\ncuont = 3").unwrap();
+    for name in ["short.safetensors", "nan.safetensors", "foreign.safetensors", "empty.safetensors"] {
+        assert_refused(folder.path(), &["pretrain", "--task", "lab/lift", "--demos-file", name], name);
+        assert_refused(folder.path(), &["eval", "--checkpoint", name], name);
+    }
+    // A dataset is no policy, and of one task only.
+    assert_refused(folder.path(), &["eval", "--checkpoint", "good.safetensors"], "good.safetensors");
+    assert_refused(folder.path(), &["run", "--task", "lab/assembly", "--demos-file", "good.safetensors"], "lab/lift");
+    assert_refused(folder.path(), &["run", "--config", "broken.toml"], "broken.toml");
+    assert_refused(folder.path(), &["run", "--config", "unknown.toml"], "demos.count");
+}
+
+/// The promise: a run writes every file that it should, its JSON has the keys that other programs rely on, its policy can be
+/// evaluated and finetuned further, and runs can be compared.
+#[test]
+fn a_run_writes_everything_and_its_policy_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let result = answer(folder.path(), &small("run", &["--seeds", "2", "--out", "first", "--json"]));
+    for key in ["task", "pretrain", "finetune", "env_steps", "decisions", "wall_s", "report", "peak_memory_mb", "per_seed", "apart"] {
+        assert!(!result[key].is_null(), "{key} is missing in {result}");
+    }
+    assert_eq!((&result["seeds"], &result["before"]["episodes"], &result["after"]["episodes"]), (&2.into(), &12.into(), &12.into()));
+    let first = folder.path().join("first");
+    for file in ["config.toml", "plan.json", "summary.json", "report.html"] {
+        assert!(first.join(file).is_file(), "{file}");
+    }
+    for file in ["config.toml", "metrics.jsonl", "episodes.jsonl", "summary.json", "demos.safetensors", "policy.safetensors"] {
+        assert!(first.join("seed-1").join(file).is_file(), "{file}");
+    }
+    assert!(first.join("seed-0/tensorboard").read_dir().unwrap().count() == 1);
+    let metrics = lines(&first.join("seed-0/metrics.jsonl"));
+    assert!(metrics.iter().all(|line| line["step"].is_u64()));
+    assert!(metrics.iter().filter(|line| line["eval/success"].is_f64()).count() >= 3);
+    assert!(std::fs::read_to_string(first.join("report.html")).unwrap().contains("PostBC"));
+
+    assert_refused(folder.path(), &small("run", &["--out", "first"]), "--resume first");
+    let again = answer(folder.path(), &["run", "--resume", "first", "--json"]);
+    assert_eq!((&again["after"], &again["env_steps"]), (&result["after"], &result["env_steps"]), "a finished run stays as it is");
+    let measured = answer(folder.path(), &["eval", "--checkpoint", "first", "--json"]);
+    assert_eq!(measured["success"], result["per_seed"][0]["after"]["success"], "a policy file plays as the run did");
+    answer(folder.path(), &["finetune", "--checkpoint", "first/seed-1", "--out", "second", "--json"]);
+    let comparison = answer(folder.path(), &["compare", "first", "second", "--json"]);
+    assert_eq!((comparison["runs"].as_array().unwrap().len(), comparison["tests"].as_array().unwrap().len()), (2, 1));
+    assert!(folder.path().join("compare.html").is_file());
+}
+
+/// The promise: preset, file and flags are read in this order, and `config.toml` alone repeats a run.
+#[test]
+fn flags_win_over_the_file_and_the_file_over_the_preset() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.toml"), "preset = \"tiny\"\n[demos]\ncount = 3\nnoise = 0.05\n").unwrap();
+    let more = ["--config", "mine.toml", "--finetune", "none", "--no-companion", "--out", "first"];
+    call(folder.path(), &small("run", &more));
+    let written = std::fs::read_to_string(folder.path().join("first/config.toml")).unwrap();
+    assert!(written.contains("count = 2") && written.contains("noise = 0.05") && written.contains("method = \"none\""), "{written}");
+    let repeated = call(folder.path(), &["run", "--config", "first/config.toml", "--no-companion", "--out", "second"]);
+    assert_eq!(repeated.status.code(), Some(0), "{}", String::from_utf8_lossy(&repeated.stderr));
+    let metrics = |run: &str| lines(&folder.path().join(run).join("seed-0/metrics.jsonl"));
+    assert_eq!(metrics("first"), metrics("second"));
+}
+
+/// Sends the signal of Ctrl-C.
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// The promise: Ctrl-C saves, says how to go on and exits with 1; a killed run goes on from its last checkpoint; either way,
+/// the files end up as if nothing had happened.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        |out| small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let start = |arguments: &[String]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        protege(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    assert!(start(&run("whole")).wait().unwrap().success());
+
+    let mut child = start(&run("parts"));
+    let checkpoints = folder.path().join("parts/seed-0/checkpoints");
+    while child.try_wait().unwrap().is_none() && !checkpoints.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("protege run --resume parts"), "{text}");
+
+    let resume: Vec<String> = ["run", "--resume", "parts"].map(str::to_owned).to_vec();
+    let mut kills = 0;
+    loop {
+        let mut child = start(&resume);
+        std::thread::sleep(Duration::from_millis(150 + 37 * kills));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+        if kills < 5 {
+            child.kill().unwrap();
+            kills += 1;
+        } else {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        child.wait().unwrap();
+    }
+    for file in ["metrics.jsonl", "episodes.jsonl"] {
+        let [whole, parts] = ["whole", "parts"].map(|run| lines(&folder.path().join(run).join("seed-0").join(file)));
+        assert_eq!(whole, parts, "{file}");
+    }
+    let [whole, parts] = ["whole", "parts"].map(|run| std::fs::read(folder.path().join(run).join("seed-0/policy.safetensors")).unwrap());
+    assert!(whole == parts, "the policies differ");
+}
+
+/// The promise: the lists have the keys that other programs rely on, and the expert's success is measured.
+#[test]
+fn the_lists_have_their_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = answer(folder.path(), &["tasks", "--episodes", "5", "--json"]);
+    for task in tasks.as_array().unwrap() {
+        let keys = ["id", "engines", "obs", "act", "horizon", "expert_success"];
+        assert!(keys.iter().all(|key| !task[key].is_null()) && task["expert_success"].as_f64() > Some(0.5), "{task}");
+    }
+    let methods = answer(folder.path(), &["methods", "--json"]);
+    let ids: Vec<&str> = methods.as_array().unwrap().iter().map(|method| method["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["bc", "post-bc", "none", "best-of-n"]);
+    let doctor = answer(folder.path(), &["doctor", "--json"]);
+    assert!(doctor.as_array().unwrap().iter().all(|check| ["name", "ok", "detail", "remedy"].iter().all(|key| !check[key].is_null())));
+    let bench = answer(folder.path(), &["bench", "--only", "policy_act_ms", "--repeats", "1", "--json"]);
+    let row = &bench["rows"][0];
+    assert!(row["value"].as_f64() > Some(0.0) && !row["size"].is_null() && row["higher_is_better"] == false, "{bench}");
+}
