@@ -26,9 +26,11 @@ const ALLOWED: [&str; 14] = [
 /// A sentence with the packages whose licence is not on the list.
 pub fn check() -> Result<(), String> {
     let args = ["tree", "--workspace", "--all-features", "--target", "all", "--edges", "normal,build", "--prefix", "none"];
-    let tree = shell::output(shell::cargo(&[&args[..], &["--no-dedupe", "--format", "{p}|{l}"]].concat()))?;
-    let mut refused: Vec<&str> =
-        tree.lines().filter(|line| line.split_once('|').is_some_and(|(_, licence)| !is_allowed(licence))).collect();
+    let tree = shell::output(shell::cargo(&[&args[..], &["--format", "{p}|{l}|"]].concat()))?;
+    let fields = tree.lines().filter_map(|line| line.split_once('|'));
+    let licences = fields.map(|(package, rest)| (package, rest.split('|').next().unwrap_or_default()));
+    let refused = licences.filter(|(_, licence)| !is_allowed(licence));
+    let mut refused: Vec<String> = refused.map(|(package, licence)| format!("{package}: {licence}")).collect();
     refused.sort();
     refused.dedup();
     if refused.is_empty() { Ok(()) } else { Err(format!("These packages have a licence that is not allowed: {}.", refused.join(", "))) }

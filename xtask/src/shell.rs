@@ -17,7 +17,8 @@ pub fn cache() -> PathBuf {
 
 /// Where cargo builds: the user's CARGO_TARGET_DIR, else a folder that all clones share.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache().join("target"), PathBuf::from)
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache().join("target"), PathBuf::from);
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 /// A program, to be run in the root of the workspace.

@@ -9,27 +9,37 @@ use std::time::Instant;
 struct Step {
     name: &'static str,
     needs: &'static [Need],
-    /// Part of `--quick`, too.
-    quick: bool,
+    kind: Kind,
     run: fn() -> Result<(), String>,
+}
+
+/// When a step runs.
+#[derive(PartialEq)]
+enum Kind {
+    /// Always.
+    Quick,
+    /// Without `--quick`.
+    Full,
+    /// Without `--quick`; skipped, rather than failed, where its needs cannot be had.
+    IfPossible,
 }
 
 /// In the order of how soon they tell something.
 const STEPS: [Step; 9] = [
-    Step { name: "format", needs: &[setup::LINTS], quick: true, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
-    Step { name: "licences", needs: &[], quick: true, run: licences::check },
-    Step { name: "tests", needs: &[], quick: true, run: || release(&["test", "--workspace"]) },
-    Step { name: "lints", needs: &[setup::LINTS], quick: true, run: lints },
-    Step { name: "docs", needs: &[], quick: true, run: docs },
-    Step { name: "fuzzing", needs: &[], quick: false, run: fuzz },
+    Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
+    Step { name: "licences", needs: &[], kind: Kind::Quick, run: licences::check },
+    Step { name: "tests", needs: &[], kind: Kind::Quick, run: || release(&["test", "--workspace"]) },
+    Step { name: "lints", needs: &[setup::LINTS], kind: Kind::Quick, run: lints },
+    Step { name: "docs", needs: &[], kind: Kind::Quick, run: docs },
+    Step { name: "fuzzing", needs: &[], kind: Kind::Full, run: fuzz },
     Step {
         name: "wasm build",
         needs: &[setup::WASM_TARGET],
-        quick: false,
+        kind: Kind::Full,
         run: || release(&["build", "-p", "protege-core", "--target", WASM]),
     },
-    Step { name: "wasm tests", needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER], quick: false, run: wasm_tests },
-    Step { name: "GPU tests on a software device", needs: &[setup::LAVAPIPE], quick: false, run: gpu_tests },
+    Step { name: "wasm tests", needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER], kind: Kind::Full, run: wasm_tests },
+    Step { name: "GPU tests on a software device", needs: &[setup::LAVAPIPE], kind: Kind::IfPossible, run: gpu_tests },
 ];
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -40,29 +50,39 @@ const WASM: &str = "wasm32-unknown-unknown";
 /// One sentence when a step failed.
 pub fn run(quick: bool) -> Result<(), String> {
     setup::claim_target()?;
-    let steps: Vec<&Step> = STEPS.iter().filter(|step| step.quick || !quick).collect();
-    let lines: Vec<(bool, String)> = steps.iter().map(|step| report(step)).collect();
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| !quick || step.kind == Kind::Quick).collect();
+    let reports: Vec<(Outcome, String)> = steps.iter().map(|step| report(step)).collect();
     println!();
-    for (_, line) in &lines {
+    for (_, line) in &reports {
         println!("{line}");
     }
-    let failed = lines.iter().filter(|(passed, _)| !passed).count();
-    println!("\n{} passed, {failed} failed", lines.len() - failed);
-    if failed == 0 { Ok(()) } else { Err("Not everything passed; the lines above say what.".to_owned()) }
+    let count = |outcome| reports.iter().filter(|(each, _)| *each == outcome).count();
+    println!("\n{} passed, {} failed", count(Outcome::Passed), count(Outcome::Failed));
+    if count(Outcome::Failed) == 0 { Ok(()) } else { Err("Not everything passed; the lines above say what.".to_owned()) }
 }
 
-/// Runs one step; whether it passed, and its line of the summary.
-fn report(step: &Step) -> (bool, String) {
+/// How a step ended.
+#[derive(PartialEq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Runs one step; how it ended, and its line of the summary.
+fn report(step: &Step) -> (Outcome, String) {
     eprintln!("\n== {}", step.name);
     let start = Instant::now();
-    let result = step.needs.iter().try_for_each(setup::ensure).and_then(|()| (step.run)());
-    let (word, why) = match &result {
-        Ok(()) => ("ok", ""),
-        Err(sentence) => ("FAILED", sentence.as_str()),
+    let (outcome, word, why) = match step.needs.iter().try_for_each(setup::ensure) {
+        Err(missing) if step.kind == Kind::IfPossible => (Outcome::Skipped, "skipped", missing),
+        ready => match ready.and_then(|()| (step.run)()) {
+            Ok(()) => (Outcome::Passed, "ok", String::new()),
+            Err(sentence) => (Outcome::Failed, "FAILED", sentence),
+        },
     };
     let line = format!("{word:<7} {:>6.1} s  {:<31} {why}", start.elapsed().as_secs_f64(), step.name);
     eprintln!("{}", line.trim_end());
-    (result.is_ok(), line.trim_end().to_owned())
+    (outcome, line.trim_end().to_owned())
 }
 
 /// Cargo with the one profile of this workspace.
