@@ -8,6 +8,8 @@
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
 use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
+use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 
 /// Where and how a file is damaged: bytes to overwrite, and the share of the file that is left (of 256).
@@ -70,4 +72,38 @@ fn a_damaged_environment_state_is_refused_or_goes_on() {
             let _ = env.step(&rest);
         }
     });
+}
+
+/// The promise: whatever is written after `--set` changes a setting or is refused; what is accepted passes its own check.
+#[test]
+fn any_setting_is_refused_or_gives_a_configuration_that_works() {
+    let tiny = Config::preset(Preset::Tiny);
+    let keys = leaves("", &serde_json::to_value(&tiny).unwrap());
+    bolero::check!().with_type::<(u8, bool, String)>().for_each(|(key, mistyped, text)| {
+        let key = &keys[usize::from(*key) % keys.len()];
+        let key = if *mistyped { format!("{key}{text}") } else { key.clone() };
+        if let Ok(config) = tiny.set(&key, text) {
+            config.check().unwrap();
+        }
+    });
+}
+
+/// The promise: a damaged configuration file is refused or read, and what is read passes its own check.
+#[test]
+fn a_damaged_configuration_is_refused_or_works() {
+    let valid = serde_json::to_vec(&Config::preset(Preset::Tiny)).unwrap();
+    bolero::check!().with_type::<Damage>().for_each(|damage| {
+        let Ok(overlay) = serde_json::from_slice::<Value>(&damaged(&valid, damage)) else { return };
+        if let Ok(config) = Config::from_overlay(&overlay, Preset::Tiny) {
+            config.check().unwrap();
+        }
+    });
+}
+
+/// The full names of all settings below `path`.
+fn leaves(path: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(group) => group.iter().flat_map(|(name, inner)| leaves(&format!("{path}.{name}"), inner)).collect(),
+        _ => vec![path.trim_start_matches('.').to_owned()],
+    }
 }

@@ -160,14 +160,17 @@ struct Tool {
 
 const TOOLS: [Tool; 4] = [
     Tool { program: "wasm-bindgen", purpose: "the browser build", remedy: "cargo xtask setup" },
-    Tool { program: "trunk", purpose: "the browser build", remedy: "cargo xtask setup" },
+    Tool { program: "trunk", purpose: "the browser build", remedy: "cargo xtask setup --web" },
     Tool { program: "node", purpose: "the browser tests", remedy: "install Node with npm" },
     Tool { program: "chromium", purpose: "the browser tests", remedy: "apt-get install chromium" },
 ];
 
 fn tool(tool: &Tool) -> Check {
-    let version = output(tool.program, &["--version".as_ref()]).and_then(|text| text.lines().next().map(str::to_owned));
-    let found = version.ok_or_else(|| Error::failed(format!("not on PATH; {} needs it", tool.purpose)));
+    // `cargo xtask setup` keeps its tools in the cache, away from the user's own.
+    let ours = cache().join("tools/bin").join(tool.program);
+    let version = |program: &Path| output(&program.to_string_lossy(), &["--version".as_ref()]);
+    let line = version(&ours).or_else(|| version(Path::new(tool.program))).and_then(|text| text.lines().next().map(str::to_owned));
+    let found = line.ok_or_else(|| Error::failed(format!("neither on PATH nor in {}; {} needs it", cache().display(), tool.purpose)));
     Check::new(tool.program, found, tool.remedy).optional()
 }
 

@@ -198,7 +198,7 @@ fn losses(report: &Report) -> String {
     };
     let figures: String = names.iter().map(one).collect();
     format!(
-        r#"<section><h2>Losses</h2><p class="note">Against the steps of their stage; one line a seed.</p>
+        r#"<section><h2>Losses</h2><p class="note">Against gradient steps, counted from the start of the run; one line a seed.</p>
 <div class="multiples">{figures}</div></section>"#
     )
 }
