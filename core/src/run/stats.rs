@@ -188,10 +188,10 @@ pub fn curve_over_seeds(strata: &[Vec<Curve>], grid: &[f64], seed: u64) -> Vec<C
     grid.iter().enumerate().map(|(i, &step)| CurvePoint { step, estimate: point(i) }).collect()
 }
 
-/// Every step at which one of the curves was measured, ascending, up to where the shortest of them ends.
+/// Every step at which one of the curves was measured, ascending. A seed that ended before the others keeps its result (see
+/// [`at`]), so that the last mean is the mean of the results.
 pub fn common_grid(curves: &[Curve]) -> Vec<f64> {
-    let end = curves.iter().filter_map(|c| c.last()).map(|p| p.0).fold(f64::INFINITY, f64::min);
-    let mut steps: Vec<f64> = curves.iter().flatten().map(|p| p.0).filter(|&step| step <= end).collect();
+    let mut steps: Vec<f64> = curves.iter().flatten().map(|p| p.0).collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     steps

@@ -111,7 +111,7 @@ fn learning(report: &Report) -> String {
         "Success in evaluation episodes; one seed, so no interval over seeds.".to_string()
     } else {
         format!(
-            "Success in evaluation episodes: the mean over {}, its 95% bootstrap interval, and every seed.",
+            "Success in evaluation episodes: the mean over {}, its 95% bootstrap interval, and every seed. A seed that has ended keeps its result.",
             plural(curves.len(), "seed")
         )
     };
