@@ -54,11 +54,11 @@ impl Adam {
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         let times: BTreeMap<&String, usize> = self.states.iter().map(|(name, state)| (name, state.momentum.time)).collect();
-        archive.put(&format!("{prefix}/times"), &times)?;
+        archive.put(format!("{prefix}/times"), &times)?;
         for (name, AdamState { momentum }) in &self.states {
             for (moment, tensor) in [("m", &momentum.moment_1), ("v", &momentum.moment_2)] {
                 let values = super::read(tensor.clone()).await?;
-                archive.put_f32(&format!("{prefix}/{moment}/{name}"), &[values.len()], values);
+                archive.put_f32(format!("{prefix}/{moment}/{name}"), &[values.len()], values);
             }
         }
         Ok(())

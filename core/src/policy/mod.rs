@@ -151,7 +151,7 @@ impl Policy {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(&format!("{prefix}/scales"), &(&self.obs_scale, &self.act_scale, self.sizes))?;
+        archive.put(format!("{prefix}/scales"), &(&self.obs_scale, &self.act_scale, self.sizes))?;
         params::save(&self.net, prefix, archive).await
     }
 

@@ -17,6 +17,9 @@ struct Slot {
     noise: Rng,
 }
 
+/// A running episode and its environment's state.
+type Running = (Slot, Vec<u8>);
+
 /// One decision, as replay stores it.
 pub struct Decision {
     /// Observation before.
@@ -146,9 +149,9 @@ impl Rollouts {
     /// # Errors
     /// When it cannot be encoded.
     pub fn save(&self) -> Result<Vec<u8>> {
-        let envs: Vec<Option<Vec<u8>>> =
-            self.pool.save().into_iter().zip(&self.slots).map(|(env, slot)| slot.as_ref().map(|_| env)).collect();
-        postcard::to_allocvec(&(&self.plan, &self.slots, envs)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
+        let running = self.slots.iter().zip(self.pool.save()).map(|(slot, env)| slot.clone().map(|slot| (slot, env)));
+        let running: Vec<Option<Running>> = running.collect();
+        postcard::to_allocvec(&(&self.plan, running)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }
 
     /// Restores what [`Rollouts::save`] wrote under the same configuration.
@@ -157,23 +160,23 @@ impl Rollouts {
     /// When the bytes are damaged or foreign.
     pub fn load(config: &Config, bytes: &[u8], threads: usize) -> Result<Self> {
         let damaged = || Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint");
-        let (plan, slots, envs): (Plan, Vec<Option<Slot>>, Vec<Option<Vec<u8>>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
-        if !plan.is_possible(slots.iter().flatten().count() as u64) {
+        let (plan, running): (Plan, Vec<Option<Running>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
+        if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
         let mut rollouts = Self::new(config, &plan.stream, plan.first, plan.end, threads)?;
-        if slots.len() != rollouts.slots.len() || envs.len() != slots.len() {
+        if running.len() != rollouts.slots.len() {
             return Err(damaged());
         }
-        for (i, (slot, state)) in slots.iter().zip(&envs).enumerate() {
+        for (i, (slot, state)) in running.into_iter().enumerate().filter_map(|(i, running)| Some((i, running?))) {
             let env = rollouts.pool.env(i);
-            match (slot, state) {
-                (Some(slot), Some(state)) if slot.obs.len() == env.spec().obs => env.restore(state)?,
-                (None, None) => {}
-                _ => return Err(damaged()),
+            if slot.obs.len() != env.spec().obs {
+                return Err(damaged());
             }
+            env.restore(&state)?;
+            rollouts.slots[i] = Some(slot);
         }
-        (rollouts.plan, rollouts.slots) = (plan, slots);
+        rollouts.plan = plan;
         Ok(rollouts)
     }
 }

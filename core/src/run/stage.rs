@@ -30,12 +30,12 @@ pub(super) enum Occasion {
 
 /// What a run is doing.
 pub(super) enum Stage {
-    Demos(Demonstrations),
+    Demos(Box<Demonstrations>),
     Ensemble(Box<Ensemble>),
     Pretrain(Box<Cloning>),
     Evaluate(Box<Rollouts>, Occasion, Carried),
     Collect(Box<Rollouts>, usize, Replay),
-    Finetune(Box<Iql>, usize, Replay, Rng),
+    Finetune(Box<Iql>, usize, Replay, Box<Rng>),
     Done,
 }
 
@@ -47,7 +47,7 @@ impl Run {
         match (&self.policy, &self.demos) {
             (Some(_), _) => self.evaluate(Occasion::Before, None),
             (None, Some(_)) => self.pretraining(),
-            (None, None) => Ok(Stage::Demos(Demonstrations::new(&self.config)?)),
+            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config)?))),
         }
     }
 
@@ -90,7 +90,7 @@ impl Run {
         let config = self.config.finetune.best_of_n.clone();
         let mut weights = Rng::new(self.config.seed, "critic-weights", round as u64);
         let iql = Iql::new(config, sizes.obs, sizes.chunk_len(), &mut weights, self.device.clone());
-        Ok(Stage::Finetune(Box::new(iql), round, replay, Rng::new(self.config.seed, "critic-batches", round as u64)))
+        Ok(Stage::Finetune(Box::new(iql), round, replay, Box::new(Rng::new(self.config.seed, "critic-batches", round as u64))))
     }
 
     pub(super) async fn advance(&mut self, stage: &mut Stage) -> Result<Progress> {
@@ -340,7 +340,7 @@ impl Stage {
                     fresh.dataset().clone()
                 };
                 dataset.check_task(&config.task, fresh.dataset().meta.obs, fresh.dataset().meta.act)?;
-                Self::Demos(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?)
+                Self::Demos(Box::new(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?))
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();
@@ -368,7 +368,7 @@ impl Stage {
                 let sizes = run.given_policy()?.sizes;
                 let settings = config.finetune.best_of_n.clone();
                 let iql = Iql::load(settings, sizes.obs, sizes.chunk_len(), archive, device)?;
-                let (round, rng): (usize, Rng) = archive.get("stage/round")?;
+                let (round, rng): (usize, Box<Rng>) = archive.get("stage/round")?;
                 check_round(config, round)?;
                 let replay = load_replay(run, archive)?;
                 if replay.is_empty() {
