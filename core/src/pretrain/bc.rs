@@ -32,7 +32,7 @@ impl BcConfig {
         match preset {
             Preset::Paper => Self { steps: 100_000, batch: 256, lr: 1e-4 },
             Preset::Cpu => Self { steps: 3000, batch: 256, lr: 1e-3 },
-            Preset::Tiny => Self { steps: 800, batch: 128, lr: 1e-3 },
+            Preset::Tiny => Self { steps: 3000, batch: 128, lr: 1e-3 },
         }
     }
 

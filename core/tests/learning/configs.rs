@@ -92,7 +92,7 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
 /// The promise: settings that cannot work together are refused, in whatever order an overlay names them.
 #[test]
 fn settings_that_cannot_work_together_are_refused() {
-    assert!(refused(set("finetune.best_of_n.rounds", "301")).contains("rounds"));
+    assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
     assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);

@@ -68,14 +68,12 @@ impl BestOfNConfig {
             hidden: 256,
             layers: 2,
         };
+        let small =
+            Self { rollouts: 900, rounds: 3, steps: 3000, lr: 1e-3, tau: 0.02, critics: 4, samples: 16, hidden: 128, ..base.clone() };
         match preset {
             Preset::Paper => base,
-            Preset::Cpu => {
-                Self { rollouts: 900, rounds: 3, steps: 3000, lr: 1e-3, tau: 0.02, critics: 4, samples: 16, hidden: 128, ..base }
-            }
-            Preset::Tiny => {
-                Self { rollouts: 300, rounds: 1, steps: 1500, batch: 128, lr: 1e-3, tau: 0.02, critics: 4, samples: 8, hidden: 64, ..base }
-            }
+            Preset::Cpu => small,
+            Preset::Tiny => Self { rounds: 1, ..small },
         }
     }
 
