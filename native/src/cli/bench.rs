@@ -269,7 +269,7 @@ fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
 
 fn iql(setup: &Setup) -> Result<Vec<Row>> {
     let config = BestOfNConfig { batch: BATCH, ..BestOfNConfig::preset(Preset::Cpu) };
-    let size = format!("two critics and a value, {}x{}, batch {BATCH}", config.hidden, config.layers);
+    let size = format!("{} critics and a value, {}x{}, batch {BATCH}", config.critics, config.hidden, config.layers);
     let device = setup.device.clone().autodiff();
     let policy = policy(&Config::preset(Preset::Cpu), &device).frozen();
     let mut rng = Rng::new(0, "bench", 3);
