@@ -137,6 +137,19 @@ fn damaged_and_foreign_files_are_refused_by_name() {
     assert_refused(folder.path(), &["run", "--config", "unknown.toml"], "demos.count");
 }
 
+/// The promise: `finetune` finetunes a policy that was only pretrained, without being told how; `none` is respected.
+#[test]
+fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pretrained = answer(folder.path(), &small("pretrain", &["--out", "cloned", "--json"]));
+    assert_eq!((&pretrained["finetune"], &pretrained["env_steps"]), (&"none".into(), &0.into()), "{pretrained}");
+    let finetuned = answer(folder.path(), &["finetune", "--checkpoint", "cloned", "--out", "practised", "--json"]);
+    assert_eq!(finetuned["finetune"], "best-of-n");
+    assert!(finetuned["env_steps"].as_u64() > Some(0) && finetuned["before"] == pretrained["before"], "{finetuned}");
+    let none = answer(folder.path(), &["run", "--checkpoint", "cloned", "--finetune", "none", "--out", "as-it-was", "--json"]);
+    assert_eq!((&none["finetune"], &none["env_steps"]), (&"none".into(), &0.into()), "{none}");
+}
+
 /// The promise: a run writes every file that it should, its JSON has the keys that other programs rely on, its policy can be
 /// evaluated and finetuned further, and runs can be compared.
 #[test]

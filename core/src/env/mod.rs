@@ -6,7 +6,7 @@ mod probe;
 mod wrappers;
 
 pub use lab::LabEnv;
-pub use pool::{EnvPool, episode_seed};
+pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
 

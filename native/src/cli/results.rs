@@ -142,7 +142,8 @@ pub fn to_text(report: &Report, page: &std::path::Path) -> String {
     let methods =
         if report.finetune == "none" { report.pretrain.clone() } else { format!("{}, then {}", report.pretrain, report.finetune) };
     let seeds = if report.seeds.len() == 1 { "1 seed".to_owned() } else { format!("{} seeds", report.seeds.len()) };
-    let mut text = format!("{}: {methods}; {seeds}, {} demonstrations each\n", report.task, report.demos);
+    let demos = if report.demos == 0 { String::new() } else { format!(", {} demonstrations each", report.demos) };
+    let mut text = format!("{}: {methods}; {seeds}{demos}\n", report.task);
     text += &format!("  after pretraining  {}\n", percent(&report.before));
     if report.finetune != "none" {
         let [before, after] = [&report.before, &report.after].map(|o| Interval { low: o.low, high: o.high });

@@ -96,7 +96,11 @@ pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> 
 /// When a setting or a file is wrong.
 pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Option<&Path>) -> Result<(Config, Inputs)> {
     let policy = checkpoint.map(|path| read_archive(&policy_file(path)?)).transpose()?;
-    let base = policy.as_ref().map(policy_config).transpose()?;
+    let mut base = policy.as_ref().map(policy_config).transpose()?;
+    if let Some(base) = base.as_mut().filter(|base| base.finetune.method == FinetuneMethod::None) {
+        // How the policy was made, which was without finetuning, does not say what is wanted of it now.
+        base.finetune.method = Config::preset(base.preset).finetune.method;
+    }
     let mut config = settings.resolve(base.as_ref())?;
     let demos = demos_file.map(read_dataset).transpose()?;
     if let (Some(demos), None) = (&demos, settings.demos) {
