@@ -1,17 +1,23 @@
 //! Adam over a module's parameters, its state kept by name.
 //!
-//! The update itself is burn's. What is ours is the bookkeeping around it: moments are keyed by a parameter's path,
-//! so that they can be saved beside the weights and read back on any device (burn 0.22's own record restores them
-//! through the process-wide default device, which may be a GPU that is not there), and gradients are clipped by their
-//! global norm over the whole module, as PyTorch's `clip_grad_norm_` does (burn clips parameter by parameter).
+//! Ours instead of burn's, because moments are keyed by a parameter's path, so that they can be saved beside the weights
+//! and read back on any device (burn 0.22's own record restores them through the process-wide default device, which may
+//! be a GPU that is not there); because gradients are clipped by their global norm over the whole module, as PyTorch's
+//! `clip_grad_norm_` does (burn clips parameter by parameter); and because on the CPU one pass over memory does the whole
+//! update.
 
+use super::fused::{self, Update};
 use super::params::{self, Path};
 use crate::data::Archive;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::{self, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
 
 /// What Adam needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -25,15 +31,21 @@ pub struct AdamConfig {
 /// Adam (betas 0.9 and 0.999, epsilon 1e-8 as in PyTorch).
 pub struct Adam {
     config: AdamConfig,
-    rule: optim::Adam,
-    states: BTreeMap<String, AdamState<1>>,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// What is remembered of a parameter's gradients, flattened.
+struct Moments {
+    /// Updates so far.
+    time: usize,
+    first: Tensor<1>,
+    second: Tensor<1>,
 }
 
 impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
-        let rule = optim::AdamConfig::new().with_epsilon(1e-8).build();
-        Self { config, rule, states: BTreeMap::new() }
+        Self { config, moments: BTreeMap::new() }
     }
 
     /// One step down the gradient of `loss`, with the configured learning rate.
@@ -53,10 +65,10 @@ impl Adam {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        let times: BTreeMap<&String, usize> = self.states.iter().map(|(name, state)| (name, state.momentum.time)).collect();
+        let times: BTreeMap<&String, usize> = self.moments.iter().map(|(name, moments)| (name, moments.time)).collect();
         archive.put(format!("{prefix}/times"), &times)?;
-        for (name, AdamState { momentum }) in &self.states {
-            for (moment, tensor) in [("m", &momentum.moment_1), ("v", &momentum.moment_2)] {
+        for (name, Moments { first, second, .. }) in &self.moments {
+            for (moment, tensor) in [("m", first), ("v", second)] {
                 let values = super::read(tensor.clone()).await?;
                 archive.put_f32(format!("{prefix}/{moment}/{name}"), &[values.len()], values);
             }
@@ -76,8 +88,8 @@ impl Adam {
         for (name, time) in times {
             let size = sizes.get(&name).copied().unwrap_or(0);
             let moment = |which: &str| read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain);
-            let momentum = AdaptiveMomentumState::new(time, moment("m")?, moment("v")?);
-            adam.states.insert(name, AdamState { momentum });
+            let moments = Moments { time, first: moment("m")?, second: moment("v")? };
+            adam.moments.insert(name, moments);
         }
         Ok(adam)
     }
@@ -121,11 +133,25 @@ impl ModuleMapper for Stepper<'_> {
         let name = self.path.name();
         param.map(|value| {
             let shape = value.dims();
-            let state = self.adam.states.remove(&name);
-            let (value, state) = self.adam.rule.step(self.lr, value.inner().flatten(0, -1), grad, state);
-            self.adam.states.extend(state.map(|state| (name, state)));
+            let zeros = || Moments { time: 0, first: grad.zeros_like(), second: grad.zeros_like() };
+            let Moments { time, first, second } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
+            let update = update(self.lr, time + 1);
+            let [value, first, second] = fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
+            self.adam.moments.insert(name, Moments { time: time + 1, first, second });
             value.reshape(shape).autodiff().require_grad()
         })
+    }
+}
+
+/// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started at zero.
+fn update(lr: f64, time: usize) -> Update {
+    let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
+    let spread = libm::sqrt(missing(BETA_2));
+    Update {
+        beta_1: BETA_1 as f32,
+        beta_2: BETA_2 as f32,
+        rate: (lr * spread / missing(BETA_1)) as f32,
+        epsilon: (EPSILON * spread) as f32,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
+mod fused;
 #[cfg(test)]
 pub(crate) mod gradient_check;
 pub mod linear;
