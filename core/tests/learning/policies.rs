@@ -6,7 +6,7 @@ use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn::{self, Activation};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning};
+use protege_core::pretrain::{BcConfig, Cloning, Learner};
 use protege_core::rng::Rng;
 
 const KINDS: [PolicyKind; 2] = [PolicyKind::Gaussian, PolicyKind::Flow];
