@@ -7,7 +7,7 @@ use super::{EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset, Replay};
 use crate::finetune::best_of_n::{Chooser, Iql};
 use crate::nn;
-use crate::pretrain::{Cloning, Ensemble, Posterior};
+use crate::pretrain::{Cloning, Ensemble, Widening};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,8 @@ impl Run {
 
     fn pretraining(&self) -> Result<Stage> {
         match self.config.pretrain.method {
-            PretrainMethod::Bc => self.cloning(None),
+            PretrainMethod::Bc => self.cloning(Widening::None),
+            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(self.config.pretrain.sigma_bc.sigma as f32)),
             PretrainMethod::PostBc => {
                 let config = self.config.pretrain.post_bc.clone();
                 Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
@@ -61,9 +62,9 @@ impl Run {
         }
     }
 
-    fn cloning(&self, posterior: Option<Posterior>) -> Result<Stage> {
-        let config = self.config.pretrain.bc.clone();
-        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, posterior, config, self.config.seed, self.device.clone()))))
+    fn cloning(&self, widening: Widening) -> Result<Stage> {
+        let (config, data, seed) = (&self.config.pretrain.bc, self.given_pairs()?, self.config.seed);
+        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, widening, config, data, seed, self.device.clone()))))
     }
 
     fn evaluate(&self, occasion: Occasion, carried: Carried) -> Result<Stage> {
@@ -126,7 +127,7 @@ impl Run {
             Stage::Ensemble(ensemble) => {
                 let posterior = ensemble.posterior(self.given_pairs()?).await?;
                 let record = self.record([("policy/posterior_std", posterior.mean_std())]);
-                (self.cloning(Some(posterior))?, Some(record))
+                (self.cloning(Widening::Posterior(posterior))?, Some(record))
             }
             Stage::Pretrain(cloning) => {
                 self.policy = Some(cloning.policy());
@@ -347,7 +348,7 @@ impl Stage {
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
             "pretrain" => {
-                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, &config.pretrain.bc, run.given_pairs()?, archive, device)?))
             }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
