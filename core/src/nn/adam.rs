@@ -1,4 +1,4 @@
-//! Adam over a module's parameters, its state kept by name.
+//! Adam and AdamW over a module's parameters, their state kept by name.
 //!
 //! Ours instead of burn's, because moments are keyed by a parameter's path, so that they can be saved beside the weights
 //! and read back on any device (burn 0.22's own record restores them through the process-wide default device, which may
@@ -31,6 +31,7 @@ pub struct AdamConfig {
 /// Adam (betas 0.9 and 0.999, epsilon 1e-8 as in PyTorch).
 pub struct Adam {
     config: AdamConfig,
+    weight_decay: f64,
     moments: BTreeMap<String, Moments>,
 }
 
@@ -45,7 +46,14 @@ struct Moments {
 impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
-        Self { config, moments: BTreeMap::new() }
+        Self { config, weight_decay: 0.0, moments: BTreeMap::new() }
+    }
+
+    /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the factor 1 - lr * `decay`.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f64) -> Self {
+        self.weight_decay = decay;
+        self
     }
 
     /// One step down the gradient of `loss`, with the configured learning rate.
@@ -58,6 +66,19 @@ impl Adam {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         let scale = self.config.clip_norm.map(|limit| clip_factor(&module, &mut grads, limit));
         module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
+    }
+
+    /// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started at zero.
+    fn update(&self, lr: f64, time: usize) -> Update {
+        let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
+        let spread = libm::sqrt(missing(BETA_2));
+        Update {
+            keep: (1.0 - lr * self.weight_decay) as f32,
+            rate: (lr * spread / missing(BETA_1)) as f32,
+            beta_1: BETA_1 as f32,
+            beta_2: BETA_2 as f32,
+            epsilon: (EPSILON * spread) as f32,
+        }
     }
 
     /// Writes the moments into the archive under `prefix`.
@@ -76,7 +97,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Restores what [`Adam::save`] wrote while training a module like `module`.
+    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay is a setting and not part of it.
     ///
     /// # Errors
     /// When the archive lacks it, or a moment does not fit its parameter; the sentence names it.
@@ -135,23 +156,11 @@ impl ModuleMapper for Stepper<'_> {
             let shape = value.dims();
             let zeros = || Moments { time: 0, first: grad.zeros_like(), second: grad.zeros_like() };
             let Moments { time, first, second } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
-            let update = update(self.lr, time + 1);
+            let update = self.adam.update(self.lr, time + 1);
             let [value, first, second] = fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
             self.adam.moments.insert(name, Moments { time: time + 1, first, second });
             value.reshape(shape).autodiff().require_grad()
         })
-    }
-}
-
-/// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started at zero.
-fn update(lr: f64, time: usize) -> Update {
-    let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
-    let spread = libm::sqrt(missing(BETA_2));
-    Update {
-        beta_1: BETA_1 as f32,
-        beta_2: BETA_2 as f32,
-        rate: (lr * spread / missing(BETA_1)) as f32,
-        epsilon: (EPSILON * spread) as f32,
     }
 }
 

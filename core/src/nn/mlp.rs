@@ -18,6 +18,8 @@ pub enum Activation {
     Relu,
     /// x tanh(ln(1 + e^x)): smooth; what DPPO's networks use.
     Mish,
+    /// Hyperbolic tangent: bounded; what DSRL's networks use.
+    Tanh,
 }
 
 impl Activation {
@@ -34,6 +36,9 @@ pub struct Mlp {
     weights: Vec<Param<Tensor<3>>>,
     /// Per layer `[K, 1, out]`.
     biases: Vec<Param<Tensor<3>>>,
+    /// Gain and shift of each layer normalisation, `[K, 1, out]`; empty without normalisation.
+    gains: Vec<Param<Tensor<3>>>,
+    shifts: Vec<Param<Tensor<3>>>,
     #[module(skip)]
     activation: Activation,
 }
@@ -50,7 +55,15 @@ impl Mlp {
         let layers = sizes.windows(2);
         let weights = layers.clone().map(|w| uniform(w[0], [members, w[0], w[1]])).collect();
         let biases = layers.map(|w| uniform(w[0], [members, 1, w[1]])).collect();
-        Self { weights, biases, activation }
+        Self { weights, biases, gains: Vec::new(), shifts: Vec::new(), activation }
+    }
+
+    /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and shifts 0 at the start.
+    pub fn normed(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+        let constant = |value: f32| move |&size: &usize| Param::from_tensor(Tensor::full([members, 1, size], value, device));
+        let hidden = &sizes[1..sizes.len() - 1];
+        let (gains, shifts) = (hidden.iter().map(constant(1.0)).collect(), hidden.iter().map(constant(0.0)).collect());
+        Self { gains, shifts, ..Self::new(members, sizes, activation, rng, device) }
     }
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
@@ -58,6 +71,9 @@ impl Mlp {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
+            if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
+                x = fused::normalise(x, gain.val(), shift.val());
+            }
             if i < last {
                 x = self.activation.forward(x);
             }
@@ -77,39 +93,23 @@ impl Mlp {
         self.forward(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]))
     }
 
-    /// Stacks of `size` members each, the last of which may be smaller.
+    /// Stacks of `size` members each, the last of which may be smaller; all of them trainable where the device has gradients.
     pub fn split(self, size: usize) -> Vec<Self> {
         let members = self.members();
-        let part = |params: &[Param<Tensor<3>>], range: Range<usize>| {
-            params.iter().map(|param| leaf(param, param.val().slice_dim(0, range.clone()))).collect()
+        let part = |params: &Vec<Param<Tensor<3>>>, range: Range<usize>| {
+            params.iter().map(|param| Param::from_tensor(param.val().slice_dim(0, range.clone()).detach())).collect()
         };
         let parts = (0..members).step_by(size).map(|start| start..(start + size).min(members));
         let stack = |range: Range<usize>| {
-            let (weights, biases) = (part(&self.weights, range.clone()), part(&self.biases, range));
-            Self { weights, biases, activation: self.activation }
+            let [weights, biases, gains, shifts] =
+                [&self.weights, &self.biases, &self.gains, &self.shifts].map(|params| part(params, range.clone()));
+            Self { weights, biases, gains, shifts, activation: self.activation }
         };
         parts.map(stack).collect()
-    }
-
-    /// The members of several stacks as one.
-    pub fn join<'a>(stacks: impl Iterator<Item = &'a Self>) -> Self {
-        let stacks: Vec<&Self> = stacks.collect();
-        let join = |params: fn(&Self) -> &Vec<Param<Tensor<3>>>| {
-            let layers = 0..params(stacks[0]).len();
-            let layer = |i: usize| Tensor::cat(stacks.iter().map(|stack| params(stack)[i].val()).collect(), 0);
-            layers.map(|i| leaf(&params(stacks[0])[i], layer(i))).collect()
-        };
-        Self { weights: join(|stack| &stack.weights), biases: join(|stack| &stack.biases), activation: stacks[0].activation }
     }
 
     /// K, the number of members.
     pub fn members(&self) -> usize {
         self.weights[0].dims()[0]
     }
-}
-
-/// A parameter with these values, which wants gradients if `like` does.
-fn leaf(like: &Param<Tensor<3>>, values: Tensor<3>) -> Param<Tensor<3>> {
-    let wants = like.val().is_require_grad();
-    Param::from_tensor(values.detach()).set_require_grad(wants)
 }

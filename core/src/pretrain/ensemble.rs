@@ -1,6 +1,7 @@
 //! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the demonstrations,
 //! trained as one stacked network.
 
+use super::Learner;
 use super::post_bc::{PostBcConfig, Posterior};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
@@ -37,36 +38,17 @@ impl Ensemble {
         Self { groups, members, rng: Rng::new(seed, "ensemble", 0), step: 0, config, device }
     }
 
-    /// One gradient step of every member on a batch of its own; gives the mean squared error, still on the device.
-    pub fn step(&mut self, data: &Pairs) -> Tensor<1> {
-        let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> =
-            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
-        let (obs, chunks) = data.gather(&indices);
-        let rows = group_size(&self.config, &self.device) * batch;
-        let groups = std::mem::take(&mut self.groups).into_iter().zip(indices.chunks(rows));
-        let work = |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
-        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) = threads::map(groups.collect(), work).into_iter().unzip();
-        self.groups = groups;
-        self.step += 1;
-        Tensor::cat(errors, 0).sum().div_scalar(members as f64)
-    }
-
-    /// Gradient steps done, and to do in all.
-    pub fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
-    }
-
     /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn posterior(&self, data: &Pairs) -> Result<Posterior> {
-        let net = self.net().valid();
+        let nets: Vec<Mlp> = self.groups.iter().map(|group| group.net.valid()).collect();
         let plain = self.device.clone().without_autodiff();
         let mut deviations = Vec::new();
         for rows in data.obs.chunks(PREDICT_ROWS * data.obs_dim) {
-            let predictions = net.forward_shared(nn::matrix(rows.to_vec(), data.obs_dim, &plain));
+            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &plain);
+            let predictions = Tensor::cat(nets.iter().map(|net| net.forward_shared(obs.clone())).collect(), 0);
             let centred = predictions.clone() - predictions.mean_dim(0);
             // [K, rows, width] -> [rows, K, width]: a pair's deviations lie together.
             deviations.extend(nn::read(centred.swap_dims(0, 1)).await?);
@@ -80,8 +62,8 @@ impl Ensemble {
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("ensemble/state", &(&self.rng, self.step))?;
-        params::save(&self.net(), "ensemble/net", archive).await?;
         for (i, group) in self.groups.iter().enumerate() {
+            params::save(&group.net, &format!("ensemble/net/{i}"), archive).await?;
             group.adam.save(&format!("ensemble/adam/{i}"), archive).await?;
         }
         Ok(())
@@ -93,19 +75,14 @@ impl Ensemble {
     /// When the archive does not fit.
     pub fn load(config: PostBcConfig, data: &Pairs, seed: u64, archive: &Archive, device: Device) -> Result<Self> {
         let (rng, step) = archive.get("ensemble/state")?;
-        let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
-        let group = |(i, net)| {
-            let adam = Adam::load(adam(&config), &format!("ensemble/adam/{i}"), archive, &net)?;
-            Ok(Group { net, adam })
+        let mut ensemble = Self::new(config, data, seed, device);
+        let adam = adam(&ensemble.config);
+        let load = |(i, group): (usize, Group)| -> Result<Group> {
+            let net = params::load(group.net, &format!("ensemble/net/{i}"), archive)?;
+            Ok(Group { adam: Adam::load(adam, &format!("ensemble/adam/{i}"), archive, &net)?, net })
         };
-        let nets = net.split(group_size(&config, &device)).into_iter().enumerate();
-        let groups = nets.map(group).collect::<Result<_>>()?;
-        Ok(Self { groups, members: bootstraps(&config, &data.episode_pairs, seed), rng, step, config, device })
-    }
-
-    /// All members as one stack.
-    fn net(&self) -> Mlp {
-        Mlp::join(self.groups.iter().map(|group| &group.net))
+        ensemble.groups = ensemble.groups.into_iter().enumerate().map(load).collect::<Result<_>>()?;
+        Ok(Self { rng, step, ..ensemble })
     }
 }
 
@@ -133,6 +110,26 @@ fn group_size(config: &PostBcConfig, device: &Device) -> usize {
 
 fn adam(config: &PostBcConfig) -> AdamConfig {
     AdamConfig { lr: config.lr, clip_norm: None }
+}
+
+impl Learner for Ensemble {
+    /// One gradient step of every member on a batch of its own.
+    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+        let (members, batch) = (self.members.len(), self.config.batch);
+        let indices: Vec<usize> =
+            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
+        let rows = group_size(&self.config, &self.device) * batch;
+        let groups = std::mem::take(&mut self.groups).into_iter().zip(indices.chunks(rows));
+        let work = |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
+        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) = threads::map(groups.collect(), work).into_iter().unzip();
+        self.groups = groups;
+        self.step += 1;
+        vec![("loss/ensemble", Tensor::cat(errors, 0).sum().div_scalar(members as f64))]
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.step, self.config.steps)
+    }
 }
 
 /// Mean squared error of every member on its own rows.
@@ -202,7 +199,7 @@ mod tests {
     fn members_train_as_if_alone() {
         let (data, config, device) = (pairs(), config(MEMBERS), Device::flex().autodiff());
         let mut ensemble = Ensemble::new(config.clone(), &data, 7, device.clone());
-        let mut nets: Vec<Mlp> = (0..MEMBERS).map(|k| alone(&ensemble.net(), k, &config, &device)).collect();
+        let mut nets: Vec<Mlp> = (0..MEMBERS).map(|k| alone(&ensemble.groups[k / GROUP].net, k % GROUP, &config, &device)).collect();
         let mut adams: Vec<Adam> = (0..MEMBERS).map(|_| Adam::new(AdamConfig { lr: config.lr, clip_norm: None })).collect();
         let mut rng = ensemble.rng.clone();
         for _ in 0..20 {
@@ -216,7 +213,7 @@ mod tests {
         }
         let read = |tensor: Tensor<3>| pollster::block_on(nn::read(tensor)).unwrap();
         let obs = nn::matrix(data.obs.clone(), 2, &device);
-        let together = read(ensemble.net().forward_shared(obs.clone()).inner());
+        let together: Vec<f32> = (ensemble.groups.iter()).flat_map(|group| read(group.net.forward_shared(obs.clone()).inner())).collect();
         let apart: Vec<f32> = nets.iter().flat_map(|net| read(net.forward_shared(obs.clone()).inner())).collect();
         let error = together.iter().zip(&apart).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(error < 1e-4, "{error}");

@@ -3,10 +3,10 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
 
 use crate::error::within;
-use crate::finetune::best_of_n::BestOfNConfig;
+pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
-use crate::pretrain::{BcConfig, PostBcConfig};
+use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct EnvConfig {
 pub enum PretrainMethod {
     /// Behavioral cloning.
     Bc,
+    /// Behavioral cloning with the same noise on every action.
+    SigmaBc,
     /// Posterior behavioral cloning.
     PostBc,
 }
@@ -90,28 +92,10 @@ pub struct PretrainConfig {
     pub method: PretrainMethod,
     /// The cloning loop, which every method here ends in.
     pub bc: BcConfig,
+    /// Behavioral cloning with the same noise on every action.
+    pub sigma_bc: SigmaBcConfig,
     /// Posterior behavioral cloning.
     pub post_bc: PostBcConfig,
-}
-
-/// Which finetuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FinetuneMethod {
-    /// None: the pretrained policy is the result.
-    None,
-    /// Best of N samples by an IQL critic.
-    BestOfN,
-}
-
-/// Finetuning: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FinetuneConfig {
-    /// The method. Default `best-of-n`.
-    pub method: FinetuneMethod,
-    /// Best of N samples by an IQL critic.
-    pub best_of_n: BestOfNConfig,
 }
 
 /// Evaluation.
@@ -138,9 +122,10 @@ impl Config {
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
                 bc: BcConfig::preset(preset),
+                sigma_bc: SigmaBcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
             },
-            finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
+            finetune: FinetuneConfig::preset(preset),
             eval: match preset {
                 Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
                 _ => EvalConfig { episodes: 200, curve_episodes: 100 },
@@ -201,8 +186,9 @@ impl Config {
         within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.pretrain.sigma_bc.check()?;
         self.pretrain.post_bc.check()?;
-        self.finetune.best_of_n.check()
+        self.finetune.check(&self.policy)
     }
 
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.

@@ -1,14 +1,15 @@
 //! `protege bench`: the speed of this machine, each figure with its size.
 
 use super::{Answer, Output, machine};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::data::{Batch, Normaliser, Pairs};
 use protege_core::env::{Env, LabEnv};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
+use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
-use protege_core::policy::{Policy, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Ensemble, PostBcConfig};
+use protege_core::policy::{Policy, PolicyKind, Sizes};
+use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 use protege_core::sim::{RapierSim, Sim};
@@ -71,7 +72,7 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "env_steps_per_s", run: env_steps },
     Bench { name: "env_resets_per_s", run: env_resets },
     Bench { name: "env_step_parts_us", run: env_parts },
@@ -79,6 +80,7 @@ const BENCHES: [Bench; 7] = [
     Bench { name: "policy_train_ms_per_step", run: policy_train },
     Bench { name: "policy_act_ms", run: policy_act },
     Bench { name: "iql_ms_per_step", run: iql },
+    Bench { name: "dsrl_ms_per_update", run: dsrl },
 ];
 
 /// Measures.
@@ -236,35 +238,47 @@ fn policy(config: &Config, device: &Device) -> Policy {
     Policy::new(&config.policy, Sizes { obs: OBS, act: ACT, chunk: CHUNK }, scales, &mut Rng::new(0, "bench", 1), device)
 }
 
-fn ms_row(name: &'static str, seconds: f64, size: String) -> Vec<Row> {
-    vec![Row { name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }]
+fn ms_row(name: &'static str, seconds: f64, size: String) -> Row {
+    Row { name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }
+}
+
+/// The one loss of one gradient step.
+fn loss(learner: &mut dyn Learner, data: &Pairs) -> Tensor<1> {
+    learner.step(data).remove(0).1
 }
 
 fn ensemble(setup: &Setup) -> Result<Vec<Row>> {
-    let config = PostBcConfig { members: 100, hidden: 256, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
-    let (data, device) = (pairs(), setup.device.clone().autodiff());
-    let mut ensemble = Ensemble::new(config, &data, 0, device);
-    let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(ensemble.step(&data))).map(drop)))?;
-    Ok(ms_row("ensemble_ms_per_step", seconds, format!("K=100, 256x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK)))
+    let row = |hidden: usize| {
+        let config = PostBcConfig { members: 100, hidden, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
+        let (data, device) = (pairs(), setup.device.clone().autodiff());
+        let mut ensemble = Ensemble::new(config, &data, 0, device);
+        let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)))?;
+        Ok(ms_row("ensemble_ms_per_step", seconds, format!("K=100, {hidden}x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK)))
+    };
+    [256, 512].into_iter().map(row).collect()
 }
 
 fn policy_train(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu);
-    let (data, device) = (pairs(), setup.device.clone().autodiff());
-    let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
-    let mut cloning = Cloning::new(policy(&config, &device), None, bc, 0, device);
-    let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(cloning.step(&data))).map(drop)))?;
-    Ok(ms_row("policy_train_ms_per_step", seconds, format!("flow, {}, batch {BATCH}", shape(&config))))
+    let row = |config: Config| {
+        let (data, device) = (pairs(), setup.device.clone().autodiff());
+        let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
+        let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
+        let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)))?;
+        Ok(ms_row("policy_train_ms_per_step", seconds, format!("{}, batch {BATCH}", shape(&config))))
+    };
+    policies()?.into_iter().map(row).collect()
 }
 
 fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu).set("policy.inference_steps", "8")?;
-    let policy = policy(&config, &setup.device);
-    let mut rng = Rng::new(0, "bench", 2);
-    let obs = rng.normals(OBS);
-    let seconds =
-        median(setup, || seconds_each(100, || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)))?;
-    Ok(ms_row("policy_act_ms", seconds, format!("flow, {}, batch 1, 8 steps", shape(&config))))
+    let row = |config: Config| {
+        let policy = policy(&config, &setup.device);
+        let mut rng = Rng::new(0, "bench", 2);
+        let obs = rng.normals(OBS);
+        let mut act = || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop);
+        let seconds = median(setup, || seconds_each(100, &mut act))?;
+        Ok(ms_row("policy_act_ms", seconds, format!("{}, batch 1, {} steps", shape(&config), config.policy.inference_steps)))
+    };
+    policies()?.into_iter().map(row).collect()
 }
 
 fn iql(setup: &Setup) -> Result<Vec<Row>> {
@@ -274,13 +288,48 @@ fn iql(setup: &Setup) -> Result<Vec<Row>> {
     let policy = policy(&Config::preset(Preset::Cpu), &device).frozen();
     let mut rng = Rng::new(0, "bench", 3);
     let mut iql = Iql::new(config, OBS, ACT * CHUNK, &mut rng, device);
-    let (obs, next_obs) = (rng.normals(BATCH * OBS), rng.normals(BATCH * OBS));
-    let batch = Batch { obs, next_obs, actions: rng.normals(BATCH * ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] };
+    let batch = batch(&mut rng);
     let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(iql.step(&batch, &policy).q)).map(drop)))?;
-    Ok(ms_row("iql_ms_per_step", seconds, size))
+    Ok(vec![ms_row("iql_ms_per_step", seconds, size)])
 }
 
-/// `256x3`.
+/// One update of everything that DSRL-NA learns: the critic, the temperature and the actor, and the critic of noise.
+fn dsrl(setup: &Setup) -> Result<Vec<Row>> {
+    let [_, base] = policies()?;
+    let row = |preset: Preset| {
+        let config = DsrlConfig { batch: BATCH, ..DsrlConfig::preset(preset) };
+        let size =
+            format!("{}x{}, batch {BATCH}, over {}, {} steps", config.hidden, config.layers, shape(&base), base.policy.inference_steps);
+        let device = setup.device.clone().autodiff();
+        let policy = policy(&base, &device).frozen();
+        let mut rng = Rng::new(0, "bench", 4);
+        let mut learner = SoftActorCritic::new(config, &policy, &mut rng, device);
+        let batch = batch(&mut rng);
+        let mut update = || {
+            let critic = learner.step(&batch, &policy, &mut rng).critic;
+            let noise_critic = learner.distil(&batch, &policy, &mut rng);
+            block_on(nn::scalar(noise_critic.map_or(critic.clone(), |loss| loss + critic))).map(drop)
+        };
+        let seconds = median(setup, || seconds_each(1, &mut update))?;
+        Ok(ms_row("dsrl_ms_per_update", seconds, size))
+    };
+    [Preset::Cpu, Preset::Paper].into_iter().map(row).collect()
+}
+
+/// Random decisions.
+fn batch(rng: &mut Rng) -> Batch {
+    let mut rows = |width: usize| rng.normals(BATCH * width);
+    Batch { obs: rows(OBS), next_obs: rows(OBS), actions: rows(ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] }
+}
+
+/// The cpu preset's policy, and the paper preset's.
+fn policies() -> Result<[Config; 2]> {
+    let config = |preset| Config::preset(preset).set("policy.inference_steps", "8");
+    Ok([config(Preset::Cpu)?, config(Preset::Paper)?])
+}
+
+/// `diffusion, 512x3`.
 fn shape(config: &Config) -> String {
-    format!("{}x{}", config.policy.hidden, config.policy.layers)
+    let kind = if config.policy.kind == PolicyKind::Diffusion { "diffusion" } else { "flow" };
+    format!("{kind}, {}x{}", config.policy.hidden, config.policy.layers)
 }

@@ -22,17 +22,19 @@ pub fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<
         drop(x);
         return Tensor::from_primitive::<Flex>(forward(activation, lifted));
     }
-    match activation {
-        Activation::Relu => relu(x),
-        Activation::Mish => mish(x),
-    }
+    composed(activation, x)
 }
 
-/// Mish of burn's operators, for other devices.
-fn mish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let e = x.clone().clamp_max(MISH_IS_IDENTITY).exp();
-    let n = e.clone() * (e + 2.0);
-    x * n.clone() / (n + 2.0)
+pub(super) fn composed<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        Activation::Relu => relu(x),
+        Activation::Mish => {
+            let e = x.clone().clamp_max(MISH_IS_IDENTITY).exp();
+            let n = e.clone() * (e + 2.0);
+            x * n.clone() / (n + 2.0)
+        }
+        Activation::Tanh => x.tanh(),
+    }
 }
 
 fn with_gradient(activation: Activation, x: FloatTensor<Tracked>) -> FloatTensor<Tracked> {
@@ -40,8 +42,8 @@ fn with_gradient(activation: Activation, x: FloatTensor<Tracked>) -> FloatTensor
     let x = x.into_primitive();
     match (prepared.compute_bound().stateful(), activation) {
         (OpsKind::UnTracked(prepared), _) => prepared.finish(forward(activation, x)),
-        // The slope of ReLU can be told from its output: its input is overwritten.
-        (OpsKind::Tracked(prepared), Activation::Relu) => {
+        // These slopes can be told from the output: the input is overwritten.
+        (OpsKind::Tracked(prepared), Activation::Relu | Activation::Tanh) => {
             let y = forward(activation, x);
             prepared.finish(y.clone(), y)
         }
@@ -55,11 +57,12 @@ fn forward(activation: Activation, x: FlexTensor) -> FlexTensor {
     in_blocks(y.storage_mut(), BLOCK, |_, block| match activation {
         Activation::Relu => relu_forward(block),
         Activation::Mish => mish_forward(block),
+        Activation::Tanh => tanh_forward(block),
     });
     y
 }
 
-/// The gradient of [`activate`]. Its state is what the slope is computed from: ReLU's output, Mish's input.
+/// The gradient of [`activate`]. Its state is what the slope is computed from: Mish's input, the others' output.
 #[derive(Debug)]
 struct ActivationBackward(Activation);
 
@@ -76,6 +79,7 @@ impl Backward<Flex, 1> for ActivationBackward {
             match self.0 {
                 Activation::Relu => relu_backward(block, states),
                 Activation::Mish => mish_backward(block, states),
+                Activation::Tanh => tanh_backward(block, states),
             }
         });
         grads.register::<Flex>(node.id, gradient);
@@ -114,6 +118,27 @@ fn mish_backward<S: Simd>(gradient: &mut [f32], x: &[f32]) {
         let inverse = 1.0 / (n + 2.0);
         *g *= (n + 4.0 * x * e * (e + 1.0) * inverse) * inverse;
     }
+}
+
+#[macerator::with_simd]
+fn tanh_forward<S: Simd>(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = tanh(*x));
+}
+
+#[macerator::with_simd]
+fn tanh_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
+    gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= 1.0 - y * y);
+}
+
+/// tanh(x) to within a few units in the last place, a quotient of polynomials (Eigen's).
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    const ODD: [f32; 7] = [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_3e-5, 6.372_619e-4, 4.893_524_6e-3];
+    const EVEN: [f32; 4] = [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525_3e-3];
+    let x = x.clamp(-7.905_311, 7.905_311);
+    let square = x * x;
+    let polynomial = |coefficients: &[f32]| coefficients.iter().fold(0.0, |sum, coefficient| sum * square + coefficient);
+    x * polynomial(&ODD) / polynomial(&EVEN)
 }
 
 /// e^x for x up to 88, to within two units in the last place, from sums and products only: the compiler makes vectors of

@@ -5,13 +5,14 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use macerator::Simd;
 
-/// One update of Adam: m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) g^2, w <- w - rate m / (sqrt(v) + epsilon).
-/// The corrections for the moments' start at zero are part of `rate` and `epsilon`.
+/// One update of Adam with gradient g: m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) g^2, and then
+/// w <- keep w - rate m / (sqrt(v) + epsilon). That the moments started at zero is accounted for in `rate` and `epsilon`.
 #[derive(Debug, Clone, Copy)]
 pub struct Update {
+    pub keep: f32,
+    pub rate: f32,
     pub beta_1: f32,
     pub beta_2: f32,
-    pub rate: f32,
     pub epsilon: f32,
 }
 
@@ -27,7 +28,7 @@ pub fn adam(update: Update, [w, m, v]: [Tensor<1>; 3], g: &Tensor<1>) -> [Tensor
     }
     let m = m.mul_scalar(update.beta_1) + g.clone().mul_scalar(1.0 - update.beta_1);
     let v = v.mul_scalar(update.beta_2) + g.clone().square().mul_scalar(1.0 - update.beta_2);
-    let w = w - m.clone().mul_scalar(update.rate) / (v.clone().sqrt() + update.epsilon);
+    let w = w.mul_scalar(update.keep) - m.clone().mul_scalar(update.rate) / (v.clone().sqrt() + update.epsilon);
     [w, m, v]
 }
 
@@ -44,10 +45,10 @@ fn on_cpu(update: Update, [w, m, v]: [&mut [f32]; 3], g: &[f32]) {
 
 #[macerator::with_simd]
 fn on_block<S: Simd>(update: Update, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
-    let Update { beta_1, beta_2, rate, epsilon } = update;
+    let Update { keep, rate, beta_1, beta_2, epsilon } = update;
     for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
         *m = beta_1 * *m + (1.0 - beta_1) * g;
         *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-        *w -= rate * *m / (v.sqrt() + epsilon);
+        *w = keep * *w - rate * *m / (v.sqrt() + epsilon);
     }
 }

@@ -1,6 +1,6 @@
 //! Linear layers.
 
-use super::{BLOCK, Tracked, dense, in_blocks, plain, tracked};
+use super::{BLOCK, Tracked, dense, in_blocks, plain, rows_and_columns, tracked};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -21,6 +21,10 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) 
     if let (Some(x), Some(weight), Some(bias)) = (plain(&x), plain(&weight), plain(&bias)) {
         return Tensor::from_primitive::<Flex>(forward(x, weight, bias));
     }
+    composed(x, weight, bias)
+}
+
+pub(super) fn composed<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) -> Tensor<D> {
     x.matmul(weight) + bias
 }
 
@@ -66,8 +70,20 @@ impl Backward<Flex, 3> for LinearBackward {
             grads.register::<Flex>(node.id, Flex::float_matmul(transpose(x), dy.clone()));
         }
         if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, Flex::float_matmul(dy, transpose(weight)));
+            grads.register::<Flex>(node.id, times_transposed(dy, weight));
         }
+    }
+}
+
+/// From this size on, a transposed weight is read too slowly.
+const WIDE: usize = 1 << 20;
+
+/// y W^T.
+fn times_transposed(y: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    let (inputs, outputs) = rows_and_columns(&weight);
+    match inputs * outputs {
+        WIDE.. => transpose(Flex::float_matmul(weight, transpose(y))),
+        _ => Flex::float_matmul(y, transpose(weight)),
     }
 }
 
@@ -88,12 +104,6 @@ fn column_sums(x: &FlexTensor) -> FlexTensor {
         values[member * rows * columns..][..rows * columns].chunks_exact(columns).for_each(|row| add(sums, row));
     });
     sums
-}
-
-fn rows_and_columns(x: &FlexTensor) -> (usize, usize) {
-    let shape = x.shape();
-    let rank = shape.num_dims();
-    (shape[rank - 2], shape[rank - 1])
 }
 
 #[macerator::with_simd]

@@ -6,14 +6,18 @@
 mod activation;
 mod adam;
 mod linear;
+mod norm;
+#[cfg(test)]
+mod tests;
 
 pub use activation::activate;
 pub(super) use adam::{Update, adam};
 pub use linear::linear;
+pub use norm::normalise;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::Tensor;
 
 /// The CPU with gradients, and without checkpoints along the way.
@@ -36,6 +40,13 @@ fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
 fn dense(x: FlexTensor) -> FlexTensor {
     let whole = x.as_slice::<f32>().is_some_and(|values| values.len() == x.storage::<f32>().len());
     if whole { x } else { x.to_contiguous() }
+}
+
+/// The last two dimensions.
+fn rows_and_columns(x: &FlexTensor) -> (usize, usize) {
+    let shape = x.shape();
+    let rank = shape.num_dims();
+    (shape[rank - 2], shape[rank - 1])
 }
 
 /// Does `work` on consecutive blocks of `size` numbers, the last of which may be shorter; several at a time where there
