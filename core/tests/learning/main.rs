@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod configs;
+mod dsrl;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;

@@ -6,6 +6,7 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
+use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
@@ -34,6 +35,18 @@ pub fn small() -> Config {
         hidden: 8,
         layers: 1,
         ..config.finetune.best_of_n
+    };
+    config.finetune.dsrl = DsrlConfig {
+        envs: 2,
+        steps: 24,
+        warmup: 8,
+        eval_every: 12,
+        updates: 3,
+        noise_updates: 2,
+        batch: 8,
+        hidden: 8,
+        layers: 1,
+        ..config.finetune.dsrl
     };
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
@@ -90,6 +103,18 @@ fn a_resumed_run_equals_one_that_never_stopped() {
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     let pretraining = [Phase::Demos, Phase::Ensemble, Phase::Pretrain, Phase::Evaluate];
     assert_eq!(assert_resumable(small()), [&pretraining[..], &practice, &practice].concat());
+}
+
+/// The same for both variants of DSRL: episodes go on across evaluations, and updates are owed.
+#[test]
+fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
+    for variant in [Variant::NoiseAliased, Variant::Sac] {
+        let mut config = small();
+        (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Dsrl);
+        (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
+        let phases = assert_resumable(config);
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+    }
 }
 
 /// The same for a cloned Gaussian without finetuning.
