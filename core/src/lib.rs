@@ -21,5 +21,6 @@ pub mod run;
 mod seal;
 pub mod sim;
 pub mod tasks;
+pub mod theory;
 
 pub use error::{Error, Result};
