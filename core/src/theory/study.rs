@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Most elementary operations of a study: some ten minutes on one core.
 const LONGEST: f64 = 5e11;
 
+/// Most outcomes of a study: 320 MB.
+const LARGEST: f64 = 2e7;
+
 /// What is studied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyConfig {
@@ -168,14 +171,13 @@ impl StudyConfig {
         within("a number of demonstrations", self.demos[0], 1, usize::MAX)?;
         within("alpha", self.alphas[0], f64::MIN_POSITIVE, 1.0)?;
         within("alpha", self.alphas[self.alphas.len() - 1], f64::MIN_POSITIVE, 1.0)?;
-        if self.operations() <= LONGEST {
-            return Ok(());
-        }
-        Err(Error::input(format!(
-            "this would take some {:.0e} operations, and {LONGEST:.0e} are allowed; ask for fewer repeats or demonstrations, or a \
-             smaller problem",
-            self.operations()
-        )))
+        limit("outcomes", self.outcomes(), LARGEST)?;
+        limit("operations", self.operations(), LONGEST)
+    }
+
+    /// How many policies a study judges.
+    fn outcomes(&self) -> f64 {
+        self.repeats as f64 * self.demos.len() as f64 * (3 + 2 * self.alphas.len()) as f64
     }
 
     /// Roughly how many elementary operations a study takes.
@@ -183,9 +185,19 @@ impl StudyConfig {
         let Size { horizon, states, actions } = self.size;
         let most = self.demos.last().copied().unwrap_or(0) as f64;
         let sampling = most * horizon as f64 * (states + actions) as f64;
-        let arms = (3 + 2 * self.alphas.len()) as f64;
-        self.repeats as f64 * (sampling + self.demos.len() as f64 * arms * self.size.dynamics())
+        self.repeats as f64 * sampling + self.outcomes() * self.size.dynamics()
     }
+}
+
+/// Checks that a study is not too much.
+fn limit(what: &str, found: f64, most: f64) -> Result<()> {
+    if found <= most {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "this study makes {found:.0e} {what}, more than the {most:.0e} that are allowed; ask for fewer repeats or demonstrations, or a \
+         smaller problem"
+    )))
 }
 
 /// Checks that a list has entries and that each is larger than the one before.
@@ -208,7 +220,7 @@ fn mean(values: &[f64]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A small study.
@@ -303,5 +315,6 @@ pub mod tests {
         refused(|c| c.repeats = 1, "repeats");
         refused(|c| c.delta = 1.0, "delta");
         refused(|c| c.demos = vec![usize::MAX], "operations");
+        refused(|c| (c.repeats, c.demos) = (1_000_000, (1..100).collect()), "outcomes");
     }
 }

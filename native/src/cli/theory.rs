@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 0)]
     seed: u64,
     /// Folder for theory.html and theory.csv
-    #[arg(long, value_name = "DIR", default_value = "theory")]
+    #[arg(long, value_name = "DIR", default_value = "runs/theory")]
     out: PathBuf,
 }
 

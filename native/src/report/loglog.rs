@@ -2,6 +2,7 @@
 
 use super::axes::{Axes, extent, padded};
 use super::canvas::{Anchor, Canvas, GREY, GRID, MUTED, PAPER, Pixel, Scale, Size, svg};
+use super::html::short;
 use plotters::style::RGBColor;
 use std::ops::Range;
 
@@ -43,21 +44,33 @@ pub struct LogAxis {
 }
 
 impl LogAxis {
-    /// The axis that shows all of these values, with about `most` labels at most.
+    /// The axis that shows all of these values, at least a power of ten wide, with about `most` labels.
     pub fn of(values: impl Iterator<Item = f64> + Clone, most: usize) -> Self {
         let logs = padded(extent(values.clone().filter(|v| *v > ZERO).map(f64::log10)), 0.05);
+        let missing = (1.0 - (logs.end - logs.start)).max(0.0);
+        let logs = logs.start - missing / 2.0..logs.end + missing / 2.0;
         let width = logs.end - logs.start;
         let zero = values.into_iter().any(|v| v <= ZERO).then_some(logs.start - 0.12 * width);
         // A label next to that of zero would touch it.
         let first = zero.map_or(logs.start, |_| logs.start + 0.05 * width);
-        let every = (width / most as f64).ceil().max(1.0) as usize;
-        let ticks = (first.ceil() as i64..=logs.end.floor() as i64).step_by(every).map(|i| i as f64).collect();
+        let ticks = ticks(&(first..logs.end), most);
         Self { range: zero.map_or(logs.start, |z| z - 0.04 * width)..logs.end, low: logs.start, ticks, zero }
     }
 
     fn place(&self, value: f64) -> f64 {
         if value > ZERO { value.log10() } else { self.zero.unwrap_or(self.range.start) }
     }
+}
+
+/// Powers of ten inside a range of logarithms, about `most` of them; where there are fewer than two, 2 and 5 times them, too.
+fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
+    let every = ((range.end - range.start) / most as f64).ceil().max(1.0) as usize;
+    let powers: Vec<f64> = (range.start.ceil() as i64..=range.end.floor() as i64).step_by(every).map(|i| i as f64).collect();
+    if powers.len() > 1 {
+        return powers;
+    }
+    let finer = (range.start.floor() as i64..=range.end.floor() as i64).flat_map(|i| [1.0, 2.0, 5.0f64].map(|m| i as f64 + m.log10()));
+    finer.filter(|log| range.contains(log)).collect()
 }
 
 /// Both axes.
@@ -95,8 +108,8 @@ pub fn plot(frame: &Frame, tracks: &[Track], notes: &[((f64, f64), String)], x_n
         y: frame.y.range.clone(),
         x_ticks: frame.x.ticks.clone(),
         y_ticks: frame.y.ticks.clone(),
-        x_label: power,
-        y_label: power,
+        x_label: written,
+        y_label: written,
         x_name,
     };
     svg(size, label, |canvas| {
@@ -155,10 +168,11 @@ fn zeros(canvas: &Canvas, scale: &Scale, Frame { x, y }: &Frame) {
     }
 }
 
-/// A power of ten as people write it: `0.01`, `1`, `1000`, `10⁻⁴`.
-fn power(log: f64) -> String {
+/// A value, given by its logarithm, as people write it: powers of ten as `0.01`, `1`, `1000`, `10⁻⁴`.
+fn written(log: f64) -> String {
     let exponent = log.round() as i32;
     match exponent {
+        _ if (log - log.round()).abs() > 1e-6 => short(10f64.powf(log)),
         -3..=-1 => format!("{:.*}", exponent.unsigned_abs() as usize, 10f64.powi(exponent)),
         0..=3 => format!("{:.0}", 10f64.powi(exponent)),
         _ => format!("10{}", superscript(exponent)),
@@ -174,12 +188,13 @@ fn superscript(number: i32) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: powers of ten read as people write them.
+    /// The promise: values read as people write them.
     #[test]
-    fn powers_of_ten_read_well() {
-        let cases = [(-12.0, "10⁻¹²"), (-4.0, "10⁻⁴"), (-2.0, "0.01"), (0.0, "1"), (3.0, "1000"), (5.0, "10⁵")];
+    fn values_read_well() {
+        let cases =
+            [(-12.0, "10⁻¹²"), (-4.0, "10⁻⁴"), (-2.0, "0.01"), (0.0, "1"), (3.0, "1000"), (5.0, "10⁵"), (2f64.log10() - 2.0, "0.02")];
         for (log, text) in cases {
-            assert_eq!(power(log), text);
+            assert_eq!(written(log), text);
         }
     }
 
@@ -190,6 +205,7 @@ mod tests {
         assert!(axis.place(0.0) < axis.place(1e-3) - 0.1 && axis.range.contains(&axis.place(0.0)));
         assert_eq!(axis.ticks, [-2.0, -1.0, 0.0, 1.0]);
         assert!(LogAxis::of([1e-3, 10.0].into_iter(), 6).zero.is_none());
+        assert!(LogAxis::of([0.017, 0.019].into_iter(), 4).ticks.len() > 1, "an axis is never without labels");
         let nothing = LogAxis::of([0.0].into_iter(), 6);
         assert!(nothing.range.contains(&nothing.place(0.0)) && nothing.place(0.0).is_finite());
     }

@@ -82,7 +82,7 @@ pub fn finding(theory: &Theory) -> String {
     let bc = if bc.coverage > 0.0 { format!("BC gives {}", share(bc.coverage)) } else { "BC never tries some of them".to_owned() };
     format!(
         "With {demos} PostBC gives each of the demonstrator’s actions at least {} of the probability that the demonstrator gives it, \
-         and loses {} of {}{noise}; {bc}.",
+         and loses {} of the {} rewards of an episode{noise}; {bc}.",
         share(post_bc.coverage),
         two_digits(post_bc.suboptimality),
         theory.config.size.horizon
@@ -122,11 +122,11 @@ fn plane(theory: &Theory) -> String {
         theory.theorem(Method::PostBc).iter().map(|row| ((row.coverage, row.suboptimality), short(row.demos as f64))).collect();
     let label = format!("Suboptimality against coverage. {}", ends(theory));
     let svg = both(|width| plot(&frame, &tracks, &notes, "coverage", Size { width, height: 300.0 + 0.18 * width }, &label));
-    let note = "Right is better, and down is better. A curve goes through growing numbers of demonstrations, which stand at PostBC’s.";
+    let note = "Right is better, and down is better. Each curve goes from few demonstrations to many; PostBC’s points say how many.";
     format!(
         r#"<section><h2>What is kept, and what it costs</h2>{}{}</section>"#,
         legend(&KEYS),
-        figure("Suboptimality, up, against coverage, across", note, &svg)
+        figure("Suboptimality against coverage", note, &svg)
     )
 }
 
@@ -156,10 +156,25 @@ fn growth(theory: &Theory) -> String {
     let frame = Frame::of(&loss);
     loss.push(guide(rate(theory)));
     format!(
-        r#"<section><h2>As demonstrations grow</h2>{}<div class="pair">{}{}</div></section>"#,
+        r#"<section><h2>As demonstrations grow</h2>{}<div class="pair">{}{}</div>{}</section>"#,
         legend(&KEYS),
         draw("Coverage", "Grey: what Lemma 1 promises PostBC.", &Frame::of(&coverage), &coverage),
-        draw("Suboptimality", "Grey: the rate log T / T, to PostBC’s last point.", &frame, &loss)
+        draw("Suboptimality", "Grey: the rate log T / T, to PostBC’s last point.", &frame, &loss),
+        constant(theory)
+    )
+}
+
+/// What the same rate does not say: how far PostBC is from BC.
+fn constant(theory: &Theory) -> String {
+    let last = |method| theory.theorem(method).last().copied();
+    let Some((bc, post_bc)) = last(Method::Bc).zip(last(Method::PostBc)).filter(|(bc, _)| bc.suboptimality > 0.0) else {
+        return String::new();
+    };
+    format!(
+        r#"<p class="note after">The theorem bounds both losses by one rate, not by one constant: with {} PostBC loses {} times what BC loses.
+A smaller alpha costs less, as the next picture shows.</p>"#,
+        plural(bc.demos, "demonstration"),
+        two_digits(post_bc.suboptimality / bc.suboptimality)
     )
 }
 
@@ -214,10 +229,10 @@ fn sweeps(theory: &Theory) -> String {
         )
     };
     let alphas = &theory.config.alphas;
-    let range = alphas.first().zip(alphas.last()).map_or(String::new(), |(a, b)| format!("{} to {}", short(*a), short(*b)));
+    let range = alphas.first().zip(alphas.last()).map_or(String::new(), |(a, b)| format!("{a} to {b}"));
     format!(
         r#"<section><h2>The trade that alpha offers</h2>{}
-<p class="note">Suboptimality, up, against coverage, across. One point an alpha, from {range}; λ is the theorem’s.</p>
+<p class="note">Suboptimality, up, against coverage, across. One point for each alpha, from {range}; λ is the theorem’s.</p>
 <div class="multiples">{}</div></section>"#,
         legend(&[KEYS[0], KEYS[1], ("c2", "uniform noise")]),
         demos.iter().map(panel).collect::<String>()
@@ -238,7 +253,7 @@ fn figures(theory: &Theory) -> String {
         "noise with PostBC’s alpha loses",
         "PostBC covers",
         "noise at PostBC’s cost covers",
-        "PostBC covers more",
+        "PostBC over noise",
     ];
     let of = |method| theory.theorem(method).into_iter();
     let losses = of(Method::Bc).zip(of(Method::PostBc)).zip(of(Method::UniformNoise));
@@ -275,8 +290,9 @@ the episode. The demonstrator takes good actions only, some often and some rarel
 over all steps, states and actions, of the policy’s probability to the demonstrator’s. An action of coverage 0 is never tried, and no amount of
 practice finds out what it is worth.</p>
 <p><b>BC</b> repeats what it saw. <b>Uniform noise</b> gives every action the same share alpha at every state. <b>PostBC</b> widens
-only what is uncertain: at a state that was visited T times, by alpha λ / (T + λ). With the theorem’s settings,
-λ = max{A, 4 log HT} and alpha = 1 / max{A, H, log HT}, it loses no more than BC in order of magnitude.</p></section>"#
+only what is uncertain: at a state that was visited n times, by alpha λ / (n + λ). With the theorem’s settings,
+λ = max{A, 4 log HT} and alpha = 1 / max{A, H, log HT} for A actions, H steps and T demonstrations, its loss has the bound that BC’s has
+in order of magnitude, H² S log T / T.</p></section>"#
         .to_owned()
 }
 
@@ -300,7 +316,9 @@ fn two_digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0" } else { "–" }.to_owned();
     }
-    let magnitude = value.abs().log10().floor() as i32;
+    // Of the rounded value: 0.999 is written 1.0.
+    let rounded = format!("{value:.1e}").parse().unwrap_or(value);
+    let magnitude = (rounded.abs().log10() + 1e-9).floor() as i32;
     match magnitude {
         ..=-6 => format!("{value:.1e}").replace('-', "−"),
         1.. => count(value.round() as u64),
@@ -309,7 +327,7 @@ fn two_digits(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use protege_core::theory::{Size, Study, matched};
 
@@ -340,11 +358,31 @@ pub mod tests {
         assert!(!finding(&even).contains("times less"));
     }
 
+    /// The promise: programs can read a page's data back.
+    #[test]
+    fn the_numbers_of_a_study_can_be_read_back() {
+        let theory = example(vec![1, 10], 5);
+        let page = render(&theory);
+        let data = page.split("id=\"report-data\">").nth(1).and_then(|rest| rest.split("</script>").next()).unwrap();
+        let read: Theory = serde_json::from_str(data).unwrap();
+        let key = |t: &Theory| t.rows.iter().map(|r| (r.demos, r.arm.method, r.arm.theorem)).collect::<Vec<_>>();
+        assert_eq!((&read.config, key(&read), read.matched.len()), (&theory.config, key(&theory), theory.matched.len()));
+    }
+
     /// The promise: numbers keep two digits that matter.
     #[test]
     fn numbers_keep_two_digits() {
-        let cases =
-            [(0.000_571, "0.00057"), (0.016_1, "0.016"), (1.0, "1.0"), (27.6, "28"), (0.0, "0"), (3.1e-7, "3.1e−7"), (f64::NAN, "–")];
+        let cases = [
+            (0.000_571, "0.00057"),
+            (0.016_1, "0.016"),
+            (0.00999, "0.010"),
+            (0.999, "1.0"),
+            (9.97, "10"),
+            (27.6, "28"),
+            (0.0, "0"),
+            (3.1e-7, "3.1e−7"),
+            (f64::NAN, "–"),
+        ];
         for (value, text) in cases {
             assert_eq!(two_digits(value), text);
         }
