@@ -87,8 +87,7 @@ fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
     for i in 0..width {
         for j in 0..=i {
             let left = matrix[i][j] - dot(&lower[i][..j], &lower[j][..j]);
-            // Not `<= 0`: a NaN is refused, too.
-            if i == j && !(left > 0.0) {
+            if i == j && (left <= 0.0 || left.is_nan()) {
                 return Err(refuse());
             }
             lower[i][j] = if i == j { libm::sqrt(left) } else { left / lower[j][j] };

@@ -82,10 +82,10 @@ pub fn finding(theory: &Theory) -> String {
     let bc = if bc.coverage > 0.0 { format!("BC gives {}", share(bc.coverage)) } else { "BC never tries some of them".to_owned() };
     format!(
         "With {demos} PostBC gives each of the demonstrator’s actions at least {} of the probability that the demonstrator gives it, \
-         and loses {} of the {} rewards of an episode{noise}; {bc}.",
+         and loses {} of the {} of an episode{noise}; {bc}.",
         share(post_bc.coverage),
         two_digits(post_bc.suboptimality),
-        theory.config.size.horizon
+        plural(theory.config.size.horizon, "reward")
     )
 }
 
