@@ -229,7 +229,7 @@ fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboar
 }
 
 /// The command line as it was typed, quoted where a shell needs it.
-fn command_line() -> String {
+pub fn command_line() -> String {
     let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "-_=./:,".contains(c));
     let quote = |text: String| if plain(&text) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
     std::iter::once("protege".to_owned()).chain(std::env::args().skip(1).map(quote)).collect::<Vec<_>>().join(" ")
