@@ -19,7 +19,8 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    /// Element by element.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => relu(x),
             Self::Mish => mish(x),

@@ -3,11 +3,15 @@
 pub mod adam;
 #[cfg(test)]
 pub(crate) mod gradient_check;
+pub mod linear;
 pub mod mlp;
 pub mod params;
+pub mod residual;
 
 pub use adam::{Adam, AdamConfig};
+pub use linear::Linear;
 pub use mlp::{Activation, Mlp};
+pub use residual::Residual;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

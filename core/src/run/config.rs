@@ -5,7 +5,7 @@
 use crate::error::within;
 use crate::finetune::best_of_n::BestOfNConfig;
 use crate::nn::Activation;
-use crate::policy::{PolicyConfig, PolicyKind};
+use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::pretrain::{BcConfig, PostBcConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -220,12 +220,31 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
 }
 
 fn policy(preset: Preset) -> PolicyConfig {
-    let (chunk, hidden, activation) = match preset {
-        Preset::Paper => (4, 512, Activation::Mish),
-        Preset::Cpu => (8, 256, Activation::Relu),
-        Preset::Tiny => (8, 128, Activation::Relu),
+    let small = PolicyConfig {
+        kind: PolicyKind::Flow,
+        chunk: 8,
+        hidden: 256,
+        layers: 3,
+        activation: Activation::Relu,
+        residual: false,
+        time_dim: 16,
+        denoising_steps: 20,
+        sampler: Sampler::Ddim,
+        inference_steps: 8,
     };
-    PolicyConfig { kind: PolicyKind::Flow, chunk, hidden, layers: 3, activation, flow_steps: 8 }
+    match preset {
+        Preset::Paper => PolicyConfig {
+            kind: PolicyKind::Diffusion,
+            chunk: 4,
+            hidden: 512,
+            activation: Activation::Mish,
+            residual: true,
+            denoising_steps: 100,
+            ..small
+        },
+        Preset::Cpu => small,
+        Preset::Tiny => PolicyConfig { hidden: 128, ..small },
+    }
 }
 
 fn to_value(config: &Config) -> Value {

@@ -4,16 +4,17 @@ use crate::{distance, read, same_bits, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
-use protege_core::nn::{self, Activation};
+use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::pretrain::{BcConfig, Cloning};
 use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
 
-const KINDS: [PolicyKind; 2] = [PolicyKind::Gaussian, PolicyKind::Flow];
+const KINDS: [PolicyKind; 3] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Diffusion];
 const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 2 };
 
 fn config(kind: PolicyKind) -> PolicyConfig {
-    PolicyConfig { kind, chunk: 2, hidden: 32, layers: 2, activation: Activation::Relu, flow_steps: 8 }
+    PolicyConfig { kind, chunk: 2, hidden: 32, layers: 2, ..Config::preset(Preset::Tiny).policy }
 }
 
 /// Actions of the data span [-0.5, 0.75] in every dimension.

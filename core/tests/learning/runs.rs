@@ -19,7 +19,7 @@ pub fn small() -> Config {
     config.demos.count = 2;
     config.env.parallel = 2;
     config.env.action_repeat = 2;
-    config.policy = protege_core::policy::PolicyConfig { chunk: 12, hidden: 8, layers: 1, flow_steps: 2, ..config.policy };
+    config.policy = protege_core::policy::PolicyConfig { chunk: 12, hidden: 8, layers: 1, inference_steps: 2, ..config.policy };
     config.pretrain.bc.steps = 25;
     config.pretrain.bc.batch = 8;
     config.pretrain.post_bc =

@@ -258,7 +258,7 @@ fn policy_train(setup: &Setup) -> Result<Vec<Row>> {
 }
 
 fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu).set("policy.flow_steps", "8")?;
+    let config = Config::preset(Preset::Cpu).set("policy.inference_steps", "8")?;
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
     let obs = rng.normals(OBS);
