@@ -1,5 +1,6 @@
 //! Behavioral cloning: the loop that every pretraining method here ends in.
 
+use super::Learner;
 use super::post_bc::Posterior;
 use crate::data::{Archive, Pairs};
 use crate::error::within;
@@ -64,27 +65,6 @@ impl Cloning {
         Self { policy, adam, rng: Rng::new(seed, "cloning", 0), step: 0, config, posterior, device }
     }
 
-    /// One gradient step on a batch drawn with replacement; gives the loss, still on the device.
-    pub fn step(&mut self, data: &Pairs) -> Tensor<1> {
-        let indices = self.rng.indices(self.config.batch, data.len());
-        let (obs, mut chunks) = data.gather(&indices);
-        if let Some(posterior) = &self.posterior {
-            posterior.perturb(&indices, &mut chunks, &mut self.rng);
-        }
-        let obs = nn::matrix(obs, data.obs_dim, &self.device);
-        let chunks = nn::matrix(chunks, data.action_dim, &self.device);
-        let loss = self.policy.loss(obs, chunks, &mut self.rng);
-        let lr = self.config.lr * cosine(self.step as f64 / self.config.steps as f64);
-        self.policy.net = self.adam.step_at(lr, self.policy.net.clone(), &loss);
-        self.step += 1;
-        loss.inner()
-    }
-
-    /// Gradient steps done, and to do in all.
-    pub fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
-    }
-
     /// The policy as it is now, without gradients.
     pub fn policy(&self) -> Policy {
         self.policy.frozen()
@@ -115,6 +95,28 @@ impl Cloning {
         }
         let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "cloning/adam", archive, &policy.net)?;
         Ok(Self { policy, adam, rng, step, config, posterior: Posterior::load(archive, data)?, device })
+    }
+}
+
+impl Learner for Cloning {
+    /// One gradient step on a batch drawn with replacement.
+    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+        let indices = self.rng.indices(self.config.batch, data.len());
+        let (obs, mut chunks) = data.gather(&indices);
+        if let Some(posterior) = &self.posterior {
+            posterior.perturb(&indices, &mut chunks, &mut self.rng);
+        }
+        let obs = nn::matrix(obs, data.obs_dim, &self.device);
+        let chunks = nn::matrix(chunks, data.action_dim, &self.device);
+        let loss = self.policy.loss(obs, chunks, &mut self.rng);
+        let lr = self.config.lr * cosine(self.step as f64 / self.config.steps as f64);
+        self.policy.net = self.adam.step_at(lr, self.policy.net.clone(), &loss);
+        self.step += 1;
+        vec![("loss/policy", loss.inner())]
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.step, self.config.steps)
     }
 }
 

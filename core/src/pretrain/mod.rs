@@ -7,3 +7,14 @@ pub mod post_bc;
 pub use bc::{BcConfig, Cloning};
 pub use ensemble::Ensemble;
 pub use post_bc::{Covariance, PostBcConfig, Posterior};
+
+use crate::data::Pairs;
+use burn::tensor::Tensor;
+
+/// Something that learns from demonstrations, one gradient step at a time.
+pub trait Learner {
+    /// One gradient step; gives its losses by name, still on the device.
+    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)>;
+    /// Gradient steps done, and to do in all.
+    fn progress(&self) -> (usize, usize);
+}

@@ -3,7 +3,7 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
 
 use crate::error::within;
-use crate::finetune::best_of_n::BestOfNConfig;
+pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::pretrain::{BcConfig, PostBcConfig};
@@ -94,26 +94,6 @@ pub struct PretrainConfig {
     pub post_bc: PostBcConfig,
 }
 
-/// Which finetuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FinetuneMethod {
-    /// None: the pretrained policy is the result.
-    None,
-    /// Best of N samples by an IQL critic.
-    BestOfN,
-}
-
-/// Finetuning: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FinetuneConfig {
-    /// The method. Default `best-of-n`.
-    pub method: FinetuneMethod,
-    /// Best of N samples by an IQL critic.
-    pub best_of_n: BestOfNConfig,
-}
-
 /// Evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +120,7 @@ impl Config {
                 bc: BcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
             },
-            finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
+            finetune: FinetuneConfig::preset(preset),
             eval: match preset {
                 Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
                 _ => EvalConfig { episodes: 200, curve_episodes: 100 },
@@ -202,7 +182,7 @@ impl Config {
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.pretrain.post_bc.check()?;
-        self.finetune.best_of_n.check()
+        self.finetune.check(&self.policy)
     }
 
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.

@@ -6,7 +6,7 @@ use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning};
+use protege_core::pretrain::{BcConfig, Cloning, Learner};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 

@@ -3,7 +3,7 @@
 use crate::{same_bits, trainer};
 use pollster::block_on;
 use protege_core::data::{Archive, Bootstrap, Pairs};
-use protege_core::pretrain::{Covariance, Ensemble, PostBcConfig, Posterior};
+use protege_core::pretrain::{Covariance, Ensemble, Learner, PostBcConfig, Posterior};
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
 
