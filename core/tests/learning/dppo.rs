@@ -47,8 +47,12 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) 
     let mut practice = Practice::new(config(), &cx).unwrap();
     loop {
         let work = block_on(practice.step(&cx)).unwrap();
-        if std::env::var("SHOW").is_ok() && !work.values.is_empty() { println!("{:?}", work.values); }
-        if work.next == Next::Finish { break; }
+        if std::env::var("SHOW").is_ok() && !work.values.is_empty() {
+            println!("{:?}", work.values);
+        }
+        if work.next == Next::Finish {
+            break;
+        }
     }
     (Improved::Dppo(practice.finetuned()), block_on(practice.values(&cx, obs)).unwrap())
 }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod configs;
+mod dppo;
 mod finetuning;
 mod networks;
 mod policies;

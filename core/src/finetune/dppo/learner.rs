@@ -35,7 +35,8 @@ impl Figures {
 
     /// By name, divided by `count`.
     pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
-        let sums = [("loss/actor", self.actor_loss), ("loss/value", self.critic_loss), ("policy/kl", self.kl), ("policy/clipped", self.clipped)];
+        let sums =
+            [("loss/actor", self.actor_loss), ("loss/value", self.critic_loss), ("policy/kl", self.kl), ("policy/clipped", self.clipped)];
         sums.map(|(name, sum)| (name, sum / count as f64)).to_vec()
     }
 }
@@ -178,7 +179,8 @@ mod tests {
     fn learner(kind: PolicyKind) -> (Learner, Samples) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let tiny = Config::preset(Preset::Tiny).policy;
-        let policy = PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, time_dim: 4, inference_steps: 4, ..tiny };
+        let policy =
+            PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, time_dim: 4, inference_steps: 4, ..tiny };
         let sizes = Sizes { obs: 3, act: 1, chunk: 2 };
         let policy = Policy::new(&policy, sizes, (Normaliser::identity(3), Normaliser::identity(2)), &mut rng, &device).frozen();
         let config = DppoConfig {

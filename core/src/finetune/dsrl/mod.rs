@@ -159,6 +159,6 @@ pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
             "finetune.method dsrl steers the noise of a generative policy, but policy.kind is gaussian, whose noise only adds to its action: \
              set policy.kind to flow",
         )),
-        PolicyKind::Flow => Ok(()),
+        PolicyKind::Flow | PolicyKind::Diffusion => Ok(()),
     }
 }
