@@ -21,8 +21,8 @@ pub(super) struct Step {
     pub std: f32,
 }
 
-/// beta, alpha = 1 - beta and the running product of alpha for every time. Kept in f32 as DPPO does: 1 / sqrt(product) is large
-/// at the noisiest time, and a rounded alpha of 0.001 is visible there.
+/// beta and the running product of alpha = 1 - beta for every time. In f32, step by step as DPPO does: 1 / sqrt(product) is large
+/// at the noisiest time, where rounding is visible in the result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Schedule {
     betas: Vec<f32>,
@@ -51,7 +51,7 @@ impl Schedule {
     }
 
     /// The steps of a sampler, noisiest first. `eta` scales the noise of DDIM, between 0 (none) and 1 (as much as DDPM would add).
-    pub fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f64) -> Vec<Step> {
+    pub fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
         let times = self.products.len();
         match sampler {
             Sampler::Ddpm => (0..times).rev().map(|time| self.ddpm(time)).collect(),
@@ -62,37 +62,37 @@ impl Schedule {
         }
     }
 
-    fn product(&self, time: Option<usize>) -> f64 {
-        time.map_or(1.0, |time| f64::from(self.products[time]))
+    fn product(&self, time: Option<usize>) -> f32 {
+        time.map_or(1.0, |time| self.products[time])
     }
 
     /// The posterior of x_{t-1} given x_t and x0 (Ho et al. 2020, equations 6 and 7).
     fn ddpm(&self, time: usize) -> Step {
-        let (beta, alpha) = (f64::from(self.betas[time]), f64::from(1.0 - self.betas[time]));
+        let (beta, alpha) = (self.betas[time], 1.0 - self.betas[time]);
         let (now, next) = (self.product(Some(time)), self.product(time.checked_sub(1)));
         Step {
             time,
-            x0_x: (1.0 / now).sqrt() as f32,
-            x0_eps: (1.0 / now - 1.0).sqrt() as f32,
-            mean_x0: (beta * next.sqrt() / (1.0 - now)) as f32,
-            mean_x: ((1.0 - next) * alpha.sqrt() / (1.0 - now)) as f32,
-            std: (beta * (1.0 - next) / (1.0 - now)).sqrt() as f32,
+            x0_x: (1.0 / now).sqrt(),
+            x0_eps: (1.0 / now - 1.0).sqrt(),
+            mean_x0: beta * next.sqrt() / (1.0 - now),
+            mean_x: (1.0 - next) * alpha.sqrt() / (1.0 - now),
+            std: (beta * (1.0 - next) / (1.0 - now)).sqrt(),
         }
     }
 
     /// Song et al. 2021, equation 12, with eps computed anew from the clipped x0, eps = (x - sqrt(now) x0) / sqrt(1 - now): that
     /// makes the mean a mixture of x0 and x, too.
-    fn ddim(&self, time: usize, next_time: Option<usize>, eta: f64) -> Step {
+    fn ddim(&self, time: usize, next_time: Option<usize>, eta: f32) -> Step {
         let (now, next) = (self.product(Some(time)), self.product(next_time));
         let std = eta * ((1.0 - next) / (1.0 - now) * (1.0 - now / next)).sqrt();
         let mean_eps = (1.0 - next - std * std).max(0.0).sqrt();
         Step {
             time,
-            x0_x: (1.0 / now).sqrt() as f32,
-            x0_eps: (1.0 / now - 1.0).sqrt() as f32,
-            mean_x0: (next.sqrt() - mean_eps * (now / (1.0 - now)).sqrt()) as f32,
-            mean_x: (mean_eps / (1.0 - now).sqrt()) as f32,
-            std: std as f32,
+            x0_x: (1.0 / now).sqrt(),
+            x0_eps: (1.0 / now - 1.0).sqrt(),
+            mean_x0: next.sqrt() - mean_eps * (now / (1.0 - now)).sqrt(),
+            mean_x: mean_eps / (1.0 - now).sqrt(),
+            std,
         }
     }
 }

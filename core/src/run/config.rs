@@ -6,7 +6,7 @@ use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
-use crate::pretrain::{BcConfig, PostBcConfig};
+use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct EnvConfig {
 pub enum PretrainMethod {
     /// Behavioral cloning.
     Bc,
+    /// Behavioral cloning with the same noise on every action.
+    SigmaBc,
     /// Posterior behavioral cloning.
     PostBc,
 }
@@ -90,6 +92,8 @@ pub struct PretrainConfig {
     pub method: PretrainMethod,
     /// The cloning loop, which every method here ends in.
     pub bc: BcConfig,
+    /// Behavioral cloning with the same noise on every action.
+    pub sigma_bc: SigmaBcConfig,
     /// Posterior behavioral cloning.
     pub post_bc: PostBcConfig,
 }
@@ -118,6 +122,7 @@ impl Config {
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
                 bc: BcConfig::preset(preset),
+                sigma_bc: SigmaBcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
             },
             finetune: FinetuneConfig::preset(preset),
@@ -181,6 +186,7 @@ impl Config {
         within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.pretrain.sigma_bc.check()?;
         self.pretrain.post_bc.check()?;
         self.finetune.check(&self.policy)
     }

@@ -7,7 +7,7 @@ use crate::data::{Archive, Dataset};
 use crate::env::{Finished, Rollouts};
 use crate::finetune::{Context, Finetuner, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
-use crate::pretrain::{Cloning, Ensemble, Learner, Posterior};
+use crate::pretrain::{Cloning, Ensemble, Learner, Widening};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,8 @@ impl Run {
 
     fn pretraining(&self) -> Result<Stage> {
         match self.config.pretrain.method {
-            PretrainMethod::Bc => self.cloning(None),
+            PretrainMethod::Bc => self.cloning(Widening::None),
+            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(self.config.pretrain.sigma_bc.sigma as f32)),
             PretrainMethod::PostBc => {
                 let config = self.config.pretrain.post_bc.clone();
                 Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
@@ -52,9 +53,9 @@ impl Run {
         }
     }
 
-    fn cloning(&self, posterior: Option<Posterior>) -> Result<Stage> {
-        let config = self.config.pretrain.bc.clone();
-        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, posterior, config, self.config.seed, self.device.clone()))))
+    fn cloning(&self, widening: Widening) -> Result<Stage> {
+        let (config, data, seed) = (&self.config.pretrain.bc, self.given_pairs()?, self.config.seed);
+        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, widening, config, data, seed, self.device.clone()))))
     }
 
     fn evaluate(&self, occasion: Occasion, waiting: Option<Finetuner>) -> Result<Stage> {
@@ -94,7 +95,7 @@ impl Run {
             Stage::Ensemble(ensemble) => {
                 let posterior = ensemble.posterior(self.given_pairs()?).await?;
                 let record = self.record(vec![("policy/posterior_std", posterior.mean_std())]);
-                (self.cloning(Some(posterior))?, Some(record))
+                (self.cloning(Widening::Posterior(posterior))?, Some(record))
             }
             Stage::Pretrain(cloning) => {
                 self.policy = Some(cloning.policy());
@@ -276,7 +277,7 @@ impl Stage {
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
             "pretrain" => {
-                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, &config.pretrain.bc, run.given_pairs()?, archive, device)?))
             }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(&spec, archive.blob("stage/rollouts")?)?);

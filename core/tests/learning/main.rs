@@ -4,6 +4,8 @@ mod checkpoints;
 mod configs;
 mod dppo;
 mod finetuning;
+mod fixtures;
+mod golden_diffusion;
 mod networks;
 mod policies;
 mod pretraining;

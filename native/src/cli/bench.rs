@@ -8,7 +8,7 @@ use protege_core::env::{Env, LabEnv};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
 use protege_core::nn;
 use protege_core::policy::{Policy, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig};
+use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 use protege_core::sim::{RapierSim, Sim};
@@ -257,7 +257,7 @@ fn policy_train(setup: &Setup) -> Result<Vec<Row>> {
     let config = Config::preset(Preset::Cpu);
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
-    let mut cloning = Cloning::new(policy(&config, &device), None, bc, 0, device);
+    let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
     let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)))?;
     Ok(ms_row("policy_train_ms_per_step", seconds, format!("flow, {}, batch {BATCH}", shape(&config))))
 }

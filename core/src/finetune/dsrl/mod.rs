@@ -8,7 +8,7 @@ mod practice;
 mod steering;
 
 use crate::error::within;
-use crate::policy::{PolicyConfig, PolicyKind};
+use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::run::config::Preset;
 use crate::{Error, Result};
 pub use learner::{Losses, SoftActorCritic};
@@ -154,11 +154,14 @@ impl DsrlConfig {
 /// # Errors
 /// As said.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
-    match policy.kind {
-        PolicyKind::Gaussian => Err(Error::input(
+    match (policy.kind, policy.sampler) {
+        (PolicyKind::Gaussian, _) => Err(Error::input(
             "finetune.method dsrl steers the noise of a generative policy, but policy.kind is gaussian, whose noise only adds to its action: \
-             set policy.kind to flow",
+             set policy.kind to flow or diffusion",
         )),
-        PolicyKind::Flow | PolicyKind::Diffusion => Ok(()),
+        (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
+            "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",
+        )),
+        (PolicyKind::Flow | PolicyKind::Diffusion, _) => Ok(()),
     }
 }
