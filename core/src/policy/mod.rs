@@ -20,6 +20,7 @@ pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Which distribution over actions the policy can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -148,6 +149,16 @@ impl Net {
         }
     }
 
+    /// The deterministic part of sampling and, with DDPM, its draws, for some of the steps only: from the latents `x` before the
+    /// first of `steps` to those after the last. `noise` is that of the whole chain; see [`Policy::sample`]. A Gaussian has none.
+    pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gaussian(_) => x,
+            Self::Flow(net) => net.sample_steps(steps, obs, x),
+            Self::Diffusion(net) => net.sample_steps(steps, obs, x, noise),
+        }
+    }
+
     /// See [`Policy::denoise`].
     pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
         match self {
@@ -230,7 +241,15 @@ impl Policy {
         let plain = device.clone().without_autodiff();
         let obs = nn::matrix(self.obs_scale.apply(obs), self.sizes.obs, &plain);
         let noise = nn::matrix(noise, self.noise_len(), &plain);
-        let chunks = nn::read(self.sample(obs, noise)).await?;
+        self.actions(self.sample(obs, noise)).await
+    }
+
+    /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on the host.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn actions(&self, chunks: Tensor<2>) -> Result<Vec<f32>> {
+        let chunks = nn::read(chunks.clamp(-1.0, 1.0)).await?;
         Ok(self.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
     }
 

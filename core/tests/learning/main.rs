@@ -3,6 +3,7 @@
 mod checkpoints;
 mod configs;
 mod dsrl;
+mod dppo;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;

@@ -102,7 +102,7 @@ impl Practice {
         }
         let chunks = policy.act(&obs, noise.clone(), &plain).await?;
         let (decisions, finished) = self.rollouts.play(&chunks, policy.sizes.chunk_len())?;
-        for (Decision { obs, chunk, step }, noise) in decisions.iter().zip(noise.chunks(policy.noise_len())) {
+        for (Decision { obs, chunk, step, .. }, noise) in decisions.iter().zip(noise.chunks(policy.noise_len())) {
             let action = if self.config.variant == Variant::NoiseAliased { chunk } else { noise };
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, action, step.reward + self.config.reward_offset as f32, &step.obs, over)?;
