@@ -48,7 +48,7 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow.
+    /// Which distribution the policy can express. Default flow (paper preset: diffusion, PostBC).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
