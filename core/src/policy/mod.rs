@@ -5,6 +5,7 @@
 
 pub mod flow;
 pub mod gaussian;
+pub mod squashed;
 
 use crate::data::{Archive, Normaliser};
 use crate::nn::{self, Activation, params};
@@ -15,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+pub use squashed::Squashed;
 
 /// Which distribution over actions the policy can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,13 +26,15 @@ pub enum PolicyKind {
     Gaussian,
     /// Flow matching: any distribution, by integrating a learned velocity from noise to actions.
     Flow,
+    /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
+    Squashed,
 }
 
 /// The policy network's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow.
+    /// Which distribution the policy can express. Default: flow (squashed where `--pretrain value-dice` chooses it).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
@@ -82,6 +86,8 @@ pub enum Net {
     Gaussian(Gaussian),
     /// See [`Flow`].
     Flow(Flow),
+    /// See [`Squashed`].
+    Squashed(Squashed),
 }
 
 /// A policy: the network and the scales of what it reads and writes.
@@ -103,6 +109,7 @@ impl Policy {
         let net = match config.kind {
             PolicyKind::Gaussian => Net::Gaussian(Gaussian::new(config, sizes, rng, device)),
             PolicyKind::Flow => Net::Flow(Flow::new(config, sizes, rng, device)),
+            PolicyKind::Squashed => Net::Squashed(Squashed::new(config, sizes, rng, device)),
         };
         Self { net, obs_scale: scales.0, act_scale: scales.1, sizes }
     }
@@ -117,6 +124,7 @@ impl Policy {
         let actions = match &self.net {
             Net::Gaussian(net) => net.sample(obs, noise),
             Net::Flow(net) => net.sample(obs, noise),
+            Net::Squashed(net) => net.sample(obs, noise),
         };
         actions.clamp(-1.0, 1.0)
     }
@@ -126,6 +134,7 @@ impl Policy {
         match &self.net {
             Net::Gaussian(net) => net.loss(obs, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),
+            Net::Squashed(net) => net.loss(obs, chunks),
         }
     }
 
@@ -203,6 +212,42 @@ mod tests {
         let density = |i: usize| -0.5 * (f64::from(chunk[i] - mean[i]) / std).powi(2) - std.ln();
         let loss = pollster::block_on(nn::scalar(net.loss(obs, nn::matrix(chunk.to_vec(), 2, &device)))).unwrap();
         assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-5);
+    }
+
+    /// The promise: the gradient of the squashed Gaussian's likelihood is right, through the mean and the spread.
+    #[test]
+    fn the_squashed_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device) * 0.3);
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the squashed Gaussian's loss is the negative log-density of what it samples, per component and up to
+    /// log(2 pi) / 2: by the change of variables, the density at tanh(mean + std z) is the normal density of z divided by
+    /// the slope of the sample in z.
+    #[test]
+    fn the_squashed_loss_is_the_log_density() {
+        let (device, mut rng) = (Device::flex(), Rng::new(6, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let obs = nn::matrix(rng.normals(3), 3, &device);
+        let sample = |z: [f32; 2]| pollster::block_on(nn::read(net.sample(obs.clone(), nn::matrix(z.to_vec(), 2, &device)))).unwrap();
+        let (z, step) = ([0.4f32, -0.9], 0.05f32);
+        let (chunk, above, below) = (sample(z), sample(z.map(|z| z + step)), sample(z.map(|z| z - step)));
+        let slope = |i: usize| f64::from(above[i] - below[i]) / f64::from(2.0 * step);
+        let density = |i: usize| -0.5 * f64::from(z[i]).powi(2) - slope(i).ln();
+        let loss = pollster::block_on(nn::scalar(net.loss(obs.clone(), nn::matrix(chunk, 2, &device)))).unwrap();
+        assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-3, "{loss}");
+    }
+
+    /// The promise: actions at the very edge of their range, which tanh never reaches, have a finite likelihood.
+    #[test]
+    fn actions_at_the_edge_have_a_finite_likelihood() {
+        let device = Device::flex();
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut Rng::new(7, "test", 0), &device);
+        let loss = net.loss(nn::matrix(vec![0.0; 3], 3, &device), nn::matrix(vec![-1.0, 1.0], 2, &device));
+        assert!(pollster::block_on(nn::scalar(loss)).unwrap().is_finite());
     }
 
     /// The promise: the gradient of the flow-matching loss is right for fixed times and noise.

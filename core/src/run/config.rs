@@ -6,7 +6,7 @@ use crate::error::within;
 use crate::finetune::best_of_n::BestOfNConfig;
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind};
-use crate::pretrain::{BcConfig, PostBcConfig};
+use crate::pretrain::{BcConfig, PostBcConfig, ValueDiceConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,18 @@ pub enum PretrainMethod {
     Bc,
     /// Posterior behavioral cloning.
     PostBc,
+    /// ValueDICE: matches the distribution of states and actions, from the demonstrations alone.
+    ValueDice,
+}
+
+impl PretrainMethod {
+    /// The one kind of policy that the method trains; none: it trains every kind.
+    pub fn policy_kind(self) -> Option<PolicyKind> {
+        match self {
+            Self::Bc | Self::PostBc => None,
+            Self::ValueDice => Some(PolicyKind::Squashed),
+        }
+    }
 }
 
 /// Pretraining: the method and each method's settings.
@@ -88,10 +100,12 @@ pub enum PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
-    /// The cloning loop, which every method here ends in.
+    /// The cloning loop, which `bc` and `post-bc` end in.
     pub bc: BcConfig,
     /// Posterior behavioral cloning.
     pub post_bc: PostBcConfig,
+    /// ValueDICE.
+    pub value_dice: ValueDiceConfig,
 }
 
 /// Which finetuning.
@@ -139,6 +153,7 @@ impl Config {
                 method: PretrainMethod::PostBc,
                 bc: BcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
+                value_dice: ValueDiceConfig::preset(preset),
             },
             finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
             eval: match preset {
@@ -202,7 +217,22 @@ impl Config {
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.pretrain.post_bc.check()?;
+        self.pretrain.value_dice.check()?;
+        self.check_policy_kind()?;
         self.finetune.best_of_n.check()
+    }
+
+    fn check_policy_kind(&self) -> Result<()> {
+        let (method, kind) = (self.pretrain.method, self.policy.kind);
+        match method.policy_kind() {
+            Some(wanted) if wanted != kind => {
+                let [method, kind, wanted] = [name_of(&method), name_of(&kind), name_of(&wanted)];
+                Err(Error::input(format!(
+                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to {wanted} first, as `--pretrain {method}` does"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.

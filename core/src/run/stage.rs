@@ -7,7 +7,8 @@ use super::{EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset, Replay};
 use crate::finetune::best_of_n::{Chooser, Iql};
 use crate::nn;
-use crate::pretrain::{Cloning, Ensemble, Posterior};
+use crate::pretrain::value_dice::Transitions;
+use crate::pretrain::{Cloning, Ensemble, Posterior, ValueDice};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub(super) enum Stage {
     Demos(Box<Demonstrations>),
     Ensemble(Box<Ensemble>),
     Pretrain(Box<Cloning>),
+    ValueDice(Box<ValueDice>),
     Evaluate(Box<Rollouts>, Occasion, Carried),
     Collect(Box<Rollouts>, usize, Replay),
     Finetune(Box<Iql>, usize, Replay, Box<Rng>),
@@ -58,7 +60,18 @@ impl Run {
                 let config = self.config.pretrain.post_bc.clone();
                 Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
             }
+            PretrainMethod::ValueDice => {
+                let (config, seed) = (self.config.pretrain.value_dice.clone(), self.config.seed);
+                let learner = ValueDice::new(self.fresh_policy()?, self.transitions()?, config, seed, self.device.clone())?;
+                Ok(Stage::ValueDice(Box::new(learner)))
+            }
         }
+    }
+
+    /// The demonstrations as transitions between decisions.
+    fn transitions(&self) -> Result<Transitions> {
+        let terminated: Vec<bool> = self.given_demos()?.episodes.iter().map(|episode| episode.terminated).collect();
+        Transitions::new(self.given_pairs()?, &terminated, self.config.policy.chunk)
     }
 
     fn cloning(&self, posterior: Option<Posterior>) -> Result<Stage> {
@@ -99,6 +112,7 @@ impl Run {
             Stage::Demos(demos) => self.step_demos(demos, &mut progress)?,
             Stage::Ensemble(ensemble) => self.step_ensemble(ensemble, &mut progress).await?,
             Stage::Pretrain(cloning) => self.step_cloning(cloning, &mut progress).await?,
+            Stage::ValueDice(learner) => self.step_value_dice(learner, &mut progress).await?,
             Stage::Evaluate(rollouts, _, _) => {
                 let (_, finished) = self.play(rollouts).await?;
                 self.report(Phase::Evaluate, rollouts, finished, &mut progress);
@@ -130,6 +144,10 @@ impl Run {
             }
             Stage::Pretrain(cloning) => {
                 self.policy = Some(cloning.policy());
+                (self.evaluate(Occasion::Before, None)?, None)
+            }
+            Stage::ValueDice(learner) => {
+                self.policy = Some(learner.policy());
                 (self.evaluate(Occasion::Before, None)?, None)
             }
             Stage::Evaluate(rollouts, occasion, carried) => {
@@ -225,6 +243,26 @@ impl Run {
         Ok(())
     }
 
+    async fn step_value_dice(&mut self, learner: &mut ValueDice, progress: &mut Progress) -> Result<()> {
+        for _ in 0..UPDATES {
+            let (done, total) = learner.progress();
+            if done >= total {
+                break;
+            }
+            let losses = learner.step();
+            self.counters.updates += 1;
+            if (done + 1).is_multiple_of(RECORD_EVERY) || done + 1 == total {
+                let (nu, policy) = (nn::scalar(losses.nu).await?, nn::scalar(losses.policy).await?);
+                let divergence = nn::scalar(losses.divergence).await?;
+                let values = [("loss/nu", nu), ("loss/policy", policy), ("policy/divergence", divergence)];
+                progress.records.push(self.record(values.map(|(name, value)| (name, f64::from(value)))));
+            }
+        }
+        let (done, total) = learner.progress();
+        (progress.phase, progress.done, progress.total) = (Phase::Pretrain, done as u64, total as u64);
+        Ok(())
+    }
+
     /// One decision in every running episode: the critic's choice where there is a critic, else the policy's own.
     async fn play(&self, rollouts: &mut Rollouts) -> Result<(Vec<Decision>, Vec<Finished>)> {
         self.decide(rollouts, self.chooser.as_ref()).await
@@ -304,6 +342,10 @@ impl Stage {
                 cloning.save(archive).await?;
                 "pretrain"
             }
+            Self::ValueDice(learner) => {
+                learner.save(archive).await?;
+                "value-dice"
+            }
             Self::Evaluate(rollouts, occasion, carried) => {
                 archive.put_blob("stage/rollouts", rollouts.save()?);
                 archive.put("stage/occasion", &(occasion, carried.is_some()))?;
@@ -348,6 +390,10 @@ impl Stage {
             }
             "pretrain" => {
                 Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+            }
+            "value-dice" => {
+                let settings = config.pretrain.value_dice.clone();
+                Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
             }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);

@@ -1,7 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
 use clap::Args;
-use protege_core::run::{Config, Preset};
+use protege_core::run::{Config, Preset, PretrainMethod};
 use protege_core::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -67,6 +67,8 @@ impl Settings {
         let text = |value: &Option<String>| value.as_ref().map(|name| Value::from(name.as_str()).to_string());
         let flags = [
             ("task", text(&self.task)),
+            // Before the method that needs it.
+            ("policy.kind", self.pretrain.as_deref().and_then(policy_kind)),
             ("pretrain.method", text(&self.pretrain)),
             ("finetune.method", text(&self.finetune)),
             ("demos.count", self.demos.map(|n| n.to_string())),
@@ -75,6 +77,12 @@ impl Settings {
         let flags = flags.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?)));
         flags.map(Ok).chain(self.set.iter().map(|pair| split(pair))).collect()
     }
+}
+
+/// The kind of policy that a pretraining method needs, where it needs one.
+fn policy_kind(method: &str) -> Option<String> {
+    let method: PretrainMethod = serde_json::from_value(method.into()).ok()?;
+    Some(super::methods::plain_name(&method.policy_kind()?))
 }
 
 /// The preset of this name.
