@@ -3,6 +3,7 @@
 mod checkpoints;
 mod configs;
 mod finetuning;
+mod imitation;
 mod networks;
 mod policies;
 mod pretraining;

@@ -9,7 +9,7 @@ use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::pretrain::{BcConfig, Cloning};
 use protege_core::rng::Rng;
 
-const KINDS: [PolicyKind; 2] = [PolicyKind::Gaussian, PolicyKind::Flow];
+const KINDS: [PolicyKind; 3] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Squashed];
 const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 2 };
 
 fn config(kind: PolicyKind) -> PolicyConfig {
