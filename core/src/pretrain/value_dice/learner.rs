@@ -36,8 +36,8 @@ pub struct ValueDice {
 struct Batch {
     demos: Rows,
     replay: Rows,
-    /// The policy's noise at the demonstrations' states and next states, and at the replay's next states.
-    noise: [Tensor<2>; 3],
+    /// The policy's noise, row by row at the demonstrations' states and next states, then at the replay's next states.
+    noise: Tensor<2>,
     /// Where between a demonstration and a replay row the penalty looks, in [0, 1): `[batch, 1]`.
     mix: Tensor<2>,
 }
@@ -55,12 +55,13 @@ struct Proposals {
 
 impl Proposals {
     fn new(policy: &Policy, batch: &Batch) -> Self {
-        let [first, next, replay_next] = batch.noise.clone();
-        Self {
-            first: propose(policy, batch.demos.state.clone(), first),
-            next: propose(policy, batch.demos.next.clone(), next),
-            replay_next: propose(policy, batch.replay.next.clone(), replay_next),
-        }
+        let Batch { demos, replay, noise, .. } = batch;
+        // One pass through the network for all of them.
+        let states = Tensor::cat(vec![demos.state.clone(), demos.next.clone(), replay.next.clone()], 0);
+        let chunks = propose(policy, states, noise.clone());
+        let n = chunks.dims()[0] / 3;
+        let part = |i: usize| chunks.clone().narrow(0, i * n, n);
+        Self { first: part(0), next: part(1), replay_next: part(2) }
     }
 
     /// The same chunks, as constants.
@@ -107,7 +108,7 @@ impl ValueDice {
         let n = self.config.batch;
         let [demos, replay] = [(); 2].map(|()| self.rng.indices(n, self.transitions.len()));
         let width = self.policy.noise_len();
-        let noise = [(); 3].map(|()| nn::matrix(self.rng.normals(n * width), width, &self.device));
+        let noise = nn::matrix(self.rng.normals(3 * n * width), width, &self.device);
         let mix = (0..n).map(|_| self.rng.uniform() as f32).collect();
         Batch {
             demos: self.transitions.gather(&demos, &self.device),
