@@ -204,6 +204,17 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     assert_eq!(metrics("first"), metrics("second"));
 }
 
+/// The promise: `--pretrain value-dice` alone works: it chooses the kind of policy that the method needs; asking for another is refused.
+#[test]
+fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--pretrain", "value-dice", "--set", "pretrain.value_dice.steps=20", "--finetune", "none", "--out", "dice", "--json"];
+    assert_eq!(answer(folder.path(), &small("run", &more))["pretrain"], "value-dice");
+    let written = std::fs::read_to_string(folder.path().join("dice/config.toml")).unwrap();
+    assert!(written.contains("kind = \"squashed\""), "{written}");
+    assert_refused(folder.path(), &["run", "--pretrain", "value-dice", "--set", "policy.kind=flow"], "policy.kind");
+}
+
 /// Sends the signal of Ctrl-C.
 #[cfg(unix)]
 fn interrupt(child: &Child) {

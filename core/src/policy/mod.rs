@@ -8,6 +8,7 @@ pub mod diffusion;
 pub mod flow;
 pub mod gaussian;
 mod schedule;
+pub mod squashed;
 
 use crate::data::{Archive, Normaliser};
 use crate::error::within;
@@ -20,6 +21,7 @@ pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+pub use squashed::Squashed;
 use std::ops::Range;
 
 /// Which distribution over actions the policy can express.
@@ -32,6 +34,8 @@ pub enum PolicyKind {
     Flow,
     /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO pretrain.
     Diffusion,
+    /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
+    Squashed,
 }
 
 /// How a diffusion policy is sampled.
@@ -48,7 +52,7 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default flow (paper preset: diffusion, PostBC).
+    /// Which distribution the policy can express. Default flow (paper preset: diffusion, PostBC; with value-dice: squashed).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
@@ -129,6 +133,8 @@ pub enum Net {
     Flow(Flow),
     /// See [`Diffusion`].
     Diffusion(Diffusion),
+    /// See [`Squashed`].
+    Squashed(Squashed),
 }
 
 impl Net {
@@ -137,13 +143,14 @@ impl Net {
             PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
             PolicyKind::Flow => Self::Flow(Flow::new(config, sizes, rng, device)),
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
+            PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
         }
     }
 
     /// See [`Policy::chain_len`].
     pub fn chain_len(&self) -> usize {
         match self {
-            Self::Gaussian(_) => 0,
+            Self::Gaussian(_) | Self::Squashed(_) => 0,
             Self::Flow(net) => net.chain_len(),
             Self::Diffusion(net) => net.chain_len(),
         }
@@ -153,7 +160,7 @@ impl Net {
     /// first of `steps` to those after the last. `noise` is that of the whole chain; see [`Policy::sample`]. A Gaussian has none.
     pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Gaussian(_) => x,
+            Self::Gaussian(_) | Self::Squashed(_) => x,
             Self::Flow(net) => net.sample_steps(steps, obs, x),
             Self::Diffusion(net) => net.sample_steps(steps, obs, x, noise),
         }
@@ -162,7 +169,7 @@ impl Net {
     /// See [`Policy::denoise`].
     pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
         match self {
-            Self::Gaussian(_) => (x, vec![0.0; steps.len()]),
+            Self::Gaussian(_) | Self::Squashed(_) => (x, vec![0.0; steps.len()]),
             Self::Flow(net) => (net.denoise(obs, x, steps), vec![0.0; steps.len()]),
             Self::Diffusion(net) => net.denoise(obs, x, steps),
         }
@@ -191,7 +198,7 @@ impl Policy {
     /// Length of the noise vector per decision: that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
         match &self.net {
-            Net::Gaussian(_) | Net::Flow(_) => self.sizes.chunk_len(),
+            Net::Gaussian(_) | Net::Squashed(_) | Net::Flow(_) => self.sizes.chunk_len(),
             Net::Diffusion(net) => net.noise_len(),
         }
     }
@@ -220,6 +227,7 @@ impl Policy {
             Net::Gaussian(net) => net.sample(obs, noise),
             Net::Flow(net) => net.sample(obs, noise),
             Net::Diffusion(net) => net.sample(obs, noise),
+            Net::Squashed(net) => net.sample(obs, noise),
         };
         actions.clamp(-1.0, 1.0)
     }
@@ -230,6 +238,7 @@ impl Policy {
             Net::Gaussian(net) => net.loss(obs, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),
             Net::Diffusion(net) => net.loss(obs, chunks, rng),
+            Net::Squashed(net) => net.loss(obs, chunks),
         }
     }
 
@@ -317,6 +326,42 @@ mod tests {
         let density = |i: usize| -0.5 * (f64::from(chunk[i] - mean[i]) / std).powi(2) - std.ln();
         let loss = pollster::block_on(nn::scalar(net.loss(obs, nn::matrix(chunk.to_vec(), 2, &device)))).unwrap();
         assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-5);
+    }
+
+    /// The promise: the gradient of the squashed Gaussian's likelihood is right, through the mean and the spread.
+    #[test]
+    fn the_squashed_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device) * 0.3);
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the squashed Gaussian's loss is the negative log-density of what it samples, per component and up to
+    /// log(2 pi) / 2: by the change of variables, the density at tanh(mean + std z) is the normal density of z divided by
+    /// the slope of the sample in z.
+    #[test]
+    fn the_squashed_loss_is_the_log_density() {
+        let (device, mut rng) = (Device::flex(), Rng::new(6, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let obs = nn::matrix(rng.normals(3), 3, &device);
+        let sample = |z: [f32; 2]| pollster::block_on(nn::read(net.sample(obs.clone(), nn::matrix(z.to_vec(), 2, &device)))).unwrap();
+        let (z, step) = ([0.4f32, -0.9], 0.05f32);
+        let (chunk, above, below) = (sample(z), sample(z.map(|z| z + step)), sample(z.map(|z| z - step)));
+        let slope = |i: usize| f64::from(above[i] - below[i]) / f64::from(2.0 * step);
+        let density = |i: usize| -0.5 * f64::from(z[i]).powi(2) - slope(i).ln();
+        let loss = pollster::block_on(nn::scalar(net.loss(obs.clone(), nn::matrix(chunk, 2, &device)))).unwrap();
+        assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-3, "{loss}");
+    }
+
+    /// The promise: actions at the very edge of their range, which tanh never reaches, have a finite likelihood.
+    #[test]
+    fn actions_at_the_edge_have_a_finite_likelihood() {
+        let device = Device::flex();
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut Rng::new(7, "test", 0), &device);
+        let loss = net.loss(nn::matrix(vec![0.0; 3], 3, &device), nn::matrix(vec![-1.0, 1.0], 2, &device));
+        assert!(pollster::block_on(nn::scalar(loss)).unwrap().is_finite());
     }
 
     /// The promise: the gradient of the flow-matching loss is right for fixed times and noise.

@@ -21,6 +21,8 @@ pub struct Ensemble {
     members: Vec<Vec<u32>>,
     rng: Rng,
     step: usize,
+    /// Gradient steps in all.
+    total: usize,
     config: PostBcConfig,
     device: Device,
 }
@@ -31,7 +33,7 @@ impl Ensemble {
         let net = network(&config, data.obs_dim, data.action_dim, seed, &device);
         let members = bootstraps(&config, &data.episode_pairs, seed);
         let adam = Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
-        Self { net, adam, members, rng: Rng::new(seed, "ensemble", 0), step: 0, config, device }
+        Self { net, adam, members, rng: Rng::new(seed, "ensemble", 0), step: 0, total: config.in_steps(data.len()), config, device }
     }
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
@@ -69,7 +71,16 @@ impl Ensemble {
         let (rng, step) = archive.get("ensemble/state")?;
         let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
         let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &net)?;
-        Ok(Self { net, adam, members: bootstraps(&config, &data.episode_pairs, seed), rng, step, config, device })
+        Ok(Self {
+            net,
+            adam,
+            members: bootstraps(&config, &data.episode_pairs, seed),
+            rng,
+            step,
+            total: config.in_steps(data.len()),
+            config,
+            device,
+        })
     }
 }
 
@@ -90,7 +101,7 @@ impl Learner for Ensemble {
     }
 
     fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
+        (self.step, self.total)
     }
 }
 

@@ -39,7 +39,8 @@ const DSRL: Table = Table {
 };
 
 /// Table 3.
-const DPPO: Table = Table { members: [100, 100, 10], ensemble_epochs: [3000, 6000, 3000], alpha: [0.5, 0.25, 1.0], sigma: [0.1, 0.05, 0.05], ..DSRL };
+const DPPO: Table =
+    Table { members: [100, 100, 10], ensemble_epochs: [3000, 6000, 3000], alpha: [0.5, 0.25, 1.0], sigma: [0.1, 0.05, 0.05], ..DSRL };
 
 /// Table 4, with 1000 rollouts.
 const BEST_OF_N: Table = Table {
@@ -67,12 +68,13 @@ pub(super) fn apply(config: &mut Config) {
     let post_bc = &mut config.pretrain.post_bc;
     (post_bc.members, post_bc.alpha, post_bc.hidden) = (table.members[at], table.alpha[at], config.policy.hidden);
     (post_bc.steps, post_bc.unit) = (table.ensemble_epochs[at], Unit::Epoch);
-    match config.finetune.method {
-        FinetuneMethod::None => {}
-        FinetuneMethod::Dsrl => dsrl(config, at),
-        FinetuneMethod::Dppo => dppo(config, at),
-        FinetuneMethod::BestOfN => best_of_n(config, at),
+    if config.finetune.method == FinetuneMethod::Dppo {
+        // PostBC, appendix D.
+        config.policy.sampler = Sampler::Ddpm;
     }
+    dsrl(config, at);
+    dppo(config, at);
+    best_of_n(config, at);
 }
 
 fn dsrl(config: &mut Config, at: usize) {
@@ -85,12 +87,10 @@ fn dsrl(config: &mut Config, at: usize) {
     dsrl.eval_every = [3000, 3000, 4000][at];
 }
 
-/// Sampling is DDPM's (PostBC, appendix D).
 fn dppo(config: &mut Config, at: usize) {
-    config.policy.sampler = Sampler::Ddpm;
     let dppo = &mut config.finetune.dppo;
-    dppo.iterations = [300, 300, 500][at];
-    dppo.steps = [300, 300, 400][at];
+    // 300 and 500, of which every tenth only evaluates.
+    dppo.iterations = [270, 270, 450][at];
     dppo.batch = [7500, 7500, 10_000][at];
 }
 

@@ -85,6 +85,9 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("pretrain.post_bc.members", "1"),
         ("pretrain.post_bc.bootstrap", "state"),
         ("pretrain.bc.lr", "2"),
+        ("pretrain.value_dice.replay", "1.5"),
+        ("pretrain.value_dice.hidden", "0"),
+        ("pretrain.method", "value-dice"),
         ("finetune.best_of_n.expectile", "1.5"),
         ("finetune.best_of_n.samples", "0"),
         ("eval.episodes", "0"),
@@ -113,6 +116,19 @@ fn settings_that_cannot_work_together_are_refused() {
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
+}
+
+/// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to set, and no other
+/// method minds a squashed policy.
+#[test]
+fn a_policy_kind_that_the_method_cannot_train_is_refused() {
+    let sentence = refused(set("pretrain.method", "value-dice"));
+    assert!(sentence.contains("policy.kind") && sentence.contains("squashed"), "{sentence}");
+    let squashed = set("policy.kind", "squashed").unwrap();
+    let config = squashed.set("pretrain.method", "value-dice").unwrap();
+    assert!(refused(config.set("policy.kind", "flow")).contains("value-dice"));
+    let both = json!({"pretrain": {"method": "value-dice"}, "policy": {"kind": "squashed"}});
+    assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
 }
 
 /// The promise: an overlay starts from the preset that it names, else from the fallback, and its mistakes are named as well.

@@ -2,11 +2,12 @@
 
 mod checkpoints;
 mod configs;
-mod dsrl;
 mod dppo;
+mod dsrl;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;
+mod imitation;
 mod networks;
 mod policies;
 mod pretraining;

@@ -26,6 +26,8 @@ pub fn small() -> Config {
     config.pretrain.bc = BcConfig { steps: 25, batch: 8, ema_decay: 0.9, ema_every: 3, ema_start: 5, ..bc };
     config.pretrain.post_bc =
         protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
+    config.pretrain.value_dice =
+        protege_core::pretrain::ValueDiceConfig { hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.value_dice };
     config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
         rollouts: 5,
         rounds: 2,
@@ -50,6 +52,13 @@ pub fn small() -> Config {
     };
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
+    config
+}
+
+/// The same with ValueDICE.
+pub fn small_value_dice() -> Config {
+    let mut config = small();
+    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, PretrainMethod::ValueDice);
     config
 }
 
@@ -139,6 +148,14 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
     (config.finetune.best_of_n.rounds, config.finetune.best_of_n.samples) = (1, 2);
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     assert_eq!(assert_resumable(config), [&[Phase::Demos, Phase::Pretrain, Phase::Evaluate][..], &practice].concat());
+}
+
+/// The same for ValueDICE and its squashed policy, best-of-N included.
+#[test]
+fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
+    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
+    let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
+    assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
 }
 
 /// The promise: no result depends on the number of threads, and the same configuration gives the same run.

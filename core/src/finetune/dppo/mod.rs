@@ -30,9 +30,9 @@ use burn::tensor::{Device, Tensor};
 /// # Errors
 /// When it is a Gaussian, which has no denoising steps.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
-    if policy.kind == PolicyKind::Gaussian {
+    if matches!(policy.kind, PolicyKind::Gaussian | PolicyKind::Squashed) {
         return Err(Error::input(
-            "finetune.method is dppo, which finetunes denoising steps, but policy.kind is gaussian, which has none: use flow or diffusion",
+            "finetune.method is dppo, which finetunes denoising steps, but policy.kind is a Gaussian's, which has none: use flow or diffusion",
         ));
     }
     Ok(())

@@ -157,8 +157,8 @@ impl DsrlConfig {
 /// As said.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
-        (PolicyKind::Gaussian, _) => Err(Error::input(
-            "finetune.method dsrl steers the noise of a generative policy, but policy.kind is gaussian, whose noise only adds to its action: \
+        (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(
+            "finetune.method dsrl steers the noise of a generative policy, but policy.kind is a Gaussian's, whose noise only adds to its action: \
              set policy.kind to flow or diffusion",
         )),
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
