@@ -1,9 +1,9 @@
 //! DPPO on environments with known answers, from policies that know nothing.
 
-use crate::{distance, trainer};
+use crate::trainer;
 use burn::tensor::Device;
 use pollster::block_on;
-use protege_core::data::{Archive, Normaliser};
+use protege_core::data::Normaliser;
 use protege_core::env::{PROBE_DISCOUNT, RolloutSpec};
 use protege_core::finetune::dppo::{DppoConfig, Practice};
 use protege_core::finetune::{Context, Improved, Next};

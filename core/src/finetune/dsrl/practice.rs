@@ -115,7 +115,8 @@ impl Practice {
             self.count.owed = (self.config.updates, noise_updates);
         }
         let (done, total) = self.progress();
-        Ok(Work::played(&decisions, finished, (done as u64, total as u64)))
+        // After the warm-up playing and learning take turns many times a second: all of it is finetuning.
+        Ok(Work { playing: warm, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
     }
 
     async fn update(&mut self, cx: &Context<'_>) -> Result<Work> {

@@ -224,8 +224,14 @@ mod tests {
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
         let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2 };
         let transitions = Transitions::new(&pairs, &[true, true], 2).unwrap();
-        let policy =
-            PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, ..Config::preset(Preset::Tiny).policy };
+        let policy = PolicyConfig {
+            kind: PolicyKind::Squashed,
+            chunk: 2,
+            hidden: 6,
+            layers: 2,
+            activation: Activation::Mish,
+            ..Config::preset(Preset::Tiny).policy
+        };
         let scales = (Normaliser::identity(2), Normaliser::identity(2));
         let policy = Policy::new(&policy, SIZES, scales, &mut rng, &device);
         let mut learner = ValueDice::new(policy, transitions, config, 0, device).unwrap();
