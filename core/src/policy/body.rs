@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 /// `[batch, in] -> [batch, out]`.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
 pub enum Body {
     /// One layer after the other.
     Plain(Mlp),

@@ -126,6 +126,7 @@ impl Sizes {
 
 /// A network that turns normalised observations and noise into normalised action chunks.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
 pub enum Net {
     /// See [`Gaussian`].
     Gaussian(Gaussian),
@@ -421,7 +422,7 @@ mod tests {
             let policy = Policy::new(&config, SIZES, scales, &mut rng, &device);
             let obs = nn::matrix(rng.normals(15), 3, &device);
             let noise = nn::matrix(rng.normals(5 * policy.noise_len()).into_iter().map(|z| 2.0 * z).collect(), policy.noise_len(), &device);
-            let draw = |i: usize| noise.clone().slice([0..5, 2 * i..2 * i + 2]);
+            let draw = |i: usize| noise.clone().narrow(1, 2 * i, 2);
             let (mut x, last) = (draw(0), policy.chain_len() - 1);
             let mut latents = vec![x.clone()];
             for step in 0..=last {
@@ -440,9 +441,9 @@ mod tests {
             }
             // Row r at step r: the same means as in batches that are at one step.
             let rows: Vec<usize> = (0..4).collect();
-            let row = |tensor: &Tensor<2>, i: usize| tensor.clone().slice([i..i + 1]);
+            let row = |tensor: &Tensor<2>, i: usize| tensor.clone().narrow(0, i, 1);
             let mixed = Tensor::cat(rows.iter().map(|&i| row(&latents[i], i)).collect(), 0);
-            let together = read(policy.denoise(obs.clone().slice([0..4]), mixed, &rows).0);
+            let together = read(policy.denoise(obs.clone().narrow(0, 0, 4), mixed, &rows).0);
             let apart: Vec<f32> = rows.iter().flat_map(|&i| read(policy.denoise(row(&obs, i), row(&latents[i], i), &[i]).0)).collect();
             assert!(together.iter().zip(&apart).all(|(a, b)| (a - b).abs() < 1e-6), "{together:?} {apart:?}");
         }

@@ -48,8 +48,8 @@ pub struct Finetuned {
 impl Finetuned {
     /// Normalised observations and noise to normalised chunks, as [`Policy::sample`], without the noise of practice.
     pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-        let (length, [batch, _]) = (self.policy.chain_len(), obs.dims());
-        let (first, start) = (length - self.steps, noise.clone().slice([0..batch, 0..self.policy.sizes.chunk_len()]));
+        let length = self.policy.chain_len();
+        let (first, start) = (length - self.steps, noise.clone().narrow(1, 0, self.policy.sizes.chunk_len()));
         let x = pretrained.net.sample_steps(0..first, obs.clone(), start, &noise);
         self.policy.net.sample_steps(first..length, obs, x, &noise).clamp(-1.0, 1.0)
     }
