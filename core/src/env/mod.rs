@@ -1,13 +1,15 @@
-//! Environments: reset, step, spec; wrappers and a pool.
+//! Environments: reset, step, spec; wrappers, a pool, and rollouts of many episodes.
 
 mod lab;
 mod pool;
 mod probe;
+mod rollouts;
 mod wrappers;
 
 pub use lab::LabEnv;
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe};
+pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
 
 use crate::{Error, Result};

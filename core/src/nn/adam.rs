@@ -1,4 +1,4 @@
-//! Adam over a module's parameters, its state kept by name.
+//! Adam and AdamW over a module's parameters, their state kept by name.
 //!
 //! The update itself is burn's. What is ours is the bookkeeping around it: moments are keyed by a parameter's path,
 //! so that they can be saved beside the weights and read back on any device (burn 0.22's own record restores them
@@ -25,6 +25,7 @@ pub struct AdamConfig {
 /// Adam (betas 0.9 and 0.999, epsilon 1e-8 as in PyTorch).
 pub struct Adam {
     config: AdamConfig,
+    weight_decay: f64,
     rule: optim::Adam,
     states: BTreeMap<String, AdamState<1>>,
 }
@@ -33,7 +34,14 @@ impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
         let rule = optim::AdamConfig::new().with_epsilon(1e-8).build();
-        Self { config, rule, states: BTreeMap::new() }
+        Self { config, weight_decay: 0.0, rule, states: BTreeMap::new() }
+    }
+
+    /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the factor 1 - lr * `decay`.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f64) -> Self {
+        self.weight_decay = decay;
+        self
     }
 
     /// One step down the gradient of `loss`, with the configured learning rate.
@@ -64,7 +72,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Restores what [`Adam::save`] wrote while training a module like `module`.
+    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay is a setting and not part of it.
     ///
     /// # Errors
     /// When the archive lacks it, or a moment does not fit its parameter; the sentence names it.
@@ -122,7 +130,11 @@ impl ModuleMapper for Stepper<'_> {
         param.map(|value| {
             let shape = value.dims();
             let state = self.adam.states.remove(&name);
-            let (value, state) = self.adam.rule.step(self.lr, value.inner().flatten(0, -1), grad, state);
+            let mut value = value.inner().flatten(0, -1);
+            if self.adam.weight_decay > 0.0 {
+                value = value.mul_scalar(1.0 - self.lr * self.adam.weight_decay);
+            }
+            let (value, state) = self.adam.rule.step(self.lr, value, grad, state);
             self.adam.states.extend(state.map(|state| (name, state)));
             value.reshape(shape).autodiff().require_grad()
         })

@@ -16,13 +16,17 @@ pub enum Activation {
     Relu,
     /// x tanh(ln(1 + e^x)): smooth; what DPPO's networks use.
     Mish,
+    /// Hyperbolic tangent: bounded; what DSRL's networks use.
+    Tanh,
 }
 
 impl Activation {
-    fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    /// Element by element.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => relu(x),
             Self::Mish => mish(x),
+            Self::Tanh => x.tanh(),
         }
     }
 }
@@ -42,6 +46,9 @@ pub struct Mlp {
     weights: Vec<Param<Tensor<3>>>,
     /// Per layer `[K, 1, out]`.
     biases: Vec<Param<Tensor<3>>>,
+    /// Gain and shift of each layer normalisation, `[K, 1, out]`; empty without normalisation.
+    gains: Vec<Param<Tensor<3>>>,
+    shifts: Vec<Param<Tensor<3>>>,
     #[module(skip)]
     activation: Activation,
 }
@@ -58,7 +65,15 @@ impl Mlp {
         let layers = sizes.windows(2);
         let weights = layers.clone().map(|w| uniform(w[0], [members, w[0], w[1]])).collect();
         let biases = layers.map(|w| uniform(w[0], [members, 1, w[1]])).collect();
-        Self { weights, biases, activation }
+        Self { weights, biases, gains: Vec::new(), shifts: Vec::new(), activation }
+    }
+
+    /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and shifts 0 at the start.
+    pub fn normed(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+        let constant = |value: f32| move |&size: &usize| Param::from_tensor(Tensor::full([members, 1, size], value, device));
+        let hidden = &sizes[1..sizes.len() - 1];
+        let (gains, shifts) = (hidden.iter().map(constant(1.0)).collect(), hidden.iter().map(constant(0.0)).collect());
+        Self { gains, shifts, ..Self::new(members, sizes, activation, rng, device) }
     }
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
@@ -66,6 +81,9 @@ impl Mlp {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = x.matmul(weight.val()) + bias.val();
+            if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
+                x = standardise(x) * gain.val() + shift.val();
+            }
             if i < last {
                 x = self.activation.forward(x);
             }
@@ -109,6 +127,13 @@ impl Mlp {
     pub fn members(&self) -> usize {
         self.weights[0].dims()[0]
     }
+}
+
+/// Mean 0 and variance 1 over the last dimension; epsilon 1e-5, as in PyTorch's LayerNorm.
+fn standardise(x: Tensor<3>) -> Tensor<3> {
+    let centred = x.clone() - x.mean_dim(2);
+    let variance = centred.clone().square().mean_dim(2);
+    centred / (variance + 1e-5).sqrt()
 }
 
 #[cfg(test)]

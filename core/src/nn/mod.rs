@@ -1,13 +1,19 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
+pub mod cycles;
 #[cfg(test)]
 pub(crate) mod gradient_check;
+pub mod linear;
 pub mod mlp;
 pub mod params;
+pub mod residual;
 
 pub use adam::{Adam, AdamConfig};
+pub use cycles::CosineCycles;
+pub use linear::Linear;
 pub use mlp::{Activation, Mlp};
+pub use residual::Residual;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -1,7 +1,7 @@
 //! A Gaussian policy: a mean that depends on the observation, a learned spread that does not.
 
+use super::body::Body;
 use super::{PolicyConfig, Sizes};
-use crate::nn::Mlp;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -14,16 +14,15 @@ const LOG_STD: (f64, f64) = (-5.0, 1.0);
 /// N(mean(obs), diag(std^2)).
 #[derive(Module, Debug)]
 pub struct Gaussian {
-    mean: Mlp,
+    mean: Body,
     /// `[1, chunk * act]`.
     log_std: Param<Tensor<2>>,
 }
 
 impl Gaussian {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let layers = layer_sizes(sizes.obs, config, sizes.chunk_len());
         let log_std = Tensor::full([1, sizes.chunk_len()], INITIAL_LOG_STD, device);
-        Self { mean: Mlp::new(1, &layers, config.activation, rng, device), log_std: Param::from_tensor(log_std) }
+        Self { mean: Body::new(sizes.obs, config, sizes.chunk_len(), rng, device), log_std: Param::from_tensor(log_std) }
     }
 
     fn log_std(&self) -> Tensor<2> {
@@ -32,19 +31,13 @@ impl Gaussian {
 
     /// mean + std * noise.
     pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-        self.mean.forward_one(obs) + noise * self.log_std().exp()
+        self.mean.forward(obs) + noise * self.log_std().exp()
     }
 
     /// Negative log-likelihood per component, without the constant log(2 pi) / 2.
     pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
         let log_std = self.log_std();
-        let z = (chunks - self.mean.forward_one(obs)) * log_std.clone().neg().exp();
+        let z = (chunks - self.mean.forward(obs)) * log_std.clone().neg().exp();
         (z.square() * 0.5 + log_std).mean()
     }
-}
-
-/// Input, the hidden layers, output.
-pub(super) fn layer_sizes(input: usize, config: &PolicyConfig, output: usize) -> Vec<usize> {
-    let hidden = std::iter::repeat_n(config.hidden, config.layers);
-    std::iter::once(input).chain(hidden).chain(std::iter::once(output)).collect()
 }

@@ -3,16 +3,21 @@
 //! The noise is an explicit input, so that a sampler is a function: the same observation and the same noise give the
 //! same actions. Finetuning methods rely on it (they steer, filter or replace the noise).
 
+pub mod body;
+pub mod diffusion;
 pub mod flow;
 pub mod gaussian;
+mod schedule;
 pub mod squashed;
 
 use crate::data::{Archive, Normaliser};
+use crate::error::within;
 use crate::nn::{self, Activation, params};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
@@ -26,15 +31,27 @@ pub enum PolicyKind {
     Gaussian,
     /// Flow matching: any distribution, by integrating a learned velocity from noise to actions.
     Flow,
+    /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO pretrain.
+    Diffusion,
     /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
     Squashed,
+}
+
+/// How a diffusion policy is sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampler {
+    /// `inference_steps` steps without noise between them: fast, and a function of the first noise alone.
+    Ddim,
+    /// All `denoising_steps` steps, with fresh noise after each but the last.
+    Ddpm,
 }
 
 /// The policy network's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow (squashed where `--pretrain value-dice` chooses it).
+    /// Which distribution the policy can express. Default: flow (paper preset: diffusion; `--pretrain value-dice`: squashed).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
@@ -44,20 +61,47 @@ pub struct PolicyConfig {
     pub layers: usize,
     /// Non-linearity between layers.
     pub activation: Activation,
-    /// Euler steps from noise to actions (flow only). Default 8.
-    pub flow_steps: usize,
+    /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers` is odd. Default false (paper
+    /// preset: true, DPPO).
+    pub residual: bool,
+    /// Length of the time embedding (flow and diffusion), even. Default 16 (DPPO: 16 for Lift and Can, 32 for Square and Transport).
+    pub time_dim: usize,
+    /// Noise levels that a diffusion policy learns. Default 20 (DPPO's state policies; paper preset: 100, PostBC).
+    pub denoising_steps: usize,
+    /// How a diffusion policy is sampled. Default ddim (PostBC's DSRL runs; its DPPO runs: ddpm).
+    pub sampler: Sampler,
+    /// Steps from noise to actions: Euler's for a flow, DDIM's for a diffusion policy. DDPM ignores it: it takes all
+    /// `denoising_steps`. Default 8 (PostBC).
+    pub inference_steps: usize,
 }
 
 impl PolicyConfig {
     /// Says in one sentence what is wrong with the settings.
     ///
     /// # Errors
-    /// When a size is zero or absurd.
+    /// When a size is zero or absurd, or two settings exclude each other.
     pub fn check(&self) -> Result<()> {
-        crate::error::within("policy.chunk", self.chunk, 1, 64)?;
-        crate::error::within("policy.hidden", self.hidden, 1, 8192)?;
-        crate::error::within("policy.layers", self.layers, 1, 16)?;
-        crate::error::within("policy.flow_steps", self.flow_steps, 1, 1000)
+        within("policy.chunk", self.chunk, 1, 64)?;
+        within("policy.hidden", self.hidden, 1, 8192)?;
+        within("policy.layers", self.layers, 1, 16)?;
+        within("policy.time_dim", self.time_dim, 4, 1024)?;
+        within("policy.denoising_steps", self.denoising_steps, 1, 1000)?;
+        within("policy.inference_steps", self.inference_steps, 1, 1000)?;
+        let (layers, time_dim, steps, times) = (self.layers, self.time_dim, self.inference_steps, self.denoising_steps);
+        if self.residual && layers.is_multiple_of(2) {
+            return Err(Error::input(format!(
+                "policy.layers is {layers}, but with policy.residual it must be odd: one layer, and two for each block"
+            )));
+        }
+        if !time_dim.is_multiple_of(2) {
+            return Err(Error::input(format!("policy.time_dim is {time_dim}, but must be even: half are sines, half cosines")));
+        }
+        if (self.kind, self.sampler) == (PolicyKind::Diffusion, Sampler::Ddim) && steps > times {
+            return Err(Error::input(format!(
+                "policy.inference_steps is {steps}, but DDIM cannot take more steps than policy.denoising_steps, which is {times}"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -86,8 +130,39 @@ pub enum Net {
     Gaussian(Gaussian),
     /// See [`Flow`].
     Flow(Flow),
+    /// See [`Diffusion`].
+    Diffusion(Diffusion),
     /// See [`Squashed`].
     Squashed(Squashed),
+}
+
+impl Net {
+    fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+        match config.kind {
+            PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
+            PolicyKind::Flow => Self::Flow(Flow::new(config, sizes, rng, device)),
+            PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
+            PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
+        }
+    }
+
+    /// See [`Policy::chain_len`].
+    pub fn chain_len(&self) -> usize {
+        match self {
+            Self::Gaussian(_) | Self::Squashed(_) => 0,
+            Self::Flow(net) => net.chain_len(),
+            Self::Diffusion(net) => net.chain_len(),
+        }
+    }
+
+    /// See [`Policy::denoise`].
+    pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
+        match self {
+            Self::Gaussian(_) | Self::Squashed(_) => (x, vec![0.0; steps.len()]),
+            Self::Flow(net) => (net.denoise(obs, x, steps), vec![0.0; steps.len()]),
+            Self::Diffusion(net) => net.denoise(obs, x, steps),
+        }
+    }
 }
 
 /// A policy: the network and the scales of what it reads and writes.
@@ -106,34 +181,52 @@ pub struct Policy {
 impl Policy {
     /// A policy with fresh weights. A `device` with autodiff makes it trainable.
     pub fn new(config: &PolicyConfig, sizes: Sizes, scales: (Normaliser, Normaliser), rng: &mut Rng, device: &Device) -> Self {
-        let net = match config.kind {
-            PolicyKind::Gaussian => Net::Gaussian(Gaussian::new(config, sizes, rng, device)),
-            PolicyKind::Flow => Net::Flow(Flow::new(config, sizes, rng, device)),
-            PolicyKind::Squashed => Net::Squashed(Squashed::new(config, sizes, rng, device)),
-        };
-        Self { net, obs_scale: scales.0, act_scale: scales.1, sizes }
+        Self { net: Net::new(config, sizes, rng, device), obs_scale: scales.0, act_scale: scales.1, sizes }
     }
 
-    /// Length of the noise vector per decision.
+    /// Length of the noise vector per decision: that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
-        self.sizes.chunk_len()
+        match &self.net {
+            Net::Gaussian(_) | Net::Flow(_) | Net::Squashed(_) => self.sizes.chunk_len(),
+            Net::Diffusion(net) => net.noise_len(),
+        }
+    }
+
+    /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO): `denoising_steps` with DDPM,
+    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, squashed or not, which is no chain.
+    pub fn chain_len(&self) -> usize {
+        self.net.chain_len()
+    }
+
+    /// One step of that chain, for rows of normalised observations `[batch, obs]` and latents `[batch, chunk * act]`, each at a
+    /// step of its own (0 begins with pure noise, all are below [`Policy::chain_len`]).
+    ///
+    /// The next latent is drawn from a Gaussian: given are its mean `[batch, chunk * act]`, differentiable in the weights, and
+    /// per row the standard deviation of the sampler's schedule. With DDPM that is the posterior's; with DDIM that of eta = 1,
+    /// although sampling has eta = 0; for a flow it is 0. It is 0 in the last step of each, too: a finetuner sets a floor of its
+    /// own. The predicted chunk inside of a diffusion step is clipped to ±1, the mean is not. A Gaussian policy gives back `x`.
+    pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
+        self.net.denoise(obs, x, steps)
     }
 
     /// Normalised observations `[batch, obs]` and noise `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1.
+    /// The noise of DDPM is the first latent, then the draw after each step in turn; the last is not used, as in DPPO.
     pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
         let actions = match &self.net {
             Net::Gaussian(net) => net.sample(obs, noise),
             Net::Flow(net) => net.sample(obs, noise),
+            Net::Diffusion(net) => net.sample(obs, noise),
             Net::Squashed(net) => net.sample(obs, noise),
         };
         actions.clamp(-1.0, 1.0)
     }
 
-    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for a flow).
+    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for flow and diffusion).
     pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
         match &self.net {
             Net::Gaussian(net) => net.loss(obs, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),
+            Net::Diffusion(net) => net.loss(obs, chunks, rng),
             Net::Squashed(net) => net.loss(obs, chunks),
         }
     }
@@ -184,9 +277,11 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::nn::gradient_check::worst_error;
+    use crate::run::{Config, Preset};
 
     fn config(kind: PolicyKind) -> PolicyConfig {
-        PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, flow_steps: 4 }
+        let tiny = Config::preset(Preset::Tiny).policy;
+        PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, inference_steps: 4, ..tiny }
     }
 
     const SIZES: Sizes = Sizes { obs: 3, act: 1, chunk: 2 };
@@ -258,5 +353,88 @@ mod tests {
         let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
         let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone(), &mut Rng::new(4, "test", 0)));
         assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the gradient of the denoising loss is right for fixed times and noise, through a residual network.
+    #[test]
+    fn the_diffusion_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+        let config = PolicyConfig { residual: true, layers: 3, ..config(PolicyKind::Diffusion) };
+        let net = Diffusion::new(&config, SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone(), &mut Rng::new(6, "test", 0)));
+        // The time embedding's part is small against the rounding of the loss.
+        assert!(error < 2e-2, "{error}");
+    }
+
+    /// The chains that there are: flow, DDIM and DDPM.
+    fn chains() -> [PolicyConfig; 3] {
+        let flow = PolicyConfig { layers: 3, residual: true, denoising_steps: 6, ..config(PolicyKind::Flow) };
+        let ddim = PolicyConfig { kind: PolicyKind::Diffusion, ..flow.clone() };
+        let ddpm = PolicyConfig { sampler: Sampler::Ddpm, ..ddim.clone() };
+        [flow, ddim, ddpm]
+    }
+
+    /// The promise: the mean of a denoising step has the right gradient, with every row at a step of its own.
+    #[test]
+    fn the_mean_of_a_denoising_step_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(7, "test", 0));
+        for config in chains() {
+            let net = Net::new(&config, SIZES, &mut rng, &device);
+            let obs = nn::matrix(rng.normals(12), 3, &device);
+            // Near zero, where the predicted chunk is not clipped.
+            let x = nn::matrix(rng.normals(8), 2, &device).mul_scalar(0.1);
+            let last = net.chain_len() - 1;
+            let error =
+                worst_error(&net, |net| net.denoise(obs.clone(), x.clone(), &[0, 1, last - 1, last]).0.square().mean().mul_scalar(100));
+            assert!(error < 1e-2, "{config:?}: {error}");
+        }
+    }
+
+    /// The promise: a chain is the sampler. Going through it step by step with the sampler's own noise gives the sample, and rows
+    /// may be at different steps. (DDIM samples with eta = 0, finetunes with 1: its chain has another mean.)
+    #[test]
+    fn a_chain_that_is_gone_through_is_the_sample() {
+        let (device, mut rng) = (Device::flex(), Rng::new(8, "test", 0));
+        let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
+        for config in chains() {
+            let scales = (Normaliser::identity(3), Normaliser::identity(2));
+            let policy = Policy::new(&config, SIZES, scales, &mut rng, &device);
+            let obs = nn::matrix(rng.normals(15), 3, &device);
+            let noise = nn::matrix(rng.normals(5 * policy.noise_len()).into_iter().map(|z| 2.0 * z).collect(), policy.noise_len(), &device);
+            let draw = |i: usize| noise.clone().slice([0..5, 2 * i..2 * i + 2]);
+            let (mut x, last) = (draw(0), policy.chain_len() - 1);
+            let mut latents = vec![x.clone()];
+            for step in 0..=last {
+                let (mean, std) = policy.denoise(obs.clone(), x, &[step; 5]);
+                assert!(config.kind == PolicyKind::Diffusion || std == [0.0; 5]);
+                assert_eq!(std[0] > 0.0, config.kind == PolicyKind::Diffusion && step < last);
+                x = match config.sampler == Sampler::Ddpm && step < last {
+                    true => mean + draw(step + 1).clamp(-3.0, 3.0).mul_scalar(std[0].max(1e-3)),
+                    false => mean,
+                };
+                latents.push(x.clone());
+            }
+            if config.sampler == Sampler::Ddpm || config.kind == PolicyKind::Flow {
+                let (sample, x) = (read(policy.sample(obs.clone(), noise.clone())), read(x.clamp(-1.0, 1.0)));
+                assert!(sample.iter().zip(&x).all(|(a, b)| (a - b).abs() < 1e-6), "{sample:?} {x:?}");
+            }
+            // Row r at step r: the same means as in batches that are at one step.
+            let rows: Vec<usize> = (0..4).collect();
+            let row = |tensor: &Tensor<2>, i: usize| tensor.clone().slice([i..i + 1]);
+            let mixed = Tensor::cat(rows.iter().map(|&i| row(&latents[i], i)).collect(), 0);
+            let together = read(policy.denoise(obs.clone().slice([0..4]), mixed, &rows).0);
+            let apart: Vec<f32> = rows.iter().flat_map(|&i| read(policy.denoise(row(&obs, i), row(&latents[i], i), &[i]).0)).collect();
+            assert!(together.iter().zip(&apart).all(|(a, b)| (a - b).abs() < 1e-6), "{together:?} {apart:?}");
+        }
+    }
+
+    /// The promise: a Gaussian is no chain.
+    #[test]
+    fn a_gaussian_is_no_chain() {
+        let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));
+        for kind in [PolicyKind::Gaussian, PolicyKind::Squashed] {
+            assert_eq!(Net::new(&config(kind), SIZES, &mut rng, &device).chain_len(), 0);
+        }
     }
 }

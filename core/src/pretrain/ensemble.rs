@@ -1,6 +1,7 @@
 //! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the demonstrations,
 //! trained as one stacked network.
 
+use super::Learner;
 use super::post_bc::{PostBcConfig, Posterior};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
@@ -31,26 +32,6 @@ impl Ensemble {
         let members = bootstraps(&config, &data.episode_pairs, seed);
         let adam = Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
         Self { net, adam, members, rng: Rng::new(seed, "ensemble", 0), step: 0, config, device }
-    }
-
-    /// One gradient step of every member on a batch of its own; gives the mean squared error, still on the device.
-    pub fn step(&mut self, data: &Pairs) -> Tensor<1> {
-        let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> =
-            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
-        let (obs, chunks) = data.gather(&indices);
-        let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), &self.device);
-        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim));
-        // The members share no weights: scaling by K gives each the gradient that it would have alone.
-        let loss = error.clone().mul_scalar(members as f64);
-        self.net = self.adam.step(self.net.clone(), &loss);
-        self.step += 1;
-        error.inner()
-    }
-
-    /// Gradient steps done, and to do in all.
-    pub fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
     }
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
@@ -89,6 +70,27 @@ impl Ensemble {
         let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
         let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &net)?;
         Ok(Self { net, adam, members: bootstraps(&config, &data.episode_pairs, seed), rng, step, config, device })
+    }
+}
+
+impl Learner for Ensemble {
+    /// One gradient step of every member on a batch of its own.
+    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+        let (members, batch) = (self.members.len(), self.config.batch);
+        let indices: Vec<usize> =
+            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
+        let (obs, chunks) = data.gather(&indices);
+        let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), &self.device);
+        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim));
+        // The members share no weights: scaling by K gives each the gradient that it would have alone.
+        let loss = error.clone().mul_scalar(members as f64);
+        self.net = self.adam.step(self.net.clone(), &loss);
+        self.step += 1;
+        vec![("loss/ensemble", error.inner())]
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.step, self.config.steps)
     }
 }
 

@@ -154,14 +154,11 @@ impl Posterior {
         Ok(())
     }
 
-    /// Restores what [`Posterior::save`] wrote about the pairs of `data`; none when there was none.
+    /// Restores what [`Posterior::save`] wrote about the pairs of `data`.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(archive: &Archive, data: &Pairs) -> Result<Option<Self>> {
-        if !archive.contains("posterior/deviations") {
-            return Ok(None);
-        }
+    pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         let (alpha, covariance) = archive.get("posterior/settings")?;
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;
         let (pairs, width) = (data.len(), data.action_dim);
@@ -172,6 +169,6 @@ impl Posterior {
             );
             return Err(crate::Error::input(sentence));
         }
-        Ok(Some(Self::new(deviations.to_vec(), members, width, alpha, covariance)))
+        Ok(Self::new(deviations.to_vec(), members, width, alpha, covariance))
     }
 }

@@ -3,10 +3,10 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
 
 use crate::error::within;
-use crate::finetune::best_of_n::BestOfNConfig;
+pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
-use crate::policy::{PolicyConfig, PolicyKind};
-use crate::pretrain::{BcConfig, PostBcConfig, ValueDiceConfig};
+use crate::policy::{PolicyConfig, PolicyKind, Sampler};
+use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct EnvConfig {
 pub enum PretrainMethod {
     /// Behavioral cloning.
     Bc,
+    /// Behavioral cloning with the same noise on every action.
+    SigmaBc,
     /// Posterior behavioral cloning.
     PostBc,
     /// ValueDICE: matches the distribution of states and actions, from the demonstrations alone.
@@ -88,7 +90,7 @@ impl PretrainMethod {
     /// The one kind of policy that the method trains; none: it trains every kind.
     pub fn policy_kind(self) -> Option<PolicyKind> {
         match self {
-            Self::Bc | Self::PostBc => None,
+            Self::Bc | Self::SigmaBc | Self::PostBc => None,
             Self::ValueDice => Some(PolicyKind::Squashed),
         }
     }
@@ -100,32 +102,14 @@ impl PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
-    /// The cloning loop, which `bc` and `post-bc` end in.
+    /// The cloning loop, in which all but `value-dice` end.
     pub bc: BcConfig,
+    /// Behavioral cloning with the same noise on every action.
+    pub sigma_bc: SigmaBcConfig,
     /// Posterior behavioral cloning.
     pub post_bc: PostBcConfig,
     /// ValueDICE.
     pub value_dice: ValueDiceConfig,
-}
-
-/// Which finetuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FinetuneMethod {
-    /// None: the pretrained policy is the result.
-    None,
-    /// Best of N samples by an IQL critic.
-    BestOfN,
-}
-
-/// Finetuning: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FinetuneConfig {
-    /// The method. Default `best-of-n`.
-    pub method: FinetuneMethod,
-    /// Best of N samples by an IQL critic.
-    pub best_of_n: BestOfNConfig,
 }
 
 /// Evaluation.
@@ -152,10 +136,11 @@ impl Config {
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
                 bc: BcConfig::preset(preset),
+                sigma_bc: SigmaBcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
                 value_dice: ValueDiceConfig::preset(preset),
             },
-            finetune: FinetuneConfig { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset) },
+            finetune: FinetuneConfig::preset(preset),
             eval: match preset {
                 Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
                 _ => EvalConfig { episodes: 200, curve_episodes: 100 },
@@ -216,10 +201,11 @@ impl Config {
         within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.pretrain.sigma_bc.check()?;
         self.pretrain.post_bc.check()?;
         self.pretrain.value_dice.check()?;
         self.check_policy_kind()?;
-        self.finetune.best_of_n.check()
+        self.finetune.check(&self.policy)
     }
 
     fn check_policy_kind(&self) -> Result<()> {
@@ -250,12 +236,31 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
 }
 
 fn policy(preset: Preset) -> PolicyConfig {
-    let (chunk, hidden, activation) = match preset {
-        Preset::Paper => (4, 512, Activation::Mish),
-        Preset::Cpu => (8, 256, Activation::Relu),
-        Preset::Tiny => (8, 128, Activation::Relu),
+    let small = PolicyConfig {
+        kind: PolicyKind::Flow,
+        chunk: 8,
+        hidden: 256,
+        layers: 3,
+        activation: Activation::Relu,
+        residual: false,
+        time_dim: 16,
+        denoising_steps: 20,
+        sampler: Sampler::Ddim,
+        inference_steps: 8,
     };
-    PolicyConfig { kind: PolicyKind::Flow, chunk, hidden, layers: 3, activation, flow_steps: 8 }
+    match preset {
+        Preset::Paper => PolicyConfig {
+            kind: PolicyKind::Diffusion,
+            chunk: 4,
+            hidden: 512,
+            activation: Activation::Mish,
+            residual: true,
+            denoising_steps: 100,
+            ..small
+        },
+        Preset::Cpu => small,
+        Preset::Tiny => PolicyConfig { hidden: 128, ..small },
+    }
 }
 
 fn to_value(config: &Config) -> Value {

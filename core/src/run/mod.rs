@@ -7,7 +7,6 @@ pub mod config;
 mod demos;
 pub mod portrait;
 mod progress;
-mod rollout;
 mod stage;
 pub mod stats;
 
@@ -15,7 +14,8 @@ pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
-use crate::finetune::best_of_n::Chooser;
+use crate::env::RolloutSpec;
+use crate::finetune::{FinetuneConfig, Improved};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -60,7 +60,8 @@ pub struct Run {
     /// The demonstrations as normalised training pairs.
     pairs: Option<Pairs>,
     policy: Option<Policy>,
-    chooser: Option<Chooser>,
+    /// What finetuning has made of the policy so far: it acts in evaluations.
+    improved: Option<Improved>,
     stage: Stage,
 }
 
@@ -83,9 +84,9 @@ impl Run {
     }
 
     fn empty(config: Config, device: Device) -> Result<Self> {
-        let (demos, pairs, policy, chooser) = (None, None, None, None);
+        let (demos, pairs, policy, improved) = (None, None, None, None);
         let device = device.autodiff();
-        Ok(Self { config, device, threads: 1, counters: Counters::default(), demos, pairs, policy, chooser, stage: Stage::Done })
+        Ok(Self { config, device, threads: 1, counters: Counters::default(), demos, pairs, policy, improved, stage: Stage::Done })
     }
 
     /// Plays environments on `threads` threads from the next stage on. Results do not depend on it.
@@ -140,9 +141,9 @@ impl Run {
         }
         self.config.policy = saved.policy.clone();
         self.policy = Some(self.load_policy(archive)?);
-        if archive.contains("chooser/samples") && self.config.finetune.method == FinetuneMethod::None {
-            self.config.finetune.best_of_n = saved.finetune.best_of_n;
-            self.load_chooser(archive)?;
+        if self.config.finetune.method == FinetuneMethod::None {
+            self.config.finetune = FinetuneConfig { method: FinetuneMethod::None, ..saved.finetune };
+            self.load_improved(archive)?;
         }
         Ok(())
     }
@@ -171,6 +172,19 @@ impl Run {
             return Err(Error::input(format!("the checkpoint's policy does not fit {}: use one that was trained on it", self.config.task)));
         }
         Ok(policy)
+    }
+
+    /// How this run plays environments.
+    fn rollout_spec(&self) -> RolloutSpec {
+        let Config { task, seed, env, policy, .. } = &self.config;
+        RolloutSpec {
+            task: task.clone(),
+            action_repeat: env.action_repeat,
+            chunk: policy.chunk,
+            parallel: env.parallel,
+            seed: *seed,
+            threads: self.threads,
+        }
     }
 
     fn given_demos(&self) -> Result<&Dataset> {
@@ -232,14 +246,14 @@ impl Run {
         }
     }
 
-    fn record<const N: usize>(&self, values: [(&str, f64); N]) -> Record {
+    fn record(&self, values: Vec<(&str, f64)>) -> Record {
         let Counters { env_steps, decisions, updates, .. } = self.counters;
         let time = [("time/env_steps", env_steps as f64), ("time/decisions", decisions as f64), ("time/updates", updates as f64)];
         let values: BTreeMap<String, f64> = values.into_iter().chain(time).map(|(name, value)| (name.to_owned(), value)).collect();
         Record { step: env_steps, values }
     }
 
-    /// The deployable result: the policy's weights and scales, the critic where finetuning made one, and the configuration.
+    /// The deployable result: the policy's weights and scales, what finetuning made of it, and the configuration.
     ///
     /// # Errors
     /// When there is no policy yet, or the device fails.
@@ -247,32 +261,19 @@ impl Run {
         let mut archive = Archive::new();
         archive.put("config", &config_to_json(&self.config))?;
         self.given_policy()?.save("policy", &mut archive).await?;
-        self.save_chooser(&mut archive).await?;
+        self.save_improved(&mut archive).await?;
         Ok(archive)
     }
 
-    async fn save_chooser(&self, archive: &mut Archive) -> Result<()> {
-        let Some(chooser) = &self.chooser else { return Ok(()) };
-        archive.put("chooser/samples", &chooser.samples)?;
-        chooser.critic.save("chooser/critic", archive).await
+    async fn save_improved(&self, archive: &mut Archive) -> Result<()> {
+        match &self.improved {
+            Some(improved) => improved.save(archive).await,
+            None => Ok(()),
+        }
     }
 
-    fn load_chooser(&mut self, archive: &Archive) -> Result<()> {
-        if !archive.contains("chooser/samples") {
-            return Ok(());
-        }
-        let sizes = self.given_policy()?.sizes;
-        let config = &self.config.finetune.best_of_n;
-        let critic =
-            crate::finetune::best_of_n::Critic::load(config, sizes.obs, sizes.chunk_len(), "chooser/critic", archive, &self.device())?;
-        let samples = archive.get("chooser/samples")?;
-        if samples != config.samples {
-            return Err(Error::input(format!(
-                "the checkpoint's critic chooses among {samples} proposals, its configuration says {}",
-                config.samples
-            )));
-        }
-        self.chooser = Some(Chooser { critic, samples });
+    fn load_improved(&mut self, archive: &Archive) -> Result<()> {
+        self.improved = Improved::load(&self.config.finetune, self.given_policy()?, archive, &self.device())?;
         Ok(())
     }
 
@@ -290,7 +291,7 @@ impl Run {
         if let Some(policy) = &self.policy {
             policy.save("policy", &mut archive).await?;
         }
-        self.save_chooser(&mut archive).await?;
+        self.save_improved(&mut archive).await?;
         self.stage.save(&mut archive).await?;
         Ok(archive)
     }
@@ -308,8 +309,8 @@ impl Run {
         }
         if archive.contains("policy/scales") {
             run.policy = Some(run.load_policy(&archive)?);
+            run.load_improved(&archive)?;
         }
-        run.load_chooser(&archive)?;
         run.stage = Stage::load(&run, &mut archive)?;
         Ok(run)
     }

@@ -1,30 +1,24 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
-use super::config::{Config, FinetuneMethod, PretrainMethod};
+use super::config::PretrainMethod;
 use super::demos::Demonstrations;
-use super::rollout::{Decision, Finished, Rollouts};
 use super::{EpisodeRecord, Phase, Progress, Record, Run};
-use crate::data::{Archive, Dataset, Replay};
-use crate::finetune::best_of_n::{Chooser, Iql};
+use crate::data::{Archive, Dataset};
+use crate::env::{Finished, Rollouts};
+use crate::finetune::{Context, Finetuner, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
 use crate::pretrain::value_dice::Transitions;
-use crate::pretrain::{Cloning, Ensemble, Posterior, ValueDice};
-use crate::rng::Rng;
+use crate::pretrain::{Cloning, Ensemble, Learner, ValueDice, Widening};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-/// Gradient steps per [`Run::step`].
-const UPDATES: usize = 10;
-/// Losses are read back and recorded every so many gradient steps: reading waits for the device.
-const RECORD_EVERY: usize = 50;
 
 /// Which evaluation this is, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Occasion {
     /// Of the pretrained policy.
     Before,
-    /// After this round of finetuning.
-    Round(usize),
+    /// In the midst of finetuning, a point of the learning curve.
+    During,
     /// Of the result.
     After,
 }
@@ -35,14 +29,11 @@ pub(super) enum Stage {
     Ensemble(Box<Ensemble>),
     Pretrain(Box<Cloning>),
     ValueDice(Box<ValueDice>),
-    Evaluate(Box<Rollouts>, Occasion, Carried),
-    Collect(Box<Rollouts>, usize, Replay),
-    Finetune(Box<Iql>, usize, Replay, Box<Rng>),
+    /// The finetuner waits while its result so far is evaluated.
+    Evaluate(Box<Rollouts>, Occasion, Option<Finetuner>),
+    Finetune(Finetuner),
     Done,
 }
-
-/// What an evaluation between two rounds of finetuning holds for the next round.
-type Carried = Option<Replay>;
 
 impl Run {
     pub(super) fn first_stage(&self) -> Result<Stage> {
@@ -55,7 +46,8 @@ impl Run {
 
     fn pretraining(&self) -> Result<Stage> {
         match self.config.pretrain.method {
-            PretrainMethod::Bc => self.cloning(None),
+            PretrainMethod::Bc => self.cloning(Widening::None),
+            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(self.config.pretrain.sigma_bc.sigma as f32)),
             PretrainMethod::PostBc => {
                 let config = self.config.pretrain.post_bc.clone();
                 Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
@@ -74,64 +66,41 @@ impl Run {
         Transitions::new(self.given_pairs()?, &terminated, self.config.policy.chunk)
     }
 
-    fn cloning(&self, posterior: Option<Posterior>) -> Result<Stage> {
-        let config = self.config.pretrain.bc.clone();
-        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, posterior, config, self.config.seed, self.device.clone()))))
+    fn cloning(&self, widening: Widening) -> Result<Stage> {
+        let (config, data, seed) = (&self.config.pretrain.bc, self.given_pairs()?, self.config.seed);
+        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, widening, config, data, seed, self.device.clone()))))
     }
 
-    fn evaluate(&self, occasion: Occasion, carried: Carried) -> Result<Stage> {
+    fn evaluate(&self, occasion: Occasion, waiting: Option<Finetuner>) -> Result<Stage> {
         let eval = &self.config.eval;
-        let episodes = if matches!(occasion, Occasion::Round(_)) { eval.curve_episodes } else { eval.episodes };
+        let episodes = if occasion == Occasion::During { eval.curve_episodes } else { eval.episodes };
         // Every evaluation plays the same starts: differences are the policies'.
-        let rollouts = Rollouts::new(&self.config, "eval", 0, episodes as u64, self.threads)?;
-        Ok(Stage::Evaluate(Box::new(rollouts), occasion, carried))
-    }
-
-    /// Round `round` of finetuning begins with its share of the rollouts.
-    fn collect(&self, round: usize, replay: Carried) -> Result<Stage> {
-        let config = &self.config.finetune.best_of_n;
-        let edge = |round: usize| (config.rollouts * round / config.rounds) as u64;
-        let rollouts = Rollouts::new(&self.config, "practice", edge(round), edge(round + 1), self.threads)?;
-        let sizes = self.given_policy()?.sizes;
-        let horizon = crate::env::spec(&self.config.task)?.horizon;
-        let replay = replay.unwrap_or_else(|| Replay::new(sizes.obs, sizes.chunk_len(), config.rollouts * horizon));
-        Ok(Stage::Collect(Box::new(rollouts), round, replay))
-    }
-
-    fn learn(&self, round: usize, replay: Replay) -> Result<Stage> {
-        let sizes = self.given_policy()?.sizes;
-        let config = self.config.finetune.best_of_n.clone();
-        let mut weights = Rng::new(self.config.seed, "critic-weights", round as u64);
-        let iql = Iql::new(config, sizes.obs, sizes.chunk_len(), &mut weights, self.device.clone());
-        Ok(Stage::Finetune(Box::new(iql), round, replay, Box::new(Rng::new(self.config.seed, "critic-batches", round as u64))))
+        let rollouts = Rollouts::new(&self.rollout_spec(), "eval", 0, episodes as u64)?;
+        Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
     }
 
     pub(super) async fn advance(&mut self, stage: &mut Stage) -> Result<Progress> {
         let mut progress = Progress { phase: Phase::Done, done: 0, total: 0, records: Vec::new(), episodes: Vec::new(), finished: false };
-        match stage {
+        let next = match stage {
             Stage::Demos(demos) => self.step_demos(demos, &mut progress)?,
-            Stage::Ensemble(ensemble) => self.step_ensemble(ensemble, &mut progress).await?,
-            Stage::Pretrain(cloning) => self.step_cloning(cloning, &mut progress).await?,
-            Stage::ValueDice(learner) => self.step_value_dice(learner, &mut progress).await?,
-            Stage::Evaluate(rollouts, _, _) => {
-                let (_, finished) = self.play(rollouts).await?;
-                self.report(Phase::Evaluate, rollouts, finished, &mut progress);
-            }
-            Stage::Collect(rollouts, _, replay) => self.step_collect(rollouts, replay, &mut progress).await?,
-            Stage::Finetune(iql, _, replay, rng) => self.step_iql(iql, replay, rng, &mut progress).await?,
-            Stage::Done => progress.finished = true,
-        }
-        if progress.done >= progress.total && !progress.finished {
-            let (next, record) = self.next(std::mem::replace(stage, Stage::Done)).await?;
-            *stage = next;
+            Stage::Ensemble(ensemble) => self.step_learner(&mut **ensemble, Phase::Ensemble, &mut progress).await?,
+            Stage::Pretrain(cloning) => self.step_learner(&mut **cloning, Phase::Pretrain, &mut progress).await?,
+            Stage::ValueDice(learner) => self.step_learner(&mut **learner, Phase::Pretrain, &mut progress).await?,
+            Stage::Evaluate(rollouts, _, _) => self.step_evaluation(rollouts, &mut progress).await?,
+            Stage::Finetune(finetuner) => self.step_finetuner(finetuner, &mut progress).await?,
+            Stage::Done => Next::GoOn,
+        };
+        if next != Next::GoOn {
+            let (following, record) = self.after(std::mem::replace(stage, Stage::Done), next).await?;
+            *stage = following;
             progress.records.extend(record);
         }
         progress.finished = matches!(stage, Stage::Done);
         Ok(progress)
     }
 
-    /// What follows a stage that is complete, and what there is to say about it.
-    async fn next(&mut self, stage: Stage) -> Result<(Stage, Option<Record>)> {
+    /// What follows a stage that is complete, or that wants an evaluation; and what there is to say about it.
+    async fn after(&mut self, stage: Stage, next: Next) -> Result<(Stage, Option<Record>)> {
         Ok(match stage {
             Stage::Demos(demos) => {
                 self.keep_demos(demos.dataset().clone())?;
@@ -139,8 +108,8 @@ impl Run {
             }
             Stage::Ensemble(ensemble) => {
                 let posterior = ensemble.posterior(self.given_pairs()?).await?;
-                let record = self.record([("policy/posterior_std", posterior.mean_std())]);
-                (self.cloning(Some(posterior))?, Some(record))
+                let record = self.record(vec![("policy/posterior_std", posterior.mean_std())]);
+                (self.cloning(Widening::Posterior(posterior))?, Some(record))
             }
             Stage::Pretrain(cloning) => {
                 self.policy = Some(cloning.policy());
@@ -150,50 +119,48 @@ impl Run {
                 self.policy = Some(learner.policy());
                 (self.evaluate(Occasion::Before, None)?, None)
             }
-            Stage::Evaluate(rollouts, occasion, carried) => {
+            Stage::Evaluate(rollouts, occasion, waiting) => {
                 let counts = (rollouts.successes(), rollouts.progress().1);
-                let record = self.record([("eval/success", counts.0 as f64 / counts.1 as f64), ("eval/episodes", counts.1 as f64)]);
-                (self.after_evaluation(occasion, counts, carried)?, Some(record))
+                let record = self.record(vec![("eval/success", counts.0 as f64 / counts.1 as f64), ("eval/episodes", counts.1 as f64)]);
+                (self.after_evaluation(occasion, counts, waiting)?, Some(record))
             }
-            Stage::Collect(rollouts, round, replay) => {
-                let record = self.record([("train/success", rollouts.successes() as f64 / rollouts.progress().1 as f64)]);
-                (self.learn(round, replay)?, Some(record))
-            }
-            Stage::Finetune(iql, round, replay, _) => {
-                let config = &self.config.finetune.best_of_n;
-                self.chooser = Some(Chooser { critic: iql.critic(), samples: config.samples });
-                let last = round + 1 == config.rounds;
-                let occasion = if last { Occasion::After } else { Occasion::Round(round) };
-                (self.evaluate(occasion, (!last).then_some(replay))?, None)
+            Stage::Finetune(finetuner) => {
+                self.improved = finetuner.improved();
+                let (occasion, waiting) = if next == Next::Finish { (Occasion::After, None) } else { (Occasion::During, Some(finetuner)) };
+                (self.evaluate(occasion, waiting)?, None)
             }
             Stage::Done => (Stage::Done, None),
         })
     }
 
-    fn after_evaluation(&mut self, occasion: Occasion, counts: (u64, u64), carried: Carried) -> Result<Stage> {
+    fn after_evaluation(&mut self, occasion: Occasion, counts: (u64, u64), waiting: Option<Finetuner>) -> Result<Stage> {
         match occasion {
-            Occasion::Before => {
-                self.counters.before = Some(counts);
-                match self.config.finetune.method {
-                    FinetuneMethod::None => Ok(Stage::Done),
-                    FinetuneMethod::BestOfN => self.collect(0, None),
-                }
-            }
-            Occasion::Round(round) => self.collect(round + 1, carried),
-            Occasion::After => {
-                self.counters.after = Some(counts);
-                Ok(Stage::Done)
-            }
+            Occasion::Before => self.counters.before = Some(counts),
+            Occasion::After => self.counters.after = Some(counts),
+            Occasion::During => {}
         }
+        let finetuner = match occasion {
+            Occasion::Before => {
+                let spec = self.rollout_spec();
+                Finetuner::new(&self.config.finetune, &self.context(&spec)?)?
+            }
+            _ => waiting,
+        };
+        Ok(finetuner.map_or(Stage::Done, Stage::Finetune))
     }
 
-    fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<()> {
+    /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].
+    fn context<'a>(&'a self, rollouts: &'a crate::env::RolloutSpec) -> Result<Context<'a>> {
+        Ok(Context { policy: self.given_policy()?, rollouts, device: &self.device })
+    }
+
+    fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<Next> {
         let before = demos.dataset().episodes.len();
         demos.step()?;
         let episodes = &demos.dataset().episodes;
         progress.episodes = episodes[before..].iter().map(|episode| self.demo_record(episode)).collect();
         (progress.phase, progress.done, progress.total) = (Phase::Demos, episodes.len() as u64, self.config.demos.count as u64);
-        Ok(())
+        Ok(when_complete(progress))
     }
 
     fn demo_record(&self, episode: &crate::data::Episode) -> EpisodeRecord {
@@ -207,120 +174,68 @@ impl Run {
         }
     }
 
-    async fn step_ensemble(&mut self, ensemble: &mut Ensemble, progress: &mut Progress) -> Result<()> {
-        for _ in 0..UPDATES {
-            let (done, total) = ensemble.progress();
-            if done >= total {
-                break;
-            }
-            let loss = ensemble.step(self.given_pairs()?);
-            self.counters.updates += 1;
-            if (done + 1).is_multiple_of(RECORD_EVERY) || done + 1 == total {
-                let loss = f64::from(nn::scalar(loss).await?);
-                progress.records.push(self.record([("loss/ensemble", loss)]));
-            }
+    /// A few gradient steps of pretraining.
+    async fn step_learner(&mut self, learner: &mut dyn Learner, phase: Phase, progress: &mut Progress) -> Result<Next> {
+        let (before, total) = learner.progress();
+        let updates = UPDATES.min(total - before.min(total));
+        let mut losses = Vec::new();
+        for _ in 0..updates {
+            losses = learner.step(self.given_pairs()?);
         }
-        let (done, total) = ensemble.progress();
-        (progress.phase, progress.done, progress.total) = (Phase::Ensemble, done as u64, total as u64);
-        Ok(())
-    }
-
-    async fn step_cloning(&mut self, cloning: &mut Cloning, progress: &mut Progress) -> Result<()> {
-        for _ in 0..UPDATES {
-            let (done, total) = cloning.progress();
-            if done >= total {
-                break;
-            }
-            let loss = cloning.step(self.given_pairs()?);
-            self.counters.updates += 1;
-            if (done + 1).is_multiple_of(RECORD_EVERY) || done + 1 == total {
-                let loss = f64::from(nn::scalar(loss).await?);
-                progress.records.push(self.record([("loss/policy", loss)]));
-            }
-        }
-        let (done, total) = cloning.progress();
-        (progress.phase, progress.done, progress.total) = (Phase::Pretrain, done as u64, total as u64);
-        Ok(())
-    }
-
-    async fn step_value_dice(&mut self, learner: &mut ValueDice, progress: &mut Progress) -> Result<()> {
-        for _ in 0..UPDATES {
-            let (done, total) = learner.progress();
-            if done >= total {
-                break;
-            }
-            let losses = learner.step();
-            self.counters.updates += 1;
-            if (done + 1).is_multiple_of(RECORD_EVERY) || done + 1 == total {
-                let (nu, policy) = (nn::scalar(losses.nu).await?, nn::scalar(losses.policy).await?);
-                let divergence = nn::scalar(losses.divergence).await?;
-                let values = [("loss/nu", nu), ("loss/policy", policy), ("policy/divergence", divergence)];
-                progress.records.push(self.record(values.map(|(name, value)| (name, f64::from(value)))));
-            }
-        }
+        self.counters.updates += updates as u64;
         let (done, total) = learner.progress();
-        (progress.phase, progress.done, progress.total) = (Phase::Pretrain, done as u64, total as u64);
-        Ok(())
+        (progress.phase, progress.done, progress.total) = (phase, done as u64, total as u64);
+        if updates > 0 && (done.is_multiple_of(RECORD_EVERY) || done == total) {
+            let mut values = Vec::new();
+            for (name, loss) in losses {
+                values.push((name, f64::from(nn::scalar(loss).await?)));
+            }
+            progress.records.push(self.record(values));
+        }
+        Ok(when_complete(progress))
     }
 
-    /// One decision in every running episode: the critic's choice where there is a critic, else the policy's own.
-    async fn play(&self, rollouts: &mut Rollouts) -> Result<(Vec<Decision>, Vec<Finished>)> {
-        self.decide(rollouts, self.chooser.as_ref()).await
-    }
-
-    async fn decide(&self, rollouts: &mut Rollouts, chooser: Option<&Chooser>) -> Result<(Vec<Decision>, Vec<Finished>)> {
+    /// One decision in every running episode: by what finetuning made, else by the policy itself.
+    async fn step_evaluation(&mut self, rollouts: &mut Rollouts, progress: &mut Progress) -> Result<Next> {
         let policy = self.given_policy()?;
         let obs = rollouts.observe();
-        let chunks = match chooser {
-            Some(chooser) => chooser.act(policy, &obs, rollouts.noise(chooser.samples * policy.noise_len()), &self.device).await?,
+        let chunks = match &self.improved {
+            Some(improved) => improved.act(policy, &obs, rollouts.noise(improved.noise_len(policy)), &self.device).await?,
             None => policy.act(&obs, rollouts.noise(policy.noise_len()), &self.device).await?,
         };
-        rollouts.play(&chunks, policy.sizes.chunk_len())
+        let (_, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
+        (progress.phase, (progress.done, progress.total)) = (Phase::Evaluate, rollouts.progress());
+        progress.episodes = self.episode_records(Phase::Evaluate, finished);
+        Ok(when_complete(progress))
     }
 
-    fn report(&self, phase: Phase, rollouts: &Rollouts, finished: Vec<Finished>, progress: &mut Progress) {
-        (progress.done, progress.total) = rollouts.progress();
-        progress.phase = phase;
+    async fn step_finetuner(&mut self, finetuner: &mut Finetuner, progress: &mut Progress) -> Result<Next> {
+        let spec = self.rollout_spec();
+        let work = finetuner.step(&self.context(&spec)?).await?;
+        let phase = if work.playing { Phase::Collect } else { Phase::Finetune };
+        (progress.phase, (progress.done, progress.total)) = (phase, work.progress);
+        progress.episodes = self.episode_records(Phase::Collect, work.finished);
+        self.counters.env_steps += work.env_steps;
+        self.counters.decisions += work.decisions;
+        self.counters.updates += work.updates;
+        if !work.values.is_empty() {
+            progress.records.push(self.record(work.values));
+        }
+        Ok(work.next)
+    }
+
+    fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
         let step = self.counters.env_steps;
-        progress.episodes = finished
+        finished
             .into_iter()
             .map(|Finished { seed, success, episode_return, length }| EpisodeRecord { phase, seed, success, episode_return, length, step })
-            .collect();
+            .collect()
     }
+}
 
-    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy can do.
-    async fn step_collect(&mut self, rollouts: &mut Rollouts, replay: &mut Replay, progress: &mut Progress) -> Result<()> {
-        let (decisions, finished) = self.decide(rollouts, None).await?;
-        let bootstrap_truncated = self.config.finetune.best_of_n.bootstrap_truncated;
-        for Decision { obs, chunk, step } in &decisions {
-            let over = step.terminated || (step.truncated && !bootstrap_truncated);
-            replay.push(obs, chunk, step.reward, &step.obs, over)?;
-            self.counters.env_steps += step.steps as u64;
-        }
-        self.counters.decisions += decisions.len() as u64;
-        self.report(Phase::Collect, rollouts, finished, progress);
-        Ok(())
-    }
-
-    async fn step_iql(&mut self, iql: &mut Iql, replay: &Replay, rng: &mut Rng, progress: &mut Progress) -> Result<()> {
-        let config = self.config.finetune.best_of_n.clone();
-        for _ in 0..UPDATES {
-            let done = iql.steps_done();
-            if done >= config.steps {
-                break;
-            }
-            let losses = iql.step(&replay.sample(rng, config.batch), self.given_policy()?);
-            self.counters.updates += 1;
-            if (done + 1).is_multiple_of(RECORD_EVERY) || done + 1 == config.steps {
-                let (value, q) = (nn::scalar(losses.value).await?, nn::scalar(losses.q).await?);
-                let mean = nn::scalar(losses.mean_value).await?;
-                let values = [("loss/value", f64::from(value)), ("loss/q", f64::from(q)), ("policy/value", f64::from(mean))];
-                progress.records.push(self.record(values));
-            }
-        }
-        (progress.phase, progress.done, progress.total) = (Phase::Finetune, iql.steps_done() as u64, config.steps as u64);
-        Ok(())
-    }
+/// A stage is over when all of it is done.
+fn when_complete(progress: &Progress) -> Next {
+    if progress.done >= progress.total { Next::Finish } else { Next::GoOn }
 }
 
 impl Stage {
@@ -346,22 +261,16 @@ impl Stage {
                 learner.save(archive).await?;
                 "value-dice"
             }
-            Self::Evaluate(rollouts, occasion, carried) => {
+            Self::Evaluate(rollouts, occasion, waiting) => {
                 archive.put_blob("stage/rollouts", rollouts.save()?);
-                archive.put("stage/occasion", &(occasion, carried.is_some()))?;
-                carried.iter().try_for_each(|replay| replay.save(archive, "stage/replay"))?;
+                archive.put("stage/occasion", &(occasion, waiting.is_some()))?;
+                if let Some(finetuner) = waiting {
+                    finetuner.save(archive).await?;
+                }
                 "evaluate"
             }
-            Self::Collect(rollouts, round, replay) => {
-                archive.put_blob("stage/rollouts", rollouts.save()?);
-                archive.put("stage/round", round)?;
-                replay.save(archive, "stage/replay")?;
-                "collect"
-            }
-            Self::Finetune(iql, round, replay, rng) => {
-                iql.save(archive).await?;
-                archive.put("stage/round", &(round, rng))?;
-                replay.save(archive, "stage/replay")?;
+            Self::Finetune(finetuner) => {
+                finetuner.save(archive).await?;
                 "finetune"
             }
             Self::Done => "done",
@@ -372,6 +281,7 @@ impl Stage {
     /// Restores what [`Stage::save`] wrote; `run` already holds the rest.
     pub(super) fn load(run: &Run, archive: &mut Archive) -> Result<Self> {
         let (config, device) = (&run.config, run.device.clone());
+        let spec = run.rollout_spec();
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
             "demos" => {
@@ -389,59 +299,24 @@ impl Stage {
                 Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
             }
             "pretrain" => {
-                Self::Pretrain(Box::new(Cloning::load(&config.policy, config.pretrain.bc.clone(), run.given_pairs()?, archive, device)?))
+                Self::Pretrain(Box::new(Cloning::load(&config.policy, &config.pretrain.bc, run.given_pairs()?, archive, device)?))
             }
             "value-dice" => {
                 let settings = config.pretrain.value_dice.clone();
                 Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
             }
             "evaluate" => {
-                let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
-                let (occasion, carries): (Occasion, bool) = archive.get("stage/occasion")?;
-                if let Occasion::Round(round) = occasion {
-                    check_round(config, round.saturating_add(1))?;
-                }
-                let carried = if carries { Some(load_replay(run, archive)?) } else { None };
-                Self::Evaluate(rollouts, occasion, carried)
+                let rollouts = Box::new(Rollouts::load(&spec, archive.blob("stage/rollouts")?)?);
+                let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
+                let waiting = match waits {
+                    true => Some(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),
+                    false => None,
+                };
+                Self::Evaluate(rollouts, occasion, waiting)
             }
-            "collect" => {
-                let rollouts = Box::new(Rollouts::load(config, archive.blob("stage/rollouts")?, run.threads)?);
-                let round = archive.get("stage/round")?;
-                check_round(config, round)?;
-                Self::Collect(rollouts, round, load_replay(run, archive)?)
-            }
-            "finetune" => {
-                let sizes = run.given_policy()?.sizes;
-                let settings = config.finetune.best_of_n.clone();
-                let iql = Iql::load(settings, sizes.obs, sizes.chunk_len(), archive, device)?;
-                let (round, rng): (usize, Box<Rng>) = archive.get("stage/round")?;
-                check_round(config, round)?;
-                let replay = load_replay(run, archive)?;
-                if replay.is_empty() {
-                    return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
-                }
-                Self::Finetune(Box::new(iql), round, replay, rng)
-            }
+            "finetune" => Self::Finetune(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),
             "done" => Self::Done,
             other => return Err(Error::input(format!("the checkpoint is in a stage {other:?} that this version does not know"))),
         })
     }
-}
-
-fn check_round(config: &Config, round: usize) -> Result<()> {
-    let rounds = config.finetune.best_of_n.rounds;
-    if (0..rounds).contains(&round) {
-        Ok(())
-    } else {
-        Err(Error::input(format!("the checkpoint is in round {round} of {rounds}: use an undamaged checkpoint")))
-    }
-}
-
-/// The replay of a stage, which must hold what the policy reads and writes.
-fn load_replay(run: &Run, archive: &mut Archive) -> Result<Replay> {
-    let (replay, sizes) = (Replay::load(archive, "stage/replay")?, run.given_policy()?.sizes);
-    if replay.row_sizes() != (sizes.obs, sizes.chunk_len()) {
-        return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
-    }
-    Ok(replay)
 }

@@ -25,7 +25,7 @@ fn checkpoints() -> &'static Vec<Archive> {
                 }
             }
         }
-        assert_eq!(found.len(), 7, "every stage that does something");
+        assert_eq!(found.len(), 6, "every stage that does something");
         found.into_values().map(|(_, archive)| archive).collect()
     })
 }
@@ -134,7 +134,7 @@ proptest! {
 /// demonstrations, policy and critic of stages that come before them.
 #[test]
 fn a_checkpoint_that_lacks_something_is_refused() {
-    let optional = ["demos", "policy/scales", "chooser/samples", "stage/demos", "posterior/deviations"];
+    let optional = ["demos", "policy/scales", "improved/method", "stage/demos"];
     for archive in checkpoints() {
         for name in archive.names().filter(|name| !optional.contains(name)) {
             let lacking = damaged(archive, name, &Damage::Remove);
@@ -149,15 +149,15 @@ fn a_checkpoint_that_lacks_something_is_refused() {
 #[test]
 fn a_replay_that_does_not_fit_is_refused() {
     let mut seen = 0;
-    for archive in checkpoints().iter().filter(|archive| archive.contains("stage/replay/shape")) {
+    for archive in checkpoints().iter().filter(|archive| archive.contains("finetuner/replay/shape")) {
         let mut foreign = Replay::new(3, 4, 10);
         foreign.push(&[0.0; 3], &[0.0; 4], 0.0, &[0.0; 3], false).unwrap();
         let mut damaged = archive.clone();
-        foreign.save(&mut damaged, "stage/replay").unwrap();
+        foreign.save(&mut damaged, "finetuner/replay").unwrap();
         assert!(Run::load(damaged, Device::flex()).is_err());
         seen += 1;
     }
-    assert_eq!(seen, 3, "evaluation between rounds, collection and finetuning carry a replay");
+    assert_eq!(seen, 2, "evaluation between rounds and finetuning carry a replay");
 }
 
 /// The promise: sizes that would take the memory of the machine are refused before anything is made of them.

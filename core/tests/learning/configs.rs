@@ -67,12 +67,21 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("demos.count", "0"),
         ("task", "7"),
         ("pretrain.method", "postbc"),
-        ("policy.kind", "diffusion"),
+        ("policy.kind", "difusion"),
         ("policy.activation", "3"),
         ("policy.chunk", "0"),
         ("policy.chunk", "65"),
         ("policy", "3"),
-        ("policy.flow_steps", "0"),
+        ("policy.inference_steps", "0"),
+        ("policy.sampler", "euler"),
+        ("policy.time_dim", "2"),
+        ("policy.denoising_steps", "0"),
+        ("policy.residual", "1"),
+        ("pretrain.sigma_bc.sigma", "-1"),
+        ("pretrain.bc.unit", "hour"),
+        ("pretrain.bc.ema_every", "0"),
+        ("pretrain.bc.ema_decay", "1.5"),
+        ("pretrain.bc.weight_decay", "-1"),
         ("pretrain.post_bc.members", "1"),
         ("pretrain.post_bc.bootstrap", "state"),
         ("pretrain.bc.lr", "2"),
@@ -97,6 +106,14 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
 fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
     assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
+    assert!(refused(set("policy.time_dim", "15")).contains("even"));
+    assert!(refused(set("pretrain.bc.warmup", "3000")).contains("pretrain.bc.warmup"));
+    let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny);
+    assert!(refused(overlay(json!({"residual": true, "layers": 4}))).contains("policy.layers is 4"));
+    assert!(refused(overlay(json!({"kind": "diffusion", "inference_steps": 21}))).contains("denoising_steps, which is 20"));
+    // What does not matter is not refused: neither a flow nor DDPM cares.
+    overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
+    overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
 }
@@ -123,7 +140,7 @@ fn an_overlay_changes_its_preset() {
     for (overlay, named) in [
         (json!({"preset": "huge"}), "preset"),
         (json!({"policy": {"hiden": 3}}), "policy.hidden"),
-        (json!({"policy": {"kind": "diffusion"}}), "policy.kind"),
+        (json!({"policy": {"kind": "difusion"}}), "policy.kind"),
         (json!({"policy": [1]}), "policy"),
         (json!({"env": {"parallel": 0}}), "env.parallel"),
         (json!([1]), "setting"),

@@ -6,10 +6,10 @@ use pollster::block_on;
 use protege_core::data::{Normaliser, Replay};
 use protege_core::env::{Env, PROBE_DISCOUNT, Probe};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Chooser, Iql};
-use protege_core::nn::{self, Activation};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::nn;
+use protege_core::policy::{Policy, PolicyConfig, Sizes};
 use protege_core::rng::Rng;
-use protege_core::run::Preset;
+use protege_core::run::{Config, Preset};
 
 const STEPS: usize = 1200;
 
@@ -47,7 +47,7 @@ fn practice(number: usize) -> Replay {
 
 /// A policy on raw numbers, whose actions spread widely around zero.
 fn policy() -> Policy {
-    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 1, hidden: 8, layers: 1, activation: Activation::Relu, flow_steps: 4 };
+    let config = PolicyConfig { chunk: 1, hidden: 8, layers: 1, inference_steps: 4, ..Config::preset(Preset::Tiny).policy };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
 }

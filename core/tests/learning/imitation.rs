@@ -5,17 +5,18 @@ use burn::tensor::Device;
 use protege_core::Error;
 use protege_core::data::{Normaliser, Pairs};
 use protege_core::env::{Env, PROBE_DISCOUNT, Probe};
-use protege_core::nn::{self, Activation};
+use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::pretrain::Learner;
 use protege_core::pretrain::value_dice::{Transitions, ValueDice, ValueDiceConfig};
 use protege_core::rng::Rng;
-use protege_core::run::Preset;
+use protege_core::run::{Config, Preset};
 
 const STEPS: usize = 2500;
 
 /// A fresh policy on raw numbers, for `obs` observations and single actions.
 fn fresh(obs: usize) -> Policy {
-    let config = PolicyConfig { kind: PolicyKind::Squashed, chunk: 1, hidden: 32, layers: 2, activation: Activation::Relu, flow_steps: 1 };
+    let config = PolicyConfig { kind: PolicyKind::Squashed, chunk: 1, hidden: 32, layers: 2, ..Config::preset(Preset::Tiny).policy };
     let scales = (Normaliser::identity(obs), Normaliser::identity(1));
     Policy::new(&config, Sizes { obs, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer())
 }
@@ -32,7 +33,7 @@ fn learned(pairs: &Pairs) -> Policy {
         ..ValueDiceConfig::preset(Preset::Tiny)
     };
     let mut learner = ValueDice::new(fresh(pairs.obs_dim), transitions, config, 0, trainer()).unwrap();
-    (0..STEPS).for_each(|_| drop(learner.step()));
+    (0..STEPS).for_each(|_| drop(learner.step(pairs)));
     assert_eq!(learner.progress(), (STEPS, STEPS));
     learner.policy()
 }

@@ -3,6 +3,8 @@
 mod checkpoints;
 mod configs;
 mod finetuning;
+mod fixtures;
+mod golden_diffusion;
 mod imitation;
 mod networks;
 mod policies;

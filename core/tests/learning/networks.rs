@@ -64,12 +64,18 @@ fn a_stack_equals_its_members_apart() {
 }
 
 /// Adam as published (Kingma and Ba 2015, algorithm 1), in f64, after every step.
-fn published_adam(lr: f64, mut theta: f64, gradients: &[f64]) -> Vec<f64> {
+fn published_adam(lr: f64, theta: f64, gradients: &[f64]) -> Vec<f64> {
+    published_adamw(lr, 0.0, theta, gradients)
+}
+
+/// AdamW as published (Loshchilov and Hutter 2019, algorithm 2), with the weight decay scaled by the learning rate as in PyTorch.
+fn published_adamw(lr: f64, decay: f64, mut theta: f64, gradients: &[f64]) -> Vec<f64> {
     let (mut m, mut v) = (0.0, 0.0);
     let step = |(t, g): (usize, &f64)| {
         m = 0.9 * m + 0.1 * g;
         v = 0.999 * v + 0.001 * g * g;
         let correct = |beta: f64| 1.0 - beta.powi(t as i32 + 1);
+        theta -= lr * decay * theta;
         theta -= lr * (m / correct(0.9)) / ((v / correct(0.999)).sqrt() + 1e-8);
         theta
     };
@@ -77,13 +83,13 @@ fn published_adam(lr: f64, mut theta: f64, gradients: &[f64]) -> Vec<f64> {
 }
 
 /// Weight and bias of `w x + b` after each step down the loss `w x + b`, whose gradient is (x, 1).
-fn descend(config: AdamConfig, xs: &[f32]) -> (Vec<f64>, Vec<f64>) {
+fn descend(mut adam: Adam, xs: &[f32]) -> (Vec<f64>, Vec<f64>) {
     let device = trainer();
     let mut line = Archive::new();
     line.put_f32("net/weights.0", &[1, 1, 1], vec![0.5]);
     line.put_f32("net/biases.0", &[1, 1, 1], vec![-0.25]);
     let fresh = Mlp::new(1, &[1, 1], Activation::Relu, &mut Rng::new(0, "test", 0), &device);
-    let (mut net, mut adam) = (params::load(fresh, "net", &line).unwrap(), Adam::new(config));
+    let mut net = params::load(fresh, "net", &line).unwrap();
     let step = |x: &f32| {
         let loss = net.forward_one(nn::matrix(vec![*x], 1, &device)).sum();
         net = adam.step(net.clone(), &loss);
@@ -100,13 +106,24 @@ fn assert_close(found: &[f64], expected: &[f64]) {
 /// The promise: our Adam is the published one, with PyTorch's epsilon of 1e-8: gradients of 1e-6 still move at full speed.
 #[test]
 fn adam_is_the_published_one() {
-    let config = AdamConfig { lr: 0.1, clip_norm: None };
-    let (weight, bias) = descend(config, &[1.0, -2.0, 0.5]);
+    let adam = || Adam::new(AdamConfig { lr: 0.1, clip_norm: None });
+    let (weight, bias) = descend(adam(), &[1.0, -2.0, 0.5]);
     assert_close(&weight, &published_adam(0.1, 0.5, &[1.0, -2.0, 0.5]));
     assert_close(&bias, &[-0.35, -0.45, -0.55]);
     assert_close(&weight[..1], &[0.4]);
-    let (weight, _) = descend(config, &[1e-6, 1e-6]);
+    let (weight, _) = descend(adam(), &[1e-6, 1e-6]);
     assert!((weight[1] - 0.3).abs() < 0.005, "{weight:?}");
+}
+
+/// The promise: weight decay is decoupled: it shrinks weights and biases by lr * decay, past the moments, as PyTorch's AdamW does.
+#[test]
+fn weight_decay_is_decoupled() {
+    let adam = Adam::new(AdamConfig { lr: 0.1, clip_norm: None }).with_weight_decay(0.5);
+    let (weight, bias) = descend(adam, &[1.0, -2.0, 0.5]);
+    assert_close(&weight, &published_adamw(0.1, 0.5, 0.5, &[1.0, -2.0, 0.5]));
+    assert_close(&bias, &published_adamw(0.1, 0.5, -0.25, &[1.0; 3]));
+    // By hand: 0.5 (1 - 0.05) - 0.1, and -0.25 (1 - 0.05) - 0.1.
+    assert_close(&[weight[0], bias[0]], &[0.375, -0.3375]);
 }
 
 /// The promise: gradients are clipped by their norm over the whole module, as PyTorch's `clip_grad_norm_` does, and not per parameter.
@@ -115,7 +132,7 @@ fn clipping_is_by_the_global_norm() {
     let xs = [1.0, -2.0, 0.25, 0.1];
     let factor = |x: f64| (1.25 / ((x * x + 1.0).sqrt() + 1e-6)).min(1.0);
     let clipped = |gradient: fn(f64) -> f64| xs.map(|x| gradient(x) * factor(x));
-    let (weight, bias) = descend(AdamConfig { lr: 0.1, clip_norm: Some(1.25) }, &xs.map(|x| x as f32));
+    let (weight, bias) = descend(Adam::new(AdamConfig { lr: 0.1, clip_norm: Some(1.25) }), &xs.map(|x| x as f32));
     assert_close(&weight, &published_adam(0.1, 0.5, &clipped(|x| x)));
     assert_close(&bias, &published_adam(0.1, -0.25, &clipped(|_| 1.0)));
 }

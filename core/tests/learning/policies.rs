@@ -4,16 +4,17 @@ use crate::{distance, read, same_bits, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
-use protege_core::nn::{self, Activation};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning};
+use protege_core::nn;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
+use protege_core::pretrain::{BcConfig, Cloning, Learner, Widening};
 use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
 
-const KINDS: [PolicyKind; 3] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Squashed];
+const KINDS: [PolicyKind; 4] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Diffusion, PolicyKind::Squashed];
 const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 2 };
 
 fn config(kind: PolicyKind) -> PolicyConfig {
-    PolicyConfig { kind, chunk: 2, hidden: 32, layers: 2, activation: Activation::Relu, flow_steps: 8 }
+    PolicyConfig { kind, chunk: 2, hidden: 32, layers: 2, ..Config::preset(Preset::Tiny).policy }
 }
 
 /// Actions of the data span [-0.5, 0.75] in every dimension.
@@ -82,40 +83,67 @@ fn a_saved_policy_acts_alike() {
 }
 
 /// 500 actions after cloning `actions`, all seen at one state.
-fn cloned(kind: PolicyKind, actions: &[f32]) -> Vec<f32> {
-    let config = PolicyConfig { chunk: 1, ..config(kind) };
+fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
+    let config = PolicyConfig { chunk: 1, ..config };
     let pairs =
         Pairs { obs: vec![0.0; actions.len()], actions: actions.to_vec(), episode_pairs: vec![actions.len()], obs_dim: 1, action_dim: 1 };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     let policy = Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(5, "test", 0), &trainer());
-    let mut cloning = Cloning::new(policy, None, BcConfig { steps: 1000, batch: 64, lr: 5e-3 }, 0, trainer());
+    let bc = BcConfig { steps: 1000, batch: 64, lr: 5e-3, ..BcConfig::preset(Preset::Tiny) };
+    let mut cloning = Cloning::new(policy, Widening::None, &bc, &pairs, 0, trainer());
     (0..1000).for_each(|_| drop(cloning.step(&pairs)));
-    act(&cloning.policy(), &[0.0; 500], &Rng::new(6, "test", 0).normals(500))
+    let policy = cloning.policy();
+    act(&policy, &[0.0; 500], &Rng::new(6, "test", 0).normals(500 * policy.noise_len()))
 }
 
 fn share(actions: &[f32], inside: impl Fn(f32) -> bool) -> f64 {
     actions.iter().filter(|&&a| inside(a)).count() as f64 / actions.len() as f64
 }
 
-/// The promise of a flow: where demonstrators go left or right, it goes left or right, about equally often, and not between.
+/// A diffusion policy as DPPO has it, sampled by DDIM or DDPM.
+fn diffusion(sampler: Sampler) -> PolicyConfig {
+    PolicyConfig { layers: 3, residual: true, sampler, ..config(PolicyKind::Diffusion) }
+}
+
+/// The promise of flow and diffusion: where demonstrators go left or right, they go left or right, about equally often, and not
+/// between.
 #[test]
-fn a_flow_keeps_two_modes_apart() {
-    let actions = cloned(PolicyKind::Flow, &[-0.7, 0.7]);
-    let (left, right) = (share(&actions, |a| (a + 0.7).abs() < 0.2), share(&actions, |a| (a - 0.7).abs() < 0.2));
-    assert!(left > 0.35 && right > 0.35 && left + right > 0.85, "{left} left, {right} right");
+fn two_modes_are_kept_apart() {
+    for config in [config(PolicyKind::Flow), diffusion(Sampler::Ddim), diffusion(Sampler::Ddpm)] {
+        let actions = cloned(config.clone(), &[-0.7, 0.7]);
+        let (left, right) = (share(&actions, |a| (a + 0.7).abs() < 0.2), share(&actions, |a| (a - 0.7).abs() < 0.2));
+        assert!(left > 0.35 && right > 0.35 && left + right > 0.85, "{config:?}: {left} left, {right} right");
+    }
 }
 
 /// The counterpart: one Gaussian covers two modes only by going between them.
 #[test]
 fn a_gaussian_goes_between_two_modes() {
-    let actions = cloned(PolicyKind::Gaussian, &[-0.7, 0.7]);
+    let actions = cloned(config(PolicyKind::Gaussian), &[-0.7, 0.7]);
     let (mean, between) = (actions.iter().sum::<f32>() / 500.0, share(&actions, |a| a.abs() < 0.4));
     assert!(mean.abs() < 0.15 && between > 0.25, "mean {mean}, {between} between");
 }
 
-/// The promise: a flow whose demonstrators agree transports all noise to what they do.
+/// The promise: where demonstrators agree, all noise becomes what they do.
 #[test]
-fn a_flow_transports_noise_to_the_only_action() {
-    let actions = cloned(PolicyKind::Flow, &[0.3]);
-    assert!(share(&actions, |a| (a - 0.3).abs() < 0.1) > 0.97, "{:?}", &actions[..10]);
+fn all_noise_becomes_the_only_action() {
+    for config in [config(PolicyKind::Flow), diffusion(Sampler::Ddim), diffusion(Sampler::Ddpm)] {
+        let actions = cloned(config.clone(), &[0.3]);
+        assert!(share(&actions, |a| (a - 0.3).abs() < 0.1) > 0.97, "{config:?}: {:?}", &actions[..10]);
+    }
+}
+
+/// The promise: a DDPM sample is a function of one more draw than there are steps, of which the last is not used.
+#[test]
+fn ddpm_uses_every_draw_but_the_last() {
+    let scales = (Normaliser::identity(3), Normaliser::identity(4));
+    let policy = Policy::new(&diffusion(Sampler::Ddpm), SIZES, scales, &mut Rng::new(7, "test", 0), &trainer()).frozen();
+    assert_eq!(policy.noise_len(), 21 * 4);
+    let noise: Vec<f32> = Rng::new(8, "test", 0).normals(84).into_iter().map(|z| 0.3 * z).collect();
+    let usual = act(&policy, &[0.0; 3], &noise);
+    for draw in 0..21 {
+        let mut other = noise.clone();
+        other[4 * draw] += 0.5;
+        assert_eq!(same_bits(&act(&policy, &[0.0; 3], &other), &usual), draw == 20, "draw {draw}");
+    }
 }

@@ -6,7 +6,8 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
-use protege_core::policy::PolicyKind;
+use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
+use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
 use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Preset, PretrainMethod, Progress, Run};
@@ -19,9 +20,9 @@ pub fn small() -> Config {
     config.demos.count = 2;
     config.env.parallel = 2;
     config.env.action_repeat = 2;
-    config.policy = protege_core::policy::PolicyConfig { chunk: 12, hidden: 8, layers: 1, flow_steps: 2, ..config.policy };
-    config.pretrain.bc.steps = 25;
-    config.pretrain.bc.batch = 8;
+    config.policy = PolicyConfig { chunk: 12, hidden: 8, layers: 1, inference_steps: 2, ..config.policy };
+    let bc = config.pretrain.bc;
+    config.pretrain.bc = BcConfig { steps: 25, batch: 8, ema_decay: 0.9, ema_every: 3, ema_start: 5, ..bc };
     config.pretrain.post_bc =
         protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
     config.pretrain.value_dice =
@@ -116,6 +117,20 @@ fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
     assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
+}
+
+/// The same for a diffusion policy with all that DPPO trains it with, epochs included, cloned by sigma-BC and sampled by DDPM.
+#[test]
+fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
+    let mut config = small();
+    let paper = Config::preset(Preset::Paper);
+    config.policy = PolicyConfig { chunk: 12, hidden: 8, denoising_steps: 5, sampler: Sampler::Ddpm, ..paper.policy };
+    let bc = paper.pretrain.bc;
+    config.pretrain.bc = BcConfig { steps: 3, batch: 8, cycle: 2, warmup: 1, ema_decay: 0.9, ema_every: 1, ema_start: 2, ..bc };
+    config.pretrain.method = PretrainMethod::SigmaBc;
+    (config.finetune.best_of_n.rounds, config.finetune.best_of_n.samples) = (1, 2);
+    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
+    assert_eq!(assert_resumable(config), [&[Phase::Demos, Phase::Pretrain, Phase::Evaluate][..], &practice].concat());
 }
 
 /// The promise: no result depends on the number of threads, and the same configuration gives the same run.

@@ -1,14 +1,14 @@
 //! `protege bench`: the speed of this machine, each figure with its size.
 
 use super::{Answer, Output, machine};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::data::{Batch, Normaliser, Pairs};
 use protege_core::env::{Env, LabEnv};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
 use protege_core::nn;
 use protege_core::policy::{Policy, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Ensemble, PostBcConfig};
+use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 use protege_core::sim::{RapierSim, Sim};
@@ -240,11 +240,16 @@ fn ms_row(name: &'static str, seconds: f64, size: String) -> Vec<Row> {
     vec![Row { name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }]
 }
 
+/// The one loss of one gradient step.
+fn loss(learner: &mut dyn Learner, data: &Pairs) -> Tensor<1> {
+    learner.step(data).remove(0).1
+}
+
 fn ensemble(setup: &Setup) -> Result<Vec<Row>> {
     let config = PostBcConfig { members: 100, hidden: 256, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let mut ensemble = Ensemble::new(config, &data, 0, device);
-    let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(ensemble.step(&data))).map(drop)))?;
+    let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)))?;
     Ok(ms_row("ensemble_ms_per_step", seconds, format!("K=100, 256x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK)))
 }
 
@@ -252,13 +257,13 @@ fn policy_train(setup: &Setup) -> Result<Vec<Row>> {
     let config = Config::preset(Preset::Cpu);
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
-    let mut cloning = Cloning::new(policy(&config, &device), None, bc, 0, device);
-    let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(cloning.step(&data))).map(drop)))?;
+    let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
+    let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)))?;
     Ok(ms_row("policy_train_ms_per_step", seconds, format!("flow, {}, batch {BATCH}", shape(&config))))
 }
 
 fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu).set("policy.flow_steps", "8")?;
+    let config = Config::preset(Preset::Cpu).set("policy.inference_steps", "8")?;
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
     let obs = rng.normals(OBS);

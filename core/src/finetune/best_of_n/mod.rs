@@ -5,15 +5,17 @@
 //! can reach is what the policy proposes, which is why the coverage of pretraining matters.
 
 pub mod iql;
+mod practice;
 
-use crate::Result;
 use crate::data::Archive;
 use crate::error::within;
 use crate::nn;
 use crate::policy::Policy;
 use crate::run::config::Preset;
+use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
+pub use practice::Practice;
 use serde::{Deserialize, Serialize};
 
 /// Settings of best-of-N.
@@ -96,6 +98,7 @@ impl BestOfNConfig {
 }
 
 /// The deployed result: a frozen policy and the critic that chooses among its proposals.
+#[derive(Clone)]
 pub struct Chooser {
     /// Scores (observation, chunk) pairs, both normalised.
     pub critic: Critic,
@@ -125,12 +128,29 @@ impl Chooser {
         Ok(best.collect())
     }
 
-    /// Writes the critic into the archive.
+    /// Writes it into the archive under `prefix/`.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
-        self.critic.save("critic", archive).await
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        archive.put(format!("{prefix}/samples"), &self.samples)?;
+        self.critic.save(&format!("{prefix}/critic"), archive).await
+    }
+
+    /// Restores what [`Chooser::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: &BestOfNConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        let samples = archive.get(&format!("{prefix}/samples"))?;
+        if samples != config.samples {
+            return Err(Error::input(format!(
+                "the checkpoint's critic chooses among {samples} proposals, its configuration says {}",
+                config.samples
+            )));
+        }
+        let critic = Critic::load(config, policy.sizes.obs, policy.sizes.chunk_len(), &format!("{prefix}/critic"), archive, device)?;
+        Ok(Self { critic, samples })
     }
 }
 

@@ -1,23 +1,14 @@
 //! The two players of ValueDICE and their updates.
 
 use super::{Nu, Rows, Transitions, ValueDiceConfig, orthogonality};
-use crate::data::Archive;
+use crate::data::{Archive, Pairs};
 use crate::nn::{self, Adam, AdamConfig, params};
 use crate::policy::{Policy, PolicyConfig};
+use crate::pretrain::Learner;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-
-/// The losses of one update, still on the device.
-pub struct Losses {
-    /// What nu descends: J and its gradient penalty.
-    pub nu: Tensor<1>,
-    /// What the policy descends: -J and the orthogonal regularisation.
-    pub policy: Tensor<1>,
-    /// -J: nu's estimate of the divergence between policy and demonstrator, in nats.
-    pub divergence: Tensor<1>,
-}
 
 /// A policy that learns to visit and do what the demonstrator did.
 pub struct ValueDice {
@@ -92,18 +83,6 @@ impl ValueDice {
         Ok(Self { policy, nu, policy_adam, nu_adam, transitions, rng: Rng::new(seed, "value-dice", 0), step: 0, config, device })
     }
 
-    /// One update of both players, each against the other as it was before.
-    pub fn step(&mut self) -> Losses {
-        let batch = self.draw();
-        let proposals = Proposals::new(&self.policy, &batch);
-        let (policy_loss, divergence) = self.policy_loss(&batch, &proposals);
-        let nu_loss = self.nu_loss(&batch, &proposals.detached());
-        self.policy.net = self.policy_adam.step(self.policy.net.clone(), &policy_loss);
-        self.nu = self.nu_adam.step(self.nu.clone(), &nu_loss);
-        self.step += 1;
-        Losses { nu: nu_loss.inner(), policy: policy_loss.inner(), divergence: divergence.inner() }
-    }
-
     fn draw(&mut self) -> Batch {
         let n = self.config.batch;
         let [demos, replay] = [(); 2].map(|()| self.rng.indices(n, self.transitions.len()));
@@ -128,11 +107,6 @@ impl ValueDice {
     fn nu_loss(&self, batch: &Batch, proposals: &Proposals) -> Tensor<1> {
         let penalty = self.nu.penalty(between(batch, proposals)) * self.config.gradient_penalty;
         objective(&self.nu, batch, proposals, &self.config) + penalty
-    }
-
-    /// Updates done, and to do in all.
-    pub fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
     }
 
     /// The policy as it is now, without gradients.
@@ -171,6 +145,25 @@ impl ValueDice {
         learner.policy_adam = Adam::load(adam(learner.config.policy_lr), "value-dice/policy-adam", archive, &learner.policy.net)?;
         learner.nu_adam = Adam::load(adam(learner.config.nu_lr), "value-dice/nu-adam", archive, &learner.nu)?;
         Ok(learner)
+    }
+}
+
+impl Learner for ValueDice {
+    /// One update of both players, each against the other as it was before. The transitions are the learner's own: pairs lack
+    /// what came after them.
+    fn step(&mut self, _: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+        let batch = self.draw();
+        let proposals = Proposals::new(&self.policy, &batch);
+        let (policy_loss, divergence) = self.policy_loss(&batch, &proposals);
+        let nu_loss = self.nu_loss(&batch, &proposals.detached());
+        self.policy.net = self.policy_adam.step(self.policy.net.clone(), &policy_loss);
+        self.nu = self.nu_adam.step(self.nu.clone(), &nu_loss);
+        self.step += 1;
+        vec![("loss/nu", nu_loss.inner()), ("loss/policy", policy_loss.inner()), ("policy/divergence", divergence.inner())]
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.step, self.config.steps)
     }
 }
 
@@ -218,10 +211,10 @@ fn join(state: &Tensor<2>, chunk: &Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Normaliser, Pairs};
+    use crate::data::Normaliser;
     use crate::nn::{Activation, gradient_check::worst_error};
     use crate::policy::{Net, PolicyKind, Sizes};
-    use crate::run::config::Preset;
+    use crate::run::config::{Config, Preset};
 
     const SIZES: Sizes = Sizes { obs: 2, act: 1, chunk: 2 };
 
@@ -230,8 +223,8 @@ mod tests {
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
         let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2 };
         let transitions = Transitions::new(&pairs, &[true, true], 2).unwrap();
-        let policy =
-            PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, flow_steps: 1 };
+        let tiny = Config::preset(Preset::Tiny).policy;
+        let policy = PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, ..tiny };
         let scales = (Normaliser::identity(2), Normaliser::identity(2));
         let policy = Policy::new(&policy, SIZES, scales, &mut rng, &device);
         let mut learner = ValueDice::new(policy, transitions, config, 0, device).unwrap();

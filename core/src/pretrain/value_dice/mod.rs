@@ -16,7 +16,7 @@ mod transitions;
 use crate::Result;
 use crate::error::within;
 use crate::run::config::Preset;
-pub use learner::{Losses, ValueDice};
+pub use learner::ValueDice;
 pub use nu::Nu;
 pub use orthogonality::orthogonality;
 use serde::{Deserialize, Serialize};

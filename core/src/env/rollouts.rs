@@ -1,10 +1,26 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
 
-use super::config::Config;
-use crate::env::{self, ActionRepeat, ChunkEnv, EnvPool, Step};
+use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Step};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// Which environments are played, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutSpec {
+    /// The task, `suite/name`.
+    pub task: String,
+    /// Control steps for which each action is held.
+    pub action_repeat: usize,
+    /// Actions per decision.
+    pub chunk: usize,
+    /// Environments played in lockstep.
+    pub parallel: usize,
+    /// Seed of the starts and of the policy's noise.
+    pub seed: u64,
+    /// Threads. No result depends on it.
+    pub threads: usize,
+}
 
 /// The episode that an environment is playing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,19 +89,27 @@ impl Plan {
 }
 
 impl Rollouts {
-    /// Episodes `first..end` of the run's stream `stream`, on `threads` threads.
+    /// Episodes `first..end` of the stream `stream` of the spec's seed.
     ///
     /// # Errors
     /// When the environment cannot be made.
-    pub fn new(config: &Config, stream: &str, first: u64, end: u64, threads: usize) -> Result<Self> {
-        let count = (config.env.parallel as u64).min(end - first);
-        let make = |_| -> Result<Box<dyn env::Env>> {
-            let repeated = ActionRepeat::new(env::make(&config.task)?, config.env.action_repeat)?;
-            Ok(Box::new(ChunkEnv::new(Box::new(repeated), config.policy.chunk)?))
+    pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
+        let count = (spec.parallel as u64).min(end - first);
+        let make = |_| -> Result<Box<dyn Env>> {
+            let repeated = ActionRepeat::new(super::make(&spec.task)?, spec.action_repeat)?;
+            Ok(Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?))
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
-        let plan = Plan { seed: config.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0 };
-        Ok(Self { slots: (0..count).map(|_| None).collect(), pool: EnvPool::new(envs, threads)?, plan })
+        let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0 };
+        Ok(Self { slots: (0..count).map(|_| None).collect(), pool: EnvPool::new(envs, spec.threads)?, plan })
+    }
+
+    /// Episodes without end of the stream `stream`: whenever one is over, the next begins in its place.
+    ///
+    /// # Errors
+    /// When the environment cannot be made.
+    pub fn endless(spec: &RolloutSpec, stream: &str) -> Result<Self> {
+        Self::new(spec, stream, 0, u64::MAX)
     }
 
     /// Starts episodes where none is running; gives every running episode's observation, in order, in one row-major vector.
@@ -154,17 +178,17 @@ impl Rollouts {
         postcard::to_allocvec(&(&self.plan, running)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }
 
-    /// Restores what [`Rollouts::save`] wrote under the same configuration.
+    /// Restores what [`Rollouts::save`] wrote under the same spec.
     ///
     /// # Errors
     /// When the bytes are damaged or foreign.
-    pub fn load(config: &Config, bytes: &[u8], threads: usize) -> Result<Self> {
+    pub fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint");
         let (plan, running): (Plan, Vec<Option<Running>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
         if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
-        let mut rollouts = Self::new(config, &plan.stream, plan.first, plan.end, threads)?;
+        let mut rollouts = Self::new(spec, &plan.stream, plan.first, plan.end)?;
         if running.len() != rollouts.slots.len() {
             return Err(damaged());
         }

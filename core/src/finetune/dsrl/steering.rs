@@ -1,0 +1,102 @@
+//! The actor that chooses noise, and what it makes of a frozen policy.
+
+use super::DsrlConfig;
+use crate::Result;
+use crate::data::Archive;
+use crate::nn::{self, Activation, Mlp, params};
+use crate::policy::Policy;
+use crate::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Range of the logarithm of the actor's standard deviation (Stable-Baselines3's).
+const LOG_STD: (f64, f64) = (-20.0, 2.0);
+/// Keeps the density of the squashed choice finite (Stable-Baselines3's).
+const EPSILON: f64 = 1e-6;
+
+/// A squashed Gaussian over noise scaled to [-1, 1]: tanh(mean(obs) + std(obs) e), e ~ N(0, I).
+#[derive(Module, Debug)]
+pub struct Actor {
+    net: Mlp,
+    width: usize,
+}
+
+impl Actor {
+    pub(super) fn new(config: &DsrlConfig, obs: usize, width: usize, rng: &mut Rng, device: &Device) -> Self {
+        Self { net: Mlp::normed(1, &sizes(config, obs, 2 * width), Activation::Tanh, rng, device), width }
+    }
+
+    fn head(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let out = self.net.forward_one(obs);
+        let log_std = out.clone().narrow(1, self.width, self.width).clamp(LOG_STD.0, LOG_STD.1);
+        (out.narrow(1, 0, self.width), log_std)
+    }
+
+    /// The choice made with standard normal `e` `[batch, width]`, scaled to [-1, 1], and the logarithm of its density `[batch]`.
+    pub fn sample(&self, obs: Tensor<2>, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
+        let (mean, log_std) = self.head(obs);
+        let choice = (mean + e.clone() * log_std.clone().exp()).tanh();
+        let gaussian = e.square() * -0.5 - log_std - 0.5 * std::f64::consts::TAU.ln();
+        let squash = (choice.clone().square().neg() + (1.0 + EPSILON)).log();
+        (choice, (gaussian - squash).sum_dim(1).squeeze_dim(1))
+    }
+
+    /// The middle of the distribution, scaled to [-1, 1].
+    pub fn mean(&self, obs: Tensor<2>) -> Tensor<2> {
+        self.head(obs).0.tanh()
+    }
+}
+
+/// Input, the hidden layers, output.
+pub(super) fn sizes(config: &DsrlConfig, input: usize, output: usize) -> Vec<usize> {
+    let hidden = std::iter::repeat_n(config.hidden, config.layers);
+    std::iter::once(input).chain(hidden).chain(std::iter::once(output)).collect()
+}
+
+/// The deployed result: a frozen policy whose noise an actor chooses.
+pub struct Steering {
+    /// Chooses.
+    pub actor: Actor,
+    /// Largest noise, in standard deviations.
+    pub magnitude: f64,
+    /// Whether the choice is drawn, or the middle.
+    pub stochastic: bool,
+}
+
+impl Steering {
+    /// The noise chosen at normalised observations with standard normal `e`: `[batch, width]`, within the magnitude.
+    pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
+        let choice = if self.stochastic { self.actor.sample(obs, e).0 } else { self.actor.mean(obs) };
+        choice * self.magnitude
+    }
+
+    /// Raw observation rows and standard normal rows to raw action rows.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn act(&self, policy: &Policy, obs: &[f32], e: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+        let plain = device.clone().without_autodiff();
+        let obs = nn::matrix(policy.obs_scale.apply(obs), policy.sizes.obs, &plain);
+        let noise = self.noise(obs.clone(), nn::matrix(e, policy.noise_len(), &plain));
+        let chunks = nn::read(policy.sample(obs, noise)).await?;
+        Ok(policy.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+    }
+
+    /// Writes it into the archive under `prefix/`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        params::save(&self.actor, &format!("{prefix}/actor"), archive).await
+    }
+
+    /// Restores what [`Steering::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: &DsrlConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        let actor = Actor::new(config, policy.sizes.obs, policy.noise_len(), &mut Rng::new(0, "unused", 0), device);
+        let actor = params::load(actor, &format!("{prefix}/actor"), archive)?;
+        Ok(Self { actor, magnitude: config.magnitude, stochastic: config.stochastic_eval })
+    }
+}

@@ -1,0 +1,31 @@
+//! A fully connected layer.
+
+use crate::rng::Rng;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// x W + b: `[batch, in] -> [batch, out]`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[in, out]`.
+    weight: Param<Tensor<2>>,
+    /// `[1, out]`.
+    bias: Param<Tensor<2>>,
+}
+
+impl Linear {
+    /// Weights and biases are uniform in ±1/sqrt(`inputs`), PyTorch's default.
+    pub fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let mut uniform = |rows: usize| {
+            let values: Vec<f32> = (0..rows * outputs).map(|_| rng.range(-bound, bound) as f32).collect();
+            Param::from_data(TensorData::new(values, [rows, outputs]), device)
+        };
+        Self { weight: uniform(inputs), bias: uniform(1) }
+    }
+
+    /// `[batch, in] -> [batch, out]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x.matmul(self.weight.val()) + self.bias.val()
+    }
+}

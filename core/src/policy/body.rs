@@ -1,0 +1,34 @@
+//! The network inside of every kind of policy: a plain or a residual MLP.
+
+use super::PolicyConfig;
+use crate::nn::{Mlp, Residual};
+use crate::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// `[batch, in] -> [batch, out]`.
+#[derive(Module, Debug)]
+pub enum Body {
+    /// One layer after the other.
+    Plain(Mlp),
+    /// With blocks around which there is a short cut (DPPO).
+    Residual(Residual),
+}
+
+impl Body {
+    pub(super) fn new(inputs: usize, config: &PolicyConfig, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+        let hidden = std::iter::repeat_n(config.hidden, config.layers);
+        let sizes: Vec<usize> = std::iter::once(inputs).chain(hidden).chain(std::iter::once(outputs)).collect();
+        match config.residual {
+            false => Self::Plain(Mlp::new(1, &sizes, config.activation, rng, device)),
+            true => Self::Residual(Residual::new(&sizes, config.activation, rng, device)),
+        }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Plain(net) => net.forward_one(x),
+            Self::Residual(net) => net.forward(x),
+        }
+    }
+}
