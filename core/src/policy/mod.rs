@@ -52,7 +52,7 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default flow (paper preset: diffusion, PostBC; with value-dice: squashed).
+    /// Which distribution the policy can express. Default: flow (paper preset: diffusion; `--pretrain value-dice`: squashed).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
@@ -199,13 +199,13 @@ impl Policy {
     /// Length of the noise vector per decision: that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
         match &self.net {
-            Net::Gaussian(_) | Net::Squashed(_) | Net::Flow(_) => self.sizes.chunk_len(),
+            Net::Gaussian(_) | Net::Flow(_) | Net::Squashed(_) => self.sizes.chunk_len(),
             Net::Diffusion(net) => net.noise_len(),
         }
     }
 
     /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO): `denoising_steps` with DDPM,
-    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, which is no chain.
+    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, squashed or not, which is no chain.
     pub fn chain_len(&self) -> usize {
         self.net.chain_len()
     }
@@ -453,6 +453,8 @@ mod tests {
     #[test]
     fn a_gaussian_is_no_chain() {
         let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));
-        assert_eq!(Net::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device).chain_len(), 0);
+        for kind in [PolicyKind::Gaussian, PolicyKind::Squashed] {
+            assert_eq!(Net::new(&config(kind), SIZES, &mut rng, &device).chain_len(), 0);
+        }
     }
 }

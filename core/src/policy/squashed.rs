@@ -1,10 +1,9 @@
 //! A squashed Gaussian policy: tanh of a Gaussian whose mean and spread both depend on the observation.
 //!
-//! The network is a plain MLP whatever `policy.residual` says: the actor of ValueDICE's code (and, up to the range of the spread, of SAC).
+//! The actor of ValueDICE's code (and, up to the range of the spread, of SAC).
 
-use super::body::layer_sizes;
+use super::body::Body;
 use super::{PolicyConfig, Sizes};
-use crate::nn::Mlp;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -18,18 +17,17 @@ const EDGE: f64 = 1e-3;
 #[derive(Module, Debug)]
 pub struct Squashed {
     /// To means and raw spreads, side by side.
-    trunk: Mlp,
+    trunk: Body,
 }
 
 impl Squashed {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let layers = layer_sizes(sizes.obs, config, 2 * sizes.chunk_len());
-        Self { trunk: Mlp::new(1, &layers, config.activation, rng, device) }
+        Self { trunk: Body::new(sizes.obs, config, 2 * sizes.chunk_len(), rng, device) }
     }
 
     /// Mean and log std of the Gaussian before the tanh, `[batch, chunk * act]` each.
     fn gaussian(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let both = self.trunk.forward_one(obs);
+        let both = self.trunk.forward(obs);
         let width = both.dims()[1] / 2;
         let share = (both.clone().narrow(1, width, width).tanh() + 1.0) * 0.5;
         (both.narrow(1, 0, width), share * (LOG_STD.1 - LOG_STD.0) + LOG_STD.0)

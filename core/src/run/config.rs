@@ -103,7 +103,7 @@ impl PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
-    /// The cloning loop, which `bc`, `sigma-bc` and `post-bc` end in.
+    /// The cloning loop, in which all but `value-dice` end.
     pub bc: BcConfig,
     /// Behavioral cloning with the same noise on every action.
     pub sigma_bc: SigmaBcConfig,

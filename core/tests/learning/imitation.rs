@@ -4,26 +4,19 @@ use crate::{distance, read, trainer};
 use burn::tensor::Device;
 use protege_core::Error;
 use protege_core::data::{Normaliser, Pairs};
-use protege_core::env::{Env, PROBE_DISCOUNT, Probe};
-use protege_core::nn::{self, Activation};
+use protege_core::env::{Env, Probe};
+use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::pretrain::Learner;
 use protege_core::pretrain::value_dice::{Transitions, ValueDice, ValueDiceConfig};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
-const STEPS: usize = 2500;
+const STEPS: usize = 3000;
 
 /// A fresh policy on raw numbers, for `obs` observations and single actions.
 fn fresh(obs: usize) -> Policy {
-    let config = PolicyConfig {
-        kind: PolicyKind::Squashed,
-        chunk: 1,
-        hidden: 32,
-        layers: 2,
-        activation: Activation::Relu,
-        ..Config::preset(Preset::Tiny).policy
-    };
+    let config = PolicyConfig { kind: PolicyKind::Squashed, chunk: 1, hidden: 32, layers: 2, ..Config::preset(Preset::Tiny).policy };
     let scales = (Normaliser::identity(obs), Normaliser::identity(1));
     Policy::new(&config, Sizes { obs, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer())
 }
@@ -31,14 +24,8 @@ fn fresh(obs: usize) -> Policy {
 /// What ValueDICE makes of demonstrations that all end for good.
 fn learned(pairs: &Pairs) -> Policy {
     let transitions = Transitions::new(pairs, &vec![true; pairs.episode_pairs.len()], 1).unwrap();
-    let config = ValueDiceConfig {
-        steps: STEPS,
-        batch: 64,
-        policy_lr: 1e-4,
-        gamma: PROBE_DISCOUNT,
-        hidden: 32,
-        ..ValueDiceConfig::preset(Preset::Tiny)
-    };
+    let config =
+        ValueDiceConfig { steps: STEPS, batch: 64, policy_lr: 1e-4, gamma: 0.5, hidden: 32, ..ValueDiceConfig::preset(Preset::Tiny) };
     let mut learner = ValueDice::new(fresh(pairs.obs_dim), transitions, config, 0, trainer()).unwrap();
     (0..STEPS).for_each(|_| drop(learner.step(pairs)));
     assert_eq!(learner.progress(), (STEPS, STEPS));
@@ -50,11 +37,11 @@ fn sample(policy: &Policy, obs: &[f32], noise: Vec<f32>) -> Vec<f32> {
     read(policy.sample(nn::matrix(obs.to_vec(), policy.sizes.obs, &plain), nn::matrix(noise, 1, &plain)))
 }
 
-/// 20 episodes of 6 steps on a line, x' = x + a, of an expert who goes half of the way to zero: a = -x / 2.
+/// 20 episodes of 6 steps on a line, x' = x + a / 4, of an expert who heads for zero: a = -x / 2.
 fn line() -> Pairs {
     let mut rng = Rng::new(0, "test", 0);
     let starts = (0..20).map(|_| rng.range(-1.0, 1.0) as f32);
-    let obs: Vec<f32> = starts.flat_map(|x| (0..6).map(move |t| x * 0.5f32.powi(t))).collect();
+    let obs: Vec<f32> = starts.flat_map(|x| (0..6).map(move |t| x * 0.875f32.powi(t))).collect();
     Pairs { actions: obs.iter().map(|x| -0.5 * x).collect(), obs, episode_pairs: vec![6; 20], obs_dim: 1, action_dim: 1 }
 }
 
@@ -65,7 +52,7 @@ fn value_dice_recovers_the_expert_on_a_line() {
     let states: Vec<f32> = (-8..=8).map(|i| i as f32 / 10.0).collect();
     let expert: Vec<f32> = states.iter().map(|x| -0.5 * x).collect();
     let mode = sample(&policy, &states, vec![0.0; states.len()]);
-    assert!(distance(&mode, &expert) < 0.12, "{mode:?}");
+    assert!(distance(&mode, &expert) < 0.1, "{mode:?}");
     let samples = sample(&policy, &[0.4; 500], Rng::new(2, "test", 0).normals(500));
     let far = samples.iter().filter(|a| (**a + 0.2).abs() > 0.15).count();
     assert!(far < 25, "{far} of 500 samples are far from the expert's action");

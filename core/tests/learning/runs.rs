@@ -136,6 +136,14 @@ fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
     assert_eq!(assert_resumable(config), [Phase::Demos, Phase::Pretrain, Phase::Evaluate]);
 }
 
+/// The same for ValueDICE and its squashed policy, best-of-N included.
+#[test]
+fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
+    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
+    let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
+    assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
+}
+
 /// The same for a diffusion policy with all that DPPO trains it with, epochs included, cloned by sigma-BC and sampled by DDPM.
 #[test]
 fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
@@ -148,14 +156,6 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
     (config.finetune.best_of_n.rounds, config.finetune.best_of_n.samples) = (1, 2);
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     assert_eq!(assert_resumable(config), [&[Phase::Demos, Phase::Pretrain, Phase::Evaluate][..], &practice].concat());
-}
-
-/// The same for ValueDICE and its squashed policy, best-of-N included.
-#[test]
-fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
-    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
-    let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
-    assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
 }
 
 /// The promise: no result depends on the number of threads, and the same configuration gives the same run.

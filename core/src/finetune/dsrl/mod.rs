@@ -158,8 +158,8 @@ impl DsrlConfig {
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
         (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(
-            "finetune.method dsrl steers the noise of a generative policy, but policy.kind is a Gaussian's, whose noise only adds to its action: \
-             set policy.kind to flow or diffusion",
+            "finetune.method dsrl steers the noise of a generative policy, but that of policy.kind gaussian or squashed only adds to its \
+             action: set policy.kind to flow or diffusion",
         )),
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
             "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",

@@ -149,9 +149,8 @@ impl ValueDice {
 }
 
 impl Learner for ValueDice {
-    /// One update of both players, each against the other as it was before, on the transitions that it was made with. Gives what nu descends (J and its
-    /// gradient penalty), what the policy descends (-J and the orthogonal regularisation), and -J, nu's estimate of the divergence between policy and
-    /// demonstrator, in nats.
+    /// One update of both players, each against the other as it was before. The transitions are the learner's own: pairs lack
+    /// what came after them.
     fn step(&mut self, _: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
         let batch = self.draw();
         let proposals = Proposals::new(&self.policy, &batch);
@@ -212,7 +211,7 @@ fn join(state: &Tensor<2>, chunk: &Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Normaliser, Pairs};
+    use crate::data::Normaliser;
     use crate::nn::{Activation, gradient_check::worst_error};
     use crate::policy::{Net, PolicyKind, Sizes};
     use crate::run::config::{Config, Preset};
@@ -224,14 +223,8 @@ mod tests {
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
         let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2 };
         let transitions = Transitions::new(&pairs, &[true, true], 2).unwrap();
-        let policy = PolicyConfig {
-            kind: PolicyKind::Squashed,
-            chunk: 2,
-            hidden: 6,
-            layers: 2,
-            activation: Activation::Mish,
-            ..Config::preset(Preset::Tiny).policy
-        };
+        let tiny = Config::preset(Preset::Tiny).policy;
+        let policy = PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, ..tiny };
         let scales = (Normaliser::identity(2), Normaliser::identity(2));
         let policy = Policy::new(&policy, SIZES, scales, &mut rng, &device);
         let mut learner = ValueDice::new(policy, transitions, config, 0, device).unwrap();

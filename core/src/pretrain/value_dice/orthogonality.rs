@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 /// the columns of every weight matrix are orthogonal. Biases do not count.
 ///
 /// # Panics
-/// When the module has no layer of an [`crate::nn::Mlp`].
+/// When the module has no layer.
 pub fn orthogonality<M: Module>(module: &M) -> Tensor<1> {
     let mut sum = Sum::default();
     module.visit(&mut sum);
@@ -31,7 +31,7 @@ impl ModuleVisitor for Sum {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.path.name().contains("weights") {
+        if !self.path.name().contains("weight") {
             return;
         }
         let weight = param.val();
