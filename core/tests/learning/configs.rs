@@ -90,6 +90,9 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("pretrain.method", "value-dice"),
         ("finetune.best_of_n.expectile", "1.5"),
         ("finetune.best_of_n.samples", "0"),
+        ("finetune.dppo.batch", "1"),
+        ("finetune.dppo.clip", "-0.1"),
+        ("finetune.dppo.min_logprob_std", "0"),
         ("eval.episodes", "0"),
         ("preset", "cpu"),
         ("engine", "bullet"),
@@ -114,6 +117,10 @@ fn settings_that_cannot_work_together_are_refused() {
     // What does not matter is not refused: neither a flow nor DDPM cares.
     overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
+    assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
+    let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
+    let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
+    assert!(sentence.contains("policy.kind is gaussian") && sentence.contains("use flow or diffusion"), "{sentence}");
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
 }

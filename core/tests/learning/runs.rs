@@ -6,6 +6,7 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
+use protege_core::finetune::dppo::DppoConfig;
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
@@ -49,6 +50,17 @@ pub fn small() -> Config {
         hidden: 8,
         layers: 1,
         ..config.finetune.dsrl
+    };
+    config.finetune.dppo = DppoConfig {
+        iterations: 3,
+        eval_every: 2,
+        episodes: 3,
+        finetuned_steps: 2,
+        epochs: 2,
+        batch: 8,
+        critic_warmup: 1,
+        hidden: 8,
+        ..config.finetune.dppo
     };
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
@@ -123,6 +135,19 @@ fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
         (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
         let phases = assert_resumable(config);
         assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+    }
+}
+
+/// The same for DPPO, of a flow and of a diffusion policy, whose every denoising step draws noise.
+#[test]
+fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
+    for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
+        let mut config = small();
+        (config.pretrain.method, config.pretrain.bc.steps, config.finetune.method) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
+        (config.policy.kind, config.policy.sampler, config.policy.denoising_steps) = (kind, Sampler::Ddpm, 3);
+        let phases = assert_resumable(config);
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count(), 3, "one for each iteration");
     }
 }
 

@@ -33,6 +33,10 @@ pub struct DppoConfig {
     pub gamma: f64,
     /// Lambda of generalised advantage estimation, over decisions. Default 0.95 (DPPO).
     pub gae_lambda: f64,
+    /// Whether an episode that the time limit cut off goes on for the critic (its last value is bootstrapped, DPPO) or is a failure.
+    /// Default true in the paper preset, else false: success counts within the horizon only, and values anchored at failures are
+    /// learned in far fewer updates.
+    pub bootstrap_truncated: bool,
     /// Discount per denoising step: k steps before the action, an advantage counts gamma_denoising^k. Default 0.99 (DPPO).
     pub gamma_denoising: f64,
     /// How far the ratio of probabilities may move at the last denoising step before its gradient is cut. Default 0.01 (DPPO).
@@ -66,6 +70,7 @@ impl DppoConfig {
             critic_warmup: 1,
             gamma: 0.999,
             gae_lambda: 0.95,
+            bootstrap_truncated: true,
             gamma_denoising: 0.99,
             clip: 0.01,
             clip_base: 0.001,
@@ -84,6 +89,7 @@ impl DppoConfig {
             batch: 500,
             actor_lr: 1e-4,
             gamma: 0.99,
+            bootstrap_truncated: false,
             hidden: 128,
             ..base.clone()
         };

@@ -12,6 +12,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+/// The critic sees scaled observations within plus and minus this. What hardly varies in demonstrations, such as a quaternion of
+/// a cube that never tips over, is scaled up a hundredfold once it does, and one such decision would outweigh all others.
+const FURTHEST: f64 = 5.0;
+
 /// What one gradient step, or the mean of several, tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -72,7 +76,7 @@ impl Learner {
 
     /// V at normalised observations: `[batch, 1]`.
     pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
-        self.critic.valid().forward(obs.inner())
+        self.critic.valid().forward(seen(obs.inner()))
     }
 
     /// K', the steps that are finetuned.
@@ -155,9 +159,14 @@ impl Learner {
     }
 }
 
+/// What the critic sees of normalised observations.
+fn seen(obs: Tensor<2>) -> Tensor<2> {
+    obs.clamp(-FURTHEST, FURTHEST)
+}
+
 /// Half the mean squared error at normalised observations against returns `[batch, 1]`.
 fn critic_loss(critic: &Residual, obs: Tensor<2>, returns: Tensor<2>) -> Tensor<1> {
-    (critic.forward(obs) - returns).square().mean().mul_scalar(0.5)
+    (critic.forward(seen(obs)) - returns).square().mean().mul_scalar(0.5)
 }
 
 fn adam(lr: f64) -> AdamConfig {
@@ -173,14 +182,14 @@ mod tests {
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
-    const ROWS: usize = 12;
+    const ROWS: usize = 8;
 
     /// A learner of the last three steps, and samples that it drew itself.
     fn learner(kind: PolicyKind) -> (Learner, Samples) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let tiny = Config::preset(Preset::Tiny).policy;
         let policy =
-            PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, time_dim: 4, inference_steps: 4, ..tiny };
+            PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, time_dim: 4, inference_steps: 3, ..tiny };
         let sizes = Sizes { obs: 3, act: 1, chunk: 2 };
         let policy = Policy::new(&policy, sizes, (Normaliser::identity(3), Normaliser::identity(2)), &mut rng, &device).frozen();
         let config = DppoConfig {
@@ -193,8 +202,7 @@ mod tests {
         };
         let learner = Learner::new(config, &policy, &mut rng, device);
         let (obs, plain) = (rng.normals(ROWS * 3), Device::flex());
-        // Near zero, where the chunk that a diffusion step predicts is not clipped.
-        let noise = nn::matrix(rng.normals(ROWS * chain::noise_len(&policy)), chain::noise_len(&policy), &plain).mul_scalar(0.3);
+        let noise = nn::matrix(rng.normals(ROWS * chain::noise_len(&policy)), chain::noise_len(&policy), &plain);
         let drawn = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &plain), noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
@@ -227,21 +235,19 @@ mod tests {
     }
 
     /// The promise: the gradient of the actor's objective is right, through the whole of it: network, density, ratio, clip range,
-    /// discount; for flow and diffusion, where ratios are inside and outside of their ranges.
+    /// discount; where ratios are inside and outside of their ranges. (That of a diffusion step's mean is checked with the policy.)
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
-        for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
-            let (mut learner, mut samples) = learner(kind);
-            // Well inside of the ranges, or well outside: differences across their ends say nothing.
-            samples.log_probs.iter_mut().zip([-0.4, 0.0, 0.4, 0.0, 0.0].iter().cycle()).for_each(|(l, shift)| *l += shift);
-            let clipped = block_on(nn::scalar(learner.surrogate(&samples, &rows()).clipped)).unwrap();
-            assert!((0.2..0.8).contains(&clipped), "{clipped}");
-            let error = worst_error(&learner.actor.net.clone(), |net| {
-                learner.actor.net = net.clone();
-                learner.surrogate(&samples, &rows()).loss.mul_scalar(10)
-            });
-            assert!(error < 1e-2, "{kind:?}: {error}");
-        }
+        let (mut learner, mut samples) = learner(PolicyKind::Flow);
+        // Well inside of the ranges, or well outside: differences across their ends say nothing.
+        samples.log_probs.iter_mut().zip([-0.4, 0.0, 0.4, 0.0, 0.0].iter().cycle()).for_each(|(l, shift)| *l += shift);
+        let clipped = block_on(nn::scalar(learner.surrogate(&samples, &rows()).clipped)).unwrap();
+        assert!((0.2..0.8).contains(&clipped), "{clipped}");
+        let error = worst_error(&learner.actor.net.clone(), |net| {
+            learner.actor.net = net.clone();
+            learner.surrogate(&samples, &rows()).loss.mul_scalar(10)
+        });
+        assert!(error < 1e-2, "{error}");
     }
 
     /// The promise: the gradient of the critic's loss is right.
@@ -249,7 +255,7 @@ mod tests {
     fn the_critic_loss_has_the_right_gradient() {
         let (learner, samples) = learner(PolicyKind::Flow);
         let obs = nn::matrix(samples.obs.clone(), 3, &learner.device);
-        let returns = nn::matrix(samples.returns.clone(), 1, &learner.device);
+        let returns = nn::matrix(samples.returns.clone(), 1, &learner.device).mul_scalar(0.5);
         let error = worst_error(&learner.critic, |critic| critic_loss(critic, obs.clone(), returns.clone()));
         assert!(error < 1e-2, "{error}");
     }

@@ -91,7 +91,10 @@ impl Practice {
         let log_probs = nn::read(Tensor::cat(drawn.log_probs, 1)).await?;
 
         let (decisions, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
-        let last_values = last_values(&self.learner, &decisions, cx).await?;
+        let last_values = match self.config.bootstrap_truncated {
+            true => last_values(&self.learner, &decisions, cx).await?,
+            false => vec![0.0; decisions.len()],
+        };
         let width = |numbers: &[f32]| numbers.len() / values.len();
         let parts = obs.chunks(width(&obs)).zip(latents.chunks(width(&latents))).zip(log_probs.chunks(width(&log_probs)));
         for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate() {
