@@ -22,5 +22,6 @@ mod seal;
 pub mod sim;
 pub mod tasks;
 pub mod theory;
+mod threads;
 
 pub use error::{Error, Result};

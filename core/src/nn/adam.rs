@@ -1,17 +1,23 @@
 //! Adam and AdamW over a module's parameters, their state kept by name.
 //!
-//! The update itself is burn's. What is ours is the bookkeeping around it: moments are keyed by a parameter's path,
-//! so that they can be saved beside the weights and read back on any device (burn 0.22's own record restores them
-//! through the process-wide default device, which may be a GPU that is not there), and gradients are clipped by their
-//! global norm over the whole module, as PyTorch's `clip_grad_norm_` does (burn clips parameter by parameter).
+//! Ours instead of burn's, because moments are keyed by a parameter's path, so that they can be saved beside the weights
+//! and read back on any device (burn 0.22's own record restores them through the process-wide default device, which may
+//! be a GPU that is not there); because gradients are clipped by their global norm over the whole module, as PyTorch's
+//! `clip_grad_norm_` does (burn clips parameter by parameter); and because on the CPU one pass over memory does the whole
+//! update.
 
+use super::fused::{self, Update};
 use super::params::{self, Path};
 use crate::data::Archive;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::{self, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
 
 /// What Adam needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -26,15 +32,21 @@ pub struct AdamConfig {
 pub struct Adam {
     config: AdamConfig,
     weight_decay: f64,
-    rule: optim::Adam,
-    states: BTreeMap<String, AdamState<1>>,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// What is remembered of a parameter's gradients, flattened.
+struct Moments {
+    /// Updates so far.
+    time: usize,
+    first: Tensor<1>,
+    second: Tensor<1>,
 }
 
 impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
-        let rule = optim::AdamConfig::new().with_epsilon(1e-8).build();
-        Self { config, weight_decay: 0.0, rule, states: BTreeMap::new() }
+        Self { config, weight_decay: 0.0, moments: BTreeMap::new() }
     }
 
     /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the factor 1 - lr * `decay`.
@@ -56,15 +68,28 @@ impl Adam {
         module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
     }
 
+    /// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started at zero.
+    fn update(&self, lr: f64, time: usize) -> Update {
+        let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
+        let spread = libm::sqrt(missing(BETA_2));
+        Update {
+            keep: (1.0 - lr * self.weight_decay) as f32,
+            rate: (lr * spread / missing(BETA_1)) as f32,
+            beta_1: BETA_1 as f32,
+            beta_2: BETA_2 as f32,
+            epsilon: (EPSILON * spread) as f32,
+        }
+    }
+
     /// Writes the moments into the archive under `prefix`.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        let times: BTreeMap<&String, usize> = self.states.iter().map(|(name, state)| (name, state.momentum.time)).collect();
+        let times: BTreeMap<&String, usize> = self.moments.iter().map(|(name, moments)| (name, moments.time)).collect();
         archive.put(format!("{prefix}/times"), &times)?;
-        for (name, AdamState { momentum }) in &self.states {
-            for (moment, tensor) in [("m", &momentum.moment_1), ("v", &momentum.moment_2)] {
+        for (name, Moments { first, second, .. }) in &self.moments {
+            for (moment, tensor) in [("m", first), ("v", second)] {
                 let values = super::read(tensor.clone()).await?;
                 archive.put_f32(format!("{prefix}/{moment}/{name}"), &[values.len()], values);
             }
@@ -84,8 +109,8 @@ impl Adam {
         for (name, time) in times {
             let size = sizes.get(&name).copied().unwrap_or(0);
             let moment = |which: &str| read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain);
-            let momentum = AdaptiveMomentumState::new(time, moment("m")?, moment("v")?);
-            adam.states.insert(name, AdamState { momentum });
+            let moments = Moments { time, first: moment("m")?, second: moment("v")? };
+            adam.moments.insert(name, moments);
         }
         Ok(adam)
     }
@@ -129,13 +154,11 @@ impl ModuleMapper for Stepper<'_> {
         let name = self.path.name();
         param.map(|value| {
             let shape = value.dims();
-            let state = self.adam.states.remove(&name);
-            let mut value = value.inner().flatten(0, -1);
-            if self.adam.weight_decay > 0.0 {
-                value = value.mul_scalar(1.0 - self.lr * self.adam.weight_decay);
-            }
-            let (value, state) = self.adam.rule.step(self.lr, value, grad, state);
-            self.adam.states.extend(state.map(|state| (name, state)));
+            let zeros = || Moments { time: 0, first: grad.zeros_like(), second: grad.zeros_like() };
+            let Moments { time, first, second } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
+            let update = self.adam.update(self.lr, time + 1);
+            let [value, first, second] = fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
+            self.adam.moments.insert(name, Moments { time: time + 1, first, second });
             value.reshape(shape).autodiff().require_grad()
         })
     }

@@ -1,5 +1,6 @@
 //! A fully connected layer.
 
+use super::fused;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -26,6 +27,6 @@ impl Linear {
 
     /// `[batch, in] -> [batch, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val()) + self.bias.val()
+        fused::linear(x, self.weight.val(), self.bias.val())
     }
 }

@@ -3,10 +3,12 @@
 //! K = 1 is an ordinary network, K = 2 a pair of critics, K = 100 the ensemble of PostBC: one kernel call per layer
 //! for all members, instead of one per member.
 
+use super::fused;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The non-linearity between layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -23,20 +25,8 @@ pub enum Activation {
 impl Activation {
     /// Element by element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => relu(x),
-            Self::Mish => mish(x),
-            Self::Tanh => x.tanh(),
-        }
+        fused::activate(self, x)
     }
-}
-
-/// Mish(x) = x n / (n + 2) with n = e^x (e^x + 2). The same function as x tanh(softplus(x)), from one exponential;
-/// x is clamped at 20, where the factor is 1 in f32.
-pub fn mish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let e = x.clone().clamp_max(20.0).exp();
-    let n = e.clone() * (e + 2.0);
-    x * n.clone() / (n + 2.0)
 }
 
 /// K perceptrons in one module: `[K, batch, input] -> [K, batch, output]`.
@@ -80,9 +70,9 @@ impl Mlp {
     pub fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
-            x = x.matmul(weight.val()) + bias.val();
+            x = fused::linear(x, weight.val(), bias.val());
             if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
-                x = standardise(x) * gain.val() + shift.val();
+                x = fused::normalise(x, gain.val(), shift.val());
             }
             if i < last {
                 x = self.activation.forward(x);
@@ -123,17 +113,25 @@ impl Mlp {
         self.forward(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]))
     }
 
+    /// Stacks of `size` members each, the last of which may be smaller; all of them trainable where the device has gradients.
+    pub fn split(self, size: usize) -> Vec<Self> {
+        let members = self.members();
+        let part = |params: &Vec<Param<Tensor<3>>>, range: Range<usize>| {
+            params.iter().map(|param| Param::from_tensor(param.val().slice_dim(0, range.clone()).detach())).collect()
+        };
+        let parts = (0..members).step_by(size).map(|start| start..(start + size).min(members));
+        let stack = |range: Range<usize>| {
+            let [weights, biases, gains, shifts] =
+                [&self.weights, &self.biases, &self.gains, &self.shifts].map(|params| part(params, range.clone()));
+            Self { weights, biases, gains, shifts, activation: self.activation }
+        };
+        parts.map(stack).collect()
+    }
+
     /// K, the number of members.
     pub fn members(&self) -> usize {
         self.weights[0].dims()[0]
     }
-}
-
-/// Mean 0 and variance 1 over the last dimension; epsilon 1e-5, as in PyTorch's LayerNorm.
-fn standardise(x: Tensor<3>) -> Tensor<3> {
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = centred.clone().square().mean_dim(2);
-    centred / (variance + 1e-5).sqrt()
 }
 
 #[cfg(test)]
@@ -152,23 +150,6 @@ mod tests {
             let expected = block_on(crate::nn::read(x.grad(&net.forward(x.clone()).sum().backward()).unwrap())).unwrap();
             assert!(expected.iter().any(|g| g.abs() > 1e-2));
             assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} {expected:?}");
-        }
-    }
-
-    /// The promise: Mish and its gradient are those of x tanh(ln(1 + e^x)), from where it vanishes to where it is x.
-    #[test]
-    fn mish_is_its_definition() {
-        let device = Device::flex().autodiff();
-        let xs: Vec<f32> = (-3000..=3000).map(|i| i as f32 / 100.0).collect();
-        let x = Tensor::<1>::from_data(TensorData::new(xs.clone(), [xs.len()]), &device).require_grad();
-        let y = mish(x.clone());
-        let gradient = block_on(crate::nn::read(x.grad(&y.clone().sum().backward()).unwrap())).unwrap();
-        let value = block_on(crate::nn::read(y.inner())).unwrap();
-        for ((x, y), g) in xs.iter().map(|&x| f64::from(x)).zip(value).zip(gradient) {
-            let (tanh, sigmoid) = (x.exp().ln_1p().tanh(), 1.0 / (1.0 + (-x).exp()));
-            let (exact, slope) = (x * tanh, tanh + x * sigmoid * (1.0 - tanh * tanh));
-            assert!((f64::from(y) - exact).abs() <= 1e-5 * exact.abs(), "mish({x}) is {exact}, not {y}");
-            assert!((f64::from(g) - slope).abs() <= 1e-5, "its slope is {slope}, not {g}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod adam;
 pub mod cycles;
+mod fused;
 #[cfg(test)]
 pub(crate) mod gradient_check;
 pub mod linear;

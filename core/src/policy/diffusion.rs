@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::schedule::{Schedule, Step};
 use super::{PolicyConfig, Sampler, Sizes};
-use crate::nn::{self, Linear, mlp::mish};
+use crate::nn::{self, Activation, Linear};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -138,7 +138,8 @@ impl Diffusion {
     fn embed(&self, times: &[usize], device: &Device) -> Tensor<2> {
         let time_dim = self.sinusoids.len() / self.mixture.len();
         let rows = times.iter().flat_map(|&time| &self.sinusoids[time * time_dim..(time + 1) * time_dim]).copied().collect();
-        self.time_out.forward(mish(self.time_in.forward(nn::matrix(rows, time_dim, device))))
+        let hidden = self.time_in.forward(nn::matrix(rows, time_dim, device));
+        self.time_out.forward(Activation::Mish.forward(hidden))
     }
 }
 

@@ -7,16 +7,20 @@ use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::rng::Rng;
+use crate::threads;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Rows of observations that the finished ensemble predicts at a time: bounds the memory of K predictions.
 const PREDICT_ROWS: usize = 256;
 
+/// Members of a group on the CPU, where a group is one thread's work: what a step of it reads and writes stays in the
+/// cache. A GPU is given all members at once.
+const GROUP: usize = 4;
+
 /// K regressors from observation to action chunk.
 pub struct Ensemble {
-    net: Mlp,
-    adam: Adam,
+    groups: Vec<Group>,
     /// Per member: the pairs of its bootstrap, with repetition.
     members: Vec<Vec<u32>>,
     rng: Rng,
@@ -30,10 +34,10 @@ pub struct Ensemble {
 impl Ensemble {
     /// Fresh members, each with its own weights and its own bootstrap, on an autodiff `device`.
     pub fn new(config: PostBcConfig, data: &Pairs, seed: u64, device: Device) -> Self {
-        let net = network(&config, data.obs_dim, data.action_dim, seed, &device);
+        let nets = network(&config, data.obs_dim, data.action_dim, seed, &device).split(group_size(&config, &device));
+        let groups = nets.into_iter().map(|net| Group { net, adam: Adam::new(adam(&config)) }).collect();
         let members = bootstraps(&config, &data.episode_pairs, seed);
-        let adam = Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
-        Self { net, adam, members, rng: Rng::new(seed, "ensemble", 0), step: 0, total: config.in_steps(data.len()), config, device }
+        Self { groups, members, rng: Rng::new(seed, "ensemble", 0), step: 0, total: config.in_steps(data.len()), config, device }
     }
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
@@ -41,11 +45,12 @@ impl Ensemble {
     /// # Errors
     /// When the device fails.
     pub async fn posterior(&self, data: &Pairs) -> Result<Posterior> {
-        let net = self.net.valid();
+        let nets: Vec<Mlp> = self.groups.iter().map(|group| group.net.valid()).collect();
         let plain = self.device.clone().without_autodiff();
         let mut deviations = Vec::new();
         for rows in data.obs.chunks(PREDICT_ROWS * data.obs_dim) {
-            let predictions = net.forward_shared(nn::matrix(rows.to_vec(), data.obs_dim, &plain));
+            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &plain);
+            let predictions = Tensor::cat(nets.iter().map(|net| net.forward_shared(obs.clone())).collect(), 0);
             let centred = predictions.clone() - predictions.mean_dim(0);
             // [K, rows, width] -> [rows, K, width]: a pair's deviations lie together.
             deviations.extend(nn::read(centred.swap_dims(0, 1)).await?);
@@ -59,8 +64,11 @@ impl Ensemble {
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("ensemble/state", &(&self.rng, self.step))?;
-        params::save(&self.net, "ensemble/net", archive).await?;
-        self.adam.save("ensemble/adam", archive).await
+        for (i, group) in self.groups.iter().enumerate() {
+            params::save(&group.net, &format!("ensemble/net/{i}"), archive).await?;
+            group.adam.save(&format!("ensemble/adam/{i}"), archive).await?;
+        }
+        Ok(())
     }
 
     /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which determine the bootstraps).
@@ -69,19 +77,41 @@ impl Ensemble {
     /// When the archive does not fit.
     pub fn load(config: PostBcConfig, data: &Pairs, seed: u64, archive: &Archive, device: Device) -> Result<Self> {
         let (rng, step) = archive.get("ensemble/state")?;
-        let net = params::load(network(&config, data.obs_dim, data.action_dim, seed, &device), "ensemble/net", archive)?;
-        let adam = Adam::load(AdamConfig { lr: config.lr, clip_norm: None }, "ensemble/adam", archive, &net)?;
-        Ok(Self {
-            net,
-            adam,
-            members: bootstraps(&config, &data.episode_pairs, seed),
-            rng,
-            step,
-            total: config.in_steps(data.len()),
-            config,
-            device,
-        })
+        let mut ensemble = Self::new(config, data, seed, device);
+        let adam = adam(&ensemble.config);
+        let load = |(i, group): (usize, Group)| -> Result<Group> {
+            let net = params::load(group.net, &format!("ensemble/net/{i}"), archive)?;
+            Ok(Group { adam: Adam::load(adam, &format!("ensemble/adam/{i}"), archive, &net)?, net })
+        };
+        ensemble.groups = ensemble.groups.into_iter().enumerate().map(load).collect::<Result<_>>()?;
+        Ok(Self { rng, step, ..ensemble })
     }
+}
+
+/// Members that are trained together.
+struct Group {
+    net: Mlp,
+    adam: Adam,
+}
+
+impl Group {
+    /// One gradient step on the pairs with these indices, `batch` for every member; gives the sum of the members' mean squared errors.
+    fn step(mut self, data: &Pairs, indices: &[usize], batch: usize, device: &Device) -> (Self, Tensor<1>) {
+        let (members, (obs, chunks)) = (self.net.members(), data.gather(indices));
+        let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), device);
+        // The members share no weights: in the sum of their errors each has the gradient that it would have alone.
+        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim)).mul_scalar(members as f64);
+        self.net = self.adam.step(self.net, &error);
+        (self, error.inner())
+    }
+}
+
+fn group_size(config: &PostBcConfig, device: &Device) -> usize {
+    if *device == Device::flex() { GROUP } else { config.members }
+}
+
+fn adam(config: &PostBcConfig) -> AdamConfig {
+    AdamConfig { lr: config.lr, clip_norm: None }
 }
 
 impl Learner for Ensemble {
@@ -90,14 +120,13 @@ impl Learner for Ensemble {
         let (members, batch) = (self.members.len(), self.config.batch);
         let indices: Vec<usize> =
             (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
-        let (obs, chunks) = data.gather(&indices);
-        let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), &self.device);
-        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim));
-        // The members share no weights: scaling by K gives each the gradient that it would have alone.
-        let loss = error.clone().mul_scalar(members as f64);
-        self.net = self.adam.step(self.net.clone(), &loss);
+        let rows = group_size(&self.config, &self.device) * batch;
+        let groups = std::mem::take(&mut self.groups).into_iter().zip(indices.chunks(rows));
+        let work = |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
+        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) = threads::map(groups.collect(), work).into_iter().unzip();
+        self.groups = groups;
         self.step += 1;
-        vec![("loss/ensemble", error.inner())]
+        vec![("loss/ensemble", Tensor::cat(errors, 0).sum().div_scalar(members as f64))]
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -152,6 +181,9 @@ mod tests {
         assert!(worst < 1e-2, "{worst}");
     }
 
+    /// Two groups, one of them not full.
+    const MEMBERS: usize = GROUP + 2;
+
     /// Member `k` of a stack as a stack of one.
     fn alone(net: &Mlp, k: usize, config: &PostBcConfig, device: &Device) -> Mlp {
         let (mut all, mut one) = (Archive::new(), Archive::new());
@@ -167,10 +199,10 @@ mod tests {
     /// The promise: training the stack trains every member as if it were trained alone on its own batches.
     #[test]
     fn members_train_as_if_alone() {
-        let (data, config, device) = (pairs(), config(3), Device::flex().autodiff());
+        let (data, config, device) = (pairs(), config(MEMBERS), Device::flex().autodiff());
         let mut ensemble = Ensemble::new(config.clone(), &data, 7, device.clone());
-        let mut nets: Vec<Mlp> = (0..3).map(|k| alone(&ensemble.net, k, &config, &device)).collect();
-        let mut adams: Vec<Adam> = (0..3).map(|_| Adam::new(AdamConfig { lr: config.lr, clip_norm: None })).collect();
+        let mut nets: Vec<Mlp> = (0..MEMBERS).map(|k| alone(&ensemble.groups[k / GROUP].net, k % GROUP, &config, &device)).collect();
+        let mut adams: Vec<Adam> = (0..MEMBERS).map(|_| Adam::new(AdamConfig { lr: config.lr, clip_norm: None })).collect();
         let mut rng = ensemble.rng.clone();
         for _ in 0..20 {
             ensemble.step(&data);
@@ -183,7 +215,7 @@ mod tests {
         }
         let read = |tensor: Tensor<3>| pollster::block_on(nn::read(tensor)).unwrap();
         let obs = nn::matrix(data.obs.clone(), 2, &device);
-        let together = read(ensemble.net.forward_shared(obs.clone()).inner());
+        let together: Vec<f32> = (ensemble.groups.iter()).flat_map(|group| read(group.net.forward_shared(obs.clone()).inner())).collect();
         let apart: Vec<f32> = nets.iter().flat_map(|net| read(net.forward_shared(obs.clone()).inner())).collect();
         let error = together.iter().zip(&apart).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(error < 1e-4, "{error}");

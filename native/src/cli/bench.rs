@@ -6,8 +6,9 @@ use pollster::block_on;
 use protege_core::data::{Batch, Normaliser, Pairs};
 use protege_core::env::{Env, LabEnv};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
+use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
-use protege_core::policy::{Policy, Sizes};
+use protege_core::policy::{Policy, PolicyKind, Sizes};
 use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -67,18 +68,25 @@ struct Bench {
 
 /// How to measure.
 struct Setup {
+    /// The figure's name.
+    name: &'static str,
     repeats: usize,
     device: Device,
 }
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 12] = [
     Bench { name: "env_steps_per_s", run: env_steps },
     Bench { name: "env_resets_per_s", run: env_resets },
     Bench { name: "env_step_parts_us", run: env_parts },
-    Bench { name: "ensemble_ms_per_step", run: ensemble },
-    Bench { name: "policy_train_ms_per_step", run: policy_train },
-    Bench { name: "policy_act_ms", run: policy_act },
+    Bench { name: "ensemble_ms_per_step", run: |setup| ensemble(setup, 256) },
+    Bench { name: "ensemble_paper_ms_per_step", run: |setup| ensemble(setup, 512) },
+    Bench { name: "policy_train_ms_per_step", run: |setup| policy_train(setup, Preset::Cpu) },
+    Bench { name: "policy_act_ms", run: |setup| policy_act(setup, Preset::Cpu) },
+    Bench { name: "policy_paper_train_ms_per_step", run: |setup| policy_train(setup, Preset::Paper) },
+    Bench { name: "policy_paper_act_ms", run: |setup| policy_act(setup, Preset::Paper) },
     Bench { name: "iql_ms_per_step", run: iql },
+    Bench { name: "dsrl_ms_per_update", run: |setup| dsrl(setup, Preset::Cpu) },
+    Bench { name: "dsrl_paper_ms_per_update", run: |setup| dsrl(setup, Preset::Paper) },
 ];
 
 /// Measures.
@@ -89,12 +97,13 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--repeats", args.repeats, 1, 10_000)?;
     let names: Vec<String> = BENCHES.iter().map(|bench| bench.name.to_owned()).collect();
     args.only.iter().try_for_each(|name| super::settings::known("figure", name, names.clone()))?;
-    let setup = Setup { repeats: args.repeats, device: machine::device(&args.device)? };
+    let device = machine::device(&args.device)?;
     let mut rows = Vec::new();
     for bench in BENCHES.iter().filter(|bench| args.only.is_empty() || args.only.iter().any(|name| name == bench.name)) {
         if !output.quiet {
             eprintln!("measuring {} ...", bench.name);
         }
+        let setup = Setup { name: bench.name, repeats: args.repeats, device: device.clone() };
         rows.extend((bench.run)(&setup)?);
     }
     let machine = machine::describe();
@@ -103,7 +112,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
 }
 
 fn line(row: &Row) -> String {
-    format!("  {:26}{:>12}  {:10}{}\n", row.name, format!("{:.*}", if row.value < 100.0 { 2 } else { 0 }, row.value), row.unit, row.size)
+    format!("  {:32}{:>12}  {:10}{}\n", row.name, format!("{:.*}", if row.value < 100.0 { 2 } else { 0 }, row.value), row.unit, row.size)
 }
 
 /// The median of what `measure` gives, after one call that does not count.
@@ -131,7 +140,7 @@ fn env_steps(setup: &Setup) -> Result<Vec<Row>> {
             steps_per_second(&mut env, episode)
         })?;
         let size = format!("{}, one core, {} physics steps each", info.id, info.substeps);
-        Ok(Row { name: "env_steps_per_s", value, unit: "steps/s", size, higher_is_better: true })
+        Ok(Row { name: setup.name, value, unit: "steps/s", size, higher_is_better: true })
     };
     tasks::all().iter().map(row).collect()
 }
@@ -166,7 +175,7 @@ fn env_resets(setup: &Setup) -> Result<Vec<Row>> {
         })
     })?;
     Ok(vec![Row {
-        name: "env_resets_per_s",
+        name: setup.name,
         value: 1.0 / seconds,
         unit: "resets/s",
         size: "lab/pick-place, one core".into(),
@@ -219,7 +228,7 @@ fn env_parts(setup: &Setup) -> Result<Vec<Row>> {
     let row = |(part, mut list): (&str, Vec<f64>)| {
         list.sort_by(f64::total_cmp);
         let size = format!("lab/pick-place, {part} of one control step");
-        Row { name: "env_step_parts_us", value: list[list.len() / 2], unit: "us", size, higher_is_better: false }
+        Row { name: setup.name, value: list[list.len() / 2], unit: "us", size, higher_is_better: false }
     };
     Ok(parts.into_iter().zip(times).map(row).collect())
 }
@@ -236,8 +245,8 @@ fn policy(config: &Config, device: &Device) -> Policy {
     Policy::new(&config.policy, Sizes { obs: OBS, act: ACT, chunk: CHUNK }, scales, &mut Rng::new(0, "bench", 1), device)
 }
 
-fn ms_row(name: &'static str, seconds: f64, size: String) -> Vec<Row> {
-    vec![Row { name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }]
+fn ms_row(setup: &Setup, seconds: f64, size: String) -> Result<Vec<Row>> {
+    Ok(vec![Row { name: setup.name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }])
 }
 
 /// The one loss of one gradient step.
@@ -245,31 +254,31 @@ fn loss(learner: &mut dyn Learner, data: &Pairs) -> Tensor<1> {
     learner.step(data).remove(0).1
 }
 
-fn ensemble(setup: &Setup) -> Result<Vec<Row>> {
-    let config = PostBcConfig { members: 100, hidden: 256, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
+fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
+    let config = PostBcConfig { members: 100, hidden, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let mut ensemble = Ensemble::new(config, &data, 0, device);
     let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)))?;
-    Ok(ms_row("ensemble_ms_per_step", seconds, format!("K=100, 256x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK)))
+    ms_row(setup, seconds, format!("K=100, {hidden}x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK))
 }
 
-fn policy_train(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu);
+fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
+    let config = Config::preset(preset);
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
     let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
     let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)))?;
-    Ok(ms_row("policy_train_ms_per_step", seconds, format!("flow, {}, batch {BATCH}", shape(&config))))
+    ms_row(setup, seconds, format!("{}, batch {BATCH}", shape(&config)))
 }
 
-fn policy_act(setup: &Setup) -> Result<Vec<Row>> {
-    let config = Config::preset(Preset::Cpu).set("policy.inference_steps", "8")?;
+fn policy_act(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
+    let config = eight_steps(preset)?;
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
     let obs = rng.normals(OBS);
     let seconds =
         median(setup, || seconds_each(100, || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)))?;
-    Ok(ms_row("policy_act_ms", seconds, format!("flow, {}, batch 1, 8 steps", shape(&config))))
+    ms_row(setup, seconds, format!("{}, batch 1, 8 steps", shape(&config)))
 }
 
 fn iql(setup: &Setup) -> Result<Vec<Row>> {
@@ -279,13 +288,43 @@ fn iql(setup: &Setup) -> Result<Vec<Row>> {
     let policy = policy(&Config::preset(Preset::Cpu), &device).frozen();
     let mut rng = Rng::new(0, "bench", 3);
     let mut iql = Iql::new(config, OBS, ACT * CHUNK, &mut rng, device);
-    let (obs, next_obs) = (rng.normals(BATCH * OBS), rng.normals(BATCH * OBS));
-    let batch = Batch { obs, next_obs, actions: rng.normals(BATCH * ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] };
+    let batch = batch(&mut rng);
     let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(iql.step(&batch, &policy).q)).map(drop)))?;
-    Ok(ms_row("iql_ms_per_step", seconds, size))
+    ms_row(setup, seconds, size)
 }
 
-/// `256x3`.
+/// One update of all that DSRL-NA learns, over the paper preset's policy: the critic, the temperature and the actor; then the critic of noise.
+fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
+    let config = DsrlConfig { batch: BATCH, ..DsrlConfig::preset(preset) };
+    let base = eight_steps(Preset::Paper)?;
+    let size = format!("{}x{}, batch {BATCH}, over {}, 8 steps", config.hidden, config.layers, shape(&base));
+    let device = setup.device.clone().autodiff();
+    let policy = policy(&base, &device).frozen();
+    let mut rng = Rng::new(0, "bench", 4);
+    let mut learner = SoftActorCritic::new(config, &policy, &mut rng, device);
+    let batch = batch(&mut rng);
+    let mut update = |rng: &mut Rng| {
+        let critic = learner.step(&batch, &policy, rng).critic;
+        let noise_critic = learner.distil(&batch, &policy, rng);
+        block_on(nn::scalar(noise_critic.map_or(critic.clone(), |loss| loss + critic))).map(drop)
+    };
+    let seconds = median(setup, || seconds_each(1, || update(&mut rng)))?;
+    ms_row(setup, seconds, size)
+}
+
+/// Random decisions.
+fn batch(rng: &mut Rng) -> Batch {
+    let mut rows = |width: usize| rng.normals(BATCH * width);
+    Batch { obs: rows(OBS), next_obs: rows(OBS), actions: rows(ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] }
+}
+
+/// A preset whose policy samples in eight steps.
+fn eight_steps(preset: Preset) -> Result<Config> {
+    Config::preset(preset).set("policy.inference_steps", "8")
+}
+
+/// `diffusion, 512x3`.
 fn shape(config: &Config) -> String {
-    format!("{}x{}", config.policy.hidden, config.policy.layers)
+    let kind = if config.policy.kind == PolicyKind::Diffusion { "diffusion" } else { "flow" };
+    format!("{kind}, {}x{}", config.policy.hidden, config.policy.layers)
 }

@@ -1,0 +1,61 @@
+//! Operators for the CPU that do in one pass over memory, on all cores, what burn's own do in several on one.
+//!
+//! Each is a function on tensors like any other, with its gradient. On other devices, and where it does not apply, it is
+//! composed of burn's operators: the same function up to rounding.
+
+mod activation;
+mod adam;
+mod linear;
+mod norm;
+#[cfg(test)]
+mod tests;
+
+pub use activation::activate;
+pub(super) use adam::{Update, adam};
+pub use linear::linear;
+pub use norm::normalise;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn::tensor::Tensor;
+
+/// The CPU with gradients, and without checkpoints along the way.
+type Tracked = Autodiff<Flex>;
+
+/// Numbers that one task works on: small enough for a core's own cache, large enough to be worth a hand-over.
+const BLOCK: usize = 1 << 14;
+
+/// What lies beneath a tensor that is on the CPU and has gradients.
+fn tracked<const D: usize>(x: &Tensor<D>) -> Option<FloatTensor<Tracked>> {
+    x.clone().try_into_primitive::<Tracked>().ok()
+}
+
+/// What lies beneath a tensor that is on the CPU and has none.
+fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
+    x.clone().try_into_primitive::<Flex>().ok()
+}
+
+/// The same values, row-major in a buffer of their own size.
+fn dense(x: FlexTensor) -> FlexTensor {
+    let whole = x.as_slice::<f32>().is_some_and(|values| values.len() == x.storage::<f32>().len());
+    if whole { x } else { x.to_contiguous() }
+}
+
+/// The last two dimensions.
+fn rows_and_columns(x: &FlexTensor) -> (usize, usize) {
+    let shape = x.shape();
+    let rank = shape.num_dims();
+    (shape[rank - 2], shape[rank - 1])
+}
+
+/// Does `work` on consecutive blocks of `size` numbers, the last of which may be shorter; several at a time where there
+/// are threads and there is more than one block's work.
+fn in_blocks(values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Send + Sync) {
+    #[cfg(not(target_arch = "wasm32"))]
+    if values.len() > BLOCK {
+        use rayon::prelude::*;
+        return values.par_chunks_mut(size).enumerate().for_each(|(i, block)| work(i, block));
+    }
+    values.chunks_mut(size).enumerate().for_each(|(i, block)| work(i, block));
+}
