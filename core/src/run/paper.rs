@@ -102,6 +102,7 @@ fn dppo(config: &mut Config, at: usize) {
 fn best_of_n(config: &mut Config, at: usize) {
     let best_of_n = &mut config.finetune.best_of_n;
     best_of_n.gamma = 0.999;
+    (best_of_n.rounds, best_of_n.steps) = (1, 2_000_000);
     best_of_n.expectile = match (config.pretrain.method, at) {
         (PretrainMethod::ValueDice, 0) => 0.9,
         (PretrainMethod::SigmaBc, _) | (_, 1 | 2) => 0.7,

@@ -81,22 +81,24 @@ impl DppoConfig {
             hidden: 256,
         };
         let small = Self {
-            iterations: 40,
+            iterations: 30,
             eval_every: 10,
-            episodes: 100,
             finetuned_steps: 5,
-            epochs: 5,
             batch: 500,
-            actor_lr: 1e-4,
+            actor_lr: 4e-4,
             gamma: 0.99,
             bootstrap_truncated: false,
+            clip: 0.1,
+            clip_base: 0.02,
+            min_sampling_std: 0.2,
+            min_logprob_std: 0.2,
             hidden: 128,
             ..base.clone()
         };
         match preset {
             Preset::Paper => base,
             Preset::Cpu => small,
-            Preset::Tiny => Self { iterations: 12, eval_every: 6, ..small },
+            Preset::Tiny => Self { iterations: 16, eval_every: 8, episodes: 100, ..small },
         }
     }
 

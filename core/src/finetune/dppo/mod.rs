@@ -32,7 +32,7 @@ use burn::tensor::{Device, Tensor};
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     if matches!(policy.kind, PolicyKind::Gaussian | PolicyKind::Squashed) {
         return Err(Error::input(
-            "finetune.method is dppo, which finetunes denoising steps, but policy.kind is a Gaussian's, which has none: use flow or diffusion",
+            "finetune.method is dppo, which finetunes denoising steps, but policy.kind gaussian or squashed has none: use flow or diffusion",
         ));
     }
     Ok(())
