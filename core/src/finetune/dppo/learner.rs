@@ -40,7 +40,7 @@ impl Figures {
     /// By name, divided by `count`.
     pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
         let sums =
-            [("loss/actor", self.actor_loss), ("loss/value", self.critic_loss), ("policy/kl", self.kl), ("policy/clipped", self.clipped)];
+            [("loss/actor", self.actor_loss), ("loss/critic", self.critic_loss), ("policy/kl", self.kl), ("policy/clipped", self.clipped)];
         sums.map(|(name, sum)| (name, sum / count as f64)).to_vec()
     }
 }
