@@ -3,7 +3,8 @@
 //! Each of our tasks takes the settings of the robomimic task that it resembles in difficulty.
 
 use super::config::{Config, FinetuneMethod, PretrainMethod};
-use crate::policy::Sampler;
+use crate::nn::Activation;
+use crate::policy::{PolicyConfig, Sampler};
 use crate::pretrain::Unit;
 
 /// A setting for Lift, Can and Square.
@@ -71,6 +72,10 @@ pub(super) fn apply(config: &mut Config) {
     if config.finetune.method == FinetuneMethod::Dppo {
         // PostBC, appendix D.
         config.policy.sampler = Sampler::Ddpm;
+    }
+    if config.pretrain.method == PretrainMethod::ValueDice {
+        // The actor of ValueDICE's code.
+        config.policy = PolicyConfig { hidden: 256, layers: 2, activation: Activation::Relu, residual: false, ..config.policy.clone() };
     }
     dsrl(config, at);
     dppo(config, at);

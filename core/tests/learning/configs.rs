@@ -1,8 +1,9 @@
 //! Configurations: every mistake is answered with the key that it is about.
 
 use protege_core::Error;
-use protege_core::policy::{PolicyKind, Sampler};
-use protege_core::run::{Config, Preset, PretrainMethod};
+use protege_core::nn::Activation;
+use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
+use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
 use serde_json::json;
 
 fn refused(result: protege_core::Result<Config>) -> String {
@@ -129,6 +130,16 @@ fn settings_that_cannot_work_together_are_refused() {
     }
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
+}
+
+/// The promise: in the paper preset, the policy that ValueDICE trains is the official code's, whatever the task.
+#[test]
+fn the_paper_preset_has_the_official_actor_of_value_dice() {
+    for task in ["lab/lift", "lab/pick-place", "lab/assembly"] {
+        let config = Config::for_job(Preset::Paper, task, PretrainMethod::ValueDice, FinetuneMethod::None);
+        let PolicyConfig { kind, hidden, layers, activation, residual, .. } = config.policy;
+        assert_eq!((kind, hidden, layers, activation, residual), (PolicyKind::Squashed, 256, 2, Activation::Relu, false));
+    }
 }
 
 /// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to set, and no other

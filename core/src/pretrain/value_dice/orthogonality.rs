@@ -49,7 +49,7 @@ impl ModuleVisitor for Sum {
 mod tests {
     use super::*;
     use crate::data::Archive;
-    use crate::nn::{self, Activation, Mlp, gradient_check::worst_error, params};
+    use crate::nn::{self, Activation, Mlp, Residual, gradient_check::worst_error, params};
     use crate::rng::Rng;
     use burn::tensor::Device;
     use pollster::block_on;
@@ -68,14 +68,18 @@ mod tests {
         assert!((block_on(nn::scalar(orthogonality(&net))).unwrap() - 2.0 * 0.5 * 0.5).abs() < 1e-6);
     }
 
-    /// The promise: its gradient is right.
+    /// The promise: its gradient is right, for plain and for residual networks.
     #[test]
     fn orthogonality_has_the_right_gradient() {
-        let device = Device::flex().autodiff();
-        let net = Mlp::new(1, &[3, 4, 2], Activation::Relu, &mut Rng::new(1, "test", 0), &device);
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let plain = Mlp::new(1, &[3, 4, 2], Activation::Relu, &mut rng, &device);
+        let residual = Residual::new(&[3, 4, 4, 4, 2], Activation::Relu, &mut rng, &device);
         // Biases have no part in it: theirs is given something to find.
-        let x = nn::matrix(vec![0.0; 3], 3, &device);
-        let error = worst_error(&net, |net| orthogonality(net) + net.forward_one(x.clone()).sum());
-        assert!(error < 1e-2, "{error}");
+        let x = nn::matrix(rng.normals(15), 3, &device);
+        let errors = [
+            worst_error(&plain, |net| orthogonality(net) + net.forward_one(x.clone()).sum()),
+            worst_error(&residual, |net| orthogonality(net) + net.forward(x.clone()).sum()),
+        ];
+        assert!(errors.iter().all(|error| *error < 1e-2), "{errors:?}");
     }
 }
