@@ -4,7 +4,7 @@
 //! compiles for native targets and for `wasm32-unknown-unknown`; it has no file system, no clock and no global state.
 //!
 //! Arrows point one way: [`run`] -> [`finetune`], [`pretrain`] -> [`policy`], [`data`] -> [`nn`], and
-//! [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]. Nothing below knows what stands above.
+//! [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]. Nothing below knows what stands above. [`theory`] stands beside them.
 
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]
@@ -21,6 +21,7 @@ pub mod run;
 mod seal;
 pub mod sim;
 pub mod tasks;
+pub mod theory;
 mod threads;
 
 pub use error::{Error, Result};

@@ -70,7 +70,7 @@ fn lines(path: &Path) -> Vec<Value> {
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &str); 20] = [
+    let table: [(&[&str], &str); 25] = [
         (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
         (&["run", "--pretrain", "postbc"], "post-bc"),
         (&["run", "--finetune", "bestofn"], "best-of-n"),
@@ -91,6 +91,11 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
         (&["compare", "nowhere"], "nowhere"),
         (&["bench", "--only", "policy_act"], "policy_act_ms"),
         (&["methods", "bestofn"], "best-of-n"),
+        (&["theory", "--states", "0"], "states"),
+        (&["theory", "--demos", "10,3"], "3 after 10"),
+        (&["theory", "--demos", "10,x"], "--demos"),
+        (&["theory", "--alpha", "0.1,2"], "alpha"),
+        (&["theory", "--demos", "1000000000000"], "operations"),
     ];
     for (arguments, thing) in table {
         assert_refused(folder.path(), arguments, thing);
@@ -199,6 +204,17 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     assert_eq!(metrics("first"), metrics("second"));
 }
 
+/// The promise: `--pretrain value-dice` alone works: it chooses the kind of policy that the method needs; asking for another is refused.
+#[test]
+fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--pretrain", "value-dice", "--set", "pretrain.value_dice.steps=20", "--finetune", "none", "--out", "dice", "--json"];
+    assert_eq!(answer(folder.path(), &small("run", &more))["pretrain"], "value-dice");
+    let written = std::fs::read_to_string(folder.path().join("dice/config.toml")).unwrap();
+    assert!(written.contains("kind = \"squashed\""), "{written}");
+    assert_refused(folder.path(), &["run", "--pretrain", "value-dice", "--set", "policy.kind=flow"], "policy.kind");
+}
+
 /// Sends the signal of Ctrl-C.
 #[cfg(unix)]
 fn interrupt(child: &Child) {
@@ -299,10 +315,28 @@ fn the_lists_have_their_keys() {
     }
     let methods = answer(folder.path(), &["methods", "--json"]);
     let ids: Vec<&str> = methods.as_array().unwrap().iter().map(|method| method["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["bc", "sigma-bc", "post-bc", "none", "best-of-n"]);
+    assert_eq!(ids, ["bc", "sigma-bc", "post-bc", "value-dice", "none", "best-of-n", "dsrl", "dppo"]);
     let doctor = answer(folder.path(), &["doctor", "--json"]);
     assert!(doctor.as_array().unwrap().iter().all(|check| ["name", "ok", "detail", "remedy"].iter().all(|key| !check[key].is_null())));
     let bench = answer(folder.path(), &["bench", "--only", "policy_act_ms", "--repeats", "1", "--json"]);
     let row = &bench["rows"][0];
     assert!(row["value"].as_f64() > Some(0.0) && !row["size"].is_null() && row["higher_is_better"] == false, "{bench}");
+}
+
+/// The promise: `theory` leaves a page and its numbers, the same ones each time; the JSON holds a row for every number of
+/// demonstrations, method and alpha.
+#[test]
+fn theory_leaves_a_page_and_its_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let small =
+        ["theory", "--states", "4", "--actions", "3", "--horizon", "2", "--demos", "1,10", "--alpha", "0.01,0.1,1", "--repeats", "9"];
+    let study = |out: &str| answer(folder.path(), &[&small[..], &["--out", out, "--json"]].concat());
+    let (first, again) = (study("a/b"), study("c"));
+    assert_eq!((&first["rows"], &first["finding"]), (&again["rows"], &again["finding"]));
+    assert_eq!(first["rows"].as_array().unwrap().len(), 2 * (3 + 2 * 3));
+    let table = std::fs::read_to_string(folder.path().join("a/b/theory.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 18);
+    assert!(table.lines().all(|line| line.split(',').count() == 7));
+    let page = std::fs::read_to_string(folder.path().join("c/theory.html")).unwrap();
+    assert!(page.contains(first["finding"].as_str().unwrap().split('’').next().unwrap()));
 }

@@ -38,6 +38,8 @@ type Running = (Slot, Vec<u8>);
 
 /// One decision, as replay stores it.
 pub struct Decision {
+    /// The seed of its episode: which decisions belong together.
+    pub seed: u64,
     /// Observation before.
     pub obs: Vec<f32>,
     /// The chunk that was played.
@@ -145,13 +147,14 @@ impl Rollouts {
             let (Some(running), Some(step)) = (slot.as_mut(), step) else { continue };
             running.episode_return += step.reward;
             running.length += step.steps as u64;
+            let seed = running.seed;
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());
             if step.done() {
-                let Slot { seed, episode_return, length, .. } = *running;
+                let Slot { episode_return, length, .. } = *running;
                 finished.push(Finished { seed, success: step.success, episode_return, length });
                 *slot = None;
             }
-            decisions.push(Decision { obs, chunk, step });
+            decisions.push(Decision { seed, obs, chunk, step });
         }
         self.plan.finished += finished.len() as u64;
         self.plan.successes += finished.iter().filter(|f| f.success).count() as u64;

@@ -5,6 +5,7 @@
 //! policy's place.
 
 pub mod best_of_n;
+pub mod dppo;
 pub mod dsrl;
 
 use crate::data::{Archive, Replay};
@@ -14,6 +15,7 @@ use crate::run::config::Preset;
 use crate::{Error, Result};
 use best_of_n::{BestOfNConfig, Chooser};
 use burn::tensor::{Device, Tensor};
+use dppo::{DppoConfig, Finetuned};
 use dsrl::{DsrlConfig, Steering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,8 @@ pub enum FinetuneMethod {
     BestOfN,
     /// Diffusion steering: SAC chooses the noise from which the policy makes its actions.
     Dsrl,
+    /// Diffusion policy policy optimization: PPO on the denoising steps.
+    Dppo,
 }
 
 /// Finetuning: the method and each method's settings.
@@ -45,12 +49,19 @@ pub struct FinetuneConfig {
     pub best_of_n: BestOfNConfig,
     /// Diffusion steering.
     pub dsrl: DsrlConfig,
+    /// Diffusion policy policy optimization.
+    pub dppo: DppoConfig,
 }
 
 impl FinetuneConfig {
     /// The settings of a preset.
     pub fn preset(preset: Preset) -> Self {
-        Self { method: FinetuneMethod::BestOfN, best_of_n: BestOfNConfig::preset(preset), dsrl: DsrlConfig::preset(preset) }
+        Self {
+            method: FinetuneMethod::BestOfN,
+            best_of_n: BestOfNConfig::preset(preset),
+            dsrl: DsrlConfig::preset(preset),
+            dppo: DppoConfig::preset(preset),
+        }
     }
 
     /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method cannot improve.
@@ -60,9 +71,11 @@ impl FinetuneConfig {
     pub fn check(&self, policy: &PolicyConfig) -> Result<()> {
         self.best_of_n.check()?;
         self.dsrl.check()?;
+        self.dppo.check()?;
         match self.method {
             FinetuneMethod::None | FinetuneMethod::BestOfN => Ok(()),
             FinetuneMethod::Dsrl => dsrl::check_policy(policy),
+            FinetuneMethod::Dppo => dppo::check_policy(policy),
         }
     }
 }
@@ -131,6 +144,8 @@ pub enum Finetuner {
     BestOfN(Box<best_of_n::Practice>),
     /// See [`dsrl`].
     Dsrl(Box<dsrl::Practice>),
+    /// See [`dppo`].
+    Dppo(Box<dppo::Practice>),
 }
 
 impl Finetuner {
@@ -143,6 +158,7 @@ impl Finetuner {
             FinetuneMethod::None => None,
             FinetuneMethod::BestOfN => Some(Self::BestOfN(Box::new(best_of_n::Practice::new(config.best_of_n.clone(), cx)?))),
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(config.dsrl.clone(), cx)?))),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(config.dppo.clone(), cx)?))),
         })
     }
 
@@ -154,6 +170,7 @@ impl Finetuner {
         match self {
             Self::BestOfN(practice) => practice.step(cx).await,
             Self::Dsrl(practice) => practice.step(cx).await,
+            Self::Dppo(practice) => practice.step(cx).await,
         }
     }
 
@@ -162,6 +179,7 @@ impl Finetuner {
         match self {
             Self::BestOfN(practice) => practice.chooser().map(Improved::BestOfN),
             Self::Dsrl(practice) => Some(Improved::Dsrl(practice.steering())),
+            Self::Dppo(practice) => Some(Improved::Dppo(practice.finetuned())),
         }
     }
 
@@ -173,6 +191,7 @@ impl Finetuner {
         match self {
             Self::BestOfN(practice) => practice.save(archive).await,
             Self::Dsrl(practice) => practice.save(archive).await,
+            Self::Dppo(practice) => practice.save(archive).await,
         }
     }
 
@@ -185,6 +204,7 @@ impl Finetuner {
             FinetuneMethod::None => return Err(Error::input("the checkpoint is of a run without finetuning: use an undamaged checkpoint")),
             FinetuneMethod::BestOfN => Self::BestOfN(Box::new(best_of_n::Practice::load(config.best_of_n.clone(), cx, archive)?)),
             FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(config.dsrl.clone(), cx, archive)?)),
+            FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(config.dppo.clone(), cx, archive)?)),
         })
     }
 }
@@ -195,6 +215,8 @@ pub enum Improved {
     BestOfN(Chooser),
     /// An actor chooses the policy's noise.
     Dsrl(Steering),
+    /// A copy of the policy's network, finetuned, makes the last denoising steps.
+    Dppo(Finetuned),
 }
 
 impl Improved {
@@ -202,7 +224,7 @@ impl Improved {
     pub fn noise_len(&self, policy: &Policy) -> usize {
         match self {
             Self::BestOfN(chooser) => chooser.samples * policy.noise_len(),
-            Self::Dsrl(_) => policy.noise_len(),
+            Self::Dsrl(_) | Self::Dppo(_) => policy.noise_len(),
         }
     }
 
@@ -214,6 +236,7 @@ impl Improved {
         match self {
             Self::BestOfN(chooser) => chooser.act(policy, obs, noise, device).await,
             Self::Dsrl(steering) => steering.act(policy, obs, noise, device).await,
+            Self::Dppo(finetuned) => finetuned.act(policy, obs, noise, device).await,
         }
     }
 
@@ -225,11 +248,13 @@ impl Improved {
         let method = match self {
             Self::BestOfN(_) => FinetuneMethod::BestOfN,
             Self::Dsrl(_) => FinetuneMethod::Dsrl,
+            Self::Dppo(_) => FinetuneMethod::Dppo,
         };
         archive.put("improved/method", &method)?;
         match self {
             Self::BestOfN(chooser) => chooser.save("improved", archive).await,
             Self::Dsrl(steering) => steering.save("improved", archive).await,
+            Self::Dppo(finetuned) => finetuned.save("improved", archive).await,
         }
     }
 
@@ -245,6 +270,7 @@ impl Improved {
             FinetuneMethod::None => None,
             FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, "improved", archive, device)?)),
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, "improved", archive, device)?)),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Finetuned::load(policy, "improved", archive)?)),
         })
     }
 }

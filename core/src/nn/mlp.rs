@@ -6,7 +6,7 @@
 use super::fused;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -81,6 +81,26 @@ impl Mlp {
         x
     }
 
+    /// The gradient of the only output with respect to the input, for ReLU networks: `[K, batch, input] -> [K, batch, input]`.
+    ///
+    /// Written out as the product of the weights and of the slopes (0 or 1) of the units, so that it can itself be
+    /// differentiated in the weights: the tensor library differentiates once only. The slopes enter as constants, since
+    /// their own derivative is 0 wherever there is one.
+    pub fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
+        debug_assert_eq!((self.activation, self.biases.last().map(|b| b.dims()[2])), (Activation::Relu, Some(1)));
+        let hidden = self.weights.len() - 1;
+        let mut slopes = Vec::with_capacity(hidden);
+        for (weight, bias) in self.weights.iter().zip(&self.biases).take(hidden) {
+            x = relu(x.matmul(weight.val()) + bias.val()).detach();
+            slopes.push(x.clone().greater_elem(0.0).float());
+        }
+        let output = self.weights[hidden].val().transpose();
+        self.weights[..hidden].iter().zip(slopes).rev().fold(output, |gradient, (weight, slope)| {
+            // [K, 1 or batch, units] * [K, batch, units]
+            (gradient * slope).matmul(weight.val().transpose())
+        })
+    }
+
     /// The only member of a stack of one: `[batch, input] -> [batch, output]`.
     pub fn forward_one(&self, x: Tensor<2>) -> Tensor<2> {
         debug_assert_eq!(self.members(), 1, "forward_one is for a stack of one");
@@ -111,5 +131,25 @@ impl Mlp {
     /// K, the number of members.
     pub fn members(&self) -> usize {
         self.weights[0].dims()[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pollster::block_on;
+
+    /// The promise: the written-out gradient in the input is the one that a backward pass finds, member by member.
+    #[test]
+    fn the_input_gradient_is_that_of_a_backward_pass() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        for sizes in [&[4, 6, 5, 1][..], &[4, 7, 1]] {
+            let net = Mlp::new(2, sizes, Activation::Relu, &mut rng, &device);
+            let x = Tensor::<3>::from_data(TensorData::new(rng.normals(2 * 9 * 4), [2, 9, 4]), &device).require_grad();
+            let found = block_on(crate::nn::read(net.input_gradient(x.clone()).inner())).unwrap();
+            let expected = block_on(crate::nn::read(x.grad(&net.forward(x.clone()).sum().backward()).unwrap())).unwrap();
+            assert!(expected.iter().any(|g| g.abs() > 1e-2));
+            assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} {expected:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::nn::{self, Activation, Linear};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::ops::Range;
 
 /// Longest period of the time embedding, in steps.
 const LONGEST: f64 = 10_000.0;
@@ -70,14 +71,19 @@ impl Diffusion {
 
     /// All steps of the sampler; see [`super::Policy::sample`].
     pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+        let start = noise.clone().narrow(1, 0, self.width);
+        self.sample_steps(0..self.sampling.len(), obs, start, &noise)
+    }
+
+    /// Some of the steps only; see [`super::Net::sample_steps`].
+    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, mut x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
         let [batch, _] = obs.dims();
         let (device, last) = (noise.device(), self.sampling.len() - 1);
-        let draw = |i: usize| noise.clone().slice([0..batch, i * self.width..(i + 1) * self.width]);
+        let draw = |i: usize| noise.clone().narrow(1, i * self.width, self.width);
         let times: Vec<usize> = self.sampling.iter().map(|step| step.time).collect();
         let embedded = self.embed(&times, &device);
-        let mut x = draw(0);
-        for (i, step) in self.sampling.iter().enumerate() {
-            let time = embedded.clone().slice([i..i + 1]).repeat_dim(0, batch);
+        for (i, step) in self.sampling.iter().enumerate().take(steps.end).skip(steps.start) {
+            let time = embedded.clone().narrow(0, i, 1).repeat_dim(0, batch);
             let eps = self.predict(x.clone(), time, obs.clone());
             let x0 = (x.clone().mul_scalar(step.x0_x) - eps.mul_scalar(step.x0_eps)).clamp(-1.0, 1.0);
             x = x0.mul_scalar(step.mean_x0) + x.mul_scalar(step.mean_x);

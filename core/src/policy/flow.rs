@@ -6,6 +6,7 @@ use crate::nn;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use std::ops::Range;
 
 /// v(x, t, obs), with x_t = (1 - t) z + t a and target velocity a - z (Lipman et al. 2023; Liu et al. 2023).
 #[derive(Module, Debug)]
@@ -36,10 +37,14 @@ impl Flow {
 
     /// Euler from t = 0 (noise) to t = 1 (actions).
     pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-        let [batch, _] = noise.dims();
-        let device = noise.device();
+        self.sample_steps(0..self.steps, obs, noise)
+    }
+
+    /// Some of the Euler steps only; see [`super::Net::sample_steps`].
+    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+        let ([batch, _], device) = (x.dims(), x.device());
         let embedding = |step: usize| nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device).expand([batch, self.time_dim]);
-        (0..self.steps).fold(noise, |x, step| self.euler(obs.clone(), x, embedding(step)))
+        steps.fold(x, |x, step| self.euler(obs.clone(), x, embedding(step)))
     }
 
     /// One Euler step for every row; see [`super::Policy::denoise`].

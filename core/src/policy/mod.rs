@@ -8,6 +8,7 @@ pub mod diffusion;
 pub mod flow;
 pub mod gaussian;
 mod schedule;
+pub mod squashed;
 
 use crate::data::{Archive, Normaliser};
 use crate::error::within;
@@ -20,6 +21,8 @@ pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+pub use squashed::Squashed;
+use std::ops::Range;
 
 /// Which distribution over actions the policy can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -31,6 +34,8 @@ pub enum PolicyKind {
     Flow,
     /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO pretrain.
     Diffusion,
+    /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
+    Squashed,
 }
 
 /// How a diffusion policy is sampled.
@@ -47,7 +52,7 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow.
+    /// Which distribution the policy can express. Default: flow (paper preset: diffusion; `--pretrain value-dice`: squashed).
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
@@ -121,6 +126,7 @@ impl Sizes {
 
 /// A network that turns normalised observations and noise into normalised action chunks.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
 pub enum Net {
     /// See [`Gaussian`].
     Gaussian(Gaussian),
@@ -128,6 +134,8 @@ pub enum Net {
     Flow(Flow),
     /// See [`Diffusion`].
     Diffusion(Diffusion),
+    /// See [`Squashed`].
+    Squashed(Squashed),
 }
 
 impl Net {
@@ -136,22 +144,33 @@ impl Net {
             PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
             PolicyKind::Flow => Self::Flow(Flow::new(config, sizes, rng, device)),
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
+            PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
         }
     }
 
     /// See [`Policy::chain_len`].
     pub fn chain_len(&self) -> usize {
         match self {
-            Self::Gaussian(_) => 0,
+            Self::Gaussian(_) | Self::Squashed(_) => 0,
             Self::Flow(net) => net.chain_len(),
             Self::Diffusion(net) => net.chain_len(),
+        }
+    }
+
+    /// The deterministic part of sampling and, with DDPM, its draws, for some of the steps only: from the latents `x` before the
+    /// first of `steps` to those after the last. `noise` is that of the whole chain; see [`Policy::sample`]. A Gaussian has none.
+    pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gaussian(_) | Self::Squashed(_) => x,
+            Self::Flow(net) => net.sample_steps(steps, obs, x),
+            Self::Diffusion(net) => net.sample_steps(steps, obs, x, noise),
         }
     }
 
     /// See [`Policy::denoise`].
     pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
         match self {
-            Self::Gaussian(_) => (x, vec![0.0; steps.len()]),
+            Self::Gaussian(_) | Self::Squashed(_) => (x, vec![0.0; steps.len()]),
             Self::Flow(net) => (net.denoise(obs, x, steps), vec![0.0; steps.len()]),
             Self::Diffusion(net) => net.denoise(obs, x, steps),
         }
@@ -180,13 +199,13 @@ impl Policy {
     /// Length of the noise vector per decision: that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
         match &self.net {
-            Net::Gaussian(_) | Net::Flow(_) => self.sizes.chunk_len(),
+            Net::Gaussian(_) | Net::Flow(_) | Net::Squashed(_) => self.sizes.chunk_len(),
             Net::Diffusion(net) => net.noise_len(),
         }
     }
 
     /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO): `denoising_steps` with DDPM,
-    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, which is no chain.
+    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, squashed or not, which is no chain.
     pub fn chain_len(&self) -> usize {
         self.net.chain_len()
     }
@@ -209,6 +228,7 @@ impl Policy {
             Net::Gaussian(net) => net.sample(obs, noise),
             Net::Flow(net) => net.sample(obs, noise),
             Net::Diffusion(net) => net.sample(obs, noise),
+            Net::Squashed(net) => net.sample(obs, noise),
         };
         actions.clamp(-1.0, 1.0)
     }
@@ -219,6 +239,7 @@ impl Policy {
             Net::Gaussian(net) => net.loss(obs, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),
             Net::Diffusion(net) => net.loss(obs, chunks, rng),
+            Net::Squashed(net) => net.loss(obs, chunks),
         }
     }
 
@@ -230,7 +251,15 @@ impl Policy {
         let plain = device.clone().without_autodiff();
         let obs = nn::matrix(self.obs_scale.apply(obs), self.sizes.obs, &plain);
         let noise = nn::matrix(noise, self.noise_len(), &plain);
-        let chunks = nn::read(self.sample(obs, noise)).await?;
+        self.actions(self.sample(obs, noise)).await
+    }
+
+    /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on the host.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn actions(&self, chunks: Tensor<2>) -> Result<Vec<f32>> {
+        let chunks = nn::read(chunks.clamp(-1.0, 1.0)).await?;
         Ok(self.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
     }
 
@@ -300,6 +329,42 @@ mod tests {
         assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-5);
     }
 
+    /// The promise: the gradient of the squashed Gaussian's likelihood is right, through the mean and the spread.
+    #[test]
+    fn the_squashed_loss_has_the_right_gradient() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device) * 0.3);
+        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the squashed Gaussian's loss is the negative log-density of what it samples, per component and up to
+    /// log(2 pi) / 2: by the change of variables, the density at tanh(mean + std z) is the normal density of z divided by
+    /// the slope of the sample in z.
+    #[test]
+    fn the_squashed_loss_is_the_log_density() {
+        let (device, mut rng) = (Device::flex(), Rng::new(6, "test", 0));
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+        let obs = nn::matrix(rng.normals(3), 3, &device);
+        let sample = |z: [f32; 2]| pollster::block_on(nn::read(net.sample(obs.clone(), nn::matrix(z.to_vec(), 2, &device)))).unwrap();
+        let (z, step) = ([0.4f32, -0.9], 0.05f32);
+        let (chunk, above, below) = (sample(z), sample(z.map(|z| z + step)), sample(z.map(|z| z - step)));
+        let slope = |i: usize| f64::from(above[i] - below[i]) / f64::from(2.0 * step);
+        let density = |i: usize| -0.5 * f64::from(z[i]).powi(2) - slope(i).ln();
+        let loss = pollster::block_on(nn::scalar(net.loss(obs.clone(), nn::matrix(chunk, 2, &device)))).unwrap();
+        assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-3, "{loss}");
+    }
+
+    /// The promise: actions at the very edge of their range, which tanh never reaches, have a finite likelihood.
+    #[test]
+    fn actions_at_the_edge_have_a_finite_likelihood() {
+        let device = Device::flex();
+        let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut Rng::new(7, "test", 0), &device);
+        let loss = net.loss(nn::matrix(vec![0.0; 3], 3, &device), nn::matrix(vec![-1.0, 1.0], 2, &device));
+        assert!(pollster::block_on(nn::scalar(loss)).unwrap().is_finite());
+    }
+
     /// The promise: the gradient of the flow-matching loss is right for fixed times and noise.
     #[test]
     fn the_flow_loss_has_the_right_gradient() {
@@ -357,7 +422,7 @@ mod tests {
             let policy = Policy::new(&config, SIZES, scales, &mut rng, &device);
             let obs = nn::matrix(rng.normals(15), 3, &device);
             let noise = nn::matrix(rng.normals(5 * policy.noise_len()).into_iter().map(|z| 2.0 * z).collect(), policy.noise_len(), &device);
-            let draw = |i: usize| noise.clone().slice([0..5, 2 * i..2 * i + 2]);
+            let draw = |i: usize| noise.clone().narrow(1, 2 * i, 2);
             let (mut x, last) = (draw(0), policy.chain_len() - 1);
             let mut latents = vec![x.clone()];
             for step in 0..=last {
@@ -376,9 +441,9 @@ mod tests {
             }
             // Row r at step r: the same means as in batches that are at one step.
             let rows: Vec<usize> = (0..4).collect();
-            let row = |tensor: &Tensor<2>, i: usize| tensor.clone().slice([i..i + 1]);
+            let row = |tensor: &Tensor<2>, i: usize| tensor.clone().narrow(0, i, 1);
             let mixed = Tensor::cat(rows.iter().map(|&i| row(&latents[i], i)).collect(), 0);
-            let together = read(policy.denoise(obs.clone().slice([0..4]), mixed, &rows).0);
+            let together = read(policy.denoise(obs.clone().narrow(0, 0, 4), mixed, &rows).0);
             let apart: Vec<f32> = rows.iter().flat_map(|&i| read(policy.denoise(row(&obs, i), row(&latents[i], i), &[i]).0)).collect();
             assert!(together.iter().zip(&apart).all(|(a, b)| (a - b).abs() < 1e-6), "{together:?} {apart:?}");
         }
@@ -388,6 +453,8 @@ mod tests {
     #[test]
     fn a_gaussian_is_no_chain() {
         let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));
-        assert_eq!(Net::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device).chain_len(), 0);
+        for kind in [PolicyKind::Gaussian, PolicyKind::Squashed] {
+            assert_eq!(Net::new(&config(kind), SIZES, &mut rng, &device).chain_len(), 0);
+        }
     }
 }

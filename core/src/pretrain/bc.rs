@@ -23,6 +23,16 @@ pub enum Unit {
     Epoch,
 }
 
+impl Unit {
+    /// A length of training in gradient steps of `batch` pairs, of `pairs` in all.
+    pub fn in_steps(self, length: usize, pairs: usize, batch: usize) -> usize {
+        match self {
+            Self::Step => length,
+            Self::Epoch => length.saturating_mul(pairs.div_ceil(batch).max(1)),
+        }
+    }
+}
+
 /// Settings of the cloning loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,17 +124,14 @@ impl BcConfig {
     /// The same settings with every length in gradient steps, for `pairs` training pairs.
     #[must_use]
     pub fn in_steps(&self, pairs: usize) -> Self {
-        let per_unit = match self.unit {
-            Unit::Step => 1,
-            Unit::Epoch => pairs.div_ceil(self.batch).max(1),
-        };
+        let steps = |length| self.unit.in_steps(length, pairs, self.batch);
         Self {
             unit: Unit::Step,
-            steps: self.steps.saturating_mul(per_unit),
-            cycle: self.cycle.saturating_mul(per_unit),
-            warmup: self.warmup.saturating_mul(per_unit),
-            ema_every: self.ema_every.saturating_mul(per_unit),
-            ema_start: self.ema_start.saturating_mul(per_unit),
+            steps: steps(self.steps),
+            cycle: steps(self.cycle),
+            warmup: steps(self.warmup),
+            ema_every: steps(self.ema_every),
+            ema_start: steps(self.ema_start),
             ..self.clone()
         }
     }

@@ -25,6 +25,8 @@ pub struct Ensemble {
     members: Vec<Vec<u32>>,
     rng: Rng,
     step: usize,
+    /// Gradient steps in all.
+    total: usize,
     config: PostBcConfig,
     device: Device,
 }
@@ -35,7 +37,7 @@ impl Ensemble {
         let nets = network(&config, data.obs_dim, data.action_dim, seed, &device).split(group_size(&config, &device));
         let groups = nets.into_iter().map(|net| Group { net, adam: Adam::new(adam(&config)) }).collect();
         let members = bootstraps(&config, &data.episode_pairs, seed);
-        Self { groups, members, rng: Rng::new(seed, "ensemble", 0), step: 0, config, device }
+        Self { groups, members, rng: Rng::new(seed, "ensemble", 0), step: 0, total: config.in_steps(data.len()), config, device }
     }
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
@@ -128,7 +130,7 @@ impl Learner for Ensemble {
     }
 
     fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
+        (self.step, self.total)
     }
 }
 

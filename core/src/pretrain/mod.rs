@@ -4,12 +4,14 @@ pub mod bc;
 pub mod ensemble;
 pub mod post_bc;
 pub mod sigma_bc;
+pub mod value_dice;
 pub mod widening;
 
 pub use bc::{BcConfig, Cloning, Unit};
 pub use ensemble::Ensemble;
 pub use post_bc::{Covariance, PostBcConfig, Posterior};
 pub use sigma_bc::SigmaBcConfig;
+pub use value_dice::{ValueDice, ValueDiceConfig};
 pub use widening::Widening;
 
 use crate::data::Pairs;

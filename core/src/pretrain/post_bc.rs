@@ -4,6 +4,7 @@
 //! do there. Every time a pair is used, its action target gets a fresh draw of that spread (Algorithm 2):
 //! a~ = a + alpha w with w ~ N(0, cov(s)).
 
+use super::Unit;
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
 use crate::error::within;
@@ -37,8 +38,10 @@ pub struct PostBcConfig {
     pub hidden: usize,
     /// Hidden layers of each regressor. Default 3.
     pub layers: usize,
-    /// Gradient steps.
+    /// Length of training.
     pub steps: usize,
+    /// What `steps` is counted in. Default step (paper preset: epoch, PostBC).
+    pub unit: Unit,
     /// Pairs per member and step.
     pub batch: usize,
     /// Adam's learning rate. Default 1e-3.
@@ -56,14 +59,20 @@ impl PostBcConfig {
             hidden: 256,
             layers: 3,
             steps: 1000,
+            unit: Unit::Step,
             batch: 64,
             lr: 1e-3,
         };
         match preset {
-            Preset::Paper => Self { hidden: 512, steps: 30_000, batch: 256, lr: 1e-4, ..base },
+            Preset::Paper => Self { hidden: 512, steps: 6000, unit: Unit::Epoch, batch: 256, lr: 1e-4, ..base },
             Preset::Cpu => Self { members: 20, hidden: 64, ..base },
             Preset::Tiny => Self { members: 10, hidden: 32, layers: 2, steps: 500, ..base },
         }
+    }
+
+    /// Gradient steps, for `pairs` training pairs.
+    pub fn in_steps(&self, pairs: usize) -> usize {
+        self.unit.in_steps(self.steps, pairs, self.batch)
     }
 
     /// # Errors

@@ -2,11 +2,12 @@
 //!
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
 
+use super::paper;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
-use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig};
+use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,18 @@ pub enum PretrainMethod {
     SigmaBc,
     /// Posterior behavioral cloning.
     PostBc,
+    /// ValueDICE: matches the distribution of states and actions, from the demonstrations alone.
+    ValueDice,
+}
+
+impl PretrainMethod {
+    /// The one kind of policy that the method trains; none: it trains every kind.
+    pub fn policy_kind(self) -> Option<PolicyKind> {
+        match self {
+            Self::Bc | Self::SigmaBc | Self::PostBc => None,
+            Self::ValueDice => Some(PolicyKind::Squashed),
+        }
+    }
 }
 
 /// Pretraining: the method and each method's settings.
@@ -90,12 +103,14 @@ pub enum PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
-    /// The cloning loop, which every method here ends in.
+    /// The cloning loop, in which all but `value-dice` end.
     pub bc: BcConfig,
     /// Behavioral cloning with the same noise on every action.
     pub sigma_bc: SigmaBcConfig,
     /// Posterior behavioral cloning.
     pub post_bc: PostBcConfig,
+    /// ValueDICE.
+    pub value_dice: ValueDiceConfig,
 }
 
 /// Evaluation.
@@ -109,8 +124,25 @@ pub struct EvalConfig {
 }
 
 impl Config {
-    /// The settings of a preset, on `lab/pick-place`.
+    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
     pub fn preset(preset: Preset) -> Self {
+        Self::for_job(preset, "lab/pick-place", PretrainMethod::PostBc, FinetuneMethod::BestOfN)
+    }
+
+    /// The settings of a preset for a task and methods. The paper's differ by all of them; what a method needs of the policy holds
+    /// in every preset.
+    pub fn for_job(preset: Preset, task: &str, pretrain: PretrainMethod, finetune: FinetuneMethod) -> Self {
+        let mut config = Self::sizes(preset);
+        config.task = task.to_owned();
+        (config.pretrain.method, config.finetune.method) = (pretrain, finetune);
+        if preset == Preset::Paper {
+            paper::apply(&mut config);
+        }
+        config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
+        config
+    }
+
+    fn sizes(preset: Preset) -> Self {
         Self {
             task: "lab/pick-place".into(),
             engine: "rapier".into(),
@@ -124,6 +156,7 @@ impl Config {
                 bc: BcConfig::preset(preset),
                 sigma_bc: SigmaBcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
+                value_dice: ValueDiceConfig::preset(preset),
             },
             finetune: FinetuneConfig::preset(preset),
             eval: match preset {
@@ -133,7 +166,8 @@ impl Config {
         }
     }
 
-    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset that it names, else over `fallback`.
+    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset that it names, else over
+    /// `fallback`, for the task and the methods that it names.
     ///
     /// # Errors
     /// Names an unknown key and the nearest known one, or the key whose value does not fit.
@@ -142,7 +176,11 @@ impl Config {
             Some(name) => read_as("preset", name)?,
             None => fallback,
         };
-        let config = leaves(overlay, "").into_iter().try_fold(Self::preset(preset), |config, (key, value)| config.with(&key, value))?;
+        let task = overlay.get("task").and_then(Value::as_str).unwrap_or("lab/pick-place");
+        let pretrain = named(overlay, "pretrain")?.unwrap_or(PretrainMethod::PostBc);
+        let finetune = named(overlay, "finetune")?.unwrap_or(FinetuneMethod::BestOfN);
+        let base = Self::for_job(preset, task, pretrain, finetune);
+        let config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
         config.check()?;
         Ok(config)
     }
@@ -188,7 +226,22 @@ impl Config {
         self.pretrain.bc.check()?;
         self.pretrain.sigma_bc.check()?;
         self.pretrain.post_bc.check()?;
+        self.pretrain.value_dice.check()?;
+        self.check_policy_kind()?;
         self.finetune.check(&self.policy)
+    }
+
+    fn check_policy_kind(&self) -> Result<()> {
+        let (method, kind) = (self.pretrain.method, self.policy.kind);
+        match method.policy_kind() {
+            Some(wanted) if wanted != kind => {
+                let [method, kind, wanted] = [name_of(&method), name_of(&kind), name_of(&wanted)];
+                Err(Error::input(format!(
+                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to {wanted} first, as `--pretrain {method}` does"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.
@@ -235,6 +288,12 @@ fn policy(preset: Preset) -> PolicyConfig {
 
 fn to_value(config: &Config) -> Value {
     serde_json::to_value(config).expect("a configuration is plain data, which JSON can always hold")
+}
+
+/// The method of a stage that an overlay names.
+fn named<T: serde::de::DeserializeOwned>(overlay: &Value, stage: &str) -> Result<Option<T>> {
+    let method = overlay.get(stage).and_then(|settings| settings.get("method"));
+    method.map(|name| read_as(&format!("{stage}.method"), name)).transpose()
 }
 
 fn read_as<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T> {

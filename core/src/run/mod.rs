@@ -5,6 +5,7 @@
 
 pub mod config;
 mod demos;
+mod paper;
 pub mod portrait;
 mod progress;
 mod stage;

@@ -7,7 +7,8 @@ use crate::data::{Archive, Dataset};
 use crate::env::{Finished, Rollouts};
 use crate::finetune::{Context, Finetuner, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
-use crate::pretrain::{Cloning, Ensemble, Learner, Widening};
+use crate::pretrain::value_dice::Transitions;
+use crate::pretrain::{Cloning, Ensemble, Learner, ValueDice, Widening};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ pub(super) enum Stage {
     Demos(Box<Demonstrations>),
     Ensemble(Box<Ensemble>),
     Pretrain(Box<Cloning>),
+    ValueDice(Box<ValueDice>),
     /// The finetuner waits while its result so far is evaluated.
     Evaluate(Box<Rollouts>, Occasion, Option<Finetuner>),
     Finetune(Finetuner),
@@ -50,7 +52,18 @@ impl Run {
                 let config = self.config.pretrain.post_bc.clone();
                 Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
             }
+            PretrainMethod::ValueDice => {
+                let (config, seed) = (self.config.pretrain.value_dice.clone(), self.config.seed);
+                let learner = ValueDice::new(self.fresh_policy()?, self.transitions()?, config, seed, self.device.clone())?;
+                Ok(Stage::ValueDice(Box::new(learner)))
+            }
         }
+    }
+
+    /// The demonstrations as transitions between decisions.
+    fn transitions(&self) -> Result<Transitions> {
+        let terminated: Vec<bool> = self.given_demos()?.episodes.iter().map(|episode| episode.terminated).collect();
+        Transitions::new(self.given_pairs()?, &terminated, self.config.policy.chunk)
     }
 
     fn cloning(&self, widening: Widening) -> Result<Stage> {
@@ -72,6 +85,7 @@ impl Run {
             Stage::Demos(demos) => self.step_demos(demos, &mut progress)?,
             Stage::Ensemble(ensemble) => self.step_learner(&mut **ensemble, Phase::Ensemble, &mut progress).await?,
             Stage::Pretrain(cloning) => self.step_learner(&mut **cloning, Phase::Pretrain, &mut progress).await?,
+            Stage::ValueDice(learner) => self.step_learner(&mut **learner, Phase::Pretrain, &mut progress).await?,
             Stage::Evaluate(rollouts, _, _) => self.step_evaluation(rollouts, &mut progress).await?,
             Stage::Finetune(finetuner) => self.step_finetuner(finetuner, &mut progress).await?,
             Stage::Done => Next::GoOn,
@@ -99,6 +113,10 @@ impl Run {
             }
             Stage::Pretrain(cloning) => {
                 self.policy = Some(cloning.policy());
+                (self.evaluate(Occasion::Before, None)?, None)
+            }
+            Stage::ValueDice(learner) => {
+                self.policy = Some(learner.policy());
                 (self.evaluate(Occasion::Before, None)?, None)
             }
             Stage::Evaluate(rollouts, occasion, waiting) => {
@@ -239,6 +257,10 @@ impl Stage {
                 cloning.save(archive).await?;
                 "pretrain"
             }
+            Self::ValueDice(learner) => {
+                learner.save(archive).await?;
+                "value-dice"
+            }
             Self::Evaluate(rollouts, occasion, waiting) => {
                 archive.put_blob("stage/rollouts", rollouts.save()?);
                 archive.put("stage/occasion", &(occasion, waiting.is_some()))?;
@@ -278,6 +300,10 @@ impl Stage {
             }
             "pretrain" => {
                 Self::Pretrain(Box::new(Cloning::load(&config.policy, &config.pretrain.bc, run.given_pairs()?, archive, device)?))
+            }
+            "value-dice" => {
+                let settings = config.pretrain.value_dice.clone();
+                Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
             }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(&spec, archive.blob("stage/rollouts")?)?);

@@ -1,6 +1,6 @@
 //! Damaged checkpoints whose checksum is right all the same: loading them, and going on, gives errors and never panics.
 
-use crate::runs::{bytes, small, start};
+use crate::runs::{bytes, small, small_value_dice, start};
 use burn::tensor::Device;
 use pollster::block_on;
 use proptest::prelude::*;
@@ -13,17 +13,19 @@ use std::sync::OnceLock;
 fn checkpoints() -> &'static Vec<Archive> {
     static ALL: OnceLock<Vec<Archive>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let (mut run, mut found) = (start(small()), BTreeMap::new());
-        while !block_on(run.step()).unwrap().finished {
-            let archive = Archive::from_bytes(&bytes(&run)).unwrap();
-            let stage: String = archive.get("stage/name").unwrap();
-            let rank = archive.names().count();
-            match found.get(&stage) {
-                Some((most, _)) if *most > rank => {}
-                _ => drop(found.insert(stage, (rank, archive))),
+        let mut found = BTreeMap::new();
+        for mut run in [small_value_dice(), small()].map(start) {
+            while !block_on(run.step()).unwrap().finished {
+                let archive = Archive::from_bytes(&bytes(&run)).unwrap();
+                let stage: String = archive.get("stage/name").unwrap();
+                let rank = archive.names().count();
+                match found.get(&stage) {
+                    Some((most, _)) if *most > rank => {}
+                    _ => drop(found.insert(stage, (rank, archive))),
+                }
             }
         }
-        assert_eq!(found.len(), 5, "every stage that does something");
+        assert_eq!(found.len(), 6, "every stage that does something");
         found.into_values().map(|(_, archive)| archive).collect()
     })
 }

@@ -1,7 +1,9 @@
 //! Configurations: every mistake is answered with the key that it is about.
 
 use protege_core::Error;
-use protege_core::run::{Config, Preset, PretrainMethod};
+use protege_core::nn::Activation;
+use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
+use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
 use serde_json::json;
 
 fn refused(result: protege_core::Result<Config>) -> String {
@@ -85,8 +87,14 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("pretrain.post_bc.members", "1"),
         ("pretrain.post_bc.bootstrap", "state"),
         ("pretrain.bc.lr", "2"),
+        ("pretrain.value_dice.replay", "1.5"),
+        ("pretrain.value_dice.hidden", "0"),
+        ("pretrain.method", "value-dice"),
         ("finetune.best_of_n.expectile", "1.5"),
         ("finetune.best_of_n.samples", "0"),
+        ("finetune.dppo.batch", "1"),
+        ("finetune.dppo.clip", "-0.1"),
+        ("finetune.dppo.min_logprob_std", "0"),
         ("eval.episodes", "0"),
         ("preset", "cpu"),
         ("engine", "bullet"),
@@ -111,8 +119,59 @@ fn settings_that_cannot_work_together_are_refused() {
     // What does not matter is not refused: neither a flow nor DDPM cares.
     overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
+    assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
+    let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
+    let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
+    assert!(sentence.contains("policy.kind gaussian") && sentence.contains("use flow or diffusion"), "{sentence}");
+    let not_steerable = [(json!({"kind": "gaussian"}), "policy.kind gaussian"), (json!({"kind": "diffusion", "sampler": "ddpm"}), "ddim")];
+    for (policy, told) in not_steerable {
+        let sentence = refused(Config::from_overlay(&json!({"policy": policy, "finetune": {"method": "dsrl"}}), Preset::Tiny));
+        assert!(sentence.contains("dsrl") && sentence.contains(told), "{sentence}");
+    }
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
+}
+
+/// The promise: in the paper preset, the policy that ValueDICE trains is the official code's, whatever the task.
+#[test]
+fn the_paper_preset_has_the_official_actor_of_value_dice() {
+    for task in ["lab/lift", "lab/pick-place", "lab/assembly"] {
+        let config = Config::for_job(Preset::Paper, task, PretrainMethod::ValueDice, FinetuneMethod::None);
+        let PolicyConfig { kind, hidden, layers, activation, residual, .. } = config.policy;
+        assert_eq!((kind, hidden, layers, activation, residual), (PolicyKind::Squashed, 256, 2, Activation::Relu, false));
+    }
+}
+
+/// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to set, and no other
+/// method minds a squashed policy.
+#[test]
+fn a_policy_kind_that_the_method_cannot_train_is_refused() {
+    let sentence = refused(set("pretrain.method", "value-dice"));
+    assert!(sentence.contains("policy.kind") && sentence.contains("squashed"), "{sentence}");
+    let squashed = set("policy.kind", "squashed").unwrap();
+    let config = squashed.set("pretrain.method", "value-dice").unwrap();
+    assert!(refused(config.set("policy.kind", "flow")).contains("value-dice"));
+    let both = json!({"pretrain": {"method": "value-dice"}, "policy": {"kind": "squashed"}});
+    assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
+}
+
+/// The promise: the paper preset has the published settings of the task and the methods that are asked for (PostBC's tables).
+#[test]
+fn the_paper_preset_knows_the_tables() {
+    let paper = |task: &str, pretrain: &str, finetune: &str| {
+        let overlay = json!({"task": task, "pretrain": {"method": pretrain}, "finetune": {"method": finetune}});
+        Config::from_overlay(&overlay, Preset::Paper).unwrap()
+    };
+    let can = paper("lab/pick-place", "post-bc", "dsrl");
+    assert_eq!((can.demos.count, can.policy.chunk, can.policy.hidden, can.policy.inference_steps), (10, 4, 1024, 8));
+    assert_eq!((can.pretrain.post_bc.members, can.pretrain.post_bc.steps, can.pretrain.post_bc.alpha), (100, 6000, 0.5));
+    assert_eq!((can.finetune.dsrl.updates, can.finetune.dsrl.noise_updates, can.finetune.dsrl.warmup), (20, 10, 1501));
+    let square = paper("lab/assembly", "sigma-bc", "dppo");
+    assert_eq!((square.demos.count, square.policy.time_dim, square.policy.sampler), (30, 32, Sampler::Ddpm));
+    assert_eq!((square.pretrain.sigma_bc.sigma, square.finetune.dppo.batch), (0.05, 10_000));
+    let lift = paper("lab/lift", "value-dice", "best-of-n");
+    assert_eq!((lift.policy.chunk, lift.policy.kind, lift.finetune.best_of_n.expectile), (1, PolicyKind::Squashed, 0.9));
+    assert_eq!(lift.finetune.best_of_n.gamma, 0.999);
 }
 
 /// The promise: an overlay starts from the preset that it names, else from the fallback, and its mistakes are named as well.

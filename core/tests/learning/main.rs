@@ -2,9 +2,12 @@
 
 mod checkpoints;
 mod configs;
+mod dppo;
+mod dsrl;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;
+mod imitation;
 mod networks;
 mod policies;
 mod pretraining;

@@ -10,7 +10,7 @@ use protege_core::pretrain::{BcConfig, Cloning, Learner, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
-const KINDS: [PolicyKind; 3] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Diffusion];
+const KINDS: [PolicyKind; 4] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Diffusion, PolicyKind::Squashed];
 const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 2 };
 
 fn config(kind: PolicyKind) -> PolicyConfig {

@@ -6,6 +6,8 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
+use protege_core::finetune::dppo::DppoConfig;
+use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
@@ -25,6 +27,8 @@ pub fn small() -> Config {
     config.pretrain.bc = BcConfig { steps: 25, batch: 8, ema_decay: 0.9, ema_every: 3, ema_start: 5, ..bc };
     config.pretrain.post_bc =
         protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
+    config.pretrain.value_dice =
+        protege_core::pretrain::ValueDiceConfig { hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.value_dice };
     config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
         rollouts: 5,
         rounds: 2,
@@ -35,8 +39,38 @@ pub fn small() -> Config {
         layers: 1,
         ..config.finetune.best_of_n
     };
+    config.finetune.dsrl = DsrlConfig {
+        envs: 2,
+        steps: 24,
+        warmup: 8,
+        eval_every: 12,
+        updates: 3,
+        noise_updates: 2,
+        batch: 8,
+        hidden: 8,
+        layers: 1,
+        ..config.finetune.dsrl
+    };
+    config.finetune.dppo = DppoConfig {
+        iterations: 3,
+        eval_every: 2,
+        episodes: 3,
+        finetuned_steps: 2,
+        epochs: 2,
+        batch: 8,
+        critic_warmup: 1,
+        hidden: 8,
+        ..config.finetune.dppo
+    };
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
+    config
+}
+
+/// The same with ValueDICE.
+pub fn small_value_dice() -> Config {
+    let mut config = small();
+    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, PretrainMethod::ValueDice);
     config
 }
 
@@ -92,6 +126,31 @@ fn a_resumed_run_equals_one_that_never_stopped() {
     assert_eq!(assert_resumable(small()), [&pretraining[..], &practice, &practice].concat());
 }
 
+/// The same for both variants of DSRL: episodes go on across evaluations, and updates are owed.
+#[test]
+fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
+    for variant in [Variant::NoiseAliased, Variant::Sac] {
+        let mut config = small();
+        (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Dsrl);
+        (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
+        let phases = assert_resumable(config);
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+    }
+}
+
+/// The same for DPPO, of a flow and of a diffusion policy, whose every denoising step draws noise.
+#[test]
+fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
+    for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
+        let mut config = small();
+        (config.pretrain.method, config.pretrain.bc.steps, config.finetune.method) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
+        (config.policy.kind, config.policy.sampler, config.policy.denoising_steps) = (kind, Sampler::Ddpm, 3);
+        let phases = assert_resumable(config);
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count(), 3, "one for each iteration");
+    }
+}
+
 /// The same for a cloned Gaussian without finetuning.
 #[test]
 fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
@@ -100,6 +159,14 @@ fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
     config.pretrain.method = PretrainMethod::Bc;
     config.finetune.method = FinetuneMethod::None;
     assert_eq!(assert_resumable(config), [Phase::Demos, Phase::Pretrain, Phase::Evaluate]);
+}
+
+/// The same for ValueDICE and its squashed policy, best-of-N included.
+#[test]
+fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
+    let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
+    let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
+    assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
 }
 
 /// The same for a diffusion policy with all that DPPO trains it with, epochs included, cloned by sigma-BC and sampled by DDPM.

@@ -4,7 +4,7 @@ use super::plan::Folder;
 use super::{Answer, results};
 use crate::report::{Report, compare};
 use protege_core::Result;
-use protege_core::run::stats::{difference, probability_of_improvement};
+use protege_core::run::stats::{area_under, bootstrap, difference, mean, probability_of_improvement, steps_to};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,19 @@ fn row(name: &str, report: &Report) -> Value {
     json!({
         "run": name, "task": task, "pretrain": pretrain, "finetune": finetune, "demos": demos, "seeds": seeds.len(),
         "before": before, "after": after, "env_steps": env_steps,
+        "area_under_curve": over_seeds(report, area_under), "steps_to_80": steps_to_80(report),
     })
+}
+
+/// A figure of every seed's learning curve: its mean with its 95% bootstrap interval.
+fn over_seeds(report: &Report, figure: fn(&[(f64, f64)]) -> f64) -> Value {
+    let values: Vec<f64> = report.curves.iter().filter(|curve| !curve.points.is_empty()).map(|curve| figure(&curve.points)).collect();
+    if values.is_empty() { Value::Null } else { json!(bootstrap(&[values], mean, 0)) }
+}
+
+/// Environment steps until each seed first reached 80%; none for a seed that never did.
+fn steps_to_80(report: &Report) -> Vec<Option<f64>> {
+    report.curves.iter().map(|curve| steps_to(&curve.points, 0.8)).collect()
 }
 
 /// Whether b ends higher than a: over episodes, and over seeds.

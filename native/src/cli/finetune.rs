@@ -9,6 +9,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   protege finetune --checkpoint runs/bc --finetune best-of-n --out runs/bc-best-of-n
+  protege finetune --checkpoint runs/bc --finetune dsrl --seeds 4     each of the run's four seeds with its own policy
   protege finetune --checkpoint policy.safetensors --set finetune.best_of_n.samples=32 --seeds 3
 
 Settings that are not given are those that the policy was pretrained with.";
@@ -19,7 +20,7 @@ Settings that are not given are those that the policy was pretrained with.";
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// The pretrained policy: a file, or the folder of a run
+    /// The pretrained policy: a file, or the folder of a run, whose seeds go on each with their own
     #[arg(long, value_name = "POLICY", required_unless_present = "resume", conflicts_with = "resume")]
     checkpoint: Option<PathBuf>,
     /// Demonstrations for methods that use them
@@ -41,5 +42,5 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         return Err(Error::input("finetune begins with a pretrained policy and takes no --pretrain; `protege run` does both"));
     }
     let (config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
-    run::begin(&config, inputs, &args.session, output)
+    run::begin(&config, inputs, args.checkpoint.as_deref(), &args.session, output)
 }

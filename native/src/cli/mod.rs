@@ -20,6 +20,7 @@ mod run;
 mod seed;
 mod settings;
 mod tasks;
+mod theory;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -77,6 +78,8 @@ enum Command {
     Tasks(tasks::Args),
     /// List the methods, with their presets and settings
     Methods(methods::Args),
+    /// Measure what PostBC promises, exactly, on a random tabular problem
+    Theory(theory::Args),
     /// Measure the speed of this machine
     Bench(bench::Args),
     /// Check what works on this machine, and say what to do about the rest
@@ -118,6 +121,7 @@ fn answer(cli: Cli) -> Result<Answer> {
         Command::Compare(args) => compare::answer(&args),
         Command::Tasks(args) => tasks::answer(&args),
         Command::Methods(args) => methods::answer(&args),
+        Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),
         Command::Doctor(args) => doctor::answer(&args),
     }

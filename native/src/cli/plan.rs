@@ -33,11 +33,12 @@ pub struct Plan {
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    /// A folder for a new run, created with its plan, its configuration and its inputs.
+    /// A folder for a new run, created with its plan, its configuration and its inputs; `policies` are those that single seeds
+    /// begin with instead of the inputs' one.
     ///
     /// # Errors
     /// When the folder already holds a run, or cannot be written.
-    pub fn begin(path: PathBuf, plan: &Plan, config: &Config, inputs: &Inputs) -> Result<Self> {
+    pub fn begin(path: PathBuf, plan: &Plan, config: &Config, inputs: &Inputs, policies: &[(u64, PathBuf)]) -> Result<Self> {
         let folder = Self(path);
         if folder.plan_path().exists() {
             let shown = folder.0.display();
@@ -51,6 +52,9 @@ impl Folder {
         if let Some(policy) = &inputs.policy {
             create(&folder.inputs())?;
             crate::files::write_atomic(&folder.inputs().join("policy.safetensors"), &policy.to_bytes()?)?;
+        }
+        for (seed, policy) in policies {
+            crate::files::write_atomic(&folder.inputs().join(format!("policy-{seed}.safetensors")), &crate::files::read(policy)?)?;
         }
         crate::files::write_atomic(&folder.0.join("config.toml"), to_toml(config)?.as_bytes())?;
         // The plan comes last: a folder that has one has everything.
@@ -90,14 +94,15 @@ impl Folder {
         }
     }
 
-    /// The demonstrations and the policy that the run was given.
+    /// The demonstrations and the policy that a seed of the run was given.
     ///
     /// # Errors
     /// When a file is damaged.
-    pub fn given(&self) -> Result<Inputs> {
-        let existing = |name| Some(self.inputs().join(name)).filter(|path| path.exists());
+    pub fn given(&self, seed: u64) -> Result<Inputs> {
+        let existing = |name: &str| Some(self.inputs().join(name)).filter(|path| path.exists());
         let demos = existing("demos.safetensors").map(|path| read_dataset(&path)).transpose()?;
-        let policy = existing("policy.safetensors").map(|path| read_archive(&path)).transpose()?;
+        let own = existing(&format!("policy-{seed}.safetensors"));
+        let policy = own.or_else(|| existing("policy.safetensors")).map(|path| read_archive(&path)).transpose()?;
         Ok(Inputs { demos, policy })
     }
 
@@ -145,6 +150,16 @@ pub fn policy_file(path: &Path) -> Result<PathBuf> {
     let (folder, plan, _) = Folder::open(path)?;
     let first = plan.seeds.first().map(|&seed| folder.seed(seed).join("policy.safetensors")).filter(|file| file.exists());
     first.ok_or_else(|| Error::input(format!("{} has no finished policy; go on with `protege run --resume {0}`", path.display())))
+}
+
+/// The policy of every one of `seeds`, where `path` is the folder of a run that has them all; nothing otherwise.
+pub fn policies_by_seed(path: &Path, seeds: &[u64]) -> Vec<(u64, PathBuf)> {
+    let Ok((folder, plan, _)) = Folder::open(path) else { return Vec::new() };
+    let policy = |&seed: &u64| {
+        let file = folder.seed(seed).join("policy.safetensors");
+        (plan.seeds.contains(&seed) && file.exists()).then_some((seed, file))
+    };
+    seeds.iter().map(policy).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 /// Reads a policy, or any other archive.

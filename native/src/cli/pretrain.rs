@@ -41,5 +41,5 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     }
     let (mut config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), None)?;
     config.finetune.method = FinetuneMethod::None;
-    run::begin(&config, inputs, &args.session, output)
+    run::begin(&config, inputs, None, &args.session, output)
 }

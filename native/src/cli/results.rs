@@ -30,7 +30,8 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
         finetune,
         preset: super::methods::plain_name(&config.preset),
         seeds: plan.seeds.clone(),
-        demos: results.iter().map(|result| result.demos).max().unwrap_or(0),
+        // Who was given a policy saw no demonstrations; the policy did.
+        demos: results.iter().map(|result| result.demos).max().filter(|&demos| demos > 0).unwrap_or(config.demos.count),
         before: pool(rows.iter().map(|row| &row.before)),
         after: pool(rows.iter().map(|row| &row.after)),
         env_steps: results.iter().map(|result| result.summary.env_steps).sum(),

@@ -2,7 +2,7 @@
 
 use super::journal::{Clock, Habit, latest};
 use super::machine::{Stop, cores, device};
-use super::plan::{Folder, Plan, policy_config, policy_file, read_archive, read_dataset};
+use super::plan::{Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset};
 use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
 use super::{Answer, Output, bug, results};
@@ -35,7 +35,7 @@ pub struct Args {
     /// Demonstrations from this file instead of the scripted expert; with `--demos N`, N of them drawn at random
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub demos_file: Option<PathBuf>,
-    /// A pretrained policy (a file, or the folder of a run): pretraining is skipped
+    /// A pretrained policy (a file, or the folder of a run, whose seeds go on each with their own): pretraining is skipped
     #[arg(long, value_name = "POLICY", conflicts_with = "resume")]
     pub checkpoint: Option<PathBuf>,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         return resume(path, &args.session, output);
     }
     let (config, inputs) = prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
-    begin(&config, inputs, &args.session, output)
+    begin(&config, inputs, args.checkpoint.as_deref(), &args.session, output)
 }
 
 /// Goes on with the run in a folder.
@@ -109,11 +109,12 @@ pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Optio
     Ok((config, Inputs { demos, policy }))
 }
 
-/// Begins a run in a new folder.
+/// Begins a run in a new folder. Where `checkpoint` is the folder of a run that has every seed that is wanted, each seed begins with
+/// its own policy.
 ///
 /// # Errors
 /// As [`answer`].
-pub fn begin(config: &Config, inputs: Inputs, session: &Session, output: Output) -> Result<Answer> {
+pub fn begin(config: &Config, inputs: Inputs, checkpoint: Option<&Path>, session: &Session, output: Output) -> Result<Answer> {
     protege_core::error::within("--seeds", session.seeds, 1, 10_000)?;
     let seeds = (0..session.seeds).map(|k| config.seed.checked_add(k)).collect::<Option<Vec<_>>>();
     let plan = Plan {
@@ -130,7 +131,8 @@ pub fn begin(config: &Config, inputs: Inputs, session: &Session, output: Output)
     let Inputs { demos, policy } = &inputs;
     Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone() }, device(&plan.device)?)?;
     let path = session.out.clone().unwrap_or_else(|| Folder::unused(config));
-    let folder = Folder::begin(path, &plan, config, &inputs)?;
+    let policies = checkpoint.map(|path| policies_by_seed(path, &plan.seeds)).unwrap_or_default();
+    let folder = Folder::begin(path, &plan, config, &inputs, &policies)?;
     carry_out(&folder, &plan, config, output)
 }
 
@@ -229,7 +231,7 @@ fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboar
 }
 
 /// The command line as it was typed, quoted where a shell needs it.
-fn command_line() -> String {
+pub fn command_line() -> String {
     let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "-_=./:,".contains(c));
     let quote = |text: String| if plain(&text) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
     std::iter::once("protege".to_owned()).chain(std::env::args().skip(1).map(quote)).collect::<Vec<_>>().join(" ")

@@ -35,7 +35,7 @@ impl Seed {
         let path = folder.seed(seed);
         let Some(saved) = latest(&path)? else {
             let config = Config { seed, ..config.clone() };
-            let run = Run::new(config, folder.given()?, device)?;
+            let run = Run::new(config, folder.given(seed)?, device)?;
             let journal = Journal::begin(&path, habit, run_clock)?;
             write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
             return Ok(Self { run, journal });

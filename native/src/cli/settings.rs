@@ -3,7 +3,7 @@
 use clap::Args;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Settings of a run. A preset gives every setting a value, `--config` changes some, flags and `--set` have the last word.
@@ -47,15 +47,17 @@ impl Settings {
         if let Some(Value::String(name)) = overlay.get("preset") {
             preset(name)?;
         }
+        let pairs = self.pairs()?;
         let config = match (base, flag) {
             (Some(base), None) => over(base, overlay)?,
-            (_, Some(flag)) => {
-                overlay.remove("preset");
-                Config::from_overlay(&Value::Object(overlay), flag)?
+            (_, flag) => {
+                // What the paper's settings are depends on the job, so that comes first.
+                JOB.iter().try_for_each(|key| choose(&mut overlay, key, &pairs))?;
+                overlay.retain(|key, _| key != "preset" || flag.is_none());
+                Config::from_overlay(&Value::Object(overlay), flag.unwrap_or(Preset::Cpu))?
             }
-            (None, None) => Config::from_overlay(&Value::Object(overlay), Preset::Cpu)?,
         };
-        self.pairs()?.into_iter().try_fold(config, |config, (key, text)| config.set(&key, &text))
+        pairs.into_iter().try_fold(config, |config, (key, text)| config.set(&key, &text))
     }
 
     /// The flags as (key, JSON or bare text).
@@ -75,6 +77,24 @@ impl Settings {
         let flags = flags.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?)));
         flags.map(Ok).chain(self.set.iter().map(|pair| split(pair))).collect()
     }
+}
+
+/// The settings that say what the job is.
+const JOB: [&str; 3] = ["task", "pretrain.method", "finetune.method"];
+
+/// Puts the last value that flags give the setting `key` into the overlay.
+fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {
+    let Some((_, text)) = pairs.iter().rev().find(|(name, _)| name == key) else { return Ok(()) };
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+    let Some((group, name)) = key.split_once('.') else {
+        overlay.insert(key.to_owned(), value);
+        return Ok(());
+    };
+    match overlay.entry(group).or_insert_with(|| json!({})) {
+        Value::Object(settings) => drop(settings.insert(name.to_owned(), value)),
+        _ => return Err(Error::input(format!("{group} is a group of settings: name one of them, as in {group}.<name>"))),
+    }
+    Ok(())
 }
 
 /// The preset of this name.

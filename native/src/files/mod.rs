@@ -58,7 +58,10 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Creates a folder, with those above it.
-fn create_folder(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// When the disk refuses.
+pub fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).and_then(|()| sync_folder(parent(folder))).map_err(|e| refused(folder, &e))
 }
 

@@ -7,9 +7,11 @@ mod axes;
 mod canvas;
 pub mod compare;
 mod html;
+mod loglog;
 mod plot;
 mod portrait;
 mod sections;
+pub mod theory;
 
 use html::{escape, method};
 use protege_core::run::stats::{Curve, wilson};

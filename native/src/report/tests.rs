@@ -100,6 +100,10 @@ fn shapes() -> Vec<Report> {
 fn pages() -> Vec<String> {
     let mut pages: Vec<String> = shapes().iter().map(render).collect();
     pages.extend([compare::render(&shapes()), compare::render(&[])]);
+    pages.extend(
+        [(vec![1, 10, 1000], 6), (vec![1], 2), (vec![5000], 2)]
+            .map(|(demos, states)| theory::render(&theory::tests::example(demos, states))),
+    );
     pages
 }
 

@@ -56,7 +56,7 @@ impl Practice {
         let obs = rollouts.observe();
         let chunks = cx.policy.act(&obs, rollouts.noise(cx.policy.noise_len()), cx.device).await?;
         let (decisions, finished) = rollouts.play(&chunks, cx.policy.sizes.chunk_len())?;
-        for Decision { obs, chunk, step } in &decisions {
+        for Decision { obs, chunk, step, .. } in &decisions {
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, chunk, step.reward, &step.obs, over)?;
         }

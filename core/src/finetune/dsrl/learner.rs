@@ -97,7 +97,8 @@ impl SoftActorCritic {
         self.temperature = self.adams.temperature.step(self.temperature.clone(), &temperature_loss);
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
-        let critic_loss = q_loss(&self.critic, self.tracked(rows.obs.clone()), self.tracked(rows.actions.clone()), targets.clone());
+        let (obs, actions) = (self.tracked(rows.obs.clone()), self.tracked(rows.actions.clone()));
+        let critic_loss = q_loss(&self.critic, obs, actions, targets.clone().unsqueeze_dim(0));
         self.critic = self.adams.critic.step(self.critic.clone(), &critic_loss);
 
         let actor_loss = self.actor_loss(rows.obs, e, alpha.clone());
@@ -120,10 +121,14 @@ impl SoftActorCritic {
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
         let taught = judge(&self.critic.valid(), obs.clone(), chunks);
-        let judged = judge(&noise_critic, self.tracked(obs), self.tracked(noise / self.config.magnitude));
-        let loss = half_square(judged - self.tracked(taught));
+        let loss = q_loss(&noise_critic, self.tracked(obs), self.tracked(noise / self.config.magnitude), taught);
         self.noise_critic = Some(self.adams.noise_critic.step(noise_critic, &loss));
         Some(loss.inner())
+    }
+
+    /// The least of the critics' values of normalised rows: chunks, or noise over magnitude in the SAC variant. `[batch]`.
+    pub fn score(&self, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
+        least(&self.critic.valid(), obs, actions)
     }
 
     /// What acts.
@@ -240,13 +245,115 @@ fn least(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
     judge(critic, obs, actions).min_dim(0).squeeze_dim(0)
 }
 
-/// L_Q against fixed targets `[batch]`.
-fn q_loss(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>, targets: Tensor<1>) -> Tensor<1> {
-    half_square(judge(critic, obs, actions) - targets.autodiff().unsqueeze_dim(0))
+/// L_Q, or L_W: half the squared error of every critic against fixed targets (`[1, batch]` for all, or one row for each),
+/// averaged over the batch and summed over the critics.
+fn q_loss(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let error = judge(critic, obs, actions) - targets.autodiff();
+    error.square().mean().mul_scalar(0.5 * critic.members() as f64)
 }
 
-/// Half the squared error `[critics, batch]`, averaged over the batch and summed over the critics.
-fn half_square(error: Tensor<2>) -> Tensor<1> {
-    let [critics, _] = error.dims();
-    error.square().mean().mul_scalar(0.5 * critics as f64)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Normaliser;
+    use crate::nn::gradient_check::worst_error;
+    use crate::policy::Sizes;
+    use crate::run::{Config, Preset};
+
+    const ROWS: usize = 12;
+
+    fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        pollster::block_on(nn::read(tensor)).unwrap().into_iter().map(f64::from).collect()
+    }
+
+    fn policy(device: &Device) -> Policy {
+        let config = Config::preset(Preset::Tiny).policy;
+        let config = crate::policy::PolicyConfig { chunk: 2, hidden: 5, layers: 1, inference_steps: 3, ..config };
+        let scales = (Normaliser::identity(3), Normaliser::identity(2));
+        Policy::new(&config, Sizes { obs: 3, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), device).frozen()
+    }
+
+    fn learner() -> (SoftActorCritic, Policy, Rng) {
+        let device = Device::flex().autodiff();
+        let config =
+            DsrlConfig { critics: 2, hidden: 5, layers: 2, temperature: 0.3, backup_entropy: true, ..DsrlConfig::preset(Preset::Tiny) };
+        let policy = policy(&device);
+        let mut rng = Rng::new(2, "test", 0);
+        (SoftActorCritic::new(config, &policy, &mut rng, device), policy, rng)
+    }
+
+    /// The promise: the actor's gradient is right through the squashed choice, its density and the critic of noise, none reaches the
+    /// critic, and the temperature's is right.
+    #[test]
+    fn the_actor_loss_has_the_right_gradient() {
+        let (mut learner, _, mut rng) = learner();
+        let (obs, e) = (learner.normals(ROWS, 3, &mut rng), learner.normals(ROWS, 2, &mut rng));
+        let alpha = learner.temperature.log.val().inner().exp();
+        let error = worst_error(&learner.actor.clone(), |actor| {
+            learner.actor = actor.clone();
+            learner.actor_loss(obs.clone(), e.clone(), alpha.clone())
+        });
+        assert!(error < 1e-2, "{error}");
+        let (_, density) = learner.actor.valid().sample(obs, e);
+        let error = worst_error(&learner.temperature.clone(), |temperature| {
+            learner.temperature = temperature.clone();
+            learner.temperature_loss(density.clone())
+        });
+        assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: the gradient of the critics' loss is right, shared targets or one row for each critic; the loss is half the sum of
+    /// their mean squared errors.
+    #[test]
+    fn the_critic_losses_have_the_right_gradient() {
+        let (learner, _, mut rng) = learner();
+        let (obs, actions) = (learner.normals(ROWS, 3, &mut rng), learner.normals(ROWS, 2, &mut rng));
+        for rows in [1, 2] {
+            let targets = learner.normals(rows, ROWS, &mut rng);
+            let loss = |critic: &Mlp| q_loss(critic, obs.clone().autodiff(), actions.clone().autodiff(), targets.clone());
+            let (q, y) = (read(judge(&learner.critic.valid(), obs.clone(), actions.clone())), read(targets.clone()));
+            let expected: f64 = (0..2 * ROWS).map(|i| (q[i] - y[i % (rows * ROWS)]).powi(2)).sum::<f64>() / (2 * ROWS) as f64;
+            assert!((read(loss(&learner.critic).inner())[0] - expected).abs() < 1e-5);
+            let error = worst_error(&learner.critic, loss);
+            assert!(error < 1e-2, "{error}");
+        }
+    }
+
+    /// The promise: the target is r + gamma (1 - d) (least target critic of what the sampler makes of the actor's noise - alpha log pi).
+    #[test]
+    fn the_target_judges_what_the_sampler_makes_of_the_noise() {
+        let (learner, policy, mut rng) = learner();
+        let rows = Rows {
+            obs: learner.normals(ROWS, 3, &mut rng),
+            actions: learner.normals(ROWS, 2, &mut rng),
+            rewards: learner.normals(1, ROWS, &mut rng).squeeze_dim(0),
+            next_obs: learner.normals(ROWS, 3, &mut rng),
+            goes_on: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
+        };
+        let e = learner.normals(ROWS, 2, &mut rng.clone());
+        let y = read(learner.targets(&rows, Tensor::full([1], 0.3, &Device::flex()), &policy, &mut rng));
+        let (choice, density) = learner.actor.valid().sample(rows.next_obs.clone(), e);
+        let chunks = policy.sample(rows.next_obs.clone(), choice * learner.config.magnitude);
+        let (q, r, density) = (read(judge(&learner.target, rows.next_obs, chunks)), read(rows.rewards), read(density));
+        for i in 0..ROWS {
+            let next = if i % 2 == 0 { q[i].min(q[ROWS + i]) - 0.3 * density[i] } else { 0.0 };
+            assert!((y[i] - (r[i] + learner.config.gamma * next)).abs() < 1e-4, "row {i}");
+        }
+    }
+
+    /// The promise: the density that the actor states is that of what it draws: that of e divided by the slope of the choice in e.
+    #[test]
+    fn the_density_is_that_of_the_choice() {
+        let (learner, _, mut rng) = learner();
+        let (obs, e) = (learner.normals(1, 3, &mut rng), [0.4f32, -1.1]);
+        let choose = |e: [f32; 2]| learner.actor.valid().sample(obs.clone(), nn::matrix(e.to_vec(), 2, &Device::flex()));
+        let mut expected = 0.0;
+        for i in 0..2 {
+            let moved = |by: f32| read(choose([0, 1].map(|j| if i == j { e[j] + by } else { e[j] })).0)[i];
+            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            expected += -0.5 * f64::from(e[i]).powi(2) - 0.5 * std::f64::consts::TAU.ln() - slope.ln();
+        }
+        let stated = read(choose(e).1)[0];
+        assert!((stated - expected).abs() < 1e-2, "{stated} {expected}");
+    }
 }

@@ -32,7 +32,7 @@ pub enum Variant {
 pub struct DsrlConfig {
     /// Noise-aliased (the default: learns from fewer decisions) or plain SAC on noise (cheaper).
     pub variant: Variant,
-    /// Environments that practise in lockstep. Default 4 (DSRL).
+    /// Environments that practise in lockstep. Default 40, as their steps are cheap here (paper preset: 4, DSRL).
     pub envs: usize,
     /// Decisions of each environment, warm-up included.
     pub steps: usize,
@@ -44,13 +44,13 @@ pub struct DsrlConfig {
     pub updates: usize,
     /// Updates of the noise critic after each decision of the environments (noise-aliased only; DSRL: 10).
     pub noise_updates: usize,
-    /// Decisions per update. Default 256.
+    /// Decisions per update. Default 128 (paper preset: 256, DSRL).
     pub batch: usize,
-    /// Adam's learning rate, everywhere. Default 3e-4 (DSRL).
+    /// Adam's learning rate, everywhere. Default 5e-4 (paper preset: 3e-4, DSRL).
     pub lr: f64,
-    /// Discount per decision. Default 0.99 (DSRL).
+    /// Discount per decision. Default 0.97 (paper preset: 0.99, DSRL).
     pub gamma: f64,
-    /// Polyak rate of the target critics. Default 0.005 (DSRL).
+    /// Polyak rate of the target critics. Default 0.01 (paper preset: 0.005, DSRL).
     pub tau: f64,
     /// Largest noise that the actor can choose, in standard deviations. Default 1.5 (DSRL's and PostBC's lists).
     pub magnitude: f64,
@@ -62,13 +62,14 @@ pub struct DsrlConfig {
     pub backup_entropy: bool,
     /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1]. Default 0 (DSRL).
     pub target_entropy: f64,
-    /// Added to the reward of every decision: -1 makes a sparse reward of 1 into -1 until success and 0 then. Default -1 (DSRL).
+    /// Added to the reward of every decision. Default 0: success, which ends an episode, is worth 1. -1 makes it -1 until success and 0
+    /// then (paper preset: DSRL, where success ends nothing); here an actor can then learn to run into the time limit.
     pub reward_offset: f64,
-    /// Whether an episode that the time limit cut off goes on for the critic.
+    /// Whether an episode that the time limit cut off goes on for the critic. Default false (DSRL).
     pub bootstrap_truncated: bool,
     /// Whether the actor draws in evaluations, or plays its mean. Default true (DSRL).
     pub stochastic_eval: bool,
-    /// Critics of each kind; the least counts. Default 2.
+    /// Critics of each kind; the least counts. Default 3 (paper preset: 2, DSRL).
     pub critics: usize,
     /// Units per hidden layer of actor and critics (paper preset: 2048).
     pub hidden: usize,
@@ -103,26 +104,27 @@ impl DsrlConfig {
             layers: 3,
         };
         let small = Self {
-            envs: 10,
-            steps: 700,
-            warmup: 100,
-            eval_every: 150,
-            updates: 8,
-            noise_updates: 8,
+            envs: 40,
+            steps: 500,
+            warmup: 50,
+            eval_every: 100,
+            updates: 20,
+            noise_updates: 20,
             batch: 128,
-            lr: 1e-3,
-            gamma: 0.95,
+            lr: 5e-4,
+            gamma: 0.97,
             tau: 0.01,
             temperature: 0.01,
             backup_entropy: false,
-            bootstrap_truncated: true,
+            reward_offset: 0.0,
+            critics: 3,
             hidden: 128,
             ..base.clone()
         };
         match preset {
             Preset::Paper => base,
             Preset::Cpu => small,
-            Preset::Tiny => Self { steps: 300, eval_every: 100, updates: 4, noise_updates: 4, hidden: 64, layers: 2, ..small },
+            Preset::Tiny => Self { envs: 20, steps: 300, updates: 10, noise_updates: 10, hidden: 64, layers: 2, ..small },
         }
     }
 
@@ -155,9 +157,9 @@ impl DsrlConfig {
 /// As said.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
-        (PolicyKind::Gaussian, _) => Err(Error::input(
-            "finetune.method dsrl steers the noise of a generative policy, but policy.kind is gaussian, whose noise only adds to its action: \
-             set policy.kind to flow or diffusion",
+        (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(
+            "finetune.method dsrl steers the noise of a generative policy, but that of policy.kind gaussian or squashed only adds to its \
+             action: set policy.kind to flow or diffusion",
         )),
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
             "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",

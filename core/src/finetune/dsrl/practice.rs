@@ -102,7 +102,7 @@ impl Practice {
         }
         let chunks = policy.act(&obs, noise.clone(), &plain).await?;
         let (decisions, finished) = self.rollouts.play(&chunks, policy.sizes.chunk_len())?;
-        for (Decision { obs, chunk, step }, noise) in decisions.iter().zip(noise.chunks(policy.noise_len())) {
+        for (Decision { obs, chunk, step, .. }, noise) in decisions.iter().zip(noise.chunks(policy.noise_len())) {
             let action = if self.config.variant == Variant::NoiseAliased { chunk } else { noise };
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, action, step.reward + self.config.reward_offset as f32, &step.obs, over)?;
@@ -115,7 +115,8 @@ impl Practice {
             self.count.owed = (self.config.updates, noise_updates);
         }
         let (done, total) = self.progress();
-        Ok(Work::played(&decisions, finished, (done as u64, total as u64)))
+        // After the warm-up playing and learning take turns many times a second: all of it is finetuning.
+        Ok(Work { playing: warm, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
     }
 
     async fn update(&mut self, cx: &Context<'_>) -> Result<Work> {

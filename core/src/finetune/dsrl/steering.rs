@@ -7,12 +7,11 @@ use crate::nn::{self, Activation, Mlp, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::module::Module;
+use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor};
 
 /// Range of the logarithm of the actor's standard deviation (Stable-Baselines3's).
 const LOG_STD: (f64, f64) = (-20.0, 2.0);
-/// Keeps the density of the squashed choice finite (Stable-Baselines3's).
-const EPSILON: f64 = 1e-6;
 
 /// A squashed Gaussian over noise scaled to [-1, 1]: tanh(mean(obs) + std(obs) e), e ~ N(0, I).
 #[derive(Module, Debug)]
@@ -35,10 +34,11 @@ impl Actor {
     /// The choice made with standard normal `e` `[batch, width]`, scaled to [-1, 1], and the logarithm of its density `[batch]`.
     pub fn sample(&self, obs: Tensor<2>, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
         let (mean, log_std) = self.head(obs);
-        let choice = (mean + e.clone() * log_std.clone().exp()).tanh();
+        let raw = mean + e.clone() * log_std.clone().exp();
         let gaussian = e.square() * -0.5 - log_std - 0.5 * std::f64::consts::TAU.ln();
-        let squash = (choice.clone().square().neg() + (1.0 + EPSILON)).log();
-        (choice, (gaussian - squash).sum_dim(1).squeeze_dim(1))
+        // log(1 - tanh(u)^2) = 2 (log sigmoid(2 u) - u + log 2), which stays exact where tanh rounds to 1.
+        let slope = (log_sigmoid(raw.clone() * 2.0) - raw.clone() + std::f64::consts::LN_2) * 2.0;
+        (raw.tanh(), (gaussian - slope).sum_dim(1).squeeze_dim(1))
     }
 
     /// The middle of the distribution, scaled to [-1, 1].

@@ -1,0 +1,214 @@
+//! The iterations of DPPO: practise whole episodes, learn from them, and forget them.
+
+use super::buffer::{Buffer, Decided, Samples};
+use super::learner::{Figures, Learner};
+use super::{DppoConfig, Finetuned, RewardScaler, chain};
+use crate::data::Archive;
+use crate::env::{Decision, Rollouts};
+use crate::finetune::{Context, Next, Work};
+use crate::nn;
+use crate::rng::Rng;
+use crate::{Error, Result};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// DPPO at work.
+pub struct Practice {
+    config: DppoConfig,
+    learner: Learner,
+    scaler: RewardScaler,
+    /// Shuffles the decisions.
+    rng: Rng,
+    iteration: usize,
+    doing: Doing,
+}
+
+/// What an iteration is at.
+enum Doing {
+    Playing(Box<Rollouts>, Buffer),
+    Learning(Samples, Sweep),
+}
+
+/// How far the passes over an iteration's decisions are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sweep {
+    /// The decisions, in the order of this pass.
+    order: Vec<usize>,
+    /// Gradient steps done.
+    done: usize,
+    /// Sums over them.
+    sums: Figures,
+}
+
+impl Practice {
+    /// Before the first episode.
+    ///
+    /// # Errors
+    /// When an environment cannot be made.
+    pub fn new(config: DppoConfig, cx: &Context) -> Result<Self> {
+        let seed = cx.rollouts.seed;
+        let learner = Learner::new(config.clone(), cx.policy, &mut Rng::new(seed, "critic-weights", 0), cx.device.clone());
+        let (rng, doing) = (Rng::new(seed, "minibatches", 0), play(&config, cx, 0)?);
+        Ok(Self { config, learner, scaler: RewardScaler::default(), rng, iteration: 0, doing })
+    }
+
+    /// The policy as it is now.
+    pub fn finetuned(&self) -> Finetuned {
+        self.learner.finetuned()
+    }
+
+    /// V at raw observation rows.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn values(&self, cx: &Context<'_>, obs: &[f32]) -> Result<Vec<f32>> {
+        let obs = nn::matrix(cx.policy.obs_scale.apply(obs), cx.policy.sizes.obs, cx.device);
+        nn::read(self.learner.values(obs)).await
+    }
+
+    /// One decision in every running episode, or one gradient step.
+    ///
+    /// # Errors
+    /// When a simulator or the device fails.
+    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
+        match &self.doing {
+            Doing::Playing(..) => self.play(cx).await,
+            Doing::Learning(..) => self.learn(cx).await,
+        }
+    }
+
+    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let Doing::Playing(rollouts, buffer) = &mut self.doing else { return Err(Error::failed("DPPO plays only while it plays")) };
+        let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
+        let obs = policy.obs_scale.apply(&rollouts.observe());
+        let noise_len = chain::noise_len(policy);
+        let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &plain);
+        let rows = nn::matrix(obs.clone(), policy.sizes.obs, &plain);
+        let drawn = self.learner.draw(policy, &rows, noise);
+        let values = nn::read(self.learner.values(rows)).await?;
+        let chunks = policy.actions(drawn.latents[drawn.latents.len() - 1].clone()).await?;
+        let latents = nn::read(Tensor::cat(drawn.latents, 1)).await?;
+        let log_probs = nn::read(Tensor::cat(drawn.log_probs, 1)).await?;
+
+        let (decisions, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
+        let last_values = match self.config.bootstrap_truncated {
+            true => last_values(&self.learner, &decisions, cx).await?,
+            false => vec![0.0; decisions.len()],
+        };
+        let width = |numbers: &[f32]| numbers.len() / values.len();
+        let parts = obs.chunks(width(&obs)).zip(latents.chunks(width(&latents))).zip(log_probs.chunks(width(&log_probs)));
+        for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate() {
+            let (value, reward, last_value) = (values[i], decision.step.reward, last_values[i]);
+            buffer.push(decision.seed, &Decided { obs, latents, log_probs, value, reward, last_value });
+        }
+        let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
+        let mut work = Work::played(&decisions, finished, (done, total));
+        if done == total {
+            let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);
+            work.values.push(("train/success", successes as f64 / total as f64));
+            work.values.push(("policy/explained_variance", samples.explained_variance()));
+            let order = (0..samples.len()).collect();
+            self.doing = Doing::Learning(samples, Sweep { order, done: 0, sums: Figures::default() });
+        }
+        Ok(work)
+    }
+
+    async fn learn(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let Doing::Learning(samples, sweep) = &mut self.doing else { return Err(Error::failed("DPPO learns only while it learns")) };
+        // What does not fill a batch waits for the next pass, where other decisions are left over (DPPO).
+        let per_pass = (samples.len() / self.config.batch).max(1);
+        let total = per_pass * self.config.epochs;
+        let at = sweep.done % per_pass * self.config.batch;
+        if at == 0 {
+            self.rng.shuffle(&mut sweep.order);
+        }
+        let rows = &sweep.order[at..(at + self.config.batch).min(samples.len())];
+        let figures = self.learner.step(samples, rows, self.iteration < self.config.critic_warmup).await?;
+        sweep.done += 1;
+        sweep.sums.add(&figures);
+        let over = sweep.done == total || figures.kl > self.config.target_kl;
+        let mut work = Work::learned(1, (if over { total } else { sweep.done }, total));
+        if over {
+            work.values = sweep.sums.over(sweep.done);
+            self.iteration += 1;
+            work.next = self.next();
+            self.doing = play(&self.config, cx, self.iteration)?;
+        }
+        Ok(work)
+    }
+
+    /// What comes after an iteration.
+    fn next(&self) -> Next {
+        match self.iteration {
+            i if i >= self.config.iterations => Next::Finish,
+            i if i.is_multiple_of(self.config.eval_every) => Next::Evaluate,
+            _ => Next::GoOn,
+        }
+    }
+
+    /// Writes the whole state into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        let playing = matches!(self.doing, Doing::Playing(..));
+        archive.put("finetuner/state", &(&self.scaler, &self.rng, self.iteration, playing))?;
+        match &self.doing {
+            Doing::Playing(rollouts, buffer) => {
+                archive.put_blob("finetuner/rollouts", rollouts.save()?);
+                archive.put("finetuner/buffer", buffer)?;
+            }
+            Doing::Learning(samples, sweep) => archive.put("finetuner/samples", &(samples, sweep))?,
+        }
+        self.learner.save(archive).await
+    }
+
+    /// Restores what [`Practice::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
+        let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
+        let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
+        let doing = if playing {
+            let rollouts = Rollouts::load(cx.rollouts, archive.blob("finetuner/rollouts")?)?;
+            Doing::Playing(Box::new(rollouts), archive.get("finetuner/buffer")?)
+        } else {
+            let (samples, sweep): (Samples, Sweep) = archive.get("finetuner/samples")?;
+            if !samples.fit(cx.policy.sizes, learner.steps()) || !sweep.fits(&samples) {
+                return Err(Error::input("the checkpoint's samples do not fit its policy: use an undamaged checkpoint"));
+            }
+            Doing::Learning(samples, sweep)
+        };
+        Ok(Self { config, learner, scaler, rng, iteration, doing })
+    }
+}
+
+impl Sweep {
+    /// Whether the order is one of these samples.
+    fn fits(&self, samples: &Samples) -> bool {
+        self.order.len() == samples.len() && self.order.iter().all(|&row| row < samples.len())
+    }
+}
+
+/// The episodes of an iteration.
+fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
+    let edge = |iteration: usize| (config.episodes * iteration) as u64;
+    let rollouts = Rollouts::new(cx.rollouts, "practice", edge(iteration), edge(iteration + 1))?;
+    Ok(Doing::Playing(Box::new(rollouts), Buffer::default()))
+}
+
+/// What the state after each decision is worth where the time limit cut the episode off; 0 elsewhere.
+async fn last_values(learner: &Learner, decisions: &[Decision], cx: &Context<'_>) -> Result<Vec<f32>> {
+    let mut values = vec![0.0; decisions.len()];
+    let cut: Vec<usize> = (0..decisions.len()).filter(|&i| decisions[i].step.truncated && !decisions[i].step.terminated).collect();
+    if cut.is_empty() {
+        return Ok(values);
+    }
+    let obs: Vec<f32> = cut.iter().flat_map(|&i| decisions[i].step.obs.iter().copied()).collect();
+    let obs = nn::matrix(cx.policy.obs_scale.apply(&obs), cx.policy.sizes.obs, cx.device);
+    for (&i, value) in cut.iter().zip(nn::read(learner.values(obs)).await?) {
+        values[i] = value;
+    }
+    Ok(values)
+}

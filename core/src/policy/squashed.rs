@@ -1,0 +1,52 @@
+//! A squashed Gaussian policy: tanh of a Gaussian whose mean and spread both depend on the observation.
+//!
+//! The actor of ValueDICE's code (and, up to the range of the spread, of SAC).
+
+use super::body::Body;
+use super::{PolicyConfig, Sizes};
+use crate::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Range of log std, in units before the tanh (ValueDICE's code).
+const LOG_STD: (f64, f64) = (-5.0, 2.0);
+/// Where a density is asked for, actions are kept this far from ±1, whose inverse tanh is infinite.
+const EDGE: f64 = 1e-3;
+
+/// tanh(mean(obs) + std(obs) noise).
+#[derive(Module, Debug)]
+pub struct Squashed {
+    /// To means and raw spreads, side by side.
+    trunk: Body,
+}
+
+impl Squashed {
+    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+        Self { trunk: Body::new(sizes.obs, config, 2 * sizes.chunk_len(), rng, device) }
+    }
+
+    /// Mean and log std of the Gaussian before the tanh, `[batch, chunk * act]` each.
+    fn gaussian(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let both = self.trunk.forward(obs);
+        let width = both.dims()[1] / 2;
+        let share = (both.clone().narrow(1, width, width).tanh() + 1.0) * 0.5;
+        (both.narrow(1, 0, width), share * (LOG_STD.1 - LOG_STD.0) + LOG_STD.0)
+    }
+
+    /// tanh(mean + std * noise): within ±1, and differentiable in the weights.
+    pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+        let (mean, log_std) = self.gaussian(obs);
+        (mean + log_std.exp() * noise).tanh()
+    }
+
+    /// Negative log-likelihood per component, without the constant log(2 pi) / 2: with u the inverse tanh of a,
+    /// log p(a) = log N(u; mean, std) - log(1 - a^2).
+    pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
+        let (mean, log_std) = self.gaussian(obs);
+        let a = chunks.clamp(EDGE - 1.0, 1.0 - EDGE);
+        let (above, below) = ((a.clone() + 1.0).log(), (a.neg() + 1.0).log());
+        let u = (above.clone() - below.clone()) * 0.5;
+        let z = (u - mean) * log_std.clone().neg().exp();
+        (z.square() * 0.5 + log_std + above + below).mean()
+    }
+}

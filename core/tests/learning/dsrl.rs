@@ -1,0 +1,91 @@
+//! DSRL on environments with known answers.
+
+use crate::{distance, trainer};
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::data::Normaliser;
+use protege_core::env::{PROBE_DISCOUNT, RolloutSpec};
+use protege_core::finetune::dsrl::{DsrlConfig, Variant};
+use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
+
+/// Observations that are looked at, each as often as an answer is asked for.
+const ASKED: usize = 200;
+
+fn policy(kind: PolicyKind) -> Policy {
+    let config = PolicyConfig { kind, chunk: 1, hidden: 8, layers: 1, inference_steps: 4, ..Config::preset(Preset::Tiny).policy };
+    let scales = (Normaliser::identity(1), Normaliser::identity(1));
+    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+}
+
+/// What DSRL makes of a policy that knows nothing, on a probe.
+fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
+    let dsrl = DsrlConfig {
+        variant,
+        envs: 10,
+        steps: 260,
+        warmup: 60,
+        eval_every: 1000,
+        updates: 6,
+        noise_updates: 6,
+        batch: 64,
+        lr: 3e-3,
+        gamma: PROBE_DISCOUNT,
+        tau: 0.05,
+        reward_offset: 0.0,
+        target_entropy: -2.0,
+        hidden: 32,
+        layers: 2,
+        ..DsrlConfig::preset(Preset::Tiny)
+    };
+    let config = FinetuneConfig { method: FinetuneMethod::Dsrl, dsrl, ..FinetuneConfig::preset(Preset::Tiny) };
+    let (task, device) = (format!("probe/{number}"), trainer());
+    let rollouts = RolloutSpec { task, action_repeat: 1, chunk: 1, parallel: 10, seed: 0, threads: 1 };
+    let cx = Context { policy, rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
+    finetuner.improved().unwrap()
+}
+
+/// The mean action at an observation.
+fn mean_action(improved: &Improved, policy: &Policy, obs: f32) -> f32 {
+    let noise = Rng::new(3, "test", 0).normals(ASKED * improved.noise_len(policy));
+    let actions = block_on(improved.act(policy, &[obs; ASKED], noise, &Device::flex())).unwrap();
+    actions.iter().sum::<f32>() / ASKED as f32
+}
+
+/// The promise: each variant learns from the reward which noise makes the best action, of a flow and of a diffusion policy (probe 4).
+#[test]
+fn steering_learns_from_the_reward() {
+    for (variant, kind) in
+        [(Variant::NoiseAliased, PolicyKind::Flow), (Variant::NoiseAliased, PolicyKind::Diffusion), (Variant::Sac, PolicyKind::Flow)]
+    {
+        let policy = policy(kind);
+        let action = mean_action(&steered(4, variant, &policy), &policy, 0.0);
+        assert!((action - 0.5).abs() < 0.15, "{variant:?} on {kind:?} plays {action}");
+    }
+}
+
+/// The promise: each variant sees the observation (probe 5).
+#[test]
+fn steering_sees_the_observation() {
+    let policy = policy(PolicyKind::Flow);
+    for variant in [Variant::NoiseAliased, Variant::Sac] {
+        let improved = steered(5, variant, &policy);
+        let actions = [-1.0, 1.0].map(|obs| mean_action(&improved, &policy, obs));
+        assert!(distance(&actions, &[-0.5, 0.5]) < 0.2, "{variant:?} plays {actions:?}");
+    }
+}
+
+/// The promise: the noise that is chosen never leaves the magnitude, however large the draw.
+#[test]
+fn the_noise_stays_within_the_magnitude() {
+    let policy = policy(PolicyKind::Flow);
+    let Improved::Dsrl(steering) = steered(4, Variant::Sac, &policy) else { panic!("DSRL makes a steering") };
+    let obs = protege_core::nn::matrix(vec![0.0; 50], 1, &Device::flex());
+    let e = protege_core::nn::matrix((0..50).map(|i| (i as f32 - 25.0) * 4.0).collect(), 1, &Device::flex());
+    let noise = crate::read(steering.noise(obs, e));
+    assert!(noise.iter().all(|w| w.abs() <= 1.5 + 1e-5) && noise.iter().any(|w| w.abs() > 1.4), "{noise:?}");
+}
