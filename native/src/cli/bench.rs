@@ -263,7 +263,7 @@ fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
 }
 
 fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
-    let config = Config::preset(preset);
+    let config = eight_steps(preset)?;
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
     let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
@@ -318,9 +318,10 @@ fn batch(rng: &mut Rng) -> Batch {
     Batch { obs: rows(OBS), next_obs: rows(OBS), actions: rows(ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] }
 }
 
-/// A preset whose policy samples in eight steps.
+/// A preset that samples in eight steps, the paper's with DPPO's network for Lift and Can.
 fn eight_steps(preset: Preset) -> Result<Config> {
-    Config::preset(preset).set("policy.inference_steps", "8")
+    let config = Config::preset(preset).set("policy.inference_steps", "8")?;
+    if preset == Preset::Paper { config.set("policy.hidden", "512") } else { Ok(config) }
 }
 
 /// `diffusion, 512x3`.

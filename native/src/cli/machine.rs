@@ -76,6 +76,13 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Makes the calling thread one of `threads` (0: as many as there are cores) that share the work of its networks, until
+/// what is given back is dropped. Without, all of it would be handed to threads that everybody shares, and waited for.
+/// None when the system has no thread to spare: only time is lost.
+pub fn share_work(threads: usize) -> Option<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build().ok()
+}
+
 /// The processor's name; `unknown processor` where the system does not say.
 pub fn processor() -> String {
     proc_field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned())

@@ -101,6 +101,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
+    let _threads = machine::share_work(0);
     match catch_unwind(AssertUnwindSafe(|| answer(cli))) {
         Ok(Ok(answer)) if json => print(&format!("{:#}\n", answer.json)),
         Ok(Ok(answer)) => print(&answer.text),

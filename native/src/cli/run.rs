@@ -1,7 +1,7 @@
 //! `protege run`: the whole job over several seeds, with a report at the end.
 
 use super::journal::{Clock, Habit, latest};
-use super::machine::{Stop, cores, device};
+use super::machine::{Stop, cores, device, share_work};
 use super::plan::{Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset};
 use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
@@ -189,6 +189,7 @@ fn drive_all(folder: &Folder, plan: &Plan, config: &Config, clock: Clock, dashbo
     let queue = Mutex::new(unfinished.into_iter());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next().filter(|_| !stop.wished());
     let work = || -> Result<()> {
+        let _threads = share_work(threads_each(plan));
         while let Some(seed) = next() {
             drive(folder, plan, config, seed, clock, dashboard, stop).inspect_err(|_| stop.wish())?;
         }
@@ -201,11 +202,15 @@ fn drive_all(folder: &Folder, plan: &Plan, config: &Config, clock: Clock, dashbo
     })
 }
 
+/// A seed's share of the cores.
+fn threads_each(plan: &Plan) -> usize {
+    cores().div_ceil(plan.seeds.len())
+}
+
 fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
     let habit = Habit { every: Duration::from_secs_f64(plan.checkpoint_every), keep_last: plan.keep_last };
     let mut bar = dashboard.seed(seed);
-    let threads = cores().div_ceil(plan.seeds.len());
-    let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads);
+    let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads_each(plan));
     let ended = seed.drive(&mut bar, stop)?;
     bar.finish(if ended == Ended::Finished { "done" } else { "saved" });
     Ok(())
