@@ -56,9 +56,9 @@ impl Pairs {
 
     /// Observation rows and chunk rows of the pairs at `indices`, flattened.
     pub fn gather(&self, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
-        let obs = indices.iter().flat_map(|&i| self.obs_at(i).iter().copied()).collect();
-        let actions = indices.iter().flat_map(|&i| self.action_at(i).iter().copied()).collect();
-        (obs, actions)
+        let obs: Vec<&[f32]> = indices.iter().map(|&i| self.obs_at(i)).collect();
+        let actions: Vec<&[f32]> = indices.iter().map(|&i| self.action_at(i)).collect();
+        (obs.concat(), actions.concat())
     }
 
     /// Whether there are none.

@@ -1,6 +1,7 @@
 //! Linear layers.
 
-use super::{BLOCK, Tracked, dense, in_blocks, plain, rows_and_columns, tracked};
+use super::product::{Stack, add_products};
+use super::{Tracked, dense, in_blocks, plain, rows_and_columns, tracked};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,7 +10,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{Shape, Tensor, TensorData};
 use macerator::Simd;
 
 /// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all begin with K, and so does
@@ -39,18 +40,13 @@ fn with_gradient(x: FloatTensor<Tracked>, weight: FloatTensor<Tracked>, bias: Fl
 }
 
 fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-    let mut y = Flex::float_matmul(x, weight);
-    let (batch, outputs) = rows_and_columns(&y);
+    let (batch, _) = rows_and_columns(&x);
+    let (_, outputs) = rows_and_columns(&weight);
     let bias = dense(bias);
-    let biases = bias.storage::<f32>();
-    let rows = (BLOCK / outputs).max(1);
-    in_blocks(y.storage_mut(), rows * outputs, |i, block| {
-        for (row, values) in block.chunks_exact_mut(outputs).enumerate() {
-            let member = (i * rows + row) / batch;
-            add(values, &biases[member * outputs..][..outputs]);
-        }
-    });
-    y
+    let biases = bias.storage::<f32>().chunks_exact(outputs);
+    let mut y = biases.flat_map(|bias| std::iter::repeat_n(bias, batch)).collect::<Vec<_>>().concat();
+    add_products(&mut y, Stack::of(&x), Stack::of(&weight));
+    tensor(y, with_last_two(&weight, batch, outputs))
 }
 
 /// The gradient of [`linear`] with respect to x, W and b. Its state is x and W.
@@ -67,10 +63,12 @@ impl Backward<Flex, 3> for LinearBackward {
             grads.register::<Flex>(node.id, column_sums(&dy));
         }
         if let Some(node) = weight_node {
-            grads.register::<Flex>(node.id, Flex::float_matmul(transpose(x), dy.clone()));
+            let mut gradient = vec![0.0; weight.shape().num_elements()];
+            add_products(&mut gradient, Stack::of(&x).transposed(), Stack::of(&dy));
+            grads.register::<Flex>(node.id, tensor(gradient, weight.shape()));
         }
         if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, times_transposed(dy, weight));
+            grads.register::<Flex>(node.id, times_transposed(&dy, &weight));
         }
     }
 }
@@ -79,31 +77,40 @@ impl Backward<Flex, 3> for LinearBackward {
 const WIDE: usize = 1 << 20;
 
 /// y W^T.
-fn times_transposed(y: FlexTensor, weight: FlexTensor) -> FlexTensor {
-    let (inputs, outputs) = rows_and_columns(&weight);
-    match inputs * outputs {
-        WIDE.. => transpose(Flex::float_matmul(weight, transpose(y))),
-        _ => Flex::float_matmul(y, transpose(weight)),
+fn times_transposed(y: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+    let ((batch, _), (inputs, outputs)) = (rows_and_columns(y), rows_and_columns(weight));
+    let mut product = vec![0.0; y.shape().num_elements() / outputs * inputs];
+    if inputs * outputs < WIDE {
+        add_products(&mut product, Stack::of(y), Stack::of(weight).transposed());
+        return tensor(product, with_last_two(y, batch, inputs));
     }
-}
-
-fn transpose(x: FlexTensor) -> FlexTensor {
-    let rank = x.shape().num_dims();
-    Flex::float_swap_dims(x, rank - 2, rank - 1)
+    add_products(&mut product, Stack::of(weight), Stack::of(y).transposed());
+    let (product, rank) = (tensor(product, with_last_two(y, inputs, batch)), y.shape().num_dims());
+    Flex::float_swap_dims(product, rank - 2, rank - 1)
 }
 
 /// The sum over the rows of every matrix of a stack: `[K, rows, columns] -> [K, 1, columns]`.
 fn column_sums(x: &FlexTensor) -> FlexTensor {
     let (rows, columns) = rows_and_columns(x);
-    let mut shape = x.shape().to_vec();
-    let rank = shape.len();
-    shape[rank - 2] = 1;
-    let mut sums = FlexTensor::zeros(Shape::from(shape), x.dtype());
+    let shape = with_last_two(x, 1, columns);
+    let mut sums = vec![0.0; shape.num_elements()];
     let values = x.storage::<f32>();
-    in_blocks(sums.storage_mut(), columns, |member, sums| {
+    in_blocks(&mut sums, columns, |member, sums| {
         values[member * rows * columns..][..rows * columns].chunks_exact(columns).for_each(|row| add(sums, row));
     });
-    sums
+    tensor(sums, shape)
+}
+
+fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The shape of `x` with other rows and columns.
+fn with_last_two(x: &FlexTensor, rows: usize, columns: usize) -> Shape {
+    let mut shape = x.shape();
+    let rank = shape.num_dims();
+    (shape[rank - 2], shape[rank - 1]) = (rows, columns);
+    shape
 }
 
 #[macerator::with_simd]

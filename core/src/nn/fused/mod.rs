@@ -7,6 +7,7 @@ mod activation;
 mod adam;
 mod linear;
 mod norm;
+mod product;
 #[cfg(test)]
 mod tests;
 
