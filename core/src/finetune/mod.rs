@@ -179,7 +179,7 @@ impl Finetuner {
         match self {
             Self::BestOfN(practice) => practice.chooser().map(Improved::BestOfN),
             Self::Dsrl(practice) => Some(Improved::Dsrl(practice.steering())),
-            Self::Dppo(practice) => Some(Improved::Dppo(practice.finetuned())),
+            Self::Dppo(practice) => Some(Improved::Dppo(Box::new(practice.finetuned()))),
         }
     }
 
@@ -216,7 +216,7 @@ pub enum Improved {
     /// An actor chooses the policy's noise.
     Dsrl(Steering),
     /// A copy of the policy's network, finetuned, makes the last denoising steps.
-    Dppo(Finetuned),
+    Dppo(Box<Finetuned>),
 }
 
 impl Improved {
@@ -270,7 +270,7 @@ impl Improved {
             FinetuneMethod::None => None,
             FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, "improved", archive, device)?)),
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, "improved", archive, device)?)),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Finetuned::load(policy, "improved", archive)?)),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, "improved", archive)?))),
         })
     }
 }

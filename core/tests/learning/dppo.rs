@@ -48,7 +48,7 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) 
     let cx = Context { policy, rollouts: &rollouts, device: &device };
     let mut practice = Practice::new(config(), &cx).unwrap();
     while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}
-    (Improved::Dppo(practice.finetuned()), block_on(practice.values(&cx, obs)).unwrap())
+    (Improved::Dppo(Box::new(practice.finetuned())), block_on(practice.values(&cx, obs)).unwrap())
 }
 
 /// The mean squared distance of 200 actions at each observation from what is best there.

@@ -22,11 +22,11 @@ fn fresh(obs: usize) -> Policy {
 }
 
 /// What ValueDICE makes of demonstrations that all end for good.
-fn learned(pairs: &Pairs) -> Policy {
+fn learned(pairs: &Pairs, seed: u64) -> Policy {
     let transitions = Transitions::new(pairs, &vec![true; pairs.episode_pairs.len()], 1).unwrap();
     let config =
         ValueDiceConfig { steps: STEPS, batch: 64, policy_lr: 1e-4, gamma: 0.5, hidden: 32, ..ValueDiceConfig::preset(Preset::Tiny) };
-    let mut learner = ValueDice::new(fresh(pairs.obs_dim), transitions, config, 0, trainer()).unwrap();
+    let mut learner = ValueDice::new(fresh(pairs.obs_dim), transitions, config, seed, trainer()).unwrap();
     (0..STEPS).for_each(|_| drop(learner.step(pairs)));
     assert_eq!(learner.progress(), (STEPS, STEPS));
     learner.policy()
@@ -48,7 +48,7 @@ fn line() -> Pairs {
 /// The promise: the policy does what the expert does at every state of a line, and is hardly unsure about it.
 #[test]
 fn value_dice_recovers_the_expert_on_a_line() {
-    let policy = learned(&line());
+    let policy = learned(&line(), 0);
     let states: Vec<f32> = (-8..=8).map(|i| i as f32 / 10.0).collect();
     let expert: Vec<f32> = states.iter().map(|x| -0.5 * x).collect();
     let mode = sample(&policy, &states, vec![0.0; states.len()]);
@@ -59,18 +59,21 @@ fn value_dice_recovers_the_expert_on_a_line() {
 }
 
 /// The promise: the policy sees the observation, and episodes of a single step, all of whose successors are absorbing, suffice
-/// (probe 5).
+/// (probe 5, whose expert's hand trembles). The two players circle around the answer, and may stick where tanh is flat: hence the
+/// median of three seeds.
 #[test]
 fn value_dice_recovers_the_expert_of_a_probe() {
-    let mut probe = Probe::new(5).unwrap();
+    let (mut probe, mut rng) = (Probe::new(5).unwrap(), Rng::new(3, "test", 0));
     let (mut obs, mut actions) = (Vec::new(), Vec::new());
     for seed in 0..40 {
         obs.extend(probe.reset(seed));
-        actions.extend(probe.expert().unwrap());
+        actions.extend(probe.expert().unwrap().iter().map(|a| a + 0.1 * rng.normal() as f32));
     }
-    let policy = learned(&Pairs { obs, actions, episode_pairs: vec![1; 40], obs_dim: 1, action_dim: 1 });
-    let mode = sample(&policy, &[-1.0, 1.0], vec![0.0; 2]);
-    assert!(distance(&mode, &[-0.5, 0.5]) < 0.1, "{mode:?}");
+    let pairs = Pairs { obs, actions, episode_pairs: vec![1; 40], obs_dim: 1, action_dim: 1 };
+    let error = |seed| distance(&sample(&learned(&pairs, seed), &[-1.0, 1.0], vec![0.0; 2]), &[-0.5, 0.5]);
+    let mut errors = [0, 1, 2].map(error);
+    errors.sort_by(f32::total_cmp);
+    assert!(errors[1] < 0.15, "{errors:?}");
 }
 
 /// The promise: a policy that does not fit the demonstrations is refused.

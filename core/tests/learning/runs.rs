@@ -145,6 +145,7 @@ fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
         let mut config = small();
         (config.pretrain.method, config.pretrain.bc.steps, config.finetune.method) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
         (config.policy.kind, config.policy.sampler, config.policy.denoising_steps) = (kind, Sampler::Ddpm, 3);
+        config.finetune.dppo.bootstrap_truncated = kind == PolicyKind::Diffusion;
         let phases = assert_resumable(config);
         assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
         assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count(), 3, "one for each iteration");

@@ -3,6 +3,8 @@
 //! Each is a function on tensors like any other, with its gradient. On other devices, and where it does not apply, it is
 //! composed of burn's operators: the same function up to rounding.
 
+#![allow(clippy::extra_unused_type_parameters, reason = "`with_simd` passes the instruction set as a type parameter, named or not")]
+
 mod activation;
 mod adam;
 mod linear;

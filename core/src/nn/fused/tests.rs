@@ -105,7 +105,7 @@ fn activations_are_their_definitions() {
         let gradient = read_now(x.grad(&y.clone().sum().backward()).unwrap());
         let value = read_now(y.inner());
         assert_eq!(value, read_now(activate(activation, x.clone().inner())), "{activation:?} is the same without gradients");
-        assert_same(&[value.clone()], &[read_now(activation::composed(activation, x.inner()))]);
+        assert_same(std::slice::from_ref(&value), &[read_now(activation::composed(activation, x.inner()))]);
         for ((x, y), g) in xs.iter().map(|&x| f64::from(x)).zip(value).zip(gradient) {
             let (exact, slope) = definition(activation, x);
             assert!((f64::from(y) - exact).abs() <= 1e-5 * exact.abs(), "{activation:?}({x}) is {exact}, not {y}");
