@@ -113,3 +113,17 @@ fn activations_are_their_definitions() {
         }
     }
 }
+
+/// The promise: a network's outputs and gradients are the same bits, however many threads there are.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let with = |threads: usize| {
+        let rng = &mut Rng::new(0, "test", 3);
+        let one = [normals([1, 300, 257], rng), normals([1, 257, 300], rng), normals([1, 1, 300], rng)];
+        let stack = [normals([5, 70, 90], rng), normals([5, 90, 300], rng), normals([5, 1, 300], rng)];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| [one, stack].map(|inputs| outcome(&inputs, |[x, w, b]| activate(Activation::Mish, linear(x, w, b)))))
+    };
+    assert_eq!(with(1), with(3));
+}
