@@ -2,7 +2,7 @@
 # Everything in this folder: for each task, number of demonstrations and pretraining method four policies, and from each of
 # them four runs of every finetuning method. Calls that are finished are skipped, calls that were interrupted are resumed.
 #
-#   results/post-bc/run.sh [FOLDER]     about 25 hours on two cores; any part of it can be used alone
+#   results/post-bc/run.sh [FOLDER]     some five hours on two cores; TASKS, DEMOS and FINETUNE pick a part
 set -eu
 out="${1:-runs/post-bc}"
 mkdir -p "$out"
