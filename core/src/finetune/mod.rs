@@ -210,6 +210,7 @@ impl Finetuner {
 }
 
 /// What finetuning made of a policy: it decides in the policy's place.
+#[derive(Clone)]
 pub enum Improved {
     /// A critic chooses among the policy's proposals.
     BestOfN(Chooser),

@@ -3,6 +3,7 @@
 //! Whoever drives a run calls [`Run::step`] until it says that it is finished; to pause is not to call, to cancel is to
 //! drop. Between any two steps the whole run can be saved, and a loaded run goes on bit for bit.
 
+mod acting;
 pub mod config;
 mod demos;
 mod paper;
@@ -11,6 +12,7 @@ mod progress;
 mod stage;
 pub mod stats;
 
+pub use acting::Acting;
 pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
@@ -227,9 +229,21 @@ impl Run {
         self.policy.as_ref()
     }
 
+    /// What acts at this moment: the policy in whatever state learning has brought it to; none before cloning begins.
+    pub fn acting(&self) -> Option<Acting> {
+        let (learning, improved) = self.stage.acting();
+        let policy = learning.or_else(|| self.policy.clone())?;
+        Some(Acting { policy, improved: improved.or_else(|| self.improved.clone()) })
+    }
+
     /// The device that acts.
     pub fn device(&self) -> Device {
         self.device.clone().without_autodiff()
+    }
+
+    /// Gradient steps so far, of all learners.
+    pub fn updates(&self) -> u64 {
+        self.counters.updates
     }
 
     /// The result so far.

@@ -5,8 +5,9 @@ use super::demos::Demonstrations;
 use super::{EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset};
 use crate::env::{Finished, Rollouts};
-use crate::finetune::{Context, Finetuner, Next, RECORD_EVERY, UPDATES};
+use crate::finetune::{Context, Finetuner, Improved, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
+use crate::policy::Policy;
 use crate::pretrain::value_dice::Transitions;
 use crate::pretrain::{Cloning, Ensemble, Learner, ValueDice, Widening};
 use crate::{Error, Result};
@@ -239,6 +240,16 @@ fn when_complete(progress: &Progress) -> Next {
 }
 
 impl Stage {
+    /// The policy that is being cloned, and what finetuning has made of one, as far as this stage is about either.
+    pub(super) fn acting(&self) -> (Option<Policy>, Option<Improved>) {
+        match self {
+            Self::Pretrain(cloning) => (Some(cloning.policy()), None),
+            Self::ValueDice(learner) => (Some(learner.policy()), None),
+            Self::Finetune(finetuner) | Self::Evaluate(_, _, Some(finetuner)) => (None, finetuner.improved()),
+            Self::Demos(_) | Self::Ensemble(_) | Self::Evaluate(_, _, None) | Self::Done => (None, None),
+        }
+    }
+
     /// Writes the stage into the archive: its name, and what it holds.
     pub(super) async fn save(&self, archive: &mut Archive) -> Result<()> {
         let name = match self {

@@ -1,7 +1,9 @@
 //! What a task may ask of a physics engine, and the engines that core can run.
 
+mod drawing;
 mod rapier;
 
+pub use drawing::{Drawing, Shape, ShapeKind};
 pub use rapier::RapierSim;
 
 use crate::Result;

@@ -8,7 +8,7 @@ mod pick_place;
 mod tabletop;
 
 pub use expert::ExpertStyle;
-pub use tabletop::View;
+pub use tabletop::{STRIDE, View, hand_path};
 
 use crate::error::nearest;
 use crate::rng::Rng;

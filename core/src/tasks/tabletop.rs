@@ -26,7 +26,7 @@ const HOME: Vec3 = [0.0, 0.6, 0.2];
 const LOW: Vec3 = [-0.3, 0.4, 0.015];
 const HIGH: Vec3 = [0.3, 0.95, 0.35];
 /// Metres that the hand's target moves per control step at full action.
-const STRIDE: f64 = 0.01;
+pub const STRIDE: f64 = 0.01;
 /// Metres that a finger travels from open to closed.
 const FINGER_TRAVEL: f64 = 0.045;
 /// A finger's furthest target (m): beyond closed, so that it presses.
@@ -165,6 +165,20 @@ impl Task for Tabletop {
         self.memory = memory;
         Ok(())
     }
+}
+
+/// Where a chunk of actions (rows of four numbers) sends a hand that is at `from`: that point, and one more per action (m). What the
+/// hand meets on the way is not in it.
+pub fn hand_path(from: Vec3, chunk: &[f32]) -> Vec<Vec3> {
+    let mut path = vec![from];
+    let mut hand = from;
+    for action in chunk.chunks_exact(ACT) {
+        for axis in 0..3 {
+            hand[axis] = (hand[axis] + f64::from(action[axis].clamp(-1.0, 1.0)) * STRIDE).clamp(LOW[axis], HIGH[axis]);
+        }
+        path.push(hand);
+    }
+    path
 }
 
 /// 18 numbers; see the head of this file.

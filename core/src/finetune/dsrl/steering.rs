@@ -54,6 +54,7 @@ pub(super) fn sizes(config: &DsrlConfig, input: usize, output: usize) -> Vec<usi
 }
 
 /// The deployed result: a frozen policy whose noise an actor chooses.
+#[derive(Clone)]
 pub struct Steering {
     /// Chooses.
     pub actor: Actor,

@@ -1,6 +1,8 @@
 //! Adam's update.
 
-use super::{BLOCK, dense, plain};
+#[cfg(not(target_arch = "wasm32"))]
+use super::BLOCK;
+use super::{dense, plain};
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use macerator::Simd;

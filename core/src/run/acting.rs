@@ -1,0 +1,36 @@
+//! A snapshot of what acts: for whoever watches a run while it learns.
+
+use crate::Result;
+use crate::finetune::Improved;
+use crate::policy::Policy;
+use burn::tensor::Device;
+
+/// A policy, and what finetuning has made of it so far.
+#[derive(Clone)]
+pub struct Acting {
+    pub(super) policy: Policy,
+    pub(super) improved: Option<Improved>,
+}
+
+impl Acting {
+    /// The policy alone: what it proposes, before finetuning has its say.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Length of the noise vector per decision.
+    pub fn noise_len(&self) -> usize {
+        self.improved.as_ref().map_or(self.policy.noise_len(), |improved| improved.noise_len(&self.policy))
+    }
+
+    /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`]: by what finetuning made, else by the policy.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+        match &self.improved {
+            Some(improved) => improved.act(&self.policy, obs, noise, device).await,
+            None => self.policy.act(obs, noise, device).await,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A worker, seen from the page.
+
+use js_sys::Uint8Array;
+use protege_web::protocol::{Order, Report};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::{Event, MessageEvent, Worker};
+use yew::Callback;
+
+#[wasm_bindgen(raw_module = "./workers.js")]
+extern "C" {
+    /// Starts a worker whose files lie at `base`.
+    fn spawn(base: &str) -> Worker;
+}
+
+/// What a worker says, or why it says nothing any more.
+pub enum News {
+    /// It reports.
+    Report(Report),
+    /// It is dead.
+    Died(String),
+}
+
+/// One worker; it ends when this is dropped.
+pub struct Client {
+    worker: Worker,
+    _onmessage: Closure<dyn FnMut(MessageEvent)>,
+    _onerror: Closure<dyn FnMut(Event)>,
+}
+
+impl Client {
+    /// Starts a worker. Its first report is [`Report::Hello`]; orders before that are lost.
+    pub fn new(base: &str, news: Callback<News>) -> Self {
+        let worker = spawn(base);
+        let reports = news.clone();
+        let onmessage = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let bytes = Uint8Array::new(&event.data()).to_vec();
+            reports.emit(match postcard::from_bytes(&bytes) {
+                Ok(report) => News::Report(report),
+                Err(_) => News::Died("The page and its worker are of different versions: reload the page.".into()),
+            });
+        });
+        let onerror = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            // The page says it; the console need not.
+            event.prevent_default();
+            let message = js_sys::Reflect::get(&event, &"message".into()).ok().and_then(|text| text.as_string());
+            let cause = message.unwrap_or_else(|| "its files could not be loaded".into());
+            news.emit(News::Died(cause.trim_start_matches("Uncaught Error: ").to_owned()));
+        });
+        worker.set_onmessage(Some(onmessage.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(onerror.as_ref().unchecked_ref()));
+        Self { worker, _onmessage: onmessage, _onerror: onerror }
+    }
+
+    /// Sends an order.
+    pub fn send(&self, order: &Order) {
+        let bytes = postcard::to_allocvec(order).expect("plain data can be serialised into memory");
+        // A dead worker has been reported by its error event.
+        let _ = self.worker.post_message(&Uint8Array::from(bytes.as_slice()));
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+        self.worker.terminate();
+    }
+}

@@ -1,0 +1,451 @@
+//! The race: several policies learn the same task side by side, each in a worker of its own.
+
+use crate::chart::chart;
+use crate::client::News;
+use crate::controls::{self, Changed, Range};
+use crate::frame::{self, Command, Controls, Events, Frame};
+use crate::lane::Lane;
+use crate::words;
+use gloo::events::EventListener;
+use protege_web::Choice;
+use protege_web::protocol::{File, Order, Report};
+use serde_json::json;
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use yew::{Callback, Component, Context, Html, Properties, html};
+
+/// What a race is about.
+#[derive(Properties, Clone, PartialEq)]
+pub struct Props {
+    /// The surroundings.
+    pub frame: Frame,
+    /// The settings at the beginning.
+    pub choice: Choice,
+    /// Whom to tell.
+    pub events: Events,
+    /// A demonstrations file to learn from, instead of the scripted demonstrator.
+    pub demos: Option<Rc<Vec<u8>>>,
+}
+
+/// What can happen.
+pub enum Msg {
+    /// A worker of this generation and lane has news.
+    News(u32, usize, News),
+    /// This lane's picture needs more.
+    Need(u32, usize),
+    /// Learn, or rest.
+    Go(bool),
+    /// One step.
+    Step,
+    /// From the beginning.
+    Reset,
+    /// A dead lane from the beginning.
+    Restart(usize),
+    /// A setting is changed.
+    Set(&'static str, String),
+    /// The address bar was changed.
+    Hash,
+    /// The page was hidden or shown.
+    Visible(bool),
+    /// Colours or motion are wanted otherwise.
+    Adapt,
+    /// A file is wanted of this lane.
+    Save(usize, File),
+    /// A file was chosen.
+    Chosen(File, web_sys::File),
+    /// It was read.
+    Loaded(File, Result<Vec<u8>, String>),
+    /// From outside.
+    Command(Command),
+}
+
+/// The race's state.
+pub struct Race {
+    choice: Choice,
+    lanes: Vec<Lane>,
+    /// Counts how often all began anew: news from before is of no interest.
+    generation: u32,
+    running: bool,
+    hidden: bool,
+    demos: Option<Rc<Vec<u8>>>,
+    policy: Option<Rc<Vec<u8>>>,
+    /// One sentence about what was refused.
+    refused: Option<String>,
+    /// What a screen reader is told.
+    spoken: String,
+    _listeners: Vec<EventListener>,
+}
+
+impl Component for Race {
+    type Message = Msg;
+    type Properties = Props;
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let props = ctx.props();
+        let mut race = Self {
+            choice: props.choice.clone(),
+            lanes: Vec::new(),
+            generation: 0,
+            running: props.frame.autostart,
+            hidden: false,
+            demos: props.demos.clone(),
+            policy: None,
+            refused: None,
+            spoken: String::new(),
+            _listeners: listeners(ctx),
+        };
+        race.begin(ctx);
+        race
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        match msg {
+            Msg::News(generation, lane, news) if generation == self.generation => self.hear(ctx, lane, news),
+            Msg::Need(generation, lane) if generation == self.generation => {
+                if self.playing() {
+                    self.lanes[lane].ask();
+                }
+                return false;
+            }
+            Msg::News(..) | Msg::Need(..) => return false,
+            Msg::Go(running) => self.go(ctx, running),
+            Msg::Step => {
+                self.running = false;
+                self.lanes.iter().for_each(|lane| lane.stage.set_speed(self.choice.speed));
+                self.order(&Order::Step);
+                self.tell(ctx);
+            }
+            Msg::Reset => self.begin(ctx),
+            Msg::Restart(lane) => {
+                let fresh = self.lane(ctx, lane);
+                self.lanes[lane] = fresh;
+            }
+            Msg::Set(key, value) => self.set(ctx, |choice| choice.with(key, &value).map_err(|e| e.to_string())),
+            Msg::Hash => self.set(ctx, |_| Choice::default().with_hash(&hash()).map_err(|e| e.to_string())),
+            Msg::Visible(visible) => {
+                self.hidden = !visible;
+                self.pass_on();
+            }
+            Msg::Adapt => self.lanes.iter().for_each(|lane| lane.stage.adapt()),
+            Msg::Save(lane, file) => self.lanes[lane].send(&Order::Save(file)),
+            Msg::Chosen(kind, file) => {
+                read(ctx.link().callback(move |bytes| Msg::Loaded(kind, bytes)), file);
+                return false;
+            }
+            Msg::Loaded(kind, bytes) => self.load(ctx, kind, bytes),
+            Msg::Command(command) => return self.command(ctx, command),
+        }
+        true
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let controls = ctx.props().frame.controls;
+        let curves: Vec<_> = self.lanes.iter().map(|lane| (lane.pretrain.as_str(), &lane.curve)).collect();
+        html! {
+            <div class="protege protege-race">
+                if controls != Controls::None { { self.toolbar(ctx) } }
+                { for self.refused.as_ref().map(|sentence| html! { <p class="protege-refused" role="alert">{ sentence }</p> }) }
+                <div class={format!("protege-lanes of-{}", self.lanes.len())}>
+                    { for self.lanes.iter().enumerate().map(|(i, lane)| lane.html(ctx.link().callback(move |()| Msg::Restart(i)))) }
+                </div>
+                { legend() }
+                { chart(&curves) }
+                if controls == Controls::Full { { self.settings(ctx) } }
+                <p class="protege-spoken" aria-live="polite">{ &self.spoken }</p>
+            </div>
+        }
+    }
+}
+
+impl Race {
+    /// All lanes from the beginning.
+    fn begin(&mut self, ctx: &Context<Self>) {
+        self.generation += 1;
+        self.refused = None;
+        let count = self.choice.lanes().len();
+        self.lanes.clear();
+        for lane in 0..count {
+            let fresh = self.lane(ctx, lane);
+            self.lanes.push(fresh);
+        }
+        self.tell(ctx);
+    }
+
+    fn lane(&self, ctx: &Context<Self>, lane: usize) -> Lane {
+        let generation = self.generation;
+        let news = ctx.link().callback(move |news| Msg::News(generation, lane, news));
+        Lane::new(self.choice.lanes()[lane], &ctx.props().frame.base, news)
+    }
+
+    fn playing(&self) -> bool {
+        self.running && !self.hidden
+    }
+
+    fn hear(&mut self, ctx: &Context<Self>, lane: usize, news: News) {
+        let events = &ctx.props().events;
+        match news {
+            News::Died(why) => {
+                events.error(&why);
+                self.lanes[lane].failed = Some(why);
+            }
+            News::Report(Report::Hello) => {
+                let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
+                let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
+                let pretrain = self.lanes[lane].pretrain.clone();
+                self.lanes[lane].send(&Order::Race { choice: self.choice.clone(), pretrain, demos, policy });
+            }
+            News::Report(Report::Scene(scene)) => {
+                let generation = self.generation;
+                let need = ctx.link().callback(move |()| Msg::Need(generation, lane));
+                self.lanes[lane].stage.set(&scene, need);
+                if lane == 0 {
+                    events.emit(&json!({ "type": "ready" }));
+                }
+                self.pass_on();
+            }
+            News::Report(Report::Stretch(stretch)) => self.lanes[lane].show(*stretch),
+            News::Report(Report::Learned(learned)) => {
+                publish(events, lane, &learned);
+                let tests = self.lanes[lane].note(*learned);
+                if let Some((minutes, success)) = tests.last() {
+                    let name = words::name(&self.lanes[lane].pretrain);
+                    self.spoken = format!("{name}: {} after {minutes:.1} minutes of practice.", words::percent(*success));
+                }
+            }
+            News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
+            News::Report(Report::Refused(sentence)) => {
+                events.error(&sentence);
+                self.refused = Some(sentence);
+            }
+            News::Report(Report::Taught(_) | Report::Studied { .. }) => {}
+        }
+    }
+
+    fn go(&mut self, ctx: &Context<Self>, running: bool) {
+        self.running = running;
+        self.pass_on();
+        self.tell(ctx);
+    }
+
+    /// Makes workers and pictures go or rest, as things stand.
+    fn pass_on(&mut self) {
+        let playing = self.playing();
+        self.order(&Order::Go(playing));
+        for lane in &mut self.lanes {
+            lane.stage.set_speed(if playing { self.choice.speed } else { 0.0 });
+            if playing {
+                lane.ask();
+            }
+        }
+    }
+
+    fn order(&self, order: &Order) {
+        self.lanes.iter().for_each(|lane| lane.send(order));
+    }
+
+    fn set(&mut self, ctx: &Context<Self>, change: impl Fn(&Choice) -> Result<Choice, String>) {
+        match change(&self.choice) {
+            Err(sentence) => self.refused = Some(sentence),
+            Ok(choice) if choice == self.choice => {}
+            Ok(choice) => {
+                let only_speed = choice == Choice { speed: choice.speed, ..self.choice.clone() };
+                self.choice = choice;
+                if ctx.props().frame.hash {
+                    show_hash(&self.choice.to_hash());
+                }
+                if only_speed { self.pass_on() } else { self.begin(ctx) }
+            }
+        }
+    }
+
+    fn load(&mut self, ctx: &Context<Self>, kind: File, bytes: Result<Vec<u8>, String>) {
+        match (bytes, kind) {
+            (Err(sentence), _) => self.refused = Some(sentence),
+            (Ok(bytes), File::Demos) => {
+                self.demos = Some(Rc::new(bytes));
+                self.begin(ctx);
+            }
+            (Ok(bytes), File::Policy) => {
+                self.policy = Some(Rc::new(bytes));
+                self.begin(ctx);
+            }
+        }
+    }
+
+    fn command(&mut self, ctx: &Context<Self>, command: Command) -> bool {
+        let msg = match command {
+            Command::Start => Msg::Go(true),
+            Command::Pause => Msg::Go(false),
+            Command::Step => Msg::Step,
+            Command::Reset => Msg::Reset,
+            Command::Set { options } => {
+                self.set(ctx, |choice| frame::change(choice, &options));
+                if let Some(sentence) = &self.refused {
+                    ctx.props().events.error(sentence);
+                }
+                return true;
+            }
+        };
+        self.update(ctx, msg)
+    }
+
+    fn tell(&self, ctx: &Context<Self>) {
+        ctx.props().events.emit(&json!({ "type": "state", "hash": self.choice.to_hash(), "running": self.running }));
+    }
+
+    fn toolbar(&self, ctx: &Context<Self>) -> Html {
+        let (running, link) = (self.running, ctx.link());
+        let speed = link.batch_callback(|event| controls::moving(&event).map(|value| Msg::Set("speed", value.to_string())));
+        html! {
+            <div class="protege-toolbar" role="toolbar" aria-label="Learning">
+                <button type="button" class="go" aria-pressed={running.to_string()} onclick={link.callback(move |_| Msg::Go(!running))}>
+                    { if running { "Pause" } else { "Start" } }
+                </button>
+                <button type="button" onclick={link.callback(|_| Msg::Step)} title="A little learning and one decision, then pause">{ "Step" }</button>
+                <button type="button" onclick={link.callback(|_| Msg::Reset)} title="From the beginning, with the same settings">{ "Reset" }</button>
+                <label>
+                    { "Speed" }
+                    <input type="range" name="speed" min="0.1" max="4" step="0.1" value={self.choice.speed.to_string()} oninput={speed} />
+                    <output>{ format!("{}\u{d7}", self.choice.speed) }</output>
+                </label>
+            </div>
+        }
+    }
+
+    fn settings(&self, ctx: &Context<Self>) -> Html {
+        let choice = &self.choice;
+        let changed: Changed = ctx.link().callback(|(key, value)| Msg::Set(key, value));
+        let about = |list: &[(&str, &'static str, &'static str)], id: &str| list.iter().find(|entry| entry.0 == id).map_or("", |entry| entry.2);
+        let names = |list: &[(&'static str, &'static str, &'static str)]| list.iter().map(|&(id, name, _)| (id, name)).collect::<Vec<_>>();
+        let lanes = [
+            ("bc,post-bc", "BC and PostBC"),
+            ("bc,sigma-bc,post-bc", "BC, \u{3c3}-BC and PostBC"),
+            ("sigma-bc,post-bc", "\u{3c3}-BC and PostBC"),
+            ("bc", "BC alone"),
+            ("post-bc", "PostBC alone"),
+        ];
+        html! {
+            <details class="protege-settings" open=true>
+                <summary>{ "Settings" }</summary>
+                <div class="protege-grid">
+                    { controls::select("task", "Task", about(&words::TASKS, &choice.task), &names(&words::TASKS), &choice.task, &changed) }
+                    { controls::select("pretrain", "Lanes", "Which ways of pretraining are side by side, from the same demonstrations.", &lanes, &choice.pretrain, &changed) }
+                    { controls::select("finetune", "Finetuning", about(&words::FINETUNERS, &choice.finetune), &names(&words::FINETUNERS), &choice.finetune, &changed) }
+                    { controls::slider("demos", "Demonstrations", "How many the policies are cloned from; every lane gets the same.", &Range { bounds: (1.0, 30.0, 1.0), unit: "" }, choice.demos as f64, &changed) }
+                    { controls::slider("alpha", "Alpha", "How much of the posterior's spread PostBC adds to the demonstrations; 0 is BC.", &Range { bounds: (0.0, 3.0, 0.1), unit: "" }, choice.alpha, &changed) }
+                    { controls::slider("members", "Ensemble", "How many models PostBC asks where the demonstrations leave doubt.", &Range { bounds: (2.0, 40.0, 1.0), unit: "" }, choice.members as f64, &changed) }
+                    { controls::number("seed", "Seed", "Everything random follows from it: the same seed is the same race.", choice.seed, &changed) }
+                </div>
+                { self.files(ctx) }
+            </details>
+        }
+    }
+
+    fn files(&self, ctx: &Context<Self>) -> Html {
+        let chosen = |kind: File| {
+            ctx.link().batch_callback(move |event: web_sys::Event| {
+                let file = controls::input(&event)?.files()?.get(0)?;
+                Some(Msg::Chosen(kind, file))
+            })
+        };
+        let save = |lane: usize, file: File| ctx.link().callback(move |_| Msg::Save(lane, file));
+        html! {
+            <div class="protege-files">
+                <p>{ "Files are those of the command line: what is trained here can go on there, and the other way round." }</p>
+                <button type="button" onclick={save(0, File::Demos)}>{ "Save demonstrations" }</button>
+                { for self.lanes.iter().enumerate().map(|(i, lane)| html! {
+                    <button type="button" onclick={save(i, File::Policy)}>{ format!("Save the policy of {}", words::name(&lane.pretrain)) }</button>
+                }) }
+                <label class="file">{ "Load demonstrations" }<input type="file" accept=".safetensors" onchange={chosen(File::Demos)} /></label>
+                <label class="file">{ "Load a policy" }<input type="file" accept=".safetensors" onchange={chosen(File::Policy)} /></label>
+            </div>
+        }
+    }
+}
+
+/// What the picture's lines mean.
+fn legend() -> Html {
+    html! {
+        <ul class="protege-legend" aria-label="In the pictures">
+            <li class="proposals">{ "what the policy proposes here" }</li>
+            <li class="planned">{ "what it does" }</li>
+            <li class="demonstrator">{ "what the demonstrator would do" }</li>
+        </ul>
+    }
+}
+
+/// Tells the outside how a lane learns.
+fn publish(events: &Events, lane: usize, learned: &protege_web::protocol::Learned) {
+    for record in &learned.records {
+        events.emit(&json!({ "type": "metrics", "lane": lane, "step": record.step, "values": record.values }));
+    }
+    let figures = (learned.updates_per_s, learned.physics_steps_per_s);
+    events.emit(&json!({
+        "type": "phase", "lane": lane, "phase": learned.phase.name(), "done": learned.done, "total": learned.total,
+        "updatesPerSecond": figures.0, "physicsStepsPerSecond": figures.1,
+    }));
+    if learned.finished {
+        events.emit(&json!({ "type": "finished", "lane": lane, "before": learned.summary.before, "after": learned.summary.after }));
+    }
+}
+
+fn listeners(ctx: &Context<Race>) -> Vec<EventListener> {
+    let Some(window) = web_sys::window() else { return Vec::new() };
+    let link = ctx.link().clone();
+    let mut listeners = Vec::new();
+    if let Some(document) = window.document() {
+        let (target, link) = (document.clone(), link.clone());
+        listeners.push(EventListener::new(&document, "visibilitychange", move |_| {
+            link.send_message(Msg::Visible(target.visibility_state() == web_sys::VisibilityState::Visible));
+        }));
+    }
+    if ctx.props().frame.hash {
+        let link = link.clone();
+        listeners.push(EventListener::new(&window, "hashchange", move |_| link.send_message(Msg::Hash)));
+    }
+    for query in ["(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"] {
+        if let Ok(Some(list)) = window.match_media(query) {
+            let link = link.clone();
+            listeners.push(EventListener::new(&list, "change", move |_| link.send_message(Msg::Adapt)));
+        }
+    }
+    listeners
+}
+
+fn hash() -> String {
+    web_sys::window().and_then(|window| window.location().hash().ok()).unwrap_or_default()
+}
+
+fn show_hash(hash: &str) {
+    let Some(window) = web_sys::window() else { return };
+    let path = window.location().pathname().unwrap_or_default();
+    let url = if hash.is_empty() { path } else { format!("#{hash}") };
+    // A page that may not touch its address keeps the old one.
+    let _ = window.history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(&url)));
+}
+
+/// Reads a file that was chosen.
+pub fn read(done: Callback<Result<Vec<u8>, String>>, file: web_sys::File) {
+    wasm_bindgen_futures::spawn_local(async move {
+        let buffer = wasm_bindgen_futures::JsFuture::from(file.array_buffer()).await;
+        let bytes = buffer.map(|buffer| js_sys::Uint8Array::new(&buffer).to_vec());
+        done.emit(bytes.map_err(|_| format!("{} cannot be read; choose it again.", file.name())));
+    });
+}
+
+/// Offers bytes to the visitor as a file.
+pub fn download(name: &str, bytes: &[u8]) {
+    let offer = || -> Result<(), JsValue> {
+        let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+        let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)?;
+        let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+        let document = web_sys::window().and_then(|window| window.document()).ok_or(JsValue::NULL)?;
+        let anchor: web_sys::HtmlAnchorElement = document.create_element("a")?.unchecked_into();
+        anchor.set_href(&url);
+        anchor.set_download(name);
+        anchor.click();
+        web_sys::Url::revoke_object_url(&url)
+    };
+    // Where downloads are forbidden, the browser says so itself.
+    let _ = offer();
+}

@@ -1,0 +1,433 @@
+//! Teach it yourself: steer the hand, record demonstrations, and let policies learn from them.
+
+use crate::client::{Client, News};
+use crate::controls::{self, Changed};
+use crate::frame::{Command, Controls, Events, Frame};
+use crate::race::{Race, download, read};
+use crate::stage::Stage;
+use crate::words;
+use gloo::events::EventListener;
+use gloo::render::{AnimationFrame, request_animation_frame};
+use protege_web::Choice;
+use protege_web::protocol::{File, News as Moment, Order, Report, Steering, Taught};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use wasm_bindgen::JsCast;
+use web_sys::KeyboardEvent;
+use yew::{Callback, Component, Context, Html, Properties, html};
+
+/// Control steps per second of the robot's time.
+const STEPS_PER_S: f64 = 80.0;
+/// How far ahead of the hand keys and sticks aim (m): full speed.
+const AHEAD: f64 = 0.05;
+/// Fewest control steps per order: an order per picture would be too many.
+const BATCH: f64 = 2.0;
+/// Most control steps that are caught up on after a hitch.
+const LATE: f64 = 12.0;
+
+/// What teaching is about.
+#[derive(Properties, Clone, PartialEq)]
+pub struct Props {
+    /// The surroundings.
+    pub frame: Frame,
+    /// The settings at the beginning: the task, the seed, and how policies learn from it.
+    pub choice: Choice,
+    /// Whom to tell.
+    pub events: Events,
+}
+
+/// What can happen.
+pub enum Msg {
+    /// The worker of this generation has news.
+    News(u32, News),
+    /// The pointer holds the hand, or lets it go.
+    Dragged([f64; 3], bool),
+    /// A key is pressed or released.
+    Key(KeyboardEvent, bool),
+    /// A picture is about to be drawn, at this time (ms).
+    Tick(f64),
+    /// Open or close the gripper.
+    Grip,
+    /// The present demonstration from its start.
+    Again,
+    /// Show one.
+    Replay(usize),
+    /// Forget one.
+    Forget(usize),
+    /// Give me the file.
+    Save,
+    /// A file was chosen.
+    Chosen(web_sys::File),
+    /// It was read.
+    Loaded(Result<Vec<u8>, String>),
+    /// Policies should learn from what was recorded.
+    Learn,
+    /// A setting is changed.
+    Set(&'static str, String),
+    /// The worker from the beginning.
+    Restart,
+    /// From outside.
+    Command(Command),
+}
+
+/// Who steers, and where to.
+#[derive(Default)]
+struct Hands {
+    /// The pointer's target, while it holds the hand.
+    pointer: Option<[f64; 3]>,
+    keys: BTreeSet<String>,
+    closed: bool,
+    /// Whether the gamepad's button was down at the last look.
+    button: bool,
+}
+
+/// The teaching's state.
+pub struct Teach {
+    choice: Choice,
+    client: Client,
+    generation: u32,
+    stage: Stage,
+    hands: Hands,
+    taught: Option<Taught>,
+    /// How much slower than the robot's the teacher's time is.
+    pace: f64,
+    last_tick: f64,
+    owed: f64,
+    /// Whether an order to steer is on its way.
+    waiting: bool,
+    /// Whether the file that was asked for is for learning, rather than for the visitor.
+    learning: bool,
+    demos: Option<Rc<Vec<u8>>>,
+    message: String,
+    failed: Option<String>,
+    _listeners: Vec<EventListener>,
+    frame: Option<AnimationFrame>,
+}
+
+impl Component for Teach {
+    type Message = Msg;
+    type Properties = Props;
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let props = ctx.props();
+        let mut teach = Self {
+            choice: props.choice.clone(),
+            client: client(ctx, 0),
+            generation: 0,
+            stage: Stage::new(words::accent("post-bc", false)),
+            hands: Hands::default(),
+            taught: None,
+            pace: 0.25,
+            last_tick: 0.0,
+            owed: 0.0,
+            waiting: false,
+            learning: false,
+            demos: None,
+            message: "Take the hand and drag it. Time moves only while you do.".into(),
+            failed: None,
+            _listeners: Vec::new(),
+            frame: None,
+        };
+        teach.tick(ctx);
+        teach
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        match msg {
+            Msg::News(generation, news) if generation == self.generation => self.hear(ctx, news),
+            Msg::News(..) => return false,
+            Msg::Dragged(target, active) => {
+                self.hands.pointer = active.then_some(target);
+                return false;
+            }
+            Msg::Key(event, down) => return self.key(ctx, &event, down),
+            Msg::Tick(time) => {
+                let changed = self.play(time);
+                self.tick(ctx);
+                return changed;
+            }
+            Msg::Grip => self.hands.closed = !self.hands.closed,
+            Msg::Again => self.client.send(&Order::Again),
+            Msg::Replay(index) => {
+                self.stage.cut();
+                self.stage.set_speed(1.0);
+                self.client.send(&Order::Replay(index));
+            }
+            Msg::Forget(index) => self.client.send(&Order::Forget(index)),
+            Msg::Save | Msg::Learn => {
+                self.learning = matches!(msg, Msg::Learn);
+                self.client.send(&Order::Save(File::Demos));
+            }
+            Msg::Chosen(file) => {
+                read(ctx.link().callback(Msg::Loaded), file);
+                return false;
+            }
+            Msg::Loaded(Ok(bytes)) => self.client.send(&Order::Load(bytes)),
+            Msg::Loaded(Err(sentence)) => self.message = sentence,
+            Msg::Set("pace", value) => self.pace = value.parse().unwrap_or(self.pace),
+            Msg::Set(key, value) => match self.choice.with(key, &value) {
+                Ok(choice) => {
+                    self.choice = choice;
+                    self.begin(ctx);
+                }
+                Err(error) => self.message = error.to_string(),
+            },
+            Msg::Restart => self.begin(ctx),
+            Msg::Command(Command::Reset) => self.begin(ctx),
+            Msg::Command(Command::Step) => self.client.send(&Order::Again),
+            Msg::Command(_) => return false,
+        }
+        true
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let props = ctx.props();
+        let down = ctx.link().callback(|event| Msg::Key(event, true));
+        let up = ctx.link().callback(|event| Msg::Key(event, false));
+        let race = self.demos.clone().map(|demos| {
+            let choice = Choice { demos: self.taught.as_ref().map_or(1, |taught| taught.recorded.len()).max(1), ..self.choice.clone() };
+            let frame = Frame { autostart: true, hash: false, ..props.frame.clone() };
+            html! { <section class="protege-learn" aria-label="Learning from you"><h3>{ "Learning from you" }</h3><Race {frame} {choice} events={props.events.clone()} demos={Some(demos)} /></section> }
+        });
+        html! {
+            <div class="protege protege-teach">
+                <div class="hands">
+                    <div class="picture" onkeydown={down} onkeyup={up}>
+                        { self.stage.html("The robot's hand, in 3D. Arrow keys or WASD move it, R and F raise and lower it, space closes the gripper.") }
+                        // One sibling, however much is in it: the canvas must stay the element that it is.
+                        <div class="over">
+                            { self.clock() }
+                            { for self.failed.as_ref().map(|why| self.failure(ctx, why)) }
+                        </div>
+                    </div>
+                    <p class="message" aria-live="polite">{ &self.message }</p>
+                    { self.buttons(ctx) }
+                </div>
+                { self.side(ctx) }
+                { for race }
+            </div>
+        }
+    }
+}
+
+impl Teach {
+    fn begin(&mut self, ctx: &Context<Self>) {
+        self.generation += 1;
+        self.client = client(ctx, self.generation);
+        (self.failed, self.demos, self.taught, self.waiting) = (None, None, None, false);
+        self.hands = Hands::default();
+    }
+
+    fn hear(&mut self, ctx: &Context<Self>, news: News) {
+        match news {
+            News::Died(why) => {
+                ctx.props().events.error(&why);
+                self.failed = Some(why);
+            }
+            News::Report(Report::Hello) => self.client.send(&Order::Teach { task: self.choice.task.clone(), seed: self.choice.seed }),
+            News::Report(Report::Scene(scene)) => {
+                self.stage.set(&scene, Callback::noop());
+                self.stage.drag(ctx.link().callback(|(target, active)| Msg::Dragged(target, active)));
+                ctx.props().events.emit(&json!({ "type": "ready" }));
+            }
+            News::Report(Report::Stretch(stretch)) => self.stage.show(&stretch),
+            News::Report(Report::Taught(taught)) => self.note(ctx, taught),
+            News::Report(Report::Saved(_, bytes)) if self.learning => self.demos = Some(Rc::new(bytes)),
+            News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
+            News::Report(Report::Refused(sentence)) => {
+                self.waiting = false;
+                self.message = sentence;
+            }
+            News::Report(Report::Learned(_) | Report::Studied { .. }) => {}
+        }
+    }
+
+    fn note(&mut self, ctx: &Context<Self>, taught: Taught) {
+        self.waiting = false;
+        let count = taught.recorded.len();
+        match taught.news {
+            Some(Moment::Kept) => {
+                self.message = format!("Well done. That is demonstration {count}; here is the next start.");
+                self.let_go();
+                ctx.props().events.emit(&json!({ "type": "demonstration", "count": count }));
+            }
+            Some(Moment::TimeUp) => {
+                self.message = "The time is up, so this one is not kept. The same start again: a little quicker.".into();
+                self.let_go();
+            }
+            None => {}
+        }
+        self.taught = Some(taught);
+    }
+
+    /// After the end of a demonstration the hand is nobody's, and open.
+    fn let_go(&mut self) {
+        (self.hands.pointer, self.hands.closed, self.owed) = (None, false, 0.0);
+    }
+
+    /// Looks at the hands before the next picture.
+    fn tick(&mut self, ctx: &Context<Self>) {
+        let link = ctx.link().clone();
+        self.frame = Some(request_animation_frame(move |time| link.send_message(Msg::Tick(time))));
+    }
+
+    /// Moves the hand for the time that has passed, if somebody holds it; whether something else changed.
+    fn play(&mut self, time: f64) -> bool {
+        let passed = ((time - self.last_tick) / 1000.0).clamp(0.0, 0.1);
+        self.last_tick = time;
+        let changed = self.hands.press();
+        let Some(hand) = self.taught.as_ref().map(|taught| taught.hand) else { return changed };
+        let Some(target) = self.hands.target(hand) else {
+            self.owed = 0.0;
+            return changed;
+        };
+        self.owed = (self.owed + passed * STEPS_PER_S * self.pace).min(LATE);
+        if self.owed >= BATCH && !self.waiting && self.failed.is_none() {
+            self.stage.set_speed(self.pace);
+            let steps = self.owed.floor();
+            self.owed -= steps;
+            self.waiting = true;
+            self.client.send(&Order::Steer(Steering { target, closed: self.hands.closed, steps: steps as usize }));
+        }
+        changed
+    }
+
+    fn key(&mut self, ctx: &Context<Self>, event: &KeyboardEvent, down: bool) -> bool {
+        let key = event.key().to_lowercase();
+        if key == " " {
+            event.prevent_default();
+            return down && !event.repeat() && self.update(ctx, Msg::Grip);
+        }
+        if direction(&key).is_none() || event.ctrl_key() || event.meta_key() || event.alt_key() {
+            return false;
+        }
+        event.prevent_default();
+        if down {
+            self.hands.keys.insert(key);
+        } else {
+            self.hands.keys.remove(&key);
+        }
+        false
+    }
+
+    fn clock(&self) -> Html {
+        let Some(taught) = &self.taught else { return html! {} };
+        let (now, limit) = taught.seconds;
+        html! {
+            <label class="clock">
+                { format!("{now:.1} s of {limit:.0} s") }
+                <progress max={limit.to_string()} value={now.to_string()}></progress>
+            </label>
+        }
+    }
+
+    fn failure(&self, ctx: &Context<Self>, why: &str) -> Html {
+        html! {
+            <div class="failure" role="alert">
+                <p>{ format!("The worker has stopped: {why}") }</p>
+                <button type="button" onclick={ctx.link().callback(|_| Msg::Restart)}>{ "Start it again" }</button>
+            </div>
+        }
+    }
+
+    fn buttons(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let pace = link.batch_callback(|event| controls::moving(&event).map(|value| Msg::Set("pace", value.to_string())));
+        html! {
+            <div class="protege-toolbar" role="toolbar" aria-label="Hand">
+                <button type="button" class="go" aria-pressed={self.hands.closed.to_string()} onclick={link.callback(|_| Msg::Grip)}>
+                    { if self.hands.closed { "Open the gripper" } else { "Close the gripper" } }
+                </button>
+                <button type="button" onclick={link.callback(|_| Msg::Again)}>{ "Begin again" }</button>
+                <label>
+                    { "Pace" }
+                    <input type="range" min="0.1" max="1" step="0.05" value={self.pace.to_string()} oninput={pace} />
+                    <output>{ format!("{}\u{d7}", self.pace) }</output>
+                </label>
+            </div>
+        }
+    }
+
+    fn side(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let changed: Changed = link.callback(|(key, value)| Msg::Set(key, value));
+        let recorded = self.taught.as_ref().map(|taught| taught.recorded.clone()).unwrap_or_default();
+        let about = words::TASKS.iter().find(|task| task.0 == self.choice.task).map_or("", |task| task.2);
+        let names: Vec<_> = words::TASKS.iter().map(|&(id, name, _)| (id, name)).collect();
+        let row = |(i, seconds): (usize, &f64)| {
+            html! {
+                <li>
+                    <span>{ format!("Demonstration {}: {seconds:.1} s", i + 1) }</span>
+                    <button type="button" onclick={link.callback(move |_| Msg::Replay(i))} aria-label={format!("Replay demonstration {}", i + 1)}>{ "Replay" }</button>
+                    <button type="button" onclick={link.callback(move |_| Msg::Forget(i))} aria-label={format!("Delete demonstration {}", i + 1)}>{ "Delete" }</button>
+                </li>
+            }
+        };
+        let chosen = link.batch_callback(|event: web_sys::Event| Some(Msg::Chosen(controls::input(&event)?.files()?.get(0)?)));
+        let none = recorded.is_empty();
+        html! {
+            <aside class="side" aria-label="Demonstrations">
+                if ctx.props().frame.controls == Controls::Full {
+                    { controls::select("task", "Task", about, &names, &self.choice.task, &changed) }
+                }
+                <h3>{ format!("Your demonstrations: {}", recorded.len()) }</h3>
+                if none { <p class="about">{ "None yet. Bring the hand to the object, close the gripper, and do what the task asks." }</p> }
+                <ol>{ for recorded.iter().enumerate().map(row) }</ol>
+                <div class="protege-files">
+                    <button type="button" class="go" disabled={none} onclick={link.callback(|_| Msg::Learn)}>{ "Learn from these" }</button>
+                    <button type="button" disabled={none} onclick={link.callback(|_| Msg::Save)}>{ "Save" }</button>
+                    <label class="file">{ "Load" }<input type="file" accept=".safetensors" onchange={chosen} /></label>
+                </div>
+            </aside>
+        }
+    }
+}
+
+impl Hands {
+    /// Where the hand should go, if somebody holds it: the pointer's place, else ahead in the direction of keys and sticks.
+    fn target(&self, hand: [f64; 3]) -> Option<[f64; 3]> {
+        if self.pointer.is_some() {
+            return self.pointer;
+        }
+        let keys = self.keys.iter().filter_map(|key| direction(key));
+        let sum = keys.chain(gamepad().map(|pad| pad.0)).fold([0.0; 3], |sum, d| [0, 1, 2].map(|i| sum[i] + d[i]));
+        let moves = sum.iter().any(|v| v.abs() > 0.15);
+        moves.then(|| [0, 1, 2].map(|i| hand[i] + AHEAD * sum[i].clamp(-1.0, 1.0)))
+    }
+
+    /// The gamepad's button works the gripper; whether it did.
+    fn press(&mut self) -> bool {
+        let down = gamepad().is_some_and(|pad| pad.1);
+        let pressed = down && !self.button;
+        self.button = down;
+        self.closed ^= pressed;
+        pressed
+    }
+}
+
+/// Where a key moves the hand. The camera looks along y.
+fn direction(key: &str) -> Option<[f64; 3]> {
+    Some(match key {
+        "arrowleft" | "a" => [-1.0, 0.0, 0.0],
+        "arrowright" | "d" => [1.0, 0.0, 0.0],
+        "arrowup" | "w" => [0.0, 1.0, 0.0],
+        "arrowdown" | "s" => [0.0, -1.0, 0.0],
+        "r" | "pageup" => [0.0, 0.0, 1.0],
+        "f" | "pagedown" => [0.0, 0.0, -1.0],
+        _ => return None,
+    })
+}
+
+/// The first gamepad's direction, and whether its first button is down.
+fn gamepad() -> Option<([f64; 3], bool)> {
+    let pads = web_sys::window()?.navigator().get_gamepads().ok()?;
+    let pad: web_sys::Gamepad = pads.iter().find(|pad| !pad.is_null() && !pad.is_undefined())?.unchecked_into();
+    let axis = |i: u32| pad.axes().get(i).as_f64().unwrap_or(0.0);
+    let button = pad.buttons().get(0).dyn_into::<web_sys::GamepadButton>().is_ok_and(|button| button.pressed());
+    Some(([axis(0), -axis(1), -axis(3)], button))
+}
+
+fn client(ctx: &Context<Teach>, generation: u32) -> Client {
+    Client::new(&ctx.props().frame.base, ctx.link().callback(move |news| Msg::News(generation, news)))
+}

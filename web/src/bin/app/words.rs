@@ -1,0 +1,88 @@
+//! What the page says: names, colours and one sentence for each thing.
+
+use protege_core::run::Phase;
+
+/// Tasks: id, name, what it is.
+pub const TASKS: [(&str, &str, &str); 4] = [
+    ("lab/lift", "Lift", "Grasp the cube and raise it."),
+    ("lab/pick-place", "Pick and place", "Bring the cube to the green point in the air."),
+    ("lab/box-close", "Close the box", "Put the lid onto the box."),
+    ("lab/assembly", "Assembly", "Put the ring over the peg."),
+];
+
+/// Finetuning methods: id, name, what it does.
+pub const FINETUNERS: [(&str, &str, &str); 4] = [
+    ("dsrl", "DSRL", "Learns which noise to feed the frozen policy, so that what comes out succeeds."),
+    ("best-of-n", "Best of N", "Learns to judge: of several proposals of the frozen policy the best is played."),
+    ("dppo", "DPPO", "Changes the policy's own last denoising steps by policy gradients."),
+    ("none", "None", "The cloned policy as it is, for comparison."),
+];
+
+/// Pretraining methods: id, name, colour, what it does.
+pub const PRETRAINERS: [(&str, &str, &str, &str); 4] = [
+    ("bc", "BC", "vermilion", "Behavioral cloning: does what the demonstrations did, and nothing else."),
+    ("sigma-bc", "\u{3c3}-BC", "orange", "Cloning with the same noise on every action, whether it is needed or not."),
+    ("post-bc", "PostBC", "blue", "Posterior behavioral cloning: wider where the demonstrations leave doubt, and only there."),
+    ("value-dice", "ValueDICE", "purple", "Matches the states and actions of the demonstrations, adversarially."),
+];
+
+/// The name of a pretraining method.
+pub fn name(pretrain: &str) -> &'static str {
+    find(pretrain).1
+}
+
+/// The colour of a pretraining method: the name of a custom property of the style.
+pub fn colour(pretrain: &str) -> &'static str {
+    find(pretrain).2
+}
+
+/// What a pretraining method does.
+pub fn sentence(pretrain: &str) -> &'static str {
+    find(pretrain).3
+}
+
+fn find(pretrain: &str) -> &'static (&'static str, &'static str, &'static str, &'static str) {
+    PRETRAINERS.iter().find(|method| method.0 == pretrain).unwrap_or(&PRETRAINERS[0])
+}
+
+/// The colour as the 3D view wants it.
+pub fn accent(pretrain: &str, dark: bool) -> &'static str {
+    match (colour(pretrain), dark) {
+        ("blue", false) => "#0072b2",
+        ("blue", true) => "#4aa8e0",
+        ("orange", false) => "#e69f00",
+        ("orange", true) => "#f0b732",
+        ("purple", false) => "#cc79a7",
+        ("purple", true) => "#d993bb",
+        (_, false) => "#d55e00",
+        (_, true) => "#f2853d",
+    }
+}
+
+/// What a lane is doing.
+pub fn phase(phase: Phase, done: u64, total: u64) -> String {
+    match phase {
+        Phase::Demos => format!("Watching the demonstrator: {done} of {total}"),
+        Phase::Ensemble => "Asking an ensemble where the demonstrations leave doubt".into(),
+        Phase::Pretrain => "Cloning the demonstrations".into(),
+        Phase::Evaluate => format!("Being tested: {done} of {total} episodes"),
+        Phase::Collect => "Practising".into(),
+        Phase::Finetune => "Learning from practice".into(),
+        Phase::Done => "Done".into(),
+    }
+}
+
+/// A share in percent.
+pub fn percent(share: f64) -> String {
+    format!("{:.0}%", 100.0 * share)
+}
+
+/// A power of ten, from one down.
+pub fn power(exponent: i32) -> String {
+    match exponent {
+        0 => "1".into(),
+        -1 => "0.1".into(),
+        -2 => "0.01".into(),
+        other => format!("1e{other}"),
+    }
+}

@@ -1,0 +1,184 @@
+//! What a visitor chooses, as the address bar keeps it: `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
+
+use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
+use protege_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// The tasks that the page offers.
+pub const TASKS: [&str; 4] = ["lab/lift", "lab/pick-place", "lab/box-close", "lab/assembly"];
+
+/// The settings that the page offers; the preset `tiny` gives all the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Choice {
+    /// The task, `lab/...`.
+    pub task: String,
+    /// Pretraining methods, one lane each, separated by commas.
+    pub pretrain: String,
+    /// The finetuning method.
+    pub finetune: String,
+    /// Demonstrations, the same for all lanes.
+    pub demos: usize,
+    /// PostBC's alpha: how much of the posterior's spread is added.
+    pub alpha: f64,
+    /// PostBC's ensemble size.
+    pub members: usize,
+    /// The seed.
+    pub seed: u64,
+    /// Speed of what is shown; 1 is real time.
+    pub speed: f64,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self {
+            task: "lab/pick-place".into(),
+            pretrain: "bc,post-bc".into(),
+            finetune: "dsrl".into(),
+            demos: 5,
+            alpha: 1.0,
+            members: 10,
+            seed: 0,
+            speed: 1.0,
+        }
+    }
+}
+
+impl Choice {
+    /// The pretraining methods, at least one.
+    pub fn lanes(&self) -> Vec<&str> {
+        self.pretrain.split(',').map(str::trim).collect()
+    }
+
+    /// The address bar's form, what is default left out.
+    pub fn to_hash(&self) -> String {
+        let (own, default) = (fields(self), fields(&Self::default()));
+        let changed = own.iter().filter(|(key, value)| default.get(*key) != Some(value));
+        changed.map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join("&")
+    }
+
+    /// Reads the address bar's form over `self`. Names that are not settings of this page are left to others.
+    ///
+    /// # Errors
+    /// Names the setting whose value does not fit.
+    pub fn with_hash(&self, hash: &str) -> Result<Self> {
+        let pairs = hash.trim_start_matches('#').split('&').filter_map(|pair| pair.split_once('='));
+        let known = fields(self);
+        pairs.filter(|(key, _)| known.contains_key(*key)).try_fold(self.clone(), |choice, (key, text)| choice.with(key, &unescape(text)))
+    }
+
+    /// Changes one setting, given as text.
+    ///
+    /// # Errors
+    /// Names the setting, and says what fits.
+    pub fn with(&self, key: &str, text: &str) -> Result<Self> {
+        let mut all = fields(self);
+        let slot = all.get_mut(key).ok_or_else(|| Error::input(format!("there is no setting {key} on this page")))?;
+        let value = if slot.is_string() { json!(text) } else { serde_json::from_str(text).unwrap_or_else(|_| json!(text)) };
+        *slot = value;
+        let choice: Self =
+            serde_json::from_value(Value::Object(all)).map_err(|e| Error::input(format!("{key}={text} does not fit: {e}")))?;
+        choice.check()?;
+        Ok(choice)
+    }
+
+    /// Says in one sentence what is wrong with a name or a number, if anything is. What cannot work together is found out by
+    /// [`Choice::config`], which the page leaves to the worker: it would make the page heavy.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(&self) -> Result<()> {
+        let range = |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::input(format!("{name} is {value}; it must lie between {low} and {high}"))),
+        };
+        range("demos", self.demos as f64, 1.0, 200.0)?;
+        range("alpha", self.alpha, 0.0, 10.0)?;
+        range("members", self.members as f64, 2.0, 100.0)?;
+        range("speed", self.speed, 0.1, 8.0)?;
+        range("the number of lanes", self.lanes().len() as f64, 1.0, 4.0)?;
+        if !TASKS.contains(&self.task.as_str()) {
+            return Err(Error::input(format!("task is {}; here are: {}", self.task, TASKS.join(", "))));
+        }
+        known::<FinetuneMethod>("finetune", &self.finetune)?;
+        self.lanes().iter().try_for_each(|lane| known::<PretrainMethod>("pretrain", lane))
+    }
+
+    /// The run's configuration for one lane.
+    ///
+    /// # Errors
+    /// When a name is unknown or a value does not fit.
+    pub fn config(&self, pretrain: &str) -> Result<Config> {
+        let overlay = json!({
+            "task": self.task,
+            "seed": self.seed,
+            "demos": { "count": self.demos },
+            "pretrain": { "method": pretrain, "post_bc": { "alpha": self.alpha, "members": self.members } },
+            "finetune": { "method": self.finetune },
+        });
+        Config::from_overlay(&overlay, Preset::Tiny)
+    }
+}
+
+fn fields(choice: &Choice) -> Map<String, Value> {
+    match serde_json::to_value(choice) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Whether `name` is one of a kind of methods.
+fn known<T: serde::de::DeserializeOwned>(key: &str, name: &str) -> Result<()> {
+    let fits = serde_json::from_value::<T>(json!(name)).map(|_| ());
+    fits.map_err(|e| Error::input(format!("{key} is {name}, which does not fit: {e}")))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Undoes what browsers do to commas and slashes in links.
+fn unescape(text: &str) -> String {
+    text.replace("%2F", "/").replace("%2f", "/").replace("%2C", ",").replace("%2c", ",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise: a link reproduces what its sender saw, and the default needs no link.
+    #[test]
+    fn a_hash_and_back_is_the_same_choice() {
+        assert_eq!(Choice::default().to_hash(), "");
+        let choice = Choice { task: "lab/lift".into(), pretrain: "post-bc".into(), alpha: 0.5, seed: 7, ..Choice::default() };
+        assert_eq!(choice.to_hash(), "alpha=0.5&pretrain=post-bc&seed=7&task=lab/lift");
+        assert_eq!(Choice::default().with_hash(&format!("#{}", choice.to_hash())).unwrap(), choice);
+        assert_eq!(Choice::default().with_hash("#task=lab%2Flift&kind=race").unwrap().task, "lab/lift");
+    }
+
+    /// The promise: a link that cannot work says what is wrong with it.
+    #[test]
+    fn a_wrong_link_is_answered_with_a_sentence() {
+        let sentence = |hash: &str| Choice::default().with_hash(hash).unwrap_err().to_string();
+        assert!(sentence("task=lab/lfit").contains("lab/lift, lab/pick-place"));
+        assert!(sentence("demos=many").contains("demos"));
+        assert!(sentence("demos=0").contains("between 1 and 200"));
+        assert!(sentence("pretrain=bc,postbc").contains("does not fit"));
+        let together = Choice::default().with_hash("finetune=dsrl&pretrain=value-dice").unwrap();
+        assert!(together.config("value-dice").unwrap_err().to_string().contains("dsrl"));
+    }
+
+    /// The promise: every task with every method that the page offers is a run.
+    #[test]
+    fn every_offered_combination_is_a_run() {
+        assert_eq!(TASKS.to_vec(), protege_core::tasks::all().iter().map(|task| task.id).collect::<Vec<_>>());
+        for task in TASKS {
+            for finetune in ["none", "best-of-n", "dsrl", "dppo"] {
+                let choice = Choice { task: task.into(), finetune: finetune.into(), pretrain: "bc,sigma-bc,post-bc".into(), ..Choice::default() };
+                choice.check().unwrap();
+                choice.lanes().iter().for_each(|lane| drop(choice.config(lane).unwrap()));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a visitor sees while a run learns: its present policy at play, in a world of its own.
+//!
+//! Nothing that is shown enters the learning, and nothing that is learned depends on whether somebody watches.
+
+use crate::protocol::{Actor, Stretch};
+use protege_core::env::{Env, LabEnv, Step};
+use protege_core::rng::Rng;
+use protege_core::run::{Acting, Run};
+use protege_core::sim::{Drawing, Vec3};
+use protege_core::tasks::{self, ExpertStyle, hand_path};
+use protege_core::{Error, Result};
+
+/// Proposals that are drawn.
+const PROPOSALS: usize = 24;
+/// Actions of the demonstrator per stretch, as long as there is no policy.
+const CHUNK: usize = 8;
+/// Frames for which the end of an episode stands still.
+const PAUSE: usize = 36;
+
+/// The world that is shown.
+pub struct Exhibit {
+    env: LabEnv,
+    drawing: Drawing,
+    interval: f64,
+    seed: u64,
+    episode: u64,
+    now: Option<Now>,
+}
+
+/// The running episode.
+struct Now {
+    obs: Vec<f32>,
+    acting: Option<Acting>,
+    noise: Rng,
+}
+
+impl Exhibit {
+    /// Episodes of the run's task; the same seed shows the same starts.
+    ///
+    /// # Errors
+    /// When the task cannot be made or drawn.
+    pub fn new(task: &str, seed: u64) -> Result<Self> {
+        let (info, env) = (tasks::by_id(task)?, LabEnv::new(task)?);
+        let interval = env.sim().timestep() * info.substeps as f64;
+        Ok(Self { drawing: Drawing::new(info.scene)?, env, interval, seed, episode: 0, now: None })
+    }
+
+    /// What the task looks like.
+    pub fn drawing(&self) -> &Drawing {
+        &self.drawing
+    }
+
+    /// Plays the next decision; the run's policy is looked at anew whenever an episode begins.
+    ///
+    /// # Errors
+    /// When a simulator or the device fails.
+    pub async fn next(&mut self, run: &Run) -> Result<Stretch> {
+        // Once there is a policy, nobody wants to see the demonstrator to the end.
+        let outdated = |now: &Now| now.acting.is_none() && run.acting().is_some();
+        let running = self.now.take().filter(|now| !outdated(now));
+        let reset = running.is_none();
+        let mut now = match running {
+            Some(now) => now,
+            None => self.begin(run)?,
+        };
+        let mut stretch = Stretch { interval: self.interval, reset, poses: self.poses()?, ..Stretch::default() };
+        let over = match &now.acting {
+            Some(acting) => {
+                stretch.actor = Actor::Policy;
+                let chunk = self.decide(acting, &now.obs, &mut now.noise, run, &mut stretch).await?;
+                self.play(chunk, run.config().env.action_repeat, &mut now.obs, &mut stretch)?
+            }
+            None => self.demonstrate(&mut now.obs, &mut stretch)?,
+        };
+        if over {
+            let rest = self.poses()?.repeat(PAUSE);
+            stretch.poses.extend(rest);
+        } else {
+            self.now = Some(now);
+        }
+        Ok(stretch)
+    }
+
+    fn begin(&mut self, run: &Run) -> Result<Now> {
+        let seed = Rng::new(self.seed, "exhibit", self.episode).bits();
+        self.episode += 1;
+        let demos = &run.config().demos;
+        let style = if demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
+        self.env.set_style(ExpertStyle { noise: demos.noise, ..style })?;
+        Ok(Now { obs: self.env.reset(seed), acting: run.acting(), noise: Rng::new(seed, "policy-noise", 0) })
+    }
+
+    /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
+    async fn decide(&self, acting: &Acting, obs: &[f32], noise: &mut Rng, run: &Run, stretch: &mut Stretch) -> Result<Vec<f32>> {
+        let (device, policy, hand) = (run.device(), acting.policy(), self.hand()?);
+        let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
+        let chunk = acting.act(obs, noise.normals(acting.noise_len()), &device).await?;
+        stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(|chunk| flat(&hand_path(hand, chunk))).collect();
+        stretch.planned = flat(&hand_path(hand, &chunk));
+        Ok(chunk)
+    }
+
+    /// Plays a chunk, each action for `repeat` control steps; whether the episode is over.
+    fn play(&mut self, chunk: Vec<f32>, repeat: usize, obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+        stretch.demonstrator = self.ahead(chunk.len() / self.env.spec().act * repeat)?;
+        let act = self.env.spec().act;
+        for action in chunk.chunks(act).flat_map(|action| std::iter::repeat_n(action, repeat)) {
+            if self.step(action, obs, stretch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn demonstrate(&mut self, obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+        for _ in 0..CHUNK {
+            let action = self.expert()?;
+            if self.step(&action, obs, stretch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn step(&mut self, action: &[f32], obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+        let step: Step = self.env.step(action)?;
+        stretch.poses.extend(self.poses()?);
+        stretch.success |= step.success;
+        let done = step.done();
+        *obs = step.obs;
+        Ok(done)
+    }
+
+    /// Where the demonstrator's hand would be over the next control steps, by the true physics.
+    fn ahead(&mut self, steps: usize) -> Result<Vec<f32>> {
+        let before = self.env.save();
+        let mut path = vec![self.hand()?];
+        for _ in 0..steps {
+            let action = self.expert()?;
+            let done = self.env.step(&action)?.done();
+            path.push(self.hand()?);
+            if done {
+                break;
+            }
+        }
+        self.env.restore(&before)?;
+        Ok(flat(&path))
+    }
+
+    fn expert(&mut self) -> Result<Vec<f32>> {
+        self.env.expert().ok_or_else(|| Error::failed("the task that is shown has no scripted expert"))
+    }
+
+    fn hand(&self) -> Result<Vec3> {
+        let sim = self.env.sim();
+        Ok(sim.site_position(sim.site("grip")?))
+    }
+
+    fn poses(&self) -> Result<Vec<f32>> {
+        self.drawing.poses(self.env.sim())
+    }
+}
+
+/// Points as numbers, x y z each.
+pub fn flat(path: &[Vec3]) -> Vec<f32> {
+    path.iter().flatten().map(|&v| v as f32).collect()
+}
