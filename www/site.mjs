@@ -1,0 +1,50 @@
+// Completes the site beside what Trunk has built from Rust: node www/site.mjs [OUTDIR] (Trunk names the folder itself).
+//
+// Copies the static pages, bundles the 3D view, and lists all files for the service worker; puts the npm package together.
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundle } from './build.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const out = process.argv[2] ?? process.env.TRUNK_STAGING_DIR;
+if (!out) {
+  console.error('usage: node www/site.mjs OUTDIR');
+  process.exit(2);
+}
+
+/** What is in www/ for those who build, not for those who visit. */
+const OURS = new Set(['build.mjs', 'site.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
+
+for (const entry of readdirSync(here).filter((entry) => !OURS.has(entry))) cpSync(join(here, entry), join(out, entry), { recursive: true });
+cpSync(join(here, '../web/app.css'), join(out, 'app.css'));
+await bundle(out);
+const files = list(out);
+writeFileSync(join(out, 'files.json'), JSON.stringify({ version: version(files), files }));
+pack();
+
+/** Every file of the site, relative, in order. */
+function list(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = entries.map((entry) => relative(out, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'));
+  return paths.filter((path) => path !== 'sw.js' && path !== 'files.json' && !path.startsWith('npm/')).sort();
+}
+
+/** Another content is another version. */
+function version(paths) {
+  const hash = createHash('sha256');
+  for (const path of paths) hash.update(path).update(readFileSync(join(out, path)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The npm package: what its package.json names, from the site, the licences from the root. */
+function pack() {
+  const folder = join(out, 'npm');
+  cpSync(join(here, 'npm'), folder, { recursive: true });
+  for (const file of JSON.parse(readFileSync(join(here, 'npm/package.json'))).files) {
+    const from = file.startsWith('LICENSE') ? join(here, '..', file) : join(out, file);
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(from, join(folder, file));
+  }
+}
