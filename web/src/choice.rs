@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(TASKS.to_vec(), protege_core::tasks::all().iter().map(|task| task.id).collect::<Vec<_>>());
         for task in TASKS {
             for finetune in ["none", "best-of-n", "dsrl", "dppo"] {
-                let choice = Choice { task: task.into(), finetune: finetune.into(), pretrain: "bc,sigma-bc,post-bc".into(), ..Choice::default() };
+                let choice =
+                    Choice { task: task.into(), finetune: finetune.into(), pretrain: "bc,sigma-bc,post-bc".into(), ..Choice::default() };
                 choice.check().unwrap();
                 choice.lanes().iter().for_each(|lane| drop(choice.config(lane).unwrap()));
             }

@@ -8,6 +8,7 @@ pub mod choice;
 pub mod exhibit;
 pub mod lane;
 pub mod protocol;
+pub mod speed;
 pub mod study;
 pub mod teaching;
 

@@ -48,8 +48,6 @@ pub enum Order {
     Study {
         /// Most demonstrations.
         demos: usize,
-        /// PostBC's and uniform noise's alphas.
-        alphas: Vec<f64>,
         /// Independent data sets.
         repeats: usize,
         /// The seed.

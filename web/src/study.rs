@@ -15,10 +15,10 @@ impl Measuring {
     ///
     /// # Errors
     /// Names the setting that is out of range.
-    pub fn new(demos: usize, alphas: Vec<f64>, repeats: usize, seed: u64) -> Result<Self> {
+    pub fn new(demos: usize, repeats: usize, seed: u64) -> Result<Self> {
         let size = Size { horizon: 5, states: 12, actions: 8 };
         let demos = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000].into_iter().filter(|&n| n <= demos).collect();
-        let study = Study::new(StudyConfig { size, demos, alphas, repeats, delta: 0.1, seed })?;
+        let study = Study::new(StudyConfig { size, demos, alphas: vec![1.0], repeats, delta: 0.1, seed })?;
         Ok(Self { study, outcomes: Vec::new() })
     }
 

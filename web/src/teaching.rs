@@ -64,7 +64,13 @@ impl Teaching {
     /// # Errors
     /// When the scene cannot be drawn.
     pub fn still(&self) -> Result<Stretch> {
-        Ok(Stretch { poses: self.drawing.poses(self.env.sim())?, interval: self.interval, reset: true, actor: Actor::Person, ..Stretch::default() })
+        Ok(Stretch {
+            poses: self.drawing.poses(self.env.sim())?,
+            interval: self.interval,
+            reset: true,
+            actor: Actor::Person,
+            ..Stretch::default()
+        })
     }
 
     /// Moves the hand for some control steps; a demonstration ends by success or with its time.
@@ -164,7 +170,10 @@ impl Teaching {
         let Meta { task, obs, act, action_repeat, .. } = &self.dataset.meta;
         other.check_task(task, *obs, *act)?;
         if other.meta.action_repeat != *action_repeat {
-            return Err(Error::input(format!("the file's demonstrations hold each action for {} control steps; here it is one", other.meta.action_repeat)));
+            return Err(Error::input(format!(
+                "the file's demonstrations hold each action for {} control steps; here it is one",
+                other.meta.action_repeat
+            )));
         }
         if self.dataset.episodes.is_empty() {
             self.dataset.meta.demonstrator = other.meta.demonstrator;
@@ -195,7 +204,13 @@ mod tests {
         for moment in 0..200 {
             let [x, y, z] = teaching.env.sim().pose(object).position;
             closed |= moment > 14;
-            let height = if moment < 6 { 0.1 } else if moment < 20 { z } else { 0.3 };
+            let height = if moment < 6 {
+                0.1
+            } else if moment < 20 {
+                z
+            } else {
+                0.3
+            };
             let (_, news) = teaching.steer(Steering { target: [x, y, height], closed, steps: 5 }).unwrap();
             if news.is_some() {
                 return news;

@@ -5,14 +5,16 @@ mod licences;
 mod setup;
 mod shell;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
 /// The subcommands with one line each; the help text and the suggestion on a typing error.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
     ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
     ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
+    ("web [--build-only]", "build the site into dist/ and serve it (--build-only: without serving)"),
     ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
     ("help", "this text"),
 ];
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         "setup" => flag(rest, "--web").map(setup::everything),
         "test" => flag(rest, "--quick").map(test::run),
         "demo" => Ok(demo::demo(rest)),
+        "web" => flag(rest, "--build-only").map(web::web),
         "bench" => Ok(demo::bench(rest)),
         "help" | "--help" | "-h" => {
             println!("{}", help());
@@ -58,7 +61,7 @@ fn wrong_input(sentence: &str) -> ExitCode {
 }
 
 fn help() -> String {
-    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<16} {what}")).collect();
+    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<18} {what}")).collect();
     format!(
         "Usage: cargo xtask COMMAND\n\n{}\n\nBuilds go to CARGO_TARGET_DIR (default ~/.cache/protege/target), tools to ~/.cache/protege/tools.",
         lines.join("\n")

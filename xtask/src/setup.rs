@@ -52,10 +52,28 @@ pub const LAVAPIPE: Need = Need {
 const TRUNK: &str = "0.21.14";
 
 /// What builds the web app.
-const WEB_BUNDLER: Need = Need {
+pub const WEB_BUNDLER: Need = Need {
     what: "trunk (built here, up to ten minutes)",
     is_there: || version_is("trunk", TRUNK),
     get: || install(&["trunk", "--version", TRUNK, "--locked"]),
+};
+
+/// three.js, its bundler and the driver of browser tests, as www/package-lock.json says.
+pub const NPM_PACKAGES: Need = Need {
+    what: "the site's npm packages",
+    is_there: || {
+        // npm writes this file when an installation is complete; an older one is of another lock file.
+        let time = |path: &str| std::fs::metadata(shell::root().join(path)).and_then(|data| data.modified()).ok();
+        time("www/node_modules/.package-lock.json").is_some_and(|installed| Some(installed) >= time("www/package-lock.json"))
+    },
+    get: || shell::run(shell::command("npm", &["ci", "--prefix", "www", "--no-audit", "--no-fund"])),
+};
+
+/// A browser without a window, for the tests of the site.
+pub const CHROMIUM: Need = Need {
+    what: "Chromium",
+    is_there: || answers(shell::command("chromium", &["--version"])),
+    get: || apt(&["chromium", "fonts-noto-core"]),
 };
 
 /// Installs whatever is missing, and goes on after a failure; `web` adds what the web app needs.
@@ -65,7 +83,7 @@ const WEB_BUNDLER: Need = Need {
 pub fn everything(web: bool) -> Result<(), String> {
     let mut needs = vec![LINTS, WASM_TARGET, NODE, LAVAPIPE, WASM_RUNNER];
     if web {
-        needs.push(WEB_BUNDLER);
+        needs.extend([WEB_BUNDLER, NPM_PACKAGES, CHROMIUM]);
     }
     let missing: Vec<String> = needs.iter().filter_map(|need| ensure(need).err()).collect();
     if !missing.is_empty() {

@@ -1,7 +1,7 @@
 //! Every check and test, one after the other; a failure does not keep the others from running.
 
 use crate::setup::{self, Need};
-use crate::{licences, shell};
+use crate::{licences, shell, web};
 use std::process::Command;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// In the order of how soon they tell something.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
     Step { name: "licences", needs: &[], kind: Kind::Quick, run: licences::check },
     Step { name: "tests", needs: &[], kind: Kind::Quick, run: || release(&["test", "--workspace"]) },
@@ -39,6 +39,13 @@ const STEPS: [Step; 9] = [
         run: || release(&["build", "-p", "protege-core", "--target", WASM]),
     },
     Step { name: "wasm tests", needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER], kind: Kind::Full, run: wasm_tests },
+    Step { name: "wasm lints", needs: &[setup::WASM_TARGET], kind: Kind::Full, run: wasm_lints },
+    Step {
+        name: "the site in a browser",
+        needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER, setup::WEB_BUNDLER, setup::NPM_PACKAGES, setup::CHROMIUM],
+        kind: Kind::Full,
+        run: web::test,
+    },
     Step { name: "GPU tests on a software device", needs: &[setup::LAVAPIPE], kind: Kind::IfPossible, run: gpu_tests },
 ];
 
@@ -98,6 +105,11 @@ fn cargo_release(args: &[&str]) -> Command {
 /// With every feature: this is where the code for NVIDIA devices is compiled on machines that have none.
 fn lints() -> Result<(), String> {
     shell::run(without_llvm(cargo_release(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])))
+}
+
+/// The page's own code exists in a browser only.
+fn wasm_lints() -> Result<(), String> {
+    release(&["clippy", "-p", "protege-web", "--target", WASM, "--", "--deny", "warnings"])
 }
 
 fn docs() -> Result<(), String> {

@@ -65,10 +65,12 @@ impl Drawing {
     pub fn new(mjcf: &str) -> Result<Self> {
         let model = Model::from_str(mjcf, "").map_err(|e| Error::input(format!("the scene is not MJCF ({e}); check its XML")))?;
         let entries = || model.bodies_iter().map(|(_, entry)| &entry.body);
-        let name = |body: &Option<String>| body.clone().ok_or_else(|| Error::input("a body of the scene has no name, so it cannot be drawn"));
+        let name =
+            |body: &Option<String>| body.clone().ok_or_else(|| Error::input("a body of the scene has no name, so it cannot be drawn"));
         let bodies = entries().map(|body| name(&body.name)).collect::<Result<Vec<_>>>()?;
         // The world comes first in the model, and carries shapes as well.
-        let geoms = model.bodies.iter().enumerate().flat_map(|(i, entry)| entry.body.geoms.iter().map(move |geom| shape(i.checked_sub(1), geom)));
+        let geoms =
+            model.bodies.iter().enumerate().flat_map(|(i, entry)| entry.body.geoms.iter().map(move |geom| shape(i.checked_sub(1), geom)));
         let grip = entries().position(|body| body.sites.iter().any(|site| site.name.as_deref() == Some("grip")));
         Ok(Self { geoms: geoms.collect::<Result<_>>()?, bodies, grip })
     }

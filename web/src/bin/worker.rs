@@ -35,6 +35,12 @@ mod browser {
         fn milliseconds() -> f64;
     }
 
+    /// See [`protege_web::speed::adam_ms`].
+    #[wasm_bindgen]
+    pub fn bench_adam(hidden: usize, batch: usize, steps: usize) -> f64 {
+        protege_web::speed::adam_ms(hidden, batch, steps, || milliseconds() / 1000.0)
+    }
+
     pub fn main() {
         console_error_panic_hook::set_once();
         let inbox = Rc::new(RefCell::new(Inbox::default()));

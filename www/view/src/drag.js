@@ -12,7 +12,10 @@ const STEEPEST = 0.04; // a ray flatter than this does not move the target
  * @typedef {{x: number, y: number, z: number, active: boolean}} Drag
  */
 
-/** Drags a target for the hand: pointers move it in its horizontal plane; with Shift, a second finger or the wheel, up and down. */
+/**
+ * Drags a target for the hand: the pointer moves it in its horizontal plane; with Shift, a second finger or the wheel,
+ * up and down.
+ */
 export class Dragger {
   /** The ghost of the target, to be added to a three.js scene. */
   ghost = new Group();
@@ -146,6 +149,7 @@ export class Dragger {
     event.preventDefault();
     this.#lift(-event.deltaY * 0.25 * this.#metres());
     this.#limit();
+    this.#changed();
   };
 
   #end() {
@@ -158,7 +162,8 @@ export class Dragger {
   #slide(x, y) {
     this.#plane.constant = -this.#target.z;
     if (!this.#hit(this.#last.x, this.#last.y, this.#before) || !this.#hit(x, y, this.#after)) return;
-    this.#target.add(this.#after).sub(this.#before);
+    this.#target.x += this.#after.x - this.#before.x;
+    this.#target.y += this.#after.y - this.#before.y;
   }
 
   #lift(metres) {
@@ -190,7 +195,8 @@ export class Dragger {
     table.getSize(this.#after).multiplyScalar(REACH / 2);
     for (const axis of ['x', 'y']) {
       const middle = this.#before[axis];
-      this.#target[axis] = Math.min(middle + this.#after[axis], Math.max(middle - this.#after[axis], this.#target[axis]));
+      const reach = this.#after[axis];
+      this.#target[axis] = Math.min(middle + reach, Math.max(middle - reach, this.#target[axis]));
     }
     this.#target.z = Math.min(this.#target.z, ground + 2 * this.#after.y);
   }

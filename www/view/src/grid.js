@@ -24,7 +24,12 @@ export class Grid extends Mesh {
 
 function material(extent) {
   return new ShaderMaterial({
-    uniforms: { extent: { value: extent }, cell: { value: CELL }, color: { value: new Color() }, opacity: { value: 1 } },
+    uniforms: {
+      extent: { value: extent },
+      cell: { value: CELL },
+      color: { value: new Color() },
+      opacity: { value: 1 },
+    },
     vertexShader: /* glsl */ `
       varying vec2 place;
       void main() {

@@ -113,7 +113,8 @@ export class Dots extends Points {
    */
   constructor(capacity, pixels, { size, stroke = 0, opacity = 1 }) {
     const geometry = new BufferGeometry();
-    geometry.setAttribute('position', new BufferAttribute(new Float32Array(capacity * 3), 3).setUsage(DynamicDrawUsage));
+    const positions = new BufferAttribute(new Float32Array(capacity * 3), 3).setUsage(DynamicDrawUsage);
+    geometry.setAttribute('position', positions);
     geometry.setDrawRange(0, 0);
     super(geometry, dotMaterial(pixels, size, stroke, opacity));
     this.frustumCulled = false;
@@ -155,7 +156,8 @@ export class Dots extends Points {
 }
 
 function overlay(uniforms, vertexShader, fragmentShader) {
-  return new ShaderMaterial({ uniforms, vertexShader, fragmentShader, transparent: true, depthWrite: false, toneMapped: false });
+  const blending = { transparent: true, depthWrite: false, toneMapped: false };
+  return new ShaderMaterial({ uniforms, vertexShader, fragmentShader, ...blending });
 }
 
 function lineMaterial({ resolution, scale }, width, halo, opacity) {

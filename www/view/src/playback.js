@@ -27,7 +27,7 @@ export const STRIDE = 7;
 /** For so many seconds a success is left to look at before the next segment begins. */
 const HOLD = 0.45;
 
-/** Plays queued segments: a frame is reached `interval` seconds after the frame before, and blended towards until then. */
+/** Plays queued segments: a frame is reached `interval` seconds after the one before, and blended towards until then. */
 export class Playback {
   /** Whether there is a pose to show. */
   ready = false;

@@ -156,7 +156,9 @@ export class Model {
 
   /** Lets what shows success glow: 0 not at all, 1 fully. */
   glow(strength) {
-    for (const material of this.#glowing) material.emissiveIntensity = (material.transparent ? MARKER : 0) + GLOW * strength;
+    for (const material of this.#glowing) {
+      material.emissiveIntensity = (material.transparent ? MARKER : 0) + GLOW * strength;
+    }
   }
 
   #add(geom, parent) {

@@ -44,8 +44,10 @@ export function halfExtents({ kind, size }) {
 export function shape(geom, horizon) {
   const { kind, size } = geom;
   switch (kind) {
-    case 'box':
-      return new RoundedBoxGeometry(2 * size[0], 2 * size[1], 2 * size[2], 4, BEVEL * Math.min(size[0], size[1], size[2]));
+    case 'box': {
+      const [x, y, z] = size;
+      return new RoundedBoxGeometry(2 * x, 2 * y, 2 * z, 4, BEVEL * Math.min(x, y, z));
+    }
     case 'sphere':
     case 'ellipsoid': {
       const [x, y, z] = halfExtents(geom);

@@ -138,7 +138,8 @@ function softboxes() {
 }
 
 function softbox(strength, position, width, height) {
-  const box = new Mesh(new PlaneGeometry(width, height), new MeshBasicMaterial({ color: new Color().setScalar(strength) }));
+  const material = new MeshBasicMaterial({ color: new Color().setScalar(strength) });
+  const box = new Mesh(new PlaneGeometry(width, height), material);
   box.position.fromArray(position);
   box.up.set(0, 0, 1);
   box.lookAt(0, 0, 0);

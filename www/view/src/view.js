@@ -259,7 +259,7 @@ export class View {
     this.#dragger.tell();
     const needed = this.#need !== null && this.buffered < LOW;
     if (needed) this.#need();
-    this.#dirty ||= played || moving || celebrating || dragging;
+    this.#dirty ||= played || moving || celebrating;
     return moving || celebrating || dragging || needed || (this.#playback.playing && this.#speed > 0);
   }
 
@@ -336,7 +336,7 @@ export class View {
     const middle = new Box3();
     if (table.isEmpty()) return middle;
     const size = table.getSize(new Vector3()).multiplyScalar(MIDDLE).setZ(0);
-    return middle.setFromCenterAndSize(table.getCenter(this.#hand).setZ(ground), size);
+    return middle.setFromCenterAndSize(table.getCenter(new Vector3()).setZ(ground), size);
   }
 
   #onLost = () => {

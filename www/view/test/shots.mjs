@@ -1,5 +1,5 @@
-// Takes pictures of all scenes in both themes and two sizes: node shots.mjs [OUTDIR [PART-OF-NAME]]. Fails on anything in
-// the console that is an error or a warning.
+// Takes pictures of all scenes in both themes and two sizes: node shots.mjs [OUTDIR [PART-OF-NAME]]. Fails on an error or
+// a warning in the console.
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,8 @@ const sizes = [
   { width: 1200, height: 700 },
   { width: 320, height: 240 },
 ];
-const moments = { lift: 3, pick_place: 11, box_close: 13, assembly: 12, shapes: 3 }; // segments played before the picture
+// Segments that are played before the picture.
+const moments = { lift: 3, pick_place: 11, box_close: 13, assembly: 12, shapes: 3 };
 
 await mkdir(out, { recursive: true });
 const server = await serve(0);

@@ -23,11 +23,14 @@ after(async () => {
 async function open(query, check, options = {}) {
   const page = await browser.newPage({ viewport, ...options });
   const heard = complaints(page);
-  await page.goto(`http://localhost:${server.address().port}/?${query}`);
-  await page.waitForFunction(() => window.view);
-  await check(page);
-  assert.deepEqual(heard, []);
-  await page.close();
+  try {
+    await page.goto(`http://localhost:${server.address().port}/?${query}`);
+    await page.waitForFunction(() => window.view);
+    await check(page);
+    assert.deepEqual(heard, []);
+  } finally {
+    await page.close();
+  }
 }
 
 /** What the picture is now, in short. */

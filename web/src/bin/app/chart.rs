@@ -150,6 +150,12 @@ fn nice(value: f64) -> f64 {
 }
 
 fn ticks(end: f64) -> Vec<f64> {
-    let step = if end <= 2.0 { 0.5 } else if end <= 6.0 { 1.0 } else { (end / 5.0).ceil() };
+    let step = if end <= 2.0 {
+        0.5
+    } else if end <= 6.0 {
+        1.0
+    } else {
+        (end / 5.0).ceil()
+    };
     (0..=8).map(|i| f64::from(i) * step).filter(|&minutes| minutes <= end).collect()
 }

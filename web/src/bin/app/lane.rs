@@ -131,9 +131,11 @@ impl Lane {
         let summary = self.learned.as_ref().map(|learned| &learned.summary);
         let now = self.curve.evaluations.last().filter(|_| self.curve.evaluations.len() > 1).map(|&(_, success, _)| success);
         let before = summary.and_then(|summary| summary.before.as_ref());
-        let speed = self.learned.as_ref().filter(|learned| learned.updates_per_s > 0.0).map(|learned| {
-            format!("{:.0} updates/s, {:.0} physics steps/s", learned.updates_per_s, learned.physics_steps_per_s)
-        });
+        let speed = self
+            .learned
+            .as_ref()
+            .filter(|learned| learned.updates_per_s > 0.0)
+            .map(|learned| format!("{:.0} updates/s, {:.0} physics steps/s", learned.updates_per_s, learned.physics_steps_per_s));
         html! {
             <dl class="figures">
                 { figure("as cloned", before.map(|outcome| (outcome.success, Some(outcome)))) }
@@ -146,7 +148,9 @@ impl Lane {
 
 fn figure(name: &str, success: Option<(f64, Option<&Outcome>)>) -> Html {
     let text = success.map_or_else(|| "\u{2013}".into(), |(success, _)| words::percent(success));
-    let interval = success.and_then(|(_, outcome)| outcome).map(|outcome| format!("{} to {}", words::percent(outcome.low), words::percent(outcome.high)));
+    let interval = success
+        .and_then(|(_, outcome)| outcome)
+        .map(|outcome| format!("{} to {}", words::percent(outcome.low), words::percent(outcome.high)));
     html! {
         <div><dt>{ name.to_owned() }</dt><dd><b>{ text }</b>{ for interval.map(|text| html! { <small>{ text }</small> }) }</dd></div>
     }

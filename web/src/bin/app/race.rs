@@ -315,7 +315,8 @@ impl Race {
     fn settings(&self, ctx: &Context<Self>) -> Html {
         let choice = &self.choice;
         let changed: Changed = ctx.link().callback(|(key, value)| Msg::Set(key, value));
-        let about = |list: &[(&str, &'static str, &'static str)], id: &str| list.iter().find(|entry| entry.0 == id).map_or("", |entry| entry.2);
+        let about =
+            |list: &[(&str, &'static str, &'static str)], id: &str| list.iter().find(|entry| entry.0 == id).map_or("", |entry| entry.2);
         let names = |list: &[(&'static str, &'static str, &'static str)]| list.iter().map(|&(id, name, _)| (id, name)).collect::<Vec<_>>();
         let lanes = [
             ("bc,post-bc", "BC and PostBC"),

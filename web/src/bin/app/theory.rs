@@ -114,7 +114,7 @@ impl Theory {
                 self.failed = Some(format!("The worker has stopped: {why}"));
             }
             News::Report(Report::Hello) => {
-                self.client.send(&Order::Study { demos: DEMOS, alphas: Vec::new(), repeats: REPEATS, seed: self.seed });
+                self.client.send(&Order::Study { demos: DEMOS, repeats: REPEATS, seed: self.seed });
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             News::Report(Report::Studied { progress, points }) => {
@@ -150,11 +150,15 @@ fn y(coverage: f64) -> f64 {
 
 /// Coverage as demonstrations grow, all estimators at the theorem's alpha; what each costs stands at the end of its line.
 fn plot(points: &[Point]) -> Html {
-    let methods = [("bc", "BC", "vermilion"), ("uniform-noise", "uniform noise", "orange"), ("post-bc", "PostBC", "blue")];
+    let methods = [("bc", "BC", "vermilion"), ("uniform-noise", "uniform noise", "grey"), ("post-bc", "PostBC", "blue")];
     let of = |method: &str| points.iter().filter(|p| p.method == method && p.theorem).cloned().collect::<Vec<_>>();
     let line = |(method, name, class): (&str, &str, &str)| {
         let points = of(method);
-        let corners: Vec<String> = points.iter().enumerate().map(|(i, p)| format!("{}{:.1} {:.1}", if i == 0 { "M" } else { "L" }, x(p.demos), y(p.coverage))).collect();
+        let corners: Vec<String> = points
+            .iter()
+            .enumerate()
+            .map(|(i, p)| format!("{}{:.1} {:.1}", if i == 0 { "M" } else { "L" }, x(p.demos), y(p.coverage)))
+            .collect();
         let end = points.last().map(|p| {
             html! {
                 <>
@@ -192,8 +196,9 @@ fn plot(points: &[Point]) -> Html {
 }
 
 fn describe(points: &[Point]) -> String {
-    let last = |method: &str| points.iter().filter(|p| p.method == method && p.theorem).next_back().map(|p| format!("{method} covers {:.4} at {} demonstrations", p.coverage, p.demos));
-    let all: Vec<String> = ["bc", "uniform-noise", "post-bc"].into_iter().filter_map(last).collect();
+    let last = |method: &str| points.iter().rfind(|p| p.method == method && p.theorem);
+    let line = |p: &Point| format!("{} covers {:.4} at {} demonstrations", p.method, p.coverage, p.demos);
+    let all: Vec<String> = ["bc", "uniform-noise", "post-bc"].into_iter().filter_map(last).map(line).collect();
     format!("Coverage against the number of demonstrations. {}", all.join("; "))
 }
 

@@ -1,0 +1,61 @@
+// Protects the main promise: within two minutes on a quiet machine, practice makes PostBC better, and everyone is told so.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { events, launch, screenshot, serve, start, visit } from './site.mjs';
+
+/** Twice the promise: machines that test are busy. */
+const LIMIT = 240_000;
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+  server.close();
+});
+
+const finished = (lanes) => {
+  const done = new Set(window.heard.filter((event) => event.type === 'finished').map((event) => event.lane));
+  return done.size === lanes;
+};
+
+/** The figures of a lane that a visitor sees: name to number. */
+const visible = (page, name) =>
+  page.getByRole('region', { name: `Lane ${name}` }).locator('.figures').evaluate((list) => {
+    const rows = [...list.querySelectorAll('div')].map((row) => [row.querySelector('dt').textContent, parseFloat(row.querySelector('dd').textContent)]);
+    return Object.fromEntries(rows);
+  });
+
+test('both arms finish, and practice makes PostBC better', (t) =>
+  visit(browser, `${server.url}#task=lab/lift&demos=3&seed=0`, async (page) => {
+    const begin = Date.now();
+    await start(page);
+    await page.waitForFunction(finished, 2, { polling: 500, timeout: LIMIT });
+    t.diagnostic(`both finished ${((Date.now() - begin) / 1000).toFixed(0)} s after the press`);
+    await screenshot(page, 'race-finished', { fullPage: true });
+
+    const tests = (await events(page, 0, 'metrics')).filter((event) => event.lane === 1 && 'eval/success' in event.values);
+    const [before, after] = [tests.at(0), tests.at(-1)].map((event) => event.values['eval/success']);
+    t.diagnostic(`PostBC: ${before} before, ${after} after`);
+    assert.ok(after > before, `${after} after practice is no more than ${before} before`);
+
+    const seen = await visible(page, 'PostBC');
+    assert.equal(seen['as cloned'], Math.round(100 * before));
+    assert.equal(seen['after practice'], Math.round(100 * after));
+    assert.ok((await visible(page, 'BC'))['after practice'] > 0);
+    assert.equal(await page.getByText('Done: it goes on showing what it has learned').count(), 2);
+
+    await told(page, 1, before, after);
+  }));
+
+/** The end is told once per arm, also while the arms go on showing what they have learned. */
+async function told(page, lane, before, after) {
+  await page.waitForTimeout(1500);
+  const ends = (await events(page, 0, 'finished')).filter((event) => event.lane === lane);
+  assert.deepEqual(ends.map((event) => [event.before, event.after]), [[before, after]], 'what `finished` tells: success before and after');
+}

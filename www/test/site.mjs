@@ -1,0 +1,181 @@
+// What the browser tests share: the site on a server of its own, Chromium, and pages that may not complain.
+//
+// SITE is the folder of the built site, SCREENSHOTS the folder that pictures go to.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const SITE = process.env.SITE ?? fileURLToPath(new URL('../../dist', import.meta.url));
+export const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), 'dist-screenshots');
+
+/** What a quiet machine does in seconds may take a busy one minutes. */
+export const PATIENCE = 120_000;
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+  '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+};
+
+const ARGS = [
+  '--no-sandbox',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+
+/** Answers requests on a free port; `answer` makes { status, type, body } of a path. */
+export function listen(answer, headers = {}) {
+  const server = createServer(async (request, response) => {
+    const { status, type, body } = await answer(new URL(request.url, 'http://localhost').pathname);
+    response.writeHead(status, { 'content-type': type, 'content-length': body.length, 'cache-control': 'no-cache', ...headers });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
+    url: `http://localhost:${server.address().port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  })));
+}
+
+/** Serves the site, to pages of any origin, as a host of static files does. */
+export function serve(headers = {}) {
+  return listen(file, { 'access-control-allow-origin': '*', ...headers });
+}
+
+async function file(path) {
+  const wanted = normalize(path.endsWith('/') ? `${path}index.html` : path);
+  try {
+    return { status: 200, type: TYPES[extname(wanted)] ?? 'application/octet-stream', body: await readFile(join(SITE, wanted)) };
+  } catch {
+    return { status: 404, type: TYPES['.html'], body: await readFile(join(SITE, '404.html')) };
+  }
+}
+
+/** Starts Chromium, drawing in software; CHROMIUM says where it is. */
+export function launch(args = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...ARGS, ...args] });
+}
+
+/**
+ * Opens a page in a fresh profile, hands it to a check, and fails if the page complained: an error or a warning in the console,
+ * an uncaught error, a request that failed. `expected` names the complaints that belong to the test.
+ *
+ * The visitor saves data, so that the service worker does not fetch the site beside what is tested, unless `keep` is set.
+ */
+export async function visit(browser, url, check, { expected = [], keep = false, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1000, height: 720 }, ...options });
+  const complaints = [];
+  try {
+    await context.addInitScript(record);
+    if (!keep) await context.addInitScript(saveData);
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE);
+    complain(page, complaints);
+    await page.goto(url);
+    await check(page, context);
+  } finally {
+    await context.close();
+  }
+  assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), [], 'what the page complained of');
+}
+
+function complain(page, list) {
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) list.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => list.push(`uncaught: ${error}`));
+  // Chromium calls a HEAD request aborted once its answer, which has no body, is let go.
+  page.on('requestfailed', (request) => {
+    if (request.method() !== 'HEAD') list.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
+  });
+}
+
+/** In the page: keeps every event of its demos in `heard`. */
+function record() {
+  window.heard = [];
+  for (const type of ['ready', 'metrics', 'phase', 'state', 'error', 'finished', 'demonstration']) {
+    const keep = ({ target, detail }) => window.heard.push({ ...detail, element: target.id, at: performance.now() });
+    addEventListener(`protege-${type}`, keep, true);
+  }
+}
+
+/** In the page: the visitor wants few downloads. */
+function saveData() {
+  Object.defineProperty(Navigator.prototype, 'connection', { get: () => ({ saveData: true }), configurable: true });
+}
+
+/** Presses the poster's button and waits until the app is there. */
+export async function start(page, id) {
+  const demo = page.locator(id ? `#${id}` : 'protege-demo').first();
+  await demo.locator('.caption button').click();
+  await ready(page, id);
+}
+
+export async function ready(page, id = '') {
+  await heard(page, (event, id) => event.type === 'ready' && event.element === id, id);
+}
+
+/** Waits for an event of a demo: the first, counted from `since`, of which `is` (run in the page) is true. */
+export async function heard(page, is, argument, since = 0) {
+  const find = ([source, argument, since]) => {
+    const is = new Function(`return ${source}`)();
+    return window.heard.slice(since).find((event) => is(event, argument));
+  };
+  const handle = await page.waitForFunction(find, [String(is), argument, since], { polling: 100 });
+  return handle.jsonValue();
+}
+
+/** How many events there were so far, to be given to `heard`. */
+export const count = (page) => page.evaluate(() => window.heard.length);
+
+/** The events of these types from `since` on. */
+export const events = (page, since, ...types) =>
+  page.evaluate(([since, types]) => window.heard.slice(since).filter((event) => types.includes(event.type)), [since, types]);
+
+/** Waits until the demos have said nothing for a second, then fails if they say something in the two seconds that follow. */
+export async function silent(page, types = ['phase', 'metrics']) {
+  const quiet = (types) => {
+    const last = window.heard.findLast((event) => types.includes(event.type));
+    return performance.now() - (last?.at ?? 0) > 1000;
+  };
+  await page.waitForFunction(quiet, types, { polling: 100 });
+  const since = await count(page);
+  await page.waitForTimeout(2000);
+  assert.deepEqual(await events(page, since, ...types), [], 'what was told in silence');
+}
+
+/** How many colours the picture of an element has: a blank canvas has few. */
+export async function colours(page, locator) {
+  const png = (await locator.screenshot()).toString('base64');
+  return page.evaluate(async (png) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
+    const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+    context.drawImage(image, 0, 0);
+    return new Set(new Uint32Array(context.getImageData(0, 0, image.width, image.height).data.buffer)).size;
+  }, png);
+}
+
+/** Keeps a picture of the page, of what can be seen or of an element. */
+export async function screenshot(page, name, options = {}) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  const path = join(SCREENSHOTS, `${name}.png`);
+  return (options.of ?? page).screenshot({ path, ...options, of: undefined });
+}
+
+console.log(`screenshots: ${SCREENSHOTS}`);
