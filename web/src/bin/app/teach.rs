@@ -191,7 +191,7 @@ impl Component for Teach {
             html! { <section class="protege-learn" aria-label="Learning from you"><h3>{ "Learning from you" }</h3><Race {frame} {choice} events={props.events.clone()} demos={Some(demos)} /></section> }
         });
         html! {
-            <div class="protege protege-teach">
+            <div class="protege"><div class="protege-teach">
                 <div class="hands">
                     <div class="picture" onkeydown={down} onkeyup={up}>
                         { self.stage.html("The robot's hand, in 3D. Arrow keys or WASD move it, R and F raise and lower it, space closes the gripper.") }
@@ -206,7 +206,7 @@ impl Component for Teach {
                 </div>
                 { self.side(ctx) }
                 { for race }
-            </div>
+            </div></div>
         }
     }
 }

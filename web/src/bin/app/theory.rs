@@ -11,7 +11,7 @@ use yew::{Component, Context, Html, Properties, html};
 /// Independent data sets.
 const REPEATS: usize = 60;
 /// Most demonstrations.
-const DEMOS: usize = 3000;
+const DEMOS: usize = 10_000;
 
 /// What the study is about.
 #[derive(Properties, Clone, PartialEq)]
@@ -130,76 +130,96 @@ impl Theory {
 }
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 340.0;
+const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 66.0;
-const RIGHT: f64 = 120.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = 46.0;
-/// Decades of demonstrations and of coverage.
-const X: (f64, f64) = (0.0, 3.6);
-const Y: (f64, f64) = (-5.0, 0.0);
+const RIGHT: f64 = 96.0;
+const TOP: f64 = 22.0;
+const BOTTOM: f64 = 48.0;
+/// Decades of coverage; to the left of them stands what covers nothing.
+const X: (i32, i32) = (-5, 0);
+/// Decades of loss.
+const Y: (i32, i32) = (-4, 1);
 
-fn x(demos: usize) -> f64 {
-    LEFT + (WIDTH - LEFT - RIGHT) * ((demos.max(1) as f64).log10() - X.0) / (X.1 - X.0)
+fn x(coverage: f64) -> f64 {
+    let decades = if coverage > 0.0 { coverage.log10().clamp(f64::from(X.0), f64::from(X.1)) } else { f64::from(X.0) };
+    LEFT + (WIDTH - LEFT - RIGHT) * (decades - f64::from(X.0)) / f64::from(X.1 - X.0)
 }
 
-fn y(coverage: f64) -> f64 {
-    let decades = if coverage > 0.0 { coverage.log10().clamp(Y.0, Y.1) } else { Y.0 };
-    TOP + (HEIGHT - TOP - BOTTOM) * (Y.1 - decades) / (Y.1 - Y.0)
+fn y(loss: f64) -> f64 {
+    let decades = loss.max(1e-9).log10().clamp(f64::from(Y.0), f64::from(Y.1));
+    TOP + (HEIGHT - TOP - BOTTOM) * (f64::from(Y.1) - decades) / f64::from(Y.1 - Y.0)
 }
 
-/// Coverage as demonstrations grow, all estimators at the theorem's alpha; what each costs stands at the end of its line.
+/// The estimators: name in the study, name on the page, colour.
+const METHODS: [(&str, &str, &str); 3] =
+    [("bc", "BC", "vermilion"), ("uniform-noise", "uniform noise", "grey"), ("post-bc", "PostBC", "blue")];
+
+/// What each estimator covers against what it loses, all at the theorem's alpha: a line goes from one demonstration to many.
 fn plot(points: &[Point]) -> Html {
-    let methods = [("bc", "BC", "vermilion"), ("uniform-noise", "uniform noise", "grey"), ("post-bc", "PostBC", "blue")];
-    let of = |method: &str| points.iter().filter(|p| p.method == method && p.theorem).cloned().collect::<Vec<_>>();
-    let line = |(method, name, class): (&str, &str, &str)| {
-        let points = of(method);
-        let corners: Vec<String> = points
-            .iter()
-            .enumerate()
-            .map(|(i, p)| format!("{}{:.1} {:.1}", if i == 0 { "M" } else { "L" }, x(p.demos), y(p.coverage)))
-            .collect();
-        let end = points.last().map(|p| {
-            html! {
-                <>
-                    <text class={format!("name {class}")} x={(x(p.demos) + 10.0).to_string()} y={(y(p.coverage) + 1.0).to_string()}>{ name.to_owned() }</text>
-                    <text class="axis" x={(x(p.demos) + 10.0).to_string()} y={(y(p.coverage) + 16.0).to_string()}>{ format!("costs {:.3}", p.suboptimality) }</text>
-                </>
-            }
-        });
-        let dots = points.iter().map(|p| html! { <circle cx={x(p.demos).to_string()} cy={y(p.coverage).to_string()} r="3.5" /> });
-        html! { <g class={format!("curve {class}")}><path class="tests" d={corners.join("")} />{ for dots }{ for end }</g> }
-    };
-    let row = |decade: i32| {
-        let at = y(10f64.powi(decade));
-        let label = if decade == -5 { "none".to_owned() } else { words::power(decade) };
-        html! {
-            <>
-                <line class="grid" x1={LEFT.to_string()} x2={(WIDTH - RIGHT).to_string()} y1={at.to_string()} y2={at.to_string()} />
-                <text class="axis" x={(LEFT - 8.0).to_string()} y={(at + 4.0).to_string()} text-anchor="end">{ label }</text>
-            </>
-        }
-    };
-    let column = |demos: usize| html! { <text class="axis" x={x(demos).to_string()} y={(HEIGHT - BOTTOM + 18.0).to_string()} text-anchor="middle">{ demos.to_string() }</text> };
-    let middle = ((WIDTH - RIGHT + LEFT) / 2.0).to_string();
     html! {
         <figure class="protege-chart">
-            <figcaption>{ "Coverage of what the demonstrator might do" }<span>{ "higher: more left to explore; the cost is the mean loss against the demonstrator" }</span></figcaption>
+            <figcaption>{ "Coverage against loss" }<span>{ "right: more left to explore; down: less lost against the demonstrator; a dot for each number of demonstrations" }</span></figcaption>
             <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} role="img" aria-label={describe(points)}>
-                { for (-5..=0).map(row) }
-                { for [1, 10, 100, 1000].map(column) }
-                <text class="axis" x={middle} y={(HEIGHT - 6.0).to_string()} text-anchor="middle">{ "demonstrations" }</text>
-                { for methods.map(line) }
+                { for (Y.0..=Y.1).map(row) }
+                { for (X.0..=X.1).map(column) }
+                <text class="axis" x={((WIDTH - RIGHT + LEFT) / 2.0).to_string()} y={(HEIGHT - 6.0).to_string()} text-anchor="middle">{ "coverage" }</text>
+                <text class="axis" x={LEFT.to_string()} y="12" text-anchor="middle">{ "loss" }</text>
+                { for METHODS.map(|method| curve(method, points)) }
             </svg>
         </figure>
     }
 }
 
+fn row(decade: i32) -> Html {
+    let at = y(10f64.powi(decade));
+    html! {
+        <>
+            <line class="grid" x1={LEFT.to_string()} x2={(WIDTH - RIGHT).to_string()} y1={at.to_string()} y2={at.to_string()} />
+            <text class="axis" x={(LEFT - 8.0).to_string()} y={(at + 4.0).to_string()} text-anchor="end">{ words::power(decade) }</text>
+        </>
+    }
+}
+
+fn column(decade: i32) -> Html {
+    let label = if decade == X.0 { "none".to_owned() } else { words::power(decade) };
+    html! { <text class="axis" x={x(10f64.powi(decade)).to_string()} y={(HEIGHT - BOTTOM + 18.0).to_string()} text-anchor="middle">{ label }</text> }
+}
+
+fn curve((method, name, class): (&str, &str, &str), points: &[Point]) -> Html {
+    let own: Vec<&Point> = points.iter().filter(|p| p.method == method && p.theorem).collect();
+    let place = |p: &Point| (x(p.coverage), y(p.suboptimality));
+    let corner = |(i, p): (usize, &&Point)| {
+        let (x, y) = place(p);
+        format!("{}{x:.1} {y:.1}", if i == 0 { "M" } else { "L" })
+    };
+    let path: String = own.iter().enumerate().map(corner).collect();
+    let dot = |p: &&Point| {
+        let (x, y) = place(p);
+        html! { <circle cx={x.to_string()} cy={y.to_string()} r="3.5"><title>{ format!("{name}, {} demonstrations: covers {:.5}, loses {:.4}", p.demos, p.coverage, p.suboptimality) }</title></circle> }
+    };
+    let count = |p: &&Point| {
+        let (x, y) = place(p);
+        html! { <text class="axis" x={(x + 9.0).to_string()} y={(y + 4.0).to_string()}>{ p.demos.to_string() }</text> }
+    };
+    let label = own.last().map(|p| {
+        let (x, y) = place(p);
+        html! { <text class={format!("name {class}")} x={(x + 9.0).to_string()} y={(y + 20.0).to_string()}>{ name.to_owned() }</text> }
+    });
+    html! {
+        <g class={format!("curve {class}")}>
+            <path class="tests" d={path} />
+            { for own.iter().map(dot) }
+            { for own.last().map(count) }
+            { for label }
+        </g>
+    }
+}
+
 fn describe(points: &[Point]) -> String {
     let last = |method: &str| points.iter().rfind(|p| p.method == method && p.theorem);
-    let line = |p: &Point| format!("{} covers {:.4} at {} demonstrations", p.method, p.coverage, p.demos);
+    let line = |p: &Point| format!("{} covers {:.4} and loses {:.4} at {} demonstrations", p.method, p.coverage, p.suboptimality, p.demos);
     let all: Vec<String> = ["bc", "uniform-noise", "post-bc"].into_iter().filter_map(last).map(line).collect();
-    format!("Coverage against the number of demonstrations. {}", all.join("; "))
+    format!("Coverage against loss as demonstrations grow. {}", all.join("; "))
 }
 
 fn client(ctx: &Context<Theory>, generation: u32) -> Client {

@@ -77,12 +77,15 @@ pub fn percent(share: f64) -> String {
     format!("{:.0}%", 100.0 * share)
 }
 
-/// A power of ten, from one down.
+/// A power of ten, from ten down.
 pub fn power(exponent: i32) -> String {
+    const RAISED: [char; 10] =
+        ['\u{2070}', '\u{b9}', '\u{b2}', '\u{b3}', '\u{2074}', '\u{2075}', '\u{2076}', '\u{2077}', '\u{2078}', '\u{2079}'];
     match exponent {
+        1 => "10".into(),
         0 => "1".into(),
         -1 => "0.1".into(),
         -2 => "0.01".into(),
-        other => format!("1e{other}"),
+        other => format!("10\u{207b}{}", RAISED[other.unsigned_abs() as usize % 10]),
     }
 }
