@@ -33,7 +33,7 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            task: "lab/pick-place".into(),
+            task: "lab/box-close".into(),
             pretrain: "bc,post-bc".into(),
             finetune: "dsrl".into(),
             demos: 5,

@@ -124,7 +124,7 @@ impl DsrlConfig {
         match preset {
             Preset::Paper => base,
             Preset::Cpu => small,
-            Preset::Tiny => Self { envs: 20, steps: 300, updates: 10, noise_updates: 10, hidden: 64, layers: 2, ..small },
+            Preset::Tiny => Self { steps: 400, eval_every: 50, updates: 10, noise_updates: 10, hidden: 64, layers: 2, ..small },
         }
     }
 
