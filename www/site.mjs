@@ -20,6 +20,8 @@ const OURS = new Set(['build.mjs', 'site.mjs', 'index.html', 'package.json', 'pa
 for (const entry of readdirSync(here).filter((entry) => !OURS.has(entry))) cpSync(join(here, entry), join(out, entry), { recursive: true });
 cpSync(join(here, '../web/app.css'), join(out, 'app.css'));
 await bundle(out);
+// The program for GPUs is several times as large as the other, and loaded only when it is chosen: it is not kept for offline use.
+if (process.env.WORKER_GPU) cpSync(process.env.WORKER_GPU, out, { recursive: true });
 const files = list(out);
 writeFileSync(join(out, 'files.json'), JSON.stringify({ version: version(files), files }));
 pack();
@@ -28,7 +30,7 @@ pack();
 function list(folder) {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = entries.map((entry) => relative(out, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'));
-  return paths.filter((path) => path !== 'sw.js' && path !== 'files.json' && !path.startsWith('npm/')).sort();
+  return paths.filter((path) => path !== 'sw.js' && !path.startsWith('worker_gpu') && path !== 'files.json' && !path.startsWith('npm/')).sort();
 }
 
 /** Another content is another version. */

@@ -2,8 +2,10 @@
 
 use crate::lane::Lane;
 use crate::protocol::{File, Order, Report, Stretch};
+use crate::speed::adam_ms;
 use crate::study::Measuring;
 use crate::teaching::Teaching;
+use burn::tensor::Device;
 use protege_core::{Error, Result};
 
 /// Seconds of learning between two looks at the orders.
@@ -21,6 +23,8 @@ enum Job {
 
 /// A worker's state.
 pub struct Bench {
+    /// What learns.
+    device: Device,
     /// A clock, in seconds.
     now: fn() -> f64,
     job: Job,
@@ -30,9 +34,9 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// An empty bench that reads this clock (seconds).
-    pub fn new(now: fn() -> f64) -> Self {
-        Self { now, job: Job::Nothing, going: false, reported: f64::NEG_INFINITY, reports: vec![Report::Hello] }
+    /// An empty bench that computes on this device and reads this clock (seconds).
+    pub fn new(device: Device, now: fn() -> f64) -> Self {
+        Self { device, now, job: Job::Nothing, going: false, reported: f64::NEG_INFINITY, reports: vec![Report::Hello] }
     }
 
     /// Takes the reports that have gathered.
@@ -60,7 +64,7 @@ impl Bench {
     async fn obey(&mut self, order: Order) -> Result<()> {
         match order {
             Order::Race { choice, pretrain, demos, policy } => {
-                let lane = Lane::new(&choice, &pretrain, demos.as_deref(), policy.as_deref())?;
+                let lane = Lane::new(&choice, &pretrain, demos.as_deref(), policy.as_deref(), &self.device)?;
                 self.reports.push(lane.scene());
                 (self.job, self.going) = (Job::Race(Box::new(lane)), false);
                 self.show().await
@@ -90,6 +94,11 @@ impl Bench {
             Order::Save(file) => {
                 let bytes = self.save(file).await?;
                 self.reports.push(Report::Saved(file, bytes));
+                Ok(())
+            }
+            Order::Speed => {
+                let ms = adam_ms(128, 128, 30, &self.device, self.now).await?;
+                self.reports.push(Report::Speed(ms));
                 Ok(())
             }
             Order::Steer(steering) => {
@@ -210,7 +219,7 @@ mod tests {
     }
 
     fn bench() -> Bench {
-        let mut bench = Bench::new(clock);
+        let mut bench = Bench::new(Device::flex(), clock);
         assert_eq!(bench.reports(), [Report::Hello]);
         bench
     }

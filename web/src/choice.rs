@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// The tasks that the page offers.
 pub const TASKS: [&str; 4] = ["lab/lift", "lab/pick-place", "lab/box-close", "lab/assembly"];
 
+/// What the page can learn on.
+pub const DEVICES: [&str; 2] = ["cpu", "webgpu"];
+
 /// The settings that the page offers; the preset `tiny` gives all the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,6 +31,8 @@ pub struct Choice {
     pub seed: u64,
     /// Speed of what is shown; 1 is real time.
     pub speed: f64,
+    /// What learns: `cpu` or `webgpu`.
+    pub device: String,
 }
 
 impl Default for Choice {
@@ -41,6 +46,7 @@ impl Default for Choice {
             members: 10,
             seed: 0,
             speed: 1.0,
+            device: "cpu".into(),
         }
     }
 }
@@ -100,6 +106,9 @@ impl Choice {
         range("the number of lanes", self.lanes().len() as f64, 1.0, 4.0)?;
         if !TASKS.contains(&self.task.as_str()) {
             return Err(Error::input(format!("task is {}; here are: {}", self.task, TASKS.join(", "))));
+        }
+        if !DEVICES.contains(&self.device.as_str()) {
+            return Err(Error::input(format!("device is {}; here are: {}", self.device, DEVICES.join(", "))));
         }
         known::<FinetuneMethod>("finetune", &self.finetune)?;
         self.lanes().iter().try_for_each(|lane| known::<PretrainMethod>("pretrain", lane))

@@ -36,7 +36,7 @@ impl Lane {
     ///
     /// # Errors
     /// When the choice cannot work, or a file is damaged or does not fit it.
-    pub fn new(choice: &Choice, pretrain: &str, demos: Option<&[u8]>, policy: Option<&[u8]>) -> Result<Self> {
+    pub fn new(choice: &Choice, pretrain: &str, demos: Option<&[u8]>, policy: Option<&[u8]>, device: &Device) -> Result<Self> {
         let mut config = choice.config(pretrain)?;
         let demos = demos.map(Dataset::from_bytes).transpose()?;
         if let Some(demos) = &demos {
@@ -44,7 +44,7 @@ impl Lane {
         }
         let inputs = Inputs { demos, policy: policy.map(Archive::from_bytes).transpose()? };
         let exhibit = Exhibit::new(&config.task, config.seed)?;
-        let run = Run::new(config, inputs, Device::flex())?;
+        let run = Run::new(config, inputs, device.clone())?;
         let learned = Learned {
             phase: Phase::Demos,
             done: 0,

@@ -8,6 +8,8 @@ pub mod choice;
 pub mod exhibit;
 pub mod lane;
 pub mod protocol;
+#[cfg(target_arch = "wasm32")]
+pub mod serve;
 pub mod speed;
 pub mod study;
 pub mod teaching;

@@ -27,6 +27,8 @@ pub enum Order {
     More,
     /// Give me a file.
     Save(File),
+    /// Say how fast you learn.
+    Speed,
     /// Let a person steer this task's hand.
     Teach {
         /// The task.
@@ -107,6 +109,8 @@ pub enum Report {
         /// The figures.
         points: Vec<Point>,
     },
+    /// Milliseconds of a step of learning, of a network like those of the races.
+    Speed(f64),
     /// An order could not be followed; the worker goes on as before.
     Refused(String),
 }

@@ -1,7 +1,7 @@
 // Protects links: the address says what the race is about, and whoever opens it gets the same race.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { heard, launch, ready, serve, start, visit } from './site.mjs';
+import { heard, launch, ready, serve, silent, start, visit } from './site.mjs';
 
 let server;
 let browser;
@@ -26,14 +26,15 @@ test('the form writes the address, and the address fills the form', async () => 
   let chosen;
   await visit(browser, server.url, async (page) => {
     await start(page);
-    await page.getByLabel('Task').selectOption('lab/assembly');
-    await page.getByLabel('Lanes').selectOption('post-bc');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await silent(page);
     await page.getByLabel('Seed').fill('41');
     await page.getByLabel('Seed').press('Enter');
-    await page.waitForFunction(() => location.hash.includes('seed=41'));
+    await page.getByLabel('Task').selectOption('lab/assembly');
+    await page.getByLabel('Lanes').selectOption('post-bc');
+    await page.waitForFunction(() => location.hash.includes('post-bc'));
     [link, chosen] = [page.url(), await form(page)];
     assert.equal(new URL(link).hash, '#pretrain=post-bc&seed=41&task=lab/assembly');
-    await ready(page);
   });
   await visit(browser, link, async (page) => {
     await page.getByText('put a ring over a peg').waitFor();

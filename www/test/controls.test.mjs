@@ -38,9 +38,11 @@ test('Pause rests, Start goes on, Step does a little, and Reset begins at zero',
     await both(page, goesOn);
     await heard(page, (event) => event.type === 'phase' && event.phase !== 'demos', undefined, goesOn);
 
-    const reset = await count(page);
     await press(page, 'Pause');
+    await silent(page);
+    const reset = await count(page);
     await press(page, 'Reset');
+    await both(page, reset);
     await silent(page);
     const zero = (await events(page, reset, 'phase')).slice(-2);
     assert.deepEqual(zero.map(({ phase, done }) => [phase, done]), [['demos', 0], ['demos', 0]]);
@@ -91,6 +93,20 @@ test('an arm whose worker dies says so, the other goes on, and it can be started
     assert.equal(await alert.count(), 0);
   }));
 
+test('what is typed and dragged stays while the arms learn', () =>
+  visit(browser, server.url + RACE, async (page) => {
+    await start(page);
+    await heard(page, (event) => event.type === 'phase' && event.done > 0);
+    const seed = page.getByLabel('Seed');
+    await seed.fill('41');
+    await both(page, await count(page));
+    assert.equal(await seed.inputValue(), '41');
+    const demos = page.locator('input[name=demos]');
+    await demos.evaluate((slider) => { slider.value = 9; slider.dispatchEvent(new InputEvent('input', { bubbles: true })); });
+    await both(page, await count(page));
+    assert.equal(await demos.inputValue(), '9');
+  }));
+
 test('when the learning part cannot be loaded the page says so, and another attempt works', () =>
   visit(
     browser,
@@ -98,10 +114,9 @@ test('when the learning part cannot be loaded the page says so, and another atte
     async (page, context) => {
       await context.route('**/worker_bg.wasm', (route) => (route.request().method() === 'GET' ? route.fulfill({ status: 500 }) : route.continue()));
       await page.locator('protege-demo .caption button').click();
-      const alerts = page.getByRole('alert');
-      await alerts.filter({ hasText: '500' }).first().waitFor();
+      await page.getByText(/worker_bg\.wasm answered 500/).waitFor();
       await context.unroute('**/worker_bg.wasm');
-      while (await alerts.count()) await alerts.first().getByRole('button').click();
+      await page.getByRole('button', { name: 'Try again' }).click();
       await both(page, 0);
     },
     { expected: [/500/] },

@@ -14,7 +14,7 @@ export const SITE = process.env.SITE ?? fileURLToPath(new URL('../../dist', impo
 export const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), 'dist-screenshots');
 
 /** What a quiet machine does in seconds may take a busy one minutes. */
-export const PATIENCE = 120_000;
+export const PATIENCE = 60_000;
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -159,6 +159,22 @@ export async function silent(page, types = ['phase', 'metrics']) {
   await page.waitForTimeout(2000);
   assert.deepEqual(await events(page, since, ...types), [], 'what was told in silence');
 }
+
+/** Presses a button that offers a file of this name; returns its bytes. */
+export async function saved(page, button, name) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button, exact: true }).click()]);
+  assert.equal(download.suggestedFilename(), name);
+  return readFile(await download.path());
+}
+
+/** The JSON at the head of a safetensors file. */
+export function header(bytes) {
+  return JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))));
+}
+
+/** Gives a file to the input of this label. */
+export const choose = (page, label, buffer) =>
+  page.getByLabel(label, { exact: true }).setInputFiles({ name: 'file.safetensors', mimeType: 'application/octet-stream', buffer });
 
 /** How many colours the picture of an element has: a blank canvas has few. */
 export async function colours(page, locator) {

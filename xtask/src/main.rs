@@ -14,7 +14,7 @@ const COMMANDS: [(&str, &str); 6] = [
     ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
     ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
     ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
-    ("web [--build-only]", "build the site into dist/ and serve it (--build-only: without serving)"),
+    ("web [--build-only] [--webgpu]", "build the site into dist/ and serve it (--webgpu: with the program for GPUs, which takes long)"),
     ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
     ("help", "this text"),
 ];
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         "setup" => flag(rest, "--web").map(setup::everything),
         "test" => flag(rest, "--quick").map(test::run),
         "demo" => Ok(demo::demo(rest)),
-        "web" => flag(rest, "--build-only").map(web::web),
+        "web" => flags(rest, ["--build-only", "--webgpu"]).map(|[only_build, webgpu]| web::web(only_build, webgpu)),
         "bench" => Ok(demo::bench(rest)),
         "help" | "--help" | "-h" => {
             println!("{}", help());
@@ -55,13 +55,21 @@ fn flag(args: &[String], name: &str) -> Result<bool, String> {
     }
 }
 
+/// Which of these flags the arguments are.
+fn flags<const N: usize>(args: &[String], names: [&str; N]) -> Result<[bool; N], String> {
+    match args.iter().find(|arg| !names.contains(&arg.as_str())) {
+        Some(other) => Err(format!("`{other}` is not understood here; the options are {}.", names.join(" and "))),
+        None => Ok(names.map(|name| args.iter().any(|arg| arg == name))),
+    }
+}
+
 fn wrong_input(sentence: &str) -> ExitCode {
     eprintln!("{sentence}\n\n{}", help());
     ExitCode::from(2)
 }
 
 fn help() -> String {
-    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<18} {what}")).collect();
+    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<30} {what}")).collect();
     format!(
         "Usage: cargo xtask COMMAND\n\n{}\n\nBuilds go to CARGO_TARGET_DIR (default ~/.cache/protege/target), tools to ~/.cache/protege/tools.",
         lines.join("\n")

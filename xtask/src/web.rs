@@ -8,24 +8,32 @@ use std::process::Command;
 /// What building the site takes.
 pub const BUILD: [Need; 5] = [setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER, setup::WEB_BUNDLER, setup::NPM_PACKAGES];
 
-/// Builds the site into `dist/`; without `only_build` also serves it, and builds again whenever a file changes.
+/// Builds the site into `dist/`; without `only_build` also serves it, and builds again whenever a file changes. With `webgpu` it has
+/// the program for GPUs beside it.
 ///
 /// # Errors
 /// One sentence when something is missing or the build fails.
-pub fn web(only_build: bool) -> Result<(), String> {
+pub fn web(only_build: bool, webgpu: bool) -> Result<(), String> {
     BUILD.iter().try_for_each(setup::ensure)?;
-    if only_build {
-        return build();
-    }
-    shell::replace(trunk(&["serve", "--release", "--offline", "--open=false"])?)
+    let gpu = if webgpu { Some(worker_gpu()?) } else { None };
+    let mut trunk =
+        trunk(if only_build { &["build", "--release", "--offline"] } else { &["serve", "--release", "--offline", "--open=false"] })?;
+    // www/site.mjs puts what is there into the site.
+    trunk.envs(gpu.map(|folder| ("WORKER_GPU", folder)));
+    if only_build { shell::run(trunk) } else { shell::replace(trunk) }
 }
 
-/// Builds the site into `dist/`.
-///
-/// # Errors
-/// As [`web`].
-pub fn build() -> Result<(), String> {
-    shell::run(trunk(&["build", "--release", "--offline"])?)
+/// Builds the worker that learns on GPUs; the folder that it is then in.
+fn worker_gpu() -> Result<PathBuf, String> {
+    const WASM: &str = "wasm32-unknown-unknown";
+    let build = ["build", "--release", "-p", "protege-web", "--bin", "worker_gpu", "--features", "webgpu", "--target", WASM];
+    shell::run(shell::cargo(&build))?;
+    let folder = shell::target().join("worker_gpu");
+    let program = shell::target().join(WASM).join("release").join("worker_gpu.wasm");
+    let mut bindgen = shell::command(setup::tool("wasm-bindgen"), &["--target", "web", "--no-typescript"]);
+    bindgen.arg("--out-dir").arg(&folder).arg(program);
+    shell::run(bindgen)?;
+    Ok(folder)
 }
 
 /// Checks the wire size of the site, then drives it in a browser: every promise to a visitor.
@@ -33,7 +41,7 @@ pub fn build() -> Result<(), String> {
 /// # Errors
 /// One sentence when the site is too heavy or a test fails.
 pub fn test() -> Result<(), String> {
-    build()?;
+    web(true, false)?;
     shell::run(shell::command("node", &["www/weigh.mjs", "dist"]))?;
     let mut tests = shell::command("node", &["--test", "--test-concurrency=1", "www/view/test/", "www/test/"]);
     tests.env("SITE", shell::root().join("dist")).env("SCREENSHOTS", shell::target().join("screenshots"));

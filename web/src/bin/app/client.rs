@@ -2,16 +2,26 @@
 
 use js_sys::Uint8Array;
 use protege_web::protocol::{Order, Report};
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, MessageEvent, Worker};
 use yew::Callback;
 
 #[wasm_bindgen(raw_module = "./workers.js")]
 extern "C" {
-    /// Starts a worker whose files lie at `base`.
-    fn spawn(base: &str) -> Worker;
+    /// Starts a worker of this program, whose files lie at `base`.
+    fn spawn(base: &str, program: &str) -> Worker;
+
+    /// Why there is no learning on this browser's GPU; an empty string where there is.
+    #[wasm_bindgen(js_name = gpuLacks)]
+    async fn gpu_lacks(base: &str) -> JsValue;
+}
+
+/// Asks why there is no learning on this browser's GPU; an empty answer where there is.
+pub fn ask_gpu(base: &str, answer: Callback<String>) {
+    let base = base.to_owned();
+    wasm_bindgen_futures::spawn_local(async move { answer.emit(gpu_lacks(&base).await.as_string().unwrap_or_default()) });
 }
 
 /// What a worker says, or why it says nothing any more.
@@ -31,8 +41,8 @@ pub struct Client {
 
 impl Client {
     /// Starts a worker. Its first report is [`Report::Hello`]; orders before that are lost.
-    pub fn new(base: &str, news: Callback<News>) -> Self {
-        let worker = spawn(base);
+    pub fn new(base: &str, device: &str, news: Callback<News>) -> Self {
+        let worker = spawn(base, if device == "webgpu" { "worker_gpu" } else { "worker" });
         let reports = news.clone();
         let onmessage = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = Uint8Array::new(&event.data()).to_vec();

@@ -31,15 +31,15 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A lane with a worker of its own, whose files lie at `base`.
-    pub fn new(pretrain: &str, base: &str, news: Callback<News>) -> Self {
+    /// A lane with a worker of its own on `device`, whose files lie at `base`.
+    pub fn new(pretrain: &str, base: &str, device: &str, news: Callback<News>) -> Self {
         Self {
             stage: Stage::new(words::accent(pretrain, media("(prefers-color-scheme: dark)"))),
             pretrain: pretrain.to_owned(),
             curve: Curve::default(),
             failed: None,
             learned: None,
-            client: Client::new(base, news),
+            client: Client::new(base, device, news),
             latest: None,
             asked: false,
         }

@@ -1,7 +1,7 @@
 //! The race: several policies learn the same task side by side, each in a worker of its own.
 
 use crate::chart::chart;
-use crate::client::News;
+use crate::client::{Client, News, ask_gpu};
 use crate::controls::{self, Changed, Range};
 use crate::frame::{self, Command, Controls, Events, Frame};
 use crate::lane::Lane;
@@ -55,6 +55,10 @@ pub enum Msg {
     Chosen(File, web_sys::File),
     /// It was read.
     Loaded(File, Result<Vec<u8>, String>),
+    /// Whether the GPU will do: an empty string, or why not.
+    Gpu(String),
+    /// The worker that measures the CPU has news.
+    Probe(News),
     /// From outside.
     Command(Command),
 }
@@ -69,6 +73,12 @@ pub struct Race {
     hidden: bool,
     demos: Option<Rc<Vec<u8>>>,
     policy: Option<Rc<Vec<u8>>>,
+    /// Why there is no learning on the GPU, empty where there is; unknown at first.
+    gpu: Option<String>,
+    /// Milliseconds of a step of learning on CPU and GPU, once they were measured.
+    speeds: (Option<f64>, Option<f64>),
+    /// Measures the CPU beside the GPU.
+    probe: Option<Client>,
     /// One sentence about what was refused.
     refused: Option<String>,
     /// What a screen reader is told.
@@ -90,10 +100,14 @@ impl Component for Race {
             hidden: false,
             demos: props.demos.clone(),
             policy: None,
+            gpu: None,
+            speeds: (None, None),
+            probe: None,
             refused: None,
             spoken: String::new(),
             _listeners: listeners(ctx),
         };
+        ask_gpu(&props.frame.base, ctx.link().callback(Msg::Gpu));
         race.begin(ctx);
         race
     }
@@ -133,6 +147,10 @@ impl Component for Race {
                 return false;
             }
             Msg::Loaded(kind, bytes) => self.load(ctx, kind, bytes),
+            Msg::Gpu(lacks) => self.gpu = Some(lacks),
+            Msg::Probe(News::Report(Report::Hello)) => self.probe.iter().for_each(|probe| probe.send(&Order::Speed)),
+            Msg::Probe(News::Report(Report::Speed(ms))) => (self.speeds.0, self.probe) = (Some(ms), None),
+            Msg::Probe(_) => return false,
             Msg::Command(command) => return self.command(ctx, command),
         }
         true
@@ -168,13 +186,16 @@ impl Race {
             let fresh = self.lane(ctx, lane);
             self.lanes.push(fresh);
         }
+        if self.choice.device == "webgpu" && self.speeds.0.is_none() {
+            self.probe = Some(Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(Msg::Probe)));
+        }
         self.tell(ctx);
     }
 
     fn lane(&self, ctx: &Context<Self>, lane: usize) -> Lane {
         let generation = self.generation;
         let news = ctx.link().callback(move |news| Msg::News(generation, lane, news));
-        Lane::new(self.choice.lanes()[lane], &ctx.props().frame.base, news)
+        Lane::new(self.choice.lanes()[lane], &ctx.props().frame.base, &self.choice.device, news)
     }
 
     fn playing(&self) -> bool {
@@ -192,6 +213,9 @@ impl Race {
                 let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
                 let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
                 let pretrain = self.lanes[lane].pretrain.clone();
+                if self.choice.device == "webgpu" && lane == 0 {
+                    self.lanes[lane].send(&Order::Speed);
+                }
                 self.lanes[lane].send(&Order::Race { choice: self.choice.clone(), pretrain, demos, policy });
             }
             News::Report(Report::Scene(scene)) => {
@@ -217,6 +241,7 @@ impl Race {
                 events.error(&sentence);
                 self.refused = Some(sentence);
             }
+            News::Report(Report::Speed(ms)) => self.speeds.1 = Some(ms),
             News::Report(Report::Taught(_) | Report::Studied { .. }) => {}
         }
     }
@@ -337,9 +362,32 @@ impl Race {
                     { controls::slider("members", "Ensemble", "How many models PostBC asks where the demonstrations leave doubt.", &Range { bounds: (2.0, 40.0, 1.0), unit: "" }, choice.members as f64, &changed) }
                     { controls::number("seed", "Seed", "Everything random follows from it: the same seed is the same race.", choice.seed, &changed) }
                 </div>
+                { self.device(&changed) }
                 { self.files(ctx) }
             </details>
         }
+    }
+
+    /// CPU or GPU, and which is faster here.
+    fn device(&self, changed: &Changed) -> Html {
+        let note = match (&self.gpu, self.speeds) {
+            (_, (Some(cpu), Some(gpu))) => {
+                let faster = if cpu <= gpu { "the CPU" } else { "the GPU" };
+                format!(
+                    "Measured just now, one step of learning takes {cpu:.2} ms on the CPU and {gpu:.2} ms on the GPU: for networks of this size {faster} is faster here."
+                )
+            }
+            (Some(lacks), _) if lacks.is_empty() => {
+                "Learning on the GPU loads another program first, several megabytes. Which is faster here is then measured.".into()
+            }
+            (Some(lacks), _) => format!("Learning runs on the CPU. {lacks}"),
+            (None, _) => "Learning runs on the CPU.".into(),
+        };
+        let devices: &[(&str, &str)] = match &self.gpu {
+            Some(lacks) if lacks.is_empty() => &[("cpu", "CPU"), ("webgpu", "GPU (WebGPU)")],
+            _ => &[("cpu", "CPU")],
+        };
+        html! { <div class="protege-device">{ controls::select("device", "Device", &note, devices, &self.choice.device, changed) }</div> }
     }
 
     fn files(&self, ctx: &Context<Self>) -> Html {

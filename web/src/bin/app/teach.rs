@@ -239,7 +239,7 @@ impl Teach {
                 self.waiting = false;
                 self.message = sentence;
             }
-            News::Report(Report::Learned(_) | Report::Studied { .. }) => {}
+            News::Report(Report::Learned(_) | Report::Studied { .. } | Report::Speed(_)) => {}
         }
     }
 
@@ -429,5 +429,5 @@ fn gamepad() -> Option<([f64; 3], bool)> {
 }
 
 fn client(ctx: &Context<Teach>, generation: u32) -> Client {
-    Client::new(&ctx.props().frame.base, ctx.link().callback(move |news| Msg::News(generation, news)))
+    Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(move |news| Msg::News(generation, news)))
 }

@@ -223,5 +223,5 @@ fn describe(points: &[Point]) -> String {
 }
 
 fn client(ctx: &Context<Theory>, generation: u32) -> Client {
-    Client::new(&ctx.props().frame.base, ctx.link().callback(move |news| Msg::News(generation, news)))
+    Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(move |news| Msg::News(generation, news)))
 }
