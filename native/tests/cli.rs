@@ -153,6 +153,7 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
     assert!(finetuned["env_steps"].as_u64() > Some(0) && finetuned["before"] == pretrained["before"], "{finetuned}");
     let none = answer(folder.path(), &["run", "--checkpoint", "cloned", "--finetune", "none", "--out", "as-it-was", "--json"]);
     assert_eq!((&none["finetune"], &none["env_steps"]), (&"none".into(), &0.into()), "{none}");
+    assert_refused(folder.path(), &["finetune", "--checkpoint", "cloned", "--set", "policy.chunk=3"], "policy.chunk=3");
 }
 
 /// The promise: a run writes every file that it should, its JSON has the keys that other programs rely on, its policy can be

@@ -102,6 +102,9 @@ pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Optio
         base.finetune.method = Config::preset(base.preset).finetune.method;
     }
     let mut config = settings.resolve(base.as_ref())?;
+    if policy.is_some() {
+        settings.refuse_policy()?;
+    }
     let demos = demos_file.map(read_dataset).transpose()?;
     if let (Some(demos), None) = (&demos, settings.demos) {
         config.demos.count = demos.episodes.len();

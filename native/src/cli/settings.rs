@@ -60,6 +60,19 @@ impl Settings {
         pairs.into_iter().try_fold(config, |config, (key, text)| config.set(&key, &text))
     }
 
+    /// Refuses settings of the policy where the policy comes with a checkpoint: they would have no effect.
+    ///
+    /// # Errors
+    /// Names the first such setting.
+    pub fn refuse_policy(&self) -> Result<()> {
+        match self.set.iter().find(|pair| pair.starts_with("policy.")) {
+            Some(pair) => Err(Error::input(format!(
+                "--set {pair} cannot change the policy of a checkpoint, which is as it was pretrained: pretrain another one with it"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The flags as (key, JSON or bare text).
     fn pairs(&self) -> Result<Vec<(String, String)>> {
         let methods = [("pretrain", &self.pretrain), ("finetune", &self.finetune)];
