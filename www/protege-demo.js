@@ -23,7 +23,7 @@ const SETTINGS = {
 const OPTIONS = { ...SETTINGS, autostart: flag, hash: flag, base: text };
 
 /** What the app does where nothing is said: the poster has to know, too. */
-const DEFAULTS = { kind: 'race', task: 'lab/box-close', pretrain: 'bc,post-bc', finetune: 'dsrl', demos: 5 };
+const DEFAULTS = { kind: 'race', task: 'lab/lift', pretrain: 'bc,post-bc', finetune: 'dsrl', demos: 3 };
 
 /** The folder that the app's files are in: as given from the page's point of view, or where this module lies. */
 const folder = (base) => (base ? new URL(base, document.baseURI).href : HERE);

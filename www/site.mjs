@@ -15,7 +15,7 @@ if (!out) {
 }
 
 /** What is in www/ for those who build, not for those who visit. */
-const OURS = new Set(['build.mjs', 'site.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
+const OURS = new Set(['build.mjs', 'weigh.mjs', 'site.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
 
 for (const entry of readdirSync(here).filter((entry) => !OURS.has(entry))) cpSync(join(here, entry), join(out, entry), { recursive: true });
 cpSync(join(here, '../web/app.css'), join(out, 'app.css'));

@@ -38,10 +38,10 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            task: "lab/box-close".into(),
+            task: "lab/lift".into(),
             pretrain: "bc,post-bc".into(),
             finetune: "dsrl".into(),
-            demos: 5,
+            demos: 3,
             alpha: 1.0,
             members: 10,
             seed: 0,
@@ -160,10 +160,10 @@ mod tests {
     #[test]
     fn a_hash_and_back_is_the_same_choice() {
         assert_eq!(Choice::default().to_hash(), "");
-        let choice = Choice { task: "lab/lift".into(), pretrain: "post-bc".into(), alpha: 0.5, seed: 7, ..Choice::default() };
-        assert_eq!(choice.to_hash(), "alpha=0.5&pretrain=post-bc&seed=7&task=lab/lift");
+        let choice = Choice { task: "lab/assembly".into(), pretrain: "post-bc".into(), alpha: 0.5, seed: 7, ..Choice::default() };
+        assert_eq!(choice.to_hash(), "alpha=0.5&pretrain=post-bc&seed=7&task=lab/assembly");
         assert_eq!(Choice::default().with_hash(&format!("#{}", choice.to_hash())).unwrap(), choice);
-        assert_eq!(Choice::default().with_hash("#task=lab%2Flift&kind=race").unwrap().task, "lab/lift");
+        assert_eq!(Choice::default().with_hash("#task=lab%2Fassembly&kind=race").unwrap().task, "lab/assembly");
     }
 
     /// The promise: a link that cannot work says what is wrong with it.

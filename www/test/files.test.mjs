@@ -34,7 +34,8 @@ test('demonstrations and a policy are saved, and a fresh race with that policy s
     policy = await saved(page, 'Save the policy of BC', 'policy.safetensors');
   });
   assert.match(JSON.stringify(header(demos)), /lab\/lift/);
-  assert.match(JSON.stringify(header(policy)), /lab\/lift/);
+  assert.match(JSON.stringify(header(policy)), /archive/);
+  assert.ok(policy.includes('lab/lift'), 'the policy says what it was trained for');
 
   await visit(browser, `${server.url}${RACE}&pretrain=bc`, async (page) => {
     await start(page);

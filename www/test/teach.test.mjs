@@ -1,7 +1,7 @@
 // Protects teaching: what a visitor shows is recorded, kept, played again, carried away and brought back, and learned from.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { choose, count, header, heard, launch, ready, saved, screenshot, serve, start, visit } from './site.mjs';
+import { choose, count, header, heard, launch, saved, screenshot, serve, start, visit } from './site.mjs';
 
 let server;
 let browser;
@@ -16,16 +16,43 @@ after(async () => {
   server.close();
 });
 
-/** Opens the teaching page with a task, at the fastest pace. */
+/**
+ * Opens the teaching page with a task. `eyes`, in the page, is what a visitor sees in the picture: where
+ * the hand, the object and the ring that is dragged are.
+ */
 const teach = (task, check) =>
-  visit(browser, `${server.url}teach.html#task=${task}`, async (page) => {
+  visit(browser, 'about:blank', async (page, context) => {
+    await context.route('**/view.js', (route) => route.fulfill({ contentType: 'text/javascript', body: EYES }));
+    await page.goto(`${server.url}teach.html#task=${task}`);
     await start(page);
     await page.locator('.clock').waitFor();
-    const pace = page.getByLabel('Pace');
-    await pace.focus();
-    await pace.press('End');
     await check(page);
-  });
+  }, { viewport: { width: 640, height: 600 } });
+
+const EYES = `
+import { View as Real } from './view.js?real';
+export { available } from './view.js?real';
+export class View extends Real {
+  constructor(canvas, scene, options) {
+    super(canvas, scene, options);
+    const body = (index) => [...this.last.slice(7 * index, 7 * index + 3)];
+    window.eyes = () => ({ hand: body(scene.grip), object: body(this.object), ring: this.ring });
+    this.bodies = scene.bodies.length;
+    this.object = scene.bodies.indexOf('object');
+  }
+  queue(segment) {
+    this.last = segment.poses.slice(-7 * this.bodies);
+    const frames = segment.poses.length / (7 * this.bodies);
+    window.highest = Math.max(window.highest ?? 0, ...Array.from({ length: frames }, (_, frame) => segment.poses[7 * (frame * this.bodies + this.object) + 2]));
+    super.queue(segment);
+  }
+  enableDrag(callback) {
+    super.enableDrag((drag) => {
+      this.ring = drag.active && [drag.x, drag.y, drag.z];
+      callback(drag);
+    });
+  }
+}`;
 
 /** Seconds on the clock of the present demonstration. */
 const clock = async (page) => parseFloat(await page.locator('.clock').innerText());
@@ -40,10 +67,66 @@ async function pass(page, seconds) {
   await page.waitForFunction(moved, [from, seconds]);
 }
 
-async function hold(page, key, seconds) {
-  await page.keyboard.down(key);
-  await pass(page, seconds);
-  await page.keyboard.up(key);
+/** What is seen two pictures later, when what the pointer did has been told. */
+const look = (page) => page.evaluate(() => new Promise((resolve) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(window.eyes())));
+}));
+
+/** Moves the pointer, `from` where it is, until the ring is over the object; returns where the pointer is then. */
+async function dragOver(page, from) {
+  const [step, tries] = [30, 4];
+  const shift = async ([x, y]) => {
+    await page.mouse.move(x, y);
+    const { ring, object } = await look(page);
+    return [object[0] - ring[0], object[1] - ring[1]];
+  };
+  let at = from;
+  const here = await shift(at);
+  const [right, down] = [await shift([at[0] + step, at[1]]), await shift([at[0], at[1] + step])];
+  const [a, b, c, d] = [right[0] - here[0], down[0] - here[0], right[1] - here[1], down[1] - here[1]].map((v) => v / step);
+  const determinant = a * d - b * c;
+  for (let i = 0; i < tries; i += 1) {
+    const [u, v] = await shift(at);
+    at = [at[0] - (d * u - b * v) / determinant, at[1] - (a * v - c * u) / determinant];
+  }
+  const [u, v] = await shift(at);
+  assert.ok(Math.hypot(u, v) < 0.005, 'the ring follows the pointer');
+  return at;
+}
+
+/** With Shift, moves the pointer up or down until the ring is at this height (m). */
+async function dragTo(page, height, [x, y]) {
+  await page.keyboard.down('Shift');
+  const step = 20;
+  const before = (await look(page)).ring[2];
+  await page.mouse.move(x, y + step);
+  const slope = ((await look(page)).ring[2] - before) / step;
+  const end = y + (height - before) / slope;
+  await page.mouse.move(x, end);
+  await page.keyboard.up('Shift');
+  return [x, end];
+}
+
+/** Shows how to lift the cube: above it, down, close, up. */
+async function lift(page) {
+  const box = await page.locator('canvas').boundingBox();
+  let at = [box.x + box.width / 2, box.y + box.height / 3];
+  const close = () => page.waitForFunction(() => {
+    const { hand, ring } = window.eyes();
+    return Math.hypot(...hand.map((v, axis) => v - ring[axis])) < 0.012;
+  });
+  await page.mouse.move(...at);
+  await page.mouse.down();
+  await page.waitForFunction(() => window.eyes().ring);
+  at = await dragOver(page, at);
+  await close();
+  at = await dragTo(page, (await look(page)).object[2], at);
+  await close();
+  await page.keyboard.press(' ');
+  await pass(page, 0.2);
+  await dragTo(page, 0.15, at);
+  await heard(page, (event) => event.type === 'demonstration');
+  await page.mouse.up();
 }
 
 test('time moves while the hand is dragged, and only then', () =>
@@ -65,4 +148,45 @@ test('time moves while the hand is dragged, and only then', () =>
     assert.equal(await clock(page), held);
     await page.getByRole('button', { name: 'Begin again' }).click();
     await page.waitForFunction(() => parseFloat(document.querySelector('.clock').textContent) === 0);
+  }));
+
+test('a demonstration is kept, played again, saved, deleted, loaded, and learned from', () =>
+  teach('lab/lift', async (page) => {
+    const list = page.getByRole('complementary', { name: 'Demonstrations' }).getByRole('listitem');
+    assert.ok(await page.getByRole('button', { name: 'Learn from these' }).isDisabled());
+    await page.getByRole('slider', { name: 'Pace' }).press('Home');
+    await lift(page);
+    await page.getByText('Well done. That is demonstration 1').waitFor();
+    assert.equal(await list.count(), 1);
+    await screenshot(page, 'teach-kept', { fullPage: true });
+
+    await page.evaluate(() => { window.highest = 0; });
+    await page.getByRole('button', { name: 'Replay demonstration 1' }).click();
+    await page.waitForFunction(() => window.highest > 0.03);
+
+    const file = await saved(page, 'Save', 'demos.safetensors');
+    const { __metadata__: { protege } } = header(file);
+    assert.equal(JSON.parse(protege).format, 'dataset');
+    assert.match(JSON.stringify(header(file)), /lab\/lift/);
+
+    await page.getByRole('button', { name: 'Delete demonstration 1' }).click();
+    await page.getByText('Your demonstrations: 0').waitFor();
+    await choose(page, 'Load', Buffer.from('no tensors in here'));
+    await page.locator('.message').filter({ hasText: /damaged|safetensors|file/ }).waitFor();
+    await choose(page, 'Load', file);
+    await page.getByText('Your demonstrations: 1').waitFor();
+
+    const since = await count(page);
+    await page.getByRole('button', { name: 'Learn from these' }).click();
+    await page.getByRole('region', { name: 'Learning from you' }).waitFor();
+    await heard(page, (event) => event.type === 'phase' && event.phase === 'pretrain', undefined, since);
+    await screenshot(page, 'teach-learning', { fullPage: true });
+  }));
+
+test('another task begins with another scene', () =>
+  teach('lab/lift', async (page) => {
+    const since = await count(page);
+    await page.getByLabel('Task').selectOption('lab/assembly');
+    await heard(page, (event) => event.type === 'ready', undefined, since);
+    await page.getByText('Put the ring over the peg.').waitFor();
   }));

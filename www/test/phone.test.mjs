@@ -1,0 +1,71 @@
+// Protects visitors with a phone: nothing overflows, everything can be hit with a thumb, light and dark.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { heard, launch, screenshot, serve, visit } from './site.mjs';
+
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, reducedMotion: 'reduce' };
+const PAGES = {
+  'teach.html': 'phone-teach',
+  'tutorial/': 'phone-tutorial',
+  'tutorial/1-why-cloning-fails-to-explore.html': 'phone-chapter-1',
+  'tutorial/2-the-posterior.html': 'phone-chapter-2',
+  'tutorial/3-finetuning-with-five-demos.html': 'phone-chapter-3',
+};
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+  server.close();
+});
+
+async function fits(page) {
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390, 'the page is no wider than the phone');
+}
+
+/** What a thumb has to hit and is lower than 32 pixels, by name. */
+const low = (page) =>
+  page.locator('protege-demo').locator('button:visible, select:visible, input:visible, label.file:visible, summary:visible').evaluateAll((controls) => {
+    const name = (control) => `${control.localName} ${control.name || control.textContent.trim()}`;
+    return controls.filter((control) => control.getBoundingClientRect().height < 31.5).map(name);
+  });
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`the race fits a phone, ${colorScheme}`, () =>
+    visit(browser, `${server.url}#task=lab/lift&demos=3`, async (page) => {
+      await page.getByRole('button', { name: 'Start the race' }).waitFor();
+      await fits(page);
+      await screenshot(page, `phone-poster-${colorScheme}`);
+      await page.getByRole('button', { name: 'Start the race' }).tap();
+      await heard(page, (event) => event.type === 'phase' && event.done > 0);
+      await fits(page);
+      await page.getByRole('button', { name: 'Pause' }).tap();
+      await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
+      await screenshot(page, `phone-race-${colorScheme}`, { fullPage: true });
+      assert.deepEqual(await low(page), [], 'lower than 32 pixels');
+    }, { ...PHONE, colorScheme }));
+}
+
+test('teaching fits a phone', () =>
+  visit(browser, `${server.url}teach.html#task=lab/lift`, async (page) => {
+    await page.getByRole('button', { name: 'Take the hand' }).tap();
+    await page.locator('.clock').waitFor();
+    await fits(page);
+    await screenshot(page, 'phone-teach', { fullPage: true });
+    assert.deepEqual(await low(page), [], 'lower than 32 pixels');
+  }, PHONE));
+
+test('every page fits a phone', async () => {
+  for (const [path, name] of Object.entries(PAGES)) {
+    await visit(browser, server.url + path, async (page) => {
+      await fits(page);
+      if (name !== 'phone-teach') await screenshot(page, name, { fullPage: true });
+    }, PHONE);
+  }
+});
