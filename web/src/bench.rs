@@ -18,7 +18,7 @@ enum Job {
     Nothing,
     Race(Box<Lane>),
     Teach(Box<Teaching>),
-    Study(Measuring),
+    Study(Box<Measuring>),
 }
 
 /// A worker's state.
@@ -76,7 +76,7 @@ impl Bench {
                 self.still()
             }
             Order::Study { demos, repeats, seed } => {
-                (self.job, self.going) = (Job::Study(Measuring::new(demos, repeats, seed)?), true);
+                (self.job, self.going) = (Job::Study(Box::new(Measuring::new(demos, repeats, seed)?)), true);
                 Ok(())
             }
             Order::Go(going) => {
