@@ -18,10 +18,11 @@ after(async () => {
   server.close();
 });
 
-/** The phases of a lane, in order, up to the first of `last`. */
-async function phases(page, since, last) {
-  await heard(page, (event, last) => event.type === 'phase' && event.phase === last, last, since);
-  return page.evaluate((since) => [...new Set(window.heard.slice(since).filter((event) => event.type === 'phase' && event.total).map((event) => event.phase))], since);
+/** Waits until the race has begun anew since then, and tells what it did first. */
+async function firstPhase(page, since) {
+  const begun = await heard(page, (event) => event.type === 'state', undefined, since);
+  const { phase } = await heard(page, (event, begun) => event.type === 'phase' && event.at >= begun && event.total > 0, begun.at, since);
+  return phase;
 }
 
 test('demonstrations and a policy are saved, and a fresh race with that policy skips pretraining', async () => {
@@ -41,14 +42,14 @@ test('demonstrations and a policy are saved, and a fresh race with that policy s
     await start(page);
     const since = await count(page);
     await choose(page, 'Load a policy', policy);
-    assert.deepEqual(await phases(page, since, 'evaluate'), ['evaluate']);
+    assert.equal(await firstPhase(page, since), 'evaluate');
   });
 
   await visit(browser, `${server.url}#task=lab/lift&demos=30&pretrain=bc`, async (page) => {
     await start(page);
     const since = await count(page);
     await choose(page, 'Load demonstrations', demos);
-    await heard(page, (event) => event.type === 'phase' && event.phase === 'pretrain', undefined, since);
+    assert.equal(await firstPhase(page, since), 'pretrain', 'nobody has to demonstrate');
     const again = await saved(page, 'Save demonstrations', 'demos.safetensors');
     assert.deepEqual(again, demos, 'the demonstrations that were loaded are those that are learned from');
   });
@@ -59,12 +60,11 @@ test('a damaged file is refused in a sentence, and the race goes on', () =>
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
     for (const label of ['Load a policy', 'Load demonstrations']) {
-      const since = await count(page);
       await choose(page, label, Buffer.from('no tensors in here'));
       const sentence = page.locator('.protege-refused');
       await sentence.waitFor();
       assert.match(await sentence.innerText(), /\w{3,} \w+/);
-      await heard(page, (event) => event.type === 'phase' && event.done > 0, undefined, since);
+      await heard(page, (event) => event.type === 'phase' && event.done > 0, undefined, await count(page));
     }
   }));
 

@@ -109,6 +109,7 @@ async function dragTo(page, height, [x, y]) {
 
 /** Shows how to lift the cube: above it, down, close, up. */
 async function lift(page) {
+  await page.locator('canvas').scrollIntoViewIfNeeded();
   const box = await page.locator('canvas').boundingBox();
   let at = [box.x + box.width / 2, box.y + box.height / 3];
   const close = () => page.waitForFunction(() => {

@@ -20,7 +20,7 @@ after(async () => {
 const read = (path, name, check) =>
   visit(browser, `${server.url}tutorial/${path}`, async (page) => {
     await page.getByRole('heading', { level: 1 }).waitFor();
-    for (const plot of await page.locator('svg.plot').all()) assert.ok((await plot.locator('*').count()) > 5, 'the figure is drawn');
+    await page.waitForFunction(() => [...document.querySelectorAll('svg.plot')].every((plot) => plot.childElementCount > 5));
     await check(page);
     await screenshot(page, name, { fullPage: true });
     assert.deepEqual(await covering(page), [], 'demos that cover the text below');
