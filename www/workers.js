@@ -5,7 +5,10 @@ const modules = new Map();
 /** Compiles the module at `url`, also where the server does not know the type of wasm files. */
 async function compile(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  if (!response.ok) {
+    await response.text();
+    throw new Error(`${url} answered ${response.status}`);
+  }
   if (response.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
 }

@@ -1,11 +1,12 @@
 // The race in Chromium: how soon it is there, how fast it learns, how long it holds the page up, how much memory it takes.
+import { readFileSync } from 'node:fs';
 import { heard, serve, start, visit } from '../../www/test/site.mjs';
 
 const TASK = '#task=lab/lift&demos=3&seed=0';
 export const LANES = { 1: 'post-bc', 2: 'bc,post-bc' };
 
-/** Isolated pages only may ask how much memory they take. */
-const ISOLATED = {
+/** The headers of an isolated page, which alone may ask how much memory it takes. */
+export const ISOLATED = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
   'cross-origin-resource-policy': 'cross-origin',
@@ -53,21 +54,31 @@ export async function pace(browser, lanes, still, seconds) {
   return figures;
 }
 
-/** Megabytes of the page with its workers after one minute of racing, and at the end; a race that is over begins again. */
+/** Megabytes after one minute of racing, and at the end; a race that is over begins again. */
 export async function memory(browser, minutes) {
   const server = await serve(ISOLATED);
   let figures;
   await visit(browser, server.url + TASK, async (page) => {
     await start(page);
     await page.evaluate(again);
-    const megabytes = () => page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes / 1e6);
     await page.waitForTimeout(60_000);
-    const first = await megabytes();
+    const first = await megabytes(browser, page);
     await page.waitForTimeout(60_000 * (minutes - 1));
-    figures = { after_1_minute_mb: first, at_the_end_mb: await megabytes(), minutes, races: await page.evaluate(() => window.races) };
+    figures = { first, last: await megabytes(browser, page), minutes, races: await page.evaluate(() => window.races) };
   });
   server.close();
   return figures;
+}
+
+/** What the page and its workers hold without WebAssembly, as the page itself can tell, and what their process holds of its own. */
+async function megabytes(browser, page) {
+  const page_mb = await page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes / 1e6);
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const held = ({ id }) => Number(/RssAnon:\s*(\d+) kB/.exec(readFileSync(`/proc/${id}/status`, 'utf8'))[1]) / 1e3;
+  // Other processes of the kind are spare ones, and small.
+  return { page_mb, process_mb: Math.max(...processInfo.filter(({ type }) => type === 'renderer').map(held)) };
 }
 
 /** In the page: begins anew whenever both lanes have finished. */

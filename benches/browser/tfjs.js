@@ -1,5 +1,6 @@
 // The step in TensorFlow.js, on its WebAssembly backend with SIMD, as one would write it.
 import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 
 const WARM_UP = 5;
@@ -29,6 +30,8 @@ async function adamMs(hidden, batch, steps) {
 }
 
 const [hidden, batch, steps] = ['hidden', 'batch', 'steps'].map((key) => Number(new URLSearchParams(location.search).get(key)));
+// One thread, as protege's worker has.
+tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
 setWasmPaths(new URL('/', location.href).href);
 await tf.setBackend('wasm');
 await tf.ready();

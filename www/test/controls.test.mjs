@@ -119,5 +119,5 @@ test('when the learning part cannot be loaded the page says so, and another atte
       await page.getByRole('button', { name: 'Try again' }).click();
       await both(page, 0);
     },
-    { expected: [/500/] },
+    { expected: [/500/, /worker_bg\.wasm net::ERR_ABORTED/] },
   ));

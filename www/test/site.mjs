@@ -79,7 +79,8 @@ export function launch(args = []) {
  * The visitor saves data, so that the service worker does not fetch the site beside what is tested, unless `keep` is set.
  */
 export async function visit(browser, url, check, { expected = [], keep = false, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 720 }, ...options });
+  // Pictures that stand still leave the time to the learning: without a GPU the processor draws them.
+  const context = await browser.newContext({ viewport: { width: 1000, height: 720 }, reducedMotion: 'reduce', ...options });
   const complaints = [];
   try {
     await context.addInitScript(record);
@@ -192,9 +193,6 @@ export async function colours(page, locator) {
 
 /** Keeps a picture of the page, of what can be seen or of an element. */
 export async function screenshot(page, name, options = {}) {
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  const path = join(SCREENSHOTS, `${name}.png`);
-  return (options.of ?? page).screenshot({ path, ...options, of: undefined });
+  if (mkdirSync(SCREENSHOTS, { recursive: true })) console.log(`screenshots: ${SCREENSHOTS}`);
+  return page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), ...options });
 }
-
-console.log(`screenshots: ${SCREENSHOTS}`);

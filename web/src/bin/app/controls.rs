@@ -44,8 +44,8 @@ pub fn slider(key: &'static str, label: &str, about: &str, range: &Range, value:
     let (low, high, step) = range.bounds;
     html! {
         <label class="protege-setting">
-            <span class="name">{ label.to_owned() }<output>{ format!("{value}{}", range.unit) }</output></span>
-            <input type="range" name={key} min={low.to_string()} max={high.to_string()} step={step.to_string()} value={value.to_string()} {onchange} />
+            <span class="name">{ label.to_owned() }<span class="value">{ format!("{value}{}", range.unit) }</span></span>
+            <input type="range" aria-label={label.to_owned()} name={key} min={low.to_string()} max={high.to_string()} step={step.to_string()} value={value.to_string()} {onchange} />
             <span class="about">{ about.to_owned() }</span>
         </label>
     }

@@ -2,7 +2,8 @@
 
 use crate::chart::chart;
 use crate::client::{Client, News, ask_gpu};
-use crate::controls::{self, Changed, Range};
+use crate::controls::{self, Changed};
+use crate::form::Form;
 use crate::frame::{self, Command, Controls, Events, Frame};
 use crate::lane::Lane;
 use crate::words;
@@ -66,6 +67,8 @@ pub enum Msg {
 /// The race's state.
 pub struct Race {
     choice: Choice,
+    /// Made once: the form is drawn anew only when something of it changes.
+    changed: Changed,
     lanes: Vec<Lane>,
     /// Counts how often all began anew: news from before is of no interest.
     generation: u32,
@@ -94,6 +97,7 @@ impl Component for Race {
         let props = ctx.props();
         let mut race = Self {
             choice: props.choice.clone(),
+            changed: ctx.link().callback(|(key, value)| Msg::Set(key, value)),
             lanes: Vec::new(),
             generation: 0,
             running: props.frame.autostart,
@@ -338,31 +342,11 @@ impl Race {
     }
 
     fn settings(&self, ctx: &Context<Self>) -> Html {
-        let choice = &self.choice;
-        let changed: Changed = ctx.link().callback(|(key, value)| Msg::Set(key, value));
-        let about =
-            |list: &[(&str, &'static str, &'static str)], id: &str| list.iter().find(|entry| entry.0 == id).map_or("", |entry| entry.2);
-        let names = |list: &[(&'static str, &'static str, &'static str)]| list.iter().map(|&(id, name, _)| (id, name)).collect::<Vec<_>>();
-        let lanes = [
-            ("bc,post-bc", "BC and PostBC"),
-            ("bc,sigma-bc,post-bc", "BC, \u{3c3}-BC and PostBC"),
-            ("sigma-bc,post-bc", "\u{3c3}-BC and PostBC"),
-            ("bc", "BC alone"),
-            ("post-bc", "PostBC alone"),
-        ];
         html! {
             <details class="protege-settings" open=true>
                 <summary>{ "Settings" }</summary>
-                <div class="protege-grid">
-                    { controls::select("task", "Task", about(&words::TASKS, &choice.task), &names(&words::TASKS), &choice.task, &changed) }
-                    { controls::select("pretrain", "Lanes", "Which ways of pretraining are side by side, from the same demonstrations.", &lanes, &choice.pretrain, &changed) }
-                    { controls::select("finetune", "Finetuning", about(&words::FINETUNERS, &choice.finetune), &names(&words::FINETUNERS), &choice.finetune, &changed) }
-                    { controls::slider("demos", "Demonstrations", "How many the policies are cloned from; every lane gets the same.", &Range { bounds: (1.0, 30.0, 1.0), unit: "" }, choice.demos as f64, &changed) }
-                    { controls::slider("alpha", "Alpha", "How much of the posterior's spread PostBC adds to the demonstrations; 0 is BC.", &Range { bounds: (0.0, 3.0, 0.1), unit: "" }, choice.alpha, &changed) }
-                    { controls::slider("members", "Ensemble", "How many models PostBC asks where the demonstrations leave doubt.", &Range { bounds: (2.0, 40.0, 1.0), unit: "" }, choice.members as f64, &changed) }
-                    { controls::number("seed", "Seed", "Everything random follows from it: the same seed is the same race.", choice.seed, &changed) }
-                </div>
-                { self.device(&changed) }
+                <Form choice={self.choice.clone()} changed={self.changed.clone()} />
+                { self.device(&self.changed) }
                 { self.files(ctx) }
             </details>
         }
