@@ -132,6 +132,9 @@ impl Bench {
     /// # Errors
     /// When a simulator or the device fails: the bench is then of no more use.
     pub async fn work(&mut self) -> Result<()> {
+        if !self.busy() {
+            return Ok(());
+        }
         let start = (self.now)();
         while self.busy() && (self.now)() - start < SLICE_S {
             self.step().await?;

@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::words;
 use gloo::events::EventListener;
 use protege_web::Choice;
-use protege_web::protocol::{File, Order, Report};
+use protege_web::protocol::{File, Learned, Order, Report};
 use serde_json::json;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -233,7 +233,8 @@ impl Race {
             }
             News::Report(Report::Stretch(stretch)) => self.lanes[lane].show(*stretch),
             News::Report(Report::Learned(learned)) => {
-                publish(events, lane, &learned);
+                let over = self.lanes[lane].learned.as_ref().is_some_and(|before| before.finished);
+                publish(events, lane, &learned, learned.finished && !over);
                 let tests = self.lanes[lane].note(*learned);
                 if let Some((minutes, success)) = tests.last() {
                     let name = words::name(&self.lanes[lane].pretrain);
@@ -408,7 +409,7 @@ fn legend() -> Html {
 }
 
 /// Tells the outside how a lane learns.
-fn publish(events: &Events, lane: usize, learned: &protege_web::protocol::Learned) {
+fn publish(events: &Events, lane: usize, learned: &Learned, just_finished: bool) {
     for record in &learned.records {
         events.emit(&json!({ "type": "metrics", "lane": lane, "step": record.step, "values": record.values }));
     }
@@ -417,8 +418,9 @@ fn publish(events: &Events, lane: usize, learned: &protege_web::protocol::Learne
         "type": "phase", "lane": lane, "phase": learned.phase.name(), "done": learned.done, "total": learned.total,
         "updatesPerSecond": figures.0, "physicsStepsPerSecond": figures.1,
     }));
-    if learned.finished {
-        events.emit(&json!({ "type": "finished", "lane": lane, "before": learned.summary.before, "after": learned.summary.after }));
+    if just_finished {
+        let [before, after] = [&learned.summary.before, &learned.summary.after].map(|outcome| outcome.map(|outcome| outcome.success));
+        events.emit(&json!({ "type": "finished", "lane": lane, "before": before, "after": after }));
     }
 }
 
