@@ -69,6 +69,11 @@ impl Bench {
                 (self.job, self.going) = (Job::Race(Box::new(lane)), false);
                 self.show().await
             }
+            Order::Try { choice, pretrain, demos, policy } => {
+                Lane::new(&choice, &pretrain, demos.as_deref(), policy.as_deref(), &self.device)?;
+                self.reports.push(Report::Fits);
+                Ok(())
+            }
             Order::Teach { task, seed } => {
                 let teaching = Teaching::new(&task, seed)?;
                 self.reports.push(teaching.scene());

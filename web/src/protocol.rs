@@ -19,6 +19,17 @@ pub enum Order {
         /// A policy file, instead of pretraining.
         policy: Option<Vec<u8>>,
     },
+    /// Say whether such a run could begin, and go on with the one that there is: for files that a visitor brings.
+    Try {
+        /// The settings.
+        choice: Choice,
+        /// The lane's pretraining method.
+        pretrain: String,
+        /// A demonstrations file.
+        demos: Option<Vec<u8>>,
+        /// A policy file.
+        policy: Option<Vec<u8>>,
+    },
     /// Learn from now on, or pause.
     Go(bool),
     /// Do one step of learning and show one decision, then pause.
@@ -100,6 +111,8 @@ pub enum Report {
     Learned(Box<Learned>),
     /// Demonstrations that a person has recorded, and how the present one goes.
     Taught(Taught),
+    /// What was to be tried could begin.
+    Fits,
     /// A file that was asked for.
     Saved(File, Vec<u8>),
     /// The theory's figures so far.

@@ -76,6 +76,8 @@ pub struct Race {
     hidden: bool,
     demos: Option<Rc<Vec<u8>>>,
     policy: Option<Rc<Vec<u8>>>,
+    /// A file that a visitor brought, while a worker looks whether it fits.
+    brought: Option<(File, Rc<Vec<u8>>)>,
     /// Why there is no learning on the GPU, empty where there is; unknown at first.
     gpu: Option<String>,
     /// Milliseconds of a step of learning on CPU and GPU, once they were measured.
@@ -104,6 +106,7 @@ impl Component for Race {
             hidden: false,
             demos: props.demos.clone(),
             policy: None,
+            brought: None,
             gpu: None,
             speeds: (None, None),
             probe: None,
@@ -150,7 +153,7 @@ impl Component for Race {
                 read(ctx.link().callback(move |bytes| Msg::Loaded(kind, bytes)), file);
                 return false;
             }
-            Msg::Loaded(kind, bytes) => self.load(ctx, kind, bytes),
+            Msg::Loaded(kind, bytes) => self.load(kind, bytes),
             Msg::Gpu(lacks) => self.gpu = Some(lacks),
             Msg::Probe(News::Report(Report::Hello)) => self.probe.iter().for_each(|probe| probe.send(&Order::Speed)),
             Msg::Probe(News::Report(Report::Speed(ms))) => (self.speeds.0, self.probe) = (Some(ms), None),
@@ -242,7 +245,9 @@ impl Race {
                 }
             }
             News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
+            News::Report(Report::Fits) => self.accept(ctx),
             News::Report(Report::Refused(sentence)) => {
+                self.brought = None;
                 events.error(&sentence);
                 self.refused = Some(sentence);
             }
@@ -288,18 +293,30 @@ impl Race {
         }
     }
 
-    fn load(&mut self, ctx: &Context<Self>, kind: File, bytes: Result<Vec<u8>, String>) {
-        match (bytes, kind) {
-            (Err(sentence), _) => self.refused = Some(sentence),
-            (Ok(bytes), File::Demos) => {
-                self.demos = Some(Rc::new(bytes));
-                self.begin(ctx);
+    /// Lets a worker look at a file that was brought: one that does not fit changes nothing.
+    fn load(&mut self, kind: File, bytes: Result<Vec<u8>, String>) {
+        let bytes = match bytes {
+            Ok(bytes) => Rc::new(bytes),
+            Err(sentence) => {
+                self.refused = Some(sentence);
+                return;
             }
-            (Ok(bytes), File::Policy) => {
-                self.policy = Some(Rc::new(bytes));
-                self.begin(ctx);
-            }
+        };
+        self.refused = None;
+        let file = |of: File| (kind == of).then(|| bytes.to_vec());
+        let (choice, pretrain) = (self.choice.clone(), self.lanes[0].pretrain.clone());
+        self.lanes[0].send(&Order::Try { choice, pretrain, demos: file(File::Demos), policy: file(File::Policy) });
+        self.brought = Some((kind, bytes));
+    }
+
+    /// All lanes from the beginning, with the file that was brought.
+    fn accept(&mut self, ctx: &Context<Self>) {
+        match self.brought.take() {
+            Some((File::Demos, bytes)) => self.demos = Some(bytes),
+            Some((File::Policy, bytes)) => self.policy = Some(bytes),
+            None => return,
         }
+        self.begin(ctx);
     }
 
     fn command(&mut self, ctx: &Context<Self>, command: Command) -> bool {

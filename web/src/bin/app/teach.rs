@@ -239,7 +239,7 @@ impl Teach {
                 self.waiting = false;
                 self.message = sentence;
             }
-            News::Report(Report::Learned(_) | Report::Studied { .. } | Report::Speed(_)) => {}
+            News::Report(Report::Learned(_) | Report::Studied { .. } | Report::Speed(_) | Report::Fits) => {}
         }
     }
 
