@@ -199,7 +199,7 @@ const STYLE = `
   --paper: #fefefd; --sunk: #f1f1ed; --ink: #1b1f24; --muted: #5a636e; --rule: #d9dce1; --grid: #dfe2e6; --grey: #8a939e;
   --blue: #0072b2; --vermilion: #d55e00; --green: #009e73; --purple: #b4578c;
   --table: #e3d9cb; --beam: #b9c0c8; --metal: #8b949e; --dark: #454c56; --accent: #c2543f; --cube: #3f7fd0;
-  display: grid; grid-template: minmax(24rem, 1fr) / minmax(0, 1fr); position: relative; width: 100%; aspect-ratio: 16 / 10;
+  display: grid; grid-template: minmax(min-content, 1fr) / minmax(0, 1fr); position: relative; width: 100%; aspect-ratio: 16 / 10;
   color: var(--ink); text-align: start; text-indent: 0; letter-spacing: normal; text-transform: none;
   font: 400 16px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif;
 }
@@ -211,7 +211,9 @@ const STYLE = `
   }
 }
 :host([hidden]) { display: none; }
-::slotted([slot="app"]) { min-width: 0; }
+/* The least height, as something in the cell: a minimum of the element itself would keep it from growing with the app. */
+:host::before { content: ""; grid-area: 1 / 1; min-height: 24rem; }
+::slotted([slot="app"]) { grid-area: 1 / 1; min-width: 0; }
 [data-layer] {
   position: absolute; inset: 0; display: flex; flex-direction: column; overflow: hidden;
   container-type: inline-size; background: var(--sunk); border: 1px solid var(--rule); border-radius: 10px;
