@@ -19,6 +19,8 @@ export function figure(id, format, draw) {
       input.labels[0].querySelector('output').value = text;
     }
     const width = plot.clientWidth;
+    // Before the first layout there is nothing to draw on; the observer calls again.
+    if (!width) return;
     const drawn = draw({ values, width });
     plot.setAttribute('viewBox', `0 0 ${width} ${drawn.height}`);
     plot.innerHTML = drawn.picture;
