@@ -18,7 +18,7 @@ pub mod policy;
 pub mod pretrain;
 pub mod rng;
 pub mod run;
-mod seal;
+pub mod seal;
 pub mod sim;
 pub mod tasks;
 pub mod theory;

@@ -7,20 +7,20 @@ use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 
 /// Length of a digest.
-pub(crate) const DIGEST: usize = 32;
+pub const DIGEST: usize = 32;
 
 /// SHA-256.
-pub(crate) fn digest(bytes: &[u8]) -> [u8; DIGEST] {
+pub fn digest(bytes: &[u8]) -> [u8; DIGEST] {
     Sha256::digest(bytes).into()
 }
 
 /// Seals `body` for the owner with this digest.
-pub(crate) fn seal(owner: &[u8; DIGEST], body: &[u8]) -> Vec<u8> {
+pub fn seal(owner: &[u8; DIGEST], body: &[u8]) -> Vec<u8> {
     [owner.as_slice(), &digest(body), body].concat()
 }
 
 /// The body of what [`seal`] wrote for the same owner; `what` names it in the error.
-pub(crate) fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Result<&'a [u8]> {
+pub fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Result<&'a [u8]> {
     let damaged = || damaged(what);
     let (found, rest) = sealed.split_first_chunk::<DIGEST>().ok_or_else(damaged)?;
     let (sum, body) = rest.split_first_chunk::<DIGEST>().ok_or_else(damaged)?;
@@ -36,6 +36,6 @@ pub(crate) fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Re
 }
 
 /// The error of bytes that cannot be read.
-pub(crate) fn damaged(what: &str) -> Error {
+pub fn damaged(what: &str) -> Error {
     Error::input(format!("the saved state of {what} is damaged; use another checkpoint"))
 }

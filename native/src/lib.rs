@@ -5,6 +5,10 @@
 
 pub mod cli;
 pub mod dashboard;
+pub mod engines;
 pub mod files;
+#[cfg(feature = "mujoco")]
+pub mod mujoco;
 pub mod report;
 pub mod tensorboard;
+pub mod wheels;

@@ -42,7 +42,7 @@ impl Lane {
         if let Some(demos) = &demos {
             config.demos.count = demos.episodes.len();
         }
-        let inputs = Inputs { demos, policy: policy.map(Archive::from_bytes).transpose()? };
+        let inputs = Inputs { demos, policy: policy.map(Archive::from_bytes).transpose()?, ..Inputs::default() };
         let exhibit = Exhibit::new(&config.task, config.seed)?;
         let run = Run::new(config, inputs, device.clone())?;
         let learned = Learned {

@@ -31,6 +31,7 @@ fn with_defaults(args: &[String]) -> Vec<&str> {
 
 fn protege(command: &str, args: &[&str]) -> Result<(), String> {
     setup::claim_target()?;
+    setup::ensure(&setup::MUJOCO)?;
     eprintln!("Building protege (the first build takes about ten minutes on two cores) ...");
     shell::run(shell::cargo(&["build", "--release", "--package", "protege"]))?;
     let program = shell::target().join("release").join(format!("protege{}", std::env::consts::EXE_SUFFIX));

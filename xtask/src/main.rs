@@ -6,6 +6,9 @@ mod setup;
 mod shell;
 mod test;
 mod web;
+#[allow(dead_code, reason = "shared with the program, which fetches more than a build needs")]
+#[path = "../../native/src/wheels.rs"]
+mod wheels;
 
 use std::process::ExitCode;
 

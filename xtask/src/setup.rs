@@ -1,6 +1,6 @@
 //! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no time when it is there.
 
-use crate::shell;
+use crate::{shell, wheels};
 use std::path::PathBuf;
 
 /// One thing that must be there.
@@ -8,6 +8,33 @@ pub struct Need {
     what: &'static str,
     is_there: fn() -> bool,
     get: fn() -> Result<(), String>,
+}
+
+/// The physics engine that the native program links, and where the linker finds it on this machine.
+pub const MUJOCO: Need = Need {
+    what: "MuJoCo's library",
+    is_there: || wheels::MUJOCO.is_there() && std::fs::read_to_string(machine_config()).is_ok_and(|text| text == machine_settings()),
+    get: || {
+        wheels::MUJOCO.ensure()?;
+        let path = machine_config();
+        std::fs::write(&path, machine_settings()).map_err(|error| format!("{} cannot be written: {error}.", path.display()))
+    },
+};
+
+/// The scenes of the suites metaworld and adroit.
+pub const SCENES: Need = Need {
+    what: "the scenes of Meta-World and Adroit",
+    is_there: || wheels::METAWORLD.is_there() && wheels::ADROIT.is_there(),
+    get: || wheels::METAWORLD.ensure().and_then(|_| wheels::ADROIT.ensure()).map(drop),
+};
+
+/// What cargo is told about this machine alone; `.cargo/config.toml` includes it.
+fn machine_config() -> PathBuf {
+    shell::root().join(".cargo").join("machine.toml")
+}
+
+fn machine_settings() -> String {
+    format!("[env]\nMUJOCO_DYNAMIC_LINK_DIR = {:?}\n", wheels::library_folder())
 }
 
 /// rustfmt and clippy.
@@ -81,7 +108,7 @@ pub const CHROMIUM: Need = Need {
 /// # Errors
 /// One sentence for each thing that could not be had.
 pub fn everything(web: bool) -> Result<(), String> {
-    let mut needs = vec![LINTS, WASM_TARGET, NODE, LAVAPIPE, WASM_RUNNER];
+    let mut needs = vec![MUJOCO, SCENES, LINTS, WASM_TARGET, NODE, LAVAPIPE, WASM_RUNNER];
     if web {
         needs.extend([WEB_BUNDLER, NPM_PACKAGES, CHROMIUM]);
     }

@@ -11,8 +11,7 @@ pub fn root() -> PathBuf {
 
 /// Where builds and tools live, outside of any clone: `~/.cache/protege`.
 pub fn cache() -> PathBuf {
-    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).unwrap_or_default();
-    PathBuf::from(home).join(".cache").join("protege")
+    crate::wheels::cache()
 }
 
 /// Where cargo builds: the user's CARGO_TARGET_DIR, else a folder that all clones share.

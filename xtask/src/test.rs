@@ -28,10 +28,10 @@ enum Kind {
 const STEPS: [Step; 11] = [
     Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
     Step { name: "licences", needs: &[], kind: Kind::Quick, run: licences::check },
-    Step { name: "tests", needs: &[], kind: Kind::Quick, run: || release(&["test", "--workspace"]) },
-    Step { name: "lints", needs: &[setup::LINTS], kind: Kind::Quick, run: lints },
-    Step { name: "docs", needs: &[], kind: Kind::Quick, run: docs },
-    Step { name: "fuzzing", needs: &[], kind: Kind::Full, run: fuzz },
+    Step { name: "tests", needs: &[setup::MUJOCO, setup::SCENES], kind: Kind::Quick, run: || release(&["test", "--workspace"]) },
+    Step { name: "lints", needs: &[setup::MUJOCO, setup::LINTS], kind: Kind::Quick, run: lints },
+    Step { name: "docs", needs: &[setup::MUJOCO], kind: Kind::Quick, run: docs },
+    Step { name: "fuzzing", needs: &[setup::MUJOCO], kind: Kind::Full, run: fuzz },
     Step {
         name: "wasm build",
         needs: &[setup::WASM_TARGET],
@@ -46,7 +46,7 @@ const STEPS: [Step; 11] = [
         kind: Kind::Full,
         run: web::test,
     },
-    Step { name: "GPU tests on a software device", needs: &[setup::LAVAPIPE], kind: Kind::IfPossible, run: gpu_tests },
+    Step { name: "GPU tests on a software device", needs: &[setup::MUJOCO, setup::LAVAPIPE], kind: Kind::IfPossible, run: gpu_tests },
 ];
 
 const WASM: &str = "wasm32-unknown-unknown";

@@ -51,20 +51,11 @@ impl LabEnv {
     /// # Errors
     /// When the engine's scene lacks something that the task needs.
     pub fn with_sim(info: &tasks::Info, sim: Box<dyn Sim>) -> Result<Self> {
-        let spec = Spec { id: info.id.into(), obs: info.obs, act: info.act, horizon: info.horizon };
+        let spec = super::catalogue::lab_spec(info);
         let progress = Progress { steps: 0, over: false, style: ExpertStyle::default(), noise: Rng::new(0, "expert", 0) };
         let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, progress };
         env.reset(0);
         Ok(env)
-    }
-
-    /// How [`Env::expert`] acts from now on.
-    ///
-    /// # Errors
-    /// When a value of the style is out of its range.
-    pub fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.progress.style = style.checked()?;
-        Ok(())
     }
 
     /// The simulation, to look at (drawing, analysis).
@@ -103,6 +94,11 @@ impl Env for LabEnv {
         let truncated = !success && self.progress.steps >= self.spec.horizon;
         self.progress.over = success || truncated;
         Ok(Step { obs, reward: f32::from(success), success, terminated: success, truncated, steps: 1 })
+    }
+
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.progress.style = style.checked()?;
+        Ok(())
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

@@ -1,5 +1,6 @@
 //! Environments: reset, step, spec; wrappers, a pool, and rollouts of many episodes.
 
+pub mod catalogue;
 mod lab;
 mod pool;
 mod probe;
@@ -12,6 +13,7 @@ pub use probe::{PROBE_DISCOUNT, Probe};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
 
+use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,13 @@ pub trait Env: Send {
     /// # Errors
     /// When the action has the wrong length or is not finite, or when the simulator's state stops being finite.
     fn step(&mut self, action: &[f32]) -> Result<Step>;
+    /// How [`Env::expert`] acts from now on. An expert of one style takes the style's noise only.
+    ///
+    /// # Errors
+    /// When a value of the style is out of its range.
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        style.checked().map(drop)
+    }
     /// What the scripted expert would do now, when the task has one.
     fn expert(&mut self) -> Option<Vec<f32>>;
     /// Everything needed to go on bit for bit.
@@ -74,14 +83,28 @@ pub trait Env: Send {
     fn restore(&mut self, state: &[u8]) -> Result<()>;
 }
 
-/// The environment called `id`: `lab/*` on Rapier, or `probe/1` to `probe/5`.
+/// Makes the environment called `id` on an engine. Core's own is [`make_on`]; a program that has more engines brings another.
+pub type Maker = fn(id: &str, engine: &str) -> Result<Box<dyn Env>>;
+
+/// The environment called `id` on Rapier: `lab/*`, or `probe/1` to `probe/5`.
 ///
 /// # Errors
 /// When there is none; the message suggests the nearest name.
 pub fn make(id: &str) -> Result<Box<dyn Env>> {
-    if let Some(number) = id.strip_prefix("probe/") {
-        let unknown = |_| Error::input(format!("there is no `{id}`: probes are numbered 1 to 5"));
-        return Ok(Box::new(Probe::new(number.parse().map_err(unknown)?)?));
+    make_on(id, catalogue::RAPIER)
+}
+
+/// The environment called `id`, where `engine` is one that core has.
+///
+/// # Errors
+/// When there is no such task, when the engine cannot play it, or when it is not Rapier.
+pub fn make_on(id: &str, engine: &str) -> Result<Box<dyn Env>> {
+    catalogue::checked_engine(id, engine)?;
+    if engine != catalogue::RAPIER {
+        return Err(Error::input(format!("{id} on the engine `{engine}` needs the native program: this one has only Rapier")));
+    }
+    if id.starts_with("probe/") {
+        return Ok(Box::new(Probe::by_id(id)?));
     }
     Ok(Box::new(LabEnv::new(id)?))
 }
@@ -89,13 +112,9 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
 /// Sizes and name of the environment called `id`.
 ///
 /// # Errors
-/// As [`make`].
+/// When there is none; the message suggests the nearest name.
 pub fn spec(id: &str) -> Result<Spec> {
-    match crate::tasks::by_id(id) {
-        Ok(info) => Ok(Spec { id: info.id.into(), obs: info.obs, act: info.act, horizon: info.horizon }),
-        Err(unknown) if !id.starts_with("probe/") => Err(unknown),
-        Err(_) => Ok(make(id)?.spec().clone()),
-    }
+    Ok(catalogue::entry(id)?.spec)
 }
 
 /// Checks an action's length and values, and clips it to [-1, 1].

@@ -51,6 +51,15 @@ impl Probe {
         Ok(probe)
     }
 
+    /// The probe called `id`, `probe/1` to `probe/5`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn by_id(id: &str) -> Result<Self> {
+        let number = IDS.iter().position(|known| *known == id);
+        Self::new(number.ok_or_else(|| Error::input(format!("there is no `{id}`: probes are numbered 1 to 5")))? + 1)
+    }
+
     fn observe(&self) -> Vec<f32> {
         match self.number {
             2 | 5 => vec![self.state.sign],

@@ -1,15 +1,19 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
 
-use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Step};
+use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Maker, Step};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Which environments are played, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RolloutSpec {
     /// The task, `suite/name`.
     pub task: String,
+    /// The physics engine.
+    pub engine: String,
+    /// Makes the environments.
+    pub make: Maker,
     /// Control steps for which each action is held.
     pub action_repeat: usize,
     /// Actions per decision.
@@ -98,7 +102,7 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let repeated = ActionRepeat::new(super::make(&spec.task)?, spec.action_repeat)?;
+            let repeated = ActionRepeat::new((spec.make)(&spec.task, &spec.engine)?, spec.action_repeat)?;
             Ok(Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?))
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;

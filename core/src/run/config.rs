@@ -31,7 +31,7 @@ pub enum Preset {
 pub struct Config {
     /// The task, `suite/name`. Default `lab/pick-place`.
     pub task: String,
-    /// The physics engine. Default `rapier`.
+    /// The physics engine, `rapier` or `mujoco`. Default: the first of the task's (`protege tasks`).
     pub engine: String,
     /// The preset that the other fields started from.
     pub preset: Preset,
@@ -134,6 +134,7 @@ impl Config {
     pub fn for_job(preset: Preset, task: &str, pretrain: PretrainMethod, finetune: FinetuneMethod) -> Self {
         let mut config = Self::sizes(preset);
         config.task = task.to_owned();
+        config.engine = crate::env::catalogue::usual_engine(task).to_owned();
         (config.pretrain.method, config.finetune.method) = (pretrain, finetune);
         if preset == Preset::Paper {
             paper::apply(&mut config);
@@ -212,9 +213,7 @@ impl Config {
     /// # Errors
     /// As said.
     pub fn check(&self) -> Result<()> {
-        if self.engine != "rapier" {
-            return Err(Error::input(format!("engine is {:?}, but this build knows only \"rapier\"", self.engine)));
-        }
+        crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
         let spec = crate::env::spec(&self.task)?;
         within("demos.count", self.demos.count, 1, 100_000)?;
         within("demos.noise", self.demos.noise, 0.0, 10.0)?;

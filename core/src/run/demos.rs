@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Env, LabEnv};
+use crate::env::{Env, Maker};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -12,7 +12,7 @@ const ATTEMPTS: u64 = 20;
 
 /// Collects successful episodes of the expert.
 pub struct Demonstrations {
-    env: LabEnv,
+    env: Box<dyn Env>,
     config: Config,
     dataset: Dataset,
     attempts: u64,
@@ -21,8 +21,8 @@ pub struct Demonstrations {
 impl Demonstrations {
     /// # Errors
     /// When the task has no scripted expert.
-    pub fn new(config: &Config) -> Result<Self> {
-        let env = LabEnv::new(&config.task)?;
+    pub fn new(config: &Config, make: Maker) -> Result<Self> {
+        let env = make(&config.task, &config.engine)?;
         let spec = env.spec();
         let meta = Meta {
             task: config.task.clone(),
@@ -41,8 +41,8 @@ impl Demonstrations {
     ///
     /// # Errors
     /// As [`Demonstrations::new`].
-    pub fn resume(config: &Config, dataset: Dataset, attempts: u64) -> Result<Self> {
-        Ok(Self { dataset, attempts, ..Self::new(config)? })
+    pub fn resume(config: &Config, make: Maker, dataset: Dataset, attempts: u64) -> Result<Self> {
+        Ok(Self { dataset, attempts, ..Self::new(config, make)? })
     }
 
     /// Plays one episode; keeps it when it succeeds.

@@ -17,7 +17,7 @@ pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
-use crate::env::RolloutSpec;
+use crate::env::{self, Maker, RolloutSpec};
 use crate::finetune::{FinetuneConfig, Improved};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
@@ -28,12 +28,19 @@ use stage::Stage;
 use std::collections::BTreeMap;
 
 /// What a run may be given instead of making it.
-#[derive(Default)]
 pub struct Inputs {
     /// Demonstrations; none: they are collected from the task's scripted expert.
     pub demos: Option<Dataset>,
     /// A policy (what [`Run::policy_archive`] wrote); none: it is pretrained.
     pub policy: Option<Archive>,
+    /// Makes the environments: core's own, or those of a program that has more engines.
+    pub make: Maker,
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self { demos: None, policy: None, make: env::make_on }
+    }
 }
 
 /// Where a run stands, beside its stage.
@@ -56,6 +63,7 @@ pub struct Run {
     config: Config,
     /// Trains; the same device without autodiff acts.
     device: Device,
+    make: Maker,
     /// Threads that environments are played on. No result depends on it.
     threads: usize,
     counters: Counters,
@@ -75,7 +83,7 @@ impl Run {
     /// When the configuration cannot work or the inputs do not fit it.
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
-        let mut run = Self::empty(config, device)?;
+        let mut run = Self::empty(config, device, inputs.make)?;
         if let Some(demos) = inputs.demos {
             run.give_demos(demos)?;
         }
@@ -86,10 +94,10 @@ impl Run {
         Ok(run)
     }
 
-    fn empty(config: Config, device: Device) -> Result<Self> {
+    fn empty(config: Config, device: Device, make: Maker) -> Result<Self> {
         let (demos, pairs, policy, improved) = (None, None, None, None);
         let device = device.autodiff();
-        Ok(Self { config, device, threads: 1, counters: Counters::default(), demos, pairs, policy, improved, stage: Stage::Done })
+        Ok(Self { config, device, make, threads: 1, counters: Counters::default(), demos, pairs, policy, improved, stage: Stage::Done })
     }
 
     /// Plays environments on `threads` threads from the next stage on. Results do not depend on it.
@@ -165,7 +173,7 @@ impl Run {
 
     /// What a policy for the task reads and writes.
     fn sizes(&self) -> Result<Sizes> {
-        let spec = crate::env::spec(&self.config.task)?;
+        let spec = env::spec(&self.config.task)?;
         Ok(Sizes { obs: spec.obs, act: spec.act, chunk: self.config.policy.chunk })
     }
 
@@ -179,9 +187,11 @@ impl Run {
 
     /// How this run plays environments.
     fn rollout_spec(&self) -> RolloutSpec {
-        let Config { task, seed, env, policy, .. } = &self.config;
+        let Config { task, engine, seed, env, policy, .. } = &self.config;
         RolloutSpec {
             task: task.clone(),
+            engine: engine.clone(),
+            make: self.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             parallel: env.parallel,
@@ -315,9 +325,17 @@ impl Run {
     ///
     /// # Errors
     /// When the archive is damaged or is no run's.
-    pub fn load(mut archive: Archive, device: Device) -> Result<Self> {
+    pub fn load(archive: Archive, device: Device) -> Result<Self> {
+        Self::load_with(archive, device, env::make_on)
+    }
+
+    /// [`Run::load`] for a program that makes its own environments.
+    ///
+    /// # Errors
+    /// As [`Run::load`].
+    pub fn load_with(mut archive: Archive, device: Device, make: Maker) -> Result<Self> {
         let config = config_from_json(&archive.get::<String>("config")?)?;
-        let mut run = Self::empty(config, device)?;
+        let mut run = Self::empty(config, device, make)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;

@@ -41,7 +41,7 @@ impl Run {
         match (&self.policy, &self.demos) {
             (Some(_), _) => self.evaluate(Occasion::Before, None),
             (None, Some(_)) => self.pretraining(),
-            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config)?))),
+            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config, self.make)?))),
         }
     }
 
@@ -296,14 +296,14 @@ impl Stage {
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
             "demos" => {
-                let fresh = Demonstrations::new(config)?;
+                let fresh = Demonstrations::new(config, run.make)?;
                 let dataset = if archive.contains("stage/demos") {
                     Dataset::from_bytes(archive.blob("stage/demos")?)?
                 } else {
                     fresh.dataset().clone()
                 };
                 dataset.check_task(&config.task, fresh.dataset().meta.obs, fresh.dataset().meta.act)?;
-                Self::Demos(Box::new(Demonstrations::resume(config, dataset, archive.get("stage/attempts")?)?))
+                Self::Demos(Box::new(Demonstrations::resume(config, run.make, dataset, archive.get("stage/attempts")?)?))
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();

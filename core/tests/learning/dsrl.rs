@@ -4,7 +4,7 @@ use crate::{distance, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
-use protege_core::env::{PROBE_DISCOUNT, RolloutSpec};
+use protege_core::env::{PROBE_DISCOUNT, RolloutSpec, make_on};
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
@@ -42,7 +42,8 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
     };
     let config = FinetuneConfig { method: FinetuneMethod::Dsrl, dsrl, ..FinetuneConfig::preset(Preset::Tiny) };
     let (task, device) = (format!("probe/{number}"), trainer());
-    let rollouts = RolloutSpec { task, action_repeat: 1, chunk: 1, parallel: 10, seed: 0, threads: 1 };
+    let rollouts =
+        RolloutSpec { task, engine: "rapier".into(), make: make_on, action_repeat: 1, chunk: 1, parallel: 10, seed: 0, threads: 1 };
     let cx = Context { policy, rollouts: &rollouts, device: &device };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}

@@ -218,7 +218,7 @@ fn pretrained() -> (Dataset, Archive) {
 }
 
 fn given(config: Config, demos: Option<Dataset>, policy: Option<Archive>) -> protege_core::Result<Run> {
-    Run::new(config, Inputs { demos, policy }, Device::flex())
+    Run::new(config, Inputs { demos, policy, ..Inputs::default() }, Device::flex())
 }
 
 fn refusal(result: protege_core::Result<Run>) -> String {

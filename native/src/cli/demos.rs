@@ -5,7 +5,8 @@ use super::seed::watch;
 use super::settings::Settings;
 use super::{Answer, Output};
 use crate::dashboard::Dashboard;
-use protege_core::run::{Inputs, Run};
+use crate::engines::inputs;
+use protege_core::run::Run;
 use protege_core::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ pub struct Args {
 /// When a setting is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let config = args.settings.resolve(None)?;
-    let mut run = Run::new(config.clone(), Inputs::default(), device("cpu")?)?;
+    let mut run = Run::new(config.clone(), inputs(), device("cpu")?)?;
     let mut bar = Dashboard::new(!output.quiet);
     watch(&mut run, &mut bar, |run, _| run.demos().is_some())?;
     bar.finish("demonstrations recorded");

@@ -1,6 +1,7 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
 use super::{Answer, machine};
+use crate::wheels::cache;
 use protege_core::env::{Env, LabEnv};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
@@ -130,12 +131,6 @@ fn folder(name: &str, path: &Path) -> Check {
     let shown = path.display();
     let found = write().map(|()| format!("{shown} can be written")).map_err(|e| Error::failed(format!("{shown} cannot be written: {e}")));
     Check::new(name, found, "choose another folder, or mend its permissions")
-}
-
-/// Where downloads and builds are kept.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("protege")
 }
 
 /// Asks `df`, which every Unix has, for the free space.

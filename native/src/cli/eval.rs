@@ -6,6 +6,7 @@ use super::seed::watch;
 use super::settings::Settings;
 use super::{Answer, Output, results};
 use crate::dashboard::Dashboard;
+use crate::engines::inputs;
 use crate::report::Outcome;
 use protege_core::run::{EpisodeRecord, Inputs, Run};
 use protege_core::{Error, Result};
@@ -55,7 +56,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let finetune = Some("none".to_owned());
     let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
     let config = settings.resolve(Some(&trained))?;
-    let inputs = Inputs { demos: None, policy: Some(policy) };
+    let inputs = Inputs { policy: Some(policy), ..inputs() };
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;

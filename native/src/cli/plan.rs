@@ -1,6 +1,7 @@
 //! A run's folder: what was asked for, and where everything stands.
 
 use super::settings::Settings;
+use crate::engines::inputs;
 use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
 use protege_core::{Error, Result};
@@ -103,7 +104,7 @@ impl Folder {
         let demos = existing("demos.safetensors").map(|path| read_dataset(&path)).transpose()?;
         let own = existing(&format!("policy-{seed}.safetensors"));
         let policy = own.or_else(|| existing("policy.safetensors")).map(|path| read_archive(&path)).transpose()?;
-        Ok(Inputs { demos, policy })
+        Ok(Inputs { demos, policy, ..inputs() })
     }
 
     fn plan_path(&self) -> PathBuf {

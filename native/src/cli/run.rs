@@ -7,6 +7,7 @@ use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
 use super::{Answer, Output, bug, results};
 use crate::dashboard::Dashboard;
+use crate::engines::inputs;
 use crate::report::{self, Portrait};
 use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
 use protege_core::{Error, Result};
@@ -109,7 +110,7 @@ pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Optio
     if let (Some(demos), None) = (&demos, settings.demos) {
         config.demos.count = demos.episodes.len();
     }
-    Ok((config, Inputs { demos, policy }))
+    Ok((config, Inputs { demos, policy, ..inputs() }))
 }
 
 /// Begins a run in a new folder. Where `checkpoint` is the folder of a run that has every seed that is wanted, each seed begins with
@@ -131,8 +132,8 @@ pub fn begin(config: &Config, inputs: Inputs, checkpoint: Option<&Path>, session
     };
     let plan = amended(plan, session)?;
     // What cannot work is refused before a folder is made.
-    let Inputs { demos, policy } = &inputs;
-    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone() }, device(&plan.device)?)?;
+    let Inputs { demos, policy, make } = &inputs;
+    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone(), make: *make }, device(&plan.device)?)?;
     let path = session.out.clone().unwrap_or_else(|| Folder::unused(config));
     let policies = checkpoint.map(|path| policies_by_seed(path, &plan.seeds)).unwrap_or_default();
     let folder = Folder::begin(path, &plan, config, &inputs, &policies)?;
@@ -223,11 +224,11 @@ fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock,
 fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard, stop: &Stop) -> Result<Option<Portrait>> {
     let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else { return Ok(None) };
     let Some(saved) = latest(&folder.seed(seed))? else { return Ok(None) };
-    let post_bc = Run::load(saved.archive, device(&plan.device)?)?;
+    let post_bc = Run::load_with(saved.archive, device(&plan.device)?, crate::engines::make)?;
     let mut plain = Config { seed, ..config.clone() };
     plain.pretrain.method = PretrainMethod::Bc;
     plain.finetune.method = FinetuneMethod::None;
-    let inputs = Inputs { demos: post_bc.demos().cloned(), policy: None };
+    let inputs = Inputs { demos: post_bc.demos().cloned(), ..inputs() };
     let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
     let mut bar = dashboard.seed(seed);
     watch(&mut bc, &mut bar, |run, _| run.policy().is_some() || stop.wished())?;

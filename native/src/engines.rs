@@ -1,0 +1,32 @@
+//! Environments on every engine that this program has.
+
+use protege_core::Result;
+use protege_core::env::{self, Env, catalogue};
+use protege_core::run::Inputs;
+
+/// The environment `id` on an engine: [`env::make_on`], and MuJoCo.
+///
+/// # Errors
+/// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are missing.
+pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
+    catalogue::checked_engine(id, engine)?;
+    match engine {
+        catalogue::MUJOCO => on_mujoco(id),
+        _ => env::make_on(id, engine),
+    }
+}
+
+#[cfg(feature = "mujoco")]
+fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
+    crate::mujoco::make(id)
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
+    Err(protege_core::Error::input(format!("{id} on MuJoCo: this program was built without it; build it with `--features mujoco`")))
+}
+
+/// What a run is given when nothing is given: environments on all engines.
+pub fn inputs() -> Inputs {
+    Inputs { make, ..Inputs::default() }
+}
