@@ -112,5 +112,5 @@ fn loaded(path: &Path) -> Result<MjModel> {
         let model = MjModel::from_xml(path).map_err(|e| unreadable(&e))?;
         models.insert(path.to_owned(), Arc::new(model));
     }
-    models[path].try_clone().map_err(|e| unreadable(&e))
+    Ok(MjModel::clone(&models[path]))
 }
