@@ -1,5 +1,6 @@
 //! MuJoCo: an engine for our own scenes, and the suites that are at home on it.
 
+pub mod adroit;
 mod plant;
 mod sim;
 
@@ -36,6 +37,7 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
             let info = tasks::by_id(id)?;
             Ok(Box::new(LabEnv::with_sim(info, Box::new(MujocoSim::new(info.scene)?))?))
         }
+        Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?)),
         _ => Err(Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"))),
     }
 }

@@ -1,0 +1,112 @@
+//! The hand in its scene: what the tasks have in common (the constructors of gymnasium_robotics/envs/adroit_hand/*.py).
+
+use super::super::plant::Plant;
+use super::Init;
+use crate::wheels;
+use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use protege_core::{Error, Result};
+
+/// Physics steps (2 ms) per control step.
+const FRAME_SKIP: usize = 5;
+
+/// Actuators whose sensitivity upstream sets when it makes an environment: first, last, gain. The bias is minus the gain.
+const GAINS: [(&str, &str, f64); 2] = [("A_WRJ1", "A_WRJ0", 10.0), ("A_FFJ3", "A_THJ0", 1.0)];
+
+/// A loaded scene, and how actions drive it.
+pub struct Hand {
+    /// The scene.
+    pub plant: Plant,
+    /// Of each actuator's range: the middle and half the width, rad (m for the arm's slide).
+    ranges: Vec<(f64, f64)>,
+}
+
+impl Hand {
+    /// Loads the scene of a task (`pen`, `hammer`, `door`).
+    ///
+    /// # Errors
+    /// When the scene is not there and cannot be fetched, or is not as expected.
+    pub fn load(task: &str) -> Result<Self> {
+        let folder = wheels::ADROIT.ensure();
+        let folder = folder.map_err(|why| Error::failed(format!("the scenes of adroit are missing, run `cargo xtask setup`: {why}")))?;
+        let file = format!("gymnasium_robotics/envs/assets/adroit_hand/adroit_{task}.xml");
+        let mut plant = Plant::from_file(&folder.join(file))?;
+        for (first, last, gain) in GAINS {
+            let (first, last) = (find(&plant, Kind::mjOBJ_ACTUATOR, first)?, find(&plant, Kind::mjOBJ_ACTUATOR, last)?);
+            sensitise(&mut plant, first..=last, gain);
+        }
+        let ranges = plant.model().actuator_ctrlrange().iter().map(|[low, high]| ((low + high) / 2.0, 0.5 * (high - low))).collect();
+        Ok(Self { plant, ranges })
+    }
+
+    /// Plays an action, clipped to [-1, 1], for one control step. As upstream, positions of bodies and sites then lag one
+    /// physics step behind the joints: MuJoCo computes them before it moves.
+    pub fn step(&mut self, action: &[f64]) {
+        for ((ctrl, (mean, half)), a) in self.plant.data.ctrl_mut().iter_mut().zip(&self.ranges).zip(action) {
+            *ctrl = mean + a.clamp(-1.0, 1.0) * half;
+        }
+        (0..FRAME_SKIP).for_each(|_| self.plant.data.step());
+    }
+
+    /// Puts joints, and the places of bodies and sites where given.
+    ///
+    /// # Errors
+    /// When joints are missing, or a length differs from the scene's.
+    pub fn place(&mut self, init: &Init) -> Result<()> {
+        let needed = |name: &str| init.get(name).ok_or_else(|| Error::input(format!("the start lacks {name}")));
+        copy("qpos", needed("qpos")?, self.plant.data.qpos_mut())?;
+        copy("qvel", needed("qvel")?, self.plant.data.qvel_mut())?;
+        let model = self.plant.model_mut();
+        init.get("body_pos").map_or(Ok(()), |from| copy("body_pos", from, model.body_pos_mut().as_flattened_mut()))?;
+        init.get("body_quat").map_or(Ok(()), |from| copy("body_quat", from, model.body_quat_mut().as_flattened_mut()))?;
+        init.get("site_pos").map_or(Ok(()), |from| copy("site_pos", from, model.site_pos_mut().as_flattened_mut()))
+    }
+}
+
+/// Sets the position gain of actuators and the bias that belongs to it.
+fn sensitise(plant: &mut Plant, actuators: std::ops::RangeInclusive<usize>, gain: f64) {
+    let model = plant.model_mut();
+    // SAFETY: numbers are changed, no size and no address.
+    #[allow(unsafe_code)]
+    let gains = unsafe { model.actuator_gainprm_mut() };
+    gains[actuators.clone()].iter_mut().for_each(|gains| gains[..3].copy_from_slice(&[gain, 0.0, 0.0]));
+    model.actuator_biasprm_mut()[actuators].iter_mut().for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
+}
+
+/// Copies what a start names.
+///
+/// # Errors
+/// When the lengths differ.
+pub fn copy(name: &str, from: &[f64], to: &mut [f64]) -> Result<()> {
+    if from.len() != to.len() {
+        return Err(Error::input(format!("the start has {} numbers in {name}, but the scene has {}", from.len(), to.len())));
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
+/// The index of a thing in the scene.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
+    plant
+        .model()
+        .name_to_id(kind, name)
+        .ok_or_else(|| Error::failed(format!("the scene of adroit has no `{name}`: it is of another version")))
+}
+
+/// The index of a body.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn body(plant: &Plant, name: &str) -> Result<usize> {
+    find(plant, Kind::mjOBJ_BODY, name)
+}
+
+/// The index of a site.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn site(plant: &Plant, name: &str) -> Result<usize> {
+    find(plant, Kind::mjOBJ_SITE, name)
+}
