@@ -19,10 +19,16 @@ pub struct Demonstrations {
 }
 
 impl Demonstrations {
+    /// With the task's scripted expert.
+    ///
     /// # Errors
-    /// When the task has no scripted expert.
+    /// When the environment cannot be made.
     pub fn new(config: &Config, make: Maker) -> Result<Self> {
-        let env = make(&config.task, &config.engine)?;
+        Ok(Self::with_env(config, make(&config.task, &config.engine)?, describe(config)))
+    }
+
+    /// With an environment that brings its own expert; `demonstrator` describes in words how it acts.
+    pub fn with_env(config: &Config, env: Box<dyn Env>, demonstrator: String) -> Self {
         let spec = env.spec();
         let meta = Meta {
             task: config.task.clone(),
@@ -32,9 +38,9 @@ impl Demonstrations {
             obs: spec.obs,
             act: spec.act,
             action_repeat: config.env.action_repeat,
-            demonstrator: describe(config),
+            demonstrator,
         };
-        Ok(Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
+        Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 }
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
@@ -71,7 +77,7 @@ impl Demonstrations {
         self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
         let mut episode = Episode::start(seed, &self.env.reset(seed));
         loop {
-            let action = self.env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", self.config.task)))?;
+            let action = self.env.expert().ok_or_else(|| no_expert(&self.config.task))?;
             let mut step = self.env.step(&action)?;
             for _ in 1..self.config.env.action_repeat {
                 if step.done() {
@@ -96,6 +102,10 @@ impl Demonstrations {
     pub fn attempts(&self) -> u64 {
         self.attempts
     }
+}
+
+fn no_expert(task: &str) -> Error {
+    Error::input(format!("{task} has no scripted expert: give it demonstrations from a file, --demos-file (see `protege demos --help`)"))
 }
 
 /// The demonstrator's distribution, in words: it is part of any claim about learning from it.

@@ -14,6 +14,7 @@ pub mod stats;
 
 pub use acting::Acting;
 pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
+pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};

@@ -1,20 +1,24 @@
-//! `protege demos`: demonstrations into a file.
+//! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or from recordings of others.
 
 use super::machine::device;
 use super::seed::watch;
 use super::settings::Settings;
 use super::{Answer, Output};
 use crate::dashboard::Dashboard;
-use crate::engines::inputs;
-use protege_core::run::Run;
+use crate::engines::{self, inputs};
+use crate::expert::{Guided, Network};
+use protege_core::data::Dataset;
+use protege_core::run::{Config, Demonstrations, Run};
 use protege_core::{Error, Result};
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   protege demos --task lab/assembly --demos 20 --out assembly.safetensors
   protege demos --demos 50 --set demos.noise=0.2 --out noisy.safetensors
+  protege demos --task adroit/door --expert expert_door-v0.safetensors    a network demonstrates
+  protege demos --task adroit/door --from door-v0_demos.safetensors --successful-only --trim
   protege run --demos-file noisy.safetensors                              learn from them";
 
 /// Arguments of `demos`.
@@ -23,25 +27,106 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
+    /// A network to demonstrate instead of the scripted expert: a safetensors file in the layout of DAPG's policies
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    expert: Option<PathBuf>,
+    /// Demonstrations that others have recorded, instead of recording any (tasks adroit/*)
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Of recorded demonstrations, keep those that succeed
+    #[arg(long, requires = "from")]
+    successful_only: bool,
+    /// Cut recorded demonstrations after their first success, and at the task's horizon: what learners expect
+    #[arg(long, requires = "from")]
+    trim: bool,
     /// The file to write
     #[arg(long, value_name = "FILE", default_value = "demos.safetensors")]
     out: PathBuf,
 }
 
-/// Records and writes.
+/// Demonstrations, and what else is to be said about them.
+struct Collected {
+    dataset: Dataset,
+    json: Value,
+    text: String,
+}
+
+/// Records or imports, and writes.
 ///
 /// # Errors
-/// When a setting is wrong, the expert fails or the file cannot be written.
+/// When a setting or a file is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let config = args.settings.resolve(None)?;
+    let Collected { dataset, json: mut also, text: remark } = match (&args.expert, &args.from) {
+        (Some(path), _) => guided(&config, path, output)?,
+        (None, Some(path)) => imported(&config, path, args)?,
+        (None, None) => scripted(&config, output)?,
+    };
+    crate::files::write_atomic(&args.out, &dataset.to_bytes()?)?;
+    let (episodes, steps) = (dataset.episodes.len(), dataset.episodes.iter().map(|e| e.len()).sum::<usize>());
+    let mut json = json!({ "task": config.task, "seed": config.seed, "episodes": episodes, "steps": steps, "demos_file": args.out });
+    if let (Some(json), Some(also)) = (json.as_object_mut(), also.as_object_mut()) {
+        json.append(also);
+    }
+    let text = format!("{episodes} demonstrations of {}, {steps} steps: {}\n{remark}", config.task, args.out.display());
+    Ok(Answer { json, text })
+}
+
+/// From the task's scripted expert.
+fn scripted(config: &Config, output: Output) -> Result<Collected> {
     let mut run = Run::new(config.clone(), inputs(), device("cpu")?)?;
     let mut bar = Dashboard::new(!output.quiet);
     watch(&mut run, &mut bar, |run, _| run.demos().is_some())?;
     bar.finish("demonstrations recorded");
-    let demos = run.demos().ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
-    crate::files::write_atomic(&args.out, &demos.to_bytes()?)?;
-    let (episodes, steps) = (demos.episodes.len(), demos.episodes.iter().map(|e| e.len()).sum::<usize>());
-    let json = json!({ "task": config.task, "seed": config.seed, "episodes": episodes, "steps": steps, "demos_file": args.out });
-    let text = format!("{episodes} demonstrations of {}, {steps} steps: {}\n", config.task, args.out.display());
-    Ok(Answer { json, text })
+    let dataset = run.demos().cloned().ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
+    Ok(Collected { dataset, json: json!({}), text: String::new() })
+}
+
+/// From an expert network.
+fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
+    config.check()?;
+    let env = engines::make(&config.task, &config.engine)?;
+    let network = Network::from_bytes(&crate::files::read(path)?, &path.display().to_string(), env.spec())?;
+    let words = format!("expert network {}, action noise {}, successful episodes only", path.display(), config.demos.noise);
+    let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words);
+    let mut bar = Dashboard::new(!output.quiet);
+    bar.phase("demos", config.demos.count as u64);
+    while demos.dataset().episodes.len() < config.demos.count {
+        demos.step()?;
+        bar.advance(demos.dataset().episodes.len() as u64, "");
+    }
+    bar.finish("demonstrations recorded");
+    let (dataset, attempts) = (demos.dataset().clone(), demos.attempts());
+    let text = format!("the expert succeeded in {} of {attempts} attempts\n", dataset.episodes.len());
+    Ok(Collected { dataset, json: json!({ "attempts": attempts }), text })
+}
+
+/// From recordings of others.
+#[cfg(feature = "mujoco")]
+fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
+    use crate::mujoco::adroit::recorded::{Choice, Imported, import};
+    if !config.task.starts_with("adroit/") {
+        return Err(Error::input(format!(
+            "--from imports recordings of adroit/*, not of {}: name the task, as in --task adroit/door",
+            config.task
+        )));
+    }
+    if config.env.action_repeat != 1 {
+        return Err(Error::input("recordings have one action per control step: leave env.action_repeat at 1 for --from"));
+    }
+    let choice = Choice { successful_only: args.successful_only, trim: args.trim };
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let imported = import(&crate::files::read(path)?, &name, &config.task, choice)?;
+    let Imported { dataset, recorded, successful, replayed } = imported;
+    // Without a wish for a number all are wanted.
+    let dataset = args.settings.demos.map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;
+    let json = json!({ "recorded": recorded, "successful": successful, "replayed": replayed });
+    let text = format!("{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n", path.display());
+    Ok(Collected { dataset, json, text })
+}
+
+/// From recordings of others, which need MuJoCo.
+#[cfg(not(feature = "mujoco"))]
+fn imported(_: &Config, _: &Path, _: &Args) -> Result<Collected> {
+    Err(Error::input("--from plays recordings on MuJoCo: this program was built without it; build it with `--features mujoco`"))
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+pub mod arrays;
 pub mod checkpoints;
 pub mod jsonl;
 

@@ -5,6 +5,7 @@ mod door;
 mod hammer;
 mod hand;
 mod pen;
+pub mod recorded;
 
 mod rotations;
 
