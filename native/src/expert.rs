@@ -168,14 +168,14 @@ impl Env for Guided {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use safetensors::tensor::{Dtype, TensorView, serialize};
+    use crate::files::arrays::written as file;
 
     fn spec() -> Spec {
         Spec { id: "lab/lift".into(), obs: 39, act: 4, horizon: 120 }
     }
 
     /// The arrays of a small expert for a task with these sizes; every number is `value`.
-    fn parts(obs: usize, act: usize, value: f32) -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
+    fn parts(obs: usize, act: usize, value: f32) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let shapes = [
             ("in_shift", vec![obs]),
             ("in_scale", vec![obs]),
@@ -186,16 +186,7 @@ mod tests {
             ("out_shift", vec![act]),
             ("out_scale", vec![act]),
         ];
-        shapes.into_iter().map(|(name, shape)| (name, shape.clone(), vec![value; shape.iter().product()])).collect()
-    }
-
-    fn file(parts: &[(&str, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
-        let bytes: Vec<Vec<u8>> = parts.iter().map(|(_, _, data)| data.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-        let views = parts
-            .iter()
-            .zip(&bytes)
-            .map(|((name, shape, _), data)| (name.to_string(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
-        serialize(views, None).unwrap()
+        shapes.into_iter().map(|(name, shape)| (name.into(), shape.clone(), vec![value; shape.iter().product()])).collect()
     }
 
     fn refusal(bytes: &[u8]) -> String {

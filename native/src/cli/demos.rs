@@ -87,7 +87,7 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     config.check()?;
     let env = engines::make(&config.task, &config.engine)?;
     let network = Network::from_bytes(&crate::files::read(path)?, &path.display().to_string(), env.spec())?;
-    let words = format!("expert network {}, action noise {}, successful episodes only", path.display(), config.demos.noise);
+    let words = format!("expert network {}, action noise {}, successful episodes only", name(path), config.demos.noise);
     let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words);
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);
@@ -99,6 +99,11 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     let (dataset, attempts) = (demos.dataset().clone(), demos.attempts());
     let text = format!("the expert succeeded in {} of {attempts} attempts\n", dataset.episodes.len());
     Ok(Collected { dataset, json: json!({ "attempts": attempts }), text })
+}
+
+/// A file's name without its folder, which says nothing to others.
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// From recordings of others.
@@ -115,8 +120,7 @@ fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
         return Err(Error::input("recordings have one action per control step: leave env.action_repeat at 1 for --from"));
     }
     let choice = Choice { successful_only: args.successful_only, trim: args.trim };
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let imported = import(&crate::files::read(path)?, &name, &config.task, choice)?;
+    let imported = import(&crate::files::read(path)?, &name(path), &config.task, choice)?;
     let Imported { dataset, recorded, successful, replayed } = imported;
     // Without a wish for a number all are wanted.
     let dataset = args.settings.demos.map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;

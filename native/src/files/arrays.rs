@@ -88,3 +88,11 @@ fn numbers(view: &TensorView) -> Option<Vec<f64>> {
         _ => None,
     }
 }
+
+/// A file with these arrays: names, shapes, numbers.
+#[cfg(test)]
+pub fn written(parts: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    let bytes: Vec<Vec<u8>> = parts.iter().map(|(_, _, data)| data.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+    let views = parts.iter().zip(&bytes).map(|((name, shape, _), data)| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    safetensors::serialize(views, None).unwrap()
+}
