@@ -1,7 +1,7 @@
 //! Undo the latch and swing the door open: gymnasium_robotics/envs/adroit_hand/adroit_door.py.
 
 use super::super::plant::Plant;
-use super::hand::{body, copy, find, site};
+use super::hand::{body, find, moved, site};
 use super::rotations::{distance, minus};
 use super::{Init, Task, Verdict};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
@@ -42,7 +42,7 @@ impl Task for Door {
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
         let to = &mut plant.model_mut().body_pos_mut()[self.frame];
-        init.get("door_body_pos").map_or(Ok(()), |from| copy("door_body_pos", from, to))
+        moved(init, "door_body_pos", "body_pos", to)
     }
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! Take the hammer and drive the nail home: gymnasium_robotics/envs/adroit_hand/adroit_hammer.py.
 
 use super::super::plant::Plant;
-use super::hand::{body, copy, find, site};
+use super::hand::{body, find, moved, site};
 use super::rotations::{distance, quat_to_euler};
 use super::{Init, Task, Verdict};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
@@ -55,7 +55,7 @@ impl Task for Hammer {
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
         let to = &mut plant.model_mut().body_pos_mut()[self.board];
-        init.get("board_pos").map_or(Ok(()), |from| copy("board_pos", from, to))
+        moved(init, "board_pos", "body_pos", to)
     }
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {

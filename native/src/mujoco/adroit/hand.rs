@@ -18,6 +18,8 @@ pub struct Hand {
     pub plant: Plant,
     /// Of each actuator's range: the middle and half the width, rad (m for the arm's slide).
     ranges: Vec<(f64, f64)>,
+    /// The state as freshly loaded.
+    initial: Vec<u8>,
 }
 
 impl Hand {
@@ -35,7 +37,13 @@ impl Hand {
             sensitise(&mut plant, first..=last, gain);
         }
         let ranges = plant.model().actuator_ctrlrange().iter().map(|[low, high]| ((low + high) / 2.0, 0.5 * (high - low))).collect();
-        Ok(Self { plant, ranges })
+        Ok(Self { initial: plant.save(), plant, ranges })
+    }
+
+    /// Puts everything back to where the scene's file has it, what earlier starts have moved included.
+    pub fn begin(&mut self) {
+        // The state is this scene's own, so it fits.
+        self.plant.restore(&self.initial).ok();
     }
 
     /// Plays an action, clipped to [-1, 1], for one control step. As upstream, positions of bodies and sites then lag one
@@ -72,11 +80,23 @@ fn sensitise(plant: &mut Plant, actuators: std::ops::RangeInclusive<usize>, gain
     model.actuator_biasprm_mut()[actuators].iter_mut().for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
 }
 
+/// Puts what the task moves from start to start, unless the start has already put everything of that kind (`whole`).
+///
+/// # Errors
+/// When the start has neither, or a length differs from the scene's.
+pub fn moved(init: &Init, name: &str, whole: &str, to: &mut [f64]) -> Result<()> {
+    match init.get(name) {
+        Some(from) => copy(name, from, to),
+        None if init.contains_key(whole) => Ok(()),
+        None => Err(Error::input(format!("the start lacks {name}"))),
+    }
+}
+
 /// Copies what a start names.
 ///
 /// # Errors
 /// When the lengths differ.
-pub fn copy(name: &str, from: &[f64], to: &mut [f64]) -> Result<()> {
+fn copy(name: &str, from: &[f64], to: &mut [f64]) -> Result<()> {
     if from.len() != to.len() {
         return Err(Error::input(format!("the start has {} numbers in {name}, but the scene has {}", from.len(), to.len())));
     }

@@ -36,7 +36,7 @@ trait Task: Send {
     /// Puts in place what upstream's `set_env_state` names beside `qpos` and `qvel`.
     ///
     /// # Errors
-    /// When the numbers named have the wrong length.
+    /// When they are missing or have the wrong length.
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()>;
     /// The observation, as long as the task's size says.
     fn observe(&self, plant: &Plant) -> Vec<f64>;
@@ -122,14 +122,14 @@ impl Adroit {
         self.progress.verdict.dense
     }
 
-    /// Starts an episode from a given state and observes it. `qpos` and `qvel` are needed. Moved are further: `body_pos`,
-    /// `body_quat` and `site_pos` of the whole scene, or what upstream's `get_env_state` names (`door_body_pos`, `board_pos`,
-    /// `desired_orien`). Other names are passed over.
+    /// Starts an episode from a given state and observes it. Needed are `qpos`, `qvel` and what the task moves: by upstream's
+    /// name in `get_env_state` (`door_body_pos`, `board_pos`, `desired_orien`), or `body_pos`, `body_quat` and, if they differ
+    /// from the scene's file, `site_pos` of the whole scene. Other names are passed over.
     ///
     /// # Errors
     /// When something needed is missing, or something is not as long as it is in the scene.
     pub fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
-        self.hand.plant.data.reset();
+        self.hand.begin();
         self.hand.place(init)?;
         self.task.place(&mut self.hand.plant, init)?;
         self.hand.plant.data.forward();
@@ -166,7 +166,7 @@ impl Env for Adroit {
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
         self.progress = FRESH;
-        self.hand.plant.data.reset();
+        self.hand.begin();
         self.task.shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
         self.hand.plant.data.forward();
         single(&self.task.observe(&self.hand.plant))

@@ -1,7 +1,7 @@
 //! Turn the pen until it points as the target does: gymnasium_robotics/envs/adroit_hand/adroit_pen.py.
 
 use super::super::plant::Plant;
-use super::hand::{body, copy, site};
+use super::hand::{body, moved, site};
 use super::rotations::{distance, dot, euler_to_quat, minus};
 use super::{Init, Task, Verdict};
 use protege_core::Result;
@@ -57,7 +57,7 @@ impl Task for Pen {
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
         let to = &mut plant.model_mut().body_quat_mut()[self.target];
-        init.get("desired_orien").map_or(Ok(()), |from| copy("desired_orien", from, to))
+        moved(init, "desired_orien", "body_quat", to)
     }
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {

@@ -103,14 +103,36 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     env.step(&[0.0; 26]).unwrap();
 }
 
-/// The promise: a start of another task is refused with what does not fit, and one that lacks the joints, too.
+/// A start of the door with so many joints, its frame at these places.
+fn init(joints: usize, frame: &[f64]) -> Init {
+    Init::from([("qpos".into(), vec![0.0; joints]), ("qvel".into(), vec![0.0; joints]), ("door_body_pos".into(), frame.to_vec())])
+}
+
+/// The promise: a start of another task is refused with what does not fit, and one that lacks something with what it lacks.
 #[test]
 fn starts_that_do_not_fit_are_refused() {
     let mut env = Adroit::new("adroit/door").unwrap();
-    let init = |qpos: usize| Init::from([("qpos".into(), vec![0.0; qpos]), ("qvel".into(), vec![0.0; qpos])]);
-    assert!(env.start(&init(33)).unwrap_err().to_string().contains("33 numbers in qpos"));
-    assert!(env.start(&Init::new()).unwrap_err().to_string().contains("lacks qpos"));
-    assert_eq!(env.start(&init(30)).unwrap().len(), 39);
-    let moved = Init::from([("door_body_pos".into(), vec![0.0; 2])]).into_iter().chain(init(30)).collect();
-    assert!(env.start(&moved).unwrap_err().to_string().contains("door_body_pos"));
+    let mut refused = |init: &Init| env.start(init).unwrap_err().to_string();
+    assert!(refused(&init(33, &[0.0; 3])).contains("33 numbers in qpos"));
+    assert!(refused(&init(30, &[0.0; 2])).contains("2 numbers in door_body_pos"));
+    assert!(refused(&Init::new()).contains("lacks qpos"));
+    let without = init(30, &[]).into_iter().filter(|(name, _)| name != "door_body_pos").collect();
+    assert!(refused(&without).contains("lacks door_body_pos"));
+}
+
+/// The promise: what an episode was started from leaves no trace in the next.
+#[test]
+fn starts_leave_no_trace() {
+    let mut env = Adroit::new("adroit/door").unwrap();
+    let (drawn, played) = (env.reset(5), play(&mut env, 0..10));
+    let given = env.start(&init(30, &[-0.25, 0.3, 0.3])).unwrap();
+    let model = env.hand.plant.model();
+    let mut moved = init(30, &[-0.25, 0.3, 0.3]);
+    for (name, numbers) in [("body_pos", model.body_pos().as_flattened()), ("site_pos", model.site_pos().as_flattened())] {
+        moved.insert(name.into(), numbers.iter().map(|v| v + 0.1).collect());
+    }
+    assert_ne!(env.start(&moved).unwrap(), given);
+    assert_eq!(env.start(&init(30, &[-0.25, 0.3, 0.3])).unwrap(), given);
+    env.start(&moved).unwrap();
+    assert_eq!((env.reset(5), play(&mut env, 0..10)), (drawn, played));
 }
