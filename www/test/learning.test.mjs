@@ -24,6 +24,12 @@ const finished = (lanes) => {
   return done.size === lanes;
 };
 
+/** Whether practice has brought a lane above what its policy could before. */
+const better = (lane) => {
+  const tests = window.heard.filter((event) => event.type === 'metrics' && event.lane === lane && 'eval/success' in event.values);
+  return tests.some((event) => event.values['eval/success'] > tests[0].values['eval/success']);
+};
+
 /** The figures of a lane that a visitor sees: name to number. */
 const visible = (page, name) =>
   page.getByRole('region', { name: `Lane ${name}` }).locator('.figures').evaluate((list) => {
@@ -35,6 +41,8 @@ test('both arms finish, and practice makes PostBC better', (t) =>
   visit(browser, `${server.url}#task=lab/lift&demos=3&seed=0`, async (page) => {
     const begin = Date.now();
     await start(page);
+    await page.waitForFunction(better, 1, { polling: 500, timeout: LIMIT });
+    t.diagnostic(`PostBC was better than as cloned ${((Date.now() - begin) / 1000).toFixed(0)} s after the press`);
     await page.waitForFunction(finished, 2, { polling: 500, timeout: LIMIT });
     t.diagnostic(`both finished ${((Date.now() - begin) / 1000).toFixed(0)} s after the press`);
     await screenshot(page, 'race-finished', { fullPage: true });
