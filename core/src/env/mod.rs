@@ -118,7 +118,10 @@ pub fn spec(id: &str) -> Result<Spec> {
 }
 
 /// Checks an action's length and values, and clips it to [-1, 1].
-pub(crate) fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
+///
+/// # Errors
+/// When the length is another or a number is not finite.
+pub fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
     if action.len() != spec.act {
         return Err(Error::input(format!(
             "{} takes actions of {} numbers, not {}; check the policy's task",
@@ -143,6 +146,6 @@ pub(crate) fn foreign_state(id: &str) -> Error {
 }
 
 /// The error of playing on after the end.
-pub(crate) fn episode_over(id: &str) -> Error {
+pub fn episode_over(id: &str) -> Error {
     Error::failed(format!("the episode of {id} is over; reset it before the next step"))
 }
