@@ -19,6 +19,14 @@ pub trait Replay {
     /// # Errors
     /// When the record lacks something or something in it has another size.
     fn start(&mut self, init: &Init) -> Result<Vec<f64>>;
+    /// Starts as the record began, by a reset of our own rather than from the recorded state, and observes it; `None` where the
+    /// record does not have what a reset needs.
+    ///
+    /// # Errors
+    /// As [`Replay::start`].
+    fn reset(&mut self, _init: &Init) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
     /// Plays one recorded action for one control step.
     ///
     /// # Errors
@@ -36,17 +44,21 @@ pub struct Played {
     pub reward: f64,
 }
 
-/// The environment of a suite that can replay the task `id`.
-fn replayer(id: &str) -> Result<Box<dyn Replay>> {
-    match id.split_once('/') {
-        Some(("metaworld", _)) => Ok(Box::new(MetaWorld::new(id)?)),
-        _ => Err(Error::input(format!("recorded episodes of {id} cannot be replayed: the suite must be metaworld"))),
-    }
+/// Makes the environment that replays a task.
+type Maker = fn(id: &str) -> Result<Box<dyn Replay>>;
+
+/// The suites whose episodes can be replayed.
+const SUITES: [(&str, Maker); 1] = [("metaworld", |id| Ok(Box::new(MetaWorld::new(id)?)))];
+
+/// What replays the suite of a task or key.
+fn maker(key: &str) -> Option<Maker> {
+    let (suite, _) = key.split_once('/')?;
+    SUITES.iter().find(|(name, _)| *name == suite).map(|(_, make)| *make)
 }
 
 /// Whether this program can replay the suite of a key.
 pub fn knows(key: &str) -> bool {
-    key.starts_with("metaworld/")
+    maker(key).is_some()
 }
 
 /// What a comparison found.
@@ -62,6 +74,8 @@ pub struct Comparison {
     pub max_abs_error: f64,
     /// Whether success is equal at every step.
     pub success_equal: bool,
+    /// The largest error of the first observation after a reset of our own, where the record has what that needs.
+    pub reset_max_abs_error: Option<f64>,
     /// The largest error of the upstream reward, where the record has it.
     pub reward_max_abs_error: Option<f64>,
 }
@@ -99,11 +113,15 @@ impl<'a> Records<'a> {
         };
         let actions = self.numbers(&format!("{key}/actions"))?.ok_or_else(unknown)?;
         let (id, _) = key.rsplit_once('/').ok_or_else(unknown)?;
-        let mut env = replayer(id)?;
+        let suites = || SUITES.map(|(name, _)| name).join(" or ");
+        let make = maker(id).ok_or_else(|| Error::input(format!("{id} cannot be replayed, only episodes of {}", suites())))?;
+        let mut env = make(id)?;
         let record = self.record(key, &actions, env.reward_name())?;
-        let start = env.start(&self.init(key)?)?;
+        let init = self.init(key)?;
+        let reset = env.reset(&init)?;
+        let start = env.start(&init)?;
         let played: Vec<Played> = actions.rows().map(|action| env.play(action)).collect::<Result<_>>()?;
-        record.against(key, &start, &played)
+        record.against(key, reset.as_deref(), &start, &played)
     }
 
     fn record(&self, key: &str, actions: &Numbers, reward: &str) -> Result<Record> {
@@ -169,7 +187,8 @@ struct Record {
 }
 
 impl Record {
-    fn against(&self, key: &str, start: &[f64], played: &[Played]) -> Result<Comparison> {
+    fn against(&self, key: &str, reset: Option<&[f64]>, start: &[f64], played: &[Played]) -> Result<Comparison> {
+        let first = |reset| self.obs.rows().next().map(|theirs| largest_error(key, theirs, reset)).transpose();
         let seen = std::iter::once(start).chain(played.iter().map(|step| step.obs.as_slice()));
         let pairs = self.obs.rows().zip(seen);
         let errors: Vec<f64> = pairs.map(|(theirs, ours)| largest_error(key, theirs, ours)).collect::<Result<_>>()?;
@@ -182,6 +201,7 @@ impl Record {
             max_abs_error_100: largest(errors.iter().copied().take(EARLY + 1)),
             max_abs_error: largest(errors.iter().copied()),
             success_equal: successes.into_iter().all(|(theirs, step)| (*theirs != 0.0) == step.success),
+            reset_max_abs_error: reset.and_then(|reset| first(reset).transpose()).transpose()?,
             reward_max_abs_error: reward,
         })
     }

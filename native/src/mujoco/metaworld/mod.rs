@@ -102,8 +102,7 @@ impl MetaWorld {
         start.fingers = self.arm.bring_hand(self.task.hand);
         self.rules.put(&mut self.arm, &start);
         let now = self.frame();
-        let Progress { style, ref noise, .. } = self.progress;
-        self.progress = Progress { steps: 0, over: false, style, noise: noise.clone(), start, now, before: now, grip: 0.0 };
+        self.progress = Progress { steps: 0, over: false, start, now, before: now, grip: 0.0, ..self.progress.clone() };
     }
 
     fn frame(&self) -> Frame {

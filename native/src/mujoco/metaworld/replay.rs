@@ -20,6 +20,11 @@ impl Replay for MetaWorld {
         Ok(self.observation())
     }
 
+    fn reset(&mut self, init: &Init) -> Result<Option<Vec<f64>>> {
+        MetaWorld::start(self, init.array("rand_vec")?);
+        Ok(Some(self.observation()))
+    }
+
     fn play(&mut self, action: &[f64]) -> Result<Played> {
         let action: Vec<f32> = action.iter().map(|&a| a as f32).collect();
         let action = checked_action(self.spec(), &action)?;
