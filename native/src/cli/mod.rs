@@ -21,6 +21,7 @@ mod seed;
 mod settings;
 mod tasks;
 mod theory;
+mod trace;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -76,6 +77,8 @@ enum Command {
     Compare(compare::Args),
     /// List the tasks, with sizes and the scripted expert's measured success
     Tasks(tasks::Args),
+    /// Play the expert step by step, or replay an upstream suite's recorded episode and compare
+    Trace(trace::Args),
     /// List the methods, with their presets and settings
     Methods(methods::Args),
     /// Measure what PostBC promises, exactly, on a random tabular problem
@@ -121,6 +124,7 @@ fn answer(cli: Cli) -> Result<Answer> {
         Command::Eval(args) => eval::answer(&args, output),
         Command::Compare(args) => compare::answer(&args),
         Command::Tasks(args) => tasks::answer(&args),
+        Command::Trace(args) => trace::answer(&args),
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),

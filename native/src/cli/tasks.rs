@@ -1,10 +1,12 @@
 //! `protege tasks`: what there is to learn, and how often the scripted expert succeeds.
 
 use super::{Answer, machine};
-use protege_core::env::{Env, LabEnv};
+use crate::engines;
+use protege_core::env::catalogue::{self, Entry};
+use protege_core::env::{Env, Spec};
 use protege_core::rng::Rng;
 use protege_core::run::stats::wilson;
-use protege_core::tasks::{self, ExpertStyle, Info};
+use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -18,64 +20,99 @@ pub struct Args {
     /// Standard deviation of Gaussian noise on the expert's actions
     #[arg(long, value_name = "STD", default_value_t = 0.0)]
     noise: f64,
+    /// Only the tasks of one suite, or one task
+    #[arg(long, value_name = "SUITE", default_value = "")]
+    only: String,
 }
 
-/// Lists and measures.
+/// How the expert did, or why that is not known.
+enum Expert {
+    /// So many successes, each counted at any step of its episode.
+    Succeeded(usize),
+    /// What is missing.
+    Unknown(String),
+}
+
+/// Lists and measures. A task that cannot be played here is listed with the reason.
 ///
 /// # Errors
 /// When a number is out of range or a simulator fails.
 pub fn answer(args: &Args) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1_000_000)?;
     protege_core::error::within("--noise", args.noise, 0.0, 10.0)?;
-    let mut text = format!("{:18}{:>5}{:>5}{:>9}  expert succeeds\n", "task", "obs", "act", "horizon");
+    let mut text = format!("{:22}{:>5}{:>5}{:>9}  {:16}expert succeeds\n", "task", "obs", "act", "horizon", "engines");
     let mut rows = Vec::new();
-    for info in tasks::all() {
-        let successes = measure(info, args)?;
-        rows.push(row(info, args, successes));
-        let interval = wilson(successes, args.episodes);
-        text += &format!(
-            "{:18}{:5}{:5}{:9}  {:.1}% ({:.1} to {:.1}, {} episodes)\n",
-            info.id,
-            info.obs,
-            info.act,
-            info.horizon,
-            100.0 * successes as f64 / args.episodes as f64,
-            100.0 * interval.low,
-            100.0 * interval.high,
-            args.episodes
-        );
+    for task in chosen(&args.only)? {
+        let expert = measure(&task, args)?;
+        text += &line(&task, args, &expert);
+        rows.push(row(&task, args, &expert));
     }
     Ok(Answer { json: Value::Array(rows), text })
 }
 
-fn row(info: &Info, args: &Args, successes: usize) -> Value {
-    let interval = wilson(successes, args.episodes);
-    json!({
-        "id": info.id, "engines": ["rapier"], "obs": info.obs, "act": info.act, "horizon": info.horizon,
-        "expert_success": successes as f64 / args.episodes as f64,
-        "expert_low": interval.low, "expert_high": interval.high, "expert_episodes": args.episodes, "expert_noise": args.noise,
-    })
+fn chosen(only: &str) -> Result<Vec<Entry>> {
+    let fits = |id: &str| only.is_empty() || id == only || id.strip_prefix(only).is_some_and(|rest| rest.starts_with('/'));
+    let tasks: Vec<Entry> = catalogue::all().into_iter().filter(|task| fits(&task.spec.id)).collect();
+    if tasks.is_empty() { Err(Error::input(format!("--only {only} is no suite and no task; try lab"))) } else { Ok(tasks) }
 }
 
-/// Successes of the expert, on all cores.
-fn measure(info: &Info, args: &Args) -> Result<usize> {
+fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
+    let Spec { id, obs, act, horizon } = &task.spec;
+    let told = match expert {
+        Expert::Unknown(why) => format!("- ({why})"),
+        Expert::Succeeded(successes) => {
+            let interval = wilson(*successes, args.episodes);
+            let share = 100.0 * *successes as f64 / args.episodes as f64;
+            format!("{share:.1}% ({:.1} to {:.1}, {} episodes)", 100.0 * interval.low, 100.0 * interval.high, args.episodes)
+        }
+    };
+    format!("{id:22}{obs:5}{act:5}{horizon:9}  {:16}{told}\n", task.engines.join(", "))
+}
+
+fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
+    let Spec { id, obs, act, horizon } = &task.spec;
+    let mut row = json!({
+        "id": id, "engines": task.engines, "obs": obs, "act": act, "horizon": horizon,
+        "expert_success": null, "expert_low": null, "expert_high": null, "expert_episodes": args.episodes, "expert_noise": args.noise,
+    });
+    match expert {
+        Expert::Unknown(why) => row["note"] = json!(why),
+        Expert::Succeeded(successes) => {
+            let interval = wilson(*successes, args.episodes);
+            row["expert_success"] = json!(*successes as f64 / args.episodes as f64);
+            row["expert_low"] = json!(interval.low);
+            row["expert_high"] = json!(interval.high);
+        }
+    }
+    row
+}
+
+/// Successes of the expert on the task's usual engine, on all cores.
+fn measure(task: &Entry, args: &Args) -> Result<Expert> {
+    let make = || engines::make(&task.spec.id, task.engines[0]);
+    match make().map(|mut env| env.expert()) {
+        Err(error) => return Ok(Expert::Unknown(error.to_string())),
+        Ok(None) => return Ok(Expert::Unknown("no scripted expert".to_owned())),
+        Ok(Some(_)) => {}
+    }
     let episodes = Mutex::new(0..args.episodes as u64);
     let next = || episodes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let work = || -> Result<usize> {
-        let mut env = LabEnv::new(info.id)?;
+        let mut env = make()?;
         let mut successes = 0;
         while let Some(episode) = next() {
-            successes += usize::from(succeeds(&mut env, Rng::new(0, "expert-measure", episode).bits(), args.noise)?);
+            successes += usize::from(succeeds(&mut *env, Rng::new(0, "expert-measure", episode).bits(), args.noise)?);
         }
         Ok(successes)
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(super::bug(&*panic)))).sum()
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(super::bug(&*panic)))).sum::<Result<usize>>()
     })
+    .map(Expert::Succeeded)
 }
 
-fn succeeds(env: &mut LabEnv, seed: u64, noise: f64) -> Result<bool> {
+fn succeeds(env: &mut dyn Env, seed: u64, noise: f64) -> Result<bool> {
     env.set_style(ExpertStyle { noise, ..ExpertStyle::default() })?;
     env.reset(seed);
     loop {

@@ -1,9 +1,12 @@
 //! MuJoCo: an engine for our own scenes, and the suites that are at home on it.
 
 pub mod adroit;
+mod metaworld;
 mod plant;
 mod sim;
+pub mod trace;
 
+pub use metaworld::MetaWorld;
 pub use plant::Plant;
 pub use sim::MujocoSim;
 
@@ -27,17 +30,30 @@ fn tell_errors(message: &MjLogMessage) {
     }
 }
 
-/// The environment `id`, played by MuJoCo.
+/// The environment `id`, played by MuJoCo. Its first success ends an episode.
 ///
 /// # Errors
 /// When there is no such task, or its scene cannot be had or loaded.
 pub fn make(id: &str) -> Result<Box<dyn Env>> {
+    make_with(id, true)
+}
+
+/// The environment `id`, played by MuJoCo, where upstream's tasks go on after a success unless it is to end the episode.
+///
+/// # Errors
+/// When there is no such task, or its scene cannot be had or loaded.
+pub fn make_with(id: &str, end_on_success: bool) -> Result<Box<dyn Env>> {
     match id.split_once('/') {
         Some(("lab", _)) => {
             let info = tasks::by_id(id)?;
             Ok(Box::new(LabEnv::with_sim(info, Box::new(MujocoSim::new(info.scene)?))?))
         }
-        Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?)),
+        Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?.end_on_success(end_on_success))),
+        Some(("metaworld", _)) => {
+            let mut env = MetaWorld::new(id)?;
+            env.end_on_success = end_on_success;
+            Ok(Box::new(env))
+        }
         _ => Err(Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"))),
     }
 }

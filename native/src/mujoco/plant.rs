@@ -34,7 +34,9 @@ impl Plant {
     /// # Errors
     /// When the file is missing or MuJoCo does not accept it.
     pub fn from_file(path: &Path) -> Result<Self> {
-        Ok(Self::new(loaded(path)?, &path.display().to_string(), path.to_string_lossy().as_bytes()))
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        // Another machine keeps its scenes elsewhere, and yet has to know the state.
+        Ok(Self::new(loaded(path)?, &path.display().to_string(), name.as_bytes()))
     }
 
     fn new(mut model: MjModel, name: &str, identity: &[u8]) -> Self {

@@ -6,7 +6,7 @@ mod hammer;
 mod hand;
 mod pen;
 pub mod recorded;
-
+mod replay;
 mod rotations;
 
 use super::plant::Plant;

@@ -1,0 +1,133 @@
+use super::*;
+
+fn make(id: &str) -> MetaWorld {
+    MetaWorld::new(id).unwrap()
+}
+
+/// Plays the expert's episode `seed` to its end.
+fn demonstrate(env: &mut MetaWorld, seed: u64) -> Vec<Step> {
+    env.reset(seed);
+    let mut steps: Vec<Step> = Vec::new();
+    while !steps.last().is_some_and(Step::done) {
+        let action = env.expert().unwrap();
+        steps.push(env.step(&action).unwrap());
+    }
+    steps
+}
+
+/// The promise: upstream's scripted policies solve the tasks here as often as there, with trembling hands, too.
+#[test]
+fn experts_succeed() {
+    for (task, least) in TASKS.into_iter().zip([19, 16, 19]) {
+        let mut env = make(task.id);
+        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+        let wins = (0..20).filter(|&seed| demonstrate(&mut env, seed).last().is_some_and(|step| step.success)).count();
+        assert!(wins >= least, "{}: {wins} of 20", task.id);
+    }
+}
+
+/// The promise: the same seed is the same episode, bit for bit, whatever was played before; another seed is another.
+#[test]
+fn the_same_seed_is_the_same_episode() {
+    let mut env = make("metaworld/box-close");
+    env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+    let first = demonstrate(&mut env, 3);
+    assert_ne!(first, demonstrate(&mut env, 4));
+    assert_eq!(first, demonstrate(&mut env, 3));
+}
+
+/// The promise: success ends the episode with the only reward there is; a wish lets it go on to the horizon, as upstream, where
+/// every step without success costs 1.
+#[test]
+fn an_episode_ends_on_success_or_goes_on_as_upstream() {
+    let mut env = make("metaworld/pick-place");
+    let short = demonstrate(&mut env, 0);
+    let (last, others) = short.split_last().unwrap();
+    assert!(others.iter().all(|s| s.reward == 0.0 && !s.success && !s.done()));
+    assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
+    assert!(env.step(&[0.0; 4]).is_err(), "it is over");
+    env.end_on_success = false;
+    let long = demonstrate(&mut env, 0);
+    assert_eq!(long.len(), env.spec().horizon);
+    assert!(long.iter().all(|s| !s.terminated && s.reward == if s.success { 0.0 } else { -1.0 }));
+    assert!(long.last().is_some_and(|s| s.truncated) && long[short.len() - 1].success);
+}
+
+/// The promise: starts lie in upstream's ranges, and object and goal are never closer than upstream allows.
+#[test]
+fn starts_lie_in_the_ranges() {
+    for task in TASKS {
+        for seed in 0..500 {
+            let drawn = task.draw(&mut Rng::new(seed, "start", 0));
+            assert!((0..6).all(|i| (task.low[i]..=task.high[i]).contains(&drawn[i])), "{}: {drawn:?}", task.id);
+            assert!((drawn[0] - drawn[3]).hypot(drawn[1] - drawn[4]) >= task.apart, "{}: {drawn:?}", task.id);
+        }
+    }
+}
+
+/// The promise: the observation is a frame, the frame before, and the goal.
+#[test]
+fn the_observation_has_its_layout() {
+    let mut env = make("metaworld/pick-place");
+    let start = env.reset(1);
+    assert_eq!(start[..18], start[18..36], "the first observation repeats its frame");
+    let drawn = env.task.draw(&mut Rng::new(1, "start", 0));
+    assert_eq!(start[36..], narrow(&drawn[3..]), "the goal is shown");
+    assert_eq!(start[4..7], narrow(&drawn[..3]), "the puck");
+    let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
+    assert_eq!(after[18..36], start[..18], "the frame before");
+    assert_ne!(after[..18], start[..18]);
+}
+
+/// The promise: a restored environment goes on bit for bit, trembling and dense reward included; foreign or damaged states
+/// change nothing.
+#[test]
+fn a_restored_environment_goes_on_bit_for_bit() {
+    for task in TASKS {
+        let whole = || MetaWorld { end_on_success: false, ..make(task.id) };
+        let mut env = whole();
+        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+        env.reset(2);
+        let play = |env: &mut MetaWorld| {
+            let action = env.expert().unwrap();
+            (env.step(&action).unwrap(), env.dense_reward())
+        };
+        (0..80).for_each(|_| drop(play(&mut env)));
+        let saved = env.save();
+        let mut other = whole();
+        other.reset(9);
+        other.restore(&saved).unwrap();
+        assert_eq!((other.observation(), other.dense_reward()), (env.observation(), env.dense_reward()));
+        assert!(other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
+        for _ in 0..40 {
+            assert_eq!(play(&mut env), play(&mut other), "{}", task.id);
+        }
+    }
+    let foreign = make("metaworld/assembly").save();
+    assert!(make("metaworld/box-close").restore(&foreign).is_err());
+}
+
+/// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
+#[test]
+fn broken_physics_is_an_error_that_names_task_and_step() {
+    let mut env = make("metaworld/assembly");
+    env.step(&[0.0; 4]).unwrap();
+    env.arm.plant.data.qpos_mut()[9] = f64::NAN;
+    let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
+    assert!(sentence.contains("metaworld/assembly") && sentence.contains("step 2"), "{sentence}");
+    env.reset(0);
+    env.step(&[0.0; 4]).unwrap();
+}
+
+/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an error.
+#[test]
+fn wild_actions_are_clipped_and_impossible_ones_refused() {
+    let mut env = make("metaworld/pick-place");
+    let mut play = |action: [f32; 4]| {
+        env.reset(0);
+        env.step(&action).unwrap()
+    };
+    assert_eq!(play([9.0, -9.0, 1.5, 7.0]), play([1.0, -1.0, 1.0, 1.0]));
+    assert!(env.step(&[0.0; 3]).is_err() && env.step(&[0.0, f32::NAN, 0.0, 0.0]).is_err());
+    env.step(&[0.0; 4]).unwrap();
+}

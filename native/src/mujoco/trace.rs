@@ -1,0 +1,359 @@
+//! Recorded episodes of the upstream suites, played again here and compared number by number.
+
+use super::Plant;
+use super::adroit::Adroit;
+use super::metaworld::MetaWorld;
+use protege_core::{Error, Result};
+use safetensors::{Dtype, SafeTensors};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The first steps, which are compared on their own: later, contacts have blown up what was rounded.
+const EARLY: usize = 100;
+
+/// An environment that can start from a recorded state.
+pub trait Replay {
+    /// The name that the record has for the rewards that [`Replay::play`] gives, such as `reward_dense`.
+    fn reward_name(&self) -> &'static str;
+    /// Starts from a recorded state, and observes it in 64 bits.
+    ///
+    /// # Errors
+    /// When the record lacks something or something in it has another size.
+    fn start(&mut self, init: &Init) -> Result<Vec<f64>>;
+    /// Starts as the record began, by a reset of our own rather than from the recorded state, and observes it; `None` where the
+    /// record does not have what a reset needs.
+    ///
+    /// # Errors
+    /// As [`Replay::start`].
+    fn reset(&mut self, _init: &Init) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+    /// Plays one recorded action for one control step.
+    ///
+    /// # Errors
+    /// When the action does not fit or the simulation breaks.
+    fn play(&mut self, action: &[f64]) -> Result<Played>;
+}
+
+/// What a step led to.
+pub struct Played {
+    /// The observation.
+    pub obs: Vec<f64>,
+    /// Whether the success rule holds now.
+    pub success: bool,
+    /// The upstream reward that the record has.
+    pub reward: f64,
+}
+
+/// Makes the environment that replays a task.
+type Maker = fn(id: &str) -> Result<Box<dyn Replay>>;
+
+/// The suites whose episodes can be replayed.
+const SUITES: [(&str, Maker); 2] =
+    [("metaworld", |id| Ok(Box::new(MetaWorld::new(id)?))), ("adroit", |id| Ok(Box::new(Adroit::new(id)?.end_on_success(false))))];
+
+/// What replays the suite of a task or key.
+fn maker(key: &str) -> Option<Maker> {
+    let (suite, _) = key.split_once('/')?;
+    SUITES.iter().find(|(name, _)| *name == suite).map(|(_, make)| *make)
+}
+
+/// Whether this program can replay the suite of a key.
+pub fn knows(key: &str) -> bool {
+    maker(key).is_some()
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// `suite/task/number`.
+    pub key: String,
+    /// Control steps that were replayed.
+    pub steps: usize,
+    /// The largest error of any number observed up to step 100, the first observation included.
+    pub max_abs_error_100: f64,
+    /// The same over all steps.
+    pub max_abs_error: f64,
+    /// Whether success is equal at every step.
+    pub success_equal: bool,
+    /// The largest error of the first observation after a reset of our own, where the record has what that needs.
+    pub reset_max_abs_error: Option<f64>,
+    /// The largest error of the upstream reward, where the record has it.
+    pub reward_max_abs_error: Option<f64>,
+}
+
+/// Recorded episodes: a safetensors file with, for each `suite/task/number`, `init/*` (`qpos`, `qvel`, `mocap_pos`, `mocap_quat`,
+/// `body_pos`, `body_quat`, `site_pos`, as far as needed), `rand_vec`, `actions` (steps, act), `obs` (steps + 1, obs), `success`
+/// (steps) and rewards (steps).
+pub struct Records<'a>(SafeTensors<'a>);
+
+impl<'a> Records<'a> {
+    /// Reads the bytes of a file called `name`.
+    ///
+    /// # Errors
+    /// When it is damaged or of another kind.
+    pub fn new(bytes: &'a [u8], name: &str) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes);
+        file.map(Self).map_err(|e| Error::input(format!("{name} is not a safetensors file of recorded episodes: {e}")))
+    }
+
+    /// The keys `suite/task/number` of its episodes.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.0.names().iter().filter_map(|name| Some(name.strip_suffix("/actions")?.to_owned())).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Replays an episode and compares.
+    ///
+    /// # Errors
+    /// When the file has no such episode, it is incomplete, or the simulation fails.
+    pub fn compare(&self, key: &str) -> Result<Comparison> {
+        let unknown = || {
+            let near = protege_core::error::nearest(key, self.keys().into_iter()).unwrap_or_default();
+            Error::input(format!("there is no recorded episode `{key}`; did you mean `{near}`?"))
+        };
+        let actions = self.numbers(&format!("{key}/actions"))?.ok_or_else(unknown)?;
+        let (id, _) = key.rsplit_once('/').ok_or_else(unknown)?;
+        let suites = || SUITES.map(|(name, _)| name).join(" or ");
+        let make = maker(id).ok_or_else(|| Error::input(format!("{id} cannot be replayed, only episodes of {}", suites())))?;
+        let mut env = make(id)?;
+        let record = self.record(key, &actions, env.reward_name())?;
+        let init = self.init(key)?;
+        let reset = env.reset(&init)?;
+        let start = env.start(&init)?;
+        let played: Vec<Played> = actions.rows().map(|action| env.play(action)).collect::<Result<_>>()?;
+        record.against(key, reset.as_deref(), &start, &played)
+    }
+
+    fn record(&self, key: &str, actions: &Numbers, reward: &str) -> Result<Record> {
+        let steps = actions.shape[0];
+        let column = |name: &str, rows: usize| -> Result<Option<Numbers>> {
+            let name = format!("{key}/{name}");
+            let Some(found) = self.numbers(&name)? else { return Ok(None) };
+            let fits = found.shape.first() == Some(&rows);
+            if fits { Ok(Some(found)) } else { Err(Error::input(format!("`{name}` has the shape {:?}, not {rows} rows", found.shape))) }
+        };
+        let missing = |name: &str| Error::input(format!("the recorded episode `{key}` has no `{name}`"));
+        let obs = column("obs", steps + 1)?.ok_or_else(|| missing("obs"))?;
+        let success = column("success", steps)?.ok_or_else(|| missing("success"))?;
+        Ok(Record { obs, success: success.values, reward: column(reward, steps)?.map(|found| found.values) })
+    }
+
+    fn init(&self, key: &str) -> Result<Init> {
+        let mut values = BTreeMap::new();
+        for name in self.0.names() {
+            let Some(own) = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let own = own.strip_prefix("init/").or((own == "rand_vec").then_some(own));
+            if let (Some(own), Some(found)) = (own, self.numbers(name)?) {
+                values.insert(own.to_owned(), found.values);
+            }
+        }
+        Ok(Init { key: key.to_owned(), values })
+    }
+
+    /// A tensor of 32-bit or 64-bit numbers with at least one dimension, none of them 0; `None` when it is not there.
+    fn numbers(&self, name: &str) -> Result<Option<Numbers>> {
+        let Ok(tensor) = self.0.tensor(name) else { return Ok(None) };
+        let data = tensor.data();
+        let values: Vec<f64> = match tensor.dtype() {
+            Dtype::F64 => data.as_chunks().0.iter().map(|&chunk| f64::from_le_bytes(chunk)).collect(),
+            Dtype::F32 => data.as_chunks().0.iter().map(|&chunk| f64::from(f32::from_le_bytes(chunk))).collect(),
+            other => return Err(Error::input(format!("`{name}` holds {other:?}, not numbers of 32 or 64 bits"))),
+        };
+        if values.is_empty() || tensor.shape().is_empty() {
+            return Err(Error::input(format!("`{name}` is empty or no list")));
+        }
+        Ok(Some(Numbers { shape: tensor.shape().to_vec(), values }))
+    }
+}
+
+/// A tensor.
+struct Numbers {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Numbers {
+    /// Its rows; there is at least one number.
+    fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
+        self.values.chunks_exact(self.values.len() / self.shape[0])
+    }
+}
+
+/// What upstream saw.
+struct Record {
+    obs: Numbers,
+    success: Vec<f64>,
+    reward: Option<Vec<f64>>,
+}
+
+impl Record {
+    fn against(&self, key: &str, reset: Option<&[f64]>, start: &[f64], played: &[Played]) -> Result<Comparison> {
+        let first = |reset| self.obs.rows().next().map(|theirs| largest_error(key, theirs, reset)).transpose();
+        let seen = std::iter::once(start).chain(played.iter().map(|step| step.obs.as_slice()));
+        let pairs = self.obs.rows().zip(seen);
+        let errors: Vec<f64> = pairs.map(|(theirs, ours)| largest_error(key, theirs, ours)).collect::<Result<_>>()?;
+        let successes = self.success.iter().zip(played);
+        let ours = || played.iter().map(|step| step.reward);
+        let reward = self.reward.as_ref().map(|theirs| largest(theirs.iter().zip(ours()).map(|(a, b)| (a - b).abs())));
+        Ok(Comparison {
+            key: key.to_owned(),
+            steps: played.len(),
+            max_abs_error_100: largest(errors.iter().copied().take(EARLY + 1)),
+            max_abs_error: largest(errors.iter().copied()),
+            success_equal: successes.into_iter().all(|(theirs, step)| (*theirs != 0.0) == step.success),
+            reset_max_abs_error: reset.and_then(|reset| first(reset).transpose()).transpose()?,
+            reward_max_abs_error: reward,
+        })
+    }
+}
+
+fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
+    if theirs.len() != ours.len() {
+        let (theirs, ours) = (theirs.len(), ours.len());
+        return Err(Error::input(format!("the observations of `{key}` have {theirs} numbers in the file, {ours} here")));
+    }
+    Ok(largest(theirs.iter().zip(ours).map(|(a, b)| (a - b).abs())))
+}
+
+/// The largest of numbers; what is not a number is larger than any.
+fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |most, v| if v.is_nan() { f64::INFINITY } else { most.max(v) })
+}
+
+/// A recorded state, by name: `qpos`, `qvel`, `body_pos` ...
+pub struct Init {
+    key: String,
+    values: BTreeMap<String, Vec<f64>>,
+}
+
+impl Init {
+    /// Everything, by name.
+    pub fn values(&self) -> &BTreeMap<String, Vec<f64>> {
+        &self.values
+    }
+
+    /// `count` numbers called `name`, when they are there.
+    ///
+    /// # Errors
+    /// When there are more or fewer.
+    pub fn get(&self, name: &str, count: usize) -> Result<Option<&[f64]>> {
+        let Some(found) = self.values.get(name) else { return Ok(None) };
+        if found.len() == count {
+            return Ok(Some(found));
+        }
+        Err(Error::input(format!("`{name}` of `{}` has {} numbers, the task has {count}", self.key, found.len())))
+    }
+
+    /// `N` numbers called `name`.
+    ///
+    /// # Errors
+    /// When they are missing, or there are more or fewer.
+    pub fn array<const N: usize>(&self, name: &str) -> Result<[f64; N]> {
+        let found = self.get(name, N)?.and_then(|found| found.first_chunk().copied());
+        found.ok_or_else(|| Error::input(format!("the recorded episode `{}` has no `{name}`", self.key)))
+    }
+
+    /// Brings a plant into this state, and computes what follows from it. What the record does not have stays as it is.
+    ///
+    /// # Errors
+    /// When a size is not the scene's; what was set before stays set then.
+    pub fn impose(&self, plant: &mut Plant) -> Result<()> {
+        let model = plant.model_mut();
+        self.copy("body_pos", model.body_pos_mut().as_flattened_mut())?;
+        self.copy("body_quat", model.body_quat_mut().as_flattened_mut())?;
+        self.copy("site_pos", model.site_pos_mut().as_flattened_mut())?;
+        self.copy("qpos", plant.data.qpos_mut())?;
+        self.copy("qvel", plant.data.qvel_mut())?;
+        self.copy("mocap_pos", plant.data.mocap_pos_mut().as_flattened_mut())?;
+        self.copy("mocap_quat", plant.data.mocap_quat_mut().as_flattened_mut())?;
+        plant.data.forward();
+        Ok(())
+    }
+
+    fn copy(&self, name: &str, to: &mut [f64]) -> Result<()> {
+        if let Some(found) = self.get(name, to.len())? {
+            to.copy_from_slice(found);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    const FILE: &[u8] = include_bytes!("../../tests/fixtures/sim_traces.safetensors");
+    const KEY: &str = "metaworld/assembly/0";
+
+    /// A tensor of a file that is being made.
+    struct Part {
+        dtype: Dtype,
+        shape: Vec<usize>,
+        bytes: Vec<u8>,
+    }
+
+    /// The sentence that answers a comparison with an episode after `change`.
+    fn refusal(change: fn(&mut BTreeMap<String, Part>)) -> String {
+        let file = SafeTensors::deserialize(FILE).unwrap();
+        let own = file.tensors().into_iter().filter(|(name, _)| name.starts_with(KEY));
+        let part = |view: TensorView| Part { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+        let mut parts: BTreeMap<String, Part> = own.map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view))).collect();
+        change(&mut parts);
+        let views = parts
+            .iter()
+            .map(|(name, part)| (format!("{KEY}/{name}"), TensorView::new(part.dtype, part.shape.clone(), &part.bytes).unwrap()));
+        let bytes = safetensors::serialize(views, None).unwrap();
+        match Records::new(&bytes, "file").unwrap().compare(KEY).unwrap_err() {
+            Error::Input(sentence) => sentence,
+            other => panic!("{other} is no error of the input"),
+        }
+    }
+
+    /// Makes a tensor smaller.
+    fn cut(parts: &mut BTreeMap<String, Part>, name: &str, shape: &[usize]) {
+        let part = parts.get_mut(name).unwrap();
+        let bytes = part.bytes.len() / part.shape.iter().product::<usize>();
+        part.bytes.truncate(bytes * shape.iter().product::<usize>());
+        part.shape = shape.to_vec();
+    }
+
+    /// The promise: an incomplete or unfitting record is refused in one sentence that names what is wrong with it.
+    #[test]
+    fn incomplete_and_unfitting_records_are_refused_by_name() {
+        let table: [(fn(&mut BTreeMap<String, Part>), &str); 9] = [
+            (|parts| drop(parts.remove("rand_vec")), "rand_vec"),
+            (|parts| drop(parts.remove("obs")), "`obs`"),
+            (|parts| drop(parts.remove("success")), "`success`"),
+            (|parts| drop(parts.remove("actions")), KEY),
+            (|parts| cut(parts, "actions", &[250, 2]), "actions of 4 numbers, not 2"),
+            (|parts| cut(parts, "obs", &[251, 18]), "39 here"),
+            (|parts| cut(parts, "init/qpos", &[15]), "`qpos`"),
+            (|parts| cut(parts, "success", &[249]), "249"),
+            (|parts| parts.get_mut("success").unwrap().dtype = Dtype::I32, "I32"),
+        ];
+        for (change, thing) in table {
+            let sentence = refusal(change);
+            assert!(sentence.contains(thing), "{sentence:?} does not name {thing:?}");
+        }
+    }
+
+    /// The promise: a mistyped key is answered with the nearest, a file of another kind with its name.
+    #[test]
+    fn wrong_keys_and_files_are_refused_by_name() {
+        let sentence = Records::new(FILE, "file").unwrap().compare("metaworld/asembly/0").unwrap_err().to_string();
+        assert!(sentence.contains("`metaworld/assembly/0`"), "{sentence}");
+        for bytes in [&b""[..], b"PK\x03\x04 something", &FILE[..FILE.len() / 2]] {
+            assert!(Records::new(bytes, "x.safetensors").err().unwrap().to_string().contains("x.safetensors"));
+        }
+    }
+
+    /// The promise: a wrong number is a large error, and one that is not finite the largest.
+    #[test]
+    fn errors_are_seen() {
+        assert_eq!(largest([1.0, 3.0, 2.0].into_iter()), 3.0);
+        assert_eq!(largest([1.0, f64::NAN, 2.0].into_iter()), f64::INFINITY);
+    }
+}
