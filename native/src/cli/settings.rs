@@ -13,6 +13,9 @@ pub struct Settings {
     /// Task, `suite/name`; see `protege tasks` [default: lab/pick-place]
     #[arg(long)]
     pub task: Option<String>,
+    /// Physics engine, `rapier` or `mujoco` [default: the first that `protege tasks` shows for the task]
+    #[arg(long)]
+    pub engine: Option<String>,
     /// Pretraining method; see `protege methods` [default: post-bc]
     #[arg(long, value_name = "METHOD")]
     pub pretrain: Option<String>,
@@ -82,6 +85,7 @@ impl Settings {
         let text = |value: &Option<String>| value.as_ref().map(|name| Value::from(name.as_str()).to_string());
         let flags = [
             ("task", text(&self.task)),
+            ("engine", text(&self.engine)),
             ("pretrain.method", text(&self.pretrain)),
             ("finetune.method", text(&self.finetune)),
             ("demos.count", self.demos.map(|n| n.to_string())),
