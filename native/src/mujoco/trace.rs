@@ -295,12 +295,17 @@ mod tests {
         bytes: Vec<u8>,
     }
 
+    /// The tensors of an episode, by name.
+    type Parts = BTreeMap<String, Part>;
+    /// Spoils something in it.
+    type Change = fn(&mut Parts);
+
     /// The sentence that answers a comparison with an episode after `change`.
-    fn refusal(change: fn(&mut BTreeMap<String, Part>)) -> String {
+    fn refusal(change: Change) -> String {
         let file = SafeTensors::deserialize(FILE).unwrap();
         let own = file.tensors().into_iter().filter(|(name, _)| name.starts_with(KEY));
         let part = |view: TensorView| Part { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
-        let mut parts: BTreeMap<String, Part> = own.map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view))).collect();
+        let mut parts: Parts = own.map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view))).collect();
         change(&mut parts);
         let views = parts
             .iter()
@@ -313,7 +318,7 @@ mod tests {
     }
 
     /// Makes a tensor smaller.
-    fn cut(parts: &mut BTreeMap<String, Part>, name: &str, shape: &[usize]) {
+    fn cut(parts: &mut Parts, name: &str, shape: &[usize]) {
         let part = parts.get_mut(name).unwrap();
         let bytes = part.bytes.len() / part.shape.iter().product::<usize>();
         part.bytes.truncate(bytes * shape.iter().product::<usize>());
@@ -323,7 +328,7 @@ mod tests {
     /// The promise: an incomplete or unfitting record is refused in one sentence that names what is wrong with it.
     #[test]
     fn incomplete_and_unfitting_records_are_refused_by_name() {
-        let table: [(fn(&mut BTreeMap<String, Part>), &str); 9] = [
+        let table: [(Change, &str); 9] = [
             (|parts| drop(parts.remove("rand_vec")), "rand_vec"),
             (|parts| drop(parts.remove("obs")), "`obs`"),
             (|parts| drop(parts.remove("success")), "`success`"),

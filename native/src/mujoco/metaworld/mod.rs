@@ -30,7 +30,8 @@ type Frame = [f64; FRAME];
 
 /// A task of Meta-World on MuJoCo.
 ///
-/// An observation is a [frame](Frame), the frame before, and the goal (3): 39 numbers, lengths in metres. A step is 12.5 ms.
+/// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and quaternion 4, zeros: 18 numbers), the
+/// frame before, and the goal (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
 pub struct MetaWorld {
     /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every other, as in the suite `lab`.
     /// Otherwise it goes on to the horizon, as upstream, with a reward of -1 on every step that does not succeed and 0 on those
