@@ -7,6 +7,7 @@ pub mod cli;
 pub mod dashboard;
 pub mod engines;
 pub mod files;
+pub mod film;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod report;

@@ -1,9 +1,11 @@
 //! MuJoCo: an engine for our own scenes, and the suites that are at home on it.
 
 mod plant;
+mod render;
 mod sim;
 
 pub use plant::Plant;
+pub use render::{Images, ImageSpec, Renderer};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

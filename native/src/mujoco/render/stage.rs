@@ -1,0 +1,89 @@
+//! The scenes as they are drawn: which file, which camera, and for our own scenes what makes a picture of them pleasant.
+
+use super::super::Plant;
+use crate::wheels;
+use mujoco_rs::prelude::{MjModel, MjvCamera};
+use protege_core::{Error, Result, tasks};
+
+/// A scene, and where it is usually looked at from.
+pub struct Stage {
+    pub plant: Plant,
+    pub view: View,
+    /// Seconds that a control step takes.
+    pub control_s: f64,
+}
+
+/// Where a scene is looked at from unless a camera is named.
+pub enum View {
+    /// A camera of the scene's own.
+    Camera(&'static str),
+    /// A camera that shows the table of our own scenes from the side, a little from above.
+    Table,
+}
+
+impl View {
+    /// The name of the scene's own camera.
+    pub fn camera(&self) -> Option<&'static str> {
+        match self {
+            Self::Camera(name) => Some(name),
+            Self::Table => None,
+        }
+    }
+
+    /// The camera that no scene has.
+    pub fn free(&self, model: &MjModel) -> MjvCamera {
+        MjvCamera { lookat: [0.0, 0.7, 0.06], distance: 0.95, azimuth: 128.0, elevation: -27.0, ..MjvCamera::new_free(model) }
+    }
+}
+
+/// A backdrop, a floor and soft light for our own scenes, which have a table in empty space. Nothing of it is a body, so that
+/// the scene's state stays what it is.
+const DECORATION: &str = r#"
+  <visual>
+    <headlight ambient="0.42 0.42 0.42" diffuse="0.28 0.28 0.28" specular="0.1 0.1 0.1"/>
+    <map znear="0.02" zfar="40" shadowclip="0.6" shadowscale="0.5"/>
+    <quality numslices="48" numstacks="24"/>
+  </visual>
+  <asset>
+    <texture type="skybox" builtin="gradient" rgb1="0.93 0.95 0.97" rgb2="0.74 0.78 0.83" width="128" height="128"/>
+  </asset>
+  <worldbody>"#;
+
+/// Physics steps in a control step of the upstream tasks.
+const UPSTREAM_SUBSTEPS: f64 = 5.0;
+
+/// The stage of the task `id`.
+///
+/// # Errors
+/// When there is no such task with pictures, or its scene cannot be had.
+pub fn of(id: &str) -> Result<Stage> {
+    let (folder, view) = match id.split_once('/') {
+        Some(("lab", _)) => {
+            let scene = tasks::by_id(id)?.scene.replacen("<worldbody>", DECORATION, 1);
+            let plant = Plant::from_text(&scene)?;
+            let control_s = plant.model().opt().timestep * tasks::by_id(id)?.substeps as f64;
+            return Ok(Stage { plant, view: View::Table, control_s });
+        }
+        Some(("metaworld", _)) => (wheels::METAWORLD, View::Camera("corner3")),
+        Some(("adroit", "pen")) => (wheels::ADROIT, View::Camera("view_1")),
+        Some(("adroit", _)) => (wheels::ADROIT, View::Camera("vil_camera")),
+        _ => return Err(Error::input(format!("there is nothing to see in {id}"))),
+    };
+    let path = folder.ensure().map_err(Error::failed)?.join(file(id)?);
+    let plant = Plant::from_file(&path)?;
+    let control_s = plant.model().opt().timestep * UPSTREAM_SUBSTEPS;
+    Ok(Stage { plant, view, control_s })
+}
+
+/// Where in its package an upstream task's scene is.
+fn file(id: &str) -> Result<&'static str> {
+    Ok(match id {
+        "metaworld/pick-place" => "metaworld/assets/sawyer_xyz/sawyer_pick_place_v3.xml",
+        "metaworld/box-close" => "metaworld/assets/sawyer_xyz/sawyer_box.xml",
+        "metaworld/assembly" => "metaworld/assets/sawyer_xyz/sawyer_assembly_peg.xml",
+        "adroit/pen" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_pen.xml",
+        "adroit/hammer" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_hammer.xml",
+        "adroit/door" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_door.xml",
+        _ => return Err(Error::input(format!("no scene of {id} is known"))),
+    })
+}

@@ -1,0 +1,1 @@
+//! What pictures promise. Where EGL is missing, there is nothing to test.
