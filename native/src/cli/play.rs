@@ -156,6 +156,20 @@ impl Cast {
         Ok(Self { config: Config { task: run.config().task.clone(), ..trained }, acting, device })
     }
 
+    /// The same without what finetuning made.
+    pub fn pretrained(&self) -> Self {
+        let acting = self.acting.as_ref().map(Acting::pretrained);
+        Self { config: self.config.clone(), acting, device: self.device.clone() }
+    }
+
+    /// Control steps of the longest episode.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn horizon(&self) -> Result<usize> {
+        Ok(protege_core::env::spec(&self.config.task)?.horizon)
+    }
+
     /// Films the `episode`-th of the starts that an evaluation plays.
     ///
     /// # Errors

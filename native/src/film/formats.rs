@@ -28,7 +28,9 @@ impl Format {
             None => Ok(Self::Frames),
             Some("gif") => Ok(Self::Gif),
             Some("mp4") if has_ffmpeg() => Ok(Self::Mp4),
-            Some("mp4") => Err(Error::input("an .mp4 is made by ffmpeg, which is not on PATH: install it (Debian: ffmpeg), or write a .gif")),
+            Some("mp4") => {
+                Err(Error::input("an .mp4 is made by ffmpeg, which is not on PATH: install it (Debian: ffmpeg), or write a .gif"))
+            }
             Some(other) => {
                 Err(Error::input(format!("a film cannot be written as .{other}: use .gif, .mp4, or a folder's name for PNG frames")))
             }

@@ -3,7 +3,7 @@
 mod formats;
 mod gif;
 
-pub use formats::{Format, write};
+pub use formats::{Format, png, write};
 pub use gif::gif;
 
 use burn::tensor::Device;

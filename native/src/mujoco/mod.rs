@@ -5,7 +5,7 @@ mod render;
 mod sim;
 
 pub use plant::Plant;
-pub use render::{Images, ImageSpec, Renderer};
+pub use render::{ImageSpec, Images, Renderer};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

@@ -85,8 +85,8 @@ fn settle(model: &mut MjModel, look: &Look) {
     let vis = model.vis_mut();
     (vis.global.offwidth, vis.global.offheight) = (look.width as i32, look.height as i32);
     (vis.quality.shadowsize, vis.quality.offsamples) = match look.quality {
-        Quality::Fine => (2048, 8),
-        Quality::Light => (1024, 4),
+        Quality::Fine => (4096, 8),
+        Quality::Light => (2048, 4),
         Quality::Fast => (0, 0),
     };
     if look.quality != Quality::Fine {

@@ -15,10 +15,10 @@ pub struct Stage {
 
 /// Where a scene is looked at from unless a camera is named.
 pub enum View {
-    /// A camera of the scene's own.
+    /// From a camera of the scene's own.
     Camera(&'static str),
-    /// A camera that shows the table of our own scenes from the side, a little from above.
-    Table,
+    /// At a point (m), from a distance (m), in a direction and from a height (degrees).
+    At { point: [f64; 3], distance: f64, azimuth: f64, elevation: f64 },
 }
 
 impl View {
@@ -26,22 +26,33 @@ impl View {
     pub fn camera(&self) -> Option<&'static str> {
         match self {
             Self::Camera(name) => Some(name),
-            Self::Table => None,
+            Self::At { .. } => None,
         }
     }
 
-    /// The camera that no scene has.
+    /// A camera that the scene does not have itself.
     pub fn free(&self, model: &MjModel) -> MjvCamera {
-        MjvCamera { lookat: [0.0, 0.7, 0.06], distance: 0.95, azimuth: 128.0, elevation: -27.0, ..MjvCamera::new_free(model) }
+        let camera = MjvCamera::new_free(model);
+        match *self {
+            Self::Camera(_) => camera,
+            Self::At { point, distance, azimuth, elevation } => MjvCamera { lookat: point, distance, azimuth, elevation, ..camera },
+        }
     }
 }
 
-/// A backdrop, a floor and soft light for our own scenes, which have a table in empty space. Nothing of it is a body, so that
+/// The table of our own scenes: the hand on the left, where it goes on the right.
+const TABLE: View = View::At { point: [0.0, 0.685, 0.11], distance: 0.78, azimuth: 132.0, elevation: -24.0 };
+/// The door of Adroit, of which no camera of its own shows all.
+const DOOR: View = View::At { point: [0.0, 0.1, 0.25], distance: 1.7, azimuth: 115.0, elevation: -25.0 };
+/// The table of Meta-World with the robot behind.
+const SAWYER: View = View::At { point: [0.0, 0.6, 0.1], distance: 1.3, azimuth: 225.0, elevation: -30.0 };
+
+/// A backdrop and soft light for our own scenes, which have a table in empty space. Nothing of it is a body, so that
 /// the scene's state stays what it is.
 const DECORATION: &str = r#"
   <visual>
     <headlight ambient="0.42 0.42 0.42" diffuse="0.28 0.28 0.28" specular="0.1 0.1 0.1"/>
-    <map znear="0.02" zfar="40" shadowclip="0.6" shadowscale="0.5"/>
+    <map znear="0.02" zfar="40" shadowclip="0.6" shadowscale="0.4"/>
     <quality numslices="48" numstacks="24"/>
   </visual>
   <asset>
@@ -62,9 +73,10 @@ pub fn of(id: &str) -> Result<Stage> {
             let scene = tasks::by_id(id)?.scene.replacen("<worldbody>", DECORATION, 1);
             let plant = Plant::from_text(&scene)?;
             let control_s = plant.model().opt().timestep * tasks::by_id(id)?.substeps as f64;
-            return Ok(Stage { plant, view: View::Table, control_s });
+            return Ok(Stage { plant, view: TABLE, control_s });
         }
-        Some(("metaworld", _)) => (wheels::METAWORLD, View::Camera("corner3")),
+        Some(("metaworld", _)) => (wheels::METAWORLD, SAWYER),
+        Some(("adroit", "door")) => (wheels::ADROIT, DOOR),
         Some(("adroit", "pen")) => (wheels::ADROIT, View::Camera("view_1")),
         Some(("adroit", _)) => (wheels::ADROIT, View::Camera("vil_camera")),
         _ => return Err(Error::input(format!("there is nothing to see in {id}"))),
