@@ -1,15 +1,12 @@
 //! Films as GIF: one palette for the whole film, and of each frame only what has changed since the one before.
 
 use super::Film;
-use color_quant::NeuQuant;
+use super::palette::Palette;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use protege_core::{Error, Result};
-use std::collections::HashMap;
 
 /// The place in the palette that lets the frame before show through; the others are colours.
 const CLEAR: u8 = 255;
-/// Pixels that the palette is learned from.
-const SAMPLE: usize = 200_000;
 
 /// The film as the bytes of a GIF that plays again and again.
 ///
@@ -22,9 +19,11 @@ pub fn gif(film: &Film) -> Result<Vec<u8>> {
     if film.frames.is_empty() || film.frames.iter().any(|frame| frame.len() != 3 * film.width * film.height) {
         return Err(Error::failed("a film without frames of one size cannot be written"));
     }
-    let mut palette = Palette::of(film);
+    let mut palette = Palette::of(&film.frames, usize::from(CLEAR));
+    let mut colours = palette.colours.as_flattened().to_vec();
+    colours.resize(3 * 256, 0);
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, width, height, &palette.colours()).map_err(refused)?;
+    let mut encoder = Encoder::new(&mut bytes, width, height, &colours).map_err(refused)?;
     encoder.set_repeat(Repeat::Infinite).map_err(refused)?;
     let delay = (100.0 / film.rate).round().clamp(2.0, 1000.0) as u16;
     let mut before: Option<Vec<u8>> = None;
@@ -67,30 +66,35 @@ fn ends(mut items: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
     Some((first, items.last().unwrap_or(first)))
 }
 
-/// The film's colours, and which of them is nearest to each that was asked for.
-struct Palette {
-    net: NeuQuant,
-    nearest: HashMap<[u8; 3], u8>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Palette {
-    fn of(film: &Film) -> Self {
-        let all: usize = film.frames.iter().map(|frame| frame.len() / 3).sum();
-        let pixels = film.frames.iter().flat_map(|frame| frame.as_chunks::<3>().0);
-        let sample: Vec<u8> = pixels.step_by(all.div_ceil(SAMPLE).max(1)).flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
-        Self { net: NeuQuant::new(3, usize::from(CLEAR), &sample), nearest: HashMap::new() }
-    }
-
-    /// Three bytes a colour, and three more for the clear one.
-    fn colours(&self) -> Vec<u8> {
-        let mut colours = self.net.color_map_rgb();
-        colours.resize(3 * 256, 0);
-        colours
-    }
-
-    fn apply(&mut self, pixels: &[u8]) -> Vec<u8> {
-        let Self { net, nearest } = self;
-        let index = |&[r, g, b]: &[u8; 3]| *nearest.entry([r, g, b]).or_insert_with(|| net.index_of(&[r, g, b, 255]) as u8);
-        pixels.as_chunks::<3>().0.iter().map(index).collect()
+    /// The promise: a GIF that is read again shows every frame as it was, within the palette's accuracy, and a small thing keeps
+    /// its colour before a large background.
+    #[test]
+    fn a_gif_shows_what_was_filmed() {
+        let (width, height) = (40, 30);
+        let frame = |at: usize| -> Vec<u8> {
+            let pixel = |i: usize| if i == at { [20, 230, 60] } else { [(i / width * 8) as u8, 180, (i % width * 6) as u8] };
+            (0..width * height).flat_map(pixel).collect()
+        };
+        let film = Film { width, height, rate: 20.0, frames: vec![frame(5), frame(5), frame(600)] };
+        let bytes = gif(&film).unwrap();
+        let mut options = ::gif::DecodeOptions::new();
+        options.set_color_output(::gif::ColorOutput::RGBA);
+        let mut decoder = options.read_info(&bytes[..]).unwrap();
+        let mut screen = vec![[0; 4]; width * height];
+        for wanted in &film.frames {
+            let frame = decoder.read_next_frame().unwrap().unwrap();
+            assert_eq!(frame.delay, 5);
+            for (i, &pixel) in frame.buffer.as_chunks::<4>().0.iter().enumerate().filter(|(_, pixel)| pixel[3] > 0) {
+                let (x, y) = (i % usize::from(frame.width), i / usize::from(frame.width));
+                screen[(y + usize::from(frame.top)) * width + x + usize::from(frame.left)] = pixel;
+            }
+            let worst = screen.iter().zip(wanted.as_chunks::<3>().0).flat_map(|(a, b)| (0..3).map(move |c| a[c].abs_diff(b[c]))).max();
+            assert!(worst < Some(16), "{worst:?}");
+        }
+        assert!(gif(&Film { frames: vec![], ..film.clone() }).is_err() && gif(&Film { width: 41, ..film }).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 mod formats;
 mod gif;
+mod palette;
 
 pub use formats::{Format, png, write};
 pub use gif::gif;

@@ -39,12 +39,9 @@ impl Renderer {
         let Stage { mut plant, view, control_s } = stage::of(id)?;
         settle(plant.model_mut(), look);
         plant.data.forward();
-        let camera = match look.camera.as_deref().or(view.camera()) {
-            Some(name) => Some(camera(plant.model(), name, id)?),
-            None => None,
-        };
+        let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
         let turned = camera.is_some_and(|at| hangs_upside_down(&plant, at));
-        let camera = camera.map_or_else(|| view.free(plant.model()), MjvCamera::new_fixed);
+        let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
         let builder = MjRenderer::builder().width(look.width as u32).height(look.height as u32).camera(camera);
         let drawer = builder.build(plant.model()).map_err(|e| unavailable(&e))?;
         Ok(Self { plant, drawer, turned, control_s })

@@ -13,39 +13,32 @@ pub struct Stage {
     pub control_s: f64,
 }
 
-/// Where a scene is looked at from unless a camera is named.
-pub enum View {
-    /// From a camera of the scene's own.
-    Camera(&'static str),
-    /// At a point (m), from a distance (m), in a direction and from a height (degrees).
-    At { point: [f64; 3], distance: f64, azimuth: f64, elevation: f64 },
+/// Where a scene is looked at from unless a camera is named: at a point, from a distance (m), in a direction (degrees).
+pub struct View {
+    point: [f64; 3],
+    distance: f64,
+    azimuth: f64,
+    elevation: f64,
 }
 
 impl View {
-    /// The name of the scene's own camera.
-    pub fn camera(&self) -> Option<&'static str> {
-        match self {
-            Self::Camera(name) => Some(name),
-            Self::At { .. } => None,
-        }
-    }
-
-    /// A camera that the scene does not have itself.
-    pub fn free(&self, model: &MjModel) -> MjvCamera {
-        let camera = MjvCamera::new_free(model);
-        match *self {
-            Self::Camera(_) => camera,
-            Self::At { point, distance, azimuth, elevation } => MjvCamera { lookat: point, distance, azimuth, elevation, ..camera },
-        }
+    /// The camera there.
+    pub fn camera(&self, model: &MjModel) -> MjvCamera {
+        let Self { point, distance, azimuth, elevation } = *self;
+        MjvCamera { lookat: point, distance, azimuth, elevation, ..MjvCamera::new_free(model) }
     }
 }
 
 /// The table of our own scenes: the hand on the left, where it goes on the right.
-const TABLE: View = View::At { point: [0.0, 0.685, 0.11], distance: 0.78, azimuth: 132.0, elevation: -24.0 };
-/// The door of Adroit, of which no camera of its own shows all.
-const DOOR: View = View::At { point: [0.0, 0.1, 0.25], distance: 1.7, azimuth: 115.0, elevation: -25.0 };
+const TABLE: View = View { point: [0.0, 0.695, 0.115], distance: 0.75, azimuth: 130.0, elevation: -25.0 };
+/// The door of Adroit, of which no camera of its own shows all; so for the scenes below.
+const DOOR: View = View { point: [0.0, 0.1, 0.25], distance: 1.7, azimuth: 115.0, elevation: -25.0 };
+/// The hammer of Adroit, and the nail.
+const HAMMER: View = View { point: [-0.05, -0.02, 0.14], distance: 1.05, azimuth: 70.0, elevation: -36.0 };
+/// The pen of Adroit in the hand, and the one to follow.
+const PEN: View = View { point: [0.05, -0.12, 0.2], distance: 0.85, azimuth: 55.0, elevation: -30.0 };
 /// The table of Meta-World with the robot behind.
-const SAWYER: View = View::At { point: [0.0, 0.6, 0.1], distance: 1.3, azimuth: 225.0, elevation: -30.0 };
+const SAWYER: View = View { point: [0.0, 0.6, 0.1], distance: 1.35, azimuth: 225.0, elevation: -30.0 };
 
 /// A backdrop and soft light for our own scenes, which have a table in empty space. Nothing of it is a body, so that
 /// the scene's state stays what it is.
@@ -77,8 +70,8 @@ pub fn of(id: &str) -> Result<Stage> {
         }
         Some(("metaworld", _)) => (wheels::METAWORLD, SAWYER),
         Some(("adroit", "door")) => (wheels::ADROIT, DOOR),
-        Some(("adroit", "pen")) => (wheels::ADROIT, View::Camera("view_1")),
-        Some(("adroit", _)) => (wheels::ADROIT, View::Camera("vil_camera")),
+        Some(("adroit", "pen")) => (wheels::ADROIT, PEN),
+        Some(("adroit", _)) => (wheels::ADROIT, HAMMER),
         _ => return Err(Error::input(format!("there is nothing to see in {id}"))),
     };
     let path = folder.ensure().map_err(Error::failed)?.join(file(id)?);
