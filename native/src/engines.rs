@@ -1,5 +1,6 @@
 //! Environments on every engine that this program has.
 
+use crate::film::{Draw, Look};
 use protege_core::Result;
 use protege_core::env::{self, Env, catalogue};
 use protege_core::run::Inputs;
@@ -36,6 +37,24 @@ fn on_mujoco(id: &str, end_on_success: bool) -> Result<Box<dyn Env>> {
 #[cfg(not(feature = "mujoco"))]
 fn on_mujoco(id: &str, _end_on_success: bool) -> Result<Box<dyn Env>> {
     Err(protege_core::Error::input(format!("{id} on MuJoCo: this program was built without it; build it with `--features mujoco`")))
+}
+
+/// Draws the scene of the task `id`, whichever engine moves it.
+///
+/// # Errors
+/// When there is nothing to see in the task, no such camera, or no EGL on this machine.
+#[cfg(feature = "mujoco")]
+pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
+    Ok(Box::new(crate::mujoco::Renderer::new(id, look)?))
+}
+
+/// Draws nothing: MuJoCo would.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "mujoco"))]
+pub fn renderer(id: &str, _: &Look) -> Result<Box<dyn Draw>> {
+    Err(protege_core::Error::input(format!("pictures of {id} need MuJoCo: build this program with `--features mujoco`")))
 }
 
 /// What a run is given when nothing is given: environments on all engines.

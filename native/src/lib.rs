@@ -8,6 +8,7 @@ pub mod dashboard;
 pub mod engines;
 pub mod expert;
 pub mod files;
+pub mod film;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod report;

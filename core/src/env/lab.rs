@@ -1,6 +1,6 @@
 //! A task and an engine make an environment.
 
-use super::{Env, Spec, Step, checked_action, episode_over};
+use super::{Env, Spec, Step, Subject, checked_action, episode_over};
 use crate::rng::Rng;
 use crate::seal;
 use crate::sim::{RapierSim, Sim};
@@ -108,6 +108,10 @@ impl Env for LabEnv {
             action.iter_mut().for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
         }
         Some(action)
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        Some(Subject::Sim(&*self.sim))
     }
 
     fn save(&self) -> Vec<u8> {

@@ -13,6 +13,7 @@ pub use probe::{PROBE_DISCOUNT, Probe};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
 
+use crate::sim::Sim;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,14 @@ impl Step {
     }
 }
 
+/// What a picture of an environment is drawn from.
+pub enum Subject<'a> {
+    /// A simulation, on any engine, whose bodies and joints can be asked for by their names in the task's scene.
+    Sim(&'a dyn Sim),
+    /// The state of an upstream scene on MuJoCo: what its plant calls its numbers.
+    Numbers(Vec<f64>),
+}
+
 /// One environment.
 pub trait Env: Send {
     /// Sizes and name.
@@ -74,6 +83,10 @@ pub trait Env: Send {
     }
     /// What the scripted expert would do now, when the task has one.
     fn expert(&mut self) -> Option<Vec<f32>>;
+    /// What a picture of this moment is drawn from; none where there is nothing to see.
+    fn subject(&self) -> Option<Subject<'_>> {
+        None
+    }
     /// Everything needed to go on bit for bit.
     fn save(&self) -> Vec<u8>;
     /// Restores what [`Env::save`] wrote for the same environment.

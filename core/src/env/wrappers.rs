@@ -1,6 +1,6 @@
 //! Environments around environments.
 
-use super::{Env, Spec, Step, foreign_state};
+use super::{Env, Spec, Step, Subject, foreign_state};
 use crate::{Error, Result};
 
 /// Plays every action `times` times and sums the rewards; stops early at the end of the episode. The horizon counts its own steps.
@@ -34,6 +34,10 @@ impl Env for ActionRepeat {
 
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert()
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner.subject()
     }
 
     fn save(&self) -> Vec<u8> {
@@ -92,6 +96,10 @@ impl Env for ChunkEnv {
         self.inner.expert().map(|action| action.repeat(self.length))
     }
 
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner.subject()
+    }
+
     fn save(&self) -> Vec<u8> {
         self.inner.save()
     }
@@ -136,6 +144,10 @@ impl Env for TimeLimit {
 
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert()
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner.subject()
     }
 
     fn save(&self) -> Vec<u8> {

@@ -18,6 +18,12 @@ impl Acting {
         &self.policy
     }
 
+    /// The policy as pretraining left it, without what finetuning made of it.
+    #[must_use]
+    pub fn pretrained(&self) -> Self {
+        Self { policy: self.policy.clone(), improved: None }
+    }
+
     /// Length of the noise vector per decision.
     pub fn noise_len(&self) -> usize {
         self.improved.as_ref().map_or(self.policy.noise_len(), |improved| improved.noise_len(&self.policy))

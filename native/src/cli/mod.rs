@@ -8,11 +8,13 @@ mod compare;
 mod demos;
 mod doctor;
 mod eval;
+mod films;
 mod finetune;
 pub mod journal;
 mod machine;
 mod methods;
 pub mod plan;
+mod play;
 mod portrait;
 mod pretrain;
 mod results;
@@ -73,6 +75,8 @@ enum Command {
     Finetune(finetune::Args),
     /// Measure how often a policy succeeds
     Eval(eval::Args),
+    /// Film a policy, or the scripted expert
+    Play(play::Args),
     /// Put several runs side by side on one HTML page
     Compare(compare::Args),
     /// List the tasks, with sizes and the scripted expert's measured success
@@ -122,6 +126,7 @@ fn answer(cli: Cli) -> Result<Answer> {
         Command::Pretrain(args) => pretrain::answer(&args, output),
         Command::Finetune(args) => finetune::answer(&args, output),
         Command::Eval(args) => eval::answer(&args, output),
+        Command::Play(args) => play::answer(&args, output),
         Command::Compare(args) => compare::answer(&args),
         Command::Tasks(args) => tasks::answer(&args),
         Command::Trace(args) => trace::answer(&args),

@@ -2,6 +2,7 @@
 
 use super::journal::{Line, SeedResult, read_lines, read_metrics};
 use super::plan::{Folder, Plan, to_toml};
+use crate::report::films::Films;
 use crate::report::{Outcome, Portrait, Report, SeedCurve, SeedRow, Series};
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
@@ -40,6 +41,7 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
         curves,
         losses,
         portrait,
+        films: Films::None,
         per_seed: rows,
         config_toml: to_toml(config)?,
         command: plan.command.clone(),

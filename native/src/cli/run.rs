@@ -5,10 +5,10 @@ use super::machine::{Stop, cores, device, share_work};
 use super::plan::{Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset};
 use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
-use super::{Answer, Output, bug, results};
+use super::{Answer, Output, bug, films, results};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
-use crate::report::{self, Portrait};
+use crate::report::{self, Portrait, Report};
 use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
 use protege_core::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -68,6 +68,9 @@ pub struct Session {
     /// Do not train a BC policy beside PostBC for the picture in the report
     #[arg(long)]
     pub no_companion: bool,
+    /// Put no films of episodes into the report
+    #[arg(long)]
+    pub no_video: bool,
 }
 
 /// Runs, or resumes, and reports.
@@ -128,6 +131,7 @@ pub fn begin(config: &Config, inputs: Inputs, checkpoint: Option<&Path>, session
         device: "cpu".to_owned(),
         checkpoint_every: 60.0,
         keep_last: 2,
+        films: true,
         companion: !session.no_companion && config.pretrain.method == PretrainMethod::PostBc && inputs.policy.is_none(),
     };
     let plan = amended(plan, session)?;
@@ -146,6 +150,7 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
         device: session.device.clone().unwrap_or(plan.device),
         checkpoint_every: session.checkpoint_every.unwrap_or(plan.checkpoint_every),
         keep_last: session.keep_last.unwrap_or(plan.keep_last),
+        films: plan.films && !session.no_video,
         ..plan
     };
     protege_core::error::within("--checkpoint-every", plan.checkpoint_every, 0.0, 1e9)?;
@@ -170,6 +175,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
     }
     let report = results::collect(folder, plan, config, picture, clock.seconds())?;
+    let report = Report { films: films::of_run(folder, plan, &dashboard), ..report };
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
     let json = results::to_value(&report, &page);

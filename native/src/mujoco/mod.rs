@@ -3,11 +3,13 @@
 pub mod adroit;
 mod metaworld;
 mod plant;
+mod render;
 mod sim;
 pub mod trace;
 
 pub use metaworld::MetaWorld;
 pub use plant::Plant;
+pub use render::{ImageSpec, Images, Renderer};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

@@ -60,7 +60,7 @@ impl Plant {
     }
 
     /// What the state is made of: the integrator's numbers, then the places of bodies and sites in their parents.
-    fn numbers(&self) -> Vec<f64> {
+    pub fn numbers(&self) -> Vec<f64> {
         let model = self.data.model();
         let bodies = model.body_pos().iter().flatten().chain(model.body_quat().iter().flatten());
         let placed = bodies.chain(model.site_pos().iter().flatten());
@@ -91,6 +91,21 @@ impl Plant {
         self.data.forward();
         // Computing what follows has moved the solver's starting point; it belongs to the state.
         self.data.set_state(own, STATE).map_err(refused)
+    }
+
+    /// Puts everything where `numbers`, which [`Plant::numbers`] of the same scene gave, say: to be looked at, not to go on from.
+    ///
+    /// # Errors
+    /// When the numbers are of another scene.
+    pub fn show(&mut self, numbers: &[f64]) -> Result<()> {
+        if numbers.len() != self.numbers().len() {
+            return Err(Error::failed(format!("{} has {} numbers, not {}", self.name, self.numbers().len(), numbers.len())));
+        }
+        let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
+        self.place(placed);
+        self.data.set_state(own, STATE).map_err(|e| Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name)))?;
+        self.data.forward();
+        Ok(())
     }
 
     fn place(&mut self, numbers: &[f64]) {

@@ -1,6 +1,7 @@
 //! The page that puts several runs beside each other.
 
 use super::canvas::{GREY, SERIES};
+use super::films::Films;
 use super::html::{count, duration, escape, json, percent, percent_range, plural, points, short};
 use super::plot::{self, Line, Row};
 use super::sections::{self, both, figure, line, shell};
@@ -27,7 +28,8 @@ pub fn render(reports: &[Report]) -> String {
     let title = format!("{} compared", plural(reports.len(), "run"));
     let head = format!(r#"<header><p class="over">protege · comparison</p><h1>{title}</h1></header>"#);
     // Losses and portraits are not shown here; each run's own page has them.
-    let data: Vec<Report> = reports.iter().map(|report| Report { losses: Vec::new(), portrait: None, ..report.clone() }).collect();
+    let data: Vec<Report> =
+        reports.iter().map(|report| Report { losses: Vec::new(), portrait: None, films: Films::None, ..report.clone() }).collect();
     page(&title, &format!("{head}{sections}{}", commands(reports, &names)), &json(&data))
 }
 

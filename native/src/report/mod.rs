@@ -6,6 +6,7 @@
 mod axes;
 mod canvas;
 pub mod compare;
+pub mod films;
 mod html;
 mod loglog;
 mod plot;
@@ -48,6 +49,9 @@ pub struct Report {
     pub losses: Vec<Series>,
     /// Where BC and PostBC put their actions; absent when it was not measured.
     pub portrait: Option<Portrait>,
+    /// Films of episodes; pictures are no numbers, so the page's data leaves them out.
+    #[serde(skip)]
+    pub films: films::Films,
     /// One row a seed.
     pub per_seed: Vec<SeedRow>,
     /// The resolved configuration.

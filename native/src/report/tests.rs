@@ -25,6 +25,7 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
         curves,
         losses: losses(seeds),
         portrait: Some(portrait()),
+        films: films::Films::None,
         per_seed,
         config_toml:
             "task = \"lab/pick-place\"\npreset = \"cpu\"\n\n[pretrain.post_bc]\nensemble = 100\nalpha = 1.0\nlearning_rate = 1e-4\n".into(),

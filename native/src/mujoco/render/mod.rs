@@ -1,0 +1,153 @@
+//! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL offers. Mesa's
+//! software device is one, so that no GPU is needed.
+
+mod images;
+mod stage;
+
+pub use images::{ImageSpec, Images};
+
+use super::Plant;
+use crate::film::{Draw, Look, Quality};
+use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use mujoco_rs::mujoco_c::mjtJoint;
+use mujoco_rs::prelude::{MjModel, MjvCamera};
+use mujoco_rs::renderer::{MjRenderer, RendererError};
+use protege_core::env::Subject;
+use protege_core::sim::{Pose, Sim};
+use protege_core::{Error, Result};
+use stage::Stage;
+
+/// What is said where there is no EGL.
+pub const REMEDY: &str = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri";
+
+/// Draws the scene of one task. It belongs to the thread that made it: each thread makes its own.
+pub struct Renderer {
+    /// The scene, put into the state that is drawn; no environment's.
+    plant: Plant,
+    drawer: MjRenderer,
+    /// The camera hangs upside down, as some upstream ones do.
+    turned: bool,
+    control_s: f64,
+}
+
+impl Renderer {
+    /// A renderer for the task `id`.
+    ///
+    /// # Errors
+    /// When EGL is missing, the scene cannot be had, or it has no such camera.
+    pub fn new(id: &str, look: &Look) -> Result<Self> {
+        let Stage { mut plant, view, control_s } = stage::of(id)?;
+        settle(plant.model_mut(), look);
+        plant.data.forward();
+        let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
+        let turned = camera.is_some_and(|at| hangs_upside_down(&plant, at));
+        let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
+        let builder = MjRenderer::builder().width(look.width as u32).height(look.height as u32).camera(camera);
+        let drawer = builder.build(plant.model()).map_err(|e| unavailable(&e))?;
+        Ok(Self { plant, drawer, turned, control_s })
+    }
+
+    /// Puts everything where the subject has it.
+    fn pose(&mut self, subject: &Subject<'_>) -> Result<()> {
+        match subject {
+            Subject::Numbers(numbers) => self.plant.show(numbers),
+            Subject::Sim(sim) => {
+                (1..self.plant.model().body_mocapid().len()).try_for_each(|body| pose_body(&mut self.plant, *sim, body))?;
+                self.plant.data.forward();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Draw for Renderer {
+    fn draw(&mut self, subject: &Subject<'_>) -> Result<Vec<u8>> {
+        self.pose(subject)?;
+        let drawn = self.drawer.sync_data(&mut self.plant.data).and_then(|()| self.drawer.render());
+        drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
+        let mut pixels = self.drawer.rgb_flat().unwrap_or_default().to_vec();
+        if self.turned {
+            pixels.as_chunks_mut::<3>().0.reverse();
+        }
+        Ok(pixels)
+    }
+
+    fn control_s(&self) -> f64 {
+        self.control_s
+    }
+}
+
+/// Sets the model's size of pictures, and what makes them good or quick.
+fn settle(model: &mut MjModel, look: &Look) {
+    let vis = model.vis_mut();
+    (vis.global.offwidth, vis.global.offheight) = (look.width as i32, look.height as i32);
+    (vis.quality.shadowsize, vis.quality.offsamples) = match look.quality {
+        Quality::Fine => (4096, 8),
+        Quality::Light => (2048, 4),
+        Quality::Fast => (0, 0),
+    };
+    if look.quality != Quality::Fine {
+        // A mirror is the whole scene drawn once more.
+        model.mat_reflectance_mut().fill(0.0);
+    }
+}
+
+/// The number of the camera called `name`.
+fn camera(model: &MjModel, name: &str, id: &str) -> Result<usize> {
+    let names = || {
+        let all: Vec<&str> = (0..model.cam_bodyid().len()).filter_map(|i| model.id_to_name(Kind::mjOBJ_CAMERA, i)).collect();
+        if all.is_empty() { "it has none with a name: leave --camera out".to_owned() } else { format!("it has {}", all.join(", ")) }
+    };
+    let found = model.name_to_id(Kind::mjOBJ_CAMERA, name);
+    found.ok_or_else(|| Error::input(format!("the scene of {id} has no camera `{name}`: {}", names())))
+}
+
+/// Whether a camera that stands in the world has its upper side below.
+fn hangs_upside_down(plant: &Plant, camera: usize) -> bool {
+    let up = plant.data.cam_xmat()[camera][7];
+    plant.model().cam_bodyid()[camera] == 0 && up < -0.1
+}
+
+/// Puts one body, and the joints that move it, where the simulation has them; what nothing moves stays.
+fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
+    let model = plant.model();
+    let name = model.id_to_name(Kind::mjOBJ_BODY, body).unwrap_or_default().to_owned();
+    let (mocap, parent) = (model.body_mocapid()[body], model.body_parentid()[body]);
+    let joints = model.body_jntadr()[body]..model.body_jntadr()[body] + model.body_jntnum()[body];
+    let pose = || sim.body(&name).map(|id| sim.pose(id));
+    if mocap >= 0 {
+        let Pose { position, rotation } = pose()?;
+        plant.data.mocap_pos_mut()[mocap as usize] = position;
+        plant.data.mocap_quat_mut()[mocap as usize] = rotation;
+    } else if joints.is_empty() && parent == 0 {
+        let Pose { position, rotation } = pose()?;
+        let model = plant.model_mut();
+        model.body_pos_mut()[body] = position;
+        model.body_quat_mut()[body] = rotation;
+    }
+    for joint in joints {
+        let model = plant.model();
+        let at = model.jnt_qposadr()[joint as usize] as usize;
+        if model.jnt_type()[joint as usize] == mjtJoint::mjJNT_FREE {
+            let Pose { position, rotation } = pose()?;
+            plant.data.qpos_mut()[at..at + 3].copy_from_slice(&position);
+            plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&rotation);
+        } else {
+            let name = model.id_to_name(Kind::mjOBJ_JOINT, joint as usize).unwrap_or_default();
+            let position = sim.joint_position(sim.joint(name)?);
+            plant.data.qpos_mut()[at] = position;
+        }
+    }
+    Ok(())
+}
+
+/// Why nothing can be drawn here.
+fn unavailable(error: &RendererError) -> Error {
+    match error {
+        RendererError::GlutinError(why) => Error::input(format!("pictures need EGL, which does not work here ({why}): {REMEDY}")),
+        other => Error::failed(format!("a picture could not be prepared: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
