@@ -21,7 +21,9 @@ struct Played {
 
 fn main() -> Result<()> {
     let starts = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100);
-    println!("| task | expert succeeds: Rapier, MuJoCo | hand apart, median mm | object apart, median mm | same outcome | control steps/s: Rapier, MuJoCo |");
+    println!(
+        "| task | expert succeeds: Rapier, MuJoCo | hand apart, median mm | object apart, median mm | same outcome | control steps/s: Rapier, MuJoCo |"
+    );
     println!("|---|---|---|---|---|---|");
     for info in tasks::all() {
         compare(info.id, starts)?;
