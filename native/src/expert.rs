@@ -7,7 +7,7 @@
 //! (`log_std`) are not used: noise is the recorder's to choose.
 
 use crate::files::arrays::{Array, Arrays};
-use protege_core::env::{Env, Spec, Step};
+use protege_core::env::{Env, Spec, Step, Subject};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Result, seal};
@@ -121,6 +121,10 @@ impl Guided {
 }
 
 impl Env for Guided {
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.env.subject()
+    }
+
     fn spec(&self) -> &Spec {
         self.env.spec()
     }

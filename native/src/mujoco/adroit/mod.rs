@@ -11,7 +11,7 @@ mod rotations;
 
 use super::plant::Plant;
 use hand::Hand;
-use protege_core::env::{Env, Spec, Step, catalogue, checked_action, episode_over};
+use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
 use protege_core::rng::Rng;
 use protege_core::{Error, Result, seal};
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,10 @@ impl Adroit {
 }
 
 impl Env for Adroit {
+    fn subject(&self) -> Option<Subject<'_>> {
+        Some(Subject::Numbers(self.hand.plant.numbers()))
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }

@@ -9,7 +9,7 @@ mod reward;
 mod rules;
 mod sawyer;
 
-use protege_core::env::{Env, Spec, Step, catalogue, checked_action, episode_over};
+use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result, seal};
@@ -163,6 +163,10 @@ fn narrow(numbers: &[f64]) -> Vec<f32> {
 }
 
 impl Env for MetaWorld {
+    fn subject(&self) -> Option<Subject<'_>> {
+        Some(Subject::Numbers(self.arm.plant.numbers()))
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }
