@@ -70,7 +70,7 @@ fn lines(path: &Path) -> Vec<Value> {
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &str); 25] = [
+    let table: [(&[&str], &str); 30] = [
         (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
         (&["run", "--pretrain", "postbc"], "post-bc"),
         (&["run", "--finetune", "bestofn"], "best-of-n"),
@@ -91,6 +91,11 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
         (&["compare", "nowhere"], "nowhere"),
         (&["bench", "--only", "policy_act"], "policy_act_ms"),
         (&["methods", "bestofn"], "best-of-n"),
+        (&["play"], "--task"),
+        (&["play", "--task", "lab/lfit"], "lab/lift"),
+        (&["play", "--task", "lab/lift", "--size", "480"], "480x360"),
+        (&["play", "--task", "lab/lift", "--out", "film.avi"], ".avi"),
+        (&["play", "--task", "lab/lift", "--episodes", "0"], "--episodes"),
         (&["theory", "--states", "0"], "states"),
         (&["theory", "--demos", "10,3"], "3 after 10"),
         (&["theory", "--demos", "10,x"], "--demos"),
@@ -190,6 +195,37 @@ fn a_run_writes_everything_and_its_policy_lives_on() {
     assert!(folder.path().join("compare.html").is_file());
 }
 
+/// The promise: films are written as the file's name says, of the expert and of a policy; the report shows some unless it is told
+/// not to, and a run's numbers do not depend on it.
+#[test]
+fn episodes_can_be_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = call(folder.path(), &["play", "--task", "lab/lift", "--size", "64x48", "--out", "expert.gif", "--json"]);
+    if String::from_utf8_lossy(&probe.stderr).contains("apt-get install libegl1") {
+        eprintln!("skipped: this machine has no EGL");
+        return;
+    }
+    let expert: Value = serde_json::from_slice(&probe.stdout).unwrap();
+    assert_eq!((&expert["player"], &expert["episodes"][0]["success"]), (&"expert".into(), &true.into()), "{expert}");
+    assert!(std::fs::read(folder.path().join("expert.gif")).unwrap().starts_with(b"GIF89a"));
+    let run =
+        |out: &str, more: &[&str]| answer(folder.path(), &small("run", &[&["--no-companion", "--out", out, "--json"], more].concat()));
+    let (with, without) = (run("with", &[]), run("without", &["--no-video"]));
+    assert_eq!((&with["before"], &with["after"]), (&without["before"], &without["after"]));
+    let page = |out: &str| std::fs::read_to_string(folder.path().join(out).join("report.html")).unwrap();
+    assert_eq!(page("with").matches("<img src=\"data:image/gif;base64,").count(), 6);
+    assert!(page("with").len() < 1_500_000 && !page("without").contains("<img"));
+    let policy = ["play", "--checkpoint", "with", "--size", "64x48", "--episodes", "2", "--out", "frames", "--json"];
+    let played = answer(folder.path(), &policy);
+    let files = std::fs::read_dir(folder.path().join("frames")).unwrap().count();
+    assert_eq!((&played["player"], played["frames"].as_u64()), (&"policy".into(), Some(files as u64)), "{played}");
+    let seeds: Vec<_> = lines(&folder.path().join("with/seed-0/episodes.jsonl")).iter().map(|line| line["seed"].clone()).collect();
+    assert!(
+        played["episodes"].as_array().unwrap().iter().all(|episode| seeds.contains(&episode["seed"])),
+        "these are the evaluation's starts"
+    );
+}
+
 /// The promise: preset, file and flags are read in this order, and `config.toml` alone repeats a run.
 #[test]
 fn flags_win_over_the_file_and_the_file_over_the_preset() {
@@ -229,7 +265,7 @@ fn interrupt(child: &Child) {
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     let run = |out: &str| {
-        small("run", &["--no-companion", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        small("run", &["--no-companion", "--no-video", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let start = |arguments: &[String]| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

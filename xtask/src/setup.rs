@@ -75,6 +75,23 @@ pub const LAVAPIPE: Need = Need {
     get: || apt(&["mesa-vulkan-drivers", "libvulkan1"]),
 };
 
+/// Drawing without a display, so that pictures are tested, too. Mesa has a device in software.
+pub const EGL: Need = Need {
+    what: "EGL (Mesa's, for pictures)",
+    is_there: || {
+        let vendors = std::fs::read_dir("/usr/share/glvnd/egl_vendor.d").is_ok_and(|mut files| files.next().is_some());
+        vendors
+            && answers(shell::command(
+                "sh",
+                &[
+                    "-c",
+                    "ldconfig -p | grep -q libEGL.so.1 && ls /usr/lib/*/dri/swrast_dri.so /usr/lib*/dri/swrast_dri.so 2>/dev/null | grep -q .",
+                ],
+            ))
+    },
+    get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
+};
+
 /// The newest trunk that Rust 1.95 builds.
 const TRUNK: &str = "0.21.14";
 
@@ -108,7 +125,7 @@ pub const CHROMIUM: Need = Need {
 /// # Errors
 /// One sentence for each thing that could not be had.
 pub fn everything(web: bool) -> Result<(), String> {
-    let mut needs = vec![MUJOCO, SCENES, LINTS, WASM_TARGET, NODE, LAVAPIPE, WASM_RUNNER];
+    let mut needs = vec![MUJOCO, SCENES, LINTS, WASM_TARGET, NODE, EGL, LAVAPIPE, WASM_RUNNER];
     if web {
         needs.extend([WEB_BUNDLER, NPM_PACKAGES, CHROMIUM]);
     }

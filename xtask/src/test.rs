@@ -28,7 +28,12 @@ enum Kind {
 const STEPS: [Step; 11] = [
     Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
     Step { name: "licences", needs: &[], kind: Kind::Quick, run: licences::check },
-    Step { name: "tests", needs: &[setup::MUJOCO, setup::SCENES], kind: Kind::Quick, run: || release(&["test", "--workspace"]) },
+    Step {
+        name: "tests",
+        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL],
+        kind: Kind::Quick,
+        run: || release(&["test", "--workspace"]),
+    },
     Step { name: "lints", needs: &[setup::MUJOCO, setup::LINTS], kind: Kind::Quick, run: lints },
     Step { name: "docs", needs: &[setup::MUJOCO], kind: Kind::Quick, run: docs },
     Step { name: "fuzzing", needs: &[setup::MUJOCO], kind: Kind::Full, run: fuzz },

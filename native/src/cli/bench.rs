@@ -1,10 +1,11 @@
 //! `protege bench`: the speed of this machine, each figure with its size.
 
 use super::{Answer, Output, machine};
+use crate::film::{Look, Quality};
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::data::{Batch, Normaliser, Pairs};
-use protege_core::env::{Env, LabEnv};
+use protege_core::env::{Env, LabEnv, Subject};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
 use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
@@ -74,10 +75,11 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     Bench { name: "env_steps_per_s", run: env_steps },
     Bench { name: "env_resets_per_s", run: env_resets },
     Bench { name: "env_step_parts_us", run: env_parts },
+    Bench { name: "render_frames_per_s", run: render },
     Bench { name: "ensemble_ms_per_step", run: |setup| ensemble(setup, 256) },
     Bench { name: "ensemble_paper_ms_per_step", run: |setup| ensemble(setup, 512) },
     Bench { name: "policy_train_ms_per_step", run: |setup| policy_train(setup, Preset::Cpu) },
@@ -181,6 +183,33 @@ fn env_resets(setup: &Setup) -> Result<Vec<Row>> {
         size: "lab/pick-place, one core".into(),
         higher_is_better: true,
     }])
+}
+
+/// Pictures a second of one renderer, which on a machine without a GPU keeps one core busy. None where nothing can be drawn.
+fn render(setup: &Setup) -> Result<Vec<Row>> {
+    let settings = [
+        (Quality::Fast, "nothing that costs time"),
+        (Quality::Light, "soft shadows, smooth edges"),
+        (Quality::Fine, "sharp shadows, smooth edges"),
+    ];
+    let env = LabEnv::new("lab/pick-place")?;
+    let mut rows = Vec::new();
+    for (size, (quality, words)) in [84, 224].into_iter().flat_map(|size| settings.map(|setting| (size, setting))) {
+        let look = Look { width: size, height: size, camera: None, quality };
+        let mut renderer = match crate::engines::renderer(&env.spec().id, &look) {
+            Ok(renderer) => renderer,
+            Err(why) => {
+                eprintln!("note: {} is not measured: {why}", setup.name);
+                return Ok(rows);
+            }
+        };
+        let seconds = median(setup, || {
+            seconds_each(20, || renderer.draw(&Subject::Sim(env.sim())).map(|picture| drop(std::hint::black_box(picture))))
+        })?;
+        let size = format!("{}, {size}x{size}, {words}", env.spec().id);
+        rows.push(Row { name: setup.name, value: 1.0 / seconds, unit: "frames/s", size, higher_is_better: true });
+    }
+    Ok(rows)
 }
 
 /// Where the time of a control step goes.

@@ -1,8 +1,10 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
 use super::{Answer, machine};
-use crate::wheels::cache;
-use protege_core::env::{Env, LabEnv};
+use crate::film::{Look, Quality};
+use crate::wheels::{self, Wheel, cache};
+use crate::{engines, film};
+use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
 use serde_json::json;
@@ -15,6 +17,9 @@ pub struct Args {
     /// The folder that runs will be written to
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    /// Fetch what is missing and can be fetched: MuJoCo's library and the scenes of others
+    #[arg(long)]
+    fix: bool,
 }
 
 /// One thing that was checked.
@@ -46,7 +51,8 @@ impl Check {
 /// # Errors
 /// Never: what is wrong is in the answer.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut checks = vec![processor(), memory(), tensors("cpu"), physics()];
+    let mut checks = vec![processor(), memory(), tensors("cpu"), physics(catalogue::RAPIER), physics(catalogue::MUJOCO), rendering()];
+    checks.extend(wheels::ALL.into_iter().map(|wheel| package(wheel, args.fix)));
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
     checks.push(folder("output folder", &args.out));
@@ -64,7 +70,7 @@ fn line(check: &Check) -> String {
         (false, false) => "NO",
     };
     let remedy = if check.remedy.is_empty() { String::new() } else { format!("\n      -> {}", check.remedy) };
-    format!("{mark}  {:16}{}{remedy}\n", check.name, check.detail)
+    format!("{mark}  {:26}{}{remedy}\n", check.name, check.detail)
 }
 
 fn processor() -> Check {
@@ -110,14 +116,43 @@ fn tensors(name: &str) -> Check {
     Check::new(&format!("device {name}"), found, remedy)
 }
 
-/// Steps every task's scene once.
-fn physics() -> Check {
+/// Steps the scene of every task of our own once, on one engine.
+fn physics(engine: &str) -> Check {
     let step = |info: &tasks::Info| -> Result<()> {
-        let mut env = LabEnv::new(info.id)?;
+        let mut env = engines::make(info.id, engine)?;
+        env.reset(0);
         env.step(&vec![0.0; info.act]).map(drop)
     };
     let found = tasks::all().iter().try_for_each(step).map(|()| format!("{} scenes step", tasks::all().len()));
-    Check::new("engine rapier", found, "please report this")
+    let check = Check::new(&format!("engine {engine}"), found, "please report this");
+    if cfg!(feature = "mujoco") || engine == catalogue::RAPIER { check } else { check.optional() }
+}
+
+/// Draws a small picture.
+fn rendering() -> Check {
+    let look = Look { width: 64, height: 64, camera: None, quality: Quality::Fast };
+    let draw = || {
+        let env = LabEnv::new("lab/lift")?;
+        let picture = engines::renderer("lab/lift", &look)?.draw(&Subject::Sim(env.sim()))?;
+        // A picture of nothing has one colour.
+        let colours: std::collections::BTreeSet<&[u8; 3]> = picture.as_chunks().0.iter().collect();
+        if colours.len() > 9 { Ok("draws in memory".to_owned()) } else { Err(Error::failed("what is drawn is empty")) }
+    };
+    Check::new("rendering (EGL)", draw(), film::REMEDY).optional()
+}
+
+/// Whether a package of others is in the cache; with `fix`, it is fetched.
+fn package(wheel: &Wheel, fix: bool) -> Check {
+    let Wheel { package, version, .. } = wheel;
+    let name = format!("{package} {version}");
+    if wheel.is_there() {
+        return Check::new(&name, Ok(format!("in {}", wheel.folder().display())), "").optional();
+    }
+    if !fix {
+        return Check::new(&name, Err(Error::failed("not fetched yet")), "protege doctor --fix").optional();
+    }
+    let fetched = wheel.ensure().map(|folder| format!("fetched just now into {}", folder.display())).map_err(Error::failed);
+    Check::new(&name, fetched, "check the network and that Python 3 has pip, then try again").optional()
 }
 
 /// Writes and removes a file.

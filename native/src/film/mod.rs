@@ -15,6 +15,9 @@ use protege_core::run::Acting;
 use protege_core::{Error, Result};
 use std::collections::VecDeque;
 
+/// What brings EGL, with a device in software, to Debian.
+pub const REMEDY: &str = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri";
+
 /// How much trouble is taken over a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {

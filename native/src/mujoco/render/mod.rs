@@ -7,7 +7,7 @@ mod stage;
 pub use images::{ImageSpec, Images};
 
 use super::Plant;
-use crate::film::{Draw, Look, Quality};
+use crate::film::{Draw, Look, Quality, REMEDY};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::mujoco_c::mjtJoint;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
@@ -16,9 +16,6 @@ use protege_core::env::Subject;
 use protege_core::sim::{Pose, Sim};
 use protege_core::{Error, Result};
 use stage::Stage;
-
-/// What is said where there is no EGL.
-pub const REMEDY: &str = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri";
 
 /// Draws the scene of one task. It belongs to the thread that made it: each thread makes its own.
 pub struct Renderer {
@@ -82,8 +79,8 @@ fn settle(model: &mut MjModel, look: &Look) {
     let vis = model.vis_mut();
     (vis.global.offwidth, vis.global.offheight) = (look.width as i32, look.height as i32);
     (vis.quality.shadowsize, vis.quality.offsamples) = match look.quality {
-        Quality::Fine => (4096, 8),
-        Quality::Light => (2048, 4),
+        Quality::Fine => (2048, 4),
+        Quality::Light => (1024, 4),
         Quality::Fast => (0, 0),
     };
     if look.quality != Quality::Fine {
