@@ -265,7 +265,10 @@ fn interrupt(child: &Child) {
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     let run = |out: &str| {
-        small("run", &["--no-companion", "--no-video", "--checkpoint-every", "0", "--out", out]).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        small("run", &["--no-companion", "--no-video", "--checkpoint-every", "0", "--out", out])
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let start = |arguments: &[String]| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
