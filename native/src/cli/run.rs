@@ -171,11 +171,12 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         input @ Error::Input(_) => input,
     })?;
     let picture = if plan.companion { companion(folder, plan, config, &dashboard, &stop)? } else { None };
+    let films = films::of_run(folder, plan, &dashboard, &stop);
     if stop.wished() {
         return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
     }
-    let report = results::collect(folder, plan, config, picture, clock.seconds())?;
-    let report = Report { films: films::of_run(folder, plan, &dashboard), ..report };
+    let report = Report { films, ..results::collect(folder, plan, config, picture, clock.seconds())? };
+
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
     let json = results::to_value(&report, &page);

@@ -63,7 +63,8 @@ fn the_same_moment_is_the_same_picture() {
     assert_eq!(start, second.draw(&env.subject().unwrap()).unwrap());
 }
 
-/// The promise: the scenes of others are drawn from their own cameras, and none of these shows them upside down.
+/// The promise: the scenes of others are drawn lit, and upright even from cameras that hang upside down. With PROTEGE_PICTURES=DIR
+/// in the environment, pictures to be looked at are left there.
 #[test]
 fn upstream_scenes_are_drawn_upright() {
     for id in ["metaworld/pick-place", "metaworld/box-close", "metaworld/assembly", "adroit/pen", "adroit/hammer", "adroit/door"] {
