@@ -32,6 +32,8 @@ struct Now {
     obs: Vec<f32>,
     acting: Option<Acting>,
     noise: Rng,
+    /// What the actor remembers of the episode.
+    memory: Vec<Vec<f32>>,
 }
 
 impl Exhibit {
@@ -64,10 +66,10 @@ impl Exhibit {
             None => self.begin(run)?,
         };
         let mut stretch = Stretch { interval: self.interval, reset, poses: self.poses()?, ..Stretch::default() };
-        let over = match &now.acting {
+        let over = match now.acting.clone() {
             Some(acting) => {
                 stretch.actor = Actor::Policy;
-                let chunk = self.decide(acting, &now.obs, &mut now.noise, run, &mut stretch).await?;
+                let chunk = self.decide(&acting, &mut now, run, &mut stretch).await?;
                 self.play(chunk, run.config().env.action_repeat, &mut now.obs, &mut stretch)?
             }
             None => self.demonstrate(&mut now.obs, &mut stretch)?,
@@ -87,14 +89,15 @@ impl Exhibit {
         let demos = &run.config().demos;
         let style = if demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
         self.env.set_style(ExpertStyle { noise: demos.noise, ..style })?;
-        Ok(Now { obs: self.env.reset(seed), acting: run.acting(), noise: Rng::new(seed, "policy-noise", 0) })
+        Ok(Now { obs: self.env.reset(seed), acting: run.acting(), noise: Rng::new(seed, "policy-noise", 0), memory: vec![Vec::new()] })
     }
 
     /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
-    async fn decide(&self, acting: &Acting, obs: &[f32], noise: &mut Rng, run: &Run, stretch: &mut Stretch) -> Result<Vec<f32>> {
+    async fn decide(&self, acting: &Acting, now: &mut Now, run: &Run, stretch: &mut Stretch) -> Result<Vec<f32>> {
+        let Now { obs, noise, memory, .. } = now;
         let (device, policy, hand) = (run.device(), acting.policy(), self.hand()?);
         let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
-        let chunk = acting.act(obs, noise.normals(acting.noise_len()), &device).await?;
+        let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
         stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(|chunk| flat(&hand_path(hand, chunk))).collect();
         stretch.planned = flat(&hand_path(hand, &chunk));
         Ok(chunk)

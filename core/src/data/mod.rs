@@ -9,6 +9,7 @@ pub mod episode;
 pub mod normaliser;
 pub mod pairs;
 pub mod replay;
+pub mod sequences;
 
 pub use archive::Archive;
 pub use bootstrap::{Bootstrap, member_indices};
@@ -17,6 +18,7 @@ pub use episode::Episode;
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub use replay::{Balanced, Batch, Replay};
+pub use sequences::{Place, Sequences, Stretches};
 
 use sha2::{Digest, Sha256};
 

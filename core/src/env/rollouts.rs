@@ -35,6 +35,8 @@ struct Slot {
     length: u64,
     /// The policy's noise: a stream per episode, so that an episode does not depend on its neighbours.
     noise: Rng,
+    /// What the actor wants to remember until its next decision.
+    memory: Vec<f32>,
 }
 
 /// A running episode and its environment's state.
@@ -124,7 +126,7 @@ impl Rollouts {
             if slot.is_none() && self.plan.next < self.plan.end {
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
                 let obs = self.pool.env(i).reset(seed);
-                *slot = Some(Slot { seed, obs, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0) });
+                *slot = Some(Slot { seed, obs, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0), memory: Vec::new() });
                 self.plan.next += 1;
             }
         }
@@ -134,6 +136,16 @@ impl Rollouts {
     /// Noise for every running episode, `per_episode` values each, in the order of [`Rollouts::observe`].
     pub fn noise(&mut self, per_episode: usize) -> Vec<f32> {
         self.slots.iter_mut().flatten().flat_map(|slot| slot.noise.normals(per_episode)).collect()
+    }
+
+    /// What the actor remembers of every running episode, in the order of [`Rollouts::observe`]; nothing at an episode's start.
+    pub fn memories(&self) -> Vec<Vec<f32>> {
+        self.slots.iter().flatten().map(|slot| slot.memory.clone()).collect()
+    }
+
+    /// What it is to remember from now on, in the same order.
+    pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
+        self.slots.iter_mut().flatten().zip(memories).for_each(|(slot, memory)| slot.memory = memory);
     }
 
     /// Plays one chunk (rows of `chunk_len` values, in the order of [`Rollouts::observe`]) in every running episode.

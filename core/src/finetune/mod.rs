@@ -7,8 +7,9 @@
 pub mod best_of_n;
 pub mod dppo;
 pub mod dsrl;
+pub mod td_mpc;
 
-use crate::data::{Archive, Replay};
+use crate::data::{Archive, Dataset, Replay};
 use crate::env::{Decision, Finished, RolloutSpec};
 use crate::policy::{Policy, PolicyConfig};
 use crate::run::config::Preset;
@@ -19,6 +20,7 @@ use dppo::{DppoConfig, Finetuned};
 use dsrl::{DsrlConfig, Steering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use td_mpc::TdMpcConfig;
 
 /// Gradient steps that a method makes at most per step of its own.
 pub(crate) const UPDATES: usize = 10;
@@ -37,6 +39,8 @@ pub enum FinetuneMethod {
     Dsrl,
     /// Diffusion policy policy optimization: PPO on the denoising steps.
     Dppo,
+    /// TD-MPC: a world model of the task, and a planner over it.
+    TdMpc,
 }
 
 /// Finetuning: the method and each method's settings.
@@ -51,6 +55,8 @@ pub struct FinetuneConfig {
     pub dsrl: DsrlConfig,
     /// Diffusion policy policy optimization.
     pub dppo: DppoConfig,
+    /// World model and planner.
+    pub td_mpc: TdMpcConfig,
 }
 
 impl FinetuneConfig {
@@ -61,6 +67,7 @@ impl FinetuneConfig {
             best_of_n: BestOfNConfig::preset(preset),
             dsrl: DsrlConfig::preset(preset),
             dppo: DppoConfig::preset(preset),
+            td_mpc: TdMpcConfig::preset(preset, td_mpc::Backbone::TdMpc2),
         }
     }
 
@@ -72,10 +79,12 @@ impl FinetuneConfig {
         self.best_of_n.check()?;
         self.dsrl.check()?;
         self.dppo.check()?;
+        self.td_mpc.check()?;
         match self.method {
             FinetuneMethod::None | FinetuneMethod::BestOfN => Ok(()),
             FinetuneMethod::Dsrl => dsrl::check_policy(policy),
             FinetuneMethod::Dppo => dppo::check_policy(policy),
+            FinetuneMethod::TdMpc => td_mpc::check_policy(&self.td_mpc, policy),
         }
     }
 }
@@ -84,6 +93,8 @@ impl FinetuneConfig {
 pub struct Context<'a> {
     /// The pretrained policy, frozen.
     pub policy: &'a Policy,
+    /// The demonstrations, where there are any.
+    pub demos: Option<&'a Dataset>,
     /// The environments to practise in, and the run's seed.
     pub rollouts: &'a RolloutSpec,
     /// The device that trains, with autodiff.
@@ -146,6 +157,8 @@ pub enum Finetuner {
     Dsrl(Box<dsrl::Practice>),
     /// See [`dppo`].
     Dppo(Box<dppo::Practice>),
+    /// See [`td_mpc`].
+    TdMpc(Box<td_mpc::Practice>),
 }
 
 impl Finetuner {
@@ -159,6 +172,7 @@ impl Finetuner {
             FinetuneMethod::BestOfN => Some(Self::BestOfN(Box::new(best_of_n::Practice::new(config.best_of_n.clone(), cx)?))),
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(config.dsrl.clone(), cx)?))),
             FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(config.dppo.clone(), cx)?))),
+            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Practice::new(config.td_mpc.clone(), cx)?))),
         })
     }
 
@@ -171,6 +185,7 @@ impl Finetuner {
             Self::BestOfN(practice) => practice.step(cx).await,
             Self::Dsrl(practice) => practice.step(cx).await,
             Self::Dppo(practice) => practice.step(cx).await,
+            Self::TdMpc(practice) => practice.step(cx).await,
         }
     }
 
@@ -180,6 +195,7 @@ impl Finetuner {
             Self::BestOfN(practice) => practice.chooser().map(Improved::BestOfN),
             Self::Dsrl(practice) => Some(Improved::Dsrl(practice.steering())),
             Self::Dppo(practice) => Some(Improved::Dppo(Box::new(practice.finetuned()))),
+            Self::TdMpc(practice) => Some(Improved::TdMpc(Box::new(practice.agent()))),
         }
     }
 
@@ -192,6 +208,7 @@ impl Finetuner {
             Self::BestOfN(practice) => practice.save(archive).await,
             Self::Dsrl(practice) => practice.save(archive).await,
             Self::Dppo(practice) => practice.save(archive).await,
+            Self::TdMpc(practice) => practice.save(archive).await,
         }
     }
 
@@ -205,6 +222,7 @@ impl Finetuner {
             FinetuneMethod::BestOfN => Self::BestOfN(Box::new(best_of_n::Practice::load(config.best_of_n.clone(), cx, archive)?)),
             FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(config.dsrl.clone(), cx, archive)?)),
             FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(config.dppo.clone(), cx, archive)?)),
+            FinetuneMethod::TdMpc => Self::TdMpc(Box::new(td_mpc::Practice::load(config.td_mpc.clone(), cx, archive)?)),
         })
     }
 }
@@ -218,7 +236,12 @@ pub enum Improved {
     Dsrl(Steering),
     /// A copy of the policy's network, finetuned, makes the last denoising steps.
     Dppo(Box<Finetuned>),
+    /// A world model's planner decides, the policy at most proposes.
+    TdMpc(Box<td_mpc::Agent>),
 }
+
+/// What an actor remembers of an episode from one decision to the next; nothing at its start. Only a planner remembers: its plan.
+pub type Memory = Vec<f32>;
 
 impl Improved {
     /// Length of the noise vector per decision.
@@ -226,15 +249,25 @@ impl Improved {
         match self {
             Self::BestOfN(chooser) => chooser.samples * policy.noise_len(),
             Self::Dsrl(_) | Self::Dppo(_) => policy.noise_len(),
+            Self::TdMpc(agent) => agent.noise_len(policy),
         }
     }
 
-    /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`].
+    /// Actions per decision.
+    pub fn chunk(&self, policy: &Policy) -> usize {
+        match self {
+            Self::BestOfN(_) | Self::Dsrl(_) | Self::Dppo(_) => policy.sizes.chunk,
+            Self::TdMpc(_) => 1,
+        }
+    }
+
+    /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as [`Policy::act`].
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         match self {
+            Self::TdMpc(agent) => agent.act(policy, obs, memories, &noise, device).await,
             Self::BestOfN(chooser) => chooser.act(policy, obs, noise, device).await,
             Self::Dsrl(steering) => steering.act(policy, obs, noise, device).await,
             Self::Dppo(finetuned) => finetuned.act(policy, obs, noise, device).await,
@@ -250,12 +283,14 @@ impl Improved {
             Self::BestOfN(_) => FinetuneMethod::BestOfN,
             Self::Dsrl(_) => FinetuneMethod::Dsrl,
             Self::Dppo(_) => FinetuneMethod::Dppo,
+            Self::TdMpc(_) => FinetuneMethod::TdMpc,
         };
         archive.put("improved/method", &method)?;
         match self {
             Self::BestOfN(chooser) => chooser.save("improved", archive).await,
             Self::Dsrl(steering) => steering.save("improved", archive).await,
             Self::Dppo(finetuned) => finetuned.save("improved", archive).await,
+            Self::TdMpc(agent) => agent.save("improved", archive).await,
         }
     }
 
@@ -272,6 +307,7 @@ impl Improved {
             FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, "improved", archive, device)?)),
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, "improved", archive, device)?)),
             FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, "improved", archive)?))),
+            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(&config.td_mpc, policy, "improved", archive, device)?))),
         })
     }
 }

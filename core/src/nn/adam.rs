@@ -32,6 +32,11 @@ pub struct AdamConfig {
 pub struct Adam {
     config: AdamConfig,
     weight_decay: f64,
+    epsilon: f64,
+    /// Parameters whose path begins with the name learn at so many times the rate.
+    slower: Option<(&'static str, f64)>,
+    /// Norm of all gradients together before they were clipped, at the last step that clipped.
+    norm: Option<Tensor<1>>,
     moments: BTreeMap<String, Moments>,
 }
 
@@ -46,7 +51,24 @@ struct Moments {
 impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
-        Self { config, weight_decay: 0.0, moments: BTreeMap::new() }
+        Self { config, weight_decay: 0.0, epsilon: EPSILON, slower: None, norm: None, moments: BTreeMap::new() }
+    }
+
+    /// Another number than 1e-8 keeps the quotient finite.
+    #[must_use]
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Parameters whose path begins with `name` learn at `factor` times the rate.
+    #[must_use]
+    pub fn with_rate(self, name: &'static str, factor: f64) -> Self {
+        Self { slower: Some((name, factor)), ..self }
+    }
+
+    /// Norm of all gradients together before they were clipped, at the last step; none where nothing is clipped.
+    pub fn gradient_norm(&self) -> Option<Tensor<1>> {
+        self.norm.clone()
     }
 
     /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the factor 1 - lr * `decay`.
@@ -64,7 +86,8 @@ impl Adam {
     /// One step down the gradient of `loss`, with this learning rate.
     pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
-        let scale = self.config.clip_norm.map(|limit| clip_factor(&module, &mut grads, limit));
+        self.norm = self.config.clip_norm.map(|_| gradient_norm(&module, &mut grads));
+        let scale = self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
         module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
     }
 
@@ -77,7 +100,7 @@ impl Adam {
             rate: (lr * spread / missing(BETA_1)) as f32,
             beta_1: BETA_1 as f32,
             beta_2: BETA_2 as f32,
-            epsilon: (EPSILON * spread) as f32,
+            epsilon: (self.epsilon * spread) as f32,
         }
     }
 
@@ -97,7 +120,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay is a setting and not part of it.
+    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay, epsilon and rates are settings and not part of it.
     ///
     /// # Errors
     /// When the archive lacks it, or a moment does not fit its parameter; the sentence names it.
@@ -156,7 +179,8 @@ impl ModuleMapper for Stepper<'_> {
             let shape = value.dims();
             let zeros = || Moments { time: 0, first: grad.zeros_like(), second: grad.zeros_like() };
             let Moments { time, first, second } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
-            let update = self.adam.update(self.lr, time + 1);
+            let factor = self.adam.slower.filter(|(slow, _)| name.starts_with(slow)).map_or(1.0, |(_, factor)| factor);
+            let update = self.adam.update(self.lr * factor, time + 1);
             let [value, first, second] = fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
             self.adam.moments.insert(name, Moments { time: time + 1, first, second });
             value.reshape(shape).autodiff().require_grad()
@@ -164,12 +188,11 @@ impl ModuleMapper for Stepper<'_> {
     }
 }
 
-/// min(1, limit / norm), where norm is that of all gradients together; on the device, without reading back.
-fn clip_factor<M: Module>(module: &M, grads: &mut GradientsParams, limit: f64) -> Tensor<1> {
+/// The norm of all gradients together; on the device, without reading back.
+fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) -> Tensor<1> {
     let mut norm = SquaredNorm { grads, sum: None };
     module.visit(&mut norm);
-    let sum = norm.sum.expect("a module that is trained has at least one gradient");
-    (sum.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
+    norm.sum.expect("a module that is trained has at least one gradient").sqrt()
 }
 
 struct SquaredNorm<'a> {

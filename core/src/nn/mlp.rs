@@ -20,6 +20,8 @@ pub enum Activation {
     Mish,
     /// Hyperbolic tangent: bounded; what DSRL's networks use.
     Tanh,
+    /// x above 0, e^x - 1 below; what TD-MPC's networks use.
+    Elu,
 }
 
 impl Activation {
@@ -41,6 +43,9 @@ pub struct Mlp {
     shifts: Vec<Param<Tensor<3>>>,
     #[module(skip)]
     activation: Activation,
+    /// The non-linearity after the first layer.
+    #[module(skip)]
+    first: Activation,
 }
 
 impl Mlp {
@@ -55,15 +60,72 @@ impl Mlp {
         let layers = sizes.windows(2);
         let weights = layers.clone().map(|w| uniform(w[0], [members, w[0], w[1]])).collect();
         let biases = layers.map(|w| uniform(w[0], [members, 1, w[1]])).collect();
-        Self { weights, biases, gains: Vec::new(), shifts: Vec::new(), activation }
+        Self { weights, biases, gains: Vec::new(), shifts: Vec::new(), activation, first: activation }
     }
 
     /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and shifts 0 at the start.
     pub fn normed(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
-        let constant = |value: f32| move |&size: &usize| Param::from_tensor(Tensor::full([members, 1, size], value, device));
-        let hidden = &sizes[1..sizes.len() - 1];
-        let (gains, shifts) = (hidden.iter().map(constant(1.0)).collect(), hidden.iter().map(constant(0.0)).collect());
-        Self { gains, shifts, ..Self::new(members, sizes, activation, rng, device) }
+        Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 2)
+    }
+
+    /// The same with a layer normalisation after the last layer, too (TD-MPC2's encoder and dynamics).
+    pub fn normed_throughout(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+        Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 1)
+    }
+
+    /// Layer normalisation and tanh after the first layer, `activation` alone after the others (TD-MPC's critics).
+    pub fn normed_first(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+        Self { first: Activation::Tanh, ..Self::new(members, sizes, activation, rng, device).with_norms(1) }
+    }
+
+    /// A layer normalisation after each of the first `layers` layers.
+    fn with_norms(self, layers: usize) -> Self {
+        let like = |value: f32| move |bias: &Param<Tensor<3>>| Param::from_tensor(Tensor::full(bias.dims(), value, &bias.device()));
+        let biases = &self.biases[..layers];
+        let (gains, shifts) = (biases.iter().map(like(1.0)).collect(), biases.iter().map(like(0.0)).collect());
+        Self { gains, shifts, ..self }
+    }
+
+    /// Other weights instead of the uniform ones, and biases 0.
+    #[must_use]
+    pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
+        let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
+            let ([members, inputs, outputs], device) = (param.dims(), param.device());
+            let values: Vec<f32> = (0..members).flat_map(|_| how.draw(inputs, outputs, rng)).collect();
+            Param::from_data(TensorData::new(values, [members, inputs, outputs]), &device)
+        };
+        Self {
+            weights: self.weights.into_iter().map(|param| weight(param, rng)).collect(),
+            biases: self.biases.into_iter().map(zeros_like).collect(),
+            ..self
+        }
+    }
+
+    /// The last layer's weights and biases at 0: the output is 0 whatever the input, until it is learned.
+    #[must_use]
+    pub fn with_zero_output(mut self) -> Self {
+        for layers in [&mut self.weights, &mut self.biases] {
+            let last = layers.pop().map(zeros_like);
+            layers.extend(last);
+        }
+        self
+    }
+
+    /// A stack of the members at `indices`, as constants: no gradient reaches them.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let member = |value: &Tensor<3>, i: usize| value.clone().slice_dim(0, i..i + 1);
+        let part = |params: &Vec<Param<Tensor<3>>>| {
+            let stack = |param: &Param<Tensor<3>>| {
+                let (value, tracked) = (param.val(), param.device().is_autodiff());
+                let value = if tracked { value.inner() } else { value };
+                let stacked = Tensor::cat(indices.iter().map(|&i| member(&value, i)).collect(), 0);
+                Param::from_tensor(if tracked { stacked.autodiff() } else { stacked }).no_grad()
+            };
+            params.iter().map(stack).collect()
+        };
+        let [weights, biases, gains, shifts] = [&self.weights, &self.biases, &self.gains, &self.shifts].map(part);
+        Self { weights, biases, gains, shifts, activation: self.activation, first: self.first }
     }
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
@@ -75,7 +137,7 @@ impl Mlp {
                 x = fused::normalise(x, gain.val(), shift.val());
             }
             if i < last {
-                x = self.activation.forward(x);
+                x = if i == 0 { self.first } else { self.activation }.forward(x);
             }
         }
         x
@@ -123,7 +185,7 @@ impl Mlp {
         let stack = |range: Range<usize>| {
             let [weights, biases, gains, shifts] =
                 [&self.weights, &self.biases, &self.gains, &self.shifts].map(|params| part(params, range.clone()));
-            Self { weights, biases, gains, shifts, activation: self.activation }
+            Self { weights, biases, gains, shifts, activation: self.activation, first: self.first }
         };
         parts.map(stack).collect()
     }
@@ -132,6 +194,50 @@ impl Mlp {
     pub fn members(&self) -> usize {
         self.weights[0].dims()[0]
     }
+}
+
+fn zeros_like(param: Param<Tensor<3>>) -> Param<Tensor<3>> {
+    Param::from_tensor(Tensor::zeros(param.dims(), &param.device()))
+}
+
+/// How weights begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initial {
+    /// Normal with this standard deviation (TD-MPC2's 0.02, whose truncation at ±2 never happens).
+    Normal(f64),
+    /// Orthogonal columns or rows of length 1, whichever are fewer (Saxe et al. 2014), as TD-MPC has it.
+    Orthogonal,
+}
+
+impl Initial {
+    /// A matrix of `inputs` rows, row-major.
+    fn draw(self, inputs: usize, outputs: usize, rng: &mut Rng) -> Vec<f32> {
+        match self {
+            Self::Normal(std) => (0..inputs * outputs).map(|_| (std * rng.normal()) as f32).collect(),
+            Self::Orthogonal if inputs <= outputs => orthonormal(inputs, outputs, rng).concat(),
+            Self::Orthogonal => {
+                let columns = orthonormal(outputs, inputs, rng);
+                (0..inputs).flat_map(|i| columns.iter().map(move |column| column[i])).collect()
+            }
+        }
+    }
+}
+
+/// `count` vectors of length 1 and `width` numbers, each at a right angle to the others: normal draws, made so by Gram and Schmidt.
+fn orthonormal(count: usize, width: usize, rng: &mut Rng) -> Vec<Vec<f32>> {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut vector = rng.normals(width);
+        // Twice, because rounding leaves something over the first time.
+        for other in vectors.iter().chain(&vectors) {
+            let along = dot(&vector, other);
+            vector.iter_mut().zip(other).for_each(|(v, o)| *v -= along * o);
+        }
+        let length = dot(&vector, &vector).sqrt();
+        vectors.push(vector.into_iter().map(|v| v / length).collect());
+    }
+    vectors
 }
 
 #[cfg(test)]
@@ -151,5 +257,31 @@ mod tests {
             assert!(expected.iter().any(|g| g.abs() > 1e-2));
             assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} {expected:?}");
         }
+    }
+
+    /// The promise: orthogonal weights keep lengths: whichever of rows and columns are fewer are orthonormal.
+    #[test]
+    fn orthogonal_weights_are_orthonormal() {
+        for (inputs, outputs) in [(5, 9), (9, 5), (6, 6)] {
+            let w = Initial::Orthogonal.draw(inputs, outputs, &mut Rng::new(0, "test", 0));
+            let few = inputs.min(outputs);
+            let at = |k: usize, i: usize| if inputs <= outputs { w[k * outputs + i] } else { w[i * outputs + k] };
+            for (a, b) in (0..few).flat_map(|a| (0..few).map(move |b| (a, b))) {
+                let dot: f32 = (0..inputs.max(outputs)).map(|i| at(a, i) * at(b, i)).sum();
+                assert!((dot - f32::from(u8::from(a == b))).abs() < 1e-5, "{a} {b} {dot}");
+            }
+        }
+    }
+
+    /// The promise: selected members answer as they do in the stack.
+    #[test]
+    fn selected_members_answer_as_in_the_stack() {
+        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let net = Mlp::normed_first(4, &[3, 6, 5, 2], Activation::Elu, &mut rng, &device);
+        let x = crate::nn::matrix(rng.normals(21), 3, &device);
+        let read = |tensor: Tensor<3>| block_on(crate::nn::read(tensor)).unwrap();
+        let all = read(net.forward_shared(x.clone()));
+        let some = read(net.select(&[3, 1]).forward_shared(x));
+        assert_eq!(some, [&all[3 * 14..4 * 14], &all[14..28]].concat());
     }
 }

@@ -9,12 +9,16 @@ pub mod linear;
 pub mod mlp;
 pub mod params;
 pub mod residual;
+pub mod simnorm;
+pub mod two_hot;
 
 pub use adam::{Adam, AdamConfig};
 pub use cycles::CosineCycles;
 pub use linear::Linear;
-pub use mlp::{Activation, Mlp};
+pub use mlp::{Activation, Initial, Mlp};
 pub use residual::Residual;
+pub use simnorm::simnorm;
+pub use two_hot::TwoHot;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -1,7 +1,7 @@
 //! A snapshot of what acts: for whoever watches a run while it learns.
 
 use crate::Result;
-use crate::finetune::Improved;
+use crate::finetune::{Improved, Memory};
 use crate::policy::Policy;
 use burn::tensor::Device;
 
@@ -29,13 +29,19 @@ impl Acting {
         self.improved.as_ref().map_or(self.policy.noise_len(), |improved| improved.noise_len(&self.policy))
     }
 
-    /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`]: by what finetuning made, else by the policy.
+    /// Length of what is decided at a time: a chunk of actions.
+    pub fn chunk_len(&self) -> usize {
+        self.policy.sizes.act * self.improved.as_ref().map_or(self.policy.sizes.chunk, |improved| improved.chunk(&self.policy))
+    }
+
+    /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to raw action rows, as
+    /// [`Policy::act`]: by what finetuning made, else by the policy.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(&self, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         match &self.improved {
-            Some(improved) => improved.act(&self.policy, obs, noise, device).await,
+            Some(improved) => improved.act(&self.policy, obs, memories, noise, device).await,
             None => self.policy.act(obs, noise, device).await,
         }
     }

@@ -5,6 +5,7 @@
 use super::paper;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
+use crate::finetune::td_mpc::TdMpcConfig;
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
@@ -139,6 +140,9 @@ impl Config {
         if preset == Preset::Paper {
             paper::apply(&mut config);
         }
+        if finetune == FinetuneMethod::TdMpc {
+            decide_one_by_one(&mut config);
+        }
         config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
         config
     }
@@ -180,7 +184,10 @@ impl Config {
         let task = overlay.get("task").and_then(Value::as_str).unwrap_or("lab/pick-place");
         let pretrain = named(overlay, "pretrain")?.unwrap_or(PretrainMethod::PostBc);
         let finetune = named(overlay, "finetune")?.unwrap_or(FinetuneMethod::BestOfN);
-        let base = Self::for_job(preset, task, pretrain, finetune);
+        let mut base = Self::for_job(preset, task, pretrain, finetune);
+        if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
+            base.finetune.td_mpc = TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
+        }
         let config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
         config.check()?;
         Ok(config)
@@ -255,6 +262,14 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
         Ok(Value::String(name)) => name,
         _ => String::new(),
     }
+}
+
+/// A planner decides action by action, so actions are held for longer, and what is cloned is one action, too: ten (lab: 20) decisions
+/// per second, five demonstrations, as in MoDem and the paper that follows it.
+fn decide_one_by_one(config: &mut Config) {
+    config.env.action_repeat = if config.task.starts_with("lab/") { 4 } else { 2 };
+    config.demos.count = 5;
+    (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
 }
 
 fn policy(preset: Preset) -> PolicyConfig {

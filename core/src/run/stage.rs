@@ -2,9 +2,9 @@
 
 use super::config::PretrainMethod;
 use super::demos::Demonstrations;
-use super::{EpisodeRecord, Phase, Progress, Record, Run};
+use super::{Acting, EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset};
-use crate::env::{Finished, Rollouts};
+use crate::env::{Finished, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Finetuner, Improved, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
 use crate::policy::Policy;
@@ -76,7 +76,7 @@ impl Run {
         let eval = &self.config.eval;
         let episodes = if occasion == Occasion::During { eval.curve_episodes } else { eval.episodes };
         // Every evaluation plays the same starts: differences are the policies'.
-        let rollouts = Rollouts::new(&self.rollout_spec(), "eval", 0, episodes as u64)?;
+        let rollouts = Rollouts::new(&self.evaluation_spec(), "eval", 0, episodes as u64)?;
         Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
     }
 
@@ -151,8 +151,15 @@ impl Run {
     }
 
     /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].
-    fn context<'a>(&'a self, rollouts: &'a crate::env::RolloutSpec) -> Result<Context<'a>> {
-        Ok(Context { policy: self.given_policy()?, rollouts, device: &self.device })
+    fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
+        Ok(Context { policy: self.given_policy()?, demos: self.demos.as_ref(), rollouts, device: &self.device })
+    }
+
+    /// How evaluations play: as many actions per decision as what acts decides at a time.
+    fn evaluation_spec(&self) -> RolloutSpec {
+        let spec = self.rollout_spec();
+        let chunk = self.policy.as_ref().zip(self.improved.as_ref()).map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
+        RolloutSpec { chunk, ..spec }
     }
 
     fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<Next> {
@@ -198,13 +205,11 @@ impl Run {
 
     /// One decision in every running episode: by what finetuning made, else by the policy itself.
     async fn step_evaluation(&mut self, rollouts: &mut Rollouts, progress: &mut Progress) -> Result<Next> {
-        let policy = self.given_policy()?;
-        let obs = rollouts.observe();
-        let chunks = match &self.improved {
-            Some(improved) => improved.act(policy, &obs, rollouts.noise(improved.noise_len(policy)), &self.device).await?,
-            None => policy.act(&obs, rollouts.noise(policy.noise_len()), &self.device).await?,
-        };
-        let (_, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
+        let acting = Acting { policy: self.given_policy()?.clone(), improved: self.improved.clone() };
+        let (obs, mut memories) = (rollouts.observe(), rollouts.memories());
+        let chunks = acting.act(&obs, &mut memories, rollouts.noise(acting.noise_len()), &self.device).await?;
+        rollouts.remember(memories);
+        let (_, finished) = rollouts.play(&chunks, acting.chunk_len())?;
         (progress.phase, (progress.done, progress.total)) = (Phase::Evaluate, rollouts.progress());
         progress.episodes = self.episode_records(Phase::Evaluate, finished);
         Ok(when_complete(progress))
@@ -317,7 +322,7 @@ impl Stage {
                 Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
             }
             "evaluate" => {
-                let rollouts = Box::new(Rollouts::load(&spec, archive.blob("stage/rollouts")?)?);
+                let rollouts = Box::new(Rollouts::load(&run.evaluation_spec(), archive.blob("stage/rollouts")?)?);
                 let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
                     true => Some(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),

@@ -46,7 +46,7 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) 
     let (task, device) = (format!("probe/{number}"), trainer());
     let rollouts =
         RolloutSpec { task, engine: "rapier".into(), make: make_on, action_repeat: 1, chunk: 1, parallel: 16, seed: 0, threads: 1 };
-    let cx = Context { policy, rollouts: &rollouts, device: &device };
+    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut practice = Practice::new(config(), &cx).unwrap();
     while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}
     (Improved::Dppo(Box::new(practice.finetuned())), block_on(practice.values(&cx, obs)).unwrap())
@@ -57,7 +57,7 @@ fn error(improved: Option<&Improved>, policy: &Policy, obs: &[f32], best: &[f32]
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 200]).collect();
     let noise = Rng::new(2, "test", 0).normals(rows.len() * policy.noise_len());
     let actions = match improved {
-        Some(improved) => block_on(improved.act(policy, &rows, noise, &Device::flex())).unwrap(),
+        Some(improved) => block_on(improved.act(policy, &rows, &mut [], noise, &Device::flex())).unwrap(),
         None => block_on(policy.act(&rows, noise, &Device::flex())).unwrap(),
     };
     let squares = actions.chunks(200).zip(best).flat_map(|(actions, best)| actions.iter().map(move |a| (a - best) * (a - best)));

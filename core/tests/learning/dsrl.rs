@@ -44,7 +44,7 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
     let (task, device) = (format!("probe/{number}"), trainer());
     let rollouts =
         RolloutSpec { task, engine: "rapier".into(), make: make_on, action_repeat: 1, chunk: 1, parallel: 10, seed: 0, threads: 1 };
-    let cx = Context { policy, rollouts: &rollouts, device: &device };
+    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
     finetuner.improved().unwrap()
@@ -53,7 +53,7 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
 /// The mean action at an observation.
 fn mean_action(improved: &Improved, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * improved.noise_len(policy));
-    let actions = block_on(improved.act(policy, &[obs; ASKED], noise, &Device::flex())).unwrap();
+    let actions = block_on(improved.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
     actions.iter().sum::<f32>() / ASKED as f32
 }
 

@@ -7,6 +7,7 @@ mod dsrl;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;
+mod golden_td_mpc2;
 mod imitation;
 mod networks;
 mod policies;

@@ -97,20 +97,21 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 3] = ["task", "pretrain.method", "finetune.method"];
+const JOB: [&str; 4] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone"];
 
 /// Puts the last value that flags give the setting `key` into the overlay.
 fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {
     let Some((_, text)) = pairs.iter().rev().find(|(name, _)| name == key) else { return Ok(()) };
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
-    let Some((group, name)) = key.split_once('.') else {
-        overlay.insert(key.to_owned(), value);
-        return Ok(());
-    };
-    match overlay.entry(group).or_insert_with(|| json!({})) {
-        Value::Object(settings) => drop(settings.insert(name.to_owned(), value)),
-        _ => return Err(Error::input(format!("{group} is a group of settings: name one of them, as in {group}.<name>"))),
+    let (groups, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut settings = overlay;
+    for group in groups.split('.').filter(|group| !group.is_empty()) {
+        settings = match settings.entry(group).or_insert_with(|| json!({})) {
+            Value::Object(inner) => inner,
+            _ => return Err(Error::input(format!("{group} is a group of settings: name one of them, as in {group}.<name>"))),
+        };
     }
+    settings.insert(name.to_owned(), value);
     Ok(())
 }
 

@@ -118,10 +118,11 @@ pub fn record(env: &mut dyn Env, player: &Player<'_>, seed: u64, camera: &mut Ca
     let rate = camera.speed / (control_s * stride);
     let mut film = Film { width: camera.look.width, height: camera.look.height, rate, frames: Vec::new() };
     let (mut obs, mut noise, mut plan) = (env.reset(seed), Rng::new(seed, "policy-noise", 0), VecDeque::new());
+    let mut memory = vec![Vec::new()];
     film.frames.push(shot(env, camera)?);
     for taken in 1.. {
         if plan.is_empty() {
-            plan = decide(env, player, &obs, &mut noise)?.into();
+            plan = decide(env, player, &obs, &mut memory, &mut noise)?.into();
         }
         let action: Vec<f32> = plan.drain(..env.spec().act.min(plan.len())).collect();
         let step = env.step(&action)?;
@@ -137,10 +138,10 @@ pub fn record(env: &mut dyn Env, player: &Player<'_>, seed: u64, camera: &mut Ca
 }
 
 /// The actions that are played next, one after the other.
-fn decide(env: &mut dyn Env, player: &Player<'_>, obs: &[f32], noise: &mut Rng) -> Result<Vec<f32>> {
+fn decide(env: &mut dyn Env, player: &Player<'_>, obs: &[f32], memory: &mut [Vec<f32>], noise: &mut Rng) -> Result<Vec<f32>> {
     match player {
         Player::Expert => env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id))),
-        Player::Policy(acting, device) => block_on(acting.act(obs, noise.normals(acting.noise_len()), device)),
+        Player::Policy(acting, device) => block_on(acting.act(obs, memory, noise.normals(acting.noise_len()), device)),
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) fn composed<const D: usize>(activation: Activation, x: Tensor<D>) -> 
             x * n.clone() / (n + 2.0)
         }
         Activation::Tanh => x.tanh(),
+        Activation::Elu => {
+            let below = x.clone().clamp_max(0.0).exp() - 1.0;
+            relu(x) + below
+        }
     }
 }
 
@@ -43,7 +47,7 @@ fn with_gradient(activation: Activation, x: FloatTensor<Tracked>) -> FloatTensor
     match (prepared.compute_bound().stateful(), activation) {
         (OpsKind::UnTracked(prepared), _) => prepared.finish(forward(activation, x)),
         // These slopes can be told from the output: the input is overwritten.
-        (OpsKind::Tracked(prepared), Activation::Relu | Activation::Tanh) => {
+        (OpsKind::Tracked(prepared), Activation::Relu | Activation::Tanh | Activation::Elu) => {
             let y = forward(activation, x);
             prepared.finish(y.clone(), y)
         }
@@ -58,6 +62,7 @@ fn forward(activation: Activation, x: FlexTensor) -> FlexTensor {
         Activation::Relu => relu_forward(block),
         Activation::Mish => mish_forward(block),
         Activation::Tanh => tanh_forward(block),
+        Activation::Elu => elu_forward(block),
     });
     y
 }
@@ -80,6 +85,7 @@ impl Backward<Flex, 1> for ActivationBackward {
                 Activation::Relu => relu_backward(block, states),
                 Activation::Mish => mish_backward(block, states),
                 Activation::Tanh => tanh_backward(block, states),
+                Activation::Elu => elu_backward(block, states),
             }
         });
         grads.register::<Flex>(node.id, gradient);
@@ -128,6 +134,18 @@ fn tanh_forward<S: Simd>(x: &mut [f32]) {
 #[macerator::with_simd]
 fn tanh_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
     gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= 1.0 - y * y);
+}
+
+/// x above 0, e^x - 1 below.
+#[macerator::with_simd]
+fn elu_forward<S: Simd>(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = x.max(0.0) + (exp(x.min(0.0)) - 1.0));
+}
+
+/// The slope is 1 above 0, and e^x = y + 1 below.
+#[macerator::with_simd]
+fn elu_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
+    gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= y.min(0.0) + 1.0);
 }
 
 /// tanh(x) to within a few units in the last place, a quotient of polynomials (Eigen's).

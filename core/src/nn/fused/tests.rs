@@ -91,6 +91,7 @@ fn definition(activation: Activation, x: f64) -> (f64, f64) {
         Activation::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
         Activation::Mish => (x * tanh, tanh + x * sigmoid * (1.0 - tanh * tanh)),
         Activation::Tanh => (x.tanh(), 1.0 - x.tanh() * x.tanh()),
+        Activation::Elu => (if x > 0.0 { x } else { x.exp_m1() }, x.min(0.0).exp()),
     }
 }
 
@@ -99,7 +100,7 @@ fn definition(activation: Activation, x: f64) -> (f64, f64) {
 fn activations_are_their_definitions() {
     let device = Device::flex().autodiff();
     let xs: Vec<f32> = (-3000..=3000).map(|i| i as f32 / 100.0).collect();
-    for activation in [Activation::Relu, Activation::Mish, Activation::Tanh] {
+    for activation in [Activation::Relu, Activation::Mish, Activation::Tanh, Activation::Elu] {
         let x = Tensor::<1>::from_data(TensorData::new(xs.clone(), [xs.len()]), &device).require_grad();
         let y = activate(activation, x.clone());
         let gradient = read_now(x.grad(&y.clone().sum().backward()).unwrap());

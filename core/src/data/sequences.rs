@@ -1,0 +1,410 @@
+//! Replay of sequences: whole episodes, of which a world model learns from short stretches.
+//!
+//! An episode that ended for good goes on in its last state for one stretch, earning nothing: a model that is asked what comes
+//! after the end has seen it, and every stretch has the same length.
+
+use super::{Archive, Episode};
+use crate::rng::Rng;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Prioritised replay's exponents: alpha of the priorities, beta of the weights (Schaul et al. 2016; MoDem's).
+const PRIORITY: (f32, f32) = (0.6, 0.4);
+/// Keeps every stretch possible.
+const LEAST_PRIORITY: f32 = 1e-6;
+
+/// Episodes of decisions, in the order in which they ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequences {
+    shape: Shape,
+    episodes: VecDeque<Stored>,
+    /// Episodes that were dropped because there was no more room: places count them, too.
+    dropped: usize,
+    /// Draws the actions after the end.
+    rng: Rng,
+}
+
+/// What does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Shape {
+    obs: usize,
+    act: usize,
+    /// Decisions of a stretch.
+    horizon: usize,
+    /// Decisions held at most.
+    capacity: usize,
+    prioritised: bool,
+}
+
+/// One episode of T decisions, those after the end included.
+#[derive(Debug, Clone, PartialEq)]
+struct Stored {
+    /// (T+1) x obs.
+    obs: Vec<f32>,
+    /// T x act.
+    actions: Vec<f32>,
+    /// T.
+    rewards: Vec<f32>,
+    /// T: 1 where nothing can be earned after the decision, else 0.
+    over: Vec<f32>,
+    /// How much each stretch surprised; one for each decision at which a stretch can begin.
+    priorities: Vec<f32>,
+}
+
+/// Where a stretch begins: the number of its episode, counted from the first ever, and the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    episode: usize,
+    decision: usize,
+}
+
+/// B stretches of H decisions; one moment after the other, each with the rows of all stretches.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stretches {
+    /// (H+1) x B x obs.
+    pub obs: Vec<f32>,
+    /// H x B x act.
+    pub actions: Vec<f32>,
+    /// H x B.
+    pub rewards: Vec<f32>,
+    /// H x B: 1 where nothing can be earned afterwards, else 0.
+    pub over: Vec<f32>,
+    /// B: how much each stretch counts; 1 without priorities.
+    pub weights: Vec<f32>,
+    /// B: where they come from.
+    pub places: Vec<Place>,
+}
+
+impl Sequences {
+    /// Empty. `horizon` (at least 1) is the length of a stretch in decisions, `capacity` that of everything held; `rng` draws the
+    /// actions after the end of an episode.
+    pub fn new((obs, act): (usize, usize), horizon: usize, capacity: usize, prioritised: bool, rng: Rng) -> Self {
+        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised };
+        Self { shape, episodes: VecDeque::new(), dropped: 0, rng }
+    }
+
+    /// Decisions held, those after the ends included.
+    pub fn len(&self) -> usize {
+        self.episodes.iter().map(|episode| episode.rewards.len()).sum()
+    }
+
+    /// Whether not one stretch can be drawn.
+    pub fn is_empty(&self) -> bool {
+        self.episodes.is_empty()
+    }
+
+    /// Adds an episode (one that is shorter than a stretch, and has not ended for good, teaches nothing and is left out), and drops
+    /// the oldest while there is no room.
+    ///
+    /// # Errors
+    /// When its rows have other lengths.
+    pub fn push(&mut self, episode: &Episode) -> Result<()> {
+        let Shape { obs, act, horizon, .. } = self.shape;
+        let steps = episode.len();
+        if episode.obs.len() != (steps + 1) * obs || episode.actions.len() != steps * act {
+            return Err(Error::failed("an episode does not fit the replay of sequences: its observations or actions have another length"));
+        }
+        let mut stored = Stored {
+            obs: episode.obs.clone(),
+            actions: episode.actions.clone(),
+            rewards: episode.rewards.clone(),
+            over: vec![0.0; steps],
+            priorities: Vec::new(),
+        };
+        if episode.terminated {
+            self.go_on_after_the_end(&mut stored);
+        }
+        let starts = (stored.rewards.len() + 1).saturating_sub(horizon);
+        if starts == 0 {
+            return Ok(());
+        }
+        stored.priorities = vec![self.most_surprising(); starts];
+        self.episodes.push_back(stored);
+        while self.len() > self.shape.capacity && self.episodes.len() > 1 {
+            self.episodes.pop_front();
+            self.dropped += 1;
+        }
+        Ok(())
+    }
+
+    fn go_on_after_the_end(&mut self, stored: &mut Stored) {
+        let Shape { obs, act, horizon, .. } = self.shape;
+        let last = stored.obs[stored.obs.len() - obs..].to_vec();
+        stored.over.pop();
+        stored.over.resize(stored.rewards.len() + horizon, 1.0);
+        stored.rewards.resize(stored.over.len(), 0.0);
+        (0..horizon).for_each(|_| stored.obs.extend_from_slice(&last));
+        stored.actions.extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
+    }
+
+    /// New stretches are drawn as often as the most surprising one.
+    fn most_surprising(&self) -> f32 {
+        let all = self.episodes.iter().flat_map(|episode| episode.priorities.iter().copied());
+        all.fold(None, |most: Option<f32>, p| Some(most.map_or(p, |most| most.max(p)))).unwrap_or(1.0)
+    }
+
+    /// `n` stretches drawn with replacement, uniformly or by their priorities; none when there are none.
+    pub fn sample(&self, rng: &mut Rng, n: usize) -> Stretches {
+        if self.is_empty() || n == 0 {
+            return Stretches::default();
+        }
+        let starts: Vec<&f32> = self.episodes.iter().flat_map(|episode| &episode.priorities).collect();
+        let (picked, weights) = match self.shape.prioritised {
+            false => (rng.indices(n, starts.len()), vec![1.0; n]),
+            true => by_priority(&starts, rng, n),
+        };
+        let firsts: Vec<usize> = self
+            .episodes
+            .iter()
+            .scan(0, |sum, episode| {
+                let first = *sum;
+                *sum += episode.priorities.len();
+                Some(first)
+            })
+            .collect();
+        let place = |i: usize| {
+            let episode = firsts.partition_point(|&first| first <= i) - 1;
+            Place { episode: episode + self.dropped, decision: i - firsts[episode] }
+        };
+        self.gather(picked.into_iter().map(place).collect(), weights)
+    }
+
+    fn gather(&self, places: Vec<Place>, weights: Vec<f32>) -> Stretches {
+        let Shape { obs, act, horizon, .. } = self.shape;
+        let mut out = Stretches { weights, ..Stretches::default() };
+        let rows = || places.iter().map(|place| (&self.episodes[place.episode - self.dropped], place.decision));
+        for t in 0..=horizon {
+            rows().for_each(|(episode, at)| out.obs.extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]));
+        }
+        for t in 0..horizon {
+            rows().for_each(|(episode, at)| {
+                out.actions.extend_from_slice(&episode.actions[(at + t) * act..(at + t + 1) * act]);
+                out.rewards.push(episode.rewards[at + t]);
+                out.over.push(episode.over[at + t]);
+            });
+        }
+        out.places = places;
+        out
+    }
+
+    /// Notes how much each stretch surprised, from now on; stretches that were dropped since are left out.
+    pub fn set_priorities(&mut self, places: &[Place], surprise: &[f32]) {
+        for (place, &surprise) in places.iter().zip(surprise) {
+            let episode = place.episode.checked_sub(self.dropped).and_then(|i| self.episodes.get_mut(i));
+            if let Some(priority) = episode.and_then(|episode| episode.priorities.get_mut(place.decision)) {
+                *priority = surprise + LEAST_PRIORITY;
+            }
+        }
+    }
+
+    /// Puts everything into an archive under `prefix/`.
+    ///
+    /// # Errors
+    /// When the sizes cannot be written.
+    pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
+        let lengths: Vec<(usize, usize)> = self.episodes.iter().map(|episode| (episode.rewards.len(), episode.priorities.len())).collect();
+        archive.put(format!("{prefix}/shape"), &(self.shape, self.dropped, &lengths, &self.rng))?;
+        for (name, column) in COLUMNS {
+            let values: Vec<f32> = self.episodes.iter().flat_map(|episode| column(episode)).copied().collect();
+            archive.put_f32(format!("{prefix}/{name}"), &[values.len()], values);
+        }
+        Ok(())
+    }
+
+    /// Takes out of an archive what [`Sequences::save`] put there.
+    ///
+    /// # Errors
+    /// When something is missing or does not fit together.
+    pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
+        let damaged = || Error::input(format!("the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"));
+        type Head = (Shape, usize, Vec<(usize, usize)>, Rng);
+        let (shape, dropped, lengths, rng): Head = archive.get(&format!("{prefix}/shape"))?;
+        let mut columns = Vec::new();
+        for (name, _) in COLUMNS {
+            columns.push(archive.take_f32(&format!("{prefix}/{name}"))?.1.into_iter());
+        }
+        let mut episodes = VecDeque::new();
+        for (steps, starts) in lengths {
+            let expected = (steps.saturating_add(1)).checked_sub(shape.horizon).filter(|&starts| starts > 0);
+            let widths = [steps.saturating_add(1).saturating_mul(shape.obs), steps.saturating_mul(shape.act), steps, steps, starts];
+            if expected != Some(starts) || widths.iter().zip(&columns).any(|(&width, column)| column.len() < width) {
+                return Err(damaged());
+            }
+            let mut parts = widths.iter().zip(&mut columns).map(|(&width, column)| column.by_ref().take(width).collect());
+            let mut part = || parts.next().unwrap_or_default();
+            episodes.push_back(Stored { obs: part(), actions: part(), rewards: part(), over: part(), priorities: part() });
+        }
+        if columns.iter().any(|column| column.len() > 0) {
+            return Err(damaged());
+        }
+        Ok(Self { shape, episodes, dropped, rng })
+    }
+
+    /// Lengths of an observation and of an action, and of a stretch.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.shape.obs, self.shape.act, self.shape.horizon)
+    }
+}
+
+/// What an episode's columns are called in an archive.
+type Column = (&'static str, fn(&Stored) -> &Vec<f32>);
+const COLUMNS: [Column; 5] = [
+    ("obs", |episode| &episode.obs),
+    ("actions", |episode| &episode.actions),
+    ("rewards", |episode| &episode.rewards),
+    ("over", |episode| &episode.over),
+    ("priorities", |episode| &episode.priorities),
+];
+
+/// Draws by priority^alpha; a draw counts (N p)^-beta, relative to the largest of its batch, because it comes up more often.
+fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec<f32>) {
+    let (alpha, beta) = PRIORITY;
+    let sums: Vec<f64> = priorities
+        .iter()
+        .scan(0.0, |sum, priority| {
+            *sum += f64::from(libm::powf(**priority, alpha));
+            Some(*sum)
+        })
+        .collect();
+    let total = sums.last().copied().unwrap_or(0.0);
+    let draw = |_| {
+        let at = rng.uniform() * total;
+        sums.partition_point(|&sum| sum <= at).min(sums.len() - 1)
+    };
+    let picked: Vec<usize> = (0..n).map(draw).collect();
+    let share = |i: usize| (sums[i] - if i > 0 { sums[i - 1] } else { 0.0 }) / total;
+    let weights: Vec<f32> = picked.iter().map(|&i| libm::powf((sums.len() as f64 * share(i)) as f32, -beta)).collect();
+    let most = weights.iter().fold(f32::MIN_POSITIVE, |most, &weight| most.max(weight));
+    (picked, weights.into_iter().map(|weight| weight / most).collect())
+}
+
+impl Stretches {
+    /// Stretches, B.
+    pub fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    /// The stretches of both, moment by moment: those of `self` first.
+    #[must_use]
+    pub fn with(self, other: &Self) -> Self {
+        if self.is_empty() || other.is_empty() {
+            return if self.is_empty() { other.clone() } else { self };
+        }
+        let moments = self.rewards.len() / self.len();
+        let join = |a: &[f32], b: &[f32], moments: usize| -> Vec<f32> {
+            let (a, b) = (a.chunks(a.len() / moments), b.chunks(b.len() / moments));
+            a.zip(b).flat_map(|(a, b)| a.iter().chain(b)).copied().collect()
+        };
+        Self {
+            obs: join(&self.obs, &other.obs, moments + 1),
+            actions: join(&self.actions, &other.actions, moments),
+            rewards: join(&self.rewards, &other.rewards, moments),
+            over: join(&self.over, &other.over, moments),
+            weights: [&self.weights[..], &other.weights].concat(),
+            places: [&self.places[..], &other.places].concat(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Observation 10 e + t, action (10 e + t) / 100, reward -1, in episode `e`.
+    fn episode(e: usize, steps: usize, terminated: bool) -> Episode {
+        let at = |t: usize| (10 * e + t) as f32;
+        let mut episode = Episode { terminated, ..Episode::start(e as u64, &[at(0)]) };
+        (0..steps).for_each(|t| episode.push(&[at(t) / 100.0], -1.0, &[at(t + 1)]));
+        episode
+    }
+
+    fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
+        let mut sequences = Sequences::new((1, 1), 3, 1000, prioritised, Rng::new(0, "after", 0));
+        for (e, &(steps, terminated)) in episodes.iter().enumerate() {
+            sequences.push(&episode(e, steps, terminated)).unwrap();
+        }
+        sequences
+    }
+
+    /// The promise: a stretch is consecutive decisions of one episode; after the end for good it stays, earns 0, and says so.
+    #[test]
+    fn stretches_are_consecutive_and_go_on_after_the_end() {
+        let sequences = sequences(false, &[(5, false), (2, true), (2, false)]);
+        let batch = sequences.sample(&mut Rng::new(0, "test", 0), 300);
+        let mut seen = std::collections::BTreeSet::new();
+        for i in 0..300 {
+            let (o, over) = ([0, 1, 2, 3].map(|t| batch.obs[t * 300 + i]), [0, 1, 2].map(|t| batch.over[t * 300 + i]));
+            seen.insert(o[0] as usize);
+            for t in 0..3 {
+                let reward = batch.rewards[t * 300 + i];
+                let ended = o[0] >= 10.0 && o[t] == 12.0;
+                assert_eq!(o[t + 1], if ended { 12.0 } else { o[t] + 1.0 });
+                assert_eq!(reward, if ended { 0.0 } else { -1.0 });
+                assert_eq!(over[t], f32::from(u8::from(o[0] >= 10.0 && o[t + 1] == 12.0)));
+                assert!(ended || batch.actions[t * 300 + i] == o[t] / 100.0);
+            }
+        }
+        // 5 decisions have stretches of 3 from 0, 1 and 2; 2 and an end from all and the end; 2 without one from none.
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 10, 11, 12]);
+    }
+
+    /// The promise: a stretch comes up in proportion to its priority^0.6, and counts the less for it.
+    #[test]
+    fn surprising_stretches_come_up_more_often() {
+        let mut sequences = sequences(true, &[(4, false)]);
+        let places = [Place { episode: 0, decision: 0 }, Place { episode: 0, decision: 1 }];
+        sequences.set_priorities(&places, &[1.0, 32.0]);
+        let batch = sequences.sample(&mut Rng::new(1, "test", 0), 9000);
+        let often = batch.places.iter().filter(|place| place.decision == 1).count() as f64 / 9000.0;
+        assert!((often - 8.0 / 9.0).abs() < 0.02, "{often}");
+        let weight = |decision| batch.places.iter().position(|place| place.decision == decision).map(|i| batch.weights[i]).unwrap();
+        assert!((weight(0) - 1.0).abs() < 1e-6 && (weight(1) - 8f32.powf(-0.4)).abs() < 1e-3, "{}", weight(1));
+    }
+
+    /// The promise: the oldest episodes make room, and priorities of dropped stretches go nowhere.
+    #[test]
+    fn the_oldest_make_room() {
+        let mut sequences = Sequences::new((1, 1), 3, 10, true, Rng::new(0, "after", 0));
+        (0..4).for_each(|e| sequences.push(&episode(e, 5, false)).unwrap());
+        assert_eq!((sequences.len(), sequences.dropped), (10, 2));
+        let before = sequences.clone();
+        sequences.set_priorities(&[Place { episode: 1, decision: 0 }], &[9.0]);
+        assert_eq!(sequences, before);
+        assert!(sequences.sample(&mut Rng::new(0, "test", 0), 50).obs.iter().all(|&o| o >= 20.0));
+    }
+
+    /// The promise: saved sequences go on bit for bit; damaged ones are refused.
+    #[test]
+    fn saved_sequences_go_on_as_if_never_saved() {
+        let mut whole = sequences(true, &[(5, false), (2, true)]);
+        let mut archive = Archive::new();
+        whole.save(&mut archive, "online").unwrap();
+        let mut restored = Sequences::load(&mut Archive::from_bytes(&archive.to_bytes().unwrap()).unwrap(), "online").unwrap();
+        for sequences in [&mut whole, &mut restored] {
+            sequences.push(&episode(7, 3, true)).unwrap();
+        }
+        assert_eq!(whole, restored);
+        archive.put_f32("online/over", &[3], vec![0.0; 3]);
+        assert!(matches!(Sequences::load(&mut archive, "online"), Err(Error::Input(_))));
+        assert!(whole.push(&Episode { rewards: vec![0.0], ..Episode::default() }).is_err());
+    }
+
+    /// The promise: joined batches keep their stretches whole.
+    #[test]
+    fn joined_batches_keep_stretches_whole() {
+        let (a, b) = (sequences(false, &[(5, false)]), sequences(false, &[(1, true), (1, true), (4, false)]));
+        let joined = a.sample(&mut Rng::new(0, "test", 0), 3).with(&b.sample(&mut Rng::new(0, "test", 1), 2));
+        assert_eq!((joined.len(), joined.obs.len(), joined.places.len()), (5, 20, 5));
+        for i in 0..5 {
+            let o = [0, 1, 2, 3].map(|t| joined.obs[t * 5 + i]);
+            assert!(o.windows(2).all(|pair| pair[1] == pair[0] + 1.0 || pair[1] == pair[0]), "{o:?}");
+        }
+        assert_eq!(joined.clone().with(&Stretches::default()), joined);
+    }
+}

@@ -1,0 +1,256 @@
+//! What acts: the planner over a snapshot of the world model, or its policy prior alone.
+
+use super::config::{Proposals, TdMpcConfig};
+use super::model::{Prior, WorldModel};
+use super::planner::{Noise, Plan, Planner, Round, moved_on};
+use crate::Result;
+use crate::data::Archive;
+use crate::nn::{self, params};
+use crate::policy::{Policy, Sizes};
+use crate::rng::Rng;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Normalised observations are clipped here: where five demonstrations hardly vary, one step can go far outside their range.
+const LARGEST_OBS: f32 = 5.0;
+
+/// A world model and its prior, without gradients.
+#[derive(Clone)]
+pub struct Agent {
+    pub(super) world: WorldModel,
+    pub(super) prior: Prior,
+    pub(super) config: TdMpcConfig,
+    /// Whether it plans; else the prior's middle acts.
+    pub(super) planning: bool,
+}
+
+/// A decision for each of E environments, on the host.
+pub struct Decided {
+    /// E x act.
+    pub actions: Vec<f32>,
+    /// What each episode is to remember: its plan. Empty without planning.
+    pub memories: Vec<Vec<f32>>,
+    /// How many of the actions a policy had proposed.
+    pub from_policy: usize,
+}
+
+/// Raw observations as networks read them.
+pub(super) fn normalised(policy: &Policy, obs: &[f32]) -> Vec<f32> {
+    policy.obs_scale.apply(obs).into_iter().map(|x| x.clamp(-LARGEST_OBS, LARGEST_OBS)).collect()
+}
+
+impl Agent {
+    /// Length of the noise vector per decision.
+    pub fn noise_len(&self, policy: &Policy) -> usize {
+        if self.planning { self.layout(policy).len() } else { 0 }
+    }
+
+    fn layout(&self, policy: &Policy) -> Layout {
+        let TdMpcConfig { samples, policy_samples, horizon, iterations, critics, proposals, .. } = self.config;
+        let given = match proposals {
+            Proposals::Prior => 0,
+            Proposals::Pretrained => policy_samples,
+            Proposals::Both => policy_samples / 2,
+        };
+        let sizes = (samples, policy_samples - given, given);
+        Layout { sizes, horizon, act: policy.sizes.act, rounds: iterations, given_noise: policy.noise_len(), critics }
+    }
+
+    /// Raw observation rows, what each episode remembers, and noise rows to raw actions.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<f32>> {
+        let decided = self.decide(policy, obs, memories, noise, false, device).await?;
+        memories.iter_mut().zip(decided.memories).for_each(|(memory, new)| *memory = new);
+        Ok(decided.actions)
+    }
+
+    /// The same, with what else is known of the decision; with noise on the actions where it is to explore.
+    pub(super) async fn decide(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        memories: &[Vec<f32>],
+        noise: &[f32],
+        explore: bool,
+        device: &Device,
+    ) -> Result<Decided> {
+        let plain = device.clone().without_autodiff();
+        let z = self.world.encode(nn::matrix(normalised(policy, obs), policy.sizes.obs, &plain));
+        if !self.planning {
+            return Ok(Decided { actions: nn::read(self.prior.mean(z)).await?, memories: vec![Vec::new(); memories.len()], from_policy: 0 });
+        }
+        let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
+        let actions = nn::read(plan.action).await?;
+        let width = self.config.horizon * policy.sizes.act;
+        let memories = nn::read(plan.mean).await?.chunks(width).map(<[f32]>::to_vec).collect();
+        let from_policy = nn::read(plan.from_policy).await?.iter().filter(|&&yes| yes > 0.5).count();
+        Ok(Decided { actions, memories, from_policy })
+    }
+
+    /// The plan at latent states of raw observations.
+    async fn plan(
+        &self,
+        policy: &Policy,
+        z: Tensor<2>,
+        obs: &[f32],
+        memories: &[Vec<f32>],
+        noise: &[f32],
+        explore: bool,
+    ) -> Result<Plan> {
+        let (layout, device, act) = (self.layout(policy), z.device(), policy.sizes.act);
+        let width = self.config.horizon * act;
+        let (mut noise, given_noise) = layout.split(noise);
+        if !explore {
+            noise.exploration = None;
+        }
+        let given = match layout.sizes.2 {
+            0 => None,
+            count => Some(self.given(policy, obs, given_noise, count, &device).await?),
+        };
+        let start: Vec<f32> = memories.iter().flat_map(|memory| moved_on(memory, width, act)).collect();
+        let planner = Planner { world: &self.world, prior: &self.prior, config: &self.config, horizon: self.config.horizon };
+        Ok(planner.plan(z, nn::matrix(start, width, &device), given, &noise))
+    }
+
+    /// The first actions of `count` chunks of the pretrained policy per observation: `[E, count, horizon * act]`.
+    async fn given(&self, policy: &Policy, obs: &[f32], noise: Vec<f32>, count: usize, device: &Device) -> Result<Tensor<3>> {
+        let Sizes { obs: width, act, .. } = policy.sizes;
+        let envs = obs.len() / width;
+        let rows: Vec<f32> = obs.chunks(width).flat_map(|row| row.repeat(count)).collect();
+        let chunks = policy.act(&rows, noise, device).await?;
+        let ahead = self.config.horizon * act;
+        let firsts: Vec<f32> = chunks.chunks(policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..ahead]).copied().collect();
+        Ok(Tensor::from_data(TensorData::new(firsts, [envs, count, ahead]), device))
+    }
+
+    /// Writes it into the archive under `prefix/`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        archive.put(format!("{prefix}/planning"), &self.planning)?;
+        params::save(&self.world, &format!("{prefix}/world"), archive).await?;
+        params::save(&self.prior, &format!("{prefix}/prior"), archive).await
+    }
+
+    /// Restores what [`Agent::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: &TdMpcConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+        let rng = &mut Rng::new(0, "unused", 0);
+        let world = WorldModel::new(config, policy.sizes, rng, device);
+        let prior = Prior::new(config, policy.sizes.act, rng, device);
+        Ok(Self {
+            world: params::load(world, &format!("{prefix}/world"), archive)?,
+            prior: params::load(prior, &format!("{prefix}/prior"), archive)?,
+            config: config.clone(),
+            planning: archive.get(&format!("{prefix}/planning"))?,
+        })
+    }
+}
+
+/// What a plan's standard normal numbers are for, in their order for one environment: the prior's proposals, the pretrained
+/// policy's, then per round samples, last actions and the choice of critics; the draw of the elite; exploration.
+struct Layout {
+    /// All samples, the prior's proposals, the pretrained policy's.
+    sizes: (usize, usize, usize),
+    horizon: usize,
+    act: usize,
+    rounds: usize,
+    /// Noise of one chunk of the pretrained policy.
+    given_noise: usize,
+    critics: usize,
+}
+
+impl Layout {
+    fn len(&self) -> usize {
+        let (samples, own, given) = self.sizes;
+        let round = (samples - own - given) * self.horizon * self.act + samples * self.act + 2;
+        own * self.horizon * self.act + given * self.given_noise + self.rounds * round + samples + self.act
+    }
+
+    /// The noise of all environments in the planner's order, and that of the pretrained policy's chunks.
+    fn split(&self, noise: &[f32]) -> (Noise, Vec<f32>) {
+        let (samples, own, given) = self.sizes;
+        let round = || Round { samples: Vec::new(), last: Vec::new(), critics: Vec::new() };
+        let mut out = Noise {
+            proposals: vec![Vec::new(); if own > 0 { self.horizon } else { 0 }],
+            rounds: (0..self.rounds).map(|_| round()).collect(),
+            draw: Some(Vec::new()),
+            exploration: Some(Vec::new()),
+        };
+        let mut chunks = Vec::new();
+        for row in noise.chunks(self.len()) {
+            let mut rest = row;
+            let mut take = |n: usize| {
+                let (part, after) = rest.split_at(n);
+                rest = after;
+                part
+            };
+            out.proposals.iter_mut().for_each(|rows| rows.extend_from_slice(take(own * self.act)));
+            chunks.extend_from_slice(take(given * self.given_noise));
+            for round in &mut out.rounds {
+                round.samples.extend_from_slice(take((samples - own - given) * self.horizon * self.act));
+                round.last.extend_from_slice(take(samples * self.act));
+                round.critics.push(self.pair(take(2)));
+            }
+            out.draw.iter_mut().for_each(|draw| draw.extend(take(samples).iter().map(|&e| gumbel(e))));
+            out.exploration.iter_mut().for_each(|exploration| exploration.extend_from_slice(take(self.act)));
+        }
+        (out, chunks)
+    }
+
+    /// Two different critics, each pair as likely as any other.
+    fn pair(&self, e: &[f32]) -> [usize; 2] {
+        let below = |e: f32, n: usize| ((uniform(e) * n as f64) as usize).min(n - 1);
+        let (first, second) = (below(e[0], self.critics), below(e[1], self.critics - 1));
+        [first, if second < first { second } else { second + 1 }]
+    }
+}
+
+/// A standard normal number as one that is uniform in (0, 1).
+fn uniform(e: f32) -> f64 {
+    0.5 * libm::erfc(-f64::from(e) * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// A standard normal number as one of a Gumbel distribution.
+fn gumbel(e: f32) -> f32 {
+    -libm::log(-libm::log(uniform(e).clamp(1e-12, 1.0 - 1e-12))) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise: normal numbers become uniform ones, and pairs of critics are different and equally likely.
+    #[test]
+    fn pairs_of_critics_are_different_and_equally_likely() {
+        let layout = Layout { sizes: (4, 1, 1), horizon: 2, act: 1, rounds: 2, given_noise: 3, critics: 3 };
+        let mut rng = Rng::new(0, "test", 0);
+        let mut counts = [[0; 3]; 3];
+        for _ in 0..6000 {
+            let [a, b] = layout.pair(&rng.normals(2));
+            counts[a][b] += 1;
+        }
+        for (a, row) in counts.iter().enumerate() {
+            assert!(row.iter().enumerate().all(|(b, &count)| if a == b { count == 0 } else { (800..1200).contains(&count) }), "{counts:?}");
+        }
+    }
+
+    /// The promise: every number of the noise is used once, and an environment's noise stays its own.
+    #[test]
+    fn an_environments_noise_stays_its_own() {
+        let layout = Layout { sizes: (5, 2, 1), horizon: 2, act: 3, rounds: 2, given_noise: 4, critics: 2 };
+        let len = layout.len();
+        let (one, chunks) = layout.split(&vec![0.5; len]);
+        assert_eq!((one.proposals.len(), one.proposals[0].len(), chunks.len()), (2, 6, 4));
+        assert_eq!((one.rounds[0].samples.len(), one.rounds[0].last.len()), (12, 15));
+        let used = 2 * 6 + 4 + 2 * (12 + 15 + 2) + 5 + 3;
+        assert_eq!(len, used);
+        let (two, _) = layout.split(&[vec![0.5; len], vec![-0.5; len]].concat());
+        assert_eq!(two.rounds[1].last, [vec![0.5; 15], vec![-0.5; 15]].concat());
+        assert_eq!(two.proposals[1], [vec![0.5; 6], vec![-0.5; 6]].concat());
+    }
+}

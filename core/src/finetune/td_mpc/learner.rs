@@ -1,0 +1,390 @@
+//! The learner: one update of world model, prior and targets on stretches of H decisions.
+//!
+//! With z_0 = h(o_0), z_t+1 = d(z_t, a_t), z'_t = h(o_t), and a' drawn by the prior at z'_t+1:
+//!
+//! ```text
+//! y_t = r_t + gamma (1 - over_t) min Qtarget(z'_t+1, a')
+//! L   = 1/H sum_t rho^t [c_z |z_t+1 - target_t+1|^2 + c_r E(R(z_t, a_t), r_t) + c_q E(Q(z_t, a_t), y_t)]
+//! L_pi = - sum_t rho^t Q(z_t, pi(z_t))            td-mpc: the lesser of two critics, summed over t = 0 .. H
+//! L_pi = - mean_t rho^t [Q(z_t, a) / S + 1e-4 entropy]   td-mpc2: the mean of two critics; S is the range of Q
+//! ```
+//!
+//! E is a square with td-mpc and a cross entropy with td-mpc2 (divided by the number of critics). The consistency's target is
+//! h's slow copy with td-mpc, h itself without gradient with td-mpc2.
+
+use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
+use super::model::{Prior, WorldModel, acting};
+use super::planner::ranks;
+use crate::data::{Archive, Stretches};
+use crate::nn::{self, Adam, AdamConfig, Mlp, params};
+use crate::policy::Sizes;
+use crate::rng::Rng;
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Weight of TD-MPC2's entropy.
+const ENTROPY: f64 = 1e-4;
+/// MoDem cuts the parts of a stretch's loss off here.
+const LARGEST_LOSS: f64 = 1e4;
+
+/// World model, prior, targets and their optimisers.
+pub struct Learner {
+    /// The world model.
+    pub world: WorldModel,
+    /// The policy in its latent space.
+    pub prior: Prior,
+    /// Slow copies: of the critics, and with td-mpc of the encoder.
+    target: WorldModel,
+    /// Range of the critics' values between their 5th and 95th percentile, slowly (td-mpc2). `[1]`.
+    range: Tensor<1>,
+    adams: Adams,
+    updates: usize,
+    config: TdMpcConfig,
+    sizes: Sizes,
+    device: Device,
+}
+
+struct Adams {
+    world: Adam,
+    prior: Adam,
+    clone: Adam,
+}
+
+/// What is cloned from demonstrations.
+#[derive(Module, Debug)]
+struct Cloned {
+    encoder: Mlp,
+    prior: Prior,
+}
+
+/// The random numbers of one update.
+#[derive(Debug, Clone)]
+pub struct UpdateNoise {
+    /// For the actions of the targets: H x B x act.
+    pub targets: Vec<f32>,
+    /// The two target critics that judge them.
+    pub target_critics: [usize; 2],
+    /// For the prior's actions: (H+1) x B x act.
+    pub prior: Vec<f32>,
+    /// The two critics that judge those.
+    pub prior_critics: [usize; 2],
+}
+
+impl UpdateNoise {
+    /// Draws all of it.
+    pub fn draw(config: &TdMpcConfig, act: usize, batch: usize, rng: &mut Rng) -> Self {
+        let pair = |rng: &mut Rng| {
+            let first = rng.below(config.critics);
+            let second = rng.below(config.critics - 1);
+            [first, if second < first { second } else { second + 1 }]
+        };
+        Self {
+            targets: rng.normals(config.horizon * batch * act),
+            target_critics: pair(rng),
+            prior: rng.normals((config.horizon + 1) * batch * act),
+            prior_critics: pair(rng),
+        }
+    }
+}
+
+/// The figures of one update, still on the device.
+pub struct Losses {
+    /// The latent states' error, weighted by time, per decision.
+    pub consistency: Tensor<1>,
+    /// The rewards' error.
+    pub reward: Tensor<1>,
+    /// The critics' error.
+    pub value: Tensor<1>,
+    /// All of them, weighted.
+    pub total: Tensor<1>,
+    /// Norm of the gradients before clipping.
+    pub gradient: Tensor<1>,
+    /// The prior's loss.
+    pub prior: Tensor<1>,
+    /// Norm of its gradients.
+    pub prior_gradient: Tensor<1>,
+    /// The prior's entropy; 0 with td-mpc.
+    pub entropy: Tensor<1>,
+    /// The same scaled by the number of dimensions.
+    pub scaled_entropy: Tensor<1>,
+    /// Range of the values.
+    pub range: Tensor<1>,
+    /// Mean of the critics' targets.
+    pub target: Tensor<1>,
+    /// How much each stretch surprised: `[B]`.
+    pub surprise: Tensor<1>,
+}
+
+/// A batch on the device; rows are moment by moment.
+struct Rows {
+    /// `[B, obs]`, with the graph.
+    first: Tensor<2>,
+    /// `[H * B, obs]`.
+    next: Tensor<2>,
+    /// Per moment `[B, act]`.
+    actions: Vec<Tensor<2>>,
+    rewards: Tensor<1>,
+    goes_on: Tensor<1>,
+    weights: Tensor<1>,
+}
+
+impl Learner {
+    /// A fresh learner on an autodiff `device`, for normalised observations and single actions of these sizes.
+    pub fn new(config: TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: Device) -> Self {
+        let world = WorldModel::new(&config, sizes, rng, &device);
+        let prior = Prior::new(&config, sizes.act, rng, &device);
+        let range = Tensor::ones([1], &device.clone().without_autodiff());
+        Self { target: world.valid(), world, prior, range, adams: Adams::new(&config), updates: 0, config, sizes, device }
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> usize {
+        self.updates
+    }
+
+    /// Cloning: one step of encoder and prior towards the demonstrated actions of normalised stretches; the mean squared error.
+    pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
+        let rows = self.config.horizon * batch.len();
+        let obs = self.tracked(batch.obs[..rows * self.sizes.obs].to_vec(), self.sizes.obs);
+        let actions = self.tracked(batch.actions.clone(), self.sizes.act);
+        let clone = Cloned { encoder: self.world.encoder.clone(), prior: self.prior.clone() };
+        let mean = clone.prior.mean(WorldModel { encoder: clone.encoder.clone(), ..self.world.clone() }.encode(obs));
+        let loss = (mean - actions).square().mean();
+        let clone = self.adams.clone.step(clone, &loss);
+        (self.world.encoder, self.prior) = (clone.encoder, clone.prior);
+        loss.inner()
+    }
+
+    /// The targets as they are after cloning: TD-MPC's slow encoder begins as the cloned one.
+    pub fn begin(&mut self) {
+        self.target = self.world.valid();
+    }
+
+    /// One update on normalised stretches.
+    pub fn step(&mut self, batch: &Stretches, noise: &UpdateNoise) -> Losses {
+        let rows = self.rows(batch);
+        let plain = self.world.valid();
+        let next = plain.encode(rows.next.clone());
+        let targets = self.targets(&rows, next.clone(), noise);
+        let aims = if self.config.backbone == Backbone::TdMpc { self.target.encode(rows.next.clone()) } else { next };
+
+        let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims);
+        self.world = self.adams.world.step(self.world.clone(), &total);
+
+        let (loss, [entropy, scaled_entropy]) = self.prior_loss(states, noise);
+        self.prior = self.adams.prior.step(self.prior.clone(), &loss);
+        self.follow();
+        let none = || Tensor::zeros([1], &self.range.device());
+        Losses {
+            consistency,
+            reward,
+            value,
+            total: total.inner(),
+            gradient: self.adams.world.gradient_norm().unwrap_or_else(none),
+            prior: loss.inner(),
+            prior_gradient: self.adams.prior.gradient_norm().unwrap_or_else(none),
+            entropy,
+            scaled_entropy,
+            range: self.range.clone(),
+            target: targets.mean(),
+            surprise,
+        }
+    }
+
+    fn rows(&self, batch: &Stretches) -> Rows {
+        let (size, Sizes { obs, act, .. }) = (batch.len(), self.sizes);
+        let first = self.tracked(batch.obs[..size * obs].to_vec(), obs);
+        let next = self.plain(batch.obs[size * obs..].to_vec(), obs);
+        let actions = batch.actions.chunks(size * act).map(|rows| self.tracked(rows.to_vec(), act)).collect();
+        let goes_on = batch.over.iter().map(|over| 1.0 - over).collect();
+        let column = |values: Vec<f32>| self.plain(values, 1).squeeze_dim(1);
+        Rows {
+            first,
+            next,
+            actions,
+            rewards: column(batch.rewards.clone()),
+            goes_on: column(goes_on),
+            weights: column(batch.weights.clone()).autodiff(),
+        }
+    }
+
+    /// y: `[H * B]`.
+    fn targets(&self, rows: &Rows, next: Tensor<2>, noise: &UpdateNoise) -> Tensor<1> {
+        let action = self.prior.valid().draw(next.clone(), self.plain(noise.targets.clone(), self.sizes.act)).action;
+        let judged = self.target.critics.select(&noise.target_critics).forward_shared(acting(next, action));
+        let value = self.target.numbers(judged).min_dim(0).squeeze_dim::<1>(0);
+        rows.rewards.clone() + rows.goes_on.clone() * value * self.config.gamma
+    }
+
+    /// The loss of the world model against values `[H * B]` and latent states `[H * B, latent]`.
+    fn parts(&self, rows: &Rows, targets: Tensor<1>, aims: Tensor<2>) -> Parts {
+        let (horizon, batch) = (rows.actions.len(), rows.first.dims()[0]);
+        let Coefficients { consistency, reward, value, .. } = self.config.backbone.coefficients();
+        let mut states = vec![self.world.encode(rows.first.clone())];
+        let mut acted = Vec::new();
+        for action in &rows.actions {
+            let both = acting(states[states.len() - 1].clone(), action.clone());
+            states.push(self.world.next(both.clone()));
+            acted.push(both);
+        }
+        let acted = Tensor::cat(acted, 0);
+        let latents = Tensor::cat(states[1..].to_vec(), 0) - aims.autodiff();
+        let latents = latents.square().mean_dim(1).squeeze_dim::<1>(1);
+        let rewards = self.world.errors(self.world.reward.forward(acted.clone().unsqueeze_dim(0)), rows.rewards.clone().autodiff());
+        let judged = self.world.critics.forward_shared(acted);
+        let surprise = self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
+        let values = self.world.errors(judged, targets.autodiff());
+
+        let over_time = |errors: Tensor<1>| self.over_time(errors, [horizon, batch]);
+        let sum = |errors: Tensor<2>| errors.sum_dim(0).squeeze_dim::<1>(0);
+        let share = if self.config.backbone == Backbone::TdMpc2 { 1.0 / self.config.critics as f64 } else { 1.0 };
+        let parts = [over_time(latents), over_time(sum(rewards)), over_time(sum(values)).mul_scalar(share)];
+        let [a, b, c] = parts.clone().map(|part| if self.config.backbone == Backbone::TdMpc { part.clamp_max(LARGEST_LOSS) } else { part });
+        let weighted = a * consistency + b * reward + c * value;
+        let total = (weighted * rows.weights.clone()).mean().div_scalar(horizon as f64);
+        let [consistency, reward, value] = parts.map(|part| part.inner().mean().div_scalar(horizon as f64));
+        let states = Tensor::cat(states, 0).inner();
+        let surprise = over_time(sum(surprise.abs()).autodiff()).inner().clamp_max(LARGEST_LOSS);
+        Parts { total, consistency, reward, value, surprise, states }
+    }
+
+    /// sum_t rho^t of errors `[H * B]`: `[B]`.
+    fn over_time(&self, errors: Tensor<1>, shape: [usize; 2]) -> Tensor<1> {
+        (errors.reshape(shape) * self.discounts(shape[0]).autodiff()).sum_dim(0).squeeze_dim(0)
+    }
+
+    /// rho^t, as a column.
+    fn discounts(&self, moments: usize) -> Tensor<2> {
+        self.plain((0..moments).map(|t| libm::pow(RHO, t as f64) as f32).collect(), 1)
+    }
+
+    /// The prior's loss at latent states `[(H+1) * B, latent]`, and its entropies.
+    fn prior_loss(&mut self, states: Tensor<2>, noise: &UpdateNoise) -> (Tensor<1>, [Tensor<1>; 2]) {
+        let moments = self.config.horizon + 1;
+        let batch = states.dims()[0] / moments;
+        let states = states.autodiff();
+        let drawn = self.prior.draw(states.clone(), self.tracked(noise.prior.clone(), self.sizes.act));
+        let judged = self.world.critics.select(&noise.prior_critics).forward_shared(acting(states, drawn.action));
+        let judged = self.world.numbers(judged);
+        let shape = [moments, batch];
+        let loss = match self.config.backbone {
+            Backbone::TdMpc => self.over_time(judged.min_dim(0).squeeze_dim(0), shape).mean().neg(),
+            Backbone::TdMpc2 => {
+                let values = judged.mean_dim(0).squeeze_dim::<1>(0);
+                self.widen(values.clone().inner().narrow(0, 0, batch));
+                let good = values / self.range.clone().autodiff() + drawn.scaled_entropy.clone() * ENTROPY;
+                self.over_time(good, shape).mean().neg().div_scalar(moments as f64)
+            }
+        };
+        (loss, [drawn.entropy, drawn.scaled_entropy].map(|entropy| entropy.inner().mean()))
+    }
+
+    /// The range of the values goes a little towards that of these.
+    fn widen(&mut self, values: Tensor<1>) {
+        let [n] = values.dims();
+        let order = ranks(values.clone().unsqueeze_dim(0)).squeeze_dim::<1>(0);
+        let at = |place: usize| (order.clone().equal_elem((n - 1 - place) as f64).float() * values.clone()).sum();
+        let percentile = |share: f64| {
+            let position = share * (n - 1) as f64;
+            let (below, part) = (position.floor() as usize, position.fract());
+            at(below) * (1.0 - part) + at((below + 1).min(n - 1)) * part
+        };
+        let now = (percentile(0.95) - percentile(0.05)).clamp_min(1.0);
+        let tau = self.config.backbone.coefficients().tau;
+        self.range = self.range.clone() * (1.0 - tau) + now * tau;
+    }
+
+    fn follow(&mut self) {
+        let Coefficients { tau, target_every, .. } = self.config.backbone.coefficients();
+        if self.updates.is_multiple_of(target_every) {
+            self.target.critics = params::polyak(self.target.critics.clone(), &self.world.critics, tau);
+            if self.config.backbone == Backbone::TdMpc {
+                self.target.encoder = params::polyak(self.target.encoder.clone(), &self.world.encoder, tau);
+            }
+        }
+        self.updates += 1;
+    }
+
+    fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+        nn::matrix(values, width, &self.device.clone().without_autodiff())
+    }
+
+    fn tracked(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+        self.plain(values, width).autodiff()
+    }
+
+    /// Writes the whole state into the archive under `td_mpc/`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        params::save(&self.world, "td_mpc/world", archive).await?;
+        params::save(&self.prior, "td_mpc/prior", archive).await?;
+        params::save(&self.target, "td_mpc/target", archive).await?;
+        archive.put_f32("td_mpc/range", &[1], nn::read(self.range.clone()).await?);
+        archive.put("td_mpc/updates", &self.updates)?;
+        for (name, adam) in [("world", &self.adams.world), ("prior", &self.adams.prior), ("clone", &self.adams.clone)] {
+            adam.save(&format!("td_mpc/adam/{name}"), archive).await?;
+        }
+        Ok(())
+    }
+
+    /// Restores what [`Learner::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: TdMpcConfig, sizes: Sizes, archive: &Archive, device: Device) -> Result<Self> {
+        let mut learner = Self::new(config, sizes, &mut Rng::new(0, "unused", 0), device);
+        learner.world = params::load(learner.world, "td_mpc/world", archive)?;
+        learner.prior = params::load(learner.prior, "td_mpc/prior", archive)?;
+        learner.target = params::load(learner.target, "td_mpc/target", archive)?;
+        let (shape, range) = archive.get_f32("td_mpc/range")?;
+        if shape != [1] {
+            return Err(Error::input("the checkpoint's td_mpc/range is not one number: use an undamaged checkpoint"));
+        }
+        learner.range = Tensor::from_data(TensorData::new(range.to_vec(), [1]), &learner.range.device());
+        learner.updates = archive.get("td_mpc/updates")?;
+        learner.adams = Adams::load(&learner, archive)?;
+        Ok(learner)
+    }
+}
+
+/// The world model's loss, and what it is made of.
+struct Parts {
+    total: Tensor<1>,
+    consistency: Tensor<1>,
+    reward: Tensor<1>,
+    value: Tensor<1>,
+    surprise: Tensor<1>,
+    /// z_0 to z_H: `[(H+1) * B, latent]`.
+    states: Tensor<2>,
+}
+
+impl Adams {
+    fn new(config: &TdMpcConfig) -> Self {
+        let adam = |settings| Adam::new(settings);
+        let [world, prior, clone] = Self::settings(config).map(adam);
+        Self::with_references(config, [world, prior, clone])
+    }
+
+    fn settings(config: &TdMpcConfig) -> [AdamConfig; 3] {
+        [AdamConfig { lr: config.lr, clip_norm: Some(config.backbone.coefficients().clip) }; 3]
+    }
+
+    fn with_references(config: &TdMpcConfig, [world, prior, clone]: [Adam; 3]) -> Self {
+        let Coefficients { encoder_rate, prior_epsilon, .. } = config.backbone.coefficients();
+        Self { world: world.with_rate("encoder", encoder_rate), prior: prior.with_epsilon(prior_epsilon), clone }
+    }
+
+    fn load(learner: &Learner, archive: &Archive) -> Result<Self> {
+        let [world, prior, clone] = Self::settings(&learner.config);
+        let cloned = Cloned { encoder: learner.world.encoder.clone(), prior: learner.prior.clone() };
+        let adams = [
+            Adam::load(world, "td_mpc/adam/world", archive, &learner.world)?,
+            Adam::load(prior, "td_mpc/adam/prior", archive, &learner.prior)?,
+            Adam::load(clone, "td_mpc/adam/clone", archive, &cloned)?,
+        ];
+        Ok(Self::with_references(&learner.config, adams))
+    }
+}

@@ -1,0 +1,195 @@
+//! The world model: encoder, latent dynamics, reward, critics; and the policy prior that lives in its latent space.
+//!
+//! | part | td-mpc (MoDem, `algorithm/tdmpc.py`) | td-mpc2 (`tdmpc2/common/world_model.py`) |
+//! |---|---|---|
+//! | latent | as it comes | groups of 8 on a simplex, after a layer normalisation |
+//! | hidden layers | ELU | layer normalisation, Mish |
+//! | critics | layer normalisation and tanh first, then ELU | as the others |
+//! | reward, value | one number | 101 bins of a symmetric logarithm |
+//! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
+
+use super::config::{Backbone, SIMNORM, TdMpcConfig};
+use crate::nn::{Activation, Initial, Mlp, TwoHot, simnorm};
+use crate::policy::Sizes;
+use crate::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Standard deviation of TD-MPC2's first weights.
+const INITIAL_STD: f64 = 0.02;
+
+/// Encoder, dynamics, reward and critics.
+#[derive(Module, Debug)]
+pub struct WorldModel {
+    /// Normalised observation to latent state.
+    pub encoder: Mlp,
+    /// Latent state and action to the next latent state.
+    pub dynamics: Mlp,
+    /// Latent state and action to the reward.
+    pub reward: Mlp,
+    /// Latent state and action to the value, each.
+    pub critics: Mlp,
+    #[module(skip)]
+    pub(super) backbone: Backbone,
+}
+
+impl WorldModel {
+    /// Fresh networks for observations and single actions of these sizes.
+    pub fn new(config: &TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+        let TdMpcConfig { backbone, latent, hidden, encoder_hidden, critics, .. } = *config;
+        let acting = latent + sizes.act;
+        match backbone {
+            Backbone::TdMpc2 => {
+                let how = Initial::Normal(INITIAL_STD);
+                let bins = TwoHot::TD_MPC2.bins;
+                let throughout = |sizes: &[usize], rng: &mut Rng| {
+                    Mlp::normed_throughout(1, sizes, Activation::Mish, rng, device).initialised(how, rng)
+                };
+                let normed = |members: usize, sizes: &[usize], rng: &mut Rng| {
+                    Mlp::normed(members, sizes, Activation::Mish, rng, device).initialised(how, rng).with_zero_output()
+                };
+                Self {
+                    encoder: throughout(&[sizes.obs, encoder_hidden, latent], rng),
+                    dynamics: throughout(&[acting, hidden, hidden, latent], rng),
+                    reward: normed(1, &[acting, hidden, hidden, bins], rng),
+                    critics: normed(critics, &[acting, hidden, hidden, bins], rng),
+                    backbone,
+                }
+            }
+            Backbone::TdMpc => {
+                let how = Initial::Orthogonal;
+                let plain = |sizes: &[usize], rng: &mut Rng| Mlp::new(1, sizes, Activation::Elu, rng, device).initialised(how, rng);
+                let critics = Mlp::normed_first(critics, &[acting, hidden, hidden, 1], Activation::Elu, rng, device);
+                Self {
+                    encoder: plain(&[sizes.obs, encoder_hidden, latent], rng),
+                    dynamics: plain(&[acting, hidden, hidden, latent], rng),
+                    reward: plain(&[acting, hidden, hidden, 1], rng).with_zero_output(),
+                    critics: critics.initialised(how, rng).with_zero_output(),
+                    backbone,
+                }
+            }
+        }
+    }
+
+    /// Observations `[N, obs]` to latent states `[N, latent]`.
+    pub fn encode(&self, obs: Tensor<2>) -> Tensor<2> {
+        self.settle(self.encoder.forward(obs.unsqueeze_dim(0)))
+    }
+
+    /// What follows latent states `[N, latent]` and actions `[N, act]`: `[N, latent]`.
+    pub fn next(&self, acting: Tensor<2>) -> Tensor<2> {
+        self.settle(self.dynamics.forward(acting.unsqueeze_dim(0)))
+    }
+
+    fn settle(&self, z: Tensor<3>) -> Tensor<2> {
+        match self.backbone {
+            Backbone::TdMpc => z,
+            Backbone::TdMpc2 => simnorm(z, SIMNORM),
+        }
+        .squeeze_dim(0)
+    }
+
+    /// The rewards that follow: `[N]`.
+    pub fn rewards(&self, acting: Tensor<2>) -> Tensor<1> {
+        self.numbers(self.reward.forward(acting.unsqueeze_dim(0))).squeeze_dim(0)
+    }
+
+    /// Outputs of a head `[K, N, bins or 1]` as numbers `[K, N]`.
+    pub fn numbers(&self, outputs: Tensor<3>) -> Tensor<2> {
+        match self.backbone {
+            Backbone::TdMpc => outputs.squeeze_dim(2),
+            Backbone::TdMpc2 => TwoHot::TD_MPC2.decode(outputs),
+        }
+    }
+
+    /// Errors of a head's outputs `[K, N, bins or 1]` against numbers `[N]`: squares, or cross entropies. `[K, N]`.
+    pub fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
+        match self.backbone {
+            Backbone::TdMpc => (outputs.squeeze_dim::<2>(2) - targets.unsqueeze_dim(0)).square(),
+            Backbone::TdMpc2 => TwoHot::cross_entropy(outputs, TwoHot::TD_MPC2.encode(targets)),
+        }
+    }
+}
+
+/// Latent states and actions side by side: `[N, latent + act]`.
+pub fn acting(z: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
+    Tensor::cat(vec![z, actions], 1)
+}
+
+/// The policy in latent space.
+#[derive(Module, Debug)]
+pub struct Prior {
+    net: Mlp,
+    act: usize,
+    #[module(skip)]
+    backbone: Backbone,
+}
+
+/// An action that the prior drew, and what is known of it.
+pub struct Drawn {
+    /// `[N, act]`, within ±1.
+    pub action: Tensor<2>,
+    /// Entropy per row, as TD-MPC2 scales it by the number of dimensions: `[N]`; 0 with td-mpc, whose spread is fixed.
+    pub scaled_entropy: Tensor<1>,
+    /// Entropy per row: `[N]`.
+    pub entropy: Tensor<1>,
+}
+
+/// Range of the logarithm of TD-MPC2's standard deviation.
+const LOG_STD: (f64, f64) = (-10.0, 2.0);
+/// TD-MPC's spread, and how far its noise goes at most.
+const STD: (f64, f64) = (0.05, 0.3);
+
+impl Prior {
+    /// A fresh network.
+    pub fn new(config: &TdMpcConfig, act: usize, rng: &mut Rng, device: &Device) -> Self {
+        let TdMpcConfig { backbone, latent, hidden, .. } = *config;
+        let net = match backbone {
+            Backbone::TdMpc2 => {
+                let net = Mlp::normed(1, &[latent, hidden, hidden, 2 * act], Activation::Mish, rng, device);
+                net.initialised(Initial::Normal(INITIAL_STD), rng)
+            }
+            Backbone::TdMpc => {
+                let net = Mlp::new(1, &[latent, hidden, hidden, act], Activation::Elu, rng, device);
+                net.initialised(Initial::Orthogonal, rng)
+            }
+        };
+        Self { net, act, backbone }
+    }
+
+    /// Length of an action.
+    pub fn act(&self) -> usize {
+        self.act
+    }
+
+    /// The middle of the distribution: `[N, latent] -> [N, act]`.
+    pub fn mean(&self, z: Tensor<2>) -> Tensor<2> {
+        self.net.forward_one(z).narrow(1, 0, self.act).tanh()
+    }
+
+    /// The action made with standard normal `e` `[N, act]`.
+    pub fn draw(&self, z: Tensor<2>, e: Tensor<2>) -> Drawn {
+        let out = self.net.forward_one(z);
+        match self.backbone {
+            Backbone::TdMpc => {
+                let mean = out.tanh();
+                let noisy = mean.clone() + e.mul_scalar(STD.0).clamp(-STD.1, STD.1);
+                // Clipped, but the gradient passes as if it were not.
+                let clipped = noisy.clone().detach().clamp(-1.0 + 1e-6, 1.0 - 1e-6);
+                let action = noisy.clone() - noisy.detach() + clipped;
+                let nothing = Tensor::zeros([action.dims()[0]], &action.device());
+                Drawn { action, scaled_entropy: nothing.clone(), entropy: nothing }
+            }
+            Backbone::TdMpc2 => {
+                let (mean, raw) = (out.clone().narrow(1, 0, self.act), out.narrow(1, self.act, self.act));
+                let log_std = (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
+                let action = (mean + e.clone() * log_std.clone().exp()).tanh();
+                let gaussian = (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln()).sum_dim(1).squeeze_dim::<1>(1);
+                let slope = (action.clone().square().neg() + 1.0).clamp_min(0.0).add_scalar(1e-6).log().sum_dim(1).squeeze_dim::<1>(1);
+                let density = gaussian.clone() - slope;
+                let scale = gaussian.mul_scalar(self.act as f64) / (density.clone() + 1e-8);
+                Drawn { action, scaled_entropy: density.clone().neg() * scale, entropy: density.neg() }
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for every decision.
+
+use super::agent::{Agent, Decided, normalised};
+use super::config::{Actor, Arm, Backbone, TdMpcConfig};
+use super::learner::{Learner, Losses, UpdateNoise};
+use crate::data::{Archive, Balanced, Dataset, Episode, Sequences};
+use crate::env::{Decision, RolloutSpec, Rollouts};
+use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
+use crate::nn;
+use crate::policy::Sizes;
+use crate::rng::Rng;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// TD-MPC at work.
+pub struct Practice {
+    config: TdMpcConfig,
+    rollouts: Rollouts,
+    demos: Sequences,
+    online: Sequences,
+    /// The episodes that are being played, by their seeds.
+    running: BTreeMap<u64, Episode>,
+    learner: Learner,
+    count: Count,
+}
+
+/// Where the loop stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Count {
+    /// Cloning steps made.
+    cloned: usize,
+    /// Decisions of all environments.
+    decisions: usize,
+    /// Evaluations asked for.
+    evaluations: usize,
+    /// Practice episodes since the last evaluation: successes, and all.
+    episodes: (u64, u64),
+    /// Decisions since then: planned ones, and those of them that a policy had proposed.
+    planned: (u64, u64),
+    /// Draws batches and the learner's noise.
+    rng: Rng,
+}
+
+impl Practice {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// When an environment cannot be made, or when there are no demonstrations where they are needed.
+    pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
+        let (seed, sizes) = (cx.rollouts.seed, cx.policy.sizes);
+        let learner = Learner::new(config.clone(), sizes, &mut Rng::new(seed, "td-mpc-weights", 0), cx.device.clone());
+        let rng = Rng::new(seed, "td-mpc", 0);
+        let count = Count { cloned: 0, decisions: 0, evaluations: 0, episodes: (0, 0), planned: (0, 0), rng };
+        let online = sequences(&config, sizes, config.capacity, Rng::new(seed, "after-the-end", 1));
+        let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
+        let demos = demonstrations(&config, cx)?;
+        Ok(Self { rollouts, demos, online, running: BTreeMap::new(), config, learner, count })
+    }
+
+    /// The agent as it is now: the clone until the world model has learned, then the planner.
+    pub fn agent(&self) -> Agent {
+        let planning = self.config.plan && self.learner.updates() > 0;
+        Agent { world: frozen(&self.learner.world), prior: frozen(&self.learner.prior), config: self.config.clone(), planning }
+    }
+
+    /// A decision in every environment, or a few updates.
+    ///
+    /// # Errors
+    /// When a simulator or the device fails, or when the world model diverges.
+    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let mut work = if self.count.cloned < self.config.clone_updates {
+            self.clone_policy().await?
+        } else if self.learner.updates() < self.owed() {
+            self.update().await?
+        } else {
+            self.play(cx).await?
+        };
+        work.next = self.next();
+        if work.next != Next::GoOn {
+            self.count.evaluations += 1;
+            let ((successes, all), (planned, proposed)) = (std::mem::take(&mut self.count.episodes), std::mem::take(&mut self.count.planned));
+            work.values.extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+            work.values.extend((planned > 0).then(|| ("policy/planner_share", 1.0 - proposed as f64 / planned as f64)));
+        }
+        Ok(work)
+    }
+
+    /// Updates that the decisions so far pay for.
+    fn owed(&self) -> usize {
+        let TdMpcConfig { seed_decisions, seed_updates, updates_per_decision, .. } = self.config;
+        match self.count.decisions.checked_sub(seed_decisions) {
+            Some(later) => seed_updates + (later as f64 * updates_per_decision) as usize,
+            None => 0,
+        }
+    }
+
+    fn next(&self) -> Next {
+        let TdMpcConfig { clone_updates, decisions, eval_every, arm, .. } = self.config;
+        if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
+            return Next::GoOn;
+        }
+        if arm == Arm::BcOnly || self.count.decisions >= decisions {
+            return Next::Finish;
+        }
+        // The clone is the first point of the curve.
+        let due = 1 + self.count.decisions / eval_every;
+        if self.count.evaluations < due { Next::Evaluate } else { Next::GoOn }
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        match self.count.decisions {
+            0 => (self.count.cloned, self.config.clone_updates),
+            decisions => (decisions.min(self.config.decisions), self.config.decisions),
+        }
+    }
+
+    async fn clone_policy(&mut self) -> Result<Work> {
+        let updates = UPDATES.min(self.config.clone_updates - self.count.cloned);
+        let Self { learner, demos, count, config, .. } = self;
+        let loss = (0..updates).map(|_| learner.clone_step(&demos.sample(&mut count.rng, config.batch))).last();
+        let before = self.count.cloned;
+        self.count.cloned += updates;
+        if self.count.cloned >= self.config.clone_updates {
+            self.learner.begin();
+        }
+        let mut work = Work::learned(updates, self.progress());
+        let due = before / RECORD_EVERY != self.count.cloned / RECORD_EVERY;
+        if let Some(loss) = loss.filter(|_| due) {
+            work.values = read_losses([("loss/bc", loss)]).await?;
+        }
+        Ok(work)
+    }
+
+    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let seeding = self.count.decisions < self.config.seed_decisions;
+        let obs = self.rollouts.observe();
+        let actions = if seeding { self.seed(&obs, cx).await? } else { self.plan(&obs, cx).await? };
+        let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
+        for decision in &decisions {
+            self.note(decision, cx)?;
+        }
+        self.count.decisions += decisions.len();
+        self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
+        self.count.episodes.1 += finished.len() as u64;
+        let (done, total) = self.progress();
+        Ok(Work { playing: seeding, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
+    }
+
+    /// The clone's actions.
+    async fn seed(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+        let (plain, Sizes { obs: width, act, .. }) = (cx.device.clone().without_autodiff(), cx.policy.sizes);
+        match self.config.seed_by {
+            Actor::Pretrained => {
+                let noise = self.rollouts.noise(cx.policy.noise_len());
+                let chunks = cx.policy.act(obs, noise, &plain).await?;
+                Ok(chunks.chunks(cx.policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..act]).copied().collect())
+            }
+            Actor::Prior => {
+                let z = frozen(&self.learner.world).encode(nn::matrix(normalised(cx.policy, obs), width, &plain));
+                let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
+                nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
+            }
+        }
+    }
+
+    /// The planner's actions; during the hand-over some are the clone's.
+    async fn plan(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+        let (agent, act) = (self.agent(), cx.policy.sizes.act);
+        let noise = self.rollouts.noise(agent.noise_len(cx.policy));
+        let decided = agent.decide(cx.policy, obs, &self.rollouts.memories(), &noise, true, cx.device).await?;
+        let Decided { mut actions, memories, from_policy } = decided;
+        self.rollouts.remember(memories);
+        self.count.planned.0 += (actions.len() / act) as u64;
+        self.count.planned.1 += from_policy as u64;
+        let passed = self.count.decisions - self.config.seed_decisions;
+        if passed < self.config.handover {
+            let share = 1.0 - passed as f64 / self.config.handover as f64;
+            let cloned = self.seed(obs, cx).await?;
+            for (own, cloned) in actions.chunks_mut(act).zip(cloned.chunks(act)) {
+                if self.count.rng.uniform() < share {
+                    own.copy_from_slice(cloned);
+                }
+            }
+        }
+        Ok(actions)
+    }
+
+    fn note(&mut self, Decision { seed, obs, chunk, step }: &Decision, cx: &Context) -> Result<()> {
+        let start = || Episode::start(*seed, &normalised(cx.policy, obs));
+        let episode = self.running.entry(*seed).or_insert_with(start);
+        episode.push(chunk, step.reward + self.config.reward_offset as f32, &normalised(cx.policy, &step.obs));
+        if step.done() {
+            episode.terminated = step.terminated;
+            let episode = self.running.remove(seed).unwrap_or_default();
+            self.online.push(&episode)?;
+        }
+        Ok(())
+    }
+
+    async fn update(&mut self) -> Result<Work> {
+        let before = self.learner.updates();
+        let updates = UPDATES.min(self.owed() - before);
+        let mut last = None;
+        for _ in 0..updates {
+            last = Some(self.learn().await?);
+        }
+        let after = self.learner.updates();
+        let mut work = Work::learned(after - before, self.progress());
+        if let Some(losses) = last.filter(|_| before / RECORD_EVERY != after / RECORD_EVERY) {
+            work.values = figures(losses, after).await?;
+            work.values.push(("data/demo_fraction", self.config.demo_fraction(after)));
+        }
+        Ok(work)
+    }
+
+    async fn learn(&mut self) -> Result<Losses> {
+        let (size, act) = (self.config.batch, self.demos.sizes().1);
+        let demo_fraction = self.config.demo_fraction(self.learner.updates());
+        let shown = if self.online.is_empty() { size } else { Balanced { demo_fraction }.demos(size) };
+        let shown = if self.demos.is_empty() { 0 } else { shown };
+        let rng = &mut self.count.rng;
+        let batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
+        if batch.is_empty() {
+            return Err(Error::input("no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher"));
+        }
+        let losses = self.learner.step(&batch, &UpdateNoise::draw(&self.config, act, batch.len(), rng));
+        if self.config.backbone == Backbone::TdMpc {
+            let surprise = nn::read(losses.surprise.clone()).await?;
+            let (demos, online) = batch.places.split_at(shown);
+            self.demos.set_priorities(demos, &surprise[..shown]);
+            self.online.set_priorities(online, &surprise[shown..]);
+        }
+        Ok(losses)
+    }
+
+    /// Writes the whole state into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        archive.put("finetuner/count", &self.count)?;
+        archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
+        self.demos.save(archive, "finetuner/demos")?;
+        self.online.save(archive, "finetuner/online")?;
+        let running: Vec<_> = self.running.values().map(|e| (e.seed, &e.obs, &e.actions, &e.rewards)).collect();
+        archive.put("finetuner/running", &running)?;
+        self.learner.save(archive).await
+    }
+
+    /// Restores what [`Practice::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+        type Running = Vec<(u64, Vec<f32>, Vec<f32>, Vec<f32>)>;
+        let Sizes { obs, act, .. } = cx.policy.sizes;
+        let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
+        if [&demos, &online].iter().any(|sequences| sequences.sizes() != (obs, act, config.horizon)) {
+            return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+        }
+        let running: Running = archive.get("finetuner/running")?;
+        let running = running.into_iter().map(|(seed, obs, actions, rewards)| {
+            (seed, Episode { seed, obs, actions, rewards, ..Episode::default() })
+        });
+        Ok(Self {
+            rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
+            demos,
+            online,
+            running: running.collect(),
+            learner: Learner::load(config.clone(), cx.policy.sizes, archive, cx.device.clone())?,
+            count: archive.get("finetuner/count")?,
+            config,
+        })
+    }
+}
+
+/// A copy without gradients.
+fn frozen<M: burn::module::Module>(module: &M) -> M {
+    module.valid()
+}
+
+/// Practice decides for a few environments at a time, one action after the other.
+fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
+    RolloutSpec { parallel: config.envs, chunk: 1, ..spec.clone() }
+}
+
+fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> Sequences {
+    Sequences::new((sizes.obs, sizes.act), config.horizon, capacity, config.backbone == Backbone::TdMpc, rng)
+}
+
+/// The demonstrations as the world model sees them, in a replay of their own.
+fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
+    let mut sequences = sequences(config, cx.policy.sizes, usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
+    let episodes = cx.demos.map_or(&[][..], |Dataset { episodes, .. }| episodes);
+    for episode in episodes {
+        let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
+        sequences.push(&Episode { obs: normalised(cx.policy, &episode.obs), rewards, ..episode.clone() })?;
+    }
+    let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
+    if needed && sequences.is_empty() {
+        return Err(Error::input(
+            "finetune.method td-mpc learns from demonstrations, but there are none as long as its horizon: give them with --demos-file, \
+             or set finetune.td_mpc.clone_updates to 0 and finetune.td_mpc.arm to vanilla",
+        ));
+    }
+    Ok(sequences)
+}
+
+/// The figures of an update, read back.
+async fn figures(losses: Losses, updates: usize) -> Result<Vec<(&'static str, f64)>> {
+    let values = read_losses([
+        ("loss/consistency", losses.consistency),
+        ("loss/reward", losses.reward),
+        ("loss/value", losses.value),
+        ("loss/model", losses.total),
+        ("loss/prior", losses.prior),
+        ("policy/gradient_norm", losses.gradient),
+        ("policy/entropy", losses.entropy),
+        ("policy/value", losses.target),
+        ("policy/value_range", losses.range),
+    ])
+    .await?;
+    match values.iter().find(|(_, value)| !value.is_finite()) {
+        Some((name, value)) => Err(Error::failed(format!(
+            "{name} is {value} after {updates} updates of the world model: it diverged; go on from the last checkpoint with a lower finetune.td_mpc.lr"
+        ))),
+        None => Ok(values),
+    }
+}
+
