@@ -12,7 +12,12 @@ use std::collections::BTreeMap;
 const STEP: f32 = 4e-4;
 
 /// The largest relative error of the gradient of `loss`, over the parameters of `module`: |backward - differences| / |differences|.
-pub(crate) fn worst_error<M: Module>(module: &M, mut loss: impl FnMut(&M) -> Tensor<1>) -> f64 {
+pub(crate) fn worst_error<M: Module>(module: &M, loss: impl FnMut(&M) -> Tensor<1>) -> f64 {
+    worst_error_of_smooth(module, STEP, loss)
+}
+
+/// The same with another distance: where everything is smooth, a larger one leaves less to rounding.
+pub(crate) fn worst_error_of_smooth<M: Module>(module: &M, step: f32, mut loss: impl FnMut(&M) -> Tensor<1>) -> f64 {
     let gradients = backward(module, &loss(module));
     let mut archive = Archive::new();
     block_on(params::save(module, "m", &mut archive)).unwrap();
@@ -29,7 +34,7 @@ pub(crate) fn worst_error<M: Module>(module: &M, mut loss: impl FnMut(&M) -> Ten
             (f64::from(moved[i]), f64::from(value))
         };
         let differences = (0..values.len()).map(|i| {
-            let (above, below) = (at(i, STEP), at(i, -STEP));
+            let (above, below) = (at(i, step), at(i, -step));
             (above.1 - below.1) / (above.0 - below.0)
         });
         worst = worst.max(relative_error(&gradients[&name["m/".len()..]], &differences.collect::<Vec<_>>()));

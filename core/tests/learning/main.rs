@@ -13,6 +13,7 @@ mod networks;
 mod policies;
 mod pretraining;
 mod runs;
+mod td_mpc;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;

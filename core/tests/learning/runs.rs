@@ -8,6 +8,7 @@ use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
 use protege_core::finetune::dppo::DppoConfig;
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
+use protege_core::finetune::td_mpc::{Backbone, Proposals, TdMpcConfig};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
@@ -62,8 +63,42 @@ pub fn small() -> Config {
         hidden: 8,
         ..config.finetune.dppo
     };
+    config.finetune.td_mpc = small_world(config.finetune.td_mpc.backbone);
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
+    config
+}
+
+fn small_world(backbone: Backbone) -> TdMpcConfig {
+    TdMpcConfig {
+        envs: 2,
+        decisions: 120,
+        clone_updates: 12,
+        seed_decisions: 70,
+        seed_updates: 12,
+        handover: 20,
+        updates_per_decision: 0.2,
+        eval_every: 60,
+        batch: 8,
+        horizon: 2,
+        latent: 8,
+        hidden: 8,
+        encoder_hidden: 8,
+        samples: 6,
+        policy_samples: 2,
+        proposals: Proposals::Both,
+        elites: 2,
+        iterations: 2,
+        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+    }
+}
+
+/// The same with TD-MPC.
+pub fn small_td_mpc(backbone: Backbone) -> Config {
+    let mut config = small();
+    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::TdMpc);
+    (config.pretrain.bc.steps, config.policy.chunk) = (10, 2);
+    config.finetune.td_mpc = small_world(backbone);
     config
 }
 
@@ -149,6 +184,16 @@ fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
         let phases = assert_resumable(config);
         assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
         assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count(), 3, "one for each iteration");
+    }
+}
+
+/// The same for TD-MPC, with either world model: episodes, plans, priorities and the hand-over from the clone go on.
+#[test]
+fn a_resumed_run_of_td_mpc_equals_one_that_never_stopped() {
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let phases = assert_resumable(small_td_mpc(backbone));
+        let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
+        assert_eq!(evaluations, 4, "before, of the clone, once during, and after: {phases:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What acts: the planner over a snapshot of the world model, or its policy prior alone.
 
 use super::config::{Proposals, TdMpcConfig};
-use super::model::{Prior, WorldModel};
+use super::model::{Prior, WorldModel, acting};
 use super::planner::{Noise, Plan, Planner, Round, moved_on};
 use crate::Result;
 use crate::data::Archive;
@@ -16,8 +16,10 @@ const LARGEST_OBS: f32 = 5.0;
 /// A world model and its prior, without gradients.
 #[derive(Clone)]
 pub struct Agent {
-    pub(super) world: WorldModel,
-    pub(super) prior: Prior,
+    /// The world model.
+    pub world: WorldModel,
+    /// The policy in its latent space.
+    pub prior: Prior,
     pub(super) config: TdMpcConfig,
     /// Whether it plans; else the prior's middle acts.
     pub(super) planning: bool,
@@ -33,9 +35,16 @@ pub struct Decided {
     pub from_policy: usize,
 }
 
-/// Raw observations as networks read them.
+/// Raw observations as networks read them, each with one more number that is 1 where the episode has ended for good, else 0:
+/// what comes after the end must not be mistaken for a state that looks the same.
 pub(super) fn normalised(policy: &Policy, obs: &[f32]) -> Vec<f32> {
-    policy.obs_scale.apply(obs).into_iter().map(|x| x.clamp(-LARGEST_OBS, LARGEST_OBS)).collect()
+    let scaled: Vec<f32> = policy.obs_scale.apply(obs).into_iter().map(|x| x.clamp(-LARGEST_OBS, LARGEST_OBS)).collect();
+    scaled.chunks(policy.sizes.obs).flat_map(|row| row.iter().copied().chain([0.0])).collect()
+}
+
+/// What the world model reads and writes, for a policy's sizes.
+pub(super) fn model_sizes(sizes: Sizes) -> Sizes {
+    Sizes { obs: sizes.obs + 1, chunk: 1, ..sizes }
 }
 
 impl Agent {
@@ -75,8 +84,7 @@ impl Agent {
         explore: bool,
         device: &Device,
     ) -> Result<Decided> {
-        let plain = device.clone().without_autodiff();
-        let z = self.world.encode(nn::matrix(normalised(policy, obs), policy.sizes.obs, &plain));
+        let z = self.encode(policy, obs, device);
         if !self.planning {
             return Ok(Decided { actions: nn::read(self.prior.mean(z)).await?, memories: vec![Vec::new(); memories.len()], from_policy: 0 });
         }
@@ -86,6 +94,30 @@ impl Agent {
         let memories = nn::read(plan.mean).await?.chunks(width).map(<[f32]>::to_vec).collect();
         let from_policy = nn::read(plan.from_policy).await?.iter().filter(|&&yes| yes > 0.5).count();
         Ok(Decided { actions, memories, from_policy })
+    }
+
+    /// What the middle of the prior does at raw observations: N x act.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn prior_actions(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
+        nn::read(self.prior.mean(self.encode(policy, obs, device))).await
+    }
+
+    /// What the critics make of raw observations, where the prior's middle acts: the mean of all of them, N.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn values(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
+        let z = self.encode(policy, obs, device);
+        let judged = self.world.critics.forward_shared(acting(z.clone(), self.prior.mean(z)));
+        nn::read(self.world.numbers(judged).mean_dim(0).squeeze_dim::<1>(0)).await
+    }
+
+    /// Latent states of raw observations: `[N, latent]`.
+    pub fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
+        let plain = device.clone().without_autodiff();
+        self.world.encode(nn::matrix(normalised(policy, obs), policy.sizes.obs + 1, &plain))
     }
 
     /// The plan at latent states of raw observations.
@@ -140,7 +172,7 @@ impl Agent {
     /// When the archive does not fit.
     pub fn load(config: &TdMpcConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
         let rng = &mut Rng::new(0, "unused", 0);
-        let world = WorldModel::new(config, policy.sizes, rng, device);
+        let world = WorldModel::new(config, model_sizes(policy.sizes), rng, device);
         let prior = Prior::new(config, policy.sizes.act, rng, device);
         Ok(Self {
             world: params::load(world, &format!("{prefix}/world"), archive)?,

@@ -90,6 +90,8 @@ pub struct TdMpcConfig {
     /// Added to the reward of every decision. Default -1: -1 until success, which ends an episode and is worth 0 for ever (the paper,
     /// MoDem).
     pub reward_offset: f64,
+    /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper preset: 0.01).
+    pub tau: f64,
     /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; td-mpc: 0.99).
     pub gamma: f64,
     /// Decisions that a stretch has, and that the planner looks ahead. Default 3 (td-mpc: 5).
@@ -114,6 +116,9 @@ pub struct TdMpcConfig {
     pub iterations: usize,
     /// Least standard deviation of the planner's samples, of the range [-1, 1]. Default 0.05.
     pub min_std: f64,
+    /// The largest, that of the first round: 2 samples everything, a small one only what is near the previous plan and the proposals.
+    /// Paper preset: 2.
+    pub max_std: f64,
 }
 
 impl TdMpcConfig {
@@ -155,6 +160,7 @@ impl TdMpcConfig {
             batch: 256,
             lr: 3e-4,
             reward_offset: -1.0,
+            tau: 0.01,
             gamma: 0.95,
             horizon: 3,
             latent: 512,
@@ -167,6 +173,7 @@ impl TdMpcConfig {
             elites: 64,
             iterations: 6,
             min_std: 0.05,
+            max_std: 2.0,
         }
     }
 
@@ -181,6 +188,7 @@ impl TdMpcConfig {
             eval_every: 4000,
             batch: 128,
             lr: 1e-3,
+            tau: 0.05,
             latent: 64,
             hidden: 128,
             encoder_hidden: 128,
@@ -227,6 +235,7 @@ impl TdMpcConfig {
         within("finetune.td_mpc.batch", self.batch, 2, 1 << 20)?;
         within("finetune.td_mpc.lr", self.lr, 0.0, 1.0)?;
         within("finetune.td_mpc.reward_offset", self.reward_offset, -1e3, 1e3)?;
+        within("finetune.td_mpc.tau", self.tau, 0.0, 1.0)?;
         within("finetune.td_mpc.gamma", self.gamma, 0.0, 1.0)?;
         within("finetune.td_mpc.horizon", self.horizon, 1, 100)?;
         within("finetune.td_mpc.latent", self.latent, 1, 8192)?;
@@ -237,7 +246,8 @@ impl TdMpcConfig {
         within("finetune.td_mpc.policy_samples", self.policy_samples, 0, self.samples - 1)?;
         within("finetune.td_mpc.elites", self.elites, 1, self.samples)?;
         within("finetune.td_mpc.iterations", self.iterations, 1, 100)?;
-        within("finetune.td_mpc.min_std", self.min_std, 0.0, MAX_STD)?;
+        within("finetune.td_mpc.min_std", self.min_std, 0.0, self.max_std)?;
+        within("finetune.td_mpc.max_std", self.max_std, 0.0, 10.0)?;
         if self.backbone == Backbone::TdMpc2 && !self.latent.is_multiple_of(SIMNORM) {
             return Err(Error::input(format!(
                 "finetune.td_mpc.latent is {}, but the latent states of td-mpc2 are groups of {SIMNORM} numbers: set it to a multiple of that",
@@ -261,8 +271,6 @@ impl TdMpcConfig {
 const DEMO_DECAY: f64 = 50_000.0;
 /// Numbers of a group of a simplicial latent state.
 pub const SIMNORM: usize = 8;
-/// Standard deviation of the planner's first samples, and the largest of all.
-pub const MAX_STD: f64 = 2.0;
 /// Of a later decision's errors, per decision further ahead (both backbones).
 pub const RHO: f64 = 0.5;
 /// Of scores among the elites (both backbones).
@@ -279,8 +287,6 @@ pub struct Coefficients {
     pub value: f64,
     /// Largest norm of the gradients.
     pub clip: f64,
-    /// Rate of the targets.
-    pub tau: f64,
     /// Updates between two steps of the targets.
     pub target_every: usize,
     /// Rate of the encoder, of the others'.
@@ -299,7 +305,6 @@ impl Backbone {
             reward: 0.1,
             value: 0.1,
             clip: 20.0,
-            tau: 0.01,
             target_every: 1,
             encoder_rate: 0.3,
             prior_epsilon: 1e-5,

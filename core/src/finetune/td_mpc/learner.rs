@@ -25,6 +25,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// Weight of TD-MPC2's entropy.
 const ENTROPY: f64 = 1e-4;
+/// Rate at which TD-MPC2's range of values follows.
+const RANGE_RATE: f64 = 0.01;
 /// MoDem cuts the parts of a stretch's loss off here.
 const LARGEST_LOSS: f64 = 1e4;
 
@@ -172,7 +174,11 @@ impl Learner {
         let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims);
         self.world = self.adams.world.step(self.world.clone(), &total);
 
-        let (loss, [entropy, scaled_entropy]) = self.prior_loss(states, noise);
+        let Judged { values, entropy, scaled_entropy } = self.judged(states, noise);
+        if self.config.backbone == Backbone::TdMpc2 {
+            self.widen(values.clone().inner().narrow(0, 0, batch.len()));
+        }
+        let loss = self.prior_loss(values, scaled_entropy.clone());
         self.prior = self.adams.prior.step(self.prior.clone(), &loss);
         self.follow();
         let none = || Tensor::zeros([1], &self.range.device());
@@ -184,8 +190,8 @@ impl Learner {
             gradient: self.adams.world.gradient_norm().unwrap_or_else(none),
             prior: loss.inner(),
             prior_gradient: self.adams.prior.gradient_norm().unwrap_or_else(none),
-            entropy,
-            scaled_entropy,
+            entropy: entropy.inner().mean(),
+            scaled_entropy: scaled_entropy.inner().mean(),
             range: self.range.clone(),
             target: targets.mean(),
             surprise,
@@ -259,25 +265,30 @@ impl Learner {
         self.plain((0..moments).map(|t| libm::pow(RHO, t as f64) as f32).collect(), 1)
     }
 
-    /// The prior's loss at latent states `[(H+1) * B, latent]`, and its entropies.
-    fn prior_loss(&mut self, states: Tensor<2>, noise: &UpdateNoise) -> (Tensor<1>, [Tensor<1>; 2]) {
-        let moments = self.config.horizon + 1;
-        let batch = states.dims()[0] / moments;
+    /// What the prior does at latent states `[(H+1) * B, latent]`, and what the critics say of it.
+    fn judged(&self, states: Tensor<2>, noise: &UpdateNoise) -> Judged {
         let states = states.autodiff();
         let drawn = self.prior.draw(states.clone(), self.tracked(noise.prior.clone(), self.sizes.act));
-        let judged = self.world.critics.select(&noise.prior_critics).forward_shared(acting(states, drawn.action));
-        let judged = self.world.numbers(judged);
-        let shape = [moments, batch];
-        let loss = match self.config.backbone {
-            Backbone::TdMpc => self.over_time(judged.min_dim(0).squeeze_dim(0), shape).mean().neg(),
+        let critics = self.world.critics.select(&noise.prior_critics);
+        let numbers = self.world.numbers(critics.forward_shared(acting(states, drawn.action)));
+        let values = match self.config.backbone {
+            Backbone::TdMpc => numbers.min_dim(0),
+            Backbone::TdMpc2 => numbers.mean_dim(0),
+        };
+        Judged { values: values.squeeze_dim(0), entropy: drawn.entropy, scaled_entropy: drawn.scaled_entropy }
+    }
+
+    /// The prior's loss, from the values of its actions and their entropy.
+    fn prior_loss(&self, values: Tensor<1>, scaled_entropy: Tensor<1>) -> Tensor<1> {
+        let moments = self.config.horizon + 1;
+        let shape = [moments, values.dims()[0] / moments];
+        match self.config.backbone {
+            Backbone::TdMpc => self.over_time(values, shape).mean().neg(),
             Backbone::TdMpc2 => {
-                let values = judged.mean_dim(0).squeeze_dim::<1>(0);
-                self.widen(values.clone().inner().narrow(0, 0, batch));
-                let good = values / self.range.clone().autodiff() + drawn.scaled_entropy.clone() * ENTROPY;
+                let good = values / self.range.clone().autodiff() + scaled_entropy * ENTROPY;
                 self.over_time(good, shape).mean().neg().div_scalar(moments as f64)
             }
-        };
-        (loss, [drawn.entropy, drawn.scaled_entropy].map(|entropy| entropy.inner().mean()))
+        }
     }
 
     /// The range of the values goes a little towards that of these.
@@ -291,12 +302,11 @@ impl Learner {
             at(below) * (1.0 - part) + at((below + 1).min(n - 1)) * part
         };
         let now = (percentile(0.95) - percentile(0.05)).clamp_min(1.0);
-        let tau = self.config.backbone.coefficients().tau;
-        self.range = self.range.clone() * (1.0 - tau) + now * tau;
+        self.range = self.range.clone() * (1.0 - RANGE_RATE) + now * RANGE_RATE;
     }
 
     fn follow(&mut self) {
-        let Coefficients { tau, target_every, .. } = self.config.backbone.coefficients();
+        let (tau, Coefficients { target_every, .. }) = (self.config.tau, self.config.backbone.coefficients());
         if self.updates.is_multiple_of(target_every) {
             self.target.critics = params::polyak(self.target.critics.clone(), &self.world.critics, tau);
             if self.config.backbone == Backbone::TdMpc {
@@ -350,6 +360,13 @@ impl Learner {
     }
 }
 
+/// The prior's actions as the critics see them, each `[(H+1) * B]`.
+struct Judged {
+    values: Tensor<1>,
+    entropy: Tensor<1>,
+    scaled_entropy: Tensor<1>,
+}
+
 /// The world model's loss, and what it is made of.
 struct Parts {
     total: Tensor<1>,
@@ -386,5 +403,135 @@ impl Adams {
             Adam::load(clone, "td_mpc/adam/clone", archive, &cloned)?,
         ];
         Ok(Self::with_references(&learner.config, adams))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gradient_check::worst_error_of_smooth;
+    use crate::run::config::Preset;
+    use pollster::block_on;
+
+    const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 1 };
+    const BATCH: usize = 4;
+
+    fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        block_on(nn::read(tensor)).unwrap()
+    }
+
+    fn config(backbone: Backbone) -> TdMpcConfig {
+        let small = TdMpcConfig { latent: 8, hidden: 5, encoder_hidden: 5, horizon: 2, critics: 3, ..TdMpcConfig::preset(Preset::Tiny, backbone) };
+        TdMpcConfig { critics: if backbone == Backbone::TdMpc { 2 } else { 3 }, horizon: 2, ..small }
+    }
+
+    /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
+    fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
+        let mut learner = Learner::new(config(backbone), SIZES, rng, Device::flex().autodiff());
+        let how = crate::nn::Initial::Normal(0.5);
+        let WorldModel { encoder, dynamics, reward, critics, .. } = &mut learner.world;
+        for net in [encoder, dynamics, reward, critics] {
+            *net = net.clone().initialised(how, rng);
+        }
+        learner.begin();
+        learner
+    }
+
+    fn batch(rng: &mut Rng) -> Stretches {
+        let mut rows = |n: usize| rng.normals(n * BATCH).into_iter().map(|x| 0.5 * x).collect::<Vec<f32>>();
+        let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
+        Stretches { obs, actions, rewards, over: [0.0, 1.0].repeat(BATCH), weights: vec![0.25, 0.5, 1.0, 0.75], places: vec![] }
+    }
+
+    /// The promise: the world model's loss has the right gradient in every part, through two steps of latent dynamics.
+    #[test]
+    fn the_world_models_loss_has_the_right_gradient() {
+        for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+            let mut rng = Rng::new(1, "test", 0);
+            let (mut learner, batch) = (learner(backbone, &mut rng), batch(&mut rng));
+            let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+            let rows = learner.rows(&batch);
+            let next = learner.world.valid().encode(rows.next.clone());
+            let targets = learner.targets(&rows, next.clone(), &noise);
+            let world = learner.world.clone();
+            let error = worst_error_of_smooth(&world, 4e-3, |world| {
+                learner.world = world.clone();
+                learner.parts(&learner.rows(&batch), targets.clone(), next.clone()).total.mul_scalar(10.0)
+            });
+            assert!(error < 2e-2, "{backbone:?}: {error}");
+        }
+    }
+
+    /// The promise: the prior's loss has the right gradient, through the critics and the entropy.
+    #[test]
+    fn the_priors_loss_has_the_right_gradient() {
+        for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+            let mut rng = Rng::new(2, "test", 0);
+            let mut learner = learner(backbone, &mut rng);
+            let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+            let states = nn::matrix(rng.normals(3 * BATCH * 8), 8, &Device::flex());
+            let prior = learner.prior.clone();
+            let error = worst_error_of_smooth(&prior, 1e-3, |prior| {
+                learner.prior = prior.clone();
+                let Judged { values, scaled_entropy, .. } = learner.judged(states.clone(), &noise);
+                learner.prior_loss(values, scaled_entropy).mul_scalar(10.0)
+            });
+            // The critics bend quickly: part of the error is the differences'.
+            assert!(error < 4e-2, "{backbone:?}: {error}");
+        }
+    }
+
+    /// The promise: TD-MPC's loss is the equation at the head of this file, on numbers that are worked out one by one.
+    #[test]
+    fn the_loss_of_td_mpc_is_its_equation() {
+        let mut rng = Rng::new(3, "test", 0);
+        let (learner, batch) = (learner(Backbone::TdMpc, &mut rng), batch(&mut rng));
+        let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+        let rows = learner.rows(&batch);
+        let world = learner.world.valid();
+        let (online, aims) = (world.encode(rows.next.clone()), learner.target.encode(rows.next.clone()));
+        let y = read(learner.targets(&rows, online.clone(), &noise));
+        let parts = learner.parts(&rows, learner.targets(&rows, online, &noise), aims.clone());
+
+        let plain = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
+        let (mut total, mut surprise) = (0.0, vec![0.0; BATCH]);
+        for b in 0..BATCH {
+            let mut z = world.encode(plain(&batch.obs[b * 3..b * 3 + 3], 3));
+            for t in 0..2 {
+                let row = t * BATCH + b;
+                let both = acting(z, plain(&batch.actions[row * 2..row * 2 + 2], 2));
+                let q = read(world.critics.forward_shared(both.clone()));
+                let r = read(world.rewards(both.clone()))[0];
+                z = world.next(both);
+                let aim = read(aims.clone())[row * 8..row * 8 + 8].to_vec();
+                let latent: f32 = read(z.clone()).iter().zip(&aim).map(|(z, a)| (z - a) * (z - a)).sum::<f32>() / 8.0;
+                let value: f32 = q.iter().map(|q| (q - y[row]) * (q - y[row])).sum();
+                let reward = (r - batch.rewards[row]) * (r - batch.rewards[row]);
+                let rho = 0.5f32.powi(t as i32);
+                total += rho * (2.0 * latent + 0.5 * reward + 0.1 * value) * batch.weights[b] / BATCH as f32 / 2.0;
+                surprise[b] += rho * q.iter().map(|q| (q - y[row]).abs()).sum::<f32>();
+            }
+        }
+        let found = read(parts.total.inner())[0];
+        assert!((found - total).abs() < 1e-4 * total, "{found} {total}");
+        assert!(read(parts.surprise).iter().zip(&surprise).all(|(a, b)| (a - b).abs() < 1e-4), "{surprise:?}");
+    }
+
+    /// The promise: y is r + gamma times the lesser target critic where the episode goes on, and r where it is over.
+    #[test]
+    fn nothing_is_expected_after_the_end() {
+        let mut rng = Rng::new(4, "test", 0);
+        let (learner, batch) = (learner(Backbone::TdMpc2, &mut rng), batch(&mut rng));
+        let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+        let rows = learner.rows(&batch);
+        let next = learner.world.valid().encode(rows.next.clone());
+        let y = read(learner.targets(&rows, next.clone(), &noise));
+        let action = learner.prior.valid().draw(next.clone(), nn::matrix(noise.targets.clone(), 2, &Device::flex())).action;
+        let q = read(learner.target.numbers(learner.target.critics.forward_shared(acting(next, action))));
+        for row in 0..2 * BATCH {
+            let least = noise.target_critics.map(|k| q[k * 2 * BATCH + row]).into_iter().fold(f32::INFINITY, f32::min);
+            let later = if row % 2 == 0 { learner.config.gamma as f32 * least } else { 0.0 };
+            assert!((y[row] - batch.rewards[row] - later).abs() < 1e-4, "row {row}");
+        }
     }
 }

@@ -11,6 +11,7 @@ mod learner;
 mod model;
 mod planner;
 mod practice;
+mod quality;
 
 use crate::policy::PolicyConfig;
 use crate::{Error, Result};
@@ -20,6 +21,7 @@ pub use learner::{Learner, Losses, UpdateNoise};
 pub use model::{Drawn, Prior, WorldModel, acting};
 pub use planner::{Noise, Plan, Planner, Round, moved_on};
 pub use practice::Practice;
+pub use quality::Quality;
 
 /// Says in one sentence why a policy cannot take part, if it cannot.
 ///

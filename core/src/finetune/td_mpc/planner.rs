@@ -11,7 +11,7 @@
 //!
 //! Everything stays on the device: elites are told by counting how many samples are better, without sorting.
 
-use super::config::{Backbone, MAX_STD, TEMPERATURE, TdMpcConfig};
+use super::config::{Backbone, TEMPERATURE, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -74,7 +74,7 @@ impl Planner<'_> {
         let policies = proposed.as_ref().map_or(0, |proposed| proposed.dims()[1]);
         let sampled = self.config.samples - policies;
         let starts = repeat(z, self.config.samples);
-        let (mut mean, mut std) = (start.clone(), Tensor::full([envs, width], MAX_STD, &device));
+        let (mut mean, mut std) = (start.clone(), Tensor::full([envs, width], self.config.max_std, &device));
         let mut best = None;
         for round in &noise.rounds {
             let e = Tensor::<3>::from_data(TensorData::new(round.samples.clone(), [envs, sampled, width]), &device);
@@ -178,7 +178,7 @@ impl Planner<'_> {
         let sum = weights.clone().sum_dim(1) + 1e-9;
         let mean = (weights.clone() * actions.clone()).sum_dim(1) / sum.clone();
         let variance = (weights * (actions.clone() - mean.clone()).square()).sum_dim(1) / sum;
-        let std = variance.sqrt().squeeze_dim(1).clamp(self.config.min_std, MAX_STD);
+        let std = variance.sqrt().squeeze_dim(1).clamp(self.config.min_std, self.config.max_std);
         let momentum = self.config.backbone.coefficients().momentum;
         let mean = mean.squeeze_dim(1);
         (if momentum > 0.0 { before * momentum + mean * (1.0 - momentum) } else { mean }, std)

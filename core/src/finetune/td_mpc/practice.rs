@@ -1,6 +1,6 @@
 //! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for every decision.
 
-use super::agent::{Agent, Decided, normalised};
+use super::agent::{Agent, Decided, model_sizes, normalised};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
 use crate::data::{Archive, Balanced, Dataset, Episode, Sequences};
@@ -48,7 +48,7 @@ impl Practice {
     /// # Errors
     /// When an environment cannot be made, or when there are no demonstrations where they are needed.
     pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
-        let (seed, sizes) = (cx.rollouts.seed, cx.policy.sizes);
+        let (seed, sizes) = (cx.rollouts.seed, model_sizes(cx.policy.sizes));
         let learner = Learner::new(config.clone(), sizes, &mut Rng::new(seed, "td-mpc-weights", 0), cx.device.clone());
         let rng = Rng::new(seed, "td-mpc", 0);
         let count = Count { cloned: 0, decisions: 0, evaluations: 0, episodes: (0, 0), planned: (0, 0), rng };
@@ -149,7 +149,7 @@ impl Practice {
 
     /// The clone's actions.
     async fn seed(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (plain, Sizes { obs: width, act, .. }) = (cx.device.clone().without_autodiff(), cx.policy.sizes);
+        let (plain, Sizes { obs: width, act, .. }) = (cx.device.clone().without_autodiff(), model_sizes(cx.policy.sizes));
         match self.config.seed_by {
             Actor::Pretrained => {
                 let noise = self.rollouts.noise(cx.policy.noise_len());
@@ -191,9 +191,9 @@ impl Practice {
         let episode = self.running.entry(*seed).or_insert_with(start);
         episode.push(chunk, step.reward + self.config.reward_offset as f32, &normalised(cx.policy, &step.obs));
         if step.done() {
+            let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
-            let episode = self.running.remove(seed).unwrap_or_default();
-            self.online.push(&episode)?;
+            self.online.push(&marked(episode))?;
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Practice {
     /// When the archive does not fit.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         type Running = Vec<(u64, Vec<f32>, Vec<f32>, Vec<f32>)>;
-        let Sizes { obs, act, .. } = cx.policy.sizes;
+        let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
         let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
         if [&demos, &online].iter().any(|sequences| sequences.sizes() != (obs, act, config.horizon)) {
             return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
@@ -268,7 +268,7 @@ impl Practice {
             demos,
             online,
             running: running.collect(),
-            learner: Learner::load(config.clone(), cx.policy.sizes, archive, cx.device.clone())?,
+            learner: Learner::load(config.clone(), model_sizes(cx.policy.sizes), archive, cx.device.clone())?,
             count: archive.get("finetuner/count")?,
             config,
         })
@@ -291,11 +291,11 @@ fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> S
 
 /// The demonstrations as the world model sees them, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
-    let mut sequences = sequences(config, cx.policy.sizes, usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
+    let mut sequences = sequences(config, model_sizes(cx.policy.sizes), usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
     let episodes = cx.demos.map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
         let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
-        sequences.push(&Episode { obs: normalised(cx.policy, &episode.obs), rewards, ..episode.clone() })?;
+        sequences.push(&marked(Episode { obs: normalised(cx.policy, &episode.obs), rewards, ..episode.clone() }))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -305,6 +305,14 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
         ));
     }
     Ok(sequences)
+}
+
+/// The episode with its last observation marked where it ended for good.
+fn marked(mut episode: Episode) -> Episode {
+    if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
+        *mark = 1.0;
+    }
+    episode
 }
 
 /// The figures of an update, read back.

@@ -1,0 +1,59 @@
+//! How good a world model is: what it predicts along a real episode, against what happened.
+
+use super::agent::{Agent, normalised};
+use super::model::acting;
+use crate::Result;
+use crate::data::Episode;
+use crate::nn;
+use crate::policy::Policy;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Predictions along an episode of T decisions, and what they should have been.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Rewards: predicted and real, T each, the offset included.
+    pub rewards: [Vec<f32>; 2],
+    /// Values: those of the critics at what was done, and the real discounted sum of what was earned from there on. For an episode
+    /// that did not end for good, the sum counts nothing after its last decision.
+    pub values: [Vec<f32>; 2],
+    /// Mean squared error of the latent state that is predicted 1, 2, ... decisions ahead.
+    pub consistency: Vec<f32>,
+}
+
+impl Agent {
+    /// Compares along an episode of raw observations, up to `ahead` decisions ahead.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn quality(&self, policy: &Policy, episode: &Episode, ahead: usize, device: &Device) -> Result<Quality> {
+        let (plain, act, steps) = (device.clone().without_autodiff(), policy.sizes.act, episode.len());
+        let states = self.world.encode(nn::matrix(normalised(policy, &episode.obs), policy.sizes.obs + 1, &plain));
+        let actions = nn::matrix(episode.actions.clone(), act, &plain);
+        let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
+        let rewards = nn::read(self.world.rewards(both.clone())).await?;
+        let values = self.world.numbers(self.world.critics.forward_shared(both)).mean_dim(0).squeeze_dim::<1>(0);
+        let real: Vec<f32> = episode.rewards.iter().map(|r| r + self.config.reward_offset as f32).collect();
+        let mut sums: Vec<f32> = real.clone();
+        for t in (0..steps.saturating_sub(1)).rev() {
+            sums[t] += self.config.gamma as f32 * sums[t + 1];
+        }
+        Ok(Quality {
+            rewards: [rewards, real],
+            values: [nn::read(values).await?, sums],
+            consistency: self.consistency(&states, &actions, ahead.min(steps)).await?,
+        })
+    }
+
+    async fn consistency(&self, states: &Tensor<2>, actions: &Tensor<2>, ahead: usize) -> Result<Vec<f32>> {
+        let steps = actions.dims()[0];
+        let (mut z, mut errors) = (states.clone(), Vec::new());
+        for k in 0..ahead {
+            let rows = steps - k;
+            z = self.world.next(acting(z.narrow(0, 0, rows), actions.clone().narrow(0, k, rows)));
+            let error = (z.clone() - states.clone().narrow(0, k + 1, rows)).square().mean();
+            errors.push(nn::scalar(error).await?);
+        }
+        Ok(errors)
+    }
+}

@@ -1,0 +1,178 @@
+//! TD-MPC on environments with known answers, and what it is given.
+
+use crate::{distance, trainer};
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::Error;
+use protege_core::data::Normaliser;
+use protege_core::env::{PROBE_DISCOUNT, RolloutSpec, make_on};
+use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
+
+/// Answers that are asked for at each observation.
+const ASKED: usize = 20;
+
+/// A policy that knows nothing and proposes anything.
+fn policy() -> Policy {
+    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let scales = (Normaliser::identity(1), Normaliser::identity(2));
+    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+}
+
+fn config(backbone: Backbone) -> TdMpcConfig {
+    TdMpcConfig {
+        arm: Arm::Vanilla,
+        envs: 10,
+        decisions: 1500,
+        clone_updates: 0,
+        seed_decisions: 300,
+        seed_updates: 300,
+        updates_per_decision: 0.5,
+        eval_every: 100_000,
+        batch: 64,
+        lr: 3e-3,
+        gamma: PROBE_DISCOUNT,
+        reward_offset: 0.0,
+        horizon: 2,
+        latent: 16,
+        hidden: 32,
+        encoder_hidden: 32,
+        samples: 64,
+        policy_samples: 8,
+        elites: 8,
+        iterations: 3,
+        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+    }
+}
+
+fn spec(number: usize) -> RolloutSpec {
+    RolloutSpec {
+        task: format!("probe/{number}"),
+        engine: "rapier".into(),
+        make: make_on,
+        action_repeat: 1,
+        chunk: 2,
+        parallel: 10,
+        seed: 0,
+        threads: 1,
+    }
+}
+
+/// What TD-MPC learns of a probe, without demonstrations.
+fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
+    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let (rollouts, device) = (spec(number), trainer());
+    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
+    match finetuner.improved() {
+        Some(Improved::TdMpc(agent)) => agent,
+        _ => panic!("TD-MPC makes an agent"),
+    }
+}
+
+/// The mean planned action at an observation, at the start of an episode.
+fn action(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
+    let noise = Rng::new(3, "test", 0).normals(ASKED * agent.noise_len(policy));
+    let mut memories = vec![Vec::new(); ASKED];
+    let actions = block_on(agent.act(policy, &[obs; ASKED], &mut memories, &noise, &Device::flex())).unwrap();
+    assert!(memories.iter().all(|memory| memory.len() == 2), "the plan is remembered");
+    actions.iter().sum::<f32>() / ASKED as f32
+}
+
+fn value(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
+    block_on(agent.values(policy, &[obs], &Device::flex())).unwrap()[0]
+}
+
+const BACKBONES: [Backbone; 2] = [Backbone::TdMpc, Backbone::TdMpc2];
+
+/// The promise: the value learns from the reward, and nothing is earned after the end, which the model is made to see (probe 1).
+#[test]
+fn the_value_learns_from_the_reward_and_stops_at_the_end() {
+    for backbone in BACKBONES {
+        let policy = policy();
+        let agent = learned(1, config(backbone), &policy);
+        assert!((value(&agent, &policy, 0.0) - 1.0).abs() < 0.15, "{backbone:?}: {}", value(&agent, &policy, 0.0));
+    }
+}
+
+/// The promise: the value sees the observation (probe 2).
+#[test]
+fn the_value_sees_the_observation() {
+    for backbone in BACKBONES {
+        let policy = policy();
+        let agent = learned(2, config(backbone), &policy);
+        let found = [-1.0, 1.0].map(|obs| value(&agent, &policy, obs));
+        assert!(distance(&found, &[-1.0, 1.0]) < 0.2, "{backbone:?}: {found:?}");
+    }
+}
+
+/// The promise: credit travels back in time, discounted (probe 3).
+#[test]
+fn credit_travels_back_in_time() {
+    for backbone in BACKBONES {
+        let policy = policy();
+        let agent = learned(3, config(backbone), &policy);
+        let found = [0.0, 1.0].map(|obs| value(&agent, &policy, obs));
+        assert!(distance(&found, &[PROBE_DISCOUNT as f32, 1.0]) < 0.15, "{backbone:?}: {found:?}");
+    }
+}
+
+/// The promise: the planner finds the action that earns most, whoever proposes (probe 4).
+#[test]
+fn the_planner_finds_the_best_action() {
+    for (backbone, proposals) in
+        [(Backbone::TdMpc, Proposals::Prior), (Backbone::TdMpc2, Proposals::Prior), (Backbone::TdMpc2, Proposals::Pretrained), (Backbone::TdMpc2, Proposals::Both)]
+    {
+        let policy = policy();
+        let agent = learned(4, TdMpcConfig { proposals, ..config(backbone) }, &policy);
+        let found = action(&agent, &policy, 0.0);
+        assert!((found - 0.5).abs() < 0.15, "{backbone:?} {proposals:?}: {found}");
+    }
+}
+
+/// The promise: the planner sees the observation, and so does the prior, which acts alone where nothing is planned (probe 5).
+#[test]
+fn planner_and_prior_see_the_observation() {
+    for (backbone, plan) in BACKBONES.into_iter().flat_map(|backbone| [(backbone, true), (backbone, false)]) {
+        let policy = policy();
+        let agent = learned(5, TdMpcConfig { decisions: 2500, ..config(backbone) }, &policy);
+        let found = [-1.0, 1.0].map(|obs| match plan {
+            true => action(&agent, &policy, obs),
+            false => block_on(agent.prior_actions(&policy, &[obs], &Device::flex())).unwrap()[0],
+        });
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{backbone:?}, planned: {plan}: {found:?}");
+    }
+}
+
+/// The promise: a decision does not depend on which other episodes are decided for at the same time.
+#[test]
+fn a_decision_does_not_depend_on_its_neighbours() {
+    let policy = policy();
+    let agent = learned(4, TdMpcConfig { decisions: 320, seed_updates: 20, ..config(Backbone::TdMpc2) }, &policy);
+    let len = agent.noise_len(&policy);
+    let noise = Rng::new(3, "test", 0).normals(3 * len);
+    let (obs, memories) = ([0.1, -0.4, 0.8], [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]]);
+    let together = block_on(agent.act(&policy, &obs, &mut memories.clone(), &noise, &Device::flex())).unwrap();
+    for i in 0..3 {
+        let mut memory = [memories[i].clone()];
+        let alone = block_on(agent.act(&policy, &obs[i..=i], &mut memory, &noise[i * len..(i + 1) * len], &Device::flex())).unwrap();
+        assert!((alone[0] - together[i]).abs() < 1e-4, "{alone:?} {together:?}");
+    }
+}
+
+/// The promise: where demonstrations are needed and there are none, a sentence says what to do.
+#[test]
+fn missing_demonstrations_are_named() {
+    let (policy, rollouts, device) = (policy(), spec(1), trainer());
+    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
+    let td_mpc = TdMpcConfig { arm: Arm::Balanced, ..config(Backbone::TdMpc2) };
+    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    match Finetuner::new(&config, &cx) {
+        Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
+        _ => panic!("there is nothing to learn from"),
+    }
+}
