@@ -14,6 +14,7 @@ from typing import Callable
 import torch
 
 from networks import DiffusionSampling, DiffusionTraining, Dsrl, LoopedEnsemble, VmappedEnsemble
+from td_mpc2 import TdMpc2
 
 
 @dataclass
@@ -51,6 +52,8 @@ JOBS = {
     "sampling": Job("the same, one decision, DDIM, 8 steps", "policy_paper_act_ms", 100, SAMPLING),
     "dsrl": dsrl("dsrl_ms_per_update", 128),
     "dsrl-paper": dsrl("dsrl_paper_ms_per_update", 2048),
+    "td-mpc-update": Job("TD-MPC2 of 1M parameters, update of 256 x 3", "td_mpc_ms_per_update", 5, {"eager": lambda: TdMpc2().update}),
+    "td-mpc-plan": Job("the same, one plan, 512 samples, 6 rounds", "td_mpc_ms_per_plan", 5, {"eager": lambda: TdMpc2().plan}),
 }
 
 

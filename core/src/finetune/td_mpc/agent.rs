@@ -10,9 +10,6 @@ use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Normalised observations are clipped here: where five demonstrations hardly vary, one step can go far outside their range.
-const LARGEST_OBS: f32 = 5.0;
-
 /// A world model and its prior, without gradients.
 #[derive(Clone)]
 pub struct Agent {
@@ -35,11 +32,13 @@ pub struct Decided {
     pub from_policy: usize,
 }
 
-/// Raw observations as networks read them, each with one more number that is 1 where the episode has ended for good, else 0:
-/// what comes after the end must not be mistaken for a state that looks the same.
-pub(super) fn normalised(policy: &Policy, obs: &[f32]) -> Vec<f32> {
-    let scaled: Vec<f32> = policy.obs_scale.apply(obs).into_iter().map(|x| x.clamp(-LARGEST_OBS, LARGEST_OBS)).collect();
-    scaled.chunks(policy.sizes.obs).flat_map(|row| row.iter().copied().chain([0.0])).collect()
+/// Observations as the world model reads them: as they are, each with one more number that is 1 where the episode has ended for
+/// good, else 0: what comes after the end must not be mistaken for a state that looks the same.
+///
+/// They are not scaled to the demonstrations, as a policy's are: in five demonstrations some numbers hardly vary, and blown up
+/// to [-1, 1] they tell one demonstration from another, and all of them from practice, better than what matters does.
+pub(super) fn marked(obs: &[f32], width: usize) -> Vec<f32> {
+    obs.chunks(width).flat_map(|row| row.iter().copied().chain([0.0])).collect()
 }
 
 /// What the world model reads and writes, for a policy's sizes.
@@ -117,7 +116,7 @@ impl Agent {
     /// Latent states of raw observations: `[N, latent]`.
     pub fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
         let plain = device.clone().without_autodiff();
-        self.world.encode(nn::matrix(normalised(policy, obs), policy.sizes.obs + 1, &plain))
+        self.world.encode(nn::matrix(marked(obs, policy.sizes.obs), policy.sizes.obs + 1, &plain))
     }
 
     /// The plan at latent states of raw observations.

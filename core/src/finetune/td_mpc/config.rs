@@ -83,6 +83,9 @@ pub struct TdMpcConfig {
     pub capacity: usize,
     /// Whether actions are planned, or the policy prior acts alone. Default true.
     pub plan: bool,
+    /// Weight of cloning in the prior's loss: its actions stay near those that were tried, so that no value rests on actions that nobody
+    /// tried (Fujimoto and Gu 2021; the references have 0, and so has the paper preset). Default 1.
+    pub prior_cloning: f64,
     /// Stretches per update. Default 128 (paper preset: 256).
     pub batch: usize,
     /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset: 3e-4).
@@ -110,6 +113,9 @@ pub struct TdMpcConfig {
     pub policy_samples: usize,
     /// Whose proposals: prior (the default), pretrained or both.
     pub proposals: Proposals,
+    /// Where the planner's first samples are: false: around the previous plan, within max_std (the references); true: around the
+    /// proposals, so that only what is near them is considered. Default true (paper preset: false).
+    pub around_proposals: bool,
     /// The best, of which the next samples are drawn. Paper preset: 64.
     pub elites: usize,
     /// Rounds of sampling per decision. Default 4 (paper preset: 6; td-mpc on Meta-World: 4).
@@ -157,6 +163,7 @@ impl TdMpcConfig {
             eval_every: 5000,
             capacity: 200_000,
             plan: true,
+            prior_cloning: 0.0,
             batch: 256,
             lr: 3e-4,
             reward_offset: -1.0,
@@ -170,6 +177,7 @@ impl TdMpcConfig {
             samples: 512,
             policy_samples: 24,
             proposals: Proposals::Prior,
+            around_proposals: false,
             elites: 64,
             iterations: 6,
             min_std: 0.05,
@@ -189,6 +197,9 @@ impl TdMpcConfig {
             batch: 128,
             lr: 1e-3,
             tau: 0.05,
+            prior_cloning: 1.0,
+            around_proposals: true,
+            max_std: 0.2,
             latent: 64,
             hidden: 128,
             encoder_hidden: 128,
@@ -232,6 +243,7 @@ impl TdMpcConfig {
         within("finetune.td_mpc.updates_per_decision", self.updates_per_decision, 0.0, 100.0)?;
         within("finetune.td_mpc.eval_every", self.eval_every, 1, 1_000_000_000)?;
         within("finetune.td_mpc.capacity", self.capacity, 1, 1_000_000_000)?;
+        within("finetune.td_mpc.prior_cloning", self.prior_cloning, 0.0, 1e3)?;
         within("finetune.td_mpc.batch", self.batch, 2, 1 << 20)?;
         within("finetune.td_mpc.lr", self.lr, 0.0, 1.0)?;
         within("finetune.td_mpc.reward_offset", self.reward_offset, -1e3, 1e3)?;

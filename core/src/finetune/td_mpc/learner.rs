@@ -132,7 +132,7 @@ struct Rows {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for normalised observations and single actions of these sizes.
+    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes.
     pub fn new(config: TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: Device) -> Self {
         let world = WorldModel::new(&config, sizes, rng, &device);
         let prior = Prior::new(&config, sizes.act, rng, &device);
@@ -145,7 +145,7 @@ impl Learner {
         self.updates
     }
 
-    /// Cloning: one step of encoder and prior towards the demonstrated actions of normalised stretches; the mean squared error.
+    /// Cloning: one step of encoder and prior towards the demonstrated actions of stretches; the mean squared error.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
         let obs = self.tracked(batch.obs[..rows * self.sizes.obs].to_vec(), self.sizes.obs);
@@ -163,7 +163,7 @@ impl Learner {
         self.target = self.world.valid();
     }
 
-    /// One update on normalised stretches.
+    /// One update on stretches.
     pub fn step(&mut self, batch: &Stretches, noise: &UpdateNoise) -> Losses {
         let rows = self.rows(batch);
         let plain = self.world.valid();
@@ -174,11 +174,14 @@ impl Learner {
         let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims);
         self.world = self.adams.world.step(self.world.clone(), &total);
 
-        let Judged { values, entropy, scaled_entropy } = self.judged(states, noise);
+        let Judged { values, entropy, scaled_entropy } = self.judged(states.clone(), noise);
         if self.config.backbone == Backbone::TdMpc2 {
             self.widen(values.clone().inner().narrow(0, 0, batch.len()));
         }
-        let loss = self.prior_loss(values, scaled_entropy.clone());
+        let mut loss = self.prior_loss(values, scaled_entropy.clone());
+        if self.config.prior_cloning > 0.0 {
+            loss = loss + self.cloning_loss(states, rows.actions) * self.config.prior_cloning;
+        }
         self.prior = self.adams.prior.step(self.prior.clone(), &loss);
         self.follow();
         let none = || Tensor::zeros([1], &self.range.device());
@@ -289,6 +292,14 @@ impl Learner {
                 self.over_time(good, shape).mean().neg().div_scalar(moments as f64)
             }
         }
+    }
+
+    /// How far the prior is from the actions that were done, weighted by time as its loss.
+    fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>) -> Tensor<1> {
+        let (moments, batch) = (actions.len(), actions[0].dims()[0]);
+        let mean = self.prior.mean(states.autodiff().narrow(0, 0, moments * batch));
+        let errors = (mean - Tensor::cat(actions, 0)).square().mean_dim(1).squeeze_dim::<1>(1);
+        self.over_time(errors, [moments, batch]).mean().div_scalar(moments as f64)
     }
 
     /// The range of the values goes a little towards that of these.

@@ -75,10 +75,15 @@ impl Planner<'_> {
         let sampled = self.config.samples - policies;
         let starts = repeat(z, self.config.samples);
         let (mut mean, mut std) = (start.clone(), Tensor::full([envs, width], self.config.max_std, &device));
+        // What the first samples are around: the mean, or one proposal after the other.
+        let mut centres = match proposed.as_ref().filter(|_| self.config.around_proposals) {
+            Some(proposed) => proposed.clone().repeat_dim(1, sampled.div_ceil(policies)).narrow(1, 0, sampled),
+            None => mean.clone().unsqueeze_dim(1),
+        };
         let mut best = None;
         for round in &noise.rounds {
             let e = Tensor::<3>::from_data(TensorData::new(round.samples.clone(), [envs, sampled, width]), &device);
-            let samples = (mean.clone().unsqueeze_dim(1) + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);
+            let samples = (centres + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);
             let actions = match &proposed {
                 Some(proposed) => Tensor::cat(self.in_order(proposed.clone(), samples), 1),
                 None => samples,
@@ -86,6 +91,7 @@ impl Planner<'_> {
             let values = self.values(starts.clone(), &actions, round);
             let (weights, elite) = self.weights(values);
             (mean, std) = self.moments(&actions, &weights, mean);
+            centres = mean.clone().unsqueeze_dim(1);
             best = Some((actions, weights, elite));
         }
         let (actions, weights, elite) = best.expect("a plan has at least one round: the configuration is checked");

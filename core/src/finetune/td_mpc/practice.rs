@@ -1,6 +1,6 @@
 //! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for every decision.
 
-use super::agent::{Agent, Decided, model_sizes, normalised};
+use super::agent::{Agent, Decided, marked, model_sizes};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
 use crate::data::{Archive, Balanced, Dataset, Episode, Sequences};
@@ -157,7 +157,7 @@ impl Practice {
                 Ok(chunks.chunks(cx.policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..act]).copied().collect())
             }
             Actor::Prior => {
-                let z = frozen(&self.learner.world).encode(nn::matrix(normalised(cx.policy, obs), width, &plain));
+                let z = frozen(&self.learner.world).encode(nn::matrix(marked(obs, cx.policy.sizes.obs), width, &plain));
                 let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
@@ -187,13 +187,13 @@ impl Practice {
     }
 
     fn note(&mut self, Decision { seed, obs, chunk, step }: &Decision, cx: &Context) -> Result<()> {
-        let start = || Episode::start(*seed, &normalised(cx.policy, obs));
+        let start = || Episode::start(*seed, &marked(obs, cx.policy.sizes.obs));
         let episode = self.running.entry(*seed).or_insert_with(start);
-        episode.push(chunk, step.reward + self.config.reward_offset as f32, &normalised(cx.policy, &step.obs));
+        episode.push(chunk, step.reward + self.config.reward_offset as f32, &marked(&step.obs, cx.policy.sizes.obs));
         if step.done() {
             let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
-            self.online.push(&marked(episode))?;
+            self.online.push(&ended(episode))?;
         }
         Ok(())
     }
@@ -295,7 +295,7 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     let episodes = cx.demos.map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
         let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
-        sequences.push(&marked(Episode { obs: normalised(cx.policy, &episode.obs), rewards, ..episode.clone() }))?;
+        sequences.push(&ended(Episode { obs: marked(&episode.obs, cx.policy.sizes.obs), rewards, ..episode.clone() }))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -308,7 +308,7 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
 }
 
 /// The episode with its last observation marked where it ended for good.
-fn marked(mut episode: Episode) -> Episode {
+fn ended(mut episode: Episode) -> Episode {
     if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
         *mark = 1.0;
     }

@@ -1,6 +1,6 @@
 //! How good a world model is: what it predicts along a real episode, against what happened.
 
-use super::agent::{Agent, normalised};
+use super::agent::{Agent, marked};
 use super::model::acting;
 use crate::Result;
 use crate::data::Episode;
@@ -28,7 +28,7 @@ impl Agent {
     /// When the device fails.
     pub async fn quality(&self, policy: &Policy, episode: &Episode, ahead: usize, device: &Device) -> Result<Quality> {
         let (plain, act, steps) = (device.clone().without_autodiff(), policy.sizes.act, episode.len());
-        let states = self.world.encode(nn::matrix(normalised(policy, &episode.obs), policy.sizes.obs + 1, &plain));
+        let states = self.world.encode(nn::matrix(marked(&episode.obs, policy.sizes.obs), policy.sizes.obs + 1, &plain));
         let actions = nn::matrix(episode.actions.clone(), act, &plain);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;
