@@ -8,12 +8,15 @@ use crate::tasks::{self, ExpertStyle, Task};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the episode, else 0.
+/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the episode, else 0. In an episode
+/// that plays on, every step on which the success rule holds earns 1.
 pub struct LabEnv {
     spec: Spec,
     substeps: usize,
     sim: Box<dyn Sim>,
     task: Box<dyn Task>,
+    /// Whether the first success ends an episode.
+    ends: bool,
     progress: Progress,
 }
 
@@ -53,7 +56,7 @@ impl LabEnv {
     pub fn with_sim(info: &tasks::Info, sim: Box<dyn Sim>) -> Result<Self> {
         let spec = super::catalogue::lab_spec(info);
         let progress = Progress { steps: 0, over: false, style: ExpertStyle::default(), noise: Rng::new(0, "expert", 0) };
-        let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, progress };
+        let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, ends: true, progress };
         env.reset(0);
         Ok(env)
     }
@@ -91,14 +94,19 @@ impl Env for LabEnv {
             return Err(Error::failed(format!("the simulation of {id} stopped being finite at control step {steps}; reset it")));
         }
         let success = self.task.success(&*self.sim);
-        let truncated = !success && self.progress.steps >= self.spec.horizon;
-        self.progress.over = success || truncated;
-        Ok(Step { obs, reward: f32::from(success), success, terminated: success, truncated, steps: 1 })
+        let terminated = success && self.ends;
+        let truncated = !terminated && self.progress.steps >= self.spec.horizon;
+        self.progress.over = terminated || truncated;
+        Ok(Step { obs, reward: f32::from(success), success, success_at_end: success, terminated, truncated, steps: 1 })
     }
 
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.progress.style = style.checked()?;
         Ok(())
+    }
+
+    fn play_on(&mut self) {
+        self.ends = false;
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -186,6 +194,21 @@ mod tests {
             let (last, others) = steps.split_last().unwrap();
             assert!(others.iter().all(|s| s.reward == 0.0 && !s.success && !s.done()));
             assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
+        }
+    }
+
+    /// The promise: an episode that plays on is the same up to its first success, and goes on to the horizon.
+    #[test]
+    fn an_episode_that_plays_on_reaches_the_horizon() {
+        for info in tasks::all() {
+            let mut env = LabEnv::new(info.id).unwrap();
+            let short = demonstrate(&mut env, 0);
+            env.play_on();
+            let long = demonstrate(&mut env, 0);
+            let same = |(a, b): (&Step, &Step)| a.obs == b.obs && a.reward == b.reward && a.success == b.success;
+            assert!(short.iter().zip(&long).all(same), "{}", info.id);
+            assert!(long.len() == info.horizon && long.iter().all(|step| !step.terminated && step.reward == f32::from(step.success)));
+            assert!(long.last().is_some_and(|step| step.truncated) && env.step(&vec![0.0; info.act]).is_err());
         }
     }
 

@@ -186,7 +186,12 @@ impl Run {
         Ok(policy)
     }
 
-    /// How this run plays environments.
+    /// How this run evaluates.
+    fn evaluation_spec(&self) -> RolloutSpec {
+        RolloutSpec { to_horizon: self.config.eval.to_horizon, ..self.rollout_spec() }
+    }
+
+    /// How this run practises.
     fn rollout_spec(&self) -> RolloutSpec {
         let Config { task, engine, seed, env, policy, .. } = &self.config;
         RolloutSpec {
@@ -195,6 +200,7 @@ impl Run {
             make: self.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
+            to_horizon: false,
             parallel: env.parallel,
             seed: *seed,
             threads: self.threads,

@@ -76,7 +76,7 @@ impl Run {
         let eval = &self.config.eval;
         let episodes = if occasion == Occasion::During { eval.curve_episodes } else { eval.episodes };
         // Every evaluation plays the same starts: differences are the policies'.
-        let rollouts = Rollouts::new(&self.rollout_spec(), "eval", 0, episodes as u64)?;
+        let rollouts = Rollouts::new(&self.evaluation_spec(), "eval", 0, episodes as u64)?;
         Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
     }
 
@@ -122,7 +122,12 @@ impl Run {
             }
             Stage::Evaluate(rollouts, occasion, waiting) => {
                 let counts = (rollouts.successes(), rollouts.progress().1);
-                let record = self.record(vec![("eval/success", counts.0 as f64 / counts.1 as f64), ("eval/episodes", counts.1 as f64)]);
+                let share = |successes: u64| successes as f64 / counts.1 as f64;
+                let mut values = vec![("eval/success", share(counts.0)), ("eval/episodes", counts.1 as f64)];
+                if self.config.eval.to_horizon {
+                    values.push(("eval/success_at_end", share(rollouts.successes_at_end())));
+                }
+                let record = self.record(values);
                 (self.after_evaluation(occasion, counts, waiting)?, Some(record))
             }
             Stage::Finetune(finetuner) => {
@@ -169,6 +174,7 @@ impl Run {
             phase: Phase::Demos,
             seed: episode.seed,
             success: episode.success,
+            success_at_end: None,
             episode_return: episode.total_reward() as f32,
             length: (episode.len() * self.config.env.action_repeat) as u64,
             step: self.counters.env_steps,
@@ -227,10 +233,12 @@ impl Run {
 
     fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
         let step = self.counters.env_steps;
-        finished
-            .into_iter()
-            .map(|Finished { seed, success, episode_return, length }| EpisodeRecord { phase, seed, success, episode_return, length, step })
-            .collect()
+        let to_horizon = phase == Phase::Evaluate && self.config.eval.to_horizon;
+        let record = |Finished { seed, success, success_at_end, episode_return, length }: Finished| {
+            let success_at_end = to_horizon.then_some(success_at_end);
+            EpisodeRecord { phase, seed, success, success_at_end, episode_return, length, step }
+        };
+        finished.into_iter().map(record).collect()
     }
 }
 
@@ -317,7 +325,7 @@ impl Stage {
                 Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
             }
             "evaluate" => {
-                let rollouts = Box::new(Rollouts::load(&spec, archive.blob("stage/rollouts")?)?);
+                let rollouts = Box::new(Rollouts::load(&run.evaluation_spec(), archive.blob("stage/rollouts")?)?);
                 let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
                     true => Some(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),
