@@ -9,7 +9,7 @@ pub mod trace;
 
 pub use metaworld::MetaWorld;
 pub use plant::Plant;
-pub use render::{ImageSpec, Images, Renderer};
+pub use render::{ImageSpec, Images, Renderer, Stage};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};
