@@ -10,32 +10,20 @@ use protege_core::run::Inputs;
 /// # Errors
 /// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    make_with(id, engine, true)
-}
-
-/// The same, but tasks of upstream suites go on after a success as they do there, to the horizon.
-///
-/// # Errors
-/// As [`make`].
-pub fn make_whole(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    make_with(id, engine, false)
-}
-
-fn make_with(id: &str, engine: &str, end_on_success: bool) -> Result<Box<dyn Env>> {
     catalogue::checked_engine(id, engine)?;
     match engine {
-        catalogue::MUJOCO => on_mujoco(id, end_on_success),
+        catalogue::MUJOCO => on_mujoco(id),
         _ => env::make_on(id, engine),
     }
 }
 
 #[cfg(feature = "mujoco")]
-fn on_mujoco(id: &str, end_on_success: bool) -> Result<Box<dyn Env>> {
-    crate::mujoco::make_with(id, end_on_success)
+fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
+    crate::mujoco::make(id)
 }
 
 #[cfg(not(feature = "mujoco"))]
-fn on_mujoco(id: &str, _end_on_success: bool) -> Result<Box<dyn Env>> {
+fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
     Err(protege_core::Error::input(format!("{id} on MuJoCo: this program was built without it; build it with `--features mujoco`")))
 }
 

@@ -145,6 +145,10 @@ impl Env for Guided {
         Ok(())
     }
 
+    fn play_on(&mut self) {
+        self.env.play_on();
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         let Memory { obs, trembling, noise } = &mut self.memory;
         let mut action = self.network.act(obs);

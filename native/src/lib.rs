@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod dashboard;
 pub mod engines;
+pub mod episode;
 pub mod expert;
 pub mod files;
 pub mod film;

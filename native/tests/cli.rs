@@ -210,10 +210,32 @@ fn a_run_writes_everything_and_its_policy_lives_on() {
     assert_eq!((&again["after"], &again["env_steps"]), (&result["after"], &result["env_steps"]), "a finished run stays as it is");
     let measured = answer(folder.path(), &["eval", "--checkpoint", "first", "--json"]);
     assert_eq!(measured["success"], result["per_seed"][0]["after"]["success"], "a policy file plays as the run did");
+    assert!(measured["success_at_end"].is_null(), "the first success ended every episode: {measured}");
+    let whole = answer(folder.path(), &["eval", "--checkpoint", "first", "--to-horizon", "--json"]);
+    assert_eq!((&whole["success"], &whole["length"]), (&measured["success"], &120.0.into()), "{whole}");
+    assert!(whole["success_at_end"]["success"].as_f64() <= whole["success"].as_f64(), "{whole}");
     answer(folder.path(), &["finetune", "--checkpoint", "first/seed-1", "--out", "second", "--json"]);
     let comparison = answer(folder.path(), &["compare", "first", "second", "--json"]);
     assert_eq!((comparison["runs"].as_array().unwrap().len(), comparison["tests"].as_array().unwrap().len()), (2, 1));
     assert!(folder.path().join("compare.html").is_file());
+}
+
+/// The promise: a run that plays its evaluation episodes to the horizon reports success at any step and at the last step.
+#[test]
+fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--set", "eval.to_horizon=true", "--no-companion", "--no-video", "--out", "whole", "--json"];
+    let result = answer(folder.path(), &small("run", &more));
+    for stage in ["before", "after"] {
+        let (once, at_end) = (&result[stage], &result["success_at_end"][stage]);
+        assert!(at_end["success"].as_f64() <= once["success"].as_f64() && at_end["episodes"] == once["episodes"], "{result}");
+    }
+    let seed = folder.path().join("whole/seed-0");
+    let evaluated = |line: &Value| line["phase"] == "evaluate";
+    let episodes: Vec<Value> = lines(&seed.join("episodes.jsonl")).into_iter().filter(evaluated).collect();
+    assert!(!episodes.is_empty() && episodes.iter().all(|line| line["success_at_end"].is_boolean() && line["length"] == 120));
+    assert!(lines(&seed.join("metrics.jsonl")).iter().any(|line| line["eval/success_at_end"].is_f64()));
+    assert!(std::fs::read_to_string(folder.path().join("whole/report.html")).unwrap().contains("success at the last step"));
 }
 
 /// The promise: films are written as the file's name says, of the expert and of a policy; the report shows some unless it is told

@@ -8,12 +8,15 @@ use crate::tasks::{self, ExpertStyle, Task};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the episode, else 0.
+/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the episode, else 0. In an episode
+/// that plays on, every step on which the success rule holds earns 1.
 pub struct LabEnv {
     spec: Spec,
     substeps: usize,
     sim: Box<dyn Sim>,
     task: Box<dyn Task>,
+    /// Whether the first success ends an episode.
+    ends: bool,
     progress: Progress,
 }
 
@@ -53,7 +56,7 @@ impl LabEnv {
     pub fn with_sim(info: &tasks::Info, sim: Box<dyn Sim>) -> Result<Self> {
         let spec = super::catalogue::lab_spec(info);
         let progress = Progress { steps: 0, over: false, style: ExpertStyle::default(), noise: Rng::new(0, "expert", 0) };
-        let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, progress };
+        let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, ends: true, progress };
         env.reset(0);
         Ok(env)
     }
@@ -91,14 +94,19 @@ impl Env for LabEnv {
             return Err(Error::failed(format!("the simulation of {id} stopped being finite at control step {steps}; reset it")));
         }
         let success = self.task.success(&*self.sim);
-        let truncated = !success && self.progress.steps >= self.spec.horizon;
-        self.progress.over = success || truncated;
-        Ok(Step { obs, reward: f32::from(success), success, terminated: success, truncated, steps: 1 })
+        let terminated = success && self.ends;
+        let truncated = !terminated && self.progress.steps >= self.spec.horizon;
+        self.progress.over = terminated || truncated;
+        Ok(Step { obs, reward: f32::from(success), success, success_at_end: success, terminated, truncated, steps: 1 })
     }
 
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.progress.style = style.checked()?;
         Ok(())
+    }
+
+    fn play_on(&mut self) {
+        self.ends = false;
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -136,160 +144,4 @@ impl Env for LabEnv {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::env::make;
-
-    /// Plays the expert's episode `seed` to its end.
-    fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
-        env.reset(seed);
-        let mut steps: Vec<Step> = Vec::new();
-        while !steps.last().is_some_and(Step::done) {
-            let action = env.expert().unwrap();
-            steps.push(env.step(&action).unwrap());
-        }
-        steps
-    }
-
-    /// The promise: the experts solve at least 9 of 10 random starts in every style, with and without trembling hands.
-    /// `examples/experts.rs` measures the same over 200 starts.
-    #[test]
-    fn experts_succeed() {
-        for info in tasks::all() {
-            let mut env = LabEnv::new(info.id).unwrap();
-            let wins = (0..40).filter(|&seed| {
-                let mut style = if seed < 20 { ExpertStyle::default() } else { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) };
-                style.noise = if seed % 2 == 0 { 0.0 } else { 0.1 };
-                env.set_style(style).unwrap();
-                demonstrate(&mut env, seed).last().is_some_and(|step| step.success)
-            });
-            let wins = wins.count();
-            assert!(wins >= 36, "{}: {wins} of 40", info.id);
-        }
-    }
-
-    /// The promise: the same seed is the same episode, bit for bit; another seed is another.
-    #[test]
-    fn the_same_seed_is_the_same_episode() {
-        let mut env = LabEnv::new("lab/pick-place").unwrap();
-        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
-        let first = demonstrate(&mut env, 3);
-        assert_ne!(first, demonstrate(&mut env, 4));
-        assert_eq!(first, demonstrate(&mut env, 3));
-    }
-
-    /// The promise: success ends the episode with the only reward there is.
-    #[test]
-    fn the_reward_is_one_on_success_and_else_zero() {
-        for info in tasks::all() {
-            let steps = demonstrate(&mut LabEnv::new(info.id).unwrap(), 0);
-            let (last, others) = steps.split_last().unwrap();
-            assert!(others.iter().all(|s| s.reward == 0.0 && !s.success && !s.done()));
-            assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
-        }
-    }
-
-    /// The promise: a hand that rests is cut off at the horizon without reward, and a finished episode cannot be played on.
-    #[test]
-    fn a_resting_hand_is_truncated_at_the_horizon() {
-        let mut env = LabEnv::new("lab/lift").unwrap();
-        env.reset(0);
-        let horizon = env.spec().horizon;
-        let steps: Vec<_> = (0..horizon).map(|_| env.step(&[0.0; 4]).unwrap()).collect();
-        assert!(steps[..horizon - 1].iter().all(|s| !s.done()));
-        assert!(steps[horizon - 1].truncated && !steps[horizon - 1].terminated && steps.iter().all(|s| s.reward == 0.0));
-        assert!(env.step(&[0.0; 4]).is_err());
-    }
-
-    /// The promise: the observation is laid out as Meta-World's: frame, frame before, goal.
-    #[test]
-    fn the_observation_has_the_layout_of_meta_world() {
-        let mut env = LabEnv::new("lab/pick-place").unwrap();
-        let start = env.reset(1);
-        assert_eq!((start.len(), env.spec().obs), (39, 39));
-        assert_eq!(start[..18], start[18..36], "the first observation repeats its frame");
-        assert!((start[0].abs() < 1e-4) && (start[1] - 0.6).abs() < 1e-4 && (start[2] - 0.2).abs() < 1e-4, "hand at home");
-        assert!(start[3] > 0.99, "gripper open");
-        assert!((0.6..0.7).contains(&start[5]) && (start[6] - 0.02).abs() < 1e-4 && start[7] > 0.999, "cube at rest on the table, upright");
-        assert!(start[11..18].iter().all(|&v| v == 0.0), "padding");
-        assert!((0.8..0.9).contains(&start[37]), "goal");
-        let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
-        assert_eq!(after[18..36], start[..18], "the frame before");
-        assert_ne!(after[..18], start[..18]);
-    }
-
-    /// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an error.
-    #[test]
-    fn wild_actions_are_clipped_and_impossible_ones_refused() {
-        let mut env = LabEnv::new("lab/lift").unwrap();
-        let mut play = |action: [f32; 4]| {
-            env.reset(0);
-            env.step(&action).unwrap()
-        };
-        assert_eq!(play([9.0, -9.0, 1.5, 7.0]), play([1.0, -1.0, 1.0, 1.0]));
-        assert!(env.step(&[0.0; 3]).is_err());
-        assert!(env.step(&[0.0, f32::NAN, 0.0, 0.0]).is_err());
-        assert!(env.step(&[0.0, f32::INFINITY, 0.0, 0.0]).is_err());
-        env.step(&[0.0; 4]).unwrap();
-    }
-
-    /// The promise: a restored environment goes on bit for bit, trembling included; foreign or damaged states change nothing.
-    #[test]
-    fn a_restored_environment_goes_on_bit_for_bit() {
-        let mut env = LabEnv::new("lab/assembly").unwrap();
-        env.set_style(ExpertStyle { noise: 0.1, side: 0.3, ..ExpertStyle::default() }).unwrap();
-        env.reset(2);
-        let play = |env: &mut LabEnv| {
-            let action = env.expert().unwrap();
-            env.step(&action).unwrap()
-        };
-        (0..35).for_each(|_| drop(play(&mut env)));
-        let saved = env.save();
-        let mut other = LabEnv::new("lab/assembly").unwrap();
-        other.restore(&saved).unwrap();
-        let foreign = LabEnv::new("lab/lift").unwrap().save();
-        assert!(other.restore(&foreign).is_err() && other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
-        for _ in 0..30 {
-            assert_eq!(play(&mut env), play(&mut other));
-        }
-    }
-
-    /// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
-    /// It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
-    #[test]
-    fn broken_physics_is_an_error_that_names_task_and_step() {
-        let mut env = LabEnv::new("lab/lift").unwrap();
-        env.reset(0);
-        env.step(&[0.0; 4]).unwrap();
-        let cube = env.sim.body("object").unwrap();
-        let nowhere = crate::sim::Pose { position: [0.0, f64::NAN, 0.0], rotation: [1.0, 0.0, 0.0, 0.0] };
-        env.sim.set_pose(cube, nowhere);
-        let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
-        assert!(sentence.contains("lab/lift") && sentence.contains("step 2"), "{sentence}");
-        assert!(env.step(&[0.0; 4]).is_err(), "it stays broken");
-        env.reset(0);
-        env.step(&[0.0; 4]).unwrap();
-    }
-
-    /// The promise: a style that no hand could have is refused, and the one before stays.
-    #[test]
-    fn impossible_styles_are_refused() {
-        let mut env = LabEnv::new("lab/lift").unwrap();
-        for speed in [0.0, -1.0, 1.5, f64::NAN] {
-            assert!(env.set_style(ExpertStyle { speed, ..ExpertStyle::default() }).is_err());
-        }
-        assert!(env.set_style(ExpertStyle { noise: -0.1, ..ExpertStyle::default() }).is_err());
-        assert!(env.expert().is_some());
-    }
-
-    /// The promise: ids make environments, and a mistyped one is an error that names the nearest.
-    #[test]
-    fn ids_make_environments() {
-        for id in ["lab/lift", "lab/pick-place", "lab/box-close", "lab/assembly", "probe/1", "probe/5"] {
-            assert_eq!(make(id).unwrap().spec().id, id);
-        }
-        let sentence = |id| make(id).map(|_| ()).unwrap_err().to_string();
-        assert!(sentence("lab/asembly").contains("lab/assembly"));
-        assert!(sentence("probe/9").contains("1 to 5"));
-    }
-}
+mod tests;

@@ -38,8 +38,10 @@ pub struct Step {
     pub obs: Vec<f32>,
     /// The reward of the step (for a chunk: the sum over what was executed).
     pub reward: f32,
-    /// Whether the task's success rule holds now.
+    /// Whether the task's success rule held at any control step of it.
     pub success: bool,
+    /// Whether it holds now. The two differ only in an episode that goes on after a success.
+    pub success_at_end: bool,
     /// The episode has ended for good: nothing can be earned after it.
     pub terminated: bool,
     /// The time limit cut the episode off; its value goes on.
@@ -81,6 +83,9 @@ pub trait Env: Send {
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         style.checked().map(drop)
     }
+    /// From now on, no success ends an episode: it goes on to the horizon, as upstream suites play. Where success earns a
+    /// reward and ends the episode, every step on which the success rule holds may then earn one.
+    fn play_on(&mut self);
     /// What the scripted expert would do now, when the task has one.
     fn expert(&mut self) -> Option<Vec<f32>>;
     /// What a picture of this moment is drawn from; none where there is nothing to see.

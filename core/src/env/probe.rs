@@ -107,8 +107,12 @@ impl Env for Probe {
         let reward = self.reward(action[0]);
         self.state.time += 1;
         let terminated = self.state.time >= self.spec.horizon;
-        Ok(Step { obs: self.observe(), reward, success: reward >= 0.99, terminated, truncated: false, steps: 1 })
+        let success = reward >= 0.99;
+        Ok(Step { obs: self.observe(), reward, success, success_at_end: success, terminated, truncated: false, steps: 1 })
     }
+
+    /// A probe's episode ends at its horizon, whatever it earned.
+    fn play_on(&mut self) {}
 
     fn expert(&mut self) -> Option<Vec<f32>> {
         Some(vec![self.best_action()])

@@ -18,6 +18,8 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
+    /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
+    pub to_horizon: bool,
     /// Environments played in lockstep.
     pub parallel: usize,
     /// Seed of the starts and of the policy's noise.
@@ -31,6 +33,8 @@ pub struct RolloutSpec {
 struct Slot {
     seed: u64,
     obs: Vec<f32>,
+    /// Whether the success rule has held at some step.
+    success: bool,
     episode_return: f32,
     length: u64,
     /// The policy's noise: a stream per episode, so that an episode does not depend on its neighbours.
@@ -59,8 +63,10 @@ pub struct Decision {
 pub struct Finished {
     /// The seed that picked its start.
     pub seed: u64,
-    /// Whether it ended in success.
+    /// Whether the success rule held at any control step.
     pub success: bool,
+    /// Whether it held after the last one.
+    pub success_at_end: bool,
     /// Sum of rewards.
     pub episode_return: f32,
     /// Control steps.
@@ -85,14 +91,16 @@ struct Plan {
     end: u64,
     finished: u64,
     successes: u64,
+    successes_at_end: u64,
 }
 
 impl Plan {
     /// Whether the counts add up with `running` episodes, and something is left to play.
     fn is_possible(&self, running: u64) -> bool {
         let started = self.next.checked_sub(self.first);
-        let ordered = self.next <= self.end && self.finished < self.end.saturating_sub(self.first) && self.successes <= self.finished;
-        ordered && started.is_some() && started == self.finished.checked_add(running)
+        let ordered = self.next <= self.end && self.finished < self.end.saturating_sub(self.first);
+        let counted = self.successes <= self.finished && self.successes_at_end <= self.successes;
+        ordered && counted && started.is_some() && started == self.finished.checked_add(running)
     }
 }
 
@@ -104,11 +112,14 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let repeated = ActionRepeat::new((spec.make)(&spec.task, &spec.engine)?, spec.action_repeat)?;
+            let mut repeated = ActionRepeat::new((spec.make)(&spec.task, &spec.engine)?, spec.action_repeat)?;
+            if spec.to_horizon {
+                repeated.play_on();
+            }
             Ok(Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?))
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
-        let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0 };
+        let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0, successes_at_end: 0 };
         Ok(Self { slots: (0..count).map(|_| None).collect(), pool: EnvPool::new(envs, spec.threads)?, plan })
     }
 
@@ -126,7 +137,7 @@ impl Rollouts {
             if slot.is_none() && self.plan.next < self.plan.end {
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
                 let obs = self.pool.env(i).reset(seed);
-                *slot = Some(Slot { seed, obs, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0), memory: Vec::new() });
+                *slot = Some(Slot { seed, obs, success: false, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0), memory: Vec::new() });
                 self.plan.next += 1;
             }
         }
@@ -161,19 +172,21 @@ impl Rollouts {
         let (mut decisions, mut finished) = (Vec::new(), Vec::new());
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
             let (Some(running), Some(step)) = (slot.as_mut(), step) else { continue };
+            running.success |= step.success;
             running.episode_return += step.reward;
             running.length += step.steps as u64;
             let seed = running.seed;
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());
             if step.done() {
-                let Slot { episode_return, length, .. } = *running;
-                finished.push(Finished { seed, success: step.success, episode_return, length });
+                let Slot { success, episode_return, length, .. } = *running;
+                finished.push(Finished { seed, success, success_at_end: step.success_at_end, episode_return, length });
                 *slot = None;
             }
             decisions.push(Decision { seed, obs, chunk, step });
         }
         self.plan.finished += finished.len() as u64;
         self.plan.successes += finished.iter().filter(|f| f.success).count() as u64;
+        self.plan.successes_at_end += finished.iter().filter(|f| f.success_at_end).count() as u64;
         Ok((decisions, finished))
     }
 
@@ -182,9 +195,14 @@ impl Rollouts {
         (self.plan.finished, self.plan.end - self.plan.first)
     }
 
-    /// Finished episodes that succeeded.
+    /// Finished episodes that succeeded at any step.
     pub fn successes(&self) -> u64 {
         self.plan.successes
+    }
+
+    /// Finished episodes on whose last step the success rule held.
+    pub fn successes_at_end(&self) -> u64 {
+        self.plan.successes_at_end
     }
 
     /// The whole state, physics included.
@@ -223,3 +241,6 @@ impl Rollouts {
         Ok(rollouts)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,10 @@ impl Env for ActionRepeat {
         play(&mut *self.inner, std::iter::repeat_n(action, self.times))
     }
 
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert()
     }
@@ -91,6 +95,10 @@ impl Env for ChunkEnv {
         play(&mut *self.inner, chunk.chunks(act))
     }
 
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
     /// The expert's next action, once per place in the chunk: a state-feedback expert has no plan to show.
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert().map(|action| action.repeat(self.length))
@@ -142,6 +150,10 @@ impl Env for TimeLimit {
         Ok(Step { truncated, ..step })
     }
 
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert()
     }
@@ -171,7 +183,8 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
             break;
         }
         let next = env.step(action)?;
-        step = Step { reward: step.reward + next.reward, success: step.success || next.success, steps: step.steps + next.steps, ..next };
+        let (reward, steps) = (step.reward + next.reward, step.steps + next.steps);
+        step = Step { reward, success: step.success || next.success, steps, ..next };
     }
     Ok(step)
 }

@@ -122,6 +122,10 @@ pub struct EvalConfig {
     pub episodes: usize,
     /// Episodes at each point of the learning curve between. Default 100.
     pub curve_episodes: usize,
+    /// Whether episodes are played on after a success, to the horizon, to count also how many end in success
+    /// (`success_at_end`, as ManiSkill calls it). Default false: the first success ends an episode.
+    #[serde(default)]
+    pub to_horizon: bool,
 }
 
 impl Config {
@@ -165,8 +169,8 @@ impl Config {
             },
             finetune: FinetuneConfig::preset(preset),
             eval: match preset {
-                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40 },
-                _ => EvalConfig { episodes: 200, curve_episodes: 100 },
+                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40, to_horizon: false },
+                _ => EvalConfig { episodes: 200, curve_episodes: 100, to_horizon: false },
             },
         }
     }

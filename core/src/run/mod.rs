@@ -186,7 +186,14 @@ impl Run {
         Ok(policy)
     }
 
-    /// How this run plays environments.
+    /// How this run evaluates: with as many actions per decision as what acts decides at a time.
+    fn evaluation_spec(&self) -> RolloutSpec {
+        let spec = self.rollout_spec();
+        let chunk = self.policy.as_ref().zip(self.improved.as_ref()).map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
+        RolloutSpec { to_horizon: self.config.eval.to_horizon, chunk, ..spec }
+    }
+
+    /// How this run practises.
     fn rollout_spec(&self) -> RolloutSpec {
         let Config { task, engine, seed, env, policy, .. } = &self.config;
         RolloutSpec {
@@ -195,6 +202,7 @@ impl Run {
             make: self.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
+            to_horizon: false,
             parallel: env.parallel,
             seed: *seed,
             threads: self.threads,

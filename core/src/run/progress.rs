@@ -57,6 +57,9 @@ pub struct EpisodeRecord {
     pub seed: u64,
     /// Whether the task's success rule held at any step.
     pub success: bool,
+    /// Whether it held at the last step; none where the first success ends an episode, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_at_end: Option<bool>,
     /// Sum of rewards.
     pub episode_return: f32,
     /// Control steps.

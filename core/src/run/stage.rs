@@ -122,7 +122,12 @@ impl Run {
             }
             Stage::Evaluate(rollouts, occasion, waiting) => {
                 let counts = (rollouts.successes(), rollouts.progress().1);
-                let record = self.record(vec![("eval/success", counts.0 as f64 / counts.1 as f64), ("eval/episodes", counts.1 as f64)]);
+                let share = |successes: u64| successes as f64 / counts.1 as f64;
+                let mut values = vec![("eval/success", share(counts.0)), ("eval/episodes", counts.1 as f64)];
+                if self.config.eval.to_horizon {
+                    values.push(("eval/success_at_end", share(rollouts.successes_at_end())));
+                }
+                let record = self.record(values);
                 (self.after_evaluation(occasion, counts, waiting)?, Some(record))
             }
             Stage::Finetune(finetuner) => {
@@ -155,13 +160,6 @@ impl Run {
         Ok(Context { policy: self.given_policy()?, demos: self.demos.as_ref(), rollouts, device: &self.device })
     }
 
-    /// How evaluations play: as many actions per decision as what acts decides at a time.
-    fn evaluation_spec(&self) -> RolloutSpec {
-        let spec = self.rollout_spec();
-        let chunk = self.policy.as_ref().zip(self.improved.as_ref()).map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
-        RolloutSpec { chunk, ..spec }
-    }
-
     fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<Next> {
         let before = demos.dataset().episodes.len();
         demos.step()?;
@@ -176,6 +174,7 @@ impl Run {
             phase: Phase::Demos,
             seed: episode.seed,
             success: episode.success,
+            success_at_end: None,
             episode_return: episode.total_reward() as f32,
             length: (episode.len() * self.config.env.action_repeat) as u64,
             step: self.counters.env_steps,
@@ -232,10 +231,12 @@ impl Run {
 
     fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
         let step = self.counters.env_steps;
-        finished
-            .into_iter()
-            .map(|Finished { seed, success, episode_return, length }| EpisodeRecord { phase, seed, success, episode_return, length, step })
-            .collect()
+        let to_horizon = phase == Phase::Evaluate && self.config.eval.to_horizon;
+        let record = |Finished { seed, success, success_at_end, episode_return, length }: Finished| {
+            let success_at_end = to_horizon.then_some(success_at_end);
+            EpisodeRecord { phase, seed, success, success_at_end, episode_return, length, step }
+        };
+        finished.into_iter().map(record).collect()
     }
 }
 

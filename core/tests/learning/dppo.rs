@@ -44,8 +44,17 @@ fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
 /// DPPO's result on a probe, and what its critic says at `obs`.
 fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) {
     let (task, device) = (format!("probe/{number}"), trainer());
-    let rollouts =
-        RolloutSpec { task, engine: "rapier".into(), make: make_on, action_repeat: 1, chunk: 1, parallel: 16, seed: 0, threads: 1 };
+    let rollouts = RolloutSpec {
+        task,
+        engine: "rapier".into(),
+        make: make_on,
+        action_repeat: 1,
+        chunk: 1,
+        to_horizon: false,
+        parallel: 16,
+        seed: 0,
+        threads: 1,
+    };
     let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut practice = Practice::new(config(), &cx).unwrap();
     while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}

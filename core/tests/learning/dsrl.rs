@@ -42,8 +42,17 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
     };
     let config = FinetuneConfig { method: FinetuneMethod::Dsrl, dsrl, ..FinetuneConfig::preset(Preset::Tiny) };
     let (task, device) = (format!("probe/{number}"), trainer());
-    let rollouts =
-        RolloutSpec { task, engine: "rapier".into(), make: make_on, action_repeat: 1, chunk: 1, parallel: 10, seed: 0, threads: 1 };
+    let rollouts = RolloutSpec {
+        task,
+        engine: "rapier".into(),
+        make: make_on,
+        action_repeat: 1,
+        chunk: 1,
+        to_horizon: false,
+        parallel: 10,
+        seed: 0,
+        threads: 1,
+    };
     let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}

@@ -55,6 +55,7 @@ fn spec(number: usize) -> RolloutSpec {
         make: make_on,
         action_repeat: 1,
         chunk: 2,
+        to_horizon: false,
         parallel: 10,
         seed: 0,
         threads: 1,

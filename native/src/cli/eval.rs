@@ -18,6 +18,8 @@ Examples:
   protege eval --checkpoint runs/first --episodes 500
   protege eval --checkpoint policy.safetensors --task lab/pick-place --seed 7 --json
 
+  protege eval --checkpoint runs/first --to-horizon                        both usual figures: success at any step, and at the last
+
 A policy that best-of-N finetuned is played with its critic. `--seed` picks the starts.";
 
 /// Arguments of `eval`.
@@ -33,6 +35,9 @@ pub struct Args {
     /// Episodes [default: as the policy was evaluated]
     #[arg(long, value_name = "N")]
     episodes: Option<usize>,
+    /// Play on after a success, to the horizon, and count also how many episodes end in success (`eval.to_horizon`)
+    #[arg(long)]
+    to_horizon: bool,
     /// Seed of the starts and of the policy's noise [default: the policy's own]
     #[arg(long, value_name = "K")]
     seed: Option<u64>,
@@ -53,6 +58,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let trained = policy_config(&policy)?;
     let mut set = args.set.clone();
     set.extend(args.episodes.map(|n| format!("eval.episodes={n}")));
+    set.extend(args.to_horizon.then(|| "eval.to_horizon=true".to_owned()));
     let finetune = Some("none".to_owned());
     let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
     let config = settings.resolve(Some(&trained))?;
@@ -66,13 +72,20 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         return Err(Error::failed("the evaluation played no episode"));
     }
     let outcome = Outcome::new(episodes.iter().filter(|e| e.success).count(), episodes.len());
+    let at_end = results::at_end(&episodes.iter().collect::<Vec<_>>());
     let mean = |of: fn(&EpisodeRecord) -> f64| episodes.iter().map(of).sum::<f64>() / episodes.len() as f64;
     let (mean_return, mean_length) = (mean(|e| f64::from(e.episode_return)), mean(|e| e.length as f64));
+    let rate = results::percent(&outcome).trim_start().to_owned();
+    let rates = match &at_end {
+        Some(at_end) => format!("{rate} at any step, {} at the last step", results::percent(at_end).trim_start()),
+        None => rate,
+    };
+    let text = format!("{}: {rates}, {mean_length:.0} control steps an episode\n", config.task);
     let Outcome { success, low, high, episodes } = outcome;
     let json = json!({
         "task": config.task, "checkpoint": args.checkpoint, "seed": config.seed,
         "success": success, "low": low, "high": high, "episodes": episodes, "return": mean_return, "length": mean_length,
+        "to_horizon": config.eval.to_horizon, "success_at_end": at_end,
     });
-    let text = format!("{}: {}, {mean_length:.0} control steps an episode\n", config.task, results::percent(&outcome).trim_start());
     Ok(Answer { json, text })
 }

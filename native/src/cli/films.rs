@@ -1,8 +1,8 @@
 //! Films for a run's report: the first evaluation episodes of its first seed, before finetuning and after.
 
+use super::cast::Cast;
 use super::machine::{Stop, device, share_work};
 use super::plan::{Folder, Plan};
-use super::play::Cast;
 use crate::dashboard::Dashboard;
 use crate::engines::renderer;
 use crate::film::{Camera, Film, Look, Quality, gif};

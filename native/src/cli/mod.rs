@@ -4,6 +4,7 @@
 //! 0 done, 2 the input is wrong, 1 anything else.
 
 mod bench;
+mod cast;
 mod compare;
 mod demos;
 mod doctor;

@@ -1,17 +1,16 @@
 //! `protege play`: films of a policy, or of the scripted expert.
 
+use super::cast::Cast;
 use super::machine::device;
-use super::plan::{policy_config, policy_file, read_archive};
 use super::{Answer, Output};
-use crate::engines::{inputs, renderer};
-use crate::film::{self, Camera, Film, Format, Look, Played, Player, Quality};
-use burn::tensor::Device;
-use protege_core::env::{ActionRepeat, catalogue};
-use protege_core::rng::Rng;
-use protege_core::run::{Acting, Config, FinetuneMethod, Inputs, Preset, Run};
+use crate::engines::renderer;
+use crate::episode::Played;
+use crate::film::{self, Camera, Film, Format, Look, Quality};
+use protege_core::env::catalogue;
+use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Seconds that the end of an episode can be looked at.
 const REST_S: f64 = 0.8;
@@ -46,6 +45,9 @@ pub struct Args {
     /// A .gif, an .mp4, or a folder for PNG frames [default: <task>.gif]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Play on after a success, to the horizon
+    #[arg(long)]
+    to_horizon: bool,
     /// Pixels: width and height
     #[arg(long, value_name = "WxH", default_value = "480x360")]
     size: String,
@@ -66,125 +68,87 @@ pub struct Args {
 /// Plays, films and writes.
 ///
 /// # Errors
-/// When there is nothing to draw with, the policy cannot be read, or the file cannot be written.
+/// When there is nothing to draw with, the policy cannot be read, or a file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1000)?;
     protege_core::error::within("--speed", args.speed, 0.01, 100.0)?;
     let (width, height) = size(&args.size)?;
     let look = Look { width, height, camera: args.camera.clone(), quality: Quality::Fine };
-    let cast = Cast::of(args)?;
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.gif", cast.config.task.replace('/', "-"))));
-    let format = Format::of(&out)?;
-    let mut camera = Camera { draw: renderer(&cast.config.task, &look)?, look: &look, rate: RATE, speed: args.speed };
-    let (mut whole, mut played): (Option<Film>, Vec<Played>) = (None, Vec::new());
+    let cast = cast(args)?;
+    let mut reel = Reel::of(args, &cast, &look)?;
+    let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
             eprintln!("filming episode {} of {} ...", episode + 1, args.episodes);
         }
-        let (mut film, result) = cast.film(episode, &mut camera)?;
-        if format != Format::Frames {
-            film.rest(REST_S);
-        }
-        match whole.as_mut() {
-            Some(whole) => whole.frames.append(&mut film.frames),
-            None => whole = Some(film),
-        }
+        let (film, result) = cast.film(episode, &mut reel.camera)?;
+        reel.append(film);
         played.push(result);
     }
-    let film = whole.ok_or_else(|| Error::failed("no episode was filmed"))?;
-    film::write(&film, format, &out)?;
-    Ok(tell(&cast, args, &film, &played, &out))
+    film::write(&reel.film, reel.format, &reel.out)?;
+    Ok(tell(&cast, args, &reel, &played))
 }
 
-fn tell(cast: &Cast, args: &Args, film: &Film, played: &[Played], out: &Path) -> Answer {
+/// The film of all episodes, and what becomes of it.
+struct Reel<'a> {
+    camera: Camera<'a>,
+    film: Film,
+    format: Format,
+    out: PathBuf,
+}
+
+impl<'a> Reel<'a> {
+    fn of(args: &Args, cast: &Cast, look: &'a Look) -> Result<Self> {
+        let usual = || PathBuf::from(format!("{}.gif", cast.config.task.replace('/', "-")));
+        let out = args.out.clone().unwrap_or_else(usual);
+        let format = Format::of(&out)?;
+        let camera = Camera { draw: renderer(&cast.config.task, look)?, look, rate: RATE, speed: args.speed };
+        let film = Film { width: look.width, height: look.height, rate: RATE, frames: Vec::new() };
+        Ok(Self { camera, film, format, out })
+    }
+
+    fn append(&mut self, mut film: Film) {
+        if self.format != Format::Frames {
+            film.rest(REST_S);
+        }
+        self.film.rate = film.rate;
+        self.film.frames.append(&mut film.frames);
+    }
+}
+
+fn tell(cast: &Cast, args: &Args, reel: &Reel, played: &[Played]) -> Answer {
     let who = if cast.acting.is_some() { "policy" } else { "expert" };
     let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
     let json = json!({
         "task": cast.config.task, "engine": cast.config.engine, "player": who, "seed": cast.config.seed, "speed": args.speed,
-        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": film.frames.len(), "out": out,
+        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": reel.film.frames.len(), "out": reel.out,
     });
     let line = |(i, p): (usize, &Played)| {
         let end = if p.success { "success" } else { "no success" };
-        format!("  episode {:3}  {end} after {} control steps\n", i + 1, p.steps)
+        format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let text = format!("{}, {who}, at {} times its speed\n{lines}  film         {}\n", cast.config.task, args.speed, out.display());
+    let film = format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed);
+    let text = format!("{}, {who}\n{lines}{film}", cast.config.task);
     Answer { json, text }
 }
 
-/// Who plays what.
-pub struct Cast {
-    /// The settings; those of the policy, where there is one.
-    pub config: Config,
-    /// The policy; none: the expert plays.
-    pub acting: Option<Acting>,
-    device: Device,
-}
-
-impl Cast {
-    fn of(args: &Args) -> Result<Self> {
-        let mut cast = match &args.checkpoint {
-            Some(path) => Self::policy(path, args.task.as_deref(), device(&args.device)?)?,
-            None => Self { config: Config::preset(Preset::Cpu), acting: None, device: device("cpu")? },
-        };
-        if let Some(task) = args.task.as_ref().filter(|_| cast.acting.is_none()) {
-            cast.config.task.clone_from(task);
-            catalogue::usual_engine(task).clone_into(&mut cast.config.engine);
-        }
-        if let Some(engine) = &args.engine {
-            cast.config.engine.clone_from(engine);
-        }
-        cast.config.seed = args.seed.unwrap_or(cast.config.seed);
-        Ok(cast)
+/// Who plays what, as the arguments say.
+fn cast(args: &Args) -> Result<Cast> {
+    let mut cast = match &args.checkpoint {
+        Some(path) => Cast::policy(path, args.task.as_deref(), device(&args.device)?)?,
+        None => Cast::expert(Config::preset(Preset::Cpu), device("cpu")?),
+    };
+    if let Some(task) = args.task.as_ref().filter(|_| cast.acting.is_none()) {
+        cast.config.task.clone_from(task);
+        catalogue::usual_engine(task).clone_into(&mut cast.config.engine);
     }
-
-    /// The policy in a file or in the folder of a run.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is for another task.
-    pub fn policy(path: &Path, task: Option<&str>, device: Device) -> Result<Self> {
-        let policy = read_archive(&policy_file(path)?)?;
-        let trained = policy_config(&policy)?;
-        let mut config = trained.clone();
-        // What finetuning made comes with the policy and is not to be made again.
-        config.finetune.method = FinetuneMethod::None;
-        if let Some(task) = task {
-            task.clone_into(&mut config.task);
-        }
-        let run = Run::new(config, Inputs { policy: Some(policy), ..inputs() }, device)?;
-        let (device, acting) = (run.device(), run.acting());
-        Ok(Self { config: Config { task: run.config().task.clone(), ..trained }, acting, device })
+    if let Some(engine) = &args.engine {
+        cast.config.engine.clone_from(engine);
     }
-
-    /// The same without what finetuning made.
-    pub fn pretrained(&self) -> Self {
-        let acting = self.acting.as_ref().map(Acting::pretrained);
-        Self { config: self.config.clone(), acting, device: self.device.clone() }
-    }
-
-    /// Control steps of the longest episode.
-    ///
-    /// # Errors
-    /// When there is no such task.
-    pub fn horizon(&self) -> Result<usize> {
-        Ok(protege_core::env::spec(&self.config.task)?.horizon)
-    }
-
-    /// Films the `episode`-th of the starts that an evaluation plays.
-    ///
-    /// # Errors
-    /// As [`film::record`].
-    pub fn film(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Film, Played)> {
-        let Config { task, engine, seed, env, .. } = &self.config;
-        // Demonstrations hold each action, too, where a policy does.
-        let mut stage = ActionRepeat::new(crate::engines::make(task, engine)?, env.action_repeat)?;
-        let start = Rng::new(*seed, "eval", episode).bits();
-        let player = match &self.acting {
-            Some(acting) => Player::Policy(acting, self.device.clone()),
-            None => Player::Expert,
-        };
-        film::record(&mut stage, &player, start, camera, env.action_repeat)
-    }
+    cast.config.seed = args.seed.unwrap_or(cast.config.seed);
+    cast.config.eval.to_horizon |= args.to_horizon;
+    Ok(cast)
 }
 
 /// `480x360`.

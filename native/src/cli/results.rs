@@ -3,7 +3,7 @@
 use super::journal::{Line, SeedResult, read_lines, read_metrics};
 use super::plan::{Folder, Plan, to_toml};
 use crate::report::films::Films;
-use crate::report::{Outcome, Portrait, Report, SeedCurve, SeedRow, Series};
+use crate::report::{AtEnd, Outcome, Portrait, Report, SeedCurve, SeedRow, Series};
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
 use protege_core::{Error, Result};
@@ -35,6 +35,7 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
         demos: results.iter().map(|result| result.demos).max().filter(|&demos| demos > 0).unwrap_or(config.demos.count),
         before: pool(rows.iter().map(|row| &row.before)),
         after: pool(rows.iter().map(|row| &row.after)),
+        at_end: pool_at_end(&rows),
         env_steps: results.iter().map(|result| result.summary.env_steps).sum(),
         decisions: results.iter().map(|result| result.summary.decisions).sum(),
         wall_s,
@@ -68,9 +69,24 @@ fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
     let before = outcome(&summary.before);
     let after = if summary.after.is_some() { outcome(&summary.after) } else { before.clone() };
     let episodes: Vec<EpisodeRecord> = read_lines(&folder.seed(summary.seed).join("episodes.jsonl"))?;
-    let evaluated: Vec<bool> = episodes.iter().filter(|e| e.phase == Phase::Evaluate).map(|e| e.success).collect();
-    let outcomes = evaluated[evaluated.len().saturating_sub(after.episodes)..].to_vec();
-    Ok(SeedRow { seed: summary.seed, demos: result.demos, before, after, env_steps: summary.env_steps, wall_s: result.wall_s, outcomes })
+    let evaluated: Vec<&EpisodeRecord> = episodes.iter().filter(|e| e.phase == Phase::Evaluate).collect();
+    let first = &evaluated[..before.episodes.min(evaluated.len())];
+    let last = &evaluated[evaluated.len().saturating_sub(after.episodes)..];
+    let outcomes = last.iter().map(|e| e.success).collect();
+    let at_end = at_end(first).zip(at_end(last)).map(|(before, after)| AtEnd { before, after });
+    let (demos, wall_s, env_steps) = (result.demos, result.wall_s, summary.env_steps);
+    Ok(SeedRow { seed: summary.seed, demos, before, after, at_end, env_steps, wall_s, outcomes })
+}
+
+/// Success at the last step, where the episodes went on after a success.
+pub fn at_end(episodes: &[&EpisodeRecord]) -> Option<Outcome> {
+    let ends: Vec<bool> = episodes.iter().map(|e| e.success_at_end).collect::<Option<_>>()?;
+    Some(Outcome::new(ends.iter().filter(|&&success| success).count(), ends.len()))
+}
+
+fn pool_at_end(rows: &[SeedRow]) -> Option<AtEnd> {
+    let seeds: Vec<&AtEnd> = rows.iter().map(|row| row.at_end.as_ref()).collect::<Option<_>>()?;
+    Some(AtEnd { before: pool(seeds.iter().map(|seed| &seed.before)), after: pool(seeds.iter().map(|seed| &seed.after)) })
 }
 
 /// All episodes together.
@@ -127,6 +143,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "seeds": report.seeds.len(),
         "before": before,
         "after": after,
+        "success_at_end": report.at_end,
         "before_over_seeds": over_seeds(|row| row.before.success),
         "after_over_seeds": over_seeds(|row| row.after.success),
         "gain": { "value": gain.value, "low": gain.interval.low, "high": gain.interval.high },
@@ -153,6 +170,10 @@ pub fn to_text(report: &Report, page: &std::path::Path) -> String {
         let verdict = if before.apart(&after) { "the intervals are apart" } else { "the intervals overlap" };
         text += &format!("  after finetuning   {}; {verdict}\n", percent(&report.after));
         text += &format!("  practice           {} environment steps, {} decisions\n", report.env_steps, report.decisions);
+    }
+    if let Some(AtEnd { before, after }) = &report.at_end {
+        let before = if report.finetune == "none" { String::new() } else { format!("{}, then", percent(before)) };
+        text += &format!("  at the last step   {before}{}\n", percent(after));
     }
     text + &format!("  report             {}\n", page.display())
 }

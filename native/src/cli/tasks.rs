@@ -1,11 +1,12 @@
 //! `protege tasks`: what there is to learn, and how often the scripted expert succeeds.
 
+use super::results::percent;
 use super::{Answer, machine};
 use crate::engines;
+use crate::report::Outcome;
 use protege_core::env::catalogue::{self, Entry};
 use protege_core::env::{Env, Spec};
 use protege_core::rng::Rng;
-use protege_core::run::stats::wilson;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
@@ -20,6 +21,9 @@ pub struct Args {
     /// Standard deviation of Gaussian noise on the expert's actions
     #[arg(long, value_name = "STD", default_value_t = 0.0)]
     noise: f64,
+    /// Play on after a success, to the horizon, and count also how many episodes end in success
+    #[arg(long)]
+    to_horizon: bool,
     /// Only the tasks of one suite, or one task
     #[arg(long, value_name = "SUITE", default_value = "")]
     only: String,
@@ -27,8 +31,8 @@ pub struct Args {
 
 /// How the expert did, or why that is not known.
 enum Expert {
-    /// So many successes, each counted at any step of its episode.
-    Succeeded(usize),
+    /// So many successes at any step, and so many at the last.
+    Succeeded(usize, usize),
     /// What is missing.
     Unknown(String),
 }
@@ -60,10 +64,10 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
     let Spec { id, obs, act, horizon } = &task.spec;
     let told = match expert {
         Expert::Unknown(why) => format!("- ({why})"),
-        Expert::Succeeded(successes) => {
-            let interval = wilson(*successes, args.episodes);
-            let share = 100.0 * *successes as f64 / args.episodes as f64;
-            format!("{share:.1}% ({:.1} to {:.1}, {} episodes)", 100.0 * interval.low, 100.0 * interval.high, args.episodes)
+        Expert::Succeeded(once, _) if !args.to_horizon => percent(&Outcome::new(*once, args.episodes)).trim_start().to_owned(),
+        Expert::Succeeded(once, at_end) => {
+            let [once, at_end] = [once, at_end].map(|&n| percent(&Outcome::new(n, args.episodes)).trim_start().to_owned());
+            format!("{once} at any step, {at_end} at the last step")
         }
     };
     format!("{id:22}{obs:5}{act:5}{horizon:9}  {:16}{told}\n", task.engines.join(", "))
@@ -73,15 +77,14 @@ fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
     let Spec { id, obs, act, horizon } = &task.spec;
     let mut row = json!({
         "id": id, "engines": task.engines, "obs": obs, "act": act, "horizon": horizon,
-        "expert_success": null, "expert_low": null, "expert_high": null, "expert_episodes": args.episodes, "expert_noise": args.noise,
+        "expert_success": null, "expert_low": null, "expert_high": null, "expert_episodes": args.episodes, "expert_noise": args.noise, "expert_success_at_end": null,
     });
     match expert {
         Expert::Unknown(why) => row["note"] = json!(why),
-        Expert::Succeeded(successes) => {
-            let interval = wilson(*successes, args.episodes);
-            row["expert_success"] = json!(*successes as f64 / args.episodes as f64);
-            row["expert_low"] = json!(interval.low);
-            row["expert_high"] = json!(interval.high);
+        Expert::Succeeded(once, at_end) => {
+            let Outcome { success, low, high, .. } = Outcome::new(*once, args.episodes);
+            (row["expert_success"], row["expert_low"], row["expert_high"]) = (json!(success), json!(low), json!(high));
+            row["expert_success_at_end"] = json!(args.to_horizon.then(|| Outcome::new(*at_end, args.episodes)));
         }
     }
     row
@@ -97,29 +100,37 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
     }
     let episodes = Mutex::new(0..args.episodes as u64);
     let next = || episodes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
-    let work = || -> Result<usize> {
+    let work = || -> Result<(usize, usize)> {
         let mut env = make()?;
-        let mut successes = 0;
+        if args.to_horizon {
+            env.play_on();
+        }
+        let mut successes = (0, 0);
         while let Some(episode) = next() {
-            successes += usize::from(succeeds(&mut *env, Rng::new(0, "expert-measure", episode).bits(), args.noise)?);
+            let (once, at_end) = succeeds(&mut *env, Rng::new(0, "expert-measure", episode).bits(), args.noise)?;
+            successes = (successes.0 + usize::from(once), successes.1 + usize::from(at_end));
         }
         Ok(successes)
     };
+    let sum = |a: (usize, usize), b: Result<(usize, usize)>| b.map(|b| (a.0 + b.0, a.1 + b.1));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(super::bug(&*panic)))).sum::<Result<usize>>()
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(super::bug(&*panic)))).try_fold((0, 0), sum)
     })
-    .map(Expert::Succeeded)
+    .map(|(once, at_end)| Expert::Succeeded(once, at_end))
 }
 
-fn succeeds(env: &mut dyn Env, seed: u64, noise: f64) -> Result<bool> {
+/// Whether the expert succeeds at any step of its episode, and at the last.
+fn succeeds(env: &mut dyn Env, seed: u64, noise: f64) -> Result<(bool, bool)> {
+    let mut once = false;
     env.set_style(ExpertStyle { noise, ..ExpertStyle::default() })?;
     env.reset(seed);
     loop {
         let action = env.expert().ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
         let step = env.step(&action)?;
+        once |= step.success;
         if step.done() {
-            return Ok(step.success);
+            return Ok((once, step.success_at_end));
         }
     }
 }

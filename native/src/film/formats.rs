@@ -57,10 +57,10 @@ fn has_ffmpeg() -> bool {
 /// The bytes of a PNG of one frame.
 ///
 /// # Errors
-/// When the frame is not of the film's size.
-pub fn png(film: &Film, frame: &[u8]) -> Result<Vec<u8>> {
+/// When the frame is not of that width and height.
+pub fn png((width, height): (usize, usize), frame: &[u8]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, film.width as u32, film.height as u32);
+    let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(frame).and_then(|()| writer.finish()));
     written.map_err(|e| Error::failed(format!("a PNG could not be written: {e}")))?;
@@ -69,7 +69,7 @@ pub fn png(film: &Film, frame: &[u8]) -> Result<Vec<u8>> {
 
 fn frames(film: &Film, folder: &Path) -> Result<()> {
     crate::files::create_folder(folder)?;
-    let one = |(i, frame): (usize, &Vec<u8>)| write_atomic(&folder.join(format!("{i:04}.png")), &png(film, frame)?);
+    let one = |(i, frame): (usize, &Vec<u8>)| write_atomic(&folder.join(format!("{i:04}.png")), &png((film.width, film.height), frame)?);
     film.frames.iter().enumerate().try_for_each(one)
 }
 

@@ -7,13 +7,9 @@ mod palette;
 pub use formats::{Format, png, write};
 pub use gif::gif;
 
-use burn::tensor::Device;
-use pollster::block_on;
+use crate::episode::{Moment, Watch};
 use protege_core::env::{Env, Subject};
-use protege_core::rng::Rng;
-use protege_core::run::Acting;
 use protege_core::{Error, Result};
-use std::collections::VecDeque;
 
 /// What brings EGL, with a device in software, to Debian.
 pub const REMEDY: &str = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri";
@@ -76,25 +72,6 @@ impl Film {
     }
 }
 
-/// How an episode went.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Played {
-    /// The seed that picked its start.
-    pub seed: u64,
-    /// Whether it ended in success.
-    pub success: bool,
-    /// Control steps.
-    pub steps: usize,
-}
-
-/// Who plays.
-pub enum Player<'a> {
-    /// The task's scripted expert.
-    Expert,
-    /// A policy, on a device.
-    Policy(&'a Acting, Device),
-}
-
 /// How an episode becomes a film.
 pub struct Camera<'a> {
     /// Draws the frames.
@@ -107,45 +84,40 @@ pub struct Camera<'a> {
     pub speed: f64,
 }
 
-/// Plays the episode that `seed` picks, as an evaluation would, and films it.
+impl Camera<'_> {
+    /// A film of no frames yet, of an episode whose actions are held for `action_repeat` control steps each.
+    pub fn begin(&mut self, action_repeat: usize) -> Filming<'_> {
+        let control_s = self.draw.control_s() * action_repeat as f64;
+        // As many actions for a frame as come nearest to the wanted rate.
+        let stride = (self.speed / (control_s * self.rate)).round().max(1.0);
+        let film = Film { width: self.look.width, height: self.look.height, rate: self.speed / (control_s * stride), frames: Vec::new() };
+        Filming { draw: &mut *self.draw, stride: stride as usize, film }
+    }
+}
+
+/// A film that is being made.
+pub struct Filming<'a> {
+    draw: &'a mut dyn Draw,
+    /// Actions from frame to frame.
+    stride: usize,
+    /// What there is so far.
+    pub film: Film,
+}
+
+impl Watch for Filming<'_> {
+    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+        if moment.action.is_none() || moment.actions.is_multiple_of(self.stride) {
+            self.film.frames.push(shot(moment.env, self.draw)?);
+        }
+        Ok(())
+    }
+}
+
+/// A picture of the environment as it is now.
 ///
 /// # Errors
-/// When there is no expert or nothing to see, or something fails to step or to be drawn.
-pub fn record(env: &mut dyn Env, player: &Player<'_>, seed: u64, camera: &mut Camera<'_>, action_repeat: usize) -> Result<(Film, Played)> {
-    let control_s = camera.draw.control_s() * action_repeat as f64;
-    // As many steps for a frame as come nearest to the wanted rate.
-    let stride = (camera.speed / (control_s * camera.rate)).round().max(1.0);
-    let rate = camera.speed / (control_s * stride);
-    let mut film = Film { width: camera.look.width, height: camera.look.height, rate, frames: Vec::new() };
-    let (mut obs, mut noise, mut plan) = (env.reset(seed), Rng::new(seed, "policy-noise", 0), VecDeque::new());
-    let mut memory = vec![Vec::new()];
-    film.frames.push(shot(env, camera)?);
-    for taken in 1.. {
-        if plan.is_empty() {
-            plan = decide(env, player, &obs, &mut memory, &mut noise)?.into();
-        }
-        let action: Vec<f32> = plan.drain(..env.spec().act.min(plan.len())).collect();
-        let step = env.step(&action)?;
-        if step.done() || taken % stride as usize == 0 {
-            film.frames.push(shot(env, camera)?);
-        }
-        if step.done() {
-            return Ok((film, Played { seed, success: step.success, steps: taken }));
-        }
-        obs = step.obs;
-    }
-    Err(Error::failed("an episode had no end"))
-}
-
-/// The actions that are played next, one after the other.
-fn decide(env: &mut dyn Env, player: &Player<'_>, obs: &[f32], memory: &mut [Vec<f32>], noise: &mut Rng) -> Result<Vec<f32>> {
-    match player {
-        Player::Expert => env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id))),
-        Player::Policy(acting, device) => block_on(acting.act(obs, memory, noise.normals(acting.noise_len()), device)),
-    }
-}
-
-fn shot(env: &dyn Env, camera: &mut Camera<'_>) -> Result<Vec<u8>> {
+/// When there is nothing to see, or it cannot be drawn.
+pub fn shot(env: &dyn Env, draw: &mut dyn Draw) -> Result<Vec<u8>> {
     let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {}", env.spec().id)))?;
-    camera.draw.draw(&subject)
+    draw.draw(&subject)
 }

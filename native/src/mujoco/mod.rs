@@ -9,7 +9,7 @@ pub mod trace;
 
 pub use metaworld::MetaWorld;
 pub use plant::Plant;
-pub use render::{ImageSpec, Images, Renderer};
+pub use render::{ImageSpec, Images, Renderer, Stage};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};
@@ -37,25 +37,13 @@ fn tell_errors(message: &MjLogMessage) {
 /// # Errors
 /// When there is no such task, or its scene cannot be had or loaded.
 pub fn make(id: &str) -> Result<Box<dyn Env>> {
-    make_with(id, true)
-}
-
-/// The environment `id`, played by MuJoCo, where upstream's tasks go on after a success unless it is to end the episode.
-///
-/// # Errors
-/// When there is no such task, or its scene cannot be had or loaded.
-pub fn make_with(id: &str, end_on_success: bool) -> Result<Box<dyn Env>> {
     match id.split_once('/') {
         Some(("lab", _)) => {
             let info = tasks::by_id(id)?;
             Ok(Box::new(LabEnv::with_sim(info, Box::new(MujocoSim::new(info.scene)?))?))
         }
-        Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?.end_on_success(end_on_success))),
-        Some(("metaworld", _)) => {
-            let mut env = MetaWorld::new(id)?;
-            env.end_on_success = end_on_success;
-            Ok(Box::new(env))
-        }
+        Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?)),
+        Some(("metaworld", _)) => Ok(Box::new(MetaWorld::new(id)?)),
         _ => Err(Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"))),
     }
 }

@@ -37,6 +37,9 @@ pub struct Report {
     pub before: Outcome,
     /// Success after finetuning, over all seeds.
     pub after: Outcome,
+    /// The same counted at the last step of episodes that go on after a success; none where the first success ends them.
+    #[serde(default)]
+    pub at_end: Option<AtEnd>,
     /// Simulator control steps spent on finetuning, over all seeds.
     pub env_steps: u64,
     /// What the agent chose in them: action chunks.
@@ -86,6 +89,15 @@ impl Outcome {
     pub fn counts(&self) -> (usize, usize) {
         ((self.success * self.episodes as f64).round() as usize, self.episodes)
     }
+}
+
+/// How often episodes that were played on to the horizon ended in success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtEnd {
+    /// After pretraining.
+    pub before: Outcome,
+    /// After finetuning.
+    pub after: Outcome,
 }
 
 /// One seed's learning curve.
@@ -154,6 +166,9 @@ pub struct SeedRow {
     pub before: Outcome,
     /// Success after finetuning.
     pub after: Outcome,
+    /// Both at the last step, where episodes go on after a success.
+    #[serde(default)]
+    pub at_end: Option<AtEnd>,
     /// Simulator control steps spent on finetuning.
     pub env_steps: u64,
     /// Seconds.

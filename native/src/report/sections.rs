@@ -62,7 +62,7 @@ fn head(report: &Report) -> String {
 <div class="figures">{}</div>
 <p class="lede">{}</p>
 {}
-<p class="note">Success rate with 95% Wilson interval.</p>
+<p class="note">{}</p>
 <dl class="facts">{facts}</dl></section>"#,
         escape(&report.preset),
         escape(&report.task),
@@ -71,7 +71,19 @@ fn head(report: &Report) -> String {
         figures.join(r#"<span class="arrow" aria-hidden="true">→</span>"#),
         escape(&verdict(report)),
         both(|width| plot::rates(&rows, width)),
+        escape(&counted(report)),
     )
+}
+
+/// How success is counted, and the rates at the last step where they were measured.
+fn counted(report: &Report) -> String {
+    let Some(at_end) = &report.at_end else { return "Success rate with 95% Wilson interval.".to_string() };
+    let rate = |o: &Outcome| format!("{} ({})", percent(o.success), percent_range(o.low, o.high));
+    let rates = match report.finetune.as_str() {
+        "none" => rate(&at_end.after),
+        _ => format!("{} before finetuning, {} after", rate(&at_end.before), rate(&at_end.after)),
+    };
+    format!("Success at any step, with 95% Wilson interval. Episodes went on to their horizon; success at the last step: {rates}.")
 }
 
 fn headline(class: &str, outcome: &Outcome, name: &str) -> String {

@@ -19,6 +19,7 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
         demos: 5,
         before: Outcome::new(before.0, before.1),
         after: Outcome::new(after.0, after.1),
+        at_end: None,
         env_steps: 120_000 * seeds,
         decisions: 15_000 * seeds,
         wall_s: 284.3,
@@ -49,7 +50,7 @@ fn row(seed: u64, success: f64) -> SeedRow {
     let outcomes: Vec<bool> = (0..50).map(|_| rng.uniform() < success).collect();
     let after = Outcome::new(outcomes.iter().filter(|&&o| o).count(), 50);
     let before = Outcome::new((0..50).filter(|_| rng.uniform() < 0.36).count(), 50);
-    SeedRow { seed, demos: 5, before, after, env_steps: 120_000, wall_s: 71.0 + seed as f64, outcomes }
+    SeedRow { seed, demos: 5, before, after, at_end: None, env_steps: 120_000, wall_s: 71.0 + seed as f64, outcomes }
 }
 
 fn losses(seeds: u64) -> Vec<Series> {
@@ -86,6 +87,15 @@ fn portrait() -> Portrait {
         post_bc: 0.05 + 0.2 * gap(i, 34.0, 11.0) + 0.12 * gap(i, 78.0, 8.0),
     });
     Portrait { axes: ["dx".into(), "dy".into()], states, spread: spread.collect() }
+}
+
+/// The promise: rates at the last step are on the page where they were measured, and nowhere else.
+#[test]
+fn success_at_the_last_step_is_told_where_it_was_measured() {
+    let at_end = AtEnd { before: Outcome::new(10, 50), after: Outcome::new(40, 50) };
+    let page = render(&Report { at_end: Some(at_end), ..example("post-bc", "dsrl", 1, 3, 0.9) });
+    assert!(page.contains("success at the last step: 20% (11–33%) before finetuning, 80% (67–89%) after."));
+    assert!(!render(&example("post-bc", "dsrl", 1, 3, 0.9)).contains("last step"));
 }
 
 /// Runs of every shape: one seed and four, no point to many, with and without a portrait, nothing finetuned.

@@ -186,7 +186,11 @@ impl Env for Adroit {
         let terminated = success && self.ends;
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
-        Ok(Step { obs: single(&obs), reward: f32::from(success), success, terminated, truncated, steps: 1 })
+        Ok(Step { obs: single(&obs), reward: f32::from(success), success, success_at_end: success, terminated, truncated, steps: 1 })
+    }
+
+    fn play_on(&mut self) {
+        self.ends = false;
     }
 
     /// There is none: the suite's experts are networks, which come from files (`protege demos --expert`).

@@ -188,12 +188,16 @@ impl Env for MetaWorld {
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
         let reward = f32::from(success) - if self.end_on_success { 0.0 } else { 1.0 };
-        Ok(Step { obs: narrow(&self.observation()), reward, success, terminated, truncated, steps: 1 })
+        Ok(Step { obs: narrow(&self.observation()), reward, success, success_at_end: success, terminated, truncated, steps: 1 })
     }
 
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.progress.style = style.checked()?;
         Ok(())
+    }
+
+    fn play_on(&mut self) {
+        self.end_on_success = false;
     }
 
     /// Upstream's scripted policy, clipped. Of the style it has the noise only.

@@ -9,22 +9,18 @@ pub use images::{ImageSpec, Images};
 use super::Plant;
 use crate::film::{Draw, Look, Quality, REMEDY};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
-use mujoco_rs::mujoco_c::mjtJoint;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
 use mujoco_rs::renderer::{MjRenderer, RendererError};
 use protege_core::env::Subject;
-use protege_core::sim::{Pose, Sim};
 use protege_core::{Error, Result};
-use stage::Stage;
+pub use stage::Stage;
 
 /// Draws the scene of one task. It belongs to the thread that made it: each thread makes its own.
 pub struct Renderer {
-    /// The scene, put into the state that is drawn; no environment's.
-    plant: Plant,
+    stage: Stage,
     drawer: MjRenderer,
     /// The camera hangs upside down, as some upstream ones do.
     turned: bool,
-    control_s: f64,
 }
 
 impl Renderer {
@@ -33,34 +29,23 @@ impl Renderer {
     /// # Errors
     /// When EGL is missing, the scene cannot be had, or it has no such camera.
     pub fn new(id: &str, look: &Look) -> Result<Self> {
-        let Stage { mut plant, view, control_s } = stage::of(id)?;
+        let mut stage = Stage::of(id)?;
+        let Stage { plant, view, .. } = &mut stage;
         settle(plant.model_mut(), look);
         plant.data.forward();
         let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
-        let turned = camera.is_some_and(|at| hangs_upside_down(&plant, at));
+        let turned = camera.is_some_and(|at| hangs_upside_down(plant, at));
         let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
         let builder = MjRenderer::builder().width(look.width as u32).height(look.height as u32).camera(camera);
         let drawer = builder.build(plant.model()).map_err(|e| unavailable(&e))?;
-        Ok(Self { plant, drawer, turned, control_s })
-    }
-
-    /// Puts everything where the subject has it.
-    fn pose(&mut self, subject: &Subject<'_>) -> Result<()> {
-        match subject {
-            Subject::Numbers(numbers) => self.plant.show(numbers),
-            Subject::Sim(sim) => {
-                (1..self.plant.model().body_mocapid().len()).try_for_each(|body| pose_body(&mut self.plant, *sim, body))?;
-                self.plant.data.forward();
-                Ok(())
-            }
-        }
+        Ok(Self { stage, drawer, turned })
     }
 }
 
 impl Draw for Renderer {
     fn draw(&mut self, subject: &Subject<'_>) -> Result<Vec<u8>> {
-        self.pose(subject)?;
-        let drawn = self.drawer.sync_data(&mut self.plant.data).and_then(|()| self.drawer.render());
+        self.stage.pose(subject)?;
+        let drawn = self.drawer.sync_data(&mut self.stage.plant.data).and_then(|()| self.drawer.render());
         drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
         let mut pixels = self.drawer.rgb_flat().unwrap_or_default().to_vec();
         if self.turned {
@@ -70,7 +55,7 @@ impl Draw for Renderer {
     }
 
     fn control_s(&self) -> f64 {
-        self.control_s
+        self.stage.control_s
     }
 }
 
@@ -103,39 +88,6 @@ fn camera(model: &MjModel, name: &str, id: &str) -> Result<usize> {
 fn hangs_upside_down(plant: &Plant, camera: usize) -> bool {
     let up = plant.data.cam_xmat()[camera][7];
     plant.model().cam_bodyid()[camera] == 0 && up < -0.1
-}
-
-/// Puts one body, and the joints that move it, where the simulation has them; what nothing moves stays.
-fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
-    let model = plant.model();
-    let name = model.id_to_name(Kind::mjOBJ_BODY, body).unwrap_or_default().to_owned();
-    let (mocap, parent) = (model.body_mocapid()[body], model.body_parentid()[body]);
-    let joints = model.body_jntadr()[body]..model.body_jntadr()[body] + model.body_jntnum()[body];
-    let pose = || sim.body(&name).map(|id| sim.pose(id));
-    if mocap >= 0 {
-        let Pose { position, rotation } = pose()?;
-        plant.data.mocap_pos_mut()[mocap as usize] = position;
-        plant.data.mocap_quat_mut()[mocap as usize] = rotation;
-    } else if joints.is_empty() && parent == 0 {
-        let Pose { position, rotation } = pose()?;
-        let model = plant.model_mut();
-        model.body_pos_mut()[body] = position;
-        model.body_quat_mut()[body] = rotation;
-    }
-    for joint in joints {
-        let model = plant.model();
-        let at = model.jnt_qposadr()[joint as usize] as usize;
-        if model.jnt_type()[joint as usize] == mjtJoint::mjJNT_FREE {
-            let Pose { position, rotation } = pose()?;
-            plant.data.qpos_mut()[at..at + 3].copy_from_slice(&position);
-            plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&rotation);
-        } else {
-            let name = model.id_to_name(Kind::mjOBJ_JOINT, joint as usize).unwrap_or_default();
-            let position = sim.joint_position(sim.joint(name)?);
-            plant.data.qpos_mut()[at] = position;
-        }
-    }
-    Ok(())
 }
 
 /// Why nothing can be drawn here.

@@ -69,15 +69,14 @@ fn the_same_moment_is_the_same_picture() {
 fn upstream_scenes_are_drawn_upright() {
     for id in ["metaworld/pick-place", "metaworld/box-close", "metaworld/assembly", "adroit/pen", "adroit/hammer", "adroit/door"] {
         let Some(mut renderer) = renderer(id, &look(96, Quality::Fast)) else { return };
-        let numbers = renderer.plant.numbers();
+        let numbers = renderer.stage.plant.numbers();
         let picture = renderer.draw(&Subject::Numbers(numbers)).unwrap();
         assert!((30.0..230.0).contains(&brightness(&picture)), "{id} is badly lit: {}", brightness(&picture));
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
             let mut renderer = Renderer::new(id, &Look { width: 480, height: 360, camera: None, quality: Quality::Fine }).unwrap();
-            let numbers = renderer.plant.numbers();
+            let numbers = renderer.stage.plant.numbers();
             let frame = renderer.draw(&Subject::Numbers(numbers)).unwrap();
-            let film = crate::film::Film { width: 480, height: 360, rate: 1.0, frames: Vec::new() };
-            std::fs::write(format!("{folder}/{}.png", id.replace('/', "-")), crate::film::png(&film, &frame).unwrap()).unwrap();
+            std::fs::write(format!("{folder}/{}.png", id.replace('/', "-")), crate::film::png((480, 360), &frame).unwrap()).unwrap();
         }
     }
     let Some(renderer) = renderer("metaworld/pick-place", &Look { camera: Some("corner2".into()), ..look(32, Quality::Fast) }) else {

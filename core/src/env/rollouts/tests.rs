@@ -1,0 +1,89 @@
+//! The promises of rollouts.
+
+use super::*;
+use crate::env::{Spec, episode_over};
+
+/// An episode of six steps. The success rule holds after the steps that its task's name has digits for.
+struct Blinking {
+    spec: Spec,
+    steps: usize,
+    ends: bool,
+    over: bool,
+}
+
+impl Env for Blinking {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, _: u64) -> Vec<f32> {
+        (self.steps, self.over) = (0, false);
+        vec![0.0]
+    }
+
+    fn step(&mut self, _: &[f32]) -> Result<Step> {
+        if self.over {
+            return Err(episode_over(&self.spec.id));
+        }
+        self.steps += 1;
+        let success = self.spec.id.contains(&self.steps.to_string());
+        let terminated = success && self.ends;
+        let truncated = !terminated && self.steps == self.spec.horizon;
+        self.over = terminated || truncated;
+        let (obs, reward) = (vec![self.steps as f32], f32::from(success));
+        Ok(Step { obs, reward, success, success_at_end: success, terminated, truncated, steps: 1 })
+    }
+
+    fn play_on(&mut self) {
+        self.ends = false;
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        None
+    }
+
+    fn save(&self) -> Vec<u8> {
+        vec![self.steps as u8]
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.steps = usize::from(state[0]);
+        Ok(())
+    }
+}
+
+fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
+    let spec = Spec { id: id.into(), obs: 1, act: 1, horizon: 6 };
+    Ok(Box::new(Blinking { spec, steps: 0, ends: true, over: false }))
+}
+
+/// One episode, saved and loaded after every chunk.
+fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
+    let (task, engine) = (task.to_owned(), String::new());
+    let spec = RolloutSpec { task, engine, make: blinking, action_repeat: 1, chunk, to_horizon, parallel: 1, seed: 0, threads: 1 };
+    let mut rollouts = Rollouts::new(&spec, "eval", 0, 1).unwrap();
+    loop {
+        rollouts.observe();
+        let (_, finished) = rollouts.play(&vec![0.0; chunk], chunk).unwrap();
+        if let Some(finished) = finished.into_iter().next() {
+            return (finished, rollouts.successes(), rollouts.successes_at_end());
+        }
+        rollouts = Rollouts::load(&spec, &rollouts.save().unwrap()).unwrap();
+    }
+}
+
+/// The promise: success at any step and success at the last step are told apart, wherever in a chunk they fall; where the
+/// first success ends an episode they are the same.
+#[test]
+fn success_at_any_step_and_at_the_last_are_told_apart() {
+    for chunk in 1..=7 {
+        for (task, once, at_end, earned) in [("2", 1, 0, 1.0), ("36", 1, 1, 2.0), ("6", 1, 1, 1.0), ("0", 0, 0, 0.0)] {
+            let (played, any, last) = episode(task, true, chunk);
+            assert_eq!((any, last), (once, at_end), "success after steps {task}, chunks of {chunk}");
+            assert_eq!((played.success, played.success_at_end), (once == 1, at_end == 1));
+            assert_eq!((played.length, played.episode_return), (6, earned));
+            let (ended, any, last) = episode(task, false, chunk);
+            assert_eq!((any, last, ended.episode_return), (once, once, once as f32));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Who plays an episode that is watched: a policy, or the scripted expert.
+
+use super::plan::{policy_config, policy_file, read_archive};
+use crate::engines::inputs;
+use crate::episode::{self, Played, Player, Watch};
+use crate::film::{Camera, Film};
+use burn::tensor::Device;
+use protege_core::Result;
+use protege_core::env::{ActionRepeat, Env};
+use protege_core::rng::Rng;
+use protege_core::run::{Acting, Config, FinetuneMethod, Inputs, Run};
+use std::path::Path;
+
+/// Who plays what.
+pub struct Cast {
+    /// The settings; those of the policy, where there is one.
+    pub config: Config,
+    /// The policy; none: the expert plays.
+    pub acting: Option<Acting>,
+    device: Device,
+}
+
+impl Cast {
+    /// The scripted expert.
+    pub fn expert(config: Config, device: Device) -> Self {
+        Self { config, acting: None, device }
+    }
+
+    /// The policy in a file or in the folder of a run.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is for another task.
+    pub fn policy(path: &Path, task: Option<&str>, device: Device) -> Result<Self> {
+        let policy = read_archive(&policy_file(path)?)?;
+        let trained = policy_config(&policy)?;
+        let mut config = trained.clone();
+        // What finetuning made comes with the policy and is not to be made again.
+        config.finetune.method = FinetuneMethod::None;
+        if let Some(task) = task {
+            task.clone_into(&mut config.task);
+        }
+        let run = Run::new(config, Inputs { policy: Some(policy), ..inputs() }, device)?;
+        let (device, acting) = (run.device(), run.acting());
+        Ok(Self { config: Config { task: run.config().task.clone(), ..trained }, acting, device })
+    }
+
+    /// The same without what finetuning made.
+    pub fn pretrained(&self) -> Self {
+        let acting = self.acting.as_ref().map(Acting::pretrained);
+        Self { config: self.config.clone(), acting, device: self.device.clone() }
+    }
+
+    /// Control steps of the longest episode.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn horizon(&self) -> Result<usize> {
+        Ok(protege_core::env::spec(&self.config.task)?.horizon)
+    }
+
+    /// Plays the `episode`-th of the starts that an evaluation plays.
+    ///
+    /// # Errors
+    /// As [`episode::play`].
+    pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
+        let Config { task, engine, seed, env, eval, .. } = &self.config;
+        // Demonstrations hold each action, too, where a policy does.
+        let mut stage = ActionRepeat::new(crate::engines::make(task, engine)?, env.action_repeat)?;
+        if eval.to_horizon {
+            stage.play_on();
+        }
+        let start = Rng::new(*seed, "eval", episode).bits();
+        let player = match self.policy_and_device() {
+            Some((acting, device)) => Player::Policy(acting, device),
+            None => Player::Expert,
+        };
+        episode::play(&mut stage, &player, start, watchers)
+    }
+
+    /// Films the same.
+    ///
+    /// # Errors
+    /// As [`Cast::play`].
+    pub fn film(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Film, Played)> {
+        let mut filming = camera.begin(self.config.env.action_repeat);
+        let played = self.play(episode, &mut [&mut filming])?;
+        Ok((filming.film, played))
+    }
+
+    /// The policy and where it computes; none: the expert plays.
+    pub fn policy_and_device(&self) -> Option<(&Acting, Device)> {
+        self.acting.as_ref().map(|acting| (acting, self.device.clone()))
+    }
+}

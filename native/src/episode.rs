@@ -1,0 +1,132 @@
+//! One episode, played as an evaluation would, for those who watch.
+
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::env::{Env, Step};
+use protege_core::rng::Rng;
+use protege_core::run::Acting;
+use protege_core::{Error, Result};
+use std::collections::VecDeque;
+
+/// Who plays.
+pub enum Player<'a> {
+    /// The task's scripted expert.
+    Expert,
+    /// A policy, on a device.
+    Policy(&'a Acting, Device),
+}
+
+/// How an episode went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Played {
+    /// The seed that picked its start.
+    pub seed: u64,
+    /// Whether the success rule held at any step.
+    pub success: bool,
+    /// Control steps.
+    pub steps: usize,
+}
+
+/// What the player decided on, and from what.
+pub struct Decision {
+    /// What was observed.
+    pub obs: Vec<f32>,
+    /// The noise that was drawn for it; an expert draws none.
+    pub noise: Vec<f32>,
+    /// The actions that are played next, one after the other.
+    pub plan: Vec<f32>,
+}
+
+/// A moment of an episode.
+pub struct Moment<'a> {
+    /// The environment as it is now.
+    pub env: &'a dyn Env,
+    /// The seed that picked the episode's start.
+    pub seed: u64,
+    /// Actions played so far.
+    pub actions: usize,
+    /// Control steps so far.
+    pub steps: usize,
+    /// What the last action led to; none at the start.
+    pub last: Option<&'a Step>,
+    /// What the player decided just now; none while it carries out a plan, and at the end.
+    pub decision: Option<&'a Decision>,
+    /// What is done next; none at the end.
+    pub action: Option<&'a [f32]>,
+}
+
+/// Somebody who watches an episode: its start, what every action leads to, and its end.
+pub trait Watch {
+    /// Sees a moment.
+    ///
+    /// # Errors
+    /// When it cannot be watched, which ends the episode.
+    fn see(&mut self, moment: &Moment<'_>) -> Result<()>;
+}
+
+/// Plays the episode that `seed` picks.
+///
+/// # Errors
+/// When there is no expert, something fails to step, or somebody cannot watch.
+pub fn play(env: &mut dyn Env, player: &Player<'_>, seed: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
+    let (mut obs, mut noise, mut plan) = (env.reset(seed), Rng::new(seed, "policy-noise", 0), VecDeque::new());
+    let (mut played, mut memory) = (Played { seed, success: false, steps: 0 }, vec![Vec::new()]);
+    let mut last: Option<Step> = None;
+    for actions in 0.. {
+        let over = last.as_ref().is_some_and(Step::done);
+        let decision = if plan.is_empty() && !over { Some(decide(env, player, obs, &mut memory, &mut noise)?) } else { None };
+        plan.extend(decision.iter().flat_map(|decision| &decision.plan));
+        let action: Vec<f32> = plan.drain(..env.spec().act.min(plan.len())).collect();
+        let next = (!over).then_some(&action[..]);
+        let moment = Moment { env, seed, actions, steps: played.steps, last: last.as_ref(), decision: decision.as_ref(), action: next };
+        watchers.iter_mut().try_for_each(|watcher| watcher.see(&moment))?;
+        if over {
+            break;
+        }
+        let step = env.step(&action)?;
+        played = Played { success: played.success || step.success, steps: played.steps + step.steps, ..played };
+        obs = step.obs.clone();
+        last = Some(step);
+    }
+    Ok(played)
+}
+
+fn decide(env: &mut dyn Env, player: &Player<'_>, obs: Vec<f32>, memory: &mut [Vec<f32>], rng: &mut Rng) -> Result<Decision> {
+    let (noise, plan) = match player {
+        Player::Expert => (Vec::new(), env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?),
+        Player::Policy(acting, device) => {
+            let noise = rng.normals(acting.noise_len());
+            (noise.clone(), block_on(acting.act(&obs, memory, noise, device))?)
+        }
+    };
+    Ok(Decision { obs, noise, plan })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protege_core::env::make;
+
+    /// Notes for every moment: actions, control steps, whether something was decided, is done next, and has happened.
+    #[derive(Default)]
+    struct Notes(Vec<(usize, usize, [bool; 3])>);
+
+    impl Watch for Notes {
+        fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+            let told = [moment.decision.is_some(), moment.action.is_some(), moment.last.is_some()];
+            self.0.push((moment.actions, moment.steps, told));
+            Ok(())
+        }
+    }
+
+    /// The promise: who watches sees the start, every step and the end, each once; nothing is decided at the end.
+    #[test]
+    fn every_moment_is_seen_once() {
+        let (mut notes, mut others) = (Notes::default(), Notes::default());
+        let mut env = make("lab/lift").unwrap();
+        let played = play(&mut *env, &Player::Expert, 3, &mut [&mut notes, &mut others]).unwrap();
+        assert!(played.success && notes.0 == others.0);
+        let moment = |i: usize| (i, i, [i < played.steps, i < played.steps, i > 0]);
+        assert_eq!(notes.0, (0..=played.steps).map(moment).collect::<Vec<_>>());
+    }
+}
