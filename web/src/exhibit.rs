@@ -3,6 +3,7 @@
 //! Nothing that is shown enters the learning, and nothing that is learned depends on whether somebody watches.
 
 use crate::protocol::{Actor, Stretch};
+use burn::tensor::Device;
 use protege_core::env::{Env, LabEnv, Step};
 use protege_core::rng::Rng;
 use protege_core::run::{Acting, Run};
@@ -61,13 +62,13 @@ impl Exhibit {
         let reset = running.is_none();
         let mut now = match running {
             Some(now) => now,
-            None => self.begin(run)?,
+            None => self.begin(run).await?,
         };
         let mut stretch = Stretch { interval: self.interval, reset, poses: self.poses()?, ..Stretch::default() };
         let over = match &now.acting {
             Some(acting) => {
                 stretch.actor = Actor::Policy;
-                let chunk = self.decide(acting, &now.obs, &mut now.noise, run, &mut stretch).await?;
+                let chunk = self.decide(acting, &now.obs, &mut now.noise, &mut stretch).await?;
                 self.play(chunk, run.config().env.action_repeat, &mut now.obs, &mut stretch)?
             }
             None => self.demonstrate(&mut now.obs, &mut stretch)?,
@@ -81,18 +82,23 @@ impl Exhibit {
         Ok(stretch)
     }
 
-    fn begin(&mut self, run: &Run) -> Result<Now> {
+    async fn begin(&mut self, run: &Run) -> Result<Now> {
         let seed = Rng::new(self.seed, "exhibit", self.episode).bits();
         self.episode += 1;
         let demos = &run.config().demos;
         let style = if demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
         self.env.set_style(ExpertStyle { noise: demos.noise, ..style })?;
-        Ok(Now { obs: self.env.reset(seed), acting: run.acting(), noise: Rng::new(seed, "policy-noise", 0) })
+        let acting = match run.acting() {
+            // One decision is too little work for a GPU, and would wait for the learning.
+            Some(acting) if run.device() != Device::flex() => Some(acting.on(run.config(), &Device::flex()).await?),
+            acting => acting,
+        };
+        Ok(Now { obs: self.env.reset(seed), acting, noise: Rng::new(seed, "policy-noise", 0) })
     }
 
     /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
-    async fn decide(&self, acting: &Acting, obs: &[f32], noise: &mut Rng, run: &Run, stretch: &mut Stretch) -> Result<Vec<f32>> {
-        let (device, policy, hand) = (run.device(), acting.policy(), self.hand()?);
+    async fn decide(&self, acting: &Acting, obs: &[f32], noise: &mut Rng, stretch: &mut Stretch) -> Result<Vec<f32>> {
+        let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
         let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
         let chunk = acting.act(obs, noise.normals(acting.noise_len()), &device).await?;
         stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(|chunk| flat(&hand_path(hand, chunk))).collect();

@@ -30,7 +30,7 @@ fn worker_gpu() -> Result<PathBuf, String> {
     shell::run(shell::cargo(&build))?;
     let folder = shell::target().join("worker_gpu");
     let program = shell::target().join(WASM).join("release").join("worker_gpu.wasm");
-    let mut bindgen = shell::command(setup::tool("wasm-bindgen"), &["--target", "web", "--no-typescript"]);
+    let mut bindgen = shell::command(setup::tool("wasm-bindgen"), &["--target", "web", "--no-typescript", "--remove-name-section"]);
     bindgen.arg("--out-dir").arg(&folder).arg(program);
     shell::run(bindgen)?;
     Ok(folder)
