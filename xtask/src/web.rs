@@ -36,12 +36,12 @@ fn worker_gpu() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Checks the wire size of the site, then drives it in a browser: every promise to a visitor.
+/// Checks the wire size of the site, then drives it, the program for GPUs included, in a browser: every promise to a visitor.
 ///
 /// # Errors
 /// One sentence when the site is too heavy or a test fails.
 pub fn test() -> Result<(), String> {
-    web(true, false)?;
+    web(true, true)?;
     shell::run(shell::command("node", &["www/weigh.mjs", "dist"]))?;
     let mut tests = shell::command("node", &["--test", "--test-concurrency=1"]);
     tests.args(test_files("www/view/test")?).args(test_files("www/test")?);
