@@ -3,6 +3,7 @@
 //! Nothing that is shown enters the learning, and nothing that is learned depends on whether somebody watches.
 
 use crate::protocol::{Actor, Stretch};
+use burn::tensor::Device;
 use protege_core::env::{Env, LabEnv, Step};
 use protege_core::rng::Rng;
 use protege_core::run::{Acting, Run};
@@ -63,13 +64,13 @@ impl Exhibit {
         let reset = running.is_none();
         let mut now = match running {
             Some(now) => now,
-            None => self.begin(run)?,
+            None => self.begin(run).await?,
         };
         let mut stretch = Stretch { interval: self.interval, reset, poses: self.poses()?, ..Stretch::default() };
         let over = match now.acting.clone() {
             Some(acting) => {
                 stretch.actor = Actor::Policy;
-                let chunk = self.decide(&acting, &mut now, run, &mut stretch).await?;
+                let chunk = self.decide(&acting, &mut now, &mut stretch).await?;
                 self.play(chunk, run.config().env.action_repeat, &mut now.obs, &mut stretch)?
             }
             None => self.demonstrate(&mut now.obs, &mut stretch)?,
@@ -83,19 +84,24 @@ impl Exhibit {
         Ok(stretch)
     }
 
-    fn begin(&mut self, run: &Run) -> Result<Now> {
+    async fn begin(&mut self, run: &Run) -> Result<Now> {
         let seed = Rng::new(self.seed, "exhibit", self.episode).bits();
         self.episode += 1;
         let demos = &run.config().demos;
         let style = if demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
         self.env.set_style(ExpertStyle { noise: demos.noise, ..style })?;
-        Ok(Now { obs: self.env.reset(seed), acting: run.acting(), noise: Rng::new(seed, "policy-noise", 0), memory: vec![Vec::new()] })
+        let acting = match run.acting() {
+            // One decision is too little work for a GPU, and would wait for the learning.
+            Some(acting) if run.device() != Device::flex() => Some(acting.on(run.config(), &Device::flex()).await?),
+            acting => acting,
+        };
+        Ok(Now { obs: self.env.reset(seed), acting, noise: Rng::new(seed, "policy-noise", 0), memory: vec![Vec::new()] })
     }
 
     /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
-    async fn decide(&self, acting: &Acting, now: &mut Now, run: &Run, stretch: &mut Stretch) -> Result<Vec<f32>> {
+    async fn decide(&self, acting: &Acting, now: &mut Now, stretch: &mut Stretch) -> Result<Vec<f32>> {
         let Now { obs, noise, memory, .. } = now;
-        let (device, policy, hand) = (run.device(), acting.policy(), self.hand()?);
+        let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
         let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
         let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
         stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(|chunk| flat(&hand_path(hand, chunk))).collect();

@@ -5,6 +5,7 @@ use crate::exhibit::Exhibit;
 use crate::protocol::{File, Learned, Report, Stretch};
 use burn::tensor::Device;
 use protege_core::data::{Archive, Dataset};
+use protege_core::nn;
 use protege_core::run::{Inputs, Phase, Progress, Run};
 use protege_core::tasks;
 use protege_core::{Error, Result};
@@ -81,6 +82,8 @@ impl Lane {
         let start = now();
         let before = self.run.updates();
         let progress = self.run.step().await?;
+        // What is reported has been done, and what the page asks for next waits for no more than this.
+        nn::settle(&self.run.device()).await?;
         self.measure(&progress, now() - start, self.run.updates() - before);
         self.note(progress);
         Ok(())

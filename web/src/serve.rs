@@ -67,9 +67,9 @@ fn listen(inbox: Rc<RefCell<Inbox>>) {
 /// Follows orders and works, for ever; ends with an exception, which the page hears of, when the work fails.
 async fn serve(mut bench: Bench, inbox: Rc<RefCell<Inbox>>) {
     loop {
-        loop {
-            let order = inbox.borrow_mut().orders.pop_front();
-            let Some(order) = order else { break };
+        // One order a turn: where orders come faster than they can be followed, learning goes on all the same.
+        let order = inbox.borrow_mut().orders.pop_front();
+        if let Some(order) = order {
             bench.follow(order).await;
             send(&mut bench);
         }

@@ -112,9 +112,9 @@ fn lints() -> Result<(), String> {
     shell::run(without_llvm(cargo_release(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])))
 }
 
-/// The page's own code exists in a browser only.
+/// The page's own code exists in a browser only, and the program for GPUs with a feature only.
 fn wasm_lints() -> Result<(), String> {
-    release(&["clippy", "-p", "protege-web", "--target", WASM, "--", "--deny", "warnings"])
+    release(&["clippy", "-p", "protege-web", "--features", "webgpu", "--target", WASM, "--", "--deny", "warnings"])
 }
 
 fn docs() -> Result<(), String> {

@@ -30,18 +30,18 @@ fn worker_gpu() -> Result<PathBuf, String> {
     shell::run(shell::cargo(&build))?;
     let folder = shell::target().join("worker_gpu");
     let program = shell::target().join(WASM).join("release").join("worker_gpu.wasm");
-    let mut bindgen = shell::command(setup::tool("wasm-bindgen"), &["--target", "web", "--no-typescript"]);
+    let mut bindgen = shell::command(setup::tool("wasm-bindgen"), &["--target", "web", "--no-typescript", "--remove-name-section"]);
     bindgen.arg("--out-dir").arg(&folder).arg(program);
     shell::run(bindgen)?;
     Ok(folder)
 }
 
-/// Checks the wire size of the site, then drives it in a browser: every promise to a visitor.
+/// Checks the wire size of the site, then drives it, the program for GPUs included, in a browser: every promise to a visitor.
 ///
 /// # Errors
 /// One sentence when the site is too heavy or a test fails.
 pub fn test() -> Result<(), String> {
-    web(true, false)?;
+    web(true, true)?;
     shell::run(shell::command("node", &["www/weigh.mjs", "dist"]))?;
     let mut tests = shell::command("node", &["--test", "--test-concurrency=1"]);
     tests.args(test_files("www/view/test")?).args(test_files("www/test")?);

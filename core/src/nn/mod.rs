@@ -37,6 +37,14 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
     data.try_into_vec::<f32>().map_err(|e| crate::Error::failed(format!("the device returned a tensor that is not f32: {e:?}")))
 }
 
+/// Waits until the device has done all that it was told. A GPU in a browser can be told any number of things ahead of what it does.
+///
+/// # Errors
+/// When the device fails.
+pub async fn settle(device: &Device) -> crate::Result<()> {
+    if *device == Device::flex() { Ok(()) } else { scalar(Tensor::zeros([1], device)).await.map(drop) }
+}
+
 /// Reads a one-element tensor back to the host.
 ///
 /// # Errors

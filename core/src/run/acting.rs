@@ -1,6 +1,8 @@
 //! A snapshot of what acts: for whoever watches a run while it learns.
 
+use super::Config;
 use crate::Result;
+use crate::data::Archive;
 use crate::finetune::{Improved, Memory};
 use crate::policy::Policy;
 use burn::tensor::Device;
@@ -22,6 +24,21 @@ impl Acting {
     #[must_use]
     pub fn pretrained(&self) -> Self {
         Self { policy: self.policy.clone(), improved: None }
+    }
+
+    /// The same on another device; `config` is the run's.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub async fn on(&self, config: &Config, device: &Device) -> Result<Self> {
+        let mut archive = Archive::new();
+        self.policy.save("policy", &mut archive).await?;
+        if let Some(improved) = &self.improved {
+            improved.save(&mut archive).await?;
+        }
+        let policy = Policy::load(&config.policy, "policy", &archive, device)?;
+        let improved = Improved::load(&config.finetune, &policy, &archive, device)?;
+        Ok(Self { policy, improved })
     }
 
     /// Length of the noise vector per decision.

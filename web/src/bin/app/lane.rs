@@ -41,7 +41,8 @@ impl Lane {
             learned: None,
             client: Client::new(base, device, news),
             latest: None,
-            asked: false,
+            // The first comes with the scene.
+            asked: true,
         }
     }
 

@@ -220,10 +220,10 @@ impl Race {
                 let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
                 let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
                 let pretrain = self.lanes[lane].pretrain.clone();
+                self.lanes[lane].send(&Order::Race { choice: self.choice.clone(), pretrain, demos, policy });
                 if self.choice.device == "webgpu" && lane == 0 {
                     self.lanes[lane].send(&Order::Speed);
                 }
-                self.lanes[lane].send(&Order::Race { choice: self.choice.clone(), pretrain, demos, policy });
             }
             News::Report(Report::Scene(scene)) => {
                 let generation = self.generation;
