@@ -20,31 +20,86 @@ pub struct Entry {
     pub engines: &'static [&'static str],
 }
 
-/// Sizes of an upstream task.
-struct Upstream {
-    id: &'static str,
-    obs: usize,
-    act: usize,
+/// Tasks of an upstream suite, whose scenes are others' and which need MuJoCo. They have the same horizon.
+struct Suite {
+    name: &'static str,
+    /// Control steps.
     horizon: usize,
+    /// Name, and the lengths of an observation and an action.
+    tasks: &'static [(&'static str, usize, usize)],
 }
 
-/// The tasks whose scenes are others' and need MuJoCo. Horizons are upstream's, in control steps.
-const UPSTREAM: [Upstream; 6] = [
-    Upstream { id: "metaworld/pick-place", obs: 39, act: 4, horizon: 500 },
-    Upstream { id: "metaworld/box-close", obs: 39, act: 4, horizon: 500 },
-    Upstream { id: "metaworld/assembly", obs: 39, act: 4, horizon: 500 },
-    Upstream { id: "adroit/pen", obs: 45, act: 24, horizon: 200 },
-    Upstream { id: "adroit/hammer", obs: 46, act: 26, horizon: 200 },
-    Upstream { id: "adroit/door", obs: 39, act: 28, horizon: 200 },
+/// The upstream suites.
+const UPSTREAM: [Suite; 2] = [
+    Suite {
+        name: "metaworld",
+        horizon: 500,
+        tasks: &[
+            ("pick-place", 39, 4),
+            ("box-close", 39, 4),
+            ("assembly", 39, 4),
+            ("basketball", 39, 4),
+            ("bin-picking", 39, 4),
+            ("button-press", 39, 4),
+            ("button-press-topdown", 39, 4),
+            ("button-press-topdown-wall", 39, 4),
+            ("button-press-wall", 39, 4),
+            ("coffee-button", 39, 4),
+            ("coffee-pull", 39, 4),
+            ("coffee-push", 39, 4),
+            ("dial-turn", 39, 4),
+            ("disassemble", 39, 4),
+            ("door-close", 39, 4),
+            ("door-lock", 39, 4),
+            ("door-open", 39, 4),
+            ("door-unlock", 39, 4),
+            ("drawer-close", 39, 4),
+            ("drawer-open", 39, 4),
+            ("faucet-close", 39, 4),
+            ("faucet-open", 39, 4),
+            ("hammer", 39, 4),
+            ("hand-insert", 39, 4),
+            ("handle-press", 39, 4),
+            ("handle-press-side", 39, 4),
+            ("handle-pull", 39, 4),
+            ("handle-pull-side", 39, 4),
+            ("lever-pull", 39, 4),
+            ("peg-insert-side", 39, 4),
+            ("peg-unplug-side", 39, 4),
+            ("pick-out-of-hole", 39, 4),
+            ("pick-place-wall", 39, 4),
+            ("plate-slide", 39, 4),
+            ("plate-slide-back", 39, 4),
+            ("plate-slide-back-side", 39, 4),
+            ("plate-slide-side", 39, 4),
+            ("push", 39, 4),
+            ("push-back", 39, 4),
+            ("push-wall", 39, 4),
+            ("reach", 39, 4),
+            ("reach-wall", 39, 4),
+            ("shelf-place", 39, 4),
+            ("soccer", 39, 4),
+            ("stick-pull", 39, 4),
+            ("stick-push", 39, 4),
+            ("sweep", 39, 4),
+            ("sweep-into", 39, 4),
+            ("window-close", 39, 4),
+            ("window-open", 39, 4),
+        ],
+    },
+    Suite { name: "adroit", horizon: 200, tasks: &[("pen", 45, 24), ("hammer", 46, 26), ("door", 39, 28)] },
 ];
 
 /// Every task, probes excepted.
 pub fn all() -> Vec<Entry> {
     let lab = tasks::all().iter().map(|info| Entry { spec: lab_spec(info), engines: &[RAPIER, MUJOCO] });
-    let upstream = UPSTREAM
-        .iter()
-        .map(|task| Entry { spec: Spec { id: task.id.into(), obs: task.obs, act: task.act, horizon: task.horizon }, engines: &[MUJOCO] });
+    let upstream = UPSTREAM.iter().flat_map(|suite| suite.tasks.iter().map(|task| upstream_entry(suite, *task)));
     lab.chain(upstream).collect()
+}
+
+fn upstream_entry(suite: &Suite, (name, obs, act): (&str, usize, usize)) -> Entry {
+    let spec = Spec { id: format!("{}/{name}", suite.name), obs, act, horizon: suite.horizon };
+    Entry { spec, engines: &[MUJOCO] }
 }
 
 pub(super) fn lab_spec(info: &Info) -> Spec {

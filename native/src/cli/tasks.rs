@@ -44,7 +44,7 @@ enum Expert {
 pub fn answer(args: &Args) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1_000_000)?;
     protege_core::error::within("--noise", args.noise, 0.0, 10.0)?;
-    let mut text = format!("{:22}{:>5}{:>5}{:>9}  {:16}expert succeeds\n", "task", "obs", "act", "horizon", "engines");
+    let mut text = format!("{:36}{:>5}{:>5}{:>9}  {:16}expert succeeds\n", "task", "obs", "act", "horizon", "engines");
     let mut rows = Vec::new();
     for task in chosen(&args.only)? {
         let expert = measure(&task, args)?;
@@ -70,7 +70,7 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
             format!("{once} at any step, {at_end} at the last step")
         }
     };
-    format!("{id:22}{obs:5}{act:5}{horizon:9}  {:16}{told}\n", task.engines.join(", "))
+    format!("{id:36}{obs:5}{act:5}{horizon:9}  {:16}{told}\n", task.engines.join(", "))
 }
 
 fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {

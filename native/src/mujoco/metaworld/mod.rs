@@ -1,37 +1,35 @@
-//! The suite `metaworld`: three tasks of Meta-World 3.1.1 with its own scenes, observations, control, starts, success rules,
+//! The suite `metaworld`: the tasks of Meta-World 3.1.1 with its own scenes, observations, control, starts, success rules,
 //! dense rewards and scripted policies, held to upstream's numbers. Upstream's files are named where a formula comes from.
 
-mod assembly;
-mod box_close;
-mod pick_place;
+mod caging;
 mod replay;
 mod reward;
-mod rules;
 mod sawyer;
+mod task;
+mod tasks;
 
 use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result, seal};
-use rules::{Rules, Seen, Start, Task};
 use sawyer::Sawyer;
 use serde::{Deserialize, Serialize};
+use task::{Now, Seen, Start, Task};
 
-/// The tasks.
-const TASKS: [&Task; 3] = [&pick_place::TASK, &box_close::TASK, &assembly::TASK];
 /// Length of a frame: what is observed of one moment.
 const FRAME: usize = 18;
 /// What an observation says of the hand is cut to this box, in metres, after every step (`_HAND_SPACE`).
 const HAND_LOW: [f64; 3] = [-0.525, 0.348, -0.0525];
 const HAND_HIGH: [f64; 3] = [0.525, 1.025, 0.7];
 
-/// One moment, observed: the hand (3), the gripper's opening, the object's place (3) and quaternion (4), zeros.
+/// One moment, observed: the hand (3), the gripper's opening, the object's place (3) and quaternion (4), the same of a second
+/// object or zeros (7).
 type Frame = [f64; FRAME];
 
 /// A task of Meta-World on MuJoCo.
 ///
-/// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and quaternion 4, zeros: 18 numbers), the
-/// frame before, and the goal (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
+/// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and quaternion 4, the same of a second object
+/// or zeros: 18 numbers), the frame before, and the goal (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
 pub struct MetaWorld {
     /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every other, as in the suite `lab`.
     /// Otherwise it goes on to the horizon, as upstream, with a reward of -1 on every step that does not succeed and 0 on those
@@ -40,7 +38,6 @@ pub struct MetaWorld {
     spec: Spec,
     task: &'static Task,
     arm: Sawyer,
-    rules: Box<dyn Rules>,
     progress: Progress,
 }
 
@@ -74,44 +71,44 @@ impl MetaWorld {
     /// When there is no such task, or its scenes are missing or not the pinned ones.
     pub fn new(id: &str) -> Result<Self> {
         let spec = catalogue::entry(id)?.spec;
-        let unknown = || Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"));
-        let task = TASKS.into_iter().find(|task| task.id == id).ok_or_else(unknown)?;
-        let arm = Sawyer::new(task.scene)?;
-        let rules = (task.bind)(&arm)?;
+        let task = by_id(id)?;
+        let arm = Sawyer::new(task)?;
         let progress = Progress {
             steps: 0,
             over: false,
             style: ExpertStyle::default(),
             noise: Rng::new(0, "expert", 0),
-            start: Start::new([0.0; 6]),
+            start: Start::default(),
             now: [0.0; FRAME],
             before: [0.0; FRAME],
             grip: 0.0,
         };
-        let mut env = Self { end_on_success: true, spec, task, arm, rules, progress };
+        let mut env = Self { end_on_success: true, spec, task, arm, progress };
         env.reset(0);
         Ok(env)
     }
 
-    /// Starts the episode of a random vector: the object's place (3), the goal's (3), in metres.
+    /// Starts the episode of a random vector: the object's place (3), in most tasks followed by the goal's (3), in metres.
     ///
-    /// Upstream resets twice. All that is left of the first time when the second begins are the box or the peg, which no joint
-    /// moves; so here they are moved first, and the rest is done once. The numbers are the same.
-    pub fn start(&mut self, vector: [f64; 6]) {
+    /// Upstream resets twice. All that is left of the first time when the second begins is what no joint moves, such as a box or a
+    /// peg; so here that is moved first, and the rest is done once. The numbers are the same.
+    pub fn start(&mut self, vector: &[f64]) {
         let mut start = Start::new(vector);
-        self.rules.arrange(&mut self.arm, &start);
+        (self.task.arrange)(&mut self.arm, &mut start);
         start.fingers = self.arm.bring_hand(self.task.hand);
-        self.rules.put(&mut self.arm, &start);
+        (self.task.put)(&mut self.arm, &mut start);
         let now = self.frame();
         self.progress = Progress { steps: 0, over: false, start, now, before: now, grip: 0.0, ..self.progress.clone() };
     }
 
     fn frame(&self) -> Frame {
-        let (place, rotation) = self.rules.object(&self.arm);
         let mut frame = [0.0; FRAME];
         frame[..4].copy_from_slice(&self.arm.hand());
-        frame[4..7].copy_from_slice(&place);
-        frame[7..11].copy_from_slice(&rotation);
+        let objects = [(self.task.object)(&self.arm), (self.task.other)(&self.arm)];
+        for ((place, rotation), to) in objects.iter().zip(frame[4..].chunks_exact_mut(7)) {
+            to[..3].copy_from_slice(place);
+            to[3..].copy_from_slice(rotation);
+        }
         frame
     }
 
@@ -122,18 +119,25 @@ impl MetaWorld {
     }
 
     fn seen(&self) -> Seen {
-        let [hx, hy, hz, open, x, y, z, a, b, c, d, ..] = cut(&self.progress.now);
-        Seen { hand: [hx, hy, hz], open, object: [x, y, z], rotation: [a, b, c, d], goal: self.progress.start.goal }
+        let [hx, hy, hz, open, x, y, z, a, b, c, d, ox, oy, oz, ..] = cut(&self.progress.now);
+        let goal = self.progress.start.goal;
+        Seen { hand: [hx, hy, hz], open, object: [x, y, z], rotation: [a, b, c, d], other: [ox, oy, oz], goal }
+    }
+
+    /// Judges this moment.
+    fn judge<T>(&self, rule: fn(&Now) -> T) -> T {
+        let Progress { start, grip, .. } = &self.progress;
+        rule(&Now { task: self.task, arm: &self.arm, start, seen: &self.seen(), grip: f64::from(*grip) })
     }
 
     /// Whether the success rule holds now.
     pub fn success(&self) -> bool {
-        self.rules.success(&self.arm, &self.progress.start)
+        self.judge(self.task.success)
     }
 
-    /// Upstream's dense reward (version `v2`) of the last step, in [0, 10]; 10 on success, box-close's times how level the lid is.
+    /// Upstream's dense reward (version `v2`) of the last step, in [0, 10].
     pub fn dense_reward(&self) -> f64 {
-        self.rules.dense_reward(&self.arm, &self.progress.start, &self.seen(), f64::from(self.progress.grip))
+        self.judge(self.task.reward)
     }
 
     /// Plays a checked action and observes.
@@ -143,12 +147,28 @@ impl MetaWorld {
         self.progress.grip = action[3];
         self.progress.before = self.progress.now;
         self.progress.now = self.frame();
+        if self.progress.steps == 1 {
+            self.progress.start.first = self.seen().object;
+        }
         if self.progress.now.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
         let (id, steps) = (&self.spec.id, self.progress.steps);
         Err(Error::failed(format!("the simulation of {id} stopped being finite at control step {steps}; reset it")))
     }
+}
+
+fn by_id(id: &str) -> Result<&'static Task> {
+    let unknown = || Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"));
+    tasks::ALL.into_iter().find(|task| task.id == id).ok_or_else(unknown)
+}
+
+/// Where in Meta-World's package a task's scene is.
+///
+/// # Errors
+/// When there is no such task.
+pub fn scene(id: &str) -> Result<String> {
+    Ok(format!("{}/{}", sawyer::SCENES, by_id(id)?.scene))
 }
 
 /// A frame whose hand lies within upstream's space of observations.
@@ -173,7 +193,7 @@ impl Env for MetaWorld {
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
         self.progress.noise = Rng::new(seed, "expert", 0);
-        self.start(self.task.draw(&mut Rng::new(seed, "start", 0)));
+        self.start(&self.task.draw(&mut Rng::new(seed, "start", 0)));
         narrow(&self.observation())
     }
 
@@ -202,7 +222,7 @@ impl Env for MetaWorld {
 
     /// Upstream's scripted policy, clipped. Of the style it has the noise only.
     fn expert(&mut self) -> Option<Vec<f32>> {
-        let mut action = narrow(&self.rules.expert(&self.seen()));
+        let mut action = narrow(&(self.task.expert)(&self.seen()));
         let Progress { style, noise, .. } = &mut self.progress;
         action.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
         if style.noise > 0.0 {

@@ -2,8 +2,8 @@
 
 use super::{Env, MetaWorld};
 use crate::mujoco::trace::{Init, Played, Replay};
-use protege_core::Result;
 use protege_core::env::checked_action;
+use protege_core::{Error, Result};
 
 impl Replay for MetaWorld {
     fn reward_name(&self) -> &'static str {
@@ -11,17 +11,18 @@ impl Replay for MetaWorld {
     }
 
     /// Starts from the random vector, then from the recorded state, which must be the same: so what the record does not have
-    /// (the solver's starting point) is there, too.
+    /// (the solver's starting point) is there, too. In some tasks, what upstream observes first was computed a physics step
+    /// before the state was recorded; so it is the random vector's start that is observed.
     fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
-        MetaWorld::start(self, init.array("rand_vec")?);
+        let vector = self.vector(init)?;
+        MetaWorld::start(self, &vector);
         init.impose(&mut self.arm.plant)?;
-        self.progress.now = self.frame();
-        self.progress.before = self.progress.now;
         Ok(self.observation())
     }
 
     fn reset(&mut self, init: &Init) -> Result<Option<Vec<f64>>> {
-        MetaWorld::start(self, init.array("rand_vec")?);
+        let vector = self.vector(init)?;
+        MetaWorld::start(self, &vector);
         Ok(Some(self.observation()))
     }
 
@@ -30,5 +31,12 @@ impl Replay for MetaWorld {
         let action = checked_action(self.spec(), &action)?;
         self.advance(&action)?;
         Ok(Played { obs: self.observation(), success: self.success(), reward: self.dense_reward() })
+    }
+}
+
+impl MetaWorld {
+    fn vector(&self, init: &Init) -> Result<Vec<f64>> {
+        let missing = || Error::input(format!("a recorded episode of {} has no `rand_vec`", self.task.id));
+        Ok(init.get("rand_vec", self.task.low.len())?.ok_or_else(missing)?.to_vec())
     }
 }

@@ -12,6 +12,21 @@ pub fn tolerance(x: f64, (low, high): (f64, f64), margin: f64) -> f64 {
     1.0 / ((3.0 * distance).powi(2) + 1.0)
 }
 
+/// 1 where `0 <= x <= radius`, falling off outside.
+pub fn near(x: f64, radius: f64, margin: f64) -> f64 {
+    tolerance(x, (0.0, radius), margin)
+}
+
+/// The same with a short tail: 0.1 at a distance of `margin`, 0.0001 at twice that.
+pub fn near_sharply(x: f64, radius: f64, margin: f64) -> f64 {
+    if x <= radius { 1.0 } else { 0.1_f64.powf(((x - radius) / margin).powi(2)) }
+}
+
+/// 1 where the hand is above a funnel whose floor is `floor`, falling off below it over `margin`, all in metres.
+pub fn above(floor: f64, hand: f64, margin: f64) -> f64 {
+    if hand >= floor { 1.0 } else { near(floor - hand, 0.01, margin) }
+}
+
 /// The Hamacher product of two numbers in [0, 1]: high where both are.
 pub fn hamacher(a: f64, b: f64) -> f64 {
     let denominator = a + b - a * b;
@@ -40,6 +55,9 @@ mod tests {
         assert!((tolerance(1.2, (0.0, 1.0), 0.2) - 0.1).abs() < 1e-12);
         assert!((tolerance(-0.2, (0.0, 1.0), 0.2) - 0.1).abs() < 1e-12);
         assert_eq!(tolerance(1.2, (0.0, 1.0), 0.0), 0.0);
+        assert_eq!(near_sharply(0.9, 1.0, 0.2), 1.0);
+        assert!((near_sharply(1.2, 1.0, 0.2) - 0.1).abs() < 1e-12);
+        assert!((near_sharply(1.4, 1.0, 0.2) - 1e-4).abs() < 1e-12);
         assert_eq!((hamacher(0.0, 0.0), hamacher(1.0, 0.3)), (0.0, 0.3));
         assert!((hamacher(0.5, 0.5) - 1.0 / 3.0).abs() < 1e-12);
     }

@@ -2,27 +2,51 @@
 //! `metaworld/sawyer_xyz_env.py`.
 
 use super::reward::distance;
+use super::task::Task;
 use crate::mujoco::Plant;
 use crate::wheels::METAWORLD;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use mujoco_rs::wrappers::mj_auxiliary::MjContact;
 use mujoco_rs::wrappers::mj_model::MjtEq;
 use protege_core::{Error, Result};
+use std::ops::Range;
 
+/// The folder of the scenes in Meta-World's package.
+pub const SCENES: &str = "metaworld/assets/sawyer_xyz";
 /// Physics steps of 2.5 ms per control step: 80 Hz.
 const SUBSTEPS: usize = 5;
 /// Control steps in which the hand comes to its place before an episode.
 const RESET_STEPS: usize = 50;
 /// How far an action of 1 leads the hand, in metres. Upstream multiplies in 32 bits, and so it is here.
 const STRIDE: f32 = 0.01;
-/// Where the hand can be led, in metres.
-const LOW: [f64; 3] = [-0.5, 0.4, 0.05];
-const HIGH: [f64; 3] = [0.5, 1.0, 0.5];
+/// Where the hand can be led in most tasks, in metres.
+pub const LEAD_LOW: [f64; 3] = [-0.5, 0.4, 0.05];
+const LEAD_HIGH: [f64; 3] = [0.5, 1.0, 0.5];
 /// The hand points downwards; MuJoCo normalises it.
 const DOWN: [f64; 4] = [1.0, 0.0, 1.0, 0.0];
 /// What a weld is to be: no offset, and how rotation is weighed. MuJoCo has had a twelfth number since, which is left alone.
 const WELD: [f64; 11] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0];
-/// Where the free object's coordinates begin in `qpos` and in `qvel`, after the arm's and the fingers'.
-const OBJECT: usize = 9;
+/// Where the object's coordinates begin in `qpos` and in `qvel` in most scenes, after the arm's and the fingers'.
+pub const OBJECT: usize = 9;
+
+/// Something in a scene that a task speaks of, by name.
+#[derive(Clone, Copy)]
+pub enum Part {
+    /// A body.
+    Body(&'static str),
+    /// A site.
+    Site(&'static str),
+    /// A geom.
+    Geom(&'static str),
+}
+
+/// The same, found in the scene.
+#[derive(Clone, Copy)]
+enum Found {
+    Body(usize),
+    Site(usize),
+    Geom(usize),
+}
 
 /// The arm in one of the scenes. MuJoCo's solver splits contacts into islands, as upstream's: without them it is a little faster,
 /// and 0.001 away after 100 steps.
@@ -33,55 +57,104 @@ pub struct Sawyer {
     claws: [usize; 2],
     pads: [usize; 2],
     fingertips: [usize; 2],
+    parts: Vec<Found>,
+    lead_low: [f64; 3],
 }
 
 impl Sawyer {
-    /// Loads a scene of `metaworld/assets/sawyer_xyz`.
+    /// Loads the scene of a task.
     ///
     /// # Errors
-    /// When the scenes were not fetched or MuJoCo refuses this one.
-    pub fn new(file: &str) -> Result<Self> {
+    /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in it.
+    pub fn new(task: &Task) -> Result<Self> {
         if !METAWORLD.is_there() {
             return Err(Error::failed(format!(
                 "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or `protege doctor --fix`",
                 METAWORLD.folder().display()
             )));
         }
-        let mut plant = Plant::from_file(&METAWORLD.folder().join("metaworld/assets/sawyer_xyz").join(file))?;
+        let mut plant = Plant::from_file(&METAWORLD.folder().join(SCENES).join(task.scene))?;
         reset_welds(&mut plant);
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
+        let part = |part: &Part| match *part {
+            Part::Body(name) => body(name).map(Found::Body),
+            Part::Site(name) => site(name).map(Found::Site),
+            Part::Geom(name) => find(&plant, Kind::mjOBJ_GEOM, name).map(Found::Geom),
+        };
         Ok(Self {
             hand: body("hand")?,
             claws: [body("rightclaw")?, body("leftclaw")?],
             pads: [body("leftpad")?, body("rightpad")?],
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
+            parts: task.parts.iter().map(part).collect::<Result<_>>()?,
+            lead_low: task.lead_low,
             plant,
         })
     }
 
-    /// Looks up a body of the scene.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn body(&self, name: &str) -> Result<usize> {
-        find(&self.plant, Kind::mjOBJ_BODY, name)
+    /// Where a part of the task is.
+    pub fn at(&self, part: usize) -> [f64; 3] {
+        let data = &self.plant.data;
+        match self.parts[part] {
+            Found::Body(i) => data.xpos()[i],
+            Found::Site(i) => data.site_xpos()[i],
+            Found::Geom(i) => data.geom_xpos()[i],
+        }
     }
 
-    /// Looks up a site of the scene.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn site(&self, name: &str) -> Result<usize> {
-        find(&self.plant, Kind::mjOBJ_SITE, name)
+    /// How a part is turned, as scipy says it: x, y, z, w, made of its rotation matrix.
+    pub fn scalar_last(&self, part: usize) -> [f64; 4] {
+        let data = &self.plant.data;
+        scalar_last(match self.parts[part] {
+            Found::Body(i) => &data.xmat()[i],
+            Found::Site(i) => &data.site_xmat()[i],
+            Found::Geom(i) => &data.geom_xmat()[i],
+        })
     }
 
-    /// Looks up a geom of the scene.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn geom(&self, name: &str) -> Result<usize> {
-        find(&self.plant, Kind::mjOBJ_GEOM, name)
+    /// How the body of a part is turned, as MuJoCo says it: w, x, y, z.
+    pub fn quaternion(&self, part: usize) -> [f64; 4] {
+        self.plant.data.xquat()[self.body_of(part)]
+    }
+
+    fn body_of(&self, part: usize) -> usize {
+        let model = self.plant.model();
+        match self.parts[part] {
+            Found::Body(i) => i,
+            Found::Site(i) => model.site_bodyid()[i] as usize,
+            Found::Geom(i) => model.geom_bodyid()[i] as usize,
+        }
+    }
+
+    /// Moves the body of a part, where no joint does.
+    pub fn move_body(&mut self, part: usize, to: [f64; 3]) {
+        let body = self.body_of(part);
+        self.plant.model_mut().body_pos_mut()[body] = to;
+    }
+
+    /// Moves a site, such as the mark of the goal. Nothing happens to a part of another kind.
+    pub fn mark(&mut self, part: usize, to: [f64; 3]) {
+        if let Found::Site(site) = self.parts[part] {
+            self.plant.model_mut().site_pos_mut()[site] = to;
+        }
+    }
+
+    /// A joint's coordinate.
+    pub fn joint(&self, at: usize) -> f64 {
+        self.plant.data.qpos()[at]
+    }
+
+    /// Whether both pads press a geom.
+    pub fn pinches(&self, geom: usize, pads: [usize; 2]) -> bool {
+        let number = |part: usize| if let Found::Geom(i) = self.parts[part] { i as i32 } else { -1 };
+        let presses = |pad: usize| {
+            let pair = [number(geom), number(pad)];
+            let touches = |&(_, c): &(usize, &MjContact)| pair.iter().all(|g| c.geom.contains(g));
+            let contacts = self.plant.data.contact().iter().enumerate().filter(touches);
+            contacts.map(|(i, _)| self.plant.data.contact_force(i)[0]).sum::<f64>() > 0.0
+        };
+        pads.into_iter().all(presses)
     }
 
     /// Brings the open hand to its place from the state in which the scene was loaded. Gives the point between the fingertips,
@@ -109,7 +182,7 @@ impl Sawyer {
     /// Plays one action: three numbers that lead the hand, one that presses the fingers together; each in [-1, 1].
     pub fn act(&mut self, action: &[f32]) {
         let from = self.plant.data.mocap_pos()[0];
-        self.lead_hand(std::array::from_fn(|i| (from[i] + f64::from(action[i] * STRIDE)).clamp(LOW[i], HIGH[i])));
+        self.lead_hand(std::array::from_fn(|i| (from[i] + f64::from(action[i] * STRIDE)).clamp(self.lead_low[i], LEAD_HIGH[i])));
         self.simulate(f64::from(action[3]));
         self.plant.data.forward();
     }
@@ -121,8 +194,13 @@ impl Sawyer {
 
     /// Puts the free object somewhere, at rest and turned as it is.
     pub fn put_object(&mut self, at: [f64; 3]) {
-        self.plant.data.qpos_mut()[OBJECT..OBJECT + 3].copy_from_slice(&at);
-        self.plant.data.qvel_mut()[OBJECT..OBJECT + 6].fill(0.0);
+        self.put(OBJECT, &at, OBJECT..OBJECT + 6);
+    }
+
+    /// Sets coordinates from `first` on, stills some velocities, and computes what follows from that.
+    pub fn put(&mut self, first: usize, coordinates: &[f64], still: Range<usize>) {
+        self.plant.data.qpos_mut()[first..first + coordinates.len()].copy_from_slice(coordinates);
+        self.plant.data.qvel_mut()[still].fill(0.0);
         self.plant.data.forward();
     }
 
@@ -158,4 +236,25 @@ fn reset_welds(plant: &mut Plant) {
     #[allow(unsafe_code)]
     let all = unsafe { model.eq_data_mut() };
     all.iter_mut().zip(welds).filter(|(_, weld)| *weld).for_each(|(data, _)| data[..WELD.len()].copy_from_slice(&WELD));
+}
+
+/// A rotation matrix (row-major) as x, y, z, w, with the sign that `scipy.spatial.transform.Rotation.as_quat` gives it.
+fn scalar_last(m: &[f64; 9]) -> [f64; 4] {
+    let at = |row: usize, column: usize| m[3 * row + column];
+    let trace = at(0, 0) + at(1, 1) + at(2, 2);
+    let candidates = [at(0, 0), at(1, 1), at(2, 2), trace];
+    // The first of the largest, as numpy's argmax.
+    let largest = (1..4).fold(0, |best, i| if candidates[i] > candidates[best] { i } else { best });
+    let mut q = [0.0; 4];
+    if largest == 3 {
+        q = [at(2, 1) - at(1, 2), at(0, 2) - at(2, 0), at(1, 0) - at(0, 1), 1.0 + trace];
+    } else {
+        let (i, j, k) = (largest, (largest + 1) % 3, (largest + 2) % 3);
+        q[i] = 1.0 - trace + 2.0 * at(i, i);
+        q[j] = at(j, i) + at(i, j);
+        q[k] = at(k, i) + at(i, k);
+        q[3] = at(k, j) - at(j, k);
+    }
+    let length = q.iter().map(|v| v * v).sum::<f64>().sqrt();
+    q.map(|v| v / length)
 }

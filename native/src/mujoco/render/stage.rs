@@ -1,6 +1,6 @@
 //! The scenes as they are drawn: which file, which camera, and for our own scenes what makes a picture of them pleasant.
 
-use super::super::Plant;
+use super::super::{Plant, metaworld};
 use crate::wheels;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::mujoco_c::mjtJoint;
@@ -142,14 +142,15 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
 }
 
 /// Where in its package an upstream task's scene is.
-fn file(id: &str) -> Result<&'static str> {
-    Ok(match id {
-        "metaworld/pick-place" => "metaworld/assets/sawyer_xyz/sawyer_pick_place_v3.xml",
-        "metaworld/box-close" => "metaworld/assets/sawyer_xyz/sawyer_box.xml",
-        "metaworld/assembly" => "metaworld/assets/sawyer_xyz/sawyer_assembly_peg.xml",
+fn file(id: &str) -> Result<String> {
+    if id.starts_with("metaworld/") {
+        return metaworld::scene(id);
+    }
+    let adroit = match id {
         "adroit/pen" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_pen.xml",
         "adroit/hammer" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_hammer.xml",
         "adroit/door" => "gymnasium_robotics/envs/assets/adroit_hand/adroit_door.xml",
         _ => return Err(Error::input(format!("no scene of {id} is known"))),
-    })
+    };
+    Ok(adroit.to_owned())
 }
