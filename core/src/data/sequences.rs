@@ -74,6 +74,8 @@ pub struct Stretches {
     pub weights: Vec<f32>,
     /// B: where they come from.
     pub places: Vec<Place>,
+    /// How many of them, the first, show success.
+    pub shown: usize,
 }
 
 impl Sequences {
@@ -308,6 +310,7 @@ impl Stretches {
             over: join(&self.over, &other.over, moments),
             weights: [&self.weights[..], &other.weights].concat(),
             places: [&self.places[..], &other.places].concat(),
+            shown: self.shown,
         }
     }
 }

@@ -73,7 +73,7 @@ impl Golden {
             over: vec![0.0; rewards.len()],
             rewards,
             weights: vec![1.0; self.config.batch],
-            places: Vec::new(),
+            ..Stretches::default()
         }
     }
 

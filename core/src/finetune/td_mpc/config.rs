@@ -83,9 +83,12 @@ pub struct TdMpcConfig {
     pub capacity: usize,
     /// Whether actions are planned, or the policy prior acts alone. Default true.
     pub plan: bool,
-    /// Weight of cloning in the prior's loss: its actions stay near those that were tried, so that no value rests on actions that nobody
-    /// tried (Fujimoto and Gu 2021; the references have 0, and so has the paper preset). Default 1.
+    /// Weight of cloning in the prior's loss, on the part of a batch that shows success: where the critics know nothing, it does what the
+    /// demonstrations did (Fujimoto and Gu 2021; the references have 0, and so has the paper preset). Default 1.
     pub prior_cloning: f64,
+    /// Whether practice episodes that succeed join the demonstrations, which then show more than five ways (Oh et al. 2018; the
+    /// references' demonstrations stay as they are, and so do the paper preset's). Default true.
+    pub self_imitation: bool,
     /// Stretches per update. Default 128 (paper preset: 256).
     pub batch: usize,
     /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset: 3e-4).
@@ -164,6 +167,7 @@ impl TdMpcConfig {
             capacity: 200_000,
             plan: true,
             prior_cloning: 0.0,
+            self_imitation: false,
             batch: 256,
             lr: 3e-4,
             reward_offset: -1.0,
@@ -198,6 +202,7 @@ impl TdMpcConfig {
             lr: 1e-3,
             tau: 0.05,
             prior_cloning: 1.0,
+            self_imitation: true,
             around_proposals: true,
             max_std: 0.2,
             latent: 64,

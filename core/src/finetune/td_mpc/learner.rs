@@ -179,8 +179,8 @@ impl Learner {
             self.widen(values.clone().inner().narrow(0, 0, batch.len()));
         }
         let mut loss = self.prior_loss(values, scaled_entropy.clone());
-        if self.config.prior_cloning > 0.0 {
-            loss = loss + self.cloning_loss(states, rows.actions) * self.config.prior_cloning;
+        if self.config.prior_cloning > 0.0 && batch.shown > 0 {
+            loss = loss + self.cloning_loss(states, rows.actions, batch.shown) * self.config.prior_cloning;
         }
         self.prior = self.adams.prior.step(self.prior.clone(), &loss);
         self.follow();
@@ -294,12 +294,14 @@ impl Learner {
         }
     }
 
-    /// How far the prior is from the actions that were done, weighted by time as its loss.
-    fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>) -> Tensor<1> {
+    /// How far the prior is from the actions of the first `shown` stretches, weighted by time as its loss.
+    fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>, shown: usize) -> Tensor<1> {
         let (moments, batch) = (actions.len(), actions[0].dims()[0]);
-        let mean = self.prior.mean(states.autodiff().narrow(0, 0, moments * batch));
-        let errors = (mean - Tensor::cat(actions, 0)).square().mean_dim(1).squeeze_dim::<1>(1);
-        self.over_time(errors, [moments, batch]).mean().div_scalar(moments as f64)
+        let first = |t: usize| states.clone().narrow(0, t * batch, shown);
+        let states = Tensor::cat((0..moments).map(first).collect(), 0);
+        let actions = Tensor::cat(actions.into_iter().map(|rows| rows.narrow(0, 0, shown)).collect(), 0);
+        let errors = (self.prior.mean(states.autodiff()) - actions).square().mean_dim(1).squeeze_dim::<1>(1);
+        self.over_time(errors, [moments, shown]).mean().div_scalar(moments as f64)
     }
 
     /// The range of the values goes a little towards that of these.
@@ -451,7 +453,7 @@ mod tests {
     fn batch(rng: &mut Rng) -> Stretches {
         let mut rows = |n: usize| rng.normals(n * BATCH).into_iter().map(|x| 0.5 * x).collect::<Vec<f32>>();
         let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
-        Stretches { obs, actions, rewards, over: [0.0, 1.0].repeat(BATCH), weights: vec![0.25, 0.5, 1.0, 0.75], places: vec![] }
+        Stretches { obs, actions, rewards, over: [0.0, 1.0].repeat(BATCH), weights: vec![0.25, 0.5, 1.0, 0.75], ..Stretches::default() }
     }
 
     /// The promise: the world model's loss has the right gradient in every part, through two steps of latent dynamics.

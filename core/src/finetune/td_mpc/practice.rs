@@ -193,7 +193,11 @@ impl Practice {
         if step.done() {
             let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
-            self.online.push(&ended(episode))?;
+            let (success, episode) = (step.success && step.terminated, ended(episode));
+            self.online.push(&episode)?;
+            if success && self.config.self_imitation {
+                self.demos.push(&episode)?;
+            }
         }
         Ok(())
     }
@@ -220,7 +224,8 @@ impl Practice {
         let shown = if self.online.is_empty() { size } else { Balanced { demo_fraction }.demos(size) };
         let shown = if self.demos.is_empty() { 0 } else { shown };
         let rng = &mut self.count.rng;
-        let batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
+        let mut batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
+        batch.shown = shown;
         if batch.is_empty() {
             return Err(Error::input("no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher"));
         }
