@@ -4,6 +4,7 @@ pub mod adroit;
 mod metaworld;
 mod plant;
 mod render;
+mod shared;
 mod sim;
 pub mod trace;
 

@@ -260,7 +260,7 @@ impl Init {
     /// # Errors
     /// When a size is not the scene's; what was set before stays set then.
     pub fn impose(&self, plant: &mut Plant) -> Result<()> {
-        let model = plant.model_mut();
+        let mut model = plant.model_mut();
         self.copy("body_pos", model.body_pos_mut().as_flattened_mut())?;
         self.copy("body_quat", model.body_quat_mut().as_flattened_mut())?;
         self.copy("site_pos", model.site_pos_mut().as_flattened_mut())?;

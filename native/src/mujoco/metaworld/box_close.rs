@@ -29,7 +29,7 @@ fn bind(arm: &Sawyer) -> Result<Box<dyn Rules>> {
 
 impl Rules for BoxClose {
     fn arrange(&self, arm: &mut Sawyer, start: &Start) {
-        let model = arm.plant.model_mut();
+        let mut model = arm.plant.model_mut();
         model.body_pos_mut()[self.body][..2].copy_from_slice(&start.goal[..2]);
         model.site_pos_mut()[self.goal] = start.goal;
     }

@@ -5,6 +5,7 @@ use super::reward::distance;
 use crate::mujoco::Plant;
 use crate::wheels::METAWORLD;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use mujoco_rs::prelude::MjModel;
 use mujoco_rs::wrappers::mj_model::MjtEq;
 use protege_core::{Error, Result};
 
@@ -47,8 +48,7 @@ impl Sawyer {
                 METAWORLD.folder().display()
             )));
         }
-        let mut plant = Plant::from_file(&METAWORLD.folder().join("metaworld/assets/sawyer_xyz").join(file))?;
-        reset_welds(&mut plant);
+        let plant = Plant::from_file(&METAWORLD.folder().join("metaworld/assets/sawyer_xyz").join(file), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         Ok(Self {
@@ -151,8 +151,7 @@ fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
     plant.model().name_to_id(kind, name).ok_or_else(missing)
 }
 
-fn reset_welds(plant: &mut Plant) {
-    let model = plant.model_mut();
+fn reset_welds(model: &mut MjModel) {
     let welds: Vec<bool> = model.eq_type().iter().map(|kind| matches!(kind, MjtEq::mjEQ_WELD)).collect();
     // SAFETY: these are a weld's numbers; no size or index is among them.
     #[allow(unsafe_code)]

@@ -33,8 +33,7 @@ impl Renderer {
     /// # Errors
     /// When EGL is missing, the scene cannot be had, or it has no such camera.
     pub fn new(id: &str, look: &Look) -> Result<Self> {
-        let Stage { mut plant, view, control_s } = stage::of(id)?;
-        settle(plant.model_mut(), look);
+        let Stage { mut plant, view, control_s } = stage::of(id, |model| settle(model, look))?;
         plant.data.forward();
         let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
         let turned = camera.is_some_and(|at| hangs_upside_down(&plant, at));
@@ -118,7 +117,7 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
         plant.data.mocap_quat_mut()[mocap as usize] = rotation;
     } else if joints.is_empty() && parent == 0 {
         let Pose { position, rotation } = pose()?;
-        let model = plant.model_mut();
+        let mut model = plant.model_mut();
         model.body_pos_mut()[body] = position;
         model.body_quat_mut()[body] = rotation;
     }

@@ -56,15 +56,15 @@ const DECORATION: &str = r#"
 /// Physics steps in a control step of the upstream tasks.
 const UPSTREAM_SUBSTEPS: f64 = 5.0;
 
-/// The stage of the task `id`.
+/// The stage of the task `id`, with what `prepare` changes in its model.
 ///
 /// # Errors
 /// When there is no such task with pictures, or its scene cannot be had.
-pub fn of(id: &str) -> Result<Stage> {
+pub fn of(id: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Stage> {
     let (folder, view) = match id.split_once('/') {
         Some(("lab", _)) => {
             let scene = tasks::by_id(id)?.scene.replacen("<worldbody>", DECORATION, 1);
-            let plant = Plant::from_text(&scene)?;
+            let plant = Plant::from_text_as(&scene, prepare)?;
             let control_s = plant.model().opt().timestep * tasks::by_id(id)?.substeps as f64;
             return Ok(Stage { plant, view: TABLE, control_s });
         }
@@ -75,7 +75,7 @@ pub fn of(id: &str) -> Result<Stage> {
         _ => return Err(Error::input(format!("there is nothing to see in {id}"))),
     };
     let path = folder.ensure().map_err(Error::failed)?.join(file(id)?);
-    let plant = Plant::from_file(&path)?;
+    let plant = Plant::from_file_alone(&path, prepare)?;
     let control_s = plant.model().opt().timestep * UPSTREAM_SUBSTEPS;
     Ok(Stage { plant, view, control_s })
 }
