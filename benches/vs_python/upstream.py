@@ -24,7 +24,7 @@ CAMERAS = {"metaworld": "corner2", "adroit": "fixed"}
 
 
 def reset_mocap_welds(self):
-    """Meta-World's own, but it leaves the twelfth number alone that a weld has had since MuJoCo 3.13 or so: upstream's would raise."""
+    """Meta-World's own, which raises in MuJoCo 3.17: there a weld has a twelfth number, which is left alone here."""
     welds = self.model.eq_type == mujoco.mjtEq.mjEQ_WELD
     self.model.eq_data[welds, :11] = [0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5]
 

@@ -121,10 +121,32 @@ impl Plant {
     /// is for the caller to compute (`data.forward()`), who may want to move something first.
     pub fn revert(&mut self, numbers: &[f64]) {
         let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
-        self.data.reset();
         self.place(placed);
+        self.set_integrator(own);
+    }
+
+    /// The integrator's numbers alone.
+    pub fn integrator(&self) -> Box<[f64]> {
+        self.data.state(STATE)
+    }
+
+    /// Goes back to what [`Plant::integrator`] of this plant gave. What follows is for the caller to compute, as after [`Plant::revert`].
+    pub fn set_integrator(&mut self, numbers: &[f64]) {
+        self.data.reset();
         // The numbers are this scene's own, so they fit.
-        self.data.set_state(own, STATE).ok();
+        self.data.set_state(numbers, STATE).ok();
+    }
+
+    /// The numbers of one kind among [`Plant::numbers`] of this scene: MuJoCo writes the kinds in the order of their bits.
+    pub fn part<'a>(&self, numbers: &'a [f64], kind: mjtState) -> &'a [f64] {
+        let bit = kind as u32;
+        let from = self.model().state_size(STATE & (bit - 1));
+        &numbers[from..from + self.model().state_size(bit)]
+    }
+
+    /// Whether places and velocities of all joints are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.data.qpos().iter().chain(self.data.qvel()).all(|v| v.is_finite())
     }
 
     /// Puts everything where `numbers`, which [`Plant::numbers`] of the same scene gave, say: to be looked at, not to go on from.

@@ -14,6 +14,7 @@ pub const TASK: Task = Task {
     low: [0.0, 0.6, 0.02, -0.1, 0.75, 0.1],
     high: [0.0, 0.6, 0.02, 0.1, 0.85, 0.1],
     apart: 0.1,
+    settles_alike: true,
     bind,
 };
 

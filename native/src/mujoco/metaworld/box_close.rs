@@ -14,6 +14,7 @@ pub const TASK: Task = Task {
     low: [-0.05, 0.5, 0.02, -0.1, 0.7, 0.133],
     high: [0.05, 0.55, 0.02, 0.1, 0.8, 0.133],
     apart: 0.25,
+    settles_alike: false,
     bind,
 };
 

@@ -14,6 +14,7 @@ pub const TASK: Task = Task {
     low: [-0.1, 0.6, 0.02, -0.1, 0.8, 0.05],
     high: [0.1, 0.7, 0.02, 0.1, 0.9, 0.3],
     apart: 0.15,
+    settles_alike: true,
     bind,
 };
 

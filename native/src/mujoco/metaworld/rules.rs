@@ -20,6 +20,9 @@ pub struct Task {
     pub high: [f64; 6],
     /// Object and goal start at least so far from each other in the plane.
     pub apart: f64,
+    /// Whether the hand comes to its place in the same way before every episode, bit for bit, since it touches nothing that
+    /// [`Rules::arrange`] moves, and nothing that it touches does.
+    pub settles_alike: bool,
     /// Binds the rules to a scene.
     pub bind: fn(&Sawyer) -> Result<Box<dyn Rules>>,
 }

@@ -34,6 +34,14 @@ pub struct Sawyer {
     claws: [usize; 2],
     pads: [usize; 2],
     fingertips: [usize; 2],
+    settled: Option<Settled>,
+}
+
+/// The hand at its place, to be gone back to.
+struct Settled {
+    state: Box<[f64]>,
+    /// The point between the fingertips, as [`Sawyer::bring_hand`] gives it.
+    fingers: [f64; 3],
 }
 
 impl Sawyer {
@@ -56,6 +64,7 @@ impl Sawyer {
             claws: [body("rightclaw")?, body("leftclaw")?],
             pads: [body("leftpad")?, body("rightpad")?],
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
+            settled: None,
             plant,
         })
     }
@@ -93,6 +102,17 @@ impl Sawyer {
             self.simulate(-1.0);
         }
         self.between_fingers()
+    }
+
+    /// The same where it comes to the same every time: after the first time, the state is remembered rather than reached.
+    pub fn bring_hand_again(&mut self, to: [f64; 3]) -> [f64; 3] {
+        if let Some(Settled { state, fingers }) = &self.settled {
+            self.plant.set_integrator(state);
+            return *fingers;
+        }
+        let fingers = self.bring_hand(to);
+        self.settled = Some(Settled { state: self.plant.integrator(), fingers });
+        fingers
     }
 
     /// Plays physics for one control step, with the fingers pressed together by `grip`, -1 to 1.
