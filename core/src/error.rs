@@ -12,6 +12,16 @@ pub enum Error {
     /// Anything else: the machine, the disk, the simulator or this program.
     #[error("{0}")]
     Failed(String),
+    /// A simulation stopped being finite.
+    #[error("{sentence}")]
+    Broken {
+        /// What happened, where, and what to do.
+        sentence: String,
+        /// The task, `suite/name`.
+        task: String,
+        /// A file's contents, for whoever has files: the last finite state, and the actions since.
+        evidence: Vec<u8>,
+    },
 }
 
 impl Error {

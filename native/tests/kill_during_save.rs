@@ -82,8 +82,8 @@ fn the_child_saves() {
             eprintln!("{sentence}");
             std::process::exit(11)
         }
-        Err(Error::Input(sentence)) => {
-            eprintln!("{sentence}");
+        Err(other) => {
+            eprintln!("{other}");
             std::process::exit(12)
         }
     }

@@ -9,6 +9,7 @@ mod compare;
 mod demos;
 mod doctor;
 mod eval;
+mod evidence;
 mod films;
 mod finetune;
 pub mod journal;

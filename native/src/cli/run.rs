@@ -168,7 +168,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     let go_on = format!("go on with `protege run --resume {}`", folder.0.display());
     drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
         Error::Failed(sentence) => Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.'))),
-        input @ Error::Input(_) => input,
+        other => other,
     })?;
     let picture = if plan.companion { companion(folder, plan, config, &dashboard, &stop)? } else { None };
     let films = films::of_run(folder, plan, &dashboard, &stop);
@@ -220,9 +220,9 @@ fn threads_each(plan: &Plan) -> usize {
 
 fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
     let habit = Habit { every: Duration::from_secs_f64(plan.checkpoint_every), keep_last: plan.keep_last };
-    let mut bar = dashboard.seed(seed);
+    let (mut bar, path) = (dashboard.seed(seed), folder.seed(seed));
     let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads_each(plan));
-    let ended = seed.drive(&mut bar, stop)?;
+    let ended = seed.drive(&mut bar, stop).map_err(|error| super::evidence::kept(error, &path))?;
     bar.finish(if ended == Ended::Finished { "done" } else { "saved" });
     Ok(())
 }

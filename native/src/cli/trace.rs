@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   protege trace --task metaworld/assembly --seed 3                           the expert's episode, a line for each step
-  protege trace --fixture sim_traces.safetensors --key metaworld/assembly/0  an episode of upstream's, replayed and compared";
+  protege trace --fixture sim_traces.safetensors --key metaworld/assembly/0  an episode of upstream's, replayed and compared
+  protege trace --fixture nan-state.safetensors --key adroit/pen/0           what a run left whose simulation broke, played again";
 
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +53,13 @@ pub fn answer(args: &Args) -> Result<Answer> {
 #[cfg(feature = "mujoco")]
 fn compare(fixture: &Path, key: &str) -> Result<Answer> {
     let bytes = crate::files::read(fixture)?;
-    let found = crate::mujoco::trace::Records::new(&bytes, &fixture.display().to_string())?.compare(key)?;
+    let records = crate::mujoco::trace::Records::new(&bytes, &fixture.display().to_string())?;
+    if let Some(replayed) = records.replay(key)? {
+        let end = replayed.broke.clone().unwrap_or_else(|| "it stayed finite this time".to_owned());
+        let text = format!("{key}, {} actions from the last finite state: {end}\n", replayed.steps);
+        return Ok(Answer { json: json!(replayed), text });
+    }
+    let found = records.compare(key)?;
     let error = |error: Option<f64>| error.map_or("not recorded".to_owned(), |error| format!("{error:.1e}"));
     let text = format!(
         "{key}, {} steps\nlargest error of an observation  {:.1e} (to step 100: {:.1e}; after a reset of our own: {})\nlargest error of the reward      {}\nsuccess                          {}\n",

@@ -1,9 +1,11 @@
 //! MuJoCo: an engine for our own scenes, and the suites that are at home on it.
 
 pub mod adroit;
+mod evidence;
 mod metaworld;
 mod plant;
 mod render;
+mod shared;
 mod sim;
 pub mod trace;
 
@@ -31,6 +33,11 @@ fn tell_errors(message: &MjLogMessage) {
         eprintln!("error: MuJoCo cannot go on: {}", message.body().unwrap_or("no reason given"));
     }
 }
+
+#[cfg(test)]
+pub use adroit::broken as broken_adroit;
+#[cfg(test)]
+pub use metaworld::broken as broken_metaworld;
 
 /// The environment `id`, played by MuJoCo. Its first success ends an episode.
 ///

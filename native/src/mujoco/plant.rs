@@ -1,19 +1,21 @@
 //! A loaded scene and its state: what our own scenes and the upstream suites have in common.
 
+use super::shared::{Places, SharedModel};
 use mujoco_rs::mujoco_c::{mjtDisableBit, mjtState};
 use mujoco_rs::prelude::{MjData, MjModel};
 use protege_core::{Error, Result, seal};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 /// Everything that MuJoCo's integrator carries from step to step.
 const STATE: u32 = mjtState::mjSTATE_INTEGRATION as u32;
 
-/// A model with its data. Each owns its model, since tasks move bodies that no joint moves.
+/// A model with its data. Plants of one scene share the model, all but the places of bodies and sites: tasks move some that no
+/// joint moves.
 pub struct Plant {
     /// MuJoCo's model and data.
-    pub data: MjData<Box<MjModel>>,
+    pub data: MjData<SharedModel>,
     name: String,
     fingerprint: [u8; 32],
 }
@@ -24,25 +26,49 @@ impl Plant {
     /// # Errors
     /// When MuJoCo does not accept the text.
     pub fn from_text(mjcf: &str) -> Result<Self> {
-        super::quiet();
-        let model = MjModel::from_xml_string(mjcf).map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
-        Ok(Self::new(model, "a MuJoCo simulation", mjcf.as_bytes()))
+        Self::from_text_as(mjcf, |_| ())
     }
 
-    /// Loads a scene from a file, with the meshes and textures beside it; once per process, after which it is copied.
+    /// The same, of a model that `prepare` has changed; for a plant that need not know a saved state of the unchanged one.
+    ///
+    /// # Errors
+    /// As [`Plant::from_text`].
+    pub fn from_text_as(mjcf: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
+        super::quiet();
+        let model = MjModel::from_xml_string(mjcf).map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
+        Self::new(&prepared(model, prepare), "a MuJoCo simulation", mjcf.as_bytes())
+    }
+
+    /// Loads a scene from a file, with the meshes and textures beside it; once per process, after which it is shared. What
+    /// `prepare` does to the model, for which it is always the same function, is done once, too.
     ///
     /// # Errors
     /// When the file is missing or MuJoCo does not accept it.
-    pub fn from_file(path: &Path) -> Result<Self> {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        // Another machine keeps its scenes elsewhere, and yet has to know the state.
-        Ok(Self::new(loaded(path)?, &path.display().to_string(), name.as_bytes()))
+    pub fn from_file(path: &Path, prepare: fn(&mut MjModel)) -> Result<Self> {
+        let mut models = models();
+        if !models.contains_key(path) {
+            models.insert(path.to_owned(), prepared(load(path)?, prepare));
+        }
+        Self::of_file(&models[path], path)
     }
 
-    fn new(mut model: MjModel, name: &str, identity: &[u8]) -> Self {
-        // A simulation that breaks must be seen to break; MuJoCo would start it over without a word.
-        model.opt_mut().disableflags |= mjtDisableBit::mjDSBL_AUTORESET as i32;
-        Self { data: MjData::new(Box::new(model)), name: name.to_owned(), fingerprint: seal::digest(identity) }
+    /// Loads a scene from a file for itself alone, of a model that `prepare` has changed.
+    ///
+    /// # Errors
+    /// As [`Plant::from_file`].
+    pub fn from_file_alone(path: &Path, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
+        let known = models().get(path).map(|model| MjModel::clone(model));
+        Self::of_file(&prepared(known.map_or_else(|| load(path), Ok)?, prepare), path)
+    }
+
+    fn of_file(model: &Arc<MjModel>, path: &Path) -> Result<Self> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        // Another machine keeps its scenes elsewhere, and yet has to know the state.
+        Self::new(model, &path.display().to_string(), name.as_bytes())
+    }
+
+    fn new(model: &Arc<MjModel>, name: &str, identity: &[u8]) -> Result<Self> {
+        Ok(Self { data: MjData::new(SharedModel::of(model)?), name: name.to_owned(), fingerprint: seal::digest(identity) })
     }
 
     /// The model, to look things up.
@@ -50,13 +76,11 @@ impl Plant {
         self.data.model()
     }
 
-    /// The model, to move what no joint moves (`body_pos`, `body_quat`, `site_pos`) or to set its options.
-    pub fn model_mut(&mut self) -> &mut MjModel {
-        // SAFETY: callers change numbers; nothing here changes a size or an address of the model.
+    /// What no joint moves, to be moved.
+    pub fn model_mut(&mut self) -> Places<'_> {
+        // SAFETY: `Places` changes numbers, which are this model's own; no size and no address.
         #[allow(unsafe_code)]
-        unsafe {
-            self.data.model_mut()
-        }
+        Places(unsafe { self.data.model_mut() })
     }
 
     /// What the state is made of: the integrator's numbers, then the places of bodies and sites in their parents.
@@ -93,6 +117,38 @@ impl Plant {
         self.data.set_state(own, STATE).map_err(refused)
     }
 
+    /// Goes back to `numbers`, which [`Plant::numbers`] of this plant gave, as [`Plant::restore`] does; but what follows from them
+    /// is for the caller to compute (`data.forward()`), who may want to move something first.
+    pub fn revert(&mut self, numbers: &[f64]) {
+        let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
+        self.place(placed);
+        self.set_integrator(own);
+    }
+
+    /// The integrator's numbers alone.
+    pub fn integrator(&self) -> Box<[f64]> {
+        self.data.state(STATE)
+    }
+
+    /// Goes back to what [`Plant::integrator`] of this plant gave. What follows is for the caller to compute, as after [`Plant::revert`].
+    pub fn set_integrator(&mut self, numbers: &[f64]) {
+        self.data.reset();
+        // The numbers are this scene's own, so they fit.
+        self.data.set_state(numbers, STATE).ok();
+    }
+
+    /// The numbers of one kind among [`Plant::numbers`] of this scene: MuJoCo writes the kinds in the order of their bits.
+    pub fn part<'a>(&self, numbers: &'a [f64], kind: mjtState) -> &'a [f64] {
+        let bit = kind as u32;
+        let from = self.model().state_size(STATE & (bit - 1));
+        &numbers[from..from + self.model().state_size(bit)]
+    }
+
+    /// Whether places and velocities of all joints are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.data.qpos().iter().chain(self.data.qvel()).all(|v| v.is_finite())
+    }
+
     /// Puts everything where `numbers`, which [`Plant::numbers`] of the same scene gave, say: to be looked at, not to go on from.
     ///
     /// # Errors
@@ -109,8 +165,8 @@ impl Plant {
     }
 
     fn place(&mut self, numbers: &[f64]) {
-        let model = self.model_mut();
-        let (bodies, sites) = (model.body_pos().len(), model.site_pos().len());
+        let (bodies, sites) = (self.model().body_pos().len(), self.model().site_pos().len());
+        let mut model = self.model_mut();
         let (positions, rest) = numbers.split_at(3 * bodies);
         let (rotations, rest) = rest.split_at(4 * bodies);
         model.body_pos_mut().as_flattened_mut().copy_from_slice(positions);
@@ -119,15 +175,22 @@ impl Plant {
     }
 }
 
-/// The model in a file; every call after the first gets a copy of what is in memory.
-fn loaded(path: &Path) -> Result<MjModel> {
+/// The models of files that were loaded to be shared.
+fn models() -> MutexGuard<'static, HashMap<PathBuf, Arc<MjModel>>> {
     static MODELS: OnceLock<Mutex<HashMap<PathBuf, Arc<MjModel>>>> = OnceLock::new();
+    MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The model in a file.
+fn load(path: &Path) -> Result<MjModel> {
     super::quiet();
-    let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let unreadable = |e: &dyn std::fmt::Display| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display()));
-    if !models.contains_key(path) {
-        let model = MjModel::from_xml(path).map_err(|e| unreadable(&e))?;
-        models.insert(path.to_owned(), Arc::new(model));
-    }
-    Ok(MjModel::clone(&models[path]))
+    MjModel::from_xml(path).map_err(|e| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display())))
+}
+
+/// A model to be shared, which nobody writes to any more.
+fn prepared(mut model: MjModel, prepare: impl FnOnce(&mut MjModel)) -> Arc<MjModel> {
+    // A simulation that breaks must be seen to break; MuJoCo would start it over without a word.
+    model.opt_mut().disableflags |= mjtDisableBit::mjDSBL_AUTORESET as i32;
+    prepare(&mut model);
+    Arc::new(model)
 }

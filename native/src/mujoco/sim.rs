@@ -95,7 +95,7 @@ impl Sim for MujocoSim {
             self.plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&pose.rotation);
             self.plant.data.qvel_mut()[speed..speed + 6].fill(0.0);
         } else {
-            let model = self.plant.model_mut();
+            let mut model = self.plant.model_mut();
             model.body_pos_mut()[body.0] = pose.position;
             model.body_quat_mut()[body.0] = pose.rotation;
         }

@@ -1,5 +1,9 @@
 //! Recorded episodes of the upstream suites, played again here and compared number by number.
 
+mod broken;
+
+pub use broken::Replayed;
+
 use super::Plant;
 use super::adroit::Adroit;
 use super::metaworld::MetaWorld;
@@ -28,6 +32,11 @@ pub trait Replay {
     fn reset(&mut self, _init: &Init) -> Result<Option<Vec<f64>>> {
         Ok(None)
     }
+    /// Goes on from a state that a simulation was in before it broke.
+    ///
+    /// # Errors
+    /// When the numbers are of another scene.
+    fn resume(&mut self, numbers: &[f64]) -> Result<()>;
     /// Plays one recorded action for one control step.
     ///
     /// # Errors
@@ -260,7 +269,7 @@ impl Init {
     /// # Errors
     /// When a size is not the scene's; what was set before stays set then.
     pub fn impose(&self, plant: &mut Plant) -> Result<()> {
-        let model = plant.model_mut();
+        let mut model = plant.model_mut();
         self.copy("body_pos", model.body_pos_mut().as_flattened_mut())?;
         self.copy("body_quat", model.body_quat_mut().as_flattened_mut())?;
         self.copy("site_pos", model.site_pos_mut().as_flattened_mut())?;
@@ -281,84 +290,4 @@ impl Init {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use safetensors::tensor::TensorView;
-
-    const FILE: &[u8] = include_bytes!("../../tests/fixtures/sim_traces.safetensors");
-    const KEY: &str = "metaworld/assembly/0";
-
-    /// A tensor of a file that is being made.
-    struct Part {
-        dtype: Dtype,
-        shape: Vec<usize>,
-        bytes: Vec<u8>,
-    }
-
-    /// The tensors of an episode, by name.
-    type Parts = BTreeMap<String, Part>;
-    /// Spoils something in it.
-    type Change = fn(&mut Parts);
-
-    /// The sentence that answers a comparison with an episode after `change`.
-    fn refusal(change: Change) -> String {
-        let file = SafeTensors::deserialize(FILE).unwrap();
-        let own = file.tensors().into_iter().filter(|(name, _)| name.starts_with(KEY));
-        let part = |view: TensorView| Part { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
-        let mut parts: Parts = own.map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view))).collect();
-        change(&mut parts);
-        let views = parts
-            .iter()
-            .map(|(name, part)| (format!("{KEY}/{name}"), TensorView::new(part.dtype, part.shape.clone(), &part.bytes).unwrap()));
-        let bytes = safetensors::serialize(views, None).unwrap();
-        match Records::new(&bytes, "file").unwrap().compare(KEY).unwrap_err() {
-            Error::Input(sentence) => sentence,
-            other => panic!("{other} is no error of the input"),
-        }
-    }
-
-    /// Makes a tensor smaller.
-    fn cut(parts: &mut Parts, name: &str, shape: &[usize]) {
-        let part = parts.get_mut(name).unwrap();
-        let bytes = part.bytes.len() / part.shape.iter().product::<usize>();
-        part.bytes.truncate(bytes * shape.iter().product::<usize>());
-        part.shape = shape.to_vec();
-    }
-
-    /// The promise: an incomplete or unfitting record is refused in one sentence that names what is wrong with it.
-    #[test]
-    fn incomplete_and_unfitting_records_are_refused_by_name() {
-        let table: [(Change, &str); 9] = [
-            (|parts| drop(parts.remove("rand_vec")), "rand_vec"),
-            (|parts| drop(parts.remove("obs")), "`obs`"),
-            (|parts| drop(parts.remove("success")), "`success`"),
-            (|parts| drop(parts.remove("actions")), KEY),
-            (|parts| cut(parts, "actions", &[250, 2]), "actions of 4 numbers, not 2"),
-            (|parts| cut(parts, "obs", &[251, 18]), "39 here"),
-            (|parts| cut(parts, "init/qpos", &[15]), "`qpos`"),
-            (|parts| cut(parts, "success", &[249]), "249"),
-            (|parts| parts.get_mut("success").unwrap().dtype = Dtype::I32, "I32"),
-        ];
-        for (change, thing) in table {
-            let sentence = refusal(change);
-            assert!(sentence.contains(thing), "{sentence:?} does not name {thing:?}");
-        }
-    }
-
-    /// The promise: a mistyped key is answered with the nearest, a file of another kind with its name.
-    #[test]
-    fn wrong_keys_and_files_are_refused_by_name() {
-        let sentence = Records::new(FILE, "file").unwrap().compare("metaworld/asembly/0").unwrap_err().to_string();
-        assert!(sentence.contains("`metaworld/assembly/0`"), "{sentence}");
-        for bytes in [&b""[..], b"PK\x03\x04 something", &FILE[..FILE.len() / 2]] {
-            assert!(Records::new(bytes, "x.safetensors").err().unwrap().to_string().contains("x.safetensors"));
-        }
-    }
-
-    /// The promise: a wrong number is a large error, and one that is not finite the largest.
-    #[test]
-    fn errors_are_seen() {
-        assert_eq!(largest([1.0, 3.0, 2.0].into_iter()), 3.0);
-        assert_eq!(largest([1.0, f64::NAN, 2.0].into_iter()), f64::INFINITY);
-    }
-}
+mod tests;

@@ -41,7 +41,8 @@ impl Task for Door {
     }
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
-        let to = &mut plant.model_mut().body_pos_mut()[self.frame];
+        let mut model = plant.model_mut();
+        let to = &mut model.body_pos_mut()[self.frame];
         moved(init, "door_body_pos", "body_pos", to)
     }
 

@@ -54,7 +54,8 @@ impl Task for Hammer {
     }
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
-        let to = &mut plant.model_mut().body_pos_mut()[self.board];
+        let mut model = plant.model_mut();
+        let to = &mut model.body_pos_mut()[self.board];
         moved(init, "board_pos", "body_pos", to)
     }
 

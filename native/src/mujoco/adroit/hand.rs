@@ -4,6 +4,7 @@ use super::super::plant::Plant;
 use super::Init;
 use crate::wheels;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use mujoco_rs::prelude::MjModel;
 use protege_core::{Error, Result};
 
 /// Physics steps (2 ms) per control step.
@@ -18,8 +19,8 @@ pub struct Hand {
     pub plant: Plant,
     /// Of each actuator's range: the middle and half the width, rad (m for the arm's slide).
     ranges: Vec<(f64, f64)>,
-    /// The state as freshly loaded.
-    initial: Vec<u8>,
+    /// The state as freshly loaded, as the plant's numbers.
+    initial: Vec<f64>,
 }
 
 impl Hand {
@@ -31,19 +32,16 @@ impl Hand {
         let folder = wheels::ADROIT.ensure();
         let folder = folder.map_err(|why| Error::failed(format!("the scenes of adroit are missing, run `cargo xtask setup`: {why}")))?;
         let file = format!("gymnasium_robotics/envs/assets/adroit_hand/adroit_{task}.xml");
-        let mut plant = Plant::from_file(&folder.join(file))?;
-        for (first, last, gain) in GAINS {
-            let (first, last) = (find(&plant, Kind::mjOBJ_ACTUATOR, first)?, find(&plant, Kind::mjOBJ_ACTUATOR, last)?);
-            sensitise(&mut plant, first..=last, gain);
-        }
+        let plant = Plant::from_file(&folder.join(file), sensitise)?;
+        GAINS.iter().flat_map(|(first, last, _)| [first, last]).try_for_each(|name| find(&plant, Kind::mjOBJ_ACTUATOR, name).map(drop))?;
         let ranges = plant.model().actuator_ctrlrange().iter().map(|[low, high]| ((low + high) / 2.0, 0.5 * (high - low))).collect();
-        Ok(Self { initial: plant.save(), plant, ranges })
+        Ok(Self { initial: plant.numbers(), plant, ranges })
     }
 
-    /// Puts everything back to where the scene's file has it, what earlier starts have moved included.
+    /// Puts everything back to where the scene's file has it, what earlier starts have moved included. What follows from it (where
+    /// sites are, what touches) is computed once the start is complete.
     pub fn begin(&mut self) {
-        // The state is this scene's own, so it fits.
-        self.plant.restore(&self.initial).ok();
+        self.plant.revert(&self.initial);
     }
 
     /// Plays an action, clipped to [-1, 1], for one control step. As upstream, positions of bodies and sites then lag one
@@ -63,21 +61,25 @@ impl Hand {
         let needed = |name: &str| init.get(name).ok_or_else(|| Error::input(format!("the start lacks {name}")));
         copy("qpos", needed("qpos")?, self.plant.data.qpos_mut())?;
         copy("qvel", needed("qvel")?, self.plant.data.qvel_mut())?;
-        let model = self.plant.model_mut();
+        let mut model = self.plant.model_mut();
         init.get("body_pos").map_or(Ok(()), |from| copy("body_pos", from, model.body_pos_mut().as_flattened_mut()))?;
         init.get("body_quat").map_or(Ok(()), |from| copy("body_quat", from, model.body_quat_mut().as_flattened_mut()))?;
         init.get("site_pos").map_or(Ok(()), |from| copy("site_pos", from, model.site_pos_mut().as_flattened_mut()))
     }
 }
 
-/// Sets the position gain of actuators and the bias that belongs to it.
-fn sensitise(plant: &mut Plant, actuators: std::ops::RangeInclusive<usize>, gain: f64) {
-    let model = plant.model_mut();
-    // SAFETY: numbers are changed, no size and no address.
-    #[allow(unsafe_code)]
-    let gains = unsafe { model.actuator_gainprm_mut() };
-    gains[actuators.clone()].iter_mut().for_each(|gains| gains[..3].copy_from_slice(&[gain, 0.0, 0.0]));
-    model.actuator_biasprm_mut()[actuators].iter_mut().for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
+/// Sets the position gains of actuators and the biases that belong to them. A scene that lacks one is
+/// refused when it has been loaded.
+fn sensitise(model: &mut MjModel) {
+    for (first, last, gain) in GAINS {
+        let number = |name| model.name_to_id(Kind::mjOBJ_ACTUATOR, name);
+        let (Some(first), Some(last)) = (number(first), number(last)) else { continue };
+        // SAFETY: numbers are changed, no size and no address.
+        #[allow(unsafe_code)]
+        let gains = unsafe { model.actuator_gainprm_mut() };
+        gains[first..=last].iter_mut().for_each(|gains| gains[..3].copy_from_slice(&[gain, 0.0, 0.0]));
+        model.actuator_biasprm_mut()[first..=last].iter_mut().for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
+    }
 }
 
 /// Puts what the task moves from start to start, unless the start has already put everything of that kind (`whole`).

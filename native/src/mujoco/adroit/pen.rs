@@ -56,7 +56,8 @@ impl Task for Pen {
     }
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
-        let to = &mut plant.model_mut().body_quat_mut()[self.target];
+        let mut model = plant.model_mut();
+        let to = &mut model.body_quat_mut()[self.target];
         moved(init, "desired_orien", "body_quat", to)
     }
 

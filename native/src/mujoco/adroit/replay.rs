@@ -13,6 +13,12 @@ impl Replay for Adroit {
         Adroit::start(self, init.values())
     }
 
+    fn resume(&mut self, numbers: &[f64]) -> Result<()> {
+        self.hand.plant.show(numbers)?;
+        self.hand.plant.revert(numbers);
+        Ok(())
+    }
+
     fn play(&mut self, action: &[f64]) -> Result<Played> {
         let (obs, success, reward) = Adroit::play(self, action)?;
         Ok(Played { obs, success, reward })

@@ -136,3 +136,30 @@ fn starts_leave_no_trace() {
     env.start(&moved).unwrap();
     assert_eq!((env.reset(5), play(&mut env, 0..10)), (drawn, played));
 }
+
+/// The error of a hammer whose joint moves absurdly fast.
+pub fn broken() -> protege_core::Error {
+    let mut env = Adroit::new("adroit/hammer").unwrap();
+    env.reset(3);
+    play(&mut env, 0..5);
+    env.hand.plant.data.qvel_mut()[3] = 1e200;
+    env.step(&[0.0; 26]).unwrap_err()
+}
+
+/// The promise: going back to the start quickly is going back by the whole way, bit for bit.
+#[test]
+fn the_quick_way_back_is_the_whole_way_back() {
+    for id in TASKS {
+        let (mut quick, mut whole) = (Adroit::new(id).unwrap(), Adroit::new(id).unwrap());
+        let initial = { Hand::load(&id[7..]).unwrap().plant.save() };
+        play(&mut quick, 0..10);
+        let start = quick.reset(7);
+        play(&mut whole, 0..5);
+        whole.progress = FRESH;
+        whole.hand.plant.restore(&initial).unwrap();
+        whole.task.shuffle(&mut whole.hand.plant, &mut Rng::new(7, "start", 0));
+        whole.hand.plant.data.forward();
+        assert_eq!(start, single(&whole.task.observe(&whole.hand.plant)));
+        assert_eq!(play(&mut quick, 0..40), play(&mut whole, 0..40), "{id}");
+    }
+}

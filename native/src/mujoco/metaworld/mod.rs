@@ -8,6 +8,7 @@ mod sawyer;
 mod task;
 mod tasks;
 
+use super::evidence::Evidence;
 use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
@@ -39,6 +40,7 @@ pub struct MetaWorld {
     task: &'static Task,
     arm: Sawyer,
     progress: Progress,
+    evidence: Evidence,
 }
 
 /// What the environment itself remembers.
@@ -83,7 +85,8 @@ impl MetaWorld {
             before: [0.0; FRAME],
             grip: 0.0,
         };
-        let mut env = Self { end_on_success: true, spec, task, arm, progress };
+        let evidence = Evidence::default();
+        let mut env = Self { end_on_success: true, spec, task, arm, progress, evidence };
         env.reset(0);
         Ok(env)
     }
@@ -95,7 +98,8 @@ impl MetaWorld {
     pub fn start(&mut self, vector: &[f64]) {
         let mut start = Start::new(vector);
         (self.task.arrange)(&mut self.arm, &mut start);
-        start.fingers = self.arm.bring_hand(self.task.hand);
+        let hand = self.task.hand;
+        start.fingers = if self.task.settles_alike { self.arm.bring_hand_again(hand) } else { self.arm.bring_hand(hand) };
         (self.task.put)(&mut self.arm, &mut start);
         let now = self.frame();
         self.progress = Progress { steps: 0, over: false, start, now, before: now, grip: 0.0, ..self.progress.clone() };
@@ -142,6 +146,7 @@ impl MetaWorld {
 
     /// Plays a checked action and observes.
     fn advance(&mut self, action: &[f32]) -> Result<()> {
+        self.evidence.before(&self.arm.plant, action.iter().copied().map(f64::from));
         self.arm.act(action);
         self.progress.steps += 1;
         self.progress.grip = action[3];
@@ -150,11 +155,10 @@ impl MetaWorld {
         if self.progress.steps == 1 {
             self.progress.start.first = self.seen().object;
         }
-        if self.progress.now.iter().all(|v| v.is_finite()) {
+        if self.arm.plant.is_finite() && self.progress.now.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
-        let (id, steps) = (&self.spec.id, self.progress.steps);
-        Err(Error::failed(format!("the simulation of {id} stopped being finite at control step {steps}; reset it")))
+        Err(self.evidence.broken(&self.arm.plant, &self.spec.id, self.progress.steps))
     }
 }
 
@@ -192,6 +196,7 @@ impl Env for MetaWorld {
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.evidence = Evidence::of(seed);
         self.progress.noise = Rng::new(seed, "expert", 0);
         self.start(&self.task.draw(&mut Rng::new(seed, "start", 0)));
         narrow(&self.observation())
@@ -243,9 +248,12 @@ impl Env for MetaWorld {
         let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         self.arm.plant.restore(&saved.plant)?;
         self.progress = saved.progress;
+        self.evidence = Evidence::default();
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::broken;

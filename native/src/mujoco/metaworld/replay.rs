@@ -26,6 +26,12 @@ impl Replay for MetaWorld {
         Ok(Some(self.observation()))
     }
 
+    fn resume(&mut self, numbers: &[f64]) -> Result<()> {
+        self.arm.plant.show(numbers)?;
+        self.arm.plant.revert(numbers);
+        Ok(())
+    }
+
     fn play(&mut self, action: &[f64]) -> Result<Played> {
         let action: Vec<f32> = action.iter().map(|&a| a as f32).collect();
         let action = checked_action(self.spec(), &action)?;

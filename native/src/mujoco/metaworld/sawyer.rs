@@ -6,6 +6,7 @@ use super::task::Task;
 use crate::mujoco::Plant;
 use crate::wheels::METAWORLD;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
+use mujoco_rs::prelude::MjModel;
 use mujoco_rs::wrappers::mj_auxiliary::MjContact;
 use mujoco_rs::wrappers::mj_model::MjtEq;
 use protege_core::{Error, Result};
@@ -59,6 +60,14 @@ pub struct Sawyer {
     fingertips: [usize; 2],
     parts: Vec<Found>,
     lead_low: [f64; 3],
+    settled: Option<Settled>,
+}
+
+/// The hand at its place, to be gone back to.
+struct Settled {
+    state: Box<[f64]>,
+    /// The point between the fingertips, as [`Sawyer::bring_hand`] gives it.
+    fingers: [f64; 3],
 }
 
 impl Sawyer {
@@ -73,8 +82,7 @@ impl Sawyer {
                 METAWORLD.folder().display()
             )));
         }
-        let mut plant = Plant::from_file(&METAWORLD.folder().join(SCENES).join(task.scene))?;
-        reset_welds(&mut plant);
+        let plant = Plant::from_file(&METAWORLD.folder().join(SCENES).join(task.scene), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {
@@ -89,6 +97,7 @@ impl Sawyer {
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
             parts: task.parts.iter().map(part).collect::<Result<_>>()?,
             lead_low: task.lead_low,
+            settled: None,
             plant,
         })
     }
@@ -168,6 +177,17 @@ impl Sawyer {
         self.between_fingers()
     }
 
+    /// The same where it comes to the same every time: after the first time, the state is remembered rather than reached.
+    pub fn bring_hand_again(&mut self, to: [f64; 3]) -> [f64; 3] {
+        if let Some(Settled { state, fingers }) = &self.settled {
+            self.plant.set_integrator(state);
+            return *fingers;
+        }
+        let fingers = self.bring_hand(to);
+        self.settled = Some(Settled { state: self.plant.integrator(), fingers });
+        fingers
+    }
+
     /// Plays physics for one control step, with the fingers pressed together by `grip`, -1 to 1.
     fn simulate(&mut self, grip: f64) {
         self.plant.data.ctrl_mut().copy_from_slice(&[grip, -grip]);
@@ -229,8 +249,7 @@ fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
     plant.model().name_to_id(kind, name).ok_or_else(missing)
 }
 
-fn reset_welds(plant: &mut Plant) {
-    let model = plant.model_mut();
+fn reset_welds(model: &mut MjModel) {
     let welds: Vec<bool> = model.eq_type().iter().map(|kind| matches!(kind, MjtEq::mjEQ_WELD)).collect();
     // SAFETY: these are a weld's numbers; no size or index is among them.
     #[allow(unsafe_code)]

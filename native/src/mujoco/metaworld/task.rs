@@ -26,6 +26,9 @@ pub struct Task {
     pub high: &'static [f64],
     /// Object and goal start at least so far from each other in the plane.
     pub apart: f64,
+    /// Whether the hand comes to its place in the same way before every episode, bit for bit, since it touches nothing that
+    /// [`Task::arrange`] moves, and nothing that it touches does.
+    pub settles_alike: bool,
     /// Moves what no joint moves, before the hand is brought to its place, and says where the goal is. Upstream does so between
     /// its two resets.
     pub arrange: fn(&mut Sawyer, &mut Start),
@@ -54,6 +57,7 @@ impl Task {
         low: &[],
         high: &[],
         apart: 0.0,
+        settles_alike: false,
         arrange: |_, _| {},
         put: |arm, start| arm.put_object(start.object),
         object: |arm| (arm.at(0), arm.quaternion(0)),

@@ -162,3 +162,35 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     assert!(env.step(&[0.0; 3]).is_err() && env.step(&[0.0, f32::NAN, 0.0, 0.0]).is_err());
     env.step(&[0.0; 4]).unwrap();
 }
+
+/// The error of an assembly whose nut moves absurdly fast.
+pub fn broken() -> Error {
+    let mut env = make("metaworld/assembly");
+    env.reset(3);
+    (0..5).for_each(|_| drop(env.step(&[0.1; 4]).unwrap()));
+    env.arm.plant.data.qvel_mut()[9] = 1e200;
+    env.step(&[0.0; 4]).unwrap_err()
+}
+
+/// The promise: where the hand's way to its place is remembered, it would have come to the same, bit for bit, for starts all over the
+/// range, its corners included.
+#[test]
+fn a_remembered_way_is_the_way() {
+    for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {
+        let (mut env, mut arm) = (make(task.id), Sawyer::new(task).unwrap());
+        let corners = (0..4).map(|i| {
+            let mut corner = task.low.to_vec();
+            (0..2).filter(|axis| i >> axis & 1 == 1).for_each(|axis| corner[3 + axis] = task.high[3 + axis]);
+            corner
+        });
+        let drawn = (0..20).map(|seed| task.draw(&mut Rng::new(seed, "start", 0)));
+        for vector in corners.chain(drawn) {
+            env.start(&vector);
+            let mut start = Start::new(&vector);
+            (task.arrange)(&mut arm, &mut start);
+            let fingers = arm.bring_hand(task.hand);
+            (task.put)(&mut arm, &mut start);
+            assert_eq!((fingers, arm.plant.numbers()), (env.progress.start.fingers, env.arm.plant.numbers()), "{} {vector:?}", task.id);
+        }
+    }
+}

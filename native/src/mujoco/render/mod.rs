@@ -29,9 +29,8 @@ impl Renderer {
     /// # Errors
     /// When EGL is missing, the scene cannot be had, or it has no such camera.
     pub fn new(id: &str, look: &Look) -> Result<Self> {
-        let mut stage = Stage::of(id)?;
+        let mut stage = Stage::of(id, |model| settle(model, look))?;
         let Stage { plant, view, .. } = &mut stage;
-        settle(plant.model_mut(), look);
         plant.data.forward();
         let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
         let turned = camera.is_some_and(|at| hangs_upside_down(plant, at));

@@ -63,12 +63,12 @@ const DECORATION: &str = r#"
 const UPSTREAM_SUBSTEPS: f64 = 5.0;
 
 impl Stage {
-    /// The stage of the task `id`.
+    /// The stage of the task `id`, with what `prepare` changes in its model.
     ///
     /// # Errors
     /// When there is no such task with pictures, or its scene cannot be had.
-    pub fn of(id: &str) -> Result<Self> {
-        of(id)
+    pub fn of(id: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
+        of(id, prepare)
     }
 
     /// Puts everything where the subject has it.
@@ -87,11 +87,11 @@ impl Stage {
     }
 }
 
-fn of(id: &str) -> Result<Stage> {
+fn of(id: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Stage> {
     let (folder, view) = match id.split_once('/') {
         Some(("lab", _)) => {
             let scene = tasks::by_id(id)?.scene.replacen("<worldbody>", DECORATION, 1);
-            let plant = Plant::from_text(&scene)?;
+            let plant = Plant::from_text_as(&scene, prepare)?;
             let control_s = plant.model().opt().timestep * tasks::by_id(id)?.substeps as f64;
             return Ok(Stage { plant, view: TABLE, control_s });
         }
@@ -102,7 +102,7 @@ fn of(id: &str) -> Result<Stage> {
         _ => return Err(Error::input(format!("there is nothing to see in {id}"))),
     };
     let path = folder.ensure().map_err(Error::failed)?.join(file(id)?);
-    let plant = Plant::from_file(&path)?;
+    let plant = Plant::from_file_alone(&path, prepare)?;
     let control_s = plant.model().opt().timestep * UPSTREAM_SUBSTEPS;
     Ok(Stage { plant, view, control_s })
 }
@@ -120,7 +120,7 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
         plant.data.mocap_quat_mut()[mocap as usize] = rotation;
     } else if joints.is_empty() && parent == 0 {
         let Pose { position, rotation } = pose()?;
-        let model = plant.model_mut();
+        let mut model = plant.model_mut();
         model.body_pos_mut()[body] = position;
         model.body_quat_mut()[body] = rotation;
     }

@@ -15,6 +15,7 @@ pub const ASSEMBLY: Task = Task {
     low: &[0.0, 0.6, 0.02, -0.1, 0.75, 0.1],
     high: &[0.0, 0.6, 0.02, 0.1, 0.85, 0.1],
     apart: 0.1,
+    settles_alike: true,
     arrange: |arm, start| arm.move_body(2, raised(start.goal, -PEG)),
     success: is_assembled,
     reward: |now| {

@@ -14,6 +14,7 @@ pub const PICK_PLACE: Task = Task {
     low: &[-0.1, 0.6, 0.02, -0.1, 0.8, 0.05],
     high: &[0.1, 0.7, 0.02, 0.1, 0.9, 0.3],
     apart: 0.15,
+    settles_alike: true,
     arrange: |arm, start| arm.mark(2, start.goal),
     object: puck,
     success: |now| now.to_goal() <= 0.07,
