@@ -70,8 +70,9 @@ impl Exhibit {
         let over = match now.acting.clone() {
             Some(acting) => {
                 stretch.actor = Actor::Policy;
-                let chunk = self.decide(&acting, &mut now, &mut stretch).await?;
-                self.play(chunk, run.config().env.action_repeat, &mut now.obs, &mut stretch)?
+                let repeat = run.config().env.action_repeat;
+                let chunk = self.decide(&acting, &mut now, repeat, &mut stretch).await?;
+                self.play(chunk, repeat, &mut now.obs, &mut stretch)?
             }
             None => self.demonstrate(&mut now.obs, &mut stretch)?,
         };
@@ -99,13 +100,15 @@ impl Exhibit {
     }
 
     /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
-    async fn decide(&self, acting: &Acting, now: &mut Now, stretch: &mut Stretch) -> Result<Vec<f32>> {
+    async fn decide(&self, acting: &Acting, now: &mut Now, repeat: usize, stretch: &mut Stretch) -> Result<Vec<f32>> {
         let Now { obs, noise, memory, .. } = now;
         let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
         let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
         let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
-        stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(|chunk| flat(&hand_path(hand, chunk))).collect();
-        stretch.planned = flat(&hand_path(hand, &chunk));
+        let path = |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
+        stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(path).collect();
+        // A planner looks further ahead than it acts: what it remembers is its plan.
+        stretch.planned = path(memory.first().filter(|plan| !plan.is_empty()).unwrap_or(&chunk));
         Ok(chunk)
     }
 
@@ -168,6 +171,11 @@ impl Exhibit {
     fn poses(&self) -> Result<Vec<f32>> {
         self.drawing.poses(self.env.sim())
     }
+}
+
+/// Actions of `act` numbers, each `repeat` times.
+fn held(actions: &[f32], act: usize, repeat: usize) -> Vec<f32> {
+    actions.chunks(act).flat_map(|action| action.repeat(repeat)).collect()
 }
 
 /// Points as numbers, x y z each.

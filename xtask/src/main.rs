@@ -17,7 +17,10 @@ const COMMANDS: [(&str, &str); 6] = [
     ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
     ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
     ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
-    ("web [--build-only] [--webgpu]", "build the site into dist/ and serve it (--webgpu: with the program for GPUs, ten minutes more the first time)"),
+    (
+        "web [--build-only] [--webgpu]",
+        "build the site into dist/ and serve it (--webgpu: with the program for GPUs, ten minutes more the first time)",
+    ),
     ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
     ("help", "this text"),
 ];

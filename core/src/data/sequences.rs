@@ -208,7 +208,7 @@ impl Sequences {
         let lengths: Vec<(usize, usize)> = self.episodes.iter().map(|episode| (episode.rewards.len(), episode.priorities.len())).collect();
         archive.put(format!("{prefix}/shape"), &(self.shape, self.dropped, &lengths, &self.rng))?;
         for (name, column) in COLUMNS {
-            let values: Vec<f32> = self.episodes.iter().flat_map(|episode| column(episode)).copied().collect();
+            let values: Vec<f32> = self.episodes.iter().flat_map(column).copied().collect();
             archive.put_f32(format!("{prefix}/{name}"), &[values.len()], values);
         }
         Ok(())

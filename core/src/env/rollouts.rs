@@ -137,7 +137,15 @@ impl Rollouts {
             if slot.is_none() && self.plan.next < self.plan.end {
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
                 let obs = self.pool.env(i).reset(seed);
-                *slot = Some(Slot { seed, obs, success: false, episode_return: 0.0, length: 0, noise: Rng::new(seed, "policy-noise", 0), memory: Vec::new() });
+                *slot = Some(Slot {
+                    seed,
+                    obs,
+                    success: false,
+                    episode_return: 0.0,
+                    length: 0,
+                    noise: Rng::new(seed, "policy-noise", 0),
+                    memory: Vec::new(),
+                });
                 self.plan.next += 1;
             }
         }

@@ -87,7 +87,8 @@ impl Adam {
     pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         self.norm = self.config.clip_norm.map(|_| gradient_norm(&module, &mut grads));
-        let scale = self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
+        let scale =
+            self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
         module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
     }
 

@@ -4,8 +4,8 @@
 
 use super::paper;
 use crate::error::within;
-pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::finetune::td_mpc::TdMpcConfig;
+pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
@@ -191,6 +191,9 @@ impl Config {
         let mut base = Self::for_job(preset, task, pretrain, finetune);
         if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
             base.finetune.td_mpc = TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
+            if finetune == FinetuneMethod::TdMpc {
+                decide_one_by_one(&mut base);
+            }
         }
         let config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
         config.check()?;
@@ -268,12 +271,16 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
     }
 }
 
-/// A planner decides action by action, so actions are held for longer, and what is cloned is one action, too: ten (lab: 20) decisions
-/// per second, five demonstrations, as in MoDem and the paper that follows it.
+/// A planner decides action by action, so actions are held for longer (20 decisions a second in the lab), and five demonstrations
+/// are recorded, as in MoDem and the paper that follows it. The policy clones single actions there; else chunks that reach as far as the
+/// planner looks, so that it can propose them.
 fn decide_one_by_one(config: &mut Config) {
     config.env.action_repeat = if config.task.starts_with("lab/") { 4 } else { 2 };
     config.demos.count = 5;
-    (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
+    match config.preset {
+        Preset::Paper => (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1),
+        Preset::Cpu | Preset::Tiny => config.policy.chunk = 4.max(config.finetune.td_mpc.horizon),
+    }
 }
 
 fn policy(preset: Preset) -> PolicyConfig {

@@ -2,14 +2,14 @@
 
 use crate::fixtures::Fixture;
 use crate::{read, trainer};
+use burn::module::Module;
+use pollster::block_on;
 use protege_core::data::{Archive, Stretches};
 use protege_core::finetune::td_mpc::{Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on};
 use protege_core::nn;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
-use burn::module::Module;
-use pollster::block_on;
 
 /// Largest relative error.
 const TOLERANCE: f32 = 1e-4;
@@ -92,7 +92,12 @@ fn assert_near(name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let error = length(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / length(&mut expected.iter().copied()).max(1e-6);
-    assert!(error < f64::from(TOLERANCE), "{name} is missed by {error}: {:?} {:?}", &found[..found.len().min(6)], &expected[..expected.len().min(6)]);
+    assert!(
+        error < f64::from(TOLERANCE),
+        "{name} is missed by {error}: {:?} {:?}",
+        &found[..found.len().min(6)],
+        &expected[..expected.len().min(6)]
+    );
 }
 
 /// Names of the random draws, in their order.
@@ -167,7 +172,9 @@ fn golden_td_mpc2_plans_as_the_reference() {
         let at = horizon + 3 * i;
         // (horizon, samples, act) there, (samples, horizon, act) here.
         let values = golden.floats(&names[at]);
-        let samples = (0..sampled).flat_map(|n| (0..horizon).map(move |t| (t * sampled + n) * sizes.act)).flat_map(|from| &values[from..from + sizes.act]);
+        let samples = (0..sampled)
+            .flat_map(|n| (0..horizon).map(move |t| (t * sampled + n) * sizes.act))
+            .flat_map(|from| &values[from..from + sizes.act]);
         Round { samples: samples.copied().collect(), last: golden.floats(&names[at + 1]), critics: vec![golden.pair(&names[at + 2])] }
     };
     let noise = Noise {

@@ -26,21 +26,25 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
         arm: Arm::Vanilla,
         envs: 10,
-        decisions: 1500,
+        decisions: 1200,
         clone_updates: 0,
-        seed_decisions: 300,
+        seed_decisions: 200,
         seed_updates: 300,
         updates_per_decision: 0.5,
         eval_every: 100_000,
-        batch: 64,
+        batch: 32,
         lr: 3e-3,
         gamma: PROBE_DISCOUNT,
         reward_offset: 0.0,
         horizon: 2,
+        prior_cloning: 0.0,
+        self_imitation: false,
+        around_proposals: false,
+        max_std: 2.0,
         latent: 16,
         hidden: 32,
-        encoder_hidden: 32,
-        samples: 64,
+        encoder_hidden: 16,
+        samples: 32,
         policy_samples: 8,
         elites: 8,
         iterations: 3,
@@ -125,11 +129,14 @@ fn credit_travels_back_in_time() {
 /// The promise: the planner finds the action that earns most, whoever proposes (probe 4).
 #[test]
 fn the_planner_finds_the_best_action() {
-    for (backbone, proposals) in
-        [(Backbone::TdMpc, Proposals::Prior), (Backbone::TdMpc2, Proposals::Prior), (Backbone::TdMpc2, Proposals::Pretrained), (Backbone::TdMpc2, Proposals::Both)]
-    {
+    for (backbone, proposals) in [
+        (Backbone::TdMpc, Proposals::Prior),
+        (Backbone::TdMpc2, Proposals::Prior),
+        (Backbone::TdMpc2, Proposals::Pretrained),
+        (Backbone::TdMpc2, Proposals::Both),
+    ] {
         let policy = policy();
-        let agent = learned(4, TdMpcConfig { proposals, ..config(backbone) }, &policy);
+        let agent = learned(4, TdMpcConfig { proposals, decisions: 2000, ..config(backbone) }, &policy);
         let found = action(&agent, &policy, 0.0);
         assert!((found - 0.5).abs() < 0.15, "{backbone:?} {proposals:?}: {found}");
     }
@@ -140,7 +147,7 @@ fn the_planner_finds_the_best_action() {
 fn planner_and_prior_see_the_observation() {
     for (backbone, plan) in BACKBONES.into_iter().flat_map(|backbone| [(backbone, true), (backbone, false)]) {
         let policy = policy();
-        let agent = learned(5, TdMpcConfig { decisions: 2500, ..config(backbone) }, &policy);
+        let agent = learned(5, TdMpcConfig { decisions: 1500, ..config(backbone) }, &policy);
         let found = [-1.0, 1.0].map(|obs| match plan {
             true => action(&agent, &policy, obs),
             false => block_on(agent.prior_actions(&policy, &[obs], &Device::flex())).unwrap()[0],

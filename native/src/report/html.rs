@@ -85,7 +85,7 @@ pub fn method(id: &str) -> &str {
         "best-of-n" => "best-of-N",
         "dsrl" => "DSRL",
         "dppo" => "DPPO",
-        "td-mpc" => "TD-MPC2",
+        "td-mpc" => "TD-MPC",
         "csil" => "CSIL",
         other => other,
     }

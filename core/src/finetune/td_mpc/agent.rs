@@ -85,7 +85,11 @@ impl Agent {
     ) -> Result<Decided> {
         let z = self.encode(policy, obs, device);
         if !self.planning {
-            return Ok(Decided { actions: nn::read(self.prior.mean(z)).await?, memories: vec![Vec::new(); memories.len()], from_policy: 0 });
+            return Ok(Decided {
+                actions: nn::read(self.prior.mean(z)).await?,
+                memories: vec![Vec::new(); memories.len()],
+                from_policy: 0,
+            });
         }
         let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
         let actions = nn::read(plan.action).await?;
@@ -120,15 +124,7 @@ impl Agent {
     }
 
     /// The plan at latent states of raw observations.
-    async fn plan(
-        &self,
-        policy: &Policy,
-        z: Tensor<2>,
-        obs: &[f32],
-        memories: &[Vec<f32>],
-        noise: &[f32],
-        explore: bool,
-    ) -> Result<Plan> {
+    async fn plan(&self, policy: &Policy, z: Tensor<2>, obs: &[f32], memories: &[Vec<f32>], noise: &[f32], explore: bool) -> Result<Plan> {
         let (layout, device, act) = (self.layout(policy), z.device(), policy.sizes.act);
         let width = self.config.horizon * act;
         let (mut noise, given_noise) = layout.split(noise);

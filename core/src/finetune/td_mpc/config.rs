@@ -75,7 +75,7 @@ pub struct TdMpcConfig {
     /// Decisions over which acting is handed over from that policy to the planner: the share of its decisions falls from 1 to 0
     /// (MoDem on TD-MPC2). Default 0: the planner acts at once.
     pub handover: usize,
-    /// Updates per decision afterwards. Default 0.5 (paper preset: 1).
+    /// Updates per decision afterwards. Default 1 (tiny preset: 0.5).
     pub updates_per_decision: f64,
     /// Decisions between two points of the learning curve.
     pub eval_every: usize,
@@ -93,8 +93,8 @@ pub struct TdMpcConfig {
     pub batch: usize,
     /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset: 3e-4).
     pub lr: f64,
-    /// Added to the reward of every decision. Default -1: -1 until success, which ends an episode and is worth 0 for ever (the paper,
-    /// MoDem).
+    /// Added to the reward of every decision. Default 0: what is not known is worth nothing, success 1. -1 makes it -1 until success and
+    /// 0 for ever after (MoDem, paper preset): what is not known is then as good as success, until it was tried.
     pub reward_offset: f64,
     /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper preset: 0.01).
     pub tau: f64,
@@ -114,7 +114,7 @@ pub struct TdMpcConfig {
     pub samples: usize,
     /// How many of them policies propose. Paper preset: 24 (td-mpc: 25).
     pub policy_samples: usize,
-    /// Whose proposals: prior (the default), pretrained or both.
+    /// Whose proposals: both (the default), pretrained or prior (paper preset).
     pub proposals: Proposals,
     /// Where the planner's first samples are: false: around the previous plan, within max_std (the references); true: around the
     /// proposals, so that only what is near them is considered. Default true (paper preset: false).
@@ -140,9 +140,7 @@ impl TdMpcConfig {
         };
         match (backbone, preset) {
             (Backbone::TdMpc2, _) => base,
-            (Backbone::TdMpc, Preset::Paper) => {
-                Self { latent: 50, samples: 537, policy_samples: 25, iterations: 4, ..base.with_td_mpc() }
-            }
+            (Backbone::TdMpc, Preset::Paper) => Self { latent: 50, samples: 537, policy_samples: 25, iterations: 4, ..base.with_td_mpc() },
             (Backbone::TdMpc, _) => Self { latent: 50, ..base.with_td_mpc() },
         }
     }
@@ -196,8 +194,9 @@ impl TdMpcConfig {
             seed_decisions: 2000,
             seed_by: Actor::Pretrained,
             seed_updates: 2000,
-            updates_per_decision: 0.5,
-            eval_every: 4000,
+            eval_every: 3000,
+            reward_offset: 0.0,
+            proposals: Proposals::Both,
             batch: 128,
             lr: 1e-3,
             tau: 0.05,
@@ -209,7 +208,7 @@ impl TdMpcConfig {
             hidden: 128,
             encoder_hidden: 128,
             samples: 128,
-            policy_samples: 24,
+            policy_samples: 32,
             elites: 16,
             iterations: 4,
             ..Self::paper()
@@ -222,7 +221,7 @@ impl TdMpcConfig {
             clone_updates: 500,
             seed_decisions: 800,
             seed_updates: 600,
-            updates_per_decision: 0.25,
+            updates_per_decision: 0.5,
             eval_every: 1000,
             batch: 64,
             latent: 32,

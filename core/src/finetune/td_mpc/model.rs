@@ -42,9 +42,8 @@ impl WorldModel {
             Backbone::TdMpc2 => {
                 let how = Initial::Normal(INITIAL_STD);
                 let bins = TwoHot::TD_MPC2.bins;
-                let throughout = |sizes: &[usize], rng: &mut Rng| {
-                    Mlp::normed_throughout(1, sizes, Activation::Mish, rng, device).initialised(how, rng)
-                };
+                let throughout =
+                    |sizes: &[usize], rng: &mut Rng| Mlp::normed_throughout(1, sizes, Activation::Mish, rng, device).initialised(how, rng);
                 let normed = |members: usize, sizes: &[usize], rng: &mut Rng| {
                     Mlp::normed(members, sizes, Activation::Mish, rng, device).initialised(how, rng).with_zero_output()
                 };

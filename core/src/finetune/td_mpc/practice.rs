@@ -79,7 +79,8 @@ impl Practice {
         work.next = self.next();
         if work.next != Next::GoOn {
             self.count.evaluations += 1;
-            let ((successes, all), (planned, proposed)) = (std::mem::take(&mut self.count.episodes), std::mem::take(&mut self.count.planned));
+            let ((successes, all), (planned, proposed)) =
+                (std::mem::take(&mut self.count.episodes), std::mem::take(&mut self.count.planned));
             work.values.extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
             work.values.extend((planned > 0).then(|| ("policy/planner_share", 1.0 - proposed as f64 / planned as f64)));
         }
@@ -227,7 +228,9 @@ impl Practice {
         let mut batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
         batch.shown = shown;
         if batch.is_empty() {
-            return Err(Error::input("no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher"));
+            return Err(Error::input(
+                "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher",
+            ));
         }
         let losses = self.learner.step(&batch, &UpdateNoise::draw(&self.config, act, batch.len(), rng));
         if self.config.backbone == Backbone::TdMpc {
@@ -265,9 +268,8 @@ impl Practice {
             return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
         }
         let running: Running = archive.get("finetuner/running")?;
-        let running = running.into_iter().map(|(seed, obs, actions, rewards)| {
-            (seed, Episode { seed, obs, actions, rewards, ..Episode::default() })
-        });
+        let running =
+            running.into_iter().map(|(seed, obs, actions, rewards)| (seed, Episode { seed, obs, actions, rewards, ..Episode::default() }));
         Ok(Self {
             rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
             demos,
@@ -341,4 +343,3 @@ async fn figures(losses: Losses, updates: usize) -> Result<Vec<(&'static str, f6
         None => Ok(values),
     }
 }
-

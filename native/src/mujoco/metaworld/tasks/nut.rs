@@ -52,6 +52,7 @@ pub const DISASSEMBLE: Task = Task {
     hand: narrow([0.0, 0.4, 0.2]),
     low: &[0.0, 0.6, 0.025, -0.1, 0.6, 0.1699],
     high: &[0.1, 0.75, 0.02501, 0.1, 0.75, 0.1701],
+    settles_alike: false,
     arrange: |arm, start| {
         arm.move_body(2, raised(start.object, 0.03));
         arm.mark(3, raised(start.object, 0.08));
