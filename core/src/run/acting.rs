@@ -3,6 +3,7 @@
 use super::Config;
 use crate::Result;
 use crate::data::Archive;
+use crate::finetune::td_mpc::Agent;
 use crate::finetune::{Improved, Memory};
 use crate::policy::Policy;
 use burn::tensor::Device;
@@ -24,6 +25,14 @@ impl Acting {
     #[must_use]
     pub fn pretrained(&self) -> Self {
         Self { policy: self.policy.clone(), improved: None }
+    }
+
+    /// The world model that plans, where finetuning has made one.
+    pub fn agent(&self) -> Option<&Agent> {
+        match &self.improved {
+            Some(Improved::TdMpc(agent)) => Some(agent),
+            _ => None,
+        }
     }
 
     /// The same on another device; `config` is the run's.

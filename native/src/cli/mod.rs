@@ -26,6 +26,7 @@ mod settings;
 mod tasks;
 mod theory;
 mod trace;
+mod world;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};

@@ -43,6 +43,7 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
         losses,
         portrait,
         films: Films::None,
+        world: None,
         per_seed: rows,
         config_toml: to_toml(config)?,
         command: plan.command.clone(),

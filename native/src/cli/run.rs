@@ -175,7 +175,8 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     if stop.wished() {
         return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
     }
-    let report = Report { films, ..results::collect(folder, plan, config, picture, clock.seconds())? };
+    let world = if config.finetune.method == FinetuneMethod::TdMpc { super::world::of_run(folder, plan)? } else { None };
+    let report = Report { films, world, ..results::collect(folder, plan, config, picture, clock.seconds())? };
 
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;

@@ -13,6 +13,7 @@ mod plot;
 mod portrait;
 mod sections;
 pub mod theory;
+pub mod world;
 
 use html::{escape, method};
 use protege_core::run::stats::{Curve, wilson};
@@ -52,6 +53,9 @@ pub struct Report {
     pub losses: Vec<Series>,
     /// Where BC and PostBC put their actions; absent when it was not measured.
     pub portrait: Option<Portrait>,
+    /// How good the world model is; absent where there is none.
+    #[serde(default)]
+    pub world: Option<world::World>,
     /// Films of episodes; pictures are no numbers, so the page's data leaves them out.
     #[serde(skip)]
     pub films: films::Films,

@@ -2,6 +2,7 @@
 
 use super::canvas::{GREY, GRID, INK, MUTED, PAPER, SERIES};
 use super::*;
+use protege_core::finetune::td_mpc::Quality;
 use protege_core::rng::Rng;
 
 /// A made-up run: success rises from about a third with the steps, each seed in its own way.
@@ -27,6 +28,7 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
         losses: losses(seeds),
         portrait: Some(portrait()),
         films: films::Films::None,
+        world: None,
         per_seed,
         config_toml:
             "task = \"lab/pick-place\"\npreset = \"cpu\"\n\n[pretrain.post_bc]\nensemble = 100\nalpha = 1.0\nlearning_rate = 1e-4\n".into(),
@@ -116,6 +118,21 @@ fn pages() -> Vec<String> {
             .map(|(demos, states)| theory::render(&theory::tests::example(demos, states))),
     );
     pages
+}
+
+/// The promise: a world model's predictions stand beside what happened, and a page without one says nothing of it.
+#[test]
+fn a_world_model_is_shown_beside_what_happened() {
+    let quality = Quality {
+        rewards: [vec![0.0, 0.1, 0.9], vec![0.0, 0.0, 1.0]],
+        values: [vec![0.7, 0.8, 0.9], vec![0.9, 0.95, 1.0]],
+        consistency: vec![0.001, 0.002],
+    };
+    let world = world::World { quality, success: true, planner_share: Some(0.75) };
+    let page = render(&Report { world: Some(world), ..example("post-bc", "td-mpc", 1, 3, 0.9) });
+    assert!(page.contains("<h2>World model</h2>") && page.contains("ended in a success") && page.contains("75%"));
+    assert!(page.contains("predicted ends at 0.9, real ends at 1"));
+    assert!(!render(&example("post-bc", "dsrl", 1, 3, 0.9)).contains("World model"));
 }
 
 /// The promise: a page is whole without a network: it names no address and loads nothing.

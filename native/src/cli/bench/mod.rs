@@ -2,6 +2,7 @@
 
 mod environments;
 mod networks;
+mod td_mpc;
 mod upstream;
 
 use super::{Answer, Output, machine};
@@ -59,7 +60,7 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 16] = [
+const BENCHES: [Bench; 18] = [
     Bench { name: "env_steps_per_s", run: environments::steps },
     Bench { name: "env_resets_per_s", run: environments::resets },
     Bench { name: "env_step_parts_us", run: environments::parts },
@@ -76,6 +77,8 @@ const BENCHES: [Bench; 16] = [
     Bench { name: "iql_ms_per_step", run: networks::iql },
     Bench { name: "dsrl_ms_per_update", run: |setup| networks::dsrl(setup, Preset::Cpu) },
     Bench { name: "dsrl_paper_ms_per_update", run: |setup| networks::dsrl(setup, Preset::Paper) },
+    Bench { name: "td_mpc_ms_per_update", run: td_mpc::update },
+    Bench { name: "td_mpc_ms_per_plan", run: td_mpc::plan },
 ];
 
 /// Measures.

@@ -1,0 +1,50 @@
+//! How good a run's world model is, where finetuning has made one.
+
+use super::cast::Cast;
+use super::journal::read_metrics;
+use super::machine::device;
+use super::plan::{Folder, Plan};
+use crate::episode::{Moment, Watch};
+use crate::report::world::World;
+use pollster::block_on;
+use protege_core::Result;
+use protege_core::data::Episode;
+
+/// Decisions ahead that predictions are compared for.
+const AHEAD: usize = 10;
+
+/// What the first evaluation episode of the first seed says; none without a world model.
+///
+/// # Errors
+/// When the policy cannot be read, or the simulator or the device fails.
+pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
+    let Some(&seed) = plan.seeds.first() else { return Ok(None) };
+    let cast = Cast::policy(&folder.seed(seed).join("policy.safetensors"), None, device(&plan.device)?)?;
+    let Some((acting, device)) = cast.policy_and_device() else { return Ok(None) };
+    let Some(agent) = acting.agent() else { return Ok(None) };
+    let mut notes = Notes::default();
+    let played = cast.play(0, &mut [&mut notes])?;
+    let quality = block_on(agent.quality(acting.policy(), &notes.episode, AHEAD, &device))?;
+    let lines = read_metrics(&folder.seed(seed))?;
+    let planner_share = lines.iter().rev().find_map(|line| *line.values.get("policy/planner_share")?);
+    Ok(Some(World { quality, success: played.success, planner_share }))
+}
+
+/// Writes an episode down.
+#[derive(Default)]
+struct Notes {
+    episode: Episode,
+    /// What is being done.
+    action: Vec<f32>,
+}
+
+impl Watch for Notes {
+    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+        match moment.last {
+            Some(step) => self.episode.push(&self.action, step.reward, &step.obs),
+            None => self.episode = Episode::start(moment.seed, moment.decision.map_or(&[], |decision| &decision.obs[..])),
+        }
+        self.action = moment.action.map(<[f32]>::to_vec).unwrap_or_default();
+        Ok(())
+    }
+}
