@@ -23,7 +23,10 @@ pub fn section(world: &World) -> String {
     let Quality { rewards, values, consistency } = &world.quality;
     let end = if world.success { "a success" } else { "a failure" };
     let share = world.planner_share.map(|share| {
-        format!(" In practice, {} of the decisions were the planner's own samples, the others had been proposed by a policy.", percent(share))
+        format!(
+            " In practice, {} of the decisions were the planner's own samples, the others had been proposed by a policy.",
+            percent(share)
+        )
     });
     let note = format!("Along the first evaluation episode, which ended in {end}.{}", share.unwrap_or_default());
     let pair = |name: &str, series: &[Vec<f32>; 2]| both(|width| lines(name, ["predicted", "real"], series, "decision", 0, width));
@@ -47,9 +50,9 @@ fn lines(label: &str, names: [&str; 2], series: &[Vec<f32>; 2], x_name: &'static
     let longest = shown.iter().map(|(_, values)| values.len()).max().unwrap_or(1);
     let x = padded(first as f64..(first + longest.max(2) - 1) as f64, 0.0);
     let y = padded(extent(shown.iter().flat_map(|(_, values)| values.iter().map(|&v| f64::from(v))).chain([0.0])), 0.06);
-    let axes =
-        Axes { x_ticks: ticks(&x, (width / 110.0) as usize), y_ticks: ticks(&y, 4), x, y, x_label: short, y_label: short, x_name };
-    let told: Vec<String> = shown.iter().map(|(i, values)| format!("{} ends at {}", names[*i], short(values.last().copied().unwrap_or(0.0).into()))).collect();
+    let axes = Axes { x_ticks: ticks(&x, (width / 110.0) as usize), y_ticks: ticks(&y, 4), x, y, x_label: short, y_label: short, x_name };
+    let told: Vec<String> =
+        shown.iter().map(|(i, values)| format!("{} ends at {}", names[*i], short(values.last().copied().unwrap_or(0.0).into()))).collect();
     svg(size, &format!("{label}: {}.", told.join(", ")), |canvas| {
         let scale = axes.draw(canvas, size, 92.0);
         let mut ends: Vec<Pixel> = Vec::new();

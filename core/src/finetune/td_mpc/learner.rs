@@ -447,6 +447,7 @@ mod tests {
         for net in [encoder, dynamics, reward, critics] {
             *net = net.clone().initialised(how, rng);
         }
+        learner.prior.net = learner.prior.net.clone().initialised(how, rng);
         learner.begin();
         learner
     }
@@ -485,12 +486,11 @@ mod tests {
             let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
             let states = nn::matrix(rng.normals(3 * BATCH * 8), 8, &Device::flex());
             let prior = learner.prior.clone();
-            let error = worst_error_of_smooth(&prior, 1e-3, |prior| {
+            let error = worst_error_of_smooth(&prior, 2e-3, |prior| {
                 learner.prior = prior.clone();
                 let Judged { values, scaled_entropy, .. } = learner.judged(states.clone(), &noise);
                 learner.prior_loss(values, scaled_entropy).mul_scalar(10.0)
             });
-            // The critics bend quickly: part of the error is the differences'.
             assert!(error < 4e-2, "{backbone:?}: {error}");
         }
     }

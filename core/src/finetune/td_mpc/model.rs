@@ -118,7 +118,7 @@ pub fn acting(z: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
 /// The policy in latent space.
 #[derive(Module, Debug)]
 pub struct Prior {
-    net: Mlp,
+    pub(super) net: Mlp,
     act: usize,
     #[module(skip)]
     backbone: Backbone,
