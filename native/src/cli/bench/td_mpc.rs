@@ -66,7 +66,7 @@ pub fn plan(setup: &Setup) -> Result<Vec<Row>> {
 
 fn noise(config: &TdMpcConfig, rng: &mut Rng) -> Noise {
     let TdMpcConfig { samples, policy_samples, horizon, iterations, .. } = *config;
-    let mut round = |rng: &mut Rng| Round {
+    let round = |rng: &mut Rng| Round {
         samples: rng.normals((samples - policy_samples) * horizon * SIZES.act),
         last: rng.normals(samples * SIZES.act),
         critics: vec![[0, 1]],
