@@ -15,7 +15,7 @@ pub const FINETUNERS: [(&str, &str, &str); 5] = [
     ("dsrl", "DSRL", "Learns which noise to feed the frozen policy, so that what comes out succeeds."),
     ("best-of-n", "Best of N", "Learns to judge: of several proposals of the frozen policy the best is played."),
     ("dppo", "DPPO", "Changes the policy's own last denoising steps by policy gradients."),
-    ("td-mpc", "TD-MPC", "Learns a model of the task and looks ahead in it; the policy proposes what to try."),
+    ("td-mpc", "TD-MPC", "Learns a model of the task and looks ahead in it. At this small size it can also make a good policy worse."),
     ("none", "None", "The cloned policy as it is, for comparison."),
 ];
 
