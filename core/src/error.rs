@@ -20,7 +20,7 @@ pub enum Error {
         /// The task, `suite/name`.
         task: String,
         /// A file's contents, for whoever has files: the last finite state, and the actions since.
-        evidence: Vec<u8>,
+        state: Vec<u8>,
     },
 }
 

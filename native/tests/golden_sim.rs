@@ -30,8 +30,9 @@ fn episodes_of_upstream_are_the_same_here() {
             let found = records.compare(&key).unwrap();
             assert!(found.max_abs_error_100 <= 1e-6 && found.success_equal, "{found:?}");
             assert!(found.reset_max_abs_error.is_none_or(|error| error <= 1e-6), "{found:?}");
-            // Upstream computes part of Meta-World's dense rewards, which go up to 10, in 32 bits.
-            assert!(found.reward_max_abs_error.is_none_or(|error| error <= 5e-6), "{found:?}");
+            // Upstream computes this one's dense reward, which goes up to 10, in 32 bits.
+            let bound = if key.starts_with("metaworld/dial-turn/") { 5e-6 } else { 1e-6 };
+            assert!(found.reward_max_abs_error.is_none_or(|error| error <= bound), "{found:?}");
         }
     }
     assert!(count >= 12, "only {count} episodes");

@@ -248,11 +248,6 @@ impl Run {
         self.policy.as_ref()
     }
 
-    /// What finetuning has made of the policy, as far as it was evaluated.
-    pub fn improved(&self) -> Option<&Improved> {
-        self.improved.as_ref()
-    }
-
     /// What acts at this moment: the policy in whatever state learning has brought it to; none before cloning begins.
     pub fn acting(&self) -> Option<Acting> {
         let (learning, improved) = self.stage.acting();

@@ -1,10 +1,10 @@
 //! DPPO on environments with known answers, from policies that know nothing.
 
-use crate::trainer;
+use crate::{on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
-use protege_core::env::{PROBE_DISCOUNT, RolloutSpec, make_on};
+use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::dppo::{DppoConfig, Practice};
 use protege_core::finetune::{Context, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
@@ -43,18 +43,7 @@ fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
 
 /// DPPO's result on a probe, and what its critic says at `obs`.
 fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) {
-    let (task, device) = (format!("probe/{number}"), trainer());
-    let rollouts = RolloutSpec {
-        task,
-        engine: "rapier".into(),
-        make: make_on,
-        action_repeat: 1,
-        chunk: 1,
-        to_horizon: false,
-        parallel: 16,
-        seed: 0,
-        threads: 1,
-    };
+    let (rollouts, device) = (on_probe(number, 16, 1), trainer());
     let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut practice = Practice::new(config(), &cx).unwrap();
     while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}

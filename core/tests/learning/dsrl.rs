@@ -1,10 +1,10 @@
 //! DSRL on environments with known answers.
 
-use crate::{distance, trainer};
+use crate::{distance, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
-use protege_core::env::{PROBE_DISCOUNT, RolloutSpec, make_on};
+use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
@@ -41,18 +41,7 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
         ..DsrlConfig::preset(Preset::Tiny)
     };
     let config = FinetuneConfig { method: FinetuneMethod::Dsrl, dsrl, ..FinetuneConfig::preset(Preset::Tiny) };
-    let (task, device) = (format!("probe/{number}"), trainer());
-    let rollouts = RolloutSpec {
-        task,
-        engine: "rapier".into(),
-        make: make_on,
-        action_repeat: 1,
-        chunk: 1,
-        to_horizon: false,
-        parallel: 10,
-        seed: 0,
-        threads: 1,
-    };
+    let (rollouts, device) = (on_probe(number, 10, 1), trainer());
     let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}

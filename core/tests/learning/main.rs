@@ -17,6 +17,7 @@ mod td_mpc;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
+use protege_core::env::{RolloutSpec, make_on};
 use protege_core::nn;
 
 /// A tensor's values.
@@ -38,4 +39,19 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
 /// The CPU, with gradients.
 fn trainer() -> Device {
     Device::flex().autodiff()
+}
+
+/// Practice on probe `number`, so many environments in lockstep, with chunks of `chunk` actions.
+fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
+    RolloutSpec {
+        task: format!("probe/{number}"),
+        engine: "rapier".into(),
+        make: make_on,
+        action_repeat: 1,
+        chunk,
+        to_horizon: false,
+        parallel,
+        seed: 0,
+        threads: 1,
+    }
 }

@@ -1,11 +1,11 @@
 //! TD-MPC on environments with known answers, and what it is given.
 
-use crate::{distance, trainer};
+use crate::{distance, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::Normaliser;
-use protege_core::env::{PROBE_DISCOUNT, RolloutSpec, make_on};
+use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
@@ -52,24 +52,10 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn spec(number: usize) -> RolloutSpec {
-    RolloutSpec {
-        task: format!("probe/{number}"),
-        engine: "rapier".into(),
-        make: make_on,
-        action_repeat: 1,
-        chunk: 2,
-        to_horizon: false,
-        parallel: 10,
-        seed: 0,
-        threads: 1,
-    }
-}
-
 /// What TD-MPC learns of a probe, without demonstrations.
 fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
     let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
-    let (rollouts, device) = (spec(number), trainer());
+    let (rollouts, device) = (on_probe(number, 10, 2), trainer());
     let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
@@ -175,7 +161,7 @@ fn a_decision_does_not_depend_on_its_neighbours() {
 /// The promise: where demonstrations are needed and there are none, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
-    let (policy, rollouts, device) = (policy(), spec(1), trainer());
+    let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
     let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
     let td_mpc = TdMpcConfig { arm: Arm::Balanced, ..config(Backbone::TdMpc2) };
     let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };

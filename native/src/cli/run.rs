@@ -223,7 +223,7 @@ fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock,
     let habit = Habit { every: Duration::from_secs_f64(plan.checkpoint_every), keep_last: plan.keep_last };
     let (mut bar, path) = (dashboard.seed(seed), folder.seed(seed));
     let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?.with_threads(threads_each(plan));
-    let ended = seed.drive(&mut bar, stop).map_err(|error| super::evidence::kept(error, &path))?;
+    let ended = seed.drive(&mut bar, stop).map_err(|error| super::nan_state::kept(error, &path))?;
     bar.finish(if ended == Ended::Finished { "done" } else { "saved" });
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! MuJoCo: an engine for our own scenes, and the suites that are at home on it.
 
 pub mod adroit;
-mod evidence;
 mod metaworld;
+mod nan_state;
 mod plant;
 mod render;
 mod shared;

@@ -13,10 +13,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// A world model and its prior, without gradients.
 #[derive(Clone)]
 pub struct Agent {
-    /// The world model.
-    pub world: WorldModel,
-    /// The policy in its latent space.
-    pub prior: Prior,
+    pub(super) world: WorldModel,
+    pub(super) prior: Prior,
     pub(super) config: TdMpcConfig,
     /// Whether it plans; else the prior's middle acts.
     pub(super) planning: bool,
@@ -118,7 +116,7 @@ impl Agent {
     }
 
     /// Latent states of raw observations: `[N, latent]`.
-    pub fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
+    fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
         let plain = device.clone().without_autodiff();
         self.world.encode(nn::matrix(marked(obs, policy.sizes.obs), policy.sizes.obs + 1, &plain))
     }

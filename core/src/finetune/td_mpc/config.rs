@@ -98,7 +98,7 @@ pub struct TdMpcConfig {
     pub reward_offset: f64,
     /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper preset: 0.01).
     pub tau: f64,
-    /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; td-mpc: 0.99).
+    /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; paper preset of td-mpc: 0.99).
     pub gamma: f64,
     /// Decisions that a stretch has, and that the planner looks ahead. Default 3 (td-mpc: 5).
     pub horizon: usize,
@@ -141,7 +141,8 @@ impl TdMpcConfig {
         match (backbone, preset) {
             (Backbone::TdMpc2, _) => base,
             (Backbone::TdMpc, Preset::Paper) => Self { latent: 50, samples: 537, policy_samples: 25, iterations: 4, ..base.with_td_mpc() },
-            (Backbone::TdMpc, _) => Self { latent: 50, ..base.with_td_mpc() },
+            // With 0.99, values of so few decisions grew beyond what can be earned: lab/lift went from 97 to 0%.
+            (Backbone::TdMpc, _) => Self { latent: 50, gamma: base.gamma, ..base.with_td_mpc() },
         }
     }
 

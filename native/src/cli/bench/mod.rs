@@ -126,3 +126,8 @@ fn seconds_each(count: usize, mut work: impl FnMut() -> Result<()>) -> Result<f6
 fn rate_row(setup: &Setup, value: f64, unit: &'static str, size: String) -> Row {
     Row { name: setup.name, value, unit, size, higher_is_better: true }
 }
+
+/// A figure of so long for one thing, by itself.
+fn ms_row(setup: &Setup, seconds: f64, size: String) -> Result<Vec<Row>> {
+    Ok(vec![Row { name: setup.name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }])
+}

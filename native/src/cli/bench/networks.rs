@@ -1,6 +1,6 @@
 //! Networks: training steps and decisions.
 
-use super::{Row, Setup, median, seconds_each};
+use super::{Row, Setup, median, ms_row, seconds_each};
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::Result;
@@ -31,10 +31,6 @@ fn pairs() -> Pairs {
 fn policy(config: &Config, device: &Device) -> Policy {
     let scales = (Normaliser::identity(OBS), Normaliser::identity(ACT * CHUNK));
     Policy::new(&config.policy, Sizes { obs: OBS, act: ACT, chunk: CHUNK }, scales, &mut Rng::new(0, "bench", 1), device)
-}
-
-fn ms_row(setup: &Setup, seconds: f64, size: String) -> Result<Vec<Row>> {
-    Ok(vec![Row { name: setup.name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }])
 }
 
 /// The one loss of one gradient step.

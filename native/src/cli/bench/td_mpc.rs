@@ -1,6 +1,6 @@
 //! TD-MPC2 at its preset of one million parameters: an update, and a plan.
 
-use super::{Row, Setup, median, seconds_each};
+use super::{Row, Setup, median, ms_row, seconds_each};
 use burn::module::Module;
 use pollster::block_on;
 use protege_core::Result;
@@ -20,10 +20,6 @@ fn config() -> TdMpcConfig {
 
 fn learner(setup: &Setup, rng: &mut Rng) -> Learner {
     Learner::new(config(), SIZES, rng, setup.device.clone().autodiff())
-}
-
-fn ms_row(setup: &Setup, seconds: f64, size: String) -> Result<Vec<Row>> {
-    Ok(vec![Row { name: setup.name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }])
 }
 
 /// One update of world model, prior and targets.

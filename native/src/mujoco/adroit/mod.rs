@@ -9,7 +9,7 @@ pub mod recorded;
 mod replay;
 mod rotations;
 
-use super::evidence::Evidence;
+use super::nan_state::NanState;
 use super::plant::Plant;
 use hand::Hand;
 use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
@@ -96,7 +96,7 @@ pub struct Adroit {
     task: Box<dyn Task>,
     ends: bool,
     progress: Progress,
-    evidence: Evidence,
+    nan_state: NanState,
 }
 
 impl Adroit {
@@ -107,7 +107,7 @@ impl Adroit {
     pub fn new(id: &str) -> Result<Self> {
         let spec = catalogue::entry(id)?.spec;
         let hand = Hand::load(id.strip_prefix("adroit/").ok_or_else(|| unknown(id))?)?;
-        let mut env = Self { task: task(id, &hand.plant)?, spec, hand, ends: true, progress: FRESH, evidence: Evidence::default() };
+        let mut env = Self { task: task(id, &hand.plant)?, spec, hand, ends: true, progress: FRESH, nan_state: NanState::default() };
         env.reset(0);
         Ok(env)
     }
@@ -135,7 +135,7 @@ impl Adroit {
         self.hand.place(init)?;
         self.task.place(&mut self.hand.plant, init)?;
         self.hand.plant.data.forward();
-        (self.progress, self.evidence) = (FRESH, Evidence::default());
+        (self.progress, self.nan_state) = (FRESH, NanState::default());
         Ok(self.task.observe(&self.hand.plant))
     }
 
@@ -149,12 +149,12 @@ impl Adroit {
             let (id, act, given) = (&self.spec.id, self.spec.act, action.len());
             return Err(Error::input(format!("{id} takes actions of {act} numbers, not {given}")));
         }
-        self.evidence.before(&self.hand.plant, action.iter().copied());
+        self.nan_state.before(&self.hand.plant, action.iter().copied());
         self.hand.step(action);
         self.progress.steps += 1;
         let obs = self.task.observe(&self.hand.plant);
         if !self.hand.plant.is_finite() || !obs.iter().all(|v| v.is_finite()) {
-            return Err(self.evidence.broken(&self.hand.plant, &self.spec.id, self.progress.steps));
+            return Err(self.nan_state.broken(&self.hand.plant, &self.spec.id, self.progress.steps));
         }
         self.progress.verdict = self.task.judge(&self.hand.plant);
         Ok((obs, self.progress.verdict.success, self.progress.verdict.dense))
@@ -171,7 +171,7 @@ impl Env for Adroit {
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
-        (self.progress, self.evidence) = (FRESH, Evidence::of(seed));
+        (self.progress, self.nan_state) = (FRESH, NanState::of(seed));
         self.hand.begin();
         self.task.shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
         self.hand.plant.data.forward();
@@ -211,7 +211,7 @@ impl Env for Adroit {
         let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
         let (progress, plant): (Progress, Vec<u8>) = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         self.hand.plant.restore(&plant)?;
-        (self.progress, self.evidence) = (progress, Evidence::default());
+        (self.progress, self.nan_state) = (progress, NanState::default());
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ mod sawyer;
 mod task;
 mod tasks;
 
-use super::evidence::Evidence;
+use super::nan_state::NanState;
 use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
@@ -40,7 +40,7 @@ pub struct MetaWorld {
     task: &'static Task,
     arm: Sawyer,
     progress: Progress,
-    evidence: Evidence,
+    nan_state: NanState,
 }
 
 /// What the environment itself remembers.
@@ -85,8 +85,8 @@ impl MetaWorld {
             before: [0.0; FRAME],
             grip: 0.0,
         };
-        let evidence = Evidence::default();
-        let mut env = Self { end_on_success: true, spec, task, arm, progress, evidence };
+        let nan_state = NanState::default();
+        let mut env = Self { end_on_success: true, spec, task, arm, progress, nan_state };
         env.reset(0);
         Ok(env)
     }
@@ -146,7 +146,7 @@ impl MetaWorld {
 
     /// Plays a checked action and observes.
     fn advance(&mut self, action: &[f32]) -> Result<()> {
-        self.evidence.before(&self.arm.plant, action.iter().copied().map(f64::from));
+        self.nan_state.before(&self.arm.plant, action.iter().copied().map(f64::from));
         self.arm.act(action);
         self.progress.steps += 1;
         self.progress.grip = action[3];
@@ -158,7 +158,7 @@ impl MetaWorld {
         if self.arm.plant.is_finite() && self.progress.now.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
-        Err(self.evidence.broken(&self.arm.plant, &self.spec.id, self.progress.steps))
+        Err(self.nan_state.broken(&self.arm.plant, &self.spec.id, self.progress.steps))
     }
 }
 
@@ -196,7 +196,7 @@ impl Env for MetaWorld {
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.evidence = Evidence::of(seed);
+        self.nan_state = NanState::of(seed);
         self.progress.noise = Rng::new(seed, "expert", 0);
         self.start(&self.task.draw(&mut Rng::new(seed, "start", 0)));
         narrow(&self.observation())
@@ -248,7 +248,7 @@ impl Env for MetaWorld {
         let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         self.arm.plant.restore(&saved.plant)?;
         self.progress = saved.progress;
-        self.evidence = Evidence::default();
+        self.nan_state = NanState::default();
         Ok(())
     }
 }

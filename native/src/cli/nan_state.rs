@@ -7,10 +7,10 @@ use std::path::Path;
 /// Writes the last finite state of a simulation that broke into the folder of its run's seed, and names the file in the error. Other
 /// errors pass.
 pub fn kept(error: Error, folder: &Path) -> Error {
-    let Error::Broken { sentence, task, evidence } = error else { return error };
+    let Error::Broken { sentence, task, state } = error else { return error };
     let path = folder.join("nan-state.safetensors");
     let file = path.display();
-    match write_atomic(&path, &evidence) {
+    match write_atomic(&path, &state) {
         Ok(()) => Error::failed(format!(
             "{sentence}, its last finite state and the actions since are in {file}: play them again with \
              `protege trace --fixture {file} --key {task}/0`"

@@ -19,14 +19,14 @@ const PARTS: [(&str, mjtState); 6] = [
 
 /// The last finite state and the actions since.
 #[derive(Default)]
-pub struct Evidence {
+pub struct NanState {
     /// The episode's seed; unknown in an episode that was restored or recorded.
     seed: Option<u64>,
     numbers: Vec<f64>,
     actions: Vec<Vec<f64>>,
 }
 
-impl Evidence {
+impl NanState {
     /// Of an episode that begins.
     pub fn of(seed: u64) -> Self {
         Self { seed: Some(seed), ..Self::default() }
@@ -45,7 +45,7 @@ impl Evidence {
     pub fn broken(&self, plant: &Plant, task: &str, step: usize) -> Error {
         let episode = self.seed.map_or_else(String::new, |seed| format!(" of the episode from seed {seed}"));
         let sentence = format!("the simulation of {task} stopped being finite at control step {step}{episode}; reset it");
-        Error::Broken { sentence, task: task.to_owned(), evidence: self.file(plant, task, step) }
+        Error::Broken { sentence, task: task.to_owned(), state: self.file(plant, task, step) }
     }
 
     /// A safetensors file that [`super::trace::Records::replay`] plays again.
