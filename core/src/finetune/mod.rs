@@ -274,40 +274,40 @@ impl Improved {
         }
     }
 
-    /// Writes it into the archive under `improved/`.
+    /// Writes it into the archive under `prefix/`.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         let method = match self {
             Self::BestOfN(_) => FinetuneMethod::BestOfN,
             Self::Dsrl(_) => FinetuneMethod::Dsrl,
             Self::Dppo(_) => FinetuneMethod::Dppo,
             Self::TdMpc(_) => FinetuneMethod::TdMpc,
         };
-        archive.put("improved/method", &method)?;
+        archive.put(format!("{prefix}/method"), &method)?;
         match self {
-            Self::BestOfN(chooser) => chooser.save("improved", archive).await,
-            Self::Dsrl(steering) => steering.save("improved", archive).await,
-            Self::Dppo(finetuned) => finetuned.save("improved", archive).await,
-            Self::TdMpc(agent) => agent.save("improved", archive).await,
+            Self::BestOfN(chooser) => chooser.save(prefix, archive).await,
+            Self::Dsrl(steering) => steering.save(prefix, archive).await,
+            Self::Dppo(finetuned) => finetuned.save(prefix, archive).await,
+            Self::TdMpc(agent) => agent.save(prefix, archive).await,
         }
     }
 
-    /// Restores what [`Improved::save`] wrote under the same settings; none where nothing was written.
+    /// Restores what [`Improved::save`] wrote under the same settings and prefix; none where nothing was written.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &FinetuneConfig, policy: &Policy, archive: &Archive, device: &Device) -> Result<Option<Self>> {
-        if !archive.contains("improved/method") {
+    pub fn load(config: &FinetuneConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Option<Self>> {
+        if !archive.contains(&format!("{prefix}/method")) {
             return Ok(None);
         }
-        Ok(match archive.get("improved/method")? {
+        Ok(match archive.get(&format!("{prefix}/method"))? {
             FinetuneMethod::None => None,
-            FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, "improved", archive, device)?)),
-            FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, "improved", archive, device)?)),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, "improved", archive)?))),
-            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(&config.td_mpc, policy, "improved", archive, device)?))),
+            FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, prefix, archive, device)?)),
+            FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, prefix, archive, device)?)),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, prefix, archive)?))),
+            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(&config.td_mpc, policy, prefix, archive, device)?))),
         })
     }
 }

@@ -43,10 +43,10 @@ impl Acting {
         let mut archive = Archive::new();
         self.policy.save("policy", &mut archive).await?;
         if let Some(improved) = &self.improved {
-            improved.save(&mut archive).await?;
+            improved.save("improved", &mut archive).await?;
         }
         let policy = Policy::load(&config.policy, "policy", &archive, device)?;
-        let improved = Improved::load(&config.finetune, &policy, &archive, device)?;
+        let improved = Improved::load(&config.finetune, &policy, "improved", &archive, device)?;
         Ok(Self { policy, improved })
     }
 

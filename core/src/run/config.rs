@@ -126,6 +126,21 @@ pub struct EvalConfig {
     /// (`success_at_end`, as ManiSkill calls it). Default false: the first success ends an episode.
     #[serde(default)]
     pub to_horizon: bool,
+    /// Which agent is finetuning's result: `last` (default), or `best` (td-mpc's presets cpu and tiny).
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// Which agent is the result of finetuning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// As learning left it.
+    #[default]
+    Last,
+    /// Of the points of the learning curve, the pretrained policy included, the one with the most successes; of equals the latest.
+    /// Points between the first and the result are then played from starts of their own, so that the result's figure is not chosen by luck.
+    Best,
 }
 
 impl Config {
@@ -146,6 +161,7 @@ impl Config {
         }
         if finetune == FinetuneMethod::TdMpc {
             decide_one_by_one(&mut config);
+            config.eval.keep = if preset == Preset::Paper { Keep::Last } else { Keep::Best };
         }
         config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
         config
@@ -169,8 +185,8 @@ impl Config {
             },
             finetune: FinetuneConfig::preset(preset),
             eval: match preset {
-                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40, to_horizon: false },
-                _ => EvalConfig { episodes: 200, curve_episodes: 100, to_horizon: false },
+                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40, to_horizon: false, keep: Keep::Last },
+                _ => EvalConfig { episodes: 200, curve_episodes: 100, to_horizon: false, keep: Keep::Last },
             },
         }
     }

@@ -13,7 +13,7 @@ mod stage;
 pub mod stats;
 
 pub use acting::Acting;
-pub use config::{Config, FinetuneMethod, Preset, PretrainMethod};
+pub use config::{Config, FinetuneMethod, Keep, Preset, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
@@ -74,7 +74,16 @@ pub struct Run {
     policy: Option<Policy>,
     /// What finetuning has made of the policy so far: it acts in evaluations.
     improved: Option<Improved>,
+    /// The best so far, where that is what counts.
+    best: Option<Best>,
     stage: Stage,
+}
+
+/// An agent, and the share of episodes in which it succeeded.
+struct Best {
+    success: f64,
+    /// None: the pretrained policy.
+    improved: Option<Improved>,
 }
 
 impl Run {
@@ -96,9 +105,19 @@ impl Run {
     }
 
     fn empty(config: Config, device: Device, make: Maker) -> Result<Self> {
-        let (demos, pairs, policy, improved) = (None, None, None, None);
-        let device = device.autodiff();
-        Ok(Self { config, device, make, threads: 1, counters: Counters::default(), demos, pairs, policy, improved, stage: Stage::Done })
+        Ok(Self {
+            config,
+            device: device.autodiff(),
+            make,
+            threads: 1,
+            counters: Counters::default(),
+            demos: None,
+            pairs: None,
+            policy: None,
+            improved: None,
+            best: None,
+            stage: Stage::Done,
+        })
     }
 
     /// Plays environments on `threads` threads from the next stage on. Results do not depend on it.
@@ -301,14 +320,34 @@ impl Run {
 
     async fn save_improved(&self, archive: &mut Archive) -> Result<()> {
         match &self.improved {
-            Some(improved) => improved.save(archive).await,
+            Some(improved) => improved.save("improved", archive).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn save_best(&self, archive: &mut Archive) -> Result<()> {
+        let Some(Best { success, improved }) = &self.best else { return Ok(()) };
+        archive.put("best/success", success)?;
+        match improved {
+            Some(improved) => improved.save("best", archive).await,
             None => Ok(()),
         }
     }
 
     fn load_improved(&mut self, archive: &Archive) -> Result<()> {
-        self.improved = Improved::load(&self.config.finetune, self.given_policy()?, archive, &self.device())?;
+        self.improved = self.saved_improved("improved", archive)?;
         Ok(())
+    }
+
+    fn load_best(&mut self, archive: &Archive) -> Result<()> {
+        if archive.contains("best/success") {
+            self.best = Some(Best { success: archive.get("best/success")?, improved: self.saved_improved("best", archive)? });
+        }
+        Ok(())
+    }
+
+    fn saved_improved(&self, prefix: &str, archive: &Archive) -> Result<Option<Improved>> {
+        Improved::load(&self.config.finetune, self.given_policy()?, prefix, archive, &self.device())
     }
 
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
@@ -326,6 +365,7 @@ impl Run {
             policy.save("policy", &mut archive).await?;
         }
         self.save_improved(&mut archive).await?;
+        self.save_best(&mut archive).await?;
         self.stage.save(&mut archive).await?;
         Ok(archive)
     }
@@ -352,6 +392,7 @@ impl Run {
         if archive.contains("policy/scales") {
             run.policy = Some(run.load_policy(&archive)?);
             run.load_improved(&archive)?;
+            run.load_best(&archive)?;
         }
         run.stage = Stage::load(&run, &mut archive)?;
         Ok(run)

@@ -1,8 +1,8 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
-use super::config::PretrainMethod;
+use super::config::{Keep, PretrainMethod};
 use super::demos::Demonstrations;
-use super::{Acting, EpisodeRecord, Phase, Progress, Record, Run};
+use super::{Acting, Best, EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset};
 use crate::env::{Finished, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Finetuner, Improved, Next, RECORD_EVERY, UPDATES};
@@ -20,6 +20,8 @@ pub(super) enum Occasion {
     Before,
     /// In the midst of finetuning, a point of the learning curve.
     During,
+    /// At the end of finetuning, the last point of the learning curve, where the best of them is the result.
+    Last,
     /// Of the result.
     After,
 }
@@ -74,9 +76,11 @@ impl Run {
 
     fn evaluate(&self, occasion: Occasion, waiting: Option<Finetuner>) -> Result<Stage> {
         let eval = &self.config.eval;
-        let episodes = if occasion == Occasion::During { eval.curve_episodes } else { eval.episodes };
-        // Every evaluation plays the same starts: differences are the policies'.
-        let rollouts = Rollouts::new(&self.evaluation_spec(), "eval", 0, episodes as u64)?;
+        let curve = matches!(occasion, Occasion::During | Occasion::Last);
+        let episodes = if curve { eval.curve_episodes } else { eval.episodes };
+        // Every evaluation plays the same starts: differences are the policies'. What chooses the result plays others than what judges it.
+        let starts = if curve && eval.keep == Keep::Best { "validation" } else { "eval" };
+        let rollouts = Rollouts::new(&self.evaluation_spec(), starts, 0, episodes as u64)?;
         Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
     }
 
@@ -132,7 +136,11 @@ impl Run {
             }
             Stage::Finetune(finetuner) => {
                 self.improved = finetuner.improved();
-                let (occasion, waiting) = if next == Next::Finish { (Occasion::After, None) } else { (Occasion::During, Some(finetuner)) };
+                let (occasion, waiting) = match (next, self.config.eval.keep) {
+                    (Next::Finish, Keep::Last) => (Occasion::After, None),
+                    (Next::Finish, Keep::Best) => (Occasion::Last, None),
+                    _ => (Occasion::During, Some(finetuner)),
+                };
                 (self.evaluate(occasion, waiting)?, None)
             }
             Stage::Done => (Stage::Done, None),
@@ -143,16 +151,30 @@ impl Run {
         match occasion {
             Occasion::Before => self.counters.before = Some(counts),
             Occasion::After => self.counters.after = Some(counts),
-            Occasion::During => {}
+            Occasion::During | Occasion::Last => {}
+        }
+        if self.config.eval.keep == Keep::Best && occasion != Occasion::After {
+            self.compare(counts.0 as f64 / counts.1 as f64);
         }
         let finetuner = match occasion {
             Occasion::Before => {
                 let spec = self.rollout_spec();
                 Finetuner::new(&self.config.finetune, &self.context(&spec)?)?
             }
-            _ => waiting,
+            Occasion::Last => {
+                self.improved = self.best.take().and_then(|best| best.improved);
+                return self.evaluate(Occasion::After, None);
+            }
+            Occasion::During | Occasion::After => waiting,
         };
         Ok(finetuner.map_or(Stage::Done, Stage::Finetune))
+    }
+
+    /// Keeps what acts now where it succeeds at least as often as the best so far.
+    fn compare(&mut self, success: f64) {
+        if self.best.as_ref().is_none_or(|best| success >= best.success) {
+            self.best = Some(Best { success, improved: self.improved.clone() });
+        }
     }
 
     /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].

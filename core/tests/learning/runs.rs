@@ -13,7 +13,7 @@ use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Preset, PretrainMethod, Progress, Run};
+use protege_core::run::{Config, FinetuneMethod, Inputs, Keep, Phase, Preset, PretrainMethod, Progress, Run};
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments play three episodes: one of
 /// them starts a second while the other is still busy.
@@ -99,6 +99,7 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::TdMpc);
     (config.pretrain.bc.steps, config.policy.chunk) = (10, 2);
     config.finetune.td_mpc = small_world(backbone);
+    config.eval.keep = Keep::Best;
     config
 }
 
@@ -119,6 +120,31 @@ pub fn bytes(run: &Run) -> Vec<u8> {
 
 fn reloaded(bytes: &[u8]) -> Run {
     Run::load(Archive::from_bytes(bytes).unwrap(), Device::flex()).unwrap()
+}
+
+/// The promise: where the best counts and practice only made things worse, the result is the pretrained policy and succeeds as often;
+/// of equals the latest is the result.
+#[test]
+fn the_result_is_the_best_of_the_learning_curve() {
+    let mut config = small_td_mpc(Backbone::TdMpc2);
+    (config.demos.count, config.policy.hidden, config.pretrain.bc.steps, config.pretrain.bc.batch) = (5, 64, 800, 64);
+    (config.eval.episodes, config.eval.curve_episodes, config.env.parallel) = (12, 12, 12);
+    let outcome = |config: Config| {
+        let mut run = start(config);
+        play(&mut run);
+        let archive = block_on(run.policy_archive()).unwrap();
+        let [before, after] = [run.summary().before, run.summary().after].map(|outcome| outcome.unwrap().success);
+        (before, after, archive.contains("improved/method"))
+    };
+    let (before, after, improved) = outcome(config.clone());
+    assert!(before > 0.2 && before == after && !improved, "{before} {after} {improved}");
+    config.eval.keep = Keep::Last;
+    let (before, after, improved) = outcome(config.clone());
+    assert!(before > after && improved, "{before} {after} {improved}");
+    // A policy that knows nothing succeeds as seldom as what comes of it.
+    (config.eval.keep, config.pretrain.bc.steps) = (Keep::Best, 1);
+    let (before, after, improved) = outcome(config);
+    assert!(before == 0.0 && after == 0.0 && improved, "{before} {after} {improved}");
 }
 
 /// Every step of a run to its end.
