@@ -22,6 +22,14 @@ pub enum Error {
         /// A file's contents, for whoever has files: the last finite state, and the actions since.
         state: Vec<u8>,
     },
+    /// Learning stopped being finite.
+    #[error("{sentence}")]
+    Diverged {
+        /// What happened, when, and what to do.
+        sentence: String,
+        /// A file's contents, for whoever has files: what was learned from last.
+        batches: Vec<u8>,
+    },
 }
 
 impl Error {

@@ -21,6 +21,7 @@ fn dataset() -> Dataset {
         seed: 7,
         code_version: CODE_VERSION.into(),
         obs: 3,
+        image_size: 0,
         act: 2,
         action_repeat: 2,
         demonstrator: "expert with noise 0.1, \"quoted\"".into(),
@@ -149,9 +150,9 @@ fn safetensors_of_another_program() -> Vec<u8> {
 #[test]
 fn a_dataset_knows_its_task() {
     let dataset = dataset();
-    dataset.check_task("lab/lift", 3, 2).unwrap();
-    assert!(sentence(dataset.check_task("lab/door", 3, 2)).contains("shows lab/lift, not lab/door"));
-    assert!(sentence(dataset.check_task("lab/lift", 4, 2)).contains("3 observed numbers and 2 actions, but the task has 4 and 2"));
+    dataset.check_task("lab/lift", 3, 2, 0).unwrap();
+    assert!(sentence(dataset.check_task("lab/door", 3, 2, 0)).contains("shows lab/lift, not lab/door"));
+    assert!(sentence(dataset.check_task("lab/lift", 4, 2, 0)).contains("3 observed numbers and 2 actions, but the task has 4 and 2"));
     assert_eq!(dataset.note(), None);
     let old = Dataset { meta: Meta { code_version: "0.0.0".into(), ..dataset.meta.clone() }, ..dataset };
     assert!(Dataset::from_bytes(&old.to_bytes().unwrap()).unwrap().note().unwrap().contains("0.0.0"));

@@ -53,7 +53,17 @@ fn dataset() -> Vec<u8> {
     let mut episode = Episode::start(0, &[0.5, 0.25]);
     (0..5).for_each(|i| episode.push(&[0.1], i as f32, &[0.0, i as f32]));
     let text = || "x".to_string();
-    let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 2, act: 1, action_repeat: 1, demonstrator: text() };
+    let meta = Meta {
+        task: text(),
+        engine: text(),
+        seed: 0,
+        code_version: text(),
+        obs: 2,
+        image_size: 0,
+        act: 1,
+        action_repeat: 1,
+        demonstrator: text(),
+    };
     Dataset { meta, episodes: vec![episode.clone(), episode] }.to_bytes().unwrap()
 }
 

@@ -45,7 +45,17 @@ fn a_damaged_dataset_is_an_error_or_a_dataset() {
     let mut episode = Episode::start(0, &[0.5, 0.25]);
     episode.push(&[0.1], 1.0, &[0.0, 1.0]);
     let text = || "x".to_owned();
-    let meta = Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 2, act: 1, action_repeat: 1, demonstrator: text() };
+    let meta = Meta {
+        task: text(),
+        engine: text(),
+        seed: 0,
+        code_version: text(),
+        obs: 2,
+        image_size: 0,
+        act: 1,
+        action_repeat: 1,
+        demonstrator: text(),
+    };
     let valid = Dataset { meta, episodes: vec![episode] }.to_bytes().unwrap();
     bolero::check!().with_type::<Damage>().for_each(|damage| drop(Dataset::from_bytes(&damaged(&valid, damage))));
 }

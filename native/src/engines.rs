@@ -11,10 +11,20 @@ use protege_core::run::Inputs;
 /// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     catalogue::checked_engine(id, engine)?;
-    match engine {
-        catalogue::MUJOCO => on_mujoco(id),
-        _ => env::make_on(id, engine),
-    }
+    Ok(seeing(match engine {
+        catalogue::MUJOCO => on_mujoco(id)?,
+        _ => env::make_on(id, engine)?,
+    }))
+}
+
+#[cfg(feature = "mujoco")]
+fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
+    Box::new(crate::mujoco::Eyes::new(env))
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
+    env
 }
 
 #[cfg(feature = "mujoco")]

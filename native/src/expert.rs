@@ -125,6 +125,10 @@ impl Env for Guided {
         self.env.subject()
     }
 
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.env.picture(size)
+    }
+
     fn spec(&self) -> &Spec {
         self.env.spec()
     }

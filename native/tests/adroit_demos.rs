@@ -69,7 +69,7 @@ fn recordings_become_a_dataset() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&told["episodes"], &told["successful"], &told["replayed"]), (&1.into(), &1.into(), &0.into()));
     let dataset = Dataset::from_bytes(&std::fs::read(folder.join("demos.safetensors")).unwrap()).unwrap();
-    dataset.check_task("adroit/door", 39, 28).unwrap();
+    dataset.check_task("adroit/door", 39, 28, 0).unwrap();
     assert_eq!((dataset.episodes[0].len(), dataset.episodes[0].success), (1, true));
     assert!(dataset.meta.demonstrator.contains("open.safetensors"));
     assert_refused(folder, &["--task", "lab/lift", "--from", "open.safetensors"], "adroit/door");

@@ -1,4 +1,4 @@
-"""Reads the runs that run.sh made: writes curves.csv beside this file, and prints a table in Markdown."""
+"""Reads the runs that run.sh made: adds them to curves.csv beside this file, and prints all of it as a table in Markdown."""
 
 import csv
 import json
@@ -22,13 +22,22 @@ def points(folder):
                 yield (int(values["time/decisions"]), int(values["step"]), values["eval/success"], int(values["eval/episodes"]))
 
 
+def earlier(file_of_all):
+    """The points of runs whose folders may be gone."""
+    with open(file_of_all, newline="") as file:
+        for task, arm, seed, decisions, steps, success, episodes in list(csv.reader(file))[1:]:
+            yield (task, arm, seed, int(decisions), int(steps), float(success), int(episodes))
+
+
 def main():
-    root, here = pathlib.Path(sys.argv[1]), pathlib.Path(__file__).parent
+    root, file_of_all = pathlib.Path(sys.argv[1]), pathlib.Path(__file__).parent / "curves.csv"
     rows = []
     for arm in sorted(root.glob("*/*")):
         for run in sorted(run for run in arm.iterdir() if run.name.isdigit()):
             rows += [(arm.parent.name, arm.name, run.name, *point) for point in points(run)]
-    with open(here / "curves.csv", "w", newline="") as file:
+    new = {row[:3] for row in rows}
+    rows = sorted([row for row in earlier(file_of_all) if row[:3] not in new] + rows, key=lambda row: row[:3])
+    with open(file_of_all, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["task", "arm", "seed", "decisions", "control_steps", "success", "episodes"])
         writer.writerows(rows)

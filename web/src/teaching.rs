@@ -37,6 +37,7 @@ impl Teaching {
             seed,
             code_version: CODE_VERSION.into(),
             obs: info.obs,
+            image_size: 0,
             act: info.act,
             action_repeat: 1,
             demonstrator: "a person at a web page, who steered the hand; successful episodes only".into(),
@@ -168,7 +169,7 @@ impl Teaching {
     pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let other = Dataset::from_bytes(bytes)?;
         let Meta { task, obs, act, action_repeat, .. } = &self.dataset.meta;
-        other.check_task(task, *obs, *act)?;
+        other.check_task(task, *obs, *act, 0)?;
         if other.meta.action_repeat != *action_repeat {
             return Err(Error::input(format!(
                 "the file's demonstrations hold each action for {} control steps; here it is one",

@@ -1,12 +1,13 @@
 //! Demonstrations in one file: a safetensors file whose metadata carries a JSON header.
 //!
-//! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards` (T), all F32; the
+//! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards` (T), all F32, and where pictures
+//! were seen `episode_000/frames`, U8, T+1 frames of 3 x size x size one after the other; the
 //! metadata's key `protege` holds `{format: "dataset", version, meta: {..}, episodes: [{seed, length, success, terminated, return, sha256}]}`.
 
 use super::container::{self, Kind, Tensor};
-use super::{CODE_VERSION, Episode, hex};
+use super::{CODE_VERSION, Episode, Frames, hex};
 use crate::{Error, Result};
-use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -28,6 +29,9 @@ pub struct Meta {
     pub code_version: String,
     /// Length of an observation.
     pub obs: usize,
+    /// Pixels along each side of the frames; 0: there are none.
+    #[serde(default)]
+    pub image_size: usize,
     /// Length of an action.
     pub act: usize,
     /// Control steps for which each recorded action was held.
@@ -88,14 +92,19 @@ impl Dataset {
         container::write(&KIND, &header, tensors)
     }
 
-    fn tensors<'a>(&self, index: usize, episode: &'a Episode) -> [(String, Tensor<'a>); 3] {
+    fn tensors<'a>(&self, index: usize, episode: &'a Episode) -> Vec<(String, Tensor<'a>)> {
         let (steps, Meta { obs, act, .. }) = (episode.len(), &self.meta);
         let tensor = |name, shape: &[usize], data| (tensor_name(index, name), Tensor::F32(Cow::Owned(shape.to_vec()), data));
-        [
+        let mut tensors = vec![
             tensor("obs", &[steps + 1, *obs], &episode.obs),
             tensor("actions", &[steps, *act], &episode.actions),
             tensor("rewards", &[steps], &episode.rewards),
-        ]
+        ];
+        if !episode.frames.is_empty() {
+            let values = episode.frames.values();
+            tensors.push((tensor_name(index, "frames"), Tensor::U8([values.len()], Cow::Owned(values))));
+        }
+        tensors
     }
 
     /// Reads what [`Dataset::to_bytes`] wrote, and checks all of it.
@@ -130,14 +139,20 @@ impl Dataset {
         Ok(())
     }
 
-    /// Checks that these are demonstrations of the task at hand.
+    /// Checks that these are demonstrations of the task at hand, seen at `image_size` pixels (0: not seen).
     ///
     /// # Errors
     /// When task or sizes differ.
-    pub fn check_task(&self, id: &str, obs: usize, act: usize) -> Result<()> {
-        let Meta { task, obs: own_obs, act: own_act, .. } = &self.meta;
+    pub fn check_task(&self, id: &str, obs: usize, act: usize, image_size: usize) -> Result<()> {
+        let Meta { task, obs: own_obs, act: own_act, image_size: own_image, .. } = &self.meta;
         if task != id {
             return Err(Error::input(format!("The dataset shows {task}, not {id}; use `--task {task}` or record demonstrations of {id}.")));
+        }
+        if *own_image != image_size {
+            return Err(Error::input(format!(
+                "The dataset of {id} has frames of {own_image} pixels, but env.image_size is {image_size}; set it to {own_image}, or record \
+                 it again with `protege demos --set env.image_size={image_size}`."
+            )));
         }
         if (*own_obs, *own_act) != (obs, act) {
             let sizes = format!("{own_obs} observed numbers and {own_act} actions, but the task has {obs} and {act}");
@@ -200,7 +215,12 @@ fn read_episode(tensors: &SafeTensors, meta: &Meta, index: usize, entry: &Entry)
     let rewards = read_tensor(tensors, index, "rewards", &[entry.length])?;
     let actions = read_tensor(tensors, index, "actions", &[entry.length, meta.act])?;
     let obs = read_tensor(tensors, index, "obs", &[entry.length + 1, meta.obs])?;
-    let episode = Episode { seed: entry.seed, obs, actions, rewards, success: entry.success, terminated: entry.terminated };
+    let frames = match meta.image_size {
+        0 => Frames::default(),
+        size => read_frames(tensors, index, size.saturating_mul(size).saturating_mul(3), entry.length + 1)?,
+    };
+    let Entry { seed, success, terminated, .. } = *entry;
+    let episode = Episode { seed, obs, frames, actions, rewards, success, terminated };
     if checksum(&episode) != entry.sha256 {
         return Err(fault(index, "does not match its checksum"));
     }
@@ -215,6 +235,17 @@ fn read_tensor(tensors: &SafeTensors, index: usize, part: &str, shape: &[usize])
     container::numbers(&view).map_err(|what| fault(index, format!("has {part} that are no good: the tensor {what}")))
 }
 
+/// `count` frames of `size` values each.
+fn read_frames(tensors: &SafeTensors, index: usize, size: usize, count: usize) -> Result<Frames> {
+    let view = tensors.tensor(&tensor_name(index, "frames")).map_err(|_| fault(index, "has no frames"))?;
+    if view.dtype() != Dtype::U8 || Some(view.data().len()) != size.checked_mul(count) {
+        return Err(fault(index, format!("has frames that are not {count} times {size} bytes")));
+    }
+    let mut frames = Frames::default();
+    view.data().chunks(size).for_each(|frame| frames.push(frame));
+    Ok(frames)
+}
+
 fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), String> {
     let steps = episode.len();
     if steps == 0 {
@@ -222,6 +253,10 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
     }
     if episode.obs.len() != (steps + 1) * meta.obs || episode.actions.len() != steps * meta.act {
         return Err(format!("has observations or actions that do not fit its {steps} steps"));
+    }
+    let frames = if meta.image_size == 0 { (0, 0) } else { (steps + 1, meta.image_size.saturating_mul(meta.image_size).saturating_mul(3)) };
+    if (episode.frames.len(), episode.frames.size()) != frames {
+        return Err(format!("has frames that do not fit its {steps} steps of {} pixels", meta.image_size));
     }
     for (part, numbers, width) in
         [("obs", &episode.obs, meta.obs), ("actions", &episode.actions, meta.act), ("rewards", &episode.rewards, 1)]
@@ -244,5 +279,6 @@ fn checksum(episode: &Episode) -> String {
     for numbers in [&episode.obs, &episode.actions, &episode.rewards] {
         hash.update(container::to_le_bytes(numbers));
     }
+    hash.update(episode.frames.values());
     hex(hash)
 }

@@ -1,5 +1,8 @@
 //! One episode: what was seen, done and earned, from a start to an end.
 
+use super::Frames;
+use crate::env::View;
+
 /// One recorded episode of T control steps.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Episode {
@@ -7,6 +10,8 @@ pub struct Episode {
     pub seed: u64,
     /// (T+1) x obs, row-major: the observation before every step and the one after the last.
     pub obs: Vec<f32>,
+    /// T+1 frames, where pictures were seen.
+    pub frames: Frames,
     /// T x act, row-major, each component in [-1, 1].
     pub actions: Vec<f32>,
     /// T rewards.
@@ -21,6 +26,25 @@ impl Episode {
     /// An episode of no steps yet, that began with this observation.
     pub fn start(seed: u64, first_obs: &[f32]) -> Self {
         Self { seed, obs: first_obs.to_vec(), ..Self::default() }
+    }
+
+    /// The same, where the observation may end in the frames of `view`: of those, the newest is kept.
+    pub fn start_seen(seed: u64, first_row: &[f32], view: View) -> Self {
+        let mut episode = Self::start(seed, view.split(first_row).0);
+        episode.see(first_row, view);
+        episode
+    }
+
+    /// Adds one step, after which this was observed.
+    pub fn push_seen(&mut self, action: &[f32], reward: f32, next_row: &[f32], view: View) {
+        self.push(action, reward, view.split(next_row).0);
+        self.see(next_row, view);
+    }
+
+    fn see(&mut self, row: &[f32], view: View) {
+        if let Some(frame) = view.newest(row) {
+            self.frames.push(&frame);
+        }
     }
 
     /// Adds one step: what was done, what it earned and what was seen then.

@@ -91,8 +91,17 @@ mod tests {
 
     fn dataset(lengths: &[usize]) -> Dataset {
         let text = String::new;
-        let meta =
-            Meta { task: text(), engine: text(), seed: 0, code_version: text(), obs: 1, act: 1, action_repeat: 1, demonstrator: text() };
+        let meta = Meta {
+            task: text(),
+            engine: text(),
+            seed: 0,
+            code_version: text(),
+            obs: 1,
+            image_size: 0,
+            act: 1,
+            action_repeat: 1,
+            demonstrator: text(),
+        };
         Dataset { meta, episodes: lengths.iter().map(|&n| counting(n)).collect() }
     }
 

@@ -3,7 +3,8 @@
 //! An episode that ended for good goes on in its last state for one stretch, earning nothing: a model that is asked what comes
 //! after the end has seen it, and every stretch has the same length.
 
-use super::{Archive, Episode};
+use super::{Archive, Episode, Frames};
+use crate::env::View;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ struct Shape {
     /// Decisions held at most.
     capacity: usize,
     prioritised: bool,
+    view: View,
 }
 
 /// One episode of T decisions, those after the end included.
@@ -42,6 +44,8 @@ struct Shape {
 struct Stored {
     /// (T+1) x obs.
     obs: Vec<f32>,
+    /// What was seen: one frame for each observation before the end; none where nothing was.
+    frames: Frames,
     /// T x act.
     actions: Vec<f32>,
     /// T.
@@ -64,6 +68,8 @@ pub struct Place {
 pub struct Stretches {
     /// (H+1) x B x obs.
     pub obs: Vec<f32>,
+    /// (H+1) x B x pixels of the view.
+    pub pixels: Vec<u8>,
     /// H x B x act.
     pub actions: Vec<f32>,
     /// H x B.
@@ -82,8 +88,20 @@ impl Sequences {
     /// Empty. `horizon` (at least 1) is the length of a stretch in decisions, `capacity` that of everything held; `rng` draws the
     /// actions after the end of an episode.
     pub fn new((obs, act): (usize, usize), horizon: usize, capacity: usize, prioritised: bool, rng: Rng) -> Self {
-        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised };
+        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised, view: View::default() };
         Self { shape, episodes: VecDeque::new(), dropped: 0, rng }
+    }
+
+    /// The same for episodes in which `view` was seen.
+    #[must_use]
+    pub fn seen(mut self, view: View) -> Self {
+        self.shape.view = view;
+        self
+    }
+
+    /// Bytes of memory that the frames take.
+    pub fn frame_bytes(&self) -> usize {
+        self.episodes.iter().map(|episode| episode.frames.bytes()).sum()
     }
 
     /// Decisions held, those after the ends included.
@@ -102,13 +120,18 @@ impl Sequences {
     /// # Errors
     /// When its rows have other lengths.
     pub fn push(&mut self, episode: &Episode) -> Result<()> {
-        let Shape { obs, act, horizon, .. } = self.shape;
+        let Shape { obs, act, horizon, view, .. } = self.shape;
         let steps = episode.len();
-        if episode.obs.len() != (steps + 1) * obs || episode.actions.len() != steps * act {
-            return Err(Error::failed("an episode does not fit the replay of sequences: its observations or actions have another length"));
+        let frames = if view.is_some() { (steps + 1, view.frame()) } else { (0, 0) };
+        let fits = episode.obs.len() == (steps + 1) * obs && episode.actions.len() == steps * act;
+        if !fits || (episode.frames.len(), episode.frames.size()) != frames {
+            return Err(Error::failed(
+                "an episode does not fit the replay of sequences: its observations, frames or actions have another length",
+            ));
         }
         let mut stored = Stored {
             obs: episode.obs.clone(),
+            frames: episode.frames.clone(),
             actions: episode.actions.clone(),
             rewards: episode.rewards.clone(),
             over: vec![0.0; steps],
@@ -172,12 +195,24 @@ impl Sequences {
         self.gather(picked.into_iter().map(place).collect(), weights)
     }
 
+    /// The stretches that begin at these places; those that were dropped since are left out.
+    pub fn at(&self, places: &[Place]) -> Stretches {
+        let held: Vec<Place> = places.iter().filter(|place| place.episode >= self.dropped).copied().collect();
+        let weights = vec![1.0; held.len()];
+        if held.is_empty() { Stretches::default() } else { self.gather(held, weights) }
+    }
+
     fn gather(&self, places: Vec<Place>, weights: Vec<f32>) -> Stretches {
-        let Shape { obs, act, horizon, .. } = self.shape;
+        let Shape { obs, act, horizon, view, .. } = self.shape;
         let mut out = Stretches { weights, ..Stretches::default() };
         let rows = || places.iter().map(|place| (&self.episodes[place.episode - self.dropped], place.decision));
         for t in 0..=horizon {
-            rows().for_each(|(episode, at)| out.obs.extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]));
+            rows().for_each(|(episode, at)| {
+                out.obs.extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]);
+                if view.is_some() {
+                    episode.frames.stack(at + t, view.stack, &mut out.pixels);
+                }
+            });
         }
         for t in 0..horizon {
             rows().for_each(|(episode, at)| {
@@ -207,6 +242,8 @@ impl Sequences {
     pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
         let lengths: Vec<(usize, usize)> = self.episodes.iter().map(|episode| (episode.rewards.len(), episode.priorities.len())).collect();
         archive.put(format!("{prefix}/shape"), &(self.shape, self.dropped, &lengths, &self.rng))?;
+        let frames: Vec<&Frames> = self.episodes.iter().map(|episode| &episode.frames).collect();
+        archive.put(format!("{prefix}/frames"), &frames)?;
         for (name, column) in COLUMNS {
             let values: Vec<f32> = self.episodes.iter().flat_map(column).copied().collect();
             archive.put_f32(format!("{prefix}/{name}"), &[values.len()], values);
@@ -222,25 +259,36 @@ impl Sequences {
         let damaged = || Error::input(format!("the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"));
         type Head = (Shape, usize, Vec<(usize, usize)>, Rng);
         let (shape, dropped, lengths, rng): Head = archive.get(&format!("{prefix}/shape"))?;
+        let frames: Vec<Frames> = archive.get(&format!("{prefix}/frames"))?;
+        if frames.len() != lengths.len() {
+            return Err(damaged());
+        }
         let mut columns = Vec::new();
         for (name, _) in COLUMNS {
             columns.push(archive.take_f32(&format!("{prefix}/{name}"))?.1.into_iter());
         }
         let mut episodes = VecDeque::new();
-        for (steps, starts) in lengths {
+        for ((steps, starts), frames) in lengths.into_iter().zip(frames) {
             let expected = (steps.saturating_add(1)).checked_sub(shape.horizon).filter(|&starts| starts > 0);
             let widths = [steps.saturating_add(1).saturating_mul(shape.obs), steps.saturating_mul(shape.act), steps, steps, starts];
-            if expected != Some(starts) || widths.iter().zip(&columns).any(|(&width, column)| column.len() < width) {
+            // One frame at least, and the last one stands for all that come after it.
+            let seen = frames.are_sound(shape.view.frame()) && frames.is_empty() != shape.view.is_some() && frames.len() <= steps + 1;
+            if !seen || expected != Some(starts) || widths.iter().zip(&columns).any(|(&width, column)| column.len() < width) {
                 return Err(damaged());
             }
             let mut parts = widths.iter().zip(&mut columns).map(|(&width, column)| column.by_ref().take(width).collect());
             let mut part = || parts.next().unwrap_or_default();
-            episodes.push_back(Stored { obs: part(), actions: part(), rewards: part(), over: part(), priorities: part() });
+            episodes.push_back(Stored { obs: part(), frames, actions: part(), rewards: part(), over: part(), priorities: part() });
         }
         if columns.iter().any(|column| column.len() > 0) {
             return Err(damaged());
         }
         Ok(Self { shape, episodes, dropped, rng })
+    }
+
+    /// What is seen.
+    pub fn view(&self) -> View {
+        self.shape.view
     }
 
     /// Lengths of an observation and of an action, and of a stretch.
@@ -299,12 +347,9 @@ impl Stretches {
             return if self.is_empty() { other.clone() } else { self };
         }
         let moments = self.rewards.len() / self.len();
-        let join = |a: &[f32], b: &[f32], moments: usize| -> Vec<f32> {
-            let (a, b) = (a.chunks(a.len() / moments), b.chunks(b.len() / moments));
-            a.zip(b).flat_map(|(a, b)| a.iter().chain(b)).copied().collect()
-        };
         Self {
             obs: join(&self.obs, &other.obs, moments + 1),
+            pixels: join(&self.pixels, &other.pixels, moments + 1),
             actions: join(&self.actions, &other.actions, moments),
             rewards: join(&self.rewards, &other.rewards, moments),
             over: join(&self.over, &other.over, moments),
@@ -313,6 +358,37 @@ impl Stretches {
             shown: self.shown,
         }
     }
+
+    /// Every picture moved by up to `reach` pixels along each side, its edges drawn out where something is missing: what is seen
+    /// does not depend on where exactly it is seen (random shift; Yarats et al. 2021). The frames of one picture move together.
+    #[must_use]
+    pub fn shifted(mut self, view: View, reach: usize, rng: &mut Rng) -> Self {
+        let mut still = vec![0; view.pixels()];
+        for picture in self.pixels.chunks_mut(view.pixels().max(1)) {
+            still.copy_from_slice(picture);
+            let mut by = || rng.below(2 * reach + 1) as isize - reach as isize;
+            shift(&still, picture, view.size, (by(), by()));
+        }
+        self
+    }
+}
+
+/// Planes of `size` x `size` moved down and to the right by `by` pixels.
+fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize)) {
+    let within = |at: usize, by: isize| (at as isize - by).clamp(0, size as isize - 1) as usize;
+    for (from, to) in from.chunks(size * size).zip(to.chunks_mut(size * size)) {
+        for (y, row) in to.chunks_mut(size).enumerate() {
+            let source = &from[within(y, down) * size..][..size];
+            row.iter_mut().enumerate().for_each(|(x, value)| *value = source[within(x, right)]);
+        }
+    }
+}
+
+/// The rows of both, moment by moment.
+fn join<T: Copy>(a: &[T], b: &[T], moments: usize) -> Vec<T> {
+    let part = |rows: &[T]| (rows.len() / moments).max(1);
+    let mut b_moments = b.chunks(part(b));
+    a.chunks(part(a)).flat_map(|a| a.iter().chain(b_moments.next().unwrap_or_default())).copied().collect()
 }
 
 #[cfg(test)]

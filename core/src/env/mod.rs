@@ -2,12 +2,14 @@
 
 pub mod catalogue;
 mod lab;
+mod pictured;
 mod pool;
 mod probe;
 mod rollouts;
 mod wrappers;
 
 pub use lab::LabEnv;
+pub use pictured::{Pictured, View, bytes};
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
@@ -91,6 +93,16 @@ pub trait Env: Send {
     /// What a picture of this moment is drawn from; none where there is nothing to see.
     fn subject(&self) -> Option<Subject<'_>> {
         None
+    }
+    /// A picture of this moment, `size` pixels along each side: the rows of red, of green, of blue, 0 to 255.
+    ///
+    /// # Errors
+    /// Where nothing can be drawn: core draws nothing, a program that can gives its environments eyes.
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        let id = &self.spec().id;
+        Err(Error::input(format!(
+            "{id} cannot be drawn at {size} pixels here: set env.image_size to 0, or use the native program with MuJoCo"
+        )))
     }
     /// Everything needed to go on bit for bit.
     fn save(&self) -> Vec<u8>;

@@ -1,6 +1,6 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
 
-use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Maker, Step};
+use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Maker, Pictured, Step, View};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
+    /// What is seen beside what the robot feels; nothing: observations are the task's own.
+    pub view: View,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
     pub to_horizon: bool,
     /// Environments played in lockstep.
@@ -116,7 +118,8 @@ impl Rollouts {
             if spec.to_horizon {
                 repeated.play_on();
             }
-            Ok(Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?))
+            let chunked = Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?);
+            Ok(if spec.view.is_some() { Box::new(Pictured::new(chunked, spec.view)?) } else { chunked })
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
         let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0, successes_at_end: 0 };

@@ -1,6 +1,7 @@
 //! Environments around environments.
 
 use super::{Env, Spec, Step, Subject, foreign_state};
+use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 
 /// Plays every action `times` times and sums the rewards; stops early at the end of the episode. The horizon counts its own steps.
@@ -32,6 +33,10 @@ impl Env for ActionRepeat {
         play(&mut *self.inner, std::iter::repeat_n(action, self.times))
     }
 
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner.set_style(style)
+    }
+
     fn play_on(&mut self) {
         self.inner.play_on();
     }
@@ -42,6 +47,10 @@ impl Env for ActionRepeat {
 
     fn subject(&self) -> Option<Subject<'_>> {
         self.inner.subject()
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.inner.picture(size)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -95,6 +104,10 @@ impl Env for ChunkEnv {
         play(&mut *self.inner, chunk.chunks(act))
     }
 
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner.set_style(style)
+    }
+
     fn play_on(&mut self) {
         self.inner.play_on();
     }
@@ -106,6 +119,10 @@ impl Env for ChunkEnv {
 
     fn subject(&self) -> Option<Subject<'_>> {
         self.inner.subject()
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.inner.picture(size)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -150,6 +167,10 @@ impl Env for TimeLimit {
         Ok(Step { truncated, ..step })
     }
 
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner.set_style(style)
+    }
+
     fn play_on(&mut self) {
         self.inner.play_on();
     }
@@ -160,6 +181,10 @@ impl Env for TimeLimit {
 
     fn subject(&self) -> Option<Subject<'_>> {
         self.inner.subject()
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.inner.picture(size)
     }
 
     fn save(&self) -> Vec<u8> {

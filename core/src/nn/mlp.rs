@@ -211,7 +211,7 @@ pub enum Initial {
 
 impl Initial {
     /// A matrix of `inputs` rows, row-major.
-    fn draw(self, inputs: usize, outputs: usize, rng: &mut Rng) -> Vec<f32> {
+    pub(super) fn draw(self, inputs: usize, outputs: usize, rng: &mut Rng) -> Vec<f32> {
         match self {
             Self::Normal(std) => (0..inputs * outputs).map(|_| (std * rng.normal()) as f32).collect(),
             Self::Orthogonal if inputs <= outputs => orthonormal(inputs, outputs, rng).concat(),

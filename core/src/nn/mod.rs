@@ -1,6 +1,7 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
+pub mod convolutions;
 pub mod cycles;
 mod fused;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub mod simnorm;
 pub mod two_hot;
 
 pub use adam::{Adam, AdamConfig};
+pub use convolutions::{Convolutions, SMALLEST_IMAGE};
 pub use cycles::CosineCycles;
 pub use linear::Linear;
 pub use mlp::{Activation, Initial, Mlp};

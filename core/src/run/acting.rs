@@ -68,7 +68,14 @@ impl Acting {
     pub async fn act(&self, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         match &self.improved {
             Some(improved) => improved.act(&self.policy, obs, memories, noise, device).await,
-            None => self.policy.act(obs, noise, device).await,
+            // Pictures come after the numbers, and the policy sees none.
+            None => self.policy.act(&firsts(obs, memories.len(), self.policy.sizes.obs), noise, device).await,
         }
     }
+}
+
+/// The first `width` numbers of each of so many rows.
+fn firsts(values: &[f32], rows: usize, width: usize) -> Vec<f32> {
+    let row = if rows == 0 { width } else { values.len() / rows };
+    values.chunks(row.max(1)).flat_map(|row| &row[..width.min(row.len())]).copied().collect()
 }

@@ -3,8 +3,9 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
 
 use super::paper;
+use crate::env::View;
 use crate::error::within;
-use crate::finetune::td_mpc::TdMpcConfig;
+use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE, TdMpcConfig};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
@@ -70,8 +71,26 @@ pub struct DemosConfig {
 pub struct EnvConfig {
     /// Control steps for which each action is held. Default 1.
     pub action_repeat: usize,
+    /// Pixels along each side of the camera's pictures, which take the place of what a state says of objects; 84 and 224 are the
+    /// papers'. Default 0: states, no pictures. Only td-mpc sees; pictures need the native program with MuJoCo.
+    #[serde(default)]
+    pub image_size: usize,
+    /// How many of the newest frames an observation holds. Default 2 (MoDem).
+    #[serde(default = "two")]
+    pub image_stack: usize,
     /// Environments played in lockstep during rollouts and evaluation. Default 50.
     pub parallel: usize,
+}
+
+impl EnvConfig {
+    /// How pictures are seen.
+    pub fn view(&self) -> View {
+        View { size: self.image_size, stack: self.image_stack }
+    }
+}
+
+fn two() -> usize {
+    2
 }
 
 /// Which pretraining.
@@ -174,7 +193,7 @@ impl Config {
             preset,
             seed: 0,
             demos: DemosConfig { count: 10, noise: 0.1, varied: true },
-            env: EnvConfig { action_repeat: 1, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
+            env: EnvConfig { action_repeat: 1, image_size: 0, image_stack: 2, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
             policy: policy(preset),
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
@@ -211,6 +230,9 @@ impl Config {
                 decide_one_by_one(&mut base);
             }
         }
+        if overlay.pointer("/env/image_size").and_then(Value::as_u64).is_some_and(|size| size > 0) {
+            see(&mut base);
+        }
         let config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
         config.check()?;
         Ok(config)
@@ -221,11 +243,25 @@ impl Config {
     /// # Errors
     /// Names an unknown key and the nearest known one, or the key whose value does not fit.
     pub fn set(&self, key: &str, text: &str) -> Result<Self> {
-        if key == "preset" {
-            return Err(Error::input("preset is where the other settings start from: choose it first, then change settings one by one"));
+        self.set_all(&[(key.to_owned(), text.to_owned())])
+    }
+
+    /// Changes several settings, one after the other; what results is checked at the end, so that settings which bound each other may
+    /// come in any order.
+    ///
+    /// # Errors
+    /// As [`Config::set`].
+    pub fn set_all(&self, settings: &[(String, String)]) -> Result<Self> {
+        let mut config = self.clone();
+        for (key, text) in settings {
+            if key == "preset" {
+                return Err(Error::input(
+                    "preset is where the other settings start from: choose it first, then change settings one by one",
+                ));
+            }
+            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+            config = config.with(key, value)?;
         }
-        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
-        let config = self.with(key, value)?;
         config.check()?;
         Ok(config)
     }
@@ -248,6 +284,8 @@ impl Config {
         within("demos.count", self.demos.count, 1, 100_000)?;
         within("demos.noise", self.demos.noise, 0.0, 10.0)?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
+        within("env.image_size", self.env.image_size, 0, 512)?;
+        within("env.image_stack", self.env.image_stack, 1, 16)?;
         within("env.parallel", self.env.parallel, 1, 10_000)?;
         within("eval.episodes", self.eval.episodes, 1, 1_000_000)?;
         within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
@@ -257,7 +295,29 @@ impl Config {
         self.pretrain.post_bc.check()?;
         self.pretrain.value_dice.check()?;
         self.check_policy_kind()?;
+        self.check_sight()?;
         self.finetune.check(&self.policy)
+    }
+
+    /// Only a world model sees, and it can see from a certain size on.
+    fn check_sight(&self) -> Result<()> {
+        let (size, td_mpc) = (self.env.image_size, &self.finetune.td_mpc);
+        if size == 0 {
+            return Ok(());
+        }
+        if size < SMALLEST_IMAGE {
+            return Err(Error::input(format!("env.image_size is {size}: set it to {SMALLEST_IMAGE} or more, or to 0 for states")));
+        }
+        if !matches!(self.finetune.method, FinetuneMethod::TdMpc | FinetuneMethod::None) {
+            let method = name_of(&self.finetune.method);
+            return Err(Error::input(format!("finetune.method {method} sees no pictures: set it to td-mpc, or env.image_size to 0")));
+        }
+        if (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior) {
+            return Err(Error::input(
+                "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or env.image_size to 0",
+            ));
+        }
+        Ok(())
     }
 
     fn check_policy_kind(&self) -> Result<()> {
@@ -297,6 +357,13 @@ fn decide_one_by_one(config: &mut Config) {
         Preset::Paper => (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1),
         Preset::Cpu | Preset::Tiny => config.policy.chunk = 4.max(config.finetune.td_mpc.horizon),
     }
+}
+
+/// Where pictures are seen, the world model's own prior seeds and proposes: the pretrained policy, which sees none, has no part in
+/// it, so it is a small one.
+fn see(config: &mut Config) {
+    (config.finetune.td_mpc.seed_by, config.finetune.td_mpc.proposals) = (Actor::Prior, Proposals::Prior);
+    (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
 }
 
 fn policy(preset: Preset) -> PolicyConfig {

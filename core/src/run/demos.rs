@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Env, Maker};
+use crate::env::{ActionRepeat, Env, Maker, Pictured};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -24,23 +24,30 @@ impl Demonstrations {
     /// # Errors
     /// When the environment cannot be made.
     pub fn new(config: &Config, make: Maker) -> Result<Self> {
-        Ok(Self::with_env(config, make(&config.task, &config.engine)?, describe(config)))
+        Self::with_env(config, make(&config.task, &config.engine)?, describe(config))
     }
 
     /// With an environment that brings its own expert; `demonstrator` describes in words how it acts.
-    pub fn with_env(config: &Config, env: Box<dyn Env>, demonstrator: String) -> Self {
+    ///
+    /// # Errors
+    /// When it is to be seen, but cannot be.
+    pub fn with_env(config: &Config, env: Box<dyn Env>, demonstrator: String) -> Result<Self> {
+        let view = config.env.view();
+        let repeated = Box::new(ActionRepeat::new(env, config.env.action_repeat)?);
+        let env: Box<dyn Env> = if view.is_some() { Box::new(Pictured::new(repeated, view)?) } else { repeated };
         let spec = env.spec();
         let meta = Meta {
             task: config.task.clone(),
             engine: config.engine.clone(),
             seed: config.seed,
             code_version: CODE_VERSION.into(),
-            obs: spec.obs,
+            obs: spec.obs - view.pixels(),
+            image_size: view.size,
             act: spec.act,
             action_repeat: config.env.action_repeat,
             demonstrator,
         };
-        Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 }
+        Ok(Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
@@ -75,17 +82,12 @@ impl Demonstrations {
     fn play(&mut self, seed: u64) -> Result<Episode> {
         let style = if self.config.demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
         self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
-        let mut episode = Episode::start(seed, &self.env.reset(seed));
+        let view = self.config.env.view();
+        let mut episode = Episode::start_seen(seed, &self.env.reset(seed), view);
         loop {
             let action = self.env.expert().ok_or_else(|| no_expert(&self.config.task))?;
-            let mut step = self.env.step(&action)?;
-            for _ in 1..self.config.env.action_repeat {
-                if step.done() {
-                    break;
-                }
-                step = self.env.step(&action)?;
-            }
-            episode.push(&action, step.reward, &step.obs);
+            let step = self.env.step(&action)?;
+            episode.push_seen(&action, step.reward, &step.obs, view);
             if step.done() {
                 (episode.success, episode.terminated) = (step.success, step.terminated);
                 return Ok(episode);

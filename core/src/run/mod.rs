@@ -18,6 +18,7 @@ pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
+use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec};
 use crate::finetune::{FinetuneConfig, Improved};
 use crate::policy::{Policy, Sizes};
@@ -27,6 +28,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use stage::Stage;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What a run may be given instead of making it.
 pub struct Inputs {
@@ -148,7 +150,7 @@ impl Run {
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
         let sizes = self.sizes()?;
-        demos.check_task(&self.config.task, sizes.obs, sizes.act)?;
+        demos.check_task(&self.config.task, sizes.obs, sizes.act, self.config.env.image_size)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
         let scales = scales(&raw)?;
         self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
@@ -191,10 +193,12 @@ impl Run {
         ))
     }
 
-    /// What a policy for the task reads and writes.
+    /// What a policy for the task reads and writes. It reads no pictures: beside them, what the robot feels of itself.
     fn sizes(&self) -> Result<Sizes> {
         let spec = env::spec(&self.config.task)?;
-        Ok(Sizes { obs: spec.obs, act: spec.act, chunk: self.config.policy.chunk })
+        let felt = proprioception(&self.config.task).filter(|_| self.config.env.view().is_some());
+        let obs = felt.map_or(spec.obs, |places| places.iter().map(Range::len).sum());
+        Ok(Sizes { obs, act: spec.act, chunk: self.config.policy.chunk })
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
@@ -221,6 +225,7 @@ impl Run {
             make: self.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
+            view: env.view(),
             to_horizon: false,
             parallel: env.parallel,
             seed: *seed,

@@ -3,7 +3,7 @@
 use super::config::{Keep, PretrainMethod};
 use super::demos::Demonstrations;
 use super::{Acting, Best, EpisodeRecord, Phase, Progress, Record, Run};
-use crate::data::{Archive, Dataset};
+use crate::data::{Archive, Dataset, Meta};
 use crate::env::{Finished, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Finetuner, Improved, Next, RECORD_EVERY, UPDATES};
 use crate::nn;
@@ -330,7 +330,8 @@ impl Stage {
                 } else {
                     fresh.dataset().clone()
                 };
-                dataset.check_task(&config.task, fresh.dataset().meta.obs, fresh.dataset().meta.act)?;
+                let Meta { obs, act, image_size, .. } = fresh.dataset().meta;
+                dataset.check_task(&config.task, obs, act, image_size)?;
                 Self::Demos(Box::new(Demonstrations::resume(config, run.make, dataset, archive.get("stage/attempts")?)?))
             }
             "ensemble" => {

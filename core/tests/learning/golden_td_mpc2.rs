@@ -5,6 +5,7 @@ use crate::{read, trainer};
 use burn::module::Module;
 use pollster::block_on;
 use protege_core::data::{Archive, Stretches};
+use protege_core::env::View;
 use protege_core::finetune::td_mpc::{Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on};
 use protege_core::nn;
 use protege_core::policy::Sizes;
@@ -52,13 +53,13 @@ impl Golden {
 
     /// A learner with the file's weights before the update.
     fn learner(&self) -> Learner {
-        let fresh = Learner::new(self.config.clone(), self.sizes, &mut Rng::new(0, "test", 0), trainer());
+        let fresh = Learner::new(self.config.clone(), self.sizes, View::default(), &mut Rng::new(0, "test", 0), trainer());
         let mut archive = Archive::new();
         block_on(fresh.save(&mut archive)).unwrap();
         for (ours, theirs) in networks() {
             put(&mut archive, &self.file, ours, &format!("before/{theirs}"));
         }
-        Learner::load(self.config.clone(), self.sizes, &archive, trainer()).unwrap()
+        Learner::load(self.config.clone(), self.sizes, View::default(), &archive, trainer()).unwrap()
     }
 
     fn floats(&self, name: &str) -> Vec<f32> {
@@ -185,7 +186,7 @@ fn golden_td_mpc2_plans_as_the_reference() {
     };
     let (world, prior) = (learner.world.valid(), learner.prior.valid());
     let device = trainer().without_autodiff();
-    let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device));
+    let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device).into());
     let width = horizon * sizes.act;
     let start = nn::matrix(moved_on(&golden.floats("plan/prev_mean"), width, sizes.act), width, &device);
     let plan = Planner { world: &world, prior: &prior, config, horizon }.plan(z, start, None, &noise);

@@ -10,6 +10,7 @@ mod golden_diffusion;
 mod golden_td_mpc2;
 mod imitation;
 mod networks;
+mod pictures;
 mod policies;
 mod pretraining;
 mod runs;
@@ -17,7 +18,7 @@ mod td_mpc;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
-use protege_core::env::{RolloutSpec, make_on};
+use protege_core::env::{RolloutSpec, View, make_on};
 use protege_core::nn;
 
 /// A tensor's values.
@@ -49,6 +50,7 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         make: make_on,
         action_repeat: 1,
         chunk,
+        view: View::default(),
         to_horizon: false,
         parallel,
         seed: 0,

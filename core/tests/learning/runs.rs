@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
-use protege_core::env::{Env, LabEnv};
+use protege_core::env::{Env, LabEnv, Maker, make_on};
 use protege_core::finetune::dppo::DppoConfig;
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::finetune::td_mpc::{Backbone, Proposals, TdMpcConfig};
@@ -118,8 +118,8 @@ pub fn bytes(run: &Run) -> Vec<u8> {
     block_on(run.save()).unwrap().to_bytes().unwrap()
 }
 
-fn reloaded(bytes: &[u8]) -> Run {
-    Run::load(Archive::from_bytes(bytes).unwrap(), Device::flex()).unwrap()
+fn reloaded(bytes: &[u8], make: Maker) -> Run {
+    Run::load_with(Archive::from_bytes(bytes).unwrap(), Device::flex(), make).unwrap()
 }
 
 /// The promise: where the best counts and practice only made things worse, the result is the pretrained policy and succeeds as often;
@@ -159,15 +159,21 @@ fn play(run: &mut Run) -> Vec<Progress> {
 /// Runs once as it is, and once saved to bytes and loaded again between any two steps: both must be the same in every figure,
 /// episode, weight, moment, random stream, replayed decision and physics state, after every step. Gives the phases that came up.
 fn assert_resumable(config: Config) -> Vec<Phase> {
-    let (mut whole, mut phases) = (start(config), Vec::new());
-    let mut stopped = reloaded(&bytes(&whole));
+    resumable_phases(config, make_on)
+}
+
+/// The same with other environments.
+pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
+    let whole = Run::new(config, Inputs { make, ..Inputs::default() }, Device::flex()).unwrap();
+    let (mut whole, mut phases) = (whole, Vec::new());
+    let mut stopped = reloaded(&bytes(&whole), make);
     loop {
         let (a, b) = (block_on(whole.step()).unwrap(), block_on(stopped.step()).unwrap());
         assert_eq!(a, b);
         phases.push(a.phase);
         let state = bytes(&whole);
         assert!(state == bytes(&stopped), "the states differ after a step of {:?}", a.phase);
-        stopped = reloaded(&state);
+        stopped = reloaded(&state, make);
         if a.finished {
             break;
         }

@@ -4,7 +4,7 @@ use crate::{distance, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
-use protege_core::data::Normaliser;
+use protege_core::data::{Archive, Normaliser};
 use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
@@ -156,6 +156,29 @@ fn a_decision_does_not_depend_on_its_neighbours() {
         let alone = block_on(agent.act(&policy, &obs[i..=i], &mut memory, &noise[i * len..(i + 1) * len], &Device::flex())).unwrap();
         assert!((alone[0] - together[i]).abs() < 1e-4, "{alone:?} {together:?}");
     }
+}
+
+/// The promise: where learning stops being finite, the run ends with what was learned from last, and a sentence that says what to do.
+#[test]
+fn learning_that_diverges_leaves_its_last_batches() {
+    let td_mpc = TdMpcConfig { lr: 1e30, seed_decisions: 100, seed_updates: 400, ..config(Backbone::TdMpc) };
+    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let (policy, rollouts, device) = (policy(), on_probe(5, 10, 2), trainer());
+    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    let error = loop {
+        match block_on(finetuner.step(&cx)) {
+            Ok(work) => assert!(work.next != Next::Finish, "so high a learning rate diverges"),
+            Err(error) => break error,
+        }
+    };
+    let Error::Diverged { sentence, batches } = error else { panic!("{error}") };
+    assert!(sentence.contains("finetune.td_mpc.lr"), "{sentence}");
+    let archive = Archive::from_bytes(&batches).unwrap();
+    let names: Vec<&str> = archive.names().filter(|name| name.ends_with("/obs")).collect();
+    assert!(!names.is_empty() && names.len() <= 50, "{names:?}");
+    // Three moments of 32 stretches of an observation and its mark.
+    assert!(names.iter().all(|name| archive.get_f32(name).unwrap().1.len() == 3 * 32 * 2));
 }
 
 /// The promise: where demonstrations are needed and there are none, a sentence says what to do.

@@ -3,10 +3,10 @@
 use super::plan::{policy_config, policy_file, read_archive};
 use crate::engines::inputs;
 use crate::episode::{self, Played, Player, Watch};
-use crate::film::{Camera, Film};
+use crate::film::{Camera, Film, Showing, Window};
 use burn::tensor::Device;
 use protege_core::Result;
-use protege_core::env::{ActionRepeat, Env};
+use protege_core::env::{ActionRepeat, Env, Pictured};
 use protege_core::rng::Rng;
 use protege_core::run::{Acting, Config, FinetuneMethod, Inputs, Run};
 use std::path::Path;
@@ -65,7 +65,8 @@ impl Cast {
     pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
         let Config { task, engine, seed, env, eval, .. } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
-        let mut stage = ActionRepeat::new(crate::engines::make(task, engine)?, env.action_repeat)?;
+        let repeated = Box::new(ActionRepeat::new(crate::engines::make(task, engine)?, env.action_repeat)?);
+        let mut stage: Box<dyn Env> = if env.view().is_some() { Box::new(Pictured::new(repeated, env.view())?) } else { repeated };
         if eval.to_horizon {
             stage.play_on();
         }
@@ -74,7 +75,7 @@ impl Cast {
             Some((acting, device)) => Player::Policy(acting, device),
             None => Player::Expert,
         };
-        episode::play(&mut stage, &player, start, watchers)
+        episode::play(&mut *stage, &player, start, watchers)
     }
 
     /// Films the same.
@@ -85,6 +86,15 @@ impl Cast {
         let mut filming = camera.begin(self.config.env.action_repeat);
         let played = self.play(episode, &mut [&mut filming])?;
         Ok((filming.film, played))
+    }
+
+    /// Shows the same in a window, and its end for `rest_s` seconds more.
+    ///
+    /// # Errors
+    /// As [`Cast::play`].
+    pub fn show(&self, episode: u64, camera: &mut Camera<'_>, window: &mut Window, rest_s: f64) -> Result<Played> {
+        let filming = camera.begin(self.config.env.action_repeat);
+        self.play(episode, &mut [&mut Showing::new(filming, window, rest_s)])
     }
 
     /// The policy and where it computes; none: the expert plays.

@@ -88,7 +88,7 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     let env = engines::make(&config.task, &config.engine)?;
     let network = Network::from_bytes(&crate::files::read(path)?, &path.display().to_string(), env.spec())?;
     let words = format!("expert network {}, action noise {}, successful episodes only", name(path), config.demos.noise);
-    let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words);
+    let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words)?;
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);
     while demos.dataset().episodes.len() < config.demos.count {

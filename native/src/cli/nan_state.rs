@@ -1,13 +1,17 @@
-//! What a simulation leaves behind that broke in a run.
+//! What a simulation, or a learner, leaves behind that broke in a run.
 
 use crate::files::write_atomic;
 use protege_core::Error;
 use std::path::Path;
 
-/// Writes the last finite state of a simulation that broke into the folder of its run's seed, and names the file in the error. Other
-/// errors pass.
+/// Writes the last finite state of a simulation that broke, or the last batches of a learner that did, into the folder of the run's
+/// seed, and names the file in the error. Other errors pass.
 pub fn kept(error: Error, folder: &Path) -> Error {
-    let Error::Broken { sentence, task, state } = error else { return error };
+    let (sentence, task, state) = match error {
+        Error::Broken { sentence, task, state } => (sentence, task, state),
+        Error::Diverged { sentence, batches } => return kept_batches(&sentence, &batches, folder),
+        other => return other,
+    };
     let path = folder.join("nan-state.safetensors");
     let file = path.display();
     match write_atomic(&path, &state) {
@@ -16,6 +20,15 @@ pub fn kept(error: Error, folder: &Path) -> Error {
              `protege trace --fixture {file} --key {task}/0`"
         )),
         Err(why) => Error::failed(format!("{sentence}, and its last finite state could not be kept: {why}")),
+    }
+}
+
+/// The same for what was learned from before learning broke.
+fn kept_batches(sentence: &str, batches: &[u8], folder: &Path) -> Error {
+    let path = folder.join("last-batches.safetensors");
+    match write_atomic(&path, batches) {
+        Ok(()) => Error::failed(format!("{sentence}; what was learned from last is in {}", path.display())),
+        Err(why) => Error::failed(format!("{sentence}; what was learned from last could not be kept: {why}")),
     }
 }
 
@@ -38,6 +51,17 @@ mod tests {
             let replayed = records.replay(key).unwrap().unwrap();
             assert!(replayed.steps == 1 && replayed.obs.is_empty() && replayed.broke.is_some(), "{replayed:?}");
         }
+    }
+
+    /// The promise: learning that breaks leaves what was learned from, and the error names the file.
+    #[test]
+    fn broken_learning_leaves_its_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Error::Diverged { sentence: "loss/model is NaN".into(), batches: vec![1, 2, 3] };
+        let sentence = kept(error, folder.path()).to_string();
+        let file = folder.path().join("last-batches.safetensors");
+        assert!(sentence.starts_with("loss/model is NaN") && sentence.contains(&file.display().to_string()), "{sentence}");
+        assert_eq!(std::fs::read(file).unwrap(), [1, 2, 3]);
     }
 
     /// The promise: other errors are not touched, and leave no file.

@@ -1,11 +1,11 @@
-//! `protege play`: films of a policy, or of the scripted expert.
+//! `protege play`: a policy, or the scripted expert, in a window or on film.
 
 use super::cast::Cast;
 use super::machine::device;
 use super::{Answer, Output};
 use crate::engines::renderer;
 use crate::episode::Played;
-use crate::film::{self, Camera, Film, Format, Look, Quality};
+use crate::film::{self, Camera, Film, Format, Look, Quality, Window};
 use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
@@ -19,12 +19,13 @@ const RATE: f64 = 20.0;
 
 const EXAMPLES: &str = "\
 Examples:
-  protege play --task lab/pick-place                                  the scripted expert, as lab-pick-place.gif
+  protege play --task lab/pick-place                                  the scripted expert, in a window
   protege play --checkpoint runs/first --episodes 3 --out first.gif   a policy, on the starts that it was evaluated on
   protege play --checkpoint runs/first --out frames --size 640x480    PNG files in a folder
   protege play --task metaworld/pick-place --camera corner3 --speed 1 --out expert.mp4
 
-There is no window: films are drawn in memory (EGL; no display and no GPU needed) and written to a file. MP4 needs ffmpeg.";
+Where there is no display, or with --out, a film is written instead of shown. Pictures are drawn in memory (EGL; no GPU needed).
+MP4 needs ffmpeg. Escape closes the window.";
 
 /// Arguments of `play`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ pub struct Args {
     /// Episodes, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     episodes: u64,
-    /// A .gif, an .mp4, or a folder for PNG frames [default: <task>.gif]
+    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no display]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Play on after a success, to the horizon
@@ -65,7 +66,7 @@ pub struct Args {
     device: String,
 }
 
-/// Plays, films and writes.
+/// Plays, and shows or films and writes.
 ///
 /// # Errors
 /// When there is nothing to draw with, the policy cannot be read, or a file cannot be written.
@@ -75,6 +76,12 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let (width, height) = size(&args.size)?;
     let look = Look { width, height, camera: args.camera.clone(), quality: Quality::Fine };
     let cast = cast(args)?;
+    if args.out.is_none() && Window::is_possible() {
+        match Window::open(&format!("protege · {}", cast.config.task), &look) {
+            Ok(window) => return watched(args, &cast, &look, window),
+            Err(error) => eprintln!("note: {error}; this time it is done"),
+        }
+    }
     let mut reel = Reel::of(args, &cast, &look)?;
     let mut played = Vec::new();
     for episode in 0..args.episodes {
@@ -86,7 +93,25 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         played.push(result);
     }
     film::write(&reel.film, reel.format, &reel.out)?;
-    Ok(tell(&cast, args, &reel, &played))
+    Ok(tell(&cast, args, Some(&reel), &played))
+}
+
+/// Shows the episodes in a window, until it is closed.
+fn watched(args: &Args, cast: &Cast, look: &Look, mut window: Window) -> Result<Answer> {
+    let mut camera = camera(args, cast, look)?;
+    let mut played = Vec::new();
+    for episode in 0..args.episodes {
+        let result = cast.show(episode, &mut camera, &mut window, REST_S)?;
+        if window.is_closed() {
+            break;
+        }
+        played.push(result);
+    }
+    Ok(tell(cast, args, None, &played))
+}
+
+fn camera<'a>(args: &Args, cast: &Cast, look: &'a Look) -> Result<Camera<'a>> {
+    Ok(Camera { draw: renderer(&cast.config.task, look)?, look, rate: RATE, speed: args.speed })
 }
 
 /// The film of all episodes, and what becomes of it.
@@ -102,7 +127,7 @@ impl<'a> Reel<'a> {
         let usual = || PathBuf::from(format!("{}.gif", cast.config.task.replace('/', "-")));
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
-        let camera = Camera { draw: renderer(&cast.config.task, look)?, look, rate: RATE, speed: args.speed };
+        let camera = camera(args, cast, look)?;
         let film = Film { width: look.width, height: look.height, rate: RATE, frames: Vec::new() };
         Ok(Self { camera, film, format, out })
     }
@@ -116,19 +141,21 @@ impl<'a> Reel<'a> {
     }
 }
 
-fn tell(cast: &Cast, args: &Args, reel: &Reel, played: &[Played]) -> Answer {
+/// What was seen; `reel` is none where it was seen in a window.
+fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Answer {
     let who = if cast.acting.is_some() { "policy" } else { "expert" };
     let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
     let json = json!({
         "task": cast.config.task, "engine": cast.config.engine, "player": who, "seed": cast.config.seed, "speed": args.speed,
-        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": reel.film.frames.len(), "out": reel.out,
+        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": reel.map(|reel| reel.film.frames.len()),
+        "out": reel.map(|reel| &reel.out),
     });
     let line = |(i, p): (usize, &Played)| {
         let end = if p.success { "success" } else { "no success" };
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let film = format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed);
+    let film = reel.map(|reel| format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed)).unwrap_or_default();
     let text = format!("{}, {who}\n{lines}{film}", cast.config.task);
     Answer { json, text }
 }

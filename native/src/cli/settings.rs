@@ -60,7 +60,7 @@ impl Settings {
                 Config::from_overlay(&Value::Object(overlay), flag.unwrap_or(Preset::Cpu))?
             }
         };
-        pairs.into_iter().try_fold(config, |config, (key, text)| config.set(&key, &text))
+        config.set_all(&pairs)
     }
 
     /// Refuses settings of the policy where the policy comes with a checkpoint: they would have no effect.
@@ -97,7 +97,7 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 4] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone"];
+const JOB: [&str; 5] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "env.image_size"];
 
 /// Puts the last value that flags give the setting `key` into the overlay.
 fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {

@@ -9,6 +9,7 @@ use crate::report::world::World;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Episode;
+use protege_core::env::View;
 
 /// Decisions ahead that predictions are compared for.
 const AHEAD: usize = 10;
@@ -22,7 +23,7 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
     let cast = Cast::policy(&folder.seed(seed).join("policy.safetensors"), None, device(&plan.device)?)?;
     let Some((acting, device)) = cast.policy_and_device() else { return Ok(None) };
     let Some(agent) = acting.agent() else { return Ok(None) };
-    let mut notes = Notes::default();
+    let mut notes = Notes { view: cast.config.env.view(), ..Notes::default() };
     let played = cast.play(0, &mut [&mut notes])?;
     let quality = block_on(agent.quality(acting.policy(), &notes.episode, AHEAD, &device))?;
     let lines = read_metrics(&folder.seed(seed))?;
@@ -34,6 +35,7 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
 #[derive(Default)]
 struct Notes {
     episode: Episode,
+    view: View,
     /// What is being done.
     action: Vec<f32>,
 }
@@ -41,8 +43,8 @@ struct Notes {
 impl Watch for Notes {
     fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
         match moment.last {
-            Some(step) => self.episode.push(&self.action, step.reward, &step.obs),
-            None => self.episode = Episode::start(moment.seed, moment.decision.map_or(&[], |decision| &decision.obs[..])),
+            Some(step) => self.episode.push_seen(&self.action, step.reward, &step.obs, self.view),
+            None => self.episode = Episode::start_seen(moment.seed, moment.decision.map_or(&[], |decision| &decision.obs[..]), self.view),
         }
         self.action = moment.action.map(<[f32]>::to_vec).unwrap_or_default();
         Ok(())

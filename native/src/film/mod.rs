@@ -1,11 +1,14 @@
-//! Episodes as moving pictures: played, drawn, and written as GIF, PNG frames or, where ffmpeg is at hand, MP4.
+//! Episodes as moving pictures: played, drawn, and shown in a window, or written as GIF, PNG frames or, where ffmpeg is at hand,
+//! MP4.
 
 mod formats;
 mod gif;
 mod palette;
+mod window;
 
 pub use formats::{Format, png, write};
 pub use gif::gif;
+pub use window::{Showing, Window};
 
 use crate::episode::{Moment, Watch};
 use protege_core::env::{Env, Subject};

@@ -60,7 +60,18 @@ fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
 /// One episode, saved and loaded after every chunk.
 fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
     let (task, engine) = (task.to_owned(), String::new());
-    let spec = RolloutSpec { task, engine, make: blinking, action_repeat: 1, chunk, to_horizon, parallel: 1, seed: 0, threads: 1 };
+    let spec = RolloutSpec {
+        task,
+        engine,
+        make: blinking,
+        action_repeat: 1,
+        chunk,
+        view: View::default(),
+        to_horizon,
+        parallel: 1,
+        seed: 0,
+        threads: 1,
+    };
     let mut rollouts = Rollouts::new(&spec, "eval", 0, 1).unwrap();
     loop {
         rollouts.observe();

@@ -1,13 +1,14 @@
 //! What acts: the planner over a snapshot of the world model, or its policy prior alone.
 
 use super::config::{Proposals, TdMpcConfig};
-use super::model::{Prior, WorldModel, acting};
+use super::model::{Observed, Prior, WorldModel, acting};
 use super::planner::{Noise, Plan, Planner, Round, moved_on};
-use crate::Result;
 use crate::data::Archive;
+use crate::env::{self, View};
 use crate::nn::{self, params};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
+use crate::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A world model and its prior, without gradients.
@@ -37,6 +38,17 @@ pub struct Decided {
 /// to [-1, 1] they tell one demonstration from another, and all of them from practice, better than what matters does.
 pub(super) fn marked(obs: &[f32], width: usize) -> Vec<f32> {
     obs.chunks(width).flat_map(|row| row.iter().copied().chain([0.0])).collect()
+}
+
+/// Raw observation rows, of `width` numbers and the pixels of `view` each, as the world model reads them.
+pub(super) fn observed(rows: &[f32], width: usize, view: View, device: &Device) -> Observed {
+    let (mut numbers, mut pixels) = (Vec::new(), Vec::new());
+    for row in rows.chunks(width + view.pixels()) {
+        let (felt, seen) = view.split(row);
+        numbers.extend(marked(felt, width));
+        pixels.extend(env::bytes(seen));
+    }
+    Observed::new(numbers, width + 1, &pixels, view, &device.clone().without_autodiff())
 }
 
 /// What the world model reads and writes, for a policy's sizes.
@@ -117,8 +129,7 @@ impl Agent {
 
     /// Latent states of raw observations: `[N, latent]`.
     fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
-        let plain = device.clone().without_autodiff();
-        self.world.encode(nn::matrix(marked(obs, policy.sizes.obs), policy.sizes.obs + 1, &plain))
+        self.world.encode(observed(obs, policy.sizes.obs, self.world.view, device))
     }
 
     /// The plan at latent states of raw observations.
@@ -154,7 +165,7 @@ impl Agent {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/planning"), &self.planning)?;
+        archive.put(format!("{prefix}/planning"), &(self.planning, self.world.view, self.config.horizon, self.config.min_std))?;
         params::save(&self.world, &format!("{prefix}/world"), archive).await?;
         params::save(&self.prior, &format!("{prefix}/prior"), archive).await
     }
@@ -165,13 +176,22 @@ impl Agent {
     /// When the archive does not fit.
     pub fn load(config: &TdMpcConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
         let rng = &mut Rng::new(0, "unused", 0);
-        let world = WorldModel::new(config, model_sizes(policy.sizes), rng, device);
+        let (planning, view, horizon, min_std): (bool, View, usize, f64) = archive.get(&format!("{prefix}/planning"))?;
+        if !(1..=config.horizon).contains(&horizon) || !(config.min_std..=config.max_std).contains(&min_std) {
+            return Err(Error::input(
+                "the checkpoint's planner looks further ahead, or tries less, than its settings allow: use an undamaged one",
+            ));
+        }
+        if view.is_some() && !(nn::SMALLEST_IMAGE..=512).contains(&view.size) || view.stack > 16 {
+            return Err(Error::input("the checkpoint's pictures have an impossible size: use an undamaged checkpoint"));
+        }
+        let world = WorldModel::new(config, model_sizes(policy.sizes), view, rng, device);
         let prior = Prior::new(config, policy.sizes.act, rng, device);
         Ok(Self {
             world: params::load(world, &format!("{prefix}/world"), archive)?,
             prior: params::load(prior, &format!("{prefix}/prior"), archive)?,
-            config: config.clone(),
-            planning: archive.get(&format!("{prefix}/planning"))?,
+            config: TdMpcConfig { horizon, min_std, ..config.clone() },
+            planning,
         })
     }
 }

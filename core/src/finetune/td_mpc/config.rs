@@ -102,6 +102,9 @@ pub struct TdMpcConfig {
     pub gamma: f64,
     /// Decisions that a stretch has, and that the planner looks ahead. Default 3 (td-mpc: 5).
     pub horizon: usize,
+    /// Decisions over which the planner's look ahead grows from 1 to the horizon. Default 0: it has all of it at once (paper preset of td-mpc:
+    /// 25,000).
+    pub horizon_growth: usize,
     /// Numbers of a latent state; a multiple of 8 with td-mpc2. Paper preset: 512 (td-mpc: 50).
     pub latent: usize,
     /// Units per hidden layer of all networks but the encoder. Paper preset: 512.
@@ -125,6 +128,9 @@ pub struct TdMpcConfig {
     pub iterations: usize,
     /// Least standard deviation of the planner's samples, of the range [-1, 1]. Default 0.05.
     pub min_std: f64,
+    /// Decisions over which the least standard deviation falls to that from 0.1. Default 0: it is there at once (paper preset of
+    /// td-mpc: 12,500).
+    pub std_decay: usize,
     /// The largest, that of the first round: 2 samples everything, a small one only what is near the previous plan and the proposals.
     /// Paper preset: 2.
     pub max_std: f64,
@@ -140,7 +146,15 @@ impl TdMpcConfig {
         };
         match (backbone, preset) {
             (Backbone::TdMpc2, _) => base,
-            (Backbone::TdMpc, Preset::Paper) => Self { latent: 50, samples: 537, policy_samples: 25, iterations: 4, ..base.with_td_mpc() },
+            (Backbone::TdMpc, Preset::Paper) => Self {
+                latent: 50,
+                samples: 537,
+                policy_samples: 25,
+                iterations: 4,
+                horizon_growth: 25_000,
+                std_decay: 12_500,
+                ..base.with_td_mpc()
+            },
             // With 0.99, values of so few decisions grew beyond what can be earned: lab/lift went from 97 to 0%.
             (Backbone::TdMpc, _) => Self { latent: 50, gamma: base.gamma, ..base.with_td_mpc() },
         }
@@ -173,6 +187,7 @@ impl TdMpcConfig {
             tau: 0.01,
             gamma: 0.95,
             horizon: 3,
+            horizon_growth: 0,
             latent: 512,
             hidden: 512,
             encoder_hidden: 256,
@@ -184,6 +199,7 @@ impl TdMpcConfig {
             elites: 64,
             iterations: 6,
             min_std: 0.05,
+            std_decay: 0,
             max_std: 2.0,
         }
     }
@@ -255,6 +271,8 @@ impl TdMpcConfig {
         within("finetune.td_mpc.tau", self.tau, 0.0, 1.0)?;
         within("finetune.td_mpc.gamma", self.gamma, 0.0, 1.0)?;
         within("finetune.td_mpc.horizon", self.horizon, 1, 100)?;
+        within("finetune.td_mpc.horizon_growth", self.horizon_growth, 0, 1_000_000_000)?;
+        within("finetune.td_mpc.std_decay", self.std_decay, 0, 1_000_000_000)?;
         within("finetune.td_mpc.latent", self.latent, 1, 8192)?;
         within("finetune.td_mpc.hidden", self.hidden, 1, 8192)?;
         within("finetune.td_mpc.encoder_hidden", self.encoder_hidden, 1, 8192)?;
@@ -274,6 +292,15 @@ impl TdMpcConfig {
         Ok(())
     }
 
+    /// The settings with which is planned after so many decisions (MoDem's two schedules).
+    #[must_use]
+    pub fn after(&self, decisions: usize) -> Self {
+        let share = |of: usize| if of == 0 { 1.0 } else { (decisions as f64 / of as f64).min(1.0) };
+        let horizon = 1 + (share(self.horizon_growth) * (self.horizon - 1) as f64) as usize;
+        let min_std = self.min_std + (1.0 - share(self.std_decay)) * (FIRST_MIN_STD - self.min_std).max(0.0);
+        Self { horizon, min_std: min_std.min(self.max_std), ..self.clone() }
+    }
+
     /// The share of a batch that demonstrations are after so many updates.
     pub fn demo_fraction(&self, updates: usize) -> f64 {
         match self.arm {
@@ -286,6 +313,8 @@ impl TdMpcConfig {
 
 /// Updates over which MoDem's share of demonstrations falls (Meta-World).
 const DEMO_DECAY: f64 = 50_000.0;
+/// MoDem's least standard deviation at first.
+const FIRST_MIN_STD: f64 = 0.1;
 /// Numbers of a group of a simplicial latent state.
 pub const SIMNORM: usize = 8;
 /// Of a later decision's errors, per decision further ahead (both backbones).
@@ -339,6 +368,24 @@ impl Backbone {
                 momentum: 0.1,
                 ..td_mpc2
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise: MoDem's planner looks one decision ahead at first and five after 25,000, and its spread falls from 0.1 to 0.05 in
+    /// half that time; where there is no schedule, everything is there at once.
+    #[test]
+    fn modems_schedules_are_followed() {
+        let modem = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc);
+        let at = |decisions| (modem.after(decisions).horizon, (1000.0 * modem.after(decisions).min_std).round());
+        assert_eq!([0, 6_250, 12_500, 25_000, 90_000].map(at), [(1, 100.0), (2, 75.0), (3, 50.0), (5, 50.0), (5, 50.0)]);
+        for preset in [Preset::Paper, Preset::Cpu] {
+            let config = TdMpcConfig::preset(preset, Backbone::TdMpc2);
+            assert_eq!(config.after(0), config);
         }
     }
 }

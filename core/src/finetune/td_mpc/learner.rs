@@ -13,15 +13,17 @@
 //! h's slow copy with td-mpc, h itself without gradient with td-mpc2.
 
 use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
-use super::model::{Prior, WorldModel, acting};
+use super::model::{Observed, Prior, Sight, WorldModel, acting};
 use super::planner::ranks;
 use crate::data::{Archive, Stretches};
+use crate::env::View;
 use crate::nn::{self, Adam, AdamConfig, Mlp, params};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use std::ops::Range;
 
 /// Weight of TD-MPC2's entropy.
 const ENTROPY: f64 = 1e-4;
@@ -57,6 +59,7 @@ struct Adams {
 #[derive(Module, Debug)]
 struct Cloned {
     encoder: Mlp,
+    encoder_of_pictures: Option<Sight>,
     prior: Prior,
 }
 
@@ -120,10 +123,10 @@ pub struct Losses {
 
 /// A batch on the device; rows are moment by moment.
 struct Rows {
-    /// `[B, obs]`, with the graph.
-    first: Tensor<2>,
-    /// `[H * B, obs]`.
-    next: Tensor<2>,
+    /// B, with the graph.
+    first: Observed,
+    /// H * B.
+    next: Observed,
     /// Per moment `[B, act]`.
     actions: Vec<Tensor<2>>,
     rewards: Tensor<1>,
@@ -132,9 +135,9 @@ struct Rows {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes.
-    pub fn new(config: TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: Device) -> Self {
-        let world = WorldModel::new(&config, sizes, rng, &device);
+    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes, and for what is seen.
+    pub fn new(config: TdMpcConfig, sizes: Sizes, view: View, rng: &mut Rng, device: Device) -> Self {
+        let world = WorldModel::new(&config, sizes, view, rng, &device);
         let prior = Prior::new(&config, sizes.act, rng, &device);
         let range = Tensor::ones([1], &device.clone().without_autodiff());
         Self { target: world.valid(), world, prior, range, adams: Adams::new(&config), updates: 0, config, sizes, device }
@@ -148,13 +151,14 @@ impl Learner {
     /// Cloning: one step of encoder and prior towards the demonstrated actions of stretches; the mean squared error.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
-        let obs = self.tracked(batch.obs[..rows * self.sizes.obs].to_vec(), self.sizes.obs);
+        let obs = self.observed(batch, 0..rows).autodiff();
         let actions = self.tracked(batch.actions.clone(), self.sizes.act);
-        let clone = Cloned { encoder: self.world.encoder.clone(), prior: self.prior.clone() };
-        let mean = clone.prior.mean(WorldModel { encoder: clone.encoder.clone(), ..self.world.clone() }.encode(obs));
+        let WorldModel { encoder, encoder_of_pictures, .. } = self.world.clone();
+        let clone = Cloned { encoder, encoder_of_pictures, prior: self.prior.clone() };
+        let mean = clone.prior.mean(self.world.encode(obs));
         let loss = (mean - actions).square().mean();
         let clone = self.adams.clone.step(clone, &loss);
-        (self.world.encoder, self.prior) = (clone.encoder, clone.prior);
+        (self.world.encoder, self.world.encoder_of_pictures, self.prior) = (clone.encoder, clone.encoder_of_pictures, clone.prior);
         loss.inner()
     }
 
@@ -202,9 +206,9 @@ impl Learner {
     }
 
     fn rows(&self, batch: &Stretches) -> Rows {
-        let (size, Sizes { obs, act, .. }) = (batch.len(), self.sizes);
-        let first = self.tracked(batch.obs[..size * obs].to_vec(), obs);
-        let next = self.plain(batch.obs[size * obs..].to_vec(), obs);
+        let (size, act) = (batch.len(), self.sizes.act);
+        let first = self.observed(batch, 0..size).autodiff();
+        let next = self.observed(batch, size..batch.obs.len() / self.sizes.obs);
         let actions = batch.actions.chunks(size * act).map(|rows| self.tracked(rows.to_vec(), act)).collect();
         let goes_on = batch.over.iter().map(|over| 1.0 - over).collect();
         let column = |values: Vec<f32>| self.plain(values, 1).squeeze_dim(1);
@@ -218,6 +222,14 @@ impl Learner {
         }
     }
 
+    /// Some of the observations of stretches, counted moment by moment.
+    fn observed(&self, batch: &Stretches, rows: Range<usize>) -> Observed {
+        let (obs, view) = (self.sizes.obs, self.world.view);
+        let part = |width: usize| rows.start * width..rows.end * width;
+        let pixels = &batch.pixels[part(view.pixels())];
+        Observed::new(batch.obs[part(obs)].to_vec(), obs, pixels, view, &self.device.clone().without_autodiff())
+    }
+
     /// y: `[H * B]`.
     fn targets(&self, rows: &Rows, next: Tensor<2>, noise: &UpdateNoise) -> Tensor<1> {
         let action = self.prior.valid().draw(next.clone(), self.plain(noise.targets.clone(), self.sizes.act)).action;
@@ -228,7 +240,7 @@ impl Learner {
 
     /// The loss of the world model against values `[H * B]` and latent states `[H * B, latent]`.
     fn parts(&self, rows: &Rows, targets: Tensor<1>, aims: Tensor<2>) -> Parts {
-        let (horizon, batch) = (rows.actions.len(), rows.first.dims()[0]);
+        let (horizon, batch) = (rows.actions.len(), rows.weights.dims()[0]);
         let Coefficients { consistency, reward, value, .. } = self.config.backbone.coefficients();
         let mut states = vec![self.world.encode(rows.first.clone())];
         let mut acted = Vec::new();
@@ -324,6 +336,8 @@ impl Learner {
             self.target.critics = params::polyak(self.target.critics.clone(), &self.world.critics, tau);
             if self.config.backbone == Backbone::TdMpc {
                 self.target.encoder = params::polyak(self.target.encoder.clone(), &self.world.encoder, tau);
+                let seen = self.target.encoder_of_pictures.take().zip(self.world.encoder_of_pictures.as_ref());
+                self.target.encoder_of_pictures = seen.map(|(target, source)| params::polyak(target, source, tau));
             }
         }
         self.updates += 1;
@@ -353,12 +367,12 @@ impl Learner {
         Ok(())
     }
 
-    /// Restores what [`Learner::save`] wrote under the same settings.
+    /// Restores what [`Learner::save`] wrote under the same settings and for the same view.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: TdMpcConfig, sizes: Sizes, archive: &Archive, device: Device) -> Result<Self> {
-        let mut learner = Self::new(config, sizes, &mut Rng::new(0, "unused", 0), device);
+    pub fn load(config: TdMpcConfig, sizes: Sizes, view: View, archive: &Archive, device: Device) -> Result<Self> {
+        let mut learner = Self::new(config, sizes, view, &mut Rng::new(0, "unused", 0), device);
         learner.world = params::load(learner.world, "td_mpc/world", archive)?;
         learner.prior = params::load(learner.prior, "td_mpc/prior", archive)?;
         learner.target = params::load(learner.target, "td_mpc/target", archive)?;
@@ -409,7 +423,8 @@ impl Adams {
 
     fn load(learner: &Learner, archive: &Archive) -> Result<Self> {
         let [world, prior, clone] = Self::settings(&learner.config);
-        let cloned = Cloned { encoder: learner.world.encoder.clone(), prior: learner.prior.clone() };
+        let WorldModel { encoder, encoder_of_pictures, .. } = learner.world.clone();
+        let cloned = Cloned { encoder, encoder_of_pictures, prior: learner.prior.clone() };
         let adams = [
             Adam::load(world, "td_mpc/adam/world", archive, &learner.world)?,
             Adam::load(prior, "td_mpc/adam/prior", archive, &learner.prior)?,
@@ -441,7 +456,7 @@ mod tests {
 
     /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
     fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
-        let mut learner = Learner::new(config(backbone), SIZES, rng, Device::flex().autodiff());
+        let mut learner = Learner::new(config(backbone), SIZES, View::default(), rng, Device::flex().autodiff());
         let how = crate::nn::Initial::Normal(0.5);
         let WorldModel { encoder, dynamics, reward, critics, .. } = &mut learner.world;
         for net in [encoder, dynamics, reward, critics] {
@@ -511,7 +526,7 @@ mod tests {
         let (mut total, mut surprises) = (0.0, Vec::new());
         for b in 0..BATCH {
             let mut surprise = 0.0;
-            let mut z = world.encode(plain(&batch.obs[b * 3..b * 3 + 3], 3));
+            let mut z = world.encode(plain(&batch.obs[b * 3..b * 3 + 3], 3).into());
             for t in 0..2 {
                 let row = t * BATCH + b;
                 let both = acting(z, plain(&batch.actions[row * 2..row * 2 + 2], 2));

@@ -2,6 +2,7 @@
 //!
 //! | part | td-mpc (MoDem, `algorithm/tdmpc.py`) | td-mpc2 (`tdmpc2/common/world_model.py`) |
 //! |---|---|---|
+//! | pictures | added to what the robot feels, then one more network | the mean of two latents |
 //! | latent | as it comes | groups of 8 on a simplex, after a layer normalisation |
 //! | hidden layers | ELU | layer normalisation, Mish |
 //! | critics | layer normalisation and tanh first, then ELU | as the others |
@@ -9,20 +10,80 @@
 //! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
 
 use super::config::{Backbone, SIMNORM, TdMpcConfig};
-use crate::nn::{Activation, Initial, Mlp, TwoHot, simnorm};
+use crate::env::View;
+use crate::nn::{self, Activation, Convolutions, Initial, Mlp, TwoHot, simnorm};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Standard deviation of TD-MPC2's first weights.
 const INITIAL_STD: f64 = 0.02;
 
+/// Observations on the device.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// `[N, obs]`.
+    pub numbers: Tensor<2>,
+    /// `[N, channels, size, size]`, 0 to 1; none where nothing is seen.
+    pub pictures: Option<Tensor<4>>,
+}
+
+impl Observed {
+    /// Rows of `width` numbers, and the pictures that were seen with them, on a device without gradients.
+    pub fn new(numbers: Vec<f32>, width: usize, pixels: &[u8], view: View, device: &Device) -> Self {
+        let numbers = nn::matrix(numbers, width, device);
+        let pictures = view.is_some().then(|| {
+            let values: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
+            Tensor::from_data(TensorData::new(values, [numbers.dims()[0], view.channels(), view.size, view.size]), device)
+        });
+        Self { numbers, pictures }
+    }
+
+    /// The same with a graph.
+    #[must_use]
+    pub fn autodiff(self) -> Self {
+        Self { numbers: self.numbers.autodiff(), pictures: self.pictures.map(Tensor::autodiff) }
+    }
+}
+
+impl From<Tensor<2>> for Observed {
+    /// Numbers alone.
+    fn from(numbers: Tensor<2>) -> Self {
+        Self { numbers, pictures: None }
+    }
+}
+
+/// The encoder of pictures.
+#[derive(Module, Debug)]
+pub struct Sight {
+    convolutions: Convolutions,
+    /// From the sum of both latents to one (td-mpc).
+    fuse: Option<Mlp>,
+}
+
+impl Sight {
+    fn new(config: &TdMpcConfig, view: View, rng: &mut Rng, device: &Device) -> Self {
+        let TdMpcConfig { backbone, latent, encoder_hidden, .. } = *config;
+        let normed = backbone == Backbone::TdMpc2;
+        let convolutions = Convolutions::new(view.channels(), view.size, latent, normed, rng, device);
+        match backbone {
+            Backbone::TdMpc2 => Self { convolutions, fuse: None },
+            Backbone::TdMpc => {
+                let fuse = Mlp::new(1, &[latent, encoder_hidden, latent], Activation::Elu, rng, device);
+                Self { convolutions: convolutions.orthogonal(rng), fuse: Some(fuse.initialised(Initial::Orthogonal, rng)) }
+            }
+        }
+    }
+}
+
 /// Encoder, dynamics, reward and critics.
 #[derive(Module, Debug)]
 pub struct WorldModel {
-    /// Normalised observation to latent state.
+    /// The numbers of an observation to a latent state.
     pub encoder: Mlp,
+    /// Its pictures, where there are any. The optimiser knows it by the first part of its name.
+    pub encoder_of_pictures: Option<Sight>,
     /// Latent state and action to the next latent state.
     pub dynamics: Mlp,
     /// Latent state and action to the reward.
@@ -31,11 +92,19 @@ pub struct WorldModel {
     pub critics: Mlp,
     #[module(skip)]
     pub(super) backbone: Backbone,
+    #[module(skip)]
+    pub(super) view: View,
 }
 
 impl WorldModel {
-    /// Fresh networks for observations and single actions of these sizes.
-    pub fn new(config: &TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    /// Fresh networks for observations and single actions of these sizes, and for what is seen.
+    pub fn new(config: &TdMpcConfig, sizes: Sizes, view: View, rng: &mut Rng, device: &Device) -> Self {
+        let numbers = Self::of_numbers(config, sizes, rng, device);
+        let encoder_of_pictures = view.is_some().then(|| Sight::new(config, view, rng, device));
+        Self { encoder_of_pictures, view, ..numbers }
+    }
+
+    fn of_numbers(config: &TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
         let TdMpcConfig { backbone, latent, hidden, encoder_hidden, critics, .. } = *config;
         let acting = latent + sizes.act;
         match backbone {
@@ -53,6 +122,8 @@ impl WorldModel {
                     reward: normed(1, &[acting, hidden, hidden, bins], rng),
                     critics: normed(critics, &[acting, hidden, hidden, bins], rng),
                     backbone,
+                    encoder_of_pictures: None,
+                    view: View::default(),
                 }
             }
             Backbone::TdMpc => {
@@ -65,14 +136,23 @@ impl WorldModel {
                     reward: plain(&[acting, hidden, hidden, 1], rng).with_zero_output(),
                     critics: critics.initialised(how, rng).with_zero_output(),
                     backbone,
+                    encoder_of_pictures: None,
+                    view: View::default(),
                 }
             }
         }
     }
 
-    /// Observations `[N, obs]` to latent states `[N, latent]`.
-    pub fn encode(&self, obs: Tensor<2>) -> Tensor<2> {
-        self.settle(self.encoder.forward(obs.unsqueeze_dim(0)))
+    /// Observations to latent states `[N, latent]`. With pictures: their latent and that of the numbers are added and go through one
+    /// more network (td-mpc; MoDem, `algorithm/tdmpc.py`), or their mean is taken (td-mpc2; as MoDem's version on TD-MPC2).
+    pub fn encode(&self, Observed { numbers, pictures }: Observed) -> Tensor<2> {
+        let felt = self.settle(self.encoder.forward(numbers.unsqueeze_dim(0)));
+        let (Some(sight), Some(pictures)) = (&self.encoder_of_pictures, pictures) else { return felt };
+        let seen = self.settle(sight.convolutions.forward(pictures).unsqueeze_dim(0));
+        match &sight.fuse {
+            Some(fuse) => fuse.forward_one(felt + seen),
+            None => (felt + seen).mul_scalar(0.5),
+        }
     }
 
     /// What follows latent states `[N, latent]` and actions `[N, act]`: `[N, latent]`.

@@ -1,17 +1,17 @@
 //! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for every decision.
 
-use super::agent::{Agent, Decided, marked, model_sizes};
+use super::agent::{Agent, Decided, marked, model_sizes, observed};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
-use crate::data::{Archive, Balanced, Dataset, Episode, Sequences};
-use crate::env::{Decision, RolloutSpec, Rollouts};
+use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences, Stretches};
+use crate::env::{Decision, RolloutSpec, Rollouts, View};
 use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
 use crate::nn;
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// TD-MPC at work.
 pub struct Practice {
@@ -23,6 +23,8 @@ pub struct Practice {
     running: BTreeMap<u64, Episode>,
     learner: Learner,
     count: Count,
+    /// Where the last batches came from, demonstrations and practice: for whoever wants to know why learning broke.
+    recent: VecDeque<[Vec<Place>; 2]>,
 }
 
 /// Where the loop stands.
@@ -49,19 +51,25 @@ impl Practice {
     /// When an environment cannot be made, or when there are no demonstrations where they are needed.
     pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
         let (seed, sizes) = (cx.rollouts.seed, model_sizes(cx.policy.sizes));
-        let learner = Learner::new(config.clone(), sizes, &mut Rng::new(seed, "td-mpc-weights", 0), cx.device.clone());
+        let view = cx.rollouts.view;
+        let learner = Learner::new(config.clone(), sizes, view, &mut Rng::new(seed, "td-mpc-weights", 0), cx.device.clone());
         let rng = Rng::new(seed, "td-mpc", 0);
         let count = Count { cloned: 0, decisions: 0, evaluations: 0, episodes: (0, 0), planned: (0, 0), rng };
-        let online = sequences(&config, sizes, config.capacity, Rng::new(seed, "after-the-end", 1));
+        let online = sequences(&config, sizes, config.capacity, Rng::new(seed, "after-the-end", 1)).seen(view);
         let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
         let demos = demonstrations(&config, cx)?;
-        Ok(Self { rollouts, demos, online, running: BTreeMap::new(), config, learner, count })
+        Ok(Self { rollouts, demos, online, running: BTreeMap::new(), config, learner, count, recent: VecDeque::new() })
     }
 
     /// The agent as it is now: the clone until the world model has learned, then the planner.
     pub fn agent(&self) -> Agent {
         let planning = self.config.plan && self.learner.updates() > 0;
-        Agent { world: frozen(&self.learner.world), prior: frozen(&self.learner.prior), config: self.config.clone(), planning }
+        Agent {
+            world: frozen(&self.learner.world),
+            prior: frozen(&self.learner.prior),
+            config: self.config.after(self.count.decisions),
+            planning,
+        }
     }
 
     /// A decision in every environment, or a few updates.
@@ -119,7 +127,9 @@ impl Practice {
     async fn clone_policy(&mut self) -> Result<Work> {
         let updates = UPDATES.min(self.config.clone_updates - self.count.cloned);
         let Self { learner, demos, count, config, .. } = self;
-        let loss = (0..updates).map(|_| learner.clone_step(&demos.sample(&mut count.rng, config.batch))).last();
+        let view = demos.view();
+        let batch = |rng: &mut Rng| shifted(demos.sample(rng, config.batch), view, rng);
+        let loss = (0..updates).map(|_| learner.clone_step(&batch(&mut count.rng))).last();
         let before = self.count.cloned;
         self.count.cloned += updates;
         if self.count.cloned >= self.config.clone_updates {
@@ -150,7 +160,7 @@ impl Practice {
 
     /// The clone's actions.
     async fn seed(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (plain, Sizes { obs: width, act, .. }) = (cx.device.clone().without_autodiff(), model_sizes(cx.policy.sizes));
+        let (plain, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
         match self.config.seed_by {
             Actor::Pretrained => {
                 let noise = self.rollouts.noise(cx.policy.noise_len());
@@ -158,7 +168,7 @@ impl Practice {
                 Ok(chunks.chunks(cx.policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..act]).copied().collect())
             }
             Actor::Prior => {
-                let z = frozen(&self.learner.world).encode(nn::matrix(marked(obs, cx.policy.sizes.obs), width, &plain));
+                let z = frozen(&self.learner.world).encode(observed(obs, cx.policy.sizes.obs, cx.rollouts.view, &plain));
                 let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
@@ -188,13 +198,13 @@ impl Practice {
     }
 
     fn note(&mut self, Decision { seed, obs, chunk, step }: &Decision, cx: &Context) -> Result<()> {
-        let start = || Episode::start(*seed, &marked(obs, cx.policy.sizes.obs));
-        let episode = self.running.entry(*seed).or_insert_with(start);
-        episode.push(chunk, step.reward + self.config.reward_offset as f32, &marked(&step.obs, cx.policy.sizes.obs));
+        let view = cx.rollouts.view;
+        let episode = self.running.entry(*seed).or_insert_with(|| Episode::start_seen(*seed, obs, view));
+        episode.push_seen(chunk, step.reward, &step.obs, view);
         if step.done() {
             let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
-            let (success, episode) = (step.success && step.terminated, ended(episode));
+            let (success, episode) = (step.success && step.terminated, told(&episode, cx.policy.sizes.obs, &self.config));
             self.online.push(&episode)?;
             if success && self.config.self_imitation {
                 self.demos.push(&episode)?;
@@ -213,10 +223,32 @@ impl Practice {
         let after = self.learner.updates();
         let mut work = Work::learned(after - before, self.progress());
         if let Some(losses) = last.filter(|_| before / RECORD_EVERY != after / RECORD_EVERY) {
-            work.values = figures(losses, after).await?;
+            work.values = figures(losses).await?;
+            if let Some((name, value)) = work.values.iter().find(|(_, value)| !value.is_finite()) {
+                return Err(self.diverged(name, *value));
+            }
             work.values.push(("data/demo_fraction", self.config.demo_fraction(after)));
         }
         Ok(work)
+    }
+
+    /// The error of learning that broke, with the batches since the last time that it was known not to have.
+    fn diverged(&self, name: &str, value: f64) -> Error {
+        let (mut archive, updates) = (Archive::new(), self.learner.updates());
+        for (i, [shown, online]) in self.recent.iter().enumerate() {
+            let batch = self.demos.at(shown).with(&self.online.at(online));
+            let update = updates + 1 - self.recent.len() + i;
+            for (part, values) in [("obs", batch.obs), ("actions", batch.actions), ("rewards", batch.rewards), ("over", batch.over)] {
+                archive.put_f32(format!("update_{update}/{part}"), &[values.len()], values);
+            }
+        }
+        let sentence = format!(
+            "{name} is {value} after {updates} updates of the world model: it diverged; go on from the last checkpoint with a lower finetune.td_mpc.lr"
+        );
+        match archive.to_bytes() {
+            Ok(batches) => Error::Diverged { sentence, batches },
+            Err(_) => Error::failed(sentence),
+        }
     }
 
     async fn learn(&mut self) -> Result<Losses> {
@@ -227,10 +259,16 @@ impl Practice {
         let rng = &mut self.count.rng;
         let mut batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
         batch.shown = shown;
+        let batch = shifted(batch, self.demos.view(), rng);
         if batch.is_empty() {
             return Err(Error::input(
                 "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher",
             ));
+        }
+        let (demos, online) = batch.places.split_at(shown);
+        self.recent.push_back([demos.to_vec(), online.to_vec()]);
+        if self.recent.len() > RECORD_EVERY {
+            self.recent.pop_front();
         }
         let losses = self.learner.step(&batch, &UpdateNoise::draw(&self.config, act, batch.len(), rng));
         if self.config.backbone == Backbone::TdMpc {
@@ -251,7 +289,7 @@ impl Practice {
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
-        let running: Vec<_> = self.running.values().map(|e| (e.seed, &e.obs, &e.actions, &e.rewards)).collect();
+        let running: Vec<_> = self.running.values().map(|e| (e.seed, &e.obs, &e.frames, &e.actions, &e.rewards)).collect();
         archive.put("finetuner/running", &running)?;
         self.learner.save(archive).await
     }
@@ -261,25 +299,34 @@ impl Practice {
     /// # Errors
     /// When the archive does not fit.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        type Running = Vec<(u64, Vec<f32>, Vec<f32>, Vec<f32>)>;
+        type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
         let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
         let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
-        if [&demos, &online].iter().any(|sequences| sequences.sizes() != (obs, act, config.horizon)) {
-            return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+        let (view, damaged) = (cx.rollouts.view, "the checkpoint's replay does not fit its policy: use an undamaged checkpoint");
+        if [&demos, &online].iter().any(|sequences| (sequences.sizes(), sequences.view()) != ((obs, act, config.horizon), view)) {
+            return Err(Error::input(damaged));
         }
         let running: Running = archive.get("finetuner/running")?;
-        let running =
-            running.into_iter().map(|(seed, obs, actions, rewards)| (seed, Episode { seed, obs, actions, rewards, ..Episode::default() }));
+        if running.iter().any(|(_, _, frames, _, _)| !frames.are_sound(view.frame())) {
+            return Err(Error::input(damaged));
+        }
+        let episode = |(seed, obs, frames, actions, rewards)| (seed, Episode { seed, obs, frames, actions, rewards, ..Episode::default() });
         Ok(Self {
             rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
             demos,
             online,
-            running: running.collect(),
-            learner: Learner::load(config.clone(), model_sizes(cx.policy.sizes), archive, cx.device.clone())?,
+            running: running.into_iter().map(episode).collect(),
+            learner: Learner::load(config.clone(), model_sizes(cx.policy.sizes), view, archive, cx.device.clone())?,
             count: archive.get("finetuner/count")?,
+            recent: VecDeque::new(),
             config,
         })
     }
+}
+
+/// Stretches whose pictures were moved a little, by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224).
+fn shifted(batch: Stretches, view: View, rng: &mut Rng) -> Stretches {
+    if view.is_some() { batch.shifted(view, view.size / 21, rng) } else { batch }
 }
 
 /// A copy without gradients.
@@ -298,11 +345,11 @@ fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> S
 
 /// The demonstrations as the world model sees them, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
-    let mut sequences = sequences(config, model_sizes(cx.policy.sizes), usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
+    let sequences = sequences(config, model_sizes(cx.policy.sizes), usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
+    let mut sequences = sequences.seen(cx.rollouts.view);
     let episodes = cx.demos.map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
-        let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
-        sequences.push(&ended(Episode { obs: marked(&episode.obs, cx.policy.sizes.obs), rewards, ..episode.clone() }))?;
+        sequences.push(&told(episode, cx.policy.sizes.obs, config))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -314,8 +361,10 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     Ok(sequences)
 }
 
-/// The episode with its last observation marked where it ended for good.
-fn ended(mut episode: Episode) -> Episode {
+/// The episode as the world model is told it: with the offset of rewards, and its last observation marked where it ended for good.
+fn told(episode: &Episode, width: usize, config: &TdMpcConfig) -> Episode {
+    let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
+    let mut episode = Episode { obs: marked(&episode.obs, width), rewards, ..episode.clone() };
     if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
         *mark = 1.0;
     }
@@ -323,8 +372,8 @@ fn ended(mut episode: Episode) -> Episode {
 }
 
 /// The figures of an update, read back.
-async fn figures(losses: Losses, updates: usize) -> Result<Vec<(&'static str, f64)>> {
-    let values = read_losses([
+async fn figures(losses: Losses) -> Result<Vec<(&'static str, f64)>> {
+    read_losses([
         ("loss/consistency", losses.consistency),
         ("loss/reward", losses.reward),
         ("loss/value", losses.value),
@@ -335,11 +384,5 @@ async fn figures(losses: Losses, updates: usize) -> Result<Vec<(&'static str, f6
         ("policy/value", losses.target),
         ("policy/value_range", losses.range),
     ])
-    .await?;
-    match values.iter().find(|(_, value)| !value.is_finite()) {
-        Some((name, value)) => Err(Error::failed(format!(
-            "{name} is {value} after {updates} updates of the world model: it diverged; go on from the last checkpoint with a lower finetune.td_mpc.lr"
-        ))),
-        None => Ok(values),
-    }
+    .await
 }

@@ -1,7 +1,7 @@
 //! How good a world model is: what it predicts along a real episode, against what happened.
 
 use super::agent::{Agent, marked};
-use super::model::acting;
+use super::model::{Observed, acting};
 use crate::Result;
 use crate::data::Episode;
 use crate::nn;
@@ -28,7 +28,9 @@ impl Agent {
     /// When the device fails.
     pub async fn quality(&self, policy: &Policy, episode: &Episode, ahead: usize, device: &Device) -> Result<Quality> {
         let (plain, act, steps) = (device.clone().without_autodiff(), policy.sizes.act, episode.len());
-        let states = self.world.encode(nn::matrix(marked(&episode.obs, policy.sizes.obs), policy.sizes.obs + 1, &plain));
+        let (width, view) = (policy.sizes.obs, self.world.view);
+        let pixels = episode.frames.stacked(view.stack);
+        let states = self.world.encode(Observed::new(marked(&episode.obs, width), width + 1, &pixels, view, &plain));
         let actions = nn::matrix(episode.actions.clone(), act, &plain);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;

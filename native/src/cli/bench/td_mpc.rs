@@ -5,6 +5,7 @@ use burn::module::Module;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Stretches;
+use protege_core::env::View;
 use protege_core::finetune::td_mpc::{Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise};
 use protege_core::nn;
 use protege_core::policy::Sizes;
@@ -19,7 +20,7 @@ fn config() -> TdMpcConfig {
 }
 
 fn learner(setup: &Setup, rng: &mut Rng) -> Learner {
-    Learner::new(config(), SIZES, rng, setup.device.clone().autodiff())
+    Learner::new(config(), SIZES, View::default(), rng, setup.device.clone().autodiff())
 }
 
 /// One update of world model, prior and targets.
@@ -52,7 +53,7 @@ pub fn plan(setup: &Setup) -> Result<Vec<Row>> {
     let width = config.horizon * SIZES.act;
     let mut once = || {
         let noise = noise(&config, &mut rng);
-        let z = world.encode(nn::matrix(rng.normals(SIZES.obs), SIZES.obs, &setup.device));
+        let z = world.encode(nn::matrix(rng.normals(SIZES.obs), SIZES.obs, &setup.device).into());
         let plan = planner.plan(z, nn::matrix(vec![0.0; width], width, &setup.device), None, &noise);
         block_on(nn::read(plan.action)).map(drop)
     };

@@ -73,6 +73,7 @@ fn meta(spec: &Spec, demonstrator: String) -> Meta {
         seed: 0,
         code_version: CODE_VERSION.into(),
         obs: spec.obs,
+        image_size: 0,
         act: spec.act,
         action_repeat: 1,
         demonstrator,

@@ -1,10 +1,10 @@
 //! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL offers. Mesa's
 //! software device is one, so that no GPU is needed.
 
-mod images;
+mod eyes;
 mod stage;
 
-pub use images::{ImageSpec, Images};
+pub use eyes::Eyes;
 
 use super::Plant;
 use crate::film::{Draw, Look, Quality, REMEDY};
@@ -29,7 +29,21 @@ impl Renderer {
     /// # Errors
     /// When EGL is missing, the scene cannot be had, or it has no such camera.
     pub fn new(id: &str, look: &Look) -> Result<Self> {
-        let mut stage = Stage::of(id, |model| settle(model, look))?;
+        Self::placed(id, look, None)
+    }
+
+    /// The same with the camera moved to `at`, in metres.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub fn placed(id: &str, look: &Look, at: Option<[f64; 3]>) -> Result<Self> {
+        let mut stage = Stage::of(id, |model| {
+            settle(model, look);
+            let camera = look.camera.as_deref().and_then(|name| model.name_to_id(Kind::mjOBJ_CAMERA, name));
+            if let Some((camera, at)) = camera.zip(at) {
+                model.cam_pos_mut()[camera] = at;
+            }
+        })?;
         let Stage { plant, view, .. } = &mut stage;
         plant.data.forward();
         let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;

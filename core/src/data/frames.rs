@@ -1,0 +1,141 @@
+//! The frames of an episode, each stored once, compressed without loss.
+//!
+//! A camera that stands still sees mostly the same: a frame is kept as its difference from the episode's first one, most of which is
+//! zeros, and which LZ4 packs to a small part. Any frame is read back without the others.
+
+use serde::{Deserialize, Serialize};
+
+/// Frames of equal size, in the order in which they were seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Frames {
+    first: Vec<u8>,
+    /// Packed differences.
+    later: Vec<Vec<u8>>,
+}
+
+impl Frames {
+    /// Adds a frame as large as the first.
+    ///
+    /// # Panics
+    /// When it has another size.
+    pub fn push(&mut self, frame: &[u8]) {
+        if self.first.is_empty() {
+            self.first = frame.to_vec();
+            return;
+        }
+        assert_eq!(frame.len(), self.first.len(), "the frames of an episode have one size");
+        let difference: Vec<u8> = frame.iter().zip(&self.first).map(|(new, first)| new ^ first).collect();
+        self.later.push(lz4_flex::block::compress(&difference));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        usize::from(!self.first.is_empty()) + self.later.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Values of one frame; 0 where there are none.
+    pub fn size(&self) -> usize {
+        self.first.len()
+    }
+
+    /// Frame `i` at the end of `out`.
+    ///
+    /// # Panics
+    /// When there is no such frame.
+    pub fn copy(&self, i: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.first);
+        if i > 0 {
+            let difference = self.difference(i).expect("what was packed here, or checked when it was read, unpacks");
+            out[start..].iter_mut().zip(difference).for_each(|(value, change)| *value ^= change);
+        }
+    }
+
+    /// The newest `stack` frames at moment `at`, at the end of `out`, the oldest first. Before the start everything stood still as in
+    /// the first frame, and after the end as in the last.
+    ///
+    /// # Panics
+    /// When there are no frames.
+    pub fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
+        (0..stack).for_each(|back| self.copy((at + back + 1).saturating_sub(stack).min(self.len() - 1), out));
+    }
+
+    /// The stacks at all moments, one after the other; none without frames.
+    pub fn stacked(&self, stack: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        (0..self.len()).for_each(|at| self.stack(at, stack, &mut out));
+        out
+    }
+
+    /// The values of all frames, one after the other.
+    pub fn values(&self) -> Vec<u8> {
+        let mut values = Vec::with_capacity(self.len() * self.size());
+        (0..self.len()).for_each(|i| self.copy(i, &mut values));
+        values
+    }
+
+    fn difference(&self, i: usize) -> Option<Vec<u8>> {
+        let difference = lz4_flex::block::decompress(&self.later[i - 1], self.first.len()).ok()?;
+        (difference.len() == self.first.len()).then_some(difference)
+    }
+
+    /// Whether all of them can be read back, and have `size` values each.
+    pub fn are_sound(&self, size: usize) -> bool {
+        let none = self.first.is_empty() && self.later.is_empty();
+        none || (self.first.len() == size && (1..self.len()).all(|i| self.difference(i).is_some()))
+    }
+
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.first.len() + self.later.iter().map(|frame| frame.len() + size_of::<Vec<u8>>()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    /// The promise: every frame comes back as it was, in any order, whatever it shows.
+    #[test]
+    fn every_frame_comes_back_as_it_was() {
+        let mut rng = Rng::new(0, "test", 0);
+        let noise: Vec<Vec<u8>> = (0..5).map(|_| (0..300).map(|_| rng.below(256) as u8).collect()).collect();
+        let mut frames = Frames::default();
+        noise.iter().for_each(|frame| frames.push(frame));
+        assert_eq!((frames.len(), frames.size()), (5, 300));
+        assert!(frames.are_sound(300) && !frames.are_sound(299));
+        for i in [4, 0, 2, 1, 3] {
+            let mut out = vec![7];
+            frames.copy(i, &mut out);
+            assert_eq!((out[0], &out[1..]), (7, &noise[i][..]));
+        }
+    }
+
+    /// The promise: what does not change takes next to no room.
+    #[test]
+    fn what_does_not_change_takes_no_room() {
+        let mut frames = Frames::default();
+        for t in 0..100 {
+            let moving = |i: usize| if (10 * t..10 * t + 50).contains(&i) { 200 } else { (i * 31 % 251) as u8 };
+            frames.push(&(0..12_288).map(moving).collect::<Vec<_>>());
+        }
+        assert!(frames.bytes() < 100 * 12_288 / 20, "{}", frames.bytes());
+    }
+
+    /// The promise: damage in a file is found before anything is read.
+    #[test]
+    fn damage_is_found() {
+        let mut frames = Frames::default();
+        (0..3).for_each(|i| frames.push(&[i; 100]));
+        assert!(frames.are_sound(100));
+        let cut = Frames { later: vec![frames.later[0][..2].to_vec()], ..frames.clone() };
+        let without_first = Frames { first: Vec::new(), ..frames };
+        assert!(!cut.are_sound(100) && !without_first.are_sound(100));
+    }
+}

@@ -1,0 +1,150 @@
+//! A stack of convolutions that makes a vector of a square picture.
+//!
+//! The shape is that of TD-MPC and MoDem (`algorithm/helper.py`, `enc`): a kernel of 7, one of 5, then of 3, each with stride 2 and a
+//! ReLU, without padding, until at most 3 pixels a side are left: four layers for 84 pixels, six for 224.
+
+use super::mlp::Initial;
+use super::{Activation, Mlp};
+use crate::rng::Rng;
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Channels between the layers.
+const CHANNELS: usize = 32;
+/// Pixels along each side after which no further layer follows.
+const ENOUGH: usize = 3;
+/// Pixels along each side that a picture has at least: fewer leave nothing after the second layer.
+pub const SMALLEST_IMAGE: usize = 19;
+
+/// Pictures `[N, channels, size, size]` to vectors `[N, output]`.
+#[derive(Module, Debug)]
+pub struct Convolutions {
+    /// Per layer `[out, in, k, k]`.
+    kernels: Vec<Param<Tensor<4>>>,
+    /// Per layer `[out]`.
+    biases: Vec<Param<Tensor<1>>>,
+    /// What is left of the picture, to the output.
+    head: Mlp,
+}
+
+impl Convolutions {
+    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side. Kernels are uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`:
+    /// a layer normalisation at the end.
+    pub fn new(channels: usize, size: usize, output: usize, normed: bool, rng: &mut Rng, device: &Device) -> Self {
+        Self::of_width(CHANNELS, (channels, size, output), normed, rng, device)
+    }
+
+    fn of_width(width: usize, (channels, size, output): (usize, usize, usize), normed: bool, rng: &mut Rng, device: &Device) -> Self {
+        let layers = layers(size);
+        let (mut kernels, mut biases, mut inputs) = (Vec::new(), Vec::new(), channels);
+        for &(kernel, _) in &layers {
+            let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
+            let shape = [width, inputs, kernel, kernel];
+            let mut uniform = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.range(-bound, bound) as f32).collect() };
+            kernels.push(Param::from_data(TensorData::new(uniform(shape.iter().product()), shape), device));
+            biases.push(Param::from_data(TensorData::new(uniform(width), [width]), device));
+            inputs = width;
+        }
+        let left = layers.last().map_or(size, |&(_, size)| size);
+        let sizes = [inputs * left * left, output];
+        let head = match normed {
+            true => Mlp::normed_throughout(1, &sizes, Activation::Relu, rng, device),
+            false => Mlp::new(1, &sizes, Activation::Relu, rng, device),
+        };
+        Self { kernels, biases, head }
+    }
+
+    /// Orthogonal kernels, `sqrt(2)` times as long as the head's weights, and biases 0 (MoDem).
+    #[must_use]
+    pub fn orthogonal(mut self, rng: &mut Rng) -> Self {
+        let fresh = |kernel: Param<Tensor<4>>, rng: &mut Rng| {
+            let [outputs, inputs, height, width] = kernel.dims();
+            let values = Initial::Orthogonal.draw(outputs, inputs * height * width, rng);
+            let values = values.into_iter().map(|value| value * std::f32::consts::SQRT_2).collect::<Vec<_>>();
+            Param::from_data(TensorData::new(values, kernel.dims()), &kernel.device())
+        };
+        self.kernels = self.kernels.into_iter().map(|kernel| fresh(kernel, rng)).collect();
+        self.biases = self.biases.into_iter().map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device()))).collect();
+        self.head = self.head.initialised(Initial::Orthogonal, rng);
+        self
+    }
+
+    /// `[N, channels, size, size] -> [N, output]`.
+    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
+        for (kernel, bias) in self.kernels.iter().zip(&self.biases) {
+            x = relu(conv2d(x, kernel.val(), Some(bias.val()), ConvOptions::new([2, 2], [0, 0], [1, 1], 1)));
+        }
+        self.head.forward_one(x.flatten(1, 3))
+    }
+}
+
+/// Kernel and remaining size of each layer.
+fn layers(size: usize) -> Vec<(usize, usize)> {
+    let mut layers = Vec::new();
+    let mut left = size;
+    for kernel in [7, 5].into_iter().chain(std::iter::repeat(3)) {
+        if left < kernel || (left <= ENOUGH && layers.len() > 1) {
+            break;
+        }
+        left = (left - kernel) / 2 + 1;
+        layers.push((kernel, left));
+    }
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gradient_check::worst_error_of_smooth;
+    use crate::nn::read;
+    use pollster::block_on;
+
+    /// The promise: the layers are those of the papers: 39, 18, 8, 3 of 84 pixels; 109, 53, 26, 12, 5, 2 of 224.
+    #[test]
+    fn the_layers_are_those_of_the_papers() {
+        let sizes = |size| layers(size).into_iter().map(|(_, left)| left).collect::<Vec<_>>();
+        assert_eq!(sizes(84), [39, 18, 8, 3]);
+        assert_eq!(sizes(224), [109, 53, 26, 12, 5, 2]);
+        assert!(layers(SMALLEST_IMAGE).iter().all(|&(_, left)| left > 0) && layers(SMALLEST_IMAGE).len() >= 2);
+        assert!(layers(SMALLEST_IMAGE - 1).len() < 2 || layers(SMALLEST_IMAGE - 1)[1].1 < layers(SMALLEST_IMAGE)[1].1);
+    }
+
+    /// The promise: one layer is the sum over a window that it is by definition.
+    #[test]
+    fn a_layer_is_a_sum_over_a_window() {
+        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let net = Convolutions::new(2, SMALLEST_IMAGE, 3, false, &mut rng, &device);
+        let x = rng.normals(2 * SMALLEST_IMAGE * SMALLEST_IMAGE);
+        let kernel = block_on(read(net.kernels[0].val())).unwrap();
+        let bias = block_on(read(net.biases[0].val())).unwrap();
+        let picture = Tensor::<4>::from_data(TensorData::new(x.clone(), [1, 2, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
+        let out = conv2d(picture, net.kernels[0].val(), Some(net.biases[0].val()), ConvOptions::new([2, 2], [0, 0], [1, 1], 1));
+        let (found, side) = (block_on(read(out.clone())).unwrap(), out.dims()[3]);
+        for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
+            let mut sum = bias[channel];
+            for (c, i, j) in (0..2).flat_map(|c| (0..7).flat_map(move |i| (0..7).map(move |j| (c, i, j)))) {
+                let at = (c * SMALLEST_IMAGE + 2 * row + i) * SMALLEST_IMAGE + 2 * column + j;
+                sum += x[at] * kernel[((channel * 2 + c) * 7 + i) * 7 + j];
+            }
+            assert!((sum - found[(channel * side + row) * side + column]).abs() < 1e-4);
+        }
+    }
+
+    /// The promise: gradients of kernels, biases and head are those of finite differences. Everything is positive, so that no ReLU
+    /// bends and a loss is a line in every parameter.
+    #[test]
+    fn the_gradients_are_those_of_finite_differences() {
+        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
+        net.kernels = net.kernels.into_iter().map(|kernel| Param::from_tensor(kernel.val().abs().detach())).collect();
+        net.biases = net.biases.into_iter().map(|bias| Param::from_tensor(bias.val().abs().detach())).collect();
+        let x: Vec<f32> = rng.normals(SMALLEST_IMAGE.pow(2)).into_iter().map(f32::abs).collect();
+        let x = Tensor::<4>::from_data(TensorData::new(x, [1, 1, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
+        let weights = crate::nn::matrix(vec![1.0, -0.4], 2, &device);
+        let error = worst_error_of_smooth(&net, 0.05, |net| (net.forward(x.clone()) * weights.clone()).sum());
+        assert!(error < 1e-2, "{error}");
+    }
+}

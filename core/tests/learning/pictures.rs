@@ -1,0 +1,176 @@
+//! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a bright stripe, and not said.
+
+use crate::runs::{resumable_phases, small_td_mpc};
+use crate::{distance, on_probe, trainer};
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::Result;
+use protege_core::data::Normaliser;
+use protege_core::env::{Env, Pictured, RolloutSpec, Spec, Step, Subject, View, make_on};
+use protege_core::finetune::td_mpc::{Actor, Agent, Arm, Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::rng::Rng;
+use protege_core::run::{Config, Phase, Preset};
+
+const VIEW: View = View { size: 22, stack: 2 };
+
+/// An environment whose first number is a stripe in its picture: at the left for -1, at the right for 1. `silent`: observations
+/// do not say it.
+struct Striped {
+    inner: Box<dyn Env>,
+    first: f32,
+    silent: bool,
+}
+
+impl Striped {
+    fn told(&mut self, mut obs: Vec<f32>) -> Vec<f32> {
+        self.first = obs[0];
+        if self.silent {
+            obs[0] = 0.0;
+        }
+        obs
+    }
+}
+
+impl Env for Striped {
+    fn spec(&self) -> &Spec {
+        self.inner.spec()
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        let obs = self.inner.reset(seed);
+        self.told(obs)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        let step = self.inner.step(action)?;
+        Ok(Step { obs: self.told(step.obs.clone()), ..step })
+    }
+
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert()
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        None
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        let at = ((0.5 + 0.4 * f64::from(self.first)).clamp(0.0, 1.0) * (size - 1) as f64) as usize;
+        let value = |i: usize| if (i % size).abs_diff(at) < 3 { 255 } else { 20 };
+        Ok((0..3 * size * size).map(value).collect())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        [&self.first.to_le_bytes()[..], &self.inner.save()].concat()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let (first, rest) = state.split_first_chunk().unwrap();
+        self.first = f32::from_le_bytes(*first);
+        self.inner.restore(rest)
+    }
+}
+
+fn striped(id: &str, engine: &str) -> Result<Box<dyn Env>> {
+    Ok(Box::new(Striped { inner: make_on(id, engine)?, first: 0.0, silent: id.starts_with("probe/") }))
+}
+
+/// A policy that knows nothing.
+fn policy() -> Policy {
+    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let scales = (Normaliser::identity(1), Normaliser::identity(2));
+    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+}
+
+fn config(backbone: Backbone) -> TdMpcConfig {
+    TdMpcConfig {
+        arm: Arm::Vanilla,
+        envs: 10,
+        decisions: 1200,
+        clone_updates: 0,
+        seed_decisions: 200,
+        seed_by: Actor::Prior,
+        seed_updates: 200,
+        proposals: Proposals::Prior,
+        updates_per_decision: 0.4,
+        eval_every: 100_000,
+        batch: 32,
+        lr: 3e-3,
+        horizon: 1,
+        prior_cloning: 0.0,
+        self_imitation: false,
+        around_proposals: false,
+        max_std: 2.0,
+        latent: 16,
+        hidden: 32,
+        encoder_hidden: 16,
+        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+    }
+}
+
+fn learned(td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
+    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let rollouts = RolloutSpec { make: striped, view: VIEW, ..on_probe(5, 10, 2) };
+    let device = trainer();
+    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
+    match finetuner.improved() {
+        Some(Improved::TdMpc(agent)) => agent,
+        _ => panic!("TD-MPC makes an agent"),
+    }
+}
+
+/// The promise: what only a picture says is acted upon (probe 5: the best action is half of what is shown), on both backbones.
+#[test]
+fn td_mpc_acts_upon_what_it_sees() {
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let policy = policy();
+        let agent = learned(config(backbone), &policy);
+        let found = [-1.0, 1.0].map(|shown| {
+            let mut env = Striped { inner: make_on("probe/5", "rapier").unwrap(), first: shown, silent: true };
+            let mut row = vec![0.0];
+            row.extend(env.picture(VIEW.size).unwrap().repeat(VIEW.stack).into_iter().map(f32::from));
+            block_on(agent.prior_actions(&policy, &row, &Device::flex())).unwrap()[0]
+        });
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{backbone:?}: {found:?}");
+    }
+}
+
+/// The promise: a run that sees, stopped anywhere and resumed, equals one that was not, bit for bit: frames, the pictures' encoder, and
+/// episodes in the midst of being seen; demonstrations are seen, too.
+#[test]
+fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let mut config = small_td_mpc(backbone);
+        (config.env.image_size, config.env.image_stack) = (VIEW.size, VIEW.stack);
+        config.finetune.td_mpc =
+            TdMpcConfig { decisions: 90, handover: 0, seed_by: Actor::Prior, proposals: Proposals::Prior, ..config.finetune.td_mpc };
+        let phases = resumable_phases(config, striped);
+        assert!(phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos), "{phases:?}");
+    }
+}
+
+/// The promise: what is seen at one size is not mistaken for another, and what cannot be seen or used is refused with what to do.
+#[test]
+fn settings_of_pictures_that_do_not_fit_are_named() {
+    let mut config = small_td_mpc(Backbone::TdMpc2);
+    config.env.image_size = 84;
+    let sentence = config.check().unwrap_err().to_string();
+    assert!(sentence.contains("finetune.td_mpc.proposals"), "{sentence}");
+    config.env.image_size = 5;
+    assert!(config.check().unwrap_err().to_string().contains("env.image_size is 5"));
+    let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
+    let seeing = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    assert_eq!((seeing.env.view(), seeing.policy.kind), (View { size: 84, stack: 2 }, PolicyKind::Gaussian));
+    let sentence = seeing.set("finetune.method", "dsrl").unwrap_err().to_string();
+    assert!(sentence.contains("sees no pictures"), "{sentence}");
+    let env = Pictured::new(striped("lab/lift", "rapier").unwrap(), VIEW).unwrap();
+    assert_eq!(env.spec().obs, 8 + VIEW.pixels());
+}

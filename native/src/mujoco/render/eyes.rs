@@ -1,0 +1,100 @@
+//! Eyes for an environment: pictures to learn from.
+
+use super::Renderer;
+use crate::film::{Draw, Look, Quality};
+use protege_core::env::{Env, Spec, Step, Subject};
+use protege_core::tasks::ExpertStyle;
+use protege_core::{Error, Result};
+use std::cell::RefCell;
+
+/// Where MoDem puts Meta-World's camera (facebookresearch/modem, `envs/`), in metres.
+const CORNER: [f64; 3] = [0.75, 0.075, 0.7];
+
+thread_local! {
+    /// The renderer of a drawing thread, and what it draws: a task at a size.
+    static RENDERER: RefCell<Option<(String, usize, Renderer)>> = const { RefCell::new(None) };
+}
+
+/// An environment that can be drawn, from where the papers look: Meta-World from `corner2`, moved as in MoDem; the pen from `view_1`.
+/// Where upstream's scenes have no such camera (door, hammer), and in our own, they are seen as people see them.
+pub struct Eyes {
+    inner: Box<dyn Env>,
+}
+
+impl Eyes {
+    /// Opens them. Nothing is drawn before a picture is asked for.
+    pub fn new(inner: Box<dyn Env>) -> Self {
+        Self { inner }
+    }
+}
+
+impl Env for Eyes {
+    fn spec(&self) -> &Spec {
+        self.inner.spec()
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.inner.reset(seed)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        self.inner.step(action)
+    }
+
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner.set_style(style)
+    }
+
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert()
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner.subject()
+    }
+
+    /// Drawn on one of the threads that are kept for work of all kinds: a renderer stays with its thread, and environments are
+    /// stepped on threads that come and go.
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        rayon::scope(|_| draw(self, size))
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.inner.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.inner.restore(state)
+    }
+}
+
+/// The environment as this thread's renderer draws it: three planes.
+fn draw(env: &mut Eyes, size: usize) -> Result<Vec<u8>> {
+    let id = env.spec().id.clone();
+    let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {id}")))?;
+    RENDERER.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|(task, pixels, _)| (task, pixels) != (&id, &size)) {
+            *slot = Some((id.clone(), size, renderer(&id, size)?));
+        }
+        let Some((_, _, renderer)) = slot else { return Err(Error::failed("a renderer was made and is gone")) };
+        Ok(planes(&renderer.draw(&subject)?))
+    })
+}
+
+fn renderer(id: &str, size: usize) -> Result<Renderer> {
+    let (camera, at) = match id.split_once('/') {
+        Some(("metaworld", _)) => (Some("corner2".to_owned()), Some(CORNER)),
+        Some(("adroit", "pen")) => (Some("view_1".to_owned()), None),
+        _ => (None, None),
+    };
+    Renderer::placed(id, &Look { width: size, height: size, camera, quality: Quality::Fast }, at)
+}
+
+/// Pixels of three values as three planes.
+fn planes(pixels: &[u8]) -> Vec<u8> {
+    (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect()
+}
