@@ -1,6 +1,10 @@
 //! Every task by name and size, those included that only MuJoCo can play: what configurations and files are checked against,
 //! wherever the program runs.
 
+mod proprioception;
+
+pub use proprioception::{picked, proprioception};
+
 use super::{Env, Probe, Spec};
 use crate::error::nearest;
 use crate::tasks::{self, Info};

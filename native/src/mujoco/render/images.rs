@@ -2,11 +2,12 @@
 
 use super::Renderer;
 use crate::film::{Draw, Look, Quality};
-use protege_core::env::Env;
+use protege_core::env::{Env, catalogue};
 use protege_core::{Error, Result};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::ops::Range;
 
 thread_local! {
     /// The renderer of a thread of an [`Images`]' pool, which draws for nobody else.
@@ -39,6 +40,8 @@ impl ImageSpec {
 pub struct Images {
     task: String,
     spec: ImageSpec,
+    /// What an image does not replace of an observation.
+    felt: &'static [Range<usize>],
     pool: ThreadPool,
     /// One observation for each environment; empty before its first frame.
     stacks: Vec<Vec<u8>>,
@@ -48,13 +51,23 @@ impl Images {
     /// Images of `count` environments of the task. No pixel depends on the number of threads.
     ///
     /// # Errors
-    /// When the size or the stack is out of range, or there are no threads to be had.
+    /// When the task is not drawn, the size or the stack is out of range, or there are no threads to be had.
     pub fn new(task: &str, spec: ImageSpec, count: usize, threads: usize) -> Result<Self> {
         protege_core::error::within("the size of images", spec.size, 8, 1024)?;
         protege_core::error::within("the stack of images", spec.stack, 1, 16)?;
+        let felt = catalogue::proprioception(task).ok_or_else(|| nothing_to_see(task))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
         let pool = pool.map_err(|e| Error::failed(format!("there are no threads to draw on: {e}")))?;
-        Ok(Self { task: task.to_owned(), spec, pool, stacks: vec![Vec::new(); count] })
+        Ok(Self { task: task.to_owned(), spec, felt, pool, stacks: vec![Vec::new(); count] })
+    }
+
+    /// What stays of an observation beside its image, as MoDem has it: what the robot feels of itself
+    /// ([`catalogue::proprioception`]).
+    ///
+    /// # Panics
+    /// When the observation is another task's.
+    pub fn proprioception(&self, observation: &[f32]) -> Vec<f32> {
+        catalogue::picked(observation, self.felt)
     }
 
     /// Forgets the frames of environment `i`, which was reset: its next frame is its first.
@@ -81,7 +94,7 @@ impl Images {
 
 /// One frame of an environment, by this thread's renderer.
 fn frame(task: &str, look: &Look, env: &dyn Env) -> Result<Vec<u8>> {
-    let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {task}")))?;
+    let subject = env.subject().ok_or_else(|| nothing_to_see(task))?;
     RENDERER.with_borrow_mut(|slot| {
         let renderer = match slot {
             Some(renderer) => renderer,
@@ -89,6 +102,10 @@ fn frame(task: &str, look: &Look, env: &dyn Env) -> Result<Vec<u8>> {
         };
         renderer.draw(&subject)
     })
+}
+
+fn nothing_to_see(task: &str) -> Error {
+    Error::input(format!("there is nothing to see in {task}"))
 }
 
 /// Pixels of three values as three planes.
