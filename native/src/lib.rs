@@ -13,5 +13,6 @@ pub mod film;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod report;
+pub mod rerun;
 pub mod tensorboard;
 pub mod wheels;

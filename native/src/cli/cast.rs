@@ -50,6 +50,11 @@ impl Cast {
         Self { config: self.config.clone(), acting, device: self.device.clone() }
     }
 
+    /// Who plays, in a word.
+    pub fn who(&self) -> &'static str {
+        if self.acting.is_some() { "policy" } else { "expert" }
+    }
+
     /// Control steps of the longest episode.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{Answer, machine};
 use crate::film::{Look, Quality};
 use crate::wheels::{self, Wheel, cache};
-use crate::{engines, film};
+use crate::{engines, film, rerun};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
@@ -51,7 +51,8 @@ impl Check {
 /// # Errors
 /// Never: what is wrong is in the answer.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut checks = vec![processor(), memory(), tensors("cpu"), physics(catalogue::RAPIER), physics(catalogue::MUJOCO), rendering()];
+    let mut checks =
+        vec![processor(), memory(), tensors("cpu"), physics(catalogue::RAPIER), physics(catalogue::MUJOCO), rendering(), recordings()];
     checks.extend(wheels::ALL.into_iter().map(|wheel| package(wheel, args.fix)));
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
@@ -139,6 +140,13 @@ fn rendering() -> Check {
         if colours.len() > 9 { Ok("draws in memory".to_owned()) } else { Err(Error::failed("what is drawn is empty")) }
     };
     Check::new("rendering (EGL)", draw(), film::REMEDY).optional()
+}
+
+/// Looks for the program that writes recordings.
+fn recordings() -> Check {
+    let missing = |_| Error::failed("protege-rerun is neither beside this program nor on PATH");
+    let found = rerun::find().map(|path| path.display().to_string()).map_err(missing);
+    Check::new("recordings (Rerun)", found, "cargo xtask rerun").optional()
 }
 
 /// Whether a package of others is in the cache; with `fix`, it is fetched.

@@ -1,11 +1,12 @@
-//! `protege play`: films of a policy, or of the scripted expert.
+//! `protege play`: films and recordings of a policy, or of the scripted expert.
 
 use super::cast::Cast;
 use super::machine::device;
-use super::{Answer, Output};
+use super::{Answer, Output, recording};
 use crate::engines::renderer;
-use crate::episode::Played;
+use crate::episode::{Played, Watch};
 use crate::film::{self, Camera, Film, Format, Look, Quality};
+use crate::rerun::{Program, Recorder};
 use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
@@ -23,6 +24,7 @@ Examples:
   protege play --checkpoint runs/first --episodes 3 --out first.gif   a policy, on the starts that it was evaluated on
   protege play --checkpoint runs/first --out frames --size 640x480    PNG files in a folder
   protege play --task metaworld/pick-place --camera corner3 --speed 1 --out expert.mp4
+  protege play --checkpoint runs/first --rerun first.rrd              a recording: `rerun first.rrd` shows it
 
 There is no window: films are drawn in memory (EGL; no display and no GPU needed) and written to a file. MP4 needs ffmpeg.";
 
@@ -42,9 +44,12 @@ pub struct Args {
     /// Episodes, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     episodes: u64,
-    /// A .gif, an .mp4, or a folder for PNG frames [default: <task>.gif]
+    /// A .gif, an .mp4, or a folder for PNG frames [default: <task>.gif, or no film with --rerun]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Record the scene, the joints, pictures, rewards and actions into an .rrd file for Rerun's viewer
+    #[arg(long, value_name = "FILE")]
+    rerun: Option<PathBuf>,
     /// Play on after a success, to the horizon
     #[arg(long)]
     to_horizon: bool,
@@ -75,18 +80,44 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let (width, height) = size(&args.size)?;
     let look = Look { width, height, camera: args.camera.clone(), quality: Quality::Fine };
     let cast = cast(args)?;
-    let mut reel = Reel::of(args, &cast, &look)?;
+    let wanted = args.out.is_some() || args.rerun.is_none();
+    let mut reel = wanted.then(|| Reel::of(args, &cast, &look)).transpose()?;
+    let mut recorder = args.rerun.as_ref().map(|file| recording::begin(&cast, file, &look, output)).transpose()?;
+    let played = play(args, &cast, reel.as_mut(), recorder.as_mut(), output);
+    let played = match recorder {
+        Some(recorder) => recording::finish(recorder, played)?,
+        None => played?,
+    };
+    if let Some(reel) = &reel {
+        film::write(&reel.film, reel.format, &reel.out)?;
+    }
+    Ok(tell(&cast, args, reel.as_ref(), &played))
+}
+
+/// Plays all episodes before a camera, a recorder, or both.
+fn play(
+    args: &Args,
+    cast: &Cast,
+    mut reel: Option<&mut Reel<'_>>,
+    mut recorder: Option<&mut Recorder<Program>>,
+    output: Output,
+) -> Result<Vec<Played>> {
     let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
-            eprintln!("filming episode {} of {} ...", episode + 1, args.episodes);
+            eprintln!("playing episode {} of {} ...", episode + 1, args.episodes);
         }
-        let (film, result) = cast.film(episode, &mut reel.camera)?;
-        reel.append(film);
-        played.push(result);
+        let mut filming = reel.as_mut().map(|reel| reel.camera.begin(cast.config.env.action_repeat));
+        let mut watchers: Vec<&mut dyn Watch> = Vec::new();
+        watchers.extend(filming.as_mut().map(|filming| filming as &mut dyn Watch));
+        watchers.extend(recorder.as_mut().map(|recorder| *recorder as &mut dyn Watch));
+        played.push(cast.play(episode, &mut watchers)?);
+        let film = filming.map(|filming| filming.film);
+        if let (Some(reel), Some(film)) = (reel.as_mut(), film) {
+            reel.append(film);
+        }
     }
-    film::write(&reel.film, reel.format, &reel.out)?;
-    Ok(tell(&cast, args, &reel, &played))
+    Ok(played)
 }
 
 /// The film of all episodes, and what becomes of it.
@@ -116,20 +147,23 @@ impl<'a> Reel<'a> {
     }
 }
 
-fn tell(cast: &Cast, args: &Args, reel: &Reel, played: &[Played]) -> Answer {
-    let who = if cast.acting.is_some() { "policy" } else { "expert" };
+fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Answer {
+    let who = cast.who();
     let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
+    let frames = reel.map(|reel| reel.film.frames.len());
     let json = json!({
         "task": cast.config.task, "engine": cast.config.engine, "player": who, "seed": cast.config.seed, "speed": args.speed,
-        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": reel.film.frames.len(), "out": reel.out,
+        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": frames, "out": reel.map(|reel| &reel.out),
+        "rerun": args.rerun,
     });
     let line = |(i, p): (usize, &Played)| {
         let end = if p.success { "success" } else { "no success" };
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let film = format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed);
-    let text = format!("{}, {who}\n{lines}{film}", cast.config.task);
+    let film = reel.map(|reel| format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed));
+    let recording = args.rerun.as_ref().map(|file| format!("  recording    {}\n", file.display()));
+    let text = format!("{}, {who}\n{lines}{}{}", cast.config.task, film.unwrap_or_default(), recording.unwrap_or_default());
     Answer { json, text }
 }
 
