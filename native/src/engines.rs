@@ -1,6 +1,7 @@
 //! Environments on every engine that this program has.
 
 use crate::film::{Draw, Look};
+use crate::rerun::Scenery;
 use protege_core::Result;
 use protege_core::env::{self, Env, catalogue};
 use protege_core::run::Inputs;
@@ -53,6 +54,24 @@ pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
 #[cfg(not(feature = "mujoco"))]
 pub fn renderer(id: &str, _: &Look) -> Result<Box<dyn Draw>> {
     Err(protege_core::Error::input(format!("pictures of {id} need MuJoCo: build this program with `--features mujoco`")))
+}
+
+/// The scene of the task `id` in solids, for recordings.
+///
+/// # Errors
+/// When there is nothing to see in the task.
+#[cfg(feature = "mujoco")]
+pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
+    Ok(Box::new(crate::mujoco::Solids::of(id)?))
+}
+
+/// Shows nothing: MuJoCo would.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "mujoco"))]
+pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
+    Err(protege_core::Error::input(format!("recordings of {id} need MuJoCo: build this program with `--features mujoco`")))
 }
 
 /// What a run is given when nothing is given: environments on all engines.

@@ -35,6 +35,9 @@ pub struct Decision {
     pub noise: Vec<f32>,
     /// The actions that are played next, one after the other.
     pub plan: Vec<f32>,
+    /// The actions that are meant to follow, the next one included: where a world model plans anew for every decision, its whole
+    /// plan, of which the next action was drawn; elsewhere `plan` again.
+    pub ahead: Vec<f32>,
 }
 
 /// A moment of an episode.
@@ -99,7 +102,9 @@ fn decide(env: &mut dyn Env, player: &Player<'_>, obs: Vec<f32>, memory: &mut [V
             (noise.clone(), block_on(acting.act(&obs, memory, noise, device))?)
         }
     };
-    Ok(Decision { obs, noise, plan })
+    // A planner remembers its plan.
+    let ahead = memory.first().filter(|remembered| !remembered.is_empty()).unwrap_or(&plan).clone();
+    Ok(Decision { obs, noise, plan, ahead })
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub mod files;
 pub mod film;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+pub mod openpi;
 pub mod report;
+pub mod rerun;
 pub mod tensorboard;
 pub mod wheels;

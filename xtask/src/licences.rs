@@ -1,6 +1,6 @@
 //! Whether everything that ends up in our programs may be passed on under our own licences.
 
-use crate::shell;
+use crate::{rerun, shell};
 
 /// Permissive licences, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0 for data.
 const ALLOWED: [&str; 14] = [
@@ -25,8 +25,7 @@ const ALLOWED: [&str; 14] = [
 /// # Errors
 /// A sentence with the packages whose licence is not on the list.
 pub fn check() -> Result<(), String> {
-    let args = ["tree", "--workspace", "--all-features", "--target", "all", "--edges", "normal,build", "--prefix", "none"];
-    let tree = shell::output(shell::cargo(&[&args[..], &["--format", "{p}|{l}|"]].concat()))?;
+    let tree = tree(&["--workspace", "--all-features"])? + &tree(&["--manifest-path", rerun::MANIFEST])?;
     let fields = tree.lines().filter_map(|line| line.split_once('|'));
     let licences = fields.map(|(package, rest)| (package, rest.split('|').next().unwrap_or_default()));
     let refused = licences.filter(|(_, licence)| !is_allowed(licence));
@@ -34,6 +33,12 @@ pub fn check() -> Result<(), String> {
     refused.sort();
     refused.dedup();
     if refused.is_empty() { Ok(()) } else { Err(format!("These packages have a licence that is not allowed: {}.", refused.join(", "))) }
+}
+
+/// Every package below some of ours, with its licence.
+fn tree(of: &[&str]) -> Result<String, String> {
+    let args = ["--target", "all", "--edges", "normal,build", "--prefix", "none", "--format", "{p}|{l}|"];
+    shell::output(shell::cargo(&[&["tree"], of, &args].concat()))
 }
 
 /// True when the SPDX expression can be met by allowed licences. Nested expressions are read more strictly than they are

@@ -2,6 +2,7 @@
 
 mod demo;
 mod licences;
+mod rerun;
 mod setup;
 mod shell;
 mod test;
@@ -13,7 +14,7 @@ mod wheels;
 use std::process::ExitCode;
 
 /// The subcommands with one line each; the help text and the suggestion on a typing error.
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
     ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
     ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
@@ -22,6 +23,7 @@ const COMMANDS: [(&str, &str); 6] = [
         "build the site into dist/ and serve it (--webgpu: with the program for GPUs, ten minutes more the first time)",
     ),
     ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
+    ("rerun", "build the program that `protege play --rerun` writes recordings with"),
     ("help", "this text"),
 ];
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "demo" => Ok(demo::demo(rest)),
         "web" => flags(rest, ["--build-only", "--webgpu"]).map(|[only_build, webgpu]| web::web(only_build, webgpu)),
         "bench" => Ok(demo::bench(rest)),
+        "rerun" => Ok(rerun::build()),
         "help" | "--help" | "-h" => {
             println!("{}", help());
             return ExitCode::SUCCESS;

@@ -1,7 +1,7 @@
 //! Every check and test, one after the other; a failure does not keep the others from running.
 
 use crate::setup::{self, Need};
-use crate::{licences, shell, web};
+use crate::{licences, rerun, shell, web};
 use std::process::Command;
 use std::time::Instant;
 
@@ -25,8 +25,8 @@ enum Kind {
 }
 
 /// In the order of how soon they tell something.
-const STEPS: [Step; 11] = [
-    Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: || shell::run(shell::cargo(&["fmt", "--all", "--check"])) },
+const STEPS: [Step; 12] = [
+    Step { name: "format", needs: &[setup::LINTS], kind: Kind::Quick, run: format },
     Step { name: "licences", needs: &[], kind: Kind::Quick, run: licences::check },
     Step {
         name: "tests",
@@ -37,6 +37,7 @@ const STEPS: [Step; 11] = [
     Step { name: "lints", needs: &[setup::MUJOCO, setup::LINTS], kind: Kind::Quick, run: lints },
     Step { name: "docs", needs: &[setup::MUJOCO], kind: Kind::Quick, run: docs },
     Step { name: "fuzzing", needs: &[setup::MUJOCO], kind: Kind::Full, run: fuzz },
+    Step { name: "recordings", needs: &[], kind: Kind::Full, run: rerun::test },
     Step {
         name: "wasm build",
         needs: &[setup::WASM_TARGET],
@@ -105,6 +106,10 @@ fn release(args: &[&str]) -> Result<(), String> {
 fn cargo_release(args: &[&str]) -> Command {
     let (subcommand, rest) = args.split_at(1);
     shell::cargo(&[subcommand, &["--release"], rest].concat())
+}
+
+fn format() -> Result<(), String> {
+    shell::run(shell::cargo(&["fmt", "--all", "--check"])).and_then(|()| rerun::check_format())
 }
 
 /// With every feature: this is where the code for NVIDIA devices is compiled on machines that have none.

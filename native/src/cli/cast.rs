@@ -3,7 +3,7 @@
 use super::plan::{policy_config, policy_file, read_archive};
 use crate::engines::inputs;
 use crate::episode::{self, Played, Player, Watch};
-use crate::film::{Camera, Film, Showing, Window};
+use crate::film::{Camera, Film};
 use burn::tensor::Device;
 use protege_core::Result;
 use protege_core::env::{ActionRepeat, Env, Pictured};
@@ -50,6 +50,11 @@ impl Cast {
         Self { config: self.config.clone(), acting, device: self.device.clone() }
     }
 
+    /// Who plays, in a word.
+    pub fn who(&self) -> &'static str {
+        if self.acting.is_some() { "policy" } else { "expert" }
+    }
+
     /// Control steps of the longest episode.
     ///
     /// # Errors
@@ -86,15 +91,6 @@ impl Cast {
         let mut filming = camera.begin(self.config.env.action_repeat);
         let played = self.play(episode, &mut [&mut filming])?;
         Ok((filming.film, played))
-    }
-
-    /// Shows the same in a window, and its end for `rest_s` seconds more.
-    ///
-    /// # Errors
-    /// As [`Cast::play`].
-    pub fn show(&self, episode: u64, camera: &mut Camera<'_>, window: &mut Window, rest_s: f64) -> Result<Played> {
-        let filming = camera.begin(self.config.env.action_repeat);
-        self.play(episode, &mut [&mut Showing::new(filming, window, rest_s)])
     }
 
     /// The policy and where it computes; none: the expert plays.

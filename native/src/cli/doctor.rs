@@ -2,8 +2,9 @@
 
 use super::{Answer, machine};
 use crate::film::{Look, Quality};
+use crate::openpi::{Client, Settings};
 use crate::wheels::{self, Wheel, cache};
-use crate::{engines, film};
+use crate::{engines, film, rerun};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
@@ -20,6 +21,9 @@ pub struct Args {
     /// Fetch what is missing and can be fetched: MuJoCo's library and the scenes of others
     #[arg(long)]
     fix: bool,
+    /// Say hello to a served policy, `openpi://host:port`
+    #[arg(long, value_name = "ADDRESS")]
+    policy: Option<String>,
 }
 
 /// One thing that was checked.
@@ -51,7 +55,8 @@ impl Check {
 /// # Errors
 /// Never: what is wrong is in the answer.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut checks = vec![processor(), memory(), tensors("cpu"), physics(catalogue::RAPIER), physics(catalogue::MUJOCO), rendering()];
+    let mut checks =
+        vec![processor(), memory(), tensors("cpu"), physics(catalogue::RAPIER), physics(catalogue::MUJOCO), rendering(), recordings()];
     checks.extend(wheels::ALL.into_iter().map(|wheel| package(wheel, args.fix)));
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
@@ -59,6 +64,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
     checks.push(folder("cache folder", &cache()));
     checks.push(space(&args.out));
     checks.extend(TOOLS.iter().filter(|_| Path::new("xtask/Cargo.toml").exists()).map(tool));
+    checks.extend(args.policy.iter().map(|address| served(address)));
     let text = checks.iter().map(line).collect();
     Ok(Answer { json: json!(checks), text })
 }
@@ -139,6 +145,20 @@ fn rendering() -> Check {
         if colours.len() > 9 { Ok("draws in memory".to_owned()) } else { Err(Error::failed("what is drawn is empty")) }
     };
     Check::new("rendering (EGL)", draw(), film::REMEDY).optional()
+}
+
+/// Looks for the program that writes recordings.
+fn recordings() -> Check {
+    let missing = |_| Error::failed("protege-rerun is neither beside this program nor on PATH");
+    let found = rerun::find().map(|path| path.display().to_string()).map_err(missing);
+    Check::new("recordings (Rerun)", found, "cargo xtask rerun").optional()
+}
+
+/// Connects to a policy server, which greets.
+fn served(address: &str) -> Check {
+    let greeting = Client::connect(address, Settings { tries: 1, ..Settings::default() })
+        .map(|client| format!("it greets with {}", client.greeting()));
+    Check::new("served policy", greeting, "start openpi's `scripts/serve_policy.py` there, and check host and port")
 }
 
 /// Whether a package of others is in the cache; with `fix`, it is fetched.

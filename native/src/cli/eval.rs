@@ -1,17 +1,21 @@
 //! `protege eval`: how often a policy succeeds.
 
+use super::cast::Cast;
 use super::machine::{cores, device};
 use super::plan::{policy_config, policy_file, read_archive};
 use super::seed::watch;
+
 use super::settings::Settings;
-use super::{Answer, Output, results};
+use super::{Answer, Output, recording, results};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
+use crate::film::{Look, Quality};
 use crate::report::Outcome;
-use protege_core::run::{EpisodeRecord, Inputs, Run};
+use crate::rerun::{Program, Recorder};
+use protege_core::run::{Config, EpisodeRecord, Inputs, Run};
 use protege_core::{Error, Result};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +25,9 @@ Examples:
   protege eval --checkpoint runs/first --to-horizon                        both usual figures: success at any step, and at the last
 
 A policy that best-of-N finetuned is played with its critic. `--seed` picks the starts.";
+
+/// Episodes that are recorded.
+const RECORDED: u64 = 3;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +51,9 @@ pub struct Args {
     /// One setting, such as `env.parallel=10`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Record the first three episodes into an .rrd file for Rerun's viewer, as `protege play --rerun` does
+    #[arg(long, value_name = "FILE")]
+    rerun: Option<PathBuf>,
     /// `cpu`, `wgpu` or `cuda:N`
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -62,6 +72,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let finetune = Some("none".to_owned());
     let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
     let config = settings.resolve(Some(&trained))?;
+    let recorded = args.rerun.as_ref().map(|file| recorded(args, &config, file, output)).transpose()?;
     let inputs = Inputs { policy: Some(policy), ..inputs() };
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     let mut bar = Dashboard::new(!output.quiet);
@@ -70,6 +81,9 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let episodes: Vec<EpisodeRecord> = progress.into_iter().flat_map(|p| p.episodes).collect();
     if episodes.is_empty() {
         return Err(Error::failed("the evaluation played no episode"));
+    }
+    if let Some((cast, recorder)) = recorded {
+        record(&cast, recorder)?;
     }
     let outcome = Outcome::new(episodes.iter().filter(|e| e.success).count(), episodes.len());
     let at_end = results::at_end(&episodes.iter().collect::<Vec<_>>());
@@ -85,7 +99,23 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let json = json!({
         "task": config.task, "checkpoint": args.checkpoint, "seed": config.seed,
         "success": success, "low": low, "high": high, "episodes": episodes, "return": mean_return, "length": mean_length,
-        "to_horizon": config.eval.to_horizon, "success_at_end": at_end,
+        "to_horizon": config.eval.to_horizon, "success_at_end": at_end, "rerun": args.rerun,
     });
     Ok(Answer { json, text })
+}
+
+/// Plays the first episodes again before a recorder.
+fn record(cast: &Cast, mut recorder: Recorder<Program>) -> Result<()> {
+    let episodes = RECORDED.min(cast.config.eval.episodes as u64);
+    let played = (0..episodes).try_for_each(|episode| cast.play(episode, &mut [&mut recorder]).map(drop));
+    recording::finish(recorder, played)
+}
+
+/// Who is recorded, and by whom; what is missing for that is told before anything is evaluated.
+fn recorded(args: &Args, config: &Config, file: &Path, output: Output) -> Result<(Cast, Recorder<Program>)> {
+    let mut cast = Cast::policy(&args.checkpoint, args.task.as_deref(), device(&args.device)?)?;
+    cast.config.clone_from(config);
+    let look = Look { width: 480, height: 360, camera: None, quality: Quality::Light };
+    let recorder = recording::begin(&cast, file, &look, output)?;
+    Ok((cast, recorder))
 }

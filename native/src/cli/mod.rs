@@ -19,6 +19,7 @@ pub mod plan;
 mod play;
 mod portrait;
 mod pretrain;
+mod recording;
 mod results;
 mod run;
 mod seed;

@@ -1,11 +1,12 @@
-//! `protege play`: a policy, or the scripted expert, in a window or on film.
+//! `protege play`: a policy, or the scripted expert, in a window, on film or in a recording.
 
 use super::cast::Cast;
 use super::machine::device;
-use super::{Answer, Output};
+use super::{Answer, Output, recording};
 use crate::engines::renderer;
-use crate::episode::Played;
-use crate::film::{self, Camera, Film, Format, Look, Quality, Window};
+use crate::episode::{Played, Watch};
+use crate::film::{self, Camera, Film, Format, Look, Quality, Showing, Window};
+use crate::rerun::{Program, Recorder};
 use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
@@ -23,6 +24,7 @@ Examples:
   protege play --checkpoint runs/first --episodes 3 --out first.gif   a policy, on the starts that it was evaluated on
   protege play --checkpoint runs/first --out frames --size 640x480    PNG files in a folder
   protege play --task metaworld/pick-place --camera corner3 --speed 1 --out expert.mp4
+  protege play --checkpoint runs/first --rerun first.rrd              a recording: `rerun first.rrd` shows it
 
 Where there is no display, or with --out, a film is written instead of shown. Pictures are drawn in memory (EGL; no GPU needed).
 MP4 needs ffmpeg. Escape closes the window.";
@@ -43,9 +45,12 @@ pub struct Args {
     /// Episodes, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     episodes: u64,
-    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no display]
+    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no display and no --rerun]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Record the scene, the joints, pictures, rewards and actions into an .rrd file for Rerun's viewer
+    #[arg(long, value_name = "FILE")]
+    rerun: Option<PathBuf>,
     /// Play on after a success, to the horizon
     #[arg(long)]
     to_horizon: bool,
@@ -76,38 +81,64 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let (width, height) = size(&args.size)?;
     let look = Look { width, height, camera: args.camera.clone(), quality: Quality::Fine };
     let cast = cast(args)?;
-    if args.out.is_none() && Window::is_possible() {
-        match Window::open(&format!("protege · {}", cast.config.task), &look) {
-            Ok(window) => return watched(args, &cast, &look, window),
-            Err(error) => eprintln!("note: {error}; this time it is done"),
-        }
+    let mut window = window(args, &cast, &look);
+    let wanted = args.out.is_some() || (args.rerun.is_none() && window.is_none());
+    let mut reel = wanted.then(|| Reel::of(args, &cast, &look)).transpose()?;
+    let mut recorder = args.rerun.as_ref().map(|file| recording::begin(&cast, file, &look, output)).transpose()?;
+    let live = window.as_mut().map(|window| Ok((camera(args, &cast, &look)?, window))).transpose()?;
+    let played = play(args, &cast, Audience { live, reel: reel.as_mut(), recorder: recorder.as_mut() }, output);
+    let played = match recorder {
+        Some(recorder) => recording::finish(recorder, played)?,
+        None => played?,
+    };
+    if let Some(reel) = &reel {
+        film::write(&reel.film, reel.format, &reel.out)?;
     }
-    let mut reel = Reel::of(args, &cast, &look)?;
+    Ok(tell(&cast, args, reel.as_ref(), &played))
+}
+
+/// Who watches.
+struct Audience<'a, 'b> {
+    live: Option<(Camera<'b>, &'a mut Window)>,
+    reel: Option<&'a mut Reel<'b>>,
+    recorder: Option<&'a mut Recorder<Program>>,
+}
+
+/// Plays all episodes before its audience, until the window is closed where there is one.
+fn play(args: &Args, cast: &Cast, mut audience: Audience<'_, '_>, output: Output) -> Result<Vec<Played>> {
     let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
-            eprintln!("filming episode {} of {} ...", episode + 1, args.episodes);
+            eprintln!("playing episode {} of {} ...", episode + 1, args.episodes);
         }
-        let (film, result) = cast.film(episode, &mut reel.camera)?;
-        reel.append(film);
-        played.push(result);
-    }
-    film::write(&reel.film, reel.format, &reel.out)?;
-    Ok(tell(&cast, args, Some(&reel), &played))
-}
-
-/// Shows the episodes in a window, until it is closed.
-fn watched(args: &Args, cast: &Cast, look: &Look, mut window: Window) -> Result<Answer> {
-    let mut camera = camera(args, cast, look)?;
-    let mut played = Vec::new();
-    for episode in 0..args.episodes {
-        let result = cast.show(episode, &mut camera, &mut window, REST_S)?;
-        if window.is_closed() {
+        let repeat = cast.config.env.action_repeat;
+        let mut filming = audience.reel.as_mut().map(|reel| reel.camera.begin(repeat));
+        let mut showing = audience.live.as_mut().map(|(camera, window)| Showing::new(camera.begin(repeat), window, REST_S));
+        let mut watchers: Vec<&mut dyn Watch> = Vec::new();
+        watchers.extend(filming.as_mut().map(|filming| filming as &mut dyn Watch));
+        watchers.extend(showing.as_mut().map(|showing| showing as &mut dyn Watch));
+        watchers.extend(audience.recorder.as_mut().map(|recorder| *recorder as &mut dyn Watch));
+        let result = cast.play(episode, &mut watchers)?;
+        let film = filming.map(|filming| filming.film);
+        if let (Some(reel), Some(film)) = (audience.reel.as_mut(), film) {
+            reel.append(film);
+        }
+        if audience.live.as_ref().is_some_and(|(_, window)| window.is_closed()) {
             break;
         }
         played.push(result);
     }
-    Ok(tell(cast, args, None, &played))
+    Ok(played)
+}
+
+/// A window, where nothing else is asked for and there is a display.
+fn window(args: &Args, cast: &Cast, look: &Look) -> Option<Window> {
+    if args.out.is_some() || args.rerun.is_some() || !Window::is_possible() {
+        return None;
+    }
+    Window::open(&format!("protege · {}", cast.config.task), look)
+        .inspect_err(|error| eprintln!("note: {error}; this time it is done"))
+        .ok()
 }
 
 fn camera<'a>(args: &Args, cast: &Cast, look: &'a Look) -> Result<Camera<'a>> {
@@ -141,22 +172,23 @@ impl<'a> Reel<'a> {
     }
 }
 
-/// What was seen; `reel` is none where it was seen in a window.
 fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Answer {
-    let who = if cast.acting.is_some() { "policy" } else { "expert" };
+    let who = cast.who();
     let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
+    let frames = reel.map(|reel| reel.film.frames.len());
     let json = json!({
         "task": cast.config.task, "engine": cast.config.engine, "player": who, "seed": cast.config.seed, "speed": args.speed,
-        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": reel.map(|reel| reel.film.frames.len()),
-        "out": reel.map(|reel| &reel.out),
+        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": frames, "out": reel.map(|reel| &reel.out),
+        "rerun": args.rerun,
     });
     let line = |(i, p): (usize, &Played)| {
         let end = if p.success { "success" } else { "no success" };
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let film = reel.map(|reel| format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed)).unwrap_or_default();
-    let text = format!("{}, {who}\n{lines}{film}", cast.config.task);
+    let film = reel.map(|reel| format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed));
+    let recording = args.rerun.as_ref().map(|file| format!("  recording    {}\n", file.display()));
+    let text = format!("{}, {who}\n{lines}{}{}", cast.config.task, film.unwrap_or_default(), recording.unwrap_or_default());
     Answer { json, text }
 }
 

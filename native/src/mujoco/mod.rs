@@ -11,7 +11,7 @@ pub mod trace;
 
 pub use metaworld::MetaWorld;
 pub use plant::Plant;
-pub use render::{Eyes, Renderer, Stage};
+pub use render::{Eyes, Renderer, Solids, Stage};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

@@ -2,6 +2,7 @@
 //! software device is one, so that no GPU is needed.
 
 mod eyes;
+mod scenery;
 mod stage;
 
 pub use eyes::Eyes;
@@ -13,6 +14,7 @@ use mujoco_rs::prelude::{MjModel, MjvCamera};
 use mujoco_rs::renderer::{MjRenderer, RendererError};
 use protege_core::env::Subject;
 use protege_core::{Error, Result};
+pub use scenery::Solids;
 pub use stage::Stage;
 
 /// Draws the scene of one task. It belongs to the thread that made it: each thread makes its own.

@@ -1,0 +1,344 @@
+//! What the client promises, against servers of the same protocol that these tests start.
+use super::values::{pack, unpack};
+use super::websocket::accept;
+use super::*;
+use rmpv::Value as Packed;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::JoinHandle;
+
+/// The server's end of a connection.
+struct Peer(TcpStream);
+
+impl Peer {
+    /// Shakes hands; what the client asked with.
+    fn shake_hands(mut stream: TcpStream) -> (Self, String) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let request = String::from_utf8(head).unwrap();
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nsec-websocket-accept: {}\r\n\r\n",
+            accept(key)
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+        (Self(stream), request)
+    }
+
+    fn greeted(stream: TcpStream) -> Self {
+        let (mut peer, _) = Self::shake_hands(stream);
+        peer.say(&map(vec![("robot", "droid".into())]));
+        peer
+    }
+
+    fn frame(&mut self, head: u8, bytes: &[u8]) {
+        let mut frame = vec![head];
+        match bytes.len() {
+            short @ ..126 => frame.push(short as u8),
+            middle @ ..0x1_0000 => frame.extend([&[126], &(middle as u16).to_be_bytes()[..]].concat()),
+            long => frame.extend([&[127], &(long as u64).to_be_bytes()[..]].concat()),
+        }
+        frame.extend(bytes);
+        // A client that has seen enough goes away.
+        self.0.write_all(&frame).ok();
+    }
+
+    fn say(&mut self, value: &Packed) {
+        let mut bytes = Vec::new();
+        rmpv::encode::write_value(&mut bytes, value).unwrap();
+        self.frame(0x82, &bytes);
+    }
+
+    /// The client's next message of any kind, unmasked; none when it is gone.
+    fn hear(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).ok()?;
+        assert!(head[0] & 0x80 != 0 && head[1] & 0x80 != 0, "a client's frames are masked");
+        let length = match head[1] & 0x7f {
+            126 => u64::from(u16::from_be_bytes(self.bytes())),
+            127 => u64::from_be_bytes(self.bytes()),
+            short => u64::from(short),
+        };
+        let mask: [u8; 4] = self.bytes();
+        let mut bytes = vec![0; length as usize];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        Some((head[0] & 0x0f, bytes))
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+fn map(parts: Vec<(&str, Packed)>) -> Packed {
+    Packed::Map(parts.into_iter().map(|(name, part)| (name.into(), part)).collect())
+}
+
+fn array(dtype: &str, shape: &[u64], data: Vec<u8>) -> Packed {
+    let name = |name: &str| Packed::Binary(name.into());
+    let shape = shape.iter().map(|&side| side.into()).collect();
+    Packed::Map(vec![
+        (name("__ndarray__"), true.into()),
+        (name("data"), Packed::Binary(data)),
+        (name("dtype"), dtype.into()),
+        (name("shape"), Packed::Array(shape)),
+    ])
+}
+
+fn reply(values: &[f32]) -> Packed {
+    let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    map(vec![("actions", array("<f4", &[values.len() as u64 / 2, 2], data)), ("server_timing", map(vec![("infer_ms", 1.5.into())]))])
+}
+
+/// A server whose connections are treated one after the other, each as its number says; its address.
+fn serve(connections: usize, treat: impl Fn(usize, TcpStream) + Send + 'static) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("openpi://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || (0..connections).for_each(|i| treat(i, listener.accept().unwrap().0)));
+    (address, thread)
+}
+
+fn patient() -> Settings {
+    Settings { connect: Duration::from_secs(20), answer: Duration::from_secs(20), pause: Duration::from_millis(1), ..Settings::default() }
+}
+
+fn observation() -> Value {
+    let image: Vec<u8> = (0..=255).cycle().take(40 * 40 * 3).collect();
+    Value::Map(vec![
+        ("observation/state".into(), Value::Floats(vec![3], vec![0.5, -1.0, 2.0])),
+        ("images".into(), Value::Map(vec![("base".into(), Value::Bytes(vec![40, 40, 3], image))])),
+        ("prompt".into(), Value::Text("close the box".into())),
+    ])
+}
+
+/// What a client is told where it cannot be made, or cannot act.
+fn refused(address: &str, settings: Settings) -> String {
+    Client::connect(address, settings).and_then(|mut client| client.act(&observation())).unwrap_err().to_string()
+}
+
+/// The promise: observations arrive as openpi reads them, arrays with their types and shapes, and actions come back number for
+/// number, in frames of any length, cut or not, with pings between; the key is sent.
+#[test]
+fn observations_go_and_actions_come() {
+    let (address, server) = serve(1, |_, stream| {
+        let (mut peer, request) = Peer::shake_hands(stream);
+        assert!(request.starts_with("GET / HTTP/1.1\r\n") && request.contains("\r\nAuthorization: Api-Key secret\r\n"), "{request}");
+        peer.say(&map(vec![("robot", "droid".into())]));
+        let (kind, bytes) = peer.hear().unwrap();
+        assert_eq!((kind, unpack(&bytes).unwrap()), (2, unpack(&pack(&observation()).unwrap()).unwrap()));
+        let seen = unpack(&bytes).unwrap();
+        let state = &seen["observation/state"];
+        let parts: Vec<_> = state.as_map().unwrap().iter().map(|(name, _)| name.as_slice().unwrap()).collect();
+        assert_eq!(parts, [&b"__ndarray__"[..], b"data", b"dtype", b"shape"]);
+        assert_eq!(seen["images"]["base"].as_map().unwrap()[2].1.as_str(), Some("|u1"));
+        peer.frame(0x89, b"there?");
+        peer.say(&reply(&[1.0, 2.0, 3.0, 4.0]));
+        assert_eq!(peer.hear().unwrap(), (10, b"there?".to_vec()));
+        peer.hear().unwrap();
+        let long: Vec<f32> = (0..40_000_u16).map(f32::from).collect();
+        let mut bytes = Vec::new();
+        rmpv::encode::write_value(&mut bytes, &reply(&long)).unwrap();
+        peer.frame(0x02, &bytes[..200]);
+        peer.frame(0x8a, b"");
+        peer.frame(0x00, &bytes[200..90_000]);
+        peer.frame(0x80, &bytes[90_000..]);
+        peer.hear().unwrap();
+        let double = 0.25_f64.to_le_bytes().repeat(6);
+        peer.say(&map(vec![("actions", array("<f8", &[2, 3], double))]));
+    });
+    let mut client = Client::connect(&address, Settings { api_key: Some("secret".into()), ..patient() }).unwrap();
+    assert!(client.greeting().contains("droid"));
+    assert_eq!(client.act(&observation()).unwrap(), Actions { count: 2, act: 2, values: vec![1.0, 2.0, 3.0, 4.0] });
+    let long = client.act(&observation()).unwrap();
+    assert!(long.count == 20_000 && long.values.iter().zip(0_u16..).all(|(value, i)| *value == f32::from(i)));
+    assert_eq!(client.act(&observation()).unwrap(), Actions { count: 2, act: 3, values: vec![0.25; 6] });
+    server.join().unwrap();
+}
+
+/// The promise: a connection that is lost between two requests, or before the answer, is made again, and the request with it.
+#[test]
+fn a_lost_connection_is_made_again() {
+    let (address, server) = serve(3, |i, stream| {
+        let mut peer = Peer::greeted(stream);
+        peer.hear().unwrap();
+        if i != 1 {
+            peer.say(&reply(&[i as f32, 0.0]));
+        }
+    });
+    let mut client = Client::connect(&address, patient()).unwrap();
+    assert_eq!(client.act(&observation()).unwrap().values, [0.0, 0.0]);
+    assert_eq!(client.act(&observation()).unwrap().values, [2.0, 0.0], "the second connection was lost before its answer");
+    server.join().unwrap();
+}
+
+/// The promise: who never answers is given up in time, and its late answer is not taken for the next one's.
+#[test]
+fn a_late_answer_is_not_the_next_ones() {
+    let (address, server) = serve(2, |i, stream| {
+        let mut peer = Peer::greeted(stream);
+        peer.hear().unwrap();
+        if i == 0 {
+            // The client gives up, which ends the connection.
+            assert_eq!(peer.hear(), None);
+        }
+        peer.say(&reply(&[i as f32, 0.0]));
+    });
+    let mut client = Client::connect(&address, Settings { answer: Duration::from_millis(200), ..patient() }).unwrap();
+    let sentence = client.act(&observation()).unwrap_err().to_string();
+    assert!(sentence.contains("in time") && sentence.contains(&address), "{sentence}");
+    client.settings.answer = Duration::from_secs(20);
+    assert_eq!(client.act(&observation()).unwrap().values, [1.0, 0.0]);
+    server.join().unwrap();
+}
+
+/// The promise: what a server reports reaches the user: the last line of its traceback.
+#[test]
+fn an_error_of_the_server_is_told() {
+    let (address, server) = serve(1, |_, stream| {
+        let mut peer = Peer::greeted(stream);
+        peer.hear().unwrap();
+        peer.frame(0x81, b"Traceback (most recent call last):\n  File \"policy.py\"\nKeyError: 'observation/image'\n");
+        peer.frame(0x88, &[&1011_u16.to_be_bytes()[..], b"Internal server error"].concat());
+    });
+    let sentence = refused(&address, patient());
+    assert!(sentence.ends_with("KeyError: 'observation/image'"), "{sentence}");
+    server.join().unwrap();
+}
+
+/// The promise: whatever comes instead of an answer is refused in one line that says what is wrong with it.
+#[test]
+fn malformed_answers_are_refused() {
+    let answers: [(fn(&mut Peer), &str); 14] = [
+        (|peer| peer.say(&map(vec![])), "no `actions`"),
+        (|peer| peer.say(&Packed::from(7)), "no `actions`"),
+        (|peer| peer.say(&map(vec![("actions", 7.into())])), "no array"),
+        (|peer| peer.say(&map(vec![("actions", array("<i4", &[1, 2], vec![0; 8]))])), "`<i4`"),
+        (|peer| peer.say(&map(vec![("actions", array("<f4", &[2], vec![0; 8]))])), "shape [2]"),
+        (|peer| peer.say(&map(vec![("actions", array("<f4", &[2, 2], vec![0; 8]))])), "8 bytes"),
+        (|peer| peer.say(&map(vec![("actions", array("<f4", &[1 << 40, 1 << 40], vec![0; 8]))])), "8 bytes"),
+        (|peer| peer.say(&map(vec![("actions", array("<f4", &[0, 2], vec![]))])), "0 bytes"),
+        (|peer| peer.say(&reply(&[1.0, f32::NAN])), "NaN"),
+        (|peer| peer.frame(0x82, &[0x92]), "no MessagePack"),
+        (|peer| peer.frame(0x82, &[0x80, 0x80]), "follow its end"),
+        (|peer| peer.frame(0x82, &[0x91; 100_000]), "no MessagePack"),
+        (|peer| peer.frame(0xc2, b"compressed"), "may not send"),
+        (|peer| peer.frame(0x80, b"a continuation of nothing"), "out of turn"),
+    ];
+    for (answer, word) in answers {
+        let (address, server) = serve(1, move |_, stream| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear().unwrap();
+            answer(&mut peer);
+        });
+        let sentence = refused(&address, patient());
+        assert!(sentence.contains(word) && !sentence.contains('\n'), "{sentence:?} does not say {word:?}");
+        server.join().unwrap();
+    }
+}
+
+/// The promise: a message that is too long is refused before it is taken, whether in one frame or in many.
+#[test]
+fn messages_that_are_too_long_are_refused() {
+    let floods: [fn(&mut Peer); 2] = [
+        |peer| {
+            peer.0.write_all(&[0x82, 127]).unwrap();
+            peer.0.write_all(&u64::MAX.to_be_bytes()).unwrap();
+        },
+        |peer| {
+            peer.frame(0x02, &[0; 600]);
+            peer.frame(0x80, &[0; 600]);
+        },
+    ];
+    for flood in floods {
+        let (address, server) = serve(1, move |_, stream| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear().unwrap();
+            flood(&mut peer);
+        });
+        let sentence = refused(&address, Settings { longest: 1000, ..patient() });
+        assert!(sentence.contains("more than 1000 bytes"), "{sentence}");
+        server.join().unwrap();
+    }
+}
+
+/// The promise: an address that is none, a port where nobody listens and a server of something else are told apart.
+#[test]
+fn who_is_no_policy_server_is_told() {
+    for address in [
+        "",
+        "lab",
+        "ws://lab:8000",
+        "openpi://",
+        "openpi://lab:port",
+        "openpi://lab:0",
+        "openpi://:8000",
+        "openpi://a/b",
+        "openpi://a\r\nb:1",
+    ] {
+        let error = Client::connect(address, patient()).err().unwrap();
+        assert!(matches!(error, Error::Input(_)) && error.to_string().contains("openpi://host:port"), "{address}: {error}");
+    }
+    assert_eq!(host("openpi://lab").unwrap(), "lab:8000");
+    assert_eq!(host("openpi://[::1]").unwrap(), "[::1]:8000");
+    assert_eq!(host("openpi://[::1]:9/").unwrap(), "[::1]:9");
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sentence = refused(&format!("openpi://{free}"), patient());
+    assert!(sentence.contains("nobody listens there"), "{sentence}");
+
+    let strangers: [(fn(TcpStream), &str); 4] = [
+        (|mut stream| stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap(), "404 Not Found"),
+        (|mut stream| stream.write_all(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n\r\n").unwrap(), "handshake is wrong"),
+        (|stream| Peer::shake_hands(stream).0.say(&Packed::from(1)), "greeting is no map"),
+        (|stream| Peer::shake_hands(stream).0.frame(0x81, b"busy"), "busy"),
+    ];
+    for (treat, word) in strangers {
+        let (address, server) = serve(1, move |_, mut stream| {
+            // What was asked is read before the end, or the answer may be lost.
+            let mut asked = stream.try_clone().unwrap();
+            treat(stream.try_clone().unwrap());
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            asked.read_to_end(&mut Vec::new()).ok();
+            stream.flush().ok();
+        });
+        let sentence = refused(&address, patient());
+        assert!(sentence.contains(word), "{sentence}");
+        server.join().unwrap();
+    }
+}
+
+/// The promise: an array that is not what its shape says is not sent.
+#[test]
+fn an_array_that_is_not_its_shape_is_not_sent() {
+    assert!(pack(&Value::Floats(vec![2, 2], vec![0.0; 3])).unwrap_err().to_string().contains("[2, 2]"));
+}
+
+/// The promise: observations are, byte for byte, what Python's `openpi_client.msgpack_numpy.packb` makes of the same; and what
+/// it makes of actions is read. (Both messages were made with msgpack 1.x and numpy 2.x.)
+#[test]
+fn messages_are_those_of_python() {
+    let observation = Value::Map(vec![
+        ("state".into(), Value::Floats(vec![2, 1], vec![0.5, -1.0])),
+        ("image".into(), Value::Bytes(vec![1, 2, 2], vec![0, 1, 2, 3])),
+        ("prompt".into(), Value::Text("go".into())),
+    ]);
+    let theirs = "83a5737461746584c40b5f5f6e6461727261795f5fc3c40464617461c4080000003f000080bfc4056474797065a33c6634c4057368617065920201a5696d\
+        61676584c40b5f5f6e6461727261795f5fc3c40464617461c40400010203c4056474797065a37c7531c405736861706593010202a670726f6d7074a2676f";
+    assert_eq!(pack(&observation).unwrap(), bytes(theirs));
+    let reply = "82a7616374696f6e7384c40b5f5f6e6461727261795f5fc3c40464617461c420000000000000e03f000000000000f0bf0000000000000040000000000000\
+        0840c4056474797065a33c6638c4057368617065920202ad7365727665725f74696d696e6781a8696e6665725f6d7383c40d5f5f6e7067656e657269635f5fc3c4\
+        0464617461cb3ff8000000000000c4056474797065a33c6634";
+    let actions = values::actions(&unpack(&bytes(reply)).unwrap()).unwrap();
+    assert_eq!(actions, Actions { count: 2, act: 2, values: vec![0.5, -1.0, 2.0, 3.0] });
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
