@@ -54,6 +54,22 @@ mod tests {
         assert!(["probe/1", "lab/none", "metaworld", "adroit/relocate"].into_iter().all(|id| proprioception(id).is_none()));
     }
 
+    /// The promise: what stays beside a picture is what MoDem keeps of an observation, value for value.
+    #[test]
+    fn what_stays_is_what_modem_keeps() {
+        for (id, felt) in [
+            ("lab/lift", [0..4, 18..22]),
+            ("metaworld/box-close", [0..4, 18..22]),
+            ("adroit/pen", [0..24, 36..39]),
+            ("adroit/hammer", [0..36, 0..0]),
+            ("adroit/door", [0..27, 29..32]),
+        ] {
+            let count: Vec<f32> = (0..60_u8).map(f32::from).collect();
+            let expected: Vec<f32> = felt.into_iter().flatten().map(|i| i as f32).collect();
+            assert_eq!(picked(&count, proprioception(id).unwrap()), expected, "{id}");
+        }
+    }
+
     /// The promise: what is picked of a moment is the hand and the gripper, now and one control step ago, and nothing of the object.
     #[test]
     fn the_hand_and_the_gripper_are_picked() {

@@ -169,23 +169,3 @@ fn what_cannot_be_seen_is_refused() {
     let sentence = Pictured::new(make("probe/1", catalogue::RAPIER).unwrap(), View { size: 32, stack: 1 }).err().unwrap().to_string();
     assert!(sentence.contains("nothing to see in probe/1"), "{sentence}");
 }
-
-/// The promise: what stays beside an image is what MoDem keeps of an observation, value for value.
-#[test]
-fn beside_an_image_stays_what_the_robot_feels_of_itself() {
-    let spec = ImageSpec { size: 84, stack: 2, camera: None };
-    for (id, felt) in [
-        ("lab/lift", [0..4, 18..22]),
-        ("metaworld/box-close", [0..4, 18..22]),
-        ("adroit/pen", [0..24, 36..39]),
-        ("adroit/hammer", [0..36, 0..0]),
-        ("adroit/door", [0..27, 29..32]),
-    ] {
-        let images = Images::new(id, spec.clone(), 1, 1).unwrap();
-        let count: Vec<f32> = (0..60_u8).map(f32::from).collect();
-        let expected: Vec<f32> = felt.into_iter().flatten().map(|i| i as f32).collect();
-        assert_eq!(images.proprioception(&count), expected, "{id}");
-    }
-    let sentence = Images::new("probe/1", spec, 1, 1).err().map(|e| e.to_string()).unwrap_or_default();
-    assert!(sentence.contains("nothing to see in probe/1"), "{sentence}");
-}
