@@ -196,6 +196,23 @@ impl Dataset {
         Ok(Self { meta: self.meta.clone(), episodes: indices.iter().map(pick).collect::<Result<_>>()? })
     }
 
+    /// The same with `label` at the end of every observation.
+    #[must_use]
+    pub fn labelled(mut self, label: &[f32]) -> Self {
+        for episode in &mut self.episodes {
+            episode.obs = episode.obs.chunks(self.meta.obs).flat_map(|row| row.iter().chain(label)).copied().collect();
+        }
+        self.meta.obs += label.len();
+        self
+    }
+
+    /// The episodes whose observations end in `label`.
+    #[must_use]
+    pub fn ending_in(&self, label: &[f32]) -> Self {
+        let own = |episode: &&Episode| episode.obs.ends_with(label);
+        Self { meta: self.meta.clone(), episodes: self.episodes.iter().filter(own).cloned().collect() }
+    }
+
     /// The share of the episodes that succeeded; 0 when there are none.
     pub fn success_rate(&self) -> f64 {
         self.episodes.iter().filter(|e| e.success).count() as f64 / self.episodes.len().max(1) as f64

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 mod lab;
+mod labelled;
 mod pictured;
 mod pool;
 mod probe;
@@ -9,6 +10,7 @@ mod rollouts;
 mod wrappers;
 
 pub use lab::LabEnv;
+pub use labelled::{Labelled, dressed};
 pub use pictured::{Pictured, View, bytes};
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe};

@@ -1,6 +1,6 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
 
-use super::{ActionRepeat, ChunkEnv, Env, EnvPool, Maker, Pictured, Step, View};
+use super::{ChunkEnv, Env, EnvPool, Maker, Step, View, dressed};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
+    /// Which task it is, where a policy knows several: numbers at the end of every observation.
+    pub label: Vec<f32>,
     /// What is seen beside what the robot feels; nothing: observations are the task's own.
     pub view: View,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
@@ -114,12 +116,12 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let mut repeated = ActionRepeat::new((spec.make)(&spec.task, &spec.engine)?, spec.action_repeat)?;
+            let env = (spec.make)(&spec.task, &spec.engine)?;
+            let mut chunked = ChunkEnv::new(dressed(env, spec.action_repeat, &spec.label, spec.view)?, spec.chunk)?;
             if spec.to_horizon {
-                repeated.play_on();
+                chunked.play_on();
             }
-            let chunked = Box::new(ChunkEnv::new(Box::new(repeated), spec.chunk)?);
-            Ok(if spec.view.is_some() { Box::new(Pictured::new(chunked, spec.view)?) } else { chunked })
+            Ok(Box::new(chunked))
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
         let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0, successes_at_end: 0 };

@@ -11,6 +11,7 @@ pub mod mlp;
 pub mod params;
 pub mod residual;
 pub mod simnorm;
+pub mod transformer;
 pub mod two_hot;
 
 pub use adam::{Adam, AdamConfig};
@@ -20,6 +21,7 @@ pub use linear::Linear;
 pub use mlp::{Activation, Initial, Mlp};
 pub use residual::Residual;
 pub use simnorm::simnorm;
+pub use transformer::Transformer;
 pub use two_hot::TwoHot;
 
 use burn::tensor::{Device, Tensor, TensorData};

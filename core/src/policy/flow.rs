@@ -1,6 +1,6 @@
 //! A flow policy (rectified flow matching): actions by integrating a learned velocity from noise.
 
-use super::body::Body;
+use super::velocity::Velocity;
 use super::{PolicyConfig, Sizes};
 use crate::nn;
 use crate::rng::Rng;
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// v(x, t, obs), with x_t = (1 - t) z + t a and target velocity a - z (Lipman et al. 2023; Liu et al. 2023).
 #[derive(Module, Debug)]
 pub struct Flow {
-    velocity: Body,
+    velocity: Velocity,
     /// Embeddings of the times of the Euler steps, `[steps, time_dim]`, row-major.
     #[module(skip)]
     times: Vec<f32>,
@@ -21,10 +21,10 @@ pub struct Flow {
 
 impl Flow {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let (width, steps, time_dim) = (sizes.chunk_len(), config.inference_steps, config.time_dim);
+        let (steps, time_dim) = (config.inference_steps, config.time_dim);
         let dt = 1.0 / steps as f64;
         Self {
-            velocity: Body::new(width + time_dim + sizes.obs, config, width, rng, device),
+            velocity: Velocity::new(config, sizes, rng, device),
             times: (0..steps).flat_map(|step| time_embedding(step as f64 * dt, time_dim)).collect(),
             steps,
             time_dim,
@@ -73,7 +73,7 @@ impl Flow {
     }
 
     fn velocity(&self, x: Tensor<2>, time: Tensor<2>, obs: Tensor<2>) -> Tensor<2> {
-        self.velocity.forward(Tensor::cat(vec![x, time, obs], 1))
+        self.velocity.forward(x, time, obs)
     }
 
     fn embedding(&self, step: usize) -> &[f32] {

@@ -9,6 +9,7 @@ pub mod flow;
 pub mod gaussian;
 mod schedule;
 pub mod squashed;
+pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
 use crate::error::within;
@@ -32,6 +33,9 @@ pub enum PolicyKind {
     Gaussian,
     /// Flow matching: any distribution, by integrating a learned velocity from noise to actions.
     Flow,
+    /// The same with a transformer as the velocity: a token for the state, one for the task, one for each action. It learns
+    /// several tasks together (`pretrain.tasks`).
+    FlowTransformer,
     /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO pretrain.
     Diffusion,
     /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
@@ -56,10 +60,13 @@ pub struct PolicyConfig {
     pub kind: PolicyKind,
     /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
     pub chunk: usize,
-    /// Units per hidden layer.
+    /// Units per hidden layer; of a transformer the width of a token, a multiple of 32.
     pub hidden: usize,
-    /// Hidden layers. Default 3.
+    /// Hidden layers. Default 3. Of a transformer: blocks.
     pub layers: usize,
+    /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`. Default 0.
+    #[serde(default)]
+    pub labels: usize,
     /// Non-linearity between layers.
     pub activation: Activation,
     /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers` is odd. Default false (paper
@@ -88,6 +95,12 @@ impl PolicyConfig {
         within("policy.time_dim", self.time_dim, 4, 1024)?;
         within("policy.denoising_steps", self.denoising_steps, 1, 1000)?;
         within("policy.inference_steps", self.inference_steps, 1, 1000)?;
+        if self.kind == PolicyKind::FlowTransformer && !self.hidden.is_multiple_of(HEAD) {
+            return Err(Error::input(format!(
+                "policy.hidden is {}, but the tokens of a transformer are shared by heads of {HEAD} numbers: set it to a multiple of that",
+                self.hidden
+            )));
+        }
         let (layers, time_dim, steps, times) = (self.layers, self.time_dim, self.inference_steps, self.denoising_steps);
         if self.residual && layers.is_multiple_of(2) {
             return Err(Error::input(format!(
@@ -104,7 +117,15 @@ impl PolicyConfig {
         }
         Ok(())
     }
+
+    /// Heads of a transformer's attention.
+    pub(super) fn heads(&self) -> usize {
+        (self.hidden / HEAD).max(1)
+    }
 }
+
+/// Numbers of a transformer's token that a head of its attention has to itself.
+const HEAD: usize = 32;
 
 /// What a policy reads and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +163,7 @@ impl Net {
     fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
         match config.kind {
             PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
-            PolicyKind::Flow => Self::Flow(Flow::new(config, sizes, rng, device)),
+            PolicyKind::Flow | PolicyKind::FlowTransformer => Self::Flow(Flow::new(config, sizes, rng, device)),
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
             PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
         }
@@ -373,6 +394,29 @@ mod tests {
         let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
         let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone(), &mut Rng::new(4, "test", 0)));
         assert!(error < 1e-2, "{error}");
+    }
+
+    /// The promise: with a transformer, every action sees the state, the task and the other actions, and knows its place and the time.
+    #[test]
+    fn a_transformers_actions_see_everything() {
+        let (device, mut rng) = (Device::flex(), Rng::new(10, "test", 0));
+        let config = PolicyConfig { hidden: 32, labels: 1, time_dim: 4, ..config(PolicyKind::FlowTransformer) };
+        let net = Flow::new(&config, SIZES, &mut rng, &device);
+        let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
+        let velocity = |obs: [f32; 3], x: [f32; 2], step: usize| {
+            let x = nn::matrix(x.to_vec(), 2, &device);
+            let next = net.denoise(nn::matrix(obs.to_vec(), 3, &device), x.clone(), &[step]);
+            read(next - x)
+        };
+        let usual = velocity([0.1, -0.3, 0.0], [0.5, 0.5], 0);
+        assert!((usual[0] - usual[1]).abs() > 1e-4, "places differ");
+        let others = [([0.6, -0.3, 0.0], [0.5, 0.5], 0), ([0.1, -0.3, 1.0], [0.5, 0.5], 0), ([0.1, -0.3, 0.0], [0.5, 0.5], 2)];
+        for (obs, x, step) in others {
+            let found = velocity(obs, x, step);
+            assert!((0..2).all(|i| (found[i] - usual[i]).abs() > 1e-5), "{obs:?} {step}");
+        }
+        let found = velocity([0.1, -0.3, 0.0], [0.5, -0.9], 0);
+        assert!((found[0] - usual[0]).abs() > 1e-5, "the first action sees the second");
     }
 
     /// The promise: the gradient of the denoising loss is right for fixed times and noise, through a residual network.

@@ -123,6 +123,10 @@ impl PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
+    /// Tasks that one policy learns together, the played one among them, from `demos.count` demonstrations of each; they have equal
+    /// observations and actions. Default none: the played task alone.
+    #[serde(default)]
+    pub tasks: Vec<String>,
     /// The cloning loop, in which all but `value-dice` end.
     pub bc: BcConfig,
     /// Behavioral cloning with the same noise on every action.
@@ -197,6 +201,7 @@ impl Config {
             policy: policy(preset),
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
+                tasks: Vec::new(),
                 bc: BcConfig::preset(preset),
                 sigma_bc: SigmaBcConfig::preset(preset),
                 post_bc: PostBcConfig::preset(preset),
@@ -233,7 +238,11 @@ impl Config {
         if overlay.pointer("/env/image_size").and_then(Value::as_u64).is_some_and(|size| size > 0) {
             see(&mut base);
         }
-        let config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
+        if overlay.pointer("/policy/kind").and_then(Value::as_str) == Some("flow-transformer") {
+            (base.policy.hidden, base.policy.layers, base.policy.time_dim) = transformer(preset);
+        }
+        let mut config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
+        config.policy.labels = config.pretrain.tasks.len();
         config.check()?;
         Ok(config)
     }
@@ -262,6 +271,7 @@ impl Config {
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
             config = config.with(key, value)?;
         }
+        config.policy.labels = config.pretrain.tasks.len();
         config.check()?;
         Ok(config)
     }
@@ -272,6 +282,26 @@ impl Config {
         let mut config = to_value(self);
         merge(&mut config, &key.rsplit('.').fold(value.clone(), wrap), "")?;
         serde_json::from_value(config).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
+    }
+
+    /// The tasks that are learned.
+    pub fn tasks(&self) -> Vec<String> {
+        if self.pretrain.tasks.is_empty() { vec![self.task.clone()] } else { self.pretrain.tasks.clone() }
+    }
+
+    /// Demonstrations of all of them.
+    pub fn demonstrations(&self) -> usize {
+        self.demos.count * self.tasks().len()
+    }
+
+    /// The numbers that say that it is the `i`-th of several tasks; none where there is one.
+    pub fn label_of(&self, i: usize) -> Vec<f32> {
+        (0..self.pretrain.tasks.len()).map(|other| f32::from(u8::from(other == i))).collect()
+    }
+
+    /// The numbers that say that it is the played one.
+    pub fn label(&self) -> Vec<f32> {
+        self.label_of(self.pretrain.tasks.iter().position(|task| *task == self.task).unwrap_or(0))
     }
 
     /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that cannot work.
@@ -295,8 +325,35 @@ impl Config {
         self.pretrain.post_bc.check()?;
         self.pretrain.value_dice.check()?;
         self.check_policy_kind()?;
+        self.check_tasks()?;
         self.check_sight()?;
         self.finetune.check(&self.policy)
+    }
+
+    /// Tasks that are learned together have one observation, one action and one engine.
+    fn check_tasks(&self) -> Result<()> {
+        if self.pretrain.tasks.is_empty() {
+            return Ok(());
+        }
+        if !self.pretrain.tasks.contains(&self.task) {
+            let all = self.pretrain.tasks.join(", ");
+            return Err(Error::input(format!("{} is not among pretrain.tasks ({all}): add it, or set task to one of them", self.task)));
+        }
+        if self.env.image_size > 0 || self.policy.kind != PolicyKind::FlowTransformer {
+            return Err(Error::input("pretrain.tasks needs policy.kind flow-transformer and states: set it, and env.image_size to 0"));
+        }
+        let own = crate::env::spec(&self.task)?;
+        for task in &self.pretrain.tasks {
+            crate::env::catalogue::checked_engine(task, &self.engine)?;
+            let spec = crate::env::spec(task)?;
+            if (spec.obs, spec.act) != (own.obs, own.act) {
+                return Err(Error::input(format!(
+                    "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of them out of pretrain.tasks",
+                    spec.obs, spec.act, own.id, own.obs, own.act
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Only a world model sees, and it can see from a certain size on.
@@ -366,12 +423,22 @@ fn see(config: &mut Config) {
     (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
 }
 
+/// Width, blocks and time embedding of a transformer: 113, 1.2 and 0.3 million parameters.
+fn transformer(preset: Preset) -> (usize, usize, usize) {
+    match preset {
+        Preset::Paper => (1024, 9, 64),
+        Preset::Cpu => (160, 4, 32),
+        Preset::Tiny => (96, 3, 16),
+    }
+}
+
 fn policy(preset: Preset) -> PolicyConfig {
     let small = PolicyConfig {
         kind: PolicyKind::Flow,
         chunk: 8,
         hidden: 256,
         layers: 3,
+        labels: 0,
         activation: Activation::Relu,
         residual: false,
         time_dim: 16,

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{ActionRepeat, Env, Maker, Pictured};
+use crate::env::{Env, Maker, dressed};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -12,7 +12,8 @@ const ATTEMPTS: u64 = 20;
 
 /// Collects successful episodes of the expert.
 pub struct Demonstrations {
-    env: Box<dyn Env>,
+    /// One for each task that is learned, in their order.
+    envs: Vec<Box<dyn Env>>,
     config: Config,
     dataset: Dataset,
     attempts: u64,
@@ -24,7 +25,8 @@ impl Demonstrations {
     /// # Errors
     /// When the environment cannot be made.
     pub fn new(config: &Config, make: Maker) -> Result<Self> {
-        Self::with_env(config, make(&config.task, &config.engine)?, describe(config))
+        let envs = config.tasks().iter().map(|task| make(task, &config.engine)).collect::<Result<_>>()?;
+        Self::with_envs(config, envs, describe(config))
     }
 
     /// With an environment that brings its own expert; `demonstrator` describes in words how it acts.
@@ -32,12 +34,16 @@ impl Demonstrations {
     /// # Errors
     /// When it is to be seen, but cannot be.
     pub fn with_env(config: &Config, env: Box<dyn Env>, demonstrator: String) -> Result<Self> {
+        Self::with_envs(config, vec![env], demonstrator)
+    }
+
+    fn with_envs(config: &Config, envs: Vec<Box<dyn Env>>, demonstrator: String) -> Result<Self> {
         let view = config.env.view();
-        let repeated = Box::new(ActionRepeat::new(env, config.env.action_repeat)?);
-        let env: Box<dyn Env> = if view.is_some() { Box::new(Pictured::new(repeated, view)?) } else { repeated };
-        let spec = env.spec();
+        let dress = |(i, env)| dressed(env, config.env.action_repeat, &config.label_of(i), view);
+        let envs = envs.into_iter().enumerate().map(dress).collect::<Result<Vec<_>>>()?;
+        let spec = envs.first().ok_or_else(|| Error::failed("there is no task to demonstrate"))?.spec();
         let meta = Meta {
-            task: config.task.clone(),
+            task: config.tasks().join("+"),
             engine: config.engine.clone(),
             seed: config.seed,
             code_version: CODE_VERSION.into(),
@@ -47,7 +53,7 @@ impl Demonstrations {
             action_repeat: config.env.action_repeat,
             demonstrator,
         };
-        Ok(Self { env, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
+        Ok(Self { envs, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
@@ -63,7 +69,7 @@ impl Demonstrations {
     /// # Errors
     /// When the simulator fails, or the expert hardly ever succeeds.
     pub fn step(&mut self) -> Result<()> {
-        let wanted = self.config.demos.count;
+        let wanted = self.config.demonstrations();
         if self.attempts >= ATTEMPTS * wanted as u64 {
             let got = self.dataset.episodes.len();
             let sentence =
@@ -72,21 +78,24 @@ impl Demonstrations {
         }
         let seed = Rng::new(self.config.seed, "demo", self.attempts).bits();
         self.attempts += 1;
-        let episode = self.play(seed)?;
+        let task = self.dataset.episodes.len() / self.config.demos.count;
+        let episode = self.play(task.min(self.envs.len() - 1), seed)?;
         if episode.success {
             self.dataset.episodes.push(episode);
         }
         Ok(())
     }
 
-    fn play(&mut self, seed: u64) -> Result<Episode> {
+    /// An episode of one of the tasks.
+    fn play(&mut self, task: usize, seed: u64) -> Result<Episode> {
         let style = if self.config.demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
-        self.env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
+        let env = &mut self.envs[task];
+        env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
         let view = self.config.env.view();
-        let mut episode = Episode::start_seen(seed, &self.env.reset(seed), view);
+        let mut episode = Episode::start_seen(seed, &env.reset(seed), view);
         loop {
-            let action = self.env.expert().ok_or_else(|| no_expert(&self.config.task))?;
-            let step = self.env.step(&action)?;
+            let action = env.expert().ok_or_else(|| no_expert(&env.spec().id))?;
+            let step = env.step(&action)?;
             episode.push_seen(&action, step.reward, &step.obs, view);
             if step.done() {
                 (episode.success, episode.terminated) = (step.success, step.terminated);

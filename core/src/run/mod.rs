@@ -71,6 +71,8 @@ pub struct Run {
     threads: usize,
     counters: Counters,
     demos: Option<Dataset>,
+    /// Those of the task that is played: all of them, unless several are learned together.
+    own_demos: Option<Dataset>,
     /// The demonstrations as normalised training pairs.
     pairs: Option<Pairs>,
     policy: Option<Policy>,
@@ -96,11 +98,12 @@ impl Run {
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
         let mut run = Self::empty(config, device, inputs.make)?;
-        if let Some(demos) = inputs.demos {
-            run.give_demos(demos)?;
-        }
+        // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
             run.give_policy(&archive)?;
+        }
+        if let Some(demos) = inputs.demos {
+            run.give_demos(demos)?;
         }
         run.stage = run.first_stage()?;
         Ok(run)
@@ -114,6 +117,7 @@ impl Run {
             threads: 1,
             counters: Counters::default(),
             demos: None,
+            own_demos: None,
             pairs: None,
             policy: None,
             improved: None,
@@ -140,20 +144,27 @@ impl Run {
         }
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
         let mut order: Vec<usize> = (0..demos.episodes.len()).collect();
-        if self.config.demos.count < order.len() {
+        if self.config.demonstrations() < order.len() {
             Rng::new(self.config.seed, "demo-subset", 0).shuffle(&mut order);
-            order.truncate(self.config.demos.count);
+            order.truncate(self.config.demonstrations());
             order.sort_unstable();
         }
-        self.keep_demos(demos.subset(&order)?)
+        let demos = demos.subset(&order)?;
+        // Demonstrations of one task alone do not say which it is.
+        let label = self.config.label();
+        let bare = !label.is_empty() && demos.meta.task == self.config.task;
+        self.keep_demos(if bare { demos.labelled(&label) } else { demos })
     }
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
         let sizes = self.sizes()?;
-        demos.check_task(&self.config.task, sizes.obs, sizes.act, self.config.env.image_size)?;
+        let together = self.config.tasks().join("+");
+        let shown = if demos.meta.task == self.config.task { &self.config.task } else { &together };
+        demos.check_task(shown, sizes.obs, sizes.act, self.config.env.image_size)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
         let scales = scales(&raw)?;
         self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
+        self.own_demos = Some(demos.ending_in(&self.config.label()));
         self.demos = Some(demos);
         Ok(())
     }
@@ -161,7 +172,7 @@ impl Run {
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
         let saved: String = archive.get("config")?;
         let saved = config_from_json(&saved)?;
-        if saved.task != self.config.task {
+        if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!("the checkpoint is a policy for {}, not for {}", saved.task, self.config.task)));
         }
         let repeat = (saved.env.action_repeat, self.config.env.action_repeat);
@@ -173,6 +184,7 @@ impl Run {
             return Err(Error::input(sentence));
         }
         self.config.policy = saved.policy.clone();
+        self.config.pretrain.tasks = saved.pretrain.tasks.clone();
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::None {
             self.config.finetune = FinetuneConfig { method: FinetuneMethod::None, ..saved.finetune };
@@ -198,7 +210,7 @@ impl Run {
         let spec = env::spec(&self.config.task)?;
         let felt = proprioception(&self.config.task).filter(|_| self.config.env.view().is_some());
         let obs = felt.map_or(spec.obs, |places| places.iter().map(Range::len).sum());
-        Ok(Sizes { obs, act: spec.act, chunk: self.config.policy.chunk })
+        Ok(Sizes { obs: obs + self.config.label().len(), act: spec.act, chunk: self.config.policy.chunk })
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
@@ -225,6 +237,7 @@ impl Run {
             make: self.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
+            label: self.config.label(),
             view: env.view(),
             to_horizon: false,
             parallel: env.parallel,

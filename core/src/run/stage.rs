@@ -179,7 +179,7 @@ impl Run {
 
     /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].
     fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
-        Ok(Context { policy: self.given_policy()?, demos: self.demos.as_ref(), rollouts, device: &self.device })
+        Ok(Context { policy: self.given_policy()?, demos: self.own_demos.as_ref(), rollouts, device: &self.device })
     }
 
     fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<Next> {
@@ -187,7 +187,7 @@ impl Run {
         demos.step()?;
         let episodes = &demos.dataset().episodes;
         progress.episodes = episodes[before..].iter().map(|episode| self.demo_record(episode)).collect();
-        (progress.phase, progress.done, progress.total) = (Phase::Demos, episodes.len() as u64, self.config.demos.count as u64);
+        (progress.phase, progress.done, progress.total) = (Phase::Demos, episodes.len() as u64, self.config.demonstrations() as u64);
         Ok(when_complete(progress))
     }
 
@@ -331,7 +331,7 @@ impl Stage {
                     fresh.dataset().clone()
                 };
                 let Meta { obs, act, image_size, .. } = fresh.dataset().meta;
-                dataset.check_task(&config.task, obs, act, image_size)?;
+                dataset.check_task(&fresh.dataset().meta.task, obs, act, image_size)?;
                 Self::Demos(Box::new(Demonstrations::resume(config, run.make, dataset, archive.get("stage/attempts")?)?))
             }
             "ensemble" => {

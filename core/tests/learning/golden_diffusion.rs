@@ -31,6 +31,7 @@ impl Golden {
             chunk: sizes.chunk,
             hidden: layer("mlp_mean.layers.0")[0],
             layers: 1 + 2 * blocks(&file),
+            labels: 0,
             activation: Activation::Mish,
             residual: true,
             time_dim: layer("time_embedding.1")[1],

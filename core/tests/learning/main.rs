@@ -15,6 +15,7 @@ mod policies;
 mod pretraining;
 mod runs;
 mod td_mpc;
+mod together;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
@@ -50,6 +51,7 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         make: make_on,
         action_repeat: 1,
         chunk,
+        label: Vec::new(),
         view: View::default(),
         to_horizon: false,
         parallel,

@@ -6,7 +6,7 @@ use crate::episode::{self, Played, Player, Watch};
 use crate::film::{Camera, Film};
 use burn::tensor::Device;
 use protege_core::Result;
-use protege_core::env::{ActionRepeat, Env, Pictured};
+use protege_core::env::dressed;
 use protege_core::rng::Rng;
 use protege_core::run::{Acting, Config, FinetuneMethod, Inputs, Run};
 use std::path::Path;
@@ -70,8 +70,8 @@ impl Cast {
     pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
         let Config { task, engine, seed, env, eval, .. } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
-        let repeated = Box::new(ActionRepeat::new(crate::engines::make(task, engine)?, env.action_repeat)?);
-        let mut stage: Box<dyn Env> = if env.view().is_some() { Box::new(Pictured::new(repeated, env.view())?) } else { repeated };
+        let inner = crate::engines::make(task, engine)?;
+        let mut stage = dressed(inner, env.action_repeat, &self.config.label(), env.view())?;
         if eval.to_horizon {
             stage.play_on();
         }

@@ -1,6 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
 use clap::Args;
+use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// Task, `suite/name`; see `protege tasks` [default: lab/pick-place]
+    /// Task, `suite/name`; see `protege tasks` [default: lab/pick-place]. `lab/*`: all of them, learned by one flow-transformer
     #[arg(long)]
     pub task: Option<String>,
     /// Physics engine, `rapier` or `mujoco` [default: the first that `protege tasks` shows for the task]
@@ -22,7 +23,10 @@ pub struct Settings {
     /// Finetuning method, or `none` [default: best-of-n]
     #[arg(long, value_name = "METHOD")]
     pub finetune: Option<String>,
-    /// Demonstrations to learn from [default: 10]
+    /// Kind of policy: flow, diffusion, gaussian, squashed or flow-transformer [default: flow]
+    #[arg(long, value_name = "KIND")]
+    pub policy: Option<String>,
+    /// Demonstrations to learn from, of each task [default: 10]
     #[arg(long, value_name = "N")]
     pub demos: Option<usize>,
     /// Seed of everything random; with `--seeds`, the first [default: 0]
@@ -83,8 +87,12 @@ impl Settings {
             name.as_deref().map_or(Ok(()), |name| known(&format!("{stage} method"), name, super::methods::names(stage)))?;
         }
         let text = |value: &Option<String>| value.as_ref().map(|name| Value::from(name.as_str()).to_string());
+        let together = self.task.as_deref().filter(|task| task.ends_with('*')).map(all_like).transpose()?;
+        let first = together.as_ref().and_then(|tasks| tasks.first()).cloned();
         let flags = [
-            ("task", text(&self.task)),
+            ("task", text(&first.or_else(|| self.task.clone()))),
+            ("pretrain.tasks", together.map(|tasks| Value::from(tasks).to_string())),
+            ("policy.kind", text(&self.policy)),
             ("engine", text(&self.engine)),
             ("pretrain.method", text(&self.pretrain)),
             ("finetune.method", text(&self.finetune)),
@@ -97,7 +105,15 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 5] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "env.image_size"];
+const JOB: [&str; 6] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "env.image_size", "policy.kind"];
+
+/// The tasks that a pattern such as `lab/*` names.
+fn all_like(pattern: &str) -> Result<Vec<String>> {
+    let beginning = pattern.trim_end_matches('*');
+    let names = catalogue::all().into_iter().map(|task| task.spec.id);
+    let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
+    if tasks.is_empty() { Err(Error::input(format!("no task is like `{pattern}`: `protege tasks` lists them"))) } else { Ok(tasks) }
+}
 
 /// Puts the last value that flags give the setting `key` into the overlay.
 fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {

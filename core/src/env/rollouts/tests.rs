@@ -66,6 +66,7 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
         make: blinking,
         action_repeat: 1,
         chunk,
+        label: Vec::new(),
         view: View::default(),
         to_horizon,
         parallel: 1,

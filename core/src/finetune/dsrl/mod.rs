@@ -164,6 +164,6 @@ pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
             "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",
         )),
-        (PolicyKind::Flow | PolicyKind::Diffusion, _) => Ok(()),
+        (PolicyKind::Flow | PolicyKind::FlowTransformer | PolicyKind::Diffusion, _) => Ok(()),
     }
 }

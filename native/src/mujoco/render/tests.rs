@@ -113,6 +113,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 make,
                 action_repeat: 2,
                 chunk: 1,
+                label: Vec::new(),
                 view,
                 to_horizon: false,
                 parallel: 3,

@@ -1,0 +1,92 @@
+//! Observations that say which task it is, where one policy learns several.
+
+use super::{ActionRepeat, Env, Pictured, Spec, Step, Subject, View};
+use crate::Result;
+use crate::tasks::ExpertStyle;
+
+/// An environment at whose observations the same numbers end.
+pub struct Labelled {
+    inner: Box<dyn Env>,
+    spec: Spec,
+    label: Vec<f32>,
+}
+
+impl Labelled {
+    /// `label` are those numbers.
+    pub fn new(inner: Box<dyn Env>, label: Vec<f32>) -> Self {
+        let spec = Spec { obs: inner.spec().obs + label.len(), ..inner.spec().clone() };
+        Self { inner, spec, label }
+    }
+}
+
+/// The environment as a run plays it: every action held for `repeat` control steps, observations that end in `label`, and in
+/// what `view` shows.
+///
+/// # Errors
+/// When `repeat` is 0, or nothing can be seen.
+pub fn dressed(env: Box<dyn Env>, repeat: usize, label: &[f32], view: View) -> Result<Box<dyn Env>> {
+    let repeated = Box::new(ActionRepeat::new(env, repeat)?);
+    let labelled: Box<dyn Env> = if label.is_empty() { repeated } else { Box::new(Labelled::new(repeated, label.to_vec())) };
+    Ok(if view.is_some() { Box::new(Pictured::new(labelled, view)?) } else { labelled })
+}
+
+impl Env for Labelled {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        [self.inner.reset(seed), self.label.clone()].concat()
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        let step = self.inner.step(action)?;
+        Ok(Step { obs: [&step.obs[..], &self.label].concat(), ..step })
+    }
+
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner.set_style(style)
+    }
+
+    fn play_on(&mut self) {
+        self.inner.play_on();
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner.expert()
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner.subject()
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.inner.picture(size)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.inner.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.inner.restore(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::make;
+
+    /// The promise: every observation ends in the label, and nothing else changes.
+    #[test]
+    fn observations_end_in_the_label() {
+        let (mut plain, mut labelled) = (make("lab/lift").unwrap(), Labelled::new(make("lab/lift").unwrap(), vec![0.0, 1.0]));
+        assert_eq!(labelled.spec().obs, 41);
+        assert_eq!(labelled.reset(3), [&plain.reset(3)[..], &[0.0, 1.0]].concat());
+        let action = [0.2, -0.4, 0.1, 1.0];
+        let (step, other) = (plain.step(&action).unwrap(), labelled.step(&action).unwrap());
+        assert_eq!(other.obs, [&step.obs[..], &[0.0, 1.0]].concat());
+        assert_eq!(Step { obs: step.obs.clone(), ..other }, step);
+    }
+}

@@ -1,0 +1,71 @@
+//! Several tasks learned by one policy.
+
+use crate::runs::{resumable_phases, small, start};
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::data::Archive;
+use protege_core::env::make_on;
+use protege_core::policy::PolicyKind;
+use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, PretrainMethod, Run};
+
+/// Two tasks, two demonstrations each, a transformer of one block.
+fn config() -> Config {
+    let mut config = small();
+    config.pretrain.method = PretrainMethod::Bc;
+    config.pretrain.tasks = vec!["lab/lift".into(), "lab/pick-place".into()];
+    (config.policy.kind, config.policy.hidden, config.policy.layers, config.policy.labels) = (PolicyKind::FlowTransformer, 32, 1, 2);
+    config.finetune.method = FinetuneMethod::None;
+    config
+}
+
+/// The promise: every task is demonstrated as often as asked, observations say which it is, and a stopped run goes on bit for bit.
+#[test]
+fn every_task_is_demonstrated_and_named() {
+    let phases = resumable_phases(config(), make_on);
+    assert!(phases.contains(&Phase::Demos), "{phases:?}");
+    let mut run = start(config());
+    while run.policy().is_none() {
+        block_on(run.step()).unwrap();
+    }
+    let demos = run.demos().unwrap();
+    assert_eq!((demos.meta.obs, demos.meta.task.as_str()), (41, "lab/lift+lab/pick-place"));
+    let labels: Vec<&[f32]> = demos.episodes.iter().map(|episode| &episode.obs[39..41]).collect();
+    assert_eq!(labels, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
+}
+
+/// The promise: a policy of several tasks goes on with any of them, and is told which; with no other.
+#[test]
+fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
+    let mut run = start(config());
+    while run.policy().is_none() {
+        block_on(run.step()).unwrap();
+    }
+    let policy = block_on(run.policy_archive()).unwrap().to_bytes().unwrap();
+    let go_on = |task: &str| {
+        let mut config = small();
+        (config.task, config.finetune.method) = (task.into(), FinetuneMethod::None);
+        Run::new(config, Inputs { policy: Some(Archive::from_bytes(&policy).unwrap()), ..Inputs::default() }, Device::flex())
+    };
+    for (task, label) in [("lab/lift", [1.0, 0.0]), ("lab/pick-place", [0.0, 1.0])] {
+        let mut run = go_on(task).unwrap();
+        assert_eq!(run.config().label(), label);
+        while !block_on(run.step()).unwrap().finished {}
+        assert!(run.summary().before.is_some());
+    }
+    let sentence = go_on("lab/assembly").err().unwrap().to_string();
+    assert!(sentence.contains("lab/assembly"), "{sentence}");
+}
+
+/// The promise: tasks that do not fit together are named.
+#[test]
+fn tasks_that_do_not_fit_together_are_named() {
+    let mut other = config();
+    other.pretrain.tasks.push("adroit/door".into());
+    assert!(other.check().unwrap_err().to_string().contains("adroit/door"));
+    let mut other = config();
+    other.policy.kind = PolicyKind::Flow;
+    assert!(other.check().unwrap_err().to_string().contains("flow-transformer"));
+    let mut other = config();
+    other.task = "lab/assembly".into();
+    assert!(other.check().unwrap_err().to_string().contains("pretrain.tasks"));
+}
