@@ -5,7 +5,6 @@ use crate::shapes::solid;
 use re_sdk::blueprint::{Blueprint, ContainerLike, Grid, Horizontal, Spatial2DView, Spatial3DView, TextLogView, TimeSeriesView, Vertical};
 use re_sdk::{EntityPath, RecordingStream, RecordingStreamBuilder};
 use re_sdk_types::archetypes::{EncodedImage, Scalars, SeriesLines, TextLog, Transform3D, ViewCoordinates};
-use re_sdk_types::components::Rotation3D;
 use re_sdk_types::datatypes::Quaternion;
 use std::io::Read;
 use std::path::Path;
@@ -111,7 +110,7 @@ fn path(parts: &[&str]) -> EntityPath {
 }
 
 fn transform(place: &Place) -> Transform3D {
-    Transform3D::from_translation_rotation(place.position, Rotation3D::from(Quaternion(place.rotation)))
+    Transform3D::from_translation_rotation(place.position, Quaternion(place.rotation))
 }
 
 /// What is shown where, until somebody arranges it otherwise: the scene and the picture above, the figures below.

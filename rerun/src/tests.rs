@@ -5,7 +5,28 @@ use re_sdk::StoreKind;
 use re_sdk::log::{Chunk, LogMsg};
 use std::collections::BTreeMap;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A folder of a test's own, which goes when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("protege-rerun-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(&self.0).unwrap().count()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
 
 const ORIGIN: Place = Place { position: [0.0; 3], rotation: [0.0, 0.0, 0.0, 1.0] };
 
@@ -70,8 +91,8 @@ fn chunks(file: &Path) -> Vec<Chunk> {
 /// The promise: what was told is in the file: every solid once, and each figure as often as it was told, with its time.
 #[test]
 fn what_was_told_is_in_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("test.rrd");
+    let folder = Folder::new("what_was_told");
+    let file = folder.0.join("test.rrd");
     crate::write(&mut &told(FORMAT, &scene(), &moments())[..], &file).unwrap();
     let mut rows: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for chunk in chunks(&file) {
@@ -100,14 +121,14 @@ fn what_was_told_is_in_the_file() {
     for solid in ["hand/box", "hand/ball", "hand/pill", "hand/can", "hand/mesh", "a\\ table\\/world/top"] {
         assert!(rows.contains_key(&(format!("/scene/{solid}"), true)), "{solid} of {rows:?}");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the file is left");
+    assert_eq!(folder.files(), 1, "nothing but the file is left");
 }
 
 /// The promise: numbers and times come back as they were told.
 #[test]
 fn numbers_and_times_come_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("test.rrd");
+    let folder = Folder::new("numbers_and_times");
+    let file = folder.0.join("test.rrd");
     crate::write(&mut &told(FORMAT, &scene(), &moments())[..], &file).unwrap();
     let mut found = BTreeMap::new();
     for chunk in chunks(&file).iter().filter(|chunk| chunk.entity_path().to_string() == "/joints/position" && !chunk.is_static()) {
@@ -127,7 +148,7 @@ fn numbers_and_times_come_back() {
 /// The promise: what is cut off, of another version or of a part that is not there is refused in words, and leaves no file.
 #[test]
 fn what_is_damaged_leaves_no_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new("what_is_damaged");
     let whole = told(FORMAT, &scene(), &moments());
     let foreign = told("protege recording 0", &scene(), &[]);
     let lost = told(FORMAT, &scene(), &[Moment { places: vec![(7, ORIGIN)], ..Moment::default() }]);
@@ -141,9 +162,9 @@ fn what_is_damaged_leaves_no_file() {
         (&long, "too long"),
     ];
     for (mut bytes, word) in table {
-        let sentence = crate::write(&mut bytes, &folder.path().join("test.rrd")).unwrap_err();
+        let sentence = crate::write(&mut bytes, &folder.0.join("test.rrd")).unwrap_err();
         assert!(sentence.contains(word), "{sentence}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{sentence}");
+        assert_eq!(folder.files(), 0, "{sentence}");
     }
 }
 

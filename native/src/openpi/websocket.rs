@@ -192,6 +192,13 @@ impl WebSocket {
     }
 }
 
+impl Drop for WebSocket {
+    /// Says goodbye, so that the server does not take it for an accident. Where it cannot be said, nothing is lost.
+    fn drop(&mut self) {
+        self.frame(CLOSE, &1000_u16.to_be_bytes(), Instant::now() + Duration::from_secs(1)).ok();
+    }
+}
+
 /// The time that is left.
 fn left(until: Instant) -> Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
