@@ -97,7 +97,7 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 4] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone"];
+const JOB: [&str; 5] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "finetune.csil.variant"];
 
 /// Puts the last value that flags give the setting `key` into the overlay.
 fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {
