@@ -43,7 +43,7 @@ fn config(variant: Variant) -> CsilConfig {
     }
 }
 
-/// Demonstrations of one step each, of actions that `act` chooses at observations of -1 and 1 in turn, and that earn nothing.
+/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1 and 1 in turn.
 fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let meta = Meta {
         task: "probe/5".into(),
@@ -58,7 +58,8 @@ fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut episode = Episode::start(i, &[obs]);
-        episode.push(&[act(obs)], 0.0, &[obs]);
+        let action = act(obs);
+        episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
         Episode { terminated: true, ..episode }
     };
     Dataset { meta, episodes: (0..80).map(episode).collect() }
@@ -102,7 +103,7 @@ fn the_learned_reward_keeps_to_the_demonstrations() {
     for reward_lr in [0.0, 1e-3] {
         let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
         let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
-        let agent = learned(5, CsilConfig { reward_lr, ..config(Variant::Csil) }, &policy, &demos);
+        let agent = learned(5, CsilConfig { reward_lr, kl_weight: 0.1, ..config(Variant::Csil) }, &policy, &demos);
         let found = actions(&agent, &policy);
         assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{reward_lr}: {found:?}");
     }

@@ -77,11 +77,11 @@ pub struct CsilConfig {
     pub capacity: usize,
     /// Decisions per update, demonstrated ones included. Paper preset: 512 (CSIL: 256 of each).
     pub batch: usize,
-    /// Adam's learning rate of actor and critic. Default 3e-4 (CSIL, XQC, RLPD).
+    /// Adam's learning rate of actor and critic. Default 1e-3 (paper preset: 3e-4, CSIL, XQC, RLPD).
     pub lr: f64,
     /// Discount per decision. Default 0.95 (paper preset: 0.99, CSIL).
     pub gamma: f64,
-    /// Polyak rate of the target critics. Default 0.005 (CSIL, XQC, RLPD).
+    /// Polyak rate of the target critics. Default 0.05 (paper preset: 0.005, CSIL, XQC, RLPD).
     pub tau: f64,
     /// Learned reward per dimension of the action and unit of log-likelihood ratio, alpha times the dimensions. Default 1 (CSIL).
     pub reward_scale: f64,
@@ -94,8 +94,12 @@ pub struct CsilConfig {
     pub reward_lr: f64,
     /// Weight of the KL divergence from the clone in the actor's loss and in the values (csil only). Paper preset: 0.01 (CSIL).
     pub kl_weight: f64,
-    /// Weight of the size of the critic's gradient in the action, at demonstrations (csil only). Default 1 (CSIL).
+    /// Weight of the size of the critic's gradient in the action, at demonstrations, while the critic is pretrained (csil only). Default
+    /// 1 (CSIL).
     pub gradient_penalty: f64,
+    /// The same in practice. Default 0: where the gradient at the demonstrations is gone, a critic whose inputs are normalised by the
+    /// batch ignores actions everywhere, and nothing is learned (paper preset: 1, CSIL).
+    pub practice_penalty: f64,
     /// The temperature at the start, of the methods that keep an entropy. Default 0.01 (paper preset: 0.01, XQC; rlpd: 1).
     pub temperature: f64,
     /// Critics. Default 2 (rlpd: 10).
@@ -169,6 +173,7 @@ impl CsilConfig {
             reward_lr: 1e-3,
             kl_weight: 0.01,
             gradient_penalty: 1.0,
+            practice_penalty: 1.0,
             temperature: 0.01,
             critics: 2,
             hidden: 512,
@@ -187,13 +192,15 @@ impl CsilConfig {
             envs: 8,
             decisions: 20_000,
             clone_updates: 2000,
-            critic_updates: 1000,
+            critic_updates: 2000,
             seed_decisions: 1000,
             eval_every: 2000,
             capacity: 200_000,
             batch: 128,
             gamma: 0.95,
-            tau: 0.01,
+            lr: 1e-3,
+            tau: 0.05,
+            practice_penalty: 0.0,
             least_reward: -2.0,
             hidden: 128,
             layers: 2,
@@ -210,7 +217,7 @@ impl CsilConfig {
         Self {
             decisions: 4000,
             clone_updates: 800,
-            critic_updates: 300,
+            critic_updates: 500,
             seed_decisions: 400,
             updates_per_decision: 0.5,
             eval_every: 1000,
@@ -246,6 +253,7 @@ impl CsilConfig {
         within("finetune.csil.reward_lr", self.reward_lr, 0.0, 1.0)?;
         within("finetune.csil.kl_weight", self.kl_weight, 0.0, 1e3)?;
         within("finetune.csil.gradient_penalty", self.gradient_penalty, 0.0, 1e3)?;
+        within("finetune.csil.practice_penalty", self.practice_penalty, 0.0, 1e3)?;
         within("finetune.csil.temperature", self.temperature, 1e-6, 1e3)?;
         within("finetune.csil.critics", self.critics, 1, 100)?;
         within("finetune.csil.hidden", self.hidden, 1, 8192)?;
