@@ -53,8 +53,6 @@ pub struct CsilConfig {
     pub compose: Compose,
     /// Of a residual action, in the range of actions: how far it reaches. Default 0.2 (residual policies: 0.1 to 0.2).
     pub residual_scale: f64,
-    /// Whether the small policy sees the pretrained policy's action of this step; the critic always does.
-    pub sees_base: bool,
     /// Environments that practise in lockstep. Default 8 (paper preset: 1).
     pub envs: usize,
     /// Decisions of practice, of all environments together. Paper preset: 250,000 (CSIL).
@@ -92,7 +90,7 @@ pub struct CsilConfig {
     /// Learning rate of the reward's refinement in practice, plain gradient descent; 0: the reward stays as cloned. Paper preset: 1e-3
     /// (CSIL).
     pub reward_lr: f64,
-    /// Weight of the KL divergence from the clone in the actor's loss and in the values (csil only). Paper preset: 0.01 (CSIL).
+    /// Weight of the KL divergence from the clone in the actor's loss and in the values (csil only). Default 0.1 (paper preset: 0.01, CSIL).
     pub kl_weight: f64,
     /// Weight of the size of the critic's gradient in the action, at demonstrations, while the critic is pretrained (csil only). Default
     /// 1 (CSIL).
@@ -152,7 +150,6 @@ impl CsilConfig {
             variant: Variant::Csil,
             compose: Compose::Ensemble,
             residual_scale: 0.2,
-            sees_base: true,
             envs: 1,
             decisions: 250_000,
             clone_updates: 25_000,
@@ -190,7 +187,7 @@ impl CsilConfig {
     fn cpu() -> Self {
         Self {
             envs: 8,
-            decisions: 20_000,
+            decisions: 12_000,
             clone_updates: 2000,
             critic_updates: 2000,
             seed_decisions: 1000,
@@ -201,6 +198,7 @@ impl CsilConfig {
             lr: 1e-3,
             tau: 0.05,
             practice_penalty: 0.0,
+            kl_weight: 0.1,
             least_reward: -2.0,
             hidden: 128,
             layers: 2,
@@ -271,6 +269,12 @@ impl CsilConfig {
             )));
         }
         Ok(())
+    }
+
+    /// Whether the small policy sees the pretrained policy's action of this step: what it adds to that depends on it. For the ensemble its
+    /// likelihood is about the demonstrator's action, whatever the other one proposes. The critics always see it.
+    pub fn sees_base(&self) -> bool {
+        self.compose == Compose::Residual
     }
 
     /// The share of a batch that demonstrations are.

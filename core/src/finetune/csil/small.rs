@@ -28,7 +28,7 @@ pub struct Squashed(pub Gaussians);
 impl SmallPolicy {
     /// Fresh weights, for observations and actions of these sizes.
     pub fn new(config: &CsilConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let reads = if config.sees_base { sizes.obs + sizes.act } else { sizes.obs };
+        let reads = if config.sees_base() { sizes.obs + sizes.act } else { sizes.obs };
         let settings = HetstatConfig {
             inputs: reads,
             hidden: vec![config.policy_hidden; 2],
@@ -101,7 +101,7 @@ impl Squashed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finetune::csil::Variant;
+    use crate::finetune::csil::{Compose, Variant};
     use crate::nn::{self, gradient_check::worst_error_of_smooth};
     use crate::run::config::Preset;
     use pollster::block_on;
@@ -113,7 +113,14 @@ mod tests {
     }
 
     fn config() -> CsilConfig {
-        CsilConfig { policy_hidden: 5, bottleneck: 3, features: 6, log_scale: 0.0, ..CsilConfig::preset(Preset::Tiny, Variant::Csil) }
+        CsilConfig {
+            compose: Compose::Residual,
+            policy_hidden: 5,
+            bottleneck: 3,
+            features: 6,
+            log_scale: 0.0,
+            ..CsilConfig::preset(Preset::Tiny, Variant::Csil)
+        }
     }
 
     fn squashed(mean: [f32; 2], std: [f32; 2]) -> Squashed {
