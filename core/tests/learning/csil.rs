@@ -103,9 +103,10 @@ fn the_learned_reward_keeps_to_the_demonstrations() {
     for reward_lr in [0.0, 1e-3] {
         let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
         let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
-        let agent = learned(5, CsilConfig { reward_lr, kl_weight: 0.1, ..config(Variant::Csil) }, &policy, &demos);
+        let agent =
+            learned(5, CsilConfig { reward_lr, clone_updates: 800, clone_lr: 3e-3, lr: 1e-3, ..config(Variant::Csil) }, &policy, &demos);
         let found = actions(&agent, &policy);
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{reward_lr}: {found:?}");
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.15, "{reward_lr}: {found:?}");
     }
 }
 
