@@ -61,7 +61,8 @@ pub struct CsilConfig {
     pub clone_updates: usize,
     /// Adam's learning rate while cloning. Default 1e-3 (CSIL).
     pub clone_lr: f64,
-    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA; csil only). Paper preset: 5,000 (CSIL).
+    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA; csil only). A critic that is still on its way when
+    /// practice begins undoes the good start. Paper preset: 5,000 (CSIL).
     pub critic_updates: usize,
     /// Decisions before the first update of practice. Paper preset: 5,000 (XQC).
     pub seed_decisions: usize,
@@ -75,7 +76,7 @@ pub struct CsilConfig {
     pub capacity: usize,
     /// Decisions per update, demonstrated ones included. Paper preset: 512 (CSIL: 256 of each).
     pub batch: usize,
-    /// Adam's learning rate of actor and critic. Default 1e-3 (paper preset: 3e-4, CSIL, XQC, RLPD).
+    /// Adam's learning rate of actor and critic. Default 1e-3 (tiny preset: 2e-3; paper preset: 3e-4, CSIL, XQC, RLPD).
     pub lr: f64,
     /// Discount per decision. Default 0.95 (paper preset: 0.99, CSIL).
     pub gamma: f64,
@@ -215,11 +216,12 @@ impl CsilConfig {
         Self {
             decisions: 4000,
             clone_updates: 800,
-            critic_updates: 500,
+            critic_updates: 1500,
             seed_decisions: 400,
             updates_per_decision: 0.5,
             eval_every: 1000,
             batch: 64,
+            lr: 2e-3,
             hidden: 64,
             atoms: 31,
             policy_hidden: 64,
