@@ -157,7 +157,7 @@ const TASKS = {
   'lab/box-close': 'put the lid on a box',
   'lab/assembly': 'put a ring over a peg',
 };
-const FINETUNING = { dsrl: 'DSRL', 'best-of-n': 'best-of-N', dppo: 'DPPO', 'td-mpc': 'TD-MPC' };
+const FINETUNING = { dsrl: 'DSRL', 'best-of-n': 'best-of-N', dppo: 'DPPO', 'td-mpc': 'TD-MPC', csil: 'CSIL' };
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 
 /** The words on the poster: what the button does, and what will happen. */

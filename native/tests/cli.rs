@@ -402,7 +402,7 @@ fn the_lists_have_their_keys() {
     assert!(lab.as_array().unwrap().iter().all(|task| task["engines"] == serde_json::json!(["rapier", "mujoco"])), "{lab}");
     let methods = answer(folder.path(), &["methods", "--json"]);
     let ids: Vec<&str> = methods.as_array().unwrap().iter().map(|method| method["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["bc", "sigma-bc", "post-bc", "value-dice", "none", "best-of-n", "dsrl", "dppo", "td-mpc"]);
+    assert_eq!(ids, ["bc", "sigma-bc", "post-bc", "value-dice", "none", "best-of-n", "dsrl", "dppo", "td-mpc", "csil"]);
     let doctor = answer(folder.path(), &["doctor", "--json"]);
     assert!(doctor.as_array().unwrap().iter().all(|check| ["name", "ok", "detail", "remedy"].iter().all(|key| !check[key].is_null())));
     let bench = answer(folder.path(), &["bench", "--only", "policy_act_ms", "--repeats", "1", "--json"]);

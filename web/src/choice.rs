@@ -183,7 +183,7 @@ mod tests {
     fn every_offered_combination_is_a_run() {
         assert_eq!(TASKS.to_vec(), protege_core::tasks::all().iter().map(|task| task.id).collect::<Vec<_>>());
         for task in TASKS {
-            for finetune in ["none", "best-of-n", "dsrl", "dppo", "td-mpc"] {
+            for finetune in ["none", "best-of-n", "dsrl", "dppo", "td-mpc", "csil"] {
                 let choice =
                     Choice { task: task.into(), finetune: finetune.into(), pretrain: "bc,sigma-bc,post-bc".into(), ..Choice::default() };
                 choice.check().unwrap();

@@ -43,6 +43,18 @@ impl Normaliser {
         Self { ranges: vec![(-1.0, 1.0); dim] }
     }
 
+    /// The same with every range at least `share` of the widest one, about its middle: a dimension that hardly varies in the data is not
+    /// blown up, and one that is constant there is not ignored.
+    #[must_use]
+    pub fn widened(&self, share: f32) -> Self {
+        let widest = self.ranges.iter().map(|(low, high)| high - low).fold(0.0, f32::max);
+        let widen = |&(low, high): &(f32, f32)| {
+            let (middle, half) = (0.5 * (low + high), 0.5 * (high - low).max(share * widest));
+            (middle - half, middle + half)
+        };
+        Self { ranges: self.ranges.iter().map(widen).collect() }
+    }
+
     /// Dimensions of a row.
     pub fn dim(&self) -> usize {
         self.ranges.len()
@@ -101,6 +113,15 @@ mod tests {
         let normaliser = Normaliser::fit(&[3.0, 0.0, 3.0, 1.0], 2).unwrap();
         assert_eq!(normaliser.apply(&[3.0, 1.0, 9.0, 0.5]), [0.0, 1.0, 0.0, 0.0]);
         assert_eq!(normaliser.invert(&[0.0, 1.0, 7.0, -1.0]), [3.0, 1.0, 3.0, 0.0]);
+    }
+
+    /// The promise: small ranges are widened about their middle to the given share of the widest, others stay.
+    #[test]
+    fn small_ranges_are_widened() {
+        let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3).unwrap().widened(0.2);
+        let found = widened.apply(&[5.0, 3.0, 1.55]);
+        assert!(found.iter().zip([0.0, 0.0, 1.0]).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?}");
+        assert!((widened.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6, "a constant dimension counts");
     }
 
     /// The promise: what cannot be measured is refused.

@@ -5,6 +5,7 @@
 //! policy's place.
 
 pub mod best_of_n;
+pub mod csil;
 pub mod dppo;
 pub mod dsrl;
 pub mod td_mpc;
@@ -16,6 +17,7 @@ use crate::run::config::Preset;
 use crate::{Error, Result};
 use best_of_n::{BestOfNConfig, Chooser};
 use burn::tensor::{Device, Tensor};
+use csil::CsilConfig;
 use dppo::{DppoConfig, Finetuned};
 use dsrl::{DsrlConfig, Steering};
 use schemars::JsonSchema;
@@ -41,6 +43,8 @@ pub enum FinetuneMethod {
     Dppo,
     /// TD-MPC: a world model of the task, and a planner over it.
     TdMpc,
+    /// CSIL: a small policy beside the pretrained one learns from a reward that it learned from the demonstrations.
+    Csil,
 }
 
 /// Finetuning: the method and each method's settings.
@@ -57,6 +61,8 @@ pub struct FinetuneConfig {
     pub dppo: DppoConfig,
     /// World model and planner.
     pub td_mpc: TdMpcConfig,
+    /// A small policy beside the pretrained one, and a learned reward.
+    pub csil: CsilConfig,
 }
 
 impl FinetuneConfig {
@@ -68,6 +74,7 @@ impl FinetuneConfig {
             dsrl: DsrlConfig::preset(preset),
             dppo: DppoConfig::preset(preset),
             td_mpc: TdMpcConfig::preset(preset, td_mpc::Backbone::TdMpc2),
+            csil: CsilConfig::preset(preset, csil::Variant::Csil),
         }
     }
 
@@ -80,8 +87,9 @@ impl FinetuneConfig {
         self.dsrl.check()?;
         self.dppo.check()?;
         self.td_mpc.check()?;
+        self.csil.check()?;
         match self.method {
-            FinetuneMethod::None | FinetuneMethod::BestOfN => Ok(()),
+            FinetuneMethod::None | FinetuneMethod::BestOfN | FinetuneMethod::Csil => Ok(()),
             FinetuneMethod::Dsrl => dsrl::check_policy(policy),
             FinetuneMethod::Dppo => dppo::check_policy(policy),
             FinetuneMethod::TdMpc => td_mpc::check_policy(&self.td_mpc, policy),
@@ -159,6 +167,8 @@ pub enum Finetuner {
     Dppo(Box<dppo::Practice>),
     /// See [`td_mpc`].
     TdMpc(Box<td_mpc::Practice>),
+    /// See [`csil`].
+    Csil(Box<csil::Practice>),
 }
 
 impl Finetuner {
@@ -173,6 +183,7 @@ impl Finetuner {
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(config.dsrl.clone(), cx)?))),
             FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(config.dppo.clone(), cx)?))),
             FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Practice::new(config.td_mpc.clone(), cx)?))),
+            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Practice::new(config.csil.clone(), cx)?))),
         })
     }
 
@@ -186,6 +197,7 @@ impl Finetuner {
             Self::Dsrl(practice) => practice.step(cx).await,
             Self::Dppo(practice) => practice.step(cx).await,
             Self::TdMpc(practice) => practice.step(cx).await,
+            Self::Csil(practice) => practice.step(cx).await,
         }
     }
 
@@ -196,6 +208,7 @@ impl Finetuner {
             Self::Dsrl(practice) => Some(Improved::Dsrl(practice.steering())),
             Self::Dppo(practice) => Some(Improved::Dppo(Box::new(practice.finetuned()))),
             Self::TdMpc(practice) => Some(Improved::TdMpc(Box::new(practice.agent()))),
+            Self::Csil(practice) => Some(Improved::Csil(Box::new(practice.agent()))),
         }
     }
 
@@ -209,6 +222,7 @@ impl Finetuner {
             Self::Dsrl(practice) => practice.save(archive).await,
             Self::Dppo(practice) => practice.save(archive).await,
             Self::TdMpc(practice) => practice.save(archive).await,
+            Self::Csil(practice) => practice.save(archive).await,
         }
     }
 
@@ -223,6 +237,7 @@ impl Finetuner {
             FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(config.dsrl.clone(), cx, archive)?)),
             FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(config.dppo.clone(), cx, archive)?)),
             FinetuneMethod::TdMpc => Self::TdMpc(Box::new(td_mpc::Practice::load(config.td_mpc.clone(), cx, archive)?)),
+            FinetuneMethod::Csil => Self::Csil(Box::new(csil::Practice::load(config.csil.clone(), cx, archive)?)),
         })
     }
 }
@@ -238,9 +253,12 @@ pub enum Improved {
     Dppo(Box<Finetuned>),
     /// A world model's planner decides, the policy at most proposes.
     TdMpc(Box<td_mpc::Agent>),
+    /// A small policy acts together with the policy, at every step.
+    Csil(Box<csil::Agent>),
 }
 
-/// What an actor remembers of an episode from one decision to the next; nothing at its start. Only a planner remembers: its plan.
+/// What an actor remembers of an episode from one decision to the next; nothing at its start. A planner remembers its plan, a small
+/// policy what is left of the chunk that it acts beside.
 pub type Memory = Vec<f32>;
 
 impl Improved {
@@ -250,6 +268,7 @@ impl Improved {
             Self::BestOfN(chooser) => chooser.samples * policy.noise_len(),
             Self::Dsrl(_) | Self::Dppo(_) => policy.noise_len(),
             Self::TdMpc(agent) => agent.noise_len(policy),
+            Self::Csil(agent) => agent.noise_len(policy),
         }
     }
 
@@ -257,7 +276,7 @@ impl Improved {
     pub fn chunk(&self, policy: &Policy) -> usize {
         match self {
             Self::BestOfN(_) | Self::Dsrl(_) | Self::Dppo(_) => policy.sizes.chunk,
-            Self::TdMpc(_) => 1,
+            Self::TdMpc(_) | Self::Csil(_) => 1,
         }
     }
 
@@ -268,6 +287,7 @@ impl Improved {
     pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         match self {
             Self::TdMpc(agent) => agent.act(policy, obs, memories, &noise, device).await,
+            Self::Csil(agent) => agent.act(policy, obs, memories, &noise, device).await,
             Self::BestOfN(chooser) => chooser.act(policy, obs, noise, device).await,
             Self::Dsrl(steering) => steering.act(policy, obs, noise, device).await,
             Self::Dppo(finetuned) => finetuned.act(policy, obs, noise, device).await,
@@ -284,6 +304,7 @@ impl Improved {
             Self::Dsrl(_) => FinetuneMethod::Dsrl,
             Self::Dppo(_) => FinetuneMethod::Dppo,
             Self::TdMpc(_) => FinetuneMethod::TdMpc,
+            Self::Csil(_) => FinetuneMethod::Csil,
         };
         archive.put(format!("{prefix}/method"), &method)?;
         match self {
@@ -291,6 +312,7 @@ impl Improved {
             Self::Dsrl(steering) => steering.save(prefix, archive).await,
             Self::Dppo(finetuned) => finetuned.save(prefix, archive).await,
             Self::TdMpc(agent) => agent.save(prefix, archive).await,
+            Self::Csil(agent) => agent.save(prefix, archive).await,
         }
     }
 
@@ -308,6 +330,7 @@ impl Improved {
             FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, prefix, archive, device)?)),
             FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, prefix, archive)?))),
             FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(&config.td_mpc, policy, prefix, archive, device)?))),
+            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Agent::load(&config.csil, policy, prefix, archive, device)?))),
         })
     }
 }

@@ -1,25 +1,33 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
+pub mod batch_normed;
+pub mod categorical;
 pub mod convolutions;
 pub mod cycles;
 mod fused;
 #[cfg(test)]
 pub(crate) mod gradient_check;
+pub mod hetstat;
 pub mod linear;
 pub mod mlp;
 pub mod params;
 pub mod residual;
+pub mod sgd;
 pub mod simnorm;
 pub mod transformer;
 pub mod two_hot;
 
 pub use adam::{Adam, AdamConfig};
+pub use batch_normed::{BatchNormed, Statistics};
+pub use categorical::Atoms;
 pub use convolutions::{Convolutions, SMALLEST_IMAGE};
 pub use cycles::CosineCycles;
+pub use hetstat::{Gaussians, Hetstat, HetstatConfig};
 pub use linear::Linear;
 pub use mlp::{Activation, Initial, Mlp};
 pub use residual::Residual;
+pub use sgd::descend;
 pub use simnorm::simnorm;
 pub use transformer::Transformer;
 pub use two_hot::TwoHot;

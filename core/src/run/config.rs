@@ -5,6 +5,7 @@
 use super::paper;
 use crate::env::View;
 use crate::error::within;
+use crate::finetune::csil::CsilConfig;
 use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE, TdMpcConfig};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::nn::Activation;
@@ -182,9 +183,9 @@ impl Config {
         if preset == Preset::Paper {
             paper::apply(&mut config);
         }
-        if finetune == FinetuneMethod::TdMpc {
-            decide_one_by_one(&mut config);
-            config.eval.keep = if preset == Preset::Paper { Keep::Last } else { Keep::Best };
+        decide_one_by_one(&mut config);
+        if finetune == FinetuneMethod::TdMpc && preset != Preset::Paper {
+            config.eval.keep = Keep::Best;
         }
         config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
         config
@@ -231,9 +232,10 @@ impl Config {
         let mut base = Self::for_job(preset, task, pretrain, finetune);
         if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
             base.finetune.td_mpc = TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
-            if finetune == FinetuneMethod::TdMpc {
-                decide_one_by_one(&mut base);
-            }
+            decide_one_by_one(&mut base);
+        }
+        if let Some(name) = overlay.pointer("/finetune/csil/variant") {
+            base.finetune.csil = CsilConfig::preset(preset, read_as("finetune.csil.variant", name)?);
         }
         if overlay.pointer("/env/image_size").and_then(Value::as_u64).is_some_and(|size| size > 0) {
             see(&mut base);
@@ -404,15 +406,21 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
     }
 }
 
-/// A planner decides action by action, so actions are held for longer (20 decisions a second in the lab), and five demonstrations
-/// are recorded, as in MoDem and the paper that follows it. The policy clones single actions there; else chunks that reach as far as the
-/// planner looks, so that it can propose them.
+/// Methods that decide action by action hold each for longer (20 decisions a second in the lab).
+///
+/// TD-MPC: five demonstrations are recorded, as in MoDem and the paper that follows it. The policy clones single actions there; else
+/// chunks that reach as far as the planner looks, so that it can propose them. CSIL: the policy's chunk is 10 actions in the paper.
 fn decide_one_by_one(config: &mut Config) {
+    let method = config.finetune.method;
+    if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil) {
+        return;
+    }
     config.env.action_repeat = if config.task.starts_with("lab/") { 4 } else { 2 };
-    config.demos.count = 5;
-    match config.preset {
-        Preset::Paper => (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1),
-        Preset::Cpu | Preset::Tiny => config.policy.chunk = 4.max(config.finetune.td_mpc.horizon),
+    match (method, config.preset) {
+        (FinetuneMethod::Csil, Preset::Paper) => config.policy.chunk = 10,
+        (FinetuneMethod::Csil, _) => config.policy.chunk = 4,
+        (_, Preset::Paper) => (config.demos.count, config.policy.kind, config.policy.chunk) = (5, PolicyKind::Gaussian, 1),
+        (_, _) => (config.demos.count, config.policy.chunk) = (5, 4.max(config.finetune.td_mpc.horizon)),
     }
 }
 

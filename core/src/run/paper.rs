@@ -57,7 +57,7 @@ const BEST_OF_N: Table = Table {
 pub(super) fn apply(config: &mut Config) {
     let at = column(&config.task);
     let table = match config.finetune.method {
-        FinetuneMethod::None | FinetuneMethod::Dsrl | FinetuneMethod::TdMpc => DSRL,
+        FinetuneMethod::None | FinetuneMethod::Dsrl | FinetuneMethod::TdMpc | FinetuneMethod::Csil => DSRL,
         FinetuneMethod::Dppo => DPPO,
         FinetuneMethod::BestOfN => BEST_OF_N,
     };

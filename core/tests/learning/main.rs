@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod configs;
+mod csil;
 mod dppo;
 mod dsrl;
 mod finetuning;

@@ -6,6 +6,7 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv, Maker, make_on};
+use protege_core::finetune::csil::{Compose, CsilConfig, Variant as Learning};
 use protege_core::finetune::dppo::DppoConfig;
 use protege_core::finetune::dsrl::{DsrlConfig, Variant};
 use protege_core::finetune::td_mpc::{Backbone, Proposals, TdMpcConfig};
@@ -64,6 +65,7 @@ pub fn small() -> Config {
         ..config.finetune.dppo
     };
     config.finetune.td_mpc = small_world(config.finetune.td_mpc.backbone);
+    config.finetune.csil = small_improvement(config.finetune.csil.variant);
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
     config
@@ -90,6 +92,26 @@ fn small_world(backbone: Backbone) -> TdMpcConfig {
         elites: 2,
         iterations: 2,
         ..TdMpcConfig::preset(Preset::Tiny, backbone)
+    }
+}
+
+fn small_improvement(variant: Learning) -> CsilConfig {
+    CsilConfig {
+        envs: 2,
+        decisions: 130,
+        clone_updates: 12,
+        critic_updates: 12,
+        seed_decisions: 70,
+        updates_per_decision: 0.2,
+        eval_every: 100,
+        batch: 8,
+        hidden: 8,
+        layers: 1,
+        atoms: 5,
+        policy_hidden: 8,
+        bottleneck: 3,
+        features: 4,
+        ..CsilConfig::preset(Preset::Tiny, variant)
     }
 }
 
@@ -226,6 +248,27 @@ fn a_resumed_run_of_td_mpc_equals_one_that_never_stopped() {
         let phases = assert_resumable(small_td_mpc(backbone));
         let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
         assert_eq!(evaluations, 4, "before, of the clone, once during, and after: {phases:?}");
+    }
+}
+
+/// The same for CSIL and what it is compared with: chunks that are being played out, decisions that wait for the next, running statistics.
+#[test]
+fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
+    let ways = [
+        (Learning::Csil, Compose::Ensemble),
+        (Learning::Csil, Compose::Alone),
+        (Learning::Xqc, Compose::Residual),
+        (Learning::Rlpd, Compose::Ensemble),
+        (Learning::Sac, Compose::Residual),
+    ];
+    for (variant, compose) in ways {
+        let mut config = small();
+        (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
+        (config.pretrain.bc.steps, config.policy.chunk) = (10, 3);
+        config.finetune.csil = CsilConfig { compose, ..small_improvement(variant) };
+        let phases = assert_resumable(config);
+        let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
+        assert_eq!(evaluations, 4, "before, of what begins, once during, and after: {phases:?}");
     }
 }
 

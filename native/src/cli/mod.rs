@@ -11,6 +11,7 @@ mod doctor;
 mod eval;
 mod films;
 mod finetune;
+mod improvement;
 pub mod journal;
 mod machine;
 mod methods;

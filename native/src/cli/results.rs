@@ -44,6 +44,7 @@ pub fn collect(folder: &Folder, plan: &Plan, config: &Config, portrait: Option<P
         portrait,
         films: Films::None,
         world: None,
+        improvement: None,
         per_seed: rows,
         config_toml: to_toml(config)?,
         command: plan.command.clone(),

@@ -176,7 +176,8 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         return Err(Error::failed(format!("stopped; what was begun is saved: {go_on}")));
     }
     let world = if config.finetune.method == FinetuneMethod::TdMpc { super::world::of_run(folder, plan)? } else { None };
-    let report = Report { films, world, ..results::collect(folder, plan, config, picture, clock.seconds())? };
+    let improvement = (config.finetune.method == FinetuneMethod::Csil).then(|| super::improvement::of_run(folder, plan)).transpose()?;
+    let report = Report { films, world, improvement, ..results::collect(folder, plan, config, picture, clock.seconds())? };
 
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;

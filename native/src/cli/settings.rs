@@ -105,7 +105,8 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 6] = ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "env.image_size", "policy.kind"];
+const JOB: [&str; 7] =
+    ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "finetune.csil.variant", "env.image_size", "policy.kind"];
 
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {

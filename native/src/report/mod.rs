@@ -8,6 +8,7 @@ mod canvas;
 pub mod compare;
 pub mod films;
 mod html;
+pub mod improvement;
 mod loglog;
 mod plot;
 mod portrait;
@@ -56,6 +57,9 @@ pub struct Report {
     /// How good the world model is; absent where there is none.
     #[serde(default)]
     pub world: Option<world::World>,
+    /// Where a small policy that learns beside the pretrained one began, and its rewards; absent where there is none.
+    #[serde(default)]
+    pub improvement: Option<improvement::Improvement>,
     /// Films of episodes; pictures are no numbers, so the page's data leaves them out.
     #[serde(skip)]
     pub films: films::Films,

@@ -3,7 +3,7 @@
 use super::canvas::{GREY, SERIES, Size};
 use super::html::{count, duration, escape, method, percent, percent_range, plural, points, short};
 use super::plot::{self, Line, Row};
-use super::{Outcome, Report, SeedRow, films, methods, portrait, world};
+use super::{Outcome, Report, SeedRow, films, improvement, methods, portrait, world};
 use protege_core::run::stats::{Curve, area_under, common_grid, curve_over_seeds, difference, mean, steps_to};
 
 /// Points of a loss curve that are drawn: more cannot be told apart.
@@ -14,7 +14,9 @@ pub fn body(report: &Report) -> String {
     let portrait = report.portrait.as_ref().map(portrait::section).unwrap_or_default();
     let films = films::section(&report.films);
     let world = report.world.as_ref().map(world::section).unwrap_or_default();
-    [head(report), learning(report), films, world, portrait, seeds(report), losses(report), next(report), reproduce(report)].concat()
+    let improvement = report.improvement.as_ref().map(improvement::section).unwrap_or_default();
+    [head(report), learning(report), films, world, improvement, portrait, seeds(report), losses(report), next(report), reproduce(report)]
+        .concat()
 }
 
 /// A plot twice, for wide screens and paper and for narrow ones; the style sheet shows one of them.

@@ -29,6 +29,7 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
         portrait: Some(portrait()),
         films: films::Films::None,
         world: None,
+        improvement: None,
         per_seed,
         config_toml:
             "task = \"lab/pick-place\"\npreset = \"cpu\"\n\n[pretrain.post_bc]\nensemble = 100\nalpha = 1.0\nlearning_rate = 1e-4\n".into(),
@@ -133,6 +134,23 @@ fn a_world_model_is_shown_beside_what_happened() {
     assert!(page.contains("<h2>World model</h2>") && page.contains("ended in a success") && page.contains("75%"));
     assert!(page.contains("predicted ends at 0.9, real ends at 1"));
     assert!(!render(&example("post-bc", "dsrl", 1, 3, 0.9)).contains("World model"));
+}
+
+/// The promise: where a small policy began stands beside the pretrained one, with the largest drop; a reward that does not vary is called
+/// what it is, and a page without either says nothing of it.
+#[test]
+fn an_improvement_tells_its_drop_and_a_constant_reward() {
+    let series = |name: &str, last: f64| Series { name: name.into(), seed: 3, points: vec![(0.0, 1.0), (1000.0, last)] };
+    let improvement = |spread: f64| improvement::Improvement {
+        starts: vec![improvement::Start { seed: 3, base: 0.45, start: 0.5, lowest: 0.38 }],
+        monitors: vec![series("reward/std", spread), series("policy/kl", 2.0)],
+    };
+    let page = |spread: f64| render(&Report { improvement: Some(improvement(spread)), ..example("bc", "csil", 1, 3, 0.9) });
+    let varied = page(0.5);
+    assert!(varied.contains("<h2>Improvement</h2>") && varied.contains("<td>45%</td><td>50%</td><td>38%</td><td>−7</td>"));
+    assert!(varied.contains("policy/kl against steps") && varied.contains("deviation of 0.5") && !varied.contains("constant"));
+    assert!(page(1e-6).contains("all but constant"));
+    assert!(!render(&example("bc", "dsrl", 1, 3, 0.9)).contains("Improvement"));
 }
 
 /// The promise: a page is whole without a network: it names no address and loads nothing.

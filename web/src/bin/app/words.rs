@@ -11,11 +11,12 @@ pub const TASKS: [(&str, &str, &str); 4] = [
 ];
 
 /// Finetuning methods: id, name, what it does.
-pub const FINETUNERS: [(&str, &str, &str); 5] = [
+pub const FINETUNERS: [(&str, &str, &str); 6] = [
     ("dsrl", "DSRL", "Learns which noise to feed the frozen policy, so that what comes out succeeds."),
     ("best-of-n", "Best of N", "Learns to judge: of several proposals of the frozen policy the best is played."),
     ("dppo", "DPPO", "Changes the policy's own last denoising steps by policy gradients."),
     ("td-mpc", "TD-MPC", "Learns a model of the task and looks ahead in it. At this small size it can also make a good policy worse."),
+    ("csil", "CSIL", "A small policy acts beside the frozen one, and is rewarded for what the demonstrator would likely have done."),
     ("none", "None", "The cloned policy as it is, for comparison."),
 ];
 

@@ -1,0 +1,120 @@
+//! The demonstrations as decisions of the small policy: with what the pretrained policy would have done beside the demonstrator.
+
+use super::config::{Compose, CsilConfig};
+use crate::Result;
+use crate::data::{Dataset, Episode, Replay};
+use crate::policy::{Policy, Sizes};
+use crate::rng::Rng;
+use burn::tensor::Device;
+
+/// How often each demonstration is gone through, with other noise of the pretrained policy and its chunks begun at other moments.
+const COPIES: usize = 4;
+
+/// An empty replay of decisions: observation and the pretrained policy's action; the small policy's own action, and the next one.
+pub(super) fn replay(sizes: Sizes, capacity: usize) -> Replay {
+    Replay::new(sizes.obs + sizes.act, 2 * sizes.act, capacity)
+}
+
+/// All demonstrated decisions, in a replay of their size.
+///
+/// # Errors
+/// When the device fails, or an episode is not whole.
+pub(super) async fn decisions(config: &CsilConfig, policy: &Policy, demos: &Dataset, seed: u64, device: &Device) -> Result<Replay> {
+    let steps: usize = demos.episodes.iter().map(Episode::len).sum();
+    let copies = if config.compose == Compose::Alone { 1 } else { COPIES };
+    let mut replay = replay(policy.sizes, copies * steps);
+    let mut rng = Rng::new(seed, "csil-demos", 0);
+    for episode in &demos.episodes {
+        for copy in 0..copies {
+            let bases = match config.compose {
+                Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
+                _ => beside(policy, episode, copy * policy.sizes.chunk / copies, &mut rng, device).await?,
+            };
+            push(config, policy.sizes, episode, &bases, &mut replay)?;
+        }
+    }
+    Ok(replay)
+}
+
+/// What the pretrained policy would do at every observation of an episode of T steps, where its chunks begin at the first one and
+/// whenever the time is `begin` more than a multiple of a chunk: (T + 1) x act.
+async fn beside(policy: &Policy, episode: &Episode, begin: usize, rng: &mut Rng, device: &Device) -> Result<Vec<f32>> {
+    let Sizes { obs, act, chunk } = policy.sizes;
+    let starts: Vec<usize> = (0..=episode.len()).filter(|&t| t == 0 || t % chunk == begin % chunk).collect();
+    let seen: Vec<f32> = starts.iter().flat_map(|&t| episode.obs_at(t, obs)).copied().collect();
+    let chunks = policy.act(&seen, rng.normals(starts.len() * policy.noise_len()), device).await?;
+    let ends = starts[1..].iter().copied().chain([episode.len() + 1]);
+    let played = chunks.chunks(policy.sizes.chunk_len()).zip(starts.iter().zip(ends));
+    Ok(played.flat_map(|(chunk, (start, end))| &chunk[..(end - start) * act]).copied().collect())
+}
+
+fn push(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32], replay: &mut Replay) -> Result<()> {
+    let base = |t: usize| &bases[t * sizes.act..(t + 1) * sizes.act];
+    let input = |t: usize| [episode.obs_at(t, sizes.obs), base(t)].concat();
+    let own = |t: usize| match t < episode.len() {
+        true => config.taught(base(t), episode.action_at(t, sizes.act)),
+        false => vec![0.0; sizes.act],
+    };
+    for t in 0..episode.len() {
+        let over = episode.terminated && t + 1 == episode.len();
+        replay.push(&input(t), &[own(t), own(t + 1)].concat(), episode.rewards[t], &input(t + 1), over)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Meta, Normaliser};
+    use crate::finetune::csil::Variant;
+    use crate::policy::{PolicyConfig, PolicyKind};
+    use crate::run::{Config, Preset};
+    use pollster::block_on;
+
+    /// The promise: every demonstrated step is a decision, with the chunk that the pretrained policy would be playing out beside it, the
+    /// action that follows, and an end where the episode ended.
+    #[test]
+    fn every_demonstrated_step_is_a_decision() {
+        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let flow = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+        let sizes = Sizes { obs: 1, act: 1, chunk: 2 };
+        let policy = Policy::new(&flow, sizes, (Normaliser::identity(1), Normaliser::identity(2)), &mut rng, &device);
+        let mut episode = Episode::start(0, &[0.0]);
+        (1..=3).for_each(|t| episode.push(&[0.1 * t as f32], f32::from(u8::from(t == 3)), &[t as f32]));
+        episode.terminated = true;
+        let meta = Meta {
+            task: "probe/1".into(),
+            engine: "rapier".into(),
+            seed: 0,
+            code_version: String::new(),
+            obs: 1,
+            image_size: 0,
+            act: 1,
+            action_repeat: 1,
+            demonstrator: String::new(),
+        };
+        let demos = Dataset { meta, episodes: vec![episode.clone()] };
+        let config = CsilConfig { compose: Compose::Residual, residual_scale: 2.0, ..CsilConfig::preset(Preset::Tiny, Variant::Csil) };
+        let found = block_on(decisions(&config, &policy, &demos, 0, &device)).unwrap();
+        let rows = found.rows();
+        assert_eq!(
+            (found.len(), rows.terminated[..3].to_vec(), rows.rewards[..3].to_vec()),
+            (12, vec![0.0, 0.0, 1.0], vec![0.0, 0.0, 1.0])
+        );
+        for copy in 0..4 {
+            for t in 0..3 {
+                let at = copy * 3 + t;
+                let (base, own) = (rows.obs[2 * at + 1], &rows.actions[2 * at..2 * at + 2]);
+                assert_eq!((rows.obs[2 * at], rows.next_obs[2 * at]), (t as f32, t as f32 + 1.0));
+                assert_eq!(own[0], config.taught(&[base], &[0.1 * (t + 1) as f32])[0]);
+                if t < 2 {
+                    assert_eq!((rows.next_obs[2 * at + 1], own[1]), (rows.obs[2 * at + 3], rows.actions[2 * at + 2]));
+                }
+            }
+        }
+        // The first copy begins chunks at 0 and 2, the third at 0, 1 and 3.
+        let mut rng = Rng::new(0, "csil-demos", 0);
+        let first = block_on(policy.act(&[0.0, 2.0], rng.normals(4), &device)).unwrap();
+        assert_eq!([1, 3, 5].map(|i| rows.obs[i]), [first[0], first[1], first[2]]);
+    }
+}

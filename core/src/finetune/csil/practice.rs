@@ -1,0 +1,334 @@
+//! The loop of CSIL, a little at a time: cloning, critics on the demonstrations, then updates for every decision of practice.
+
+use super::agent::{Agent, Decided, observed};
+use super::config::CsilConfig;
+use super::demos;
+use super::learner::{Learner, Losses, Made};
+use crate::data::{Archive, Balanced, Batch, Replay};
+use crate::env::{Decision, RolloutSpec, Rollouts};
+use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
+use crate::rng::Rng;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// CSIL at work.
+pub struct Practice {
+    config: CsilConfig,
+    rollouts: Rollouts,
+    /// Empty until the pretrained policy was asked what it would have done.
+    demos: Replay,
+    online: Replay,
+    /// The last decision of every episode that is being played, by its seed: what comes after it is not known yet.
+    running: BTreeMap<u64, Running>,
+    learner: Learner,
+    count: Count,
+}
+
+/// A decision that waits for the next one, and the rewards of its episode so far.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Running {
+    input: Vec<f32>,
+    own: Vec<f32>,
+    reward: f32,
+    /// Sum of the learned rewards, and how many.
+    learned: (f64, u64),
+}
+
+/// Where the loop stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Count {
+    /// Decisions of all environments.
+    decisions: usize,
+    /// Evaluations asked for.
+    evaluations: usize,
+    /// Practice episodes since the last evaluation: successes, and all.
+    episodes: (u64, u64),
+    /// Learned rewards since then, their sum and number: in episodes that succeeded, and in those that failed.
+    learned: [(f64, u64); 2],
+    /// Draws batches and the learner's noise.
+    rng: Rng,
+}
+
+impl Practice {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// When an environment cannot be made, or when there are no demonstrations.
+    pub fn new(config: CsilConfig, cx: &Context) -> Result<Self> {
+        if cx.demos.is_none_or(|demos| demos.episodes.iter().all(crate::data::Episode::is_empty)) {
+            return Err(Error::input(
+                "finetune.method csil clones its small policy from demonstrations, but there are none: give them with --demos-file",
+            ));
+        }
+        let (seed, sizes) = (cx.rollouts.seed, cx.policy.sizes);
+        let mut rng = Rng::new(seed, "csil-weights", 0);
+        let learner = Learner::new(config.clone(), sizes, observed(cx.policy), &mut rng, cx.device.clone());
+        let count = Count { decisions: 0, evaluations: 0, episodes: (0, 0), learned: [(0.0, 0); 2], rng: Rng::new(seed, "csil", 0) };
+        Ok(Self {
+            rollouts: Rollouts::endless(&single(&config, cx.rollouts), "practice")?,
+            demos: demos::replay(sizes, 1),
+            online: demos::replay(sizes, config.capacity),
+            running: BTreeMap::new(),
+            config,
+            learner,
+            count,
+        })
+    }
+
+    /// What acts now.
+    pub fn agent(&self) -> Agent {
+        Agent { actor: self.learner.actor(), config: self.config.clone() }
+    }
+
+    /// A decision in every environment, or a few updates.
+    ///
+    /// # Errors
+    /// When a simulator or the device fails, or when the learner diverges.
+    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let Made { cloned, pretrained, updates } = self.learner.made();
+        let mut work = if self.demos.is_empty() {
+            self.watch(cx).await?
+        } else if cloned < self.config.clone_updates {
+            self.clone_policy().await?
+        } else if pretrained < self.config.pretraining() {
+            self.pretrain_critics().await?
+        } else if updates < self.owed() {
+            self.update().await?
+        } else {
+            self.play(cx).await?
+        };
+        work.next = self.next();
+        if work.next != Next::GoOn {
+            self.count.evaluations += 1;
+            work.values.extend(self.since_the_last());
+        }
+        Ok(work)
+    }
+
+    /// Figures of practice since the last evaluation.
+    fn since_the_last(&mut self) -> Vec<(&'static str, f64)> {
+        let (successes, all) = std::mem::take(&mut self.count.episodes);
+        let learned = std::mem::take(&mut self.count.learned);
+        let mut values: Vec<(&'static str, f64)> =
+            (all > 0).then(|| ("train/success", successes as f64 / all as f64)).into_iter().collect();
+        for (name, (sum, count)) in ["reward/successes", "reward/failures"].into_iter().zip(learned) {
+            values.extend((count > 0).then(|| (name, sum / count as f64)));
+        }
+        values
+    }
+
+    /// Updates that the decisions so far pay for.
+    fn owed(&self) -> usize {
+        let later = self.count.decisions.saturating_sub(self.config.seed_decisions);
+        (later as f64 * self.config.updates_per_decision) as usize
+    }
+
+    fn next(&self) -> Next {
+        let Made { cloned, pretrained, updates } = self.learner.made();
+        if cloned < self.config.clone_updates || pretrained < self.config.pretraining() || updates < self.owed() {
+            return Next::GoOn;
+        }
+        if self.count.decisions >= self.config.decisions {
+            return Next::Finish;
+        }
+        // What is composed with the clone, before any update, is the first point of the curve.
+        let due = 1 + self.count.decisions / self.config.eval_every;
+        if self.count.evaluations < due { Next::Evaluate } else { Next::GoOn }
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        let (made, config) = (self.learner.made(), &self.config);
+        match self.count.decisions {
+            0 => (made.cloned + made.pretrained, config.clone_updates + config.pretraining()),
+            decisions => (decisions.min(config.decisions), config.decisions),
+        }
+    }
+
+    /// Asks the pretrained policy what it would have done in the demonstrations.
+    async fn watch(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let missing = || Error::input("the demonstrations of the checkpoint are missing: use an undamaged checkpoint");
+        let plain = cx.device.clone().without_autodiff();
+        self.demos = demos::decisions(&self.config, cx.policy, cx.demos.ok_or_else(missing)?, cx.rollouts.seed, &plain).await?;
+        if self.demos.is_empty() {
+            return Err(missing());
+        }
+        Ok(Work::learned(0, self.progress()))
+    }
+
+    async fn clone_policy(&mut self) -> Result<Work> {
+        let before = self.learner.made().cloned;
+        let updates = UPDATES.min(self.config.clone_updates - before);
+        let Self { learner, demos, count, config, .. } = self;
+        let loss = (0..updates).map(|_| learner.clone_step(&demos.sample(&mut count.rng, config.batch))).last();
+        let mut work = Work::learned(updates, self.progress());
+        let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
+        if let Some(loss) = loss.filter(|_| due) {
+            work.values = finite(read_losses([("loss/bc", loss)]).await?)?;
+        }
+        Ok(work)
+    }
+
+    async fn pretrain_critics(&mut self) -> Result<Work> {
+        let before = self.learner.made().pretrained;
+        let updates = UPDATES.min(self.config.pretraining() - before);
+        let Self { learner, demos, count: Count { rng, .. }, config, .. } = self;
+        let last = (0..updates).map(|_| learner.pretrain_step(&demos.sample(rng, config.batch), rng)).last();
+        let mut work = Work::learned(updates, self.progress());
+        let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
+        if let Some((critic, steepness)) = last.filter(|_| due) {
+            work.values = finite(read_losses([("loss/critic", critic), ("loss/steepness", steepness)]).await?)?;
+        }
+        Ok(work)
+    }
+
+    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+        let (agent, act) = (self.agent(), cx.policy.sizes.act);
+        let obs = self.rollouts.observe();
+        let noise = self.rollouts.noise(agent.noise_len(cx.policy));
+        let decided = agent.decide(cx.policy, &obs, &self.rollouts.memories(), &noise, true, cx.device).await?;
+        self.rollouts.remember(decided.memories.clone());
+        let (decisions, finished) = self.rollouts.play(&decided.actions, act)?;
+        let rewards = match self.config.learns_reward() {
+            true => self.learner.rewards_of(&decided.inputs, decided.own.clone()).await?,
+            false => Vec::new(),
+        };
+        for (i, decision) in decisions.iter().enumerate() {
+            self.note(decision, &decided, i, rewards.get(i).copied(), act)?;
+        }
+        self.count.decisions += decisions.len();
+        self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
+        self.count.episodes.1 += finished.len() as u64;
+        let (done, total) = self.progress();
+        let seeding = self.count.decisions <= self.config.seed_decisions;
+        Ok(Work { playing: seeding, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
+    }
+
+    /// Puts the decision before this one of the same episode into the replay, and this one, too, where it is the last.
+    fn note(
+        &mut self,
+        Decision { seed, step, .. }: &Decision,
+        decided: &Decided,
+        i: usize,
+        learned: Option<f32>,
+        act: usize,
+    ) -> Result<()> {
+        let row = |values: &[f32], width: usize| values[i * width..(i + 1) * width].to_vec();
+        let (input, own) = (row(&decided.inputs, step.obs.len() + act), row(&decided.own, act));
+        let mut sums = (0.0, 0);
+        if let Some(before) = self.running.remove(seed) {
+            self.online.push(&before.input, &[&before.own[..], &own].concat(), before.reward, &input, false)?;
+            sums = before.learned;
+        }
+        if let Some(reward) = learned {
+            sums = (sums.0 + f64::from(reward), sums.1 + 1);
+        }
+        if !step.done() {
+            self.running.insert(*seed, Running { input, own, reward: step.reward, learned: sums });
+            return Ok(());
+        }
+        // Nobody decides after the last step: the rest of the chunk, or else its last action, stands in.
+        let base = decided.memories[i].get(..act).unwrap_or(&input[step.obs.len()..]);
+        let next = [&step.obs[..], base].concat();
+        self.online.push(&input, &[&own[..], &vec![0.0; act]].concat(), step.reward, &next, step.terminated)?;
+        let kind = &mut self.count.learned[usize::from(!step.success)];
+        *kind = (kind.0 + sums.0, kind.1 + sums.1);
+        Ok(())
+    }
+
+    async fn update(&mut self) -> Result<Work> {
+        let before = self.learner.made().updates;
+        let updates = UPDATES.min(self.owed() - before);
+        let mut last = None;
+        for _ in 0..updates {
+            let (batch, shown) = self.draw()?;
+            last = Some(self.learner.step(&batch, shown, &mut self.count.rng));
+        }
+        let mut work = Work::learned(updates, self.progress());
+        let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
+        if let Some(losses) = last.filter(|_| due) {
+            work.values = figures(losses, self.config.learns_reward()).await?;
+            work.values.push(("data/demo_fraction", self.config.demo_fraction()));
+        }
+        Ok(work)
+    }
+
+    /// A batch, and how many of its first decisions were demonstrated.
+    fn draw(&mut self) -> Result<(Batch, usize)> {
+        let (size, balanced) = (self.config.batch, Balanced { demo_fraction: self.config.demo_fraction() });
+        if self.online.is_empty() {
+            return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
+        }
+        Ok((balanced.sample(&self.demos, &self.online, &mut self.count.rng, size), balanced.demos(size)))
+    }
+
+    /// Writes the whole state into the archive.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+        archive.put("finetuner/count", &self.count)?;
+        archive.put("finetuner/running", &self.running)?;
+        archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
+        self.demos.save(archive, "finetuner/demos")?;
+        self.online.save(archive, "finetuner/online")?;
+        self.learner.save(archive).await
+    }
+
+    /// Restores what [`Practice::save`] wrote under the same settings.
+    ///
+    /// # Errors
+    /// When the archive does not fit.
+    pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+        let sizes = cx.policy.sizes;
+        let (demos, online) = (Replay::load(archive, "finetuner/demos")?, Replay::load(archive, "finetuner/online")?);
+        if [&demos, &online].iter().any(|replay| replay.row_sizes() != (sizes.obs + sizes.act, 2 * sizes.act)) {
+            return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+        }
+        let running: BTreeMap<u64, Running> = archive.get("finetuner/running")?;
+        Ok(Self {
+            rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
+            demos,
+            online,
+            running,
+            learner: Learner::load(config.clone(), sizes, observed(cx.policy), archive, cx.device.clone())?,
+            count: archive.get("finetuner/count")?,
+            config,
+        })
+    }
+}
+
+/// Practice decides for a few environments at a time, one action after the other.
+fn single(config: &CsilConfig, spec: &RolloutSpec) -> RolloutSpec {
+    RolloutSpec { parallel: config.envs, chunk: 1, ..spec.clone() }
+}
+
+/// The figures of an update, read back: those of the learned reward, or of the entropy.
+async fn figures(losses: Losses, learns_reward: bool) -> Result<Vec<(&'static str, f64)>> {
+    let common =
+        [("loss/critic", losses.critic), ("loss/actor", losses.actor), ("policy/kl", losses.divergence), ("policy/value", losses.value)];
+    let mut values = read_losses(common).await?;
+    if learns_reward {
+        let learned = [
+            ("loss/steepness", losses.steepness),
+            ("reward/demos", losses.shown),
+            ("reward/practice", losses.practised),
+            ("reward/std", losses.spread),
+            ("reward/clipped", losses.clipped),
+        ];
+        values.extend(read_losses(learned).await?);
+    } else {
+        values.extend(read_losses([("policy/temperature", losses.temperature)]).await?);
+    }
+    finite(values)
+}
+
+/// The same figures, if all of them are finite.
+fn finite(values: Vec<(&'static str, f64)>) -> Result<Vec<(&'static str, f64)>> {
+    match values.iter().find(|(_, value)| !value.is_finite()) {
+        Some((name, value)) => {
+            Err(Error::failed(format!("{name} is {value}: csil diverged; go on from the last checkpoint with a lower finetune.csil.lr")))
+        }
+        None => Ok(values),
+    }
+}

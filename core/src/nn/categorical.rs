@@ -1,0 +1,96 @@
+//! A value as a distribution over evenly spaced atoms (Bellemare, Dabney and Munos 2017, C51).
+
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, Tensor};
+
+/// The atoms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Atoms {
+    /// The least value.
+    pub low: f64,
+    /// The greatest.
+    pub high: f64,
+    /// How many there are, at least 2.
+    pub count: usize,
+}
+
+impl Atoms {
+    fn gap(&self) -> f64 {
+        (self.high - self.low) / (self.count - 1) as f64
+    }
+
+    /// Their values: `[count]`.
+    fn values(&self, device: &Device) -> Tensor<1> {
+        let values: Vec<f32> = (0..self.count).map(|i| (self.low + i as f64 * self.gap()) as f32).collect();
+        Tensor::from_floats(values.as_slice(), device)
+    }
+
+    /// The expected values of logits `[K, N, count]`: `[K, N]`.
+    pub fn mean(&self, logits: Tensor<3>) -> Tensor<2> {
+        let values = self.values(&logits.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        (softmax(logits, 2) * values).sum_dim(2).squeeze_dim(2)
+    }
+
+    /// How fast the expected values change where the logits `[K, N, count]` change by `change` per unit: `[K, N]`.
+    pub fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
+        let values = self.values(&logits.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        let p = softmax(logits, 2);
+        let mean = (p.clone() * values.clone()).sum_dim(2);
+        (p * (values - mean) * change).sum_dim(2).squeeze_dim(2)
+    }
+
+    /// The distribution of `added + factor * value`, where values have the probabilities `[N, count]`, shared out to the atoms next to
+    /// it; what lies beyond the atoms counts as the last one. `added` and `factor` are `[N]`. Gives `[N, count]`.
+    pub fn project(&self, probabilities: Tensor<2>, added: Tensor<1>, factor: Tensor<1>) -> Tensor<2> {
+        let values = self.values(&probabilities.device());
+        let moved = added.unsqueeze_dim::<2>(1) + factor.unsqueeze_dim::<2>(1) * values.unsqueeze_dim::<2>(0);
+        let places = (moved.clamp(self.low, self.high) - self.low) / self.gap();
+        let indices: Vec<f32> = (0..self.count).map(|i| i as f32).collect();
+        let indices = Tensor::<1>::from_floats(indices.as_slice(), &places.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        // [N, from, to]: 1 - distance, where that is positive.
+        let shares = (places.unsqueeze_dim::<3>(2) - indices).abs().neg().add_scalar(1.0).clamp_min(0.0);
+        (shares * probabilities.unsqueeze_dim::<3>(2)).sum_dim(1).squeeze_dim(1)
+    }
+
+    /// Cross entropy of logits `[K, N, count]` against probabilities `[N, count]`: `[K, N]`.
+    pub fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
+        (log_softmax(logits, 2) * targets.unsqueeze_dim(0)).sum_dim(2).squeeze_dim::<2>(2).neg()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use burn::tensor::TensorData;
+    use pollster::block_on;
+
+    const FIVE: Atoms = Atoms { low: -2.0, high: 2.0, count: 5 };
+
+    fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        block_on(crate::nn::read(tensor)).unwrap()
+    }
+
+    /// The promise: a projected distribution is the neighbours' share of what was moved, sums to 1 and keeps the mean inside the range.
+    #[test]
+    fn a_projected_distribution_is_shared_between_neighbours() {
+        let device = Device::flex();
+        let p = Tensor::<2>::from_floats([[0.0, 0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0], [0.2, 0.2, 0.2, 0.2, 0.2]], &device);
+        let found = read(FIVE.project(p, Tensor::from_floats([0.25, 1.0, -0.5], &device), Tensor::from_floats([0.5, 1.0, 0.0], &device)));
+        // -0.25 and 0.75; beyond the last atom; -0.5 whatever the value.
+        let expected = [0.0, 0.125, 0.5, 0.375, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.0, 0.0];
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?}");
+    }
+
+    /// The promise: the expected value, and its change along a direction of the logits, are what differences say.
+    #[test]
+    fn the_change_of_the_mean_is_that_of_differences() {
+        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let mut logits = || Tensor::<3>::from_data(TensorData::new(rng.normals(15), [1, 3, 5]), &device);
+        let (x, v) = (logits(), logits());
+        let found = read(FIVE.mean_change(x.clone(), v.clone()));
+        let at = |step: f64| read(FIVE.mean(x.clone() + v.clone() * step));
+        let expected = at(0.01).into_iter().zip(at(-0.01)).map(|(a, b)| (a - b) / 0.02);
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-3), "{found:?}");
+    }
+}

@@ -1,0 +1,136 @@
+//! CSIL and what it is compared with, on environments with known answers.
+
+use crate::{distance, on_probe, trainer};
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::Error;
+use protege_core::data::{Dataset, Episode, Meta, Normaliser};
+use protege_core::env::PROBE_DISCOUNT;
+use protege_core::finetune::csil::{Agent, Compose, CsilConfig, Variant};
+use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::rng::Rng;
+use protege_core::run::{Config, Preset};
+
+/// A policy that knows nothing and does anything.
+fn policy() -> Policy {
+    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let scales = (Normaliser::identity(1), Normaliser::identity(2));
+    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+}
+
+fn config(variant: Variant) -> CsilConfig {
+    CsilConfig {
+        compose: Compose::Alone,
+        envs: 10,
+        decisions: 1200,
+        clone_updates: 300,
+        critic_updates: 300,
+        seed_decisions: 200,
+        updates_per_decision: 0.5,
+        eval_every: 100_000,
+        batch: 64,
+        lr: 3e-3,
+        gamma: PROBE_DISCOUNT,
+        tau: 0.05,
+        hidden: 32,
+        layers: 2,
+        atoms: 31,
+        policy_hidden: 24,
+        features: 32,
+        log_scale: 0.0,
+        ..CsilConfig::preset(Preset::Tiny, variant)
+    }
+}
+
+/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1 and 1 in turn.
+fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
+    let meta = Meta {
+        task: "probe/5".into(),
+        engine: "rapier".into(),
+        seed: 0,
+        code_version: String::new(),
+        obs: 1,
+        image_size: 0,
+        act: 1,
+        action_repeat: 1,
+        demonstrator: String::new(),
+    };
+    let episode = |i: u64| {
+        let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let mut episode = Episode::start(i, &[obs]);
+        let action = act(obs);
+        episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
+        Episode { terminated: true, ..episode }
+    };
+    Dataset { meta, episodes: (0..80).map(episode).collect() }
+}
+
+/// What is learned of a probe from demonstrations.
+fn learned(number: usize, csil: CsilConfig, policy: &Policy, demos: &Dataset) -> Box<Agent> {
+    let config = FinetuneConfig { method: FinetuneMethod::Csil, csil, ..FinetuneConfig::preset(Preset::Tiny) };
+    let (rollouts, device) = (on_probe(number, 10, 2), trainer());
+    let cx = Context { policy, demos: Some(demos), rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
+    match finetuner.improved() {
+        Some(Improved::Csil(agent)) => agent,
+        _ => panic!("CSIL makes an agent"),
+    }
+}
+
+/// The action in the middle at observations of -1 and 1.
+fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
+    let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(policy));
+    block_on(agent.act(policy, &[-1.0, 1.0], &mut [vec![], vec![]], &noise, &Device::flex())).unwrap()
+}
+
+/// The promise: from demonstrations that know nothing, each method on the task's reward finds the action that earns most, and sees the
+/// observation (probe 5: half of it).
+#[test]
+fn the_task_reward_is_learned_from() {
+    for variant in [Variant::Xqc, Variant::Rlpd, Variant::Sac] {
+        let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
+        let demos = demos(|_| rng.range(-0.9, 0.9) as f32);
+        let agent = learned(5, config(variant), &policy, &demos);
+        let found = actions(&agent, &policy);
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{variant:?}: {found:?}");
+    }
+}
+
+/// The promise: CSIL, which never sees the task's reward, does what was demonstrated, practice included, with the reward refined or not.
+#[test]
+fn the_learned_reward_keeps_to_the_demonstrations() {
+    for reward_lr in [0.0, 1e-3] {
+        let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
+        let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
+        let agent =
+            learned(5, CsilConfig { reward_lr, clone_updates: 800, clone_lr: 3e-3, lr: 1e-3, ..config(Variant::Csil) }, &policy, &demos);
+        let found = actions(&agent, &policy);
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.15, "{reward_lr}: {found:?}");
+    }
+}
+
+/// The promise: whatever the pretrained policy does, the composed action reaches as far as it may: a residual of all of the range undoes
+/// it.
+#[test]
+fn a_residual_undoes_the_pretrained_policy() {
+    let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
+    let demos = demos(|_| rng.range(-0.9, 0.9) as f32);
+    let csil = CsilConfig { compose: Compose::Residual, residual_scale: 2.0, decisions: 2000, ..config(Variant::Xqc) };
+    let agent = learned(5, csil, &policy, &demos);
+    let found = actions(&agent, &policy);
+    assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{found:?}");
+}
+
+/// The promise: without demonstrations, a sentence says what to do.
+#[test]
+fn missing_demonstrations_are_named() {
+    let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
+    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
+    let config = FinetuneConfig { method: FinetuneMethod::Csil, csil: config(Variant::Csil), ..FinetuneConfig::preset(Preset::Tiny) };
+    match Finetuner::new(&config, &cx) {
+        Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
+        _ => panic!("there is nothing to learn from"),
+    }
+}
