@@ -76,6 +76,6 @@ impl Acting {
 
 /// The first `width` numbers of each of so many rows.
 fn firsts(values: &[f32], rows: usize, width: usize) -> Vec<f32> {
-    let row = if rows == 0 { width } else { values.len() / rows };
+    let row = values.len().checked_div(rows).unwrap_or(width);
     values.chunks(row.max(1)).flat_map(|row| &row[..width.min(row.len())]).copied().collect()
 }

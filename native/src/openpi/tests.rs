@@ -215,7 +215,8 @@ fn an_error_of_the_server_is_told() {
 /// The promise: whatever comes instead of an answer is refused in one line that says what is wrong with it.
 #[test]
 fn malformed_answers_are_refused() {
-    let answers: [(fn(&mut Peer), &str); 14] = [
+    type Answers = fn(&mut Peer);
+    let answers: [(Answers, &str); 14] = [
         (|peer| peer.say(&map(vec![])), "no `actions`"),
         (|peer| peer.say(&Packed::from(7)), "no `actions`"),
         (|peer| peer.say(&map(vec![("actions", 7.into())])), "no array"),
@@ -293,7 +294,8 @@ fn who_is_no_policy_server_is_told() {
     let sentence = refused(&format!("openpi://{free}"), patient());
     assert!(sentence.contains("nobody listens there"), "{sentence}");
 
-    let strangers: [(fn(TcpStream), &str); 4] = [
+    type Stranger = fn(TcpStream);
+    let strangers: [(Stranger, &str); 4] = [
         (|mut stream| stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap(), "404 Not Found"),
         (|mut stream| stream.write_all(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n\r\n").unwrap(), "handshake is wrong"),
         (|stream| Peer::shake_hands(stream).0.say(&Packed::from(1)), "greeting is no map"),

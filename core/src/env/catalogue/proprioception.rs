@@ -5,6 +5,9 @@ use std::ops::Range;
 /// The hand and the gripper's opening, now and one control step earlier. The tasks of `lab` are laid out as Meta-World's are.
 const HAND: &[Range<usize>] = &[0..4, 18..22];
 
+/// The joints of the arm and the hand; the nail, the hammer and the palm.
+const HAMMER: &[Range<usize>] = &[0..26, 26..36];
+
 /// The numbers of an observation that stay beside an image, as places in it; none for a task that is not drawn, or does not exist.
 ///
 /// They are MoDem's (facebookresearch/modem, `envs/`): for Meta-World and `lab` the hand and the gripper, of two control steps
@@ -13,7 +16,7 @@ const HAND: &[Range<usize>] = &[0..4, 18..22];
 pub fn proprioception(id: &str) -> Option<&'static [Range<usize>]> {
     let places: &[_] = match id {
         "adroit/pen" => &[0..24, 36..39],
-        "adroit/hammer" => &[0..36],
+        "adroit/hammer" => HAMMER,
         "adroit/door" => &[0..27, 29..32],
         _ if id.starts_with("lab/") || id.starts_with("metaworld/") => HAND,
         _ => return None,
