@@ -77,24 +77,30 @@ pub struct Made {
 pub struct Losses {
     /// L_Q without the penalty.
     pub critic: Tensor<1>,
-    /// The penalty, before its weight.
-    pub steepness: Tensor<1>,
-    /// L_pi, of the last update that had one.
+    /// L_pi.
     pub actor: Tensor<1>,
     /// KL(pi || q), in practice and at demonstrations.
     pub divergence: Tensor<1>,
     /// Mean of Q at what was done.
     pub value: Tensor<1>,
-    /// The reward of demonstrated actions, on average, as learned: before it is counted from its bound.
+    /// The temperature.
+    pub temperature: Tensor<1>,
+    /// What is known of a learned reward.
+    pub learned: Option<LearnedFigures>,
+}
+
+/// Figures of a learned reward, before it is cut off and counted from its bound.
+pub struct LearnedFigures {
+    /// The penalty of the critics' steepness, before its weight.
+    pub steepness: Tensor<1>,
+    /// The mean reward of demonstrated actions.
     pub shown: Tensor<1>,
-    /// The reward in practice: its mean.
+    /// The mean reward in practice.
     pub practised: Tensor<1>,
     /// Its standard deviation.
     pub spread: Tensor<1>,
-    /// Share of the rewards, of demonstrations and practice, that were cut off.
+    /// Share of the rewards, of demonstrations and practice, that are cut off.
     pub clipped: Tensor<1>,
-    /// The temperature.
-    pub temperature: Tensor<1>,
 }
 
 /// A batch on the device, demonstrations first, without gradients.
@@ -176,27 +182,38 @@ impl Learner {
         (error.inner(), steepness.inner())
     }
 
-    /// One update of critics, reward, temperature and actor on decisions of which the first `shown` were demonstrated.
-    pub fn step(&mut self, batch: &Batch, shown: usize, rng: &mut Rng) -> Losses {
+    /// One update of critics, reward, temperature and actor on decisions of which the first `shown` were demonstrated; its figures, if they
+    /// are to be told.
+    pub fn step(&mut self, batch: &Batch, shown: usize, tell: bool, rng: &mut Rng) -> Option<Losses> {
         let rows = self.rows(batch, shown);
-        let e = [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
-        let [e_next, e_now] = e;
+        let [e_next, e_now] = [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
 
-        let learned = self.rewards(&rows);
+        let learned = self.config.learns_reward().then(|| self.rewards(&rows));
         let then = self.actor.valid().at(rows.next_x.clone());
-        let cost =
-            self.config.learns_reward().then(|| then.divergence(&self.clone.valid().at(rows.next_x.clone())) * self.config.kl_weight);
-        let rewards = if self.config.learns_reward() { learned.counted.clone() } else { rows.rewards.clone() };
-        let lesson = self.lesson(&rows, then.draw(e_next), rewards, cost);
-        let Errors { error, steepness, .. } = self.teach(&rows, lesson, self.config.practice_penalty, rng);
+        let next_u = then.draw(e_next);
+        let lesson = match &learned {
+            Some(learned) => {
+                let cost = then.divergence(&self.clone.valid().at(rows.next_x.clone())) * self.config.kl_weight;
+                self.lesson(&rows, next_u, learned.counted.clone(), Some(cost))
+            }
+            None => self.lesson(&rows, next_u, rows.rewards.clone(), None),
+        };
+        let errors = self.teach(&rows, lesson, self.config.practice_penalty, rng);
 
-        if self.config.learns_reward() && self.config.reward_lr > 0.0 {
+        if learned.is_some() && self.config.reward_lr > 0.0 {
             let loss = self.refinement(&rows);
             self.reward = descend(self.reward.clone(), &loss, self.config.reward_lr);
         }
-        let actor = self.improve(&rows, e_now);
+        let [actor, divergence] = self.improve(&rows, e_now);
         self.made.updates += 1;
-        self.losses(&rows, &learned, actor, error.inner(), steepness.inner())
+        tell.then(|| Losses {
+            critic: errors.error.inner(),
+            actor,
+            divergence,
+            value: self.critic.valid().values(&self.atoms(), Tensor::cat(vec![rows.x.clone(), rows.u.clone()], 1)).mean(),
+            temperature: self.temperature.log.val().inner().exp(),
+            learned: learned.map(|learned| self.told(&rows, learned, errors.steepness.inner())),
+        })
     }
 
     /// The actor's step, where it is its turn: its loss, and the divergence from the clone before.
@@ -326,37 +343,20 @@ impl Learner {
         vec![first, if second < first { second } else { second + 1 }]
     }
 
-    fn losses(
-        &self,
-        rows: &Rows,
-        learned: &Rewards,
-        [actor, divergence]: [Tensor<1>; 2],
-        critic: Tensor<1>,
-        steepness: Tensor<1>,
-    ) -> Losses {
-        let n = rows.x.dims()[0];
-        let none = || Tensor::zeros([1], &critic.device());
-        let part = |start: usize, count: usize| learned.raw.clone().narrow(0, start, count);
-        let mean = |start: usize, count: usize| if count > 0 { part(start, count).mean() } else { none() };
-        let practised = n - rows.shown;
-        let spread =
-            if practised > 0 { (part(rows.shown, practised) - mean(rows.shown, practised)).square().mean().sqrt() } else { none() };
-        let (least, high) = (self.config.least_reward, self.config.reward_range());
-        let highest = least - high.0 + high.1;
-        let inside = learned.raw.clone().greater_elem(least).float() * learned.raw.clone().lower_elem(highest).float();
-        let values = self.critic.valid().values(&self.atoms(), Tensor::cat(vec![rows.x.clone(), rows.u.clone()], 1));
-        Losses {
-            steepness,
-            actor,
-            divergence,
-            value: values.mean(),
-            shown: mean(0, rows.shown),
-            practised: mean(rows.shown, practised),
-            spread,
-            clipped: inside.mean().neg() + 1.0,
-            temperature: self.temperature.log.val().inner().exp(),
-            critic,
-        }
+    fn told(&self, rows: &Rows, Rewards { raw, .. }: Rewards, steepness: Tensor<1>) -> LearnedFigures {
+        let (n, (low, high)) = (rows.x.dims()[0], self.config.reward_range());
+        let mean = |start: usize, count: usize| match count {
+            0 => Tensor::zeros([1], &raw.device()),
+            count => raw.clone().narrow(0, start, count).mean(),
+        };
+        let practised = mean(rows.shown, n - rows.shown);
+        let spread = match n - rows.shown {
+            0 => practised.clone(),
+            count => (raw.clone().narrow(0, rows.shown, count) - practised.clone()).square().mean().sqrt(),
+        };
+        let least = self.config.least_reward;
+        let inside = raw.clone().greater_elem(least).float() * raw.clone().lower_elem(least + high - low).float();
+        LearnedFigures { steepness, shown: mean(0, rows.shown), practised, spread, clipped: inside.mean().neg() + 1.0 }
     }
 
     fn rows(&self, batch: &Batch, shown: usize) -> Rows {

@@ -17,6 +17,6 @@ mod small;
 pub use agent::Agent;
 pub use config::{Compose, CsilConfig, RewardMode, Variant};
 pub use critic::Critic;
-pub use learner::{Learner, Losses, Made};
+pub use learner::{LearnedFigures, Learner, Losses, Made};
 pub use practice::Practice;
 pub use small::{SmallPolicy, Squashed};

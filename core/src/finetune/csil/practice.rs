@@ -3,7 +3,7 @@
 use super::agent::{Agent, Decided, observed};
 use super::config::CsilConfig;
 use super::demos;
-use super::learner::{Learner, Losses, Made};
+use super::learner::{LearnedFigures, Learner, Losses, Made};
 use crate::data::{Archive, Balanced, Batch, Replay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
@@ -239,15 +239,15 @@ impl Practice {
     async fn update(&mut self) -> Result<Work> {
         let before = self.learner.made().updates;
         let updates = UPDATES.min(self.owed() - before);
-        let mut last = None;
-        for _ in 0..updates {
+        let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
+        let mut told = None;
+        for i in 1..=updates {
             let (batch, shown) = self.draw()?;
-            last = Some(self.learner.step(&batch, shown, &mut self.count.rng));
+            told = self.learner.step(&batch, shown, due && i == updates, &mut self.count.rng);
         }
         let mut work = Work::learned(updates, self.progress());
-        let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
-        if let Some(losses) = last.filter(|_| due) {
-            work.values = figures(losses, self.config.learns_reward()).await?;
+        if let Some(losses) = told {
+            work.values = figures(losses).await?;
             work.values.push(("data/demo_fraction", self.config.demo_fraction()));
         }
         Ok(work)
@@ -304,21 +304,17 @@ fn single(config: &CsilConfig, spec: &RolloutSpec) -> RolloutSpec {
 }
 
 /// The figures of an update, read back: those of the learned reward, or of the entropy.
-async fn figures(losses: Losses, learns_reward: bool) -> Result<Vec<(&'static str, f64)>> {
-    let common =
-        [("loss/critic", losses.critic), ("loss/actor", losses.actor), ("policy/kl", losses.divergence), ("policy/value", losses.value)];
+async fn figures(losses: Losses) -> Result<Vec<(&'static str, f64)>> {
+    let Losses { critic, actor, divergence, value, temperature, learned } = losses;
+    let common = [("loss/critic", critic), ("loss/actor", actor), ("policy/kl", divergence), ("policy/value", value)];
     let mut values = read_losses(common).await?;
-    if learns_reward {
-        let learned = [
-            ("loss/steepness", losses.steepness),
-            ("reward/demos", losses.shown),
-            ("reward/practice", losses.practised),
-            ("reward/std", losses.spread),
-            ("reward/clipped", losses.clipped),
-        ];
-        values.extend(read_losses(learned).await?);
-    } else {
-        values.extend(read_losses([("policy/temperature", losses.temperature)]).await?);
+    match learned {
+        Some(LearnedFigures { steepness, shown, practised, spread, clipped }) => {
+            let rewards = [("reward/demos", shown), ("reward/practice", practised), ("reward/std", spread), ("reward/clipped", clipped)];
+            values.extend(read_losses([("loss/steepness", steepness)]).await?);
+            values.extend(read_losses(rewards).await?);
+        }
+        None => values.extend(read_losses([("policy/temperature", temperature)]).await?),
     }
     finite(values)
 }
