@@ -70,7 +70,7 @@ fn lines(path: &Path) -> Vec<Value> {
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &str); 34] = [
+    let table: [(&[&str], &str); 35] = [
         (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
         (&["run", "--pretrain", "postbc"], "post-bc"),
         (&["run", "--finetune", "bestofn"], "best-of-n"),
@@ -100,6 +100,7 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
         (&["play", "--task", "lab/lift", "--size", "480"], "480x360"),
         (&["play", "--task", "lab/lift", "--out", "film.avi"], ".avi"),
         (&["play", "--task", "lab/lift", "--episodes", "0"], "--episodes"),
+        (&["play", "--task", "lab/lift", "--rerun", "film.gif"], "film.rrd"),
         (&["theory", "--states", "0"], "states"),
         (&["theory", "--demos", "10,3"], "3 after 10"),
         (&["theory", "--demos", "10,x"], "--demos"),

@@ -13,9 +13,10 @@ use std::path::Path;
 /// # Errors
 /// When the program that writes it is missing, there is nothing to see in the task, or it has no such camera.
 pub fn begin(cast: &Cast, file: &Path, look: &Look, output: Output) -> Result<Recorder<Program>> {
+    let program = Program::start(file)?;
     let scenery = scenery(&cast.config.task)?;
     let camera = camera(cast, look, output)?.map(|draw| (draw, look));
-    Recorder::new(Program::start(file)?, &format!("{}, {}", cast.config.task, cast.who()), scenery, camera)
+    Recorder::new(program, &format!("{}, {}", cast.config.task, cast.who()), scenery, camera)
 }
 
 /// What draws the pictures; none, said in a line, where this machine cannot draw. A camera that was named must be there.
