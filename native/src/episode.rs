@@ -95,16 +95,18 @@ pub fn play(env: &mut dyn Env, player: &Player<'_>, seed: u64, watchers: &mut [&
 }
 
 fn decide(env: &mut dyn Env, player: &Player<'_>, obs: Vec<f32>, memory: &mut [Vec<f32>], rng: &mut Rng) -> Result<Decision> {
-    let (noise, plan) = match player {
-        Player::Expert => (Vec::new(), env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?),
+    match player {
+        Player::Expert => {
+            let plan = env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?;
+            Ok(Decision { obs, noise: Vec::new(), ahead: plan.clone(), plan })
+        }
         Player::Policy(acting, device) => {
             let noise = rng.normals(acting.noise_len());
-            (noise.clone(), block_on(acting.act(&obs, memory, noise, device))?)
+            let plan = block_on(acting.act(&obs, memory, noise.clone(), device))?;
+            let ahead = acting.ahead(memory.first().map_or(&[], Vec::as_slice), &plan).to_vec();
+            Ok(Decision { obs, noise, plan, ahead })
         }
-    };
-    // A planner remembers its plan.
-    let ahead = memory.first().filter(|remembered| !remembered.is_empty()).unwrap_or(&plan).clone();
-    Ok(Decision { obs, noise, plan, ahead })
+    }
 }
 
 #[cfg(test)]

@@ -107,8 +107,8 @@ impl Exhibit {
         let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
         let path = |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
         stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(path).collect();
-        // A planner looks further ahead than it acts: what it remembers is its plan.
-        stretch.planned = path(memory.first().filter(|plan| !plan.is_empty()).unwrap_or(&chunk));
+        // A planner looks further ahead than it acts.
+        stretch.planned = path(acting.ahead(&memory[0], &chunk));
         Ok(chunk)
     }
 

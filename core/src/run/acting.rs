@@ -35,6 +35,12 @@ impl Acting {
         }
     }
 
+    /// What is meant to be done from now on, once something was decided: a planner's plan, which is what it remembers; else the
+    /// chunk that was decided on.
+    pub fn ahead<'a>(&self, memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {
+        if self.agent().is_some() && !memory.is_empty() { memory } else { chunk }
+    }
+
     /// The same on another device; `config` is the run's.
     ///
     /// # Errors
