@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'nod
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './build.mjs';
+import { withoutNames } from './names.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const out = process.argv[2] ?? process.env.TRUNK_STAGING_DIR;
@@ -15,13 +16,16 @@ if (!out) {
 }
 
 /** What is in www/ for those who build, not for those who visit. */
-const OURS = new Set(['build.mjs', 'weigh.mjs', 'site.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
+const OURS = new Set(['build.mjs', 'weigh.mjs', 'site.mjs', 'names.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
 
 for (const entry of readdirSync(here).filter((entry) => !OURS.has(entry))) cpSync(join(here, entry), join(out, entry), { recursive: true });
 cpSync(join(here, '../web/app.css'), join(out, 'app.css'));
 await bundle(out);
 // The program for GPUs is several times as large as the other, and loaded only when it is chosen: it is not kept for offline use.
 if (process.env.WORKER_GPU) cpSync(process.env.WORKER_GPU, out, { recursive: true });
+for (const program of readdirSync(out, { recursive: true }).filter((path) => path.endsWith('.wasm'))) {
+  writeFileSync(join(out, program), withoutNames(readFileSync(join(out, program))));
+}
 const files = list(out);
 writeFileSync(join(out, 'files.json'), JSON.stringify({ version: version(files), files }));
 pack();
