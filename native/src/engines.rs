@@ -4,7 +4,7 @@ use crate::film::{Draw, Look};
 use crate::rerun::Scenery;
 use protege_core::Result;
 use protege_core::env::{self, Env, catalogue};
-use protege_core::run::Inputs;
+use protege_core::run::{Inputs, Means};
 
 /// The environment `id` on an engine: [`env::make_on`], and MuJoCo.
 ///
@@ -74,7 +74,12 @@ pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
     Err(protege_core::Error::input(format!("recordings of {id} need MuJoCo: build this program with `--features mujoco`")))
 }
 
-/// What a run is given when nothing is given: environments on all engines.
+/// What this program can do for a run: environments on all engines, and policies that openpi serves.
+pub fn means() -> Means {
+    Means { make, connect: crate::openpi::connect }
+}
+
+/// What a run is given when nothing is given.
 pub fn inputs() -> Inputs {
-    Inputs { make, ..Inputs::default() }
+    Inputs { means: means(), ..Inputs::default() }
 }

@@ -69,6 +69,18 @@ impl Episode {
         &self.obs[t * obs_dim..(t + 1) * obs_dim]
     }
 
+    /// What of `view` was seen then, values 0 to 255; nothing where nothing is.
+    ///
+    /// # Panics
+    /// When something is to be seen, and the episode has no frames.
+    pub fn seen_at(&self, t: usize, view: View) -> Vec<f32> {
+        let mut pixels = Vec::new();
+        if view.is_some() {
+            self.frames.stack(t, view.stack, &mut pixels);
+        }
+        pixels.into_iter().map(f32::from).collect()
+    }
+
     /// The action of step `t`, 0 <= t < T.
     pub fn action_at(&self, t: usize, act_dim: usize) -> &[f32] {
         &self.actions[t * act_dim..(t + 1) * act_dim]

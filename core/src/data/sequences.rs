@@ -1,7 +1,7 @@
 //! Replay of sequences: whole episodes, of which a world model learns from short stretches.
 //!
 //! An episode that ended for good goes on in its last state for one stretch, earning nothing: a model that is asked what comes
-//! after the end has seen it, and every stretch has the same length.
+//! after the end has seen it, and every stretch has the same length. Where nobody is asked ([`Sequences::ending`]), it ends there.
 
 use super::{Archive, Episode, Frames};
 use crate::env::View;
@@ -36,6 +36,8 @@ struct Shape {
     /// Decisions held at most.
     capacity: usize,
     prioritised: bool,
+    /// Whether an episode that ended for good goes on.
+    goes_on: bool,
     view: View,
 }
 
@@ -88,7 +90,7 @@ impl Sequences {
     /// Empty. `horizon` (at least 1) is the length of a stretch in decisions, `capacity` that of everything held; `rng` draws the
     /// actions after the end of an episode.
     pub fn new((obs, act): (usize, usize), horizon: usize, capacity: usize, prioritised: bool, rng: Rng) -> Self {
-        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised, view: View::default() };
+        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised, goes_on: true, view: View::default() };
         Self { shape, episodes: VecDeque::new(), dropped: 0, rng }
     }
 
@@ -96,6 +98,13 @@ impl Sequences {
     #[must_use]
     pub fn seen(mut self, view: View) -> Self {
         self.shape.view = view;
+        self
+    }
+
+    /// The same for whoever does not ask what comes after the end.
+    #[must_use]
+    pub fn ending(mut self) -> Self {
+        self.shape.goes_on = false;
         self
     }
 
@@ -137,8 +146,10 @@ impl Sequences {
             over: vec![0.0; steps],
             priorities: Vec::new(),
         };
-        if episode.terminated {
-            self.go_on_after_the_end(&mut stored);
+        match (episode.terminated, stored.over.last_mut()) {
+            (true, Some(_)) if self.shape.goes_on => self.go_on_after_the_end(&mut stored),
+            (true, Some(last)) => *last = 1.0,
+            _ => {}
         }
         let starts = (stored.rewards.len() + 1).saturating_sub(horizon);
         if starts == 0 {
@@ -193,6 +204,15 @@ impl Sequences {
             Place { episode: episode + self.dropped, decision: i - firsts[episode] }
         };
         self.gather(picked.into_iter().map(place).collect(), weights)
+    }
+
+    /// All stretches, one episode after the other.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Stretches {
+        let starts = |(i, stored): (usize, &Stored)| {
+            (0..stored.priorities.len()).map(move |decision| Place { episode: self.dropped + i, decision }).collect::<Vec<_>>()
+        };
+        self.at(&self.episodes.iter().enumerate().flat_map(starts).collect::<Vec<_>>())
     }
 
     /// The stretches that begin at these places; those that were dropped since are left out.
@@ -357,6 +377,12 @@ impl Stretches {
             places: [&self.places[..], &other.places].concat(),
             shown: self.shown,
         }
+    }
+
+    /// Pictures, where there are any, moved by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224): see [`Stretches::shifted`].
+    #[must_use]
+    pub fn shifted_a_little(self, view: View, rng: &mut Rng) -> Self {
+        if view.is_some() { self.shifted(view, view.size / 21, rng) } else { self }
     }
 
     /// Every picture moved by up to `reach` pixels along each side, its edges drawn out where something is missing: what is seen

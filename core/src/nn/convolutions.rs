@@ -19,13 +19,52 @@ const ENOUGH: usize = 3;
 /// Pixels along each side that a picture has at least: fewer leave nothing after the second layer.
 pub const SMALLEST_IMAGE: usize = 19;
 
+/// Convolutions one after the other, without padding.
+#[derive(Module, Debug)]
+pub(super) struct Filters {
+    /// Per layer `[out, in, k, k]`.
+    kernels: Vec<Param<Tensor<4>>>,
+    /// Per layer `[out]`; the last may have none.
+    biases: Vec<Param<Tensor<1>>>,
+}
+
+impl Filters {
+    /// Fresh layers of `width` channels with these kernels, uniform in ±1/sqrt(fan-in), PyTorch's default.
+    pub fn new(channels: usize, width: usize, kernels: impl Iterator<Item = usize>, rng: &mut Rng, device: &Device) -> Self {
+        let (mut filters, mut inputs) = (Self { kernels: Vec::new(), biases: Vec::new() }, channels);
+        for kernel in kernels {
+            let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
+            let shape = [width, inputs, kernel, kernel];
+            let mut uniform = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.range(-bound, bound) as f32).collect() };
+            filters.kernels.push(Param::from_data(TensorData::new(uniform(shape.iter().product()), shape), device));
+            filters.biases.push(Param::from_data(TensorData::new(uniform(width), [width]), device));
+            inputs = width;
+        }
+        filters
+    }
+
+    /// The same, whose last layer has no bias.
+    #[must_use]
+    pub fn without_last_bias(mut self) -> Self {
+        self.biases.pop();
+        self
+    }
+
+    /// Layer `i`: `[N, in, size, size] -> [N, out, smaller, smaller]`.
+    pub fn layer(&self, i: usize, stride: usize, x: Tensor<4>) -> Tensor<4> {
+        conv2d(x, self.kernels[i].val(), self.biases.get(i).map(Param::val), ConvOptions::new([stride; 2], [0, 0], [1, 1], 1))
+    }
+
+    /// How many layers.
+    pub fn len(&self) -> usize {
+        self.kernels.len()
+    }
+}
+
 /// Pictures `[N, channels, size, size]` to vectors `[N, output]`.
 #[derive(Module, Debug)]
 pub struct Convolutions {
-    /// Per layer `[out, in, k, k]`.
-    kernels: Vec<Param<Tensor<4>>>,
-    /// Per layer `[out]`.
-    biases: Vec<Param<Tensor<1>>>,
+    filters: Filters,
     /// What is left of the picture, to the output.
     head: Mlp,
 }
@@ -39,22 +78,14 @@ impl Convolutions {
 
     fn of_width(width: usize, (channels, size, output): (usize, usize, usize), normed: bool, rng: &mut Rng, device: &Device) -> Self {
         let layers = layers(size);
-        let (mut kernels, mut biases, mut inputs) = (Vec::new(), Vec::new(), channels);
-        for &(kernel, _) in &layers {
-            let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
-            let shape = [width, inputs, kernel, kernel];
-            let mut uniform = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.range(-bound, bound) as f32).collect() };
-            kernels.push(Param::from_data(TensorData::new(uniform(shape.iter().product()), shape), device));
-            biases.push(Param::from_data(TensorData::new(uniform(width), [width]), device));
-            inputs = width;
-        }
+        let filters = Filters::new(channels, width, layers.iter().map(|&(kernel, _)| kernel), rng, device);
         let left = layers.last().map_or(size, |&(_, size)| size);
-        let sizes = [inputs * left * left, output];
+        let sizes = [width * left * left, output];
         let head = match normed {
             true => Mlp::normed_throughout(1, &sizes, Activation::Relu, rng, device),
             false => Mlp::new(1, &sizes, Activation::Relu, rng, device),
         };
-        Self { kernels, biases, head }
+        Self { filters, head }
     }
 
     /// Orthogonal kernels, `sqrt(2)` times as long as the head's weights, and biases 0 (MoDem).
@@ -66,16 +97,18 @@ impl Convolutions {
             let values = values.into_iter().map(|value| value * std::f32::consts::SQRT_2).collect::<Vec<_>>();
             Param::from_data(TensorData::new(values, kernel.dims()), &kernel.device())
         };
-        self.kernels = self.kernels.into_iter().map(|kernel| fresh(kernel, rng)).collect();
-        self.biases = self.biases.into_iter().map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device()))).collect();
+        let Filters { kernels, biases } = self.filters;
+        let kernels = kernels.into_iter().map(|kernel| fresh(kernel, rng)).collect();
+        let biases = biases.into_iter().map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device()))).collect();
+        self.filters = Filters { kernels, biases };
         self.head = self.head.initialised(Initial::Orthogonal, rng);
         self
     }
 
     /// `[N, channels, size, size] -> [N, output]`.
     pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
-        for (kernel, bias) in self.kernels.iter().zip(&self.biases) {
-            x = relu(conv2d(x, kernel.val(), Some(bias.val()), ConvOptions::new([2, 2], [0, 0], [1, 1], 1)));
+        for i in 0..self.filters.len() {
+            x = relu(self.filters.layer(i, 2, x));
         }
         self.head.forward_one(x.flatten(1, 3))
     }
@@ -118,10 +151,10 @@ mod tests {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
         let net = Convolutions::new(2, SMALLEST_IMAGE, 3, false, &mut rng, &device);
         let x = rng.normals(2 * SMALLEST_IMAGE * SMALLEST_IMAGE);
-        let kernel = block_on(read(net.kernels[0].val())).unwrap();
-        let bias = block_on(read(net.biases[0].val())).unwrap();
+        let kernel = block_on(read(net.filters.kernels[0].val())).unwrap();
+        let bias = block_on(read(net.filters.biases[0].val())).unwrap();
         let picture = Tensor::<4>::from_data(TensorData::new(x.clone(), [1, 2, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
-        let out = conv2d(picture, net.kernels[0].val(), Some(net.biases[0].val()), ConvOptions::new([2, 2], [0, 0], [1, 1], 1));
+        let out = net.filters.layer(0, 2, picture);
         let (found, side) = (block_on(read(out.clone())).unwrap(), out.dims()[3]);
         for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
             let mut sum = bias[channel];
@@ -139,8 +172,8 @@ mod tests {
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
-        net.kernels = net.kernels.into_iter().map(|kernel| Param::from_tensor(kernel.val().abs().detach())).collect();
-        net.biases = net.biases.into_iter().map(|bias| Param::from_tensor(bias.val().abs().detach())).collect();
+        net.filters.kernels = net.filters.kernels.into_iter().map(|kernel| Param::from_tensor(kernel.val().abs().detach())).collect();
+        net.filters.biases = net.filters.biases.into_iter().map(|bias| Param::from_tensor(bias.val().abs().detach())).collect();
         let x: Vec<f32> = rng.normals(SMALLEST_IMAGE.pow(2)).into_iter().map(f32::abs).collect();
         let x = Tensor::<4>::from_data(TensorData::new(x, [1, 1, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
         let weights = crate::nn::matrix(vec![1.0, -0.4], 2, &device);

@@ -129,10 +129,19 @@ impl Mlp {
     }
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
-    pub fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward_dropping(x, None)
+    }
+
+    /// The same with dropout (Srivastava et al. 2014) after the first linear layer: its units, of every member and row, are multiplied
+    /// by `kept` `[K, batch, units]`, where it is given.
+    pub fn forward_dropping(&self, mut x: Tensor<3>, mut kept: Option<Tensor<3>>) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
+            if let Some(kept) = kept.take() {
+                x = x * kept;
+            }
             if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
                 x = fused::normalise(x, gain.val(), shift.val());
             }
@@ -171,8 +180,13 @@ impl Mlp {
 
     /// All members on the same input: `[batch, input] -> [K, batch, output]`.
     pub fn forward_shared(&self, x: Tensor<2>) -> Tensor<3> {
+        self.forward_shared_dropping(x, None)
+    }
+
+    /// The same with dropout: see [`Mlp::forward_dropping`].
+    pub fn forward_shared_dropping(&self, x: Tensor<2>, kept: Option<Tensor<3>>) -> Tensor<3> {
         let [batch, inputs] = x.dims();
-        self.forward(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]))
+        self.forward_dropping(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]), kept)
     }
 
     /// Stacks of `size` members each, the last of which may be smaller; all of them trainable where the device has gradients.

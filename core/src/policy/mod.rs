@@ -8,10 +8,12 @@ pub mod diffusion;
 pub mod flow;
 pub mod gaussian;
 mod schedule;
+pub mod served;
 pub mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
+use crate::env::View;
 use crate::error::within;
 use crate::nn::{self, Activation, params};
 use crate::rng::Rng;
@@ -22,6 +24,7 @@ pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+pub use served::{Connect, Remote, Serve, Served, ServedConfig};
 pub use squashed::Squashed;
 use std::ops::Range;
 
@@ -40,6 +43,8 @@ pub enum PolicyKind {
     Diffusion,
     /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
     Squashed,
+    /// Whatever another program serves (`--base`): it only acts.
+    Served,
 }
 
 /// How a diffusion policy is sampled.
@@ -67,6 +72,9 @@ pub struct PolicyConfig {
     /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`. Default 0.
     #[serde(default)]
     pub labels: usize,
+    /// The policy that another program serves.
+    #[serde(default)]
+    pub served: ServedConfig,
     /// Non-linearity between layers.
     pub activation: Activation,
     /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers` is odd. Default false (paper
@@ -157,6 +165,8 @@ pub enum Net {
     Diffusion(Diffusion),
     /// See [`Squashed`].
     Squashed(Squashed),
+    /// See [`Served`].
+    Served(Served),
 }
 
 impl Net {
@@ -166,13 +176,14 @@ impl Net {
             PolicyKind::Flow | PolicyKind::FlowTransformer => Self::Flow(Flow::new(config, sizes, rng, device)),
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
             PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
+            PolicyKind::Served => Self::Served(Served::unconnected()),
         }
     }
 
     /// See [`Policy::chain_len`].
     pub fn chain_len(&self) -> usize {
         match self {
-            Self::Gaussian(_) | Self::Squashed(_) => 0,
+            Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => 0,
             Self::Flow(net) => net.chain_len(),
             Self::Diffusion(net) => net.chain_len(),
         }
@@ -182,7 +193,7 @@ impl Net {
     /// first of `steps` to those after the last. `noise` is that of the whole chain; see [`Policy::sample`]. A Gaussian has none.
     pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Gaussian(_) | Self::Squashed(_) => x,
+            Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => x,
             Self::Flow(net) => net.sample_steps(steps, obs, x),
             Self::Diffusion(net) => net.sample_steps(steps, obs, x, noise),
         }
@@ -191,7 +202,7 @@ impl Net {
     /// See [`Policy::denoise`].
     pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
         match self {
-            Self::Gaussian(_) | Self::Squashed(_) => (x, vec![0.0; steps.len()]),
+            Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => (x, vec![0.0; steps.len()]),
             Self::Flow(net) => (net.denoise(obs, x, steps), vec![0.0; steps.len()]),
             Self::Diffusion(net) => net.denoise(obs, x, steps),
         }
@@ -217,11 +228,32 @@ impl Policy {
         Self { net: Net::new(config, sizes, rng, device), obs_scale: scales.0, act_scale: scales.1, sizes }
     }
 
-    /// Length of the noise vector per decision: that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
+    /// What it sees; nothing, unless another program serves it.
+    pub fn view(&self) -> View {
+        match &self.net {
+            Net::Served(served) => served.view(),
+            _ => View::default(),
+        }
+    }
+
+    /// So many raw observation rows as the policy reads them: without the pictures at their ends, where it sees none.
+    pub fn reading(&self, rows: &[f32], count: usize) -> Vec<f32> {
+        let (width, row) = (self.sizes.obs + self.view().pixels(), rows.len().checked_div(count).unwrap_or(0));
+        rows.chunks(row.max(1)).flat_map(|row| &row[..width.min(row.len())]).copied().collect()
+    }
+
+    /// The same, asking `remote`.
+    #[must_use]
+    pub fn served_by(self, remote: Remote) -> Self {
+        Self { net: Net::Served(Served::by(remote)), ..self }
+    }
+
+    /// Length of the noise vector per decision: none where another program draws it; else that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
         match &self.net {
             Net::Gaussian(_) | Net::Flow(_) | Net::Squashed(_) => self.sizes.chunk_len(),
             Net::Diffusion(net) => net.noise_len(),
+            Net::Served(_) => 0,
         }
     }
 
@@ -250,6 +282,7 @@ impl Policy {
             Net::Flow(net) => net.sample(obs, noise),
             Net::Diffusion(net) => net.sample(obs, noise),
             Net::Squashed(net) => net.sample(obs, noise),
+            Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
         };
         actions.clamp(-1.0, 1.0)
     }
@@ -261,14 +294,18 @@ impl Policy {
             Net::Flow(net) => net.loss(obs, chunks, rng),
             Net::Diffusion(net) => net.loss(obs, chunks, rng),
             Net::Squashed(net) => net.loss(obs, chunks),
+            Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
         }
     }
 
-    /// Raw observation rows and noise rows to raw action rows (`chunk * act` each, within ±1), on the host.
+    /// Raw observation rows (see [`Policy::reading`]) and noise rows to raw action rows (`chunk * act` each, within ±1), on the host.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or whoever serves the policy.
     pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+        if let Net::Served(served) = &self.net {
+            return served.chunks(obs);
+        }
         let plain = device.clone().without_autodiff();
         let obs = nn::matrix(self.obs_scale.apply(obs), self.sizes.obs, &plain);
         let noise = nn::matrix(noise, self.noise_len(), &plain);

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::Archive;
 use crate::finetune::td_mpc::Agent;
 use crate::finetune::{Improved, Memory};
-use crate::policy::Policy;
+use crate::policy::{Net, Policy};
 use burn::tensor::Device;
 
 /// A policy, and what finetuning has made of it so far.
@@ -51,7 +51,10 @@ impl Acting {
         if let Some(improved) = &self.improved {
             improved.save("improved", &mut archive).await?;
         }
-        let policy = Policy::load(&config.policy, "policy", &archive, device)?;
+        let mut policy = Policy::load(&config.policy, "policy", &archive, device)?;
+        if let Net::Served(_) = self.policy.net {
+            policy.net = self.policy.net.clone();
+        }
         let improved = Improved::load(&config.finetune, &policy, "improved", &archive, device)?;
         Ok(Self { policy, improved })
     }
@@ -74,14 +77,7 @@ impl Acting {
     pub async fn act(&self, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         match &self.improved {
             Some(improved) => improved.act(&self.policy, obs, memories, noise, device).await,
-            // Pictures come after the numbers, and the policy sees none.
-            None => self.policy.act(&firsts(obs, memories.len(), self.policy.sizes.obs), noise, device).await,
+            None => self.policy.act(&self.policy.reading(obs, memories.len()), noise, device).await,
         }
     }
-}
-
-/// The first `width` numbers of each of so many rows.
-fn firsts(values: &[f32], rows: usize, width: usize) -> Vec<f32> {
-    let row = values.len().checked_div(rows).unwrap_or(width);
-    values.chunks(row.max(1)).flat_map(|row| &row[..width.min(row.len())]).copied().collect()
 }

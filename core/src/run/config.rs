@@ -8,8 +8,8 @@ use crate::error::within;
 use crate::finetune::csil::CsilConfig;
 use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE, TdMpcConfig};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::nn::Activation;
-use crate::policy::{PolicyConfig, PolicyKind, Sampler};
+use crate::nn::{Activation, Keypoints};
+use crate::policy::{PolicyConfig, PolicyKind, Sampler, ServedConfig};
 use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -73,7 +73,7 @@ pub struct EnvConfig {
     /// Control steps for which each action is held. Default 1.
     pub action_repeat: usize,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says of objects; 84 and 224 are the
-    /// papers'. Default 0: states, no pictures. Only td-mpc sees; pictures need the native program with MuJoCo.
+    /// papers'. Default 0: states, no pictures. Only td-mpc and csil see; pictures need the native program with MuJoCo.
     #[serde(default)]
     pub image_size: usize,
     /// How many of the newest frames an observation holds. Default 2 (MoDem).
@@ -364,14 +364,18 @@ impl Config {
         if size == 0 {
             return Ok(());
         }
-        if size < SMALLEST_IMAGE {
-            return Err(Error::input(format!("env.image_size is {size}: set it to {SMALLEST_IMAGE} or more, or to 0 for states")));
+        let method = self.finetune.method;
+        let least = if method == FinetuneMethod::Csil { Keypoints::SMALLEST } else { SMALLEST_IMAGE };
+        if size < least {
+            return Err(Error::input(format!("env.image_size is {size}: set it to {least} or more, or to 0 for states")));
         }
-        if !matches!(self.finetune.method, FinetuneMethod::TdMpc | FinetuneMethod::None) {
-            let method = name_of(&self.finetune.method);
-            return Err(Error::input(format!("finetune.method {method} sees no pictures: set it to td-mpc, or env.image_size to 0")));
+        if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None) {
+            let method = name_of(&method);
+            return Err(Error::input(format!(
+                "finetune.method {method} sees no pictures: set it to td-mpc or csil, or env.image_size to 0"
+            )));
         }
-        if (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior) {
+        if method != FinetuneMethod::Csil && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior) {
             return Err(Error::input(
                 "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or env.image_size to 0",
             ));
@@ -379,7 +383,24 @@ impl Config {
         Ok(())
     }
 
+    /// Whatever another program serves is only asked for chunks.
+    fn check_served(&self) -> Result<()> {
+        let (kind, method) = (self.policy.kind, self.finetune.method);
+        if kind != PolicyKind::Served {
+            return Ok(());
+        }
+        if self.policy.served.address.is_empty() {
+            return Err(Error::input("policy.kind served has no address: set policy.served.address, or use `--base openpi://host:port`"));
+        }
+        if !matches!(method, FinetuneMethod::Csil | FinetuneMethod::None) {
+            let method = name_of(&method);
+            return Err(Error::input(format!("finetune.method {method} cannot improve a served policy: set it to csil")));
+        }
+        Ok(())
+    }
+
     fn check_policy_kind(&self) -> Result<()> {
+        self.check_served()?;
         let (method, kind) = (self.pretrain.method, self.policy.kind);
         match method.policy_kind() {
             Some(wanted) if wanted != kind => {
@@ -428,6 +449,9 @@ fn decide_one_by_one(config: &mut Config) {
 /// it, so it is a small one.
 fn see(config: &mut Config) {
     (config.finetune.td_mpc.seed_by, config.finetune.td_mpc.proposals) = (Actor::Prior, Proposals::Prior);
+    if config.finetune.method == FinetuneMethod::Csil {
+        return;
+    }
     (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
 }
 
@@ -447,6 +471,7 @@ fn policy(preset: Preset) -> PolicyConfig {
         hidden: 256,
         layers: 3,
         labels: 0,
+        served: ServedConfig::default(),
         activation: Activation::Relu,
         residual: false,
         time_dim: 16,

@@ -21,7 +21,7 @@ use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec};
 use crate::finetune::{FinetuneConfig, Improved};
-use crate::policy::{Policy, Sizes};
+use crate::policy::{Connect, Policy, PolicyKind, Sizes, served};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -31,18 +31,28 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What a run may be given instead of making it.
+#[derive(Default)]
 pub struct Inputs {
     /// Demonstrations; none: they are collected from the task's scripted expert.
     pub demos: Option<Dataset>,
     /// A policy (what [`Run::policy_archive`] wrote); none: it is pretrained.
     pub policy: Option<Archive>,
-    /// Makes the environments: core's own, or those of a program that has more engines.
-    pub make: Maker,
+    /// What the run needs of the program.
+    pub means: Means,
 }
 
-impl Default for Inputs {
+/// What a program can do for a run that core alone cannot.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Makes the environments: core's own, or those of a program that has more engines.
+    pub make: Maker,
+    /// Reaches served policies.
+    pub connect: Connect,
+}
+
+impl Default for Means {
     fn default() -> Self {
-        Self { demos: None, policy: None, make: env::make_on }
+        Self { make: env::make_on, connect: served::unreachable }
     }
 }
 
@@ -66,7 +76,7 @@ pub struct Run {
     config: Config,
     /// Trains; the same device without autodiff acts.
     device: Device,
-    make: Maker,
+    means: Means,
     /// Threads that environments are played on. No result depends on it.
     threads: usize,
     counters: Counters,
@@ -97,7 +107,7 @@ impl Run {
     /// When the configuration cannot work or the inputs do not fit it.
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
-        let mut run = Self::empty(config, device, inputs.make)?;
+        let mut run = Self::empty(config, device, inputs.means)?;
         // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
             run.give_policy(&archive)?;
@@ -105,15 +115,18 @@ impl Run {
         if let Some(demos) = inputs.demos {
             run.give_demos(demos)?;
         }
+        if run.config.policy.kind == PolicyKind::Served && run.policy.is_none() {
+            run.policy = Some(run.served_policy()?);
+        }
         run.stage = run.first_stage()?;
         Ok(run)
     }
 
-    fn empty(config: Config, device: Device, make: Maker) -> Result<Self> {
+    fn empty(config: Config, device: Device, means: Means) -> Result<Self> {
         Ok(Self {
             config,
             device: device.autodiff(),
-            make,
+            means,
             threads: 1,
             counters: Counters::default(),
             demos: None,
@@ -205,6 +218,28 @@ impl Run {
         ))
     }
 
+    /// The policy that another program serves, for observations as wide as those of the demonstrations.
+    fn served_policy(&self) -> Result<Policy> {
+        let Sizes { obs, act, chunk } = self.sizes()?;
+        let identities = || (Normaliser::identity(obs), Normaliser::identity(act * chunk));
+        let scales = self.demos.as_ref().map_or_else(|| Ok(identities()), |demos| scales(&Pairs::new(demos, chunk, true)?))?;
+        let unconnected = Policy::new(&self.config.policy, self.sizes()?, scales, &mut Rng::new(0, "unused", 0), &self.device);
+        self.connected(unconnected)
+    }
+
+    /// The same policy; where another program serves it, asking that.
+    fn connected(&self, policy: Policy) -> Result<Policy> {
+        if self.config.policy.kind != PolicyKind::Served {
+            return Ok(policy);
+        }
+        let mut served = self.config.policy.served.clone();
+        if served.prompt.is_empty() {
+            served.prompt = self.config.task.rsplit('/').next().unwrap_or_default().replace('-', " ");
+        }
+        let remote = (self.means.connect)(&served, policy.sizes, self.config.env.view())?;
+        Ok(policy.served_by(remote))
+    }
+
     /// What a policy for the task reads and writes. It reads no pictures: beside them, what the robot feels of itself.
     fn sizes(&self) -> Result<Sizes> {
         let spec = env::spec(&self.config.task)?;
@@ -218,7 +253,7 @@ impl Run {
         if policy.sizes != self.sizes()? {
             return Err(Error::input(format!("the checkpoint's policy does not fit {}: use one that was trained on it", self.config.task)));
         }
-        Ok(policy)
+        self.connected(policy)
     }
 
     /// How this run evaluates: with as many actions per decision as what acts decides at a time.
@@ -234,7 +269,7 @@ impl Run {
         RolloutSpec {
             task: task.clone(),
             engine: engine.clone(),
-            make: self.make,
+            make: self.means.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),
@@ -393,16 +428,16 @@ impl Run {
     /// # Errors
     /// When the archive is damaged or is no run's.
     pub fn load(archive: Archive, device: Device) -> Result<Self> {
-        Self::load_with(archive, device, env::make_on)
+        Self::load_with(archive, device, Means::default())
     }
 
-    /// [`Run::load`] for a program that makes its own environments.
+    /// [`Run::load`] for a program that has means of its own.
     ///
     /// # Errors
     /// As [`Run::load`].
-    pub fn load_with(mut archive: Archive, device: Device, make: Maker) -> Result<Self> {
+    pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
         let config = config_from_json(&archive.get::<String>("config")?)?;
-        let mut run = Self::empty(config, device, make)?;
+        let mut run = Self::empty(config, device, means)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;

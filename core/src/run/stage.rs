@@ -43,7 +43,7 @@ impl Run {
         match (&self.policy, &self.demos) {
             (Some(_), _) => self.evaluate(Occasion::Before, None),
             (None, Some(_)) => self.pretraining(),
-            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config, self.make)?))),
+            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config, self.means.make)?))),
         }
     }
 
@@ -324,7 +324,7 @@ impl Stage {
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
             "demos" => {
-                let fresh = Demonstrations::new(config, run.make)?;
+                let fresh = Demonstrations::new(config, run.means.make)?;
                 let dataset = if archive.contains("stage/demos") {
                     Dataset::from_bytes(archive.blob("stage/demos")?)?
                 } else {
@@ -332,7 +332,7 @@ impl Stage {
                 };
                 let Meta { obs, act, image_size, .. } = fresh.dataset().meta;
                 dataset.check_task(&fresh.dataset().meta.task, obs, act, image_size)?;
-                Self::Demos(Box::new(Demonstrations::resume(config, run.make, dataset, archive.get("stage/attempts")?)?))
+                Self::Demos(Box::new(Demonstrations::resume(config, run.means.make, dataset, archive.get("stage/attempts")?)?))
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();

@@ -28,6 +28,7 @@ impl Golden {
         let layer = |name: &str| file.shape(&format!("net/{name}.weight"));
         let config = PolicyConfig {
             kind: PolicyKind::Diffusion,
+            served: Default::default(),
             chunk: sizes.chunk,
             hidden: layer("mlp_mean.layers.0")[0],
             layers: 1 + 2 * blocks(&file),

@@ -209,6 +209,8 @@ fn golden_td_mpc2_learns_as_the_reference() {
         target_critics: golden.pair(orders[orders.len() - 2]),
         prior: golden.floats(draws[draws.len() - 1]),
         prior_critics: golden.pair(orders[orders.len() - 1]),
+        kept: Vec::new(),
+        prior_kept: Vec::new(),
     };
     let losses = learner.step(&golden.batch(), &noise);
     let found = [

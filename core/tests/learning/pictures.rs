@@ -1,19 +1,22 @@
 //! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a bright stripe, and not said.
 
-use crate::runs::{resumable_phases, small_td_mpc};
+use crate::runs::{resumable_phases, small_csil, small_td_mpc};
 use crate::{distance, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
-use protege_core::data::Normaliser;
+use protege_core::data::{Dataset, Episode, Meta, Normaliser};
 use protege_core::env::{Env, Pictured, RolloutSpec, Spec, Step, Subject, View, make_on};
-use protege_core::finetune::td_mpc::{Actor, Agent, Arm, Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::csil::{Compose, CsilConfig, Variant};
+use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Phase, Preset};
 
 const VIEW: View = View { size: 22, stack: 2 };
+/// Large enough for a spatial softmax.
+const WIDE_VIEW: View = View { size: 32, stack: 1 };
 
 /// An environment whose first number is a stripe in its picture: at the left for -1, at the right for 1. `silent`: observations
 /// do not say it.
@@ -114,17 +117,20 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn learned(td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
-    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
-    let rollouts = RolloutSpec { make: striped, view: VIEW, ..on_probe(5, 10, 2) };
+fn learned(config: &FinetuneConfig, policy: &Policy, view: View, demos: Option<&Dataset>) -> Improved {
+    let rollouts = RolloutSpec { make: striped, view, ..on_probe(5, 10, 2) };
     let device = trainer();
-    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
-    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    let cx = Context { policy, demos, rollouts: &rollouts, device: &device };
+    let mut finetuner = Finetuner::new(config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
-    match finetuner.improved() {
-        Some(Improved::TdMpc(agent)) => agent,
-        _ => panic!("TD-MPC makes an agent"),
-    }
+    finetuner.improved().unwrap()
+}
+
+/// What probe 5 shows of a number, and does not say.
+fn striped_row(shown: f32, view: View) -> Vec<f32> {
+    let mut env = Striped { inner: make_on("probe/5", "rapier").unwrap(), first: shown, silent: true };
+    let frame = env.picture(view.size).unwrap();
+    std::iter::once(0.0).chain(frame.repeat(view.stack).into_iter().map(f32::from)).collect()
 }
 
 /// The promise: what only a picture says is acted upon (probe 5: the best action is half of what is shown), on both backbones.
@@ -132,15 +138,80 @@ fn learned(td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
 fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let policy = policy();
-        let agent = learned(config(backbone), &policy);
-        let found = [-1.0, 1.0].map(|shown| {
-            let mut env = Striped { inner: make_on("probe/5", "rapier").unwrap(), first: shown, silent: true };
-            let mut row = vec![0.0];
-            row.extend(env.picture(VIEW.size).unwrap().repeat(VIEW.stack).into_iter().map(f32::from));
-            block_on(agent.prior_actions(&policy, &row, &Device::flex())).unwrap()[0]
-        });
+        let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc: config(backbone), ..FinetuneConfig::preset(Preset::Tiny) };
+        let Improved::TdMpc(agent) = learned(&config, &policy, VIEW, None) else { panic!("TD-MPC makes an agent") };
+        let found = [-1.0, 1.0].map(|shown| block_on(agent.prior_actions(&policy, &striped_row(shown, VIEW), &Device::flex())).unwrap()[0]);
         assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{backbone:?}: {found:?}");
     }
+}
+
+/// Demonstrations of probe 5, one step each, as they are seen and not said: of actions that `act` chooses.
+fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
+    let meta = Meta {
+        task: "probe/5".into(),
+        engine: "rapier".into(),
+        seed: 0,
+        code_version: String::new(),
+        obs: 1,
+        image_size: WIDE_VIEW.size,
+        act: 1,
+        action_repeat: 1,
+        demonstrator: String::new(),
+    };
+    let episode = |i: u64| {
+        let shown = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let row = striped_row(shown, WIDE_VIEW);
+        let mut episode = Episode::start_seen(i, &row, WIDE_VIEW);
+        let action = act(shown);
+        episode.push_seen(&[action], 1.0 - (action - 0.5 * shown).powi(2), &row, WIDE_VIEW);
+        Episode { terminated: true, ..episode }
+    };
+    Dataset { meta, episodes: (0..40).map(episode).collect() }
+}
+
+/// The promise: CSIL's small policy and critics act upon what only a picture says, cloned from what was seen (csil), and taught by the
+/// task's reward (xqc, from demonstrations that know nothing).
+#[test]
+fn csil_acts_upon_what_it_sees() {
+    for variant in [Variant::Csil, Variant::Xqc] {
+        let mut rng = Rng::new(2, "test", 0);
+        let demos = match variant {
+            Variant::Csil => seen_demos(|shown| 0.5 * shown + 0.05 * rng.normal() as f32),
+            _ => seen_demos(|_| rng.range(-0.9, 0.9) as f32),
+        };
+        let csil = CsilConfig {
+            compose: Compose::Alone,
+            envs: 10,
+            decisions: 700,
+            clone_updates: 200,
+            critic_updates: 100,
+            seed_decisions: 100,
+            updates_per_decision: 0.5,
+            eval_every: 100_000,
+            batch: 32,
+            lr: 3e-3,
+            clone_lr: 3e-3,
+            hidden: 32,
+            policy_hidden: 24,
+            log_scale: 0.0,
+            ..CsilConfig::preset(Preset::Tiny, variant)
+        };
+        let (policy, config) = (policy(), FinetuneConfig { method: FinetuneMethod::Csil, csil, ..FinetuneConfig::preset(Preset::Tiny) });
+        let Improved::Csil(agent) = learned(&config, &policy, WIDE_VIEW, Some(&demos)) else { panic!("CSIL makes an agent") };
+        let rows = [-1.0, 1.0].map(|shown| striped_row(shown, WIDE_VIEW)).concat();
+        let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(&policy));
+        let found = block_on(agent.act(&policy, &rows, &mut [vec![], vec![]], &noise, &Device::flex())).unwrap();
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{variant:?}: {found:?}");
+    }
+}
+
+/// The promise: CSIL that sees, stopped anywhere and resumed, equals one that was not, bit for bit.
+#[test]
+fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
+    let mut config = small_csil();
+    (config.env.image_size, config.env.image_stack) = (WIDE_VIEW.size, WIDE_VIEW.stack);
+    let phases = resumable_phases(config, striped);
+    assert!(phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos), "{phases:?}");
 }
 
 /// The promise: a run that sees, stopped anywhere and resumed, equals one that was not, bit for bit: frames, the pictures' encoder, and

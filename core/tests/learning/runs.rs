@@ -14,7 +14,7 @@ use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Keep, Phase, Preset, PretrainMethod, Progress, Run};
+use protege_core::run::{Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, PretrainMethod, Progress, Run};
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments play three episodes: one of
 /// them starts a second while the other is still busy.
@@ -125,6 +125,14 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
     config
 }
 
+/// The same with CSIL, and episodes that are short enough to end while it practises.
+pub fn small_csil() -> Config {
+    let mut config = small();
+    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
+    (config.pretrain.bc.steps, config.policy.chunk, config.env.action_repeat) = (10, 3, 4);
+    config
+}
+
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
@@ -141,7 +149,7 @@ pub fn bytes(run: &Run) -> Vec<u8> {
 }
 
 fn reloaded(bytes: &[u8], make: Maker) -> Run {
-    Run::load_with(Archive::from_bytes(bytes).unwrap(), Device::flex(), make).unwrap()
+    Run::load_with(Archive::from_bytes(bytes).unwrap(), Device::flex(), means(make)).unwrap()
 }
 
 /// The promise: where the best counts and practice only made things worse, the result is the pretrained policy and succeeds as often;
@@ -185,8 +193,12 @@ fn assert_resumable(config: Config) -> Vec<Phase> {
 }
 
 /// The same with other environments.
+fn means(make: Maker) -> Means {
+    Means { make, ..Means::default() }
+}
+
 pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
-    let whole = Run::new(config, Inputs { make, ..Inputs::default() }, Device::flex()).unwrap();
+    let whole = Run::new(config, Inputs { means: means(make), ..Inputs::default() }, Device::flex()).unwrap();
     let (mut whole, mut phases) = (whole, Vec::new());
     let mut stopped = reloaded(&bytes(&whole), make);
     loop {
@@ -262,11 +274,10 @@ fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
         (Learning::Sac, Compose::Residual),
     ];
     for (variant, compose) in ways {
-        let mut config = small();
-        (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
-        (config.pretrain.bc.steps, config.policy.chunk) = (10, 3);
+        let mut config = small_csil();
         config.finetune.csil = CsilConfig { compose, ..small_improvement(variant) };
         let phases = assert_resumable(config);
+        assert!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count() > 1, "cloning, and updates in practice: {phases:?}");
         let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
         assert_eq!(evaluations, 4, "before, of what begins, once during, and after: {phases:?}");
     }

@@ -11,6 +11,7 @@ Examples:
   protege finetune --checkpoint runs/bc --finetune best-of-n --out runs/bc-best-of-n
   protege finetune --checkpoint runs/bc --finetune dsrl --seeds 4     each of the run's four seeds with its own policy
   protege finetune --checkpoint policy.safetensors --set finetune.best_of_n.samples=32 --seeds 3
+  protege finetune --base openpi://gpu.example:8000 --finetune csil --task lab/pick-place --demos-file demos.safetensors
 
 Settings that are not given are those that the policy was pretrained with.";
 
@@ -21,8 +22,11 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     /// The pretrained policy: a file, or the folder of a run, whose seeds go on each with their own
-    #[arg(long, value_name = "POLICY", required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(long, value_name = "POLICY", required_unless_present_any = ["resume", "base"], conflicts_with = "resume")]
     checkpoint: Option<PathBuf>,
+    /// A policy that another program serves, instead of a pretrained one of ours: `openpi://host:port`
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["resume", "checkpoint"])]
+    base: Option<String>,
     /// Demonstrations for methods that use them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     demos_file: Option<PathBuf>,
@@ -41,6 +45,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if args.settings.pretrain.is_some() {
         return Err(Error::input("finetune begins with a pretrained policy and takes no --pretrain; `protege run` does both"));
     }
-    let (config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
+    let settings = args.base.as_deref().map_or_else(|| args.settings.clone(), |address| args.settings.served(address));
+    let (config, inputs) = run::prepare(&settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
     run::begin(&config, inputs, args.checkpoint.as_deref(), &args.session, output)
 }

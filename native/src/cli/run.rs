@@ -9,6 +9,7 @@ use super::{Answer, Output, bug, films, results};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::report::{self, Portrait, Report};
+use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
 use protege_core::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -124,6 +125,7 @@ pub fn prepare(settings: &Settings, demos_file: Option<&Path>, checkpoint: Optio
 pub fn begin(config: &Config, inputs: Inputs, checkpoint: Option<&Path>, session: &Session, output: Output) -> Result<Answer> {
     protege_core::error::within("--seeds", session.seeds, 1, 10_000)?;
     let seeds = (0..session.seeds).map(|k| config.seed.checked_add(k)).collect::<Option<Vec<_>>>();
+    let served = config.policy.kind == PolicyKind::Served;
     let plan = Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command_line(),
@@ -132,12 +134,12 @@ pub fn begin(config: &Config, inputs: Inputs, checkpoint: Option<&Path>, session
         checkpoint_every: 60.0,
         keep_last: 2,
         films: true,
-        companion: !session.no_companion && config.pretrain.method == PretrainMethod::PostBc && inputs.policy.is_none(),
+        companion: !session.no_companion && config.pretrain.method == PretrainMethod::PostBc && inputs.policy.is_none() && !served,
     };
     let plan = amended(plan, session)?;
     // What cannot work is refused before a folder is made.
-    let Inputs { demos, policy, make } = &inputs;
-    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone(), make: *make }, device(&plan.device)?)?;
+    let Inputs { demos, policy, means } = &inputs;
+    Run::new(config.clone(), Inputs { demos: demos.clone(), policy: policy.clone(), means: *means }, device(&plan.device)?)?;
     let path = session.out.clone().unwrap_or_else(|| Folder::unused(config));
     let policies = checkpoint.map(|path| policies_by_seed(path, &plan.seeds)).unwrap_or_default();
     let folder = Folder::begin(path, &plan, config, &inputs, &policies)?;
@@ -233,7 +235,7 @@ fn drive(folder: &Folder, plan: &Plan, config: &Config, seed: u64, clock: Clock,
 fn companion(folder: &Folder, plan: &Plan, config: &Config, dashboard: &Dashboard, stop: &Stop) -> Result<Option<Portrait>> {
     let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else { return Ok(None) };
     let Some(saved) = latest(&folder.seed(seed))? else { return Ok(None) };
-    let post_bc = Run::load_with(saved.archive, device(&plan.device)?, crate::engines::make)?;
+    let post_bc = Run::load_with(saved.archive, device(&plan.device)?, crate::engines::means())?;
     let mut plain = Config { seed, ..config.clone() };
     plain.pretrain.method = PretrainMethod::Bc;
     plain.finetune.method = FinetuneMethod::None;

@@ -42,7 +42,7 @@ impl Seed {
         };
         saved.passed_over.iter().for_each(|sentence| eprintln!("note: {sentence}"));
         let journal = Journal::resume(&path, &saved, habit, run_clock)?;
-        Ok(Self { run: Run::load_with(saved.archive, device, crate::engines::make)?, journal })
+        Ok(Self { run: Run::load_with(saved.archive, device, crate::engines::means())?, journal })
     }
 
     /// Plays environments on so many threads.

@@ -67,6 +67,13 @@ impl Settings {
         config.set_all(&pairs)
     }
 
+    /// The same settings for a policy that is served at `address`.
+    #[must_use]
+    pub fn served(&self, address: &str) -> Self {
+        let served = ["policy.kind=served".to_owned(), format!("policy.served.address={address}")];
+        Self { set: served.into_iter().chain(self.set.iter().cloned()).collect(), ..self.clone() }
+    }
+
     /// Refuses settings of the policy where the policy comes with a checkpoint: they would have no effect.
     ///
     /// # Errors
@@ -105,8 +112,16 @@ impl Settings {
 }
 
 /// The settings that say what the job is.
-const JOB: [&str; 7] =
-    ["task", "pretrain.method", "finetune.method", "finetune.td_mpc.backbone", "finetune.csil.variant", "env.image_size", "policy.kind"];
+const JOB: [&str; 8] = [
+    "task",
+    "pretrain.method",
+    "finetune.method",
+    "finetune.td_mpc.backbone",
+    "finetune.csil.variant",
+    "env.image_size",
+    "policy.kind",
+    "policy.served.address",
+];
 
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {

@@ -4,9 +4,11 @@
 //! `actions`, an array of count x act. Everything is MessagePack; text instead of bytes is the server's error message, after
 //! which it closes the connection.
 
+mod base;
 mod values;
 mod websocket;
 
+pub use base::connect;
 pub use values::{Actions, Value};
 
 use protege_core::{Error, Result};

@@ -3,11 +3,12 @@
 use super::config::{Compose, CsilConfig};
 use super::learner::scaled;
 use super::small::{REACH, SmallPolicy};
-use crate::Result;
 use crate::data::{Archive, Normaliser};
-use crate::nn::{self, params};
-use crate::policy::{Policy, Sizes};
+use crate::env::{self, View};
+use crate::nn::{self, Keypoints, Observed, params};
+use crate::policy::Policy;
 use crate::rng::Rng;
+use crate::{Error, Result};
 use burn::tensor::Device;
 
 /// The least range in which an observed number counts, as a share of the widest: in a few demonstrations some numbers hardly vary, and
@@ -19,6 +20,15 @@ const LEAST_RANGE: f64 = 0.1;
 pub struct Agent {
     pub(super) actor: SmallPolicy,
     pub(super) config: CsilConfig,
+    pub(super) view: View,
+}
+
+/// What decisions are made of, on the host.
+pub(super) struct Inputs {
+    /// Observation and the pretrained policy's action: E x (obs + act).
+    pub numbers: Vec<f32>,
+    /// What is seen: E x pixels of the view.
+    pub pixels: Vec<u8>,
 }
 
 /// A decision for each of E episodes, on the host.
@@ -27,8 +37,8 @@ pub(super) struct Decided {
     pub actions: Vec<f32>,
     /// The small policy's own: E x act.
     pub own: Vec<f32>,
-    /// Observation and the pretrained policy's action: E x (obs + act).
-    pub inputs: Vec<f32>,
+    /// What they were made of.
+    pub inputs: Inputs,
     /// What each episode is to remember: what is left of the pretrained policy's chunk.
     pub memories: Vec<Vec<f32>>,
 }
@@ -63,10 +73,14 @@ impl Agent {
         let (chunk_noise, own_noise) = split(noise, policy.noise_len(), sizes.act);
         let chunks = self.chunks(policy, obs, memories, &chunk_noise, &plain).await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..sizes.act]);
-        let inputs: Vec<f32> = obs.chunks(sizes.obs).zip(bases()).flat_map(|(obs, base)| obs.iter().chain(base)).copied().collect();
+        let rows = || obs.chunks(sizes.obs + self.view.pixels()).map(|row| self.view.split(row));
+        let inputs = Inputs {
+            numbers: rows().zip(bases()).flat_map(|((felt, _), base)| felt.iter().chain(base)).copied().collect(),
+            pixels: rows().flat_map(|(_, seen)| env::bytes(seen)).collect(),
+        };
 
-        let x = nn::matrix(scaled(&observed(policy), &inputs, sizes), sizes.obs + sizes.act, &plain);
-        let at = self.actor.at(x);
+        let numbers = scaled(&observed(policy), &inputs.numbers, sizes);
+        let at = self.actor.at(Observed::new(numbers, sizes.obs + sizes.act, &inputs.pixels, self.view, &plain));
         let own = if explore { at.draw(nn::matrix(own_noise, sizes.act, &plain)) } else { at.middle() };
         let own = nn::read(own).await?;
         let actions = own.chunks(sizes.act).zip(bases()).flat_map(|(own, base)| self.config.composed(base, own)).collect();
@@ -78,18 +92,20 @@ impl Agent {
     /// For every episode what the pretrained policy does from now on: what is left of its chunk, or a new one where nothing is. Zeros
     /// where it has no say.
     async fn chunks(&self, policy: &Policy, obs: &[f32], memories: &[Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<Vec<f32>>> {
-        let Sizes { obs: width, act, .. } = policy.sizes;
+        let act = policy.sizes.act;
         if self.config.compose == Compose::Alone {
             return Ok(vec![vec![0.0; act]; memories.len()]);
         }
         // What is remembered may be of a damaged checkpoint.
         let left = |memory: &[f32]| memory.len() >= act && memory.len().is_multiple_of(act);
         let due: Vec<usize> = (0..memories.len()).filter(|&i| !left(&memories[i])).collect();
+        let obs = policy.reading(obs, memories.len());
+        let width = obs.len().checked_div(memories.len()).unwrap_or(0);
         let rows =
             |values: &[f32], width: usize| due.iter().flat_map(|&i| &values[i * width..(i + 1) * width]).copied().collect::<Vec<_>>();
         let mut chunks = memories.to_vec();
         if !due.is_empty() {
-            let new = policy.act(&rows(obs, width), rows(noise, policy.noise_len()), device).await?;
+            let new = policy.act(&rows(&obs, width), rows(noise, policy.noise_len()), device).await?;
             due.iter().zip(new.chunks(policy.sizes.chunk_len())).for_each(|(&i, chunk)| chunks[i] = chunk.to_vec());
         }
         Ok(chunks)
@@ -100,6 +116,7 @@ impl Agent {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+        archive.put(format!("{prefix}/view"), &self.view)?;
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
@@ -108,8 +125,12 @@ impl Agent {
     /// # Errors
     /// When the archive does not fit.
     pub fn load(config: &CsilConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
-        let actor = SmallPolicy::new(config, policy.sizes, &mut Rng::new(0, "unused", 0), device);
-        Ok(Self { actor: params::load(actor, &format!("{prefix}/actor"), archive)?, config: config.clone() })
+        let view: View = archive.get(&format!("{prefix}/view"))?;
+        if view.is_some() && !(Keypoints::SMALLEST..=512).contains(&view.size) || view.stack > 16 {
+            return Err(Error::input("the checkpoint's pictures have an impossible size: use an undamaged checkpoint"));
+        }
+        let actor = SmallPolicy::new(config, policy.sizes, view, &mut Rng::new(0, "unused", 0), device);
+        Ok(Self { actor: params::load(actor, &format!("{prefix}/actor"), archive)?, config: config.clone(), view })
     }
 }
 
@@ -154,7 +175,7 @@ impl CsilConfig {
 mod tests {
     use super::*;
     use crate::finetune::csil::Variant;
-    use crate::policy::{PolicyConfig, PolicyKind};
+    use crate::policy::{PolicyConfig, PolicyKind, Sizes};
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
@@ -190,8 +211,9 @@ mod tests {
         let sizes = Sizes { obs: 2, act: 1, chunk: 3 };
         let scales = (Normaliser::identity(2), Normaliser::identity(3));
         let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
-        let agent =
-            Agent { actor: SmallPolicy::new(&config(Compose::Residual), sizes, &mut rng, &device), config: config(Compose::Residual) };
+        let config_of = config(Compose::Residual);
+        let actor = SmallPolicy::new(&config_of, sizes, View::default(), &mut rng, &device);
+        let agent = Agent { actor, config: config_of, view: View::default() };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
         // The actor is fresh: its middle is 0, so what is played is the chunk.

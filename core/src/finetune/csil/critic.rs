@@ -1,8 +1,9 @@
 //! The critics: XQC's, which give a distribution over values and are batch-normalised; or plain ones, which give a number.
 
 use super::config::{CsilConfig, Variant};
+use crate::env::View;
 use crate::nn::batch_normed::Pass;
-use crate::nn::{Activation, Atoms, BatchNormed, Mlp, Statistics};
+use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observed, Statistics};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -13,22 +14,43 @@ const STATISTICS_RATE: f64 = 0.01;
 /// Added to the mean square of a gradient, whose root has no derivative at 0.
 const EPSILON: f64 = 1e-8;
 
-/// K critics of (input, action) rows.
+/// K critics of inputs and actions, which see with the same eyes.
+#[derive(Module, Debug)]
+pub struct Critic {
+    eyes: Option<Keypoints>,
+    head: Head,
+}
+
+/// K critics of rows.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are two of it per learner, and modules cannot be boxed")]
-pub enum Critic {
+enum Head {
     /// With categorical values.
     Categorical(BatchNormed),
     /// With numbers, under layer normalisation (RLPD) or not (SAC).
     Scalar(Mlp),
 }
 
-/// What is to be learned: rows of (input, action) now, what comes after them, and what that is worth.
+/// What was done, and at which inputs: N of each.
+#[derive(Debug, Clone)]
+pub(super) struct Acted {
+    pub at: Observed,
+    /// `[N, act]`.
+    pub action: Tensor<2>,
+}
+
+impl Acted {
+    /// The same with a graph.
+    pub fn autodiff(self) -> Self {
+        Self { at: self.at.autodiff(), action: self.action.autodiff() }
+    }
+}
+
+/// What is to be learned: what was done now, what comes after it, and what that is worth.
 pub(super) struct Lesson {
-    /// `[N, width]`.
-    pub now: Tensor<2>,
-    /// `[N, width]`: with the actions that are taken then.
-    pub next: Tensor<2>,
+    pub now: Acted,
+    /// With the actions that are taken then.
+    pub next: Acted,
     /// Earned at once: `[N]`.
     pub added: Tensor<1>,
     /// What the value afterwards counts: the discount, or 0 after the end. `[N]`.
@@ -36,23 +58,33 @@ pub(super) struct Lesson {
 }
 
 impl Critic {
-    /// Fresh critics of rows of `width` numbers.
-    pub fn new(config: &CsilConfig, width: usize, rng: &mut Rng, device: &Device) -> Self {
+    /// Fresh critics of inputs and actions of `width` numbers together, and of what is seen.
+    pub fn new(config: &CsilConfig, width: usize, view: View, rng: &mut Rng, device: &Device) -> Self {
+        let eyes = view.is_some().then(|| Keypoints::new(view.channels(), rng, device));
+        let width = width + eyes.as_ref().map_or(0, |_| Keypoints::WIDTH);
         let sizes = |outputs: usize| -> Vec<usize> {
             std::iter::once(width).chain(std::iter::repeat_n(config.hidden, config.layers)).chain(std::iter::once(outputs)).collect()
         };
-        match config.variant {
-            Variant::Csil | Variant::Xqc => Self::Categorical(BatchNormed::new(config.critics, &sizes(config.atoms), rng, device)),
-            Variant::Rlpd => Self::Scalar(Mlp::normed(config.critics, &sizes(1), Activation::Relu, rng, device)),
-            Variant::Sac => Self::Scalar(Mlp::new(config.critics, &sizes(1), Activation::Relu, rng, device)),
-        }
+        let head = match config.variant {
+            Variant::Csil | Variant::Xqc => Head::Categorical(BatchNormed::new(config.critics, &sizes(config.atoms), rng, device)),
+            Variant::Rlpd => Head::Scalar(Mlp::normed(config.critics, &sizes(1), Activation::Relu, rng, device)),
+            Variant::Sac => Head::Scalar(Mlp::new(config.critics, &sizes(1), Activation::Relu, rng, device)),
+        };
+        Self { eyes, head }
     }
 
-    /// Values of rows, each on its own: `[K, N]`.
-    pub fn values(&self, atoms: &Atoms, rows: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Categorical(net) => atoms.mean(net.forward(rows, Statistics::Running).output),
-            Self::Scalar(net) => net.forward_shared(rows).squeeze_dim(2),
+    /// Places that are seen, input and action side by side: `[N, places + width]`.
+    fn rows(&self, Acted { at, action }: &Acted) -> Tensor<2> {
+        let width = at.numbers.dims()[1];
+        Tensor::cat(vec![at.clone().read_by(self.eyes.as_ref(), width), action.clone()], 1)
+    }
+
+    /// Values of what was done, each on its own: `[K, N]`.
+    pub(super) fn values(&self, atoms: &Atoms, acted: &Acted) -> Tensor<2> {
+        let rows = self.rows(acted);
+        match &self.head {
+            Head::Categorical(net) => atoms.mean(net.forward(rows, Statistics::Running).output),
+            Head::Scalar(net) => net.forward_shared(rows).squeeze_dim(2),
         }
     }
 
@@ -60,28 +92,30 @@ impl Critic {
     /// the `judges` counts, row by row; of categorical critics all are judges.
     pub(super) fn targets(&self, atoms: &Atoms, lesson: &Lesson, judges: &[usize]) -> Tensor<2> {
         let Lesson { now, next, added, factor } = lesson;
-        match self {
-            Self::Categorical(net) => {
+        let next = self.rows(next);
+        match &self.head {
+            Head::Categorical(net) => {
                 // Both halves in one batch: its statistics are those that the learner's own pass has.
                 let n = next.dims()[0];
-                let logits = net.forward(Tensor::cat(vec![now.clone(), next.clone()], 0), Statistics::Batch).output.narrow(1, n, n);
+                let logits = net.forward(Tensor::cat(vec![self.rows(now), next], 0), Statistics::Batch).output.narrow(1, n, n);
                 atoms.project(of_the_least(atoms, logits), added.clone(), factor.clone())
             }
-            Self::Scalar(net) => {
-                let values: Tensor<2> = net.select(judges).forward_shared(next.clone()).squeeze_dim(2);
+            Head::Scalar(net) => {
+                let values: Tensor<2> = net.select(judges).forward_shared(next).squeeze_dim(2);
                 (added.clone() + factor.clone() * values.min_dim(0).squeeze_dim::<1>(0)).unsqueeze_dim(1)
             }
         }
     }
 
-    /// The error of `lesson` against `targets`, summed over the critics; how steep the first rows are along `directions`, as the root of
-    /// the mean square, summed too (0 without directions); and what the pass has seen.
+    /// The error of `lesson` against `targets`, summed over the critics; how steep the first rows are along `directions` of inputs and
+    /// actions, as the root of the mean square, summed too (0 without directions); and what the pass has seen.
     pub(super) fn errors(&self, atoms: &Atoms, lesson: &Lesson, targets: Tensor<2>, directions: Option<Tensor<2>>) -> Errors {
-        let (n, device) = (lesson.now.dims()[0], lesson.now.device());
-        match self {
-            Self::Categorical(net) => {
-                let rows = Tensor::cat(vec![lesson.now.clone(), lesson.next.clone()], 0);
-                let pass = net.forward_along(rows, directions, Statistics::Batch);
+        let now = self.rows(&lesson.now);
+        let (n, device) = (now.dims()[0], now.device());
+        match &self.head {
+            Head::Categorical(net) => {
+                let rows = Tensor::cat(vec![now, self.rows(&lesson.next)], 0);
+                let pass = net.forward_along(rows, directions.map(|along| self.blindly(along)), Statistics::Batch);
                 let logits = pass.output.clone().narrow(1, 0, n);
                 let steepness = match &pass.change {
                     Some(change) => {
@@ -94,21 +128,30 @@ impl Critic {
                 let error = Atoms::cross_entropy(logits, targets).mean_dim(1).sum();
                 Errors { error, steepness, pass: Some(pass) }
             }
-            Self::Scalar(net) => {
-                let values: Tensor<2> = net.forward_shared(lesson.now.clone()).squeeze_dim(2);
+            Head::Scalar(net) => {
+                let values: Tensor<2> = net.forward_shared(now).squeeze_dim(2);
                 let error = (values - targets.transpose()).square().mean_dim(1).sum();
                 Errors { error, steepness: Tensor::zeros([1], &device), pass: None }
             }
         }
     }
 
+    /// Directions of inputs and actions as those of rows: what is seen stays as it is.
+    fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
+        match self.eyes {
+            Some(_) => Tensor::cat(vec![Tensor::zeros([along.dims()[0], Keypoints::WIDTH], &along.device()), along], 1),
+            None => along,
+        }
+    }
+
     /// After a step of the optimiser: unit weights, and running statistics that follow.
     #[must_use]
     pub(super) fn settled(self, pass: Option<&Pass>) -> Self {
-        match (self, pass) {
-            (Self::Categorical(net), Some(pass)) => Self::Categorical(net.projected().having_seen(pass, STATISTICS_RATE)),
+        let head = match (self.head, pass) {
+            (Head::Categorical(net), Some(pass)) => Head::Categorical(net.projected().having_seen(pass, STATISTICS_RATE)),
             (other, _) => other,
-        }
+        };
+        Self { head, ..self }
     }
 }
 
@@ -145,7 +188,7 @@ mod tests {
 
     fn critic(variant: Variant, rng: &mut Rng) -> Critic {
         let config = CsilConfig { critics: 2, hidden: 6, layers: 2, atoms: 7, ..CsilConfig::preset(Preset::Tiny, variant) };
-        let critic = Critic::new(&config, 3, rng, &Device::flex().autodiff());
+        let critic = Critic::new(&config, 3, View::default(), rng, &Device::flex().autodiff());
         // As loaded: running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&critic, "c", &mut archive)).unwrap();
@@ -155,7 +198,9 @@ mod tests {
     fn lesson(rng: &mut Rng, device: &Device) -> Lesson {
         let factor = Tensor::from_floats([0.9f32, 0.0].repeat(ROWS / 2).as_slice(), device);
         let mut rows = |width: usize| nn::matrix(rng.normals(ROWS * width), width, device);
-        Lesson { now: rows(3), next: rows(3), added: rows(1).squeeze_dim(1), factor }
+        let mut acted = || Acted { at: rows(2).into(), action: rows(1) };
+        let (now, next) = (acted(), acted());
+        Lesson { now, next, added: rows(1).squeeze_dim(1), factor }
     }
 
     /// The promise: the loss of the critics, penalty on the action's gradient included, has the right gradient in every parameter,
@@ -172,9 +217,9 @@ mod tests {
             let error = worst_error_of_smooth(&critic, 4e-4, |critic| {
                 let Errors { error, steepness, .. } = critic.errors(&ATOMS, &lesson, targets.clone().autodiff(), Some(directions.clone()));
                 // What has no part in it is given something to find.
-                let rest = match critic {
-                    Critic::Categorical(net) => net.idle_sum() * 0.1,
-                    Critic::Scalar(_) => Tensor::zeros([1], &device),
+                let rest = match &critic.head {
+                    Head::Categorical(net) => net.idle_sum() * 0.1,
+                    Head::Scalar(_) => Tensor::zeros([1], &device),
                 };
                 error + steepness * 0.7 + rest
             });
@@ -192,15 +237,15 @@ mod tests {
             lesson.added = lesson.added.clone() * 0.1;
             let targets = critic.targets(&ATOMS, &lesson, &[0, 1]);
             let (added, factor) = (read(lesson.added.clone()), read(lesson.factor.clone()));
-            let both = Tensor::cat(vec![lesson.now.clone(), lesson.next.clone()], 0);
-            let (values, found) = match &critic {
-                Critic::Categorical(net) => {
+            let both = Tensor::cat(vec![critic.rows(&lesson.now), critic.rows(&lesson.next)], 0);
+            let (values, found) = match &critic.head {
+                Head::Categorical(net) => {
                     let values = read(ATOMS.mean(net.forward(both, Statistics::Batch).output));
                     let atoms: Vec<f32> = (0..7).map(|i| -2.0 + i as f32 * 4.0 / 6.0).collect();
                     let mean = |row: &[f32]| row.iter().zip(&atoms).map(|(p, z)| p * z).sum::<f32>();
                     (values, read(targets).chunks(7).map(mean).collect::<Vec<_>>())
                 }
-                Critic::Scalar(_) => (read(critic.values(&ATOMS, both)), read(targets)),
+                Head::Scalar(net) => (read(net.forward_shared(both)), read(targets)),
             };
             for row in 0..ROWS {
                 let least = values[ROWS + row].min(values[3 * ROWS + row]);
@@ -214,7 +259,7 @@ mod tests {
     #[test]
     fn the_steepness_is_that_of_differences() {
         let mut rng = Rng::new(3, "test", 0);
-        let Critic::Categorical(net) = critic(Variant::Csil, &mut rng).valid() else { panic!("csil has categorical critics") };
+        let Head::Categorical(net) = critic(Variant::Csil, &mut rng).valid().head else { panic!("csil has categorical critics") };
         let x = nn::matrix(rng.normals(3 * ROWS), 3, &Device::flex());
         let v = nn::matrix([0.0, 0.0, 1.0].repeat(ROWS), 3, &Device::flex());
         let pass = net.forward_along(x.clone(), Some(v.clone()), Statistics::Running);

@@ -2,7 +2,8 @@
 
 use super::config::{Compose, CsilConfig};
 use crate::Result;
-use crate::data::{Dataset, Episode, Replay};
+use crate::data::{Dataset, Episode, Sequences};
+use crate::env::View;
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use burn::tensor::Device;
@@ -10,19 +11,25 @@ use burn::tensor::Device;
 /// How often each demonstration is gone through, with other noise of the pretrained policy and its chunks begun at other moments.
 const COPIES: usize = 4;
 
-/// An empty replay of decisions: observation and the pretrained policy's action; the small policy's own action, and the next one.
-pub(super) fn replay(sizes: Sizes, capacity: usize) -> Replay {
-    Replay::new(sizes.obs + sizes.act, 2 * sizes.act, capacity)
+/// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained policy's action; the small policy's own
+/// action, and where it is demonstrated the next one.
+pub(super) fn replay(sizes: Sizes, capacity: usize, view: View) -> Sequences {
+    Sequences::new((sizes.obs + sizes.act, 2 * sizes.act), 1, capacity, false, Rng::new(0, "unused", 0)).seen(view).ending()
 }
 
 /// All demonstrated decisions, in a replay of their size.
 ///
 /// # Errors
 /// When the device fails, or an episode is not whole.
-pub(super) async fn decisions(config: &CsilConfig, policy: &Policy, demos: &Dataset, seed: u64, device: &Device) -> Result<Replay> {
-    let steps: usize = demos.episodes.iter().map(Episode::len).sum();
+pub(super) async fn decisions(
+    config: &CsilConfig,
+    policy: &Policy,
+    demos: &Dataset,
+    (seed, view): (u64, View),
+    device: &Device,
+) -> Result<Sequences> {
     let copies = if config.compose == Compose::Alone { 1 } else { COPIES };
-    let mut replay = replay(policy.sizes, copies * steps);
+    let mut replay = replay(policy.sizes, usize::MAX, view);
     let mut rng = Rng::new(seed, "csil-demos", 0);
     for episode in &demos.episodes {
         for copy in 0..copies {
@@ -30,7 +37,7 @@ pub(super) async fn decisions(config: &CsilConfig, policy: &Policy, demos: &Data
                 Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
                 _ => beside(policy, episode, copy * policy.sizes.chunk / copies, &mut rng, device).await?,
             };
-            push(config, policy.sizes, episode, &bases, &mut replay)?;
+            replay.push(&taught(config, policy.sizes, episode, &bases))?;
         }
     }
     Ok(replay)
@@ -40,26 +47,27 @@ pub(super) async fn decisions(config: &CsilConfig, policy: &Policy, demos: &Data
 /// whenever the time is `begin` more than a multiple of a chunk: (T + 1) x act.
 async fn beside(policy: &Policy, episode: &Episode, begin: usize, rng: &mut Rng, device: &Device) -> Result<Vec<f32>> {
     let Sizes { obs, act, chunk } = policy.sizes;
+    let view = policy.view();
     let starts: Vec<usize> = (0..=episode.len()).filter(|&t| t == 0 || t % chunk == begin % chunk).collect();
-    let seen: Vec<f32> = starts.iter().flat_map(|&t| episode.obs_at(t, obs)).copied().collect();
+    let seen: Vec<f32> = starts.iter().flat_map(|&t| [episode.obs_at(t, obs), &episode.seen_at(t, view)].concat()).collect();
     let chunks = policy.act(&seen, rng.normals(starts.len() * policy.noise_len()), device).await?;
     let ends = starts[1..].iter().copied().chain([episode.len() + 1]);
     let played = chunks.chunks(policy.sizes.chunk_len()).zip(starts.iter().zip(ends));
     Ok(played.flat_map(|(chunk, (start, end))| &chunk[..(end - start) * act]).copied().collect())
 }
 
-fn push(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32], replay: &mut Replay) -> Result<()> {
+/// The episode as the small policy is to learn it.
+fn taught(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32]) -> Episode {
     let base = |t: usize| &bases[t * sizes.act..(t + 1) * sizes.act];
-    let input = |t: usize| [episode.obs_at(t, sizes.obs), base(t)].concat();
     let own = |t: usize| match t < episode.len() {
         true => config.taught(base(t), episode.action_at(t, sizes.act)),
         false => vec![0.0; sizes.act],
     };
-    for t in 0..episode.len() {
-        let over = episode.terminated && t + 1 == episode.len();
-        replay.push(&input(t), &[own(t), own(t + 1)].concat(), episode.rewards[t], &input(t + 1), over)?;
+    Episode {
+        obs: (0..=episode.len()).flat_map(|t| [episode.obs_at(t, sizes.obs), base(t)].concat()).collect(),
+        actions: (0..episode.len()).flat_map(|t| [own(t), own(t + 1)].concat()).collect(),
+        ..episode.clone()
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -95,20 +103,20 @@ mod tests {
         };
         let demos = Dataset { meta, episodes: vec![episode.clone()] };
         let config = CsilConfig { compose: Compose::Residual, residual_scale: 2.0, ..CsilConfig::preset(Preset::Tiny, Variant::Csil) };
-        let found = block_on(decisions(&config, &policy, &demos, 0, &device)).unwrap();
-        let rows = found.rows();
-        assert_eq!(
-            (found.len(), rows.terminated[..3].to_vec(), rows.rewards[..3].to_vec()),
-            (12, vec![0.0, 0.0, 1.0], vec![0.0, 0.0, 1.0])
-        );
+        let found = block_on(decisions(&config, &policy, &demos, (0, View::default()), &device)).unwrap();
+        assert_eq!(found.len(), 12);
+        // Every decision is drawn at some time: here all of them in their order.
+        let rows = found.all();
+        assert_eq!((&rows.over[..3], &rows.rewards[..3]), (&[0.0, 0.0, 1.0][..], &[0.0, 0.0, 1.0][..]));
+        let next = &rows.obs[2 * 12..];
         for copy in 0..4 {
             for t in 0..3 {
                 let at = copy * 3 + t;
                 let (base, own) = (rows.obs[2 * at + 1], &rows.actions[2 * at..2 * at + 2]);
-                assert_eq!((rows.obs[2 * at], rows.next_obs[2 * at]), (t as f32, t as f32 + 1.0));
+                assert_eq!((rows.obs[2 * at], next[2 * at]), (t as f32, t as f32 + 1.0));
                 assert_eq!(own[0], config.taught(&[base], &[0.1 * (t + 1) as f32])[0]);
                 if t < 2 {
-                    assert_eq!((rows.next_obs[2 * at + 1], own[1]), (rows.obs[2 * at + 3], rows.actions[2 * at + 2]));
+                    assert_eq!((next[2 * at + 1], own[1]), (rows.obs[2 * at + 3], rows.actions[2 * at + 2]));
                 }
             }
         }

@@ -14,12 +14,14 @@
 //! Over all corners v the mean of (dQ/du v)^2 is |dQ/du|^2: the penalty needs one direction per row, however many numbers an action
 //! has. While critics are pretrained, u' is the demonstrated action and V its value (SARSA).
 
+use super::agent::Inputs;
 use super::config::CsilConfig;
-use super::critic::{Critic, Errors, Lesson};
+use super::critic::{Acted, Critic, Errors, Lesson};
 use super::small::{SmallPolicy, Squashed};
 use crate::Result;
-use crate::data::{Archive, Batch, Normaliser};
-use crate::nn::{self, Adam, AdamConfig, Atoms, descend, params};
+use crate::data::{Archive, Normaliser, Stretches};
+use crate::env::View;
+use crate::nn::{self, Adam, AdamConfig, Atoms, Observed, descend, params};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -52,6 +54,7 @@ pub struct Learner {
     scale: Normaliser,
     config: CsilConfig,
     sizes: Sizes,
+    view: View,
     device: Device,
 }
 
@@ -105,11 +108,11 @@ pub struct LearnedFigures {
 
 /// A batch on the device, demonstrations first, without gradients.
 struct Rows {
-    /// `[N, obs + act]`.
-    x: Tensor<2>,
+    /// Of obs + act numbers.
+    x: Observed,
     /// `[N, act]`.
     u: Tensor<2>,
-    next_x: Tensor<2>,
+    next_x: Observed,
     /// What was done then, where it is known.
     next_u: Tensor<2>,
     /// The task's rewards: `[N]`.
@@ -135,15 +138,15 @@ struct Rewards {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for observations that `scale` scales and single actions.
-    pub fn new(config: CsilConfig, sizes: Sizes, scale: Normaliser, rng: &mut Rng, device: Device) -> Self {
-        let clone = SmallPolicy::new(&config, sizes, rng, &device);
-        let critic = Critic::new(&config, sizes.obs + 2 * sizes.act, rng, &device);
+    /// A fresh learner on an autodiff `device`, for observations that `scale` scales, single actions, and what is seen.
+    pub fn new(config: CsilConfig, sizes: Sizes, view: View, scale: Normaliser, rng: &mut Rng, device: Device) -> Self {
+        let clone = SmallPolicy::new(&config, sizes, view, rng, &device);
+        let critic = Critic::new(&config, sizes.obs + 2 * sizes.act, view, rng, &device);
         let temperature = Temperature { log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)) };
         let [actor, reward] = [(); 2].map(|()| clone.clone());
         let adams = Adams::new(&config);
         let target = critic.valid();
-        Self { clone, actor, reward, critic, target, temperature, adams, made: Made::default(), scale, config, sizes, device }
+        Self { clone, actor, reward, critic, target, temperature, adams, made: Made::default(), scale, config, sizes, view, device }
     }
 
     /// Gradient steps so far.
@@ -163,7 +166,7 @@ impl Learner {
     }
 
     /// One step of cloning on demonstrated decisions; the loss. Actor and reward begin as the clone that comes of it.
-    pub fn clone_step(&mut self, batch: &Batch) -> Tensor<1> {
+    pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.rows(batch, batch.len());
         let loss = self.clone.faithful_loss(rows.x.autodiff(), rows.u.autodiff());
         self.clone = self.adams.clone.step(self.clone.clone(), &loss);
@@ -173,7 +176,7 @@ impl Learner {
     }
 
     /// One step of the critics on demonstrated decisions, SARSA; loss and penalty.
-    pub fn pretrain_step(&mut self, batch: &Batch, rng: &mut Rng) -> (Tensor<1>, Tensor<1>) {
+    pub fn pretrain_step(&mut self, batch: &Stretches, rng: &mut Rng) -> (Tensor<1>, Tensor<1>) {
         let rows = self.rows(batch, batch.len());
         let rewards = self.rewards(&rows).counted;
         let lesson = self.lesson(&rows, rows.next_u.clone(), rewards, None);
@@ -184,7 +187,7 @@ impl Learner {
 
     /// One update of critics, reward, temperature and actor on decisions of which the first `shown` were demonstrated; its figures, if they
     /// are to be told.
-    pub fn step(&mut self, batch: &Batch, shown: usize, tell: bool, rng: &mut Rng) -> Option<Losses> {
+    pub fn step(&mut self, batch: &Stretches, shown: usize, tell: bool, rng: &mut Rng) -> Option<Losses> {
         let rows = self.rows(batch, shown);
         let [e_next, e_now] = [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
 
@@ -210,7 +213,7 @@ impl Learner {
             critic: errors.error.inner(),
             actor,
             divergence,
-            value: self.critic.valid().values(&self.atoms(), Tensor::cat(vec![rows.x.clone(), rows.u.clone()], 1)).mean(),
+            value: self.critic.valid().values(&self.atoms(), &Acted { at: rows.x.clone(), action: rows.u.clone() }).mean(),
             temperature: self.temperature.log.val().inner().exp(),
             learned: learned.map(|learned| self.told(&rows, learned, errors.steepness.inner())),
         })
@@ -242,8 +245,8 @@ impl Learner {
     }
 
     /// What the critics, as constants, make of the actor's actions: the least of them, or the mean where only some judge targets. `[N]`.
-    fn worth(&self, x: Tensor<2>, u: Tensor<2>) -> Tensor<1> {
-        let values = self.critic.clone().no_grad().values(&self.atoms(), Tensor::cat(vec![x, u], 1));
+    fn worth(&self, at: Observed, action: Tensor<2>) -> Tensor<1> {
+        let values = self.critic.clone().no_grad().values(&self.atoms(), &Acted { at, action });
         let all = self.config.judges() == self.config.critics;
         if all { values.min_dim(0).squeeze_dim(0) } else { values.mean_dim(0).squeeze_dim(0) }
     }
@@ -257,7 +260,7 @@ impl Learner {
     }
 
     /// alpha (log q(u | x) - log p(u)).
-    fn raw_rewards(&self, q: &SmallPolicy, x: Tensor<2>, u: Tensor<2>) -> Tensor<1> {
+    fn raw_rewards(&self, q: &SmallPolicy, x: Observed, u: Tensor<2>) -> Tensor<1> {
         let d = self.sizes.act as f64;
         (q.at(x).log_density(u) + d * std::f64::consts::LN_2) * (self.config.reward_scale / d)
     }
@@ -266,23 +269,14 @@ impl Learner {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn rewards_of(&self, inputs: &[f32], own: Vec<f32>) -> Result<Vec<f32>> {
-        let (x, u) = (self.inputs(inputs), self.plain(own, self.sizes.act));
+    pub(super) async fn rewards_of(&self, inputs: &Inputs, own: Vec<f32>) -> Result<Vec<f32>> {
+        let (x, u) = (self.inputs(&inputs.numbers, &inputs.pixels), self.plain(own, self.sizes.act));
         nn::read(self.raw_rewards(&self.reward.valid(), x, u)).await
-    }
-
-    /// What the critics expect of raw inputs and own actions, the least of them: N each.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub async fn values_of(&self, inputs: &[f32], own: Vec<f32>) -> Result<Vec<f32>> {
-        let rows = Tensor::cat(vec![self.inputs(inputs), self.plain(own, self.sizes.act)], 1);
-        nn::read(self.critic.valid().values(&self.atoms(), rows).min_dim(0)).await
     }
 
     /// L_r.
     fn refinement(&self, rows: &Rows) -> Tensor<1> {
-        let n = rows.x.dims()[0];
+        let n = rows.x.rows();
         let r = self.raw_rewards_tracked(rows);
         let shown = if rows.shown > 0 { r.clone().narrow(0, 0, rows.shown).mean() } else { r.clone().mean() * 0.0 };
         if rows.shown == n {
@@ -303,8 +297,8 @@ impl Learner {
             Some(cost) => rewards - factor.clone() * cost,
             None => rewards,
         };
-        let pair = |x: &Tensor<2>, u: Tensor<2>| Tensor::cat(vec![x.clone(), u], 1);
-        Lesson { now: pair(&rows.x, rows.u.clone()), next: pair(&rows.next_x, next_u), added, factor }
+        let now = Acted { at: rows.x.clone(), action: rows.u.clone() };
+        Lesson { now, next: Acted { at: rows.next_x.clone(), action: next_u }, added, factor }
     }
 
     /// One step of the critics on a lesson, and their slow copies' after them; `penalty` is the weight of their steepness at demonstrations.
@@ -320,7 +314,7 @@ impl Learner {
         errors
     }
 
-    /// v of the penalty, as rows of the critics: 0 in what is seen, 1 or -1 in the action. None without demonstrations or penalty.
+    /// v of the penalty, as inputs and actions: 0 in the former, 1 or -1 in the latter. None without demonstrations or penalty.
     fn directions(&self, rows: &Rows, rng: &mut Rng) -> Option<Tensor<2>> {
         let Sizes { obs, act, .. } = self.sizes;
         if rows.shown == 0 || !self.config.learns_reward() {
@@ -344,7 +338,7 @@ impl Learner {
     }
 
     fn told(&self, rows: &Rows, Rewards { raw, .. }: Rewards, steepness: Tensor<1>) -> LearnedFigures {
-        let (n, (low, high)) = (rows.x.dims()[0], self.config.reward_range());
+        let (n, (low, high)) = (rows.x.rows(), self.config.reward_range());
         let mean = |start: usize, count: usize| match count {
             0 => Tensor::zeros([1], &raw.device()),
             count => raw.clone().narrow(0, start, count).mean(),
@@ -359,24 +353,28 @@ impl Learner {
         LearnedFigures { steepness, shown: mean(0, rows.shown), practised, spread, clipped: inside.mean().neg() + 1.0 }
     }
 
-    fn rows(&self, batch: &Batch, shown: usize) -> Rows {
-        let act = self.sizes.act;
+    /// A batch of stretches of one decision.
+    fn rows(&self, batch: &Stretches, shown: usize) -> Rows {
+        let (n, act) = (batch.len(), self.sizes.act);
         let both = self.plain(batch.actions.clone(), 2 * act);
         let column = |values: &[f32]| self.plain(values.to_vec(), 1).squeeze_dim::<1>(1);
+        let (now, next) = batch.obs.split_at(n * (self.sizes.obs + act));
+        let (seen_now, seen_next) = batch.pixels.split_at(n * self.view.pixels());
         Rows {
-            x: self.inputs(&batch.obs),
+            x: self.inputs(now, seen_now),
             u: both.clone().narrow(1, 0, act),
-            next_x: self.inputs(&batch.next_obs),
+            next_x: self.inputs(next, seen_next),
             next_u: both.narrow(1, act, act),
             rewards: column(&batch.rewards),
-            goes_on: column(&batch.terminated).neg() + 1.0,
+            goes_on: column(&batch.over).neg() + 1.0,
             shown,
         }
     }
 
     /// Raw inputs as the networks read them.
-    fn inputs(&self, rows: &[f32]) -> Tensor<2> {
-        self.plain(scaled(&self.scale, rows, self.sizes), self.sizes.obs + self.sizes.act)
+    fn inputs(&self, numbers: &[f32], pixels: &[u8]) -> Observed {
+        let numbers = scaled(&self.scale, numbers, self.sizes);
+        Observed::new(numbers, self.sizes.obs + self.sizes.act, pixels, self.view, &self.device.clone().without_autodiff())
     }
 
     fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
@@ -406,8 +404,8 @@ impl Learner {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: CsilConfig, sizes: Sizes, scale: Normaliser, archive: &Archive, device: Device) -> Result<Self> {
-        let mut learner = Self::new(config, sizes, scale, &mut Rng::new(0, "unused", 0), device);
+    pub fn load(config: CsilConfig, sizes: Sizes, view: View, scale: Normaliser, archive: &Archive, device: Device) -> Result<Self> {
+        let mut learner = Self::new(config, sizes, view, scale, &mut Rng::new(0, "unused", 0), device);
         learner.made = archive.get("csil/made")?;
         for (name, policy) in [("clone", &mut learner.clone), ("actor", &mut learner.actor), ("reward", &mut learner.reward)] {
             *policy = params::load(policy.clone(), &format!("csil/{name}"), archive)?;
@@ -490,22 +488,23 @@ mod tests {
     }
 
     /// Decisions, every second of which was the last, with actions near a tenth of the observation.
-    fn batch(n: usize, rng: &mut Rng) -> Batch {
+    fn batch(n: usize, rng: &mut Rng) -> Stretches {
         let obs = rng.normals(3 * n);
         let actions = obs.chunks(3).flat_map(|x| [0.1 * x[0] + 0.2, -0.3, 0.1, 0.2]).collect::<Vec<_>>();
         let noise = rng.normals(4 * n);
-        Batch {
+        Stretches {
             actions: actions.iter().zip(noise).map(|(a, e)| (a + 0.1 * e).clamp(-0.9, 0.9)).collect(),
             rewards: rng.normals(n),
-            next_obs: rng.normals(3 * n),
-            terminated: (0..n).map(|i| (i % 2) as f32).collect(),
-            obs,
+            obs: [obs, rng.normals(3 * n)].concat(),
+            over: (0..n).map(|i| (i % 2) as f32).collect(),
+            weights: vec![1.0; n],
+            ..Stretches::default()
         }
     }
 
     /// A learner that has cloned a little, and whose actor and reward are not the clone any more.
     fn learner(config: CsilConfig, rng: &mut Rng) -> Learner {
-        let mut learner = Learner::new(config, SIZES, Normaliser::identity(1), rng, Device::flex().autodiff());
+        let mut learner = Learner::new(config, SIZES, View::default(), Normaliser::identity(1), rng, Device::flex().autodiff());
         learner.adams.clone = Adam::new(AdamConfig { lr: 3e-2, clip_norm: None });
         for _ in 0..40 {
             learner.clone_step(&batch(ROWS, rng));
@@ -567,7 +566,7 @@ mod tests {
         let at = |i: usize| (2.0 * (i as f64 + 0.5) / n as f64 - 1.0) as f32;
         let grid: Vec<f32> = (0..n * n).flat_map(|k| [at(k / n), at(k % n)]).collect();
         for input in [[0.3, -0.2, 0.5], [-2.0, 1.0, 0.0], [30.0, 0.0, 0.0]] {
-            let x = learner.inputs(&input.repeat(n * n));
+            let x = learner.inputs(&input.repeat(n * n), &[]);
             let r = read(learner.raw_rewards(&q, x.clone(), learner.plain(grid.clone(), 2)));
             let ratio = read(q.at(x).log_density(learner.plain(grid.clone(), 2)));
             assert!(r.iter().zip(&ratio).all(|(r, q)| (r - 0.5 * (q + 2.0 * 2f32.ln())).abs() < 1e-5));
@@ -586,17 +585,20 @@ mod tests {
             CsilConfig { reward_mode: RewardMode::Positive, hidden: 64, atoms: 51, lr: 3e-3, tau: 0.05, ..config(Variant::Csil) };
         let mut learner = learner(settings, &mut rng);
         learner.clone = learner.reward.clone();
-        let demos = |rng: &mut Rng| Batch { terminated: vec![1.0; 64], ..batch(64, rng) };
+        let demos = |rng: &mut Rng| Stretches { over: vec![1.0; 64], ..batch(64, rng) };
         for _ in 0..400 {
             learner.pretrain_step(&demos(&mut rng), &mut rng);
         }
         let (shown, e) = (demos(&mut rng), learner.plain(rng.normals(128), 2));
         let rows = learner.rows(&shown, 64);
-        let own = read(learner.clone.valid().at(rows.x.clone()).draw(e));
+        let own = learner.clone.valid().at(rows.x.clone()).draw(e);
         let mean = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
-        let demonstrated: Vec<f32> = shown.actions.chunks(4).flat_map(|both| &both[..2]).copied().collect();
-        let value = mean(block_on(learner.values_of(&shown.obs, demonstrated.clone())).unwrap());
-        let advantage = mean(block_on(learner.values_of(&shown.obs, own)).unwrap()) - value;
+        let value_of = |action: Tensor<2>| {
+            let critics = learner.critic.valid();
+            mean(read(critics.values(&learner.atoms(), &Acted { at: rows.x.clone(), action }).min_dim(0)))
+        };
+        let value = value_of(rows.u.clone());
+        let advantage = value_of(own) - value;
         let reward = mean(read(learner.rewards(&rows).counted));
         assert!((value - reward).abs() < 0.2, "{value} {reward}");
         assert!(advantage.abs() < 0.3, "{advantage}");

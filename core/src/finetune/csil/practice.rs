@@ -1,10 +1,10 @@
 //! The loop of CSIL, a little at a time: cloning, critics on the demonstrations, then updates for every decision of practice.
 
-use super::agent::{Agent, Decided, observed};
+use super::agent::{Agent, Decided, Inputs, observed};
 use super::config::CsilConfig;
 use super::demos;
 use super::learner::{LearnedFigures, Learner, Losses, Made};
-use crate::data::{Archive, Balanced, Batch, Replay};
+use crate::data::{Archive, Balanced, Episode, Frames, Sequences, Stretches};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
 use crate::rng::Rng;
@@ -17,23 +17,27 @@ pub struct Practice {
     config: CsilConfig,
     rollouts: Rollouts,
     /// Empty until the pretrained policy was asked what it would have done.
-    demos: Replay,
-    online: Replay,
-    /// The last decision of every episode that is being played, by its seed: what comes after it is not known yet.
+    demos: Sequences,
+    online: Sequences,
+    /// The episodes that are being played, by their seeds.
     running: BTreeMap<u64, Running>,
     learner: Learner,
     count: Count,
 }
 
-/// A decision that waits for the next one, and the rewards of its episode so far.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// An episode that is being played, and its last decision, which waits: what the pretrained policy does next is not known yet.
+#[derive(Debug, Clone, Default)]
 struct Running {
-    input: Vec<f32>,
+    /// Its observations have the pretrained policy's action at their ends.
+    episode: Episode,
     own: Vec<f32>,
     reward: f32,
     /// Sum of the learned rewards, and how many.
     learned: (f64, u64),
 }
+
+/// The same as it is saved: observations, frames, actions and rewards of the episode, and the rest.
+type SavedRunning = (u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>, (Vec<f32>, f32, (f64, u64)));
 
 /// Where the loop stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,14 +65,14 @@ impl Practice {
                 "finetune.method csil clones its small policy from demonstrations, but there are none: give them with --demos-file",
             ));
         }
-        let (seed, sizes) = (cx.rollouts.seed, cx.policy.sizes);
+        let (seed, sizes, view) = (cx.rollouts.seed, cx.policy.sizes, cx.rollouts.view);
         let mut rng = Rng::new(seed, "csil-weights", 0);
-        let learner = Learner::new(config.clone(), sizes, observed(cx.policy), &mut rng, cx.device.clone());
+        let learner = Learner::new(config.clone(), sizes, view, observed(cx.policy), &mut rng, cx.device.clone());
         let count = Count { decisions: 0, evaluations: 0, episodes: (0, 0), learned: [(0.0, 0); 2], rng: Rng::new(seed, "csil", 0) };
         Ok(Self {
             rollouts: Rollouts::endless(&single(&config, cx.rollouts), "practice")?,
-            demos: demos::replay(sizes, 1),
-            online: demos::replay(sizes, config.capacity),
+            demos: demos::replay(sizes, usize::MAX, view),
+            online: demos::replay(sizes, config.capacity, view),
             running: BTreeMap::new(),
             config,
             learner,
@@ -78,7 +82,7 @@ impl Practice {
 
     /// What acts now.
     pub fn agent(&self) -> Agent {
-        Agent { actor: self.learner.actor(), config: self.config.clone() }
+        Agent { actor: self.learner.actor(), config: self.config.clone(), view: self.online.view() }
     }
 
     /// A decision in every environment, or a few updates.
@@ -118,8 +122,11 @@ impl Practice {
         values
     }
 
-    /// Updates that the decisions so far pay for.
+    /// Updates that the decisions so far pay for; they wait for the first episode that ends.
     fn owed(&self) -> usize {
+        if self.online.is_empty() {
+            return 0;
+        }
         let later = self.count.decisions.saturating_sub(self.config.seed_decisions);
         (later as f64 * self.config.updates_per_decision) as usize
     }
@@ -149,7 +156,8 @@ impl Practice {
     async fn watch(&mut self, cx: &Context<'_>) -> Result<Work> {
         let missing = || Error::input("the demonstrations of the checkpoint are missing: use an undamaged checkpoint");
         let plain = cx.device.clone().without_autodiff();
-        self.demos = demos::decisions(&self.config, cx.policy, cx.demos.ok_or_else(missing)?, cx.rollouts.seed, &plain).await?;
+        let (shown, how) = (cx.demos.ok_or_else(missing)?, (cx.rollouts.seed, cx.rollouts.view));
+        self.demos = demos::decisions(&self.config, cx.policy, shown, how, &plain).await?;
         if self.demos.is_empty() {
             return Err(missing());
         }
@@ -160,7 +168,7 @@ impl Practice {
         let before = self.learner.made().cloned;
         let updates = UPDATES.min(self.config.clone_updates - before);
         let Self { learner, demos, count, config, .. } = self;
-        let loss = (0..updates).map(|_| learner.clone_step(&demos.sample(&mut count.rng, config.batch))).last();
+        let loss = (0..updates).map(|_| learner.clone_step(&drawn(demos, config.batch, &mut count.rng))).last();
         let mut work = Work::learned(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some(loss) = loss.filter(|_| due) {
@@ -173,7 +181,7 @@ impl Practice {
         let before = self.learner.made().pretrained;
         let updates = UPDATES.min(self.config.pretraining() - before);
         let Self { learner, demos, count: Count { rng, .. }, config, .. } = self;
-        let last = (0..updates).map(|_| learner.pretrain_step(&demos.sample(rng, config.batch), rng)).last();
+        let last = (0..updates).map(|_| learner.pretrain_step(&drawn(demos, config.batch, rng), rng)).last();
         let mut work = Work::learned(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some((critic, steepness)) = last.filter(|_| due) {
@@ -194,7 +202,7 @@ impl Practice {
             false => Vec::new(),
         };
         for (i, decision) in decisions.iter().enumerate() {
-            self.note(decision, &decided, i, rewards.get(i).copied(), act)?;
+            self.note(decision, &decided, i, rewards.get(i).copied())?;
         }
         self.count.decisions += decisions.len();
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
@@ -204,35 +212,36 @@ impl Practice {
         Ok(Work { playing: seeding, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
     }
 
-    /// Puts the decision before this one of the same episode into the replay, and this one, too, where it is the last.
-    fn note(
-        &mut self,
-        Decision { seed, step, .. }: &Decision,
-        decided: &Decided,
-        i: usize,
-        learned: Option<f32>,
-        act: usize,
-    ) -> Result<()> {
+    /// Adds the decision before this one to its episode; and this one, too, where it is the last, and the episode to the replay.
+    fn note(&mut self, Decision { seed, obs, step, .. }: &Decision, decided: &Decided, i: usize, learned: Option<f32>) -> Result<()> {
+        let Inputs { numbers, .. } = &decided.inputs;
+        let (view, act) = (self.online.view(), decided.own.len() / decided.memories.len());
         let row = |values: &[f32], width: usize| values[i * width..(i + 1) * width].to_vec();
-        let (input, own) = (row(&decided.inputs, step.obs.len() + act), row(&decided.own, act));
-        let mut sums = (0.0, 0);
-        if let Some(before) = self.running.remove(seed) {
-            self.online.push(&before.input, &[&before.own[..], &own].concat(), before.reward, &input, false)?;
-            sums = before.learned;
-        }
+        let (input, own) = (row(numbers, numbers.len() / decided.memories.len()), row(&decided.own, act));
+        let with_frames = |numbers: &[f32], row: &[f32]| [numbers, view.split(row).1].concat();
+        let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
+        let mut running = match self.running.remove(seed) {
+            Some(mut before) => {
+                before.episode.push_seen(&wide(&before.own), before.reward, &with_frames(&input, obs), view);
+                before
+            }
+            None => Running { episode: Episode::start_seen(*seed, &with_frames(&input, obs), view), ..Running::default() },
+        };
         if let Some(reward) = learned {
-            sums = (sums.0 + f64::from(reward), sums.1 + 1);
+            running.learned = (running.learned.0 + f64::from(reward), running.learned.1 + 1);
         }
         if !step.done() {
-            self.running.insert(*seed, Running { input, own, reward: step.reward, learned: sums });
+            self.running.insert(*seed, Running { own, reward: step.reward, ..running });
             return Ok(());
         }
         // Nobody decides after the last step: the rest of the chunk, or else its last action, stands in.
-        let base = decided.memories[i].get(..act).unwrap_or(&input[step.obs.len()..]);
-        let next = [&step.obs[..], base].concat();
-        self.online.push(&input, &[&own[..], &vec![0.0; act]].concat(), step.reward, &next, step.terminated)?;
+        let base = decided.memories[i].get(..act).unwrap_or(&input[input.len() - act..]);
+        let last = [view.split(&step.obs).0, base].concat();
+        running.episode.push_seen(&wide(&own), step.reward, &with_frames(&last, &step.obs), view);
+        running.episode.terminated = step.terminated;
+        self.online.push(&running.episode)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
-        *kind = (kind.0 + sums.0, kind.1 + sums.1);
+        *kind = (kind.0 + running.learned.0, kind.1 + running.learned.1);
         Ok(())
     }
 
@@ -242,7 +251,7 @@ impl Practice {
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         let mut told = None;
         for i in 1..=updates {
-            let (batch, shown) = self.draw()?;
+            let (batch, shown) = self.draw();
             told = self.learner.step(&batch, shown, due && i == updates, &mut self.count.rng);
         }
         let mut work = Work::learned(updates, self.progress());
@@ -254,12 +263,11 @@ impl Practice {
     }
 
     /// A batch, and how many of its first decisions were demonstrated.
-    fn draw(&mut self) -> Result<(Batch, usize)> {
-        let (size, balanced) = (self.config.batch, Balanced { demo_fraction: self.config.demo_fraction() });
-        if self.online.is_empty() {
-            return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
-        }
-        Ok((balanced.sample(&self.demos, &self.online, &mut self.count.rng, size), balanced.demos(size)))
+    fn draw(&mut self) -> (Stretches, usize) {
+        let (size, rng) = (self.config.batch, &mut self.count.rng);
+        let shown = Balanced { demo_fraction: self.config.demo_fraction() }.demos(size);
+        let batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
+        (batch.shifted_a_little(self.online.view(), rng), shown)
     }
 
     /// Writes the whole state into the archive.
@@ -268,7 +276,11 @@ impl Practice {
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
-        archive.put("finetuner/running", &self.running)?;
+        let saved = |running: &Running| -> SavedRunning {
+            let Running { episode: Episode { seed, obs, frames, actions, rewards, .. }, own, reward, learned } = running.clone();
+            (seed, obs, frames, actions, rewards, (own, reward, learned))
+        };
+        archive.put("finetuner/running", &self.running.values().map(saved).collect::<Vec<_>>())?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
@@ -280,22 +292,34 @@ impl Practice {
     /// # Errors
     /// When the archive does not fit.
     pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        let sizes = cx.policy.sizes;
-        let (demos, online) = (Replay::load(archive, "finetuner/demos")?, Replay::load(archive, "finetuner/online")?);
-        if [&demos, &online].iter().any(|replay| replay.row_sizes() != (sizes.obs + sizes.act, 2 * sizes.act)) {
-            return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+        let (sizes, view) = (cx.policy.sizes, cx.rollouts.view);
+        let damaged = "the checkpoint's replay does not fit its policy: use an undamaged checkpoint";
+        let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
+        let fits = |replay: &Sequences| (replay.sizes(), replay.view()) == ((sizes.obs + sizes.act, 2 * sizes.act, 1), view);
+        let saved: Vec<SavedRunning> = archive.get("finetuner/running")?;
+        let sound = saved.iter().all(|(_, _, frames, ..)| frames.are_sound(view.frame()) && frames.is_empty() != view.is_some());
+        if !fits(&demos) || !fits(&online) || !sound {
+            return Err(Error::input(damaged));
         }
-        let running: BTreeMap<u64, Running> = archive.get("finetuner/running")?;
+        let running = |(seed, obs, frames, actions, rewards, (own, reward, learned)): SavedRunning| {
+            let episode = Episode { seed, obs, frames, actions, rewards, ..Episode::default() };
+            (seed, Running { episode, own, reward, learned })
+        };
         Ok(Self {
             rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
             demos,
             online,
-            running,
-            learner: Learner::load(config.clone(), sizes, observed(cx.policy), archive, cx.device.clone())?,
+            running: saved.into_iter().map(running).collect(),
+            learner: Learner::load(config.clone(), sizes, view, observed(cx.policy), archive, cx.device.clone())?,
             count: archive.get("finetuner/count")?,
             config,
         })
     }
+}
+
+/// `n` decisions, whose pictures were moved a little.
+fn drawn(replay: &Sequences, n: usize, rng: &mut Rng) -> Stretches {
+    replay.sample(rng, n).shifted_a_little(replay.view(), rng)
 }
 
 /// Practice decides for a few environments at a time, one action after the other.

@@ -1,7 +1,8 @@
 //! The small policy: a squashed Gaussian from a HETSTAT network, its likelihoods, and how far two of them are apart.
 
 use super::config::CsilConfig;
-use crate::nn::{Gaussians, Hetstat, HetstatConfig};
+use crate::env::View;
+use crate::nn::{Gaussians, Hetstat, HetstatConfig, Keypoints, Observed};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -17,6 +18,7 @@ const EDGE: f64 = 1e-3;
 #[derive(Module, Debug)]
 pub struct SmallPolicy {
     net: Hetstat,
+    eyes: Option<Keypoints>,
     /// How many of the inputs' numbers it reads: all, or only the observation before the pretrained policy's action.
     reads: usize,
 }
@@ -26,11 +28,11 @@ pub struct SmallPolicy {
 pub struct Squashed(pub Gaussians);
 
 impl SmallPolicy {
-    /// Fresh weights, for observations and actions of these sizes.
-    pub fn new(config: &CsilConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    /// Fresh weights, for observations and actions of these sizes, and for what is seen.
+    pub fn new(config: &CsilConfig, sizes: Sizes, view: View, rng: &mut Rng, device: &Device) -> Self {
         let reads = if config.sees_base() { sizes.obs + sizes.act } else { sizes.obs };
         let settings = HetstatConfig {
-            inputs: reads,
+            inputs: reads + if view.is_some() { Keypoints::WIDTH } else { 0 },
             hidden: vec![config.policy_hidden; 2],
             bottleneck: config.bottleneck,
             features: config.features,
@@ -38,18 +40,23 @@ impl SmallPolicy {
             log_scale: config.log_scale,
             floor: config.variance_floor,
         };
-        Self { net: Hetstat::new(&settings, rng, device), reads }
+        let net = Hetstat::new(&settings, rng, device);
+        Self { net, eyes: view.is_some().then(|| Keypoints::new(view.channels(), rng, device)), reads }
     }
 
-    /// What it does at inputs `[batch, obs + act]`.
-    pub fn at(&self, x: Tensor<2>) -> Squashed {
-        Squashed(self.net.forward(x.narrow(1, 0, self.reads)))
+    fn read(&self, x: Observed) -> Tensor<2> {
+        x.read_by(self.eyes.as_ref(), self.reads)
+    }
+
+    /// What it does at inputs of obs + act numbers.
+    pub fn at(&self, x: Observed) -> Squashed {
+        Squashed(self.net.forward(self.read(x)))
     }
 
     /// The faithful loss (CSIL): the squared error of the squashed mean, which teaches means and features, and the likelihood with both
     /// held fixed, which teaches the spread.
-    pub fn faithful_loss(&self, x: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
-        let (mean, fixed) = self.net.forward_faithful(x.narrow(1, 0, self.reads));
+    pub fn faithful_loss(&self, x: Observed, actions: Tensor<2>) -> Tensor<1> {
+        let (mean, fixed) = self.net.forward_faithful(self.read(x));
         let act = actions.dims()[1] as f64;
         let error = (mean.tanh() - actions.clone()).square().mean();
         error - Squashed(fixed).log_density(actions).mean() / act
@@ -133,8 +140,8 @@ mod tests {
     #[test]
     fn the_faithful_loss_has_the_right_gradients() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
-        let policy = SmallPolicy::new(&config(), SIZES, &mut rng, &device);
-        let x = nn::matrix(rng.normals(28), 4, &device);
+        let policy = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let x = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh();
         let plain = |policy: &SmallPolicy| policy.at(x.clone());
         let parts = |policy: &SmallPolicy| {
@@ -187,11 +194,11 @@ mod tests {
     #[test]
     fn likelihood_and_divergence_have_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
-        let mut policy = SmallPolicy::new(&config(), SIZES, &mut rng, &device);
+        let mut policy = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
         // Where C is the identity and the means are 0, many gradients vanish.
-        let train = nn::matrix(rng.normals(28), 4, &device);
+        let train = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let mut adam = nn::Adam::new(nn::AdamConfig { lr: 3e-2, clip_norm: None });
-        let other = SmallPolicy::new(&config(), SIZES, &mut rng, &device);
+        let other = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh() * 0.9;
         for _ in 0..30 {
             let loss = policy.faithful_loss(train.clone(), actions.clone());

@@ -164,6 +164,9 @@ pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
             "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",
         )),
+        (PolicyKind::Served, _) => Err(Error::input(
+            "finetune.method dsrl steers a policy's noise, but a served policy draws its own: set finetune.method to csil",
+        )),
         (PolicyKind::Flow | PolicyKind::FlowTransformer | PolicyKind::Diffusion, _) => Ok(()),
     }
 }

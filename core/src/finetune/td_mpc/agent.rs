@@ -1,11 +1,11 @@
 //! What acts: the planner over a snapshot of the world model, or its policy prior alone.
 
 use super::config::{Proposals, TdMpcConfig};
-use super::model::{Observed, Prior, WorldModel, acting};
+use super::model::{Prior, WorldModel, acting};
 use super::planner::{Noise, Plan, Planner, Round, moved_on};
 use crate::data::Archive;
 use crate::env::{self, View};
-use crate::nn::{self, params};
+use crate::nn::{self, Observed, params};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use crate::{Error, Result};

@@ -113,6 +113,10 @@ pub struct TdMpcConfig {
     pub encoder_hidden: usize,
     /// Critics. Default 5 (td-mpc: 2).
     pub critics: usize,
+    /// Share of the critics' first hidden units that are left out while they learn and teach the prior. Default 0 (paper preset: 0.01 with
+    /// td-mpc2).
+    #[serde(default)]
+    pub dropout: f64,
     /// Action sequences that the planner compares, those of policies included. Paper preset: 512 (td-mpc: 537).
     pub samples: usize,
     /// How many of them policies propose. Paper preset: 24 (td-mpc: 25).
@@ -161,7 +165,7 @@ impl TdMpcConfig {
     }
 
     fn with_td_mpc(self) -> Self {
-        Self { backbone: Backbone::TdMpc, gamma: 0.99, horizon: 5, critics: 2, ..self }
+        Self { backbone: Backbone::TdMpc, gamma: 0.99, horizon: 5, critics: 2, dropout: 0.0, ..self }
     }
 
     fn paper() -> Self {
@@ -192,6 +196,7 @@ impl TdMpcConfig {
             hidden: 512,
             encoder_hidden: 256,
             critics: 5,
+            dropout: 0.01,
             samples: 512,
             policy_samples: 24,
             proposals: Proposals::Prior,
@@ -224,6 +229,7 @@ impl TdMpcConfig {
             latent: 64,
             hidden: 128,
             encoder_hidden: 128,
+            dropout: 0.0,
             samples: 128,
             policy_samples: 32,
             elites: 16,
@@ -277,6 +283,7 @@ impl TdMpcConfig {
         within("finetune.td_mpc.hidden", self.hidden, 1, 8192)?;
         within("finetune.td_mpc.encoder_hidden", self.encoder_hidden, 1, 8192)?;
         within("finetune.td_mpc.critics", self.critics, 2, 100)?;
+        within("finetune.td_mpc.dropout", self.dropout, 0.0, 0.9)?;
         within("finetune.td_mpc.samples", self.samples, 2, 100_000)?;
         within("finetune.td_mpc.policy_samples", self.policy_samples, 0, self.samples - 1)?;
         within("finetune.td_mpc.elites", self.elites, 1, self.samples)?;

@@ -13,11 +13,11 @@
 //! h's slow copy with td-mpc, h itself without gradient with td-mpc2.
 
 use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
-use super::model::{Observed, Prior, Sight, WorldModel, acting};
+use super::model::{Prior, Sight, WorldModel, acting};
 use super::planner::ranks;
 use crate::data::{Archive, Stretches};
 use crate::env::View;
-use crate::nn::{self, Adam, AdamConfig, Mlp, params};
+use crate::nn::{self, Adam, AdamConfig, Mlp, Observed, params};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -74,6 +74,10 @@ pub struct UpdateNoise {
     pub prior: Vec<f32>,
     /// The two critics that judge those.
     pub prior_critics: [usize; 2],
+    /// What dropout leaves of the first hidden units of the critics that learn: K x H x B x hidden; empty without dropout.
+    pub kept: Vec<f32>,
+    /// Of those that judge the prior's actions: 2 x (H+1) x B x hidden.
+    pub prior_kept: Vec<f32>,
 }
 
 impl UpdateNoise {
@@ -84,13 +88,32 @@ impl UpdateNoise {
             let second = rng.below(config.critics - 1);
             [first, if second < first { second } else { second + 1 }]
         };
+        let TdMpcConfig { horizon, critics, hidden, dropout, .. } = *config;
         Self {
-            targets: rng.normals(config.horizon * batch * act),
+            targets: rng.normals(horizon * batch * act),
             target_critics: pair(rng),
-            prior: rng.normals((config.horizon + 1) * batch * act),
+            prior: rng.normals((horizon + 1) * batch * act),
             prior_critics: pair(rng),
+            kept: kept(critics * horizon * batch * hidden, dropout, rng),
+            prior_kept: kept(2 * (horizon + 1) * batch * hidden, dropout, rng),
         }
     }
+}
+
+/// `count` factors of dropout: 0 with probability `share`, otherwise what keeps their mean at 1; none where nothing is left out. Only those
+/// that are left out are drawn, by the number of others before each, which is geometrically distributed.
+fn kept(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
+    if share == 0.0 {
+        return Vec::new();
+    }
+    let mut factors = vec![(1.0 / (1.0 - share)) as f32; count];
+    let others = |rng: &mut Rng| (libm::log(1.0 - rng.uniform()) / libm::log1p(-share)) as usize;
+    let mut at = others(rng);
+    while at < count {
+        factors[at] = 0.0;
+        at = others(rng).saturating_add(at + 1);
+    }
+    factors
 }
 
 /// The figures of one update, still on the device.
@@ -175,7 +198,7 @@ impl Learner {
         let targets = self.targets(&rows, next.clone(), noise);
         let aims = if self.config.backbone == Backbone::TdMpc { self.target.encode(rows.next.clone()) } else { next };
 
-        let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims);
+        let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims, noise);
         self.world = self.adams.world.step(self.world.clone(), &total);
 
         let Judged { values, entropy, scaled_entropy } = self.judged(states.clone(), noise);
@@ -239,7 +262,7 @@ impl Learner {
     }
 
     /// The loss of the world model against values `[H * B]` and latent states `[H * B, latent]`.
-    fn parts(&self, rows: &Rows, targets: Tensor<1>, aims: Tensor<2>) -> Parts {
+    fn parts(&self, rows: &Rows, targets: Tensor<1>, aims: Tensor<2>, noise: &UpdateNoise) -> Parts {
         let (horizon, batch) = (rows.actions.len(), rows.weights.dims()[0]);
         let Coefficients { consistency, reward, value, .. } = self.config.backbone.coefficients();
         let mut states = vec![self.world.encode(rows.first.clone())];
@@ -253,7 +276,7 @@ impl Learner {
         let latents = Tensor::cat(states[1..].to_vec(), 0) - aims.autodiff();
         let latents = latents.square().mean_dim(1).squeeze_dim::<1>(1);
         let rewards = self.world.errors(self.world.reward.forward(acted.clone().unsqueeze_dim(0)), rows.rewards.clone().autodiff());
-        let judged = self.world.critics.forward_shared(acted);
+        let judged = self.world.critics.forward_shared_dropping(acted, self.factors(&noise.kept, self.config.critics));
         let surprise = self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
         let values = self.world.errors(judged, targets.autodiff());
 
@@ -285,12 +308,21 @@ impl Learner {
         let states = states.autodiff();
         let drawn = self.prior.draw(states.clone(), self.tracked(noise.prior.clone(), self.sizes.act));
         let critics = self.world.critics.select(&noise.prior_critics);
-        let numbers = self.world.numbers(critics.forward_shared(acting(states, drawn.action)));
+        let judged = critics.forward_shared_dropping(acting(states, drawn.action), self.factors(&noise.prior_kept, 2));
+        let numbers = self.world.numbers(judged);
         let values = match self.config.backbone {
             Backbone::TdMpc => numbers.min_dim(0),
             Backbone::TdMpc2 => numbers.mean_dim(0),
         };
         Judged { values: values.squeeze_dim(0), entropy: drawn.entropy, scaled_entropy: drawn.scaled_entropy }
+    }
+
+    /// Factors of dropout of an update, `[critics, rows, hidden]`; none where there are none.
+    fn factors(&self, kept: &[f32], critics: usize) -> Option<Tensor<3>> {
+        let hidden = self.config.hidden;
+        let shape = [critics, kept.len() / critics / hidden, hidden];
+        let plain = self.device.clone().without_autodiff();
+        (!kept.is_empty()).then(|| Tensor::<3>::from_data(TensorData::new(kept.to_vec(), shape), &plain).autodiff())
     }
 
     /// The prior's loss, from the values of its actions and their entropy.
@@ -451,7 +483,10 @@ mod tests {
     fn config(backbone: Backbone) -> TdMpcConfig {
         let small =
             TdMpcConfig { latent: 8, hidden: 5, encoder_hidden: 5, horizon: 2, critics: 3, ..TdMpcConfig::preset(Preset::Tiny, backbone) };
-        TdMpcConfig { critics: if backbone == Backbone::TdMpc { 2 } else { 3 }, horizon: 2, ..small }
+        match backbone {
+            Backbone::TdMpc => TdMpcConfig { critics: 2, horizon: 2, ..small },
+            Backbone::TdMpc2 => TdMpcConfig { critics: 3, horizon: 2, dropout: 0.2, ..small },
+        }
     }
 
     /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
@@ -486,7 +521,7 @@ mod tests {
             let world = learner.world.clone();
             let error = worst_error_of_smooth(&world, 4e-3, |world| {
                 learner.world = world.clone();
-                learner.parts(&learner.rows(&batch), targets.clone(), next.clone()).total.mul_scalar(10.0)
+                learner.parts(&learner.rows(&batch), targets.clone(), next.clone(), &noise).total.mul_scalar(10.0)
             });
             assert!(error < 2e-2, "{backbone:?}: {error}");
         }
@@ -520,7 +555,7 @@ mod tests {
         let world = learner.world.valid();
         let (online, aims) = (world.encode(rows.next.clone()), learner.target.encode(rows.next.clone()));
         let y = read(learner.targets(&rows, online.clone(), &noise));
-        let parts = learner.parts(&rows, learner.targets(&rows, online, &noise), aims.clone());
+        let parts = learner.parts(&rows, learner.targets(&rows, online, &noise), aims.clone(), &noise);
 
         let plain = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
         let (mut total, mut surprises) = (0.0, Vec::new());
@@ -546,6 +581,19 @@ mod tests {
         let found = read(parts.total.inner())[0];
         assert!((found - total).abs() < 1e-4 * total, "{found} {total}");
         assert!(read(parts.surprise).iter().zip(&surprises).all(|(a, b)| (a - b).abs() < 1e-4), "{surprises:?}");
+    }
+
+    /// The promise: dropout leaves out the share that is asked for, keeps the mean, and takes nothing where it is 0.
+    #[test]
+    fn dropout_keeps_the_mean() {
+        let mut rng = Rng::new(5, "test", 0);
+        for share in [0.01, 0.3] {
+            let factors = kept(100_000, share, &mut rng);
+            let left_out = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / 1e5;
+            let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / 1e5;
+            assert!((left_out - share).abs() < 4.0 * (share / 1e5).sqrt() && (mean - 1.0).abs() < 0.01, "{left_out} {mean}");
+        }
+        assert!(kept(10, 0.0, &mut rng).is_empty() && kept(0, 0.5, &mut rng).is_empty());
     }
 
     /// The promise: y is r + gamma times the lesser target critic where the episode goes on, and r where it is over.

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 pub use agent::Agent;
 pub use config::{Actor, Arm, Backbone, Coefficients, Proposals, TdMpcConfig};
 pub use learner::{Learner, Losses, UpdateNoise};
-pub use model::{Drawn, Observed, Prior, WorldModel, acting};
+pub use model::{Drawn, Prior, WorldModel, acting};
 pub use planner::{Noise, Plan, Planner, Round, moved_on};
 pub use practice::Practice;
 pub use quality::Quality;

@@ -11,48 +11,14 @@
 
 use super::config::{Backbone, SIMNORM, TdMpcConfig};
 use crate::env::View;
-use crate::nn::{self, Activation, Convolutions, Initial, Mlp, TwoHot, simnorm};
+use crate::nn::{Activation, Convolutions, Initial, Mlp, Observed, TwoHot, simnorm};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// Standard deviation of TD-MPC2's first weights.
 const INITIAL_STD: f64 = 0.02;
-
-/// Observations on the device.
-#[derive(Debug, Clone)]
-pub struct Observed {
-    /// `[N, obs]`.
-    pub numbers: Tensor<2>,
-    /// `[N, channels, size, size]`, 0 to 1; none where nothing is seen.
-    pub pictures: Option<Tensor<4>>,
-}
-
-impl Observed {
-    /// Rows of `width` numbers, and the pictures that were seen with them, on a device without gradients.
-    pub fn new(numbers: Vec<f32>, width: usize, pixels: &[u8], view: View, device: &Device) -> Self {
-        let numbers = nn::matrix(numbers, width, device);
-        let pictures = view.is_some().then(|| {
-            let values: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
-            Tensor::from_data(TensorData::new(values, [numbers.dims()[0], view.channels(), view.size, view.size]), device)
-        });
-        Self { numbers, pictures }
-    }
-
-    /// The same with a graph.
-    #[must_use]
-    pub fn autodiff(self) -> Self {
-        Self { numbers: self.numbers.autodiff(), pictures: self.pictures.map(Tensor::autodiff) }
-    }
-}
-
-impl From<Tensor<2>> for Observed {
-    /// Numbers alone.
-    fn from(numbers: Tensor<2>) -> Self {
-        Self { numbers, pictures: None }
-    }
-}
 
 /// The encoder of pictures.
 #[derive(Module, Debug)]

@@ -3,8 +3,8 @@
 use super::agent::{Agent, Decided, marked, model_sizes, observed};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
-use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences, Stretches};
-use crate::env::{Decision, RolloutSpec, Rollouts, View};
+use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences};
+use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
 use crate::nn;
 use crate::policy::Sizes;
@@ -128,7 +128,7 @@ impl Practice {
         let updates = UPDATES.min(self.config.clone_updates - self.count.cloned);
         let Self { learner, demos, count, config, .. } = self;
         let view = demos.view();
-        let batch = |rng: &mut Rng| shifted(demos.sample(rng, config.batch), view, rng);
+        let batch = |rng: &mut Rng| demos.sample(rng, config.batch).shifted_a_little(view, rng);
         let loss = (0..updates).map(|_| learner.clone_step(&batch(&mut count.rng))).last();
         let before = self.count.cloned;
         self.count.cloned += updates;
@@ -259,7 +259,7 @@ impl Practice {
         let rng = &mut self.count.rng;
         let mut batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
         batch.shown = shown;
-        let batch = shifted(batch, self.demos.view(), rng);
+        let batch = batch.shifted_a_little(self.demos.view(), rng);
         if batch.is_empty() {
             return Err(Error::input(
                 "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher",
@@ -322,11 +322,6 @@ impl Practice {
             config,
         })
     }
-}
-
-/// Stretches whose pictures were moved a little, by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224).
-fn shifted(batch: Stretches, view: View, rng: &mut Rng) -> Stretches {
-    if view.is_some() { batch.shifted(view, view.size / 21, rng) } else { batch }
 }
 
 /// A copy without gradients.

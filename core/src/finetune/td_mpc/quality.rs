@@ -1,10 +1,10 @@
 //! How good a world model is: what it predicts along a real episode, against what happened.
 
 use super::agent::{Agent, marked};
-use super::model::{Observed, acting};
+use super::model::acting;
 use crate::Result;
 use crate::data::Episode;
-use crate::nn;
+use crate::nn::{self, Observed};
 use crate::policy::Policy;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,99 @@
+//! A policy that another program serves: it is asked for chunks, and never learns.
+//!
+//! Core knows no networks of that kind: a program that can reach one gives a run the way to it ([`Connect`]).
+
+use super::Sizes;
+use crate::env::View;
+use crate::{Error, Result};
+use burn::module::Module;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Where a policy is served, and how it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServedConfig {
+    /// `openpi://host:port`. Default none; set by `--base`.
+    pub address: String,
+    /// What it is told to do, under the name `prompt`. Default empty: the task's name in words.
+    pub prompt: String,
+    /// The name under which it is told the numbers of an observation. Default `observation/state` (openpi's examples).
+    pub state: String,
+    /// The names, with commas between them, under which it is shown the camera's newest frame, where there is one. Default
+    /// `observation/image`.
+    pub image: String,
+}
+
+impl Default for ServedConfig {
+    fn default() -> Self {
+        Self { address: String::new(), prompt: String::new(), state: "observation/state".into(), image: "observation/image".into() }
+    }
+}
+
+/// Makes the connection that a configuration describes, for a policy that reads and writes this, and sees this.
+pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
+
+/// For programs without a way to served policies.
+///
+/// # Errors
+/// Always.
+pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
+    Err(Error::input(format!("the policy at {} cannot be reached from here: use the native program", config.address)))
+}
+
+/// Whoever is asked.
+pub trait Serve: Send + Sync {
+    /// What it sees beside the numbers of an observation.
+    fn view(&self) -> View;
+
+    /// Raw observation rows, the values of the newest frames at their ends where something is seen, to raw chunks of actions.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>>;
+}
+
+/// A connection that several may use.
+#[derive(Clone)]
+pub struct Remote(pub Arc<dyn Serve>);
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Remote")
+    }
+}
+
+/// In the place of a network.
+#[derive(Module, Debug)]
+pub struct Served {
+    /// None until the run has connected it.
+    #[module(skip)]
+    remote: Option<Remote>,
+}
+
+impl Served {
+    /// Asks nobody yet.
+    pub fn unconnected() -> Self {
+        Self { remote: None }
+    }
+
+    /// Asks `remote`.
+    pub fn by(remote: Remote) -> Self {
+        Self { remote: Some(remote) }
+    }
+
+    /// What it sees.
+    pub fn view(&self) -> View {
+        self.remote.as_ref().map(|remote| remote.0.view()).unwrap_or_default()
+    }
+
+    /// See [`Serve::chunks`].
+    ///
+    /// # Errors
+    /// When nobody is connected, or gives no usable answer.
+    pub fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
+        let remote = self.remote.as_ref().ok_or_else(|| Error::failed("the served policy is not connected"))?;
+        remote.0.chunks(rows)
+    }
+}
