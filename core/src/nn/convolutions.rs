@@ -24,8 +24,8 @@ pub const SMALLEST_IMAGE: usize = 19;
 pub(super) struct Filters {
     /// Per layer `[out, in, k, k]`.
     kernels: Vec<Param<Tensor<4>>>,
-    /// Per layer `[out]`; the last may have none.
-    biases: Vec<Param<Tensor<1>>>,
+    /// Per layer `[out]`; those that are missing are 0.
+    pub biases: Vec<Param<Tensor<1>>>,
 }
 
 impl Filters {
@@ -58,6 +58,16 @@ impl Filters {
     /// How many layers.
     pub fn len(&self) -> usize {
         self.kernels.len()
+    }
+
+    /// For tests by differences: everything in the first layers positive, so that no ReLU of positive pictures bends.
+    #[cfg(test)]
+    pub fn positive(mut self, layers: usize) -> Self {
+        for i in 0..layers {
+            self.kernels[i] = Param::from_tensor(self.kernels[i].val().abs().detach());
+            self.biases[i] = Param::from_tensor(self.biases[i].val().abs().detach());
+        }
+        self
     }
 }
 
@@ -172,8 +182,8 @@ mod tests {
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
-        net.filters.kernels = net.filters.kernels.into_iter().map(|kernel| Param::from_tensor(kernel.val().abs().detach())).collect();
-        net.filters.biases = net.filters.biases.into_iter().map(|bias| Param::from_tensor(bias.val().abs().detach())).collect();
+        let layers = net.filters.len();
+        net.filters = net.filters.positive(layers);
         let x: Vec<f32> = rng.normals(SMALLEST_IMAGE.pow(2)).into_iter().map(f32::abs).collect();
         let x = Tensor::<4>::from_data(TensorData::new(x, [1, 1, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
         let weights = crate::nn::matrix(vec![1.0, -0.4], 2, &device);

@@ -2,6 +2,12 @@
 use super::values::{pack, unpack};
 use super::websocket::accept;
 use super::*;
+use burn::tensor::Device;
+use pollster::block_on;
+use protege_core::data::Dataset;
+use protege_core::env::View;
+use protege_core::policy::{ServedConfig, Sizes};
+use protege_core::run::{Config, Demonstrations, Inputs, Preset, Run};
 use rmpv::Value as Packed;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -93,8 +99,14 @@ fn array(dtype: &str, shape: &[u64], data: Vec<u8>) -> Packed {
 }
 
 fn reply(values: &[f32]) -> Packed {
+    chunk(values, 2)
+}
+
+/// A reply of actions of `act` numbers.
+fn chunk(values: &[f32], act: usize) -> Packed {
     let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    map(vec![("actions", array("<f4", &[values.len() as u64 / 2, 2], data)), ("server_timing", map(vec![("infer_ms", 1.5.into())]))])
+    let shape = [(values.len() / act) as u64, act as u64];
+    map(vec![("actions", array("<f4", &shape, data)), ("server_timing", map(vec![("infer_ms", 1.5.into())]))])
 }
 
 /// A server whose connections are treated one after the other, each as its number says; its address.
@@ -343,4 +355,112 @@ fn messages_are_those_of_python() {
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+fn served(address: &str) -> ServedConfig {
+    ServedConfig { address: address.to_owned(), image: "observation/image, wrist".into(), prompt: "lift".into(), ..ServedConfig::default() }
+}
+
+/// The promise: a run's observations reach the server as numbers, the newest frame in rows of pixels of three colours under every name,
+/// and what to do; of its answers the first actions are played, within ±1. An answer for another robot is refused.
+#[test]
+fn a_base_is_asked_row_by_row() {
+    let (address, server) = serve(1, |_, stream| {
+        let mut peer = Peer::greeted(stream);
+        for row in 0..2u8 {
+            let asked = unpack(&peer.hear().unwrap().1).unwrap();
+            let data = |name: &str| asked[name].as_map().unwrap()[1].1.as_slice().unwrap().to_vec();
+            assert_eq!(data("observation/state"), [f32::from(row), 0.5].map(f32::to_le_bytes).concat());
+            let pixels: Vec<u8> = (0..4).flat_map(|i| [10 + i, 20 + i, 30 + i]).map(|value| value + 100 * row).collect();
+            assert_eq!((data("observation/image"), data("wrist")), (pixels.clone(), pixels));
+            assert_eq!(asked["prompt"].as_str(), Some("lift"));
+            peer.say(&chunk(&[f32::from(row), -0.5, 7.0, -7.0, 0.1, 0.2], 2));
+        }
+        peer.hear().unwrap();
+        peer.say(&chunk(&[0.0; 6], 3));
+    });
+    let (sizes, view) = (Sizes { obs: 2, act: 2, chunk: 2 }, View { size: 2, stack: 2 });
+    let base = connect(&served(&address), sizes, view).unwrap().0;
+    let row = |n: u8| -> Vec<f32> {
+        let planes = [10, 20, 30].into_iter().flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
+        let frames = [vec![0; 12], planes.collect::<Vec<u8>>()].concat();
+        [f32::from(n), 0.5].into_iter().chain(frames.into_iter().map(f32::from)).collect()
+    };
+    assert_eq!(base.view(), view);
+    assert_eq!(base.chunks(&[row(0), row(1)].concat()).unwrap(), [0.0, -0.5, 1.0, -1.0, 1.0, -0.5, 1.0, -1.0]);
+    let sentence = base.chunks(&row(0)).unwrap_err().to_string();
+    assert!(sentence.contains("2 actions of 3 numbers") && sentence.contains("2 of 2"), "{sentence}");
+    server.join().unwrap();
+}
+
+/// A run of csil on a served policy, small enough for a test.
+fn run_on(address: &str, demos: Option<Dataset>) -> Config {
+    let overlay = serde_json::json!({
+        "task": "lab/lift",
+        "finetune": {"method": "csil"},
+        "policy": {"kind": "served", "served": {"address": address}},
+    });
+    let config = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    let settings = [
+        ("demos.count", demos.map_or(1, |demos| demos.episodes.len()).to_string()),
+        ("eval.episodes", "2".into()),
+        ("eval.curve_episodes", "2".into()),
+        ("env.parallel", "2".into()),
+        ("finetune.csil.envs", "2".into()),
+        ("finetune.csil.seed_decisions", "80".into()),
+        ("finetune.csil.decisions", "100".into()),
+        ("finetune.csil.clone_updates", "20".into()),
+        ("finetune.csil.critic_updates", "10".into()),
+    ];
+    config.set_all(&settings.map(|(key, value)| (key.to_owned(), value))).unwrap()
+}
+
+/// The promise: a served policy is evaluated, finetuned beside, and evaluated again; a resumed run, and a finished one that is loaded,
+/// ask it again. Methods that cannot build on it are refused, and a server that is gone is named.
+#[test]
+fn a_run_builds_on_a_served_policy() {
+    // As openpi's, it has several clients at a time.
+    let (address, _server) = serve(3, |_, stream| {
+        std::thread::spawn(move || {
+            let mut peer = Peer::greeted(stream);
+            while let Some((2, bytes)) = peer.hear() {
+                assert_eq!(unpack(&bytes).unwrap()["prompt"].as_str(), Some("lift"));
+                peer.say(&chunk(&[0.1, 0.2, -0.1, 0.5].repeat(4), 4));
+            }
+        });
+    });
+    let mut demonstrations = Demonstrations::new(&run_on(&address, None), crate::engines::make).unwrap();
+    while demonstrations.dataset().episodes.len() < 2 {
+        demonstrations.step().unwrap();
+    }
+    let demos = demonstrations.dataset().clone();
+    let config = run_on(&address, Some(demos.clone()));
+    let inputs = Inputs { demos: Some(demos), ..crate::engines::inputs() };
+    let mut run = Run::new(config.clone(), inputs, Device::flex()).unwrap();
+    let mut saved = None;
+    while !block_on(run.step()).unwrap().finished {
+        if saved.is_none() && run.summary().decisions > 0 {
+            saved = Some(block_on(run.save()).unwrap());
+        }
+    }
+    let summary = run.summary();
+    assert!(summary.before.is_some() && summary.after.is_some() && summary.decisions == 100, "{summary:?}");
+
+    let mut resumed = Run::load_with(saved.unwrap(), Device::flex(), crate::engines::means()).unwrap();
+    while !block_on(resumed.step()).unwrap().finished {}
+    assert_eq!(resumed.summary().after.map(|o| o.successes), summary.after.map(|o| o.successes));
+
+    let policy = Some(block_on(run.policy_archive()).unwrap());
+    let only = config.set("finetune.method", "none").unwrap();
+    let mut evaluation = Run::new(only, Inputs { policy, ..crate::engines::inputs() }, Device::flex()).unwrap();
+    while !block_on(evaluation.step()).unwrap().finished {}
+    assert_eq!(evaluation.summary().before.map(|o| o.successes), summary.after.map(|o| o.successes));
+
+    for method in ["best-of-n", "dsrl", "dppo", "td-mpc"] {
+        let sentence = config.set("finetune.method", method).unwrap_err().to_string();
+        assert!(sentence.contains(method) && sentence.contains("csil"), "{sentence}");
+    }
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = Run::new(run_on(&format!("openpi://{free}"), None), crate::engines::inputs(), Device::flex());
+    assert!(gone.err().unwrap().to_string().contains("nobody listens there"));
 }
