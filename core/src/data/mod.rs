@@ -16,7 +16,7 @@ pub use archive::Archive;
 pub use bootstrap::{Bootstrap, member_indices};
 pub use dataset::{Dataset, Meta};
 pub use episode::Episode;
-pub use frames::Frames;
+pub use frames::{Frames, shifted_a_little};
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub use replay::{Balanced, Batch, Replay};

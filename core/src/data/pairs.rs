@@ -1,13 +1,16 @@
 //! Training pairs for cloning: an observation and the chunk of actions that followed it.
 
 use super::Dataset;
+use crate::env::View;
 use crate::{Error, Result};
 
 /// Observations and the action chunks that followed them, episode after episode, in order of time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pairs {
     /// N x obs, row-major.
     pub obs: Vec<f32>,
+    /// N x pixels of the view; none where nothing is seen.
+    pub pixels: Vec<u8>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
     /// How many of the N pairs come from each episode.
@@ -16,6 +19,8 @@ pub struct Pairs {
     pub obs_dim: usize,
     /// Length of a chunk: chunk * act.
     pub action_dim: usize,
+    /// What is seen.
+    pub view: View,
 }
 
 impl Pairs {
@@ -32,7 +37,7 @@ impl Pairs {
             return Err(Error::input("A chunk of 0 actions is none; set the chunk to 1 or more."));
         }
         let (obs_dim, act) = (dataset.meta.obs, dataset.meta.act);
-        let mut pairs = Self { obs: vec![], actions: vec![], episode_pairs: vec![], obs_dim, action_dim: chunk * act };
+        let mut pairs = Self { obs_dim, action_dim: chunk * act, ..Self::default() };
         for episode in &dataset.episodes {
             let starts = if pad { episode.len() } else { (episode.len() + 1).saturating_sub(chunk) };
             pairs.obs.extend_from_slice(&episode.obs[..starts * obs_dim]);
@@ -47,6 +52,23 @@ impl Pairs {
             )));
         }
         Ok(pairs)
+    }
+
+    /// The same with what was seen of `view` in the dataset that they were cut from.
+    #[must_use]
+    pub fn seen(mut self, dataset: &Dataset, view: View) -> Self {
+        if view.is_some() {
+            for (episode, &starts) in dataset.episodes.iter().zip(&self.episode_pairs) {
+                (0..starts).for_each(|t| episode.frames.stack(t, view.stack, &mut self.pixels));
+            }
+        }
+        Self { view, ..self }
+    }
+
+    /// What was seen at the pairs at `indices`, one after the other.
+    pub fn seen_at(&self, indices: &[usize]) -> Vec<u8> {
+        let width = self.view.pixels();
+        indices.iter().flat_map(|&i| &self.pixels[i * width..(i + 1) * width]).copied().collect()
     }
 
     /// Pairs, N.

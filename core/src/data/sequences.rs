@@ -3,7 +3,7 @@
 //! An episode that ended for good goes on in its last state for one stretch, earning nothing: a model that is asked what comes
 //! after the end has seen it, and every stretch has the same length. Where nobody is asked ([`Sequences::ending`]), it ends there.
 
-use super::{Archive, Episode, Frames};
+use super::{Archive, Episode, Frames, shifted_a_little};
 use crate::env::View;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -379,34 +379,11 @@ impl Stretches {
         }
     }
 
-    /// Pictures, where there are any, moved by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224): see [`Stretches::shifted`].
+    /// The same with pictures that are moved a little: see [`shifted_a_little`].
     #[must_use]
-    pub fn shifted_a_little(self, view: View, rng: &mut Rng) -> Self {
-        if view.is_some() { self.shifted(view, view.size / 21, rng) } else { self }
-    }
-
-    /// Every picture moved by up to `reach` pixels along each side, its edges drawn out where something is missing: what is seen
-    /// does not depend on where exactly it is seen (random shift; Yarats et al. 2021). The frames of one picture move together.
-    #[must_use]
-    pub fn shifted(mut self, view: View, reach: usize, rng: &mut Rng) -> Self {
-        let mut still = vec![0; view.pixels()];
-        for picture in self.pixels.chunks_mut(view.pixels().max(1)) {
-            still.copy_from_slice(picture);
-            let mut by = || rng.below(2 * reach + 1) as isize - reach as isize;
-            shift(&still, picture, view.size, (by(), by()));
-        }
+    pub fn shifted_a_little(mut self, view: View, rng: &mut Rng) -> Self {
+        self.pixels = shifted_a_little(self.pixels, view, rng);
         self
-    }
-}
-
-/// Planes of `size` x `size` moved down and to the right by `by` pixels.
-fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize)) {
-    let within = |at: usize, by: isize| (at as isize - by).clamp(0, size as isize - 1) as usize;
-    for (from, to) in from.chunks(size * size).zip(to.chunks_mut(size * size)) {
-        for (y, row) in to.chunks_mut(size).enumerate() {
-            let source = &from[within(y, down) * size..][..size];
-            row.iter_mut().enumerate().for_each(|(x, value)| *value = source[within(x, right)]);
-        }
     }
 }
 

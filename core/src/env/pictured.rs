@@ -4,11 +4,12 @@ use super::catalogue::{picked, proprioception};
 use super::{Env, Spec, Step, Subject, foreign_state};
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How pictures are seen: square frames of three colours, the newest `stack` of them. Of size 0: not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct View {
     /// Pixels along each side; 84 and 224 are usual, 0 is none.
     pub size: usize,
@@ -73,8 +74,11 @@ impl Pictured {
         inner.reset(0);
         inner.picture(view.size)?;
         let Spec { id, obs, .. } = inner.spec().clone();
-        let everything = 0..obs;
-        let felt = proprioception(&id).map_or_else(|| vec![everything], <[_]>::to_vec);
+        let felt = match proprioception(&id) {
+            // What was added to the task's own observation is no state of its objects: it says which task it is.
+            Some(felt) => felt.iter().cloned().chain(std::iter::once(super::spec(&id)?.obs..obs)).collect(),
+            None => vec![0..obs],
+        };
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
         Ok(Self { spec: Spec { obs, ..inner.spec().clone() }, inner, view, felt, stack: Vec::new(), blind: None })
     }

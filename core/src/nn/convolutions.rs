@@ -4,7 +4,7 @@
 //! ReLU, without padding, until at most 3 pixels a side are left: four layers for 84 pixels, six for 224.
 
 use super::mlp::Initial;
-use super::{Activation, Mlp};
+use super::{Activation, Linear, Mlp};
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
@@ -116,11 +116,43 @@ impl Convolutions {
     }
 
     /// `[N, channels, size, size] -> [N, output]`.
-    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
-        for i in 0..self.filters.len() {
-            x = relu(self.filters.layer(i, 2, x));
-        }
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
         self.head.forward_one(x.flatten(1, 3))
+    }
+}
+
+/// A picture as tokens: the same layers, and what is left of each place of the picture is a token. `[N, channels, size, size]` to
+/// `[N, places, width]`.
+#[derive(Module, Debug)]
+pub struct Patches {
+    filters: Filters,
+    token: Linear,
+    /// Of the places, which are otherwise alike: `[1, places, width]`.
+    places: Param<Tensor<3>>,
+}
+
+impl Patches {
+    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side, and tokens of `width` numbers.
+    pub fn new(channels: usize, size: usize, width: usize, rng: &mut Rng, device: &Device) -> Self {
+        let layers = layers(size);
+        let left = layers.last().map_or(size, |&(_, size)| size);
+        let places = rng.normals(left * left * width).into_iter().map(|z| 0.02 * z).collect::<Vec<f32>>();
+        Self {
+            filters: Filters::new(channels, CHANNELS, layers.iter().map(|&(kernel, _)| kernel), rng, device),
+            token: Linear::new(CHANNELS, width, rng, device),
+            places: Param::from_data(TensorData::new(places, [1, left * left, width]), device),
+        }
+    }
+
+    /// `[N, channels, size, size] -> [N, places, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
+        let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
+        let [n, channels, height, width] = x.dims();
+        let rows = x.reshape([n, channels, height * width]).swap_dims(1, 2).reshape([n * height * width, channels]);
+        let tokens = self.token.forward(rows);
+        let width_of_token = tokens.dims()[1];
+        tokens.reshape([n, height * width, width_of_token]) + self.places.val()
     }
 }
 

@@ -23,7 +23,7 @@ pub mod two_hot;
 pub use adam::{Adam, AdamConfig};
 pub use batch_normed::{BatchNormed, Statistics};
 pub use categorical::Atoms;
-pub use convolutions::{Convolutions, SMALLEST_IMAGE};
+pub use convolutions::{Convolutions, Patches, SMALLEST_IMAGE};
 pub use cycles::CosineCycles;
 pub use hetstat::{Gaussians, Hetstat, HetstatConfig};
 pub use keypoints::Keypoints;

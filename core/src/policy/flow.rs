@@ -1,8 +1,8 @@
 //! A flow policy (rectified flow matching): actions by integrating a learned velocity from noise.
 
-use super::velocity::Velocity;
+use super::velocity::{Context, Velocity};
 use super::{PolicyConfig, Sizes};
-use crate::nn;
+use crate::nn::{self, Observed};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -36,26 +36,27 @@ impl Flow {
     }
 
     /// Euler from t = 0 (noise) to t = 1 (actions).
-    pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(&self, obs: Observed, noise: Tensor<2>) -> Tensor<2> {
         self.sample_steps(0..self.steps, obs, noise)
     }
 
     /// Some of the Euler steps only; see [`super::Net::sample_steps`].
-    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Observed, x: Tensor<2>) -> Tensor<2> {
         let ([batch, _], device) = (x.dims(), x.device());
+        let context = self.velocity.read(obs);
         let embedding = |step: usize| nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device).expand([batch, self.time_dim]);
-        steps.fold(x, |x, step| self.euler(obs.clone(), x, embedding(step)))
+        steps.fold(x, |x, step| self.euler(&context, x, embedding(step)))
     }
 
     /// One Euler step for every row; see [`super::Policy::denoise`].
     pub(super) fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> Tensor<2> {
         let times = steps.iter().flat_map(|&step| self.embedding(step)).copied().collect();
         let times = nn::matrix(times, self.time_dim, &x.device());
-        self.euler(obs, x, times)
+        self.euler(&self.velocity.read(obs.into()), x, times)
     }
 
     /// Mean squared error of the velocity at one random time per row.
-    pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+    pub fn loss(&self, obs: Observed, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
         let [batch, width] = chunks.dims();
         let device = chunks.device();
         let times: Vec<f64> = (0..batch).map(|_| rng.uniform()).collect();
@@ -64,16 +65,12 @@ impl Flow {
         let embedding = times.iter().flat_map(|&t| time_embedding(t, self.time_dim)).collect();
         let target = chunks - z.clone();
         let x = z + target.clone() * t;
-        (self.velocity(x, nn::matrix(embedding, self.time_dim, &device), obs) - target).square().mean()
+        (self.velocity.forward(x, nn::matrix(embedding, self.time_dim, &device), &self.velocity.read(obs)) - target).square().mean()
     }
 
-    fn euler(&self, obs: Tensor<2>, x: Tensor<2>, times: Tensor<2>) -> Tensor<2> {
+    fn euler(&self, context: &Context, x: Tensor<2>, times: Tensor<2>) -> Tensor<2> {
         let dt = 1.0 / self.steps as f64;
-        x.clone() + self.velocity(x, times, obs).mul_scalar(dt)
-    }
-
-    fn velocity(&self, x: Tensor<2>, time: Tensor<2>, obs: Tensor<2>) -> Tensor<2> {
-        self.velocity.forward(x, time, obs)
+        x.clone() + self.velocity.forward(x, times, context).mul_scalar(dt)
     }
 
     fn embedding(&self, step: usize) -> &[f32] {

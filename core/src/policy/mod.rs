@@ -13,9 +13,9 @@ pub mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
-use crate::env::View;
+use crate::env::{self, View};
 use crate::error::within;
-use crate::nn::{self, Activation, params};
+use crate::nn::{self, Activation, Observed, params};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
@@ -72,6 +72,9 @@ pub struct PolicyConfig {
     /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`. Default 0.
     #[serde(default)]
     pub labels: usize,
+    /// What a flow-transformer sees; set by `env.image_size`. Default nothing.
+    #[serde(default)]
+    pub view: View,
     /// The policy that another program serves.
     #[serde(default)]
     pub served: ServedConfig,
@@ -194,7 +197,7 @@ impl Net {
     pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
         match self {
             Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => x,
-            Self::Flow(net) => net.sample_steps(steps, obs, x),
+            Self::Flow(net) => net.sample_steps(steps, obs.into(), x),
             Self::Diffusion(net) => net.sample_steps(steps, obs, x, noise),
         }
     }
@@ -220,19 +223,21 @@ pub struct Policy {
     pub act_scale: Normaliser,
     /// Sizes.
     pub sizes: Sizes,
+    /// What a network of ours sees; [`Policy::view`] knows of those that are served, too.
+    pub sight: View,
 }
 
 impl Policy {
     /// A policy with fresh weights. A `device` with autodiff makes it trainable.
     pub fn new(config: &PolicyConfig, sizes: Sizes, scales: (Normaliser, Normaliser), rng: &mut Rng, device: &Device) -> Self {
-        Self { net: Net::new(config, sizes, rng, device), obs_scale: scales.0, act_scale: scales.1, sizes }
+        Self { net: Net::new(config, sizes, rng, device), obs_scale: scales.0, act_scale: scales.1, sizes, sight: config.view }
     }
 
-    /// What it sees; nothing, unless another program serves it.
+    /// What it sees.
     pub fn view(&self) -> View {
         match &self.net {
             Net::Served(served) => served.view(),
-            _ => View::default(),
+            _ => self.sight,
         }
     }
 
@@ -274,26 +279,28 @@ impl Policy {
         self.net.denoise(obs, x, steps)
     }
 
-    /// Normalised observations `[batch, obs]` and noise `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1.
+    /// Normalised observations of obs numbers, with pictures where there is a view, and noise `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1.
     /// The noise of DDPM is the first latent, then the draw after each step in turn; the last is not used, as in DPPO.
-    pub fn sample(&self, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(&self, obs: impl Into<Observed>, noise: Tensor<2>) -> Tensor<2> {
+        let obs = obs.into();
         let actions = match &self.net {
-            Net::Gaussian(net) => net.sample(obs, noise),
+            Net::Gaussian(net) => net.sample(obs.numbers, noise),
             Net::Flow(net) => net.sample(obs, noise),
-            Net::Diffusion(net) => net.sample(obs, noise),
-            Net::Squashed(net) => net.sample(obs, noise),
+            Net::Diffusion(net) => net.sample(obs.numbers, noise),
+            Net::Squashed(net) => net.sample(obs.numbers, noise),
             Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
         };
         actions.clamp(-1.0, 1.0)
     }
 
     /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for flow and diffusion).
-    pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+    pub fn loss(&self, obs: impl Into<Observed>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+        let obs = obs.into();
         match &self.net {
-            Net::Gaussian(net) => net.loss(obs, chunks),
+            Net::Gaussian(net) => net.loss(obs.numbers, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),
-            Net::Diffusion(net) => net.loss(obs, chunks, rng),
-            Net::Squashed(net) => net.loss(obs, chunks),
+            Net::Diffusion(net) => net.loss(obs.numbers, chunks, rng),
+            Net::Squashed(net) => net.loss(obs.numbers, chunks),
             Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
         }
     }
@@ -307,7 +314,10 @@ impl Policy {
             return served.chunks(obs);
         }
         let plain = device.clone().without_autodiff();
-        let obs = nn::matrix(self.obs_scale.apply(obs), self.sizes.obs, &plain);
+        let rows = || obs.chunks(self.sizes.obs + self.sight.pixels()).map(|row| self.sight.split(row));
+        let numbers: Vec<f32> = rows().flat_map(|(numbers, _)| numbers).copied().collect();
+        let pixels: Vec<u8> = rows().flat_map(|(_, seen)| env::bytes(seen)).collect();
+        let obs = Observed::new(self.obs_scale.apply(&numbers), self.sizes.obs, &pixels, self.sight, &plain);
         let noise = nn::matrix(noise, self.noise_len(), &plain);
         self.actions(self.sample(obs, noise)).await
     }
@@ -429,7 +439,7 @@ mod tests {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
         let net = Flow::new(&config(PolicyKind::Flow), SIZES, &mut rng, &device);
         let (obs, chunks) = (nn::matrix(rng.normals(18), 3, &device), nn::matrix(rng.normals(12), 2, &device));
-        let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone(), &mut Rng::new(4, "test", 0)));
+        let error = worst_error(&net, |net| net.loss(obs.clone().into(), chunks.clone(), &mut Rng::new(4, "test", 0)));
         assert!(error < 1e-2, "{error}");
     }
 

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{PolicyConfig, PolicyKind, Sizes};
-use crate::nn::{Linear, Transformer};
+use crate::nn::{Linear, Observed, Patches, Transformer};
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -25,19 +25,38 @@ impl Velocity {
         }
     }
 
-    pub(super) fn forward(&self, x: Tensor<2>, time: Tensor<2>, obs: Tensor<2>) -> Tensor<2> {
+    /// What there is to know of observations, whatever the time.
+    pub(super) fn read(&self, obs: Observed) -> Context {
         match self {
-            Self::Body(net) => net.forward(Tensor::cat(vec![x, time, obs], 1)),
-            Self::Tokens(net) => net.forward(x, time, obs),
+            Self::Body(_) => Context::Numbers(obs.numbers),
+            Self::Tokens(net) => Context::Tokens(net.read(obs)),
+        }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<2>, time: Tensor<2>, context: &Context) -> Tensor<2> {
+        match (self, context) {
+            (Self::Body(net), Context::Numbers(obs)) => net.forward(Tensor::cat(vec![x, time, obs.clone()], 1)),
+            (Self::Tokens(net), Context::Tokens(tokens)) => net.forward(x, time, tokens.clone()),
+            _ => unreachable!("a context is what the same velocity has read"),
         }
     }
 }
 
-/// A transformer with a token for the state, one for the task where several are learned together, and one for each action of the
-/// chunk, which also knows the time of the flow and its place; as the action expert of pi-0 (Black et al. 2024), in small.
+/// Observations as a velocity has read them.
+pub(super) enum Context {
+    /// `[batch, obs]`.
+    Numbers(Tensor<2>),
+    /// `[batch, tokens, width]`.
+    Tokens(Tensor<3>),
+}
+
+/// A transformer with a token for the state, one for the task where several are learned together, some for what is seen, and one for
+/// each action of the chunk, which also knows the time of the flow and its place; as the action expert of pi-0 (Black et al. 2024), in
+/// small.
 #[derive(Module, Debug)]
 pub struct Tokens {
     task: Option<Linear>,
+    pictures: Option<Patches>,
     state: Linear,
     action: Linear,
     time: Linear,
@@ -51,10 +70,11 @@ pub struct Tokens {
 
 impl Tokens {
     fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let PolicyConfig { hidden: width, layers, time_dim, labels, .. } = *config;
+        let PolicyConfig { hidden: width, layers, time_dim, labels, view, .. } = *config;
         let places = rng.normals(sizes.chunk * width).into_iter().map(|z| 0.02 * z).collect::<Vec<f32>>();
         Self {
             task: (labels > 0).then(|| Linear::new(labels, width, rng, device)),
+            pictures: view.is_some().then(|| Patches::new(view.channels(), view.size, width, rng, device)),
             state: Linear::new(sizes.obs - labels, width, rng, device),
             action: Linear::new(sizes.act, width, rng, device),
             time: Linear::new(time_dim, width, rng, device),
@@ -66,19 +86,25 @@ impl Tokens {
         }
     }
 
-    fn forward(&self, x: Tensor<2>, time: Tensor<2>, obs: Tensor<2>) -> Tensor<2> {
-        let ([batch, len], [_, numbers]) = (x.dims(), obs.dims());
-        let (chunk, state) = (len / self.act, numbers - self.labels);
-        let actions = self.action.forward(x.reshape([batch * chunk, self.act]));
-        let width = actions.dims()[1];
-        let actions = actions.reshape([batch, chunk, width]) + self.places.val() + self.time.forward(time).unsqueeze_dim::<3>(1);
-        let mut tokens = vec![self.state.forward(obs.clone().narrow(1, 0, state)).unsqueeze_dim::<3>(1)];
+    /// Tokens of observations: `[batch, tokens, width]`.
+    fn read(&self, Observed { numbers, pictures }: Observed) -> Tensor<3> {
+        let state = numbers.dims()[1] - self.labels;
+        let mut tokens = vec![self.state.forward(numbers.clone().narrow(1, 0, state)).unsqueeze_dim::<3>(1)];
         if let Some(task) = &self.task {
-            tokens.push(task.forward(obs.narrow(1, state, self.labels)).unsqueeze_dim(1));
+            tokens.push(task.forward(numbers.narrow(1, state, self.labels)).unsqueeze_dim(1));
         }
-        let first = tokens.len();
-        tokens.push(actions);
-        let tokens = self.transformer.forward(Tensor::cat(tokens, 1)).narrow(1, first, chunk);
+        if let Some((patches, pictures)) = self.pictures.as_ref().zip(pictures) {
+            tokens.push(patches.forward(pictures));
+        }
+        Tensor::cat(tokens, 1)
+    }
+
+    fn forward(&self, x: Tensor<2>, time: Tensor<2>, read: Tensor<3>) -> Tensor<2> {
+        let ([batch, len], [_, first, width]) = (x.dims(), read.dims());
+        let chunk = len / self.act;
+        let actions = self.action.forward(x.reshape([batch * chunk, self.act])).reshape([batch, chunk, width]);
+        let actions = actions + self.places.val() + self.time.forward(time).unsqueeze_dim::<3>(1);
+        let tokens = self.transformer.forward(Tensor::cat(vec![read, actions], 1)).narrow(1, first, chunk);
         self.out.forward(tokens.reshape([batch * chunk, width])).reshape([batch, len])
     }
 }

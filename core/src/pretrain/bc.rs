@@ -2,9 +2,9 @@
 
 use super::Learner;
 use super::widening::Widening;
-use crate::data::{Archive, Pairs};
+use crate::data::{Archive, Pairs, shifted_a_little};
 use crate::error::within;
-use crate::nn::{self, Adam, AdamConfig, CosineCycles, params};
+use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, params};
 use crate::policy::{Net, Policy, PolicyConfig};
 use crate::rng::Rng;
 use crate::run::config::Preset;
@@ -204,7 +204,7 @@ impl Cloning {
         let (rng, step, averaged) = archive.get("cloning/state")?;
         let config = config.in_steps(data.len());
         let policy = Policy::load(policy, "cloning/policy", archive, &device)?;
-        if (policy.sizes.obs, policy.sizes.chunk_len()) != (data.obs_dim, data.action_dim) {
+        if (policy.sizes.obs, policy.sizes.chunk_len(), policy.view()) != (data.obs_dim, data.action_dim, data.view) {
             return Err(Error::input("the checkpoint's policy does not fit its demonstrations: use an undamaged checkpoint"));
         }
         let average = if averaged { Some(params::load(policy.net.valid(), "cloning/average", archive)?) } else { None };
@@ -219,7 +219,8 @@ impl Learner for Cloning {
         let indices = self.rng.indices(self.config.batch, data.len());
         let (obs, mut chunks) = data.gather(&indices);
         self.widening.perturb(&indices, &mut chunks, &mut self.rng);
-        let obs = nn::matrix(obs, data.obs_dim, &self.device);
+        let pixels = shifted_a_little(data.seen_at(&indices), data.view, &mut self.rng);
+        let obs = Observed::new(obs, data.obs_dim, &pixels, data.view, &self.device);
         let chunks = nn::matrix(chunks, data.action_dim, &self.device);
         let loss = self.policy.loss(obs, chunks, &mut self.rng);
         let lr = self.config.lr * self.config.learning_rate().at(self.step);

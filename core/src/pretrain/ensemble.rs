@@ -163,7 +163,14 @@ mod tests {
 
     fn pairs() -> Pairs {
         let mut rng = Rng::new(5, "test", 0);
-        Pairs { obs: rng.normals(24), actions: rng.normals(24), episode_pairs: vec![3, 4, 5], obs_dim: 2, action_dim: 2 }
+        Pairs {
+            obs: rng.normals(24),
+            actions: rng.normals(24),
+            episode_pairs: vec![3, 4, 5],
+            obs_dim: 2,
+            action_dim: 2,
+            ..Pairs::default()
+        }
     }
 
     fn stack(values: Vec<f32>, members: usize, width: usize, device: &Device) -> Tensor<3> {

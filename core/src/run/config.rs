@@ -244,7 +244,7 @@ impl Config {
             (base.policy.hidden, base.policy.layers, base.policy.time_dim) = transformer(preset);
         }
         let mut config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
-        config.policy.labels = config.pretrain.tasks.len();
+        config.follow();
         config.check()?;
         Ok(config)
     }
@@ -273,9 +273,16 @@ impl Config {
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
             config = config.with(key, value)?;
         }
-        config.policy.labels = config.pretrain.tasks.len();
+        config.follow();
         config.check()?;
         Ok(config)
+    }
+
+    /// Settings of the policy that others decide.
+    fn follow(&mut self) {
+        self.policy.labels = self.pretrain.tasks.len();
+        let sees = self.policy.kind == PolicyKind::FlowTransformer && self.env.image_size > 0;
+        self.policy.view = if sees { self.env.view() } else { View::default() };
     }
 
     /// Changes the one setting at `key`, whatever the others are.
@@ -341,8 +348,8 @@ impl Config {
             let all = self.pretrain.tasks.join(", ");
             return Err(Error::input(format!("{} is not among pretrain.tasks ({all}): add it, or set task to one of them", self.task)));
         }
-        if self.env.image_size > 0 || self.policy.kind != PolicyKind::FlowTransformer {
-            return Err(Error::input("pretrain.tasks needs policy.kind flow-transformer and states: set it, and env.image_size to 0"));
+        if self.policy.kind != PolicyKind::FlowTransformer {
+            return Err(Error::input("pretrain.tasks needs policy.kind flow-transformer: set it"));
         }
         let own = crate::env::spec(&self.task)?;
         for task in &self.pretrain.tasks {
@@ -373,6 +380,13 @@ impl Config {
             let method = name_of(&method);
             return Err(Error::input(format!(
                 "finetune.method {method} sees no pictures: set it to td-mpc or csil, or env.image_size to 0"
+            )));
+        }
+        let judged_by_states = matches!(self.pretrain.method, PretrainMethod::PostBc | PretrainMethod::ValueDice);
+        if self.policy.view.is_some() && judged_by_states {
+            let method = name_of(&self.pretrain.method);
+            return Err(Error::input(format!(
+                "pretrain.method {method} sees no pictures, which the policy does: set it to bc or sigma-bc, or env.image_size to 0"
             )));
         }
         if method != FinetuneMethod::Csil && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior) {
@@ -449,7 +463,7 @@ fn decide_one_by_one(config: &mut Config) {
 /// it, so it is a small one.
 fn see(config: &mut Config) {
     (config.finetune.td_mpc.seed_by, config.finetune.td_mpc.proposals) = (Actor::Prior, Proposals::Prior);
-    if config.finetune.method == FinetuneMethod::Csil {
+    if config.finetune.method != FinetuneMethod::TdMpc {
         return;
     }
     (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
@@ -471,6 +485,7 @@ fn policy(preset: Preset) -> PolicyConfig {
         hidden: 256,
         layers: 3,
         labels: 0,
+        view: View::default(),
         served: ServedConfig::default(),
         activation: Activation::Relu,
         residual: false,

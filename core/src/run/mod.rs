@@ -19,7 +19,7 @@ pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
-use crate::env::{self, Maker, RolloutSpec};
+use crate::env::{self, Maker, RolloutSpec, View};
 use crate::finetune::{FinetuneConfig, Improved};
 use crate::policy::{Connect, Policy, PolicyKind, Sizes, served};
 use crate::rng::Rng;
@@ -176,6 +176,7 @@ impl Run {
         demos.check_task(shown, sizes.obs, sizes.act, self.config.env.image_size)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
         let scales = scales(&raw)?;
+        let raw = raw.seen(&demos, self.config.policy.view);
         self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
         self.own_demos = Some(demos.ending_in(&self.config.label()));
         self.demos = Some(demos);
@@ -195,6 +196,12 @@ impl Run {
                 repeat.0, repeat.1
             );
             return Err(Error::input(sentence));
+        }
+        if saved.policy.view.is_some() && saved.policy.view != self.config.env.view() {
+            let View { size, stack } = saved.policy.view;
+            return Err(Error::input(format!(
+                "the checkpoint's policy sees the newest {stack} frames of {size} pixels: set env.image_size to {size} and env.image_stack to {stack}"
+            )));
         }
         self.config.policy = saved.policy.clone();
         self.config.pretrain.tasks = saved.pretrain.tasks.clone();

@@ -6,8 +6,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use protege_core::data::{Archive, Normaliser};
+use protege_core::env::View;
 use protege_core::nn::{self, Activation, params};
-use protege_core::policy::{Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
+use protege_core::policy::{Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes};
 use protege_core::rng::Rng;
 use std::collections::BTreeMap;
 
@@ -28,7 +29,8 @@ impl Golden {
         let layer = |name: &str| file.shape(&format!("net/{name}.weight"));
         let config = PolicyConfig {
             kind: PolicyKind::Diffusion,
-            served: Default::default(),
+            view: View::default(),
+            served: ServedConfig::default(),
             chunk: sizes.chunk,
             hidden: layer("mlp_mean.layers.0")[0],
             layers: 1 + 2 * blocks(&file),

@@ -42,7 +42,14 @@ fn line() -> Pairs {
     let mut rng = Rng::new(0, "test", 0);
     let starts = (0..20).map(|_| rng.range(-1.0, 1.0) as f32);
     let obs: Vec<f32> = starts.flat_map(|x| (0..6).map(move |t| x * 0.875f32.powi(t))).collect();
-    Pairs { actions: obs.iter().map(|x| -0.5 * x).collect(), obs, episode_pairs: vec![6; 20], obs_dim: 1, action_dim: 1 }
+    Pairs {
+        actions: obs.iter().map(|x| -0.5 * x).collect(),
+        obs,
+        episode_pairs: vec![6; 20],
+        obs_dim: 1,
+        action_dim: 1,
+        ..Pairs::default()
+    }
 }
 
 /// The promise: the policy does what the expert does at every state of a line, and is hardly unsure about it.
@@ -69,7 +76,7 @@ fn value_dice_recovers_the_expert_of_a_probe() {
         obs.extend(probe.reset(seed));
         actions.extend(probe.expert().unwrap().iter().map(|a| a + 0.1 * rng.normal() as f32));
     }
-    let pairs = Pairs { obs, actions, episode_pairs: vec![1; 40], obs_dim: 1, action_dim: 1 };
+    let pairs = Pairs { obs, actions, episode_pairs: vec![1; 40], obs_dim: 1, action_dim: 1, ..Pairs::default() };
     let error = |seed| distance(&sample(&learned(&pairs, seed), &[-1.0, 1.0], vec![0.0; 2]), &[-0.5, 0.5]);
     let mut errors = [0, 1, 2].map(error);
     errors.sort_by(f32::total_cmp);

@@ -80,7 +80,7 @@ impl Env for Striped {
     }
 }
 
-fn striped(id: &str, engine: &str) -> Result<Box<dyn Env>> {
+pub fn striped(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     Ok(Box::new(Striped { inner: make_on(id, engine)?, first: 0.0, silent: id.starts_with("probe/") }))
 }
 
@@ -182,7 +182,7 @@ fn csil_acts_upon_what_it_sees() {
         let csil = CsilConfig {
             compose: Compose::Alone,
             envs: 10,
-            decisions: 700,
+            decisions: if variant == Variant::Csil { 200 } else { 900 },
             clone_updates: 200,
             critic_updates: 100,
             seed_decisions: 100,

@@ -85,8 +85,14 @@ fn a_saved_policy_acts_alike() {
 /// 500 actions after cloning `actions`, all seen at one state.
 fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
     let config = PolicyConfig { chunk: 1, ..config };
-    let pairs =
-        Pairs { obs: vec![0.0; actions.len()], actions: actions.to_vec(), episode_pairs: vec![actions.len()], obs_dim: 1, action_dim: 1 };
+    let pairs = Pairs {
+        obs: vec![0.0; actions.len()],
+        actions: actions.to_vec(),
+        episode_pairs: vec![actions.len()],
+        obs_dim: 1,
+        action_dim: 1,
+        ..Pairs::default()
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     let policy = Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(5, "test", 0), &trainer());
     let bc = BcConfig { steps: 1000, batch: 64, lr: 5e-3, ..BcConfig::preset(Preset::Tiny) };

@@ -119,7 +119,14 @@ fn uniform_widening_is_the_same_everywhere() {
 /// The promise: a saved widening is the same, whichever it is; one that is not there, or of other demonstrations, is refused.
 #[test]
 fn a_saved_widening_is_the_same() {
-    let data = Pairs { obs: vec![0.0; 2], actions: vec![0.0; 2 * WIDTH], episode_pairs: vec![2], obs_dim: 1, action_dim: WIDTH };
+    let data = Pairs {
+        obs: vec![0.0; 2],
+        actions: vec![0.0; 2 * WIDTH],
+        episode_pairs: vec![2],
+        obs_dim: 1,
+        action_dim: WIDTH,
+        ..Pairs::default()
+    };
     let other = Pairs { obs: vec![0.0; 3], actions: vec![0.0; 3 * WIDTH], episode_pairs: vec![3], ..data.clone() };
     assert!(Widening::load(&Archive::new(), &data).is_err());
     for widening in [Widening::None, Widening::Uniform(0.25), Widening::Posterior(posterior(0.5, Covariance::Diagonal))] {
@@ -186,7 +193,7 @@ fn the_learning_rate_of_a_step_is_that_of_the_schedule() {
 /// Pairs on a line: the action is the sine of the state.
 fn line(states: impl Iterator<Item = f32>, episode_pairs: Vec<usize>) -> Pairs {
     let obs: Vec<f32> = states.collect();
-    Pairs { actions: obs.iter().map(|x| (3.0 * x).sin()).collect(), obs, episode_pairs, obs_dim: 1, action_dim: 1 }
+    Pairs { actions: obs.iter().map(|x| (3.0 * x).sin()).collect(), obs, episode_pairs, obs_dim: 1, action_dim: 1, ..Pairs::default() }
 }
 
 fn trained(bootstrap: Bootstrap) -> (Ensemble, Pairs) {

@@ -193,7 +193,7 @@ fn assert_resumable(config: Config) -> Vec<Phase> {
 }
 
 /// The same with other environments.
-fn means(make: Maker) -> Means {
+pub fn means(make: Maker) -> Means {
     Means { make, ..Means::default() }
 }
 

@@ -1,10 +1,12 @@
 //! Several tasks learned by one policy.
 
-use crate::runs::{resumable_phases, small, start};
+use crate::pictures::striped;
+use crate::runs::{means, resumable_phases, small, start};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Archive;
-use protege_core::env::make_on;
+use protege_core::env::{View, make_on};
+use protege_core::finetune::td_mpc::{Actor, Proposals};
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, PretrainMethod, Run};
 
@@ -54,6 +56,37 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     }
     let sentence = go_on("lab/assembly").err().unwrap().to_string();
     assert!(sentence.contains("lab/assembly"), "{sentence}");
+}
+
+/// The promise: a policy of several tasks that sees learns from what was seen in each, is told which task it is, and a stopped run goes
+/// on bit for bit; it is refused where other pictures are seen.
+#[test]
+fn a_policy_of_several_tasks_sees() {
+    let mut config = config();
+    (config.env.image_size, config.env.image_stack, config.policy.view) = (20, 2, View { size: 20, stack: 2 });
+    config.finetune.td_mpc.proposals = Proposals::Prior;
+    config.finetune.td_mpc.seed_by = Actor::Prior;
+    let phases = resumable_phases(config.clone(), striped);
+    assert!(phases.contains(&Phase::Evaluate), "{phases:?}");
+    let inputs = || Inputs { means: means(striped), ..Inputs::default() };
+    let mut run = Run::new(config.clone(), inputs(), Device::flex()).unwrap();
+    while run.policy().is_none() {
+        block_on(run.step()).unwrap();
+    }
+    let (demos, policy) = (run.demos().unwrap(), run.policy().unwrap());
+    assert_eq!((demos.meta.obs, policy.sizes.obs), (10, 10), "what the hand feels, and which task it is");
+    assert_eq!(demos.episodes[2].obs[8..10], [0.0, 1.0]);
+    let act = |light: f32| {
+        let row = [demos.episodes[0].obs_at(0, 10), &vec![light; config.env.view().pixels()]].concat();
+        block_on(policy.act(&row, vec![0.5; policy.noise_len()], &Device::flex())).unwrap()
+    };
+    assert_ne!(act(0.0), act(255.0), "another picture, another action");
+
+    let archive = block_on(run.policy_archive()).unwrap();
+    (config.env.image_size, config.policy.view) = (24, View { size: 24, stack: 2 });
+    let other = Run::new(config, Inputs { policy: Some(archive), ..inputs() }, Device::flex());
+    let sentence = other.err().unwrap().to_string();
+    assert!(sentence.contains("set env.image_size to 20"), "{sentence}");
 }
 
 /// The promise: tasks that do not fit together are named.

@@ -221,7 +221,7 @@ mod tests {
     fn learner(config: ValueDiceConfig) -> ValueDice {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
-        let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2 };
+        let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2, ..Pairs::default() };
         let transitions = Transitions::new(&pairs, &[true, true], 2).unwrap();
         let tiny = Config::preset(Preset::Tiny).policy;
         let policy = PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, ..tiny };

@@ -102,7 +102,7 @@ mod tests {
     /// Two episodes of three steps and one: observation and action count the steps.
     fn pairs() -> Pairs {
         let counts: Vec<f32> = vec![1.0, 2.0, 3.0, 4.0];
-        Pairs { obs: counts.clone(), actions: counts, episode_pairs: vec![3, 1], obs_dim: 1, action_dim: 1 }
+        Pairs { obs: counts.clone(), actions: counts, episode_pairs: vec![3, 1], obs_dim: 1, action_dim: 1, ..Pairs::default() }
     }
 
     /// State, action and next state of every transition, as numbers; 0 is the absorbing state.

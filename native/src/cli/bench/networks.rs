@@ -25,7 +25,7 @@ const BATCH: usize = 256;
 fn pairs() -> Pairs {
     let mut rng = Rng::new(0, "bench", 0);
     let (obs, actions) = (rng.normals(PAIRS * OBS), rng.normals(PAIRS * ACT * CHUNK));
-    Pairs { obs, actions, episode_pairs: vec![PAIRS / 10; 10], obs_dim: OBS, action_dim: ACT * CHUNK }
+    Pairs { obs, actions, episode_pairs: vec![PAIRS / 10; 10], obs_dim: OBS, action_dim: ACT * CHUNK, ..Pairs::default() }
 }
 
 fn policy(config: &Config, device: &Device) -> Policy {
