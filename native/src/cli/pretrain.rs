@@ -3,7 +3,6 @@
 use super::run::{self, Session};
 use super::settings::Settings;
 use super::{Answer, Output};
-use protege_core::run::FinetuneMethod;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
 
@@ -39,7 +38,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if args.settings.finetune.is_some() {
         return Err(Error::input("pretrain ends before finetuning and takes no --finetune; `protege run` does both"));
     }
-    let (mut config, inputs) = run::prepare(&args.settings, args.demos_file.as_deref(), None)?;
-    config.finetune.method = FinetuneMethod::None;
+    // Not every method could go on with every policy: which one it will be is asked later.
+    let settings = Settings { finetune: Some("none".into()), ..args.settings.clone() };
+    let (config, inputs) = run::prepare(&settings, args.demos_file.as_deref(), None)?;
     run::begin(&config, inputs, None, &args.session, output)
 }
