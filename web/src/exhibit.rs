@@ -13,6 +13,8 @@ use protege_core::{Error, Result};
 
 /// Proposals that are drawn.
 const PROPOSALS: usize = 24;
+/// Directions along each axis for which a learned reward is drawn.
+const DIRECTIONS: usize = 5;
 /// Actions of the demonstrator per stretch, as long as there is no policy.
 const CHUNK: usize = 8;
 /// Frames for which the end of an episode stands still.
@@ -107,9 +109,23 @@ impl Exhibit {
         let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
         let path = |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
         stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(path).collect();
+        stretch.rewards = self.rewards(acting, obs, &chunk, (policy.sizes.act, repeat)).await?;
         // A planner looks further ahead than it acts.
         stretch.planned = path(acting.ahead(&memory[0], &chunk));
         Ok(chunk)
+    }
+
+    /// What a learned reward says of the directions that the hand could take, with its fingers as the policy has them; nothing where none is
+    /// learned.
+    async fn rewards(&self, acting: &Acting, obs: &[f32], chunk: &[f32], (act, repeat): (usize, usize)) -> Result<Vec<f32>> {
+        let steps = || (0..DIRECTIONS).map(|i| 2.0 * i as f32 / (DIRECTIONS - 1) as f32 - 1.0);
+        let directions = steps().flat_map(|x| steps().flat_map(move |y| steps().map(move |z| [x, y, z])));
+        let actions: Vec<f32> = directions.flat_map(|direction| [&direction, &chunk[3..act]].concat()).collect();
+        let Some(shares) = acting.rewards(obs, &actions, &Device::flex()).await? else { return Ok(Vec::new()) };
+        let hand = self.hand()?;
+        let end = |action: &[f32]| hand_path(hand, &held(action, act, repeat)).last().copied().unwrap_or(hand);
+        let dot = |(action, share): (&[f32], f32)| flat(&[end(action)]).into_iter().chain([share]);
+        Ok(actions.chunks(act).zip(shares).flat_map(dot).collect())
     }
 
     /// Plays a chunk, each action for `repeat` control steps; whether the episode is over.

@@ -162,6 +162,8 @@ pub struct Stretch {
     pub demonstrator: Vec<f32>,
     /// The path that was chosen.
     pub planned: Vec<f32>,
+    /// Where else the hand could go in this decision, and what a learned reward says of it: x y z and a share from 0 to 1 each.
+    pub rewards: Vec<f32>,
     /// Who acts.
     pub actor: Actor,
 }

@@ -35,6 +35,17 @@ impl Acting {
         }
     }
 
+    /// What a reward that was learned says of actions (N x act) at one raw observation: N shares of what it can give. None where there is none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn rewards(&self, obs: &[f32], actions: &[f32], device: &Device) -> Result<Option<Vec<f32>>> {
+        match &self.improved {
+            Some(Improved::Csil(agent)) => agent.rewards(&self.policy, obs, actions, device).await,
+            _ => Ok(None),
+        }
+    }
+
     /// What is meant to be done from now on, once something was decided: a planner's plan, which is what it remembers; else the
     /// chunk that was decided on.
     pub fn ahead<'a>(&self, memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {

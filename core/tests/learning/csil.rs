@@ -111,6 +111,23 @@ fn the_learned_reward_keeps_to_the_demonstrations() {
     }
 }
 
+/// The promise: the learned reward can be asked of any action, and is greatest near the demonstrated one; where none is learned, or where it
+/// is about corrections, there is no answer.
+#[test]
+fn the_learned_reward_favours_what_was_demonstrated() {
+    let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
+    let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
+    let rewards = |csil: CsilConfig| {
+        let agent = learned(5, CsilConfig { decisions: 220, clone_updates: 800, clone_lr: 3e-3, ..csil }, &policy, &demos);
+        block_on(agent.rewards(&policy, &[1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], &Device::flex())).unwrap()
+    };
+    let found = rewards(config(Variant::Csil)).unwrap();
+    assert!(found.iter().all(|share| (0.0..=1.0).contains(share)) && found[3] > 0.3, "{found:?}");
+    assert!([0, 1, 2, 4].iter().all(|&i| found[i] < found[3]), "{found:?}");
+    assert!(rewards(CsilConfig { compose: Compose::Residual, ..config(Variant::Csil) }).is_none());
+    assert!(rewards(config(Variant::Xqc)).is_none());
+}
+
 /// The promise: whatever the pretrained policy does, the composed action reaches as far as it may: a residual of all of the range undoes
 /// it.
 #[test]

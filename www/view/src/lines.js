@@ -114,7 +114,8 @@ export class Dots extends Points {
   constructor(capacity, pixels, { size, stroke = 0, opacity = 1 }) {
     const geometry = new BufferGeometry();
     const positions = new BufferAttribute(new Float32Array(capacity * 3), 3).setUsage(DynamicDrawUsage);
-    geometry.setAttribute('position', positions);
+    const strengths = new BufferAttribute(new Float32Array(capacity), 1).setUsage(DynamicDrawUsage);
+    geometry.setAttribute('position', positions).setAttribute('strength', strengths);
     geometry.setDrawRange(0, 0);
     super(geometry, dotMaterial(pixels, size, stroke, opacity));
     this.frustumCulled = false;
@@ -131,17 +132,20 @@ export class Dots extends Points {
    *
    * @param {Float32Array} points
    * @param {number} i where in `points`
+   * @param {number} [share] how strongly it is drawn, 0..1
    */
-  add(points, i) {
-    const { position } = this.geometry.attributes;
+  add(points, i, share = 1) {
+    const { position, strength } = this.geometry.attributes;
     if (i < 0 || this.#count === position.count) return;
     position.setXYZ(this.#count, points[i], points[i + 1], points[i + 2]);
+    strength.setX(this.#count, share);
     this.#count += 1;
   }
 
   /** Hands the dots to the GPU. */
   flush() {
-    this.geometry.attributes.position.needsUpdate = true;
+    const { position, strength } = this.geometry.attributes;
+    position.needsUpdate = strength.needsUpdate = true;
     this.geometry.setDrawRange(0, this.#count);
   }
 
@@ -236,9 +240,12 @@ function dotMaterial({ scale }, size, stroke, opacity) {
       filled: { value: 1 },
     },
     /* glsl */ `
+      attribute float strength;
       uniform float scale;
       uniform float size;
+      varying float alpha;
       void main() {
+        alpha = strength;
         gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
         gl_PointSize = size * scale + 2.0;
       }`,
@@ -250,13 +257,14 @@ function dotMaterial({ scale }, size, stroke, opacity) {
       uniform float size;
       uniform float stroke;
       uniform float opacity;
+      varying float alpha;
       void main() {
         float outer = 0.5 * size * scale;
         float away = length(gl_PointCoord - 0.5) * (size * scale + 2.0);
         float inside = clamp(outer - stroke * scale + 0.5 - away, 0.0, 1.0);
         float cover = clamp(outer + 0.5 - away, 0.0, 1.0);
         cover = mix(cover - inside, cover, filled);
-        gl_FragColor = vec4(stroke > 0.0 ? mix(color, fill, inside) : color, cover * opacity);
+        gl_FragColor = vec4(stroke > 0.0 ? mix(color, fill, inside) : color, cover * opacity * alpha);
         #include <colorspace_fragment>
       }`,
   );

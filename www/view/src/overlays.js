@@ -4,22 +4,24 @@ import { BREAK, Dots, Lines, Pixels } from './lines.js';
 
 const CLOUD = 64; // polylines
 const CLOUD_POINTS = 16; // of each
+const REWARDS = 128; // places
 const PATH_POINTS = 256; // of the planned and of the demonstrator's path
 const TRAIL_SECONDS = 1.5;
 const TRAIL_POINTS = 192;
 const TRAIL_INTERVAL = 1 / 100; // seconds between points of the trail, at least
 const PULSE_SECONDS = 0.6;
 
-/** What is drawn over a model: proposals, plan, demonstrator's path, executed trail, and the cue for success. */
+/** What is drawn over a model: proposals, a learned reward, plan, demonstrator's path, executed trail, and the cue for success. */
 export class Overlays {
   /** Everything, to be added to a three.js scene. */
   root = new Group();
   #pixels = new Pixels();
-  #shown = { cloud: true, planned: true, executed: true, demonstrator: true };
+  #shown = { cloud: true, rewards: true, planned: true, executed: true, demonstrator: true };
   #accent;
 
   #cloud = new Lines(CLOUD * (CLOUD_POINTS + 2), this.#pixels, { width: 1.3, opacity: 0.42 });
   #tips = new Dots(CLOUD, this.#pixels, { size: 4.6, opacity: 0.9 });
+  #rewards = new Dots(REWARDS, this.#pixels, { size: 9, opacity: 0.9 });
   #demonstrator = new Lines(PATH_POINTS, this.#pixels, { width: 3.4, halo: 1 });
   #demonstratorTip = new Dots(1, this.#pixels, { size: 12, stroke: 3 });
   #planned = new Lines(PATH_POINTS, this.#pixels, { width: 2.6, halo: 0.9 });
@@ -36,6 +38,7 @@ export class Overlays {
       this.#trail.lines,
       this.#cloud,
       this.#tips,
+      this.#rewards,
       this.#demonstrator,
       this.#planned,
       this.#plannedTip,
@@ -52,8 +55,9 @@ export class Overlays {
   /** Which overlays are drawn. */
   set shown(shown) {
     Object.assign(this.#shown, shown);
-    const { cloud, planned, executed, demonstrator } = this.#shown;
+    const { cloud, rewards, planned, executed, demonstrator } = this.#shown;
     this.#cloud.visible = this.#tips.visible = cloud;
+    this.#rewards.visible = rewards;
     this.#planned.visible = this.#plannedTip.visible = planned;
     this.#trail.lines.visible = executed;
     this.#demonstrator.visible = this.#demonstratorTip.visible = demonstrator;
@@ -66,8 +70,10 @@ export class Overlays {
     const accent = lighten(new Color(this.#accent), theme.accent);
     const demonstrator = new Color(theme.demonstrator);
     const success = new Color(theme.success);
+    const reward = new Color(theme.reward);
     this.#cloud.setColor(accent, theme.middle);
     this.#tips.setColor(accent, accent);
+    this.#rewards.setColor(reward, reward);
     this.#demonstrator.setColor(demonstrator, theme.middle);
     this.#demonstratorTip.setColor(demonstrator, theme.middle);
     this.#planned.setColor(accent, theme.middle);
@@ -103,6 +109,10 @@ export class Overlays {
     }
     this.#cloud.flush();
     this.#tips.flush();
+    const rewards = segment.rewards ?? [];
+    this.#rewards.clear();
+    for (let i = 0; i + 3 < rewards.length; i += 4) this.#rewards.add(rewards, i, rewards[i + 3]);
+    this.#rewards.flush();
     path(this.#demonstrator, this.#demonstratorTip, segment.demonstrator);
     path(this.#planned, this.#plannedTip, segment.planned);
     if (segment.reset) this.#trail.clear();

@@ -7,6 +7,7 @@
  * @property {Float32Array[]} [cloud]      the policy's proposals, polylines x y z x y z ...
  * @property {Float32Array} [demonstrator] where the demonstrator would go, a polyline
  * @property {Float32Array} [planned]      what the policy chose, a polyline
+ * @property {Float32Array} [rewards]      places that a learned reward speaks of: x y z and a share of what it can give
  * @property {string} [label]              for the app; not drawn
  * @property {boolean} [reset]             a new episode: jump to the first frame
  * @property {boolean} [success]           the episode succeeds at the end of the segment

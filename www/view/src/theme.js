@@ -18,6 +18,7 @@
  * @property {number} gridOpacity  of them
  * @property {string} demonstrator colour of the demonstrator's line
  * @property {string} success      colour of the cue for success
+ * @property {string} reward       colour of what a learned reward favours
  * @property {string} ghost        colour of the marker that is dragged
  * @property {number} accent       lightness that an accent colour has at least, 0..1
  * @property {number} darkest      lightness that a body has at least, 0..1
@@ -42,6 +43,7 @@ export const THEMES = {
     gridOpacity: 0.28,
     demonstrator: '#009e73',
     success: '#00b184',
+    reward: '#c27c00',
     ghost: '#23272e',
     accent: 0,
     darkest: 0,
@@ -63,6 +65,7 @@ export const THEMES = {
     gridOpacity: 0.13,
     demonstrator: '#2fc49a',
     success: '#2fc49a',
+    reward: '#f2b33d',
     ghost: '#eef1f4',
     accent: 0.64,
     darkest: 0.4,

@@ -150,7 +150,7 @@ export class View {
   /**
    * Chooses the overlays that are shown.
    *
-   * @param {{cloud?: boolean, planned?: boolean, executed?: boolean, demonstrator?: boolean}} shown
+   * @param {{cloud?: boolean, rewards?: boolean, planned?: boolean, executed?: boolean, demonstrator?: boolean}} shown
    */
   overlays(shown) {
     this.#overlays.shown = shown;

@@ -19,6 +19,8 @@ const LEAST_RANGE: f64 = 0.1;
 #[derive(Clone)]
 pub struct Agent {
     pub(super) actor: SmallPolicy,
+    /// Whose likelihoods are the learned reward, where one is learned.
+    pub(super) reward: Option<SmallPolicy>,
     pub(super) config: CsilConfig,
     pub(super) view: View,
 }
@@ -89,6 +91,25 @@ impl Agent {
         Ok(Decided { actions, own, memories: memories.collect(), inputs })
     }
 
+    /// What the learned reward says of actions (N x act) at one raw observation: shares of what it can give, 0 to 1, N. None where no reward is
+    /// learned, or where it is about corrections of the pretrained policy (residual).
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn rewards(&self, policy: &Policy, obs: &[f32], actions: &[f32], device: &Device) -> Result<Option<Vec<f32>>> {
+        let (sizes, plain) = (policy.sizes, device.clone().without_autodiff());
+        let Some(reward) = self.reward.as_ref().filter(|_| !self.config.sees_base()) else { return Ok(None) };
+        let (felt, seen) = self.view.split(obs);
+        let count = actions.len() / sizes.act;
+        let inputs = [felt, &vec![0.0; sizes.act]].concat().repeat(count);
+        let numbers = scaled(&observed(policy), &inputs, sizes);
+        let x = Observed::new(numbers, sizes.obs + sizes.act, &env::bytes(seen).repeat(count), self.view, &plain);
+        let u = actions.iter().map(|a| a.clamp(-1.0, 1.0) * REACH as f32).collect();
+        let (low, high) = self.config.reward_range();
+        let raw = reward.reward(x, nn::matrix(u, sizes.act, &plain), self.config.reward_scale) - self.config.least_reward;
+        nn::read(raw.clamp(0.0, high - low) / (high - low)).await.map(Some)
+    }
+
     /// For every episode what the pretrained policy does from now on: what is left of its chunk, or a new one where nothing is. Zeros
     /// where it has no say.
     async fn chunks(&self, policy: &Policy, obs: &[f32], memories: &[Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<Vec<f32>>> {
@@ -117,6 +138,9 @@ impl Agent {
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/view"), &self.view)?;
+        if let Some(reward) = &self.reward {
+            params::save(reward, &format!("{prefix}/reward"), archive).await?;
+        }
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
@@ -129,8 +153,10 @@ impl Agent {
         if view.is_some() && !(Keypoints::SMALLEST..=512).contains(&view.size) || view.stack > 16 {
             return Err(Error::input("the checkpoint's pictures have an impossible size: use an undamaged checkpoint"));
         }
-        let actor = SmallPolicy::new(config, policy.sizes, view, &mut Rng::new(0, "unused", 0), device);
-        Ok(Self { actor: params::load(actor, &format!("{prefix}/actor"), archive)?, config: config.clone(), view })
+        let fresh = || SmallPolicy::new(config, policy.sizes, view, &mut Rng::new(0, "unused", 0), device);
+        let load = |part: &str| params::load(fresh(), &format!("{prefix}/{part}"), archive);
+        let reward = config.learns_reward().then(|| load("reward")).transpose()?;
+        Ok(Self { actor: load("actor")?, reward, config: config.clone(), view })
     }
 }
 
@@ -213,7 +239,7 @@ mod tests {
         let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
         let config_of = config(Compose::Residual);
         let actor = SmallPolicy::new(&config_of, sizes, View::default(), &mut rng, &device);
-        let agent = Agent { actor, config: config_of, view: View::default() };
+        let agent = Agent { actor, reward: None, config: config_of, view: View::default() };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
         // The actor is fresh: its middle is 0, so what is played is the chunk.

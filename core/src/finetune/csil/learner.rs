@@ -165,6 +165,11 @@ impl Learner {
         self.actor.valid()
     }
 
+    /// What the learned reward is made of, where one is learned: without gradients.
+    pub fn reward(&self) -> Option<SmallPolicy> {
+        self.config.learns_reward().then(|| self.reward.valid())
+    }
+
     /// One step of cloning on demonstrated decisions; the loss. Actor and reward begin as the clone that comes of it.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.rows(batch, batch.len());
@@ -261,8 +266,7 @@ impl Learner {
 
     /// alpha (log q(u | x) - log p(u)).
     fn raw_rewards(&self, q: &SmallPolicy, x: Observed, u: Tensor<2>) -> Tensor<1> {
-        let d = self.sizes.act as f64;
-        (q.at(x).log_density(u) + d * std::f64::consts::LN_2) * (self.config.reward_scale / d)
+        q.reward(x, u, self.config.reward_scale)
     }
 
     /// The learned reward of raw inputs and own actions, before bounds: N each.

@@ -82,7 +82,7 @@ impl Practice {
 
     /// What acts now.
     pub fn agent(&self) -> Agent {
-        Agent { actor: self.learner.actor(), config: self.config.clone(), view: self.online.view() }
+        Agent { actor: self.learner.actor(), reward: self.learner.reward(), config: self.config.clone(), view: self.online.view() }
     }
 
     /// A decision in every environment, or a few updates.

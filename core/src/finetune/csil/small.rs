@@ -53,6 +53,13 @@ impl SmallPolicy {
         Squashed(self.net.forward(self.read(x)))
     }
 
+    /// The coherent reward of actions `[batch, act]`: alpha (log q(u | x) - log p(u)), p uniform and alpha the scale over the number of
+    /// dimensions. `[batch]`.
+    pub fn reward(&self, x: Observed, actions: Tensor<2>, scale: f64) -> Tensor<1> {
+        let d = actions.dims()[1] as f64;
+        (self.at(x).log_density(actions) + d * std::f64::consts::LN_2) * (scale / d)
+    }
+
     /// The faithful loss (CSIL): the squared error of the squashed mean, which teaches means and features, and the likelihood with both
     /// held fixed, which teaches the spread.
     pub fn faithful_loss(&self, x: Observed, actions: Tensor<2>) -> Tensor<1> {

@@ -173,7 +173,7 @@ impl Component for Race {
                 <div class={format!("protege-lanes of-{}", self.lanes.len())}>
                     { for self.lanes.iter().enumerate().map(|(i, lane)| lane.html(ctx.link().callback(move |()| Msg::Restart(i)))) }
                 </div>
-                { legend() }
+                { legend(self.choice.finetune == "csil") }
                 { chart(&curves) }
                 if controls == Controls::Full { { self.settings(ctx) } }
                 <p class="protege-spoken" aria-live="polite">{ &self.spoken }</p>
@@ -414,11 +414,12 @@ impl Race {
     }
 }
 
-/// What the picture's lines mean.
-fn legend() -> Html {
+/// What the picture's lines mean, and its dots where a reward is learned.
+fn legend(rewards: bool) -> Html {
     html! {
         <ul class="protege-legend" aria-label="In the pictures">
             <li class="proposals">{ "what the policy proposes here" }</li>
+            if rewards { <li class="rewards">{ "where the learned reward is high" }</li> }
             <li class="planned">{ "what it does" }</li>
             <li class="demonstrator">{ "what the demonstrator would do" }</li>
         </ul>

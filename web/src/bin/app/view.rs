@@ -63,7 +63,8 @@ impl View {
             ("success", stretch.success.into()),
             ("cloud", lines.into()),
         ];
-        for (name, points) in [("demonstrator", &stretch.demonstrator), ("planned", &stretch.planned)] {
+        let others = [("demonstrator", &stretch.demonstrator), ("planned", &stretch.planned), ("rewards", &stretch.rewards)];
+        for (name, points) in others {
             if !points.is_empty() {
                 fields.push((name, path(points)));
             }
