@@ -61,6 +61,18 @@ test('both arms finish, and practice makes PostBC better', (t) =>
     await told(page, 1, before, after);
   }));
 
+test('CSIL learns beside the cloned policy, and shows where its reward is high', (t) =>
+  visit(browser, `${server.url}#task=lab/lift&demos=5&seed=0&pretrain=bc&finetune=csil`, async (page) => {
+    const begin = Date.now();
+    await start(page);
+    assert.equal(await page.getByText('where the learned reward is high').count(), 1);
+    await page.waitForFunction(finished, 1, { polling: 500, timeout: LIMIT });
+    t.diagnostic(`done ${((Date.now() - begin) / 1000).toFixed(0)} s after the press`);
+    await screenshot(page, 'race-csil', { fullPage: true });
+    const rewards = (await events(page, 0, 'metrics')).filter((event) => 'reward/demos' in event.values);
+    assert.ok(rewards.length > 0 && rewards.every((event) => Number.isFinite(event.values['reward/practice'])));
+  }));
+
 /** The end is told once per arm, also while the arms go on showing what they have learned. */
 async function told(page, lane, before, after) {
   await page.waitForTimeout(1500);

@@ -19,8 +19,8 @@ pub use episode::Episode;
 pub use frames::{Frames, shifted_a_little};
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
-pub use replay::{Balanced, Batch, Replay};
-pub use sequences::{Place, Sequences, Stretches};
+pub use replay::{Batch, Replay};
+pub use sequences::{Balanced, Place, Sequences, Stretches};
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! Replay of decisions: a ring of transitions, and batches that mix demonstrations and practice.
+//! Replay of decisions: a ring of transitions.
 
 use super::Archive;
 use crate::rng::Rng;
@@ -46,13 +46,6 @@ impl Batch {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rewards.is_empty()
-    }
-
-    /// Adds the decisions of another batch at the end.
-    pub fn extend(&mut self, other: &Self) {
-        for (own, more) in self.columns_mut().into_iter().zip(other.columns()) {
-            own.extend_from_slice(more);
-        }
     }
 
     fn columns(&self) -> [&Vec<f32>; 5] {
@@ -178,32 +171,6 @@ impl Replay {
     }
 }
 
-/// Batches with a fixed share of demonstrations.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Balanced {
-    /// Share of every batch that comes from the demonstrations, in [0, 1].
-    pub demo_fraction: f64,
-}
-
-impl Balanced {
-    /// How many of `n` decisions come from the demonstrations: exactly the share, rounded to whole decisions.
-    pub fn demos(&self, n: usize) -> usize {
-        ((self.demo_fraction.clamp(0.0, 1.0) * n as f64).round()) as usize
-    }
-
-    /// `n` decisions, those from the demonstrations first. While one of the two is empty, the other fills the whole batch.
-    pub fn sample(&self, demos: &Replay, online: &Replay, rng: &mut Rng, n: usize) -> Batch {
-        let from_demos = match (demos.is_empty(), online.is_empty()) {
-            (true, _) => 0,
-            (_, true) => n,
-            _ => self.demos(n),
-        };
-        let mut batch = demos.sample(rng, from_demos);
-        batch.extend(&online.sample(rng, n - from_demos));
-        batch
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,21 +240,5 @@ mod tests {
         assert!(matches!(Replay::load(&mut archive, "online"), Err(Error::Input(_))));
         assert!(matches!(Replay::load(&mut Archive::new(), "online"), Err(Error::Input(_))));
         assert!(Replay::new(2, 1, 5).push(&[0.0], &[0.0], 0.0, &[0.0; 2], false).is_err());
-    }
-
-    /// The promise: every batch holds exactly the share of demonstrations, and one side stands in for an empty other.
-    #[test]
-    fn every_batch_has_exactly_the_share() {
-        let (demos, online, none) = (counting(10, 0, 10), counting(10, 100, 10), Replay::new(2, 1, 1));
-        let mut rng = Rng::new(0, "replay", 0);
-        let mut share = |demo_fraction, demos, online| {
-            let batch = Balanced { demo_fraction }.sample(demos, online, &mut rng, 64);
-            assert_whole(&batch);
-            assert_eq!(batch.len(), 64);
-            batch.rewards.iter().filter(|&&x| x < 100.0).count()
-        };
-        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|f| share(f, &demos, &online)), [0, 16, 32, 64]);
-        assert_eq!(share(0.5, &demos, &none), 64);
-        assert_eq!(share(0.5, &none, &online), 0);
     }
 }

@@ -394,6 +394,26 @@ fn join<T: Copy>(a: &[T], b: &[T], moments: usize) -> Vec<T> {
     a.chunks(part(a)).flat_map(|a| a.iter().chain(b_moments.next().unwrap_or_default())).copied().collect()
 }
 
+/// Batches with a fixed share of demonstrations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Balanced {
+    /// Share of every batch that comes from the demonstrations, in [0, 1].
+    pub demo_fraction: f64,
+}
+
+impl Balanced {
+    /// `n` stretches, those from the demonstrations first: exactly the share, rounded to whole stretches. While one of the two is empty, the
+    /// other fills the whole batch.
+    pub fn sample(self, demos: &Sequences, online: &Sequences, rng: &mut Rng, n: usize) -> Stretches {
+        let shown = match (demos.is_empty(), online.is_empty()) {
+            (true, _) => 0,
+            (_, true) => n,
+            _ => (self.demo_fraction.clamp(0.0, 1.0) * n as f64).round() as usize,
+        };
+        Stretches { shown, ..demos.sample(rng, shown).with(&online.sample(rng, n - shown)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -488,5 +508,33 @@ mod tests {
             assert!(o.windows(2).all(|pair| pair[1] == pair[0] + 1.0 || pair[1] == pair[0]), "{o:?}");
         }
         assert_eq!(joined.clone().with(&Stretches::default()), joined);
+    }
+
+    /// The promise: every batch holds exactly the share of demonstrations, which come first, and one side stands in for an empty other.
+    #[test]
+    fn every_batch_has_exactly_the_share() {
+        let (online, none) = (sequences(false, &[(5, false); 3]), sequences(false, &[]));
+        let mut demos = sequences(false, &[]);
+        demos.push(&episode(50, 5, false)).unwrap();
+        let mut rng = Rng::new(0, "test", 0);
+        let mut share = |demo_fraction, demos, online| {
+            let batch = Balanced { demo_fraction }.sample(demos, online, &mut rng, 64);
+            assert_eq!(batch.len(), 64);
+            let shown: Vec<bool> = batch.obs[..64].iter().map(|&x| x >= 500.0).collect();
+            assert!(shown[..batch.shown].iter().all(|&demo| demo) && !shown[batch.shown..].contains(&true));
+            batch.shown
+        };
+        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|f| share(f, &demos, &online)), [0, 16, 32, 64]);
+        assert_eq!((share(0.5, &demos, &none), share(0.5, &none, &online)), (64, 0));
+    }
+
+    /// The promise: without anyone to ask, an episode that ended for good ends with its last decision, which says so.
+    #[test]
+    fn an_episode_may_end_where_it_ends() {
+        let mut sequences = Sequences::new((1, 1), 1, 1000, false, Rng::new(0, "after", 0)).ending();
+        sequences.push(&episode(0, 3, true)).unwrap();
+        sequences.push(&episode(1, 2, false)).unwrap();
+        let all = sequences.all();
+        assert_eq!((&all.obs[..5], &all.over[..]), (&[0.0, 1.0, 2.0, 10.0, 11.0][..], &[0.0, 0.0, 1.0, 0.0, 0.0][..]));
     }
 }

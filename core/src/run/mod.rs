@@ -349,7 +349,10 @@ impl Run {
         let outcome = |counts: Option<(u64, u64)>| counts.map(|(successes, episodes)| Outcome::new(successes, episodes));
         Summary {
             task: self.config.task.clone(),
-            pretrain: config::name_of(&self.config.pretrain.method),
+            pretrain: match self.config.policy.kind {
+                PolicyKind::Served => config::name_of(&PolicyKind::Served),
+                _ => config::name_of(&self.config.pretrain.method),
+            },
             finetune: config::name_of(&self.config.finetune.method),
             seed: self.config.seed,
             before: outcome(self.counters.before),

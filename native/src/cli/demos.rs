@@ -56,7 +56,7 @@ struct Collected {
 /// # Errors
 /// When a setting or a file is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    let config = args.settings.resolve(None)?;
+    let config = args.settings.before_finetuning().resolve(None)?;
     let Collected { dataset, json: mut also, text: remark } = match (&args.expert, &args.from) {
         (Some(path), _) => guided(&config, path, output)?,
         (None, Some(path)) => imported(&config, path, args)?,

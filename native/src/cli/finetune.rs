@@ -17,15 +17,19 @@ Settings that are not given are those that the policy was pretrained with.";
 
 /// Arguments of `finetune`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("pretrain", |arg| arg.hide(true)))]
+#[command(
+    after_help = EXAMPLES,
+    mut_arg("pretrain", |arg| arg.hide(true)),
+    group(clap::ArgGroup::new("start").required(true).args(["checkpoint", "base", "resume"]))
+)]
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
     /// The pretrained policy: a file, or the folder of a run, whose seeds go on each with their own
-    #[arg(long, value_name = "POLICY", required_unless_present_any = ["resume", "base"], conflicts_with = "resume")]
+    #[arg(long, value_name = "POLICY")]
     checkpoint: Option<PathBuf>,
     /// A policy that another program serves, instead of a pretrained one of ours: `openpi://host:port`
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["resume", "checkpoint"])]
+    #[arg(long, value_name = "ADDRESS")]
     base: Option<String>,
     /// Demonstrations for methods that use them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]

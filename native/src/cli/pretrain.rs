@@ -38,8 +38,6 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if args.settings.finetune.is_some() {
         return Err(Error::input("pretrain ends before finetuning and takes no --finetune; `protege run` does both"));
     }
-    // Not every method could go on with every policy: which one it will be is asked later.
-    let settings = Settings { finetune: Some("none".into()), ..args.settings.clone() };
-    let (config, inputs) = run::prepare(&settings, args.demos_file.as_deref(), None)?;
+    let (config, inputs) = run::prepare(&args.settings.before_finetuning(), args.demos_file.as_deref(), None)?;
     run::begin(&config, inputs, None, &args.session, output)
 }

@@ -67,6 +67,12 @@ impl Settings {
         config.set_all(&pairs)
     }
 
+    /// The same settings without finetuning, unless one is given: not every method could go on with what is recorded or pretrained.
+    #[must_use]
+    pub fn before_finetuning(&self) -> Self {
+        Self { finetune: self.finetune.clone().or_else(|| Some("none".into())), ..self.clone() }
+    }
+
     /// The same settings for a policy that is served at `address`.
     #[must_use]
     pub fn served(&self, address: &str) -> Self {

@@ -71,6 +71,24 @@ test('still, nothing is redrawn without a change', () =>
     assert.equal(await frames(page), count);
   }));
 
+test('a learned reward is drawn where it is high, and can be hidden', () =>
+  open('scene=lift&still=1', async (page) => {
+    const drawn = (share, shown) =>
+      page.evaluate(
+        ([share, shown]) => {
+          const segment = window.episode(1)[0];
+          const dots = [-0.05, 0, 0.05].flatMap((x) => [x, 0.1, 0.15, share]);
+          window.view.overlays({ rewards: shown });
+          window.view.queue({ ...segment, rewards: new Float32Array(dots) });
+          return window.view.snapshot();
+        },
+        [share, shown],
+      );
+    const without = hash(await drawn(0, true));
+    assert.notEqual(hash(await drawn(0.9, true)), without);
+    assert.equal(hash(await drawn(0.9, false)), without);
+  }));
+
 test('keys, pointer and wheel move the camera, and a double click resets it', () =>
   open('scene=lift&still=1', async (page) => {
     const home = await show(page);

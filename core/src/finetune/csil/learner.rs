@@ -190,10 +190,10 @@ impl Learner {
         (error.inner(), steepness.inner())
     }
 
-    /// One update of critics, reward, temperature and actor on decisions of which the first `shown` were demonstrated; its figures, if they
-    /// are to be told.
-    pub fn step(&mut self, batch: &Stretches, shown: usize, tell: bool, rng: &mut Rng) -> Option<Losses> {
-        let rows = self.rows(batch, shown);
+    /// One update of critics, reward, temperature and actor on decisions of which the first were demonstrated; its figures, if they are to be
+    /// told.
+    pub fn step(&mut self, batch: &Stretches, tell: bool, rng: &mut Rng) -> Option<Losses> {
+        let rows = self.rows(batch, batch.shown);
         let [e_next, e_now] = [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
 
         let learned = self.config.learns_reward().then(|| self.rewards(&rows));

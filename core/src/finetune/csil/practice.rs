@@ -251,8 +251,8 @@ impl Practice {
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         let mut told = None;
         for i in 1..=updates {
-            let (batch, shown) = self.draw();
-            told = self.learner.step(&batch, shown, due && i == updates, &mut self.count.rng);
+            let batch = self.draw();
+            told = self.learner.step(&batch, due && i == updates, &mut self.count.rng);
         }
         let mut work = Work::learned(updates, self.progress());
         if let Some(losses) = told {
@@ -262,12 +262,10 @@ impl Practice {
         Ok(work)
     }
 
-    /// A batch, and how many of its first decisions were demonstrated.
-    fn draw(&mut self) -> (Stretches, usize) {
-        let (size, rng) = (self.config.batch, &mut self.count.rng);
-        let shown = Balanced { demo_fraction: self.config.demo_fraction() }.demos(size);
-        let batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
-        (batch.shifted_a_little(self.online.view(), rng), shown)
+    /// A batch of demonstrations and practice.
+    fn draw(&mut self) -> Stretches {
+        let (balanced, rng) = (Balanced { demo_fraction: self.config.demo_fraction() }, &mut self.count.rng);
+        balanced.sample(&self.demos, &self.online, rng, self.config.batch).shifted_a_little(self.online.view(), rng)
     }
 
     /// Writes the whole state into the archive.

@@ -254,11 +254,9 @@ impl Practice {
     async fn learn(&mut self) -> Result<Losses> {
         let (size, act) = (self.config.batch, self.demos.sizes().1);
         let demo_fraction = self.config.demo_fraction(self.learner.updates());
-        let shown = if self.online.is_empty() { size } else { Balanced { demo_fraction }.demos(size) };
-        let shown = if self.demos.is_empty() { 0 } else { shown };
         let rng = &mut self.count.rng;
-        let mut batch = self.demos.sample(rng, shown).with(&self.online.sample(rng, size - shown));
-        batch.shown = shown;
+        let batch = Balanced { demo_fraction }.sample(&self.demos, &self.online, rng, size);
+        let shown = batch.shown;
         let batch = batch.shifted_a_little(self.demos.view(), rng);
         if batch.is_empty() {
             return Err(Error::input(
