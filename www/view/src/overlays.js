@@ -111,7 +111,7 @@ export class Overlays {
     this.#tips.flush();
     const rewards = segment.rewards ?? [];
     this.#rewards.clear();
-    for (let i = 0; i + 3 < rewards.length; i += 4) this.#rewards.add(rewards, i, rewards[i + 3]);
+    for (let i = 0; i + 3 < rewards.length; i += 4) this.#rewards.add(rewards, i, Math.sqrt(rewards[i + 3]));
     this.#rewards.flush();
     path(this.#demonstrator, this.#demonstratorTip, segment.demonstrator);
     path(this.#planned, this.#plannedTip, segment.planned);

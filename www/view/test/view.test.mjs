@@ -77,7 +77,7 @@ test('a learned reward is drawn where it is high, and can be hidden', () =>
       page.evaluate(
         ([share, shown]) => {
           const segment = window.episode(1)[0];
-          const dots = [-0.05, 0, 0.05].flatMap((x) => [x, 0.1, 0.15, share]);
+          const dots = segment.cloud.flatMap((line) => [...line.slice(-3), share]);
           window.view.overlays({ rewards: shown });
           window.view.queue({ ...segment, rewards: new Float32Array(dots) });
           return window.view.snapshot();
