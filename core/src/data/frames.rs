@@ -98,7 +98,7 @@ impl Frames {
     }
 }
 
-/// Pictures of `view`, where there are any, moved by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224): see [`shifted`].
+/// Pictures of `view`, where there are any, moved by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of 224): see `shifted`.
 pub fn shifted_a_little(pixels: Vec<u8>, view: View, rng: &mut Rng) -> Vec<u8> {
     if view.is_some() { shifted(pixels, view, view.size / 21, rng) } else { pixels }
 }

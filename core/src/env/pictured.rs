@@ -74,10 +74,10 @@ impl Pictured {
         inner.reset(0);
         inner.picture(view.size)?;
         let Spec { id, obs, .. } = inner.spec().clone();
-        let felt = match proprioception(&id) {
+        let felt: Vec<Range<usize>> = match proprioception(&id) {
             // What was added to the task's own observation is no state of its objects: it says which task it is.
             Some(felt) => felt.iter().cloned().chain(std::iter::once(super::spec(&id)?.obs..obs)).collect(),
-            None => vec![0..obs],
+            None => std::iter::once(0..obs).collect(),
         };
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
         Ok(Self { spec: Spec { obs, ..inner.spec().clone() }, inner, view, felt, stack: Vec::new(), blind: None })
