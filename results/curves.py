@@ -1,4 +1,4 @@
-"""What the tables of td-mpc and csil share: points of learning curves in runs' folders, kept in a curves.csv, and their intervals."""
+"""What the tables of td-mpc, csil and upstream share: points of learning curves in runs' folders, kept in a curves.csv, and their intervals."""
 
 import csv
 import json

@@ -1,16 +1,11 @@
 """Reads the runs that run.sh made: writes curves.csv beside this file, and prints a table in Markdown."""
 
 import csv
-import json
-import math
 import pathlib
 import sys
 
-
-def wilson(successes, n, z=1.96):
-    p, centre = successes / n, successes / n + z * z / (2 * n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from curves import points, wilson  # noqa: E402
 
 
 def cell(outcomes):
@@ -19,15 +14,6 @@ def cell(outcomes):
     successes = sum(share * episodes for share, episodes in outcomes)
     low, high = wilson(successes, n)
     return f"{100 * successes / n:.0f}% [{100 * low:.0f}, {100 * high:.0f}]"
-
-
-def points(run):
-    """(decisions, control steps, success, episodes) of every evaluation of a run."""
-    for file in sorted(run.glob("seed-*/metrics.jsonl")):
-        for line in file.read_text().splitlines():
-            values = json.loads(line)
-            if "eval/success" in values:
-                yield (int(values["time/decisions"]), int(values["step"]), values["eval/success"], int(values["eval/episodes"]))
 
 
 def main():

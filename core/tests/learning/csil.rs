@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Dataset, Episode, Meta, Normaliser};
-use protege_core::env::PROBE_DISCOUNT;
+use protege_core::env::{PROBE_DISCOUNT, View};
 use protege_core::finetune::csil::{Agent, Compose, CsilConfig, Variant};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
@@ -43,19 +43,23 @@ fn config(variant: Variant) -> CsilConfig {
     }
 }
 
-/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1 and 1 in turn.
-fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
-    let meta = Meta {
+/// What demonstrations of probe 5 say of themselves, where `view` was seen.
+pub fn meta_of_probe_5(view: View) -> Meta {
+    Meta {
         task: "probe/5".into(),
         engine: "rapier".into(),
         seed: 0,
         code_version: String::new(),
         obs: 1,
-        image_size: 0,
+        image_size: view.size,
         act: 1,
         action_repeat: 1,
         demonstrator: String::new(),
-    };
+    }
+}
+
+/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1 and 1 in turn.
+fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut episode = Episode::start(i, &[obs]);
@@ -63,7 +67,7 @@ fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
         episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
         Episode { terminated: true, ..episode }
     };
-    Dataset { meta, episodes: (0..80).map(episode).collect() }
+    Dataset { meta: meta_of_probe_5(View::default()), episodes: (0..80).map(episode).collect() }
 }
 
 /// What is learned of a probe from demonstrations.

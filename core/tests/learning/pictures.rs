@@ -1,11 +1,12 @@
 //! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a bright stripe, and not said.
 
+use crate::csil::meta_of_probe_5;
 use crate::runs::{resumable_phases, small_csil, small_td_mpc};
 use crate::{distance, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
-use protege_core::data::{Dataset, Episode, Meta, Normaliser};
+use protege_core::data::{Dataset, Episode, Normaliser};
 use protege_core::env::{Env, Pictured, RolloutSpec, Spec, Step, Subject, View, make_on};
 use protege_core::finetune::csil::{Compose, CsilConfig, Variant};
 use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig};
@@ -147,17 +148,6 @@ fn td_mpc_acts_upon_what_it_sees() {
 
 /// Demonstrations of probe 5, one step each, as they are seen and not said: of actions that `act` chooses.
 fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
-    let meta = Meta {
-        task: "probe/5".into(),
-        engine: "rapier".into(),
-        seed: 0,
-        code_version: String::new(),
-        obs: 1,
-        image_size: WIDE_VIEW.size,
-        act: 1,
-        action_repeat: 1,
-        demonstrator: String::new(),
-    };
     let episode = |i: u64| {
         let shown = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let row = striped_row(shown, WIDE_VIEW);
@@ -166,7 +156,7 @@ fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
         episode.push_seen(&[action], 1.0 - (action - 0.5 * shown).powi(2), &row, WIDE_VIEW);
         Episode { terminated: true, ..episode }
     };
-    Dataset { meta, episodes: (0..40).map(episode).collect() }
+    Dataset { meta: meta_of_probe_5(WIDE_VIEW), episodes: (0..40).map(episode).collect() }
 }
 
 /// The promise: CSIL's small policy and critics act upon what only a picture says, cloned from what was seen (csil), and taught by the
