@@ -7,7 +7,7 @@
 //! (`log_std`) are not used: noise is the recorder's to choose.
 
 use crate::files::arrays::{Array, Arrays};
-use protege_core::env::{Env, Spec, Step, Subject};
+use protege_core::env::{self, Env, Spec, Step};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Result, seal};
@@ -120,17 +120,13 @@ impl Guided {
     }
 }
 
-impl Env for Guided {
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.env.subject()
+impl env::Wrapper for Guided {
+    fn inner(&self) -> &dyn Env {
+        &*self.env
     }
 
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.env.picture(size)
-    }
-
-    fn spec(&self) -> &Spec {
-        self.env.spec()
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.env
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
@@ -149,10 +145,6 @@ impl Env for Guided {
         Ok(())
     }
 
-    fn play_on(&mut self) {
-        self.env.play_on();
-    }
-
     fn expert(&mut self) -> Option<Vec<f32>> {
         let Memory { obs, trembling, noise } = &mut self.memory;
         let mut action = self.network.act(obs);
@@ -164,7 +156,7 @@ impl Env for Guided {
 
     fn save(&self) -> Vec<u8> {
         let body = postcard::to_allocvec(&(&self.memory, self.env.save())).expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.spec().id.as_bytes()), &body)
+        seal::seal(&seal::digest(self.env.spec().id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {

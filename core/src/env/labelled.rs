@@ -1,8 +1,7 @@
 //! Observations that say which task it is, where one policy learns several.
 
-use super::{ActionRepeat, Env, Pictured, Spec, Step, Subject, View};
+use super::{ActionRepeat, Env, Pictured, Spec, Step, View, Wrapper};
 use crate::Result;
-use crate::tasks::ExpertStyle;
 
 /// An environment at whose observations the same numbers end.
 pub struct Labelled {
@@ -30,7 +29,15 @@ pub fn dressed(env: Box<dyn Env>, repeat: usize, label: &[f32], view: View) -> R
     Ok(if view.is_some() { Box::new(Pictured::new(labelled, view)?) } else { labelled })
 }
 
-impl Env for Labelled {
+impl Wrapper for Labelled {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -43,40 +50,11 @@ impl Env for Labelled {
         let step = self.inner.step(action)?;
         Ok(Step { obs: [&step.obs[..], &self.label].concat(), ..step })
     }
-
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
-    }
-
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner.picture(size)
-    }
-
-    fn save(&self) -> Vec<u8> {
-        self.inner.save()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        self.inner.restore(state)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::env::make;
+    use crate::env::{Env, Labelled, Step, make};
 
     /// The promise: every observation ends in the label, and nothing else changes.
     #[test]

@@ -15,7 +15,7 @@ pub use pictured::{Pictured, View, bytes};
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
-pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit};
+pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit, Wrapper};
 
 use crate::sim::Sim;
 use crate::tasks::ExpertStyle;

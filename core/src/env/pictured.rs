@@ -1,8 +1,7 @@
 //! Observations with pictures: what the robot feels of itself, and the newest frames of a camera.
 
 use super::catalogue::{picked, proprioception};
-use super::{Env, Spec, Step, Subject, foreign_state};
-use crate::tasks::ExpertStyle;
+use super::{Env, Spec, Step, Wrapper, foreign_state};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,7 +100,15 @@ impl Pictured {
     }
 }
 
-impl Env for Pictured {
+impl Wrapper for Pictured {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -123,26 +130,6 @@ impl Env for Pictured {
         Ok(Step { obs: self.row(&step.obs), ..step })
     }
 
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
-    }
-
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner.picture(size)
-    }
-
     fn save(&self) -> Vec<u8> {
         [&self.stack[..], &self.inner.save()].concat()
     }
@@ -157,15 +144,20 @@ impl Env for Pictured {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::env::Probe;
+    use super::{Pictured, View};
+    use crate::Result;
+    use crate::env::{Env, Probe, Step};
 
     /// A probe whose frames count what was played: all values are the steps since the start.
     struct Counting(Box<dyn Env>, u8);
 
-    impl Env for Counting {
-        fn spec(&self) -> &Spec {
-            self.0.spec()
+    impl crate::env::Wrapper for Counting {
+        fn inner(&self) -> &dyn Env {
+            &*self.0
+        }
+
+        fn inner_mut(&mut self) -> &mut dyn Env {
+            &mut *self.0
         }
 
         fn reset(&mut self, seed: u64) -> Vec<f32> {
@@ -176,12 +168,6 @@ mod tests {
         fn step(&mut self, action: &[f32]) -> Result<Step> {
             self.1 += 1;
             self.0.step(action)
-        }
-
-        fn play_on(&mut self) {}
-
-        fn expert(&mut self) -> Option<Vec<f32>> {
-            None
         }
 
         fn picture(&mut self, size: usize) -> Result<Vec<u8>> {

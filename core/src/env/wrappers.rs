@@ -4,6 +4,101 @@ use super::{Env, Spec, Step, Subject, foreign_state};
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 
+/// An environment around another one: what it does not say itself, the inner one answers. Every wrapper is an [`Env`], whose
+/// methods these are.
+pub trait Wrapper: Send {
+    /// The environment inside.
+    fn inner(&self) -> &dyn Env;
+    /// The same, to be played.
+    fn inner_mut(&mut self) -> &mut dyn Env;
+    /// [`Env::spec`].
+    fn spec(&self) -> &Spec {
+        self.inner().spec()
+    }
+    /// [`Env::reset`].
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.inner_mut().reset(seed)
+    }
+    /// [`Env::step`].
+    ///
+    /// # Errors
+    /// As there.
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        self.inner_mut().step(action)
+    }
+    /// [`Env::set_style`].
+    ///
+    /// # Errors
+    /// As there.
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.inner_mut().set_style(style)
+    }
+    /// [`Env::expert`].
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        self.inner_mut().expert()
+    }
+    /// [`Env::picture`].
+    ///
+    /// # Errors
+    /// As there.
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        self.inner_mut().picture(size)
+    }
+    /// [`Env::save`].
+    fn save(&self) -> Vec<u8> {
+        self.inner().save()
+    }
+    /// [`Env::restore`].
+    ///
+    /// # Errors
+    /// As there.
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.inner_mut().restore(state)
+    }
+}
+
+impl<W: Wrapper> Env for W {
+    fn spec(&self) -> &Spec {
+        Wrapper::spec(self)
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        Wrapper::reset(self, seed)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        Wrapper::step(self, action)
+    }
+
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        Wrapper::set_style(self, style)
+    }
+
+    fn play_on(&mut self) {
+        self.inner_mut().play_on();
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        Wrapper::expert(self)
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        self.inner().subject()
+    }
+
+    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+        Wrapper::picture(self, size)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        Wrapper::save(self)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        Wrapper::restore(self, state)
+    }
+}
+
 /// Plays every action `times` times and sums the rewards; stops early at the end of the episode. The horizon counts its own steps.
 pub struct ActionRepeat {
     inner: Box<dyn Env>,
@@ -20,45 +115,21 @@ impl ActionRepeat {
     }
 }
 
-impl Env for ActionRepeat {
+impl Wrapper for ActionRepeat {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.inner.reset(seed)
-    }
-
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         play(&mut *self.inner, std::iter::repeat_n(action, self.times))
-    }
-
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
-    }
-
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner.picture(size)
-    }
-
-    fn save(&self) -> Vec<u8> {
-        self.inner.save()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        self.inner.restore(state)
     }
 }
 
@@ -83,13 +154,13 @@ impl ChunkEnv {
     }
 }
 
-impl Env for ChunkEnv {
-    fn spec(&self) -> &Spec {
-        self.inner.spec()
+impl Wrapper for ChunkEnv {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.inner.reset(seed)
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
     }
 
     fn step(&mut self, chunk: &[f32]) -> Result<Step> {
@@ -104,33 +175,9 @@ impl Env for ChunkEnv {
         play(&mut *self.inner, chunk.chunks(act))
     }
 
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
     /// The expert's next action, once per place in the chunk: a state-feedback expert has no plan to show.
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert().map(|action| action.repeat(self.length))
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
-    }
-
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner.picture(size)
-    }
-
-    fn save(&self) -> Vec<u8> {
-        self.inner.save()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        self.inner.restore(state)
     }
 }
 
@@ -150,7 +197,15 @@ impl TimeLimit {
     }
 }
 
-impl Env for TimeLimit {
+impl Wrapper for TimeLimit {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
+    }
+
     fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -165,26 +220,6 @@ impl Env for TimeLimit {
         self.steps = self.steps.saturating_add(1);
         let truncated = !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
         Ok(Step { truncated, ..step })
-    }
-
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
-    }
-
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner.picture(size)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -220,8 +255,7 @@ fn positive(what: &str, n: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::env::make;
+    use crate::env::{ActionRepeat, ChunkEnv, Env, Step, TimeLimit, make};
 
     /// The promise: a repeated action and a chunk of equal actions are the single actions one by one.
     #[test]

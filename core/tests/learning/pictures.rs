@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
-use protege_core::env::{Env, Pictured, RolloutSpec, Spec, Step, Subject, View, make_on};
+use protege_core::env::{Env, Pictured, RolloutSpec, Step, View, make_on};
 use protege_core::finetune::csil::{Compose, CsilConfig, Variant};
 use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
@@ -37,9 +37,13 @@ impl Striped {
     }
 }
 
-impl Env for Striped {
-    fn spec(&self) -> &Spec {
-        self.inner.spec()
+impl protege_core::env::Wrapper for Striped {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
@@ -50,18 +54,6 @@ impl Env for Striped {
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
         Ok(Step { obs: self.told(step.obs.clone()), ..step })
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        None
     }
 
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {

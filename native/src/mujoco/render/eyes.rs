@@ -2,8 +2,7 @@
 
 use super::Renderer;
 use crate::film::{Draw, Look, Quality};
-use protege_core::env::{Env, Spec, Step, Subject};
-use protege_core::tasks::ExpertStyle;
+use protege_core::env::{Env, Wrapper};
 use protege_core::{Error, Result};
 use std::cell::RefCell;
 
@@ -28,52 +27,24 @@ impl Eyes {
     }
 }
 
-impl Env for Eyes {
-    fn spec(&self) -> &Spec {
-        self.inner.spec()
+impl Wrapper for Eyes {
+    fn inner(&self) -> &dyn Env {
+        &*self.inner
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.inner.reset(seed)
-    }
-
-    fn step(&mut self, action: &[f32]) -> Result<Step> {
-        self.inner.step(action)
-    }
-
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.inner.set_style(style)
-    }
-
-    fn play_on(&mut self) {
-        self.inner.play_on();
-    }
-
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        self.inner.expert()
-    }
-
-    fn subject(&self) -> Option<Subject<'_>> {
-        self.inner.subject()
+    fn inner_mut(&mut self) -> &mut dyn Env {
+        &mut *self.inner
     }
 
     /// Drawn on one of the threads that are kept for work of all kinds: a renderer stays with its thread, and environments are
     /// stepped on threads that come and go.
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        rayon::scope(|_| draw(self, size))
-    }
-
-    fn save(&self) -> Vec<u8> {
-        self.inner.save()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        self.inner.restore(state)
+        rayon::scope(|_| draw(&mut *self.inner, size))
     }
 }
 
 /// The environment as this thread's renderer draws it: three planes.
-fn draw(env: &mut Eyes, size: usize) -> Result<Vec<u8>> {
+fn draw(env: &mut dyn Env, size: usize) -> Result<Vec<u8>> {
     let id = env.spec().id.clone();
     let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {id}")))?;
     RENDERER.with_borrow_mut(|slot| {
