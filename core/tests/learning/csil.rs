@@ -90,13 +90,14 @@ fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
 }
 
 /// The promise: from demonstrations that know nothing, each method on the task's reward finds the action that earns most, and sees the
-/// observation (probe 5: half of it).
+/// observation (probe 5: half of it); CSIL, too, where success earns something.
 #[test]
 fn the_task_reward_is_learned_from() {
-    for variant in [Variant::Xqc, Variant::Rlpd, Variant::Sac] {
-        let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
+    let csil = CsilConfig { success_reward: 100.0, kl_weight: 0.02, ..config(Variant::Csil) };
+    for config in [config(Variant::Xqc), config(Variant::Rlpd), config(Variant::Sac), csil] {
+        let (policy, mut rng, variant) = (policy(), Rng::new(2, "test", 0), config.variant);
         let demos = demos(|_| rng.range(-0.9, 0.9) as f32);
-        let agent = learned(5, config(variant), &policy, &demos);
+        let agent = learned(5, config, &policy, &demos);
         let found = actions(&agent, &policy);
         assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{variant:?}: {found:?}");
     }

@@ -86,6 +86,9 @@ pub struct CsilConfig {
     pub reward_scale: f64,
     /// What the learned reward is counted from: negative (the default) or positive.
     pub reward_mode: RewardMode,
+    /// Earned for success on top of what is learned (csil only): 0, the default, leaves success to end the episode. Above 0, the clone is no longer
+    /// optimal from the start, but finetuning knows what counts.
+    pub success_reward: f64,
     /// Least learned reward, before it is counted from its bound. Paper preset: -5 (where CSIL's refinement cuts off).
     pub least_reward: f64,
     /// Learning rate of the reward's refinement in practice, plain gradient descent; 0: the reward stays as cloned. Paper preset: 1e-3
@@ -167,6 +170,7 @@ impl CsilConfig {
             tau: 0.005,
             reward_scale: 1.0,
             reward_mode: RewardMode::Negative,
+            success_reward: 0.0,
             least_reward: -5.0,
             reward_lr: 1e-3,
             kl_weight: 0.01,
@@ -249,6 +253,7 @@ impl CsilConfig {
         within("finetune.csil.gamma", self.gamma, 0.0, 0.9999)?;
         within("finetune.csil.tau", self.tau, 0.0, 1.0)?;
         within("finetune.csil.reward_scale", self.reward_scale, 1e-6, 1e3)?;
+        within("finetune.csil.success_reward", self.success_reward, 0.0, 1e3)?;
         within("finetune.csil.least_reward", self.least_reward, -1e3, 0.0)?;
         within("finetune.csil.reward_lr", self.reward_lr, 0.0, 1.0)?;
         within("finetune.csil.kl_weight", self.kl_weight, 0.0, 1e3)?;
@@ -304,7 +309,7 @@ impl CsilConfig {
         if self.learns_reward() { self.critic_updates } else { 0 }
     }
 
-    /// Least and greatest reward, as the critics see it.
+    /// Least and greatest reward, as the critics see it, without what success earns on top.
     ///
     /// The greatest learned one is the log-likelihood ratio of a density of 1 / std and the uniform prior's 1/2, per dimension, at the least
     /// standard deviation (CSIL: -ln(1e-5) / 2 + ln 2 = 6.45).
@@ -323,9 +328,12 @@ impl CsilConfig {
         std::f64::consts::LN_2 - 0.5 * libm::log(self.variance_floor)
     }
 
-    /// Least and greatest value: those of the least and greatest reward for ever, or what success alone can earn.
+    /// Least and greatest value: those of the least and greatest reward for ever, and what success can earn.
     pub fn value_range(&self) -> (f64, f64) {
         let (low, high) = self.reward_range();
-        if self.learns_reward() { (low / (1.0 - self.gamma), high / (1.0 - self.gamma)) } else { (low, high) }
+        if !self.learns_reward() {
+            return (low, high);
+        }
+        (low / (1.0 - self.gamma), high / (1.0 - self.gamma) + self.success_reward)
     }
 }

@@ -6,7 +6,7 @@
 //! ```text
 //! r(x, u) = alpha (log q(u | x) - log p(u)),  alpha = scale / d                 the coherent reward
 //! V(x')   = min_i Qtarget_i(x', u') - beta KL(pi(x') || q(x'))                  u' drawn by pi
-//! L_Q     = E distance(Q(x, u), r + gamma (1 - over) V(x')) + k sqrt(E_demos (dQ/du v)^2),  v a random corner of the cube
+//! L_Q     = E distance(Q(x, u), r + c success + gamma (1 - over) V(x')) + k sqrt(E_demos (dQ/du v)^2),  v a random corner of the cube
 //! L_r     = -E_demos r + E_practice [exp(-max(r, -5)) - 1 + max(r, -5)]
 //! L_pi    = E [beta KL(pi(x) || q(x)) - min_i Q_i(x, u)]
 //! ```
@@ -133,7 +133,7 @@ struct ActorLoss {
 struct Rewards {
     /// Before bounds: `[N]`.
     raw: Tensor<1>,
-    /// As the critics see them.
+    /// As the critics see them, with what success earns.
     counted: Tensor<1>,
 }
 
@@ -261,7 +261,8 @@ impl Learner {
         let raw = self.raw_rewards(&self.reward.valid(), rows.x.clone(), rows.u.clone());
         let (low, high) = self.config.reward_range();
         let offset = self.config.least_reward - low;
-        Rewards { counted: (raw.clone() - offset).clamp(low, high), raw }
+        let success = rows.rewards.clone() * self.config.success_reward;
+        Rewards { counted: (raw.clone() - offset).clamp(low, high) + success, raw }
     }
 
     /// alpha (log q(u | x) - log p(u)).
@@ -625,5 +626,19 @@ mod tests {
         let positive = CsilConfig { reward_mode: RewardMode::Positive, ..negative.config.clone() };
         assert!((positive.reward_range().0, positive.value_range().1) == (-1.0, bound / (1.0 - 0.7)));
         assert_eq!(config(Variant::Xqc).value_range(), (0.0, 1.0));
+    }
+
+    /// The promise: success earns on top of the learned reward, and values have room for it.
+    #[test]
+    fn success_earns_on_top() {
+        let mut rng = Rng::new(5, "test", 0);
+        let mut learner = learner(config(Variant::Csil), &mut rng);
+        let rows = learner.rows(&batch(ROWS, &mut rng), 5);
+        let (without, (_, most)) = (read(learner.rewards(&rows).counted), learner.config.value_range());
+        learner.config.success_reward = 30.0;
+        let with = read(learner.rewards(&rows).counted);
+        let earned = read(rows.rewards.clone());
+        assert!((0..ROWS).all(|i| (with[i] - without[i] - 30.0 * earned[i]).abs() < 1e-3), "{with:?} {without:?} {earned:?}");
+        assert_eq!(learner.config.value_range().1, most + 30.0);
     }
 }
