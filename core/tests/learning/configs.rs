@@ -101,6 +101,7 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("finetune.csil.features", "7"),
         ("finetune.csil.variance_floor", "0"),
         ("finetune.csil.least_reward", "1"),
+        ("finetune.csil.success_reward", "-1"),
         ("finetune.csil.seed_decisions", "1000000"),
         ("eval.episodes", "0"),
         ("preset", "cpu"),
