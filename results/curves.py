@@ -1,8 +1,11 @@
-"""What the tables of td-mpc, csil and upstream share: points of learning curves in runs' folders, kept in a curves.csv, and their intervals."""
+"""What the tables of td-mpc, csil and upstream share: points of learning curves in runs' folders, kept in a curves.csv, and intervals."""
 
 import csv
 import json
 import math
+
+# Quantiles of Student's t for 95%, for 3 results to 8.
+T = [4.303, 3.182, 2.776, 2.571, 2.447, 2.365]
 
 
 def wilson(successes, n, z=1.96):
@@ -16,6 +19,19 @@ def cell(point):
     _, _, success, n = point
     low, high = wilson(success * n, n)
     return f"{100 * success:.0f}% [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def half_interval(values):
+    """Half the 95% interval (t) of the mean of three results or more."""
+    n, mean = len(values), sum(values) / len(values)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    return T[min(n, len(T) + 2) - 3] * spread / math.sqrt(n)
+
+
+def mean_cell(values):
+    """The mean of seeds' results in percent, with its 95% interval from three seeds on."""
+    mean = f"{sum(values) / len(values):.0f}%"
+    return f"{mean} ± {half_interval(values):.0f}" if len(values) > 2 else mean
 
 
 def points(folder):

@@ -21,6 +21,9 @@ for task in $tasks; do
             # So few demonstrations that the cloned policy succeeds in a third to two thirds of the episodes.
             demos=5
             case $task in lab/pick-place | lab/assembly) demos=10 ;; esac
+            # Episodes of the upstream suites are long.
+            points=200
+            case $task in metaworld/* | adroit/*) points=100 ;; esac
             set -- --demos $demos
             if [ "${task%/*}" = adroit ]; then
                 file="$out/$(basename "$task")-$seed.safetensors"
@@ -34,7 +37,7 @@ for task in $tasks; do
                 set -- "$@" --set finetune.csil.success_reward=60 --set finetune.csil.kl_weight=0.02
             fi
             "$protege" run --task "$task" --pretrain bc --finetune csil --preset cpu --seed "$seed" "$@" \
-                --set finetune.csil.variant="$variant" --set finetune.csil.compose="${arm#*/}" --set eval.curve_episodes=200 \
+                --set finetune.csil.variant="$variant" --set finetune.csil.compose="${arm#*/}" --set eval.curve_episodes=$points \
                 --no-video --quiet --out "$run"
         done
     done
