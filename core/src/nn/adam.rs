@@ -87,8 +87,7 @@ impl Adam {
     pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         self.norm = self.config.clip_norm.map(|_| gradient_norm(&module, &mut grads));
-        let scale =
-            self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
+        let scale = self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| shrinking(norm, limit));
         module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
     }
 
@@ -189,8 +188,13 @@ impl ModuleMapper for Stepper<'_> {
     }
 }
 
+/// The factor that brings gradients of this norm down to `limit`; 1 for smaller ones.
+pub(super) fn shrinking(norm: Tensor<1>, limit: f64) -> Tensor<1> {
+    (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
+}
+
 /// The norm of all gradients together; on the device, without reading back.
-fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) -> Tensor<1> {
+pub(super) fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) -> Tensor<1> {
     let mut norm = SquaredNorm { grads, sum: None };
     module.visit(&mut norm);
     norm.sum.expect("a module that is trained has at least one gradient").sqrt()

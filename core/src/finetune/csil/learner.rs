@@ -30,6 +30,9 @@ use serde::{Deserialize, Serialize};
 
 /// Where the refinement of the reward stops to look (CSIL).
 const REFINED_FROM: f64 = -5.0;
+/// The norm at which a gradient of the refinement is cut: the exponential's grows a thousandfold where practice leaves the clone, and would
+/// break the reward for good.
+const REFINEMENT_NORM: f64 = 10.0;
 
 /// The weight of entropy, as its logarithm.
 #[derive(Module, Debug)]
@@ -210,7 +213,7 @@ impl Learner {
 
         if learned.is_some() && self.config.reward_lr > 0.0 {
             let loss = self.refinement(&rows);
-            self.reward = descend(self.reward.clone(), &loss, self.config.reward_lr);
+            self.reward = descend(self.reward.clone(), &loss, self.config.reward_lr, REFINEMENT_NORM);
         }
         let [actor, divergence] = self.improve(&rows, e_now);
         self.made.updates += 1;
