@@ -9,14 +9,27 @@ use protege_core::tasks::{self, ExpertStyle};
 const STARTS: u64 = 200;
 
 fn main() -> protege_core::Result<()> {
-    println!("| task | style | success of {STARTS} | median steps | longest |\n|---|---|---|---|---|");
+    println!(
+        "| task | style | success of {STARTS} | median steps | longest |\n|---|---|---|---|---|"
+    );
     for task in tasks::all() {
-        for (name, varied, noise) in [("default", false, 0.0), ("default", false, 0.1), ("varied", true, 0.0), ("varied", true, 0.1)] {
+        for (name, varied, noise) in [
+            ("default", false, 0.0),
+            ("default", false, 0.1),
+            ("varied", true, 0.0),
+            ("varied", true, 0.1),
+        ] {
             let mut lengths = successes(task.id, varied, noise)?;
             lengths.sort_unstable();
             let (median, longest) = (lengths.get(lengths.len() / 2), lengths.last());
             let show = |steps: Option<&usize>| steps.map_or("-".into(), ToString::to_string);
-            println!("| {} | {name}, noise {noise} | {} | {} | {} |", task.id, lengths.len(), show(median), show(longest));
+            println!(
+                "| {} | {name}, noise {noise} | {} | {} | {} |",
+                task.id,
+                lengths.len(),
+                show(median),
+                show(longest)
+            );
         }
     }
     Ok(())
@@ -27,7 +40,11 @@ fn successes(id: &str, varied: bool, noise: f64) -> protege_core::Result<Vec<usi
     let mut env = LabEnv::new(id)?;
     let mut lengths = Vec::new();
     for seed in 0..STARTS {
-        let style = if varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
+        let style = if varied {
+            ExpertStyle::sample(&mut Rng::new(seed, "style", 0))
+        } else {
+            ExpertStyle::default()
+        };
         env.set_style(ExpertStyle { noise, ..style })?;
         lengths.extend(episode(&mut env, seed)?);
     }

@@ -48,11 +48,18 @@ impl Error {
 ///
 /// # Errors
 /// Names the key, the value and the range.
-pub fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Result<()> {
+pub fn within<T: PartialOrd + std::fmt::Display>(
+    key: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<()> {
     if value >= low && value <= high {
         return Ok(());
     }
-    Err(Error::input(format!("{key} is {value}, but must lie between {low} and {high}")))
+    Err(Error::input(format!(
+        "{key} is {value}, but must lie between {low} and {high}"
+    )))
 }
 
 /// The name with the fewest edits from `wanted` (Levenshtein); none when there are no names.

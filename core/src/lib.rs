@@ -1,10 +1,12 @@
 //! protege-core: everything that is neither an operating system nor a browser.
 //!
-//! Robot policies pretrained from a few demonstrations so that reinforcement learning can finish the job. The crate
-//! compiles for native targets and for `wasm32-unknown-unknown`; it has no file system, no clock and no global state.
+//! Robot policies pretrained from a few demonstrations so that reinforcement learning can finish
+//! the job. The crate compiles for native targets and for `wasm32-unknown-unknown`; it has no file
+//! system, no clock and no global state.
 //!
-//! Arrows point one way: [`run`] -> [`finetune`], [`pretrain`] -> [`policy`], [`data`] -> [`nn`], and
-//! [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]. Nothing below knows what stands above. [`theory`] stands beside them.
+//! Arrows point one way: [`run`] -> [`finetune`], [`pretrain`] -> [`policy`], [`data`] -> [`nn`],
+//! and [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]. Nothing below knows what stands above.
+//! [`theory`] stands beside them.
 
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]

@@ -1,8 +1,9 @@
 //! Random numbers from counter-based generators keyed by (seed, stream, index).
 //!
-//! Nothing in the crate draws from a global generator or from a clock. A stream is named by what it is for
-//! (`"env"`, `"bootstrap"`, `"policy-noise"`), so that adding a draw to one place never shifts the draws of another,
-//! and its whole state is a key and a position: it can be saved, and it continues bit for bit.
+//! Nothing in the crate draws from a global generator or from a clock. A stream is named by what it
+//! is for (`"env"`, `"bootstrap"`, `"policy-noise"`), so that adding a draw to one place never
+//! shifts the draws of another, and its whole state is a key and a position: it can be saved, and
+//! it continues bit for bit.
 
 use rand::{Rng as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The stream called `stream` of the run with this `seed`; `index` tells apart many of a kind (environments, ensemble members).
+    /// The stream called `stream` of the run with this `seed`; `index` tells apart many of a kind
+    /// (environments, ensemble members).
     pub fn new(seed: u64, stream: &str, index: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -37,12 +39,14 @@ impl Rng {
         low + (high - low) * self.uniform()
     }
 
-    /// Uniform in 0..n (n > 0). The bias of the multiply-shift is below 2^-32 for every n that fits in memory.
+    /// Uniform in 0..n (n > 0). The bias of the multiply-shift is below 2^-32 for every n that fits
+    /// in memory.
     pub fn below(&mut self, n: usize) -> usize {
         ((self.bits() as u128 * n as u128) >> 64) as usize
     }
 
-    /// Standard normal (Box-Muller). `libm` rather than the platform's functions: the same bits everywhere, browser included.
+    /// Standard normal (Box-Muller). `libm` rather than the platform's functions: the same bits
+    /// everywhere, browser included.
     pub fn normal(&mut self) -> f64 {
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
         radius * libm::cos(std::f64::consts::TAU * self.uniform())
@@ -75,7 +79,11 @@ struct State {
 
 impl Serialize for Rng {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        State { key: self.0.get_seed(), position: self.0.get_word_pos() }.serialize(serializer)
+        State {
+            key: self.0.get_seed(),
+            position: self.0.get_word_pos(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -90,7 +98,9 @@ impl<'de> Deserialize<'de> for Rng {
 
 /// FNV-1a: spreads a stream's name over 64 bits.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| {
+        (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -103,8 +113,12 @@ mod tests {
         for drawn in [0, 1, 7, 1000] {
             let mut rng = Rng::new(3, "env", 5);
             rng.normals(drawn);
-            let mut restored: Rng = postcard::from_bytes(&postcard::to_allocvec(&rng).unwrap()).unwrap();
-            assert_eq!((0..50).map(|_| rng.bits()).collect::<Vec<_>>(), (0..50).map(|_| restored.bits()).collect::<Vec<_>>());
+            let mut restored: Rng =
+                postcard::from_bytes(&postcard::to_allocvec(&rng).unwrap()).unwrap();
+            assert_eq!(
+                (0..50).map(|_| rng.bits()).collect::<Vec<_>>(),
+                (0..50).map(|_| restored.bits()).collect::<Vec<_>>()
+            );
         }
     }
 
@@ -112,7 +126,12 @@ mod tests {
     #[test]
     fn streams_are_distinct() {
         let first = |seed, stream, index| Rng::new(seed, stream, index).bits();
-        let draws = [first(0, "env", 0), first(1, "env", 0), first(0, "demo", 0), first(0, "env", 1)];
+        let draws = [
+            first(0, "env", 0),
+            first(1, "env", 0),
+            first(0, "demo", 0),
+            first(0, "env", 1),
+        ];
         for (i, a) in draws.iter().enumerate() {
             assert!(draws[i + 1..].iter().all(|b| a != b));
         }
@@ -122,9 +141,14 @@ mod tests {
     #[test]
     fn normal_draws_have_normal_moments() {
         let draws = Rng::new(0, "moments", 0).normals(200_000);
-        let moment = |p| draws.iter().map(|&x| f64::from(x).powi(p)).sum::<f64>() / draws.len() as f64;
+        let moment =
+            |p| draws.iter().map(|&x| f64::from(x).powi(p)).sum::<f64>() / draws.len() as f64;
         assert!(moment(1).abs() < 0.01, "mean {}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.02, "variance {}", moment(2));
-        assert!((moment(4) - 3.0).abs() < 0.15, "fourth moment {}", moment(4));
+        assert!(
+            (moment(4) - 3.0).abs() < 0.15,
+            "fourth moment {}",
+            moment(4)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes that know whose they are and whether they are whole.
 //!
-//! Sealed bytes are: a digest of the owner's name, a digest of the body, the body. Both are checked before anything is decoded, so
-//! damaged bytes are refused without being interpreted.
+//! Sealed bytes are: a digest of the owner's name, a digest of the body, the body. Both are checked
+//! before anything is decoded, so damaged bytes are refused without being interpreted.
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -29,7 +29,8 @@ pub fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Result<&'
     }
     if found != owner {
         return Err(Error::input(format!(
-            "the saved state of {what} belongs to something else; use a checkpoint of this task and version"
+            "the saved state of {what} belongs to something else; use a checkpoint of this task \
+             and version"
         )));
     }
     Ok(body)
@@ -37,5 +38,7 @@ pub fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Result<&'
 
 /// The error of bytes that cannot be read.
 pub fn damaged(what: &str) -> Error {
-    Error::input(format!("the saved state of {what} is damaged; use another checkpoint"))
+    Error::input(format!(
+        "the saved state of {what} is damaged; use another checkpoint"
+    ))
 }

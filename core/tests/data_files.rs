@@ -1,4 +1,5 @@
-//! Datasets and archives as files: what goes in comes out, and nothing damaged or foreign gets through.
+//! Datasets and archives as files: what goes in comes out, and nothing damaged or foreign gets
+//! through.
 
 use protege_core::Error;
 use protege_core::data::{Archive, CODE_VERSION, Dataset, Episode, Meta};
@@ -11,7 +12,11 @@ fn episode(seed: u64, steps: usize) -> Episode {
         let action = [rng.range(-1.0, 1.0) as f32, -0.0];
         episode.push(&action, rng.normal() as f32, &rng.normals(3));
     }
-    Episode { success: seed.is_multiple_of(2), terminated: seed == 1, ..episode }
+    Episode {
+        success: seed.is_multiple_of(2),
+        terminated: seed == 1,
+        ..episode
+    }
 }
 
 fn dataset() -> Dataset {
@@ -26,12 +31,26 @@ fn dataset() -> Dataset {
         action_repeat: 2,
         demonstrator: "expert with noise 0.1, \"quoted\"".into(),
     };
-    Dataset { meta, episodes: vec![episode(0, 4), episode(1, 1), episode(2, 6)] }
+    Dataset {
+        meta,
+        episodes: vec![episode(0, 4), episode(1, 1), episode(2, 6)],
+    }
 }
 
 fn archive() -> Archive {
     let mut archive = Archive::new();
-    archive.put_f32("actor/weight", &[2, 3], vec![-0.0, f32::MIN_POSITIVE / 4.0, f32::MAX, 1.0 / 3.0, -7.25, 1e-30]);
+    archive.put_f32(
+        "actor/weight",
+        &[2, 3],
+        vec![
+            -0.0,
+            f32::MIN_POSITIVE / 4.0,
+            f32::MAX,
+            1.0 / 3.0,
+            -7.25,
+            1e-30,
+        ],
+    );
     archive.put_f32("step", &[], vec![12.0]);
     archive.put_f32("nothing", &[0, 5], vec![]);
     archive.put_blob("physics", (0..=255).collect());
@@ -50,7 +69,9 @@ fn sentence<T: std::fmt::Debug>(result: protege_core::Result<T>) -> String {
 /// Replaces the only occurrence of `from` by `to`, which must be as long.
 fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let at: Vec<usize> = (0..=bytes.len() - from.len()).filter(|&i| bytes[i..].starts_with(from)).collect();
+    let at: Vec<usize> = (0..=bytes.len() - from.len())
+        .filter(|&i| bytes[i..].starts_with(from))
+        .collect();
     assert_eq!(at.len(), 1, "{:?}", String::from_utf8_lossy(from));
     let mut bytes = bytes.to_vec();
     bytes[at[0]..at[0] + from.len()].copy_from_slice(to);
@@ -63,8 +84,17 @@ fn a_dataset_survives_its_file() {
     let bytes = dataset().to_bytes().unwrap();
     let back = Dataset::from_bytes(&bytes).unwrap();
     assert_eq!(back, dataset());
-    let negative_zeros = |d: &Dataset| d.episodes.iter().flat_map(|e| &e.actions).filter(|a| a.to_bits() == 1 << 31).count();
-    assert_eq!((negative_zeros(&back), negative_zeros(&dataset())), (11, 11));
+    let negative_zeros = |d: &Dataset| {
+        d.episodes
+            .iter()
+            .flat_map(|e| &e.actions)
+            .filter(|a| a.to_bits() == 1 << 31)
+            .count()
+    };
+    assert_eq!(
+        (negative_zeros(&back), negative_zeros(&dataset())),
+        (11, 11)
+    );
     assert_eq!(back.to_bytes().unwrap(), bytes);
 }
 
@@ -86,25 +116,45 @@ fn a_flipped_bit_names_the_episode() {
     for index in 0..3 {
         let number = dataset().episodes[index].obs[1];
         let flipped = f32::from_bits(number.to_bits() ^ 1);
-        let sentence = sentence(Dataset::from_bytes(&patched(&bytes, &number.to_le_bytes(), &flipped.to_le_bytes())));
-        assert!(sentence.contains(&format!("episode {index} does not match its checksum")), "{sentence}");
+        let sentence = sentence(Dataset::from_bytes(&patched(
+            &bytes,
+            &number.to_le_bytes(),
+            &flipped.to_le_bytes(),
+        )));
+        assert!(
+            sentence.contains(&format!("episode {index} does not match its checksum")),
+            "{sentence}"
+        );
     }
 }
 
-/// The promise: a number that is not finite, a wrong length and a wrong outcome are noticed in the file, and the episode is named.
+/// The promise: a number that is not finite, a wrong length and a wrong outcome are noticed in the
+/// file, and the episode is named.
 #[test]
 fn faults_in_the_file_name_the_episode() {
     let bytes = dataset().to_bytes().unwrap();
     let reward = dataset().episodes[2].rewards[5].to_le_bytes();
     let fault = |from: &[u8], to: &[u8]| sentence(Dataset::from_bytes(&patched(&bytes, from, to)));
-    assert!(fault(&reward, &f32::NAN.to_le_bytes()).contains("episode 2 has rewards that are no good: the tensor holds NaN at position 5"));
-    assert!(fault(br#"\"length\":4"#, br#"\"length\":5"#).contains("episode 0 has rewards of shape [4] where the header says [5]"));
-    assert!(fault(br#"\"seed\":1,"#, br#"\"seed\":3,"#).contains("episode 1 does not match its checksum"));
-    assert!(fault(b"episode_001/rewards", b"episode_009/rewards").contains("episode 1 has no rewards"));
+    assert!(
+        fault(&reward, &f32::NAN.to_le_bytes())
+            .contains("episode 2 has rewards that are no good: the tensor holds NaN at position 5")
+    );
+    assert!(
+        fault(br#"\"length\":4"#, br#"\"length\":5"#)
+            .contains("episode 0 has rewards of shape [4] where the header says [5]")
+    );
+    assert!(
+        fault(br#"\"seed\":1,"#, br#"\"seed\":3,"#)
+            .contains("episode 1 does not match its checksum")
+    );
+    assert!(
+        fault(b"episode_001/rewards", b"episode_009/rewards").contains("episode 1 has no rewards")
+    );
     assert!(fault(br#"\"version\":1"#, br#"\"version\":9"#).contains("update protege"));
 }
 
-/// The promise: a dataset that would be refused later is refused when it is written, and the episode is named.
+/// The promise: a dataset that would be refused later is refused when it is written, and the
+/// episode is named.
 #[test]
 fn faults_are_caught_before_writing() {
     let fault = |spoil: fn(&mut Dataset)| {
@@ -112,16 +162,28 @@ fn faults_are_caught_before_writing() {
         spoil(&mut dataset);
         sentence(dataset.to_bytes())
     };
-    assert!(fault(|d| d.episodes[1].actions[0] = 1.5).contains("episode 1 has the action 1.5 at step 0"));
-    assert!(fault(|d| d.episodes[2].obs[3] = f32::INFINITY).contains("episode 2 holds inf in obs at step 1"));
-    assert!(fault(|d| d.episodes[0].obs.truncate(3)).contains("episode 0 has observations or actions that do not fit its 4 steps"));
-    assert!(fault(|d| d.episodes.push(Episode::start(0, &[0.0; 3]))).contains("episode 3 has no steps"));
+    assert!(
+        fault(|d| d.episodes[1].actions[0] = 1.5)
+            .contains("episode 1 has the action 1.5 at step 0")
+    );
+    assert!(
+        fault(|d| d.episodes[2].obs[3] = f32::INFINITY)
+            .contains("episode 2 holds inf in obs at step 1")
+    );
+    assert!(
+        fault(|d| d.episodes[0].obs.truncate(3))
+            .contains("episode 0 has observations or actions that do not fit its 4 steps")
+    );
+    assert!(
+        fault(|d| d.episodes.push(Episode::start(0, &[0.0; 3]))).contains("episode 3 has no steps")
+    );
     assert!(fault(|d| d.episodes.clear()).contains("holds no episodes"));
     assert!(fault(|d| d.meta.obs = 0).contains("no numbers"));
     assert!(fault(|d| d.meta.action_repeat = 0).contains("held for 0 control steps"));
 }
 
-/// The promise: files of other programs, and ours of another kind, are told apart in one sentence with a remedy.
+/// The promise: files of other programs, and ours of another kind, are told apart in one sentence
+/// with a remedy.
 #[test]
 fn foreign_files_are_named() {
     let foreign_tensors = safetensors_of_another_program();
@@ -130,32 +192,68 @@ fn foreign_files_are_named() {
         (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\0\0\0", "is an HDF5 file"),
         (b"task,reward\nlift,1\n", "is not a file of this program"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "damaged header"),
-        (b"\xff\xff\xff\x00\0\0\0\0{}", "is cut short inside its header"),
+        (
+            b"\xff\xff\xff\x00\0\0\0\0{}",
+            "is cut short inside its header",
+        ),
         (&foreign_tensors, "is a safetensors file of another program"),
-        (&archive().to_bytes().unwrap(), "is a protege file of another kind (\"archive\")"),
+        (
+            &archive().to_bytes().unwrap(),
+            "is a protege file of another kind (\"archive\")",
+        ),
     ];
     for (bytes, what) in files {
         let sentence = sentence(Dataset::from_bytes(bytes));
-        assert!(sentence.contains(what) && sentence.ends_with("; record it again with `protege demos`."), "{sentence}");
+        assert!(
+            sentence.contains(what)
+                && sentence.ends_with("; record it again with `protege demos`."),
+            "{sentence}"
+        );
     }
-    assert!(sentence(Archive::from_bytes(&dataset().to_bytes().unwrap())).contains("another kind (\"dataset\")"));
+    assert!(
+        sentence(Archive::from_bytes(&dataset().to_bytes().unwrap()))
+            .contains("another kind (\"dataset\")")
+    );
 }
 
 fn safetensors_of_another_program() -> Vec<u8> {
     let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  "#;
-    [&(header.len() as u64).to_le_bytes(), header.as_slice(), &[0; 4]].concat()
+    [
+        &(header.len() as u64).to_le_bytes(),
+        header.as_slice(),
+        &[0; 4],
+    ]
+    .concat()
 }
 
-/// The promise: demonstrations of another task or of other sizes are not trained on; another code version is only remarked on.
+/// The promise: demonstrations of another task or of other sizes are not trained on; another code
+/// version is only remarked on.
 #[test]
 fn a_dataset_knows_its_task() {
     let dataset = dataset();
     dataset.check_task("lab/lift", 3, 2, 0).unwrap();
-    assert!(sentence(dataset.check_task("lab/door", 3, 2, 0)).contains("shows lab/lift, not lab/door"));
-    assert!(sentence(dataset.check_task("lab/lift", 4, 2, 0)).contains("3 observed numbers and 2 actions, but the task has 4 and 2"));
+    assert!(
+        sentence(dataset.check_task("lab/door", 3, 2, 0)).contains("shows lab/lift, not lab/door")
+    );
+    assert!(
+        sentence(dataset.check_task("lab/lift", 4, 2, 0))
+            .contains("3 observed numbers and 2 actions, but the task has 4 and 2")
+    );
     assert_eq!(dataset.note(), None);
-    let old = Dataset { meta: Meta { code_version: "0.0.0".into(), ..dataset.meta.clone() }, ..dataset };
-    assert!(Dataset::from_bytes(&old.to_bytes().unwrap()).unwrap().note().unwrap().contains("0.0.0"));
+    let old = Dataset {
+        meta: Meta {
+            code_version: "0.0.0".into(),
+            ..dataset.meta.clone()
+        },
+        ..dataset
+    };
+    assert!(
+        Dataset::from_bytes(&old.to_bytes().unwrap())
+            .unwrap()
+            .note()
+            .unwrap()
+            .contains("0.0.0")
+    );
 }
 
 /// The promise: parts of a dataset are its episodes in the asked order, and too many are refused.
@@ -163,13 +261,17 @@ fn a_dataset_knows_its_task() {
 fn parts_of_a_dataset_are_its_episodes() {
     let dataset = dataset();
     assert_eq!(dataset.take(2).unwrap().episodes, dataset.episodes[..2]);
-    assert_eq!(dataset.subset(&[2, 0]).unwrap().episodes, [episode(2, 6), episode(0, 4)]);
+    assert_eq!(
+        dataset.subset(&[2, 0]).unwrap().episodes,
+        [episode(2, 6), episode(0, 4)]
+    );
     assert!((dataset.success_rate() - 2.0 / 3.0).abs() < 1e-12);
     assert!(sentence(dataset.take(4)).contains("holds 3 episodes, but 4 are asked for"));
     assert!(sentence(dataset.subset(&[3])).contains("no episode 3"));
 }
 
-/// The promise: an archive comes back bit for bit, denormal numbers and negative zero included, and the same archive is the same file.
+/// The promise: an archive comes back bit for bit, denormal numbers and negative zero included, and
+/// the same archive is the same file.
 #[test]
 fn an_archive_survives_its_file() {
     let bytes = archive().to_bytes().unwrap();
@@ -178,9 +280,18 @@ fn an_archive_survives_its_file() {
     assert_eq!(back.to_bytes().unwrap(), bytes);
     let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     let (shape, numbers) = back.take_f32("actor/weight").unwrap();
-    assert_eq!((shape, bits(&numbers)), (vec![2, 3], bits(archive().get_f32("actor/weight").unwrap().1)));
+    assert_eq!(
+        (shape, bits(&numbers)),
+        (
+            vec![2, 3],
+            bits(archive().get_f32("actor/weight").unwrap().1)
+        )
+    );
     assert_eq!(back.get::<Rng>("rng").unwrap(), Rng::new(3, "policy", 0));
-    assert_eq!(back.blob("physics").unwrap(), (0..=255).collect::<Vec<u8>>());
+    assert_eq!(
+        back.blob("physics").unwrap(),
+        (0..=255).collect::<Vec<u8>>()
+    );
 }
 
 /// The promise: what an archive does not hold is an error that names it.
@@ -190,11 +301,14 @@ fn what_an_archive_lacks_is_named() {
     assert!(sentence(archive.get_f32("critic/weight").map(|_| ())).contains("critic/weight"));
     assert!(sentence(archive.take_f32("physics")).contains("physics"));
     assert!(sentence(archive.blob("step").map(|_| ())).contains("step"));
-    assert!(sentence(archive.get::<u8>("physics")).contains("physics"), "bytes left over are not a u8");
+    assert!(
+        sentence(archive.get::<u8>("physics")).contains("physics"),
+        "bytes left over are not a u8"
+    );
 }
 
-/// The promise: numbers that are not finite are refused on the way in, naming the tensor, and never written either, so that
-/// a diverged run cannot push its last good checkpoint out.
+/// The promise: numbers that are not finite are refused on the way in, naming the tensor, and never
+/// written either, so that a diverged run cannot push its last good checkpoint out.
 #[test]
 fn non_finite_weights_are_refused_by_name() {
     let mut archive = archive();

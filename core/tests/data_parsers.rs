@@ -1,4 +1,5 @@
-//! Hostile bytes: the parsers of datasets and archives neither panic nor take much more memory than they are given bytes.
+//! Hostile bytes: the parsers of datasets and archives neither panic nor take much more memory than
+//! they are given bytes.
 
 use proptest::prelude::*;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
@@ -19,7 +20,8 @@ fn count(bytes: isize) {
     PEAK.set(PEAK.get().max(held));
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; the counters neither allocate nor fail.
+// SAFETY: every call goes to the system's allocator unchanged; the counters neither allocate nor
+// fail.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -36,7 +38,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Memory that parsing may take for each byte of the file (tables of tiny tensors weigh most), and for messages.
+/// Memory that parsing may take for each byte of the file (tables of tiny tensors weigh most), and
+/// for messages.
 const PER_BYTE: usize = 40;
 const FOR_MESSAGES: usize = 1 << 16;
 
@@ -44,9 +47,16 @@ const FOR_MESSAGES: usize = 1 << 16;
 fn parse(bytes: &[u8]) {
     let start = HELD.get();
     PEAK.set(start);
-    let parsed = (Dataset::from_bytes(bytes).is_ok(), Archive::from_bytes(bytes).is_ok());
+    let parsed = (
+        Dataset::from_bytes(bytes).is_ok(),
+        Archive::from_bytes(bytes).is_ok(),
+    );
     let taken = (PEAK.get() - start) as usize;
-    assert!(taken <= PER_BYTE * bytes.len() + FOR_MESSAGES, "{taken} bytes of memory for {} bytes, parsed {parsed:?}", bytes.len());
+    assert!(
+        taken <= PER_BYTE * bytes.len() + FOR_MESSAGES,
+        "{taken} bytes of memory for {} bytes, parsed {parsed:?}",
+        bytes.len()
+    );
 }
 
 fn dataset() -> Vec<u8> {
@@ -64,7 +74,12 @@ fn dataset() -> Vec<u8> {
         action_repeat: 1,
         demonstrator: text(),
     };
-    Dataset { meta, episodes: vec![episode.clone(), episode] }.to_bytes().unwrap()
+    Dataset {
+        meta,
+        episodes: vec![episode.clone(), episode],
+    }
+    .to_bytes()
+    .unwrap()
 }
 
 fn archive() -> Vec<u8> {
@@ -76,23 +91,53 @@ fn archive() -> Vec<u8> {
 
 /// A safetensors file with this header and this much data.
 fn file(header: &str, data: usize) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
+    [
+        &(header.len() as u64).to_le_bytes(),
+        header.as_bytes(),
+        &vec![0; data],
+    ]
+    .concat()
 }
 
 /// A header as ours, with any numbers where numbers stand.
 fn header() -> impl Strategy<Value = String> {
-    let number = || prop_oneof![Just(0u64), 1u64..9, Just(u64::MAX), Just(u64::MAX / 4), any::<u64>()];
-    (number(), number(), number(), number(), number(), 0u64..64).prop_map(|(version, obs, act, length, dim, end)| {
-        let meta = format!(
-            r#"{{"task":"t","engine":"e","seed":0,"code_version":"","obs":{obs},"act":{act},"action_repeat":1,"demonstrator":""}}"#
-        );
-        let entry = format!(r#"{{"seed":0,"length":{length},"success":true,"terminated":false,"return":0.0,"sha256":""}}"#);
-        let ours = format!(r#"{{"format":"dataset","version":{version},"meta":{meta},"episodes":[{entry}]}}"#);
-        let tensor = |shape: &str| format!(r#"{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,{end}]}}"#);
-        let rewards = tensor(&format!("{length}"));
-        let actions = tensor(&format!("{length},{dim}"));
-        format!(r#"{{"__metadata__":{{"protege":{ours:?}}},"episode_000/rewards":{rewards},"episode_000/actions":{actions}}}"#)
-    })
+    let number = || {
+        prop_oneof![
+            Just(0u64),
+            1u64..9,
+            Just(u64::MAX),
+            Just(u64::MAX / 4),
+            any::<u64>()
+        ]
+    };
+    (number(), number(), number(), number(), number(), 0u64..64).prop_map(
+        |(version, obs, act, length, dim, end)| {
+            let meta = format!(
+                r#"{{"task":"t","engine":"e","seed":0,"code_version":"",
+                "obs":{obs},"act":{act},"action_repeat":1,"demonstrator":""}}"#
+            );
+            let entry = format!(
+                r#"{{"seed":0,"length":{length},"success":true,"terminated":false,
+                "return":0.0,"sha256":""}}"#
+            );
+            let ours = format!(
+                r#"{{"format":"dataset","version":{version},
+                "meta":{meta},"episodes":[{entry}]}}"#
+            );
+            let tensor = |shape: &str| {
+                format!(
+                    r#"{{"dtype":"F32","shape":[{shape}],
+                "data_offsets":[0,{end}]}}"#
+                )
+            };
+            let rewards = tensor(&format!("{length}"));
+            let actions = tensor(&format!("{length},{dim}"));
+            format!(
+                r#"{{"__metadata__":{{"protege":{ours:?}}},
+                "episode_000/rewards":{rewards},"episode_000/actions":{actions}}}"#
+            )
+        },
+    )
 }
 
 proptest! {
@@ -133,14 +178,31 @@ proptest! {
     }
 }
 
-/// The promise: the worst tables for their bytes, and lengths that nothing backs, take no more memory than allowed.
+/// The promise: the worst tables for their bytes, and lengths that nothing backs, take no more
+/// memory than allowed.
 #[test]
 fn tables_of_nothing_take_little_memory() {
-    let tensors: Vec<String> = (0..2000).map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[],"data_offsets":[{i},{}]}}"#, i + 1)).collect();
+    let tensors: Vec<String> = (0..2000)
+        .map(|i| {
+            format!(
+                r#""{i}":{{"dtype":"U8","shape":[],"data_offsets":[{i},{}]}}"#,
+                i + 1
+            )
+        })
+        .collect();
     let ours = r#"{"format":"archive","version":1,"code_version":"","sha256":""}"#;
-    let table = format!(r#"{{"__metadata__":{{"protege":{ours:?}}},{}}}"#, tensors.join(","));
+    let table = format!(
+        r#"{{"__metadata__":{{"protege":{ours:?}}},{}}}"#,
+        tensors.join(",")
+    );
     parse(&file(&table, 2000));
-    parse(&file(&format!(r#"{{"a":{{"dtype":"U8","shape":[{}0],"data_offsets":[0,0]}}}}"#, "0,".repeat(50_000)), 0));
+    parse(&file(
+        &format!(
+            r#"{{"a":{{"dtype":"U8","shape":[{}0],"data_offsets":[0,0]}}}}"#,
+            "0,".repeat(50_000)
+        ),
+        0,
+    ));
     parse(&file(&"[".repeat(100_000), 0));
     parse(&[&(90_000_000u64).to_le_bytes()[..], b"{"].concat());
     parse(&[&u64::MAX.to_le_bytes()[..], b"{"].concat());

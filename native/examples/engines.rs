@@ -1,4 +1,5 @@
-//! The lab's tasks on both engines: how often the expert succeeds, how far the same actions lead apart, and how fast each is.
+//! The lab's tasks on both engines: how often the expert succeeds, how far the same actions lead
+//! apart, and how fast each is.
 //!
 //!     cargo run --release -p protege --example engines [STARTS]
 
@@ -20,9 +21,13 @@ struct Played {
 }
 
 fn main() -> Result<()> {
-    let starts = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100);
+    let starts = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100);
     println!(
-        "| task | expert succeeds: Rapier, MuJoCo | hand apart, median mm | object apart, median mm | same outcome | control steps/s: Rapier, MuJoCo |"
+        "| task | expert succeeds: Rapier, MuJoCo | hand apart, median mm | object apart, median \
+         mm | same outcome | control steps/s: Rapier, MuJoCo |"
     );
     println!("|---|---|---|---|---|---|");
     for info in tasks::all() {
@@ -52,19 +57,35 @@ fn compare(id: &str, starts: u64) -> Result<()> {
         let last = ours.len().min(theirs.len()) - 1;
         hand.push(apart(&ours[last].obs[HAND], &theirs[last].obs[HAND]));
         object.push(apart(&ours[last].obs[OBJECT], &theirs[last].obs[OBJECT]));
-        same += usize::from(ours.last().map(|step| step.success) == theirs.last().map(|step| step.success));
+        same += usize::from(
+            ours.last().map(|step| step.success) == theirs.last().map(|step| step.success),
+        );
     }
     let share = |wins: usize| format!("{:.0}%", 100.0 * wins as f64 / starts as f64);
     let speed = |i: usize| format!("{:.1}k", steps[i] as f64 / seconds[i] / 1000.0);
-    let (wins, speeds) = ([share(wins[0]), share(wins[1])].join(", "), [speed(0), speed(1)].join(", "));
-    println!("| `{id}` | {wins} | {:.1} | {:.1} | {} | {speeds} |", median(hand), median(object), share(same));
+    let (wins, speeds) = (
+        [share(wins[0]), share(wins[1])].join(", "),
+        [speed(0), speed(1)].join(", "),
+    );
+    println!(
+        "| `{id}` | {wins} | {:.1} | {:.1} | {} | {speeds} |",
+        median(hand),
+        median(object),
+        share(same)
+    );
     Ok(())
 }
 
 fn demonstrate(env: &mut dyn Env, seed: u64) -> Result<Played> {
-    env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() })?;
+    env.set_style(ExpertStyle {
+        noise: 0.1,
+        ..ExpertStyle::default()
+    })?;
     env.reset(seed);
-    let mut played = Played { actions: Vec::new(), steps: Vec::new() };
+    let mut played = Played {
+        actions: Vec::new(),
+        steps: Vec::new(),
+    };
     while !played.steps.last().is_some_and(Step::done) {
         let Some(action) = env.expert() else { break };
         played.steps.push(env.step(&action)?);
@@ -87,7 +108,12 @@ fn replay(env: &mut dyn Env, seed: u64, actions: &[Vec<f32>]) -> Result<Vec<Step
 
 /// Millimetres between two places.
 fn apart(a: &[f32], b: &[f32]) -> f32 {
-    1000.0 * a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+    1000.0
+        * a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b) * (a - b))
+            .sum::<f32>()
+            .sqrt()
 }
 
 fn median(mut values: Vec<f32>) -> f32 {

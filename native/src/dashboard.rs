@@ -1,6 +1,7 @@
 //! Progress on stderr: one bar per seed, with rate, time left and the last success rate.
 //!
-//! Bars are drawn on a terminal. Elsewhere (a log file, CI) a plain line comes now and then, so that a log stays readable.
+//! Bars are drawn on a terminal. Elsewhere (a log file, CI) a plain line comes now and then, so
+//! that a log stays readable.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::IsTerminal;
@@ -23,7 +24,8 @@ enum Output {
     Plain,
 }
 
-/// The progress of one seed. [`Dashboard::seed`] makes another that shares the screen with this one.
+/// The progress of one seed. [`Dashboard::seed`] makes another that shares the screen with this
+/// one.
 #[derive(Debug)]
 pub struct Dashboard {
     output: Output,
@@ -43,37 +45,66 @@ impl Dashboard {
             (true, true) => Output::Bars,
             (true, false) => Output::Plain,
         };
-        let target = if output == Output::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self::on(output, MultiProgress::with_draw_target(target), String::new())
+        let target = if output == Output::Bars {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self::on(
+            output,
+            MultiProgress::with_draw_target(target),
+            String::new(),
+        )
     }
 
-    /// The dashboard of one of several seeds, drawn beneath the others; it may be sent to that seed's thread.
+    /// The dashboard of one of several seeds, drawn beneath the others; it may be sent to that
+    /// seed's thread.
     pub fn seed(&self, seed: u64) -> Self {
         Self::on(self.output, self.screen.clone(), format!("seed {seed}  "))
     }
 
     fn on(output: Output, screen: MultiProgress, seed: String) -> Self {
         let now = Instant::now();
-        Self { output, screen, seed, phase: String::new(), bar: ProgressBar::hidden(), started: now, printed: now }
+        Self {
+            output,
+            screen,
+            seed,
+            phase: String::new(),
+            bar: ProgressBar::hidden(),
+            started: now,
+            printed: now,
+        }
     }
 
-    /// Begins a phase (`demos`, `pretrain`, `finetune`, ...) of `total` steps; the phase before it leaves the screen.
+    /// Begins a phase (`demos`, `pretrain`, `finetune`, ...) of `total` steps; the phase before it
+    /// leaves the screen.
     pub fn phase(&mut self, name: &str, total: u64) {
         self.bar.finish_and_clear();
         self.phase = name.to_string();
         self.started = Instant::now();
-        let bar = ProgressBar::new(total).with_style(style()).with_prefix(format!("{}{name:<9}", self.seed));
-        self.bar = if self.output == Output::Bars { self.screen.add(bar) } else { bar_without_screen(bar) };
+        let bar = ProgressBar::new(total)
+            .with_style(style())
+            .with_prefix(format!("{}{name:<9}", self.seed));
+        self.bar = if self.output == Output::Bars {
+            self.screen.add(bar)
+        } else {
+            bar_without_screen(bar)
+        };
     }
 
-    /// Sets how many steps of the phase are done; `note` stands at the end of the line (`success 62%`).
+    /// Sets how many steps of the phase are done; `note` stands at the end of the line (`success
+    /// 62%`).
     pub fn advance(&mut self, done: u64, note: &str) {
         self.bar.set_position(done);
         self.bar.set_message(note.to_string());
         if self.output == Output::Plain && self.printed.elapsed() >= PLAIN_EVERY {
             self.printed = Instant::now();
             let total = self.bar.length().unwrap_or(done);
-            eprintln!("{}{}", self.seed, plain_line(&self.phase, done, total, self.started.elapsed(), note));
+            eprintln!(
+                "{}{}",
+                self.seed,
+                plain_line(&self.phase, done, total, self.started.elapsed(), note)
+            );
         }
     }
 
@@ -84,7 +115,8 @@ impl Dashboard {
         match self.output {
             Output::Quiet => {}
             Output::Plain => eprintln!("{line}"),
-            // Above the bars of the other seeds. A terminal that went away is no reason to stop a run.
+            // Above the bars of the other seeds. A terminal that went away is no reason to stop a
+            // run.
             Output::Bars => drop(self.screen.println(line)),
         }
     }
@@ -98,7 +130,8 @@ fn bar_without_screen(bar: ProgressBar) -> ProgressBar {
 
 fn style() -> ProgressStyle {
     // The template is a constant and a valid one; the plain default would do as well.
-    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
     // A terminal that cannot be written to shows nothing; that is no reason to stop a run.
     let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
         let _ = out.write_str(&rate(state.per_sec()));
@@ -111,13 +144,26 @@ fn plain_line(phase: &str, done: u64, total: u64, elapsed: Duration, note: &str)
     let per_second = done as f64 / elapsed.as_secs_f64().max(1e-3);
     let percent = 100 * done.min(total) / total.max(1);
     let seconds = total.saturating_sub(done) as f64 / per_second;
-    let left = if done > 0 { format!("{seconds:.0} s left") } else { "no step yet".to_string() };
-    format!("{phase}  {percent}%  {done}/{total}  {}  {left}  {note}", rate(per_second)).trim_end().to_string()
+    let left = if done > 0 {
+        format!("{seconds:.0} s left")
+    } else {
+        "no step yet".to_string()
+    };
+    format!(
+        "{phase}  {percent}%  {done}/{total}  {}  {left}  {note}",
+        rate(per_second)
+    )
+    .trim_end()
+    .to_string()
 }
 
 /// Steps per second, in as many digits as can be read at a glance.
 fn rate(per_second: f64) -> String {
-    if per_second >= 100.0 { format!("{per_second:.0}/s") } else { format!("{per_second:.1}/s") }
+    if per_second >= 100.0 {
+        format!("{per_second:.0}/s")
+    } else {
+        format!("{per_second:.1}/s")
+    }
 }
 
 #[cfg(test)]
@@ -127,16 +173,33 @@ mod tests {
     /// The promise: a line in a log says how far it is, how fast and how long it will take.
     #[test]
     fn a_plain_line_tells_share_rate_and_time_left() {
-        let line = plain_line("finetune", 250, 1000, Duration::from_secs(10), "success 62%");
-        assert_eq!(line, "finetune  25%  250/1000  25.0/s  30 s left  success 62%");
-        assert_eq!(plain_line("demos", 0, 0, Duration::ZERO, ""), "demos  0%  0/0  0.0/s  no step yet");
+        let line = plain_line(
+            "finetune",
+            250,
+            1000,
+            Duration::from_secs(10),
+            "success 62%",
+        );
+        assert_eq!(
+            line,
+            "finetune  25%  250/1000  25.0/s  30 s left  success 62%"
+        );
+        assert_eq!(
+            plain_line("demos", 0, 0, Duration::ZERO, ""),
+            "demos  0%  0/0  0.0/s  no step yet"
+        );
     }
 
-    /// The promise: a quiet dashboard, and one without a terminal, take every call in any order, from any thread.
+    /// The promise: a quiet dashboard, and one without a terminal, take every call in any order,
+    /// from any thread.
     #[test]
     fn a_hidden_dashboard_takes_every_call() {
         for output in [Output::Quiet, Output::Plain] {
-            let parent = Dashboard::on(output, MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), String::new());
+            let parent = Dashboard::on(
+                output,
+                MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+                String::new(),
+            );
             let mut child = parent.seed(3);
             std::thread::spawn(move || {
                 child.advance(1, "before any phase");

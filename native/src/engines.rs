@@ -9,7 +9,8 @@ use protege_core::run::{Inputs, Means};
 /// The environment `id` on an engine: [`env::make_on`], and MuJoCo.
 ///
 /// # Errors
-/// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are missing.
+/// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are
+/// missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     catalogue::checked_engine(id, engine)?;
     Ok(seeing(match engine {
@@ -35,7 +36,9 @@ fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
 
 #[cfg(not(feature = "mujoco"))]
 fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
-    Err(protege_core::Error::input(format!("{id} on MuJoCo: this program was built without it; build it with `--features mujoco`")))
+    Err(protege_core::Error::input(format!(
+        "{id} on MuJoCo: this program was built without it; build it with `--features mujoco`"
+    )))
 }
 
 /// Draws the scene of the task `id`, whichever engine moves it.
@@ -53,7 +56,9 @@ pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
 /// Always.
 #[cfg(not(feature = "mujoco"))]
 pub fn renderer(id: &str, _: &Look) -> Result<Box<dyn Draw>> {
-    Err(protege_core::Error::input(format!("pictures of {id} need MuJoCo: build this program with `--features mujoco`")))
+    Err(protege_core::Error::input(format!(
+        "pictures of {id} need MuJoCo: build this program with `--features mujoco`"
+    )))
 }
 
 /// The scene of the task `id` in solids, for recordings.
@@ -71,15 +76,24 @@ pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
 /// Always.
 #[cfg(not(feature = "mujoco"))]
 pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
-    Err(protege_core::Error::input(format!("recordings of {id} need MuJoCo: build this program with `--features mujoco`")))
+    Err(protege_core::Error::input(format!(
+        "recordings of {id} need MuJoCo: build this program with `--features mujoco`"
+    )))
 }
 
-/// What this program can do for a run: environments on all engines, and policies that openpi serves.
+/// What this program can do for a run: environments on all engines, and policies that openpi
+/// serves.
 pub fn means() -> Means {
-    Means { make, connect: crate::openpi::connect }
+    Means {
+        make,
+        connect: crate::openpi::connect,
+    }
 }
 
 /// What a run is given when nothing is given.
 pub fn inputs() -> Inputs {
-    Inputs { means: means(), ..Inputs::default() }
+    Inputs {
+        means: means(),
+        ..Inputs::default()
+    }
 }

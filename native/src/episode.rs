@@ -35,8 +35,9 @@ pub struct Decision {
     pub noise: Vec<f32>,
     /// The actions that are played next, one after the other.
     pub plan: Vec<f32>,
-    /// The actions that are meant to follow, the next one included: where a world model plans anew for every decision, its whole
-    /// plan, of which the next action was drawn; elsewhere `plan` again.
+    /// The actions that are meant to follow, the next one included: where a world model plans anew
+    /// for every decision, its whole plan, of which the next action was drawn; elsewhere `plan`
+    /// again.
     pub ahead: Vec<f32>,
 }
 
@@ -71,40 +72,94 @@ pub trait Watch {
 ///
 /// # Errors
 /// When there is no expert, something fails to step, or somebody cannot watch.
-pub fn play(env: &mut dyn Env, player: &Player<'_>, seed: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
-    let (mut obs, mut noise, mut plan) = (env.reset(seed), Rng::new(seed, "policy-noise", 0), VecDeque::new());
-    let (mut played, mut memory) = (Played { seed, success: false, steps: 0 }, vec![Vec::new()]);
+pub fn play(
+    env: &mut dyn Env,
+    player: &Player<'_>,
+    seed: u64,
+    watchers: &mut [&mut dyn Watch],
+) -> Result<Played> {
+    let (mut obs, mut noise, mut plan) = (
+        env.reset(seed),
+        Rng::new(seed, "policy-noise", 0),
+        VecDeque::new(),
+    );
+    let (mut played, mut memory) = (
+        Played {
+            seed,
+            success: false,
+            steps: 0,
+        },
+        vec![Vec::new()],
+    );
     let mut last: Option<Step> = None;
     for actions in 0.. {
         let over = last.as_ref().is_some_and(Step::done);
-        let decision = if plan.is_empty() && !over { Some(decide(env, player, obs, &mut memory, &mut noise)?) } else { None };
+        let decision = if plan.is_empty() && !over {
+            Some(decide(env, player, obs, &mut memory, &mut noise)?)
+        } else {
+            None
+        };
         plan.extend(decision.iter().flat_map(|decision| &decision.plan));
         let action: Vec<f32> = plan.drain(..env.spec().act.min(plan.len())).collect();
         let next = (!over).then_some(&action[..]);
-        let moment = Moment { env, seed, actions, steps: played.steps, last: last.as_ref(), decision: decision.as_ref(), action: next };
-        watchers.iter_mut().try_for_each(|watcher| watcher.see(&moment))?;
+        let moment = Moment {
+            env,
+            seed,
+            actions,
+            steps: played.steps,
+            last: last.as_ref(),
+            decision: decision.as_ref(),
+            action: next,
+        };
+        watchers
+            .iter_mut()
+            .try_for_each(|watcher| watcher.see(&moment))?;
         if over {
             break;
         }
         let step = env.step(&action)?;
-        played = Played { success: played.success || step.success, steps: played.steps + step.steps, ..played };
+        played = Played {
+            success: played.success || step.success,
+            steps: played.steps + step.steps,
+            ..played
+        };
         obs = step.obs.clone();
         last = Some(step);
     }
     Ok(played)
 }
 
-fn decide(env: &mut dyn Env, player: &Player<'_>, obs: Vec<f32>, memory: &mut [Vec<f32>], rng: &mut Rng) -> Result<Decision> {
+fn decide(
+    env: &mut dyn Env,
+    player: &Player<'_>,
+    obs: Vec<f32>,
+    memory: &mut [Vec<f32>],
+    rng: &mut Rng,
+) -> Result<Decision> {
     match player {
         Player::Expert => {
-            let plan = env.expert().ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?;
-            Ok(Decision { obs, noise: Vec::new(), ahead: plan.clone(), plan })
+            let plan = env
+                .expert()
+                .ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?;
+            Ok(Decision {
+                obs,
+                noise: Vec::new(),
+                ahead: plan.clone(),
+                plan,
+            })
         }
         Player::Policy(acting, device) => {
             let noise = rng.normals(acting.noise_len());
             let plan = block_on(acting.act(&obs, memory, noise.clone(), device))?;
-            let ahead = acting.ahead(memory.first().map_or(&[], Vec::as_slice), &plan).to_vec();
-            Ok(Decision { obs, noise, plan, ahead })
+            let ahead = acting
+                .ahead(memory.first().map_or(&[], Vec::as_slice), &plan)
+                .to_vec();
+            Ok(Decision {
+                obs,
+                noise,
+                plan,
+                ahead,
+            })
         }
     }
 }
@@ -114,24 +169,36 @@ mod tests {
     use super::*;
     use protege_core::env::make;
 
-    /// Notes for every moment: actions, control steps, whether something was decided, is done next, and has happened.
+    /// Notes for every moment: actions, control steps, whether something was decided, is done next,
+    /// and has happened.
     #[derive(Default)]
     struct Notes(Vec<(usize, usize, [bool; 3])>);
 
     impl Watch for Notes {
         fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
-            let told = [moment.decision.is_some(), moment.action.is_some(), moment.last.is_some()];
+            let told = [
+                moment.decision.is_some(),
+                moment.action.is_some(),
+                moment.last.is_some(),
+            ];
             self.0.push((moment.actions, moment.steps, told));
             Ok(())
         }
     }
 
-    /// The promise: who watches sees the start, every step and the end, each once; nothing is decided at the end.
+    /// The promise: who watches sees the start, every step and the end, each once; nothing is
+    /// decided at the end.
     #[test]
     fn every_moment_is_seen_once() {
         let (mut notes, mut others) = (Notes::default(), Notes::default());
         let mut env = make("lab/lift").unwrap();
-        let played = play(&mut *env, &Player::Expert, 3, &mut [&mut notes, &mut others]).unwrap();
+        let played = play(
+            &mut *env,
+            &Player::Expert,
+            3,
+            &mut [&mut notes, &mut others],
+        )
+        .unwrap();
         assert!(played.success && notes.0 == others.0);
         let moment = |i: usize| (i, i, [i < played.steps, i < played.steps, i > 0]);
         assert_eq!(notes.0, (0..=played.steps).map(moment).collect::<Vec<_>>());

@@ -1,10 +1,12 @@
-//! Experts that are networks: a policy from a file, as the demonstrator of a task that has no scripted one.
+//! Experts that are networks: a policy from a file, as the demonstrator of a task that has no
+//! scripted one.
 //!
-//! The file is a safetensors file of plain arrays, in the layout of the policies of DAPG (github.com/aravindr93/hand_dapg):
-//! `in_shift`, `in_scale` (as long as an observation), `fc_layers.0.weight` (out, in), `fc_layers.0.bias` and so on,
-//! `out_shift`, `out_scale` (as long as an action). With x = (observation - in_shift) / (in_scale + 1e-8), tanh after every
-//! layer but the last, the action is the last layer's output * out_scale + out_shift, clipped to [-1, 1]. Other arrays
-//! (`log_std`) are not used: noise is the recorder's to choose.
+//! The file is a safetensors file of plain arrays, in the layout of the policies of DAPG
+//! (github.com/aravindr93/hand_dapg): `in_shift`, `in_scale` (as long as an observation),
+//! `fc_layers.0.weight` (out, in), `fc_layers.0.bias` and so on, `out_shift`, `out_scale` (as long
+//! as an action). With x = (observation - in_shift) / (in_scale + 1e-8), tanh after every layer but
+//! the last, the action is the last layer's output * out_scale + out_shift, clipped to [-1, 1].
+//! Other arrays (`log_std`) are not used: noise is the recorder's to choose.
 
 use crate::files::arrays::{Array, Arrays};
 use protege_core::env::{self, Env, Spec, Step};
@@ -34,7 +36,11 @@ struct Layer {
 impl Layer {
     fn apply(&self, x: &[f64]) -> Vec<f64> {
         let product = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
-        self.weight.rows().zip(&self.bias).map(|(row, bias)| product(row) + bias).collect()
+        self.weight
+            .rows()
+            .zip(&self.bias)
+            .map(|(row, bias)| product(row) + bias)
+            .collect()
     }
 }
 
@@ -45,41 +51,77 @@ impl Network {
     /// When the file is no expert's, is damaged, or is an expert for something else.
     pub fn from_bytes(bytes: &[u8], what: &str, spec: &Spec) -> Result<Self> {
         let arrays = Arrays::open(bytes, what)?;
-        let layers = (0..).map(|i| format!("fc_layers.{i}")).take_while(|name| arrays.has(&format!("{name}.weight")));
-        let layers = layers.map(|name| layer(&arrays, &name)).collect::<Result<Vec<_>>>()?;
+        let layers = (0..)
+            .map(|i| format!("fc_layers.{i}"))
+            .take_while(|name| arrays.has(&format!("{name}.weight")));
+        let layers = layers
+            .map(|name| layer(&arrays, &name))
+            .collect::<Result<Vec<_>>>()?;
         let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
-            return Err(arrays.fault("is not an expert network: it has no array `fc_layers.0.weight`"));
+            return Err(
+                arrays.fault("is not an expert network: it has no array `fc_layers.0.weight`")
+            );
         };
         let sizes = (first.weight.width(), last.bias.len());
         if sizes != (spec.obs, spec.act) {
             let (Spec { id, obs, act, .. }, (own_obs, own_act)) = (spec, sizes);
-            let fault = format!("is an expert of another task: it answers {own_obs} numbers with {own_act}, and {id} has {obs} and {act}");
+            let fault = format!(
+                "is an expert of another task: it answers {own_obs} numbers with {own_act}, and \
+                 {id} has {obs} and {act}"
+            );
             return Err(arrays.fault(fault));
         }
-        if let Some(i) = layers.windows(2).position(|pair| pair[0].bias.len() != pair[1].weight.width()) {
-            return Err(arrays.fault(format!("is damaged: layer {} does not take what layer {i} gives", i + 1)));
+        if let Some(i) = layers
+            .windows(2)
+            .position(|pair| pair[0].bias.len() != pair[1].weight.width())
+        {
+            return Err(arrays.fault(format!(
+                "is damaged: layer {} does not take what layer {i} gives",
+                i + 1
+            )));
         }
-        let (input, output) = (scaling(&arrays, "in", spec.obs)?, scaling(&arrays, "out", spec.act)?);
-        Ok(Self { input, layers, output })
+        let (input, output) = (
+            scaling(&arrays, "in", spec.obs)?,
+            scaling(&arrays, "out", spec.act)?,
+        );
+        Ok(Self {
+            input,
+            layers,
+            output,
+        })
     }
 
     /// What the expert would do, in [-1, 1].
     pub fn act(&self, obs: &[f32]) -> Vec<f32> {
-        let mut x: Vec<f64> = obs.iter().zip(&self.input).map(|(x, (shift, scale))| (f64::from(*x) - shift) / (scale + SMALL)).collect();
+        let mut x: Vec<f64> = obs
+            .iter()
+            .zip(&self.input)
+            .map(|(x, (shift, scale))| (f64::from(*x) - shift) / (scale + SMALL))
+            .collect();
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer.apply(&x);
             if i + 1 < self.layers.len() {
                 x.iter_mut().for_each(|v| *v = v.tanh());
             }
         }
-        x.iter().zip(&self.output).map(|(x, (shift, scale))| (x * scale + shift).clamp(-1.0, 1.0) as f32).collect()
+        x.iter()
+            .zip(&self.output)
+            .map(|(x, (shift, scale))| (x * scale + shift).clamp(-1.0, 1.0) as f32)
+            .collect()
     }
 }
 
 fn layer(arrays: &Arrays, name: &str) -> Result<Layer> {
-    let (weight, bias) = (arrays.get(&format!("{name}.weight"))?, arrays.get(&format!("{name}.bias"))?.numbers);
+    let (weight, bias) = (
+        arrays.get(&format!("{name}.weight"))?,
+        arrays.get(&format!("{name}.bias"))?.numbers,
+    );
     if weight.shape.len() != 2 || weight.shape[0] != bias.len() || weight.numbers.is_empty() {
-        return Err(arrays.fault(format!("is damaged: `{name}` has weights of shape {:?} and {} biases", weight.shape, bias.len())));
+        return Err(arrays.fault(format!(
+            "is damaged: `{name}` has weights of shape {:?} and {} biases",
+            weight.shape,
+            bias.len()
+        )));
     }
     Ok(Layer { weight, bias })
 }
@@ -88,10 +130,22 @@ fn layer(arrays: &Arrays, name: &str) -> Result<Layer> {
 fn scaling(arrays: &Arrays, side: &str, length: usize) -> Result<Vec<(f64, f64)>> {
     let read = |name: String| {
         let numbers = arrays.get(&name)?.numbers;
-        let fault = || arrays.fault(format!("is damaged: `{name}` has {} numbers instead of {length}", numbers.len()));
-        if numbers.len() == length { Ok(numbers) } else { Err(fault()) }
+        let fault = || {
+            arrays.fault(format!(
+                "is damaged: `{name}` has {} numbers instead of {length}",
+                numbers.len()
+            ))
+        };
+        if numbers.len() == length {
+            Ok(numbers)
+        } else {
+            Err(fault())
+        }
     };
-    let (shifts, scales) = (read(format!("{side}_shift"))?, read(format!("{side}_scale"))?);
+    let (shifts, scales) = (
+        read(format!("{side}_shift"))?,
+        read(format!("{side}_scale"))?,
+    );
     Ok(shifts.into_iter().zip(scales).collect())
 }
 
@@ -116,7 +170,15 @@ impl Guided {
     /// The environment, started from seed 0.
     pub fn new(mut env: Box<dyn Env>, network: Network) -> Self {
         let obs = env.reset(0);
-        Self { env, network, memory: Memory { obs, trembling: 0.0, noise: Rng::new(0, "expert", 0) } }
+        Self {
+            env,
+            network,
+            memory: Memory {
+                obs,
+                trembling: 0.0,
+                noise: Rng::new(0, "expert", 0),
+            },
+        }
     }
 }
 
@@ -130,7 +192,11 @@ impl env::Wrapper for Guided {
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.memory = Memory { obs: self.env.reset(seed), noise: Rng::new(seed, "expert", 0), ..self.memory };
+        self.memory = Memory {
+            obs: self.env.reset(seed),
+            noise: Rng::new(seed, "expert", 0),
+            ..self.memory
+        };
         self.memory.obs.clone()
     }
 
@@ -146,23 +212,31 @@ impl env::Wrapper for Guided {
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
-        let Memory { obs, trembling, noise } = &mut self.memory;
+        let Memory {
+            obs,
+            trembling,
+            noise,
+        } = &mut self.memory;
         let mut action = self.network.act(obs);
         if *trembling > 0.0 {
-            action.iter_mut().for_each(|a| *a = (*a + (*trembling * noise.normal()) as f32).clamp(-1.0, 1.0));
+            action
+                .iter_mut()
+                .for_each(|a| *a = (*a + (*trembling * noise.normal()) as f32).clamp(-1.0, 1.0));
         }
         Some(action)
     }
 
     fn save(&self) -> Vec<u8> {
-        let body = postcard::to_allocvec(&(&self.memory, self.env.save())).expect("plain data can be serialised into memory");
+        let body = postcard::to_allocvec(&(&self.memory, self.env.save()))
+            .expect("plain data can be serialised into memory");
         seal::seal(&seal::digest(self.env.spec().id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let id = &self.env.spec().id;
         let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
-        let (memory, env): (Memory, Vec<u8>) = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        let (memory, env): (Memory, Vec<u8>) =
+            postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         self.env.restore(&env)?;
         self.memory = memory;
         Ok(())
@@ -175,7 +249,12 @@ mod tests {
     use crate::files::arrays::written as file;
 
     fn spec() -> Spec {
-        Spec { id: "lab/lift".into(), obs: 39, act: 4, horizon: 120 }
+        Spec {
+            id: "lab/lift".into(),
+            obs: 39,
+            act: 4,
+            horizon: 120,
+        }
     }
 
     /// The arrays of a small expert for a task with these sizes; every number is `value`.
@@ -190,11 +269,23 @@ mod tests {
             ("out_shift", vec![act]),
             ("out_scale", vec![act]),
         ];
-        shapes.into_iter().map(|(name, shape)| (name.into(), shape.clone(), vec![value; shape.iter().product()])).collect()
+        shapes
+            .into_iter()
+            .map(|(name, shape)| {
+                (
+                    name.into(),
+                    shape.clone(),
+                    vec![value; shape.iter().product()],
+                )
+            })
+            .collect()
     }
 
     fn refusal(bytes: &[u8]) -> String {
-        Network::from_bytes(bytes, "expert.safetensors", &spec()).err().unwrap().to_string()
+        Network::from_bytes(bytes, "expert.safetensors", &spec())
+            .err()
+            .unwrap()
+            .to_string()
     }
 
     /// The promise: an expert's action is what the published formula gives.
@@ -206,15 +297,30 @@ mod tests {
         let expected = (3.0 * 0.5 * hidden + 0.5) * 0.5 + 0.5;
         assert!(expected > 1.0, "so that clipping is seen below");
         assert_eq!(network.act(&[0.6; 39]), [1.0; 4]);
-        let expected = ((3.0 * 0.5 * (39.0 * 0.5 * -0.2 / (0.5 + 1e-8) + 0.5f64).tanh() + 0.5) * 0.5 + 0.5) as f32;
-        assert!(network.act(&[0.3; 39]).iter().all(|a| expected.abs() < 1.0 && (a - expected).abs() < 1e-6));
+        let expected = ((3.0 * 0.5 * (39.0 * 0.5 * -0.2 / (0.5 + 1e-8) + 0.5f64).tanh() + 0.5)
+            * 0.5
+            + 0.5) as f32;
+        assert!(
+            network
+                .act(&[0.3; 39])
+                .iter()
+                .all(|a| expected.abs() < 1.0 && (a - expected).abs() < 1e-6)
+        );
     }
 
-    /// The promise: a file that is no expert of the task is refused in one sentence that names it and its fault.
+    /// The promise: a file that is no expert of the task is refused in one sentence that names it
+    /// and its fault.
     #[test]
     fn a_file_that_is_no_expert_of_the_task_is_refused() {
         let good = file(&parts(39, 4, 0.5));
-        let without = |name: &str| file(&parts(39, 4, 0.5).into_iter().filter(|part| part.0 != name).collect::<Vec<_>>());
+        let without = |name: &str| {
+            file(
+                &parts(39, 4, 0.5)
+                    .into_iter()
+                    .filter(|part| part.0 != name)
+                    .collect::<Vec<_>>(),
+            )
+        };
         let mut crooked = parts(39, 4, 0.5);
         (crooked[4].1, crooked[4].2) = (vec![4, 5], vec![0.5; 20]);
         let table = [
@@ -226,22 +332,36 @@ mod tests {
             (without("fc_layers.1.bias"), "fc_layers.1.bias"),
             (without("out_scale"), "out_scale"),
             (good[..good.len() - 4].to_vec(), "cut short"),
-            (b"\x89HDF\r\n\x1a\n and more".to_vec(), "not a safetensors file"),
+            (
+                b"\x89HDF\r\n\x1a\n and more".to_vec(),
+                "not a safetensors file",
+            ),
             (Vec::new(), "not a safetensors file"),
         ];
         for (bytes, fault) in table {
             let sentence = refusal(&bytes);
-            assert!(sentence.starts_with("expert.safetensors ") && sentence.contains(fault) && !sentence.contains('\n'), "{sentence}");
+            assert!(
+                sentence.starts_with("expert.safetensors ")
+                    && sentence.contains(fault)
+                    && !sentence.contains('\n'),
+                "{sentence}"
+            );
         }
     }
 
-    /// The promise: a guided environment, saved and restored, goes on bit for bit, trembling included.
+    /// The promise: a guided environment, saved and restored, goes on bit for bit, trembling
+    /// included.
     #[test]
     fn a_restored_demonstrator_goes_on_bit_for_bit() {
         let make = || {
-            let network = Network::from_bytes(&file(&parts(39, 4, 0.02)), "expert", &spec()).unwrap();
+            let network =
+                Network::from_bytes(&file(&parts(39, 4, 0.02)), "expert", &spec()).unwrap();
             let mut env = Guided::new(protege_core::env::make("lab/lift").unwrap(), network);
-            env.set_style(ExpertStyle { noise: 0.3, ..ExpertStyle::default() }).unwrap();
+            env.set_style(ExpertStyle {
+                noise: 0.3,
+                ..ExpertStyle::default()
+            })
+            .unwrap();
             env
         };
         let play = |env: &mut Guided| {

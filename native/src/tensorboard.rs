@@ -1,8 +1,9 @@
 //! TensorBoard's scalar event files.
 //!
-//! A file is a sequence of TFRecords (length, masked CRC-32C of the length, data, masked CRC-32C of the data, all
-//! little-endian), each holding one `tensorflow.Event` protocol buffer. Only scalars are written, so the few fields that
-//! they need are encoded by hand (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
+//! A file is a sequence of TFRecords (length, masked CRC-32C of the length, data, masked CRC-32C of
+//! the data, all little-endian), each holding one `tensorflow.Event` protocol buffer. Only scalars
+//! are written, so the few fields that they need are encoded by hand
+//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
 
 use crate::cli::journal::Line;
 use protege_core::{Error, Result};
@@ -20,7 +21,8 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// An empty event file in `folder`, in the place of an earlier one. `elapsed` is what the seed's clock shows now.
+    /// An empty event file in `folder`, in the place of an earlier one. `elapsed` is what the
+    /// seed's clock shows now.
     ///
     /// # Errors
     /// When the disk does not take it.
@@ -28,23 +30,45 @@ impl EventFile {
         crate::cli::plan::create(folder)?;
         let path = folder.join("events.out.tfevents.0.protege");
         let file = File::create(&path).map_err(|e| refused(&path, &e))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        let mut events = Self { path, file: BufWriter::new(file), epoch: now - elapsed };
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
+        let mut events = Self {
+            path,
+            file: BufWriter::new(file),
+            epoch: now - elapsed,
+        };
         events.put(&event(events.epoch, 0, &bytes_field(3, b"brain.Event:2")))?;
         Ok(events)
     }
 
-    /// Writes the scalars of one line of metrics. Losses stand over gradient steps, for pretraining takes no environment step.
+    /// Writes the scalars of one line of metrics. Losses stand over gradient steps, for pretraining
+    /// takes no environment step.
     ///
     /// # Errors
     /// When the disk does not take it.
     pub fn write(&mut self, line: &Line) -> Result<()> {
-        let updates = line.values.get("time/updates").copied().flatten().map_or(line.step, |updates| updates as u64);
+        let updates = line
+            .values
+            .get("time/updates")
+            .copied()
+            .flatten()
+            .map_or(line.step, |updates| updates as u64);
         for (step, losses) in [(updates, true), (line.step, false)] {
-            let chosen = line.values.iter().filter(|(name, _)| name.starts_with("loss/") == losses);
-            let values: Vec<u8> = chosen.filter_map(|(name, value)| Some(scalar(name, (*value)? as f32))).flatten().collect();
+            let chosen = line
+                .values
+                .iter()
+                .filter(|(name, _)| name.starts_with("loss/") == losses);
+            let values: Vec<u8> = chosen
+                .filter_map(|(name, value)| Some(scalar(name, (*value)? as f32)))
+                .flatten()
+                .collect();
             if !values.is_empty() {
-                self.put(&event(self.epoch + line.wall_s, step, &bytes_field(5, &values)))?;
+                self.put(&event(
+                    self.epoch + line.wall_s,
+                    step,
+                    &bytes_field(5, &values),
+                ))?;
             }
         }
         Ok(())
@@ -59,28 +83,54 @@ impl EventFile {
     }
 
     fn put(&mut self, data: &[u8]) -> Result<()> {
-        self.file.write_all(&record(data)).map_err(|e| refused(&self.path, &e))
+        self.file
+            .write_all(&record(data))
+            .map_err(|e| refused(&self.path, &e))
     }
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Error {
-    Error::failed(format!("{} cannot be written ({error}); make room or check the folder's permissions", path.display()))
+    Error::failed(format!(
+        "{} cannot be written ({error}); make room or check the folder's permissions",
+        path.display()
+    ))
 }
 
 /// A TFRecord.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
-    [&length[..], &masked(&length).to_le_bytes(), data, &masked(data).to_le_bytes()].concat()
+    [
+        &length[..],
+        &masked(&length).to_le_bytes(),
+        data,
+        &masked(data).to_le_bytes(),
+    ]
+    .concat()
 }
 
 /// `Event { wall_time = 1, step = 2, .. }`.
 fn event(wall_time: f64, step: u64, rest: &[u8]) -> Vec<u8> {
-    [&[1 << 3 | 1][..], &wall_time.to_le_bytes(), &[2 << 3], &varint(step), rest].concat()
+    [
+        &[1 << 3 | 1][..],
+        &wall_time.to_le_bytes(),
+        &[2 << 3],
+        &varint(step),
+        rest,
+    ]
+    .concat()
 }
 
 /// `Summary { value = 1: Value { tag = 1, simple_value = 2 } }`.
 fn scalar(tag: &str, value: f32) -> Vec<u8> {
-    bytes_field(1, &[&bytes_field(1, tag.as_bytes())[..], &[2 << 3 | 5], &value.to_le_bytes()].concat())
+    bytes_field(
+        1,
+        &[
+            &bytes_field(1, tag.as_bytes())[..],
+            &[2 << 3 | 5],
+            &value.to_le_bytes(),
+        ]
+        .concat(),
+    )
 }
 
 /// A length-delimited field.
@@ -107,7 +157,9 @@ fn masked(bytes: &[u8]) -> u32 {
 /// CRC-32C (Castagnoli), bit by bit: a few hundred bytes a second need no table.
 fn crc32c(bytes: &[u8]) -> u32 {
     let shift = |crc: u32, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
-    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), shift))
+    !bytes
+        .iter()
+        .fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), shift))
 }
 
 #[cfg(test)]
@@ -124,7 +176,10 @@ mod tests {
     /// Reads a varint and what is left.
     fn read_varint(bytes: &[u8]) -> (u64, &[u8]) {
         let end = bytes.iter().position(|b| b & 0x80 == 0).unwrap();
-        let value = bytes[..=end].iter().rev().fold(0, |value, b| value << 7 | u64::from(b & 0x7f));
+        let value = bytes[..=end]
+            .iter()
+            .rev()
+            .fold(0, |value, b| value << 7 | u64::from(b & 0x7f));
         (value, &bytes[end + 1..])
     }
 
@@ -164,13 +219,24 @@ mod tests {
         found
     }
 
-    /// The promise: what is written is what a reader of the format finds: the version first, then steps, tags and values.
+    /// The promise: what is written is what a reader of the format finds: the version first, then
+    /// steps, tags and values.
     #[test]
     fn an_event_file_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let mut events = EventFile::create(folder.path(), 0.0).unwrap();
-        let values = [("eval/success".to_owned(), Some(0.625)), ("loss/nan".to_owned(), None)].into();
-        events.write(&Line { step: 70_000, wall_s: 2.5, values }).unwrap();
+        let values = [
+            ("eval/success".to_owned(), Some(0.625)),
+            ("loss/nan".to_owned(), None),
+        ]
+        .into();
+        events
+            .write(&Line {
+                step: 70_000,
+                wall_s: 2.5,
+                values,
+            })
+            .unwrap();
         events.flush().unwrap();
         let records = records(&std::fs::read(&events.path).unwrap());
         assert_eq!(fields(&records[0])[2], (3, b"brain.Event:2".to_vec()));
@@ -178,6 +244,12 @@ mod tests {
         assert_eq!(event[1], (2, 70_000u64.to_le_bytes().to_vec()));
         let summary = fields(&event[2].1);
         assert_eq!(summary.len(), 1, "a number that is not finite is left out");
-        assert_eq!(fields(&summary[0].1), [(1, b"eval/success".to_vec()), (2, 0.625f32.to_le_bytes().to_vec())]);
+        assert_eq!(
+            fields(&summary[0].1),
+            [
+                (1, b"eval/success".to_vec()),
+                (2, 0.625f32.to_le_bytes().to_vec())
+            ]
+        );
     }
 }

@@ -18,12 +18,23 @@ fn folder() -> TempDir {
 fn save(checkpoints: &Checkpoints, step: u64, score: Option<f64>) {
     let state = [step as u8; 10];
     let files = BTreeMap::from([("state.safetensors", &state[..])]);
-    checkpoints.save(&Content { step, score, rows: BTreeMap::from([("metrics.jsonl".into(), step)]), files }).unwrap();
+    checkpoints
+        .save(&Content {
+            step,
+            score,
+            rows: BTreeMap::from([("metrics.jsonl".into(), step)]),
+            files,
+        })
+        .unwrap();
 }
 
 fn steps(folder: &Path) -> Vec<u64> {
-    let names = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let mut steps: Vec<u64> = names.map(|name| Checkpoint::open(&folder.join(name)).unwrap().manifest.step).collect();
+    let names = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut steps: Vec<u64> = names
+        .map(|name| Checkpoint::open(&folder.join(name)).unwrap().manifest.step)
+        .collect();
     steps.sort_unstable();
     steps
 }
@@ -35,7 +46,8 @@ fn sentence<T: std::fmt::Debug>(result: Result<T>) -> String {
     }
 }
 
-/// The promise: what was saved comes back, with its step, score and row counts; before the first save there is nothing.
+/// The promise: what was saved comes back, with its step, score and row counts; before the first
+/// save there is nothing.
 #[test]
 fn a_checkpoint_comes_back() {
     let folder = folder();
@@ -43,18 +55,33 @@ fn a_checkpoint_comes_back() {
     assert_eq!(checkpoints.latest().unwrap(), None);
     save(&checkpoints, 7, Some(0.5));
     let latest = checkpoints.latest().unwrap().unwrap();
-    assert_eq!((latest.manifest.step, latest.manifest.score, latest.manifest.rows["metrics.jsonl"]), (7, Some(0.5), 7));
+    assert_eq!(
+        (
+            latest.manifest.step,
+            latest.manifest.score,
+            latest.manifest.rows["metrics.jsonl"]
+        ),
+        (7, Some(0.5), 7)
+    );
     assert_eq!(latest.file("state.safetensors").unwrap(), [7; 10]);
     assert!(sentence(latest.file("policy.safetensors")).contains("has no policy.safetensors"));
     assert!(latest.folder.ends_with("run/checkpoints/001"));
 }
 
-/// The promise: the newest few and the best are kept, and nothing else; the newest of equally good ones is the best.
+/// The promise: the newest few and the best are kept, and nothing else; the newest of equally good
+/// ones is the best.
 #[test]
 fn the_newest_and_the_best_are_kept() {
     let folder = folder();
     let checkpoints = Checkpoints::new(folder.path(), 2);
-    for (step, score) in [(1, Some(0.2)), (2, Some(0.9)), (3, Some(0.9)), (4, None), (5, Some(0.1)), (6, Some(0.3))] {
+    for (step, score) in [
+        (1, Some(0.2)),
+        (2, Some(0.9)),
+        (3, Some(0.9)),
+        (4, None),
+        (5, Some(0.1)),
+        (6, Some(0.3)),
+    ] {
         save(&checkpoints, step, score);
     }
     assert_eq!(steps(folder.path()), [3, 5, 6]);
@@ -62,17 +89,36 @@ fn the_newest_and_the_best_are_kept() {
     assert_eq!(checkpoints.best().unwrap().unwrap().manifest.step, 3);
 }
 
-/// The promise: damage done to the newest checkpoint is noticed and named, and the one before it is used.
+/// The promise: damage done to the newest checkpoint is noticed and named, and the one before it is
+/// used.
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_named() {
     type Damage = fn(&Path);
     let damages: [(Damage, &str); 6] = [
-        (|c| fs::write(c.join("state.safetensors"), [0; 10]).unwrap(), "state.safetensors does not match its checksum"),
-        (|c| fs::write(c.join("state.safetensors"), [2; 9]).unwrap(), "state.safetensors has 9 bytes instead of 10"),
-        (|c| fs::remove_file(c.join("state.safetensors")).unwrap(), "state.safetensors cannot be read"),
-        (|c| fs::write(c.join("manifest.json"), "{\"format\": 1").unwrap(), "manifest.json is damaged or foreign"),
-        (|c| fs::write(c.join("manifest.json"), vec![b' '; 2 << 20]).unwrap(), "manifest.json is 2097152 bytes long"),
-        (|c| fs::remove_file(c.join("manifest.json")).unwrap(), "manifest.json cannot be read"),
+        (
+            |c| fs::write(c.join("state.safetensors"), [0; 10]).unwrap(),
+            "state.safetensors does not match its checksum",
+        ),
+        (
+            |c| fs::write(c.join("state.safetensors"), [2; 9]).unwrap(),
+            "state.safetensors has 9 bytes instead of 10",
+        ),
+        (
+            |c| fs::remove_file(c.join("state.safetensors")).unwrap(),
+            "state.safetensors cannot be read",
+        ),
+        (
+            |c| fs::write(c.join("manifest.json"), "{\"format\": 1").unwrap(),
+            "manifest.json is damaged or foreign",
+        ),
+        (
+            |c| fs::write(c.join("manifest.json"), vec![b' '; 2 << 20]).unwrap(),
+            "manifest.json is 2097152 bytes long",
+        ),
+        (
+            |c| fs::remove_file(c.join("manifest.json")).unwrap(),
+            "manifest.json cannot be read",
+        ),
     ];
     for (damage, what) in damages {
         let folder = folder();
@@ -82,20 +128,29 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
         damage(&folder.path().join("002"));
         let latest = checkpoints.latest().unwrap().unwrap();
         assert_eq!(latest.manifest.step, 1);
-        assert!(latest.passed_over[0].contains("002") && latest.passed_over[0].contains(what), "{:?}", latest.passed_over);
+        assert!(
+            latest.passed_over[0].contains("002") && latest.passed_over[0].contains(what),
+            "{:?}",
+            latest.passed_over
+        );
         damage(&folder.path().join("001"));
         assert!(sentence(checkpoints.latest()).contains("001"));
     }
 }
 
-/// The promise: what a killed save or a killed removal left behind is not taken for a checkpoint, and is gone after the next save.
+/// The promise: what a killed save or a killed removal left behind is not taken for a checkpoint,
+/// and is gone after the next save.
 #[test]
 fn leftovers_are_ignored_and_cleaned() {
     let folder = folder();
     let checkpoints = Checkpoints::new(folder.path(), 3);
     for leftover in [".unfinished-001", ".unfinished-old-007"] {
         fs::create_dir(folder.path().join(leftover)).unwrap();
-        fs::write(folder.path().join(leftover).join("state.safetensors"), "half").unwrap();
+        fs::write(
+            folder.path().join(leftover).join("state.safetensors"),
+            "half",
+        )
+        .unwrap();
     }
     assert_eq!(checkpoints.latest().unwrap(), None);
     save(&checkpoints, 1, None);
@@ -106,22 +161,36 @@ fn leftovers_are_ignored_and_cleaned() {
 #[test]
 fn a_manifest_stays_in_its_folder() {
     for name in ["../secret", "/etc/passwd", "a\\\\b", "..", ""] {
-        let text = format!(r#"{{"format":1,"step":0,"score":null,"rows":{{}},"files":{{"{name}":{{"bytes":1,"sha256":""}}}}}}"#);
-        assert!(Manifest::parse(text.as_bytes()).unwrap_err().contains("not in the folder"));
+        let text = format!(
+            r#"{{"format":1,"step":0,"score":null,"rows":{{}},
+                "files":{{"{name}":{{"bytes":1,"sha256":""}}}}}}"#
+        );
+        assert!(
+            Manifest::parse(text.as_bytes())
+                .unwrap_err()
+                .contains("not in the folder")
+        );
     }
 }
 
 proptest! {
     /// The promise: no text makes reading a manifest panic, near-manifests included.
     #[test]
-    fn any_manifest_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\",:a-f0-9_.-]{0,200}") {
+    fn any_manifest_is_survived(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        text in "[\\[\\]{}\",:a-f0-9_.-]{0,200}",
+    ) {
         let _ = Manifest::parse(&bytes);
         let _ = Manifest::parse(text.as_bytes());
-        let _ = Manifest::parse(format!(r#"{{"format":1,"step":0,"score":null,"rows":{{}},"files":{{{text}}}}}"#).as_bytes());
+        let near = format!(
+            r#"{{"format":1,"step":0,"score":null,"rows":{{}},"files":{{{text}}}}}"#
+        );
+        let _ = Manifest::parse(near.as_bytes());
     }
 }
 
-/// The promise: an atomic write replaces the whole file and leaves nothing beside it; a refused one leaves the file as it was.
+/// The promise: an atomic write replaces the whole file and leaves nothing beside it; a refused one
+/// leaves the file as it was.
 #[test]
 fn an_atomic_write_is_all_or_nothing() {
     let folder = folder();
@@ -131,7 +200,10 @@ fn an_atomic_write_is_all_or_nothing() {
     assert_eq!(read(&path).unwrap(), b"second");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let missing = folder.path().join("missing/summary.json");
-    assert!(matches!(write_atomic(&missing, b"x"), Err(Error::Failed(s)) if s.contains("missing/summary.json")));
+    assert!(matches!(
+        write_atomic(&missing, b"x"),
+        Err(Error::Failed(s)) if s.contains("missing/summary.json")
+    ));
 }
 
 /// The promise: a path that holds no plain file is the user's to mend, and never read without end.
@@ -145,11 +217,15 @@ fn only_plain_files_are_read() {
     }
 }
 
-/// The promise: rows after the checkpoint and a torn last one are dropped, so that the file of a resumed run is that of one that never stopped.
+/// The promise: rows after the checkpoint and a torn last one are dropped, so that the file of a
+/// resumed run is that of one that never stopped.
 #[test]
 fn resumed_rows_equal_uninterrupted_ones() {
     let folder = folder();
-    let (whole, resumed) = (folder.path().join("whole.jsonl"), folder.path().join("resumed.jsonl"));
+    let (whole, resumed) = (
+        folder.path().join("whole.jsonl"),
+        folder.path().join("resumed.jsonl"),
+    );
     let write = |mut rows: Jsonl, numbers: std::ops::Range<u64>| {
         numbers.for_each(|n| rows.append(&BTreeMap::from([("step", n)])).unwrap());
         rows.sync().unwrap();

@@ -1,8 +1,9 @@
 //! The upstream suites, held to numbers that their own code made on the same MuJoCo.
 //!
-//! The files `fixtures/*_traces.safetensors` (another folder: `PROTEGE_FIXTURES`) have episodes of Meta-World 3.1.1 and of
-//! gymnasium-robotics 1.4.2 on MuJoCo 3.17.0, played by their Python: for each `suite/task/number` the state after the reset, the
-//! actions, observations, successes and rewards. Number 0 is played by the scripted expert, 1 by the same with noise of 0.1.
+//! The files `fixtures/*_traces.safetensors` (another folder: `PROTEGE_FIXTURES`) have episodes of
+//! Meta-World 3.1.1 and of gymnasium-robotics 1.4.2 on MuJoCo 3.17.0, played by their Python: for
+//! each `suite/task/number` the state after the reset, the actions, observations, successes and
+//! rewards. Number 0 is played by the scripted expert, 1 by the same with noise of 0.1.
 #![cfg(feature = "mujoco")]
 
 use protege::mujoco::trace::{Records, knows};
@@ -11,28 +12,51 @@ use std::path::PathBuf;
 /// The files of recorded episodes.
 fn files() -> Vec<PathBuf> {
     let folder = std::env::var_os("PROTEGE_FIXTURES").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"));
-    let all = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    all.filter(|path| path.to_string_lossy().ends_with("_traces.safetensors")).collect()
+    let folder =
+        folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"));
+    let all = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    all.filter(|path| path.to_string_lossy().ends_with("_traces.safetensors"))
+        .collect()
 }
 
-/// The promise: observations are upstream's to 1e-6 over the first 100 steps and after a reset of our own, and successes at every
-/// step.
+/// The promise: observations are upstream's to 1e-6 over the first 100 steps and after a reset of
+/// our own, and successes at every step.
 #[test]
 fn episodes_of_upstream_are_the_same_here() {
     let mut count = 0;
     for path in files() {
         let bytes = std::fs::read(&path).unwrap();
         let records = Records::new(&bytes, &path.to_string_lossy()).unwrap();
-        let keys: Vec<String> = records.keys().into_iter().filter(|key| knows(key)).collect();
+        let keys: Vec<String> = records
+            .keys()
+            .into_iter()
+            .filter(|key| knows(key))
+            .collect();
         count += keys.len();
         for key in keys {
             let found = records.compare(&key).unwrap();
-            assert!(found.max_abs_error_100 <= 1e-6 && found.success_equal, "{found:?}");
-            assert!(found.reset_max_abs_error.is_none_or(|error| error <= 1e-6), "{found:?}");
+            assert!(
+                found.max_abs_error_100 <= 1e-6 && found.success_equal,
+                "{found:?}"
+            );
+            assert!(
+                found.reset_max_abs_error.is_none_or(|error| error <= 1e-6),
+                "{found:?}"
+            );
             // Upstream computes this one's dense reward, which goes up to 10, in 32 bits.
-            let bound = if key.starts_with("metaworld/dial-turn/") { 5e-6 } else { 1e-6 };
-            assert!(found.reward_max_abs_error.is_none_or(|error| error <= bound), "{found:?}");
+            let bound = if key.starts_with("metaworld/dial-turn/") {
+                5e-6
+            } else {
+                1e-6
+            };
+            assert!(
+                found
+                    .reward_max_abs_error
+                    .is_none_or(|error| error <= bound),
+                "{found:?}"
+            );
         }
     }
     assert!(count >= 12, "only {count} episodes");

@@ -1,5 +1,5 @@
-//! `protege-rerun FILE.rrd`: reads what `protege --rerun` tells it on its standard input, and writes it as a file for Rerun's
-//! viewer. `protege` starts it; `cargo xtask rerun` builds it.
+//! `protege-rerun FILE.rrd`: reads what `protege --rerun` tells it on its standard input, and
+//! writes it as a file for Rerun's viewer. `protege` starts it; `cargo xtask rerun` builds it.
 
 #[path = "../../native/src/rerun/event.rs"]
 pub mod event;
@@ -16,7 +16,10 @@ fn main() -> ExitCode {
         eprintln!("protege-rerun writes what protege records: use `protege play --rerun FILE.rrd`");
         return ExitCode::from(2);
     };
-    match write(&mut BufReader::new(std::io::stdin().lock()), Path::new(file)) {
+    match write(
+        &mut BufReader::new(std::io::stdin().lock()),
+        Path::new(file),
+    ) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("{sentence}");
@@ -39,7 +42,9 @@ fn write(input: &mut impl Read, file: &Path) -> Result<(), String> {
 
 /// Where the file is made.
 fn temporary(file: &Path) -> Result<PathBuf, String> {
-    let name = file.file_name().ok_or_else(|| format!("{} is no name of a file", file.display()))?;
+    let name = file
+        .file_name()
+        .ok_or_else(|| format!("{} is no name of a file", file.display()))?;
     Ok(file.with_file_name(format!(".{}.partial", name.to_string_lossy())))
 }
 

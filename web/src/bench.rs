@@ -36,7 +36,14 @@ pub struct Bench {
 impl Bench {
     /// An empty bench that computes on this device and reads this clock (seconds).
     pub fn new(device: Device, now: fn() -> f64) -> Self {
-        Self { device, now, job: Job::Nothing, going: false, reported: f64::NEG_INFINITY, reports: vec![Report::Hello] }
+        Self {
+            device,
+            now,
+            job: Job::Nothing,
+            going: false,
+            reported: f64::NEG_INFINITY,
+            reports: vec![Report::Hello],
+        }
     }
 
     /// Takes the reports that have gathered.
@@ -63,14 +70,36 @@ impl Bench {
 
     async fn obey(&mut self, order: Order) -> Result<()> {
         match order {
-            Order::Race { choice, pretrain, demos, policy } => {
-                let lane = Lane::new(&choice, &pretrain, demos.as_deref(), policy.as_deref(), &self.device)?;
+            Order::Race {
+                choice,
+                pretrain,
+                demos,
+                policy,
+            } => {
+                let lane = Lane::new(
+                    &choice,
+                    &pretrain,
+                    demos.as_deref(),
+                    policy.as_deref(),
+                    &self.device,
+                )?;
                 self.reports.push(lane.scene());
                 (self.job, self.going) = (Job::Race(Box::new(lane)), false);
                 self.show().await
             }
-            Order::Try { choice, pretrain, demos, policy } => {
-                Lane::new(&choice, &pretrain, demos.as_deref(), policy.as_deref(), &self.device)?;
+            Order::Try {
+                choice,
+                pretrain,
+                demos,
+                policy,
+            } => {
+                Lane::new(
+                    &choice,
+                    &pretrain,
+                    demos.as_deref(),
+                    policy.as_deref(),
+                    &self.device,
+                )?;
                 self.reports.push(Report::Fits);
                 Ok(())
             }
@@ -80,8 +109,15 @@ impl Bench {
                 (self.job, self.going) = (Job::Teach(Box::new(teaching)), false);
                 self.still()
             }
-            Order::Study { demos, repeats, seed } => {
-                (self.job, self.going) = (Job::Study(Box::new(Measuring::new(demos, repeats, seed)?)), true);
+            Order::Study {
+                demos,
+                repeats,
+                seed,
+            } => {
+                (self.job, self.going) = (
+                    Job::Study(Box::new(Measuring::new(demos, repeats, seed)?)),
+                    true,
+                );
                 Ok(())
             }
             Order::Go(going) => {
@@ -208,7 +244,9 @@ impl Bench {
     fn teaching(&mut self) -> Result<&mut Teaching> {
         match &mut self.job {
             Job::Teach(teaching) => Ok(teaching),
-            _ => Err(Error::input("nobody is teaching here: open the teaching page first")),
+            _ => Err(Error::input(
+                "nobody is teaching here: open the teaching page first",
+            )),
         }
     }
 }
@@ -223,7 +261,10 @@ mod tests {
 
     fn clock() -> f64 {
         use std::time::{SystemTime, UNIX_EPOCH};
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs_f64()
     }
 
     fn bench() -> Bench {
@@ -238,8 +279,18 @@ mod tests {
     }
 
     fn race(finetune: &str, policy: Option<Vec<u8>>) -> Order {
-        let choice = Choice { task: "lab/lift".into(), demos: 2, finetune: finetune.into(), ..Choice::default() };
-        Order::Race { choice, pretrain: "bc".into(), demos: None, policy }
+        let choice = Choice {
+            task: "lab/lift".into(),
+            demos: 2,
+            finetune: finetune.into(),
+            ..Choice::default()
+        };
+        Order::Race {
+            choice,
+            pretrain: "bc".into(),
+            demos: None,
+            policy,
+        }
     }
 
     /// Works until the run is in `phase` or over; the last word on learning.
@@ -261,11 +312,21 @@ mod tests {
     }
 
     fn stretch(reports: &[Report]) -> &Stretch {
-        reports.iter().find_map(|report| if let Report::Stretch(stretch) = report { Some(&**stretch) } else { None }).unwrap()
+        reports
+            .iter()
+            .find_map(|report| {
+                if let Report::Stretch(stretch) = report {
+                    Some(&**stretch)
+                } else {
+                    None
+                }
+            })
+            .unwrap()
     }
 
-    /// The promise: a lane shows the demonstrator until there is a policy, then the policy with its proposals; its policy goes
-    /// into a file, and a race that begins with that file needs no cloning.
+    /// The promise: a lane shows the demonstrator until there is a policy, then the policy with its
+    /// proposals; its policy goes into a file, and a race that begins with that file needs no
+    /// cloning.
     #[test]
     fn a_lane_learns_shows_saves_and_goes_on_from_a_file() {
         let mut bench = bench();
@@ -273,20 +334,40 @@ mod tests {
         assert!(matches!(first[0], Report::Scene(_)));
         assert!(stretch(&first).reset && stretch(&first).actor == Actor::Demonstrator);
         assert!(!bench.busy(), "nothing is learned before it is ordered");
-        assert!(matches!(&order(&mut bench, Order::Save(File::Policy))[..], [Report::Refused(why)] if why.contains("no policy yet")));
+        assert!(matches!(
+            &order(&mut bench, Order::Save(File::Policy))[..],
+            [Report::Refused(why)] if why.contains("no policy yet")
+        ));
         order(&mut bench, Order::Go(true));
         let done = until(&mut bench, Phase::Done);
         assert!(done.finished && done.summary.before.unwrap().episodes == 60);
         let shown = order(&mut bench, Order::More);
         let stretch = stretch(&shown);
-        assert_eq!((stretch.actor, stretch.cloud.len(), stretch.cloud[0].len(), stretch.planned.len()), (Actor::Policy, 24, 27, 27));
+        assert_eq!(
+            (
+                stretch.actor,
+                stretch.cloud.len(),
+                stretch.cloud[0].len(),
+                stretch.planned.len()
+            ),
+            (Actor::Policy, 24, 27, 27)
+        );
         assert!(!stretch.demonstrator.is_empty() && stretch.poses.iter().all(|v| v.is_finite()));
         let saved = order(&mut bench, Order::Save(File::Policy));
-        let [Report::Saved(File::Policy, bytes)] = &saved[..] else { panic!("{saved:?}") };
+        let [Report::Saved(File::Policy, bytes)] = &saved[..] else {
+            panic!("{saved:?}")
+        };
         order(&mut bench, race("none", Some(bytes.clone())));
         order(&mut bench, Order::Go(true));
-        assert_eq!(until(&mut bench, Phase::Evaluate).phase, Phase::Evaluate, "it begins with the test");
-        assert_eq!(until(&mut bench, Phase::Done).summary.before, done.summary.before);
+        assert_eq!(
+            until(&mut bench, Phase::Evaluate).phase,
+            Phase::Evaluate,
+            "it begins with the test"
+        );
+        assert_eq!(
+            until(&mut bench, Phase::Done).summary.before,
+            done.summary.before
+        );
     }
 
     /// The promise: to watch changes nothing about what is learned.
@@ -301,31 +382,50 @@ mod tests {
                     order(&mut bench, Order::More);
                 }
             }
-            let Some(Report::Learned(learned)) = order(&mut bench, Order::Go(false)).pop() else { panic!("no report") };
+            let Some(Report::Learned(learned)) = order(&mut bench, Order::Go(false)).pop() else {
+                panic!("no report")
+            };
             (learned.phase, learned.done)
         };
         assert_eq!(learned(false), learned(true));
     }
 
-    /// The promise: what cannot be done is refused in a sentence, and what was on the bench stays there.
+    /// The promise: what cannot be done is refused in a sentence, and what was on the bench stays
+    /// there.
     #[test]
     fn impossible_orders_are_refused() {
         let mut bench = bench();
         order(&mut bench, race("none", None));
-        let damaged =
-            [race("none", Some(b"nonsense".to_vec())), race("nonsense", None), Order::Again, Order::Replay(3), Order::Load(vec![1, 2])];
+        let damaged = [
+            race("none", Some(b"nonsense".to_vec())),
+            race("nonsense", None),
+            Order::Again,
+            Order::Replay(3),
+            Order::Load(vec![1, 2]),
+        ];
         for wrong in damaged {
             let reports = order(&mut bench, wrong.clone());
-            assert!(matches!(&reports[..], [Report::Refused(_)]), "{wrong:?} gave {reports:?}");
+            assert!(
+                matches!(&reports[..], [Report::Refused(_)]),
+                "{wrong:?} gave {reports:?}"
+            );
         }
         assert!(!order(&mut bench, Order::More).is_empty());
     }
 
-    /// The promise: the theory's figures come with every data set, and PostBC ends with more coverage than BC.
+    /// The promise: the theory's figures come with every data set, and PostBC ends with more
+    /// coverage than BC.
     #[test]
     fn the_theory_is_measured_step_by_step() {
         let mut bench = bench();
-        order(&mut bench, Order::Study { demos: 100, repeats: 5, seed: 0 });
+        order(
+            &mut bench,
+            Order::Study {
+                demos: 100,
+                repeats: 5,
+                seed: 0,
+            },
+        );
         let mut points = Vec::new();
         while bench.busy() {
             block_on(bench.work()).unwrap();
@@ -333,7 +433,13 @@ mod tests {
                 points = newest;
             }
         }
-        let coverage = |method: &str| points.iter().rfind(|p| p.method == method && p.theorem).unwrap().coverage;
+        let coverage = |method: &str| {
+            points
+                .iter()
+                .rfind(|p| p.method == method && p.theorem)
+                .unwrap()
+                .coverage
+        };
         assert!(coverage("post-bc") > coverage("bc"));
     }
 }

@@ -1,4 +1,5 @@
-//! What a visitor chooses, as the address bar keeps it: `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
+//! What a visitor chooses, as the address bar keeps it:
+//! `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
 
 use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
 use protege_core::{Error, Result};
@@ -6,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The tasks that the page offers.
-pub const TASKS: [&str; 4] = ["lab/lift", "lab/pick-place", "lab/box-close", "lab/assembly"];
+pub const TASKS: [&str; 4] = [
+    "lab/lift",
+    "lab/pick-place",
+    "lab/box-close",
+    "lab/assembly",
+];
 
 /// What the page can learn on.
 pub const DEVICES: [&str; 2] = ["cpu", "webgpu"];
@@ -60,18 +66,31 @@ impl Choice {
     /// The address bar's form, what is default left out.
     pub fn to_hash(&self) -> String {
         let (own, default) = (fields(self), fields(&Self::default()));
-        let changed = own.iter().filter(|(key, value)| default.get(*key) != Some(value));
-        changed.map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join("&")
+        let changed = own
+            .iter()
+            .filter(|(key, value)| default.get(*key) != Some(value));
+        changed
+            .map(|(key, value)| format!("{key}={}", plain(value)))
+            .collect::<Vec<_>>()
+            .join("&")
     }
 
-    /// Reads the address bar's form over `self`. Names that are not settings of this page are left to others.
+    /// Reads the address bar's form over `self`. Names that are not settings of this page are left
+    /// to others.
     ///
     /// # Errors
     /// Names the setting whose value does not fit.
     pub fn with_hash(&self, hash: &str) -> Result<Self> {
-        let pairs = hash.trim_start_matches('#').split('&').filter_map(|pair| pair.split_once('='));
+        let pairs = hash
+            .trim_start_matches('#')
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
         let known = fields(self);
-        pairs.filter(|(key, _)| known.contains_key(*key)).try_fold(self.clone(), |choice, (key, text)| choice.with(key, &unescape(text)))
+        pairs
+            .filter(|(key, _)| known.contains_key(*key))
+            .try_fold(self.clone(), |choice, (key, text)| {
+                choice.with(key, &unescape(text))
+            })
     }
 
     /// Changes one setting, given as text.
@@ -80,38 +99,58 @@ impl Choice {
     /// Names the setting, and says what fits.
     pub fn with(&self, key: &str, text: &str) -> Result<Self> {
         let mut all = fields(self);
-        let slot = all.get_mut(key).ok_or_else(|| Error::input(format!("there is no setting {key} on this page")))?;
-        let value = if slot.is_string() { json!(text) } else { serde_json::from_str(text).unwrap_or_else(|_| json!(text)) };
+        let slot = all
+            .get_mut(key)
+            .ok_or_else(|| Error::input(format!("there is no setting {key} on this page")))?;
+        let value = if slot.is_string() {
+            json!(text)
+        } else {
+            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+        };
         *slot = value;
-        let choice: Self =
-            serde_json::from_value(Value::Object(all)).map_err(|e| Error::input(format!("{key}={text} does not fit: {e}")))?;
+        let choice: Self = serde_json::from_value(Value::Object(all))
+            .map_err(|e| Error::input(format!("{key}={text} does not fit: {e}")))?;
         choice.check()?;
         Ok(choice)
     }
 
-    /// Says in one sentence what is wrong with a name or a number, if anything is. What cannot work together is found out by
-    /// [`Choice::config`], which the page leaves to the worker: it would make the page heavy.
+    /// Says in one sentence what is wrong with a name or a number, if anything is. What cannot work
+    /// together is found out by [`Choice::config`], which the page leaves to the worker: it would
+    /// make the page heavy.
     ///
     /// # Errors
     /// As said.
     pub fn check(&self) -> Result<()> {
-        let range = |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(Error::input(format!("{name} is {value}; it must lie between {low} and {high}"))),
-        };
+        let range =
+            |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
+                true => Ok(()),
+                false => Err(Error::input(format!(
+                    "{name} is {value}; it must lie between {low} and {high}"
+                ))),
+            };
         range("demos", self.demos as f64, 1.0, 200.0)?;
         range("alpha", self.alpha, 0.0, 10.0)?;
         range("members", self.members as f64, 2.0, 100.0)?;
         range("speed", self.speed, 0.1, 8.0)?;
         range("the number of lanes", self.lanes().len() as f64, 1.0, 4.0)?;
         if !TASKS.contains(&self.task.as_str()) {
-            return Err(Error::input(format!("task is {}; here are: {}", self.task, TASKS.join(", "))));
+            return Err(Error::input(format!(
+                "task is {}; here are: {}",
+                self.task,
+                TASKS.join(", ")
+            )));
         }
         if !DEVICES.contains(&self.device.as_str()) {
-            return Err(Error::input(format!("device is {}; here are: {}", self.device, DEVICES.join(", "))));
+            return Err(Error::input(format!(
+                "device is {}; here are: {}",
+                self.device,
+                DEVICES.join(", ")
+            )));
         }
         known::<FinetuneMethod>("finetune", &self.finetune)?;
-        self.lanes().iter().try_for_each(|lane| known::<PretrainMethod>("pretrain", lane))
+        self.lanes()
+            .iter()
+            .try_for_each(|lane| known::<PretrainMethod>("pretrain", lane))
     }
 
     /// The run's configuration for one lane.
@@ -123,7 +162,10 @@ impl Choice {
             "task": self.task,
             "seed": self.seed,
             "demos": { "count": self.demos },
-            "pretrain": { "method": pretrain, "post_bc": { "alpha": self.alpha, "members": self.members } },
+            "pretrain": {
+                "method": pretrain,
+                "post_bc": { "alpha": self.alpha, "members": self.members },
+            },
             "finetune": { "method": self.finetune },
         });
         Config::from_overlay(&overlay, Preset::Tiny)
@@ -144,12 +186,17 @@ fn known<T: serde::de::DeserializeOwned>(key: &str, name: &str) -> Result<()> {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Undoes what browsers do to commas and slashes in links.
 fn unescape(text: &str) -> String {
-    text.replace("%2F", "/").replace("%2f", "/").replace("%2C", ",").replace("%2c", ",")
+    text.replace("%2F", "/")
+        .replace("%2f", "/")
+        .replace("%2C", ",")
+        .replace("%2c", ",")
 }
 
 #[cfg(test)]
@@ -160,10 +207,30 @@ mod tests {
     #[test]
     fn a_hash_and_back_is_the_same_choice() {
         assert_eq!(Choice::default().to_hash(), "");
-        let choice = Choice { task: "lab/assembly".into(), pretrain: "post-bc".into(), alpha: 0.5, seed: 7, ..Choice::default() };
-        assert_eq!(choice.to_hash(), "alpha=0.5&pretrain=post-bc&seed=7&task=lab/assembly");
-        assert_eq!(Choice::default().with_hash(&format!("#{}", choice.to_hash())).unwrap(), choice);
-        assert_eq!(Choice::default().with_hash("#task=lab%2Fassembly&kind=race").unwrap().task, "lab/assembly");
+        let choice = Choice {
+            task: "lab/assembly".into(),
+            pretrain: "post-bc".into(),
+            alpha: 0.5,
+            seed: 7,
+            ..Choice::default()
+        };
+        assert_eq!(
+            choice.to_hash(),
+            "alpha=0.5&pretrain=post-bc&seed=7&task=lab/assembly"
+        );
+        assert_eq!(
+            Choice::default()
+                .with_hash(&format!("#{}", choice.to_hash()))
+                .unwrap(),
+            choice
+        );
+        assert_eq!(
+            Choice::default()
+                .with_hash("#task=lab%2Fassembly&kind=race")
+                .unwrap()
+                .task,
+            "lab/assembly"
+        );
     }
 
     /// The promise: a link that cannot work says what is wrong with it.
@@ -174,20 +241,41 @@ mod tests {
         assert!(sentence("demos=many").contains("demos"));
         assert!(sentence("demos=0").contains("between 1 and 200"));
         assert!(sentence("pretrain=bc,postbc").contains("does not fit"));
-        let together = Choice::default().with_hash("finetune=dsrl&pretrain=value-dice").unwrap();
-        assert!(together.config("value-dice").unwrap_err().to_string().contains("dsrl"));
+        let together = Choice::default()
+            .with_hash("finetune=dsrl&pretrain=value-dice")
+            .unwrap();
+        assert!(
+            together
+                .config("value-dice")
+                .unwrap_err()
+                .to_string()
+                .contains("dsrl")
+        );
     }
 
     /// The promise: every task with every method that the page offers is a run.
     #[test]
     fn every_offered_combination_is_a_run() {
-        assert_eq!(TASKS.to_vec(), protege_core::tasks::all().iter().map(|task| task.id).collect::<Vec<_>>());
+        assert_eq!(
+            TASKS.to_vec(),
+            protege_core::tasks::all()
+                .iter()
+                .map(|task| task.id)
+                .collect::<Vec<_>>()
+        );
         for task in TASKS {
             for finetune in ["none", "best-of-n", "dsrl", "dppo", "td-mpc", "csil"] {
-                let choice =
-                    Choice { task: task.into(), finetune: finetune.into(), pretrain: "bc,sigma-bc,post-bc".into(), ..Choice::default() };
+                let choice = Choice {
+                    task: task.into(),
+                    finetune: finetune.into(),
+                    pretrain: "bc,sigma-bc,post-bc".into(),
+                    ..Choice::default()
+                };
                 choice.check().unwrap();
-                choice.lanes().iter().for_each(|lane| drop(choice.config(lane).unwrap()));
+                choice
+                    .lanes()
+                    .iter()
+                    .for_each(|lane| drop(choice.config(lane).unwrap()));
             }
         }
     }

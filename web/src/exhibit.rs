@@ -1,6 +1,7 @@
 //! What a visitor sees while a run learns: its present policy at play, in a world of its own.
 //!
-//! Nothing that is shown enters the learning, and nothing that is learned depends on whether somebody watches.
+//! Nothing that is shown enters the learning, and nothing that is learned depends on whether
+//! somebody watches.
 
 use crate::protocol::{Actor, Stretch};
 use burn::tensor::Device;
@@ -47,7 +48,14 @@ impl Exhibit {
     pub fn new(task: &str, seed: u64) -> Result<Self> {
         let (info, env) = (tasks::by_id(task)?, LabEnv::new(task)?);
         let interval = env.sim().timestep() * info.substeps as f64;
-        Ok(Self { drawing: Drawing::new(info.scene)?, env, interval, seed, episode: 0, now: None })
+        Ok(Self {
+            drawing: Drawing::new(info.scene)?,
+            env,
+            interval,
+            seed,
+            episode: 0,
+            now: None,
+        })
     }
 
     /// What the task looks like.
@@ -68,7 +76,12 @@ impl Exhibit {
             Some(now) => now,
             None => self.begin(run).await?,
         };
-        let mut stretch = Stretch { interval: self.interval, reset, poses: self.poses()?, ..Stretch::default() };
+        let mut stretch = Stretch {
+            interval: self.interval,
+            reset,
+            poses: self.poses()?,
+            ..Stretch::default()
+        };
         let over = match now.acting.clone() {
             Some(acting) => {
                 stretch.actor = Actor::Policy;
@@ -91,48 +104,110 @@ impl Exhibit {
         let seed = Rng::new(self.seed, "exhibit", self.episode).bits();
         self.episode += 1;
         let demos = &run.config().demos;
-        let style = if demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
-        self.env.set_style(ExpertStyle { noise: demos.noise, ..style })?;
+        let style = if demos.varied {
+            ExpertStyle::sample(&mut Rng::new(seed, "style", 0))
+        } else {
+            ExpertStyle::default()
+        };
+        self.env.set_style(ExpertStyle {
+            noise: demos.noise,
+            ..style
+        })?;
         let acting = match run.acting() {
             // One decision is too little work for a GPU, and would wait for the learning.
-            Some(acting) if run.device() != Device::flex() => Some(acting.on(run.config(), &Device::flex()).await?),
+            Some(acting) if run.device() != Device::flex() => {
+                Some(acting.on(run.config(), &Device::flex()).await?)
+            }
             acting => acting,
         };
-        Ok(Now { obs: self.env.reset(seed), acting, noise: Rng::new(seed, "policy-noise", 0), memory: vec![Vec::new()] })
+        Ok(Now {
+            obs: self.env.reset(seed),
+            acting,
+            noise: Rng::new(seed, "policy-noise", 0),
+            memory: vec![Vec::new()],
+        })
     }
 
-    /// The chunk that is played; and into the stretch, what else the policy proposes and what the demonstrator would do.
-    async fn decide(&self, acting: &Acting, now: &mut Now, repeat: usize, stretch: &mut Stretch) -> Result<Vec<f32>> {
-        let Now { obs, noise, memory, .. } = now;
+    /// The chunk that is played; and into the stretch, what else the policy proposes and what the
+    /// demonstrator would do.
+    async fn decide(
+        &self,
+        acting: &Acting,
+        now: &mut Now,
+        repeat: usize,
+        stretch: &mut Stretch,
+    ) -> Result<Vec<f32>> {
+        let Now {
+            obs, noise, memory, ..
+        } = now;
         let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
-        let proposals = policy.act(&obs.repeat(PROPOSALS), noise.normals(PROPOSALS * policy.noise_len()), &device).await?;
-        let chunk = acting.act(obs, memory, noise.normals(acting.noise_len()), &device).await?;
-        let path = |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
-        stretch.cloud = proposals.chunks(policy.sizes.chunk_len()).map(path).collect();
-        stretch.rewards = self.rewards(acting, obs, &chunk, (policy.sizes.act, repeat)).await?;
+        let proposals = policy
+            .act(
+                &obs.repeat(PROPOSALS),
+                noise.normals(PROPOSALS * policy.noise_len()),
+                &device,
+            )
+            .await?;
+        let chunk = acting
+            .act(obs, memory, noise.normals(acting.noise_len()), &device)
+            .await?;
+        let path =
+            |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
+        stretch.cloud = proposals
+            .chunks(policy.sizes.chunk_len())
+            .map(path)
+            .collect();
+        stretch.rewards = self
+            .rewards(acting, obs, &chunk, (policy.sizes.act, repeat))
+            .await?;
         // A planner looks further ahead than it acts.
         stretch.planned = path(acting.ahead(&memory[0], &chunk));
         Ok(chunk)
     }
 
-    /// What a learned reward says of the directions that the hand could take, with its fingers as the policy has them; nothing where none is
-    /// learned.
-    async fn rewards(&self, acting: &Acting, obs: &[f32], chunk: &[f32], (act, repeat): (usize, usize)) -> Result<Vec<f32>> {
+    /// What a learned reward says of the directions that the hand could take, with its fingers as
+    /// the policy has them; nothing where none is learned.
+    async fn rewards(
+        &self,
+        acting: &Acting,
+        obs: &[f32],
+        chunk: &[f32],
+        (act, repeat): (usize, usize),
+    ) -> Result<Vec<f32>> {
         let steps = || (0..DIRECTIONS).map(|i| 2.0 * i as f32 / (DIRECTIONS - 1) as f32 - 1.0);
-        let directions = steps().flat_map(|x| steps().flat_map(move |y| steps().map(move |z| [x, y, z])));
-        let actions: Vec<f32> = directions.flat_map(|direction| [&direction, &chunk[3..act]].concat()).collect();
-        let Some(shares) = acting.rewards(obs, &actions, &Device::flex()).await? else { return Ok(Vec::new()) };
+        let directions =
+            steps().flat_map(|x| steps().flat_map(move |y| steps().map(move |z| [x, y, z])));
+        let actions: Vec<f32> = directions
+            .flat_map(|direction| [&direction, &chunk[3..act]].concat())
+            .collect();
+        let Some(shares) = acting.rewards(obs, &actions, &Device::flex()).await? else {
+            return Ok(Vec::new());
+        };
         let hand = self.hand()?;
-        let end = |action: &[f32]| hand_path(hand, &held(action, act, repeat)).last().copied().unwrap_or(hand);
+        let end = |action: &[f32]| {
+            hand_path(hand, &held(action, act, repeat))
+                .last()
+                .copied()
+                .unwrap_or(hand)
+        };
         let dot = |(action, share): (&[f32], f32)| flat(&[end(action)]).into_iter().chain([share]);
         Ok(actions.chunks(act).zip(shares).flat_map(dot).collect())
     }
 
     /// Plays a chunk, each action for `repeat` control steps; whether the episode is over.
-    fn play(&mut self, chunk: Vec<f32>, repeat: usize, obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+    fn play(
+        &mut self,
+        chunk: Vec<f32>,
+        repeat: usize,
+        obs: &mut Vec<f32>,
+        stretch: &mut Stretch,
+    ) -> Result<bool> {
         stretch.demonstrator = self.ahead(chunk.len() / self.env.spec().act * repeat)?;
         let act = self.env.spec().act;
-        for action in chunk.chunks(act).flat_map(|action| std::iter::repeat_n(action, repeat)) {
+        for action in chunk
+            .chunks(act)
+            .flat_map(|action| std::iter::repeat_n(action, repeat))
+        {
             if self.step(action, obs, stretch)? {
                 return Ok(true);
             }
@@ -176,7 +251,9 @@ impl Exhibit {
     }
 
     fn expert(&mut self) -> Result<Vec<f32>> {
-        self.env.expert().ok_or_else(|| Error::failed("the task that is shown has no scripted expert"))
+        self.env
+            .expert()
+            .ok_or_else(|| Error::failed("the task that is shown has no scripted expert"))
     }
 
     fn hand(&self) -> Result<Vec3> {
@@ -191,7 +268,10 @@ impl Exhibit {
 
 /// Actions of `act` numbers, each `repeat` times.
 fn held(actions: &[f32], act: usize, repeat: usize) -> Vec<f32> {
-    actions.chunks(act).flat_map(|action| action.repeat(repeat)).collect()
+    actions
+        .chunks(act)
+        .flat_map(|action| action.repeat(repeat))
+        .collect()
 }
 
 /// Points as numbers, x y z each.

@@ -33,17 +33,28 @@ struct Meter {
 }
 
 impl Lane {
-    /// A run that has not begun, with demonstrations or a policy of the visitor's own where there are any.
+    /// A run that has not begun, with demonstrations or a policy of the visitor's own where there
+    /// are any.
     ///
     /// # Errors
     /// When the choice cannot work, or a file is damaged or does not fit it.
-    pub fn new(choice: &Choice, pretrain: &str, demos: Option<&[u8]>, policy: Option<&[u8]>, device: &Device) -> Result<Self> {
+    pub fn new(
+        choice: &Choice,
+        pretrain: &str,
+        demos: Option<&[u8]>,
+        policy: Option<&[u8]>,
+        device: &Device,
+    ) -> Result<Self> {
         let mut config = choice.config(pretrain)?;
         let demos = demos.map(Dataset::from_bytes).transpose()?;
         if let Some(demos) = &demos {
             config.demos.count = demos.episodes.len();
         }
-        let inputs = Inputs { demos, policy: policy.map(Archive::from_bytes).transpose()?, ..Inputs::default() };
+        let inputs = Inputs {
+            demos,
+            policy: policy.map(Archive::from_bytes).transpose()?,
+            ..Inputs::default()
+        };
         let exhibit = Exhibit::new(&config.task, config.seed)?;
         let run = Run::new(config, inputs, device.clone())?;
         let learned = Learned {
@@ -58,7 +69,13 @@ impl Lane {
             updates_per_s: 0.0,
             physics_steps_per_s: 0.0,
         };
-        Ok(Self { run, exhibit, recent: VecDeque::new(), learned, meter: Meter::default() })
+        Ok(Self {
+            run,
+            exhibit,
+            recent: VecDeque::new(),
+            learned,
+            meter: Meter::default(),
+        })
     }
 
     /// What the task looks like.
@@ -82,7 +99,8 @@ impl Lane {
         let start = now();
         let before = self.run.updates();
         let progress = self.run.step().await?;
-        // What is reported has been done, and what the page asks for next waits for no more than this.
+        // What is reported has been done, and what the page asks for next waits for no more than
+        // this.
         nn::settle(&self.run.device()).await?;
         self.measure(&progress, now() - start, self.run.updates() - before);
         self.note(progress);
@@ -106,7 +124,10 @@ impl Lane {
     }
 
     fn note(&mut self, progress: Progress) {
-        let practised = progress.episodes.iter().filter(|episode| episode.phase == Phase::Collect);
+        let practised = progress
+            .episodes
+            .iter()
+            .filter(|episode| episode.phase == Phase::Collect);
         for episode in practised {
             self.learned.practice += 1;
             self.recent.push_back(episode.success);
@@ -119,7 +140,8 @@ impl Lane {
         let wins = self.recent.iter().filter(|&&success| success).count();
         let learned = &mut self.learned;
         learned.practice_success = full.then(|| wins as f64 / self.recent.len() as f64);
-        (learned.phase, learned.done, learned.total) = (progress.phase, progress.done, progress.total);
+        (learned.phase, learned.done, learned.total) =
+            (progress.phase, progress.done, progress.total);
         learned.records.extend(progress.records);
         learned.summary = self.run.summary();
         learned.finished = progress.finished;
@@ -146,10 +168,16 @@ impl Lane {
     /// When it does not exist yet.
     pub async fn save(&self, file: File) -> Result<Vec<u8>> {
         match file {
-            File::Demos => self.run.demos().ok_or_else(|| Error::input("there are no demonstrations yet: start first"))?.to_bytes(),
+            File::Demos => self
+                .run
+                .demos()
+                .ok_or_else(|| Error::input("there are no demonstrations yet: start first"))?
+                .to_bytes(),
             File::Policy => match self.run.policy() {
                 Some(_) => self.run.policy_archive().await?.to_bytes(),
-                None => Err(Error::input("there is no policy yet: wait until it is pretrained")),
+                None => Err(Error::input(
+                    "there is no policy yet: wait until it is pretrained",
+                )),
             },
         }
     }

@@ -1,7 +1,8 @@
-//! protege-web: what the page and its workers say to each other, and what a worker does: everything but the browser itself.
+//! protege-web: what the page and its workers say to each other, and what a worker does: everything
+//! but the browser itself.
 //!
-//! An order goes from the page to a worker, a report comes back. Both are plain data, and a [`Bench`] turns one into the other,
-//! so that all of it can be tested without a browser.
+//! An order goes from the page to a worker, a report comes back. Both are plain data, and a
+//! [`Bench`] turns one into the other, so that all of it can be tested without a browser.
 
 pub mod bench;
 pub mod choice;

@@ -19,7 +19,8 @@ pub enum Order {
         /// A policy file, instead of pretraining.
         policy: Option<Vec<u8>>,
     },
-    /// Say whether such a run could begin, and go on with the one that there is: for files that a visitor brings.
+    /// Say whether such a run could begin, and go on with the one that there is: for files that a
+    /// visitor brings.
     Try {
         /// The settings.
         choice: Choice,
@@ -162,7 +163,8 @@ pub struct Stretch {
     pub demonstrator: Vec<f32>,
     /// The path that was chosen.
     pub planned: Vec<f32>,
-    /// Where else the hand could go in this decision, and what a learned reward says of it: x y z and a share from 0 to 1 each.
+    /// Where else the hand could go in this decision, and what a learned reward says of it: x y z
+    /// and a share from 0 to 1 each.
     pub rewards: Vec<f32>,
     /// Who acts.
     pub actor: Actor,

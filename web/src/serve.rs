@@ -52,7 +52,9 @@ fn scope() -> DedicatedWorkerGlobalScope {
 fn listen(inbox: Rc<RefCell<Inbox>>) {
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let bytes = js_sys::Uint8Array::new(&event.data()).to_vec();
-        let Ok(order) = postcard::from_bytes(&bytes) else { return };
+        let Ok(order) = postcard::from_bytes(&bytes) else {
+            return;
+        };
         let mut inbox = inbox.borrow_mut();
         inbox.orders.push_back(order);
         if let Some(wake) = inbox.waiting.take() {
@@ -64,10 +66,12 @@ fn listen(inbox: Rc<RefCell<Inbox>>) {
     receive.forget();
 }
 
-/// Follows orders and works, for ever; ends with an exception, which the page hears of, when the work fails.
+/// Follows orders and works, for ever; ends with an exception, which the page hears of, when the
+/// work fails.
 async fn serve(mut bench: Bench, inbox: Rc<RefCell<Inbox>>) {
     loop {
-        // One order a turn: where orders come faster than they can be followed, learning goes on all the same.
+        // One order a turn: where orders come faster than they can be followed, learning goes on
+        // all the same.
         let order = inbox.borrow_mut().orders.pop_front();
         if let Some(order) = order {
             bench.follow(order).await;
@@ -77,13 +81,18 @@ async fn serve(mut bench: Bench, inbox: Rc<RefCell<Inbox>>) {
             wasm_bindgen::throw_str(&error.to_string());
         }
         send(&mut bench);
-        if bench.busy() { breathe().await } else { wait(&inbox).await }
+        if bench.busy() {
+            breathe().await
+        } else {
+            wait(&inbox).await
+        }
     }
 }
 
 fn send(bench: &mut Bench) {
     for report in bench.reports() {
-        let bytes = postcard::to_allocvec(&report).expect("plain data can be serialised into memory");
+        let bytes =
+            postcard::to_allocvec(&report).expect("plain data can be serialised into memory");
         let array = js_sys::Uint8Array::from(bytes.as_slice());
         let moved = js_sys::Array::of1(&array.buffer());
         // A page that is gone needs no reports.
@@ -93,8 +102,11 @@ fn send(bench: &mut Bench) {
 
 /// Lets messages in; a timer would wait four milliseconds.
 async fn breathe() {
-    let Ok(channel) = MessageChannel::new() else { return };
-    let promise = js_sys::Promise::new(&mut |resolve, _| channel.port1().set_onmessage(Some(&resolve)));
+    let Ok(channel) = MessageChannel::new() else {
+        return;
+    };
+    let promise =
+        js_sys::Promise::new(&mut |resolve, _| channel.port1().set_onmessage(Some(&resolve)));
     let _ = channel.port2().post_message(&wasm_bindgen::JsValue::NULL);
     let _ = JsFuture::from(promise).await;
     channel.port1().close();

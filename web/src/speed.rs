@@ -1,4 +1,5 @@
-//! How fast a small network learns here: what the documentation compares with other libraries, and the page a GPU with the CPU.
+//! How fast a small network learns here: what the documentation compares with other libraries, and
+//! the page a GPU with the CPU.
 
 use burn::tensor::Device;
 use protege_core::Result;
@@ -10,16 +11,35 @@ const WARM_UP: usize = 5;
 /// Seconds after which one step that counts is enough: nobody should wait for a slow device.
 const ENOUGH_S: f64 = 3.0;
 
-/// Median milliseconds of one Adam step of a perceptron 32-`hidden`-`hidden`-8 on the mean squared error of `batch` rows, over
-/// at most `steps` steps (at least one), each until its loss is known; `now` is a clock in seconds.
+/// Median milliseconds of one Adam step of a perceptron 32-`hidden`-`hidden`-8 on the mean squared
+/// error of `batch` rows, over at most `steps` steps (at least one), each until its loss is known;
+/// `now` is a clock in seconds.
 ///
 /// # Errors
 /// When the device fails.
-pub async fn adam_ms(hidden: usize, batch: usize, steps: usize, device: &Device, now: fn() -> f64) -> Result<f64> {
+pub async fn adam_ms(
+    hidden: usize,
+    batch: usize,
+    steps: usize,
+    device: &Device,
+    now: fn() -> f64,
+) -> Result<f64> {
     let (device, mut rng) = (device.clone().autodiff(), Rng::new(0, "speed", 0));
-    let mut net = Mlp::new(1, &[32, hidden, hidden, 8], Activation::Relu, &mut rng, &device);
-    let mut adam = Adam::new(AdamConfig { lr: 1e-3, clip_norm: None });
-    let (x, y) = (matrix(rng.normals(32 * batch), 32, &device), matrix(rng.normals(8 * batch), 8, &device));
+    let mut net = Mlp::new(
+        1,
+        &[32, hidden, hidden, 8],
+        Activation::Relu,
+        &mut rng,
+        &device,
+    );
+    let mut adam = Adam::new(AdamConfig {
+        lr: 1e-3,
+        clip_norm: None,
+    });
+    let (x, y) = (
+        matrix(rng.normals(32 * batch), 32, &device),
+        matrix(rng.normals(8 * batch), 8, &device),
+    );
     let (mut times, begin) = (Vec::with_capacity(steps), now());
     for step in 0..steps.max(1) + WARM_UP {
         if !times.is_empty() && now() - begin > ENOUGH_S {

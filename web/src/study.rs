@@ -16,10 +16,27 @@ impl Measuring {
     /// # Errors
     /// Names the setting that is out of range.
     pub fn new(demos: usize, repeats: usize, seed: u64) -> Result<Self> {
-        let size = Size { horizon: 5, states: 12, actions: 8 };
-        let demos = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000].into_iter().filter(|&n| n <= demos).collect();
-        let study = Study::new(StudyConfig { size, demos, alphas: vec![1.0], repeats, delta: 0.1, seed })?;
-        Ok(Self { study, outcomes: Vec::new() })
+        let size = Size {
+            horizon: 5,
+            states: 12,
+            actions: 8,
+        };
+        let demos = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000]
+            .into_iter()
+            .filter(|&n| n <= demos)
+            .collect();
+        let study = Study::new(StudyConfig {
+            size,
+            demos,
+            alphas: vec![1.0],
+            repeats,
+            delta: 0.1,
+            seed,
+        })?;
+        Ok(Self {
+            study,
+            outcomes: Vec::new(),
+        })
     }
 
     /// Whether all data sets are measured.
@@ -30,20 +47,31 @@ impl Measuring {
     /// Measures one more data set.
     pub fn step(&mut self) {
         if !self.finished() {
-            self.outcomes.push(self.study.measure(self.outcomes.len() as u64));
+            self.outcomes
+                .push(self.study.measure(self.outcomes.len() as u64));
         }
     }
 
     /// The figures so far.
     pub fn report(&self) -> Report {
-        let rows = if self.outcomes.is_empty() { Vec::new() } else { self.study.summarise(&self.outcomes) };
-        Report::Studied { progress: (self.outcomes.len(), self.study.config().repeats), points: rows.iter().map(point).collect() }
+        let rows = if self.outcomes.is_empty() {
+            Vec::new()
+        } else {
+            self.study.summarise(&self.outcomes)
+        };
+        Report::Studied {
+            progress: (self.outcomes.len(), self.study.config().repeats),
+            points: rows.iter().map(point).collect(),
+        }
     }
 }
 
 fn point(row: &Row) -> Point {
     Point {
-        method: serde_json::to_value(row.arm.method).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default(),
+        method: serde_json::to_value(row.arm.method)
+            .ok()
+            .and_then(|name| name.as_str().map(str::to_owned))
+            .unwrap_or_default(),
         demos: row.demos,
         alpha: row.arm.alpha,
         theorem: row.arm.theorem,

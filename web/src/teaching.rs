@@ -40,11 +40,22 @@ impl Teaching {
             image_size: 0,
             act: info.act,
             action_repeat: 1,
-            demonstrator: "a person at a web page, who steered the hand; successful episodes only".into(),
+            demonstrator: "a person at a web page, who steered the hand; successful episodes only"
+                .into(),
         };
         let interval = env.sim().timestep() * info.substeps as f64;
-        let dataset = Dataset { meta, episodes: Vec::new() };
-        let mut teaching = Self { drawing: Drawing::new(info.scene)?, env, interval, dataset, episode: Episode::default(), starts: 0 };
+        let dataset = Dataset {
+            meta,
+            episodes: Vec::new(),
+        };
+        let mut teaching = Self {
+            drawing: Drawing::new(info.scene)?,
+            env,
+            interval,
+            dataset,
+            episode: Episode::default(),
+            starts: 0,
+        };
         teaching.begin();
         Ok(teaching)
     }
@@ -80,9 +91,14 @@ impl Teaching {
     /// When the target is not finite, or the simulator fails.
     pub fn steer(&mut self, order: Steering) -> Result<(Stretch, Option<News>)> {
         if !order.target.iter().all(|v| v.is_finite()) {
-            return Err(Error::input("the hand was sent to a place that is no place; move the pointer again"));
+            return Err(Error::input(
+                "the hand was sent to a place that is no place; move the pointer again",
+            ));
         }
-        let mut stretch = Stretch { reset: false, ..self.still()? };
+        let mut stretch = Stretch {
+            reset: false,
+            ..self.still()?
+        };
         for _ in 0..order.steps.min(LONGEST) {
             let action = self.action(order)?;
             let step = self.env.step(&action)?;
@@ -99,7 +115,11 @@ impl Teaching {
     /// Keeps the demonstration if it succeeded; the next start, or the same again.
     fn end(&mut self, success: bool) -> News {
         if success {
-            let done = Episode { success, terminated: true, ..std::mem::take(&mut self.episode) };
+            let done = Episode {
+                success,
+                terminated: true,
+                ..std::mem::take(&mut self.episode)
+            };
             self.dataset.episodes.push(done);
             self.starts += 1;
         }
@@ -110,7 +130,8 @@ impl Teaching {
     /// Proportional control towards the target.
     fn action(&self, order: Steering) -> Result<[f32; 4]> {
         let hand = self.hand()?;
-        let [x, y, z] = [0, 1, 2].map(|axis| (GAIN * (order.target[axis] - hand[axis])).clamp(-1.0, 1.0) as f32);
+        let [x, y, z] = [0, 1, 2]
+            .map(|axis| (GAIN * (order.target[axis] - hand[axis])).clamp(-1.0, 1.0) as f32);
         Ok([x, y, z, if order.closed { 1.0 } else { -1.0 }])
     }
 
@@ -125,9 +146,22 @@ impl Teaching {
     /// When the scene has no hand.
     pub fn state(&self, news: Option<News>) -> Result<Taught> {
         let seconds = |steps: usize| steps as f64 * self.interval;
-        let recorded = self.dataset.episodes.iter().map(|episode| seconds(episode.len())).collect();
-        let present = (seconds(self.episode.len()), seconds(self.env.spec().horizon));
-        Ok(Taught { recorded, hand: self.hand()?, seconds: present, news })
+        let recorded = self
+            .dataset
+            .episodes
+            .iter()
+            .map(|episode| seconds(episode.len()))
+            .collect();
+        let present = (
+            seconds(self.episode.len()),
+            seconds(self.env.spec().horizon),
+        );
+        Ok(Taught {
+            recorded,
+            hand: self.hand()?,
+            seconds: present,
+            news,
+        })
     }
 
     /// Plays a recorded demonstration, all of it; the present one begins again afterwards.
@@ -139,7 +173,8 @@ impl Teaching {
         self.env.reset(episode.seed);
         let mut stretch = self.still()?;
         for step in 0..episode.len() {
-            self.env.step(episode.action_at(step, self.dataset.meta.act))?;
+            self.env
+                .step(episode.action_at(step, self.dataset.meta.act))?;
             stretch.poses.extend(self.drawing.poses(self.env.sim())?);
         }
         stretch.success = episode.success;
@@ -159,7 +194,12 @@ impl Teaching {
 
     fn recorded(&self, index: usize) -> Result<&Episode> {
         let have = self.dataset.episodes.len();
-        self.dataset.episodes.get(index).ok_or_else(|| Error::input(format!("there is no demonstration {}; there are {have}", index + 1)))
+        self.dataset.episodes.get(index).ok_or_else(|| {
+            Error::input(format!(
+                "there is no demonstration {}; there are {have}",
+                index + 1
+            ))
+        })
     }
 
     /// Adds the demonstrations of a file of the same task.
@@ -168,7 +208,13 @@ impl Teaching {
     /// When the file is damaged, or of something else.
     pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let other = Dataset::from_bytes(bytes)?;
-        let Meta { task, obs, act, action_repeat, .. } = &self.dataset.meta;
+        let Meta {
+            task,
+            obs,
+            act,
+            action_repeat,
+            ..
+        } = &self.dataset.meta;
         other.check_task(task, *obs, *act, 0)?;
         if other.meta.action_repeat != *action_repeat {
             return Err(Error::input(format!(
@@ -189,7 +235,9 @@ impl Teaching {
     /// When there is no demonstration yet.
     pub fn save(&self) -> Result<Vec<u8>> {
         if self.dataset.episodes.is_empty() {
-            return Err(Error::input("there is no demonstration to save yet: finish one first"));
+            return Err(Error::input(
+                "there is no demonstration to save yet: finish one first",
+            ));
         }
         self.dataset.to_bytes()
     }
@@ -212,7 +260,13 @@ mod tests {
             } else {
                 0.3
             };
-            let (_, news) = teaching.steer(Steering { target: [x, y, height], closed, steps: 5 }).unwrap();
+            let (_, news) = teaching
+                .steer(Steering {
+                    target: [x, y, height],
+                    closed,
+                    steps: 5,
+                })
+                .unwrap();
             if news.is_some() {
                 return news;
             }
@@ -220,11 +274,18 @@ mod tests {
         None
     }
 
-    /// The promise: a demonstration that a person gives is kept, replays to its success, and survives a file and back.
+    /// The promise: a demonstration that a person gives is kept, replays to its success, and
+    /// survives a file and back.
     #[test]
     fn a_demonstration_is_kept_replayed_saved_and_loaded() {
         let mut teaching = Teaching::new("lab/lift", 3).unwrap();
-        assert!(teaching.save().unwrap_err().to_string().contains("no demonstration"));
+        assert!(
+            teaching
+                .save()
+                .unwrap_err()
+                .to_string()
+                .contains("no demonstration")
+        );
         assert_eq!(lift(&mut teaching), Some(News::Kept));
         assert_eq!(teaching.state(None).unwrap().recorded.len(), 1);
         assert!(teaching.replay(0).unwrap().success && teaching.replay(1).is_err());
@@ -234,19 +295,37 @@ mod tests {
         assert_eq!(other.dataset.episodes, teaching.dataset.episodes);
         other.forget(0).unwrap();
         assert!(other.forget(0).is_err() && other.load(b"nonsense").is_err());
-        assert!(Teaching::new("lab/assembly", 0).unwrap().load(&teaching.save().unwrap()).is_err(), "another task's");
+        assert!(
+            Teaching::new("lab/assembly", 0)
+                .unwrap()
+                .load(&teaching.save().unwrap())
+                .is_err(),
+            "another task's"
+        );
     }
 
-    /// The promise: time that runs out costs nothing but the attempt, which begins again from the same start.
+    /// The promise: time that runs out costs nothing but the attempt, which begins again from the
+    /// same start.
     #[test]
     fn when_time_is_up_the_same_start_comes_again() {
         let mut teaching = Teaching::new("lab/lift", 3).unwrap();
         let start = teaching.still().unwrap();
-        let rest = Steering { target: [0.0, 0.6, 0.2], closed: false, steps: 40 };
+        let rest = Steering {
+            target: [0.0, 0.6, 0.2],
+            closed: false,
+            steps: 40,
+        };
         let news: Vec<_> = (0..4).map(|_| teaching.steer(rest).unwrap().1).collect();
         assert!(news.contains(&Some(News::TimeUp)));
         teaching.begin();
         assert_eq!(teaching.still().unwrap(), start);
-        assert!(teaching.steer(Steering { target: [f64::NAN; 3], ..rest }).is_err());
+        assert!(
+            teaching
+                .steer(Steering {
+                    target: [f64::NAN; 3],
+                    ..rest
+                })
+                .is_err()
+        );
     }
 }

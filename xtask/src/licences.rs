@@ -2,7 +2,8 @@
 
 use crate::{rerun, shell};
 
-/// Permissive licences, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0 for data.
+/// Permissive licences, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0
+/// for data.
 const ALLOWED: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
@@ -25,42 +26,75 @@ const ALLOWED: [&str; 14] = [
 /// # Errors
 /// A sentence with the packages whose licence is not on the list.
 pub fn check() -> Result<(), String> {
-    let tree = tree(&["--workspace", "--all-features"])? + &tree(&["--manifest-path", rerun::MANIFEST])?;
+    let tree =
+        tree(&["--workspace", "--all-features"])? + &tree(&["--manifest-path", rerun::MANIFEST])?;
     let fields = tree.lines().filter_map(|line| line.split_once('|'));
-    let licences = fields.map(|(package, rest)| (package, rest.split('|').next().unwrap_or_default()));
+    let licences =
+        fields.map(|(package, rest)| (package, rest.split('|').next().unwrap_or_default()));
     let refused = licences.filter(|(_, licence)| !is_allowed(licence));
-    let mut refused: Vec<String> = refused.map(|(package, licence)| format!("{package}: {licence}")).collect();
+    let mut refused: Vec<String> = refused
+        .map(|(package, licence)| format!("{package}: {licence}"))
+        .collect();
     refused.sort();
     refused.dedup();
-    if refused.is_empty() { Ok(()) } else { Err(format!("These packages have a licence that is not allowed: {}.", refused.join(", "))) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "These packages have a licence that is not allowed: {}.",
+            refused.join(", ")
+        ))
+    }
 }
 
 /// Every package below some of ours, with its licence.
 fn tree(of: &[&str]) -> Result<String, String> {
-    let args = ["--target", "all", "--edges", "normal,build", "--prefix", "none", "--format", "{p}|{l}|"];
+    let args = [
+        "--target",
+        "all",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}|{l}|",
+    ];
     shell::output(shell::cargo(&[&["tree"], of, &args].concat()))
 }
 
-/// True when the SPDX expression can be met by allowed licences. Nested expressions are read more strictly than they are
-/// meant, never less: every part between ANDs must offer an allowed choice.
+/// True when the SPDX expression can be met by allowed licences. Nested expressions are read more
+/// strictly than they are meant, never less: every part between ANDs must offer an allowed choice.
 fn is_allowed(expression: &str) -> bool {
     let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
-    plain.split(" AND ").all(|part| part.split(" OR ").any(|licence| ALLOWED.contains(&licence.trim())))
+    plain.split(" AND ").all(|part| {
+        part.split(" OR ")
+            .any(|licence| ALLOWED.contains(&licence.trim()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::is_allowed;
 
-    /// The promise: a choice is enough, a combination needs every part, and no licence is no licence.
+    /// The promise: a choice is enough, a combination needs every part, and no licence is no
+    /// licence.
     #[test]
     fn expressions_are_read_as_spdx_means_them() {
-        for good in
-            ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR Apache-2.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception OR MIT"]
-        {
+        for good in [
+            "MIT",
+            "MIT/Apache-2.0",
+            "GPL-3.0 OR MIT",
+            "(MIT OR Apache-2.0) AND Unicode-3.0",
+            "Apache-2.0 WITH LLVM-exception OR MIT",
+        ] {
             assert!(is_allowed(good), "{good}");
         }
-        for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "GPL-3.0 AND (MIT OR Apache-2.0)"] {
+        for bad in [
+            "",
+            "GPL-3.0",
+            "MIT AND GPL-3.0",
+            "GPL-3.0 AND (MIT OR Apache-2.0)",
+        ] {
             assert!(!is_allowed(bad), "{bad}");
         }
     }

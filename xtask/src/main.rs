@@ -7,7 +7,10 @@ mod setup;
 mod shell;
 mod test;
 mod web;
-#[allow(dead_code, reason = "shared with the program, which fetches more than a build needs")]
+#[allow(
+    dead_code,
+    reason = "shared with the program, which fetches more than a build needs"
+)]
 #[path = "../../native/src/wheels.rs"]
 mod wheels;
 
@@ -15,15 +18,32 @@ use std::process::ExitCode;
 
 /// The subcommands with one line each; the help text and the suggestion on a typing error.
 const COMMANDS: [(&str, &str); 7] = [
-    ("setup [--web]", "install what the tests need (with --web also what the web app needs)"),
-    ("test [--quick]", "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)"),
-    ("demo [ARGS]", "build, then run the main job on its defaults; ARGS go to `protege run` and win over the defaults"),
+    (
+        "setup [--web]",
+        "install what the tests need (with --web also what the web app needs)",
+    ),
+    (
+        "test [--quick]",
+        "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)",
+    ),
+    (
+        "demo [ARGS]",
+        "build, then run the main job on its defaults; ARGS go to `protege run` and win over the \
+         defaults",
+    ),
     (
         "web [--build-only] [--webgpu]",
-        "build the site into dist/ and serve it (--webgpu: with the program for GPUs, ten minutes more the first time)",
+        "build the site into dist/ and serve it (--webgpu: with the program for GPUs, ten minutes \
+         more the first time)",
     ),
-    ("bench [ARGS]", "build, then print the speed figures of this machine; ARGS go to `protege bench`"),
-    ("rerun", "build the program that `protege play --rerun` writes recordings with"),
+    (
+        "bench [ARGS]",
+        "build, then print the speed figures of this machine; ARGS go to `protege bench`",
+    ),
+    (
+        "rerun",
+        "build the program that `protege play --rerun` writes recordings with",
+    ),
     ("help", "this text"),
 ];
 
@@ -36,7 +56,8 @@ fn main() -> ExitCode {
         "setup" => flag(rest, "--web").map(setup::everything),
         "test" => flag(rest, "--quick").map(test::run),
         "demo" => Ok(demo::demo(rest)),
-        "web" => flags(rest, ["--build-only", "--webgpu"]).map(|[only_build, webgpu]| web::web(only_build, webgpu)),
+        "web" => flags(rest, ["--build-only", "--webgpu"])
+            .map(|[only_build, webgpu]| web::web(only_build, webgpu)),
         "bench" => Ok(demo::bench(rest)),
         "rerun" => Ok(rerun::build()),
         "help" | "--help" | "-h" => {
@@ -60,14 +81,20 @@ fn flag(args: &[String], name: &str) -> Result<bool, String> {
     match args {
         [] => Ok(false),
         [only] if only == name => Ok(true),
-        _ => Err(format!("`{}` is not understood here; the only option is {name}.", args.join(" "))),
+        _ => Err(format!(
+            "`{}` is not understood here; the only option is {name}.",
+            args.join(" ")
+        )),
     }
 }
 
 /// Which of these flags the arguments are.
 fn flags<const N: usize>(args: &[String], names: [&str; N]) -> Result<[bool; N], String> {
     match args.iter().find(|arg| !names.contains(&arg.as_str())) {
-        Some(other) => Err(format!("`{other}` is not understood here; the options are {}.", names.join(" and "))),
+        Some(other) => Err(format!(
+            "`{other}` is not understood here; the options are {}.",
+            names.join(" and ")
+        )),
         None => Ok(names.map(|name| args.iter().any(|arg| arg == name))),
     }
 }
@@ -78,9 +105,13 @@ fn wrong_input(sentence: &str) -> ExitCode {
 }
 
 fn help() -> String {
-    let lines: Vec<String> = COMMANDS.iter().map(|(usage, what)| format!("    {usage:<30} {what}")).collect();
+    let lines: Vec<String> = COMMANDS
+        .iter()
+        .map(|(usage, what)| format!("    {usage:<30} {what}"))
+        .collect();
     format!(
-        "Usage: cargo xtask COMMAND\n\n{}\n\nBuilds go to CARGO_TARGET_DIR (default ~/.cache/protege/target), tools to ~/.cache/protege/tools.",
+        "Usage: cargo xtask COMMAND\n\n{}\n\nBuilds go to CARGO_TARGET_DIR (default \
+         ~/.cache/protege/target), tools to ~/.cache/protege/tools.",
         lines.join("\n")
     )
 }

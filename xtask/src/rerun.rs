@@ -1,5 +1,6 @@
-//! The program that writes recordings for Rerun's viewer. It is no member of the workspace (`rerun/Cargo.toml` says why), but is
-//! built into the same folder, so that `protege` finds it beside itself.
+//! The program that writes recordings for Rerun's viewer. It is no member of the workspace
+//! (`rerun/Cargo.toml` says why), but is built into the same folder, so that `protege` finds it
+//! beside itself.
 
 use crate::{setup, shell};
 
@@ -14,7 +15,10 @@ pub fn build() -> Result<(), String> {
     setup::claim_target()?;
     eprintln!("Building protege-rerun (the first build takes about ten minutes on two cores) ...");
     shell::run(cargo("build"))?;
-    eprintln!("Now `protege play --rerun FILE.rrd` records; `pip install rerun-sdk==0.36.3` brings the viewer, `rerun FILE.rrd`.");
+    eprintln!(
+        "Now `protege play --rerun FILE.rrd` records; `pip install rerun-sdk==0.36.3` brings the \
+         viewer, `rerun FILE.rrd`."
+    );
     Ok(())
 }
 
@@ -31,9 +35,20 @@ pub fn test() -> Result<(), String> {
 /// # Errors
 /// One sentence when it is not.
 pub fn check_format() -> Result<(), String> {
-    shell::run(shell::cargo(&["fmt", "--manifest-path", MANIFEST, "--check"]))
+    shell::run(shell::cargo(&[
+        "fmt",
+        "--manifest-path",
+        MANIFEST,
+        "--check",
+    ]))
 }
 
 fn cargo(subcommand: &str) -> std::process::Command {
-    shell::cargo(&[subcommand, "--release", "--locked", "--manifest-path", MANIFEST])
+    shell::cargo(&[
+        subcommand,
+        "--release",
+        "--locked",
+        "--manifest-path",
+        MANIFEST,
+    ])
 }

@@ -1,4 +1,5 @@
-//! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no time when it is there.
+//! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no
+//! time when it is there.
 
 use crate::{shell, wheels};
 use std::path::PathBuf;
@@ -13,11 +14,16 @@ pub struct Need {
 /// The physics engine that the native program links, and where the linker finds it on this machine.
 pub const MUJOCO: Need = Need {
     what: "MuJoCo's library",
-    is_there: || wheels::MUJOCO.is_there() && std::fs::read_to_string(machine_config()).is_ok_and(|text| text == machine_settings()),
+    is_there: || {
+        wheels::MUJOCO.is_there()
+            && std::fs::read_to_string(machine_config())
+                .is_ok_and(|text| text == machine_settings())
+    },
     get: || {
         wheels::MUJOCO.ensure()?;
         let path = machine_config();
-        std::fs::write(&path, machine_settings()).map_err(|error| format!("{} cannot be written: {error}.", path.display()))
+        std::fs::write(&path, machine_settings())
+            .map_err(|error| format!("{} cannot be written: {error}.", path.display()))
     },
 };
 
@@ -25,7 +31,12 @@ pub const MUJOCO: Need = Need {
 pub const SCENES: Need = Need {
     what: "the scenes of Meta-World and Adroit",
     is_there: || wheels::METAWORLD.is_there() && wheels::ADROIT.is_there(),
-    get: || wheels::METAWORLD.ensure().and_then(|_| wheels::ADROIT.ensure()).map(drop),
+    get: || {
+        wheels::METAWORLD
+            .ensure()
+            .and_then(|_| wheels::ADROIT.ensure())
+            .map(drop)
+    },
 };
 
 /// What cargo is told about this machine alone; `.cargo/config.toml` includes it.
@@ -34,24 +45,48 @@ fn machine_config() -> PathBuf {
 }
 
 fn machine_settings() -> String {
-    format!("[env]\nMUJOCO_DYNAMIC_LINK_DIR = {:?}\n", wheels::library_folder())
+    format!(
+        "[env]\nMUJOCO_DYNAMIC_LINK_DIR = {:?}\n",
+        wheels::library_folder()
+    )
 }
 
 /// rustfmt and clippy.
 pub const LINTS: Need = Need {
     what: "rustfmt and clippy",
-    is_there: || answers(shell::cargo(&["fmt", "--version"])) && answers(shell::cargo(&["clippy", "--version"])),
-    get: || shell::run(shell::command("rustup", &["component", "add", "rustfmt", "clippy"])),
+    is_there: || {
+        answers(shell::cargo(&["fmt", "--version"]))
+            && answers(shell::cargo(&["clippy", "--version"]))
+    },
+    get: || {
+        shell::run(shell::command(
+            "rustup",
+            &["component", "add", "rustfmt", "clippy"],
+        ))
+    },
 };
 
 /// Rust's standard library for the browser.
 pub const WASM_TARGET: Need = Need {
     what: "the wasm32-unknown-unknown target",
     is_there: || {
-        let folder = shell::command("rustc", &["--print", "target-libdir", "--target", "wasm32-unknown-unknown"]);
+        let folder = shell::command(
+            "rustc",
+            &[
+                "--print",
+                "target-libdir",
+                "--target",
+                "wasm32-unknown-unknown",
+            ],
+        );
         shell::output(folder).is_ok_and(|path| PathBuf::from(path.trim()).is_dir())
     },
-    get: || shell::run(shell::command("rustup", &["target", "add", "wasm32-unknown-unknown"])),
+    get: || {
+        shell::run(shell::command(
+            "rustup",
+            &["target", "add", "wasm32-unknown-unknown"],
+        ))
+    },
 };
 
 /// The version of wasm-bindgen in Cargo.lock: library and tool must be the same.
@@ -66,7 +101,11 @@ pub const WASM_RUNNER: Need = Need {
 };
 
 /// The JavaScript engine that wasm tests run in.
-pub const NODE: Need = Need { what: "Node.js", is_there: || answers(shell::command("node", &["--version"])), get: || apt(&["nodejs"]) };
+pub const NODE: Need = Need {
+    what: "Node.js",
+    is_there: || answers(shell::command("node", &["--version"])),
+    get: || apt(&["nodejs"]),
+};
 
 /// Vulkan in software, so that GPU code runs on a machine without a GPU.
 pub const LAVAPIPE: Need = Need {
@@ -79,13 +118,15 @@ pub const LAVAPIPE: Need = Need {
 pub const EGL: Need = Need {
     what: "EGL (Mesa's, for pictures)",
     is_there: || {
-        let vendors = std::fs::read_dir("/usr/share/glvnd/egl_vendor.d").is_ok_and(|mut files| files.next().is_some());
+        let vendors = std::fs::read_dir("/usr/share/glvnd/egl_vendor.d")
+            .is_ok_and(|mut files| files.next().is_some());
         vendors
             && answers(shell::command(
                 "sh",
                 &[
                     "-c",
-                    "ldconfig -p | grep -q libEGL.so.1 && ls /usr/lib/*/dri/swrast_dri.so /usr/lib*/dri/swrast_dri.so 2>/dev/null | grep -q .",
+                    "ldconfig -p | grep -q libEGL.so.1 && ls /usr/lib/*/dri/swrast_dri.so \
+                     /usr/lib*/dri/swrast_dri.so 2>/dev/null | grep -q .",
                 ],
             ))
     },
@@ -106,11 +147,22 @@ pub const WEB_BUNDLER: Need = Need {
 pub const NPM_PACKAGES: Need = Need {
     what: "the site's npm packages",
     is_there: || {
-        // npm writes this file when an installation is complete; an older one is of another lock file.
-        let time = |path: &str| std::fs::metadata(shell::root().join(path)).and_then(|data| data.modified()).ok();
-        time("www/node_modules/.package-lock.json").is_some_and(|installed| Some(installed) >= time("www/package-lock.json"))
+        // npm writes this file when an installation is complete; an older one is of another lock
+        // file.
+        let time = |path: &str| {
+            std::fs::metadata(shell::root().join(path))
+                .and_then(|data| data.modified())
+                .ok()
+        };
+        time("www/node_modules/.package-lock.json")
+            .is_some_and(|installed| Some(installed) >= time("www/package-lock.json"))
     },
-    get: || shell::run(shell::command("npm", &["ci", "--prefix", "www", "--no-audit", "--no-fund"])),
+    get: || {
+        shell::run(shell::command(
+            "npm",
+            &["ci", "--prefix", "www", "--no-audit", "--no-fund"],
+        ))
+    },
 };
 
 /// A browser without a window, for the tests of the site.
@@ -125,7 +177,16 @@ pub const CHROMIUM: Need = Need {
 /// # Errors
 /// One sentence for each thing that could not be had.
 pub fn everything(web: bool) -> Result<(), String> {
-    let mut needs = vec![MUJOCO, SCENES, LINTS, WASM_TARGET, NODE, EGL, LAVAPIPE, WASM_RUNNER];
+    let mut needs = vec![
+        MUJOCO,
+        SCENES,
+        LINTS,
+        WASM_TARGET,
+        NODE,
+        EGL,
+        LAVAPIPE,
+        WASM_RUNNER,
+    ];
     if web {
         needs.extend([WEB_BUNDLER, NPM_PACKAGES, CHROMIUM]);
     }
@@ -147,29 +208,45 @@ pub fn ensure(need: &Need) -> Result<(), String> {
     }
     eprintln!("Installing {} ...", need.what);
     (need.get)().map_err(|why| format!("{} is missing: {why}", need.what))?;
-    if (need.is_there)() { Ok(()) } else { Err(format!("{} was installed but does not work here.", need.what)) }
+    if (need.is_there)() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} was installed but does not work here.",
+            need.what
+        ))
+    }
 }
 
 /// The driver file of lavapipe, where Debian and Fedora put it.
 pub fn lavapipe() -> Option<PathBuf> {
     let drivers = std::fs::read_dir("/usr/share/vulkan/icd.d").ok()?;
-    drivers.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.to_string_lossy().contains("lvp_icd"))
+    drivers
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.to_string_lossy().contains("lvp_icd"))
 }
 
 /// Where a tool of ours lies: not in the user's own ~/.cargo/bin.
 pub fn tool(name: &str) -> PathBuf {
-    shell::cache().join("tools").join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    shell::cache()
+        .join("tools")
+        .join("bin")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Takes the build folder for this clone.
 ///
-/// Cargo tells whether our own crates are up to date by the files' times only, so a clone would get the programs of
-/// another clone that built later into the same folder. Forgetting our crates costs seconds; the dependencies stay.
+/// Cargo tells whether our own crates are up to date by the files' times only, so a clone would get
+/// the programs of another clone that built later into the same folder. Forgetting our crates costs
+/// seconds; the dependencies stay.
 ///
 /// # Errors
 /// One sentence when the build folder cannot be written.
 pub fn claim_target() -> Result<(), String> {
-    let (target, root) = (shell::target(), shell::root().to_string_lossy().into_owned());
+    let (target, root) = (
+        shell::target(),
+        shell::root().to_string_lossy().into_owned(),
+    );
     let owner = target.join("protege-clone");
     if std::fs::read_to_string(&owner).is_ok_and(|known| known == root) {
         return Ok(());
@@ -178,14 +255,24 @@ pub fn claim_target() -> Result<(), String> {
         forget_our_crates(&target.join(folder).join(".fingerprint"));
     }
     let written = std::fs::create_dir_all(&target).and_then(|()| std::fs::write(&owner, root));
-    written.map_err(|error| format!("The build folder {} cannot be written ({error}); set CARGO_TARGET_DIR.", target.display()))
+    written.map_err(|error| {
+        format!(
+            "The build folder {} cannot be written ({error}); set CARGO_TARGET_DIR.",
+            target.display()
+        )
+    })
 }
 
 /// Removes cargo's notes on the workspace's own crates; a folder that is not there has none.
 fn forget_our_crates(fingerprints: &std::path::Path) {
-    let Ok(entries) = std::fs::read_dir(fingerprints) else { return };
+    let Ok(entries) = std::fs::read_dir(fingerprints) else {
+        return;
+    };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    for path in paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("protege"))) {
+    for path in paths.filter(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("protege"))
+    }) {
         // What cannot be removed is at worst built again.
         let _ = std::fs::remove_dir_all(path);
     }
@@ -203,18 +290,33 @@ fn install(args: &[&str]) -> Result<(), String> {
 fn apt(packages: &[&str]) -> Result<(), String> {
     let list = packages.join(" ");
     if !answers(shell::command("apt-get", &["--version"])) {
-        return Err(format!("install it with your system's package manager (on Debian the packages are {list})."));
+        return Err(format!(
+            "install it with your system's package manager (on Debian the packages are {list})."
+        ));
     }
     let Some(prefix) = root_prefix() else {
-        return Err(format!("run `sudo apt-get install {list}`, then try again."));
+        return Err(format!(
+            "run `sudo apt-get install {list}`, then try again."
+        ));
     };
-    let apt_get =
-        |args: &[&str]| shell::run(shell::command("env", &[prefix, &["DEBIAN_FRONTEND=noninteractive", "apt-get"], args].concat()));
+    let apt_get = |args: &[&str]| {
+        shell::run(shell::command(
+            "env",
+            &[prefix, &["DEBIAN_FRONTEND=noninteractive", "apt-get"], args].concat(),
+        ))
+    };
     apt_get(&["update", "-qq"])?;
-    apt_get(&[&["install", "-qq", "--yes", "--no-install-recommends"], packages].concat())
+    apt_get(
+        &[
+            &["install", "-qq", "--yes", "--no-install-recommends"],
+            packages,
+        ]
+        .concat(),
+    )
 }
 
-/// What makes a command run as root without asking: nothing for root itself, else sudo, if it does not ask.
+/// What makes a command run as root without asking: nothing for root itself, else sudo, if it does
+/// not ask.
 fn root_prefix() -> Option<&'static [&'static str]> {
     if shell::output(shell::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0") {
         return Some(&[]);
@@ -228,5 +330,6 @@ fn answers(command: std::process::Command) -> bool {
 }
 
 fn version_is(name: &str, version: &str) -> bool {
-    shell::output(shell::command(tool(name), &["--version"])).is_ok_and(|line| line.split_whitespace().nth(1) == Some(version))
+    shell::output(shell::command(tool(name), &["--version"]))
+        .is_ok_and(|line| line.split_whitespace().nth(1) == Some(version))
 }

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The root of the workspace. Asked at run time: a build folder shared by two clones may hold the other one's xtask.
+/// The root of the workspace. Asked at run time: a build folder shared by two clones may hold the
+/// other one's xtask.
 pub fn root() -> PathBuf {
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
-    xtask.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    xtask
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Where builds and tools live, outside of any clone: `~/.cache/protege`.
@@ -16,7 +20,8 @@ pub fn cache() -> PathBuf {
 
 /// Where cargo builds: the user's CARGO_TARGET_DIR, else a folder that all clones share.
 pub fn target() -> PathBuf {
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache().join("target"), PathBuf::from);
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache().join("target"), PathBuf::from);
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
@@ -29,7 +34,10 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Command {
 
 /// Cargo with these arguments, building into [`target`].
 pub fn cargo(args: &[&str]) -> Command {
-    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args);
+    let mut cargo = command(
+        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+        args,
+    );
     cargo.env("CARGO_TARGET_DIR", target());
     cargo
 }
@@ -55,13 +63,16 @@ pub fn run(mut command: Command) -> Result<(), String> {
 pub fn output(mut command: Command) -> Result<String, String> {
     let line = line(&command);
     match command.stderr(Stdio::null()).output() {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
         Ok(output) => Err(format!("`{line}` ended with {}.", output.status)),
         Err(error) => Err(format!("`{line}` could not be started: {error}.")),
     }
 }
 
-/// Runs the command in place of this process, so that Ctrl-C reaches it alone and the exit code is its own.
+/// Runs the command in place of this process, so that Ctrl-C reaches it alone and the exit code is
+/// its own.
 ///
 /// # Errors
 /// One sentence when it cannot be started.
@@ -69,7 +80,10 @@ pub fn output(mut command: Command) -> Result<String, String> {
 pub fn replace(mut command: Command) -> Result<(), String> {
     use std::os::unix::process::CommandExt;
     let line = line(&command);
-    Err(format!("`{line}` could not be started: {}.", command.exec()))
+    Err(format!(
+        "`{line}` could not be started: {}.",
+        command.exec()
+    ))
 }
 
 /// Runs the command; other systems cannot replace a process.
@@ -82,7 +96,12 @@ pub fn replace(command: Command) -> Result<(), String> {
 }
 
 fn line(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

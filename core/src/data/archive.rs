@@ -1,7 +1,8 @@
 //! What checkpoints are made of: a named bag of tensors and blobs, as one safetensors file.
 //!
-//! Tensors are F32, blobs are U8; the metadata's key `protege` holds `{format: "archive", version, code_version, sha256}`.
-//! Nothing is rounded on the way: what comes out is what went in, bit for bit.
+//! Tensors are F32, blobs are U8; the metadata's key `protege` holds `{format: "archive", version,
+//! code_version, sha256}`. Nothing is rounded on the way: what comes out is what went in, bit for
+//! bit.
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, hex};
@@ -13,7 +14,11 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-const KIND: Kind = Kind { name: "archive", version: 1, remedy: "use an undamaged checkpoint, or train again" };
+const KIND: Kind = Kind {
+    name: "archive",
+    version: 1,
+    remedy: "use an undamaged checkpoint, or train again",
+};
 
 /// A named bag of tensors and blobs.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,10 +46,11 @@ impl Archive {
         Self::default()
     }
 
-    /// Puts a tensor: `data` is row-major and has as many numbers as `shape` says. Only finite numbers can be saved: put
-    /// figures that may be infinite in with [`Archive::put`].
+    /// Puts a tensor: `data` is row-major and has as many numbers as `shape` says. Only finite
+    /// numbers can be saved: put figures that may be infinite in with [`Archive::put`].
     pub fn put_f32(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) {
-        self.0.insert(name.into(), Entry::Numbers(shape.to_vec(), data));
+        self.0
+            .insert(name.into(), Entry::Numbers(shape.to_vec(), data));
     }
 
     /// Whether there is a tensor, a blob or a value of that name.
@@ -96,7 +102,9 @@ impl Archive {
     /// When the value cannot be written.
     pub fn put<T: Serialize>(&mut self, name: impl Into<String>, value: &T) -> Result<()> {
         let name = name.into();
-        let bytes = postcard::to_allocvec(value).map_err(|e| Error::failed(format!("{name:?} could not be put into the archive: {e}.")))?;
+        let bytes = postcard::to_allocvec(value).map_err(|e| {
+            Error::failed(format!("{name:?} could not be put into the archive: {e}."))
+        })?;
         self.put_blob(name, bytes);
         Ok(())
     }
@@ -119,37 +127,64 @@ impl Archive {
 
     /// Puts all entries of `inner` under `prefix/`.
     pub fn nest(&mut self, prefix: &str, inner: Self) {
-        self.0.extend(inner.0.into_iter().map(|(name, entry)| (format!("{prefix}/{name}"), entry)));
+        self.0.extend(
+            inner
+                .0
+                .into_iter()
+                .map(|(name, entry)| (format!("{prefix}/{name}"), entry)),
+        );
     }
 
     /// Takes all entries under `prefix/` out.
     pub fn unnest(&mut self, prefix: &str) -> Self {
         let prefix = format!("{prefix}/");
-        let names: Vec<String> = self.0.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| name.starts_with(&prefix))
+            .cloned()
+            .collect();
         let taken = names.iter().filter_map(|name| self.0.remove_entry(name));
-        Self(taken.map(|(name, entry)| (name[prefix.len()..].to_string(), entry)).collect())
+        Self(
+            taken
+                .map(|(name, entry)| (name[prefix.len()..].to_string(), entry))
+                .collect(),
+        )
     }
 
     /// The archive as a file. The same archive gives the same bytes.
     ///
     /// # Errors
-    /// When a tensor holds a number that is not finite (training diverged: better no new checkpoint than one that cannot
-    /// be loaded), or fewer or more numbers than its shape says.
+    /// When a tensor holds a number that is not finite (training diverged: better no new checkpoint
+    /// than one that cannot be loaded), or fewer or more numbers than its shape says.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         for (name, entry) in &self.0 {
             check(name, entry)?;
         }
-        let header = Header { code_version: CODE_VERSION.into(), sha256: self.checksum() };
-        container::write(&KIND, &header, self.0.iter().map(|(name, entry)| (name.clone(), tensor(entry))).collect())
+        let header = Header {
+            code_version: CODE_VERSION.into(),
+            sha256: self.checksum(),
+        };
+        container::write(
+            &KIND,
+            &header,
+            self.0
+                .iter()
+                .map(|(name, entry)| (name.clone(), tensor(entry)))
+                .collect(),
+        )
     }
 
     /// Reads what [`Archive::to_bytes`] wrote, and checks all of it.
     ///
     /// # Errors
-    /// When the file is foreign, cut short or damaged, or a tensor holds a number that is not finite; the sentence names the tensor.
+    /// When the file is foreign, cut short or damaged, or a tensor holds a number that is not
+    /// finite; the sentence names the tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (header, tensors): (Header, _) = container::read(&KIND, bytes)?;
-        let entries = tensors.iter().map(|(name, view)| Ok((name.to_string(), read_entry(name, &view)?)));
+        let entries = tensors
+            .iter()
+            .map(|(name, view)| Ok((name.to_string(), read_entry(name, &view)?)));
         let archive = Self(entries.collect::<Result<_>>()?);
         if archive.checksum() != header.sha256 {
             return Err(KIND.error("is damaged: its content does not match its checksum"));
@@ -185,17 +220,26 @@ fn tensor(entry: &Entry) -> Tensor<'_> {
 }
 
 fn missing(what: &str, name: &str) -> Error {
-    KIND.error(format!("has no {what} {name:?}: it belongs to another method, or to another version of this program"))
+    KIND.error(format!(
+        "has no {what} {name:?}: it belongs to another method, or to another version of this \
+         program"
+    ))
 }
 
 fn check(name: &str, entry: &Entry) -> Result<()> {
-    let Entry::Numbers(shape, data) = entry else { return Ok(()) };
+    let Entry::Numbers(shape, data) = entry else {
+        return Ok(());
+    };
     if shape.iter().product::<usize>() != data.len() {
-        return Err(Error::failed(format!("The tensor {name:?} has {} numbers, which do not fit its shape {shape:?}.", data.len())));
+        return Err(Error::failed(format!(
+            "The tensor {name:?} has {} numbers, which do not fit its shape {shape:?}.",
+            data.len()
+        )));
     }
     match data.iter().find(|x| !x.is_finite()) {
         Some(x) => Err(Error::failed(format!(
-            "The tensor {name:?} holds {x}: training diverged; go on from the last checkpoint with a lower learning rate."
+            "The tensor {name:?} holds {x}: training diverged; go on from the last checkpoint with \
+             a lower learning rate."
         ))),
         None => Ok(()),
     }
@@ -205,6 +249,7 @@ fn read_entry(name: &str, view: &TensorView) -> Result<Entry> {
     if view.dtype() == Dtype::U8 {
         return Ok(Entry::Blob(view.data().to_vec()));
     }
-    let numbers = container::numbers(view).map_err(|what| KIND.error(format!("is damaged: the tensor {name:?} {what}")))?;
+    let numbers = container::numbers(view)
+        .map_err(|what| KIND.error(format!("is damaged: the tensor {name:?} {what}")))?;
     Ok(Entry::Numbers(view.shape().to_vec(), numbers))
 }

@@ -14,18 +14,27 @@ pub enum Bootstrap {
     Pair,
 }
 
-/// The training pairs of one ensemble member, as flat indices; `episode_pairs` holds the number of pairs of each episode.
+/// The training pairs of one ensemble member, as flat indices; `episode_pairs` holds the number of
+/// pairs of each episode.
 ///
-/// With [`Bootstrap::Trajectory`] the number of indices varies from member to member, as the lengths of the drawn episodes do.
-/// The indices of a trajectory stand together and in order: draw batches from them at random.
+/// With [`Bootstrap::Trajectory`] the number of indices varies from member to member, as the
+/// lengths of the drawn episodes do. The indices of a trajectory stand together and in order: draw
+/// batches from them at random.
 pub fn member_indices(mode: Bootstrap, episode_pairs: &[usize], rng: &mut Rng) -> Vec<u32> {
     let total: usize = episode_pairs.iter().sum();
     match mode {
-        Bootstrap::Pair => rng.indices(total, total).into_iter().map(|i| i as u32).collect(),
+        Bootstrap::Pair => rng
+            .indices(total, total)
+            .into_iter()
+            .map(|i| i as u32)
+            .collect(),
         Bootstrap::Trajectory => {
             let starts = starts(episode_pairs);
             let drawn = rng.indices(episode_pairs.len(), episode_pairs.len());
-            drawn.into_iter().flat_map(|e| starts[e]..starts[e] + episode_pairs[e] as u32).collect()
+            drawn
+                .into_iter()
+                .flat_map(|e| starts[e]..starts[e] + episode_pairs[e] as u32)
+                .collect()
         }
     }
 }
@@ -44,9 +53,15 @@ mod tests {
     /// The share of what is there that a draw with replacement of as many misses none of: 1 - 1/e.
     const DISTINCT: f64 = 0.632;
 
-    fn mean_distinct(mode: Bootstrap, episode_pairs: &[usize], of: usize, key: impl Fn(u32) -> u32) -> f64 {
+    fn mean_distinct(
+        mode: Bootstrap,
+        episode_pairs: &[usize],
+        of: usize,
+        key: impl Fn(u32) -> u32,
+    ) -> f64 {
         let share = |member| {
-            let indices = member_indices(mode, episode_pairs, &mut Rng::new(0, "bootstrap", member));
+            let indices =
+                member_indices(mode, episode_pairs, &mut Rng::new(0, "bootstrap", member));
             indices.into_iter().map(&key).collect::<BTreeSet<_>>().len() as f64 / of as f64
         };
         (0..200).map(share).sum::<f64>() / 200.0
@@ -61,17 +76,27 @@ mod tests {
         assert!((pairs - DISTINCT).abs() < 0.01, "{pairs}");
     }
 
-    /// The promise: trajectories come whole, with all of their pairs and none of another's, whatever their lengths.
+    /// The promise: trajectories come whole, with all of their pairs and none of another's,
+    /// whatever their lengths.
     #[test]
     fn trajectories_come_whole() {
         let lengths = [3, 0, 5, 1];
         let ends = [3, 3, 8, 9];
-        let indices = member_indices(Bootstrap::Trajectory, &lengths, &mut Rng::new(1, "bootstrap", 0));
+        let indices = member_indices(
+            Bootstrap::Trajectory,
+            &lengths,
+            &mut Rng::new(1, "bootstrap", 0),
+        );
         let mut rest = indices.as_slice();
         while let Some(&first) = rest.first() {
             let episode = ends.iter().position(|&end| first < end).unwrap();
             let (whole, after) = rest.split_at(lengths[episode]);
-            assert!(whole.iter().copied().eq(ends[episode] - lengths[episode] as u32..ends[episode]));
+            assert!(
+                whole
+                    .iter()
+                    .copied()
+                    .eq(ends[episode] - lengths[episode] as u32..ends[episode])
+            );
             rest = after;
         }
     }
@@ -79,7 +104,13 @@ mod tests {
     /// The promise: the member's stream decides, and nothing else.
     #[test]
     fn members_differ_and_repeat() {
-        let draw = |member| member_indices(Bootstrap::Trajectory, &[2; 20], &mut Rng::new(0, "bootstrap", member));
+        let draw = |member| {
+            member_indices(
+                Bootstrap::Trajectory,
+                &[2; 20],
+                &mut Rng::new(0, "bootstrap", member),
+            )
+        };
         assert_eq!(draw(0), draw(0));
         assert_ne!(draw(0), draw(1));
     }
@@ -88,6 +119,8 @@ mod tests {
     #[test]
     fn no_episodes_give_no_indices() {
         assert!(member_indices(Bootstrap::Pair, &[], &mut Rng::new(0, "bootstrap", 0)).is_empty());
-        assert!(member_indices(Bootstrap::Trajectory, &[], &mut Rng::new(0, "bootstrap", 0)).is_empty());
+        assert!(
+            member_indices(Bootstrap::Trajectory, &[], &mut Rng::new(0, "bootstrap", 0)).is_empty()
+        );
     }
 }

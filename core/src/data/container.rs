@@ -1,4 +1,5 @@
-//! What datasets and archives share: one safetensors file with a JSON header of ours in its metadata.
+//! What datasets and archives share: one safetensors file with a JSON header of ours in its
+//! metadata.
 
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
@@ -31,7 +32,12 @@ pub(super) struct Kind {
 impl Kind {
     /// An error about a file of this kind: `what` ends the sentence that "The dataset" begins.
     pub fn error(&self, what: impl AsRef<str>) -> Error {
-        Error::input(format!("The {} {}; {}.", self.name, what.as_ref(), self.remedy))
+        Error::input(format!(
+            "The {} {}; {}.",
+            self.name,
+            what.as_ref(),
+            self.remedy
+        ))
     }
 }
 
@@ -101,31 +107,53 @@ impl View for Tensor<'_> {
 ///
 /// # Errors
 /// When a shape and its data disagree.
-pub(super) fn write<H: Serialize>(kind: &Kind, header: &H, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
-    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("The {} could not be written: {e}.", kind.name));
-    let mark = Mark { format: Cow::Borrowed(kind.name), version: kind.version };
+pub(super) fn write<H: Serialize>(
+    kind: &Kind,
+    header: &H,
+    tensors: Vec<(String, Tensor)>,
+) -> Result<Vec<u8>> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Error::failed(format!("The {} could not be written: {e}.", kind.name))
+    };
+    let mark = Mark {
+        format: Cow::Borrowed(kind.name),
+        version: kind.version,
+    };
     let text = serde_json::to_string(&Marked { mark, header }).map_err(|e| failed(&e))?;
-    safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_string(), text)]))).map_err(|e| failed(&e))
+    safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_string(), text)])))
+        .map_err(|e| failed(&e))
 }
 
-/// The header and the tensors of a file. Nothing is copied; a length is believed only when the bytes are there.
+/// The header and the tensors of a file. Nothing is copied; a length is believed only when the
+/// bytes are there.
 ///
 /// # Errors
 /// When the file is foreign, cut short, of another kind or of a newer version.
-pub(super) fn read<'a, H: DeserializeOwned>(kind: &Kind, bytes: &'a [u8]) -> Result<(H, SafeTensors<'a>)> {
+pub(super) fn read<'a, H: DeserializeOwned>(
+    kind: &Kind,
+    bytes: &'a [u8],
+) -> Result<(H, SafeTensors<'a>)> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| kind.error("is a safetensors file of another program"))?;
     let mark: Mark = serde_json::from_str(text).map_err(|_| kind.error("has a damaged header"))?;
     if mark.format != kind.name {
-        return Err(kind.error(format!("is a protege file of another kind ({:?})", mark.format)));
+        return Err(kind.error(format!(
+            "is a protege file of another kind ({:?})",
+            mark.format
+        )));
     }
     if mark.version > kind.version {
-        let what = format!("has format version {}, and this program reads up to {}: update protege", mark.version, kind.version);
+        let what = format!(
+            "has format version {}, and this program reads up to {}: update protege",
+            mark.version, kind.version
+        );
         return Err(kind.error(what));
     }
-    let header = serde_json::from_str(text).map_err(|e| kind.error(format!("has a damaged header ({e})")))?;
+    let header = serde_json::from_str(text)
+        .map_err(|e| kind.error(format!("has a damaged header ({e})")))?;
     Ok((header, tensors))
 }
 
@@ -139,10 +167,14 @@ fn diagnosis(bytes: &[u8], error: &SafeTensorError) -> String {
     }
     let looks_like_ours = bytes.len() < 9 || bytes[8] == b'{';
     match error {
-        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength if looks_like_ours => {
+        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength
+            if looks_like_ours =>
+        {
             "is cut short inside its header".into()
         }
-        SafeTensorError::MetadataIncompleteBuffer => "is cut short, or has bytes added at its end".into(),
+        SafeTensorError::MetadataIncompleteBuffer => {
+            "is cut short, or has bytes added at its end".into()
+        }
         _ if looks_like_ours => format!("has a damaged header ({error})"),
         _ => "is not a file of this program".into(),
     }
@@ -156,7 +188,11 @@ pub(super) fn numbers(view: &TensorView) -> std::result::Result<Vec<f32>, String
     if view.dtype() != Dtype::F32 {
         return Err(format!("is of type {} rather than F32", view.dtype()));
     }
-    let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let numbers: Vec<f32> = view
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
     match numbers.iter().position(|x| !x.is_finite()) {
         Some(i) => Err(format!("holds {} at position {i}", numbers[i])),
         None => Ok(numbers),

@@ -1,8 +1,9 @@
 //! Demonstrations in one file: a safetensors file whose metadata carries a JSON header.
 //!
-//! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards` (T), all F32, and where pictures
-//! were seen `episode_000/frames`, U8, T+1 frames of 3 x size x size one after the other; the
-//! metadata's key `protege` holds `{format: "dataset", version, meta: {..}, episodes: [{seed, length, success, terminated, return, sha256}]}`.
+//! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards`
+//! (T), all F32, and where pictures were seen `episode_000/frames`, U8, T+1 frames of 3 x size x
+//! size one after the other; the metadata's key `protege` holds `{format: "dataset", version, meta:
+//! {..}, episodes: [{seed, length, success, terminated, return, sha256}]}`.
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, Episode, Frames, hex};
@@ -14,7 +15,11 @@ use std::borrow::Cow;
 
 /// How far an action may lie outside [-1, 1]: room for rounding.
 const ACTION_TOLERANCE: f32 = 1e-3;
-const KIND: Kind = Kind { name: "dataset", version: 1, remedy: "record it again with `protege demos`" };
+const KIND: Kind = Kind {
+    name: "dataset",
+    version: 1,
+    remedy: "record it again with `protege demos`",
+};
 
 /// What a dataset was recorded from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,14 +92,27 @@ impl Dataset {
     /// When [`Dataset::check`] finds a fault.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check()?;
-        let header = Header { meta: self.meta.clone(), episodes: self.episodes.iter().map(Entry::new).collect() };
-        let tensors = self.episodes.iter().enumerate().flat_map(|(i, e)| self.tensors(i, e)).collect();
+        let header = Header {
+            meta: self.meta.clone(),
+            episodes: self.episodes.iter().map(Entry::new).collect(),
+        };
+        let tensors = self
+            .episodes
+            .iter()
+            .enumerate()
+            .flat_map(|(i, e)| self.tensors(i, e))
+            .collect();
         container::write(&KIND, &header, tensors)
     }
 
     fn tensors<'a>(&self, index: usize, episode: &'a Episode) -> Vec<(String, Tensor<'a>)> {
         let (steps, Meta { obs, act, .. }) = (episode.len(), &self.meta);
-        let tensor = |name, shape: &[usize], data| (tensor_name(index, name), Tensor::F32(Cow::Owned(shape.to_vec()), data));
+        let tensor = |name, shape: &[usize], data| {
+            (
+                tensor_name(index, name),
+                Tensor::F32(Cow::Owned(shape.to_vec()), data),
+            )
+        };
         let mut tensors = vec![
             tensor("obs", &[steps + 1, *obs], &episode.obs),
             tensor("actions", &[steps, *act], &episode.actions),
@@ -102,7 +120,10 @@ impl Dataset {
         ];
         if !episode.frames.is_empty() {
             let values = episode.frames.values();
-            tensors.push((tensor_name(index, "frames"), Tensor::U8([values.len()], Cow::Owned(values))));
+            tensors.push((
+                tensor_name(index, "frames"),
+                Tensor::U8([values.len()], Cow::Owned(values)),
+            ));
         }
         tensors
     }
@@ -110,10 +131,21 @@ impl Dataset {
     /// Reads what [`Dataset::to_bytes`] wrote, and checks all of it.
     ///
     /// # Errors
-    /// When the file is foreign, cut short or damaged, or an episode is not what the header says; the sentence names the episode.
+    /// When the file is foreign, cut short or damaged, or an episode is not what the header says;
+    /// the sentence names the episode.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (Header { meta, episodes: entries }, tensors) = container::read(&KIND, bytes)?;
-        let episodes = entries.iter().enumerate().map(|(i, entry)| read_episode(&tensors, &meta, i, entry)).collect::<Result<_>>()?;
+        let (
+            Header {
+                meta,
+                episodes: entries,
+            },
+            tensors,
+        ) = container::read(&KIND, bytes)?;
+        let episodes = entries
+            .iter()
+            .enumerate()
+            .map(|(i, entry)| read_episode(&tensors, &meta, i, entry))
+            .collect::<Result<_>>()?;
         let dataset = Self { meta, episodes };
         dataset.check()?;
         Ok(dataset)
@@ -139,24 +171,39 @@ impl Dataset {
         Ok(())
     }
 
-    /// Checks that these are demonstrations of the task at hand, seen at `image_size` pixels (0: not seen).
+    /// Checks that these are demonstrations of the task at hand, seen at `image_size` pixels (0:
+    /// not seen).
     ///
     /// # Errors
     /// When task or sizes differ.
     pub fn check_task(&self, id: &str, obs: usize, act: usize, image_size: usize) -> Result<()> {
-        let Meta { task, obs: own_obs, act: own_act, image_size: own_image, .. } = &self.meta;
+        let Meta {
+            task,
+            obs: own_obs,
+            act: own_act,
+            image_size: own_image,
+            ..
+        } = &self.meta;
         if task != id {
-            return Err(Error::input(format!("The dataset shows {task}, not {id}; use `--task {task}` or record demonstrations of {id}.")));
+            return Err(Error::input(format!(
+                "The dataset shows {task}, not {id}; use `--task {task}` or record demonstrations \
+                 of {id}."
+            )));
         }
         if *own_image != image_size {
             return Err(Error::input(format!(
-                "The dataset of {id} has frames of {own_image} pixels, but env.image_size is {image_size}; set it to {own_image}, or record \
-                 it again with `protege demos --set env.image_size={image_size}`."
+                "The dataset of {id} has frames of {own_image} pixels, but env.image_size is \
+                 {image_size}; set it to {own_image}, or record it again with `protege demos --set \
+                 env.image_size={image_size}`."
             )));
         }
         if (*own_obs, *own_act) != (obs, act) {
-            let sizes = format!("{own_obs} observed numbers and {own_act} actions, but the task has {obs} and {act}");
-            return Err(Error::input(format!("The dataset of {id} has {sizes}; record it again with `protege demos`.")));
+            let sizes = format!(
+                "{own_obs} observed numbers and {own_act} actions, but the task has {obs} and {act}"
+            );
+            return Err(Error::input(format!(
+                "The dataset of {id} has {sizes}; record it again with `protege demos`."
+            )));
         }
         Ok(())
     }
@@ -164,7 +211,9 @@ impl Dataset {
     /// A remark, when another version of the code recorded the dataset.
     pub fn note(&self) -> Option<String> {
         let recorded = &self.meta.code_version;
-        (recorded != CODE_VERSION).then(|| format!("The dataset was recorded by version {recorded}; this is {CODE_VERSION}."))
+        (recorded != CODE_VERSION).then(|| {
+            format!("The dataset was recorded by version {recorded}; this is {CODE_VERSION}.")
+        })
     }
 
     /// The first `n` episodes.
@@ -175,7 +224,8 @@ impl Dataset {
         let held = self.episodes.len();
         if n > held {
             return Err(Error::input(format!(
-                "The dataset holds {held} episodes, but {n} are asked for; record more, or ask for at most {held}."
+                "The dataset holds {held} episodes, but {n} are asked for; record more, or ask for \
+                 at most {held}."
             )));
         }
         self.subset(&(0..n).collect::<Vec<_>>())
@@ -188,19 +238,28 @@ impl Dataset {
     pub fn subset(&self, indices: &[usize]) -> Result<Self> {
         let held = self.episodes.len();
         let pick = |&i: &usize| {
-            self.episodes
-                .get(i)
-                .cloned()
-                .ok_or_else(|| Error::input(format!("There is no episode {i}: the dataset holds {held}, counted from 0.")))
+            self.episodes.get(i).cloned().ok_or_else(|| {
+                Error::input(format!(
+                    "There is no episode {i}: the dataset holds {held}, counted from 0."
+                ))
+            })
         };
-        Ok(Self { meta: self.meta.clone(), episodes: indices.iter().map(pick).collect::<Result<_>>()? })
+        Ok(Self {
+            meta: self.meta.clone(),
+            episodes: indices.iter().map(pick).collect::<Result<_>>()?,
+        })
     }
 
     /// The same with `label` at the end of every observation.
     #[must_use]
     pub fn labelled(mut self, label: &[f32]) -> Self {
         for episode in &mut self.episodes {
-            episode.obs = episode.obs.chunks(self.meta.obs).flat_map(|row| row.iter().chain(label)).copied().collect();
+            episode.obs = episode
+                .obs
+                .chunks(self.meta.obs)
+                .flat_map(|row| row.iter().chain(label))
+                .copied()
+                .collect();
         }
         self.meta.obs += label.len();
         self
@@ -210,12 +269,16 @@ impl Dataset {
     #[must_use]
     pub fn ending_in(&self, label: &[f32]) -> Self {
         let own = |episode: &&Episode| episode.obs.ends_with(label);
-        Self { meta: self.meta.clone(), episodes: self.episodes.iter().filter(own).cloned().collect() }
+        Self {
+            meta: self.meta.clone(),
+            episodes: self.episodes.iter().filter(own).cloned().collect(),
+        }
     }
 
     /// The share of the episodes that succeeded; 0 when there are none.
     pub fn success_rate(&self) -> f64 {
-        self.episodes.iter().filter(|e| e.success).count() as f64 / self.episodes.len().max(1) as f64
+        self.episodes.iter().filter(|e| e.success).count() as f64
+            / self.episodes.len().max(1) as f64
     }
 }
 
@@ -227,39 +290,88 @@ fn fault(index: usize, what: impl AsRef<str>) -> Error {
     KIND.error(format!("is damaged: episode {index} {}", what.as_ref()))
 }
 
-fn read_episode(tensors: &SafeTensors, meta: &Meta, index: usize, entry: &Entry) -> Result<Episode> {
-    // The rewards come first: once as many are there as the header says, no size below can overflow.
+fn read_episode(
+    tensors: &SafeTensors,
+    meta: &Meta,
+    index: usize,
+    entry: &Entry,
+) -> Result<Episode> {
+    // The rewards come first: once as many are there as the header says, no size below can
+    // overflow.
     let rewards = read_tensor(tensors, index, "rewards", &[entry.length])?;
     let actions = read_tensor(tensors, index, "actions", &[entry.length, meta.act])?;
     let obs = read_tensor(tensors, index, "obs", &[entry.length + 1, meta.obs])?;
     let frames = match meta.image_size {
         0 => Frames::default(),
-        size => read_frames(tensors, index, size.saturating_mul(size).saturating_mul(3), entry.length + 1)?,
+        size => read_frames(
+            tensors,
+            index,
+            size.saturating_mul(size).saturating_mul(3),
+            entry.length + 1,
+        )?,
     };
-    let Entry { seed, success, terminated, .. } = *entry;
-    let episode = Episode { seed, obs, frames, actions, rewards, success, terminated };
+    let Entry {
+        seed,
+        success,
+        terminated,
+        ..
+    } = *entry;
+    let episode = Episode {
+        seed,
+        obs,
+        frames,
+        actions,
+        rewards,
+        success,
+        terminated,
+    };
     if checksum(&episode) != entry.sha256 {
         return Err(fault(index, "does not match its checksum"));
     }
     Ok(episode)
 }
 
-fn read_tensor(tensors: &SafeTensors, index: usize, part: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let view = tensors.tensor(&tensor_name(index, part)).map_err(|_| fault(index, format!("has no {part}")))?;
+fn read_tensor(
+    tensors: &SafeTensors,
+    index: usize,
+    part: &str,
+    shape: &[usize],
+) -> Result<Vec<f32>> {
+    let view = tensors
+        .tensor(&tensor_name(index, part))
+        .map_err(|_| fault(index, format!("has no {part}")))?;
     if view.shape() != shape {
-        return Err(fault(index, format!("has {part} of shape {:?} where the header says {shape:?}", view.shape())));
+        return Err(fault(
+            index,
+            format!(
+                "has {part} of shape {:?} where the header says {shape:?}",
+                view.shape()
+            ),
+        ));
     }
-    container::numbers(&view).map_err(|what| fault(index, format!("has {part} that are no good: the tensor {what}")))
+    container::numbers(&view).map_err(|what| {
+        fault(
+            index,
+            format!("has {part} that are no good: the tensor {what}"),
+        )
+    })
 }
 
 /// `count` frames of `size` values each.
 fn read_frames(tensors: &SafeTensors, index: usize, size: usize, count: usize) -> Result<Frames> {
-    let view = tensors.tensor(&tensor_name(index, "frames")).map_err(|_| fault(index, "has no frames"))?;
+    let view = tensors
+        .tensor(&tensor_name(index, "frames"))
+        .map_err(|_| fault(index, "has no frames"))?;
     if view.dtype() != Dtype::U8 || Some(view.data().len()) != size.checked_mul(count) {
-        return Err(fault(index, format!("has frames that are not {count} times {size} bytes")));
+        return Err(fault(
+            index,
+            format!("has frames that are not {count} times {size} bytes"),
+        ));
     }
     let mut frames = Frames::default();
-    view.data().chunks(size).for_each(|frame| frames.push(frame));
+    view.data()
+        .chunks(size)
+        .for_each(|frame| frames.push(frame));
     Ok(frames)
 }
 
@@ -269,21 +381,49 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
         return Err("has no steps".into());
     }
     if episode.obs.len() != (steps + 1) * meta.obs || episode.actions.len() != steps * meta.act {
-        return Err(format!("has observations or actions that do not fit its {steps} steps"));
+        return Err(format!(
+            "has observations or actions that do not fit its {steps} steps"
+        ));
     }
-    let frames = if meta.image_size == 0 { (0, 0) } else { (steps + 1, meta.image_size.saturating_mul(meta.image_size).saturating_mul(3)) };
+    let frames = if meta.image_size == 0 {
+        (0, 0)
+    } else {
+        (
+            steps + 1,
+            meta.image_size
+                .saturating_mul(meta.image_size)
+                .saturating_mul(3),
+        )
+    };
     if (episode.frames.len(), episode.frames.size()) != frames {
-        return Err(format!("has frames that do not fit its {steps} steps of {} pixels", meta.image_size));
+        return Err(format!(
+            "has frames that do not fit its {steps} steps of {} pixels",
+            meta.image_size
+        ));
     }
-    for (part, numbers, width) in
-        [("obs", &episode.obs, meta.obs), ("actions", &episode.actions, meta.act), ("rewards", &episode.rewards, 1)]
-    {
+    for (part, numbers, width) in [
+        ("obs", &episode.obs, meta.obs),
+        ("actions", &episode.actions, meta.act),
+        ("rewards", &episode.rewards, 1),
+    ] {
         if let Some(i) = numbers.iter().position(|x| !x.is_finite()) {
-            return Err(format!("holds {} in {part} at step {}", numbers[i], i / width));
+            return Err(format!(
+                "holds {} in {part} at step {}",
+                numbers[i],
+                i / width
+            ));
         }
     }
-    match episode.actions.iter().position(|a| a.abs() > 1.0 + ACTION_TOLERANCE) {
-        Some(i) => Err(format!("has the action {} at step {}, outside [-1, 1]", episode.actions[i], i / meta.act)),
+    match episode
+        .actions
+        .iter()
+        .position(|a| a.abs() > 1.0 + ACTION_TOLERANCE)
+    {
+        Some(i) => Err(format!(
+            "has the action {} at step {}, outside [-1, 1]",
+            episode.actions[i],
+            i / meta.act
+        )),
         None => Ok(()),
     }
 }

@@ -25,10 +25,15 @@ pub struct Episode {
 impl Episode {
     /// An episode of no steps yet, that began with this observation.
     pub fn start(seed: u64, first_obs: &[f32]) -> Self {
-        Self { seed, obs: first_obs.to_vec(), ..Self::default() }
+        Self {
+            seed,
+            obs: first_obs.to_vec(),
+            ..Self::default()
+        }
     }
 
-    /// The same, where the observation may end in the frames of `view`: of those, the newest is kept.
+    /// The same, where the observation may end in the frames of `view`: of those, the newest is
+    /// kept.
     pub fn start_seen(seed: u64, first_row: &[f32], view: View) -> Self {
         let mut episode = Self::start(seed, view.split(first_row).0);
         episode.see(first_row, view);

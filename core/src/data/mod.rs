@@ -1,4 +1,5 @@
-//! Episodes and what is made of them: datasets, normaliser, bootstraps, replay; and the archive that checkpoints are made of.
+//! Episodes and what is made of them: datasets, normaliser, bootstraps, replay; and the archive
+//! that checkpoints are made of.
 
 mod container;
 
@@ -34,5 +35,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// A finished hash, in hexadecimal.
 fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -3,13 +3,16 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A dimension whose values span less than this counts as constant (the epsilon of DPPO's normalisation).
+/// A dimension whose values span less than this counts as constant (the epsilon of DPPO's
+/// normalisation).
 const SMALLEST_SPAN: f32 = 1e-6;
 
-/// Per-dimension min-max scaling: `2 (x - low) / (high - low) - 1`, with the least and the greatest value of the data.
+/// Per-dimension min-max scaling: `2 (x - low) / (high - low) - 1`, with the least and the greatest
+/// value of the data.
 ///
-/// Zero is not forced into the range, and values outside of the data's range go outside of [-1, 1]: nothing is clipped.
-/// A dimension that is constant in the data maps to 0, whatever comes later, and back to its constant.
+/// Zero is not forced into the range, and values outside of the data's range go outside of [-1, 1]:
+/// nothing is clipped. A dimension that is constant in the data maps to 0, whatever comes later,
+/// and back to its constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normaliser {
     /// The least and the greatest value of each dimension.
@@ -23,7 +26,10 @@ impl Normaliser {
     /// When there are no rows, a row is not whole, or a number is not finite.
     pub fn fit(rows: &[f32], dim: usize) -> Result<Self> {
         if dim == 0 || rows.is_empty() || !rows.len().is_multiple_of(dim) {
-            return Err(Error::input(format!("{} numbers are not rows of {dim}: there is nothing to normalise by.", rows.len())));
+            return Err(Error::input(format!(
+                "{} numbers are not rows of {dim}: there is nothing to normalise by.",
+                rows.len()
+            )));
         }
         if let Some(i) = rows.iter().position(|x| !x.is_finite()) {
             return Err(Error::input(format!(
@@ -34,25 +40,41 @@ impl Normaliser {
             )));
         }
         let column = |d: usize| rows[d..].iter().step_by(dim).copied();
-        let range = |d| (column(d).fold(f32::INFINITY, f32::min), column(d).fold(f32::NEG_INFINITY, f32::max));
-        Ok(Self { ranges: (0..dim).map(range).collect() })
+        let range = |d| {
+            (
+                column(d).fold(f32::INFINITY, f32::min),
+                column(d).fold(f32::NEG_INFINITY, f32::max),
+            )
+        };
+        Ok(Self {
+            ranges: (0..dim).map(range).collect(),
+        })
     }
 
     /// Changes nothing: for data in [-1, 1] already.
     pub fn identity(dim: usize) -> Self {
-        Self { ranges: vec![(-1.0, 1.0); dim] }
+        Self {
+            ranges: vec![(-1.0, 1.0); dim],
+        }
     }
 
-    /// The same with every range at least `share` of the widest one, about its middle: a dimension that hardly varies in the data is not
-    /// blown up, and one that is constant there is not ignored.
+    /// The same with every range at least `share` of the widest one, about its middle: a dimension
+    /// that hardly varies in the data is not blown up, and one that is constant there is not
+    /// ignored.
     #[must_use]
     pub fn widened(&self, share: f32) -> Self {
-        let widest = self.ranges.iter().map(|(low, high)| high - low).fold(0.0, f32::max);
+        let widest = self
+            .ranges
+            .iter()
+            .map(|(low, high)| high - low)
+            .fold(0.0, f32::max);
         let widen = |&(low, high): &(f32, f32)| {
             let (middle, half) = (0.5 * (low + high), 0.5 * (high - low).max(share * widest));
             (middle - half, middle + half)
         };
-        Self { ranges: self.ranges.iter().map(widen).collect() }
+        Self {
+            ranges: self.ranges.iter().map(widen).collect(),
+        }
     }
 
     /// Dimensions of a row.
@@ -62,17 +84,32 @@ impl Normaliser {
 
     /// Scales rows (N x dim, row-major) to [-1, 1].
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
-        self.map(rows, |x, low, span| if span > SMALLEST_SPAN { 2.0 * ((x - low) / span) - 1.0 } else { 0.0 })
+        self.map(rows, |x, low, span| {
+            if span > SMALLEST_SPAN {
+                2.0 * ((x - low) / span) - 1.0
+            } else {
+                0.0
+            }
+        })
     }
 
     /// Undoes [`Normaliser::apply`].
     pub fn invert(&self, rows: &[f32]) -> Vec<f32> {
-        self.map(rows, |y, low, span| if span > SMALLEST_SPAN { low + 0.5 * (y + 1.0) * span } else { low })
+        self.map(rows, |y, low, span| {
+            if span > SMALLEST_SPAN {
+                low + 0.5 * (y + 1.0) * span
+            } else {
+                low
+            }
+        })
     }
 
     fn map(&self, rows: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> Vec<f32> {
         debug_assert!(rows.len().is_multiple_of(self.dim()));
-        rows.iter().zip(self.ranges.iter().cycle()).map(|(&x, &(low, high))| f(x, low, high - low)).collect()
+        rows.iter()
+            .zip(self.ranges.iter().cycle())
+            .map(|(&x, &(low, high))| f(x, low, high - low))
+            .collect()
     }
 }
 
@@ -82,22 +119,29 @@ mod tests {
     use proptest::prelude::*;
 
     fn rows() -> impl Strategy<Value = (usize, Vec<f32>)> {
-        (1usize..5, 1usize..20).prop_flat_map(|(dim, n)| (Just(dim), prop::collection::vec(-1e3f32..1e3, dim * n)))
+        (1usize..5, 1usize..20)
+            .prop_flat_map(|(dim, n)| (Just(dim), prop::collection::vec(-1e3f32..1e3, dim * n)))
     }
 
     proptest! {
-        /// The promise: the data lands in [-1, 1] and touches both ends in every dimension that varies.
+        /// The promise: the data lands in [-1, 1] and touches both ends in every dimension that
+        /// varies.
         #[test]
         fn the_data_fills_the_range((dim, rows) in rows()) {
             let scaled = Normaliser::fit(&rows, dim).unwrap().apply(&rows);
             for d in 0..dim {
                 let column: Vec<f32> = scaled[d..].iter().step_by(dim).copied().collect();
-                let (low, high) = (column.iter().copied().fold(2.0, f32::min), column.iter().copied().fold(-2.0, f32::max));
-                prop_assert!((low, high) == (-1.0, 1.0) || column.iter().all(|&x| x == 0.0), "{low} {high}");
+                let low = column.iter().copied().fold(2.0, f32::min);
+                let high = column.iter().copied().fold(-2.0, f32::max);
+                prop_assert!(
+                    (low, high) == (-1.0, 1.0) || column.iter().all(|&x| x == 0.0),
+                    "{low} {high}"
+                );
             }
         }
 
-        /// The promise: scaling back gives the data again, up to rounding at the scale of the range.
+        /// The promise: scaling back gives the data again, up to rounding at the scale of the
+        /// range.
         #[test]
         fn invert_undoes_apply((dim, rows) in rows()) {
             let normaliser = Normaliser::fit(&rows, dim).unwrap();
@@ -107,27 +151,51 @@ mod tests {
         }
     }
 
-    /// The promise: a constant dimension gives 0 and comes back as its constant, even where it differs later.
+    /// The promise: a constant dimension gives 0 and comes back as its constant, even where it
+    /// differs later.
     #[test]
     fn a_constant_dimension_maps_to_zero_and_back() {
         let normaliser = Normaliser::fit(&[3.0, 0.0, 3.0, 1.0], 2).unwrap();
-        assert_eq!(normaliser.apply(&[3.0, 1.0, 9.0, 0.5]), [0.0, 1.0, 0.0, 0.0]);
-        assert_eq!(normaliser.invert(&[0.0, 1.0, 7.0, -1.0]), [3.0, 1.0, 3.0, 0.0]);
+        assert_eq!(
+            normaliser.apply(&[3.0, 1.0, 9.0, 0.5]),
+            [0.0, 1.0, 0.0, 0.0]
+        );
+        assert_eq!(
+            normaliser.invert(&[0.0, 1.0, 7.0, -1.0]),
+            [3.0, 1.0, 3.0, 0.0]
+        );
     }
 
-    /// The promise: small ranges are widened about their middle to the given share of the widest, others stay.
+    /// The promise: small ranges are widened about their middle to the given share of the widest,
+    /// others stay.
     #[test]
     fn small_ranges_are_widened() {
-        let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3).unwrap().widened(0.2);
+        let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
+            .unwrap()
+            .widened(0.2);
         let found = widened.apply(&[5.0, 3.0, 1.55]);
-        assert!(found.iter().zip([0.0, 0.0, 1.0]).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?}");
-        assert!((widened.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6, "a constant dimension counts");
+        assert!(
+            found
+                .iter()
+                .zip([0.0, 0.0, 1.0])
+                .all(|(f, e)| (f - e).abs() < 1e-6),
+            "{found:?}"
+        );
+        assert!(
+            (widened.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6,
+            "a constant dimension counts"
+        );
     }
 
     /// The promise: what cannot be measured is refused.
     #[test]
     fn bad_rows_are_refused() {
-        for (rows, dim) in [(vec![], 1), (vec![1.0], 0), (vec![1.0; 3], 2), (vec![f32::NAN], 1)] {
+        for (rows, dim) in [
+            (vec![], 1),
+            (vec![1.0], 0),
+            (vec![1.0; 3], 2),
+            (vec![f32::NAN], 1),
+        ] {
             assert!(matches!(Normaliser::fit(&rows, dim), Err(Error::Input(_))));
         }
     }

@@ -26,29 +26,45 @@ pub struct Pairs {
 impl Pairs {
     /// Cuts a dataset into pairs with chunks of `chunk` actions.
     ///
-    /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond the end repeats the last
-    /// action: else the last `chunk - 1` steps of an episode, often those that finish the task, would never be shown.
-    /// Without, only whole chunks make pairs, as in DPPO.
+    /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond
+    /// the end repeats the last action: else the last `chunk - 1` steps of an episode, often those
+    /// that finish the task, would never be shown. Without, only whole chunks make pairs, as in
+    /// DPPO.
     ///
     /// # Errors
     /// When the chunk is empty, or not one pair comes out.
     pub fn new(dataset: &Dataset, chunk: usize, pad: bool) -> Result<Self> {
         if chunk == 0 {
-            return Err(Error::input("A chunk of 0 actions is none; set the chunk to 1 or more."));
+            return Err(Error::input(
+                "A chunk of 0 actions is none; set the chunk to 1 or more.",
+            ));
         }
         let (obs_dim, act) = (dataset.meta.obs, dataset.meta.act);
-        let mut pairs = Self { obs_dim, action_dim: chunk * act, ..Self::default() };
+        let mut pairs = Self {
+            obs_dim,
+            action_dim: chunk * act,
+            ..Self::default()
+        };
         for episode in &dataset.episodes {
-            let starts = if pad { episode.len() } else { (episode.len() + 1).saturating_sub(chunk) };
-            pairs.obs.extend_from_slice(&episode.obs[..starts * obs_dim]);
+            let starts = if pad {
+                episode.len()
+            } else {
+                (episode.len() + 1).saturating_sub(chunk)
+            };
+            pairs
+                .obs
+                .extend_from_slice(&episode.obs[..starts * obs_dim]);
             for step in (0..starts).flat_map(|t| t..t + chunk) {
-                pairs.actions.extend_from_slice(episode.action_at(step.min(episode.len() - 1), act));
+                pairs
+                    .actions
+                    .extend_from_slice(episode.action_at(step.min(episode.len() - 1), act));
             }
             pairs.episode_pairs.push(starts);
         }
         if pairs.is_empty() {
             return Err(Error::input(format!(
-                "No episode of the dataset has {chunk} steps; set a shorter chunk, or let chunks be padded."
+                "No episode of the dataset has {chunk} steps; set a shorter chunk, or let chunks \
+                 be padded."
             )));
         }
         Ok(pairs)
@@ -68,7 +84,11 @@ impl Pairs {
     /// What was seen at the pairs at `indices`, one after the other.
     pub fn seen_at(&self, indices: &[usize]) -> Vec<u8> {
         let width = self.view.pixels();
-        indices.iter().flat_map(|&i| &self.pixels[i * width..(i + 1) * width]).copied().collect()
+        indices
+            .iter()
+            .flat_map(|&i| &self.pixels[i * width..(i + 1) * width])
+            .copied()
+            .collect()
     }
 
     /// Pairs, N.
@@ -124,7 +144,10 @@ mod tests {
             action_repeat: 1,
             demonstrator: text(),
         };
-        Dataset { meta, episodes: lengths.iter().map(|&n| counting(n)).collect() }
+        Dataset {
+            meta,
+            episodes: lengths.iter().map(|&n| counting(n)).collect(),
+        }
     }
 
     /// The promise: padded, every step starts a pair, and the last action is repeated.
@@ -134,7 +157,10 @@ mod tests {
         assert_eq!(pairs.episode_pairs, [3, 1]);
         assert_eq!(pairs.obs, [0.0, 1.0, 2.0, 0.0]);
         assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2, 0.2, 0.2, 0.0, 0.0]);
-        assert_eq!((pairs.obs_at(1), pairs.action_at(1)), (&[1.0][..], &[0.1, 0.2][..]));
+        assert_eq!(
+            (pairs.obs_at(1), pairs.action_at(1)),
+            (&[1.0][..], &[0.1, 0.2][..])
+        );
     }
 
     /// The promise: unpadded, only whole chunks make pairs, and a short episode makes none.
@@ -148,8 +174,17 @@ mod tests {
     /// The promise: what makes no pair is refused in words.
     #[test]
     fn what_makes_no_pair_is_refused() {
-        assert!(matches!(Pairs::new(&dataset(&[3]), 0, true), Err(Error::Input(_))));
-        assert!(matches!(Pairs::new(&dataset(&[3]), 4, false), Err(Error::Input(_))));
-        assert!(matches!(Pairs::new(&dataset(&[]), 1, true), Err(Error::Input(_))));
+        assert!(matches!(
+            Pairs::new(&dataset(&[3]), 0, true),
+            Err(Error::Input(_))
+        ));
+        assert!(matches!(
+            Pairs::new(&dataset(&[3]), 4, false),
+            Err(Error::Input(_))
+        ));
+        assert!(matches!(
+            Pairs::new(&dataset(&[]), 1, true),
+            Err(Error::Input(_))
+        ));
     }
 }

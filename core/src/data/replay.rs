@@ -5,7 +5,8 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The last `capacity` decisions: observation, action chunk, reward, next observation, whether the episode ended for good.
+/// The last `capacity` decisions: observation, action chunk, reward, next observation, whether the
+/// episode ended for good.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     shape: Shape,
@@ -33,7 +34,8 @@ pub struct Batch {
     pub rewards: Vec<f32>,
     /// N x obs.
     pub next_obs: Vec<f32>,
-    /// N: 1 where nothing can be earned afterwards, else 0 (also where a time limit cut the episode off).
+    /// N: 1 where nothing can be earned afterwards, else 0 (also where a time limit cut the episode
+    /// off).
     pub terminated: Vec<f32>,
 }
 
@@ -49,11 +51,23 @@ impl Batch {
     }
 
     fn columns(&self) -> [&Vec<f32>; 5] {
-        [&self.obs, &self.actions, &self.rewards, &self.next_obs, &self.terminated]
+        [
+            &self.obs,
+            &self.actions,
+            &self.rewards,
+            &self.next_obs,
+            &self.terminated,
+        ]
     }
 
     fn columns_mut(&mut self) -> [&mut Vec<f32>; 5] {
-        [&mut self.obs, &mut self.actions, &mut self.rewards, &mut self.next_obs, &mut self.terminated]
+        [
+            &mut self.obs,
+            &mut self.actions,
+            &mut self.rewards,
+            &mut self.next_obs,
+            &mut self.terminated,
+        ]
     }
 }
 
@@ -68,9 +82,18 @@ impl Shape {
 }
 
 impl Replay {
-    /// An empty replay. `action` is the length of a whole chunk; memory is taken as decisions come, `capacity` (>= 1) at most.
+    /// An empty replay. `action` is the length of a whole chunk; memory is taken as decisions come,
+    /// `capacity` (>= 1) at most.
     pub fn new(obs: usize, action: usize, capacity: usize) -> Self {
-        Self { shape: Shape { obs, action, capacity: capacity.max(1) }, next: 0, rows: Batch::default() }
+        Self {
+            shape: Shape {
+                obs,
+                action,
+                capacity: capacity.max(1),
+            },
+            next: 0,
+            rows: Batch::default(),
+        }
     }
 
     /// Decisions held.
@@ -88,7 +111,8 @@ impl Replay {
         (self.shape.obs, self.shape.action)
     }
 
-    /// All decisions held; the oldest is overwritten first, so the order of rows is not that of time once the ring is full.
+    /// All decisions held; the oldest is overwritten first, so the order of rows is not that of
+    /// time once the ring is full.
     pub fn rows(&self) -> &Batch {
         &self.rows
     }
@@ -97,8 +121,21 @@ impl Replay {
     ///
     /// # Errors
     /// When a row has the wrong length.
-    pub fn push(&mut self, obs: &[f32], action: &[f32], reward: f32, next_obs: &[f32], terminated: bool) -> Result<()> {
-        let row: [&[f32]; 5] = [obs, action, &[reward], next_obs, &[f32::from(u8::from(terminated))]];
+    pub fn push(
+        &mut self,
+        obs: &[f32],
+        action: &[f32],
+        reward: f32,
+        next_obs: &[f32],
+        terminated: bool,
+    ) -> Result<()> {
+        let row: [&[f32]; 5] = [
+            obs,
+            action,
+            &[reward],
+            next_obs,
+            &[f32::from(u8::from(terminated))],
+        ];
         let widths = self.shape.widths();
         if let Some(i) = (0..5).find(|&i| row[i].len() != widths[i]) {
             return Err(Error::failed(format!(
@@ -122,9 +159,16 @@ impl Replay {
     /// The decisions in these rows.
     pub fn select(&self, indices: &[usize]) -> Batch {
         let mut batch = Batch::default();
-        for ((out, column), width) in batch.columns_mut().into_iter().zip(self.rows.columns()).zip(self.shape.widths()) {
+        for ((out, column), width) in batch
+            .columns_mut()
+            .into_iter()
+            .zip(self.rows.columns())
+            .zip(self.shape.widths())
+        {
             out.reserve_exact(indices.len() * width);
-            indices.iter().for_each(|&i| out.extend_from_slice(&column[i * width..(i + 1) * width]));
+            indices
+                .iter()
+                .for_each(|&i| out.extend_from_slice(&column[i * width..(i + 1) * width]));
         }
         batch
     }
@@ -141,8 +185,16 @@ impl Replay {
     /// When the sizes cannot be written.
     pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
         archive.put(format!("{prefix}/shape"), &(self.shape, self.next))?;
-        for ((name, column), width) in COLUMNS.into_iter().zip(self.rows.columns()).zip(self.shape.widths()) {
-            archive.put_f32(format!("{prefix}/{name}"), &[self.len(), width], column.clone());
+        for ((name, column), width) in COLUMNS
+            .into_iter()
+            .zip(self.rows.columns())
+            .zip(self.shape.widths())
+        {
+            archive.put_f32(
+                format!("{prefix}/{name}"),
+                &[self.len(), width],
+                column.clone(),
+            );
         }
         Ok(())
     }
@@ -160,11 +212,19 @@ impl Replay {
             sizes.push(size);
             *column = values;
         }
-        let fits = sizes.iter().zip(shape.widths()).all(|(size, width)| *size == [rows.len(), width]);
-        let next_fits = if rows.len() < shape.capacity { next == rows.len() } else { rows.len() == shape.capacity && next < rows.len() };
+        let fits = sizes
+            .iter()
+            .zip(shape.widths())
+            .all(|(size, width)| *size == [rows.len(), width]);
+        let next_fits = if rows.len() < shape.capacity {
+            next == rows.len()
+        } else {
+            rows.len() == shape.capacity && next < rows.len()
+        };
         if !fits || !next_fits {
             return Err(Error::input(format!(
-                "The replay {prefix:?} of the checkpoint is damaged: its sizes disagree; use an undamaged checkpoint."
+                "The replay {prefix:?} of the checkpoint is damaged: its sizes disagree; use an \
+                 undamaged checkpoint."
             )));
         }
         Ok(Self { shape, next, rows })
@@ -185,7 +245,9 @@ mod tests {
     fn push(replay: &mut Replay, first: usize, n: usize) {
         for i in first..first + n {
             let x = i as f32;
-            replay.push(&[x, -x], &[x], x, &[x + 1.0, -x - 1.0], i % 2 == 0).unwrap();
+            replay
+                .push(&[x, -x], &[x], x, &[x + 1.0, -x - 1.0], i % 2 == 0)
+                .unwrap();
         }
     }
 
@@ -213,10 +275,15 @@ mod tests {
         let batch = counting(8, 0, 8).sample(&mut Rng::new(0, "replay", 0), 200);
         assert_whole(&batch);
         assert!((0..8).all(|i| batch.rewards.contains(&(i as f32))));
-        assert!(Replay::new(2, 1, 4).sample(&mut Rng::new(0, "replay", 0), 3).is_empty());
+        assert!(
+            Replay::new(2, 1, 4)
+                .sample(&mut Rng::new(0, "replay", 0), 3)
+                .is_empty()
+        );
     }
 
-    /// The promise: a saved replay goes on bit for bit, empty, half full or full, and with it the samples.
+    /// The promise: a saved replay goes on bit for bit, empty, half full or full, and with it the
+    /// samples.
     #[test]
     fn a_saved_replay_goes_on_as_if_never_saved() {
         for pushed in [0, 3, 5, 7] {
@@ -237,8 +304,18 @@ mod tests {
         let mut archive = Archive::new();
         counting(5, 0, 3).save(&mut archive, "online").unwrap();
         archive.put_f32("online/rewards", &[2, 1], vec![0.0; 2]);
-        assert!(matches!(Replay::load(&mut archive, "online"), Err(Error::Input(_))));
-        assert!(matches!(Replay::load(&mut Archive::new(), "online"), Err(Error::Input(_))));
-        assert!(Replay::new(2, 1, 5).push(&[0.0], &[0.0], 0.0, &[0.0; 2], false).is_err());
+        assert!(matches!(
+            Replay::load(&mut archive, "online"),
+            Err(Error::Input(_))
+        ));
+        assert!(matches!(
+            Replay::load(&mut Archive::new(), "online"),
+            Err(Error::Input(_))
+        ));
+        assert!(
+            Replay::new(2, 1, 5)
+                .push(&[0.0], &[0.0], 0.0, &[0.0; 2], false)
+                .is_err()
+        );
     }
 }

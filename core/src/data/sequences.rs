@@ -1,7 +1,8 @@
 //! Replay of sequences: whole episodes, of which a world model learns from short stretches.
 //!
-//! An episode that ended for good goes on in its last state for one stretch, earning nothing: a model that is asked what comes
-//! after the end has seen it, and every stretch has the same length. Where nobody is asked ([`Sequences::ending`]), it ends there.
+//! An episode that ended for good goes on in its last state for one stretch, earning nothing: a
+//! model that is asked what comes after the end has seen it, and every stretch has the same length.
+//! Where nobody is asked ([`Sequences::ending`]), it ends there.
 
 use super::{Archive, Episode, Frames, shifted_a_little};
 use crate::env::View;
@@ -10,7 +11,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Prioritised replay's exponents: alpha of the priorities, beta of the weights (Schaul et al. 2016; MoDem's).
+/// Prioritised replay's exponents: alpha of the priorities, beta of the weights (Schaul et al.
+/// 2016; MoDem's).
 const PRIORITY: (f32, f32) = (0.6, 0.4);
 /// Keeps every stretch possible.
 const LEAST_PRIORITY: f32 = 1e-6;
@@ -58,7 +60,8 @@ struct Stored {
     priorities: Vec<f32>,
 }
 
-/// Where a stretch begins: the number of its episode, counted from the first ever, and the decision.
+/// Where a stretch begins: the number of its episode, counted from the first ever, and the
+/// decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     episode: usize,
@@ -87,11 +90,30 @@ pub struct Stretches {
 }
 
 impl Sequences {
-    /// Empty. `horizon` (at least 1) is the length of a stretch in decisions, `capacity` that of everything held; `rng` draws the
-    /// actions after the end of an episode.
-    pub fn new((obs, act): (usize, usize), horizon: usize, capacity: usize, prioritised: bool, rng: Rng) -> Self {
-        let shape = Shape { obs, act, horizon: horizon.max(1), capacity, prioritised, goes_on: true, view: View::default() };
-        Self { shape, episodes: VecDeque::new(), dropped: 0, rng }
+    /// Empty. `horizon` (at least 1) is the length of a stretch in decisions, `capacity` that of
+    /// everything held; `rng` draws the actions after the end of an episode.
+    pub fn new(
+        (obs, act): (usize, usize),
+        horizon: usize,
+        capacity: usize,
+        prioritised: bool,
+        rng: Rng,
+    ) -> Self {
+        let shape = Shape {
+            obs,
+            act,
+            horizon: horizon.max(1),
+            capacity,
+            prioritised,
+            goes_on: true,
+            view: View::default(),
+        };
+        Self {
+            shape,
+            episodes: VecDeque::new(),
+            dropped: 0,
+            rng,
+        }
     }
 
     /// The same for episodes in which `view` was seen.
@@ -110,12 +132,18 @@ impl Sequences {
 
     /// Bytes of memory that the frames take.
     pub fn frame_bytes(&self) -> usize {
-        self.episodes.iter().map(|episode| episode.frames.bytes()).sum()
+        self.episodes
+            .iter()
+            .map(|episode| episode.frames.bytes())
+            .sum()
     }
 
     /// Decisions held, those after the ends included.
     pub fn len(&self) -> usize {
-        self.episodes.iter().map(|episode| episode.rewards.len()).sum()
+        self.episodes
+            .iter()
+            .map(|episode| episode.rewards.len())
+            .sum()
     }
 
     /// Whether not one stretch can be drawn.
@@ -123,19 +151,30 @@ impl Sequences {
         self.episodes.is_empty()
     }
 
-    /// Adds an episode (one that is shorter than a stretch, and has not ended for good, teaches nothing and is left out), and drops
-    /// the oldest while there is no room.
+    /// Adds an episode (one that is shorter than a stretch, and has not ended for good, teaches
+    /// nothing and is left out), and drops the oldest while there is no room.
     ///
     /// # Errors
     /// When its rows have other lengths.
     pub fn push(&mut self, episode: &Episode) -> Result<()> {
-        let Shape { obs, act, horizon, view, .. } = self.shape;
+        let Shape {
+            obs,
+            act,
+            horizon,
+            view,
+            ..
+        } = self.shape;
         let steps = episode.len();
-        let frames = if view.is_some() { (steps + 1, view.frame()) } else { (0, 0) };
+        let frames = if view.is_some() {
+            (steps + 1, view.frame())
+        } else {
+            (0, 0)
+        };
         let fits = episode.obs.len() == (steps + 1) * obs && episode.actions.len() == steps * act;
         if !fits || (episode.frames.len(), episode.frames.size()) != frames {
             return Err(Error::failed(
-                "an episode does not fit the replay of sequences: its observations, frames or actions have another length",
+                "an episode does not fit the replay of sequences: its observations, frames or \
+                 actions have another length",
             ));
         }
         let mut stored = Stored {
@@ -165,27 +204,42 @@ impl Sequences {
     }
 
     fn go_on_after_the_end(&mut self, stored: &mut Stored) {
-        let Shape { obs, act, horizon, .. } = self.shape;
+        let Shape {
+            obs, act, horizon, ..
+        } = self.shape;
         let last = stored.obs[stored.obs.len() - obs..].to_vec();
         stored.over.pop();
         stored.over.resize(stored.rewards.len() + horizon, 1.0);
         stored.rewards.resize(stored.over.len(), 0.0);
         (0..horizon).for_each(|_| stored.obs.extend_from_slice(&last));
-        stored.actions.extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
+        stored
+            .actions
+            .extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
     }
 
     /// New stretches are drawn as often as the most surprising one.
     fn most_surprising(&self) -> f32 {
-        let all = self.episodes.iter().flat_map(|episode| episode.priorities.iter().copied());
-        all.fold(None, |most: Option<f32>, p| Some(most.map_or(p, |most| most.max(p)))).unwrap_or(1.0)
+        let all = self
+            .episodes
+            .iter()
+            .flat_map(|episode| episode.priorities.iter().copied());
+        all.fold(None, |most: Option<f32>, p| {
+            Some(most.map_or(p, |most| most.max(p)))
+        })
+        .unwrap_or(1.0)
     }
 
-    /// `n` stretches drawn with replacement, uniformly or by their priorities; none when there are none.
+    /// `n` stretches drawn with replacement, uniformly or by their priorities; none when there are
+    /// none.
     pub fn sample(&self, rng: &mut Rng, n: usize) -> Stretches {
         if self.is_empty() || n == 0 {
             return Stretches::default();
         }
-        let starts: Vec<&f32> = self.episodes.iter().flat_map(|episode| &episode.priorities).collect();
+        let starts: Vec<&f32> = self
+            .episodes
+            .iter()
+            .flat_map(|episode| &episode.priorities)
+            .collect();
         let (picked, weights) = match self.shape.prioritised {
             false => (rng.indices(n, starts.len()), vec![1.0; n]),
             true => by_priority(&starts, rng, n),
@@ -201,7 +255,10 @@ impl Sequences {
             .collect();
         let place = |i: usize| {
             let episode = firsts.partition_point(|&first| first <= i) - 1;
-            Place { episode: episode + self.dropped, decision: i - firsts[episode] }
+            Place {
+                episode: episode + self.dropped,
+                decision: i - firsts[episode],
+            }
         };
         self.gather(picked.into_iter().map(place).collect(), weights)
     }
@@ -210,25 +267,57 @@ impl Sequences {
     #[cfg(test)]
     pub(crate) fn all(&self) -> Stretches {
         let starts = |(i, stored): (usize, &Stored)| {
-            (0..stored.priorities.len()).map(move |decision| Place { episode: self.dropped + i, decision }).collect::<Vec<_>>()
+            (0..stored.priorities.len())
+                .map(move |decision| Place {
+                    episode: self.dropped + i,
+                    decision,
+                })
+                .collect::<Vec<_>>()
         };
-        self.at(&self.episodes.iter().enumerate().flat_map(starts).collect::<Vec<_>>())
+        self.at(&self
+            .episodes
+            .iter()
+            .enumerate()
+            .flat_map(starts)
+            .collect::<Vec<_>>())
     }
 
     /// The stretches that begin at these places; those that were dropped since are left out.
     pub fn at(&self, places: &[Place]) -> Stretches {
-        let held: Vec<Place> = places.iter().filter(|place| place.episode >= self.dropped).copied().collect();
+        let held: Vec<Place> = places
+            .iter()
+            .filter(|place| place.episode >= self.dropped)
+            .copied()
+            .collect();
         let weights = vec![1.0; held.len()];
-        if held.is_empty() { Stretches::default() } else { self.gather(held, weights) }
+        if held.is_empty() {
+            Stretches::default()
+        } else {
+            self.gather(held, weights)
+        }
     }
 
     fn gather(&self, places: Vec<Place>, weights: Vec<f32>) -> Stretches {
-        let Shape { obs, act, horizon, view, .. } = self.shape;
-        let mut out = Stretches { weights, ..Stretches::default() };
-        let rows = || places.iter().map(|place| (&self.episodes[place.episode - self.dropped], place.decision));
+        let Shape {
+            obs,
+            act,
+            horizon,
+            view,
+            ..
+        } = self.shape;
+        let mut out = Stretches {
+            weights,
+            ..Stretches::default()
+        };
+        let rows = || {
+            places
+                .iter()
+                .map(|place| (&self.episodes[place.episode - self.dropped], place.decision))
+        };
         for t in 0..=horizon {
             rows().for_each(|(episode, at)| {
-                out.obs.extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]);
+                out.obs
+                    .extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]);
                 if view.is_some() {
                     episode.frames.stack(at + t, view.stack, &mut out.pixels);
                 }
@@ -236,7 +325,8 @@ impl Sequences {
         }
         for t in 0..horizon {
             rows().for_each(|(episode, at)| {
-                out.actions.extend_from_slice(&episode.actions[(at + t) * act..(at + t + 1) * act]);
+                out.actions
+                    .extend_from_slice(&episode.actions[(at + t) * act..(at + t + 1) * act]);
                 out.rewards.push(episode.rewards[at + t]);
                 out.over.push(episode.over[at + t]);
             });
@@ -245,11 +335,17 @@ impl Sequences {
         out
     }
 
-    /// Notes how much each stretch surprised, from now on; stretches that were dropped since are left out.
+    /// Notes how much each stretch surprised, from now on; stretches that were dropped since are
+    /// left out.
     pub fn set_priorities(&mut self, places: &[Place], surprise: &[f32]) {
         for (place, &surprise) in places.iter().zip(surprise) {
-            let episode = place.episode.checked_sub(self.dropped).and_then(|i| self.episodes.get_mut(i));
-            if let Some(priority) = episode.and_then(|episode| episode.priorities.get_mut(place.decision)) {
+            let episode = place
+                .episode
+                .checked_sub(self.dropped)
+                .and_then(|i| self.episodes.get_mut(i));
+            if let Some(priority) =
+                episode.and_then(|episode| episode.priorities.get_mut(place.decision))
+            {
                 *priority = surprise + LEAST_PRIORITY;
             }
         }
@@ -260,9 +356,20 @@ impl Sequences {
     /// # Errors
     /// When the sizes cannot be written.
     pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
-        let lengths: Vec<(usize, usize)> = self.episodes.iter().map(|episode| (episode.rewards.len(), episode.priorities.len())).collect();
-        archive.put(format!("{prefix}/shape"), &(self.shape, self.dropped, &lengths, &self.rng))?;
-        let frames: Vec<&Frames> = self.episodes.iter().map(|episode| &episode.frames).collect();
+        let lengths: Vec<(usize, usize)> = self
+            .episodes
+            .iter()
+            .map(|episode| (episode.rewards.len(), episode.priorities.len()))
+            .collect();
+        archive.put(
+            format!("{prefix}/shape"),
+            &(self.shape, self.dropped, &lengths, &self.rng),
+        )?;
+        let frames: Vec<&Frames> = self
+            .episodes
+            .iter()
+            .map(|episode| &episode.frames)
+            .collect();
         archive.put(format!("{prefix}/frames"), &frames)?;
         for (name, column) in COLUMNS {
             let values: Vec<f32> = self.episodes.iter().flat_map(column).copied().collect();
@@ -276,7 +383,11 @@ impl Sequences {
     /// # Errors
     /// When something is missing or does not fit together.
     pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
-        let damaged = || Error::input(format!("the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"));
+        let damaged = || {
+            Error::input(format!(
+                "the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"
+            ))
+        };
         type Head = (Shape, usize, Vec<(usize, usize)>, Rng);
         let (shape, dropped, lengths, rng): Head = archive.get(&format!("{prefix}/shape"))?;
         let frames: Vec<Frames> = archive.get(&format!("{prefix}/frames"))?;
@@ -289,21 +400,52 @@ impl Sequences {
         }
         let mut episodes = VecDeque::new();
         for ((steps, starts), frames) in lengths.into_iter().zip(frames) {
-            let expected = (steps.saturating_add(1)).checked_sub(shape.horizon).filter(|&starts| starts > 0);
-            let widths = [steps.saturating_add(1).saturating_mul(shape.obs), steps.saturating_mul(shape.act), steps, steps, starts];
+            let expected = (steps.saturating_add(1))
+                .checked_sub(shape.horizon)
+                .filter(|&starts| starts > 0);
+            let widths = [
+                steps.saturating_add(1).saturating_mul(shape.obs),
+                steps.saturating_mul(shape.act),
+                steps,
+                steps,
+                starts,
+            ];
             // One frame at least, and the last one stands for all that come after it.
-            let seen = frames.are_sound(shape.view.frame()) && frames.is_empty() != shape.view.is_some() && frames.len() <= steps + 1;
-            if !seen || expected != Some(starts) || widths.iter().zip(&columns).any(|(&width, column)| column.len() < width) {
+            let seen = frames.are_sound(shape.view.frame())
+                && frames.is_empty() != shape.view.is_some()
+                && frames.len() <= steps + 1;
+            if !seen
+                || expected != Some(starts)
+                || widths
+                    .iter()
+                    .zip(&columns)
+                    .any(|(&width, column)| column.len() < width)
+            {
                 return Err(damaged());
             }
-            let mut parts = widths.iter().zip(&mut columns).map(|(&width, column)| column.by_ref().take(width).collect());
+            let mut parts = widths
+                .iter()
+                .zip(&mut columns)
+                .map(|(&width, column)| column.by_ref().take(width).collect());
             let mut part = || parts.next().unwrap_or_default();
-            episodes.push_back(Stored { obs: part(), frames, actions: part(), rewards: part(), over: part(), priorities: part() });
+            episodes.push_back(Stored {
+                obs: part(),
+                frames,
+                actions: part(),
+                rewards: part(),
+                over: part(),
+                priorities: part(),
+            });
         }
         if columns.iter().any(|column| column.len() > 0) {
             return Err(damaged());
         }
-        Ok(Self { shape, episodes, dropped, rng })
+        Ok(Self {
+            shape,
+            episodes,
+            dropped,
+            rng,
+        })
     }
 
     /// What is seen.
@@ -327,7 +469,8 @@ const COLUMNS: [Column; 5] = [
     ("priorities", |episode| &episode.priorities),
 ];
 
-/// Draws by priority^alpha; a draw counts (N p)^-beta, relative to the largest of its batch, because it comes up more often.
+/// Draws by priority^alpha; a draw counts (N p)^-beta, relative to the largest of its batch,
+/// because it comes up more often.
 fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec<f32>) {
     let (alpha, beta) = PRIORITY;
     let sums: Vec<f64> = priorities
@@ -344,9 +487,17 @@ fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec
     };
     let picked: Vec<usize> = (0..n).map(draw).collect();
     let share = |i: usize| (sums[i] - if i > 0 { sums[i - 1] } else { 0.0 }) / total;
-    let weights: Vec<f32> = picked.iter().map(|&i| libm::powf((sums.len() as f64 * share(i)) as f32, -beta)).collect();
-    let most = weights.iter().fold(f32::MIN_POSITIVE, |most, &weight| most.max(weight));
-    (picked, weights.into_iter().map(|weight| weight / most).collect())
+    let weights: Vec<f32> = picked
+        .iter()
+        .map(|&i| libm::powf((sums.len() as f64 * share(i)) as f32, -beta))
+        .collect();
+    let most = weights
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, &weight| most.max(weight));
+    (
+        picked,
+        weights.into_iter().map(|weight| weight / most).collect(),
+    )
 }
 
 impl Stretches {
@@ -391,7 +542,10 @@ impl Stretches {
 fn join<T: Copy>(a: &[T], b: &[T], moments: usize) -> Vec<T> {
     let part = |rows: &[T]| (rows.len() / moments).max(1);
     let mut b_moments = b.chunks(part(b));
-    a.chunks(part(a)).flat_map(|a| a.iter().chain(b_moments.next().unwrap_or_default())).copied().collect()
+    a.chunks(part(a))
+        .flat_map(|a| a.iter().chain(b_moments.next().unwrap_or_default()))
+        .copied()
+        .collect()
 }
 
 /// Batches with a fixed share of demonstrations.
@@ -402,15 +556,26 @@ pub struct Balanced {
 }
 
 impl Balanced {
-    /// `n` stretches, those from the demonstrations first: exactly the share, rounded to whole stretches. While one of the two is empty, the
-    /// other fills the whole batch.
-    pub fn sample(self, demos: &Sequences, online: &Sequences, rng: &mut Rng, n: usize) -> Stretches {
+    /// `n` stretches, those from the demonstrations first: exactly the share, rounded to whole
+    /// stretches. While one of the two is empty, the other fills the whole batch.
+    pub fn sample(
+        self,
+        demos: &Sequences,
+        online: &Sequences,
+        rng: &mut Rng,
+        n: usize,
+    ) -> Stretches {
         let shown = match (demos.is_empty(), online.is_empty()) {
             (true, _) => 0,
             (_, true) => n,
             _ => (self.demo_fraction.clamp(0.0, 1.0) * n as f64).round() as usize,
         };
-        Stretches { shown, ..demos.sample(rng, shown).with(&online.sample(rng, n - shown)) }
+        Stretches {
+            shown,
+            ..demos
+                .sample(rng, shown)
+                .with(&online.sample(rng, n - shown))
+        }
     }
 }
 

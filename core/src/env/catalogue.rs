@@ -1,5 +1,5 @@
-//! Every task by name and size, those included that only MuJoCo can play: what configurations and files are checked against,
-//! wherever the program runs.
+//! Every task by name and size, those included that only MuJoCo can play: what configurations and
+//! files are checked against, wherever the program runs.
 
 mod proprioception;
 
@@ -24,7 +24,8 @@ pub struct Entry {
     pub engines: &'static [&'static str],
 }
 
-/// Tasks of an upstream suite, whose scenes are others' and which need MuJoCo. They have the same horizon.
+/// Tasks of an upstream suite, whose scenes are others' and which need MuJoCo. They have the same
+/// horizon.
 struct Suite {
     name: &'static str,
     /// Control steps.
@@ -91,23 +92,45 @@ const UPSTREAM: [Suite; 2] = [
             ("window-open", 39, 4),
         ],
     },
-    Suite { name: "adroit", horizon: 200, tasks: &[("pen", 45, 24), ("hammer", 46, 26), ("door", 39, 28)] },
+    Suite {
+        name: "adroit",
+        horizon: 200,
+        tasks: &[("pen", 45, 24), ("hammer", 46, 26), ("door", 39, 28)],
+    },
 ];
 
 /// Every task, probes excepted.
 pub fn all() -> Vec<Entry> {
-    let lab = tasks::all().iter().map(|info| Entry { spec: lab_spec(info), engines: &[RAPIER, MUJOCO] });
-    let upstream = UPSTREAM.iter().flat_map(|suite| suite.tasks.iter().map(|task| upstream_entry(suite, *task)));
+    let lab = tasks::all().iter().map(|info| Entry {
+        spec: lab_spec(info),
+        engines: &[RAPIER, MUJOCO],
+    });
+    let upstream = UPSTREAM
+        .iter()
+        .flat_map(|suite| suite.tasks.iter().map(|task| upstream_entry(suite, *task)));
     lab.chain(upstream).collect()
 }
 
 fn upstream_entry(suite: &Suite, (name, obs, act): (&str, usize, usize)) -> Entry {
-    let spec = Spec { id: format!("{}/{name}", suite.name), obs, act, horizon: suite.horizon };
-    Entry { spec, engines: &[MUJOCO] }
+    let spec = Spec {
+        id: format!("{}/{name}", suite.name),
+        obs,
+        act,
+        horizon: suite.horizon,
+    };
+    Entry {
+        spec,
+        engines: &[MUJOCO],
+    }
 }
 
 pub(super) fn lab_spec(info: &Info) -> Spec {
-    Spec { id: info.id.into(), obs: info.obs, act: info.act, horizon: info.horizon }
+    Spec {
+        id: info.id.into(),
+        obs: info.obs,
+        act: info.act,
+        horizon: info.horizon,
+    }
 }
 
 /// The task called `id`; `probe/1` to `probe/5` are tasks, too.
@@ -116,14 +139,20 @@ pub(super) fn lab_spec(info: &Info) -> Spec {
 /// When there is none; the message suggests the nearest name.
 pub fn entry(id: &str) -> Result<Entry> {
     if id.starts_with("probe/") {
-        return Ok(Entry { spec: Probe::by_id(id)?.spec().clone(), engines: &[RAPIER] });
+        return Ok(Entry {
+            spec: Probe::by_id(id)?.spec().clone(),
+            engines: &[RAPIER],
+        });
     }
     let all = all();
     let unknown = || {
         let near = nearest(id, all.iter().map(|task| task.spec.id.as_str())).unwrap_or_default();
         Error::input(format!("there is no task `{id}`; did you mean `{near}`?"))
     };
-    all.iter().find(|task| task.spec.id == id).cloned().ok_or_else(unknown)
+    all.iter()
+        .find(|task| task.spec.id == id)
+        .cloned()
+        .ok_or_else(unknown)
 }
 
 /// The engine that a task is played on unless another is named.
@@ -140,7 +169,10 @@ pub fn checked_engine(id: &str, engine: &str) -> Result<()> {
     if engines.contains(&engine) {
         return Ok(());
     }
-    Err(Error::input(format!("{id} cannot be played on the engine `{engine}`: set engine to {}", engines.join(" or "))))
+    Err(Error::input(format!(
+        "{id} cannot be played on the engine `{engine}`: set engine to {}",
+        engines.join(" or ")
+    )))
 }
 
 #[cfg(test)]
@@ -150,9 +182,11 @@ mod tests {
     /// The promise: a mistyped task is answered with the name that was meant, in any suite.
     #[test]
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
-        for (typed, meant) in
-            [("lab/pickplace", "lab/pick-place"), ("metaworld/boxclose", "metaworld/box-close"), ("adroit/dor", "adroit/door")]
-        {
+        for (typed, meant) in [
+            ("lab/pickplace", "lab/pick-place"),
+            ("metaworld/boxclose", "metaworld/box-close"),
+            ("adroit/dor", "adroit/door"),
+        ] {
             let sentence = entry(typed).unwrap_err().to_string();
             assert!(sentence.contains(&format!("`{meant}`")), "{sentence}");
         }
@@ -161,7 +195,9 @@ mod tests {
     /// The promise: an engine that cannot play a task is refused with the one that can.
     #[test]
     fn an_engine_that_cannot_play_the_task_is_refused() {
-        let sentence = checked_engine("adroit/door", RAPIER).unwrap_err().to_string();
+        let sentence = checked_engine("adroit/door", RAPIER)
+            .unwrap_err()
+            .to_string();
         assert!(sentence.contains("mujoco"), "{sentence}");
         checked_engine("adroit/door", MUJOCO).unwrap();
         checked_engine("lab/lift", MUJOCO).unwrap();

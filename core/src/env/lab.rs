@@ -8,8 +8,9 @@ use crate::tasks::{self, ExpertStyle, Task};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the episode, else 0. In an episode
-/// that plays on, every step on which the success rule holds earns 1.
+/// A task of the `lab` suite. The reward is sparse: 1 on the step that succeeds, which ends the
+/// episode, else 0. In an episode that plays on, every step on which the success rule holds earns
+/// 1.
 pub struct LabEnv {
     spec: Spec,
     substeps: usize,
@@ -55,8 +56,20 @@ impl LabEnv {
     /// When the engine's scene lacks something that the task needs.
     pub fn with_sim(info: &tasks::Info, sim: Box<dyn Sim>) -> Result<Self> {
         let spec = super::catalogue::lab_spec(info);
-        let progress = Progress { steps: 0, over: false, style: ExpertStyle::default(), noise: Rng::new(0, "expert", 0) };
-        let mut env = Self { spec, substeps: info.substeps, task: (info.build)(&*sim)?, sim, ends: true, progress };
+        let progress = Progress {
+            steps: 0,
+            over: false,
+            style: ExpertStyle::default(),
+            noise: Rng::new(0, "expert", 0),
+        };
+        let mut env = Self {
+            spec,
+            substeps: info.substeps,
+            task: (info.build)(&*sim)?,
+            sim,
+            ends: true,
+            progress,
+        };
         env.reset(0);
         Ok(env)
     }
@@ -73,9 +86,15 @@ impl Env for LabEnv {
     }
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
-        self.progress = Progress { steps: 0, over: false, style: self.progress.style, noise: Rng::new(seed, "expert", 0) };
+        self.progress = Progress {
+            steps: 0,
+            over: false,
+            style: self.progress.style,
+            noise: Rng::new(seed, "expert", 0),
+        };
         self.sim.reset();
-        self.task.start(&mut *self.sim, &mut Rng::new(seed, "start", 0));
+        self.task
+            .start(&mut *self.sim, &mut Rng::new(seed, "start", 0));
         self.task.observe(&*self.sim)
     }
 
@@ -91,13 +110,23 @@ impl Env for LabEnv {
         if !obs.iter().all(|v| v.is_finite()) {
             let Spec { id, .. } = &self.spec;
             let steps = self.progress.steps;
-            return Err(Error::failed(format!("the simulation of {id} stopped being finite at control step {steps}; reset it")));
+            return Err(Error::failed(format!(
+                "the simulation of {id} stopped being finite at control step {steps}; reset it"
+            )));
         }
         let success = self.task.success(&*self.sim);
         let terminated = success && self.ends;
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
-        Ok(Step { obs, reward: f32::from(success), success, success_at_end: success, terminated, truncated, steps: 1 })
+        Ok(Step {
+            obs,
+            reward: f32::from(success),
+            success,
+            success_at_end: success,
+            terminated,
+            truncated,
+            steps: 1,
+        })
     }
 
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
@@ -113,7 +142,9 @@ impl Env for LabEnv {
         let Progress { style, noise, .. } = &mut self.progress;
         let mut action = self.task.expert(&*self.sim, style);
         if style.noise > 0.0 {
-            action.iter_mut().for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
+            action
+                .iter_mut()
+                .for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
         }
         Some(action)
     }
@@ -123,7 +154,11 @@ impl Env for LabEnv {
     }
 
     fn save(&self) -> Vec<u8> {
-        let saved = Saved { progress: self.progress.clone(), task: self.task.save(), sim: self.sim.save() };
+        let saved = Saved {
+            progress: self.progress.clone(),
+            task: self.task.save(),
+            sim: self.sim.save(),
+        };
         let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
         seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
     }

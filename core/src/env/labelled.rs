@@ -13,20 +13,36 @@ pub struct Labelled {
 impl Labelled {
     /// `label` are those numbers.
     pub fn new(inner: Box<dyn Env>, label: Vec<f32>) -> Self {
-        let spec = Spec { obs: inner.spec().obs + label.len(), ..inner.spec().clone() };
+        let spec = Spec {
+            obs: inner.spec().obs + label.len(),
+            ..inner.spec().clone()
+        };
         Self { inner, spec, label }
     }
 }
 
-/// The environment as a run plays it: every action held for `repeat` control steps, observations that end in `label`, and in
-/// what `view` shows.
+/// The environment as a run plays it: every action held for `repeat` control steps, observations
+/// that end in `label`, and in what `view` shows.
 ///
 /// # Errors
 /// When `repeat` is 0, or nothing can be seen.
-pub fn dressed(env: Box<dyn Env>, repeat: usize, label: &[f32], view: View) -> Result<Box<dyn Env>> {
+pub fn dressed(
+    env: Box<dyn Env>,
+    repeat: usize,
+    label: &[f32],
+    view: View,
+) -> Result<Box<dyn Env>> {
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
-    let labelled: Box<dyn Env> = if label.is_empty() { repeated } else { Box::new(Labelled::new(repeated, label.to_vec())) };
-    Ok(if view.is_some() { Box::new(Pictured::new(labelled, view)?) } else { labelled })
+    let labelled: Box<dyn Env> = if label.is_empty() {
+        repeated
+    } else {
+        Box::new(Labelled::new(repeated, label.to_vec()))
+    };
+    Ok(if view.is_some() {
+        Box::new(Pictured::new(labelled, view)?)
+    } else {
+        labelled
+    })
 }
 
 impl Wrapper for Labelled {
@@ -48,7 +64,10 @@ impl Wrapper for Labelled {
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
-        Ok(Step { obs: [&step.obs[..], &self.label].concat(), ..step })
+        Ok(Step {
+            obs: [&step.obs[..], &self.label].concat(),
+            ..step
+        })
     }
 }
 
@@ -59,12 +78,27 @@ mod tests {
     /// The promise: every observation ends in the label, and nothing else changes.
     #[test]
     fn observations_end_in_the_label() {
-        let (mut plain, mut labelled) = (make("lab/lift").unwrap(), Labelled::new(make("lab/lift").unwrap(), vec![0.0, 1.0]));
+        let (mut plain, mut labelled) = (
+            make("lab/lift").unwrap(),
+            Labelled::new(make("lab/lift").unwrap(), vec![0.0, 1.0]),
+        );
         assert_eq!(labelled.spec().obs, 41);
-        assert_eq!(labelled.reset(3), [&plain.reset(3)[..], &[0.0, 1.0]].concat());
+        assert_eq!(
+            labelled.reset(3),
+            [&plain.reset(3)[..], &[0.0, 1.0]].concat()
+        );
         let action = [0.2, -0.4, 0.1, 1.0];
-        let (step, other) = (plain.step(&action).unwrap(), labelled.step(&action).unwrap());
+        let (step, other) = (
+            plain.step(&action).unwrap(),
+            labelled.step(&action).unwrap(),
+        );
         assert_eq!(other.obs, [&step.obs[..], &[0.0, 1.0]].concat());
-        assert_eq!(Step { obs: step.obs.clone(), ..other }, step);
+        assert_eq!(
+            Step {
+                obs: step.obs.clone(),
+                ..other
+            },
+            step
+        );
     }
 }

@@ -63,7 +63,8 @@ impl Step {
 
 /// What a picture of an environment is drawn from.
 pub enum Subject<'a> {
-    /// A simulation, on any engine, whose bodies and joints can be asked for by their names in the task's scene.
+    /// A simulation, on any engine, whose bodies and joints can be asked for by their names in the
+    /// task's scene.
     Sim(&'a dyn Sim),
     /// The state of an upstream scene on MuJoCo: what its plant calls its numbers.
     Numbers(Vec<f64>),
@@ -73,12 +74,14 @@ pub enum Subject<'a> {
 pub trait Env: Send {
     /// Sizes and name.
     fn spec(&self) -> &Spec;
-    /// Starts the episode that `seed` picks, and observes it. The same seed gives the same start, bit for bit.
+    /// Starts the episode that `seed` picks, and observes it. The same seed gives the same start,
+    /// bit for bit.
     fn reset(&mut self, seed: u64) -> Vec<f32>;
     /// Plays one action for one control step.
     ///
     /// # Errors
-    /// When the action has the wrong length or is not finite, or when the simulator's state stops being finite.
+    /// When the action has the wrong length or is not finite, or when the simulator's state stops
+    /// being finite.
     fn step(&mut self, action: &[f32]) -> Result<Step>;
     /// How [`Env::expert`] acts from now on. An expert of one style takes the style's noise only.
     ///
@@ -87,8 +90,9 @@ pub trait Env: Send {
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         style.checked().map(drop)
     }
-    /// From now on, no success ends an episode: it goes on to the horizon, as upstream suites play. Where success earns a
-    /// reward and ends the episode, every step on which the success rule holds may then earn one.
+    /// From now on, no success ends an episode: it goes on to the horizon, as upstream suites play.
+    /// Where success earns a reward and ends the episode, every step on which the success rule
+    /// holds may then earn one.
     fn play_on(&mut self);
     /// What the scripted expert would do now, when the task has one.
     fn expert(&mut self) -> Option<Vec<f32>>;
@@ -96,14 +100,17 @@ pub trait Env: Send {
     fn subject(&self) -> Option<Subject<'_>> {
         None
     }
-    /// A picture of this moment, `size` pixels along each side: the rows of red, of green, of blue, 0 to 255.
+    /// A picture of this moment, `size` pixels along each side: the rows of red, of green, of blue,
+    /// 0 to 255.
     ///
     /// # Errors
-    /// Where nothing can be drawn: core draws nothing, a program that can gives its environments eyes.
+    /// Where nothing can be drawn: core draws nothing, a program that can gives its environments
+    /// eyes.
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
         let id = &self.spec().id;
         Err(Error::input(format!(
-            "{id} cannot be drawn at {size} pixels here: set env.image_size to 0, or use the native program with MuJoCo"
+            "{id} cannot be drawn at {size} pixels here: set env.image_size to 0, or use the \
+             native program with MuJoCo"
         )))
     }
     /// Everything needed to go on bit for bit.
@@ -115,7 +122,8 @@ pub trait Env: Send {
     fn restore(&mut self, state: &[u8]) -> Result<()>;
 }
 
-/// Makes the environment called `id` on an engine. Core's own is [`make_on`]; a program that has more engines brings another.
+/// Makes the environment called `id` on an engine. Core's own is [`make_on`]; a program that has
+/// more engines brings another.
 pub type Maker = fn(id: &str, engine: &str) -> Result<Box<dyn Env>>;
 
 /// The environment called `id` on Rapier: `lab/*`, or `probe/1` to `probe/5`.
@@ -133,7 +141,9 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
 pub fn make_on(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     catalogue::checked_engine(id, engine)?;
     if engine != catalogue::RAPIER {
-        return Err(Error::input(format!("{id} on the engine `{engine}` needs the native program: this one has only Rapier")));
+        return Err(Error::input(format!(
+            "{id} on the engine `{engine}` needs the native program: this one has only Rapier"
+        )));
     }
     if id.starts_with("probe/") {
         return Ok(Box::new(Probe::by_id(id)?));
@@ -165,7 +175,8 @@ pub fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
     if let Some(at) = action.iter().position(|a| !a.is_finite()) {
         let value = action[at];
         return Err(Error::failed(format!(
-            "number {at} of an action for {} is {value}; the policy has diverged, lower its learning rate",
+            "number {at} of an action for {} is {value}; the policy has diverged, lower its \
+             learning rate",
             spec.id
         )));
     }
@@ -174,10 +185,14 @@ pub fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
 
 /// The error of restoring an environment from bytes that are not its own.
 pub(crate) fn foreign_state(id: &str) -> Error {
-    Error::input(format!("the saved state is damaged or not of {id}; use a checkpoint of this task and version"))
+    Error::input(format!(
+        "the saved state is damaged or not of {id}; use a checkpoint of this task and version"
+    ))
 }
 
 /// The error of playing on after the end.
 pub fn episode_over(id: &str) -> Error {
-    Error::failed(format!("the episode of {id} is over; reset it before the next step"))
+    Error::failed(format!(
+        "the episode of {id} is over; reset it before the next step"
+    ))
 }

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How pictures are seen: square frames of three colours, the newest `stack` of them. Of size 0: not at all.
+/// How pictures are seen: square frames of three colours, the newest `stack` of them. Of size 0:
+/// not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct View {
     /// Pixels along each side; 84 and 224 are usual, 0 is none.
@@ -44,7 +45,8 @@ impl View {
 
     /// The newest frame of an observation; none where nothing is seen.
     pub fn newest(self, row: &[f32]) -> Option<Vec<u8>> {
-        self.is_some().then(|| bytes(&row[row.len() - self.frame()..]))
+        self.is_some()
+            .then(|| bytes(&row[row.len() - self.frame()..]))
     }
 }
 
@@ -53,8 +55,9 @@ pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().map(|&value| value as u8).collect()
 }
 
-/// Sees an environment: an observation is what the robot feels of itself ([`proprioception`]; everything where no such thing is
-/// known), then the newest frames, values 0 to 255. At an episode's start, the first frame fills the whole stack.
+/// Sees an environment: an observation is what the robot feels of itself ([`proprioception`];
+/// everything where no such thing is known), then the newest frames, values 0 to 255. At an
+/// episode's start, the first frame fills the whole stack.
 pub struct Pictured {
     inner: Box<dyn Env>,
     spec: Spec,
@@ -74,12 +77,27 @@ impl Pictured {
         inner.picture(view.size)?;
         let Spec { id, obs, .. } = inner.spec().clone();
         let felt: Vec<Range<usize>> = match proprioception(&id) {
-            // What was added to the task's own observation is no state of its objects: it says which task it is.
-            Some(felt) => felt.iter().cloned().chain(std::iter::once(super::spec(&id)?.obs..obs)).collect(),
+            // What was added to the task's own observation is no state of its objects: it says
+            // which task it is.
+            Some(felt) => felt
+                .iter()
+                .cloned()
+                .chain(std::iter::once(super::spec(&id)?.obs..obs))
+                .collect(),
             None => std::iter::once(0..obs).collect(),
         };
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
-        Ok(Self { spec: Spec { obs, ..inner.spec().clone() }, inner, view, felt, stack: Vec::new(), blind: None })
+        Ok(Self {
+            spec: Spec {
+                obs,
+                ..inner.spec().clone()
+            },
+            inner,
+            view,
+            felt,
+            stack: Vec::new(),
+            blind: None,
+        })
     }
 
     fn look(&mut self) -> Result<()> {
@@ -127,7 +145,10 @@ impl Wrapper for Pictured {
         }
         let step = self.inner.step(action)?;
         self.look()?;
-        Ok(Step { obs: self.row(&step.obs), ..step })
+        Ok(Step {
+            obs: self.row(&step.obs),
+            ..step
+        })
     }
 
     fn save(&self) -> Vec<u8> {
@@ -135,7 +156,9 @@ impl Wrapper for Pictured {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let (stack, rest) = state.split_at_checked(self.view.pixels()).ok_or_else(|| foreign_state(&self.spec.id))?;
+        let (stack, rest) = state
+            .split_at_checked(self.view.pixels())
+            .ok_or_else(|| foreign_state(&self.spec.id))?;
         self.inner.restore(rest)?;
         self.stack = stack.to_vec();
         Ok(())
@@ -187,14 +210,23 @@ mod tests {
     const VIEW: View = View { size: 2, stack: 3 };
 
     fn pictured() -> Pictured {
-        Pictured::new(Box::new(Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0)), VIEW).unwrap()
+        Pictured::new(
+            Box::new(Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0)),
+            VIEW,
+        )
+        .unwrap()
     }
 
     fn frames(row: &[f32]) -> Vec<f32> {
-        VIEW.split(row).1.chunks(VIEW.frame()).map(|frame| frame[0]).collect()
+        VIEW.split(row)
+            .1
+            .chunks(VIEW.frame())
+            .map(|frame| frame[0])
+            .collect()
     }
 
-    /// The promise: a start is seen as still, then the oldest frame goes for the newest; the numbers stay in front.
+    /// The promise: a start is seen as still, then the oldest frame goes for the newest; the
+    /// numbers stay in front.
     #[test]
     fn the_newest_frames_are_seen() {
         let mut env = pictured();
@@ -202,12 +234,16 @@ mod tests {
         let start = env.reset(1);
         assert_eq!(frames(&start), [0.0, 0.0, 0.0]);
         let step = env.step(&[0.0]).unwrap();
-        assert_eq!((VIEW.split(&step.obs).0.len(), frames(&step.obs)), (1, vec![0.0, 0.0, 1.0]));
+        assert_eq!(
+            (VIEW.split(&step.obs).0.len(), frames(&step.obs)),
+            (1, vec![0.0, 0.0, 1.0])
+        );
         assert_eq!(VIEW.newest(&step.obs).unwrap(), vec![1; 12]);
         assert_eq!(frames(&env.reset(2)), [0.0, 0.0, 0.0]);
     }
 
-    /// The promise: a restored environment has the frames that it had seen; a state without them is refused.
+    /// The promise: a restored environment has the frames that it had seen; a state without them is
+    /// refused.
     #[test]
     fn frames_survive_saving() {
         let mut env = pictured();
@@ -222,7 +258,10 @@ mod tests {
     /// The promise: where nothing can be drawn, one sentence says what can.
     #[test]
     fn a_program_that_cannot_draw_says_so() {
-        let error = Pictured::new(crate::env::make("lab/lift").unwrap(), VIEW).err().unwrap().to_string();
+        let error = Pictured::new(crate::env::make("lab/lift").unwrap(), VIEW)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("env.image_size"), "{error}");
     }
 }

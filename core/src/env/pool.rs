@@ -3,8 +3,9 @@
 use super::{Env, Step};
 use crate::{Error, Result};
 
-/// Environments that are dealt out to threads. What comes back depends on the environments and the actions only, never on the number of
-/// threads: nothing is shared between environments. In a browser everything runs on the calling thread.
+/// Environments that are dealt out to threads. What comes back depends on the environments and the
+/// actions only, never on the number of threads: nothing is shared between environments. In a
+/// browser everything runs on the calling thread.
 pub struct EnvPool {
     envs: Vec<Box<dyn Env>>,
     threads: usize,
@@ -47,23 +48,30 @@ impl EnvPool {
         Ok(self.map(|i, env| env.reset(seeds[i])))
     }
 
-    /// Plays one action in each active environment; `None` from the others. `actions` has an entry for every environment.
+    /// Plays one action in each active environment; `None` from the others. `actions` has an entry
+    /// for every environment.
     ///
     /// # Errors
     /// The first error of any environment, and when a list has the wrong length.
     pub fn step(&mut self, active: &[bool], actions: &[Vec<f32>]) -> Result<Vec<Option<Step>>> {
         self.one_each("flags", active.len())?;
         self.one_each("actions", actions.len())?;
-        self.map(|i, env| active[i].then(|| env.step(&actions[i])).transpose()).into_iter().collect()
+        self.map(|i, env| active[i].then(|| env.step(&actions[i])).transpose())
+            .into_iter()
+            .collect()
     }
 
-    /// Does `work` once in every environment and returns the results in order. One hand-over to the threads costs tens of
-    /// microseconds: give it a whole chunk of actions to play rather than one.
+    /// Does `work` once in every environment and returns the results in order. One hand-over to the
+    /// threads costs tens of microseconds: give it a whole chunk of actions to play rather than
+    /// one.
     pub fn map<R: Send>(&mut self, work: impl Fn(usize, &mut dyn Env) -> R + Sync) -> Vec<R> {
         let share = self.envs.len().div_ceil(self.threads);
         let shares = self.envs.chunks_mut(share).enumerate();
         let serve = |(k, envs): (usize, &mut [Box<dyn Env>])| -> Vec<R> {
-            envs.iter_mut().enumerate().map(|(i, env)| work(k * share + i, &mut **env)).collect()
+            envs.iter_mut()
+                .enumerate()
+                .map(|(i, env)| work(k * share + i, &mut **env))
+                .collect()
         };
         side_by_side(shares, serve).into_iter().flatten().collect()
     }
@@ -76,31 +84,48 @@ impl EnvPool {
     /// Restores what [`EnvPool::save`] wrote for the same environments.
     ///
     /// # Errors
-    /// When the number of states is not the number of environments, or one of them is damaged or foreign; the pool is then unchanged.
+    /// When the number of states is not the number of environments, or one of them is damaged or
+    /// foreign; the pool is then unchanged.
     pub fn restore(&mut self, states: &[Vec<u8>]) -> Result<()> {
         self.one_each("states", states.len())?;
         let before = self.save();
-        let put =
-            |envs: &mut [Box<dyn Env>], states: &[Vec<u8>]| envs.iter_mut().zip(states).try_for_each(|(env, state)| env.restore(state));
+        let put = |envs: &mut [Box<dyn Env>], states: &[Vec<u8>]| {
+            envs.iter_mut()
+                .zip(states)
+                .try_for_each(|(env, state)| env.restore(state))
+        };
         put(&mut self.envs, states).or_else(|error| put(&mut self.envs, &before).and(Err(error)))
     }
 
     fn one_each(&self, what: &str, count: usize) -> Result<()> {
         let n = self.envs.len();
-        if count == n { Ok(()) } else { Err(Error::input(format!("a pool of {n} environments was given {count} {what}; give one each"))) }
+        if count == n {
+            Ok(())
+        } else {
+            Err(Error::input(format!(
+                "a pool of {n} environments was given {count} {what}; give one each"
+            )))
+        }
     }
 }
 
 /// One thread per item; the first item stays on this one.
 #[cfg(not(target_arch = "wasm32"))]
-fn side_by_side<T: Send, R: Send>(mut items: impl Iterator<Item = T>, serve: impl Fn(T) -> R + Sync) -> Vec<R> {
+fn side_by_side<T: Send, R: Send>(
+    mut items: impl Iterator<Item = T>,
+    serve: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     let serve = &serve;
     std::thread::scope(|scope| {
         let first = items.next();
         let others: Vec<_> = items.map(|item| scope.spawn(move || serve(item))).collect();
         let mut results: Vec<R> = first.map(serve).into_iter().collect();
         for other in others {
-            results.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            results.push(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
         }
         results
     })
@@ -121,7 +146,8 @@ mod tests {
         EnvPool::new((0..5).map(|_| make("lab/lift").unwrap()).collect(), threads).unwrap()
     }
 
-    /// The promise: results do not depend on the number of threads, bit for bit, nor on which environments rest.
+    /// The promise: results do not depend on the number of threads, bit for bit, nor on which
+    /// environments rest.
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let seeds: Vec<u64> = (10..15).collect();
@@ -131,7 +157,13 @@ mod tests {
             let mut log = pool.reset(&seeds).unwrap();
             for _ in 0..30 {
                 let actions = pool.map(|_, env| env.expert().unwrap());
-                log.extend(pool.step(&active, &actions).unwrap().into_iter().flatten().map(|step| step.obs));
+                log.extend(
+                    pool.step(&active, &actions)
+                        .unwrap()
+                        .into_iter()
+                        .flatten()
+                        .map(|step| step.obs),
+                );
             }
             log
         };
@@ -140,7 +172,8 @@ mod tests {
         assert_eq!(alone, play(5));
     }
 
-    /// The promise: a list of the wrong length is an error, not a panic and not a silent misassignment.
+    /// The promise: a list of the wrong length is an error, not a panic and not a silent
+    /// misassignment.
     #[test]
     fn lists_of_the_wrong_length_are_refused() {
         let mut pool = pool(2);
@@ -149,7 +182,8 @@ mod tests {
         assert!(pool.restore(&[]).is_err());
     }
 
-    /// The promise: a restored pool goes on bit for bit, and one bad state among good ones changes nothing.
+    /// The promise: a restored pool goes on bit for bit, and one bad state among good ones changes
+    /// nothing.
     #[test]
     fn a_restored_pool_goes_on_bit_for_bit() {
         let mut first = pool(2);
@@ -164,6 +198,9 @@ mod tests {
         assert!(second.restore(&bad).is_err());
         assert_eq!(second.save(), before);
         second.restore(&saved).unwrap();
-        assert_eq!(first.step(&[true; 5], &actions).unwrap(), second.step(&[true; 5], &actions).unwrap());
+        assert_eq!(
+            first.step(&[true; 5], &actions).unwrap(),
+            second.step(&[true; 5], &actions).unwrap()
+        );
     }
 }

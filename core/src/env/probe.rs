@@ -1,12 +1,15 @@
-//! Five tiny environments with known answers, each of which isolates one thing that a learner can get wrong.
+//! Five tiny environments with known answers, each of which isolates one thing that a learner can
+//! get wrong.
+//!
+//! With o the observation and a the action:
 //!
 //! | id | episode | isolates | answer |
 //! |---|---|---|---|
 //! | `probe/1` | one step, reward 1 | the value learns from the reward | value 1 |
-//! | `probe/2` | one step, reward = observation (-1 or 1) | the value sees the observation | value = observation |
-//! | `probe/3` | two steps, reward 1 at the end, observation = time (0, 1) | credit travels back in time | value at time 0 is the discount |
-//! | `probe/4` | one step, reward 1 - (a - 0.5)^2 | the policy learns from the reward | action 0.5, value 1 |
-//! | `probe/5` | one step, reward 1 - (a - observation / 2)^2 | the policy sees the observation | action = observation / 2, value 1 |
+//! | `probe/2` | one step, reward o = -1 or 1 | the value sees o | value = o |
+//! | `probe/3` | two steps, reward 1 at the end, o = 0, 1 | credit travels | value(0) = discount |
+//! | `probe/4` | one step, reward 1 - (a - 0.5)^2 | the policy learns | a = 0.5, value 1 |
+//! | `probe/5` | one step, reward 1 - (a - o / 2)^2 | the policy sees o | a = o / 2, value 1 |
 //!
 //! Observation: 1 number. Action: 1 number. Success: a reward of at least 0.99.
 
@@ -42,11 +45,26 @@ impl Probe {
     /// When `number` is another.
     pub fn new(number: usize) -> Result<Self> {
         if !(1..=IDS.len()).contains(&number) {
-            return Err(Error::input(format!("there is no `probe/{number}`: probes are numbered 1 to 5")));
+            return Err(Error::input(format!(
+                "there is no `probe/{number}`: probes are numbered 1 to 5"
+            )));
         }
         let horizon = if number == 3 { 2 } else { 1 };
-        let spec = Spec { id: IDS[number - 1].into(), obs: 1, act: 1, horizon };
-        let mut probe = Self { number, spec, state: State { number, sign: 1.0, time: 0 } };
+        let spec = Spec {
+            id: IDS[number - 1].into(),
+            obs: 1,
+            act: 1,
+            horizon,
+        };
+        let mut probe = Self {
+            number,
+            spec,
+            state: State {
+                number,
+                sign: 1.0,
+                time: 0,
+            },
+        };
         probe.reset(0);
         Ok(probe)
     }
@@ -57,7 +75,11 @@ impl Probe {
     /// When there is none.
     pub fn by_id(id: &str) -> Result<Self> {
         let number = IDS.iter().position(|known| *known == id);
-        Self::new(number.ok_or_else(|| Error::input(format!("there is no `{id}`: probes are numbered 1 to 5")))? + 1)
+        Self::new(
+            number.ok_or_else(|| {
+                Error::input(format!("there is no `{id}`: probes are numbered 1 to 5"))
+            })? + 1,
+        )
     }
 
     fn observe(&self) -> Vec<f32> {
@@ -95,7 +117,11 @@ impl Env for Probe {
 
     fn reset(&mut self, seed: u64) -> Vec<f32> {
         let heads = Rng::new(seed, "start", 0).below(2) == 1;
-        self.state = State { number: self.number, sign: if heads { 1.0 } else { -1.0 }, time: 0 };
+        self.state = State {
+            number: self.number,
+            sign: if heads { 1.0 } else { -1.0 },
+            time: 0,
+        };
         self.observe()
     }
 
@@ -108,7 +134,15 @@ impl Env for Probe {
         self.state.time += 1;
         let terminated = self.state.time >= self.spec.horizon;
         let success = reward >= 0.99;
-        Ok(Step { obs: self.observe(), reward, success, success_at_end: success, terminated, truncated: false, steps: 1 })
+        Ok(Step {
+            obs: self.observe(),
+            reward,
+            success,
+            success_at_end: success,
+            terminated,
+            truncated: false,
+            steps: 1,
+        })
     }
 
     /// A probe's episode ends at its horizon, whatever it earned.

@@ -1,4 +1,5 @@
-//! Episodes of a policy, many environments in lockstep: for evaluation and for collecting experience.
+//! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
+//! experience.
 
 use super::{ChunkEnv, Env, EnvPool, Maker, Step, View, dressed};
 use crate::rng::Rng;
@@ -41,7 +42,8 @@ struct Slot {
     success: bool,
     episode_return: f32,
     length: u64,
-    /// The policy's noise: a stream per episode, so that an episode does not depend on its neighbours.
+    /// The policy's noise: a stream per episode, so that an episode does not depend on its
+    /// neighbours.
     noise: Rng,
     /// What the actor wants to remember until its next decision.
     memory: Vec<f32>,
@@ -117,18 +119,35 @@ impl Rollouts {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
             let env = (spec.make)(&spec.task, &spec.engine)?;
-            let mut chunked = ChunkEnv::new(dressed(env, spec.action_repeat, &spec.label, spec.view)?, spec.chunk)?;
+            let mut chunked = ChunkEnv::new(
+                dressed(env, spec.action_repeat, &spec.label, spec.view)?,
+                spec.chunk,
+            )?;
             if spec.to_horizon {
                 chunked.play_on();
             }
             Ok(Box::new(chunked))
         };
         let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
-        let plan = Plan { seed: spec.seed, stream: stream.into(), first, next: first, end, finished: 0, successes: 0, successes_at_end: 0 };
-        Ok(Self { slots: (0..count).map(|_| None).collect(), pool: EnvPool::new(envs, spec.threads)?, plan })
+        let plan = Plan {
+            seed: spec.seed,
+            stream: stream.into(),
+            first,
+            next: first,
+            end,
+            finished: 0,
+            successes: 0,
+            successes_at_end: 0,
+        };
+        Ok(Self {
+            slots: (0..count).map(|_| None).collect(),
+            pool: EnvPool::new(envs, spec.threads)?,
+            plan,
+        })
     }
 
-    /// Episodes without end of the stream `stream`: whenever one is over, the next begins in its place.
+    /// Episodes without end of the stream `stream`: whenever one is over, the next begins in its
+    /// place.
     ///
     /// # Errors
     /// When the environment cannot be made.
@@ -136,7 +155,8 @@ impl Rollouts {
         Self::new(spec, stream, 0, u64::MAX)
     }
 
-    /// Starts episodes where none is running; gives every running episode's observation, in order, in one row-major vector.
+    /// Starts episodes where none is running; gives every running episode's observation, in order,
+    /// in one row-major vector.
     pub fn observe(&mut self) -> Vec<f32> {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
@@ -154,48 +174,97 @@ impl Rollouts {
                 self.plan.next += 1;
             }
         }
-        self.slots.iter().flatten().flat_map(|slot| slot.obs.iter().copied()).collect()
+        self.slots
+            .iter()
+            .flatten()
+            .flat_map(|slot| slot.obs.iter().copied())
+            .collect()
     }
 
-    /// Noise for every running episode, `per_episode` values each, in the order of [`Rollouts::observe`].
+    /// Noise for every running episode, `per_episode` values each, in the order of
+    /// [`Rollouts::observe`].
     pub fn noise(&mut self, per_episode: usize) -> Vec<f32> {
-        self.slots.iter_mut().flatten().flat_map(|slot| slot.noise.normals(per_episode)).collect()
+        self.slots
+            .iter_mut()
+            .flatten()
+            .flat_map(|slot| slot.noise.normals(per_episode))
+            .collect()
     }
 
-    /// What the actor remembers of every running episode, in the order of [`Rollouts::observe`]; nothing at an episode's start.
+    /// What the actor remembers of every running episode, in the order of [`Rollouts::observe`];
+    /// nothing at an episode's start.
     pub fn memories(&self) -> Vec<Vec<f32>> {
-        self.slots.iter().flatten().map(|slot| slot.memory.clone()).collect()
+        self.slots
+            .iter()
+            .flatten()
+            .map(|slot| slot.memory.clone())
+            .collect()
     }
 
     /// What it is to remember from now on, in the same order.
     pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
-        self.slots.iter_mut().flatten().zip(memories).for_each(|(slot, memory)| slot.memory = memory);
+        self.slots
+            .iter_mut()
+            .flatten()
+            .zip(memories)
+            .for_each(|(slot, memory)| slot.memory = memory);
     }
 
-    /// Plays one chunk (rows of `chunk_len` values, in the order of [`Rollouts::observe`]) in every running episode.
+    /// Plays one chunk (rows of `chunk_len` values, in the order of [`Rollouts::observe`]) in every
+    /// running episode.
     ///
     /// # Errors
     /// When a simulator fails.
-    pub fn play(&mut self, chunks: &[f32], chunk_len: usize) -> Result<(Vec<Decision>, Vec<Finished>)> {
+    pub fn play(
+        &mut self,
+        chunks: &[f32],
+        chunk_len: usize,
+    ) -> Result<(Vec<Decision>, Vec<Finished>)> {
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
-        let actions: Vec<Vec<f32>> =
-            active.iter().map(|&on| if on { rows.next().unwrap_or_default().to_vec() } else { Vec::new() }).collect();
+        let actions: Vec<Vec<f32>> = active
+            .iter()
+            .map(|&on| {
+                if on {
+                    rows.next().unwrap_or_default().to_vec()
+                } else {
+                    Vec::new()
+                }
+            })
+            .collect();
         let steps = self.pool.step(&active, &actions)?;
         let (mut decisions, mut finished) = (Vec::new(), Vec::new());
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
-            let (Some(running), Some(step)) = (slot.as_mut(), step) else { continue };
+            let (Some(running), Some(step)) = (slot.as_mut(), step) else {
+                continue;
+            };
             running.success |= step.success;
             running.episode_return += step.reward;
             running.length += step.steps as u64;
             let seed = running.seed;
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());
             if step.done() {
-                let Slot { success, episode_return, length, .. } = *running;
-                finished.push(Finished { seed, success, success_at_end: step.success_at_end, episode_return, length });
+                let Slot {
+                    success,
+                    episode_return,
+                    length,
+                    ..
+                } = *running;
+                finished.push(Finished {
+                    seed,
+                    success,
+                    success_at_end: step.success_at_end,
+                    episode_return,
+                    length,
+                });
                 *slot = None;
             }
-            decisions.push(Decision { seed, obs, chunk, step });
+            decisions.push(Decision {
+                seed,
+                obs,
+                chunk,
+                step,
+            });
         }
         self.plan.finished += finished.len() as u64;
         self.plan.successes += finished.iter().filter(|f| f.success).count() as u64;
@@ -223,9 +292,14 @@ impl Rollouts {
     /// # Errors
     /// When it cannot be encoded.
     pub fn save(&self) -> Result<Vec<u8>> {
-        let running = self.slots.iter().zip(self.pool.save()).map(|(slot, env)| slot.clone().map(|slot| (slot, env)));
+        let running = self
+            .slots
+            .iter()
+            .zip(self.pool.save())
+            .map(|(slot, env)| slot.clone().map(|slot| (slot, env)));
         let running: Vec<Option<Running>> = running.collect();
-        postcard::to_allocvec(&(&self.plan, running)).map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
+        postcard::to_allocvec(&(&self.plan, running))
+            .map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }
 
     /// Restores what [`Rollouts::save`] wrote under the same spec.
@@ -233,8 +307,11 @@ impl Rollouts {
     /// # Errors
     /// When the bytes are damaged or foreign.
     pub fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
-        let damaged = || Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint");
-        let (plan, running): (Plan, Vec<Option<Running>>) = postcard::from_bytes(bytes).map_err(|_| damaged())?;
+        let damaged = || {
+            Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint")
+        };
+        let (plan, running): (Plan, Vec<Option<Running>>) =
+            postcard::from_bytes(bytes).map_err(|_| damaged())?;
         if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
@@ -242,7 +319,11 @@ impl Rollouts {
         if running.len() != rollouts.slots.len() {
             return Err(damaged());
         }
-        for (i, (slot, state)) in running.into_iter().enumerate().filter_map(|(i, running)| Some((i, running?))) {
+        for (i, (slot, state)) in running
+            .into_iter()
+            .enumerate()
+            .filter_map(|(i, running)| Some((i, running?)))
+        {
             let env = rollouts.pool.env(i);
             if slot.obs.len() != env.spec().obs {
                 return Err(damaged());

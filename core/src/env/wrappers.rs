@@ -4,8 +4,8 @@ use super::{Env, Spec, Step, Subject, foreign_state};
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 
-/// An environment around another one: what it does not say itself, the inner one answers. Every wrapper is an [`Env`], whose
-/// methods these are.
+/// An environment around another one: what it does not say itself, the inner one answers. Every
+/// wrapper is an [`Env`], whose methods these are.
 pub trait Wrapper: Send {
     /// The environment inside.
     fn inner(&self) -> &dyn Env;
@@ -99,7 +99,8 @@ impl<W: Wrapper> Env for W {
     }
 }
 
-/// Plays every action `times` times and sums the rewards; stops early at the end of the episode. The horizon counts its own steps.
+/// Plays every action `times` times and sums the rewards; stops early at the end of the episode.
+/// The horizon counts its own steps.
 pub struct ActionRepeat {
     inner: Box<dyn Env>,
     spec: Spec,
@@ -110,8 +111,18 @@ impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
     pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
-        let horizon = inner.spec().horizon.div_ceil(positive("an action is repeated", times)?);
-        Ok(Self { spec: Spec { horizon, ..inner.spec().clone() }, inner, times })
+        let horizon = inner
+            .spec()
+            .horizon
+            .div_ceil(positive("an action is repeated", times)?);
+        Ok(Self {
+            spec: Spec {
+                horizon,
+                ..inner.spec().clone()
+            },
+            inner,
+            times,
+        })
     }
 }
 
@@ -133,9 +144,10 @@ impl Wrapper for ActionRepeat {
     }
 }
 
-/// Takes chunks of `length` actions, one after the other in a flat slice (`length * act` numbers), plays them and sums the rewards;
-/// stops early at the end of the episode. `spec()` is the inner environment's: its `act` stays the length of one action, and its
-/// `horizon` counts single actions.
+/// Takes chunks of `length` actions, one after the other in a flat slice (`length * act` numbers),
+/// plays them and sums the rewards; stops early at the end of the episode. `spec()` is the inner
+/// environment's: its `act` stays the length of one action, and its `horizon` counts single
+/// actions.
 pub struct ChunkEnv {
     inner: Box<dyn Env>,
     length: usize,
@@ -145,7 +157,10 @@ impl ChunkEnv {
     /// # Errors
     /// When `length` is 0.
     pub fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
-        Ok(Self { inner, length: positive("a chunk is played", length)? })
+        Ok(Self {
+            inner,
+            length: positive("a chunk is played", length)?,
+        })
     }
 
     /// Actions per chunk.
@@ -175,7 +190,8 @@ impl Wrapper for ChunkEnv {
         play(&mut *self.inner, chunk.chunks(act))
     }
 
-    /// The expert's next action, once per place in the chunk: a state-feedback expert has no plan to show.
+    /// The expert's next action, once per place in the chunk: a state-feedback expert has no plan
+    /// to show.
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert().map(|action| action.repeat(self.length))
     }
@@ -193,7 +209,14 @@ impl TimeLimit {
     /// When `horizon` is 0.
     pub fn new(inner: Box<dyn Env>, horizon: usize) -> Result<Self> {
         let horizon = positive("a limited episode lasts", horizon)?.min(inner.spec().horizon);
-        Ok(Self { spec: Spec { horizon, ..inner.spec().clone() }, inner, steps: 0 })
+        Ok(Self {
+            spec: Spec {
+                horizon,
+                ..inner.spec().clone()
+            },
+            inner,
+            steps: 0,
+        })
     }
 }
 
@@ -218,7 +241,8 @@ impl Wrapper for TimeLimit {
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
         self.steps = self.steps.saturating_add(1);
-        let truncated = !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
+        let truncated =
+            !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
         Ok(Step { truncated, ..step })
     }
 
@@ -227,14 +251,17 @@ impl Wrapper for TimeLimit {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let (steps, rest) = state.split_first_chunk().ok_or_else(|| foreign_state(&self.spec.id))?;
+        let (steps, rest) = state
+            .split_first_chunk()
+            .ok_or_else(|| foreign_state(&self.spec.id))?;
         self.inner.restore(rest)?;
         self.steps = u64::from_le_bytes(*steps);
         Ok(())
     }
 }
 
-/// Plays the actions until the episode is over or they are; the result is the last step's, with the rewards summed.
+/// Plays the actions until the episode is over or they are; the result is the last step's, with the
+/// rewards summed.
 fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> Result<Step> {
     let nothing = || Error::input("a chunk without actions was played; give it at least one");
     let mut step = env.step(actions.next().ok_or_else(nothing)?)?;
@@ -244,20 +271,30 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
         }
         let next = env.step(action)?;
         let (reward, steps) = (step.reward + next.reward, step.steps + next.steps);
-        step = Step { reward, success: step.success || next.success, steps, ..next };
+        step = Step {
+            reward,
+            success: step.success || next.success,
+            steps,
+            ..next
+        };
     }
     Ok(step)
 }
 
 fn positive(what: &str, n: usize) -> Result<usize> {
-    if n == 0 { Err(Error::input(format!("{what} 0 times; use at least 1"))) } else { Ok(n) }
+    if n == 0 {
+        Err(Error::input(format!("{what} 0 times; use at least 1")))
+    } else {
+        Ok(n)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::env::{ActionRepeat, ChunkEnv, Env, Step, TimeLimit, make};
 
-    /// The promise: a repeated action and a chunk of equal actions are the single actions one by one.
+    /// The promise: a repeated action and a chunk of equal actions are the single actions one by
+    /// one.
     #[test]
     fn repeats_and_chunks_equal_single_steps() {
         let action = [0.4, 0.2, -0.3, 1.0];
@@ -269,13 +306,20 @@ mod tests {
         chunked.reset(4);
         single.step(&action).unwrap();
         single.step(&action).unwrap();
-        let last = Step { steps: 3, ..single.step(&action).unwrap() };
+        let last = Step {
+            steps: 3,
+            ..single.step(&action).unwrap()
+        };
         assert_eq!(repeated.step(&action).unwrap(), last);
         assert_eq!(chunked.step(&action.repeat(3)).unwrap(), last);
-        assert_eq!((repeated.spec().horizon, chunked.spec().act), (single.spec().horizon.div_ceil(3), 4));
+        assert_eq!(
+            (repeated.spec().horizon, chunked.spec().act),
+            (single.spec().horizon.div_ceil(3), 4)
+        );
     }
 
-    /// The promise: the time limit truncates on its last step, and a restored one remembers how much is left.
+    /// The promise: the time limit truncates on its last step, and a restored one remembers how
+    /// much is left.
     #[test]
     fn a_time_limit_truncates_and_survives_restoring() {
         let mut env = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();

@@ -1,8 +1,9 @@
-//! Finetuning: reinforcement learning that finishes what pretraining began. One folder, one page of docs each.
+//! Finetuning: reinforcement learning that finishes what pretraining began. One folder, one page of
+//! docs each.
 //!
-//! A method at work is a state machine, as the run is: it does a little at a time, says when its result so far should be
-//! evaluated, and can be saved between any two steps. What it makes of the policy is an [`Improved`], which acts in the
-//! policy's place.
+//! A method at work is a state machine, as the run is: it does a little at a time, says when its
+//! result so far should be evaluated, and can be saved between any two steps. What it makes of the
+//! policy is an [`Improved`], which acts in the policy's place.
 
 pub mod best_of_n;
 pub mod csil;
@@ -43,7 +44,8 @@ pub enum FinetuneMethod {
     Dppo,
     /// TD-MPC: a world model of the task, and a planner over it.
     TdMpc,
-    /// CSIL: a small policy beside the pretrained one learns from a reward that it learned from the demonstrations.
+    /// CSIL: a small policy beside the pretrained one learns from a reward that it learned from the
+    /// demonstrations.
     Csil,
 }
 
@@ -78,7 +80,8 @@ impl FinetuneConfig {
         }
     }
 
-    /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method cannot improve.
+    /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method
+    /// cannot improve.
     ///
     /// # Errors
     /// As said.
@@ -143,17 +146,42 @@ pub struct Work {
 
 impl Work {
     /// Practice that made these decisions and finished these episodes.
-    pub(crate) fn played(decisions: &[Decision], finished: Vec<Finished>, progress: (u64, u64)) -> Self {
-        let env_steps = decisions.iter().map(|decision| decision.step.steps as u64).sum();
+    pub(crate) fn played(
+        decisions: &[Decision],
+        finished: Vec<Finished>,
+        progress: (u64, u64),
+    ) -> Self {
+        let env_steps = decisions
+            .iter()
+            .map(|decision| decision.step.steps as u64)
+            .sum();
         let decisions = decisions.len() as u64;
-        Self { playing: true, progress, values: Vec::new(), finished, env_steps, decisions, updates: 0, next: Next::GoOn }
+        Self {
+            playing: true,
+            progress,
+            values: Vec::new(),
+            finished,
+            env_steps,
+            decisions,
+            updates: 0,
+            next: Next::GoOn,
+        }
     }
 
     /// So many gradient steps.
     pub(crate) fn learned(updates: usize, progress: (usize, usize)) -> Self {
         let progress = (progress.0 as u64, progress.1 as u64);
         let updates = updates as u64;
-        Self { playing: false, progress, values: Vec::new(), finished: Vec::new(), env_steps: 0, decisions: 0, updates, next: Next::GoOn }
+        Self {
+            playing: false,
+            progress,
+            values: Vec::new(),
+            finished: Vec::new(),
+            env_steps: 0,
+            decisions: 0,
+            updates,
+            next: Next::GoOn,
+        }
     }
 }
 
@@ -179,11 +207,26 @@ impl Finetuner {
     pub fn new(config: &FinetuneConfig, cx: &Context) -> Result<Option<Self>> {
         Ok(match config.method {
             FinetuneMethod::None => None,
-            FinetuneMethod::BestOfN => Some(Self::BestOfN(Box::new(best_of_n::Practice::new(config.best_of_n.clone(), cx)?))),
-            FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(config.dsrl.clone(), cx)?))),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(config.dppo.clone(), cx)?))),
-            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Practice::new(config.td_mpc.clone(), cx)?))),
-            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Practice::new(config.csil.clone(), cx)?))),
+            FinetuneMethod::BestOfN => Some(Self::BestOfN(Box::new(best_of_n::Practice::new(
+                config.best_of_n.clone(),
+                cx,
+            )?))),
+            FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(
+                config.dsrl.clone(),
+                cx,
+            )?))),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(
+                config.dppo.clone(),
+                cx,
+            )?))),
+            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Practice::new(
+                config.td_mpc.clone(),
+                cx,
+            )?))),
+            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Practice::new(
+                config.csil.clone(),
+                cx,
+            )?))),
         })
     }
 
@@ -232,12 +275,36 @@ impl Finetuner {
     /// When the archive does not fit.
     pub fn load(config: &FinetuneConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         Ok(match config.method {
-            FinetuneMethod::None => return Err(Error::input("the checkpoint is of a run without finetuning: use an undamaged checkpoint")),
-            FinetuneMethod::BestOfN => Self::BestOfN(Box::new(best_of_n::Practice::load(config.best_of_n.clone(), cx, archive)?)),
-            FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(config.dsrl.clone(), cx, archive)?)),
-            FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(config.dppo.clone(), cx, archive)?)),
-            FinetuneMethod::TdMpc => Self::TdMpc(Box::new(td_mpc::Practice::load(config.td_mpc.clone(), cx, archive)?)),
-            FinetuneMethod::Csil => Self::Csil(Box::new(csil::Practice::load(config.csil.clone(), cx, archive)?)),
+            FinetuneMethod::None => {
+                return Err(Error::input(
+                    "the checkpoint is of a run without finetuning: use an undamaged checkpoint",
+                ));
+            }
+            FinetuneMethod::BestOfN => Self::BestOfN(Box::new(best_of_n::Practice::load(
+                config.best_of_n.clone(),
+                cx,
+                archive,
+            )?)),
+            FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(
+                config.dsrl.clone(),
+                cx,
+                archive,
+            )?)),
+            FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(
+                config.dppo.clone(),
+                cx,
+                archive,
+            )?)),
+            FinetuneMethod::TdMpc => Self::TdMpc(Box::new(td_mpc::Practice::load(
+                config.td_mpc.clone(),
+                cx,
+                archive,
+            )?)),
+            FinetuneMethod::Csil => Self::Csil(Box::new(csil::Practice::load(
+                config.csil.clone(),
+                cx,
+                archive,
+            )?)),
         })
     }
 }
@@ -257,8 +324,8 @@ pub enum Improved {
     Csil(Box<csil::Agent>),
 }
 
-/// What an actor remembers of an episode from one decision to the next; nothing at its start. A planner remembers its plan, a small
-/// policy what is left of the chunk that it acts beside.
+/// What an actor remembers of an episode from one decision to the next; nothing at its start. A
+/// planner remembers its plan, a small policy what is left of the chunk that it acts beside.
 pub type Memory = Vec<f32>;
 
 impl Improved {
@@ -280,11 +347,19 @@ impl Improved {
         }
     }
 
-    /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as [`Policy::act`].
+    /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as
+    /// [`Policy::act`].
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        memories: &mut [Memory],
+        noise: Vec<f32>,
+        device: &Device,
+    ) -> Result<Vec<f32>> {
         match self {
             Self::TdMpc(agent) => agent.act(policy, obs, memories, &noise, device).await,
             Self::Csil(agent) => agent.act(policy, obs, memories, &noise, device).await,
@@ -316,21 +391,54 @@ impl Improved {
         }
     }
 
-    /// Restores what [`Improved::save`] wrote under the same settings and prefix; none where nothing was written.
+    /// Restores what [`Improved::save`] wrote under the same settings and prefix; none where
+    /// nothing was written.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &FinetuneConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Option<Self>> {
+    pub fn load(
+        config: &FinetuneConfig,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Option<Self>> {
         if !archive.contains(&format!("{prefix}/method")) {
             return Ok(None);
         }
         Ok(match archive.get(&format!("{prefix}/method"))? {
             FinetuneMethod::None => None,
-            FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(&config.best_of_n, policy, prefix, archive, device)?)),
-            FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(&config.dsrl, policy, prefix, archive, device)?)),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(policy, prefix, archive)?))),
-            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(&config.td_mpc, policy, prefix, archive, device)?))),
-            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Agent::load(&config.csil, policy, prefix, archive, device)?))),
+            FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(
+                &config.best_of_n,
+                policy,
+                prefix,
+                archive,
+                device,
+            )?)),
+            FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(
+                &config.dsrl,
+                policy,
+                prefix,
+                archive,
+                device,
+            )?)),
+            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(
+                policy, prefix, archive,
+            )?))),
+            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(
+                &config.td_mpc,
+                policy,
+                prefix,
+                archive,
+                device,
+            )?))),
+            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Agent::load(
+                &config.csil,
+                policy,
+                prefix,
+                archive,
+                device,
+            )?))),
         })
     }
 }
@@ -339,7 +447,9 @@ impl Improved {
 ///
 /// # Errors
 /// When the device fails.
-pub(crate) async fn read_losses<const N: usize>(losses: [(&'static str, Tensor<1>); N]) -> Result<Vec<(&'static str, f64)>> {
+pub(crate) async fn read_losses<const N: usize>(
+    losses: [(&'static str, Tensor<1>); N],
+) -> Result<Vec<(&'static str, f64)>> {
     let mut values = Vec::new();
     for (name, loss) in losses {
         values.push((name, f64::from(crate::nn::scalar(loss).await?)));
@@ -347,11 +457,14 @@ pub(crate) async fn read_losses<const N: usize>(losses: [(&'static str, Tensor<1
     Ok(values)
 }
 
-/// A replay from an archive, which must hold what the policy reads and `action` numbers per decision.
+/// A replay from an archive, which must hold what the policy reads and `action` numbers per
+/// decision.
 pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) -> Result<Replay> {
     let replay = Replay::load(archive, "finetuner/replay")?;
     if replay.row_sizes() != (cx.policy.sizes.obs, action) {
-        return Err(Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint"));
+        return Err(Error::input(
+            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
+        ));
     }
     Ok(replay)
 }

@@ -1,10 +1,11 @@
 //! Adam and AdamW over a module's parameters, their state kept by name.
 //!
-//! Ours instead of burn's, because moments are keyed by a parameter's path, so that they can be saved beside the weights
-//! and read back on any device (burn 0.22's own record restores them through the process-wide default device, which may
-//! be a GPU that is not there); because gradients are clipped by their global norm over the whole module, as PyTorch's
-//! `clip_grad_norm_` does (burn clips parameter by parameter); and because on the CPU one pass over memory does the whole
-//! update.
+//! Ours instead of burn's, because moments are keyed by a parameter's path, so that they can be
+//! saved beside the weights and read back on any device (burn 0.22's own record restores them
+//! through the process-wide default device, which may be a GPU that is not there); because
+//! gradients are clipped by their global norm over the whole module, as PyTorch's `clip_grad_norm_`
+//! does (burn clips parameter by parameter); and because on the CPU one pass over memory does the
+//! whole update.
 
 use super::fused::{self, Update};
 use super::params::{self, Path};
@@ -51,7 +52,14 @@ struct Moments {
 impl Adam {
     /// An optimiser that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
-        Self { config, weight_decay: 0.0, epsilon: EPSILON, slower: None, norm: None, moments: BTreeMap::new() }
+        Self {
+            config,
+            weight_decay: 0.0,
+            epsilon: EPSILON,
+            slower: None,
+            norm: None,
+            moments: BTreeMap::new(),
+        }
     }
 
     /// Another number than 1e-8 keeps the quotient finite.
@@ -63,15 +71,20 @@ impl Adam {
     /// Parameters whose path begins with `name` learn at `factor` times the rate.
     #[must_use]
     pub fn with_rate(self, name: &'static str, factor: f64) -> Self {
-        Self { slower: Some((name, factor)), ..self }
+        Self {
+            slower: Some((name, factor)),
+            ..self
+        }
     }
 
-    /// Norm of all gradients together before they were clipped, at the last step; none where nothing is clipped.
+    /// Norm of all gradients together before they were clipped, at the last step; none where
+    /// nothing is clipped.
     pub fn gradient_norm(&self) -> Option<Tensor<1>> {
         self.norm.clone()
     }
 
-    /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the factor 1 - lr * `decay`.
+    /// Makes it AdamW (Loshchilov and Hutter 2019): before every step, all parameters shrink by the
+    /// factor 1 - lr * `decay`.
     #[must_use]
     pub fn with_weight_decay(mut self, decay: f64) -> Self {
         self.weight_decay = decay;
@@ -86,12 +99,26 @@ impl Adam {
     /// One step down the gradient of `loss`, with this learning rate.
     pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
-        self.norm = self.config.clip_norm.map(|_| gradient_norm(&module, &mut grads));
-        let scale = self.config.clip_norm.zip(self.norm.clone()).map(|(limit, norm)| shrinking(norm, limit));
-        module.map(&mut Stepper { path: Path::default(), adam: self, grads, scale, lr })
+        self.norm = self
+            .config
+            .clip_norm
+            .map(|_| gradient_norm(&module, &mut grads));
+        let scale = self
+            .config
+            .clip_norm
+            .zip(self.norm.clone())
+            .map(|(limit, norm)| shrinking(norm, limit));
+        module.map(&mut Stepper {
+            path: Path::default(),
+            adam: self,
+            grads,
+            scale,
+            lr,
+        })
     }
 
-    /// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started at zero.
+    /// Update number `time`, from 1: the moments are divided by 1 - beta^time, because they started
+    /// at zero.
     fn update(&self, lr: f64, time: usize) -> Update {
         let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
         let spread = libm::sqrt(missing(BETA_2));
@@ -109,7 +136,11 @@ impl Adam {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        let times: BTreeMap<&String, usize> = self.moments.iter().map(|(name, moments)| (name, moments.time)).collect();
+        let times: BTreeMap<&String, usize> = self
+            .moments
+            .iter()
+            .map(|(name, moments)| (name, moments.time))
+            .collect();
         archive.put(format!("{prefix}/times"), &times)?;
         for (name, Moments { first, second, .. }) in &self.moments {
             for (moment, tensor) in [("m", first), ("v", second)] {
@@ -120,19 +151,31 @@ impl Adam {
         Ok(())
     }
 
-    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay, epsilon and rates are settings and not part of it.
+    /// Restores what [`Adam::save`] wrote while training a module like `module`. Weight decay,
+    /// epsilon and rates are settings and not part of it.
     ///
     /// # Errors
     /// When the archive lacks it, or a moment does not fit its parameter; the sentence names it.
-    pub fn load<M: Module>(config: AdamConfig, prefix: &str, archive: &Archive, module: &M) -> Result<Self> {
+    pub fn load<M: Module>(
+        config: AdamConfig,
+        prefix: &str,
+        archive: &Archive,
+        module: &M,
+    ) -> Result<Self> {
         let mut adam = Self::new(config);
         let sizes = params::sizes(module);
         let plain = module.devices().remove(0).without_autodiff();
         let times: BTreeMap<String, usize> = archive.get(&format!("{prefix}/times"))?;
         for (name, time) in times {
             let size = sizes.get(&name).copied().unwrap_or(0);
-            let moment = |which: &str| read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain);
-            let moments = Moments { time, first: moment("m")?, second: moment("v")? };
+            let moment = |which: &str| {
+                read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain)
+            };
+            let moments = Moments {
+                time,
+                first: moment("m")?,
+                second: moment("v")?,
+            };
             adam.moments.insert(name, moments);
         }
         Ok(adam)
@@ -144,11 +187,15 @@ fn read_moment(name: &str, size: usize, archive: &Archive, device: &Device) -> R
     let (_, values) = archive.get_f32(name)?;
     if values.len() != size {
         return Err(Error::input(format!(
-            "the checkpoint's {name} has {} numbers for a parameter of {size}: use an undamaged checkpoint",
+            "the checkpoint's {name} has {} numbers for a parameter of {size}: use an undamaged \
+             checkpoint",
             values.len()
         )));
     }
-    Ok(Tensor::from_data(TensorData::new(values.to_vec(), [size]), device))
+    Ok(Tensor::from_data(
+        TensorData::new(values.to_vec(), [size]),
+        device,
+    ))
 }
 
 struct Stepper<'a> {
@@ -169,7 +216,9 @@ impl ModuleMapper for Stepper<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let Some(grad) = self.grads.remove::<D>(param.id) else {
+            return param;
+        };
         let mut grad: Tensor<1> = grad.flatten(0, -1);
         if let Some(scale) = &self.scale {
             grad = grad * scale.clone();
@@ -177,12 +226,32 @@ impl ModuleMapper for Stepper<'_> {
         let name = self.path.name();
         param.map(|value| {
             let shape = value.dims();
-            let zeros = || Moments { time: 0, first: grad.zeros_like(), second: grad.zeros_like() };
-            let Moments { time, first, second } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
-            let factor = self.adam.slower.filter(|(slow, _)| name.starts_with(slow)).map_or(1.0, |(_, factor)| factor);
+            let zeros = || Moments {
+                time: 0,
+                first: grad.zeros_like(),
+                second: grad.zeros_like(),
+            };
+            let Moments {
+                time,
+                first,
+                second,
+            } = self.adam.moments.remove(&name).unwrap_or_else(zeros);
+            let factor = self
+                .adam
+                .slower
+                .filter(|(slow, _)| name.starts_with(slow))
+                .map_or(1.0, |(_, factor)| factor);
             let update = self.adam.update(self.lr * factor, time + 1);
-            let [value, first, second] = fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
-            self.adam.moments.insert(name, Moments { time: time + 1, first, second });
+            let [value, first, second] =
+                fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
+            self.adam.moments.insert(
+                name,
+                Moments {
+                    time: time + 1,
+                    first,
+                    second,
+                },
+            );
             value.reshape(shape).autodiff().require_grad()
         })
     }
@@ -197,7 +266,9 @@ pub(super) fn shrinking(norm: Tensor<1>, limit: f64) -> Tensor<1> {
 pub(super) fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) -> Tensor<1> {
     let mut norm = SquaredNorm { grads, sum: None };
     module.visit(&mut norm);
-    norm.sum.expect("a module that is trained has at least one gradient").sqrt()
+    norm.sum
+        .expect("a module that is trained has at least one gradient")
+        .sqrt()
 }
 
 struct SquaredNorm<'a> {
@@ -207,7 +278,9 @@ struct SquaredNorm<'a> {
 
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(grad) = self.grads.get::<D>(param.id) else { return };
+        let Some(grad) = self.grads.get::<D>(param.id) else {
+            return;
+        };
         let square = grad.square().sum();
         self.sum = Some(match self.sum.take() {
             Some(sum) => sum + square,

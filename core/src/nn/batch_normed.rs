@@ -1,9 +1,10 @@
-//! A stack of K perceptrons with batch normalisation and unit weights: the critics of XQC (Palenicek et al. 2025;
-//! `danielpalenicek/xqc`), after CrossQ (Bhatt et al. 2024).
+//! A stack of K perceptrons with batch normalisation and unit weights: the critics of XQC
+//! (Palenicek et al. 2025; `danielpalenicek/xqc`), after CrossQ (Bhatt et al. 2024).
 //!
-//! Input -> batch norm -> [linear without bias -> batch norm -> ReLU] ... -> linear. After every step of an optimiser the weights of
-//! each unit are scaled back to length 1 ([`BatchNormed::projected`]): the normalisation makes their length meaningless, and growing,
-//! it would only slow learning down.
+//! Input -> batch norm -> [linear without bias -> batch norm -> ReLU] ... -> linear. After every
+//! step of an optimiser the weights of each unit are scaled back to length 1
+//! ([`BatchNormed::projected`]): the normalisation makes their length meaningless, and growing, it
+//! would only slow learning down.
 
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -39,7 +40,8 @@ struct Norm {
 /// By what a forward pass normalises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
-    /// Means and variances of the batch itself: for learning. What shall be normalised alike belongs into one batch.
+    /// Means and variances of the batch itself: for learning. What shall be normalised alike
+    /// belongs into one batch.
     Batch,
     /// The slow averages of earlier batches: a row's output does not depend on its neighbours.
     Running,
@@ -49,22 +51,31 @@ pub enum Statistics {
 pub struct Pass {
     /// `[K, batch, output]`.
     pub output: Tensor<3>,
-    /// How fast the output of the first rows changes along the given directions: `[K, rows, output]`.
+    /// How fast the output of the first rows changes along the given directions: `[K, rows,
+    /// output]`.
     pub change: Option<Tensor<3>>,
     /// Mean and variance of every layer's batch.
     seen: Vec<[Tensor<3>; 2]>,
 }
 
 impl BatchNormed {
-    /// `members` networks with layer sizes `sizes` (input, hidden ..., output): random unit weights, biases 0.
+    /// `members` networks with layer sizes `sizes` (input, hidden ..., output): random unit
+    /// weights, biases 0.
     pub fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
         let mut weight = |w: &[usize]| {
             let shape = [members, w[0], w[1]];
-            Param::from_data(TensorData::new(rng.normals(shape.iter().product()), shape), device)
+            Param::from_data(
+                TensorData::new(rng.normals(shape.iter().product()), shape),
+                device,
+            )
         };
         let mut weights: Vec<_> = sizes.windows(2).map(&mut weight).collect();
-        let output = weights.pop().expect("a network has at least an input and an output");
-        let constant = |width: usize, value: f32| Param::from_tensor(Tensor::full([members, 1, width], value, device));
+        let output = weights
+            .pop()
+            .expect("a network has at least an input and an output");
+        let constant = |width: usize, value: f32| {
+            Param::from_tensor(Tensor::full([members, 1, width], value, device))
+        };
         let norm = |&width: &usize| Norm {
             gain: constant(width, 1.0),
             shift: constant(width, 0.0),
@@ -72,7 +83,13 @@ impl BatchNormed {
             variance: constant(width, 1.0).no_grad(),
         };
         let (hidden, last) = sizes.split_at(sizes.len() - 1);
-        Self { weights, output, bias: constant(last[0], 0.0), norms: hidden.iter().map(norm).collect() }.projected()
+        Self {
+            weights,
+            output,
+            bias: constant(last[0], 0.0),
+            norms: hidden.iter().map(norm).collect(),
+        }
+        .projected()
     }
 
     /// K, the number of members.
@@ -85,28 +102,46 @@ impl BatchNormed {
         self.forward_along(x, None, statistics)
     }
 
-    /// The same, with the change of the output per unit along `directions` `[rows, input]` at each of the first rows.
+    /// The same, with the change of the output per unit along `directions` `[rows, input]` at each
+    /// of the first rows.
     ///
-    /// The change is carried through the network beside the values, so that it can itself be differentiated in the weights: the tensor
-    /// library differentiates once only. Exact where no ReLU bends, for means and variances as they are.
-    pub fn forward_along(&self, x: Tensor<2>, directions: Option<Tensor<2>>, statistics: Statistics) -> Pass {
+    /// The change is carried through the network beside the values, so that it can itself be
+    /// differentiated in the weights: the tensor library differentiates once only. Exact where no
+    /// ReLU bends, for means and variances as they are.
+    pub fn forward_along(
+        &self,
+        x: Tensor<2>,
+        directions: Option<Tensor<2>>,
+        statistics: Statistics,
+    ) -> Pass {
         let spread = |x: Tensor<2>| {
             let [batch, width] = x.dims();
-            x.unsqueeze_dim::<3>(0).expand([self.members(), batch, width])
+            x.unsqueeze_dim::<3>(0)
+                .expand([self.members(), batch, width])
         };
         let mut seen = Vec::new();
-        let (mut x, mut change) = self.norms[0].forward(spread(x), directions.map(spread), statistics, &mut seen);
+        let (mut x, mut change) =
+            self.norms[0].forward(spread(x), directions.map(spread), statistics, &mut seen);
         for (weight, norm) in self.weights.iter().zip(&self.norms[1..]) {
             let through = |x: Tensor<3>| x.matmul(weight.val());
             (x, change) = norm.forward(through(x), change.map(through), statistics, &mut seen);
             change = change.map(|change| {
                 let rows = change.dims()[1];
-                change * x.clone().narrow(1, 0, rows).detach().greater_elem(0.0).float()
+                change
+                    * x.clone()
+                        .narrow(1, 0, rows)
+                        .detach()
+                        .greater_elem(0.0)
+                        .float()
             });
             x = relu(x);
         }
         let through = |x: Tensor<3>| x.matmul(self.output.val());
-        Pass { output: through(x) + self.bias.val(), change: change.map(through), seen }
+        Pass {
+            output: through(x) + self.bias.val(),
+            change: change.map(through),
+            seen,
+        }
     }
 
     /// The slow averages go a little, by `rate`, towards what a pass has seen.
@@ -119,16 +154,23 @@ impl BatchNormed {
             average.map(|_| if tracked { next.autodiff() } else { next })
         };
         for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.seen) {
-            (norm.mean, norm.variance) = (towards(norm.mean.clone(), mean), towards(norm.variance.clone(), variance));
+            (norm.mean, norm.variance) = (
+                towards(norm.mean.clone(), mean),
+                towards(norm.variance.clone(), variance),
+            );
         }
         self
     }
 
-    /// For tests of gradients, which every parameter must have there: a number that depends on those alone that have none in a batch,
-    /// the slow averages, and the input's shift, which the next normalisation takes out.
+    /// For tests of gradients, which every parameter must have there: a number that depends on
+    /// those alone that have none in a batch, the slow averages, and the input's shift, which the
+    /// next normalisation takes out.
     #[cfg(test)]
     pub(crate) fn idle_sum(&self) -> Tensor<1> {
-        let averages = self.norms.iter().map(|norm| norm.mean.val().mean() + norm.variance.val().mean());
+        let averages = self
+            .norms
+            .iter()
+            .map(|norm| norm.mean.val().mean() + norm.variance.val().mean());
         averages.fold(self.norms[0].shift.val().mean(), |sum, part| sum + part)
     }
 
@@ -151,13 +193,23 @@ impl BatchNormed {
 
 /// A parameter's value, as a constant.
 fn plain(param: &Param<Tensor<3>>) -> Tensor<3> {
-    if param.device().is_autodiff() { param.val().inner() } else { param.val() }
+    if param.device().is_autodiff() {
+        param.val().inner()
+    } else {
+        param.val()
+    }
 }
 
 /// A parameter divided by numbers of its units.
 fn divided(param: Param<Tensor<3>>, by: Tensor<3>) -> Param<Tensor<3>> {
     let (tracked, value) = (param.device().is_autodiff(), plain(&param) / by);
-    param.map(|_| if tracked { value.autodiff().require_grad() } else { value })
+    param.map(|_| {
+        if tracked {
+            value.autodiff().require_grad()
+        } else {
+            value
+        }
+    })
 }
 
 impl Norm {
@@ -178,7 +230,10 @@ impl Norm {
             Statistics::Running => [self.mean.val().detach(), self.variance.val().detach()],
         };
         let slope = self.gain.val() / (variance + EPSILON).sqrt();
-        ((x - mean) * slope.clone() + self.shift.val(), change.map(|change| change * slope))
+        (
+            (x - mean) * slope.clone() + self.shift.val(),
+            change.map(|change| change * slope),
+        )
     }
 }
 
@@ -200,33 +255,61 @@ mod tests {
         (BatchNormed::new(2, &SIZES, &mut rng, device), rng)
     }
 
-    /// The promise: every unit's weights have length 1 at the start and after projection, the bias counted with the last layer's.
+    /// The promise: every unit's weights have length 1 at the start and after projection, the bias
+    /// counted with the last layer's.
     #[test]
     fn weights_have_unit_length() {
         let (net, _) = net(&Device::flex());
-        let grown = BatchNormed { weights: net.weights.iter().map(|w| Param::from_tensor(w.val() * 3.0)).collect(), ..net.clone() };
+        let grown = BatchNormed {
+            weights: net
+                .weights
+                .iter()
+                .map(|w| Param::from_tensor(w.val() * 3.0))
+                .collect(),
+            ..net.clone()
+        };
         let projected = grown.projected();
-        for (weight, original) in projected.weights.iter().chain([&projected.output]).zip(net.weights.iter().chain([&net.output])) {
-            assert!(read(weight.val().square().sum_dim(1)).iter().all(|l| (l - 1.0).abs() < 1e-5));
-            assert!(read((weight.val() - original.val()).abs()).iter().all(|&d| d < 1e-6));
+        for (weight, original) in projected
+            .weights
+            .iter()
+            .chain([&projected.output])
+            .zip(net.weights.iter().chain([&net.output]))
+        {
+            assert!(
+                read(weight.val().square().sum_dim(1))
+                    .iter()
+                    .all(|l| (l - 1.0).abs() < 1e-5)
+            );
+            assert!(
+                read((weight.val() - original.val()).abs())
+                    .iter()
+                    .all(|&d| d < 1e-6)
+            );
         }
         let bias = Param::from_tensor(Tensor::ones([2, 1, 2], &Device::flex()));
         let output = read(BatchNormed { bias, ..net }.projected().bias.val());
-        assert!(output.iter().all(|b| (b - 0.5f32.sqrt()).abs() < 1e-5), "{output:?}");
+        assert!(
+            output.iter().all(|b| (b - 0.5f32.sqrt()).abs() < 1e-5),
+            "{output:?}"
+        );
     }
 
-    /// The promise: with the batch's statistics each hidden unit is standardised over the batch, so its scale does not matter.
+    /// The promise: with the batch's statistics each hidden unit is standardised over the batch, so
+    /// its scale does not matter.
     #[test]
     fn a_batch_is_standardised() {
         let (net, mut rng) = net(&Device::flex());
         let x = nn::matrix(rng.normals(60), 3, &Device::flex());
-        let (one, scaled) = (net.forward(x.clone(), Statistics::Batch).output, net.forward(x * 50.0 - 7.0, Statistics::Batch).output);
+        let (one, scaled) = (
+            net.forward(x.clone(), Statistics::Batch).output,
+            net.forward(x * 50.0 - 7.0, Statistics::Batch).output,
+        );
         let worst = read((one - scaled).abs()).into_iter().fold(0.0, f32::max);
         assert!(worst < 2e-2, "{worst}");
     }
 
-    /// The promise: the running statistics go to those of the batches seen, they are saved with the weights, and with them a row does
-    /// not depend on its neighbours.
+    /// The promise: the running statistics go to those of the batches seen, they are saved with the
+    /// weights, and with them a row does not depend on its neighbours.
     #[test]
     fn running_statistics_are_those_of_the_batches() {
         let device = Device::flex().autodiff();
@@ -236,15 +319,34 @@ mod tests {
             let pass = net.forward(x.clone(), Statistics::Batch);
             net = net.having_seen(&pass, 0.05);
         }
-        let (batch, running) = (net.forward(x.clone(), Statistics::Batch).output, net.forward(x.clone(), Statistics::Running).output);
-        let worst = read((batch - running.clone()).abs().inner()).into_iter().fold(0.0, f32::max);
+        let (batch, running) = (
+            net.forward(x.clone(), Statistics::Batch).output,
+            net.forward(x.clone(), Statistics::Running).output,
+        );
+        let worst = read((batch - running.clone()).abs().inner())
+            .into_iter()
+            .fold(0.0, f32::max);
         assert!(worst < 1e-3, "{worst}");
-        let alone = net.forward(x.clone().narrow(0, 4, 1), Statistics::Running).output;
-        assert!(read((alone - running.clone().narrow(1, 4, 1)).abs().inner()).iter().all(|&d| d < 1e-5));
+        let alone = net
+            .forward(x.clone().narrow(0, 4, 1), Statistics::Running)
+            .output;
+        assert!(
+            read((alone - running.clone().narrow(1, 4, 1)).abs().inner())
+                .iter()
+                .all(|&d| d < 1e-5)
+        );
         let mut archive = Archive::new();
         block_on(params::save(&net, "net", &mut archive)).unwrap();
-        let loaded = params::load(BatchNormed::new(2, &SIZES, &mut rng, &device), "net", &archive).unwrap();
-        assert_eq!(read(loaded.forward(x, Statistics::Running).output.inner()), read(running.inner()));
+        let loaded = params::load(
+            BatchNormed::new(2, &SIZES, &mut rng, &device),
+            "net",
+            &archive,
+        )
+        .unwrap();
+        assert_eq!(
+            read(loaded.forward(x, Statistics::Running).output.inner()),
+            read(running.inner())
+        );
     }
 
     /// The promise: the gradient is right in every parameter, through the statistics of the batch.
@@ -252,7 +354,10 @@ mod tests {
     fn the_gradient_is_right_through_the_batchs_statistics() {
         let device = Device::flex().autodiff();
         let (net, mut rng) = net(&device);
-        let (x, weight) = (nn::matrix(rng.normals(60), 3, &device), nn::matrix(rng.normals(40), 2, &device));
+        let (x, weight) = (
+            nn::matrix(rng.normals(60), 3, &device),
+            nn::matrix(rng.normals(40), 2, &device),
+        );
         // As loaded, running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&net, "net", &mut archive)).unwrap();
@@ -264,7 +369,8 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the change along a direction is that of a backward pass with either statistics' values held, row by row.
+    /// The promise: the change along a direction is that of a backward pass with either statistics'
+    /// values held, row by row.
     #[test]
     fn the_change_along_a_direction_is_that_of_a_backward_pass() {
         let device = Device::flex().autodiff();
@@ -274,9 +380,14 @@ mod tests {
         let pass = net.forward_along(x.clone(), Some(directions.clone()), Statistics::Running);
         let change = read(pass.change.unwrap().inner());
         // The first member's first output.
-        let gradient = x.grad(&pass.output.narrow(0, 0, 1).narrow(2, 0, 1).sum().backward()).unwrap();
+        let gradient = x
+            .grad(&pass.output.narrow(0, 0, 1).narrow(2, 0, 1).sum().backward())
+            .unwrap();
         let expected = read((gradient.narrow(0, 0, 4) * directions.inner()).sum_dim(1));
         assert!(expected.iter().any(|e| e.abs() > 1e-2));
-        assert!((0..4).all(|row| (change[row * 2] - expected[row]).abs() < 1e-5), "{change:?} {expected:?}");
+        assert!(
+            (0..4).all(|row| (change[row * 2] - expected[row]).abs() < 1e-5),
+            "{change:?} {expected:?}"
+        );
     }
 }

@@ -21,40 +21,67 @@ impl Atoms {
 
     /// Their values: `[count]`.
     fn values(&self, device: &Device) -> Tensor<1> {
-        let values: Vec<f32> = (0..self.count).map(|i| (self.low + i as f64 * self.gap()) as f32).collect();
+        let values: Vec<f32> = (0..self.count)
+            .map(|i| (self.low + i as f64 * self.gap()) as f32)
+            .collect();
         Tensor::from_floats(values.as_slice(), device)
     }
 
     /// The expected values of logits `[K, N, count]`: `[K, N]`.
     pub fn mean(&self, logits: Tensor<3>) -> Tensor<2> {
-        let values = self.values(&logits.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        let values = self
+            .values(&logits.device())
+            .unsqueeze_dim::<2>(0)
+            .unsqueeze_dim::<3>(0);
         (softmax(logits, 2) * values).sum_dim(2).squeeze_dim(2)
     }
 
-    /// How fast the expected values change where the logits `[K, N, count]` change by `change` per unit: `[K, N]`.
+    /// How fast the expected values change where the logits `[K, N, count]` change by `change` per
+    /// unit: `[K, N]`.
     pub fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
-        let values = self.values(&logits.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        let values = self
+            .values(&logits.device())
+            .unsqueeze_dim::<2>(0)
+            .unsqueeze_dim::<3>(0);
         let p = softmax(logits, 2);
         let mean = (p.clone() * values.clone()).sum_dim(2);
         (p * (values - mean) * change).sum_dim(2).squeeze_dim(2)
     }
 
-    /// The distribution of `added + factor * value`, where values have the probabilities `[N, count]`, shared out to the atoms next to
-    /// it; what lies beyond the atoms counts as the last one. `added` and `factor` are `[N]`. Gives `[N, count]`.
-    pub fn project(&self, probabilities: Tensor<2>, added: Tensor<1>, factor: Tensor<1>) -> Tensor<2> {
+    /// The distribution of `added + factor * value`, where values have the probabilities `[N,
+    /// count]`, shared out to the atoms next to it; what lies beyond the atoms counts as the last
+    /// one. `added` and `factor` are `[N]`. Gives `[N, count]`.
+    pub fn project(
+        &self,
+        probabilities: Tensor<2>,
+        added: Tensor<1>,
+        factor: Tensor<1>,
+    ) -> Tensor<2> {
         let values = self.values(&probabilities.device());
-        let moved = added.unsqueeze_dim::<2>(1) + factor.unsqueeze_dim::<2>(1) * values.unsqueeze_dim::<2>(0);
+        let moved = added.unsqueeze_dim::<2>(1)
+            + factor.unsqueeze_dim::<2>(1) * values.unsqueeze_dim::<2>(0);
         let places = (moved.clamp(self.low, self.high) - self.low) / self.gap();
         let indices: Vec<f32> = (0..self.count).map(|i| i as f32).collect();
-        let indices = Tensor::<1>::from_floats(indices.as_slice(), &places.device()).unsqueeze_dim::<2>(0).unsqueeze_dim::<3>(0);
+        let indices = Tensor::<1>::from_floats(indices.as_slice(), &places.device())
+            .unsqueeze_dim::<2>(0)
+            .unsqueeze_dim::<3>(0);
         // [N, from, to]: 1 - distance, where that is positive.
-        let shares = (places.unsqueeze_dim::<3>(2) - indices).abs().neg().add_scalar(1.0).clamp_min(0.0);
-        (shares * probabilities.unsqueeze_dim::<3>(2)).sum_dim(1).squeeze_dim(1)
+        let shares = (places.unsqueeze_dim::<3>(2) - indices)
+            .abs()
+            .neg()
+            .add_scalar(1.0)
+            .clamp_min(0.0);
+        (shares * probabilities.unsqueeze_dim::<3>(2))
+            .sum_dim(1)
+            .squeeze_dim(1)
     }
 
     /// Cross entropy of logits `[K, N, count]` against probabilities `[N, count]`: `[K, N]`.
     pub fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
-        (log_softmax(logits, 2) * targets.unsqueeze_dim(0)).sum_dim(2).squeeze_dim::<2>(2).neg()
+        (log_softmax(logits, 2) * targets.unsqueeze_dim(0))
+            .sum_dim(2)
+            .squeeze_dim::<2>(2)
+            .neg()
     }
 }
 
@@ -65,32 +92,67 @@ mod tests {
     use burn::tensor::TensorData;
     use pollster::block_on;
 
-    const FIVE: Atoms = Atoms { low: -2.0, high: 2.0, count: 5 };
+    const FIVE: Atoms = Atoms {
+        low: -2.0,
+        high: 2.0,
+        count: 5,
+    };
 
     fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// The promise: a projected distribution is the neighbours' share of what was moved, sums to 1 and keeps the mean inside the range.
+    /// The promise: a projected distribution is the neighbours' share of what was moved, sums to 1
+    /// and keeps the mean inside the range.
     #[test]
     fn a_projected_distribution_is_shared_between_neighbours() {
         let device = Device::flex();
-        let p = Tensor::<2>::from_floats([[0.0, 0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0], [0.2, 0.2, 0.2, 0.2, 0.2]], &device);
-        let found = read(FIVE.project(p, Tensor::from_floats([0.25, 1.0, -0.5], &device), Tensor::from_floats([0.5, 1.0, 0.0], &device)));
+        let p = Tensor::<2>::from_floats(
+            [
+                [0.0, 0.5, 0.0, 0.5, 0.0],
+                [0.0, 0.0, 0.0, 0.0, 1.0],
+                [0.2, 0.2, 0.2, 0.2, 0.2],
+            ],
+            &device,
+        );
+        let found = read(FIVE.project(
+            p,
+            Tensor::from_floats([0.25, 1.0, -0.5], &device),
+            Tensor::from_floats([0.5, 1.0, 0.0], &device),
+        ));
         // -0.25 and 0.75; beyond the last atom; -0.5 whatever the value.
-        let expected = [0.0, 0.125, 0.5, 0.375, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.0, 0.0];
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?}");
+        let expected = [
+            0.0, 0.125, 0.5, 0.375, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.0, 0.0,
+        ];
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f - e).abs() < 1e-6),
+            "{found:?}"
+        );
     }
 
-    /// The promise: the expected value, and its change along a direction of the logits, are what differences say.
+    /// The promise: the expected value, and its change along a direction of the logits, are what
+    /// differences say.
     #[test]
     fn the_change_of_the_mean_is_that_of_differences() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
-        let mut logits = || Tensor::<3>::from_data(TensorData::new(rng.normals(15), [1, 3, 5]), &device);
+        let mut logits =
+            || Tensor::<3>::from_data(TensorData::new(rng.normals(15), [1, 3, 5]), &device);
         let (x, v) = (logits(), logits());
         let found = read(FIVE.mean_change(x.clone(), v.clone()));
         let at = |step: f64| read(FIVE.mean(x.clone() + v.clone() * step));
-        let expected = at(0.01).into_iter().zip(at(-0.01)).map(|(a, b)| (a - b) / 0.02);
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-3), "{found:?}");
+        let expected = at(0.01)
+            .into_iter()
+            .zip(at(-0.01))
+            .map(|(a, b)| (a - b) / 0.02);
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f - e).abs() < 1e-3),
+            "{found:?}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! A stack of convolutions that makes a vector of a square picture.
 //!
-//! The shape is that of TD-MPC and MoDem (`algorithm/helper.py`, `enc`): a kernel of 7, one of 5, then of 3, each with stride 2 and a
-//! ReLU, without padding, until at most 3 pixels a side are left: four layers for 84 pixels, six for 224.
+//! The shape is that of TD-MPC and MoDem (`algorithm/helper.py`, `enc`): a kernel of 7, one of 5,
+//! then of 3, each with stride 2 and a ReLU, without padding, until at most 3 pixels a side are
+//! left: four layers for 84 pixels, six for 224.
 
 use super::mlp::Initial;
 use super::{Activation, Linear, Mlp};
@@ -29,15 +30,36 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// Fresh layers of `width` channels with these kernels, uniform in ±1/sqrt(fan-in), PyTorch's default.
-    pub fn new(channels: usize, width: usize, kernels: impl Iterator<Item = usize>, rng: &mut Rng, device: &Device) -> Self {
-        let (mut filters, mut inputs) = (Self { kernels: Vec::new(), biases: Vec::new() }, channels);
+    /// Fresh layers of `width` channels with these kernels, uniform in ±1/sqrt(fan-in), PyTorch's
+    /// default.
+    pub fn new(
+        channels: usize,
+        width: usize,
+        kernels: impl Iterator<Item = usize>,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let (mut filters, mut inputs) = (
+            Self {
+                kernels: Vec::new(),
+                biases: Vec::new(),
+            },
+            channels,
+        );
         for kernel in kernels {
             let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
             let shape = [width, inputs, kernel, kernel];
-            let mut uniform = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.range(-bound, bound) as f32).collect() };
-            filters.kernels.push(Param::from_data(TensorData::new(uniform(shape.iter().product()), shape), device));
-            filters.biases.push(Param::from_data(TensorData::new(uniform(width), [width]), device));
+            let mut uniform = |n: usize| -> Vec<f32> {
+                (0..n).map(|_| rng.range(-bound, bound) as f32).collect()
+            };
+            filters.kernels.push(Param::from_data(
+                TensorData::new(uniform(shape.iter().product()), shape),
+                device,
+            ));
+            filters.biases.push(Param::from_data(
+                TensorData::new(uniform(width), [width]),
+                device,
+            ));
             inputs = width;
         }
         filters
@@ -52,7 +74,12 @@ impl Filters {
 
     /// Layer `i`: `[N, in, size, size] -> [N, out, smaller, smaller]`.
     pub fn layer(&self, i: usize, stride: usize, x: Tensor<4>) -> Tensor<4> {
-        conv2d(x, self.kernels[i].val(), self.biases.get(i).map(Param::val), ConvOptions::new([stride; 2], [0, 0], [1, 1], 1))
+        conv2d(
+            x,
+            self.kernels[i].val(),
+            self.biases.get(i).map(Param::val),
+            ConvOptions::new([stride; 2], [0, 0], [1, 1], 1),
+        )
     }
 
     /// How many layers.
@@ -60,7 +87,8 @@ impl Filters {
         self.kernels.len()
     }
 
-    /// For tests by differences: everything in the first layers positive, so that no ReLU of positive pictures bends.
+    /// For tests by differences: everything in the first layers positive, so that no ReLU of
+    /// positive pictures bends.
     #[cfg(test)]
     pub fn positive(mut self, layers: usize) -> Self {
         for i in 0..layers {
@@ -80,15 +108,34 @@ pub struct Convolutions {
 }
 
 impl Convolutions {
-    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side. Kernels are uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`:
-    /// a layer normalisation at the end.
-    pub fn new(channels: usize, size: usize, output: usize, normed: bool, rng: &mut Rng, device: &Device) -> Self {
+    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side. Kernels are
+    /// uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`: a layer normalisation at the end.
+    pub fn new(
+        channels: usize,
+        size: usize,
+        output: usize,
+        normed: bool,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         Self::of_width(CHANNELS, (channels, size, output), normed, rng, device)
     }
 
-    fn of_width(width: usize, (channels, size, output): (usize, usize, usize), normed: bool, rng: &mut Rng, device: &Device) -> Self {
+    fn of_width(
+        width: usize,
+        (channels, size, output): (usize, usize, usize),
+        normed: bool,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let layers = layers(size);
-        let filters = Filters::new(channels, width, layers.iter().map(|&(kernel, _)| kernel), rng, device);
+        let filters = Filters::new(
+            channels,
+            width,
+            layers.iter().map(|&(kernel, _)| kernel),
+            rng,
+            device,
+        );
         let left = layers.last().map_or(size, |&(_, size)| size);
         let sizes = [width * left * left, output];
         let head = match normed {
@@ -104,12 +151,21 @@ impl Convolutions {
         let fresh = |kernel: Param<Tensor<4>>, rng: &mut Rng| {
             let [outputs, inputs, height, width] = kernel.dims();
             let values = Initial::Orthogonal.draw(outputs, inputs * height * width, rng);
-            let values = values.into_iter().map(|value| value * std::f32::consts::SQRT_2).collect::<Vec<_>>();
+            let values = values
+                .into_iter()
+                .map(|value| value * std::f32::consts::SQRT_2)
+                .collect::<Vec<_>>();
             Param::from_data(TensorData::new(values, kernel.dims()), &kernel.device())
         };
         let Filters { kernels, biases } = self.filters;
-        let kernels = kernels.into_iter().map(|kernel| fresh(kernel, rng)).collect();
-        let biases = biases.into_iter().map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device()))).collect();
+        let kernels = kernels
+            .into_iter()
+            .map(|kernel| fresh(kernel, rng))
+            .collect();
+        let biases = biases
+            .into_iter()
+            .map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device())))
+            .collect();
         self.filters = Filters { kernels, biases };
         self.head = self.head.initialised(Initial::Orthogonal, rng);
         self
@@ -122,8 +178,8 @@ impl Convolutions {
     }
 }
 
-/// A picture as tokens: the same layers, and what is left of each place of the picture is a token. `[N, channels, size, size]` to
-/// `[N, places, width]`.
+/// A picture as tokens: the same layers, and what is left of each place of the picture is a token.
+/// `[N, channels, size, size]` to `[N, places, width]`.
 #[derive(Module, Debug)]
 pub struct Patches {
     filters: Filters,
@@ -133,13 +189,24 @@ pub struct Patches {
 }
 
 impl Patches {
-    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side, and tokens of `width` numbers.
+    /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side, and tokens
+    /// of `width` numbers.
     pub fn new(channels: usize, size: usize, width: usize, rng: &mut Rng, device: &Device) -> Self {
         let layers = layers(size);
         let left = layers.last().map_or(size, |&(_, size)| size);
-        let places = rng.normals(left * left * width).into_iter().map(|z| 0.02 * z).collect::<Vec<f32>>();
+        let places = rng
+            .normals(left * left * width)
+            .into_iter()
+            .map(|z| 0.02 * z)
+            .collect::<Vec<f32>>();
         Self {
-            filters: Filters::new(channels, CHANNELS, layers.iter().map(|&(kernel, _)| kernel), rng, device),
+            filters: Filters::new(
+                channels,
+                CHANNELS,
+                layers.iter().map(|&(kernel, _)| kernel),
+                rng,
+                device,
+            ),
             token: Linear::new(CHANNELS, width, rng, device),
             places: Param::from_data(TensorData::new(places, [1, left * left, width]), device),
         }
@@ -149,7 +216,10 @@ impl Patches {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
         let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
         let [n, channels, height, width] = x.dims();
-        let rows = x.reshape([n, channels, height * width]).swap_dims(1, 2).reshape([n * height * width, channels]);
+        let rows = x
+            .reshape([n, channels, height * width])
+            .swap_dims(1, 2)
+            .reshape([n * height * width, channels]);
         let tokens = self.token.forward(rows);
         let width_of_token = tokens.dims()[1];
         tokens.reshape([n, height * width, width_of_token]) + self.places.val()
@@ -177,14 +247,26 @@ mod tests {
     use crate::nn::read;
     use pollster::block_on;
 
-    /// The promise: the layers are those of the papers: 39, 18, 8, 3 of 84 pixels; 109, 53, 26, 12, 5, 2 of 224.
+    /// The promise: the layers are those of the papers: 39, 18, 8, 3 of 84 pixels; 109, 53, 26, 12,
+    /// 5, 2 of 224.
     #[test]
     fn the_layers_are_those_of_the_papers() {
-        let sizes = |size| layers(size).into_iter().map(|(_, left)| left).collect::<Vec<_>>();
+        let sizes = |size| {
+            layers(size)
+                .into_iter()
+                .map(|(_, left)| left)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(sizes(84), [39, 18, 8, 3]);
         assert_eq!(sizes(224), [109, 53, 26, 12, 5, 2]);
-        assert!(layers(SMALLEST_IMAGE).iter().all(|&(_, left)| left > 0) && layers(SMALLEST_IMAGE).len() >= 2);
-        assert!(layers(SMALLEST_IMAGE - 1).len() < 2 || layers(SMALLEST_IMAGE - 1)[1].1 < layers(SMALLEST_IMAGE)[1].1);
+        assert!(
+            layers(SMALLEST_IMAGE).iter().all(|&(_, left)| left > 0)
+                && layers(SMALLEST_IMAGE).len() >= 2
+        );
+        assert!(
+            layers(SMALLEST_IMAGE - 1).len() < 2
+                || layers(SMALLEST_IMAGE - 1)[1].1 < layers(SMALLEST_IMAGE)[1].1
+        );
     }
 
     /// The promise: one layer is the sum over a window that it is by definition.
@@ -195,12 +277,17 @@ mod tests {
         let x = rng.normals(2 * SMALLEST_IMAGE * SMALLEST_IMAGE);
         let kernel = block_on(read(net.filters.kernels[0].val())).unwrap();
         let bias = block_on(read(net.filters.biases[0].val())).unwrap();
-        let picture = Tensor::<4>::from_data(TensorData::new(x.clone(), [1, 2, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
+        let picture = Tensor::<4>::from_data(
+            TensorData::new(x.clone(), [1, 2, SMALLEST_IMAGE, SMALLEST_IMAGE]),
+            &device,
+        );
         let out = net.filters.layer(0, 2, picture);
         let (found, side) = (block_on(read(out.clone())).unwrap(), out.dims()[3]);
         for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
             let mut sum = bias[channel];
-            for (c, i, j) in (0..2).flat_map(|c| (0..7).flat_map(move |i| (0..7).map(move |j| (c, i, j)))) {
+            for (c, i, j) in
+                (0..2).flat_map(|c| (0..7).flat_map(move |i| (0..7).map(move |j| (c, i, j))))
+            {
                 let at = (c * SMALLEST_IMAGE + 2 * row + i) * SMALLEST_IMAGE + 2 * column + j;
                 sum += x[at] * kernel[((channel * 2 + c) * 7 + i) * 7 + j];
             }
@@ -208,18 +295,27 @@ mod tests {
         }
     }
 
-    /// The promise: gradients of kernels, biases and head are those of finite differences. Everything is positive, so that no ReLU
-    /// bends and a loss is a line in every parameter.
+    /// The promise: gradients of kernels, biases and head are those of finite differences.
+    /// Everything is positive, so that no ReLU bends and a loss is a line in every parameter.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
         let layers = net.filters.len();
         net.filters = net.filters.positive(layers);
-        let x: Vec<f32> = rng.normals(SMALLEST_IMAGE.pow(2)).into_iter().map(f32::abs).collect();
-        let x = Tensor::<4>::from_data(TensorData::new(x, [1, 1, SMALLEST_IMAGE, SMALLEST_IMAGE]), &device);
+        let x: Vec<f32> = rng
+            .normals(SMALLEST_IMAGE.pow(2))
+            .into_iter()
+            .map(f32::abs)
+            .collect();
+        let x = Tensor::<4>::from_data(
+            TensorData::new(x, [1, 1, SMALLEST_IMAGE, SMALLEST_IMAGE]),
+            &device,
+        );
         let weights = crate::nn::matrix(vec![1.0, -0.4], 2, &device);
-        let error = worst_error_of_smooth(&net, 0.05, |net| (net.forward(x.clone()) * weights.clone()).sum());
+        let error = worst_error_of_smooth(&net, 0.05, |net| {
+            (net.forward(x.clone()) * weights.clone()).sum()
+        });
         assert!(error < 1e-2, "{error}");
     }
 }

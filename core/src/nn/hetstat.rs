@@ -1,17 +1,23 @@
-//! A stationary heteroscedastic Gaussian: a mean and a spread for every input, which far from the data are those of a prior
-//! (Watson, Huang and Heess 2023, "Coherent Soft Imitation Learning", the policies called HETSTAT; `google-deepmind/csil`).
+//! A stationary heteroscedastic Gaussian: a mean and a spread for every input, which far from the
+//! data are those of a prior (Watson, Huang and Heess 2023, "Coherent Soft Imitation Learning", the
+//! policies called HETSTAT; `google-deepmind/csil`).
 //!
-//! A perceptron narrows the input to a few numbers u, of which a triangle wave makes periodic features:
+//! A perceptron narrows the input to a few numbers u, of which a triangle wave makes periodic
+//! features:
 //!
 //! ```text
-//! phi(u) = [f(W^T L u + pi/4), f(W^T L u - pi/4)] / sqrt(F),    f a triangle wave of slope 1/sqrt(2), L diagonal and positive
-//! mean_i = phi w_i                                               w_i = 0 at the start
-//! var_i  = phi^T C_i C_i^T phi                                   C_i lower triangular, the identity at the start
+//! phi(u) = [f(W^T L u + pi/4), f(W^T L u - pi/4)] / sqrt(F)
+//! mean_i = phi w_i
+//! var_i  = phi^T C_i C_i^T phi
 //! std_i  = sqrt(3/4) tanh(sqrt(floor + var_i))
 //! ```
 //!
-//! How alike two features are depends on the distance of their u alone, so what is learned at the data (a mean, a smaller C along
-//! the data's features) says nothing far from it: there the mean is about 0 and the spread about that of the start.
+//! f is a triangle wave of slope 1/sqrt(2), L diagonal and positive, C_i lower triangular. At the
+//! start w_i is 0 and C_i the identity.
+//!
+//! How alike two features are depends on the distance of their u alone, so what is learned at the
+//! data (a mean, a smaller C along the data's features) says nothing far from it: there the mean is
+//! about 0 and the spread about that of the start.
 
 use super::{Activation, Initial, Mlp};
 use crate::rng::Rng;
@@ -37,7 +43,8 @@ pub struct HetstatConfig {
     pub features: usize,
     /// Numbers of an output.
     pub outputs: usize,
-    /// Logarithm of the entries of L at the start: the larger, the nearer the prior begins. Reference: -5.
+    /// Logarithm of the entries of L at the start: the larger, the nearer the prior begins.
+    /// Reference: -5.
     pub log_scale: f64,
     /// Least variance, before the tanh. Reference: 1e-5.
     pub floor: f64,
@@ -72,11 +79,26 @@ pub struct Gaussians {
 impl Hetstat {
     /// A fresh network: orthogonal weights in the perceptron, normal frequencies.
     pub fn new(config: &HetstatConfig, rng: &mut Rng, device: &Device) -> Self {
-        let HetstatConfig { inputs, hidden, bottleneck, features, outputs, log_scale, floor } = config;
-        let sizes: Vec<usize> = std::iter::once(*inputs).chain(hidden.iter().copied()).chain(std::iter::once(*bottleneck)).collect();
-        let body = Mlp::new(1, &sizes, Activation::Elu, rng, device).initialised(Initial::Orthogonal, rng);
+        let HetstatConfig {
+            inputs,
+            hidden,
+            bottleneck,
+            features,
+            outputs,
+            log_scale,
+            floor,
+        } = config;
+        let sizes: Vec<usize> = std::iter::once(*inputs)
+            .chain(hidden.iter().copied())
+            .chain(std::iter::once(*bottleneck))
+            .collect();
+        let body =
+            Mlp::new(1, &sizes, Activation::Elu, rng, device).initialised(Initial::Orthogonal, rng);
         let waves = features / 2;
-        let frequencies = Param::from_data(TensorData::new(rng.normals(bottleneck * waves), [*bottleneck, waves]), device);
+        let frequencies = Param::from_data(
+            TensorData::new(rng.normals(bottleneck * waves), [*bottleneck, waves]),
+            device,
+        );
         Self {
             body,
             frequencies,
@@ -93,14 +115,23 @@ impl Hetstat {
         let u = Activation::Elu.forward(self.body.forward_one(x));
         let phase = (u * self.log_scales.val().exp()).matmul(self.frequencies.val());
         let features = 2 * phase.dims()[1];
-        Tensor::cat(vec![triangle(phase.clone() + FRAC_PI_4), triangle(phase - FRAC_PI_4)], 1) / (features as f64).sqrt()
+        Tensor::cat(
+            vec![
+                triangle(phase.clone() + FRAC_PI_4),
+                triangle(phase - FRAC_PI_4),
+            ],
+            1,
+        ) / (features as f64).sqrt()
     }
 
     /// Standard deviations at features: `[batch, outputs]`.
     fn std(&self, features: Tensor<2>) -> Tensor<2> {
         let ([outputs, ..], [batch, width]) = (self.lower.dims(), features.dims());
-        let phi = features.unsqueeze_dim::<3>(0).expand([outputs, batch, width]);
-        let turned = phi.clone().matmul(self.lower.val().tril(-1)) + phi * self.log_diagonal.val().exp();
+        let phi = features
+            .unsqueeze_dim::<3>(0)
+            .expand([outputs, batch, width]);
+        let turned =
+            phi.clone().matmul(self.lower.val().tril(-1)) + phi * self.log_diagonal.val().exp();
         let variance = turned.square().sum_dim(2).squeeze_dim::<2>(2).transpose();
         (variance + self.floor).sqrt().tanh() * MAX_STD
     }
@@ -108,15 +139,24 @@ impl Hetstat {
     /// The Gaussians at inputs.
     pub fn forward(&self, x: Tensor<2>) -> Gaussians {
         let phi = self.features(x);
-        Gaussians { mean: phi.clone().matmul(self.mean.val()), std: self.std(phi) }
+        Gaussians {
+            mean: phi.clone().matmul(self.mean.val()),
+            std: self.std(phi),
+        }
     }
 
-    /// The Gaussians at inputs twice: as [`Hetstat::forward`] but for the means alone; and with means and features as constants,
-    /// so that a likelihood teaches C only (the faithful loss).
+    /// The Gaussians at inputs twice: as [`Hetstat::forward`] but for the means alone; and with
+    /// means and features as constants, so that a likelihood teaches C only (the faithful loss).
     pub fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
         let phi = self.features(x);
         let mean = phi.clone().matmul(self.mean.val());
-        (mean.clone(), Gaussians { mean: mean.detach(), std: self.std(phi.detach()) })
+        (
+            mean.clone(),
+            Gaussians {
+                mean: mean.detach(),
+                std: self.std(phi.detach()),
+            },
+        )
     }
 }
 
@@ -138,38 +178,76 @@ mod tests {
     }
 
     fn small() -> HetstatConfig {
-        HetstatConfig { inputs: 2, hidden: vec![16], bottleneck: 4, features: 64, outputs: 1, log_scale: 0.0, floor: 1e-4 }
+        HetstatConfig {
+            inputs: 2,
+            hidden: vec![16],
+            bottleneck: 4,
+            features: 64,
+            outputs: 1,
+            log_scale: 0.0,
+            floor: 1e-4,
+        }
     }
 
-    /// The promise: the wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it repeats.
+    /// The promise: the wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it
+    /// repeats.
     #[test]
     fn the_wave_is_a_triangle() {
-        let (at, step) = ([0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU], 1.0 / std::f64::consts::SQRT_2);
+        let (at, step) = (
+            [0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU],
+            1.0 / std::f64::consts::SQRT_2,
+        );
         let x = nn::matrix(at.iter().map(|&x| x as f32).collect(), 1, &Device::flex());
         let expected = [0.0, HEIGHT, 0.0, -HEIGHT, step, step];
         let found = read(triangle(x));
-        assert!(found.iter().zip(expected).all(|(f, e)| (f64::from(*f) - e).abs() < 1e-5), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f64::from(*f) - e).abs() < 1e-5),
+            "{found:?}"
+        );
     }
 
     /// The promise: a fresh network is the prior: mean 0, and one spread for all inputs.
     #[test]
     fn a_fresh_network_is_the_prior() {
         let mut rng = Rng::new(0, "test", 0);
-        let net = Hetstat::new(&HetstatConfig { features: 256, ..small() }, &mut rng, &Device::flex());
+        let net = Hetstat::new(
+            &HetstatConfig {
+                features: 256,
+                ..small()
+            },
+            &mut rng,
+            &Device::flex(),
+        );
         let Gaussians { mean, std } = net.forward(nn::matrix(rng.normals(40), 2, &Device::flex()));
         assert!(read(mean).iter().all(|&m| m == 0.0));
         assert!(read(std).iter().all(|s| (0.4..0.6).contains(s)));
     }
 
-    /// The promise: trained on data near one place, mean and spread are the data's there, and the prior's far away.
+    /// The promise: trained on data near one place, mean and spread are the data's there, and the
+    /// prior's far away.
     #[test]
     fn far_from_the_data_it_is_the_prior() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let mut net = Hetstat::new(&small(), &mut rng, &device);
-        let mut adam = Adam::new(AdamConfig { lr: 3e-3, clip_norm: None });
-        let target = |rng: &mut Rng| rng.normals(64).into_iter().map(|e| 0.8 + 0.05 * e).collect::<Vec<f32>>();
+        let mut adam = Adam::new(AdamConfig {
+            lr: 3e-3,
+            clip_norm: None,
+        });
+        let target = |rng: &mut Rng| {
+            rng.normals(64)
+                .into_iter()
+                .map(|e| 0.8 + 0.05 * e)
+                .collect::<Vec<f32>>()
+        };
         for _ in 0..600 {
-            let x = nn::matrix(rng.normals(128).into_iter().map(|x| 0.1 * x).collect(), 2, &device);
+            let x = nn::matrix(
+                rng.normals(128).into_iter().map(|x| 0.1 * x).collect(),
+                2,
+                &device,
+            );
             let y = nn::matrix(target(&mut rng), 1, &device);
             let (mean, Gaussians { mean: fixed, std }) = net.forward_faithful(x);
             let surprise = ((y.clone() - fixed) / std.clone()).square() * 0.5 + std.log();
@@ -177,7 +255,11 @@ mod tests {
         }
         let net = net.valid();
         let at = |place: f32, rng: &mut Rng| {
-            let x = rng.normals(200).into_iter().map(|x| place * x.signum() + 0.1 * x).collect();
+            let x = rng
+                .normals(200)
+                .into_iter()
+                .map(|x| place * x.signum() + 0.1 * x)
+                .collect();
             let Gaussians { mean, std } = net.forward(nn::matrix(x, 2, &Device::flex()));
             let mean_of = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
             (mean_of(read(mean.abs())), mean_of(read(std)))
@@ -187,13 +269,22 @@ mod tests {
         assert!(far.0 < 0.35 && far.1 > 0.3, "{far:?}");
     }
 
-    /// The promise: the gradient of means and spreads is right in every parameter, through waves, scales and the triangle of C.
+    /// The promise: the gradient of means and spreads is right in every parameter, through waves,
+    /// scales and the triangle of C.
     #[test]
     fn means_and_spreads_have_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(2, "test", 0));
-        let config = HetstatConfig { hidden: vec![5], bottleneck: 3, features: 6, outputs: 2, ..small() };
+        let config = HetstatConfig {
+            hidden: vec![5],
+            bottleneck: 3,
+            features: 6,
+            outputs: 2,
+            ..small()
+        };
         let mut net = Hetstat::new(&config, &mut rng, &device);
-        let matrix = |n: usize, width: usize, rng: &mut Rng| nn::matrix(rng.normals(n * width), width, &device);
+        let matrix = |n: usize, width: usize, rng: &mut Rng| {
+            nn::matrix(rng.normals(n * width), width, &device)
+        };
         net.mean = Param::from_tensor(matrix(6, 2, &mut rng));
         net.lower = Param::from_tensor(matrix(12, 6, &mut rng).reshape([2, 6, 6]) * 0.5);
         let (x, weight) = (matrix(9, 2, &mut rng), matrix(9, 2, &mut rng));
@@ -204,7 +295,8 @@ mod tests {
         assert!(error < 2e-2, "{error}");
     }
 
-    /// The promise: with the faithful forward, the means are those of the plain one, and a likelihood moves nothing but C.
+    /// The promise: with the faithful forward, the means are those of the plain one, and a
+    /// likelihood moves nothing but C.
     #[test]
     fn a_faithful_likelihood_moves_the_spread_alone() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
@@ -212,9 +304,19 @@ mod tests {
         let x = nn::matrix(rng.normals(20), 2, &device);
         let (mean, Gaussians { std, .. }) = net.forward_faithful(x.clone());
         assert_eq!(read(mean.inner()), read(net.forward(x).mean.inner()));
-        let moved = Adam::new(AdamConfig { lr: 0.1, clip_norm: None }).step(net.clone(), &std.mean());
-        assert_eq!(read(moved.frequencies.val().inner()), read(net.frequencies.val().inner()));
+        let moved = Adam::new(AdamConfig {
+            lr: 0.1,
+            clip_norm: None,
+        })
+        .step(net.clone(), &std.mean());
+        assert_eq!(
+            read(moved.frequencies.val().inner()),
+            read(net.frequencies.val().inner())
+        );
         assert_eq!(read(moved.mean.val().inner()), read(net.mean.val().inner()));
-        assert_ne!(read(moved.log_diagonal.val().inner()), read(net.log_diagonal.val().inner()));
+        assert_ne!(
+            read(moved.log_diagonal.val().inner()),
+            read(net.log_diagonal.val().inner())
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Where things are in a picture: convolutions, and a spatial softmax that gives for each of their channels the place that it looks at
-//! (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training of Deep Visuomotor Policies"; what CSIL and robomimic see with).
+//! Where things are in a picture: convolutions, and a spatial softmax that gives for each of their
+//! channels the place that it looks at (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training
+//! of Deep Visuomotor Policies"; what CSIL and robomimic see with).
 
 use super::convolutions::Filters;
 use crate::rng::Rng;
@@ -9,10 +10,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// Channels, and so places.
 const PLACES: usize = 32;
-/// Kernel and stride of each layer: of 84 pixels 39, 18 and 16 are left along each side, of 224 109, 53 and 51.
+/// Kernel and stride of each layer: of 84 pixels 39, 18 and 16 are left along each side, of 224
+/// 109, 53 and 51.
 const LAYERS: [(usize, usize); 3] = [(7, 2), (5, 2), (3, 1)];
 
-/// Pictures `[N, channels, size, size]` to places `[N, Keypoints::WIDTH]`: pairs of right and down, from -1 to 1.
+/// Pictures `[N, channels, size, size]` to places `[N, Keypoints::WIDTH]`: pairs of right and down,
+/// from -1 to 1.
 #[derive(Module, Debug)]
 pub struct Keypoints {
     filters: Filters,
@@ -30,9 +33,17 @@ impl Keypoints {
     }
 
     fn of_width(width: usize, channels: usize, rng: &mut Rng, device: &Device) -> Self {
-        let filters = Filters::new(channels, width, LAYERS.into_iter().map(|(kernel, _)| kernel), rng, device);
+        let filters = Filters::new(
+            channels,
+            width,
+            LAYERS.into_iter().map(|(kernel, _)| kernel),
+            rng,
+            device,
+        );
         // The softmax takes out whatever is added to all of a map.
-        Self { filters: filters.without_last_bias() }
+        Self {
+            filters: filters.without_last_bias(),
+        }
     }
 
     /// `[N, channels, size, size] -> [N, 2 * places]`.
@@ -47,13 +58,25 @@ impl Keypoints {
     }
 }
 
-/// The place at which each map looks on average, where its softmax is the chance to look: `[N, maps, side, side] -> [N, 2 * maps]`.
+/// The place at which each map looks on average, where its softmax is the chance to look: `[N,
+/// maps, side, side] -> [N, 2 * maps]`.
 fn expected_places(maps: Tensor<4>) -> Tensor<2> {
     let [n, channels, height, width] = maps.dims();
-    let along = |i: usize, side: usize| if side > 1 { 2.0 * i as f32 / (side - 1) as f32 - 1.0 } else { 0.0 };
-    let places = (0..height * width).flat_map(|i| [along(i % width, width), along(i / width, height)]).collect::<Vec<_>>();
+    let along = |i: usize, side: usize| {
+        if side > 1 {
+            2.0 * i as f32 / (side - 1) as f32 - 1.0
+        } else {
+            0.0
+        }
+    };
+    let places = (0..height * width)
+        .flat_map(|i| [along(i % width, width), along(i / width, height)])
+        .collect::<Vec<_>>();
     let chances = softmax(maps.reshape([n * channels, height * width]), 1);
-    let places = Tensor::<2>::from_data(TensorData::new(places, [height * width, 2]), &chances.device());
+    let places = Tensor::<2>::from_data(
+        TensorData::new(places, [height * width, 2]),
+        &chances.device(),
+    );
     chances.matmul(places).reshape([n, 2 * channels])
 }
 
@@ -64,7 +87,8 @@ mod tests {
     use crate::nn::{matrix, read};
     use pollster::block_on;
 
-    /// The promise: a map that is high in one place looks there, right before down; an even one at the middle.
+    /// The promise: a map that is high in one place looks there, right before down; an even one at
+    /// the middle.
     #[test]
     fn a_map_looks_where_it_is_high() {
         let mut maps = vec![0.0f32; 2 * 3 * 5];
@@ -72,32 +96,52 @@ mod tests {
         maps[4] = 50.0;
         let maps = Tensor::<4>::from_data(TensorData::new(maps, [1, 2, 3, 5]), &Device::flex());
         let found = block_on(read(expected_places(maps))).unwrap();
-        assert!(found.iter().zip([1.0, -1.0, 0.0, 0.0]).all(|(f, e)| (f - e).abs() < 1e-4), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .zip([1.0, -1.0, 0.0, 0.0])
+                .all(|(f, e)| (f - e).abs() < 1e-4),
+            "{found:?}"
+        );
     }
 
-    /// The promise: the smallest picture has places to choose from, and gives as many numbers as any.
+    /// The promise: the smallest picture has places to choose from, and gives as many numbers as
+    /// any.
     #[test]
     fn the_smallest_picture_has_places() {
         let device = Device::flex();
         let net = Keypoints::new(3, &mut Rng::new(0, "test", 0), &device);
         for size in [Keypoints::SMALLEST, 84] {
-            assert_eq!(net.forward(Tensor::zeros([2, 3, size, size], &device)).dims(), [2, Keypoints::WIDTH]);
+            assert_eq!(
+                net.forward(Tensor::zeros([2, 3, size, size], &device))
+                    .dims(),
+                [2, Keypoints::WIDTH]
+            );
         }
     }
 
-    /// The promise: the gradient of every kernel is that of finite differences. Everything before it is positive, so that no ReLU bends.
+    /// The promise: the gradient of every kernel is that of finite differences. Everything before
+    /// it is positive, so that no ReLU bends.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
-        let mut filters = Keypoints::of_width(2, 1, &mut rng, &device).filters.positive(2);
+        let mut filters = Keypoints::of_width(2, 1, &mut rng, &device)
+            .filters
+            .positive(2);
         // Where no ReLU bends, a bias is added to all of a map, and taken out again.
         filters.biases.clear();
         let net = Keypoints { filters };
         let side = Keypoints::SMALLEST;
-        let x = rng.normals(2 * side * side).into_iter().map(f32::abs).collect::<Vec<_>>();
+        let x = rng
+            .normals(2 * side * side)
+            .into_iter()
+            .map(f32::abs)
+            .collect::<Vec<_>>();
         let x = Tensor::<4>::from_data(TensorData::new(x, [2, 1, side, side]), &device);
         let weights = matrix(vec![1.0, -0.4, 0.7, 2.0], 4, &device);
-        let error = worst_error_of_smooth(&net, 1e-3, |net| (net.forward(x.clone()) * weights.clone()).sum() * 10.0);
+        let error = worst_error_of_smooth(&net, 1e-3, |net| {
+            (net.forward(x.clone()) * weights.clone()).sum() * 10.0
+        });
         assert!(error < 2e-2, "{error}");
     }
 }

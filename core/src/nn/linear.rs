@@ -19,10 +19,15 @@ impl Linear {
     pub fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
         let bound = 1.0 / (inputs as f64).sqrt();
         let mut uniform = |rows: usize| {
-            let values: Vec<f32> = (0..rows * outputs).map(|_| rng.range(-bound, bound) as f32).collect();
+            let values: Vec<f32> = (0..rows * outputs)
+                .map(|_| rng.range(-bound, bound) as f32)
+                .collect();
             Param::from_data(TensorData::new(values, [rows, outputs]), device)
         };
-        Self { weight: uniform(inputs), bias: uniform(1) }
+        Self {
+            weight: uniform(inputs),
+            bias: uniform(1),
+        }
     }
 
     /// `[batch, in] -> [batch, out]`.

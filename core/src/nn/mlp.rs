@@ -1,7 +1,7 @@
 //! A stack of K multi-layer perceptrons of the same shape, evaluated as batched matrix products.
 //!
-//! K = 1 is an ordinary network, K = 2 a pair of critics, K = 100 the ensemble of PostBC: one kernel call per layer
-//! for all members, instead of one per member.
+//! K = 1 is an ordinary network, K = 2 a pair of critics, K = 100 the ensemble of PostBC: one
+//! kernel call per layer for all members, instead of one per member.
 
 use super::fused;
 use crate::rng::Rng;
@@ -49,41 +49,95 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// `members` networks with layer sizes `sizes` (input, hidden ..., output). Weights and biases are uniform in
-    /// ±1/sqrt(fan-in), PyTorch's default for a linear layer, and every member draws its own.
-    pub fn new(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+    /// `members` networks with layer sizes `sizes` (input, hidden ..., output). Weights and biases
+    /// are uniform in ±1/sqrt(fan-in), PyTorch's default for a linear layer, and every member draws
+    /// its own.
+    pub fn new(
+        members: usize,
+        sizes: &[usize],
+        activation: Activation,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let mut uniform = |inputs: usize, shape: [usize; 3]| {
             let bound = 1.0 / (inputs as f64).sqrt();
-            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.range(-bound, bound) as f32).collect();
+            let values: Vec<f32> = (0..shape.iter().product())
+                .map(|_| rng.range(-bound, bound) as f32)
+                .collect();
             Param::from_data(TensorData::new(values, shape), device)
         };
         let layers = sizes.windows(2);
-        let weights = layers.clone().map(|w| uniform(w[0], [members, w[0], w[1]])).collect();
+        let weights = layers
+            .clone()
+            .map(|w| uniform(w[0], [members, w[0], w[1]]))
+            .collect();
         let biases = layers.map(|w| uniform(w[0], [members, 1, w[1]])).collect();
-        Self { weights, biases, gains: Vec::new(), shifts: Vec::new(), activation, first: activation }
+        Self {
+            weights,
+            biases,
+            gains: Vec::new(),
+            shifts: Vec::new(),
+            activation,
+            first: activation,
+        }
     }
 
-    /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and shifts 0 at the start.
-    pub fn normed(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+    /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and
+    /// shifts 0 at the start.
+    pub fn normed(
+        members: usize,
+        sizes: &[usize],
+        activation: Activation,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 2)
     }
 
-    /// The same with a layer normalisation after the last layer, too (TD-MPC2's encoder and dynamics).
-    pub fn normed_throughout(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
+    /// The same with a layer normalisation after the last layer, too (TD-MPC2's encoder and
+    /// dynamics).
+    pub fn normed_throughout(
+        members: usize,
+        sizes: &[usize],
+        activation: Activation,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 1)
     }
 
-    /// Layer normalisation and tanh after the first layer, `activation` alone after the others (TD-MPC's critics).
-    pub fn normed_first(members: usize, sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
-        Self { first: Activation::Tanh, ..Self::new(members, sizes, activation, rng, device).with_norms(1) }
+    /// Layer normalisation and tanh after the first layer, `activation` alone after the others
+    /// (TD-MPC's critics).
+    pub fn normed_first(
+        members: usize,
+        sizes: &[usize],
+        activation: Activation,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            first: Activation::Tanh,
+            ..Self::new(members, sizes, activation, rng, device).with_norms(1)
+        }
     }
 
     /// A layer normalisation after each of the first `layers` layers.
     fn with_norms(self, layers: usize) -> Self {
-        let like = |value: f32| move |bias: &Param<Tensor<3>>| Param::from_tensor(Tensor::full(bias.dims(), value, &bias.device()));
+        let like = |value: f32| {
+            move |bias: &Param<Tensor<3>>| {
+                Param::from_tensor(Tensor::full(bias.dims(), value, &bias.device()))
+            }
+        };
         let biases = &self.biases[..layers];
-        let (gains, shifts) = (biases.iter().map(like(1.0)).collect(), biases.iter().map(like(0.0)).collect());
-        Self { gains, shifts, ..self }
+        let (gains, shifts) = (
+            biases.iter().map(like(1.0)).collect(),
+            biases.iter().map(like(0.0)).collect(),
+        );
+        Self {
+            gains,
+            shifts,
+            ..self
+        }
     }
 
     /// Other weights instead of the uniform ones, and biases 0.
@@ -91,17 +145,24 @@ impl Mlp {
     pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
         let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
             let ([members, inputs, outputs], device) = (param.dims(), param.device());
-            let values: Vec<f32> = (0..members).flat_map(|_| how.draw(inputs, outputs, rng)).collect();
+            let values: Vec<f32> = (0..members)
+                .flat_map(|_| how.draw(inputs, outputs, rng))
+                .collect();
             Param::from_data(TensorData::new(values, [members, inputs, outputs]), &device)
         };
         Self {
-            weights: self.weights.into_iter().map(|param| weight(param, rng)).collect(),
+            weights: self
+                .weights
+                .into_iter()
+                .map(|param| weight(param, rng))
+                .collect(),
             biases: self.biases.into_iter().map(zeros_like).collect(),
             ..self
         }
     }
 
-    /// The last layer's weights and biases at 0: the output is 0 whatever the input, until it is learned.
+    /// The last layer's weights and biases at 0: the output is 0 whatever the input, until it is
+    /// learned.
     #[must_use]
     pub fn with_zero_output(mut self) -> Self {
         for layers in [&mut self.weights, &mut self.biases] {
@@ -124,8 +185,16 @@ impl Mlp {
             };
             params.iter().map(stack).collect()
         };
-        let [weights, biases, gains, shifts] = [&self.weights, &self.biases, &self.gains, &self.shifts].map(part);
-        Self { weights, biases, gains, shifts, activation: self.activation, first: self.first }
+        let [weights, biases, gains, shifts] =
+            [&self.weights, &self.biases, &self.gains, &self.shifts].map(part);
+        Self {
+            weights,
+            biases,
+            gains,
+            shifts,
+            activation: self.activation,
+            first: self.first,
+        }
     }
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
@@ -133,8 +202,8 @@ impl Mlp {
         self.forward_dropping(x, None)
     }
 
-    /// The same with dropout (Srivastava et al. 2014) after the first linear layer: its units, of every member and row, are multiplied
-    /// by `kept` `[K, batch, units]`, where it is given.
+    /// The same with dropout (Srivastava et al. 2014) after the first linear layer: its units, of
+    /// every member and row, are multiplied by `kept` `[K, batch, units]`, where it is given.
     pub fn forward_dropping(&self, mut x: Tensor<3>, mut kept: Option<Tensor<3>>) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
@@ -152,13 +221,17 @@ impl Mlp {
         x
     }
 
-    /// The gradient of the only output with respect to the input, for ReLU networks: `[K, batch, input] -> [K, batch, input]`.
+    /// The gradient of the only output with respect to the input, for ReLU networks: `[K, batch,
+    /// input] -> [K, batch, input]`.
     ///
-    /// Written out as the product of the weights and of the slopes (0 or 1) of the units, so that it can itself be
-    /// differentiated in the weights: the tensor library differentiates once only. The slopes enter as constants, since
-    /// their own derivative is 0 wherever there is one.
+    /// Written out as the product of the weights and of the slopes (0 or 1) of the units, so that
+    /// it can itself be differentiated in the weights: the tensor library differentiates once only.
+    /// The slopes enter as constants, since their own derivative is 0 wherever there is one.
     pub fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
-        debug_assert_eq!((self.activation, self.biases.last().map(|b| b.dims()[2])), (Activation::Relu, Some(1)));
+        debug_assert_eq!(
+            (self.activation, self.biases.last().map(|b| b.dims()[2])),
+            (Activation::Relu, Some(1))
+        );
         let hidden = self.weights.len() - 1;
         let mut slopes = Vec::with_capacity(hidden);
         for (weight, bias) in self.weights.iter().zip(&self.biases).take(hidden) {
@@ -166,10 +239,14 @@ impl Mlp {
             slopes.push(x.clone().greater_elem(0.0).float());
         }
         let output = self.weights[hidden].val().transpose();
-        self.weights[..hidden].iter().zip(slopes).rev().fold(output, |gradient, (weight, slope)| {
-            // [K, 1 or batch, units] * [K, batch, units]
-            (gradient * slope).matmul(weight.val().transpose())
-        })
+        self.weights[..hidden]
+            .iter()
+            .zip(slopes)
+            .rev()
+            .fold(output, |gradient, (weight, slope)| {
+                // [K, 1 or batch, units] * [K, batch, units]
+                (gradient * slope).matmul(weight.val().transpose())
+            })
     }
 
     /// The only member of a stack of one: `[batch, input] -> [batch, output]`.
@@ -186,20 +263,38 @@ impl Mlp {
     /// The same with dropout: see [`Mlp::forward_dropping`].
     pub fn forward_shared_dropping(&self, x: Tensor<2>, kept: Option<Tensor<3>>) -> Tensor<3> {
         let [batch, inputs] = x.dims();
-        self.forward_dropping(x.unsqueeze_dim::<3>(0).expand([self.members(), batch, inputs]), kept)
+        self.forward_dropping(
+            x.unsqueeze_dim::<3>(0)
+                .expand([self.members(), batch, inputs]),
+            kept,
+        )
     }
 
-    /// Stacks of `size` members each, the last of which may be smaller; all of them trainable where the device has gradients.
+    /// Stacks of `size` members each, the last of which may be smaller; all of them trainable where
+    /// the device has gradients.
     pub fn split(self, size: usize) -> Vec<Self> {
         let members = self.members();
         let part = |params: &Vec<Param<Tensor<3>>>, range: Range<usize>| {
-            params.iter().map(|param| Param::from_tensor(param.val().slice_dim(0, range.clone()).detach())).collect()
+            params
+                .iter()
+                .map(|param| Param::from_tensor(param.val().slice_dim(0, range.clone()).detach()))
+                .collect()
         };
-        let parts = (0..members).step_by(size).map(|start| start..(start + size).min(members));
+        let parts = (0..members)
+            .step_by(size)
+            .map(|start| start..(start + size).min(members));
         let stack = |range: Range<usize>| {
             let [weights, biases, gains, shifts] =
-                [&self.weights, &self.biases, &self.gains, &self.shifts].map(|params| part(params, range.clone()));
-            Self { weights, biases, gains, shifts, activation: self.activation, first: self.first }
+                [&self.weights, &self.biases, &self.gains, &self.shifts]
+                    .map(|params| part(params, range.clone()));
+            Self {
+                weights,
+                biases,
+                gains,
+                shifts,
+                activation: self.activation,
+                first: self.first,
+            }
         };
         parts.map(stack).collect()
     }
@@ -219,7 +314,8 @@ fn zeros_like(param: Param<Tensor<3>>) -> Param<Tensor<3>> {
 pub enum Initial {
     /// Normal with this standard deviation (TD-MPC2's 0.02, whose truncation at ±2 never happens).
     Normal(f64),
-    /// Orthogonal columns or rows of length 1, whichever are fewer (Saxe et al. 2014), as TD-MPC has it.
+    /// Orthogonal columns or rows of length 1, whichever are fewer (Saxe et al. 2014), as TD-MPC
+    /// has it.
     Orthogonal,
 }
 
@@ -227,17 +323,22 @@ impl Initial {
     /// A matrix of `inputs` rows, row-major.
     pub(super) fn draw(self, inputs: usize, outputs: usize, rng: &mut Rng) -> Vec<f32> {
         match self {
-            Self::Normal(std) => (0..inputs * outputs).map(|_| (std * rng.normal()) as f32).collect(),
+            Self::Normal(std) => (0..inputs * outputs)
+                .map(|_| (std * rng.normal()) as f32)
+                .collect(),
             Self::Orthogonal if inputs <= outputs => orthonormal(inputs, outputs, rng).concat(),
             Self::Orthogonal => {
                 let columns = orthonormal(outputs, inputs, rng);
-                (0..inputs).flat_map(|i| columns.iter().map(move |column| column[i])).collect()
+                (0..inputs)
+                    .flat_map(|i| columns.iter().map(move |column| column[i]))
+                    .collect()
             }
         }
     }
 }
 
-/// `count` vectors of length 1 and `width` numbers, each at a right angle to the others: normal draws, made so by Gram and Schmidt.
+/// `count` vectors of length 1 and `width` numbers, each at a right angle to the others: normal
+/// draws, made so by Gram and Schmidt.
 fn orthonormal(count: usize, width: usize, rng: &mut Rng) -> Vec<Vec<f32>> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(count);
@@ -246,7 +347,10 @@ fn orthonormal(count: usize, width: usize, rng: &mut Rng) -> Vec<Vec<f32>> {
         // Twice, because rounding leaves something over the first time.
         for other in vectors.iter().chain(&vectors) {
             let along = dot(&vector, other);
-            vector.iter_mut().zip(other).for_each(|(v, o)| *v -= along * o);
+            vector
+                .iter_mut()
+                .zip(other)
+                .for_each(|(v, o)| *v -= along * o);
         }
         let length = dot(&vector, &vector).sqrt();
         vectors.push(vector.into_iter().map(|v| v / length).collect());
@@ -259,30 +363,52 @@ mod tests {
     use super::*;
     use pollster::block_on;
 
-    /// The promise: the written-out gradient in the input is the one that a backward pass finds, member by member.
+    /// The promise: the written-out gradient in the input is the one that a backward pass finds,
+    /// member by member.
     #[test]
     fn the_input_gradient_is_that_of_a_backward_pass() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
         for sizes in [&[4, 6, 5, 1][..], &[4, 7, 1]] {
             let net = Mlp::new(2, sizes, Activation::Relu, &mut rng, &device);
-            let x = Tensor::<3>::from_data(TensorData::new(rng.normals(2 * 9 * 4), [2, 9, 4]), &device).require_grad();
+            let x =
+                Tensor::<3>::from_data(TensorData::new(rng.normals(2 * 9 * 4), [2, 9, 4]), &device)
+                    .require_grad();
             let found = block_on(crate::nn::read(net.input_gradient(x.clone()).inner())).unwrap();
-            let expected = block_on(crate::nn::read(x.grad(&net.forward(x.clone()).sum().backward()).unwrap())).unwrap();
+            let expected = block_on(crate::nn::read(
+                x.grad(&net.forward(x.clone()).sum().backward()).unwrap(),
+            ))
+            .unwrap();
             assert!(expected.iter().any(|g| g.abs() > 1e-2));
-            assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} {expected:?}");
+            assert!(
+                found
+                    .iter()
+                    .zip(&expected)
+                    .all(|(f, e)| (f - e).abs() < 1e-6),
+                "{found:?} {expected:?}"
+            );
         }
     }
 
-    /// The promise: orthogonal weights keep lengths: whichever of rows and columns are fewer are orthonormal.
+    /// The promise: orthogonal weights keep lengths: whichever of rows and columns are fewer are
+    /// orthonormal.
     #[test]
     fn orthogonal_weights_are_orthonormal() {
         for (inputs, outputs) in [(5, 9), (9, 5), (6, 6)] {
             let w = Initial::Orthogonal.draw(inputs, outputs, &mut Rng::new(0, "test", 0));
             let few = inputs.min(outputs);
-            let at = |k: usize, i: usize| if inputs <= outputs { w[k * outputs + i] } else { w[i * outputs + k] };
+            let at = |k: usize, i: usize| {
+                if inputs <= outputs {
+                    w[k * outputs + i]
+                } else {
+                    w[i * outputs + k]
+                }
+            };
             for (a, b) in (0..few).flat_map(|a| (0..few).map(move |b| (a, b))) {
                 let dot: f32 = (0..inputs.max(outputs)).map(|i| at(a, i) * at(b, i)).sum();
-                assert!((dot - f32::from(u8::from(a == b))).abs() < 1e-5, "{a} {b} {dot}");
+                assert!(
+                    (dot - f32::from(u8::from(a == b))).abs() < 1e-5,
+                    "{a} {b} {dot}"
+                );
             }
         }
     }

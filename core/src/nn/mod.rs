@@ -44,21 +44,33 @@ pub fn matrix(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [rows, columns]), device)
 }
 
-/// Reads a tensor back to the host, row-major. Asynchronous because WebGPU in a browser has no blocking read.
+/// Reads a tensor back to the host, row-major. Asynchronous because WebGPU in a browser has no
+/// blocking read.
 ///
 /// # Errors
 /// When the device fails.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(|e| crate::Error::failed(format!("the device could not return a tensor: {e:?}")))?;
-    data.try_into_vec::<f32>().map_err(|e| crate::Error::failed(format!("the device returned a tensor that is not f32: {e:?}")))
+    let data = tensor.into_data_async().await.map_err(|e| {
+        crate::Error::failed(format!("the device could not return a tensor: {e:?}"))
+    })?;
+    data.try_into_vec::<f32>().map_err(|e| {
+        crate::Error::failed(format!(
+            "the device returned a tensor that is not f32: {e:?}"
+        ))
+    })
 }
 
-/// Waits until the device has done all that it was told. A GPU in a browser can be told any number of things ahead of what it does.
+/// Waits until the device has done all that it was told. A GPU in a browser can be told any number
+/// of things ahead of what it does.
 ///
 /// # Errors
 /// When the device fails.
 pub async fn settle(device: &Device) -> crate::Result<()> {
-    if *device == Device::flex() { Ok(()) } else { scalar(Tensor::zeros([1], device)).await.map(drop) }
+    if *device == Device::flex() {
+        Ok(())
+    } else {
+        scalar(Tensor::zeros([1], device)).await.map(drop)
+    }
 }
 
 /// Reads a one-element tensor back to the host.

@@ -14,12 +14,28 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Rows of `width` numbers, and the pictures that were seen with them, on a device without gradients.
-    pub fn new(numbers: Vec<f32>, width: usize, pixels: &[u8], view: View, device: &Device) -> Self {
+    /// Rows of `width` numbers, and the pictures that were seen with them, on a device without
+    /// gradients.
+    pub fn new(
+        numbers: Vec<f32>,
+        width: usize,
+        pixels: &[u8],
+        view: View,
+        device: &Device,
+    ) -> Self {
         let numbers = super::matrix(numbers, width, device);
         let pictures = view.is_some().then(|| {
-            let values: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
-            Tensor::from_data(TensorData::new(values, [numbers.dims()[0], view.channels(), view.size, view.size]), device)
+            let values: Vec<f32> = pixels
+                .iter()
+                .map(|&value| f32::from(value) / 255.0)
+                .collect();
+            Tensor::from_data(
+                TensorData::new(
+                    values,
+                    [numbers.dims()[0], view.channels(), view.size, view.size],
+                ),
+                device,
+            )
         });
         Self { numbers, pictures }
     }
@@ -27,7 +43,10 @@ impl Observed {
     /// The same with a graph.
     #[must_use]
     pub fn autodiff(self) -> Self {
-        Self { numbers: self.numbers.autodiff(), pictures: self.pictures.map(Tensor::autodiff) }
+        Self {
+            numbers: self.numbers.autodiff(),
+            pictures: self.pictures.map(Tensor::autodiff),
+        }
     }
 
     /// How many there are, N.
@@ -35,7 +54,8 @@ impl Observed {
         self.numbers.dims()[0]
     }
 
-    /// What eyes make of the pictures, where there are both, then the first `numbers` numbers: `[N, places + numbers]`.
+    /// What eyes make of the pictures, where there are both, then the first `numbers` numbers: `[N,
+    /// places + numbers]`.
     pub fn read_by(self, eyes: Option<&Keypoints>, numbers: usize) -> Tensor<2> {
         let numbers = self.numbers.narrow(1, 0, numbers);
         match eyes.zip(self.pictures) {
@@ -48,6 +68,9 @@ impl Observed {
 impl From<Tensor<2>> for Observed {
     /// Numbers alone.
     fn from(numbers: Tensor<2>) -> Self {
-        Self { numbers, pictures: None }
+        Self {
+            numbers,
+            pictures: None,
+        }
     }
 }

@@ -58,7 +58,10 @@ impl ModuleVisitor for Collector {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
-        self.reads.push((self.path.name(), Box::pin(async move { Ok((value.dims().to_vec(), crate::nn::read(value).await?)) })));
+        self.reads.push((
+            self.path.name(),
+            Box::pin(async move { Ok((value.dims().to_vec(), crate::nn::read(value).await?)) }),
+        ));
     }
 }
 
@@ -85,7 +88,8 @@ impl ModuleVisitor for Counter {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.sizes.insert(self.path.name(), param.dims().iter().product());
+        self.sizes
+            .insert(self.path.name(), param.dims().iter().product());
     }
 }
 
@@ -94,7 +98,12 @@ impl ModuleVisitor for Counter {
 /// # Errors
 /// When a parameter is missing or has another shape; the sentence names it.
 pub fn load<M: Module>(module: M, prefix: &str, archive: &Archive) -> Result<M> {
-    let mut loader = Loader { path: Path::default(), prefix, archive, error: None };
+    let mut loader = Loader {
+        path: Path::default(),
+        prefix,
+        archive,
+        error: None,
+    };
     let module = module.map(&mut loader);
     loader.error.map_or(Ok(module), Err)
 }
@@ -112,7 +121,8 @@ impl Loader<'_> {
         let (shape, values) = self.archive.get_f32(&name)?;
         if shape != expected {
             let sentence = format!(
-                "the checkpoint's {name} has shape {shape:?} but this configuration needs {expected:?}: use the configuration that the checkpoint was made with"
+                "the checkpoint's {name} has shape {shape:?} but this configuration needs \
+                 {expected:?}: use the configuration that the checkpoint was made with"
             );
             return Err(Error::input(sentence));
         }
@@ -134,8 +144,11 @@ impl ModuleMapper for Loader<'_> {
         match data {
             Ok(data) => {
                 let device = param.device();
-                // Gradients are wanted only where the device can have them: a frozen critic is loaded without.
-                param.map(|_| Tensor::from_data(data, &device).set_require_grad(device.is_autodiff()))
+                // Gradients are wanted only where the device can have them: a frozen critic is
+                // loaded without.
+                param.map(|_| {
+                    Tensor::from_data(data, &device).set_require_grad(device.is_autodiff())
+                })
             }
             Err(error) => {
                 self.error.get_or_insert(error);
@@ -149,7 +162,11 @@ impl ModuleMapper for Loader<'_> {
 pub fn polyak<M: Module>(target: M, source: &M, tau: f64) -> M {
     let mut values = Values::default();
     source.visit(&mut values);
-    target.map(&mut Average { path: Path::default(), values, tau })
+    target.map(&mut Average {
+        path: Path::default(),
+        values,
+        tau,
+    })
 }
 
 #[derive(Default)]
@@ -171,7 +188,8 @@ impl ModuleVisitor for Values {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.tensors.insert(self.path.name(), param.val().inner().flatten(0, -1));
+        self.tensors
+            .insert(self.path.name(), param.val().inner().flatten(0, -1));
     }
 }
 

@@ -1,4 +1,5 @@
-//! DPPO's residual network: a linear layer, pre-activation blocks of two layers, a linear layer. No norm, no dropout.
+//! DPPO's residual network: a linear layer, pre-activation blocks of two layers, a linear layer. No
+//! norm, no dropout.
 
 use super::{Activation, Linear};
 use crate::rng::Rng;
@@ -23,14 +24,19 @@ struct Block {
 }
 
 impl Residual {
-    /// `sizes` are input, hidden layers, output, as of an [`super::Mlp`]. All hidden layers have the width of the first, and
-    /// there is an odd number of them: one, and two for each block.
+    /// `sizes` are input, hidden layers, output, as of an [`super::Mlp`]. All hidden layers have
+    /// the width of the first, and there is an odd number of them: one, and two for each block.
     pub fn new(sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
         let (inputs, hidden, outputs) = (sizes[0], sizes[1], sizes[sizes.len() - 1]);
         let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
         Self {
             input: linear(inputs, hidden),
-            blocks: (0..(sizes.len() - 3) / 2).map(|_| Block { first: linear(hidden, hidden), second: linear(hidden, hidden) }).collect(),
+            blocks: (0..(sizes.len() - 3) / 2)
+                .map(|_| Block {
+                    first: linear(hidden, hidden),
+                    second: linear(hidden, hidden),
+                })
+                .collect(),
             output: linear(hidden, outputs),
             activation,
         }

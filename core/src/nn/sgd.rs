@@ -5,8 +5,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// A module one step of length `lr` times the gradient down `loss`, whose norm counts as `limit` where it is more; what the loss does
-/// not depend on stays as it is.
+/// A module one step of length `lr` times the gradient down `loss`, whose norm counts as `limit`
+/// where it is more; what the loss does not depend on stays as it is.
 pub fn descend<M: Module>(module: M, loss: &Tensor<1>, lr: f64, limit: f64) -> M {
     let mut grads = GradientsParams::from_grads(loss.backward(), &module);
     let rate = shrinking(gradient_norm(&module, &mut grads), limit) * lr;
@@ -20,7 +20,9 @@ struct Descent {
 
 impl ModuleMapper for Descent {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let Some(grad) = self.grads.remove::<D>(param.id) else {
+            return param;
+        };
         let rate = self.rate.clone().reshape([1; D]);
         param.map(|value| (value.inner() - grad * rate).autodiff().require_grad())
     }
@@ -34,13 +36,15 @@ mod tests {
     use burn::tensor::Device;
     use pollster::block_on;
 
-    /// The promise: a step is the learning rate times the gradient, worked out here for the mean of a linear layer's output, and no longer
-    /// than the limit allows.
+    /// The promise: a step is the learning rate times the gradient, worked out here for the mean of
+    /// a linear layer's output, and no longer than the limit allows.
     #[test]
     fn a_step_is_the_rate_times_the_gradient() {
         let device = Device::flex().autodiff();
         let layer = Linear::new(2, 1, &mut Rng::new(0, "test", 0), &device);
-        let output = |layer: &Linear, x: [f32; 2]| block_on(read(layer.forward(matrix(x.to_vec(), 2, &device)).inner())).unwrap()[0];
+        let output = |layer: &Linear, x: [f32; 2]| {
+            block_on(read(layer.forward(matrix(x.to_vec(), 2, &device)).inner())).unwrap()[0]
+        };
         // The gradient is 3, -1 for the weights and 1 for the bias: its norm is the root of 11.
         for (limit, length) in [(4.0, 0.1), (11f64.sqrt() / 2.0, 0.05)] {
             let loss: Tensor<1> = layer.forward(matrix(vec![3.0, -1.0], 2, &device)).mean();

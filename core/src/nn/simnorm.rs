@@ -1,9 +1,10 @@
-//! Simplicial normalisation: what keeps TD-MPC2's latent states bounded (Lavoie et al. 2023; TD-MPC2, section 3.1).
+//! Simplicial normalisation: what keeps TD-MPC2's latent states bounded (Lavoie et al. 2023;
+//! TD-MPC2, section 3.1).
 
 use burn::tensor::{Tensor, activation::softmax};
 
-/// Softmax within each group of `group` neighbours of a row: every group is a point of a simplex. `[.., width] -> [.., width]`,
-/// where `width` is a multiple of `group`.
+/// Softmax within each group of `group` neighbours of a row: every group is a point of a simplex.
+/// `[.., width] -> [.., width]`, where `width` is a multiple of `group`.
 pub fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
     let shape = x.dims();
     softmax(x.reshape([-1, group as i32]), 1).reshape(shape)
@@ -18,10 +19,16 @@ mod tests {
     /// The promise: each group sums to 1 and is the softmax of its own numbers.
     #[test]
     fn every_group_is_a_point_of_a_simplex() {
-        let x = Tensor::<3>::from_floats([[[0.0, 1.0, 5.0, 5.0], [-2.0, -2.0, 3.0, 2.0]]], &Device::flex());
+        let x = Tensor::<3>::from_floats(
+            [[[0.0, 1.0, 5.0, 5.0], [-2.0, -2.0, 3.0, 2.0]]],
+            &Device::flex(),
+        );
         let y = block_on(crate::nn::read(simnorm(x, 2))).unwrap();
         let (high, low) = (1.0 / (1.0 + f32::exp(-1.0)), 1.0 / (1.0 + f32::exp(1.0)));
         let expected = [low, high, 0.5, 0.5, 0.5, 0.5, high, low];
-        assert!(y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6), "{y:?}");
+        assert!(
+            y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6),
+            "{y:?}"
+        );
     }
 }

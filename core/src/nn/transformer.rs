@@ -1,5 +1,6 @@
-//! A transformer: blocks of self-attention and of a network of two layers, a layer normalisation before each and a short cut
-//! around it (Vaswani et al. 2017; the normalisation first: Xiong et al. 2020). Every token sees every other.
+//! A transformer: blocks of self-attention and of a network of two layers, a layer normalisation
+//! before each and a short cut around it (Vaswani et al. 2017; the normalisation first: Xiong et
+//! al. 2020). Every token sees every other.
 
 use super::{Activation, Linear, fused};
 use crate::rng::Rng;
@@ -41,7 +42,10 @@ struct Norm {
 impl Norm {
     fn new(width: usize, device: &Device) -> Self {
         let all = |value: f32| Param::from_tensor(Tensor::full([1, 1, width], value, device));
-        Self { gain: all(1.0), shift: all(0.0) }
+        Self {
+            gain: all(1.0),
+            shift: all(0.0),
+        }
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
@@ -62,14 +66,20 @@ impl Transformer {
             down: linear(EXPANSION * width, width),
             heads,
         });
-        Self { blocks: blocks.collect(), last: Norm::new(width, device) }
+        Self {
+            blocks: blocks.collect(),
+            last: Norm::new(width, device),
+        }
     }
 
     /// All blocks, and a last normalisation.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let shape = tokens.dims();
         let rows = tokens.reshape([shape[0] * shape[1], shape[2]]);
-        let rows = self.blocks.iter().fold(rows, |rows, block| block.forward(rows, shape));
+        let rows = self
+            .blocks
+            .iter()
+            .fold(rows, |rows, block| block.forward(rows, shape));
         self.last.forward(rows).reshape(shape)
     }
 }
@@ -85,11 +95,25 @@ impl Block {
 
     fn attend(&self, x: Tensor<2>, [batch, tokens, width]: [usize; 3]) -> Tensor<2> {
         let size = width / self.heads;
-        let parts = self.split.forward(x).reshape([batch, tokens, 3, self.heads, size]);
+        let parts = self
+            .split
+            .forward(x)
+            .reshape([batch, tokens, 3, self.heads, size]);
         // [batch, heads, tokens, size] each.
-        let part = |i: usize| parts.clone().slice_dim(2, i..i + 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let scores = part(0).matmul(part(1).swap_dims(2, 3)).div_scalar((size as f64).sqrt());
-        softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([batch * tokens, width])
+        let part = |i: usize| {
+            parts
+                .clone()
+                .slice_dim(2, i..i + 1)
+                .squeeze_dim::<4>(2)
+                .swap_dims(1, 2)
+        };
+        let scores = part(0)
+            .matmul(part(1).swap_dims(2, 3))
+            .div_scalar((size as f64).sqrt());
+        softmax(scores, 3)
+            .matmul(part(2))
+            .swap_dims(1, 2)
+            .reshape([batch * tokens, width])
     }
 }
 
@@ -101,16 +125,22 @@ mod tests {
     use pollster::block_on;
 
     fn tokens(batch: usize, rng: &mut Rng, device: &Device) -> Tensor<3> {
-        Tensor::from_data(TensorData::new(rng.normals(batch * 3 * 4), [batch, 3, 4]), device)
+        Tensor::from_data(
+            TensorData::new(rng.normals(batch * 3 * 4), [batch, 3, 4]),
+            device,
+        )
     }
 
-    /// The promise: the gradients, through attention and both kinds of short cut, are those of finite differences.
+    /// The promise: the gradients, through attention and both kinds of short cut, are those of
+    /// finite differences.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let net = Transformer::new(2, 4, 2, &mut rng, &device);
         let (x, aim) = (tokens(2, &mut rng, &device), tokens(2, &mut rng, &device));
-        let error = worst_error_of_smooth(&net, 2e-3, |net| (net.forward(x.clone()) - aim.clone()).square().sum());
+        let error = worst_error_of_smooth(&net, 2e-3, |net| {
+            (net.forward(x.clone()) - aim.clone()).square().sum()
+        });
         assert!(error < 2e-2, "{error}");
     }
 
@@ -123,12 +153,21 @@ mod tests {
         let x = crate::nn::matrix(rng.normals(12), 4, &device);
         let split = read(blocks[0].split.forward(x.clone()));
         let found = read(blocks[0].attend(x, [1, 3, 4]));
-        let at = |token: usize, part: usize, head: usize, i: usize| split[token * 12 + part * 4 + head * 2 + i];
+        let at = |token: usize, part: usize, head: usize, i: usize| {
+            split[token * 12 + part * 4 + head * 2 + i]
+        };
         for (token, head) in (0..3).flat_map(|token| (0..2).map(move |head| (token, head))) {
-            let score = |other: usize| (0..2).map(|i| at(token, 0, head, i) * at(other, 1, head, i)).sum::<f32>() / 2f32.sqrt();
+            let score = |other: usize| {
+                (0..2)
+                    .map(|i| at(token, 0, head, i) * at(other, 1, head, i))
+                    .sum::<f32>()
+                    / 2f32.sqrt()
+            };
             let weights = [0, 1, 2].map(|other| score(other).exp());
             for i in 0..2 {
-                let sum: f32 = (0..3).map(|other| weights[other] * at(other, 2, head, i)).sum();
+                let sum: f32 = (0..3)
+                    .map(|other| weights[other] * at(other, 2, head, i))
+                    .sum();
                 let expected = sum / weights.iter().sum::<f32>();
                 assert!((found[token * 4 + head * 2 + i] - expected).abs() < 1e-5);
             }
@@ -142,7 +181,15 @@ mod tests {
         let net = Transformer::new(2, 4, 2, &mut rng, &device);
         let read = |tensor: Tensor<3>| block_on(crate::nn::read(tensor)).unwrap();
         let x = tokens(2, &mut rng, &device);
-        let (together, alone) = (read(net.forward(x.clone())), read(net.forward(x.slice_dim(0, 1..2))));
-        assert!(together[12..].iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-5));
+        let (together, alone) = (
+            read(net.forward(x.clone())),
+            read(net.forward(x.slice_dim(0, 1..2))),
+        );
+        assert!(
+            together[12..]
+                .iter()
+                .zip(&alone)
+                .all(|(a, b)| (a - b).abs() < 1e-5)
+        );
     }
 }

@@ -8,7 +8,10 @@ use burn::tensor::{Device, Tensor};
 
 /// `[batch, in] -> [batch, out]`.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it per policy, and modules cannot be boxed"
+)]
 pub enum Body {
     /// One layer after the other.
     Plain(Mlp),
@@ -17,7 +20,13 @@ pub enum Body {
 }
 
 impl Body {
-    pub(super) fn new(inputs: usize, config: &PolicyConfig, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        inputs: usize,
+        config: &PolicyConfig,
+        outputs: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let sizes = layer_sizes(inputs, config, outputs);
         match config.residual {
             false => Self::Plain(Mlp::new(1, &sizes, config.activation, rng, device)),
@@ -36,5 +45,8 @@ impl Body {
 /// Input, the hidden layers, output.
 pub(super) fn layer_sizes(inputs: usize, config: &PolicyConfig, outputs: usize) -> Vec<usize> {
     let hidden = std::iter::repeat_n(config.hidden, config.layers);
-    std::iter::once(inputs).chain(hidden).chain(std::iter::once(outputs)).collect()
+    std::iter::once(inputs)
+        .chain(hidden)
+        .chain(std::iter::once(outputs))
+        .collect()
 }

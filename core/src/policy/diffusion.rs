@@ -1,4 +1,5 @@
-//! A diffusion policy (DPPO's): actions by removing noise step by step, each step's noise predicted by a network.
+//! A diffusion policy (DPPO's): actions by removing noise step by step, each step's noise predicted
+//! by a network.
 
 use super::body::Body;
 use super::schedule::{Schedule, Step};
@@ -16,7 +17,8 @@ const MAX_DRAW: f64 = 3.0;
 /// Least standard deviation between two DDPM steps.
 const MIN_STD: f32 = 1e-3;
 
-/// eps(x_t, t, obs), with x_t = signal_t a + noise_t eps (Ho et al. 2020; Ren et al. 2024 for network and samplers).
+/// eps(x_t, t, obs), with x_t = signal_t a + noise_t eps (Ho et al. 2020; Ren et al. 2024 for
+/// network and samplers).
 #[derive(Module, Debug)]
 pub struct Diffusion {
     time_in: Linear,
@@ -48,7 +50,9 @@ impl Diffusion {
             time_in: Linear::new(time_dim, 2 * time_dim, rng, device),
             time_out: Linear::new(2 * time_dim, time_dim, rng, device),
             body: Body::new(width + time_dim + sizes.obs, config, width, rng, device),
-            sinusoids: (0..config.denoising_steps).flat_map(|time| sinusoid(time, time_dim)).collect(),
+            sinusoids: (0..config.denoising_steps)
+                .flat_map(|time| sinusoid(time, time_dim))
+                .collect(),
             mixture: schedule.mixture(),
             sampling: steps(0.0),
             chain: steps(1.0),
@@ -57,7 +61,8 @@ impl Diffusion {
         }
     }
 
-    /// Length of the noise vector of one decision: the first latent, and with DDPM one more for every step.
+    /// Length of the noise vector of one decision: the first latent, and with DDPM one more for
+    /// every step.
     pub(super) fn noise_len(&self) -> usize {
         match self.sampler {
             Sampler::Ddim => self.width,
@@ -76,30 +81,58 @@ impl Diffusion {
     }
 
     /// Some of the steps only; see [`super::Net::sample_steps`].
-    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, mut x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
+    pub(super) fn sample_steps(
+        &self,
+        steps: Range<usize>,
+        obs: Tensor<2>,
+        mut x: Tensor<2>,
+        noise: &Tensor<2>,
+    ) -> Tensor<2> {
         let [batch, _] = obs.dims();
         let (device, last) = (noise.device(), self.sampling.len() - 1);
         let draw = |i: usize| noise.clone().narrow(1, i * self.width, self.width);
         let times: Vec<usize> = self.sampling.iter().map(|step| step.time).collect();
         let embedded = self.embed(&times, &device);
-        for (i, step) in self.sampling.iter().enumerate().take(steps.end).skip(steps.start) {
+        for (i, step) in self
+            .sampling
+            .iter()
+            .enumerate()
+            .take(steps.end)
+            .skip(steps.start)
+        {
             let time = embedded.clone().narrow(0, i, 1).repeat_dim(0, batch);
             let eps = self.predict(x.clone(), time, obs.clone());
-            let x0 = (x.clone().mul_scalar(step.x0_x) - eps.mul_scalar(step.x0_eps)).clamp(-1.0, 1.0);
+            let x0 =
+                (x.clone().mul_scalar(step.x0_x) - eps.mul_scalar(step.x0_eps)).clamp(-1.0, 1.0);
             x = x0.mul_scalar(step.mean_x0) + x.mul_scalar(step.mean_x);
             if self.sampler == Sampler::Ddpm && i < last {
-                x = x + draw(i + 1).clamp(-MAX_DRAW, MAX_DRAW).mul_scalar(step.std.max(MIN_STD));
+                x = x + draw(i + 1)
+                    .clamp(-MAX_DRAW, MAX_DRAW)
+                    .mul_scalar(step.std.max(MIN_STD));
             }
         }
         x
     }
 
     /// One step of the chain for every row; see [`super::Policy::denoise`].
-    pub(super) fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
+    pub(super) fn denoise(
+        &self,
+        obs: Tensor<2>,
+        x: Tensor<2>,
+        steps: &[usize],
+    ) -> (Tensor<2>, Vec<f32>) {
         let device = x.device();
-        let column = |number: fn(&Step) -> f32| nn::matrix(steps.iter().map(|&i| number(&self.chain[i])).collect(), 1, &device);
+        let column = |number: fn(&Step) -> f32| {
+            nn::matrix(
+                steps.iter().map(|&i| number(&self.chain[i])).collect(),
+                1,
+                &device,
+            )
+        };
         let times: Vec<usize> = self.chain.iter().map(|step| step.time).collect();
-        let time = self.embed(&times, &device).select(0, indices(steps, &device));
+        let time = self
+            .embed(&times, &device)
+            .select(0, indices(steps, &device));
         let eps = self.predict(x.clone(), time, obs);
         let x0 = (x.clone() * column(|s| s.x0_x) - eps * column(|s| s.x0_eps)).clamp(-1.0, 1.0);
         let mean = x0 * column(|s| s.mean_x0) + x * column(|s| s.mean_x);
@@ -114,15 +147,29 @@ impl Diffusion {
         self.loss_at(obs, chunks, &times, noise)
     }
 
-    /// The same with these times (0 is the cleanest), one per row, and this noise `[batch, chunk * act]`.
-    pub fn loss_at(&self, obs: Tensor<2>, chunks: Tensor<2>, times: &[usize], noise: Tensor<2>) -> Tensor<1> {
+    /// The same with these times (0 is the cleanest), one per row, and this noise `[batch, chunk *
+    /// act]`.
+    pub fn loss_at(
+        &self,
+        obs: Tensor<2>,
+        chunks: Tensor<2>,
+        times: &[usize],
+        noise: Tensor<2>,
+    ) -> Tensor<1> {
         let device = chunks.device();
-        let column = |number: fn(&(f32, f32)) -> f32| nn::matrix(times.iter().map(|&t| number(&self.mixture[t])).collect(), 1, &device);
+        let column = |number: fn(&(f32, f32)) -> f32| {
+            nn::matrix(
+                times.iter().map(|&t| number(&self.mixture[t])).collect(),
+                1,
+                &device,
+            )
+        };
         let x = chunks * column(|m| m.0) + noise.clone() * column(|m| m.1);
         (self.noise(obs, x, times) - noise).square().mean()
     }
 
-    /// The noise that the network sees in the latents `x` `[batch, chunk * act]` at these times, one per row.
+    /// The noise that the network sees in the latents `x` `[batch, chunk * act]` at these times,
+    /// one per row.
     pub fn noise(&self, obs: Tensor<2>, x: Tensor<2>, times: &[usize]) -> Tensor<2> {
         let device = x.device();
         let all: Vec<usize> = (0..self.mixture.len()).collect();
@@ -137,7 +184,11 @@ impl Diffusion {
     /// Embeddings of these times: `[times, time_dim]`.
     fn embed(&self, times: &[usize], device: &Device) -> Tensor<2> {
         let time_dim = self.sinusoids.len() / self.mixture.len();
-        let rows = times.iter().flat_map(|&time| &self.sinusoids[time * time_dim..(time + 1) * time_dim]).copied().collect();
+        let rows = times
+            .iter()
+            .flat_map(|&time| &self.sinusoids[time * time_dim..(time + 1) * time_dim])
+            .copied()
+            .collect();
         let hidden = self.time_in.forward(nn::matrix(rows, time_dim, device));
         self.time_out.forward(Activation::Mish.forward(hidden))
     }
@@ -149,10 +200,16 @@ fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
-/// Sines and cosines of the time at periods from 2 pi to 2 pi times [`LONGEST`], geometrically spaced. Rounded to f32 where DPPO does.
+/// Sines and cosines of the time at periods from 2 pi to 2 pi times [`LONGEST`], geometrically
+/// spaced. Rounded to f32 where DPPO does.
 fn sinusoid(time: usize, dim: usize) -> Vec<f32> {
     let half = dim / 2;
     let rate = libm::log(LONGEST) / (half - 1) as f64;
-    let angles = (0..half).map(|i| time as f32 * libm::exp(f64::from((i as f64 * -rate) as f32)) as f32);
-    angles.clone().map(|a| libm::sin(f64::from(a)) as f32).chain(angles.map(|a| libm::cos(f64::from(a)) as f32)).collect()
+    let angles =
+        (0..half).map(|i| time as f32 * libm::exp(f64::from((i as f64 * -rate) as f32)) as f32);
+    angles
+        .clone()
+        .map(|a| libm::sin(f64::from(a)) as f32)
+        .chain(angles.map(|a| libm::cos(f64::from(a)) as f32))
+        .collect()
 }

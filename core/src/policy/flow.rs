@@ -8,7 +8,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use std::ops::Range;
 
-/// v(x, t, obs), with x_t = (1 - t) z + t a and target velocity a - z (Lipman et al. 2023; Liu et al. 2023).
+/// v(x, t, obs), with x_t = (1 - t) z + t a and target velocity a - z (Lipman et al. 2023; Liu et
+/// al. 2023).
 #[derive(Module, Debug)]
 pub struct Flow {
     velocity: Velocity,
@@ -25,7 +26,9 @@ impl Flow {
         let dt = 1.0 / steps as f64;
         Self {
             velocity: Velocity::new(config, sizes, rng, device),
-            times: (0..steps).flat_map(|step| time_embedding(step as f64 * dt, time_dim)).collect(),
+            times: (0..steps)
+                .flat_map(|step| time_embedding(step as f64 * dt, time_dim))
+                .collect(),
             steps,
             time_dim,
         }
@@ -41,16 +44,28 @@ impl Flow {
     }
 
     /// Some of the Euler steps only; see [`super::Net::sample_steps`].
-    pub(super) fn sample_steps(&self, steps: Range<usize>, obs: Observed, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn sample_steps(
+        &self,
+        steps: Range<usize>,
+        obs: Observed,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
         let ([batch, _], device) = (x.dims(), x.device());
         let context = self.velocity.read(obs);
-        let embedding = |step: usize| nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device).expand([batch, self.time_dim]);
+        let embedding = |step: usize| {
+            nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device)
+                .expand([batch, self.time_dim])
+        };
         steps.fold(x, |x, step| self.euler(&context, x, embedding(step)))
     }
 
     /// One Euler step for every row; see [`super::Policy::denoise`].
     pub(super) fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> Tensor<2> {
-        let times = steps.iter().flat_map(|&step| self.embedding(step)).copied().collect();
+        let times = steps
+            .iter()
+            .flat_map(|&step| self.embedding(step))
+            .copied()
+            .collect();
         let times = nn::matrix(times, self.time_dim, &x.device());
         self.euler(&self.velocity.read(obs.into()), x, times)
     }
@@ -62,10 +77,19 @@ impl Flow {
         let times: Vec<f64> = (0..batch).map(|_| rng.uniform()).collect();
         let z = nn::matrix(rng.normals(batch * width), width, &device);
         let t = nn::matrix(times.iter().map(|&t| t as f32).collect(), 1, &device);
-        let embedding = times.iter().flat_map(|&t| time_embedding(t, self.time_dim)).collect();
+        let embedding = times
+            .iter()
+            .flat_map(|&t| time_embedding(t, self.time_dim))
+            .collect();
         let target = chunks - z.clone();
         let x = z + target.clone() * t;
-        (self.velocity.forward(x, nn::matrix(embedding, self.time_dim, &device), &self.velocity.read(obs)) - target).square().mean()
+        (self.velocity.forward(
+            x,
+            nn::matrix(embedding, self.time_dim, &device),
+            &self.velocity.read(obs),
+        ) - target)
+            .square()
+            .mean()
     }
 
     fn euler(&self, context: &Context, x: Tensor<2>, times: Tensor<2>) -> Tensor<2> {
@@ -82,5 +106,9 @@ impl Flow {
 fn time_embedding(t: f64, dim: usize) -> Vec<f32> {
     let half = dim / 2;
     let angles = (0..half).map(|i| t * libm::pow(100.0, i as f64 / (half - 1) as f64));
-    angles.clone().map(|a| libm::sin(a) as f32).chain(angles.map(|a| libm::cos(a) as f32)).collect()
+    angles
+        .clone()
+        .map(|a| libm::sin(a) as f32)
+        .chain(angles.map(|a| libm::cos(a) as f32))
+        .collect()
 }

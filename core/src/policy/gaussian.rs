@@ -22,7 +22,10 @@ pub struct Gaussian {
 impl Gaussian {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
         let log_std = Tensor::full([1, sizes.chunk_len()], INITIAL_LOG_STD, device);
-        Self { mean: Body::new(sizes.obs, config, sizes.chunk_len(), rng, device), log_std: Param::from_tensor(log_std) }
+        Self {
+            mean: Body::new(sizes.obs, config, sizes.chunk_len(), rng, device),
+            log_std: Param::from_tensor(log_std),
+        }
     }
 
     fn log_std(&self) -> Tensor<2> {

@@ -1,7 +1,8 @@
 //! Policies: an observation and a noise vector in, a chunk of actions out.
 //!
-//! The noise is an explicit input, so that a sampler is a function: the same observation and the same noise give the
-//! same actions. Finetuning methods rely on it (they steer, filter or replace the noise).
+//! The noise is an explicit input, so that a sampler is a function: the same observation and the
+//! same noise give the same actions. Finetuning methods rely on it (they steer, filter or replace
+//! the noise).
 
 pub mod body;
 pub mod diffusion;
@@ -36,12 +37,14 @@ pub enum PolicyKind {
     Gaussian,
     /// Flow matching: any distribution, by integrating a learned velocity from noise to actions.
     Flow,
-    /// The same with a transformer as the velocity: a token for the state, one for the task, one for each action. It learns
-    /// several tasks together (`pretrain.tasks`).
+    /// The same with a transformer as the velocity: a token for the state, one for the task, one
+    /// for each action. It learns several tasks together (`pretrain.tasks`).
     FlowTransformer,
-    /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO pretrain.
+    /// Diffusion: any distribution, by removing predicted noise step by step; what PostBC and DPPO
+    /// pretrain.
     Diffusion,
-    /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what ValueDICE trains.
+    /// The tanh of one Gaussian per observation, whose spread depends on the observation, too: what
+    /// ValueDICE trains.
     Squashed,
     /// Whatever another program serves (`--base`): it only acts.
     Served,
@@ -51,7 +54,8 @@ pub enum PolicyKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
-    /// `inference_steps` steps without noise between them: fast, and a function of the first noise alone.
+    /// `inference_steps` steps without noise between them: fast, and a function of the first noise
+    /// alone.
     Ddim,
     /// All `denoising_steps` steps, with fresh noise after each but the last.
     Ddpm,
@@ -61,15 +65,18 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow (paper preset: diffusion; `--pretrain value-dice`: squashed).
+    /// Which distribution the policy can express. Default: flow (paper preset: diffusion;
+    /// `--pretrain value-dice`: squashed).
     pub kind: PolicyKind,
-    /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20 Hz); else 8, at 80 Hz.
+    /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20
+    /// Hz); else 8, at 80 Hz.
     pub chunk: usize,
     /// Units per hidden layer; of a transformer the width of a token, a multiple of 32.
     pub hidden: usize,
     /// Hidden layers. Default 3. Of a transformer: blocks.
     pub layers: usize,
-    /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`. Default 0.
+    /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`.
+    /// Default 0.
     #[serde(default)]
     pub labels: usize,
     /// What a flow-transformer sees; set by `env.image_size`. Default nothing.
@@ -80,17 +87,19 @@ pub struct PolicyConfig {
     pub served: ServedConfig,
     /// Non-linearity between layers.
     pub activation: Activation,
-    /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers` is odd. Default false (paper
-    /// preset: true, DPPO).
+    /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers`
+    /// is odd. Default false (paper preset: true, DPPO).
     pub residual: bool,
-    /// Length of the time embedding (flow and diffusion), even. Default 16 (DPPO: 16 for Lift and Can, 32 for Square and Transport).
+    /// Length of the time embedding (flow and diffusion), even. Default 16 (DPPO: 16 for Lift and
+    /// Can, 32 for Square and Transport).
     pub time_dim: usize,
-    /// Noise levels that a diffusion policy learns. Default 20 (DPPO's state policies; paper preset: 100, PostBC).
+    /// Noise levels that a diffusion policy learns. Default 20 (DPPO's state policies; paper
+    /// preset: 100, PostBC).
     pub denoising_steps: usize,
     /// How a diffusion policy is sampled. Default ddim (PostBC's DSRL runs; its DPPO runs: ddpm).
     pub sampler: Sampler,
-    /// Steps from noise to actions: Euler's for a flow, DDIM's for a diffusion policy. DDPM ignores it: it takes all
-    /// `denoising_steps`. Default 8 (PostBC).
+    /// Steps from noise to actions: Euler's for a flow, DDIM's for a diffusion policy. DDPM ignores
+    /// it: it takes all `denoising_steps`. Default 8 (PostBC).
     pub inference_steps: usize,
 }
 
@@ -108,22 +117,32 @@ impl PolicyConfig {
         within("policy.inference_steps", self.inference_steps, 1, 1000)?;
         if self.kind == PolicyKind::FlowTransformer && !self.hidden.is_multiple_of(HEAD) {
             return Err(Error::input(format!(
-                "policy.hidden is {}, but the tokens of a transformer are shared by heads of {HEAD} numbers: set it to a multiple of that",
+                "policy.hidden is {}, but the tokens of a transformer are shared by heads of \
+                 {HEAD} numbers: set it to a multiple of that",
                 self.hidden
             )));
         }
-        let (layers, time_dim, steps, times) = (self.layers, self.time_dim, self.inference_steps, self.denoising_steps);
+        let (layers, time_dim, steps, times) = (
+            self.layers,
+            self.time_dim,
+            self.inference_steps,
+            self.denoising_steps,
+        );
         if self.residual && layers.is_multiple_of(2) {
             return Err(Error::input(format!(
-                "policy.layers is {layers}, but with policy.residual it must be odd: one layer, and two for each block"
+                "policy.layers is {layers}, but with policy.residual it must be odd: one layer, \
+                 and two for each block"
             )));
         }
         if !time_dim.is_multiple_of(2) {
-            return Err(Error::input(format!("policy.time_dim is {time_dim}, but must be even: half are sines, half cosines")));
+            return Err(Error::input(format!(
+                "policy.time_dim is {time_dim}, but must be even: half are sines, half cosines"
+            )));
         }
         if (self.kind, self.sampler) == (PolicyKind::Diffusion, Sampler::Ddim) && steps > times {
             return Err(Error::input(format!(
-                "policy.inference_steps is {steps}, but DDIM cannot take more steps than policy.denoising_steps, which is {times}"
+                "policy.inference_steps is {steps}, but DDIM cannot take more steps than \
+                 policy.denoising_steps, which is {times}"
             )));
         }
         Ok(())
@@ -158,7 +177,10 @@ impl Sizes {
 
 /// A network that turns normalised observations and noise into normalised action chunks.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it per policy, and modules cannot be boxed"
+)]
 pub enum Net {
     /// See [`Gaussian`].
     Gaussian(Gaussian),
@@ -176,7 +198,9 @@ impl Net {
     fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
         match config.kind {
             PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
-            PolicyKind::Flow | PolicyKind::FlowTransformer => Self::Flow(Flow::new(config, sizes, rng, device)),
+            PolicyKind::Flow | PolicyKind::FlowTransformer => {
+                Self::Flow(Flow::new(config, sizes, rng, device))
+            }
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
             PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
             PolicyKind::Served => Self::Served(Served::unconnected()),
@@ -192,9 +216,16 @@ impl Net {
         }
     }
 
-    /// The deterministic part of sampling and, with DDPM, its draws, for some of the steps only: from the latents `x` before the
-    /// first of `steps` to those after the last. `noise` is that of the whole chain; see [`Policy::sample`]. A Gaussian has none.
-    pub fn sample_steps(&self, steps: Range<usize>, obs: Tensor<2>, x: Tensor<2>, noise: &Tensor<2>) -> Tensor<2> {
+    /// The deterministic part of sampling and, with DDPM, its draws, for some of the steps only:
+    /// from the latents `x` before the first of `steps` to those after the last. `noise` is that of
+    /// the whole chain; see [`Policy::sample`]. A Gaussian has none.
+    pub fn sample_steps(
+        &self,
+        steps: Range<usize>,
+        obs: Tensor<2>,
+        x: Tensor<2>,
+        noise: &Tensor<2>,
+    ) -> Tensor<2> {
         match self {
             Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => x,
             Self::Flow(net) => net.sample_steps(steps, obs.into(), x),
@@ -229,8 +260,20 @@ pub struct Policy {
 
 impl Policy {
     /// A policy with fresh weights. A `device` with autodiff makes it trainable.
-    pub fn new(config: &PolicyConfig, sizes: Sizes, scales: (Normaliser, Normaliser), rng: &mut Rng, device: &Device) -> Self {
-        Self { net: Net::new(config, sizes, rng, device), obs_scale: scales.0, act_scale: scales.1, sizes, sight: config.view }
+    pub fn new(
+        config: &PolicyConfig,
+        sizes: Sizes,
+        scales: (Normaliser, Normaliser),
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            net: Net::new(config, sizes, rng, device),
+            obs_scale: scales.0,
+            act_scale: scales.1,
+            sizes,
+            sight: config.view,
+        }
     }
 
     /// What it sees.
@@ -241,19 +284,30 @@ impl Policy {
         }
     }
 
-    /// So many raw observation rows as the policy reads them: without the pictures at their ends, where it sees none.
+    /// So many raw observation rows as the policy reads them: without the pictures at their ends,
+    /// where it sees none.
     pub fn reading(&self, rows: &[f32], count: usize) -> Vec<f32> {
-        let (width, row) = (self.sizes.obs + self.view().pixels(), rows.len().checked_div(count).unwrap_or(0));
-        rows.chunks(row.max(1)).flat_map(|row| &row[..width.min(row.len())]).copied().collect()
+        let (width, row) = (
+            self.sizes.obs + self.view().pixels(),
+            rows.len().checked_div(count).unwrap_or(0),
+        );
+        rows.chunks(row.max(1))
+            .flat_map(|row| &row[..width.min(row.len())])
+            .copied()
+            .collect()
     }
 
     /// The same, asking `remote`.
     #[must_use]
     pub fn served_by(self, remote: Remote) -> Self {
-        Self { net: Net::Served(Served::by(remote)), ..self }
+        Self {
+            net: Net::Served(Served::by(remote)),
+            ..self
+        }
     }
 
-    /// Length of the noise vector per decision: none where another program draws it; else that of a chunk, times `denoising_steps + 1` where DDPM draws after every step.
+    /// Length of the noise vector per decision: none where another program draws it; else that of a
+    /// chunk, times `denoising_steps + 1` where DDPM draws after every step.
     pub fn noise_len(&self) -> usize {
         match &self.net {
             Net::Gaussian(_) | Net::Flow(_) | Net::Squashed(_) => self.sizes.chunk_len(),
@@ -262,25 +316,31 @@ impl Policy {
         }
     }
 
-    /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO): `denoising_steps` with DDPM,
-    /// `inference_steps` with DDIM and for a flow. 0 for a Gaussian, squashed or not, which is no chain.
+    /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO):
+    /// `denoising_steps` with DDPM, `inference_steps` with DDIM and for a flow. 0 for a Gaussian,
+    /// squashed or not, which is no chain.
     pub fn chain_len(&self) -> usize {
         self.net.chain_len()
     }
 
-    /// One step of that chain, for rows of normalised observations `[batch, obs]` and latents `[batch, chunk * act]`, each at a
-    /// step of its own (0 begins with pure noise, all are below [`Policy::chain_len`]).
+    /// One step of that chain, for rows of normalised observations `[batch, obs]` and latents
+    /// `[batch, chunk * act]`, each at a step of its own (0 begins with pure noise, all are below
+    /// [`Policy::chain_len`]).
     ///
-    /// The next latent is drawn from a Gaussian: given are its mean `[batch, chunk * act]`, differentiable in the weights, and
-    /// per row the standard deviation of the sampler's schedule. With DDPM that is the posterior's; with DDIM that of eta = 1,
-    /// although sampling has eta = 0; for a flow it is 0. It is 0 in the last step of each, too: a finetuner sets a floor of its
-    /// own. The predicted chunk inside of a diffusion step is clipped to ±1, the mean is not. A Gaussian policy gives back `x`.
+    /// The next latent is drawn from a Gaussian: given are its mean `[batch, chunk * act]`,
+    /// differentiable in the weights, and per row the standard deviation of the sampler's schedule.
+    /// With DDPM that is the posterior's; with DDIM that of eta = 1, although sampling has eta = 0;
+    /// for a flow it is 0. It is 0 in the last step of each, too: a finetuner sets a floor of its
+    /// own. The predicted chunk inside of a diffusion step is clipped to ±1, the mean is not. A
+    /// Gaussian policy gives back `x`.
     pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
         self.net.denoise(obs, x, steps)
     }
 
-    /// Normalised observations of obs numbers, with pictures where there is a view, and noise `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1.
-    /// The noise of DDPM is the first latent, then the draw after each step in turn; the last is not used, as in DPPO.
+    /// Normalised observations of obs numbers, with pictures where there is a view, and noise
+    /// `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1. The noise of
+    /// DDPM is the first latent, then the draw after each step in turn; the last is not used, as in
+    /// DPPO.
     pub fn sample(&self, obs: impl Into<Observed>, noise: Tensor<2>) -> Tensor<2> {
         let obs = obs.into();
         let actions = match &self.net {
@@ -288,12 +348,15 @@ impl Policy {
             Net::Flow(net) => net.sample(obs, noise),
             Net::Diffusion(net) => net.sample(obs.numbers, noise),
             Net::Squashed(net) => net.sample(obs.numbers, noise),
-            Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
+            Net::Served(_) => unreachable!(
+                "the configuration is checked: a served policy only acts, by Policy::act"
+            ),
         };
         actions.clamp(-1.0, 1.0)
     }
 
-    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for flow and diffusion).
+    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for
+    /// flow and diffusion).
     pub fn loss(&self, obs: impl Into<Observed>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
         let obs = obs.into();
         match &self.net {
@@ -301,11 +364,14 @@ impl Policy {
             Net::Flow(net) => net.loss(obs, chunks, rng),
             Net::Diffusion(net) => net.loss(obs.numbers, chunks, rng),
             Net::Squashed(net) => net.loss(obs.numbers, chunks),
-            Net::Served(_) => unreachable!("the configuration is checked: a served policy only acts, by Policy::act"),
+            Net::Served(_) => unreachable!(
+                "the configuration is checked: a served policy only acts, by Policy::act"
+            ),
         }
     }
 
-    /// Raw observation rows (see [`Policy::reading`]) and noise rows to raw action rows (`chunk * act` each, within ±1), on the host.
+    /// Raw observation rows (see [`Policy::reading`]) and noise rows to raw action rows (`chunk *
+    /// act` each, within ±1), on the host.
     ///
     /// # Errors
     /// When the device fails, or whoever serves the policy.
@@ -314,26 +380,44 @@ impl Policy {
             return served.chunks(obs);
         }
         let plain = device.clone().without_autodiff();
-        let rows = || obs.chunks(self.sizes.obs + self.sight.pixels()).map(|row| self.sight.split(row));
+        let rows = || {
+            obs.chunks(self.sizes.obs + self.sight.pixels())
+                .map(|row| self.sight.split(row))
+        };
         let numbers: Vec<f32> = rows().flat_map(|(numbers, _)| numbers).copied().collect();
         let pixels: Vec<u8> = rows().flat_map(|(_, seen)| env::bytes(seen)).collect();
-        let obs = Observed::new(self.obs_scale.apply(&numbers), self.sizes.obs, &pixels, self.sight, &plain);
+        let obs = Observed::new(
+            self.obs_scale.apply(&numbers),
+            self.sizes.obs,
+            &pixels,
+            self.sight,
+            &plain,
+        );
         let noise = nn::matrix(noise, self.noise_len(), &plain);
         self.actions(self.sample(obs, noise)).await
     }
 
-    /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on the host.
+    /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on
+    /// the host.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn actions(&self, chunks: Tensor<2>) -> Result<Vec<f32>> {
         let chunks = nn::read(chunks.clamp(-1.0, 1.0)).await?;
-        Ok(self.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+        Ok(self
+            .act_scale
+            .invert(&chunks)
+            .into_iter()
+            .map(|a| a.clamp(-1.0, 1.0))
+            .collect())
     }
 
     /// The same policy without gradients, for acting.
     pub fn frozen(&self) -> Self {
-        Self { net: self.net.valid(), ..self.clone() }
+        Self {
+            net: self.net.valid(),
+            ..self.clone()
+        }
     }
 
     /// Writes weights and scales into the archive under `prefix`.
@@ -341,7 +425,10 @@ impl Policy {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/scales"), &(&self.obs_scale, &self.act_scale, self.sizes))?;
+        archive.put(
+            format!("{prefix}/scales"),
+            &(&self.obs_scale, &self.act_scale, self.sizes),
+        )?;
         params::save(&self.net, prefix, archive).await
     }
 
@@ -349,13 +436,33 @@ impl Policy {
     ///
     /// # Errors
     /// When the archive lacks the policy or holds one of other sizes.
-    pub fn load(config: &PolicyConfig, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
-        let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) = archive.get(&format!("{prefix}/scales"))?;
+    pub fn load(
+        config: &PolicyConfig,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
+        let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) =
+            archive.get(&format!("{prefix}/scales"))?;
         let widths = (obs_scale.dim(), act_scale.dim(), sizes.chunk);
-        if widths != (sizes.obs, sizes.act.saturating_mul(sizes.chunk), config.chunk) {
-            return Err(Error::input(format!("the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint")));
+        if widths
+            != (
+                sizes.obs,
+                sizes.act.saturating_mul(sizes.chunk),
+                config.chunk,
+            )
+        {
+            return Err(Error::input(format!(
+                "the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint"
+            )));
         }
-        let mut policy = Self::new(config, sizes, (obs_scale, act_scale), &mut Rng::new(0, "unused", 0), device);
+        let mut policy = Self::new(
+            config,
+            sizes,
+            (obs_scale, act_scale),
+            &mut Rng::new(0, "unused", 0),
+            device,
+        );
         policy.net = params::load(policy.net, prefix, archive)?;
         Ok(policy)
     }

@@ -21,8 +21,8 @@ pub(super) struct Step {
     pub std: f32,
 }
 
-/// beta and the running product of alpha = 1 - beta for every time. In f32, step by step as DPPO does: 1 / sqrt(product) is large
-/// at the noisiest time, where rounding is visible in the result.
+/// beta and the running product of alpha = 1 - beta for every time. In f32, step by step as DPPO
+/// does: 1 / sqrt(product) is large at the noisiest time, where rounding is visible in the result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Schedule {
     betas: Vec<f32>,
@@ -33,31 +33,44 @@ impl Schedule {
     /// The cosine schedule over `times` times.
     pub fn cosine(times: usize) -> Self {
         let level = |i: usize| {
-            let angle = (i as f64 / times as f64 + OFFSET) / (1.0 + OFFSET) * std::f64::consts::FRAC_PI_2;
+            let angle =
+                (i as f64 / times as f64 + OFFSET) / (1.0 + OFFSET) * std::f64::consts::FRAC_PI_2;
             libm::cos(angle) * libm::cos(angle)
         };
-        let betas: Vec<f32> = (0..times).map(|i| (1.0 - level(i + 1) / level(i)).clamp(0.0, MAX_BETA) as f32).collect();
+        let betas: Vec<f32> = (0..times)
+            .map(|i| (1.0 - level(i + 1) / level(i)).clamp(0.0, MAX_BETA) as f32)
+            .collect();
         let mut product = 1.0;
         let products = betas.iter().map(|beta| {
             product *= f64::from(1.0 - beta);
             product as f32
         });
-        Self { products: products.collect(), betas }
+        Self {
+            products: products.collect(),
+            betas,
+        }
     }
 
     /// (signal, noise) of every time: x_t = signal x0 + noise eps.
     pub fn mixture(&self) -> Vec<(f32, f32)> {
-        self.products.iter().map(|&product| (product.sqrt(), (1.0 - product).sqrt())).collect()
+        self.products
+            .iter()
+            .map(|&product| (product.sqrt(), (1.0 - product).sqrt()))
+            .collect()
     }
 
-    /// The steps of a sampler, noisiest first. `eta` scales the noise of DDIM, between 0 (none) and 1 (as much as DDPM would add).
+    /// The steps of a sampler, noisiest first. `eta` scales the noise of DDIM, between 0 (none) and
+    /// 1 (as much as DDPM would add).
     pub fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
         let times = self.products.len();
         match sampler {
             Sampler::Ddpm => (0..times).rev().map(|time| self.ddpm(time)).collect(),
             Sampler::Ddim => {
                 let stride = times / inference_steps;
-                (0..inference_steps).rev().map(|i| self.ddim(i * stride, i.checked_sub(1).map(|i| i * stride), eta)).collect()
+                (0..inference_steps)
+                    .rev()
+                    .map(|i| self.ddim(i * stride, i.checked_sub(1).map(|i| i * stride), eta))
+                    .collect()
             }
         }
     }
@@ -80,8 +93,8 @@ impl Schedule {
         }
     }
 
-    /// Song et al. 2021, equation 12, with eps computed anew from the clipped x0, eps = (x - sqrt(now) x0) / sqrt(1 - now): that
-    /// makes the mean a mixture of x0 and x, too.
+    /// Song et al. 2021, equation 12, with eps computed anew from the clipped x0, eps = (x -
+    /// sqrt(now) x0) / sqrt(1 - now): that makes the mean a mixture of x0 and x, too.
     fn ddim(&self, time: usize, next_time: Option<usize>, eta: f32) -> Step {
         let (now, next) = (self.product(Some(time)), self.product(next_time));
         let std = eta * ((1.0 - next) / (1.0 - now) * (1.0 - now / next)).sqrt();
@@ -101,32 +114,47 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// The promise: the schedule starts almost clean and ends almost as noise, and DDIM starts where DPPO's does: at times 84 of
-    /// 100 and 14 of 20 with products of 0.054 and 0.144, far from pure noise.
+    /// The promise: the schedule starts almost clean and ends almost as noise, and DDIM starts
+    /// where DPPO's does: at times 84 of 100 and 14 of 20 with products of 0.054 and 0.144, far
+    /// from pure noise.
     #[test]
     fn the_cosine_schedule_has_the_known_levels() {
         for (times, first, product) in [(100, 84, 0.054), (20, 14, 0.144)] {
             let schedule = Schedule::cosine(times);
             let steps = schedule.steps(Sampler::Ddim, 8, 0.0);
             assert_eq!((steps[0].time, steps[7].time, steps.len()), (first, 0, 8));
-            assert!((schedule.products[first] - product).abs() < 1e-3, "{}", schedule.products[first]);
+            assert!(
+                (schedule.products[first] - product).abs() < 1e-3,
+                "{}",
+                schedule.products[first]
+            );
             assert!(schedule.products[0] > 0.98 && schedule.products[times - 1] < 1e-4);
             assert_eq!(schedule.betas[times - 1], 0.999);
         }
     }
 
-    /// The promise: DDIM over all times with eta = 1 adds the noise of DDPM around the same mean (Song et al. 2021, section 4.1).
+    /// The promise: DDIM over all times with eta = 1 adds the noise of DDPM around the same mean
+    /// (Song et al. 2021, section 4.1).
     #[test]
     fn ddim_with_all_noise_is_ddpm() {
         let schedule = Schedule::cosine(20);
         let close = |a: f32, b: f32| (a - b).abs() < 2e-4;
-        for (ddim, ddpm) in schedule.steps(Sampler::Ddim, 20, 1.0).iter().zip(schedule.steps(Sampler::Ddpm, 20, 1.0)) {
-            assert!(close(ddim.std, ddpm.std) && close(ddim.mean_x, ddpm.mean_x) && close(ddim.mean_x0, ddpm.mean_x0), "{ddim:?} {ddpm:?}");
+        for (ddim, ddpm) in schedule
+            .steps(Sampler::Ddim, 20, 1.0)
+            .iter()
+            .zip(schedule.steps(Sampler::Ddpm, 20, 1.0))
+        {
+            assert!(
+                close(ddim.std, ddpm.std)
+                    && close(ddim.mean_x, ddpm.mean_x)
+                    && close(ddim.mean_x0, ddpm.mean_x0),
+                "{ddim:?} {ddpm:?}"
+            );
         }
     }
 
-    /// The promise: if the noise is known, one step keeps the level of the schedule: x_t = signal x0 + noise eps goes to the
-    /// next time's mixture of the same x0 and eps (DDIM without noise).
+    /// The promise: if the noise is known, one step keeps the level of the schedule: x_t = signal
+    /// x0 + noise eps goes to the next time's mixture of the same x0 and eps (DDIM without noise).
     #[test]
     fn ddim_moves_along_the_mixture() {
         let schedule = Schedule::cosine(100);
@@ -139,6 +167,10 @@ mod tests {
             assert!((found - x0).abs() < 1e-5);
             assert!((pair[0].mean_x0 * found + pair[0].mean_x * x - at(pair[1].time)).abs() < 1e-5);
         }
-        assert_eq!((steps[7].mean_x0, steps[7].mean_x, steps[7].std), (1.0, 0.0, 0.0), "the last step gives x0 itself");
+        assert_eq!(
+            (steps[7].mean_x0, steps[7].mean_x, steps[7].std),
+            (1.0, 0.0, 0.0),
+            "the last step gives x0 itself"
+        );
     }
 }

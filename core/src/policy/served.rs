@@ -1,6 +1,7 @@
 //! A policy that another program serves: it is asked for chunks, and never learns.
 //!
-//! Core knows no networks of that kind: a program that can reach one gives a run the way to it ([`Connect`]).
+//! Core knows no networks of that kind: a program that can reach one gives a run the way to it
+//! ([`Connect`]).
 
 use super::Sizes;
 use crate::env::View;
@@ -18,20 +19,27 @@ pub struct ServedConfig {
     pub address: String,
     /// What it is told to do, under the name `prompt`. Default empty: the task's name in words.
     pub prompt: String,
-    /// The name under which it is told the numbers of an observation. Default `observation/state` (openpi's examples).
+    /// The name under which it is told the numbers of an observation. Default `observation/state`
+    /// (openpi's examples).
     pub state: String,
-    /// The names, with commas between them, under which it is shown the camera's newest frame, where there is one. Default
-    /// `observation/image`.
+    /// The names, with commas between them, under which it is shown the camera's newest frame,
+    /// where there is one. Default `observation/image`.
     pub image: String,
 }
 
 impl Default for ServedConfig {
     fn default() -> Self {
-        Self { address: String::new(), prompt: String::new(), state: "observation/state".into(), image: "observation/image".into() }
+        Self {
+            address: String::new(),
+            prompt: String::new(),
+            state: "observation/state".into(),
+            image: "observation/image".into(),
+        }
     }
 }
 
-/// Makes the connection that a configuration describes, for a policy that reads and writes this, and sees this.
+/// Makes the connection that a configuration describes, for a policy that reads and writes this,
+/// and sees this.
 pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
 
 /// For programs without a way to served policies.
@@ -39,7 +47,10 @@ pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
 /// # Errors
 /// Always.
 pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
-    Err(Error::input(format!("the policy at {} cannot be reached from here: use the native program", config.address)))
+    Err(Error::input(format!(
+        "the policy at {} cannot be reached from here: use the native program",
+        config.address
+    )))
 }
 
 /// Whoever is asked.
@@ -47,7 +58,8 @@ pub trait Serve: Send + Sync {
     /// What it sees beside the numbers of an observation.
     fn view(&self) -> View;
 
-    /// Raw observation rows, the values of the newest frames at their ends where something is seen, to raw chunks of actions.
+    /// Raw observation rows, the values of the newest frames at their ends where something is seen,
+    /// to raw chunks of actions.
     ///
     /// # Errors
     /// When there is no usable answer.
@@ -80,12 +92,17 @@ impl Served {
 
     /// Asks `remote`.
     pub fn by(remote: Remote) -> Self {
-        Self { remote: Some(remote) }
+        Self {
+            remote: Some(remote),
+        }
     }
 
     /// What it sees.
     pub fn view(&self) -> View {
-        self.remote.as_ref().map(|remote| remote.0.view()).unwrap_or_default()
+        self.remote
+            .as_ref()
+            .map(|remote| remote.0.view())
+            .unwrap_or_default()
     }
 
     /// See [`Serve::chunks`].
@@ -93,7 +110,10 @@ impl Served {
     /// # Errors
     /// When nobody is connected, or gives no usable answer.
     pub fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
-        let remote = self.remote.as_ref().ok_or_else(|| Error::failed("the served policy is not connected"))?;
+        let remote = self
+            .remote
+            .as_ref()
+            .ok_or_else(|| Error::failed("the served policy is not connected"))?;
         remote.0.chunks(rows)
     }
 }

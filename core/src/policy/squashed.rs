@@ -1,4 +1,5 @@
-//! A squashed Gaussian policy: tanh of a Gaussian whose mean and spread both depend on the observation.
+//! A squashed Gaussian policy: tanh of a Gaussian whose mean and spread both depend on the
+//! observation.
 //!
 //! The actor of ValueDICE's code (and, up to the range of the spread, of SAC).
 
@@ -22,7 +23,9 @@ pub struct Squashed {
 
 impl Squashed {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        Self { trunk: Body::new(sizes.obs, config, 2 * sizes.chunk_len(), rng, device) }
+        Self {
+            trunk: Body::new(sizes.obs, config, 2 * sizes.chunk_len(), rng, device),
+        }
     }
 
     /// Mean and log std of the Gaussian before the tanh, `[batch, chunk * act]` each.
@@ -30,7 +33,10 @@ impl Squashed {
         let both = self.trunk.forward(obs);
         let width = both.dims()[1] / 2;
         let share = (both.clone().narrow(1, width, width).tanh() + 1.0) * 0.5;
-        (both.narrow(1, 0, width), share * (LOG_STD.1 - LOG_STD.0) + LOG_STD.0)
+        (
+            both.narrow(1, 0, width),
+            share * (LOG_STD.1 - LOG_STD.0) + LOG_STD.0,
+        )
     }
 
     /// tanh(mean + std * noise): within ±1, and differentiable in the weights.
@@ -39,8 +45,8 @@ impl Squashed {
         (mean + log_std.exp() * noise).tanh()
     }
 
-    /// Negative log-likelihood per component, without the constant log(2 pi) / 2: with u the inverse tanh of a,
-    /// log p(a) = log N(u; mean, std) - log(1 - a^2).
+    /// Negative log-likelihood per component, without the constant log(2 pi) / 2: with u the
+    /// inverse tanh of a, log p(a) = log N(u; mean, std) - log(1 - a^2).
     pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
         let (mean, log_std) = self.gaussian(obs);
         let a = chunks.clamp(EDGE - 1.0, 1.0 - EDGE);

@@ -7,9 +7,13 @@ use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Latents `[batch, chunk * act]`, times `[batch, time_dim]` and observations `[batch, obs]` to `[batch, chunk * act]`.
+/// Latents `[batch, chunk * act]`, times `[batch, time_dim]` and observations `[batch, obs]` to
+/// `[batch, chunk * act]`.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it per policy, and modules cannot be boxed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it per policy, and modules cannot be boxed"
+)]
 pub enum Velocity {
     /// See [`Body`].
     Body(Body),
@@ -21,7 +25,13 @@ impl Velocity {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
         match config.kind {
             PolicyKind::FlowTransformer => Self::Tokens(Tokens::new(config, sizes, rng, device)),
-            _ => Self::Body(Body::new(sizes.chunk_len() + config.time_dim + sizes.obs, config, sizes.chunk_len(), rng, device)),
+            _ => Self::Body(Body::new(
+                sizes.chunk_len() + config.time_dim + sizes.obs,
+                config,
+                sizes.chunk_len(),
+                rng,
+                device,
+            )),
         }
     }
 
@@ -35,7 +45,9 @@ impl Velocity {
 
     pub(super) fn forward(&self, x: Tensor<2>, time: Tensor<2>, context: &Context) -> Tensor<2> {
         match (self, context) {
-            (Self::Body(net), Context::Numbers(obs)) => net.forward(Tensor::cat(vec![x, time, obs.clone()], 1)),
+            (Self::Body(net), Context::Numbers(obs)) => {
+                net.forward(Tensor::cat(vec![x, time, obs.clone()], 1))
+            }
             (Self::Tokens(net), Context::Tokens(tokens)) => net.forward(x, time, tokens.clone()),
             _ => unreachable!("a context is what the same velocity has read"),
         }
@@ -50,9 +62,9 @@ pub(super) enum Context {
     Tokens(Tensor<3>),
 }
 
-/// A transformer with a token for the state, one for the task where several are learned together, some for what is seen, and one for
-/// each action of the chunk, which also knows the time of the flow and its place; as the action expert of pi-0 (Black et al. 2024), in
-/// small.
+/// A transformer with a token for the state, one for the task where several are learned together,
+/// some for what is seen, and one for each action of the chunk, which also knows the time of the
+/// flow and its place; as the action expert of pi-0 (Black et al. 2024), in small.
 #[derive(Module, Debug)]
 pub struct Tokens {
     task: Option<Linear>,
@@ -70,11 +82,24 @@ pub struct Tokens {
 
 impl Tokens {
     fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let PolicyConfig { hidden: width, layers, time_dim, labels, view, .. } = *config;
-        let places = rng.normals(sizes.chunk * width).into_iter().map(|z| 0.02 * z).collect::<Vec<f32>>();
+        let PolicyConfig {
+            hidden: width,
+            layers,
+            time_dim,
+            labels,
+            view,
+            ..
+        } = *config;
+        let places = rng
+            .normals(sizes.chunk * width)
+            .into_iter()
+            .map(|z| 0.02 * z)
+            .collect::<Vec<f32>>();
         Self {
             task: (labels > 0).then(|| Linear::new(labels, width, rng, device)),
-            pictures: view.is_some().then(|| Patches::new(view.channels(), view.size, width, rng, device)),
+            pictures: view
+                .is_some()
+                .then(|| Patches::new(view.channels(), view.size, width, rng, device)),
             state: Linear::new(sizes.obs - labels, width, rng, device),
             action: Linear::new(sizes.act, width, rng, device),
             time: Linear::new(time_dim, width, rng, device),
@@ -89,9 +114,16 @@ impl Tokens {
     /// Tokens of observations: `[batch, tokens, width]`.
     fn read(&self, Observed { numbers, pictures }: Observed) -> Tensor<3> {
         let state = numbers.dims()[1] - self.labels;
-        let mut tokens = vec![self.state.forward(numbers.clone().narrow(1, 0, state)).unsqueeze_dim::<3>(1)];
+        let mut tokens = vec![
+            self.state
+                .forward(numbers.clone().narrow(1, 0, state))
+                .unsqueeze_dim::<3>(1),
+        ];
         if let Some(task) = &self.task {
-            tokens.push(task.forward(numbers.narrow(1, state, self.labels)).unsqueeze_dim(1));
+            tokens.push(
+                task.forward(numbers.narrow(1, state, self.labels))
+                    .unsqueeze_dim(1),
+            );
         }
         if let Some((patches, pictures)) = self.pictures.as_ref().zip(pictures) {
             tokens.push(patches.forward(pictures));
@@ -102,9 +134,17 @@ impl Tokens {
     fn forward(&self, x: Tensor<2>, time: Tensor<2>, read: Tensor<3>) -> Tensor<2> {
         let ([batch, len], [_, first, width]) = (x.dims(), read.dims());
         let chunk = len / self.act;
-        let actions = self.action.forward(x.reshape([batch * chunk, self.act])).reshape([batch, chunk, width]);
+        let actions = self
+            .action
+            .forward(x.reshape([batch * chunk, self.act]))
+            .reshape([batch, chunk, width]);
         let actions = actions + self.places.val() + self.time.forward(time).unsqueeze_dim::<3>(1);
-        let tokens = self.transformer.forward(Tensor::cat(vec![read, actions], 1)).narrow(1, first, chunk);
-        self.out.forward(tokens.reshape([batch * chunk, width])).reshape([batch, len])
+        let tokens = self
+            .transformer
+            .forward(Tensor::cat(vec![read, actions], 1))
+            .narrow(1, first, chunk);
+        self.out
+            .forward(tokens.reshape([batch * chunk, width]))
+            .reshape([batch, len])
     }
 }

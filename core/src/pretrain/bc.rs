@@ -39,25 +39,29 @@ impl Unit {
 pub struct BcConfig {
     /// Length of training. Default 3000 steps (paper preset: 3000 epochs, PostBC).
     pub steps: usize,
-    /// What `steps`, `cycle`, `warmup`, `ema_every` and `ema_start` are counted in. Default step (paper preset: epoch).
+    /// What `steps`, `cycle`, `warmup`, `ema_every` and `ema_start` are counted in. Default step
+    /// (paper preset: epoch).
     pub unit: Unit,
     /// Pairs per step. Default 256 (DPPO).
     pub batch: usize,
     /// Adam's highest learning rate. Default 1e-3 (paper preset: 1e-4, DPPO).
     pub lr: f64,
-    /// Length of the cycle in which the learning rate warms up and falls along a cosine, again and again; 0: that of the whole
-    /// training. Default 0 (paper preset: 10000, DPPO).
+    /// Length of the cycle in which the learning rate warms up and falls along a cosine, again and
+    /// again; 0: that of the whole training. Default 0 (paper preset: 10000, DPPO).
     pub cycle: usize,
-    /// Length of the linear warm-up at the beginning of each cycle. Default 0 (paper preset: 100, DPPO).
+    /// Length of the linear warm-up at the beginning of each cycle. Default 0 (paper preset: 100,
+    /// DPPO).
     pub warmup: usize,
-    /// Share of `lr` from which the warm-up rises and to which the cosine falls. Default 0.1 (DPPO: 1e-5 of 1e-4).
+    /// Share of `lr` from which the warm-up rises and to which the cosine falls. Default 0.1 (DPPO:
+    /// 1e-5 of 1e-4).
     pub floor: f64,
     /// AdamW's decoupled weight decay. Default 0 (paper preset: 1e-6, DPPO).
     pub weight_decay: f64,
-    /// Decay of a moving average of the weights, which is then the result; 0: none, the last weights are. Default 0 (paper preset:
-    /// 0.995, DPPO).
+    /// Decay of a moving average of the weights, which is then the result; 0: none, the last
+    /// weights are. Default 0 (paper preset: 0.995, DPPO).
     pub ema_decay: f64,
-    /// The average takes the weights in after every so many `unit`s. Default 1 (paper preset: 10, DPPO).
+    /// The average takes the weights in after every so many `unit`s. Default 1 (paper preset: 10,
+    /// DPPO).
     pub ema_every: usize,
     /// Before this many `unit`s it copies them instead. Default 100 (paper preset: 20, DPPO).
     pub ema_start: usize,
@@ -92,7 +96,10 @@ impl BcConfig {
                 ..small
             },
             Preset::Cpu => small,
-            Preset::Tiny => Self { batch: 128, ..small },
+            Preset::Tiny => Self {
+                batch: 128,
+                ..small
+            },
         }
     }
 
@@ -111,14 +118,19 @@ impl BcConfig {
         let (warmup, cycle) = (self.warmup, self.cycle());
         if warmup >= cycle {
             return Err(Error::input(format!(
-                "pretrain.bc.warmup is {warmup}, but must be shorter than the cycle that it begins, which is {cycle}"
+                "pretrain.bc.warmup is {warmup}, but must be shorter than the cycle that it \
+                 begins, which is {cycle}"
             )));
         }
         Ok(())
     }
 
     fn cycle(&self) -> usize {
-        if self.cycle == 0 { self.steps } else { self.cycle }
+        if self.cycle == 0 {
+            self.steps
+        } else {
+            self.cycle
+        }
     }
 
     /// The same settings with every length in gradient steps, for `pairs` training pairs.
@@ -137,7 +149,11 @@ impl BcConfig {
     }
 
     fn learning_rate(&self) -> CosineCycles {
-        CosineCycles { cycle: self.cycle(), warmup: self.warmup, floor: self.floor }
+        CosineCycles {
+            cycle: self.cycle(),
+            warmup: self.warmup,
+            floor: self.floor,
+        }
     }
 }
 
@@ -157,27 +173,54 @@ pub struct Cloning {
 
 impl Cloning {
     /// Begins with a fresh `policy` on an autodiff `device`; `data` is only counted.
-    pub fn new(policy: Policy, widening: Widening, config: &BcConfig, data: &Pairs, seed: u64, device: Device) -> Self {
+    pub fn new(
+        policy: Policy,
+        widening: Widening,
+        config: &BcConfig,
+        data: &Pairs,
+        seed: u64,
+        device: Device,
+    ) -> Self {
         let config = config.in_steps(data.len());
         let adam = Adam::new(adam_config(&config)).with_weight_decay(config.weight_decay);
-        Self { policy, average: None, adam, rng: Rng::new(seed, "cloning", 0), step: 0, config, widening, device }
+        Self {
+            policy,
+            average: None,
+            adam,
+            rng: Rng::new(seed, "cloning", 0),
+            step: 0,
+            config,
+            widening,
+            device,
+        }
     }
 
     fn average_weights(&mut self) {
-        let BcConfig { ema_decay, ema_every, ema_start, .. } = self.config;
+        let BcConfig {
+            ema_decay,
+            ema_every,
+            ema_start,
+            ..
+        } = self.config;
         if ema_decay == 0.0 || !self.step.is_multiple_of(ema_every) {
             return;
         }
         self.average = Some(match self.average.take() {
-            Some(average) if self.step >= ema_start => params::polyak(average, &self.policy.net, 1.0 - ema_decay),
+            Some(average) if self.step >= ema_start => {
+                params::polyak(average, &self.policy.net, 1.0 - ema_decay)
+            }
             _ => self.policy.net.valid(),
         });
     }
 
-    /// The policy as it is now, without gradients: with the average of the weights where there is one.
+    /// The policy as it is now, without gradients: with the average of the weights where there is
+    /// one.
     pub fn policy(&self) -> Policy {
         match &self.average {
-            Some(average) => Policy { net: average.clone(), ..self.policy.clone() },
+            Some(average) => Policy {
+                net: average.clone(),
+                ..self.policy.clone()
+            },
             None => self.policy.frozen(),
         }
     }
@@ -187,7 +230,10 @@ impl Cloning {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
-        archive.put("cloning/state", &(&self.rng, self.step, self.average.is_some()))?;
+        archive.put(
+            "cloning/state",
+            &(&self.rng, self.step, self.average.is_some()),
+        )?;
         self.widening.save(archive)?;
         self.policy.save("cloning/policy", archive).await?;
         if let Some(average) = &self.average {
@@ -200,16 +246,45 @@ impl Cloning {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(policy: &PolicyConfig, config: &BcConfig, data: &Pairs, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        policy: &PolicyConfig,
+        config: &BcConfig,
+        data: &Pairs,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let (rng, step, averaged) = archive.get("cloning/state")?;
         let config = config.in_steps(data.len());
         let policy = Policy::load(policy, "cloning/policy", archive, &device)?;
-        if (policy.sizes.obs, policy.sizes.chunk_len(), policy.view()) != (data.obs_dim, data.action_dim, data.view) {
-            return Err(Error::input("the checkpoint's policy does not fit its demonstrations: use an undamaged checkpoint"));
+        if (policy.sizes.obs, policy.sizes.chunk_len(), policy.view())
+            != (data.obs_dim, data.action_dim, data.view)
+        {
+            return Err(Error::input(
+                "the checkpoint's policy does not fit its demonstrations: use an undamaged \
+                 checkpoint",
+            ));
         }
-        let average = if averaged { Some(params::load(policy.net.valid(), "cloning/average", archive)?) } else { None };
-        let adam = Adam::load(adam_config(&config), "cloning/adam", archive, &policy.net)?.with_weight_decay(config.weight_decay);
-        Ok(Self { policy, average, adam, rng, step, config, widening: Widening::load(archive, data)?, device })
+        let average = if averaged {
+            Some(params::load(
+                policy.net.valid(),
+                "cloning/average",
+                archive,
+            )?)
+        } else {
+            None
+        };
+        let adam = Adam::load(adam_config(&config), "cloning/adam", archive, &policy.net)?
+            .with_weight_decay(config.weight_decay);
+        Ok(Self {
+            policy,
+            average,
+            adam,
+            rng,
+            step,
+            config,
+            widening: Widening::load(archive, data)?,
+            device,
+        })
     }
 }
 
@@ -236,5 +311,8 @@ impl Learner for Cloning {
 }
 
 fn adam_config(config: &BcConfig) -> AdamConfig {
-    AdamConfig { lr: config.lr, clip_norm: None }
+    AdamConfig {
+        lr: config.lr,
+        clip_norm: None,
+    }
 }

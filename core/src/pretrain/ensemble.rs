@@ -1,5 +1,5 @@
-//! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the demonstrations,
-//! trained as one stacked network.
+//! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the
+//! demonstrations, trained as one stacked network.
 
 use super::Learner;
 use super::post_bc::{PostBcConfig, Posterior};
@@ -11,11 +11,12 @@ use crate::threads;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Rows of observations that the finished ensemble predicts at a time: bounds the memory of K predictions.
+/// Rows of observations that the finished ensemble predicts at a time: bounds the memory of K
+/// predictions.
 const PREDICT_ROWS: usize = 256;
 
-/// Members of a group on the CPU, where a group is one thread's work: what a step of it reads and writes stays in the
-/// cache. A GPU is given all members at once.
+/// Members of a group on the CPU, where a group is one thread's work: what a step of it reads and
+/// writes stays in the cache. A GPU is given all members at once.
 const GROUP: usize = 4;
 
 /// K regressors from observation to action chunk.
@@ -34,13 +35,29 @@ pub struct Ensemble {
 impl Ensemble {
     /// Fresh members, each with its own weights and its own bootstrap, on an autodiff `device`.
     pub fn new(config: PostBcConfig, data: &Pairs, seed: u64, device: Device) -> Self {
-        let nets = network(&config, data.obs_dim, data.action_dim, seed, &device).split(group_size(&config, &device));
-        let groups = nets.into_iter().map(|net| Group { net, adam: Adam::new(adam(&config)) }).collect();
+        let nets = network(&config, data.obs_dim, data.action_dim, seed, &device)
+            .split(group_size(&config, &device));
+        let groups = nets
+            .into_iter()
+            .map(|net| Group {
+                net,
+                adam: Adam::new(adam(&config)),
+            })
+            .collect();
         let members = bootstraps(&config, &data.episode_pairs, seed);
-        Self { groups, members, rng: Rng::new(seed, "ensemble", 0), step: 0, total: config.in_steps(data.len()), config, device }
+        Self {
+            groups,
+            members,
+            rng: Rng::new(seed, "ensemble", 0),
+            step: 0,
+            total: config.in_steps(data.len()),
+            config,
+            device,
+        }
     }
 
-    /// The predictions of all members at every pair, as deviations from their mean: the posterior over the demonstrator's action.
+    /// The predictions of all members at every pair, as deviations from their mean: the posterior
+    /// over the demonstrator's action.
     ///
     /// # Errors
     /// When the device fails.
@@ -50,12 +67,23 @@ impl Ensemble {
         let mut deviations = Vec::new();
         for rows in data.obs.chunks(PREDICT_ROWS * data.obs_dim) {
             let obs = nn::matrix(rows.to_vec(), data.obs_dim, &plain);
-            let predictions = Tensor::cat(nets.iter().map(|net| net.forward_shared(obs.clone())).collect(), 0);
+            let predictions = Tensor::cat(
+                nets.iter()
+                    .map(|net| net.forward_shared(obs.clone()))
+                    .collect(),
+                0,
+            );
             let centred = predictions.clone() - predictions.mean_dim(0);
             // [K, rows, width] -> [rows, K, width]: a pair's deviations lie together.
             deviations.extend(nn::read(centred.swap_dims(0, 1)).await?);
         }
-        Ok(Posterior::new(deviations, self.members.len(), data.action_dim, self.config.alpha as f32, self.config.covariance))
+        Ok(Posterior::new(
+            deviations,
+            self.members.len(),
+            data.action_dim,
+            self.config.alpha as f32,
+            self.config.covariance,
+        ))
     }
 
     /// Writes the whole state into the archive.
@@ -66,25 +94,47 @@ impl Ensemble {
         archive.put("ensemble/state", &(&self.rng, self.step))?;
         for (i, group) in self.groups.iter().enumerate() {
             params::save(&group.net, &format!("ensemble/net/{i}"), archive).await?;
-            group.adam.save(&format!("ensemble/adam/{i}"), archive).await?;
+            group
+                .adam
+                .save(&format!("ensemble/adam/{i}"), archive)
+                .await?;
         }
         Ok(())
     }
 
-    /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which determine the bootstraps).
+    /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which
+    /// determine the bootstraps).
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: PostBcConfig, data: &Pairs, seed: u64, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        config: PostBcConfig,
+        data: &Pairs,
+        seed: u64,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let (rng, step) = archive.get("ensemble/state")?;
         let mut ensemble = Self::new(config, data, seed, device);
         let adam = adam(&ensemble.config);
         let load = |(i, group): (usize, Group)| -> Result<Group> {
             let net = params::load(group.net, &format!("ensemble/net/{i}"), archive)?;
-            Ok(Group { adam: Adam::load(adam, &format!("ensemble/adam/{i}"), archive, &net)?, net })
+            Ok(Group {
+                adam: Adam::load(adam, &format!("ensemble/adam/{i}"), archive, &net)?,
+                net,
+            })
         };
-        ensemble.groups = ensemble.groups.into_iter().enumerate().map(load).collect::<Result<_>>()?;
-        Ok(Self { rng, step, ..ensemble })
+        ensemble.groups = ensemble
+            .groups
+            .into_iter()
+            .enumerate()
+            .map(load)
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            rng,
+            step,
+            ..ensemble
+        })
     }
 }
 
@@ -95,38 +145,73 @@ struct Group {
 }
 
 impl Group {
-    /// One gradient step on the pairs with these indices, `batch` for every member; gives the sum of the members' mean squared errors.
-    fn step(mut self, data: &Pairs, indices: &[usize], batch: usize, device: &Device) -> (Self, Tensor<1>) {
+    /// One gradient step on the pairs with these indices, `batch` for every member; gives the sum
+    /// of the members' mean squared errors.
+    fn step(
+        mut self,
+        data: &Pairs,
+        indices: &[usize],
+        batch: usize,
+        device: &Device,
+    ) -> (Self, Tensor<1>) {
         let (members, (obs, chunks)) = (self.net.members(), data.gather(indices));
-        let stack = |values, width| Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), device);
-        // The members share no weights: in the sum of their errors each has the gradient that it would have alone.
-        let error = error(&self.net, stack(obs, data.obs_dim), stack(chunks, data.action_dim)).mul_scalar(members as f64);
+        let stack = |values, width| {
+            Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), device)
+        };
+        // The members share no weights: in the sum of their errors each has the gradient that it
+        // would have alone.
+        let error = error(
+            &self.net,
+            stack(obs, data.obs_dim),
+            stack(chunks, data.action_dim),
+        )
+        .mul_scalar(members as f64);
         self.net = self.adam.step(self.net, &error);
         (self, error.inner())
     }
 }
 
 fn group_size(config: &PostBcConfig, device: &Device) -> usize {
-    if *device == Device::flex() { GROUP } else { config.members }
+    if *device == Device::flex() {
+        GROUP
+    } else {
+        config.members
+    }
 }
 
 fn adam(config: &PostBcConfig) -> AdamConfig {
-    AdamConfig { lr: config.lr, clip_norm: None }
+    AdamConfig {
+        lr: config.lr,
+        clip_norm: None,
+    }
 }
 
 impl Learner for Ensemble {
     /// One gradient step of every member on a batch of its own.
     fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
         let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> =
-            (self.members.iter()).flat_map(|pairs| self.rng.indices(batch, pairs.len()).into_iter().map(|i| pairs[i] as usize)).collect();
+        let indices: Vec<usize> = (self.members.iter())
+            .flat_map(|pairs| {
+                self.rng
+                    .indices(batch, pairs.len())
+                    .into_iter()
+                    .map(|i| pairs[i] as usize)
+            })
+            .collect();
         let rows = group_size(&self.config, &self.device) * batch;
-        let groups = std::mem::take(&mut self.groups).into_iter().zip(indices.chunks(rows));
-        let work = |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
-        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) = threads::map(groups.collect(), work).into_iter().unzip();
+        let groups = std::mem::take(&mut self.groups)
+            .into_iter()
+            .zip(indices.chunks(rows));
+        let work =
+            |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
+        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) =
+            threads::map(groups.collect(), work).into_iter().unzip();
         self.groups = groups;
         self.step += 1;
-        vec![("loss/ensemble", Tensor::cat(errors, 0).sum().div_scalar(members as f64))]
+        vec![(
+            "loss/ensemble",
+            Tensor::cat(errors, 0).sum().div_scalar(members as f64),
+        )]
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -141,13 +226,28 @@ fn error(net: &Mlp, obs: Tensor<3>, chunks: Tensor<3>) -> Tensor<1> {
 
 fn network(config: &PostBcConfig, obs: usize, chunk: usize, seed: u64, device: &Device) -> Mlp {
     let hidden = std::iter::repeat_n(config.hidden, config.layers);
-    let sizes: Vec<usize> = std::iter::once(obs).chain(hidden).chain(std::iter::once(chunk)).collect();
-    Mlp::new(config.members, &sizes, Activation::Relu, &mut Rng::new(seed, "ensemble-weights", 0), device)
+    let sizes: Vec<usize> = std::iter::once(obs)
+        .chain(hidden)
+        .chain(std::iter::once(chunk))
+        .collect();
+    Mlp::new(
+        config.members,
+        &sizes,
+        Activation::Relu,
+        &mut Rng::new(seed, "ensemble-weights", 0),
+        device,
+    )
 }
 
 fn bootstraps(config: &PostBcConfig, episode_pairs: &[usize], seed: u64) -> Vec<Vec<u32>> {
     (0..config.members as u64)
-        .map(|member| bootstrap::member_indices(config.bootstrap, episode_pairs, &mut Rng::new(seed, "bootstrap", member)))
+        .map(|member| {
+            bootstrap::member_indices(
+                config.bootstrap,
+                episode_pairs,
+                &mut Rng::new(seed, "bootstrap", member),
+            )
+        })
         .collect()
 }
 
@@ -158,7 +258,14 @@ mod tests {
     use crate::run::config::Preset;
 
     fn config(members: usize) -> PostBcConfig {
-        PostBcConfig { members, hidden: 6, layers: 2, batch: 4, lr: 1e-2, ..PostBcConfig::preset(Preset::Tiny) }
+        PostBcConfig {
+            members,
+            hidden: 6,
+            layers: 2,
+            batch: 4,
+            lr: 1e-2,
+            ..PostBcConfig::preset(Preset::Tiny)
+        }
     }
 
     fn pairs() -> Pairs {
@@ -183,7 +290,10 @@ mod tests {
     fn the_ensemble_error_has_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(6, "test", 0));
         let net = network(&config(3), 2, 2, 0, &device);
-        let (obs, chunks) = (stack(rng.normals(48), 3, 2, &device), stack(rng.normals(48), 3, 2, &device));
+        let (obs, chunks) = (
+            stack(rng.normals(48), 3, 2, &device),
+            stack(rng.normals(48), 3, 2, &device),
+        );
         let worst = worst_error(&net, |net| error(net, obs.clone(), chunks.clone()));
         assert!(worst < 1e-2, "{worst}");
     }
@@ -198,33 +308,77 @@ mod tests {
         for name in all.names() {
             let (shape, values) = all.get_f32(name).unwrap();
             let size = shape[1] * shape[2];
-            one.put_f32(name, &[1, shape[1], shape[2]], values[k * size..(k + 1) * size].to_vec());
+            one.put_f32(
+                name,
+                &[1, shape[1], shape[2]],
+                values[k * size..(k + 1) * size].to_vec(),
+            );
         }
-        params::load(network(&PostBcConfig { members: 1, ..config.clone() }, 2, 2, 0, device), "net", &one).unwrap()
+        params::load(
+            network(
+                &PostBcConfig {
+                    members: 1,
+                    ..config.clone()
+                },
+                2,
+                2,
+                0,
+                device,
+            ),
+            "net",
+            &one,
+        )
+        .unwrap()
     }
 
-    /// The promise: training the stack trains every member as if it were trained alone on its own batches.
+    /// The promise: training the stack trains every member as if it were trained alone on its own
+    /// batches.
     #[test]
     fn members_train_as_if_alone() {
         let (data, config, device) = (pairs(), config(MEMBERS), Device::flex().autodiff());
         let mut ensemble = Ensemble::new(config.clone(), &data, 7, device.clone());
-        let mut nets: Vec<Mlp> = (0..MEMBERS).map(|k| alone(&ensemble.groups[k / GROUP].net, k % GROUP, &config, &device)).collect();
-        let mut adams: Vec<Adam> = (0..MEMBERS).map(|_| Adam::new(AdamConfig { lr: config.lr, clip_norm: None })).collect();
+        let mut nets: Vec<Mlp> = (0..MEMBERS)
+            .map(|k| alone(&ensemble.groups[k / GROUP].net, k % GROUP, &config, &device))
+            .collect();
+        let mut adams: Vec<Adam> = (0..MEMBERS)
+            .map(|_| {
+                Adam::new(AdamConfig {
+                    lr: config.lr,
+                    clip_norm: None,
+                })
+            })
+            .collect();
         let mut rng = ensemble.rng.clone();
         for _ in 0..20 {
             ensemble.step(&data);
             for (k, (net, adam)) in nets.iter_mut().zip(&mut adams).enumerate() {
                 let pairs = &ensemble.members[k];
-                let indices: Vec<usize> = rng.indices(config.batch, pairs.len()).into_iter().map(|i| pairs[i] as usize).collect();
+                let indices: Vec<usize> = rng
+                    .indices(config.batch, pairs.len())
+                    .into_iter()
+                    .map(|i| pairs[i] as usize)
+                    .collect();
                 let (obs, chunks) = data.gather(&indices);
-                *net = adam.step(net.clone(), &error(net, stack(obs, 1, 2, &device), stack(chunks, 1, 2, &device)));
+                *net = adam.step(
+                    net.clone(),
+                    &error(net, stack(obs, 1, 2, &device), stack(chunks, 1, 2, &device)),
+                );
             }
         }
         let read = |tensor: Tensor<3>| pollster::block_on(nn::read(tensor)).unwrap();
         let obs = nn::matrix(data.obs.clone(), 2, &device);
-        let together: Vec<f32> = (ensemble.groups.iter()).flat_map(|group| read(group.net.forward_shared(obs.clone()).inner())).collect();
-        let apart: Vec<f32> = nets.iter().flat_map(|net| read(net.forward_shared(obs.clone()).inner())).collect();
-        let error = together.iter().zip(&apart).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let together: Vec<f32> = (ensemble.groups.iter())
+            .flat_map(|group| read(group.net.forward_shared(obs.clone()).inner()))
+            .collect();
+        let apart: Vec<f32> = nets
+            .iter()
+            .flat_map(|net| read(net.forward_shared(obs.clone()).inner()))
+            .collect();
+        let error = together
+            .iter()
+            .zip(&apart)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(error < 1e-4, "{error}");
         assert_ne!(apart[..24], apart[24..48], "members differ");
     }

@@ -1,8 +1,9 @@
-//! Posterior behavioral cloning: clone the posterior over the demonstrator's action instead of the action.
+//! Posterior behavioral cloning: clone the posterior over the demonstrator's action instead of the
+//! action.
 //!
-//! The ensemble's disagreement at a demonstrated state is the spread of the posterior over what the demonstrator would
-//! do there. Every time a pair is used, its action target gets a fresh draw of that spread (Algorithm 2):
-//! a~ = a + alpha w with w ~ N(0, cov(s)).
+//! The ensemble's disagreement at a demonstrated state is the spread of the posterior over what the
+//! demonstrator would do there. Every time a pair is used, its action target gets a fresh draw of
+//! that spread (Algorithm 2): a~ = a + alpha w with w ~ N(0, cov(s)).
 
 use super::Unit;
 use crate::Result;
@@ -26,13 +27,15 @@ pub enum Covariance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostBcConfig {
-    /// K, the number of bootstrapped regressors. Default 100 (the paper's size; cpu and tiny presets: fewer).
+    /// K, the number of bootstrapped regressors. Default 100 (the paper's size; cpu and tiny
+    /// presets: fewer).
     pub members: usize,
     /// How far the posterior widens the targets: multiplies the standard deviation. Default 1.
     pub alpha: f64,
     /// Full or diagonal covariance. Default full.
     pub covariance: Covariance,
-    /// Whether members resample whole trajectories or single pairs. Default trajectory (the paper's robomimic runs).
+    /// Whether members resample whole trajectories or single pairs. Default trajectory (the paper's
+    /// robomimic runs).
     pub bootstrap: Bootstrap,
     /// Units per hidden layer of each regressor.
     pub hidden: usize,
@@ -64,9 +67,26 @@ impl PostBcConfig {
             lr: 1e-3,
         };
         match preset {
-            Preset::Paper => Self { hidden: 512, steps: 6000, unit: Unit::Epoch, batch: 256, lr: 1e-4, ..base },
-            Preset::Cpu => Self { members: 20, hidden: 64, ..base },
-            Preset::Tiny => Self { members: 10, hidden: 32, layers: 2, steps: 500, ..base },
+            Preset::Paper => Self {
+                hidden: 512,
+                steps: 6000,
+                unit: Unit::Epoch,
+                batch: 256,
+                lr: 1e-4,
+                ..base
+            },
+            Preset::Cpu => Self {
+                members: 20,
+                hidden: 64,
+                ..base
+            },
+            Preset::Tiny => Self {
+                members: 10,
+                hidden: 32,
+                layers: 2,
+                steps: 500,
+                ..base
+            },
         }
     }
 
@@ -88,7 +108,8 @@ impl PostBcConfig {
     }
 }
 
-/// The posterior's spread at every demonstrated pair, held as the members' deviations from their mean.
+/// The posterior's spread at every demonstrated pair, held as the members' deviations from their
+/// mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
     /// `[pairs, members, width]`, row-major.
@@ -101,11 +122,24 @@ pub struct Posterior {
 
 impl Posterior {
     /// From deviations `[pairs, members, width]` of predictions from their mean over members.
-    pub fn new(deviations: Vec<f32>, members: usize, width: usize, alpha: f32, covariance: Covariance) -> Self {
-        Self { deviations, members, width, alpha, covariance }
+    pub fn new(
+        deviations: Vec<f32>,
+        members: usize,
+        width: usize,
+        alpha: f32,
+        covariance: Covariance,
+    ) -> Self {
+        Self {
+            deviations,
+            members,
+            width,
+            alpha,
+            covariance,
+        }
     }
 
-    /// Adds alpha w to the target chunk of each pair in `indices`, with a fresh w ~ N(0, cov) each time.
+    /// Adds alpha w to the target chunk of each pair in `indices`, with a fresh w ~ N(0, cov) each
+    /// time.
     pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
         for (&pair, chunk) in indices.iter().zip(chunks.chunks_mut(self.width)) {
             match self.covariance {
@@ -115,12 +149,16 @@ impl Posterior {
         }
     }
 
-    /// w = K^-1/2 sum_l eps_l (f_l - mean) with eps_l ~ N(0, 1): covariance exactly 1/K sum (f_l - mean)(f_l - mean)^T, without a factorisation.
+    /// w = K^-1/2 sum_l eps_l (f_l - mean) with eps_l ~ N(0, 1): covariance exactly 1/K sum (f_l -
+    /// mean)(f_l - mean)^T, without a factorisation.
     fn add_full(&self, pair: usize, chunk: &mut [f32], rng: &mut Rng) {
         let scale = self.alpha / (self.members as f32).sqrt();
         for deviation in self.of(pair).chunks(self.width) {
             let eps = scale * rng.normal() as f32;
-            chunk.iter_mut().zip(deviation).for_each(|(a, d)| *a += eps * d);
+            chunk
+                .iter_mut()
+                .zip(deviation)
+                .for_each(|(a, d)| *a += eps * d);
         }
     }
 
@@ -135,15 +173,25 @@ impl Posterior {
     pub fn std(&self, pair: usize) -> Vec<f32> {
         let mut squares = vec![0.0; self.width];
         for deviation in self.of(pair).chunks(self.width) {
-            squares.iter_mut().zip(deviation).for_each(|(s, d)| *s += d * d);
+            squares
+                .iter_mut()
+                .zip(deviation)
+                .for_each(|(s, d)| *s += d * d);
         }
-        squares.into_iter().map(|s: f32| (s / self.members as f32).sqrt()).collect()
+        squares
+            .into_iter()
+            .map(|s: f32| (s / self.members as f32).sqrt())
+            .collect()
     }
 
-    /// Mean posterior standard deviation over all pairs and components: the figure `policy/posterior_std`.
+    /// Mean posterior standard deviation over all pairs and components: the figure
+    /// `policy/posterior_std`.
     pub fn mean_std(&self) -> f64 {
         let pairs = self.deviations.len() / (self.members * self.width);
-        let sum: f64 = (0..pairs).flat_map(|pair| self.std(pair)).map(f64::from).sum();
+        let sum: f64 = (0..pairs)
+            .flat_map(|pair| self.std(pair))
+            .map(f64::from)
+            .sum();
         sum / (pairs * self.width) as f64
     }
 
@@ -159,7 +207,11 @@ impl Posterior {
     pub fn save(&self, archive: &mut Archive) -> Result<()> {
         let pairs = self.deviations.len() / (self.members * self.width);
         archive.put("posterior/settings", &(self.alpha, self.covariance))?;
-        archive.put_f32("posterior/deviations", &[pairs, self.members, self.width], self.deviations.clone());
+        archive.put_f32(
+            "posterior/deviations",
+            &[pairs, self.members, self.width],
+            self.deviations.clone(),
+        );
         Ok(())
     }
 
@@ -174,10 +226,17 @@ impl Posterior {
         let members = shape.get(1).copied().unwrap_or(0);
         if members == 0 || shape != [pairs, members, width] {
             let sentence = format!(
-                "the checkpoint's posterior has shape {shape:?} instead of [{pairs}, members, {width}]: use an undamaged checkpoint"
+                "the checkpoint's posterior has shape {shape:?} instead of [{pairs}, members, \
+                 {width}]: use an undamaged checkpoint"
             );
             return Err(crate::Error::input(sentence));
         }
-        Ok(Self::new(deviations.to_vec(), members, width, alpha, covariance))
+        Ok(Self::new(
+            deviations.to_vec(),
+            members,
+            width,
+            alpha,
+            covariance,
+        ))
     }
 }

@@ -5,12 +5,13 @@ use crate::error::within;
 use crate::run::config::Preset;
 use serde::{Deserialize, Serialize};
 
-/// Settings of cloning with the same noise everywhere: a~ = a + sigma w with w ~ N(0, I), fresh whenever a pair is used.
+/// Settings of cloning with the same noise everywhere: a~ = a + sigma w with w ~ N(0, I), fresh
+/// whenever a pair is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigmaBcConfig {
-    /// Standard deviation of the noise, in scaled actions, whose range is [-1, 1]. Default 0.1 (PostBC: 0.1, 0.05 or 0.025 on
-    /// robomimic, by task and finetuning).
+    /// Standard deviation of the noise, in scaled actions, whose range is [-1, 1]. Default 0.1
+    /// (PostBC: 0.1, 0.05 or 0.025 on robomimic, by task and finetuning).
     pub sigma: f64,
 }
 

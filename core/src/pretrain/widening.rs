@@ -30,7 +30,9 @@ impl Widening {
     pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
         match self {
             Self::None => {}
-            Self::Uniform(sigma) => chunks.iter_mut().for_each(|a| *a += sigma * rng.normal() as f32),
+            Self::Uniform(sigma) => chunks
+                .iter_mut()
+                .for_each(|a| *a += sigma * rng.normal() as f32),
             Self::Posterior(posterior) => posterior.perturb(indices, chunks, rng),
         }
     }

@@ -24,7 +24,10 @@ impl Acting {
     /// The policy as pretraining left it, without what finetuning made of it.
     #[must_use]
     pub fn pretrained(&self) -> Self {
-        Self { policy: self.policy.clone(), improved: None }
+        Self {
+            policy: self.policy.clone(),
+            improved: None,
+        }
     }
 
     /// The world model that plans, where finetuning has made one.
@@ -35,21 +38,31 @@ impl Acting {
         }
     }
 
-    /// What a reward that was learned says of actions (N x act) at one raw observation: N shares of what it can give. None where there is none.
+    /// What a reward that was learned says of actions (N x act) at one raw observation: N shares of
+    /// what it can give. None where there is none.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn rewards(&self, obs: &[f32], actions: &[f32], device: &Device) -> Result<Option<Vec<f32>>> {
+    pub async fn rewards(
+        &self,
+        obs: &[f32],
+        actions: &[f32],
+        device: &Device,
+    ) -> Result<Option<Vec<f32>>> {
         match &self.improved {
             Some(Improved::Csil(agent)) => agent.rewards(&self.policy, obs, actions, device).await,
             _ => Ok(None),
         }
     }
 
-    /// What is meant to be done from now on, once something was decided: a planner's plan, which is what it remembers; else the
-    /// chunk that was decided on.
+    /// What is meant to be done from now on, once something was decided: a planner's plan, which is
+    /// what it remembers; else the chunk that was decided on.
     pub fn ahead<'a>(&self, memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {
-        if self.agent().is_some() && !memory.is_empty() { memory } else { chunk }
+        if self.agent().is_some() && !memory.is_empty() {
+            memory
+        } else {
+            chunk
+        }
     }
 
     /// The same on another device; `config` is the run's.
@@ -72,23 +85,48 @@ impl Acting {
 
     /// Length of the noise vector per decision.
     pub fn noise_len(&self) -> usize {
-        self.improved.as_ref().map_or(self.policy.noise_len(), |improved| improved.noise_len(&self.policy))
+        self.improved
+            .as_ref()
+            .map_or(self.policy.noise_len(), |improved| {
+                improved.noise_len(&self.policy)
+            })
     }
 
     /// Length of what is decided at a time: a chunk of actions.
     pub fn chunk_len(&self) -> usize {
-        self.policy.sizes.act * self.improved.as_ref().map_or(self.policy.sizes.chunk, |improved| improved.chunk(&self.policy))
+        self.policy.sizes.act
+            * self
+                .improved
+                .as_ref()
+                .map_or(self.policy.sizes.chunk, |improved| {
+                    improved.chunk(&self.policy)
+                })
     }
 
-    /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to raw action rows, as
+    /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to
+    /// raw action rows, as
     /// [`Policy::act`]: by what finetuning made, else by the policy.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, obs: &[f32], memories: &mut [Memory], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(
+        &self,
+        obs: &[f32],
+        memories: &mut [Memory],
+        noise: Vec<f32>,
+        device: &Device,
+    ) -> Result<Vec<f32>> {
         match &self.improved {
-            Some(improved) => improved.act(&self.policy, obs, memories, noise, device).await,
-            None => self.policy.act(&self.policy.reading(obs, memories.len()), noise, device).await,
+            Some(improved) => {
+                improved
+                    .act(&self.policy, obs, memories, noise, device)
+                    .await
+            }
+            None => {
+                self.policy
+                    .act(&self.policy.reading(obs, memories.len()), noise, device)
+                    .await
+            }
         }
     }
 }

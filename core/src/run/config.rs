@@ -1,6 +1,7 @@
 //! The configuration: plain data that alone reproduces a run.
 //!
-//! A preset gives every field a value; a TOML file and `key=value` settings change some; what results is stored with the run.
+//! A preset gives every field a value; a TOML file and `key=value` settings change some; what
+//! results is stored with the run.
 
 use super::paper;
 use crate::env::View;
@@ -34,7 +35,8 @@ pub enum Preset {
 pub struct Config {
     /// The task, `suite/name`. Default `lab/pick-place`.
     pub task: String,
-    /// The physics engine, `rapier` or `mujoco`. Default: the first of the task's (`protege tasks`).
+    /// The physics engine, `rapier` or `mujoco`. Default: the first of the task's (`protege
+    /// tasks`).
     pub engine: String,
     /// The preset that the other fields started from.
     pub preset: Preset,
@@ -62,7 +64,8 @@ pub struct DemosConfig {
     pub count: usize,
     /// Standard deviation of Gaussian noise on the expert's actions. Default 0.1.
     pub noise: f64,
-    /// Whether each episode draws its own style (speed, height, side of approach) or all share one. Default true.
+    /// Whether each episode draws its own style (speed, height, side of approach) or all share one.
+    /// Default true.
     pub varied: bool,
 }
 
@@ -72,8 +75,9 @@ pub struct DemosConfig {
 pub struct EnvConfig {
     /// Control steps for which each action is held. Default 1.
     pub action_repeat: usize,
-    /// Pixels along each side of the camera's pictures, which take the place of what a state says of objects; 84 and 224 are the
-    /// papers'. Default 0: states, no pictures. Only td-mpc and csil see; pictures need the native program with MuJoCo.
+    /// Pixels along each side of the camera's pictures, which take the place of what a state says
+    /// of objects; 84 and 224 are the papers'. Default 0: states, no pictures. Only td-mpc and csil
+    /// see; pictures need the native program with MuJoCo.
     #[serde(default)]
     pub image_size: usize,
     /// How many of the newest frames an observation holds. Default 2 (MoDem).
@@ -86,7 +90,10 @@ pub struct EnvConfig {
 impl EnvConfig {
     /// How pictures are seen.
     pub fn view(&self) -> View {
-        View { size: self.image_size, stack: self.image_stack }
+        View {
+            size: self.image_size,
+            stack: self.image_stack,
+        }
     }
 }
 
@@ -124,8 +131,9 @@ impl PretrainMethod {
 pub struct PretrainConfig {
     /// The method. Default `post-bc`.
     pub method: PretrainMethod,
-    /// Tasks that one policy learns together, the played one among them, from `demos.count` demonstrations of each; they have equal
-    /// observations and actions. Default none: the played task alone.
+    /// Tasks that one policy learns together, the played one among them, from `demos.count`
+    /// demonstrations of each; they have equal observations and actions. Default none: the played
+    /// task alone.
     #[serde(default)]
     pub tasks: Vec<String>,
     /// The cloning loop, in which all but `value-dice` end.
@@ -146,11 +154,13 @@ pub struct EvalConfig {
     pub episodes: usize,
     /// Episodes at each point of the learning curve between. Default 100.
     pub curve_episodes: usize,
-    /// Whether episodes are played on after a success, to the horizon, to count also how many end in success
-    /// (`success_at_end`, as ManiSkill calls it). Default false: the first success ends an episode.
+    /// Whether episodes are played on after a success, to the horizon, to count also how many end
+    /// in success (`success_at_end`, as ManiSkill calls it). Default false: the first success ends
+    /// an episode.
     #[serde(default)]
     pub to_horizon: bool,
-    /// Which agent is finetuning's result: `last` (default), or `best` (td-mpc's presets cpu and tiny).
+    /// Which agent is finetuning's result: `last` (default), or `best` (td-mpc's presets cpu and
+    /// tiny).
     #[serde(default)]
     pub keep: Keep,
 }
@@ -162,20 +172,31 @@ pub enum Keep {
     /// As learning left it.
     #[default]
     Last,
-    /// Of the points of the learning curve, the pretrained policy included, the one with the most successes; of equals the latest.
-    /// Points between the first and the result are then played from starts of their own, so that the result's figure is not chosen by luck.
+    /// Of the points of the learning curve, the pretrained policy included, the one with the most
+    /// successes; of equals the latest. Points between the first and the result are then played
+    /// from starts of their own, so that the result's figure is not chosen by luck.
     Best,
 }
 
 impl Config {
     /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
     pub fn preset(preset: Preset) -> Self {
-        Self::for_job(preset, "lab/pick-place", PretrainMethod::PostBc, FinetuneMethod::BestOfN)
+        Self::for_job(
+            preset,
+            "lab/pick-place",
+            PretrainMethod::PostBc,
+            FinetuneMethod::BestOfN,
+        )
     }
 
-    /// The settings of a preset for a task and methods. The paper's differ by all of them; what a method needs of the policy holds
-    /// in every preset.
-    pub fn for_job(preset: Preset, task: &str, pretrain: PretrainMethod, finetune: FinetuneMethod) -> Self {
+    /// The settings of a preset for a task and methods. The paper's differ by all of them; what a
+    /// method needs of the policy holds in every preset.
+    pub fn for_job(
+        preset: Preset,
+        task: &str,
+        pretrain: PretrainMethod,
+        finetune: FinetuneMethod,
+    ) -> Self {
         let mut config = Self::sizes(preset);
         config.task = task.to_owned();
         config.engine = crate::env::catalogue::usual_engine(task).to_owned();
@@ -197,8 +218,17 @@ impl Config {
             engine: "rapier".into(),
             preset,
             seed: 0,
-            demos: DemosConfig { count: 10, noise: 0.1, varied: true },
-            env: EnvConfig { action_repeat: 1, image_size: 0, image_stack: 2, parallel: if preset == Preset::Tiny { 20 } else { 50 } },
+            demos: DemosConfig {
+                count: 10,
+                noise: 0.1,
+                varied: true,
+            },
+            env: EnvConfig {
+                action_repeat: 1,
+                image_size: 0,
+                image_stack: 2,
+                parallel: if preset == Preset::Tiny { 20 } else { 50 },
+            },
             policy: policy(preset),
             pretrain: PretrainConfig {
                 method: PretrainMethod::PostBc,
@@ -210,14 +240,24 @@ impl Config {
             },
             finetune: FinetuneConfig::preset(preset),
             eval: match preset {
-                Preset::Tiny => EvalConfig { episodes: 60, curve_episodes: 40, to_horizon: false, keep: Keep::Last },
-                _ => EvalConfig { episodes: 200, curve_episodes: 100, to_horizon: false, keep: Keep::Last },
+                Preset::Tiny => EvalConfig {
+                    episodes: 60,
+                    curve_episodes: 40,
+                    to_horizon: false,
+                    keep: Keep::Last,
+                },
+                _ => EvalConfig {
+                    episodes: 200,
+                    curve_episodes: 100,
+                    to_horizon: false,
+                    keep: Keep::Last,
+                },
             },
         }
     }
 
-    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset that it names, else over
-    /// `fallback`, for the task and the methods that it names.
+    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset
+    /// that it names, else over `fallback`, for the task and the methods that it names.
     ///
     /// # Errors
     /// Names an unknown key and the nearest known one, or the key whose value does not fit.
@@ -226,30 +266,42 @@ impl Config {
             Some(name) => read_as("preset", name)?,
             None => fallback,
         };
-        let task = overlay.get("task").and_then(Value::as_str).unwrap_or("lab/pick-place");
+        let task = overlay
+            .get("task")
+            .and_then(Value::as_str)
+            .unwrap_or("lab/pick-place");
         let pretrain = named(overlay, "pretrain")?.unwrap_or(PretrainMethod::PostBc);
         let finetune = named(overlay, "finetune")?.unwrap_or(FinetuneMethod::BestOfN);
         let mut base = Self::for_job(preset, task, pretrain, finetune);
         if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
-            base.finetune.td_mpc = TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
+            base.finetune.td_mpc =
+                TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
             decide_one_by_one(&mut base);
         }
         if let Some(name) = overlay.pointer("/finetune/csil/variant") {
-            base.finetune.csil = CsilConfig::preset(preset, read_as("finetune.csil.variant", name)?);
+            base.finetune.csil =
+                CsilConfig::preset(preset, read_as("finetune.csil.variant", name)?);
         }
-        if overlay.pointer("/env/image_size").and_then(Value::as_u64).is_some_and(|size| size > 0) {
+        if overlay
+            .pointer("/env/image_size")
+            .and_then(Value::as_u64)
+            .is_some_and(|size| size > 0)
+        {
             see(&mut base);
         }
         if overlay.pointer("/policy/kind").and_then(Value::as_str) == Some("flow-transformer") {
             (base.policy.hidden, base.policy.layers, base.policy.time_dim) = transformer(preset);
         }
-        let mut config = leaves(overlay, "").into_iter().try_fold(base, |config, (key, value)| config.with(&key, value))?;
+        let mut config = leaves(overlay, "")
+            .into_iter()
+            .try_fold(base, |config, (key, value)| config.with(&key, value))?;
         config.follow();
         config.check()?;
         Ok(config)
     }
 
-    /// Changes the one setting at `key` (`finetune.best_of_n.samples`). `text` is JSON (numbers, true, false) or else a bare string.
+    /// Changes the one setting at `key` (`finetune.best_of_n.samples`). `text` is JSON (numbers,
+    /// true, false) or else a bare string.
     ///
     /// # Errors
     /// Names an unknown key and the nearest known one, or the key whose value does not fit.
@@ -257,8 +309,8 @@ impl Config {
         self.set_all(&[(key.to_owned(), text.to_owned())])
     }
 
-    /// Changes several settings, one after the other; what results is checked at the end, so that settings which bound each other may
-    /// come in any order.
+    /// Changes several settings, one after the other; what results is checked at the end, so that
+    /// settings which bound each other may come in any order.
     ///
     /// # Errors
     /// As [`Config::set`].
@@ -267,7 +319,8 @@ impl Config {
         for (key, text) in settings {
             if key == "preset" {
                 return Err(Error::input(
-                    "preset is where the other settings start from: choose it first, then change settings one by one",
+                    "preset is where the other settings start from: choose it first, then change \
+                     settings one by one",
                 ));
             }
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
@@ -282,20 +335,31 @@ impl Config {
     fn follow(&mut self) {
         self.policy.labels = self.pretrain.tasks.len();
         let sees = self.policy.kind == PolicyKind::FlowTransformer && self.env.image_size > 0;
-        self.policy.view = if sees { self.env.view() } else { View::default() };
+        self.policy.view = if sees {
+            self.env.view()
+        } else {
+            View::default()
+        };
     }
 
     /// Changes the one setting at `key`, whatever the others are.
     fn with(&self, key: &str, value: Value) -> Result<Self> {
-        let wrap = |inner: Value, part: &str| Value::Object([(part.to_owned(), inner)].into_iter().collect());
+        let wrap = |inner: Value, part: &str| {
+            Value::Object([(part.to_owned(), inner)].into_iter().collect())
+        };
         let mut config = to_value(self);
         merge(&mut config, &key.rsplit('.').fold(value.clone(), wrap), "")?;
-        serde_json::from_value(config).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
+        serde_json::from_value(config)
+            .map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
     }
 
     /// The tasks that are learned.
     pub fn tasks(&self) -> Vec<String> {
-        if self.pretrain.tasks.is_empty() { vec![self.task.clone()] } else { self.pretrain.tasks.clone() }
+        if self.pretrain.tasks.is_empty() {
+            vec![self.task.clone()]
+        } else {
+            self.pretrain.tasks.clone()
+        }
     }
 
     /// Demonstrations of all of them.
@@ -305,15 +369,24 @@ impl Config {
 
     /// The numbers that say that it is the `i`-th of several tasks; none where there is one.
     pub fn label_of(&self, i: usize) -> Vec<f32> {
-        (0..self.pretrain.tasks.len()).map(|other| f32::from(u8::from(other == i))).collect()
+        (0..self.pretrain.tasks.len())
+            .map(|other| f32::from(u8::from(other == i)))
+            .collect()
     }
 
     /// The numbers that say that it is the played one.
     pub fn label(&self) -> Vec<f32> {
-        self.label_of(self.pretrain.tasks.iter().position(|task| *task == self.task).unwrap_or(0))
+        self.label_of(
+            self.pretrain
+                .tasks
+                .iter()
+                .position(|task| *task == self.task)
+                .unwrap_or(0),
+        )
     }
 
-    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that cannot work.
+    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that
+    /// cannot work.
     ///
     /// # Errors
     /// As said.
@@ -327,7 +400,12 @@ impl Config {
         within("env.image_stack", self.env.image_stack, 1, 16)?;
         within("env.parallel", self.env.parallel, 1, 10_000)?;
         within("eval.episodes", self.eval.episodes, 1, 1_000_000)?;
-        within("eval.curve_episodes", self.eval.curve_episodes, 1, 1_000_000)?;
+        within(
+            "eval.curve_episodes",
+            self.eval.curve_episodes,
+            1,
+            1_000_000,
+        )?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.pretrain.sigma_bc.check()?;
@@ -346,10 +424,15 @@ impl Config {
         }
         if !self.pretrain.tasks.contains(&self.task) {
             let all = self.pretrain.tasks.join(", ");
-            return Err(Error::input(format!("{} is not among pretrain.tasks ({all}): add it, or set task to one of them", self.task)));
+            return Err(Error::input(format!(
+                "{} is not among pretrain.tasks ({all}): add it, or set task to one of them",
+                self.task
+            )));
         }
         if self.policy.kind != PolicyKind::FlowTransformer {
-            return Err(Error::input("pretrain.tasks needs policy.kind flow-transformer: set it"));
+            return Err(Error::input(
+                "pretrain.tasks needs policy.kind flow-transformer: set it",
+            ));
         }
         let own = crate::env::spec(&self.task)?;
         for task in &self.pretrain.tasks {
@@ -357,7 +440,8 @@ impl Config {
             let spec = crate::env::spec(task)?;
             if (spec.obs, spec.act) != (own.obs, own.act) {
                 return Err(Error::input(format!(
-                    "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of them out of pretrain.tasks",
+                    "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of \
+                     them out of pretrain.tasks",
                     spec.obs, spec.act, own.id, own.obs, own.act
                 )));
             }
@@ -372,26 +456,43 @@ impl Config {
             return Ok(());
         }
         let method = self.finetune.method;
-        let least = if method == FinetuneMethod::Csil { Keypoints::SMALLEST } else { SMALLEST_IMAGE };
+        let least = if method == FinetuneMethod::Csil {
+            Keypoints::SMALLEST
+        } else {
+            SMALLEST_IMAGE
+        };
         if size < least {
-            return Err(Error::input(format!("env.image_size is {size}: set it to {least} or more, or to 0 for states")));
-        }
-        if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None) {
-            let method = name_of(&method);
             return Err(Error::input(format!(
-                "finetune.method {method} sees no pictures: set it to td-mpc or csil, or env.image_size to 0"
+                "env.image_size is {size}: set it to {least} or more, or to 0 for states"
             )));
         }
-        let judged_by_states = matches!(self.pretrain.method, PretrainMethod::PostBc | PretrainMethod::ValueDice);
+        if !matches!(
+            method,
+            FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None
+        ) {
+            let method = name_of(&method);
+            return Err(Error::input(format!(
+                "finetune.method {method} sees no pictures: set it to td-mpc or csil, or \
+                 env.image_size to 0"
+            )));
+        }
+        let judged_by_states = matches!(
+            self.pretrain.method,
+            PretrainMethod::PostBc | PretrainMethod::ValueDice
+        );
         if self.policy.view.is_some() && judged_by_states {
             let method = name_of(&self.pretrain.method);
             return Err(Error::input(format!(
-                "pretrain.method {method} sees no pictures, which the policy does: set it to bc or sigma-bc, or env.image_size to 0"
+                "pretrain.method {method} sees no pictures, which the policy does: set it to bc or \
+                 sigma-bc, or env.image_size to 0"
             )));
         }
-        if method != FinetuneMethod::Csil && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior) {
+        if method != FinetuneMethod::Csil
+            && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior)
+        {
             return Err(Error::input(
-                "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or env.image_size to 0",
+                "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
+                 finetune.td_mpc.seed_by to prior, or env.image_size to 0",
             ));
         }
         Ok(())
@@ -404,11 +505,16 @@ impl Config {
             return Ok(());
         }
         if self.policy.served.address.is_empty() {
-            return Err(Error::input("policy.kind served has no address: set policy.served.address, or use `--base openpi://host:port`"));
+            return Err(Error::input(
+                "policy.kind served has no address: set policy.served.address, or use `--base \
+                 openpi://host:port`",
+            ));
         }
         if !matches!(method, FinetuneMethod::Csil | FinetuneMethod::None) {
             let method = name_of(&method);
-            return Err(Error::input(format!("finetune.method {method} cannot improve a served policy: set it to csil")));
+            return Err(Error::input(format!(
+                "finetune.method {method} cannot improve a served policy: set it to csil"
+            )));
         }
         Ok(())
     }
@@ -420,14 +526,16 @@ impl Config {
             Some(wanted) if wanted != kind => {
                 let [method, kind, wanted] = [name_of(&method), name_of(&kind), name_of(&wanted)];
                 Err(Error::input(format!(
-                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to {wanted} first, as `--pretrain {method}` does"
+                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to \
+                     {wanted} first, as `--pretrain {method}` does"
                 )))
             }
             _ => Ok(()),
         }
     }
 
-    /// The JSON schema of the configuration, descriptions included: what forms and tables are made from.
+    /// The JSON schema of the configuration, descriptions included: what forms and tables are made
+    /// from.
     pub fn schema() -> Value {
         schemars::schema_for!(Config).to_value()
     }
@@ -443,26 +551,39 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
 
 /// Methods that decide action by action hold each for longer (20 decisions a second in the lab).
 ///
-/// TD-MPC: five demonstrations are recorded, as in MoDem and the paper that follows it. The policy clones single actions there; else
-/// chunks that reach as far as the planner looks, so that it can propose them. CSIL: the policy's chunk is 10 actions in the paper.
+/// TD-MPC: five demonstrations are recorded, as in MoDem and the paper that follows it. The policy
+/// clones single actions there; else chunks that reach as far as the planner looks, so that it can
+/// propose them. CSIL: the policy's chunk is 10 actions in the paper.
 fn decide_one_by_one(config: &mut Config) {
     let method = config.finetune.method;
     if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil) {
         return;
     }
-    config.env.action_repeat = if config.task.starts_with("lab/") { 4 } else { 2 };
+    config.env.action_repeat = if config.task.starts_with("lab/") {
+        4
+    } else {
+        2
+    };
     match (method, config.preset) {
         (FinetuneMethod::Csil, Preset::Paper) => config.policy.chunk = 10,
         (FinetuneMethod::Csil, _) => config.policy.chunk = 4,
-        (_, Preset::Paper) => (config.demos.count, config.policy.kind, config.policy.chunk) = (5, PolicyKind::Gaussian, 1),
-        (_, _) => (config.demos.count, config.policy.chunk) = (5, 4.max(config.finetune.td_mpc.horizon)),
+        (_, Preset::Paper) => {
+            (config.demos.count, config.policy.kind, config.policy.chunk) =
+                (5, PolicyKind::Gaussian, 1)
+        }
+        (_, _) => {
+            (config.demos.count, config.policy.chunk) = (5, 4.max(config.finetune.td_mpc.horizon))
+        }
     }
 }
 
-/// Where pictures are seen, the world model's own prior seeds and proposes: the pretrained policy, which sees none, has no part in
-/// it, so it is a small one.
+/// Where pictures are seen, the world model's own prior seeds and proposes: the pretrained policy,
+/// which sees none, has no part in it, so it is a small one.
 fn see(config: &mut Config) {
-    (config.finetune.td_mpc.seed_by, config.finetune.td_mpc.proposals) = (Actor::Prior, Proposals::Prior);
+    (
+        config.finetune.td_mpc.seed_by,
+        config.finetune.td_mpc.proposals,
+    ) = (Actor::Prior, Proposals::Prior);
     if config.finetune.method != FinetuneMethod::TdMpc {
         return;
     }
@@ -505,7 +626,10 @@ fn policy(preset: Preset) -> PolicyConfig {
             ..small
         },
         Preset::Cpu => small,
-        Preset::Tiny => PolicyConfig { hidden: 128, ..small },
+        Preset::Tiny => PolicyConfig {
+            hidden: 128,
+            ..small
+        },
     }
 }
 
@@ -515,18 +639,26 @@ fn to_value(config: &Config) -> Value {
 
 /// The method of a stage that an overlay names.
 fn named<T: serde::de::DeserializeOwned>(overlay: &Value, stage: &str) -> Result<Option<T>> {
-    let method = overlay.get(stage).and_then(|settings| settings.get("method"));
-    method.map(|name| read_as(&format!("{stage}.method"), name)).transpose()
+    let method = overlay
+        .get(stage)
+        .and_then(|settings| settings.get("method"));
+    method
+        .map(|name| read_as(&format!("{stage}.method"), name))
+        .transpose()
 }
 
 fn read_as<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T> {
-    serde_json::from_value(value.clone()).map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
+    serde_json::from_value(value.clone())
+        .map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
 }
 
 /// The settings of an overlay, one by one.
 fn leaves(overlay: &Value, path: &str) -> Vec<(String, Value)> {
     match overlay {
-        Value::Object(group) => group.iter().flat_map(|(name, value)| leaves(value, &join(path, name))).collect(),
+        Value::Object(group) => group
+            .iter()
+            .flat_map(|(name, value)| leaves(value, &join(path, name)))
+            .collect(),
         leaf => vec![(path.to_owned(), leaf.clone())],
     }
 }
@@ -534,7 +666,9 @@ fn leaves(overlay: &Value, path: &str) -> Vec<(String, Value)> {
 /// Replaces the leaves of `base` that `overlay` names.
 fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
     let (Value::Object(base), Value::Object(overlay)) = (base, overlay) else {
-        return Err(Error::input(format!("{path} is a group of settings: name one of them, as in {path}.<name>")));
+        return Err(Error::input(format!(
+            "{path} is a group of settings: name one of them, as in {path}.<name>"
+        )));
     };
     for (name, value) in overlay {
         let here = join(path, name);
@@ -552,12 +686,30 @@ fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
 fn replace(leaf: &mut Value, value: &Value, key: &str) -> Result<()> {
     let same_kind = std::mem::discriminant(leaf) == std::mem::discriminant(value);
     // 2e3 is a whole number, too, as far as a float counts exactly.
-    let whole = |v: &Value| v.is_u64() || v.as_f64().is_some_and(|f| f.fract() == 0.0 && (0.0..=9e15).contains(&f));
+    let whole = |v: &Value| {
+        v.is_u64()
+            || v.as_f64()
+                .is_some_and(|f| f.fract() == 0.0 && (0.0..=9e15).contains(&f))
+    };
     if !same_kind || (leaf.is_u64() && !whole(value)) {
-        let kind = if leaf.is_u64() { "a whole number" } else { kind_name(leaf) };
-        return Err(Error::input(format!("{key} = {value} does not fit: it must be {kind}, such as {leaf}")));
+        let kind = if leaf.is_u64() {
+            "a whole number"
+        } else {
+            kind_name(leaf)
+        };
+        return Err(Error::input(format!(
+            "{key} = {value} does not fit: it must be {kind}, such as {leaf}"
+        )));
     }
-    *leaf = if leaf.is_u64() { Value::from(value.as_u64().unwrap_or_else(|| value.as_f64().unwrap_or(0.0) as u64)) } else { value.clone() };
+    *leaf = if leaf.is_u64() {
+        Value::from(
+            value
+                .as_u64()
+                .unwrap_or_else(|| value.as_f64().unwrap_or(0.0) as u64),
+        )
+    } else {
+        value.clone()
+    };
     Ok(())
 }
 
@@ -570,7 +722,11 @@ fn kind_name(value: &Value) -> &'static str {
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 fn unknown_key(key: &str, known: impl Iterator<Item = String>) -> Error {

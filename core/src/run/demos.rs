@@ -25,11 +25,16 @@ impl Demonstrations {
     /// # Errors
     /// When the environment cannot be made.
     pub fn new(config: &Config, make: Maker) -> Result<Self> {
-        let envs = config.tasks().iter().map(|task| make(task, &config.engine)).collect::<Result<_>>()?;
+        let envs = config
+            .tasks()
+            .iter()
+            .map(|task| make(task, &config.engine))
+            .collect::<Result<_>>()?;
         Self::with_envs(config, envs, describe(config))
     }
 
-    /// With an environment that brings its own expert; `demonstrator` describes in words how it acts.
+    /// With an environment that brings its own expert; `demonstrator` describes in words how it
+    /// acts.
     ///
     /// # Errors
     /// When it is to be seen, but cannot be.
@@ -40,8 +45,15 @@ impl Demonstrations {
     fn with_envs(config: &Config, envs: Vec<Box<dyn Env>>, demonstrator: String) -> Result<Self> {
         let view = config.env.view();
         let dress = |(i, env)| dressed(env, config.env.action_repeat, &config.label_of(i), view);
-        let envs = envs.into_iter().enumerate().map(dress).collect::<Result<Vec<_>>>()?;
-        let spec = envs.first().ok_or_else(|| Error::failed("there is no task to demonstrate"))?.spec();
+        let envs = envs
+            .into_iter()
+            .enumerate()
+            .map(dress)
+            .collect::<Result<Vec<_>>>()?;
+        let spec = envs
+            .first()
+            .ok_or_else(|| Error::failed("there is no task to demonstrate"))?
+            .spec();
         let meta = Meta {
             task: config.tasks().join("+"),
             engine: config.engine.clone(),
@@ -53,7 +65,15 @@ impl Demonstrations {
             action_repeat: config.env.action_repeat,
             demonstrator,
         };
-        Ok(Self { envs, config: config.clone(), dataset: Dataset { meta, episodes: Vec::new() }, attempts: 0 })
+        Ok(Self {
+            envs,
+            config: config.clone(),
+            dataset: Dataset {
+                meta,
+                episodes: Vec::new(),
+            },
+            attempts: 0,
+        })
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
@@ -61,7 +81,11 @@ impl Demonstrations {
     /// # Errors
     /// As [`Demonstrations::new`].
     pub fn resume(config: &Config, make: Maker, dataset: Dataset, attempts: u64) -> Result<Self> {
-        Ok(Self { dataset, attempts, ..Self::new(config, make)? })
+        Ok(Self {
+            dataset,
+            attempts,
+            ..Self::new(config, make)?
+        })
     }
 
     /// Plays one episode; keeps it when it succeeds.
@@ -72,8 +96,10 @@ impl Demonstrations {
         let wanted = self.config.demonstrations();
         if self.attempts >= ATTEMPTS * wanted as u64 {
             let got = self.dataset.episodes.len();
-            let sentence =
-                format!("the expert of {} succeeded only {got} times in {} attempts: lower demos.noise", self.config.task, self.attempts);
+            let sentence = format!(
+                "the expert of {} succeeded only {got} times in {} attempts: lower demos.noise",
+                self.config.task, self.attempts
+            );
             return Err(Error::input(sentence));
         }
         let seed = Rng::new(self.config.seed, "demo", self.attempts).bits();
@@ -88,9 +114,16 @@ impl Demonstrations {
 
     /// An episode of one of the tasks.
     fn play(&mut self, task: usize, seed: u64) -> Result<Episode> {
-        let style = if self.config.demos.varied { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) } else { ExpertStyle::default() };
+        let style = if self.config.demos.varied {
+            ExpertStyle::sample(&mut Rng::new(seed, "style", 0))
+        } else {
+            ExpertStyle::default()
+        };
         let env = &mut self.envs[task];
-        env.set_style(ExpertStyle { noise: self.config.demos.noise, ..style })?;
+        env.set_style(ExpertStyle {
+            noise: self.config.demos.noise,
+            ..style
+        })?;
         let view = self.config.env.view();
         let mut episode = Episode::start_seen(seed, &env.reset(seed), view);
         loop {
@@ -116,11 +149,21 @@ impl Demonstrations {
 }
 
 fn no_expert(task: &str) -> Error {
-    Error::input(format!("{task} has no scripted expert: give it demonstrations from a file, --demos-file (see `protege demos --help`)"))
+    Error::input(format!(
+        "{task} has no scripted expert: give it demonstrations from a file, --demos-file (see \
+         `protege demos --help`)"
+    ))
 }
 
 /// The demonstrator's distribution, in words: it is part of any claim about learning from it.
 fn describe(config: &Config) -> String {
-    let style = if config.demos.varied { "its style (speed, height, side, grasp) drawn anew for each episode" } else { "one style" };
-    format!("scripted expert, {style}, action noise {}, successful episodes only", config.demos.noise)
+    let style = if config.demos.varied {
+        "its style (speed, height, side, grasp) drawn anew for each episode"
+    } else {
+        "one style"
+    };
+    format!(
+        "scripted expert, {style}, action noise {}, successful episodes only",
+        config.demos.noise
+    )
 }

@@ -1,7 +1,8 @@
 //! A run as a state machine: demonstrations, pretraining, evaluation, finetuning, evaluation.
 //!
-//! Whoever drives a run calls [`Run::step`] until it says that it is finished; to pause is not to call, to cancel is to
-//! drop. Between any two steps the whole run can be saved, and a loaded run goes on bit for bit.
+//! Whoever drives a run calls [`Run::step`] until it says that it is finished; to pause is not to
+//! call, to cancel is to drop. Between any two steps the whole run can be saved, and a loaded run
+//! goes on bit for bit.
 
 mod acting;
 pub mod config;
@@ -52,7 +53,10 @@ pub struct Means {
 
 impl Default for Means {
     fn default() -> Self {
-        Self { make: env::make_on, connect: served::unreachable }
+        Self {
+            make: env::make_on,
+            connect: served::unreachable,
+        }
     }
 }
 
@@ -101,7 +105,8 @@ struct Best {
 }
 
 impl Run {
-    /// A run that has not begun. `device` is a named device without autodiff, `Device::flex()` for the CPU.
+    /// A run that has not begun. `device` is a named device without autodiff, `Device::flex()` for
+    /// the CPU.
     ///
     /// # Errors
     /// When the configuration cannot work or the inputs do not fit it.
@@ -150,7 +155,8 @@ impl Run {
         let repeat = (demos.meta.action_repeat, self.config.env.action_repeat);
         if repeat.0 != repeat.1 {
             let sentence = format!(
-                "the demonstrations hold each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                "the demonstrations hold each action for {} control steps, but env.action_repeat \
+                 is {}: set it to {0}",
                 repeat.0, repeat.1
             );
             return Err(Error::input(sentence));
@@ -172,12 +178,20 @@ impl Run {
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
         let sizes = self.sizes()?;
         let together = self.config.tasks().join("+");
-        let shown = if demos.meta.task == self.config.task { &self.config.task } else { &together };
+        let shown = if demos.meta.task == self.config.task {
+            &self.config.task
+        } else {
+            &together
+        };
         demos.check_task(shown, sizes.obs, sizes.act, self.config.env.image_size)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
         let scales = scales(&raw)?;
         let raw = raw.seen(&demos, self.config.policy.view);
-        self.pairs = Some(Pairs { obs: scales.0.apply(&raw.obs), actions: scales.1.apply(&raw.actions), ..raw });
+        self.pairs = Some(Pairs {
+            obs: scales.0.apply(&raw.obs),
+            actions: scales.1.apply(&raw.actions),
+            ..raw
+        });
         self.own_demos = Some(demos.ending_in(&self.config.label()));
         self.demos = Some(demos);
         Ok(())
@@ -187,12 +201,16 @@ impl Run {
         let saved: String = archive.get("config")?;
         let saved = config_from_json(&saved)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
-            return Err(Error::input(format!("the checkpoint is a policy for {}, not for {}", saved.task, self.config.task)));
+            return Err(Error::input(format!(
+                "the checkpoint is a policy for {}, not for {}",
+                saved.task, self.config.task
+            )));
         }
         let repeat = (saved.env.action_repeat, self.config.env.action_repeat);
         if repeat.0 != repeat.1 {
             let sentence = format!(
-                "the checkpoint's policy holds each action for {} control steps, but env.action_repeat is {}: set it to {0}",
+                "the checkpoint's policy holds each action for {} control steps, but \
+                 env.action_repeat is {}: set it to {0}",
                 repeat.0, repeat.1
             );
             return Err(Error::input(sentence));
@@ -200,14 +218,18 @@ impl Run {
         if saved.policy.view.is_some() && saved.policy.view != self.config.env.view() {
             let View { size, stack } = saved.policy.view;
             return Err(Error::input(format!(
-                "the checkpoint's policy sees the newest {stack} frames of {size} pixels: set env.image_size to {size} and env.image_stack to {stack}"
+                "the checkpoint's policy sees the newest {stack} frames of {size} pixels: set \
+                 env.image_size to {size} and env.image_stack to {stack}"
             )));
         }
         self.config.policy = saved.policy.clone();
         self.config.pretrain.tasks = saved.pretrain.tasks.clone();
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::None {
-            self.config.finetune = FinetuneConfig { method: FinetuneMethod::None, ..saved.finetune };
+            self.config.finetune = FinetuneConfig {
+                method: FinetuneMethod::None,
+                ..saved.finetune
+            };
             self.load_improved(archive)?;
         }
         Ok(())
@@ -225,12 +247,22 @@ impl Run {
         ))
     }
 
-    /// The policy that another program serves, for observations as wide as those of the demonstrations.
+    /// The policy that another program serves, for observations as wide as those of the
+    /// demonstrations.
     fn served_policy(&self) -> Result<Policy> {
         let Sizes { obs, act, chunk } = self.sizes()?;
         let identities = || (Normaliser::identity(obs), Normaliser::identity(act * chunk));
-        let scales = self.demos.as_ref().map_or_else(|| Ok(identities()), |demos| scales(&Pairs::new(demos, chunk, true)?))?;
-        let unconnected = Policy::new(&self.config.policy, self.sizes()?, scales, &mut Rng::new(0, "unused", 0), &self.device);
+        let scales = self.demos.as_ref().map_or_else(
+            || Ok(identities()),
+            |demos| scales(&Pairs::new(demos, chunk, true)?),
+        )?;
+        let unconnected = Policy::new(
+            &self.config.policy,
+            self.sizes()?,
+            scales,
+            &mut Rng::new(0, "unused", 0),
+            &self.device,
+        );
         self.connected(unconnected)
     }
 
@@ -241,24 +273,38 @@ impl Run {
         }
         let mut served = self.config.policy.served.clone();
         if served.prompt.is_empty() {
-            served.prompt = self.config.task.rsplit('/').next().unwrap_or_default().replace('-', " ");
+            served.prompt = self
+                .config
+                .task
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .replace('-', " ");
         }
         let remote = (self.means.connect)(&served, policy.sizes, self.config.env.view())?;
         Ok(policy.served_by(remote))
     }
 
-    /// What a policy for the task reads and writes. It reads no pictures: beside them, what the robot feels of itself.
+    /// What a policy for the task reads and writes. It reads no pictures: beside them, what the
+    /// robot feels of itself.
     fn sizes(&self) -> Result<Sizes> {
         let spec = env::spec(&self.config.task)?;
         let felt = proprioception(&self.config.task).filter(|_| self.config.env.view().is_some());
         let obs = felt.map_or(spec.obs, |places| places.iter().map(Range::len).sum());
-        Ok(Sizes { obs: obs + self.config.label().len(), act: spec.act, chunk: self.config.policy.chunk })
+        Ok(Sizes {
+            obs: obs + self.config.label().len(),
+            act: spec.act,
+            chunk: self.config.policy.chunk,
+        })
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
         let policy = Policy::load(&self.config.policy, "policy", archive, &self.device)?.frozen();
         if policy.sizes != self.sizes()? {
-            return Err(Error::input(format!("the checkpoint's policy does not fit {}: use one that was trained on it", self.config.task)));
+            return Err(Error::input(format!(
+                "the checkpoint's policy does not fit {}: use one that was trained on it",
+                self.config.task
+            )));
         }
         self.connected(policy)
     }
@@ -266,13 +312,28 @@ impl Run {
     /// How this run evaluates: with as many actions per decision as what acts decides at a time.
     fn evaluation_spec(&self) -> RolloutSpec {
         let spec = self.rollout_spec();
-        let chunk = self.policy.as_ref().zip(self.improved.as_ref()).map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
-        RolloutSpec { to_horizon: self.config.eval.to_horizon, chunk, ..spec }
+        let chunk = self
+            .policy
+            .as_ref()
+            .zip(self.improved.as_ref())
+            .map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
+        RolloutSpec {
+            to_horizon: self.config.eval.to_horizon,
+            chunk,
+            ..spec
+        }
     }
 
     /// How this run practises.
     fn rollout_spec(&self) -> RolloutSpec {
-        let Config { task, engine, seed, env, policy, .. } = &self.config;
+        let Config {
+            task,
+            engine,
+            seed,
+            env,
+            policy,
+            ..
+        } = &self.config;
         RolloutSpec {
             task: task.clone(),
             engine: engine.clone(),
@@ -289,21 +350,29 @@ impl Run {
     }
 
     fn given_demos(&self) -> Result<&Dataset> {
-        self.demos.as_ref().ok_or_else(|| Error::failed("the run has no demonstrations yet"))
+        self.demos
+            .as_ref()
+            .ok_or_else(|| Error::failed("the run has no demonstrations yet"))
     }
 
     fn given_pairs(&self) -> Result<&Pairs> {
-        self.pairs.as_ref().ok_or_else(|| Error::failed("the run has no training pairs yet"))
+        self.pairs
+            .as_ref()
+            .ok_or_else(|| Error::failed("the run has no training pairs yet"))
     }
 
     fn given_policy(&self) -> Result<&Policy> {
-        self.policy.as_ref().ok_or_else(|| Error::failed("the run has no policy yet"))
+        self.policy
+            .as_ref()
+            .ok_or_else(|| Error::failed("the run has no policy yet"))
     }
 
-    /// Does a little: a few milliseconds to a fraction of a second. Call it until [`Progress::finished`].
+    /// Does a little: a few milliseconds to a fraction of a second. Call it until
+    /// [`Progress::finished`].
     ///
     /// # Errors
-    /// When a simulator or the device fails; the run should then be resumed from its last checkpoint.
+    /// When a simulator or the device fails; the run should then be resumed from its last
+    /// checkpoint.
     pub async fn step(&mut self) -> Result<Progress> {
         // The stage is taken out so that it may borrow the rest of the run.
         let mut stage = std::mem::replace(&mut self.stage, Stage::Done);
@@ -327,11 +396,15 @@ impl Run {
         self.policy.as_ref()
     }
 
-    /// What acts at this moment: the policy in whatever state learning has brought it to; none before cloning begins.
+    /// What acts at this moment: the policy in whatever state learning has brought it to; none
+    /// before cloning begins.
     pub fn acting(&self) -> Option<Acting> {
         let (learning, improved) = self.stage.acting();
         let policy = learning.or_else(|| self.policy.clone())?;
-        Some(Acting { policy, improved: improved.or_else(|| self.improved.clone()) })
+        Some(Acting {
+            policy,
+            improved: improved.or_else(|| self.improved.clone()),
+        })
     }
 
     /// The device that acts.
@@ -346,7 +419,9 @@ impl Run {
 
     /// The result so far.
     pub fn summary(&self) -> Summary {
-        let outcome = |counts: Option<(u64, u64)>| counts.map(|(successes, episodes)| Outcome::new(successes, episodes));
+        let outcome = |counts: Option<(u64, u64)>| {
+            counts.map(|(successes, episodes)| Outcome::new(successes, episodes))
+        };
         Summary {
             task: self.config.task.clone(),
             pretrain: match self.config.policy.kind {
@@ -363,13 +438,30 @@ impl Run {
     }
 
     fn record(&self, values: Vec<(&str, f64)>) -> Record {
-        let Counters { env_steps, decisions, updates, .. } = self.counters;
-        let time = [("time/env_steps", env_steps as f64), ("time/decisions", decisions as f64), ("time/updates", updates as f64)];
-        let values: BTreeMap<String, f64> = values.into_iter().chain(time).map(|(name, value)| (name.to_owned(), value)).collect();
-        Record { step: env_steps, values }
+        let Counters {
+            env_steps,
+            decisions,
+            updates,
+            ..
+        } = self.counters;
+        let time = [
+            ("time/env_steps", env_steps as f64),
+            ("time/decisions", decisions as f64),
+            ("time/updates", updates as f64),
+        ];
+        let values: BTreeMap<String, f64> = values
+            .into_iter()
+            .chain(time)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Record {
+            step: env_steps,
+            values,
+        }
     }
 
-    /// The deployable result: the policy's weights and scales, what finetuning made of it, and the configuration.
+    /// The deployable result: the policy's weights and scales, what finetuning made of it, and the
+    /// configuration.
     ///
     /// # Errors
     /// When there is no policy yet, or the device fails.
@@ -389,7 +481,9 @@ impl Run {
     }
 
     async fn save_best(&self, archive: &mut Archive) -> Result<()> {
-        let Some(Best { success, improved }) = &self.best else { return Ok(()) };
+        let Some(Best { success, improved }) = &self.best else {
+            return Ok(());
+        };
         archive.put("best/success", success)?;
         match improved {
             Some(improved) => improved.save("best", archive).await,
@@ -404,13 +498,22 @@ impl Run {
 
     fn load_best(&mut self, archive: &Archive) -> Result<()> {
         if archive.contains("best/success") {
-            self.best = Some(Best { success: archive.get("best/success")?, improved: self.saved_improved("best", archive)? });
+            self.best = Some(Best {
+                success: archive.get("best/success")?,
+                improved: self.saved_improved("best", archive)?,
+            });
         }
         Ok(())
     }
 
     fn saved_improved(&self, prefix: &str, archive: &Archive) -> Result<Option<Improved>> {
-        Improved::load(&self.config.finetune, self.given_policy()?, prefix, archive, &self.device())
+        Improved::load(
+            &self.config.finetune,
+            self.given_policy()?,
+            prefix,
+            archive,
+            &self.device(),
+        )
     }
 
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
@@ -464,16 +567,23 @@ impl Run {
 
 /// Observations and action chunks of the demonstrations span [-1, 1].
 fn scales(raw: &Pairs) -> Result<(Normaliser, Normaliser)> {
-    Ok((Normaliser::fit(&raw.obs, raw.obs_dim)?, Normaliser::fit(&raw.actions, raw.action_dim)?))
+    Ok((
+        Normaliser::fit(&raw.obs, raw.obs_dim)?,
+        Normaliser::fit(&raw.actions, raw.action_dim)?,
+    ))
 }
 
 fn config_to_json(config: &Config) -> String {
-    serde_json::to_string(config).expect("a configuration is plain data, which JSON can always hold")
+    serde_json::to_string(config)
+        .expect("a configuration is plain data, which JSON can always hold")
 }
 
 fn config_from_json(text: &str) -> Result<Config> {
-    let config: Config = serde_json::from_str(text)
-        .map_err(|e| Error::input(format!("the checkpoint's configuration cannot be read ({e}): it was made by another version")))?;
+    let config: Config = serde_json::from_str(text).map_err(|e| {
+        Error::input(format!(
+            "the checkpoint's configuration cannot be read ({e}): it was made by another version"
+        ))
+    })?;
     config.check()?;
     Ok(config)
 }

@@ -1,4 +1,5 @@
-//! The published settings, task by task: PostBC's tables 1 to 4 (robomimic), and DSRL's and DPPO's code for what they leave open.
+//! The published settings, task by task: PostBC's tables 1 to 4 (robomimic), and DSRL's and DPPO's
+//! code for what they leave open.
 //!
 //! Each of our tasks takes the settings of the robomimic task that it resembles in difficulty.
 
@@ -40,8 +41,13 @@ const DSRL: Table = Table {
 };
 
 /// Table 3.
-const DPPO: Table =
-    Table { members: [100, 100, 10], ensemble_epochs: [3000, 6000, 3000], alpha: [0.5, 0.25, 1.0], sigma: [0.1, 0.05, 0.05], ..DSRL };
+const DPPO: Table = Table {
+    members: [100, 100, 10],
+    ensemble_epochs: [3000, 6000, 3000],
+    alpha: [0.5, 0.25, 1.0],
+    sigma: [0.1, 0.05, 0.05],
+    ..DSRL
+};
 
 /// Table 4, with 1000 rollouts.
 const BEST_OF_N: Table = Table {
@@ -53,11 +59,15 @@ const BEST_OF_N: Table = Table {
     sigma: [0.1, 0.025, 0.025],
 };
 
-/// Puts the published settings of the configuration's task and methods into a configuration of the `paper` preset.
+/// Puts the published settings of the configuration's task and methods into a configuration of the
+/// `paper` preset.
 pub(super) fn apply(config: &mut Config) {
     let at = column(&config.task);
     let table = match config.finetune.method {
-        FinetuneMethod::None | FinetuneMethod::Dsrl | FinetuneMethod::TdMpc | FinetuneMethod::Csil => DSRL,
+        FinetuneMethod::None
+        | FinetuneMethod::Dsrl
+        | FinetuneMethod::TdMpc
+        | FinetuneMethod::Csil => DSRL,
         FinetuneMethod::Dppo => DPPO,
         FinetuneMethod::BestOfN => BEST_OF_N,
     };
@@ -67,7 +77,8 @@ pub(super) fn apply(config: &mut Config) {
     config.policy.time_dim = [16, 16, 32][at];
     config.pretrain.sigma_bc.sigma = table.sigma[at];
     let post_bc = &mut config.pretrain.post_bc;
-    (post_bc.members, post_bc.alpha, post_bc.hidden) = (table.members[at], table.alpha[at], config.policy.hidden);
+    (post_bc.members, post_bc.alpha, post_bc.hidden) =
+        (table.members[at], table.alpha[at], config.policy.hidden);
     (post_bc.steps, post_bc.unit) = (table.ensemble_epochs[at], Unit::Epoch);
     if config.finetune.method == FinetuneMethod::Dppo {
         // PostBC, appendix D.
@@ -75,7 +86,13 @@ pub(super) fn apply(config: &mut Config) {
     }
     if config.pretrain.method == PretrainMethod::ValueDice {
         // The actor of ValueDICE's code.
-        config.policy = PolicyConfig { hidden: 256, layers: 2, activation: Activation::Relu, residual: false, ..config.policy.clone() };
+        config.policy = PolicyConfig {
+            hidden: 256,
+            layers: 2,
+            activation: Activation::Relu,
+            residual: false,
+            ..config.policy.clone()
+        };
     }
     dsrl(config, at);
     dppo(config, at);

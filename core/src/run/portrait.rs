@@ -1,4 +1,5 @@
-//! Where two policies put their actions at the same states: the idea of posterior cloning, as data for a picture.
+//! Where two policies put their actions at the same states: the idea of posterior cloning, as data
+//! for a picture.
 
 use crate::data::Dataset;
 use crate::policy::Policy;
@@ -20,10 +21,12 @@ pub struct StatePortrait {
     pub spread: Vec<f64>,
 }
 
-/// Samples `count` actions (at least one) of every policy at every `stride`-th state of the first demonstration in `dataset`.
+/// Samples `count` actions (at least one) of every policy at every `stride`-th state of the first
+/// demonstration in `dataset`.
 ///
 /// # Errors
-/// When there is no demonstration, a policy is for other observations or actions, or the device fails.
+/// When there is no demonstration, a policy is for other observations or actions, or the device
+/// fails.
 pub async fn along_a_demonstration(
     policies: &[&Policy],
     dataset: &Dataset,
@@ -31,22 +34,37 @@ pub async fn along_a_demonstration(
     count: usize,
     device: &Device,
 ) -> Result<Vec<StatePortrait>> {
-    let episode = dataset.episodes.first().ok_or_else(|| Error::input("a portrait is drawn along a demonstration, and there is none"))?;
-    let fits = |policy: &&Policy| (policy.sizes.obs, policy.sizes.act) == (dataset.meta.obs, dataset.meta.act);
+    let episode = dataset.episodes.first().ok_or_else(|| {
+        Error::input("a portrait is drawn along a demonstration, and there is none")
+    })?;
+    let fits = |policy: &&Policy| {
+        (policy.sizes.obs, policy.sizes.act) == (dataset.meta.obs, dataset.meta.act)
+    };
     if !policies.iter().all(fits) {
-        return Err(Error::input(format!("a portrait along a demonstration of {} needs policies for it", dataset.meta.task)));
+        return Err(Error::input(format!(
+            "a portrait along a demonstration of {} needs policies for it",
+            dataset.meta.task
+        )));
     }
     let count = count.max(1);
     let mut portraits = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
         let obs = episode.obs_at(step, dataset.meta.obs).repeat(count);
-        let mut portrait =
-            StatePortrait { step, demo: episode.action_at(step, dataset.meta.act).to_vec(), samples: Vec::new(), spread: Vec::new() };
+        let mut portrait = StatePortrait {
+            step,
+            demo: episode.action_at(step, dataset.meta.act).to_vec(),
+            samples: Vec::new(),
+            spread: Vec::new(),
+        };
         for policy in policies {
             // The same noise for every policy: differences are theirs.
-            let noise = Rng::new(dataset.meta.seed, "portrait", step as u64).normals(count * policy.noise_len());
+            let noise = Rng::new(dataset.meta.seed, "portrait", step as u64)
+                .normals(count * policy.noise_len());
             let chunks = policy.act(&obs, noise, device).await?;
-            let actions: Vec<Vec<f32>> = chunks.chunks(policy.sizes.chunk_len()).map(|chunk| chunk[..policy.sizes.act].to_vec()).collect();
+            let actions: Vec<Vec<f32>> = chunks
+                .chunks(policy.sizes.chunk_len())
+                .map(|chunk| chunk[..policy.sizes.act].to_vec())
+                .collect();
             portrait.spread.push(mean_std(&actions));
             portrait.samples.push(actions);
         }

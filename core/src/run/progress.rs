@@ -39,10 +39,12 @@ impl Phase {
     }
 }
 
-/// Figures at one moment of the run; names are those of the metric vocabulary (`eval/success`, `loss/bc`, `time/updates`, ...).
+/// Figures at one moment of the run; names are those of the metric vocabulary (`eval/success`,
+/// `loss/bc`, `time/updates`, ...).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Control steps that the run's learner has seen so far; demonstrations and evaluation do not count.
+    /// Control steps that the run's learner has seen so far; demonstrations and evaluation do not
+    /// count.
     pub step: u64,
     /// Name and value.
     pub values: BTreeMap<String, f64>,
@@ -57,7 +59,8 @@ pub struct EpisodeRecord {
     pub seed: u64,
     /// Whether the task's success rule held at any step.
     pub success: bool,
-    /// Whether it held at the last step; none where the first success ends an episode, and in files of earlier versions.
+    /// Whether it held at the last step; none where the first success ends an episode, and in files
+    /// of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub success_at_end: Option<bool>,
     /// Sum of rewards.
@@ -104,7 +107,13 @@ impl Outcome {
     /// `successes` of `episodes` (at least one).
     pub fn new(successes: u64, episodes: u64) -> Self {
         let interval = wilson(successes as usize, episodes as usize);
-        Self { success: successes as f64 / episodes as f64, low: interval.low, high: interval.high, episodes, successes }
+        Self {
+            success: successes as f64 / episodes as f64,
+            low: interval.low,
+            high: interval.high,
+            episodes,
+            successes,
+        }
     }
 }
 

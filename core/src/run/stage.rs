@@ -20,7 +20,8 @@ pub(super) enum Occasion {
     Before,
     /// In the midst of finetuning, a point of the learning curve.
     During,
-    /// At the end of finetuning, the last point of the learning curve, where the best of them is the result.
+    /// At the end of finetuning, the last point of the learning curve, where the best of them is
+    /// the result.
     Last,
     /// Of the result.
     After,
@@ -43,21 +44,37 @@ impl Run {
         match (&self.policy, &self.demos) {
             (Some(_), _) => self.evaluate(Occasion::Before, None),
             (None, Some(_)) => self.pretraining(),
-            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(&self.config, self.means.make)?))),
+            (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(
+                &self.config,
+                self.means.make,
+            )?))),
         }
     }
 
     fn pretraining(&self) -> Result<Stage> {
         match self.config.pretrain.method {
             PretrainMethod::Bc => self.cloning(Widening::None),
-            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(self.config.pretrain.sigma_bc.sigma as f32)),
+            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(
+                self.config.pretrain.sigma_bc.sigma as f32,
+            )),
             PretrainMethod::PostBc => {
                 let config = self.config.pretrain.post_bc.clone();
-                Ok(Stage::Ensemble(Box::new(Ensemble::new(config, self.given_pairs()?, self.config.seed, self.device.clone()))))
+                Ok(Stage::Ensemble(Box::new(Ensemble::new(
+                    config,
+                    self.given_pairs()?,
+                    self.config.seed,
+                    self.device.clone(),
+                ))))
             }
             PretrainMethod::ValueDice => {
                 let (config, seed) = (self.config.pretrain.value_dice.clone(), self.config.seed);
-                let learner = ValueDice::new(self.fresh_policy()?, self.transitions()?, config, seed, self.device.clone())?;
+                let learner = ValueDice::new(
+                    self.fresh_policy()?,
+                    self.transitions()?,
+                    config,
+                    seed,
+                    self.device.clone(),
+                )?;
                 Ok(Stage::ValueDice(Box::new(learner)))
             }
         }
@@ -65,38 +82,83 @@ impl Run {
 
     /// The demonstrations as transitions between decisions.
     fn transitions(&self) -> Result<Transitions> {
-        let terminated: Vec<bool> = self.given_demos()?.episodes.iter().map(|episode| episode.terminated).collect();
+        let terminated: Vec<bool> = self
+            .given_demos()?
+            .episodes
+            .iter()
+            .map(|episode| episode.terminated)
+            .collect();
         Transitions::new(self.given_pairs()?, &terminated, self.config.policy.chunk)
     }
 
     fn cloning(&self, widening: Widening) -> Result<Stage> {
-        let (config, data, seed) = (&self.config.pretrain.bc, self.given_pairs()?, self.config.seed);
-        Ok(Stage::Pretrain(Box::new(Cloning::new(self.fresh_policy()?, widening, config, data, seed, self.device.clone()))))
+        let (config, data, seed) = (
+            &self.config.pretrain.bc,
+            self.given_pairs()?,
+            self.config.seed,
+        );
+        Ok(Stage::Pretrain(Box::new(Cloning::new(
+            self.fresh_policy()?,
+            widening,
+            config,
+            data,
+            seed,
+            self.device.clone(),
+        ))))
     }
 
     fn evaluate(&self, occasion: Occasion, waiting: Option<Finetuner>) -> Result<Stage> {
         let eval = &self.config.eval;
         let curve = matches!(occasion, Occasion::During | Occasion::Last);
-        let episodes = if curve { eval.curve_episodes } else { eval.episodes };
-        // Every evaluation plays the same starts: differences are the policies'. What chooses the result plays others than what judges it.
-        let starts = if curve && eval.keep == Keep::Best { "validation" } else { "eval" };
+        let episodes = if curve {
+            eval.curve_episodes
+        } else {
+            eval.episodes
+        };
+        // Every evaluation plays the same starts: differences are the policies'. What chooses the
+        // result plays others than what judges it.
+        let starts = if curve && eval.keep == Keep::Best {
+            "validation"
+        } else {
+            "eval"
+        };
         let rollouts = Rollouts::new(&self.evaluation_spec(), starts, 0, episodes as u64)?;
         Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
     }
 
     pub(super) async fn advance(&mut self, stage: &mut Stage) -> Result<Progress> {
-        let mut progress = Progress { phase: Phase::Done, done: 0, total: 0, records: Vec::new(), episodes: Vec::new(), finished: false };
+        let mut progress = Progress {
+            phase: Phase::Done,
+            done: 0,
+            total: 0,
+            records: Vec::new(),
+            episodes: Vec::new(),
+            finished: false,
+        };
         let next = match stage {
             Stage::Demos(demos) => self.step_demos(demos, &mut progress)?,
-            Stage::Ensemble(ensemble) => self.step_learner(&mut **ensemble, Phase::Ensemble, &mut progress).await?,
-            Stage::Pretrain(cloning) => self.step_learner(&mut **cloning, Phase::Pretrain, &mut progress).await?,
-            Stage::ValueDice(learner) => self.step_learner(&mut **learner, Phase::Pretrain, &mut progress).await?,
-            Stage::Evaluate(rollouts, _, _) => self.step_evaluation(rollouts, &mut progress).await?,
+            Stage::Ensemble(ensemble) => {
+                self.step_learner(&mut **ensemble, Phase::Ensemble, &mut progress)
+                    .await?
+            }
+            Stage::Pretrain(cloning) => {
+                self.step_learner(&mut **cloning, Phase::Pretrain, &mut progress)
+                    .await?
+            }
+            Stage::ValueDice(learner) => {
+                self.step_learner(&mut **learner, Phase::Pretrain, &mut progress)
+                    .await?
+            }
+            Stage::Evaluate(rollouts, _, _) => {
+                self.step_evaluation(rollouts, &mut progress).await?
+            }
             Stage::Finetune(finetuner) => self.step_finetuner(finetuner, &mut progress).await?,
             Stage::Done => Next::GoOn,
         };
         if next != Next::GoOn {
-            let (following, record) = self.after(std::mem::replace(stage, Stage::Done), next).await?;
+            let (following, record) = self
+                .after(std::mem::replace(stage, Stage::Done), next)
+                .await?;
             *stage = following;
             progress.records.extend(record);
         }
@@ -104,7 +166,8 @@ impl Run {
         Ok(progress)
     }
 
-    /// What follows a stage that is complete, or that wants an evaluation; and what there is to say about it.
+    /// What follows a stage that is complete, or that wants an evaluation; and what there is to say
+    /// about it.
     async fn after(&mut self, stage: Stage, next: Next) -> Result<(Stage, Option<Record>)> {
         Ok(match stage {
             Stage::Demos(demos) => {
@@ -127,12 +190,18 @@ impl Run {
             Stage::Evaluate(rollouts, occasion, waiting) => {
                 let counts = (rollouts.successes(), rollouts.progress().1);
                 let share = |successes: u64| successes as f64 / counts.1 as f64;
-                let mut values = vec![("eval/success", share(counts.0)), ("eval/episodes", counts.1 as f64)];
+                let mut values = vec![
+                    ("eval/success", share(counts.0)),
+                    ("eval/episodes", counts.1 as f64),
+                ];
                 if self.config.eval.to_horizon {
                     values.push(("eval/success_at_end", share(rollouts.successes_at_end())));
                 }
                 let record = self.record(values);
-                (self.after_evaluation(occasion, counts, waiting)?, Some(record))
+                (
+                    self.after_evaluation(occasion, counts, waiting)?,
+                    Some(record),
+                )
             }
             Stage::Finetune(finetuner) => {
                 self.improved = finetuner.improved();
@@ -147,7 +216,12 @@ impl Run {
         })
     }
 
-    fn after_evaluation(&mut self, occasion: Occasion, counts: (u64, u64), waiting: Option<Finetuner>) -> Result<Stage> {
+    fn after_evaluation(
+        &mut self,
+        occasion: Occasion,
+        counts: (u64, u64),
+        waiting: Option<Finetuner>,
+    ) -> Result<Stage> {
         match occasion {
             Occasion::Before => self.counters.before = Some(counts),
             Occasion::After => self.counters.after = Some(counts),
@@ -172,22 +246,41 @@ impl Run {
 
     /// Keeps what acts now where it succeeds at least as often as the best so far.
     fn compare(&mut self, success: f64) {
-        if self.best.as_ref().is_none_or(|best| success >= best.success) {
-            self.best = Some(Best { success, improved: self.improved.clone() });
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| success >= best.success)
+        {
+            self.best = Some(Best {
+                success,
+                improved: self.improved.clone(),
+            });
         }
     }
 
     /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].
     fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
-        Ok(Context { policy: self.given_policy()?, demos: self.own_demos.as_ref(), rollouts, device: &self.device })
+        Ok(Context {
+            policy: self.given_policy()?,
+            demos: self.own_demos.as_ref(),
+            rollouts,
+            device: &self.device,
+        })
     }
 
     fn step_demos(&self, demos: &mut Demonstrations, progress: &mut Progress) -> Result<Next> {
         let before = demos.dataset().episodes.len();
         demos.step()?;
         let episodes = &demos.dataset().episodes;
-        progress.episodes = episodes[before..].iter().map(|episode| self.demo_record(episode)).collect();
-        (progress.phase, progress.done, progress.total) = (Phase::Demos, episodes.len() as u64, self.config.demonstrations() as u64);
+        progress.episodes = episodes[before..]
+            .iter()
+            .map(|episode| self.demo_record(episode))
+            .collect();
+        (progress.phase, progress.done, progress.total) = (
+            Phase::Demos,
+            episodes.len() as u64,
+            self.config.demonstrations() as u64,
+        );
         Ok(when_complete(progress))
     }
 
@@ -204,7 +297,12 @@ impl Run {
     }
 
     /// A few gradient steps of pretraining.
-    async fn step_learner(&mut self, learner: &mut dyn Learner, phase: Phase, progress: &mut Progress) -> Result<Next> {
+    async fn step_learner(
+        &mut self,
+        learner: &mut dyn Learner,
+        phase: Phase,
+        progress: &mut Progress,
+    ) -> Result<Next> {
         let (before, total) = learner.progress();
         let updates = UPDATES.min(total - before.min(total));
         let mut losses = Vec::new();
@@ -225,10 +323,24 @@ impl Run {
     }
 
     /// One decision in every running episode: by what finetuning made, else by the policy itself.
-    async fn step_evaluation(&mut self, rollouts: &mut Rollouts, progress: &mut Progress) -> Result<Next> {
-        let acting = Acting { policy: self.given_policy()?.clone(), improved: self.improved.clone() };
+    async fn step_evaluation(
+        &mut self,
+        rollouts: &mut Rollouts,
+        progress: &mut Progress,
+    ) -> Result<Next> {
+        let acting = Acting {
+            policy: self.given_policy()?.clone(),
+            improved: self.improved.clone(),
+        };
         let (obs, mut memories) = (rollouts.observe(), rollouts.memories());
-        let chunks = acting.act(&obs, &mut memories, rollouts.noise(acting.noise_len()), &self.device).await?;
+        let chunks = acting
+            .act(
+                &obs,
+                &mut memories,
+                rollouts.noise(acting.noise_len()),
+                &self.device,
+            )
+            .await?;
         rollouts.remember(memories);
         let (_, finished) = rollouts.play(&chunks, acting.chunk_len())?;
         (progress.phase, (progress.done, progress.total)) = (Phase::Evaluate, rollouts.progress());
@@ -236,10 +348,18 @@ impl Run {
         Ok(when_complete(progress))
     }
 
-    async fn step_finetuner(&mut self, finetuner: &mut Finetuner, progress: &mut Progress) -> Result<Next> {
+    async fn step_finetuner(
+        &mut self,
+        finetuner: &mut Finetuner,
+        progress: &mut Progress,
+    ) -> Result<Next> {
         let spec = self.rollout_spec();
         let work = finetuner.step(&self.context(&spec)?).await?;
-        let phase = if work.playing { Phase::Collect } else { Phase::Finetune };
+        let phase = if work.playing {
+            Phase::Collect
+        } else {
+            Phase::Finetune
+        };
         (progress.phase, (progress.done, progress.total)) = (phase, work.progress);
         progress.episodes = self.episode_records(Phase::Collect, work.finished);
         self.counters.env_steps += work.env_steps;
@@ -254,9 +374,23 @@ impl Run {
     fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
         let step = self.counters.env_steps;
         let to_horizon = phase == Phase::Evaluate && self.config.eval.to_horizon;
-        let record = |Finished { seed, success, success_at_end, episode_return, length }: Finished| {
+        let record = |Finished {
+                          seed,
+                          success,
+                          success_at_end,
+                          episode_return,
+                          length,
+                      }: Finished| {
             let success_at_end = to_horizon.then_some(success_at_end);
-            EpisodeRecord { phase, seed, success, success_at_end, episode_return, length, step }
+            EpisodeRecord {
+                phase,
+                seed,
+                success,
+                success_at_end,
+                episode_return,
+                length,
+                step,
+            }
         };
         finished.into_iter().map(record).collect()
     }
@@ -264,17 +398,26 @@ impl Run {
 
 /// A stage is over when all of it is done.
 fn when_complete(progress: &Progress) -> Next {
-    if progress.done >= progress.total { Next::Finish } else { Next::GoOn }
+    if progress.done >= progress.total {
+        Next::Finish
+    } else {
+        Next::GoOn
+    }
 }
 
 impl Stage {
-    /// The policy that is being cloned, and what finetuning has made of one, as far as this stage is about either.
+    /// The policy that is being cloned, and what finetuning has made of one, as far as this stage
+    /// is about either.
     pub(super) fn acting(&self) -> (Option<Policy>, Option<Improved>) {
         match self {
             Self::Pretrain(cloning) => (Some(cloning.policy()), None),
             Self::ValueDice(learner) => (Some(learner.policy()), None),
-            Self::Finetune(finetuner) | Self::Evaluate(_, _, Some(finetuner)) => (None, finetuner.improved()),
-            Self::Demos(_) | Self::Ensemble(_) | Self::Evaluate(_, _, None) | Self::Done => (None, None),
+            Self::Finetune(finetuner) | Self::Evaluate(_, _, Some(finetuner)) => {
+                (None, finetuner.improved())
+            }
+            Self::Demos(_) | Self::Ensemble(_) | Self::Evaluate(_, _, None) | Self::Done => {
+                (None, None)
+            }
         }
     }
 
@@ -330,33 +473,74 @@ impl Stage {
                 } else {
                     fresh.dataset().clone()
                 };
-                let Meta { obs, act, image_size, .. } = fresh.dataset().meta;
+                let Meta {
+                    obs,
+                    act,
+                    image_size,
+                    ..
+                } = fresh.dataset().meta;
                 dataset.check_task(&fresh.dataset().meta.task, obs, act, image_size)?;
-                Self::Demos(Box::new(Demonstrations::resume(config, run.means.make, dataset, archive.get("stage/attempts")?)?))
+                Self::Demos(Box::new(Demonstrations::resume(
+                    config,
+                    run.means.make,
+                    dataset,
+                    archive.get("stage/attempts")?,
+                )?))
             }
             "ensemble" => {
                 let settings = config.pretrain.post_bc.clone();
-                Self::Ensemble(Box::new(Ensemble::load(settings, run.given_pairs()?, config.seed, archive, device)?))
+                Self::Ensemble(Box::new(Ensemble::load(
+                    settings,
+                    run.given_pairs()?,
+                    config.seed,
+                    archive,
+                    device,
+                )?))
             }
-            "pretrain" => {
-                Self::Pretrain(Box::new(Cloning::load(&config.policy, &config.pretrain.bc, run.given_pairs()?, archive, device)?))
-            }
+            "pretrain" => Self::Pretrain(Box::new(Cloning::load(
+                &config.policy,
+                &config.pretrain.bc,
+                run.given_pairs()?,
+                archive,
+                device,
+            )?)),
             "value-dice" => {
                 let settings = config.pretrain.value_dice.clone();
-                Self::ValueDice(Box::new(ValueDice::load(&config.policy, run.transitions()?, settings, archive, device)?))
+                Self::ValueDice(Box::new(ValueDice::load(
+                    &config.policy,
+                    run.transitions()?,
+                    settings,
+                    archive,
+                    device,
+                )?))
             }
             "evaluate" => {
-                let rollouts = Box::new(Rollouts::load(&run.evaluation_spec(), archive.blob("stage/rollouts")?)?);
+                let rollouts = Box::new(Rollouts::load(
+                    &run.evaluation_spec(),
+                    archive.blob("stage/rollouts")?,
+                )?);
                 let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
-                    true => Some(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),
+                    true => Some(Finetuner::load(
+                        &config.finetune,
+                        &run.context(&spec)?,
+                        archive,
+                    )?),
                     false => None,
                 };
                 Self::Evaluate(rollouts, occasion, waiting)
             }
-            "finetune" => Self::Finetune(Finetuner::load(&config.finetune, &run.context(&spec)?, archive)?),
+            "finetune" => Self::Finetune(Finetuner::load(
+                &config.finetune,
+                &run.context(&spec)?,
+                archive,
+            )?),
             "done" => Self::Done,
-            other => return Err(Error::input(format!("the checkpoint is in a stage {other:?} that this version does not know"))),
+            other => {
+                return Err(Error::input(format!(
+                    "the checkpoint is in a stage {other:?} that this version does not know"
+                )));
+            }
         })
     }
 }

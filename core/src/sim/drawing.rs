@@ -1,4 +1,5 @@
-//! What a scene looks like: bodies and the primitive shapes that they carry, from the same MJCF text that the engines load.
+//! What a scene looks like: bodies and the primitive shapes that they carry, from the same MJCF
+//! text that the engines load.
 
 use super::{Pose, Sim, Vec3};
 use crate::{Error, Result};
@@ -63,16 +64,35 @@ impl Drawing {
     /// # Errors
     /// When it is not MJCF, a body has no name, or a geom is no primitive.
     pub fn new(mjcf: &str) -> Result<Self> {
-        let model = Model::from_str(mjcf, "").map_err(|e| Error::input(format!("the scene is not MJCF ({e}); check its XML")))?;
+        let model = Model::from_str(mjcf, "")
+            .map_err(|e| Error::input(format!("the scene is not MJCF ({e}); check its XML")))?;
         let entries = || model.bodies_iter().map(|(_, entry)| &entry.body);
-        let name =
-            |body: &Option<String>| body.clone().ok_or_else(|| Error::input("a body of the scene has no name, so it cannot be drawn"));
-        let bodies = entries().map(|body| name(&body.name)).collect::<Result<Vec<_>>>()?;
+        let name = |body: &Option<String>| {
+            body.clone().ok_or_else(|| {
+                Error::input("a body of the scene has no name, so it cannot be drawn")
+            })
+        };
+        let bodies = entries()
+            .map(|body| name(&body.name))
+            .collect::<Result<Vec<_>>>()?;
         // The world comes first in the model, and carries shapes as well.
-        let geoms =
-            model.bodies.iter().enumerate().flat_map(|(i, entry)| entry.body.geoms.iter().map(move |geom| shape(i.checked_sub(1), geom)));
-        let grip = entries().position(|body| body.sites.iter().any(|site| site.name.as_deref() == Some("grip")));
-        Ok(Self { geoms: geoms.collect::<Result<_>>()?, bodies, grip })
+        let geoms = model.bodies.iter().enumerate().flat_map(|(i, entry)| {
+            entry
+                .body
+                .geoms
+                .iter()
+                .map(move |geom| shape(i.checked_sub(1), geom))
+        });
+        let grip = entries().position(|body| {
+            body.sites
+                .iter()
+                .any(|site| site.name.as_deref() == Some("grip"))
+        });
+        Ok(Self {
+            geoms: geoms.collect::<Result<_>>()?,
+            bodies,
+            grip,
+        })
     }
 
     /// Where the bodies are: seven numbers each, x y z and a quaternion, w first.
@@ -90,7 +110,10 @@ impl Drawing {
 }
 
 fn shape(body: Option<usize>, geom: &Geom) -> Result<Shape> {
-    let ModelPose { translation, rotation } = geom.pose;
+    let ModelPose {
+        translation,
+        rotation,
+    } = geom.pose;
     Ok(Shape {
         name: geom.name.clone(),
         body,
@@ -112,7 +135,9 @@ fn kind(geom: &Geom) -> Result<ShapeKind> {
         GeomType::Plane => ShapeKind::Plane,
         other => {
             let name = geom.name.as_deref().unwrap_or("without a name");
-            return Err(Error::input(format!("the geom `{name}` of the scene is a {other:?}; only primitives can be drawn")));
+            return Err(Error::input(format!(
+                "the geom `{name}` of the scene is a {other:?}; only primitives can be drawn"
+            )));
         }
     })
 }
@@ -123,14 +148,24 @@ mod tests {
     use crate::env::LabEnv;
     use crate::tasks;
 
-    /// The promise: every task's scene can be drawn, table and hand included, and every body of the drawing has a pose.
+    /// The promise: every task's scene can be drawn, table and hand included, and every body of the
+    /// drawing has a pose.
     #[test]
     fn every_task_can_be_drawn() {
         for info in tasks::all() {
             let drawing = Drawing::new(info.scene).unwrap();
             assert_eq!(drawing.bodies[drawing.grip.unwrap()], "hand", "{}", info.id);
-            let table = drawing.geoms.iter().find(|geom| geom.name.as_deref() == Some("table")).unwrap();
-            assert_eq!((table.body, table.kind, table.size[0]), (None, ShapeKind::Box, 0.5), "{}", info.id);
+            let table = drawing
+                .geoms
+                .iter()
+                .find(|geom| geom.name.as_deref() == Some("table"))
+                .unwrap();
+            assert_eq!(
+                (table.body, table.kind, table.size[0]),
+                (None, ShapeKind::Box, 0.5),
+                "{}",
+                info.id
+            );
             let poses = drawing.poses(LabEnv::new(info.id).unwrap().sim()).unwrap();
             assert_eq!(poses.len(), 7 * drawing.bodies.len());
             assert!(poses.iter().all(|v| v.is_finite()));
@@ -141,7 +176,10 @@ mod tests {
     #[test]
     fn what_cannot_be_drawn_is_named() {
         let sentence = |text: &str| Drawing::new(text).unwrap_err().to_string();
-        assert!(sentence("<mujoco><worldbody><body><geom size='1'/></body></worldbody></mujoco>").contains("no name"));
+        assert!(
+            sentence("<mujoco><worldbody><body><geom size='1'/></body></worldbody></mujoco>")
+                .contains("no name")
+        );
         assert!(sentence("nonsense").contains("not MJCF"));
     }
 }

@@ -24,7 +24,8 @@ pub struct Pose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(pub usize);
 
-/// A physics engine holding one scene. Every method is deterministic: the same calls give the same bits.
+/// A physics engine holding one scene. Every method is deterministic: the same calls give the same
+/// bits.
 pub trait Sim: Send {
     /// The body of this name.
     ///

@@ -1,5 +1,5 @@
-//! Assembly: put the ring over the peg. After Meta-World's assembly-v3: its ranges; success when the ring's middle is within 2 cm of
-//! the peg's axis and below its top.
+//! Assembly: put the ring over the peg. After Meta-World's assembly-v3: its ranges; success when
+//! the ring's middle is within 2 cm of the peg's axis and below its top.
 
 use super::Info;
 use super::expert::{self, ExpertStyle};
@@ -17,7 +17,11 @@ pub(super) const INFO: Info = Info {
     build: |sim| Tabletop::build(&RULES, sim),
 };
 
-static RULES: Rules = Rules { start, success, expert };
+static RULES: Rules = Rules {
+    start,
+    success,
+    expert,
+};
 
 /// The handle's grip point when the ring lies on the table (m).
 const REST: f64 = 0.015;
@@ -31,7 +35,11 @@ fn start(rng: &mut Rng) -> Start {
         let handle = [0.0, 0.6, REST];
         let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.75, 0.85)];
         if distance_xy(handle, [x, y, 0.0]) >= 0.1 {
-            return Start { object: upright(handle), goal: [x, y, TOP], target: [x, y, 0.0] };
+            return Start {
+                object: upright(handle),
+                goal: [x, y, TOP],
+                target: [x, y, 0.0],
+            };
         }
     }
 }
@@ -42,5 +50,6 @@ fn success(view: &View) -> bool {
 
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     let down = [view.goal[0], view.goal[1], TOP - 0.04];
-    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, down, 0.07, 0.032, style))
+    expert::fetch(view, style, GRIPPED)
+        .unwrap_or_else(|| expert::put_down(view, down, 0.07, 0.032, style))
 }

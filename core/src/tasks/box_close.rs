@@ -1,8 +1,11 @@
-//! Box-close: put the lid on the box. After Meta-World's box-close-v3: its ranges, and success within 8 cm of the closed place.
+//! Box-close: put the lid on the box. After Meta-World's box-close-v3: its ranges, and success
+//! within 8 cm of the closed place.
 
 use super::Info;
 use super::expert::{self, ExpertStyle};
-use super::tabletop::{ACT, OBS, Rules, SUBSTEPS, Start, Tabletop, View, distance, distance_xy, upright};
+use super::tabletop::{
+    ACT, OBS, Rules, SUBSTEPS, Start, Tabletop, View, distance, distance_xy, upright,
+};
 use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
@@ -16,7 +19,11 @@ pub(super) const INFO: Info = Info {
     build: |sim| Tabletop::build(&RULES, sim),
 };
 
-static RULES: Rules = Rules { start, success, expert };
+static RULES: Rules = Rules {
+    start,
+    success,
+    expert,
+};
 
 /// The handle's grip point when the lid lies on the table (m).
 const REST: f64 = 0.026;
@@ -32,7 +39,11 @@ fn start(rng: &mut Rng) -> Start {
         let lid = [rng.range(-0.05, 0.05), rng.range(0.5, 0.55), REST];
         let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.7, 0.8)];
         if distance_xy(lid, [x, y, 0.0]) >= 0.25 {
-            return Start { object: upright(lid), goal: [x, y, BOX + UNDERSIDE], target: [x, y, 0.0] };
+            return Start {
+                object: upright(lid),
+                goal: [x, y, BOX + UNDERSIDE],
+                target: [x, y, 0.0],
+            };
         }
     }
 }
@@ -43,5 +54,6 @@ fn success(view: &View) -> bool {
 
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     let height = 0.05;
-    expert::fetch(view, style, GRIPPED).unwrap_or_else(|| expert::put_down(view, view.goal, height, 0.08, style))
+    expert::fetch(view, style, GRIPPED)
+        .unwrap_or_else(|| expert::put_down(view, view.goal, height, 0.08, style))
 }

@@ -1,4 +1,5 @@
-//! The scripted demonstrator: stages inferred from positions, proportional control within a stage, as in Meta-World's policies.
+//! The scripted demonstrator: stages inferred from positions, proportional control within a stage,
+//! as in Meta-World's policies.
 
 use super::tabletop::{ACT, View, distance_xy};
 use crate::rng::Rng;
@@ -7,7 +8,8 @@ use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a demonstrator goes about it. Two styles solve a task along different paths, so that demonstrations of several are multimodal.
+/// How a demonstrator goes about it. Two styles solve a task along different paths, so that
+/// demonstrations of several are multimodal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExpertStyle {
@@ -19,7 +21,8 @@ pub struct ExpertStyle {
     pub height: f64,
     /// Metres by which the object is carried higher than it needs, 0 to 0.2. Default 0.
     pub lift: f64,
-    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the left; -1 to 1. Default 0.
+    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the
+    /// left; -1 to 1. Default 0.
     pub side: f64,
     /// Metres above the object's grip point where it is held, -0.01 to 0.02. Default 0.
     pub grasp: f64,
@@ -27,7 +30,14 @@ pub struct ExpertStyle {
 
 impl Default for ExpertStyle {
     fn default() -> Self {
-        Self { speed: 1.0, noise: 0.0, height: 0.06, lift: 0.0, side: 0.0, grasp: 0.0 }
+        Self {
+            speed: 1.0,
+            noise: 0.0,
+            height: 0.06,
+            lift: 0.0,
+            side: 0.0,
+            grasp: 0.0,
+        }
     }
 }
 
@@ -45,9 +55,13 @@ impl ExpertStyle {
             ("side", self.side, -1.0, 1.0),
             ("grasp", self.grasp, -0.01, 0.02),
         ];
-        let wrong = ranges.into_iter().find(|&(_, value, low, high)| !(low..=high).contains(&value));
+        let wrong = ranges
+            .into_iter()
+            .find(|&(_, value, low, high)| !(low..=high).contains(&value));
         wrong.map_or(Ok(self), |(name, value, low, high)| {
-            Err(Error::input(format!("the expert's `{name}` is {value}; it must lie between {low} and {high}")))
+            Err(Error::input(format!(
+                "the expert's `{name}` is {value}; it must lie between {low} and {high}"
+            )))
         })
     }
 
@@ -80,7 +94,11 @@ pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f
     if within && view.opening <= gripped {
         return None;
     }
-    let to = if within { grip } else { funnel(view.hand, grip, style.height, 0.03, style) };
+    let to = if within {
+        grip
+    } else {
+        funnel(view.hand, grip, style.height, 0.03, style)
+    };
     Some(steer(view, to, if within { CLOSED } else { OPEN }, style))
 }
 
@@ -91,14 +109,24 @@ pub(super) fn carry(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
     hand_over(view, [x, y, z + arc], style)
 }
 
-/// Moves the object in the hand so that its key point comes down onto `to` from `height` above it; `width` is how far from the axis
-/// (m) it starts to sink.
-pub(super) fn put_down(view: &View, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> [f64; ACT] {
-    hand_over(view, funnel(view.key, to, height + style.lift, width, style), style)
+/// Moves the object in the hand so that its key point comes down onto `to` from `height` above it;
+/// `width` is how far from the axis (m) it starts to sink.
+pub(super) fn put_down(
+    view: &View,
+    to: Vec3,
+    height: f64,
+    width: f64,
+    style: &ExpertStyle,
+) -> [f64; ACT] {
+    hand_over(
+        view,
+        funnel(view.key, to, height + style.lift, width, style),
+        style,
+    )
 }
 
-/// The next aim on the way down to `to`: within a funnel that is `height` high and `width` wide. Whoever is below it rises first, so that
-/// nothing is swept aside.
+/// The next aim on the way down to `to`: within a funnel that is `height` high and `width` wide.
+/// Whoever is below it rises first, so that nothing is swept aside.
 fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> Vec3 {
     let inner = 0.25 * width;
     let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
@@ -118,7 +146,8 @@ fn hand_over(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
 
 /// Proportional control towards `to`.
 fn steer(view: &View, to: Vec3, gripper: f64, style: &ExpertStyle) -> [f64; ACT] {
-    let [dx, dy, dz] = [0, 1, 2].map(|i| (GAIN * (to[i] - view.hand[i])).clamp(-style.speed, style.speed));
+    let [dx, dy, dz] =
+        [0, 1, 2].map(|i| (GAIN * (to[i] - view.hand[i])).clamp(-style.speed, style.speed));
     [dx, dy, dz, gripper]
 }
 

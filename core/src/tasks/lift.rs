@@ -1,4 +1,5 @@
-//! Lift: raise the cube. After robosuite's Lift: success when the cube's centre is 4 cm above the table.
+//! Lift: raise the cube. After robosuite's Lift: success when the cube's centre is 4 cm above the
+//! table.
 
 use super::Info;
 use super::expert::{self, ExpertStyle};
@@ -16,18 +17,27 @@ pub(super) const INFO: Info = Info {
     build: |sim| Tabletop::build(&RULES, sim),
 };
 
-static RULES: Rules = Rules { start, success, expert };
+static RULES: Rules = Rules {
+    start,
+    success,
+    expert,
+};
 
 /// The cube's centre when it lies on the table (m).
 const REST: f64 = 0.02;
 /// Fingers on the cube, with a little room: 0.04 m of 0.09 m.
 const GRIPPED: f64 = 0.5;
 
-/// x and y within 3 cm of the middle as in robosuite; any turn up to 0.3 rad, since this hand cannot turn.
+/// x and y within 3 cm of the middle as in robosuite; any turn up to 0.3 rad, since this hand
+/// cannot turn.
 fn start(rng: &mut Rng) -> Start {
     let (x, y) = (rng.range(-0.03, 0.03), 0.6 + rng.range(-0.03, 0.03));
     let goal = [x, y, 0.1];
-    Start { object: turned([x, y, REST], rng.range(-0.3, 0.3)), goal, target: goal }
+    Start {
+        object: turned([x, y, REST], rng.range(-0.3, 0.3)),
+        goal,
+        target: goal,
+    }
 }
 
 fn success(view: &View) -> bool {

@@ -1,4 +1,5 @@
-//! One file per task: observation, success, randomisation, scripted expert; written against [`crate::sim::Sim`].
+//! One file per task: observation, success, randomisation, scripted expert; written against
+//! [`crate::sim::Sim`].
 
 mod assembly;
 mod box_close;
@@ -30,23 +31,27 @@ pub struct Info {
     pub horizon: usize,
     /// Physics steps per control step.
     pub substeps: usize,
-    /// Share of random starts that the scripted expert solves on Rapier, without noise (200 starts).
+    /// Share of random starts that the scripted expert solves on Rapier, without noise (200
+    /// starts).
     pub expert_success: f64,
     /// Binds the task to a simulation that holds its scene.
     pub build: fn(&dyn Sim) -> Result<Box<dyn Task>>,
 }
 
-/// The rules of one task over one simulation. The simulation is passed in, so that a task never owns an engine.
+/// The rules of one task over one simulation. The simulation is passed in, so that a task never
+/// owns an engine.
 pub trait Task: Send {
     /// Arranges a random start in a simulation that was just reset.
     fn start(&mut self, sim: &mut dyn Sim, rng: &mut Rng);
     /// Turns one action (finite, within [-1, 1]) into targets that hold for one control step.
     fn act(&mut self, sim: &mut dyn Sim, action: &[f32]);
-    /// Observes. Call it once after [`Task::start`] and once per control step: an observation carries the one before.
+    /// Observes. Call it once after [`Task::start`] and once per control step: an observation
+    /// carries the one before.
     fn observe(&mut self, sim: &dyn Sim) -> Vec<f32>;
     /// Whether the success rule holds now.
     fn success(&self, sim: &dyn Sim) -> bool;
-    /// What the scripted expert does now: a function of what is observed and of its style, without noise.
+    /// What the scripted expert does now: a function of what is observed and of its style, without
+    /// noise.
     fn expert(&self, sim: &dyn Sim, style: &ExpertStyle) -> Vec<f32>;
     /// What the task remembers besides the physics.
     fn save(&self) -> Vec<u8>;
@@ -59,7 +64,12 @@ pub trait Task: Send {
 
 /// Every task of the `lab` suite.
 pub fn all() -> &'static [Info] {
-    &[lift::INFO, pick_place::INFO, box_close::INFO, assembly::INFO]
+    &[
+        lift::INFO,
+        pick_place::INFO,
+        box_close::INFO,
+        assembly::INFO,
+    ]
 }
 
 /// The task called `id`.
@@ -68,7 +78,10 @@ pub fn all() -> &'static [Info] {
 /// When there is none; the message suggests the nearest name.
 pub fn by_id(id: &str) -> Result<&'static Info> {
     let unknown = || {
-        Error::input(format!("there is no task `{id}`; did you mean `{}`?", nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()))
+        Error::input(format!(
+            "there is no task `{id}`; did you mean `{}`?",
+            nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()
+        ))
     };
     all().iter().find(|task| task.id == id).ok_or_else(unknown)
 }
@@ -80,7 +93,10 @@ mod tests {
     /// The promise: a mistyped task is answered with the name that was meant.
     #[test]
     fn an_unknown_task_is_answered_with_the_nearest_name() {
-        let sentence = by_id("lab/pickplace").map(|t| t.id).unwrap_err().to_string();
+        let sentence = by_id("lab/pickplace")
+            .map(|t| t.id)
+            .unwrap_err()
+            .to_string();
         assert!(sentence.contains("`lab/pick-place`"), "{sentence}");
     }
 }

@@ -1,8 +1,11 @@
-//! Pick-place: bring the cube to a point in the air. After Meta-World's pick-place-v3: its ranges, and success within 7 cm.
+//! Pick-place: bring the cube to a point in the air. After Meta-World's pick-place-v3: its ranges,
+//! and success within 7 cm.
 
 use super::Info;
 use super::expert::{self, ExpertStyle};
-use super::tabletop::{ACT, OBS, Rules, SUBSTEPS, Start, Tabletop, View, distance, distance_xy, upright};
+use super::tabletop::{
+    ACT, OBS, Rules, SUBSTEPS, Start, Tabletop, View, distance, distance_xy, upright,
+};
 use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
@@ -16,7 +19,11 @@ pub(super) const INFO: Info = Info {
     build: |sim| Tabletop::build(&RULES, sim),
 };
 
-static RULES: Rules = Rules { start, success, expert };
+static RULES: Rules = Rules {
+    start,
+    success,
+    expert,
+};
 
 /// The cube's centre when it lies on the table (m).
 const REST: f64 = 0.02;
@@ -26,9 +33,17 @@ const GRIPPED: f64 = 0.5;
 fn start(rng: &mut Rng) -> Start {
     loop {
         let object = [rng.range(-0.1, 0.1), rng.range(0.6, 0.7), REST];
-        let goal = [rng.range(-0.1, 0.1), rng.range(0.8, 0.9), rng.range(0.05, 0.3)];
+        let goal = [
+            rng.range(-0.1, 0.1),
+            rng.range(0.8, 0.9),
+            rng.range(0.05, 0.3),
+        ];
         if distance_xy(object, goal) >= 0.15 {
-            return Start { object: upright(object), goal, target: goal };
+            return Start {
+                object: upright(object),
+                goal,
+                target: goal,
+            };
         }
     }
 }

@@ -1,10 +1,12 @@
-//! What the table-top tasks share: a gantry hand with two fingers, the observation and the action of Meta-World's Sawyer tasks.
+//! What the table-top tasks share: a gantry hand with two fingers, the observation and the action
+//! of Meta-World's Sawyer tasks.
 //!
-//! Observation, 39 numbers: the current frame (18), the previous frame (18), the goal (3). A frame is the hand's position (3, m),
-//! the gripper's opening (1; 0 closed, 1 open), the object's position (3, m) and quaternion (4, w first, w >= 0), and zeros (7).
+//! Observation, 39 numbers: the current frame (18), the previous frame (18), the goal (3). A frame
+//! is the hand's position (3, m), the gripper's opening (1; 0 closed, 1 open), the object's
+//! position (3, m) and quaternion (4, w first, w >= 0), and zeros (7).
 //!
-//! Action, 4 numbers in [-1, 1]: three move the hand's target by at most 1 cm per control step; the last opens (-1) or closes (1)
-//! the gripper, with a force that grows with it.
+//! Action, 4 numbers in [-1, 1]: three move the hand's target by at most 1 cm per control step; the
+//! last opens (-1) or closes (1) the gripper, with a force that grows with it.
 
 use super::{ExpertStyle, Task};
 use crate::rng::Rng;
@@ -102,11 +104,21 @@ impl Tabletop {
             key: sim.site("key")?,
             target: sim.body("target")?,
         };
-        Ok(Box::new(Self { rules, ids, memory: Memory::default() }))
+        Ok(Box::new(Self {
+            rules,
+            ids,
+            memory: Memory::default(),
+        }))
     }
 
     fn view(&self, sim: &dyn Sim) -> View {
-        let closed = self.ids.finger_joints.iter().map(|&j| sim.joint_position(j)).sum::<f64>() / (2.0 * FINGER_TRAVEL);
+        let closed = self
+            .ids
+            .finger_joints
+            .iter()
+            .map(|&j| sim.joint_position(j))
+            .sum::<f64>()
+            / (2.0 * FINGER_TRAVEL);
         View {
             hand: sim.site_position(self.ids.grip),
             opening: (1.0 - closed).clamp(0.0, 1.0),
@@ -122,7 +134,11 @@ impl Task for Tabletop {
         let start = (self.rules.start)(rng);
         sim.set_pose(self.ids.object, start.object);
         sim.set_pose(self.ids.target, upright(start.target));
-        self.memory = Memory { hand: HOME, goal: start.goal, frame: Vec::new() };
+        self.memory = Memory {
+            hand: HOME,
+            goal: start.goal,
+            frame: Vec::new(),
+        };
     }
 
     fn act(&mut self, sim: &mut dyn Sim, action: &[f32]) {
@@ -132,12 +148,19 @@ impl Task for Tabletop {
             sim.set_target(rail, self.memory.hand[axis] - HOME[axis]);
         }
         let finger = FINGER_PRESS * (0.5 + f64::from(action[3])).clamp(0.0, 1.0);
-        self.ids.fingers.iter().for_each(|&id| sim.set_target(id, finger));
+        self.ids
+            .fingers
+            .iter()
+            .for_each(|&id| sim.set_target(id, finger));
     }
 
     fn observe(&mut self, sim: &dyn Sim) -> Vec<f32> {
         let now = frame(&self.view(sim));
-        let before = if self.memory.frame.is_empty() { &now } else { &self.memory.frame };
+        let before = if self.memory.frame.is_empty() {
+            &now
+        } else {
+            &self.memory.frame
+        };
         let goal = self.memory.goal.map(|v| v as f32);
         let observation = [&now[..], &before[..], &goal[..]].concat();
         self.memory.frame = now;
@@ -149,7 +172,10 @@ impl Task for Tabletop {
     }
 
     fn expert(&self, sim: &dyn Sim, style: &ExpertStyle) -> Vec<f32> {
-        (self.rules.expert)(&self.view(sim), style).iter().map(|&a| a as f32).collect()
+        (self.rules.expert)(&self.view(sim), style)
+            .iter()
+            .map(|&a| a as f32)
+            .collect()
     }
 
     fn save(&self) -> Vec<u8> {
@@ -167,14 +193,15 @@ impl Task for Tabletop {
     }
 }
 
-/// Where a chunk of actions (rows of four numbers) sends a hand that is at `from`: that point, and one more per action (m). What the
-/// hand meets on the way is not in it.
+/// Where a chunk of actions (rows of four numbers) sends a hand that is at `from`: that point, and
+/// one more per action (m). What the hand meets on the way is not in it.
 pub fn hand_path(from: Vec3, chunk: &[f32]) -> Vec<Vec3> {
     let mut path = vec![from];
     let mut hand = from;
     for action in chunk.chunks_exact(ACT) {
         for axis in 0..3 {
-            hand[axis] = (hand[axis] + f64::from(action[axis].clamp(-1.0, 1.0)) * STRIDE).clamp(LOW[axis], HIGH[axis]);
+            hand[axis] = (hand[axis] + f64::from(action[axis].clamp(-1.0, 1.0)) * STRIDE)
+                .clamp(LOW[axis], HIGH[axis]);
         }
         path.push(hand);
     }
@@ -184,9 +211,18 @@ pub fn hand_path(from: Vec3, chunk: &[f32]) -> Vec<Vec3> {
 /// 18 numbers; see the head of this file.
 fn frame(view: &View) -> Vec<f32> {
     // A quaternion and its negative are one rotation: show one of them only.
-    let sign = if view.object.rotation[0] < 0.0 { -1.0 } else { 1.0 };
+    let sign = if view.object.rotation[0] < 0.0 {
+        -1.0
+    } else {
+        1.0
+    };
     let quaternion = view.object.rotation.map(|v| sign * v);
-    let known = view.hand.iter().chain([&view.opening]).chain(&view.object.position).chain(&quaternion);
+    let known = view
+        .hand
+        .iter()
+        .chain([&view.opening])
+        .chain(&view.object.position)
+        .chain(&quaternion);
     let mut frame: Vec<f32> = known.map(|&v| v as f32).collect();
     frame.resize(FRAME, 0.0);
     frame
@@ -194,12 +230,18 @@ fn frame(view: &View) -> Vec<f32> {
 
 /// Standing straight at `position`.
 pub(super) fn upright(position: Vec3) -> Pose {
-    Pose { position, rotation: [1.0, 0.0, 0.0, 0.0] }
+    Pose {
+        position,
+        rotation: [1.0, 0.0, 0.0, 0.0],
+    }
 }
 
 /// Standing at `position`, turned by `yaw` (rad) about the vertical.
 pub(super) fn turned(position: Vec3, yaw: f64) -> Pose {
-    Pose { position, rotation: [libm::cos(yaw / 2.0), 0.0, 0.0, libm::sin(yaw / 2.0)] }
+    Pose {
+        position,
+        rotation: [libm::cos(yaw / 2.0), 0.0, 0.0, libm::sin(yaw / 2.0)],
+    }
 }
 
 /// Distance in the horizontal plane (m).

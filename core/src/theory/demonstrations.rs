@@ -40,11 +40,19 @@ mod tests {
     use super::*;
     use crate::theory::{Size, examples, visitation};
 
-    /// The promise: demonstrations visit states and actions as often as dynamic programming says, and every step of every
-    /// episode is counted once.
+    /// The promise: demonstrations visit states and actions as often as dynamic programming says,
+    /// and every step of every episode is counted once.
     #[test]
     fn demonstrations_follow_the_demonstrator() {
-        let problem = examples::random(Size { horizon: 4, states: 5, actions: 4 }, 1).unwrap();
+        let problem = examples::random(
+            Size {
+                horizon: 4,
+                states: 5,
+                actions: 4,
+            },
+            1,
+        )
+        .unwrap();
         let demos = 40_000;
         let counts = visit_counts(&problem, demos, &mut Rng::new(0, "demos", 0));
         assert_eq!(counts.values.iter().sum::<f64>(), 4.0 * demos as f64);
@@ -52,9 +60,13 @@ mod tests {
         for (step, row) in visits.iter().enumerate() {
             for (state, share) in row.iter().enumerate() {
                 for (action, p) in problem.demonstrator.row(step, state).iter().enumerate() {
-                    let (found, expected) = (counts.row(step, state)[action] / demos as f64, share * p);
+                    let (found, expected) =
+                        (counts.row(step, state)[action] / demos as f64, share * p);
                     // Five standard errors.
-                    assert!((found - expected).abs() <= 5.0 * (expected / demos as f64).sqrt(), "{found} against {expected}");
+                    assert!(
+                        (found - expected).abs() <= 5.0 * (expected / demos as f64).sqrt(),
+                        "{found} against {expected}"
+                    );
                 }
             }
         }

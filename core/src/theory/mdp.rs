@@ -35,8 +35,8 @@ impl Size {
             return Ok(());
         }
         Err(Error::input(format!(
-            "{} states, {} actions and a horizon of {} make {entries:.0} transition probabilities, more than the {LARGEST:.0} \
-             that are allowed; make one of them smaller",
+            "{} states, {} actions and a horizon of {} make {entries:.0} transition probabilities, \
+             more than the {LARGEST:.0} that are allowed; make one of them smaller",
             self.states, self.actions, self.horizon
         )))
     }
@@ -47,7 +47,8 @@ impl Size {
     }
 }
 
-/// A number for each step, state and action: a policy's probabilities pi_h(a|s), visit counts T_h(s, a), or rewards r_h(s, a).
+/// A number for each step, state and action: a policy's probabilities pi_h(a|s), visit counts
+/// T_h(s, a), or rewards r_h(s, a).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// What the table is over.
@@ -59,13 +60,20 @@ pub struct Table {
 impl Table {
     /// A table whose rows (one number an action) are given by step and state.
     pub fn new(size: Size, mut row: impl FnMut(usize, usize) -> Vec<f64>) -> Self {
-        let cells = (0..size.horizon).flat_map(|step| (0..size.states).map(move |state| (step, state)));
-        Self { size, values: cells.flat_map(|(step, state)| row(step, state)).collect() }
+        let cells =
+            (0..size.horizon).flat_map(|step| (0..size.states).map(move |state| (step, state)));
+        Self {
+            size,
+            values: cells.flat_map(|(step, state)| row(step, state)).collect(),
+        }
     }
 
     /// All zeros.
     pub fn zeros(size: Size) -> Self {
-        Self { size, values: vec![0.0; size.horizon * size.states * size.actions] }
+        Self {
+            size,
+            values: vec![0.0; size.horizon * size.states * size.actions],
+        }
     }
 
     /// The numbers of all actions at a step and state.
@@ -81,7 +89,10 @@ impl Table {
 
     /// The table of what `change` makes of each row.
     pub fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
-        Self { size: self.size, values: self.rows().flat_map(change).collect() }
+        Self {
+            size: self.size,
+            values: self.rows().flat_map(change).collect(),
+        }
     }
 
     /// One number, to be changed.
@@ -109,7 +120,11 @@ impl Mdp {
 
     /// Where an action leads: a distribution over states, (S); nothing at the last step.
     pub fn next(&self, step: usize, state: usize, action: usize) -> &[f64] {
-        let Size { horizon, states, actions } = self.size();
+        let Size {
+            horizon,
+            states,
+            actions,
+        } = self.size();
         if step + 1 >= horizon {
             return &[];
         }
@@ -128,7 +143,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Checks a problem that came from outside: lengths agree, distributions add up to 1, rewards lie in [0, 1].
+    /// Checks a problem that came from outside: lengths agree, distributions add up to 1, rewards
+    /// lie in [0, 1].
     ///
     /// # Errors
     /// Names what is wrong.
@@ -143,14 +159,29 @@ impl Problem {
             ("transitions", self.mdp.transitions.len(), moves),
             ("demonstrator", self.demonstrator.values.len(), cells),
         ];
-        if let Some((name, found, wanted)) = lengths.into_iter().find(|(_, found, wanted)| found != wanted) {
-            return Err(Error::input(format!("{name} of the MDP has {found} numbers, but its size asks for {wanted}")));
+        if let Some((name, found, wanted)) = lengths
+            .into_iter()
+            .find(|(_, found, wanted)| found != wanted)
+        {
+            return Err(Error::input(format!(
+                "{name} of the MDP has {found} numbers, but its size asks for {wanted}"
+            )));
         }
         if self.demonstrator.size != size {
-            return Err(Error::input("the demonstrator has another size than its MDP; give both the same"));
+            return Err(Error::input(
+                "the demonstrator has another size than its MDP; give both the same",
+            ));
         }
-        if !self.mdp.rewards.values.iter().all(|r| (0.0..=1.0).contains(r)) {
-            return Err(Error::input("a reward of the MDP lies outside of [0, 1]; scale the rewards"));
+        if !self
+            .mdp
+            .rewards
+            .values
+            .iter()
+            .all(|r| (0.0..=1.0).contains(r))
+        {
+            return Err(Error::input(
+                "a reward of the MDP lies outside of [0, 1]; scale the rewards",
+            ));
         }
         distributions("start", &self.mdp.start, size.states)?;
         distributions("transitions", &self.mdp.transitions, size.states)?;
@@ -160,12 +191,15 @@ impl Problem {
 
 /// Checks that every `width` numbers are a distribution.
 fn distributions(name: &str, values: &[f64], width: usize) -> Result<()> {
-    let is_one = |row: &[f64]| row.iter().all(|&p| p >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= ROUNDING;
+    let is_one = |row: &[f64]| {
+        row.iter().all(|&p| p >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= ROUNDING
+    };
     match values.chunks_exact(width).position(|row| !is_one(row)) {
         None => Ok(()),
-        Some(i) => {
-            Err(Error::input(format!("row {i} of {name} is no distribution: its numbers must not be negative and must add up to 1")))
-        }
+        Some(i) => Err(Error::input(format!(
+            "row {i} of {name} is no distribution: its numbers must not be negative and must add \
+             up to 1"
+        ))),
     }
 }
 
@@ -174,11 +208,19 @@ mod tests {
     use super::*;
     use crate::theory::examples;
 
-    /// The promise: problems that do not add up are refused by name, those of the examples are accepted, also after a
-    /// journey through JSON.
+    /// The promise: problems that do not add up are refused by name, those of the examples are
+    /// accepted, also after a journey through JSON.
     #[test]
     fn problems_from_outside_are_checked() {
-        let good = examples::random(Size { horizon: 3, states: 4, actions: 3 }, 0).unwrap();
+        let good = examples::random(
+            Size {
+                horizon: 3,
+                states: 4,
+                actions: 3,
+            },
+            0,
+        )
+        .unwrap();
         good.check().unwrap();
         let read: Problem = serde_json::from_str(&serde_json::to_string(&good).unwrap()).unwrap();
         read.check().unwrap();
@@ -200,8 +242,22 @@ mod tests {
     /// The promise: sizes that are empty or that would fill the memory are refused.
     #[test]
     fn absurd_sizes_are_refused() {
-        let refused = |horizon, states, actions| Size { horizon, states, actions }.check().is_err();
-        assert!(refused(0, 1, 1) && refused(1, 0, 1) && refused(1, 1, 0) && refused(1000, 1000, 1000) && refused(usize::MAX, 1, 1));
+        let refused = |horizon, states, actions| {
+            Size {
+                horizon,
+                states,
+                actions,
+            }
+            .check()
+            .is_err()
+        };
+        assert!(
+            refused(0, 1, 1)
+                && refused(1, 0, 1)
+                && refused(1, 1, 0)
+                && refused(1000, 1000, 1000)
+                && refused(usize::MAX, 1, 1)
+        );
         assert!(!refused(1, 1, 1) && !refused(20, 50, 20));
     }
 }

@@ -1,12 +1,15 @@
-//! The theory of posterior behavioral cloning (PostBC, arXiv 2512.16911, appendices A to C) on problems small enough to be
-//! solved exactly: what an estimator keeps of the demonstrator's actions, and what that costs.
+//! The theory of posterior behavioral cloning (PostBC, arXiv 2512.16911, appendices A to C) on
+//! problems small enough to be solved exactly: what an estimator keeps of the demonstrator's
+//! actions, and what that costs.
 //!
-//! A [`Problem`] is a tabular finite-horizon MDP with its demonstrator. Demonstrations are drawn into visit counts
-//! ([`visit_counts`]), an [`Estimator`] makes a policy of them, and two figures judge it: [`suboptimality`], by dynamic
-//! programming without any sampling, and [`coverage`], the share of the demonstrator's probability that every action keeps.
-//! [`Study`] measures both while demonstrations grow. [`examples`] has the problems, [`gaussian`] the continuous analogue.
+//! A [`Problem`] is a tabular finite-horizon MDP with its demonstrator. Demonstrations are drawn
+//! into visit counts ([`visit_counts`]), an [`Estimator`] makes a policy of them, and two figures
+//! judge it: [`suboptimality`], by dynamic programming without any sampling, and [`coverage`], the
+//! share of the demonstrator's probability that every action keeps. [`Study`] measures both while
+//! demonstrations grow. [`examples`] has the problems, [`gaussian`] the continuous analogue.
 //!
-//! Everything is a pure function of plain data and a random stream, so that it runs alike natively and in a browser.
+//! Everything is a pure function of plain data and a random stream, so that it runs alike natively
+//! and in a browser.
 
 mod coverage;
 mod demonstrations;
@@ -21,7 +24,9 @@ mod study;
 pub use coverage::{coverage, coverage_bound, largest_coverage, row_coverage};
 pub use demonstrations::{demonstrate, draw, visit_counts};
 pub use dp::{suboptimality, value, visitation};
-pub use estimators::{Estimator, bc, post_bc, posterior, theorem_alpha, theorem_lambda, uniform_noise};
+pub use estimators::{
+    Estimator, bc, post_bc, posterior, theorem_alpha, theorem_lambda, uniform_noise,
+};
 pub use matched::{Matched, matched};
 pub use mdp::{Mdp, Problem, Size, Table};
 pub use study::{Arm, Method, Outcome, Row, Study, StudyConfig};

@@ -1,4 +1,5 @@
-//! Damaged checkpoints whose checksum is right all the same: loading them, and going on, gives errors and never panics.
+//! Damaged checkpoints whose checksum is right all the same: loading them, and going on, gives
+//! errors and never panics.
 
 use crate::runs::{bytes, small, small_value_dice, start};
 use burn::tensor::Device;
@@ -9,7 +10,8 @@ use protege_core::run::Run;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// One checkpoint of every stage, by the stage's name; of evaluations the one between rounds, which holds most.
+/// One checkpoint of every stage, by the stage's name; of evaluations the one between rounds, which
+/// holds most.
 fn checkpoints() -> &'static Vec<Archive> {
     static ALL: OnceLock<Vec<Archive>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -96,7 +98,11 @@ fn change<T: Clone>(items: &mut Vec<T>, damage: &Damage, from: impl Fn(u8) -> T)
     match damage {
         Damage::Byte(at, byte) if !items.is_empty() => {
             // Half of the changes hit the head of the entry, where counts and lengths stand.
-            let at = if byte % 2 == 0 { at.index(items.len().min(48)) } else { at.index(items.len()) };
+            let at = if byte % 2 == 0 {
+                at.index(items.len().min(48))
+            } else {
+                at.index(items.len())
+            };
             items[at] = from(*byte);
         }
         Damage::Cut(at) => items.truncate(at.index(items.len() + 1)),
@@ -107,8 +113,14 @@ fn change<T: Clone>(items: &mut Vec<T>, damage: &Damage, from: impl Fn(u8) -> T)
 
 /// Loads the archive as a run would find it in a file, and goes on for a few steps where it can.
 fn survives(archive: &Archive) {
-    let Ok(bytes) = archive.to_bytes() else { return };
-    let Ok(mut run) = Archive::from_bytes(&bytes).and_then(|archive| Run::load(archive, Device::flex())) else { return };
+    let Ok(bytes) = archive.to_bytes() else {
+        return;
+    };
+    let Ok(mut run) =
+        Archive::from_bytes(&bytes).and_then(|archive| Run::load(archive, Device::flex()))
+    else {
+        return;
+    };
     for _ in 0..3 {
         match block_on(run.step()) {
             Ok(step) if !step.finished => drop(block_on(run.save())),
@@ -118,11 +130,20 @@ fn survives(archive: &Archive) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
-    /// The promise: any one entry of a checkpoint of any stage removed, changed, cut, grown or swapped for another is survived.
+    /// The promise: any one entry of a checkpoint of any stage removed, changed, cut, grown or
+    /// swapped for another is survived.
     #[test]
-    fn damaged_checkpoints_are_survived(stage in any::<prop::sample::Index>(), entry in any::<prop::sample::Index>(), damage in damage()) {
+    fn damaged_checkpoints_are_survived(
+        stage in any::<prop::sample::Index>(),
+        entry in any::<prop::sample::Index>(),
+        damage in damage(),
+    ) {
         let all = checkpoints();
         let archive = &all[stage.index(all.len())];
         let names: Vec<&str> = archive.names().collect();
@@ -130,17 +151,30 @@ proptest! {
     }
 }
 
-/// The promise: whatever a checkpoint needs and lacks is an error when it is loaded. Only what was never there may be absent: the
-/// demonstrations, policy and critic of stages that come before them.
+/// The promise: whatever a checkpoint needs and lacks is an error when it is loaded. Only what was
+/// never there may be absent: the demonstrations, policy and critic of stages that come before
+/// them.
 #[test]
 fn a_checkpoint_that_lacks_something_is_refused() {
-    let optional = ["demos", "policy/scales", "improved/method", "best/success", "best/method", "stage/demos"];
+    let optional = [
+        "demos",
+        "policy/scales",
+        "improved/method",
+        "best/success",
+        "best/method",
+        "stage/demos",
+    ];
     for archive in checkpoints() {
         for name in archive.names().filter(|name| !optional.contains(name)) {
             let lacking = damaged(archive, name, &Damage::Remove);
             let result = Run::load(lacking, Device::flex());
-            // A policy's leftovers are ignored once its scales say that it is there, so each of them is needed.
-            assert!(result.is_err(), "{name} is not missed in the stage {:?}", archive.get::<String>("stage/name"));
+            // A policy's leftovers are ignored once its scales say that it is there, so each of
+            // them is needed.
+            assert!(
+                result.is_err(),
+                "{name} is not missed in the stage {:?}",
+                archive.get::<String>("stage/name")
+            );
         }
     }
 }
@@ -149,18 +183,27 @@ fn a_checkpoint_that_lacks_something_is_refused() {
 #[test]
 fn a_replay_that_does_not_fit_is_refused() {
     let mut seen = 0;
-    for archive in checkpoints().iter().filter(|archive| archive.contains("finetuner/replay/shape")) {
+    for archive in checkpoints()
+        .iter()
+        .filter(|archive| archive.contains("finetuner/replay/shape"))
+    {
         let mut foreign = Replay::new(3, 4, 10);
-        foreign.push(&[0.0; 3], &[0.0; 4], 0.0, &[0.0; 3], false).unwrap();
+        foreign
+            .push(&[0.0; 3], &[0.0; 4], 0.0, &[0.0; 3], false)
+            .unwrap();
         let mut damaged = archive.clone();
         foreign.save(&mut damaged, "finetuner/replay").unwrap();
         assert!(Run::load(damaged, Device::flex()).is_err());
         seen += 1;
     }
-    assert_eq!(seen, 2, "evaluation between rounds and finetuning carry a replay");
+    assert_eq!(
+        seen, 2,
+        "evaluation between rounds and finetuning carry a replay"
+    );
 }
 
-/// The promise: sizes that would take the memory of the machine are refused before anything is made of them.
+/// The promise: sizes that would take the memory of the machine are refused before anything is made
+/// of them.
 #[test]
 fn absurd_sizes_are_refused() {
     for archive in checkpoints() {

@@ -24,8 +24,15 @@ fn a_setting_changes_only_itself() {
         Config::preset(preset).check().unwrap();
     }
     let mut expected = Config::preset(Preset::Tiny);
-    (expected.finetune.best_of_n.samples, expected.pretrain.method) = (7, PretrainMethod::Bc);
-    (expected.demos.noise, expected.demos.varied, expected.pretrain.bc.steps) = (0.0, false, 2000);
+    (
+        expected.finetune.best_of_n.samples,
+        expected.pretrain.method,
+    ) = (7, PretrainMethod::Bc);
+    (
+        expected.demos.noise,
+        expected.demos.varied,
+        expected.pretrain.bc.steps,
+    ) = (0.0, false, 2000);
     let settings = [
         ("finetune.best_of_n.samples", "7"),
         ("pretrain.method", "bc"),
@@ -33,7 +40,12 @@ fn a_setting_changes_only_itself() {
         ("demos.varied", "false"),
         ("pretrain.bc.steps", "2e3"),
     ];
-    let found = settings.iter().try_fold(Config::preset(Preset::Tiny), |config, (key, text)| config.set(key, text)).unwrap();
+    let found = settings
+        .iter()
+        .try_fold(Config::preset(Preset::Tiny), |config, (key, text)| {
+            config.set(key, text)
+        })
+        .unwrap();
     assert_eq!(found, expected);
 }
 
@@ -52,7 +64,8 @@ fn an_unknown_setting_is_answered_with_the_nearest() {
     }
 }
 
-/// The promise: a value of the wrong kind, an unknown name, a whole group, and a value out of range are refused, naming the key.
+/// The promise: a value of the wrong kind, an unknown name, a whole group, and a value out of range
+/// are refused, naming the key.
 #[test]
 fn a_value_that_does_not_fit_is_refused_by_key() {
     let settings = [
@@ -114,7 +127,8 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
     assert!(refused(set("task", "lab/pickplace")).contains("lab/pick-place"));
 }
 
-/// The promise: settings that cannot work together are refused, in whatever order an overlay names them.
+/// The promise: settings that cannot work together are refused, in whatever order an overlay names
+/// them.
 #[test]
 fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
@@ -122,40 +136,83 @@ fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("policy.time_dim", "15")).contains("even"));
     assert!(refused(set("pretrain.bc.warmup", "3000")).contains("pretrain.bc.warmup"));
     let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny);
-    assert!(refused(overlay(json!({"residual": true, "layers": 4}))).contains("policy.layers is 4"));
-    assert!(refused(overlay(json!({"kind": "diffusion", "inference_steps": 21}))).contains("denoising_steps, which is 20"));
+    assert!(
+        refused(overlay(json!({"residual": true, "layers": 4}))).contains("policy.layers is 4")
+    );
+    assert!(
+        refused(overlay(json!({"kind": "diffusion", "inference_steps": 21})))
+            .contains("denoising_steps, which is 20")
+    );
     // What does not matter is not refused: neither a flow nor DDPM cares.
     overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
     assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
     let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
-    assert!(sentence.contains("policy.kind gaussian") && sentence.contains("use flow or diffusion"), "{sentence}");
-    let not_steerable = [(json!({"kind": "gaussian"}), "policy.kind gaussian"), (json!({"kind": "diffusion", "sampler": "ddpm"}), "ddim")];
+    assert!(
+        sentence.contains("policy.kind gaussian") && sentence.contains("use flow or diffusion"),
+        "{sentence}"
+    );
+    let not_steerable = [
+        (json!({"kind": "gaussian"}), "policy.kind gaussian"),
+        (json!({"kind": "diffusion", "sampler": "ddpm"}), "ddim"),
+    ];
     for (policy, told) in not_steerable {
-        let sentence = refused(Config::from_overlay(&json!({"policy": policy, "finetune": {"method": "dsrl"}}), Preset::Tiny));
-        assert!(sentence.contains("dsrl") && sentence.contains(told), "{sentence}");
+        let sentence = refused(Config::from_overlay(
+            &json!({"policy": policy, "finetune": {"method": "dsrl"}}),
+            Preset::Tiny,
+        ));
+        assert!(
+            sentence.contains("dsrl") && sentence.contains(told),
+            "{sentence}"
+        );
     }
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
-    assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap().finetune.best_of_n.rounds, 150);
+    assert_eq!(
+        Config::from_overlay(&both, Preset::Tiny)
+            .unwrap()
+            .finetune
+            .best_of_n
+            .rounds,
+        150
+    );
 }
 
-/// The promise: in the paper preset, the policy that ValueDICE trains is the official code's, whatever the task.
+/// The promise: in the paper preset, the policy that ValueDICE trains is the official code's,
+/// whatever the task.
 #[test]
 fn the_paper_preset_has_the_official_actor_of_value_dice() {
     for task in ["lab/lift", "lab/pick-place", "lab/assembly"] {
-        let config = Config::for_job(Preset::Paper, task, PretrainMethod::ValueDice, FinetuneMethod::None);
-        let PolicyConfig { kind, hidden, layers, activation, residual, .. } = config.policy;
-        assert_eq!((kind, hidden, layers, activation, residual), (PolicyKind::Squashed, 256, 2, Activation::Relu, false));
+        let config = Config::for_job(
+            Preset::Paper,
+            task,
+            PretrainMethod::ValueDice,
+            FinetuneMethod::None,
+        );
+        let PolicyConfig {
+            kind,
+            hidden,
+            layers,
+            activation,
+            residual,
+            ..
+        } = config.policy;
+        assert_eq!(
+            (kind, hidden, layers, activation, residual),
+            (PolicyKind::Squashed, 256, 2, Activation::Relu, false)
+        );
     }
 }
 
-/// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to set, and no other
-/// method minds a squashed policy.
+/// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that
+/// says what to set, and no other method minds a squashed policy.
 #[test]
 fn a_policy_kind_that_the_method_cannot_train_is_refused() {
     let sentence = refused(set("pretrain.method", "value-dice"));
-    assert!(sentence.contains("policy.kind") && sentence.contains("squashed"), "{sentence}");
+    assert!(
+        sentence.contains("policy.kind") && sentence.contains("squashed"),
+        "{sentence}"
+    );
     let squashed = set("policy.kind", "squashed").unwrap();
     let config = squashed.set("pretrain.method", "value-dice").unwrap();
     assert!(refused(config.set("policy.kind", "flow")).contains("value-dice"));
@@ -163,31 +220,85 @@ fn a_policy_kind_that_the_method_cannot_train_is_refused() {
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
 }
 
-/// The promise: the paper preset has the published settings of the task and the methods that are asked for (PostBC's tables).
+/// The promise: the paper preset has the published settings of the task and the methods that are
+/// asked for (PostBC's tables).
 #[test]
 fn the_paper_preset_knows_the_tables() {
     let paper = |task: &str, pretrain: &str, finetune: &str| {
-        let overlay = json!({"task": task, "pretrain": {"method": pretrain}, "finetune": {"method": finetune}});
+        let overlay = json!({
+            "task": task,
+            "pretrain": { "method": pretrain },
+            "finetune": { "method": finetune },
+        });
         Config::from_overlay(&overlay, Preset::Paper).unwrap()
     };
     let can = paper("lab/pick-place", "post-bc", "dsrl");
-    assert_eq!((can.demos.count, can.policy.chunk, can.policy.hidden, can.policy.inference_steps), (10, 4, 1024, 8));
-    assert_eq!((can.pretrain.post_bc.members, can.pretrain.post_bc.steps, can.pretrain.post_bc.alpha), (100, 6000, 0.5));
-    assert_eq!((can.finetune.dsrl.updates, can.finetune.dsrl.noise_updates, can.finetune.dsrl.warmup), (20, 10, 1501));
+    assert_eq!(
+        (
+            can.demos.count,
+            can.policy.chunk,
+            can.policy.hidden,
+            can.policy.inference_steps
+        ),
+        (10, 4, 1024, 8)
+    );
+    assert_eq!(
+        (
+            can.pretrain.post_bc.members,
+            can.pretrain.post_bc.steps,
+            can.pretrain.post_bc.alpha
+        ),
+        (100, 6000, 0.5)
+    );
+    assert_eq!(
+        (
+            can.finetune.dsrl.updates,
+            can.finetune.dsrl.noise_updates,
+            can.finetune.dsrl.warmup
+        ),
+        (20, 10, 1501)
+    );
     let square = paper("lab/assembly", "sigma-bc", "dppo");
-    assert_eq!((square.demos.count, square.policy.time_dim, square.policy.sampler), (30, 32, Sampler::Ddpm));
-    assert_eq!((square.pretrain.sigma_bc.sigma, square.finetune.dppo.batch), (0.05, 10_000));
+    assert_eq!(
+        (
+            square.demos.count,
+            square.policy.time_dim,
+            square.policy.sampler
+        ),
+        (30, 32, Sampler::Ddpm)
+    );
+    assert_eq!(
+        (square.pretrain.sigma_bc.sigma, square.finetune.dppo.batch),
+        (0.05, 10_000)
+    );
     let lift = paper("lab/lift", "value-dice", "best-of-n");
-    assert_eq!((lift.policy.chunk, lift.policy.kind, lift.finetune.best_of_n.expectile), (1, PolicyKind::Squashed, 0.9));
+    assert_eq!(
+        (
+            lift.policy.chunk,
+            lift.policy.kind,
+            lift.finetune.best_of_n.expectile
+        ),
+        (1, PolicyKind::Squashed, 0.9)
+    );
     assert_eq!(lift.finetune.best_of_n.gamma, 0.999);
 }
 
-/// The promise: an overlay starts from the preset that it names, else from the fallback, and its mistakes are named as well.
+/// The promise: an overlay starts from the preset that it names, else from the fallback, and its
+/// mistakes are named as well.
 #[test]
 fn an_overlay_changes_its_preset() {
     let named = Config::from_overlay(&json!({"preset": "cpu", "seed": 3}), Preset::Tiny).unwrap();
-    assert_eq!(named, Config { seed: 3, ..Config::preset(Preset::Cpu) });
-    assert_eq!(Config::from_overlay(&json!({}), Preset::Paper).unwrap(), Config::preset(Preset::Paper));
+    assert_eq!(
+        named,
+        Config {
+            seed: 3,
+            ..Config::preset(Preset::Cpu)
+        }
+    );
+    assert_eq!(
+        Config::from_overlay(&json!({}), Preset::Paper).unwrap(),
+        Config::preset(Preset::Paper)
+    );
     for (overlay, named) in [
         (json!({"preset": "huge"}), "preset"),
         (json!({"policy": {"hiden": 3}}), "policy.hidden"),
@@ -208,8 +319,19 @@ fn the_schema_describes_every_setting() {
     let back = Config::from_overlay(&serde_json::to_value(&config).unwrap(), Preset::Tiny).unwrap();
     assert_eq!(back, config);
     let schema = Config::schema();
-    let groups = schema["$defs"].as_object().unwrap().values().chain([&schema]);
-    let properties: Vec<_> = groups.filter_map(|group| group["properties"].as_object()).flatten().collect();
+    let groups = schema["$defs"]
+        .as_object()
+        .unwrap()
+        .values()
+        .chain([&schema]);
+    let properties: Vec<_> = groups
+        .filter_map(|group| group["properties"].as_object())
+        .flatten()
+        .collect();
     assert!(properties.len() > 40);
-    assert!(properties.iter().all(|(_, property)| property["description"].is_string()));
+    assert!(
+        properties
+            .iter()
+            .all(|(_, property)| property["description"].is_string())
+    );
 }

@@ -14,9 +14,26 @@ use protege_core::run::{Config, Preset};
 
 /// A policy that knows nothing and does anything.
 fn policy() -> Policy {
-    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let config = PolicyConfig {
+        kind: PolicyKind::Flow,
+        chunk: 2,
+        hidden: 8,
+        layers: 1,
+        ..Config::preset(Preset::Tiny).policy
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
-    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 2,
+        },
+        scales,
+        &mut Rng::new(1, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 fn config(variant: Variant) -> CsilConfig {
@@ -58,23 +75,39 @@ pub fn meta_of_probe_5(view: View) -> Meta {
     }
 }
 
-/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1 and 1 in turn.
+/// Demonstrations of probe 5: one step each, of actions that `act` chooses at observations of -1
+/// and 1 in turn.
 fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut episode = Episode::start(i, &[obs]);
         let action = act(obs);
         episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
-        Episode { terminated: true, ..episode }
+        Episode {
+            terminated: true,
+            ..episode
+        }
     };
-    Dataset { meta: meta_of_probe_5(View::default()), episodes: (0..80).map(episode).collect() }
+    Dataset {
+        meta: meta_of_probe_5(View::default()),
+        episodes: (0..80).map(episode).collect(),
+    }
 }
 
 /// What is learned of a probe from demonstrations.
 fn learned(number: usize, csil: CsilConfig, policy: &Policy, demos: &Dataset) -> Box<Agent> {
-    let config = FinetuneConfig { method: FinetuneMethod::Csil, csil, ..FinetuneConfig::preset(Preset::Tiny) };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::Csil,
+        csil,
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     let (rollouts, device) = (on_probe(number, 10, 2), trainer());
-    let cx = Context { policy, demos: Some(demos), rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy,
+        demos: Some(demos),
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
     match finetuner.improved() {
@@ -86,60 +119,127 @@ fn learned(number: usize, csil: CsilConfig, policy: &Policy, demos: &Dataset) ->
 /// The action in the middle at observations of -1 and 1.
 fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
     let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(policy));
-    block_on(agent.act(policy, &[-1.0, 1.0], &mut [vec![], vec![]], &noise, &Device::flex())).unwrap()
+    block_on(agent.act(
+        policy,
+        &[-1.0, 1.0],
+        &mut [vec![], vec![]],
+        &noise,
+        &Device::flex(),
+    ))
+    .unwrap()
 }
 
-/// The promise: from demonstrations that know nothing, each method on the task's reward finds the action that earns most, and sees the
-/// observation (probe 5: half of it); CSIL, too, where success earns something.
+/// The promise: from demonstrations that know nothing, each method on the task's reward finds the
+/// action that earns most, and sees the observation (probe 5: half of it); CSIL, too, where success
+/// earns something.
 #[test]
 fn the_task_reward_is_learned_from() {
-    let csil = CsilConfig { success_reward: 100.0, kl_weight: 0.02, ..config(Variant::Csil) };
-    for config in [config(Variant::Xqc), config(Variant::Rlpd), config(Variant::Sac), csil] {
+    let csil = CsilConfig {
+        success_reward: 100.0,
+        kl_weight: 0.02,
+        ..config(Variant::Csil)
+    };
+    for config in [
+        config(Variant::Xqc),
+        config(Variant::Rlpd),
+        config(Variant::Sac),
+        csil,
+    ] {
         let (policy, mut rng, variant) = (policy(), Rng::new(2, "test", 0), config.variant);
         let demos = demos(|_| rng.range(-0.9, 0.9) as f32);
         let agent = learned(5, config, &policy, &demos);
         let found = actions(&agent, &policy);
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{variant:?}: {found:?}");
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{variant:?}: {found:?}"
+        );
     }
 }
 
-/// The promise: CSIL, which never sees the task's reward, does what was demonstrated, practice included, with the reward refined or not.
+/// The promise: CSIL, which never sees the task's reward, does what was demonstrated, practice
+/// included, with the reward refined or not.
 #[test]
 fn the_learned_reward_keeps_to_the_demonstrations() {
     for reward_lr in [0.0, 1e-3] {
         let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
         let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
-        let agent =
-            learned(5, CsilConfig { reward_lr, clone_updates: 800, clone_lr: 3e-3, lr: 1e-3, ..config(Variant::Csil) }, &policy, &demos);
+        let agent = learned(
+            5,
+            CsilConfig {
+                reward_lr,
+                clone_updates: 800,
+                clone_lr: 3e-3,
+                lr: 1e-3,
+                ..config(Variant::Csil)
+            },
+            &policy,
+            &demos,
+        );
         let found = actions(&agent, &policy);
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.15, "{reward_lr}: {found:?}");
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.15,
+            "{reward_lr}: {found:?}"
+        );
     }
 }
 
-/// The promise: the learned reward can be asked of any action, and is greatest near the demonstrated one; where none is learned, or where it
-/// is about corrections, there is no answer.
+/// The promise: the learned reward can be asked of any action, and is greatest near the
+/// demonstrated one; where none is learned, or where it is about corrections, there is no answer.
 #[test]
 fn the_learned_reward_favours_what_was_demonstrated() {
     let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
     let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
     let rewards = |csil: CsilConfig| {
-        let agent = learned(5, CsilConfig { decisions: 220, clone_updates: 800, clone_lr: 3e-3, ..csil }, &policy, &demos);
-        block_on(agent.rewards(&policy, &[1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], &Device::flex())).unwrap()
+        let agent = learned(
+            5,
+            CsilConfig {
+                decisions: 220,
+                clone_updates: 800,
+                clone_lr: 3e-3,
+                ..csil
+            },
+            &policy,
+            &demos,
+        );
+        block_on(agent.rewards(
+            &policy,
+            &[1.0],
+            &[-1.0, -0.5, 0.0, 0.5, 1.0],
+            &Device::flex(),
+        ))
+        .unwrap()
     };
     let found = rewards(config(Variant::Csil)).unwrap();
-    assert!(found.iter().all(|share| (0.0..=1.0).contains(share)) && found[3] > 0.3, "{found:?}");
-    assert!([0, 1, 2, 4].iter().all(|&i| found[i] < found[3]), "{found:?}");
-    assert!(rewards(CsilConfig { compose: Compose::Residual, ..config(Variant::Csil) }).is_none());
+    assert!(
+        found.iter().all(|share| (0.0..=1.0).contains(share)) && found[3] > 0.3,
+        "{found:?}"
+    );
+    assert!(
+        [0, 1, 2, 4].iter().all(|&i| found[i] < found[3]),
+        "{found:?}"
+    );
+    assert!(
+        rewards(CsilConfig {
+            compose: Compose::Residual,
+            ..config(Variant::Csil)
+        })
+        .is_none()
+    );
     assert!(rewards(config(Variant::Xqc)).is_none());
 }
 
-/// The promise: whatever the pretrained policy does, the composed action reaches as far as it may: a residual of all of the range undoes
-/// it.
+/// The promise: whatever the pretrained policy does, the composed action reaches as far as it may:
+/// a residual of all of the range undoes it.
 #[test]
 fn a_residual_undoes_the_pretrained_policy() {
     let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
     let demos = demos(|_| rng.range(-0.9, 0.9) as f32);
-    let csil = CsilConfig { compose: Compose::Residual, residual_scale: 2.0, decisions: 2000, ..config(Variant::Xqc) };
+    let csil = CsilConfig {
+        compose: Compose::Residual,
+        residual_scale: 2.0,
+        decisions: 2000,
+        ..config(Variant::Xqc)
+    };
     let agent = learned(5, csil, &policy, &demos);
     let found = actions(&agent, &policy);
     assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{found:?}");
@@ -149,8 +249,17 @@ fn a_residual_undoes_the_pretrained_policy() {
 #[test]
 fn missing_demonstrations_are_named() {
     let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
-    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
-    let config = FinetuneConfig { method: FinetuneMethod::Csil, csil: config(Variant::Csil), ..FinetuneConfig::preset(Preset::Tiny) };
+    let cx = Context {
+        policy: &policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::Csil,
+        csil: config(Variant::Csil),
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     match Finetuner::new(&config, &cx) {
         Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
         _ => panic!("there is nothing to learn from"),

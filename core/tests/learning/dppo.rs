@@ -11,8 +11,11 @@ use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
-const CHAINS: [(PolicyKind, Sampler); 3] =
-    [(PolicyKind::Flow, Sampler::Ddim), (PolicyKind::Diffusion, Sampler::Ddim), (PolicyKind::Diffusion, Sampler::Ddpm)];
+const CHAINS: [(PolicyKind, Sampler); 3] = [
+    (PolicyKind::Flow, Sampler::Ddim),
+    (PolicyKind::Diffusion, Sampler::Ddim),
+    (PolicyKind::Diffusion, Sampler::Ddpm),
+];
 
 fn config() -> DppoConfig {
     DppoConfig {
@@ -36,18 +39,46 @@ fn config() -> DppoConfig {
 /// A policy on raw numbers with fresh weights: its actions are spread all over the range.
 fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
     let tiny = Config::preset(Preset::Tiny).policy;
-    let config = PolicyConfig { kind, sampler, chunk: 1, hidden: 16, layers: 2, denoising_steps: 6, inference_steps: 5, ..tiny };
+    let config = PolicyConfig {
+        kind,
+        sampler,
+        chunk: 1,
+        hidden: 16,
+        layers: 2,
+        denoising_steps: 6,
+        inference_steps: 5,
+        ..tiny
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
-    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 1,
+        },
+        scales,
+        &mut Rng::new(1, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 /// DPPO's result on a probe, and what its critic says at `obs`.
 fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) {
     let (rollouts, device) = (on_probe(number, 16, 1), trainer());
-    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut practice = Practice::new(config(), &cx).unwrap();
     while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}
-    (Improved::Dppo(Box::new(practice.finetuned())), block_on(practice.values(&cx, obs)).unwrap())
+    (
+        Improved::Dppo(Box::new(practice.finetuned())),
+        block_on(practice.values(&cx, obs)).unwrap(),
+    )
 }
 
 /// The mean squared distance of 200 actions at each observation from what is best there.
@@ -55,10 +86,15 @@ fn error(improved: Option<&Improved>, policy: &Policy, obs: &[f32], best: &[f32]
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 200]).collect();
     let noise = Rng::new(2, "test", 0).normals(rows.len() * policy.noise_len());
     let actions = match improved {
-        Some(improved) => block_on(improved.act(policy, &rows, &mut [], noise, &Device::flex())).unwrap(),
+        Some(improved) => {
+            block_on(improved.act(policy, &rows, &mut [], noise, &Device::flex())).unwrap()
+        }
         None => block_on(policy.act(&rows, noise, &Device::flex())).unwrap(),
     };
-    let squares = actions.chunks(200).zip(best).flat_map(|(actions, best)| actions.iter().map(move |a| (a - best) * (a - best)));
+    let squares = actions
+        .chunks(200)
+        .zip(best)
+        .flat_map(|(actions, best)| actions.iter().map(move |a| (a - best) * (a - best)));
     squares.sum::<f32>() / rows.len() as f32
 }
 
@@ -66,7 +102,10 @@ fn error(improved: Option<&Improved>, policy: &Policy, obs: &[f32], best: &[f32]
 fn errors(number: usize, chain: (PolicyKind, Sampler), obs: &[f32], best: &[f32]) -> (f32, f32) {
     let policy = policy(chain);
     let (improved, _) = learned(number, &policy, obs);
-    (error(None, &policy, obs, best), error(Some(&improved), &policy, obs, best))
+    (
+        error(None, &policy, obs, best),
+        error(Some(&improved), &policy, obs, best),
+    )
 }
 
 /// The promise: the policy learns from the reward (probe 4), whatever its chain.
@@ -74,7 +113,10 @@ fn errors(number: usize, chain: (PolicyKind, Sampler), obs: &[f32], best: &[f32]
 fn the_policy_learns_from_the_reward() {
     for chain in CHAINS {
         let (before, after) = errors(4, chain, &[0.0], &[0.5]);
-        assert!(before > 0.3 && after < 0.02, "{chain:?}: {before} before, {after} after");
+        assert!(
+            before > 0.3 && after < 0.02,
+            "{chain:?}: {before} before, {after} after"
+        );
     }
 }
 
@@ -83,16 +125,22 @@ fn the_policy_learns_from_the_reward() {
 fn the_policy_sees_the_observation() {
     for chain in CHAINS {
         let (before, after) = errors(5, chain, &[-1.0, 1.0], &[-0.5, 0.5]);
-        assert!(before > 0.3 && after < 0.02, "{chain:?}: {before} before, {after} after");
+        assert!(
+            before > 0.3 && after < 0.02,
+            "{chain:?}: {before} before, {after} after"
+        );
     }
 }
 
-/// The promise: credit travels back in time, discounted, and stops at the end of an episode (probe 3): the values, in scaled
-/// rewards, are as the discount to one.
+/// The promise: credit travels back in time, discounted, and stops at the end of an episode (probe
+/// 3): the values, in scaled rewards, are as the discount to one.
 #[test]
 fn credit_travels_back_in_time() {
     let (_, values) = learned(3, &policy(CHAINS[0]), &[0.0, 1.0]);
-    assert!((f64::from(values[0] / values[1]) - PROBE_DISCOUNT).abs() < 0.02, "{values:?}");
+    assert!(
+        (f64::from(values[0] / values[1]) - PROBE_DISCOUNT).abs() < 0.02,
+        "{values:?}"
+    );
     // Half of all returns so far are 0, half 1: a standard deviation of 0.5.
     assert!((values[1] - 2.0).abs() < 0.05, "{values:?}");
 }

@@ -15,9 +15,27 @@ use protege_core::run::{Config, Preset};
 const ASKED: usize = 200;
 
 fn policy(kind: PolicyKind) -> Policy {
-    let config = PolicyConfig { kind, chunk: 1, hidden: 8, layers: 1, inference_steps: 4, ..Config::preset(Preset::Tiny).policy };
+    let config = PolicyConfig {
+        kind,
+        chunk: 1,
+        hidden: 8,
+        layers: 1,
+        inference_steps: 4,
+        ..Config::preset(Preset::Tiny).policy
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
-    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 1,
+        },
+        scales,
+        &mut Rng::new(1, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 /// What DSRL makes of a policy that knows nothing, on a probe.
@@ -40,9 +58,18 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
         layers: 2,
         ..DsrlConfig::preset(Preset::Tiny)
     };
-    let config = FinetuneConfig { method: FinetuneMethod::Dsrl, dsrl, ..FinetuneConfig::preset(Preset::Tiny) };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::Dsrl,
+        dsrl,
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     let (rollouts, device) = (on_probe(number, 10, 1), trainer());
-    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
     finetuner.improved().unwrap()
@@ -51,19 +78,26 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
 /// The mean action at an observation.
 fn mean_action(improved: &Improved, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * improved.noise_len(policy));
-    let actions = block_on(improved.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
+    let actions =
+        block_on(improved.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
     actions.iter().sum::<f32>() / ASKED as f32
 }
 
-/// The promise: each variant learns from the reward which noise makes the best action, of a flow and of a diffusion policy (probe 4).
+/// The promise: each variant learns from the reward which noise makes the best action, of a flow
+/// and of a diffusion policy (probe 4).
 #[test]
 fn steering_learns_from_the_reward() {
-    for (variant, kind) in
-        [(Variant::NoiseAliased, PolicyKind::Flow), (Variant::NoiseAliased, PolicyKind::Diffusion), (Variant::Sac, PolicyKind::Flow)]
-    {
+    for (variant, kind) in [
+        (Variant::NoiseAliased, PolicyKind::Flow),
+        (Variant::NoiseAliased, PolicyKind::Diffusion),
+        (Variant::Sac, PolicyKind::Flow),
+    ] {
         let policy = policy(kind);
         let action = mean_action(&steered(4, variant, &policy), &policy, 0.0);
-        assert!((action - 0.5).abs() < 0.15, "{variant:?} on {kind:?} plays {action}");
+        assert!(
+            (action - 0.5).abs() < 0.15,
+            "{variant:?} on {kind:?} plays {action}"
+        );
     }
 }
 
@@ -74,7 +108,10 @@ fn steering_sees_the_observation() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let improved = steered(5, variant, &policy);
         let actions = [-1.0, 1.0].map(|obs| mean_action(&improved, &policy, obs));
-        assert!(distance(&actions, &[-0.5, 0.5]) < 0.2, "{variant:?} plays {actions:?}");
+        assert!(
+            distance(&actions, &[-0.5, 0.5]) < 0.2,
+            "{variant:?} plays {actions:?}"
+        );
     }
 }
 
@@ -82,9 +119,18 @@ fn steering_sees_the_observation() {
 #[test]
 fn the_noise_stays_within_the_magnitude() {
     let policy = policy(PolicyKind::Flow);
-    let Improved::Dsrl(steering) = steered(4, Variant::Sac, &policy) else { panic!("DSRL makes a steering") };
+    let Improved::Dsrl(steering) = steered(4, Variant::Sac, &policy) else {
+        panic!("DSRL makes a steering")
+    };
     let obs = protege_core::nn::matrix(vec![0.0; 50], 1, &Device::flex());
-    let e = protege_core::nn::matrix((0..50).map(|i| (i as f32 - 25.0) * 4.0).collect(), 1, &Device::flex());
+    let e = protege_core::nn::matrix(
+        (0..50).map(|i| (i as f32 - 25.0) * 4.0).collect(),
+        1,
+        &Device::flex(),
+    );
     let noise = crate::read(steering.noise(obs, e));
-    assert!(noise.iter().all(|w| w.abs() <= 1.5 + 1e-5) && noise.iter().any(|w| w.abs() > 1.4), "{noise:?}");
+    assert!(
+        noise.iter().all(|w| w.abs() <= 1.5 + 1e-5) && noise.iter().any(|w| w.abs() > 1.4),
+        "{noise:?}"
+    );
 }

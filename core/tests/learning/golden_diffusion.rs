@@ -8,7 +8,9 @@ use burn::tensor::Tensor;
 use protege_core::data::{Archive, Normaliser};
 use protege_core::env::View;
 use protege_core::nn::{self, Activation, params};
-use protege_core::policy::{Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes};
+use protege_core::policy::{
+    Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes,
+};
 use protege_core::rng::Rng;
 use std::collections::BTreeMap;
 
@@ -25,7 +27,11 @@ impl Golden {
         let file = Fixture::open("diffusion_mlp_tiny.safetensors");
         let latents = file.shape("eps/x");
         let observation = file.shape("cond/state");
-        let sizes = Sizes { obs: observation[1..].iter().product(), act: latents[2], chunk: latents[1] };
+        let sizes = Sizes {
+            obs: observation[1..].iter().product(),
+            act: latents[2],
+            chunk: latents[1],
+        };
         let layer = |name: &str| file.shape(&format!("net/{name}.weight"));
         let config = PolicyConfig {
             kind: PolicyKind::Diffusion,
@@ -43,8 +49,17 @@ impl Golden {
             inference_steps: file.shape("ddim/t")[0],
         };
         config.check().unwrap();
-        let scales = (Normaliser::identity(sizes.obs), Normaliser::identity(sizes.chunk_len()));
-        let mut policy = Policy::new(&config, sizes, scales, &mut Rng::new(0, "test", 0), &trainer());
+        let scales = (
+            Normaliser::identity(sizes.obs),
+            Normaliser::identity(sizes.chunk_len()),
+        );
+        let mut policy = Policy::new(
+            &config,
+            sizes,
+            scales,
+            &mut Rng::new(0, "test", 0),
+            &trainer(),
+        );
         policy.net = params::load(policy.net, "net", &weights(&file)).unwrap();
         Self { file, policy }
     }
@@ -75,7 +90,12 @@ impl Golden {
     }
 
     fn loss(&self) -> Tensor<1> {
-        self.net().loss_at(self.obs(), self.chunks("loss/x0"), &self.file.counts("loss/t"), self.chunks("loss/noise"))
+        self.net().loss_at(
+            self.obs(),
+            self.chunks("loss/x0"),
+            &self.file.counts("loss/t"),
+            self.chunks("loss/noise"),
+        )
     }
 
     fn assert_close(&self, name: &str, found: &[f32]) {
@@ -86,29 +106,43 @@ impl Golden {
 
 /// Residual blocks of the file's network.
 fn blocks(file: &Fixture) -> usize {
-    file.names("net/").iter().filter(|name| name.ends_with(".l1.weight")).count()
+    file.names("net/")
+        .iter()
+        .filter(|name| name.ends_with(".l1.weight"))
+        .count()
 }
 
 /// Our names of the layers and the file's.
 fn layers(file: &Fixture) -> Vec<(String, String)> {
     let blocks = blocks(file);
     let block = |i: usize| {
-        [("first", "l1"), ("second", "l2")]
-            .map(|(ours, theirs)| (format!("body.Residual.blocks.{i}.{ours}"), format!("mlp_mean.layers.{}.{theirs}", i + 1)))
+        [("first", "l1"), ("second", "l2")].map(|(ours, theirs)| {
+            (
+                format!("body.Residual.blocks.{i}.{ours}"),
+                format!("mlp_mean.layers.{}.{theirs}", i + 1),
+            )
+        })
     };
     let ends = [
         ("time_in".into(), "time_embedding.1".into()),
         ("time_out".into(), "time_embedding.3".into()),
         ("body.Residual.input".into(), "mlp_mean.layers.0".into()),
-        ("body.Residual.output".into(), format!("mlp_mean.layers.{}", blocks + 1)),
+        (
+            "body.Residual.output".into(),
+            format!("mlp_mean.layers.{}", blocks + 1),
+        ),
     ];
-    ends.into_iter().chain((0..blocks).flat_map(block)).collect()
+    ends.into_iter()
+        .chain((0..blocks).flat_map(block))
+        .collect()
 }
 
 /// PyTorch keeps weights as (out, in), we as (in, out).
 fn transposed(values: &[f32], rows: usize) -> Vec<f32> {
     let columns = values.len() / rows;
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
 }
 
 /// The file's weights under our names.
@@ -116,8 +150,15 @@ fn weights(file: &Fixture) -> Archive {
     let mut archive = Archive::new();
     for (ours, theirs) in layers(file) {
         let shape = file.shape(&format!("net/{theirs}.weight"));
-        let (weight, bias) = (file.floats(&format!("net/{theirs}.weight")), file.floats(&format!("net/{theirs}.bias")));
-        archive.put_f32(format!("net/Diffusion.{ours}.weight"), &[shape[1], shape[0]], transposed(&weight, shape[0]));
+        let (weight, bias) = (
+            file.floats(&format!("net/{theirs}.weight")),
+            file.floats(&format!("net/{theirs}.bias")),
+        );
+        archive.put_f32(
+            format!("net/Diffusion.{ours}.weight"),
+            &[shape[1], shape[0]],
+            transposed(&weight, shape[0]),
+        );
         archive.put_f32(format!("net/Diffusion.{ours}.bias"), &[1, shape[0]], bias);
     }
     archive
@@ -127,7 +168,11 @@ fn weights(file: &Fixture) -> Archive {
 #[test]
 fn golden_diffusion_forward_pass() {
     let golden = Golden::open(Sampler::Ddim);
-    let eps = golden.net().noise(golden.obs(), golden.chunks("eps/x"), &golden.file.counts("eps/t"));
+    let eps = golden.net().noise(
+        golden.obs(),
+        golden.chunks("eps/x"),
+        &golden.file.counts("eps/t"),
+    );
     golden.assert_close("eps/out", &read(eps.inner()));
 }
 
@@ -145,8 +190,19 @@ fn golden_diffusion_ddpm_sample() {
     let (policy, draws) = (&golden.policy, golden.file.floats("ddpm/noise"));
     let (width, batch) = (policy.sizes.chunk_len(), golden.file.shape("ddpm/noise")[1]);
     // [draws, batch, chunk * act] -> [batch, draws * chunk * act]
-    let noise = (0..batch).flat_map(|row| draws.chunks(batch * width).flat_map(move |draw| &draw[row * width..(row + 1) * width]));
-    golden.assert_close("ddpm/out", &golden.sample(nn::matrix(noise.copied().collect(), policy.noise_len(), &trainer())));
+    let noise = (0..batch).flat_map(|row| {
+        draws
+            .chunks(batch * width)
+            .flat_map(move |draw| &draw[row * width..(row + 1) * width])
+    });
+    golden.assert_close(
+        "ddpm/out",
+        &golden.sample(nn::matrix(
+            noise.copied().collect(),
+            policy.noise_len(),
+            &trainer(),
+        )),
+    );
 }
 
 /// The promise: the denoising loss is the same for the same times and noise.
@@ -161,15 +217,29 @@ fn golden_diffusion_loss() {
 fn golden_diffusion_gradients() {
     let golden = Golden::open(Sampler::Ddim);
     let grads = GradientsParams::from_grads(golden.loss().backward(), golden.net());
-    let mut reader = Reader { path: Vec::new(), grads, found: BTreeMap::new() };
+    let mut reader = Reader {
+        path: Vec::new(),
+        grads,
+        found: BTreeMap::new(),
+    };
     golden.net().visit(&mut reader);
     let layers = layers(&golden.file);
-    assert_eq!(golden.file.names("grad/").len(), 2 * layers.len(), "every gradient of the file is compared");
+    assert_eq!(
+        golden.file.names("grad/").len(),
+        2 * layers.len(),
+        "every gradient of the file is compared"
+    );
     for (ours, theirs) in layers {
         let weight = &reader.found[&format!("{ours}.weight")];
         let inputs = golden.file.shape(&format!("grad/{theirs}.weight"))[1];
-        golden.assert_close(&format!("grad/{theirs}.weight"), &transposed(weight, inputs));
-        golden.assert_close(&format!("grad/{theirs}.bias"), &reader.found[&format!("{ours}.bias")]);
+        golden.assert_close(
+            &format!("grad/{theirs}.weight"),
+            &transposed(weight, inputs),
+        );
+        golden.assert_close(
+            &format!("grad/{theirs}.bias"),
+            &reader.found[&format!("{ours}.bias")],
+        );
     }
 }
 
@@ -190,6 +260,9 @@ impl ModuleVisitor for Reader {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(self.path.join("."), read(self.grads.get::<D>(param.id).unwrap()));
+        self.found.insert(
+            self.path.join("."),
+            read(self.grads.get::<D>(param.id).unwrap()),
+        );
     }
 }

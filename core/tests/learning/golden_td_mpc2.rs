@@ -6,7 +6,9 @@ use burn::module::Module;
 use pollster::block_on;
 use protege_core::data::{Archive, Stretches};
 use protege_core::env::View;
-use protege_core::finetune::td_mpc::{Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on};
+use protege_core::finetune::td_mpc::{
+    Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
+};
 use protege_core::nn;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
@@ -26,7 +28,11 @@ impl Golden {
         let file = Fixture::open("tdmpc2_tiny.safetensors");
         let (obs, actions) = (file.shape("batch/obs"), file.shape("batch/action"));
         let layer = |name: &str| file.shape(&format!("before/{name}.weight"));
-        let proposals = file.names("noise/").iter().filter(|name| number(name) < actions[0]).count();
+        let proposals = file
+            .names("noise/")
+            .iter()
+            .filter(|name| number(name) < actions[0])
+            .count();
         assert_eq!(proposals, actions[0], "the first draws are the proposals'");
         let noise = noises(&file);
         let policy_samples = file.shape(&noise[0])[0];
@@ -47,19 +53,40 @@ impl Golden {
             ..TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc2)
         };
         config.check().unwrap();
-        let sizes = Sizes { obs: obs[2], act: actions[2], chunk: 1 };
-        Self { file, config, sizes }
+        let sizes = Sizes {
+            obs: obs[2],
+            act: actions[2],
+            chunk: 1,
+        };
+        Self {
+            file,
+            config,
+            sizes,
+        }
     }
 
     /// A learner with the file's weights before the update.
     fn learner(&self) -> Learner {
-        let fresh = Learner::new(self.config.clone(), self.sizes, View::default(), &mut Rng::new(0, "test", 0), trainer());
+        let fresh = Learner::new(
+            self.config.clone(),
+            self.sizes,
+            View::default(),
+            &mut Rng::new(0, "test", 0),
+            trainer(),
+        );
         let mut archive = Archive::new();
         block_on(fresh.save(&mut archive)).unwrap();
         for (ours, theirs) in networks() {
             put(&mut archive, &self.file, ours, &format!("before/{theirs}"));
         }
-        Learner::load(self.config.clone(), self.sizes, View::default(), &archive, trainer()).unwrap()
+        Learner::load(
+            self.config.clone(),
+            self.sizes,
+            View::default(),
+            &archive,
+            trainer(),
+        )
+        .unwrap()
     }
 
     fn floats(&self, name: &str) -> Vec<f32> {
@@ -91,8 +118,11 @@ impl Golden {
 
 fn assert_near(name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
-    let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-    let error = length(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / length(&mut expected.iter().copied()).max(1e-6);
+    let length = |values: &mut dyn Iterator<Item = f32>| {
+        values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+    };
+    let error = length(&mut found.iter().zip(expected).map(|(a, b)| a - b))
+        / length(&mut expected.iter().copied()).max(1e-6);
     assert!(
         error < f64::from(TOLERANCE),
         "{name} is missed by {error}: {:?} {:?}",
@@ -128,7 +158,9 @@ fn networks() -> [(&'static str, &'static str); 6] {
 /// PyTorch keeps weights as (out, in), we as (in, out).
 fn transposed(values: &[f32], rows: usize) -> Vec<f32> {
     let columns = values.len() / rows;
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
 }
 
 /// A network of the file under our names.
@@ -147,25 +179,49 @@ fn parameters(file: &Fixture, theirs: &str) -> Vec<(String, [usize; 3], Vec<f32>
             return out;
         }
         let shape = file.shape(&name);
-        let (members, [outputs, inputs]) = if shape.len() == 3 { (shape[0], [shape[1], shape[2]]) } else { (1, [shape[0], shape[1]]) };
-        let weights = file.floats(&name).chunks(outputs * inputs).flat_map(|one| transposed(one, outputs)).collect();
-        out.push((format!("weights.{layer}"), [members, inputs, outputs], weights));
-        for (ours, part) in [("biases", "bias"), ("gains", "ln.weight"), ("shifts", "ln.bias")] {
+        let (members, [outputs, inputs]) = if shape.len() == 3 {
+            (shape[0], [shape[1], shape[2]])
+        } else {
+            (1, [shape[0], shape[1]])
+        };
+        let weights = file
+            .floats(&name)
+            .chunks(outputs * inputs)
+            .flat_map(|one| transposed(one, outputs))
+            .collect();
+        out.push((
+            format!("weights.{layer}"),
+            [members, inputs, outputs],
+            weights,
+        ));
+        for (ours, part) in [
+            ("biases", "bias"),
+            ("gains", "ln.weight"),
+            ("shifts", "ln.bias"),
+        ] {
             let name = format!("{theirs}.{layer}.{part}");
             if file.names(&name).contains(&name) {
-                out.push((format!("{ours}.{layer}"), [members, 1, outputs], file.floats(&name)));
+                out.push((
+                    format!("{ours}.{layer}"),
+                    [members, 1, outputs],
+                    file.floats(&name),
+                ));
             }
         }
     }
     out
 }
 
-/// The promise: given the same weights, observation, previous plan and random draws, the plan is TD-MPC2's: its mean, and its
-/// first action where the best elite acts.
+/// The promise: given the same weights, observation, previous plan and random draws, the plan is
+/// TD-MPC2's: its mean, and its first action where the best elite acts.
 #[test]
 fn golden_td_mpc2_plans_as_the_reference() {
     let golden = Golden::open();
-    let Golden { file, config, sizes } = &golden;
+    let Golden {
+        file,
+        config,
+        sizes,
+    } = &golden;
     let learner = golden.learner();
     let names = noises(file);
     let (horizon, sampled) = (config.horizon, config.samples - config.policy_samples);
@@ -176,10 +232,17 @@ fn golden_td_mpc2_plans_as_the_reference() {
         let samples = (0..sampled)
             .flat_map(|n| (0..horizon).map(move |t| (t * sampled + n) * sizes.act))
             .flat_map(|from| &values[from..from + sizes.act]);
-        Round { samples: samples.copied().collect(), last: golden.floats(&names[at + 1]), critics: vec![golden.pair(&names[at + 2])] }
+        Round {
+            samples: samples.copied().collect(),
+            last: golden.floats(&names[at + 1]),
+            critics: vec![golden.pair(&names[at + 2])],
+        }
     };
     let noise = Noise {
-        proposals: names[..horizon].iter().map(|name| golden.floats(name)).collect(),
+        proposals: names[..horizon]
+            .iter()
+            .map(|name| golden.floats(name))
+            .collect(),
         rounds: (0..config.iterations).map(round).collect(),
         draw: None,
         exploration: None,
@@ -188,22 +251,38 @@ fn golden_td_mpc2_plans_as_the_reference() {
     let device = trainer().without_autodiff();
     let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device).into());
     let width = horizon * sizes.act;
-    let start = nn::matrix(moved_on(&golden.floats("plan/prev_mean"), width, sizes.act), width, &device);
-    let plan = Planner { world: &world, prior: &prior, config, horizon }.plan(z, start, None, &noise);
+    let start = nn::matrix(
+        moved_on(&golden.floats("plan/prev_mean"), width, sizes.act),
+        width,
+        &device,
+    );
+    let plan = Planner {
+        world: &world,
+        prior: &prior,
+        config,
+        horizon,
+    }
+    .plan(z, start, None, &noise);
     golden.assert_close("plan/mean", &read(plan.mean));
     golden.assert_close("plan/action", &read(plan.action));
 }
 
-/// The promise: given the same weights, batch and random draws, every loss, both gradient norms and every weight after the update,
-/// the targets' included, are TD-MPC2's.
+/// The promise: given the same weights, batch and random draws, every loss, both gradient norms and
+/// every weight after the update, the targets' included, are TD-MPC2's.
 #[test]
 fn golden_td_mpc2_learns_as_the_reference() {
     let golden = Golden::open();
     let mut learner = golden.learner();
     let names = noises(&golden.file);
     let rest = &names[golden.file.counts("plan/noise_count")[0]..];
-    let draws: Vec<&String> = rest.iter().filter(|name| name.contains("randn_like")).collect();
-    let orders: Vec<&String> = rest.iter().filter(|name| name.contains("randperm")).collect();
+    let draws: Vec<&String> = rest
+        .iter()
+        .filter(|name| name.contains("randn_like"))
+        .collect();
+    let orders: Vec<&String> = rest
+        .iter()
+        .filter(|name| name.contains("randperm"))
+        .collect();
     let noise = UpdateNoise {
         targets: golden.floats(draws[draws.len() - 2]),
         target_critics: golden.pair(orders[orders.len() - 2]),

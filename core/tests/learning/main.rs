@@ -31,7 +31,10 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// The largest difference between two lists of equal length.
 fn distance(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
 
 /// Equal to the last bit, the sign of zero included.

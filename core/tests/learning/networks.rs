@@ -11,7 +11,13 @@ use protege_core::rng::Rng;
 const SIZES: [usize; 4] = [3, 8, 5, 2];
 
 fn net(members: usize, seed: u64, device: &Device) -> Mlp {
-    Mlp::new(members, &SIZES, Activation::Mish, &mut Rng::new(seed, "test", 0), device)
+    Mlp::new(
+        members,
+        &SIZES,
+        Activation::Mish,
+        &mut Rng::new(seed, "test", 0),
+        device,
+    )
 }
 
 fn saved<M: Module>(module: &M) -> Archive {
@@ -23,7 +29,10 @@ fn saved<M: Module>(module: &M) -> Archive {
 /// All parameters, in the order of their names.
 fn values<M: Module>(module: &M) -> Vec<f32> {
     let archive = saved(module);
-    archive.names().flat_map(|name| archive.get_f32(name).unwrap().1.to_vec()).collect()
+    archive
+        .names()
+        .flat_map(|name| archive.get_f32(name).unwrap().1.to_vec())
+        .collect()
 }
 
 /// Member `k` of a stack as a network of its own.
@@ -32,14 +41,21 @@ fn member(stack: &Mlp, k: usize, device: &Device) -> Mlp {
     for name in all.names() {
         let (shape, values) = all.get_f32(name).unwrap();
         let size = shape[1] * shape[2];
-        one.put_f32(name, &[1, shape[1], shape[2]], values[k * size..(k + 1) * size].to_vec());
+        one.put_f32(
+            name,
+            &[1, shape[1], shape[2]],
+            values[k * size..(k + 1) * size].to_vec(),
+        );
     }
     params::load(net(1, 9, device), "net", &one).unwrap()
 }
 
 fn fit(adam: &mut Adam, net: Mlp, x: &Tensor<2>) -> Mlp {
     let members = net.members() as f64;
-    let loss = (net.forward_shared(x.clone()) - 0.3).square().mean().mul_scalar(members);
+    let loss = (net.forward_shared(x.clone()) - 0.3)
+        .square()
+        .mean()
+        .mul_scalar(members);
     adam.step(net, &loss)
 }
 
@@ -50,16 +66,29 @@ fn a_stack_equals_its_members_apart() {
     let mut stack = net(4, 0, &device);
     let mut apart: Vec<Mlp> = (0..4).map(|k| member(&stack, k, &device)).collect();
     let x = nn::matrix(Rng::new(1, "test", 0).normals(21), 3, &device);
-    let config = AdamConfig { lr: 1e-2, clip_norm: None };
+    let config = AdamConfig {
+        lr: 1e-2,
+        clip_norm: None,
+    };
     let mut adam = Adam::new(config);
     let mut adams: Vec<Adam> = (0..4).map(|_| Adam::new(config)).collect();
     for _ in 0..4 {
         let together = read(stack.forward_shared(x.clone()).inner());
-        let alone: Vec<f32> = apart.iter().flat_map(|net| read(net.forward_one(x.clone()).inner())).collect();
+        let alone: Vec<f32> = apart
+            .iter()
+            .flat_map(|net| read(net.forward_one(x.clone()).inner()))
+            .collect();
         assert!(distance(&together, &alone) < 1e-5);
-        assert!(distance(&alone[..14], &alone[14..28]) > 1e-2, "members differ");
+        assert!(
+            distance(&alone[..14], &alone[14..28]) > 1e-2,
+            "members differ"
+        );
         stack = fit(&mut adam, stack, &x);
-        apart = apart.into_iter().zip(&mut adams).map(|(net, adam)| fit(adam, net, &x)).collect();
+        apart = apart
+            .into_iter()
+            .zip(&mut adams)
+            .map(|(net, adam)| fit(adam, net, &x))
+            .collect();
     }
 }
 
@@ -68,7 +97,8 @@ fn published_adam(lr: f64, theta: f64, gradients: &[f64]) -> Vec<f64> {
     published_adamw(lr, 0.0, theta, gradients)
 }
 
-/// AdamW as published (Loshchilov and Hutter 2019, algorithm 2), with the weight decay scaled by the learning rate as in PyTorch.
+/// AdamW as published (Loshchilov and Hutter 2019, algorithm 2), with the weight decay scaled by
+/// the learning rate as in PyTorch.
 fn published_adamw(lr: f64, decay: f64, mut theta: f64, gradients: &[f64]) -> Vec<f64> {
     let (mut m, mut v) = (0.0, 0.0);
     let step = |(t, g): (usize, &f64)| {
@@ -88,7 +118,13 @@ fn descend(mut adam: Adam, xs: &[f32]) -> (Vec<f64>, Vec<f64>) {
     let mut line = Archive::new();
     line.put_f32("net/weights.0", &[1, 1, 1], vec![0.5]);
     line.put_f32("net/biases.0", &[1, 1, 1], vec![-0.25]);
-    let fresh = Mlp::new(1, &[1, 1], Activation::Relu, &mut Rng::new(0, "test", 0), &device);
+    let fresh = Mlp::new(
+        1,
+        &[1, 1],
+        Activation::Relu,
+        &mut Rng::new(0, "test", 0),
+        &device,
+    );
     let mut net = params::load(fresh, "net", &line).unwrap();
     let step = |x: &f32| {
         let loss = net.forward_one(nn::matrix(vec![*x], 1, &device)).sum();
@@ -100,13 +136,25 @@ fn descend(mut adam: Adam, xs: &[f32]) -> (Vec<f64>, Vec<f64>) {
 }
 
 fn assert_close(found: &[f64], expected: &[f64]) {
-    assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 5e-6), "{found:?} is not {expected:?}");
+    assert!(
+        found
+            .iter()
+            .zip(expected)
+            .all(|(f, e)| (f - e).abs() < 5e-6),
+        "{found:?} is not {expected:?}"
+    );
 }
 
-/// The promise: our Adam is the published one, with PyTorch's epsilon of 1e-8: gradients of 1e-6 still move at full speed.
+/// The promise: our Adam is the published one, with PyTorch's epsilon of 1e-8: gradients of 1e-6
+/// still move at full speed.
 #[test]
 fn adam_is_the_published_one() {
-    let adam = || Adam::new(AdamConfig { lr: 0.1, clip_norm: None });
+    let adam = || {
+        Adam::new(AdamConfig {
+            lr: 0.1,
+            clip_norm: None,
+        })
+    };
     let (weight, bias) = descend(adam(), &[1.0, -2.0, 0.5]);
     assert_close(&weight, &published_adam(0.1, 0.5, &[1.0, -2.0, 0.5]));
     assert_close(&bias, &[-0.35, -0.45, -0.55]);
@@ -115,10 +163,15 @@ fn adam_is_the_published_one() {
     assert!((weight[1] - 0.3).abs() < 0.005, "{weight:?}");
 }
 
-/// The promise: weight decay is decoupled: it shrinks weights and biases by lr * decay, past the moments, as PyTorch's AdamW does.
+/// The promise: weight decay is decoupled: it shrinks weights and biases by lr * decay, past the
+/// moments, as PyTorch's AdamW does.
 #[test]
 fn weight_decay_is_decoupled() {
-    let adam = Adam::new(AdamConfig { lr: 0.1, clip_norm: None }).with_weight_decay(0.5);
+    let adam = Adam::new(AdamConfig {
+        lr: 0.1,
+        clip_norm: None,
+    })
+    .with_weight_decay(0.5);
     let (weight, bias) = descend(adam, &[1.0, -2.0, 0.5]);
     assert_close(&weight, &published_adamw(0.1, 0.5, 0.5, &[1.0, -2.0, 0.5]));
     assert_close(&bias, &published_adamw(0.1, 0.5, -0.25, &[1.0; 3]));
@@ -126,13 +179,20 @@ fn weight_decay_is_decoupled() {
     assert_close(&[weight[0], bias[0]], &[0.375, -0.3375]);
 }
 
-/// The promise: gradients are clipped by their norm over the whole module, as PyTorch's `clip_grad_norm_` does, and not per parameter.
+/// The promise: gradients are clipped by their norm over the whole module, as PyTorch's
+/// `clip_grad_norm_` does, and not per parameter.
 #[test]
 fn clipping_is_by_the_global_norm() {
     let xs = [1.0, -2.0, 0.25, 0.1];
     let factor = |x: f64| (1.25 / ((x * x + 1.0).sqrt() + 1e-6)).min(1.0);
     let clipped = |gradient: fn(f64) -> f64| xs.map(|x| gradient(x) * factor(x));
-    let (weight, bias) = descend(Adam::new(AdamConfig { lr: 0.1, clip_norm: Some(1.25) }), &xs.map(|x| x as f32));
+    let (weight, bias) = descend(
+        Adam::new(AdamConfig {
+            lr: 0.1,
+            clip_norm: Some(1.25),
+        }),
+        &xs.map(|x| x as f32),
+    );
     assert_close(&weight, &published_adam(0.1, 0.5, &clipped(|x| x)));
     assert_close(&bias, &published_adam(0.1, -0.25, &clipped(|_| 1.0)));
 }
@@ -141,7 +201,10 @@ fn clipping_is_by_the_global_norm() {
 #[test]
 fn saved_weights_and_moments_go_on_bit_for_bit() {
     let device = trainer();
-    let config = AdamConfig { lr: 1e-2, clip_norm: Some(0.1) };
+    let config = AdamConfig {
+        lr: 1e-2,
+        clip_norm: Some(0.1),
+    };
     let x = nn::matrix(Rng::new(2, "test", 0).normals(21), 3, &device);
     let (mut one, mut adam) = (net(2, 3, &device), Adam::new(config));
     (0..5).for_each(|_| one = fit(&mut adam, one.clone(), &x));
@@ -163,36 +226,69 @@ fn saved_weights_and_moments_go_on_bit_for_bit() {
 fn weights_that_do_not_fit_are_refused_by_name() {
     let device = trainer();
     let mut archive = saved(&net(2, 0, &device));
-    let refused = |archive: &Archive, members| params::load(net(members, 0, &device), "net", archive).map(|_| ()).unwrap_err().to_string();
+    let refused = |archive: &Archive, members| {
+        params::load(net(members, 0, &device), "net", archive)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
     let sentence = refused(&archive, 3);
-    assert!(sentence.contains("net/weights.0") && sentence.contains("[2, 3, 8]") && sentence.contains("[3, 3, 8]"), "{sentence}");
+    assert!(
+        sentence.contains("net/weights.0")
+            && sentence.contains("[2, 3, 8]")
+            && sentence.contains("[3, 3, 8]"),
+        "{sentence}"
+    );
     archive.take_f32("net/biases.1").unwrap();
     assert!(refused(&archive, 2).contains("net/biases.1"));
 }
 
-/// The promise: moments that do not fit the weights are refused by name when they are loaded, rather than failing at the next step.
+/// The promise: moments that do not fit the weights are refused by name when they are loaded,
+/// rather than failing at the next step.
 #[test]
 fn moments_that_do_not_fit_are_refused_by_name() {
     let device = trainer();
-    let config = AdamConfig { lr: 1e-2, clip_norm: None };
+    let config = AdamConfig {
+        lr: 1e-2,
+        clip_norm: None,
+    };
     let (mut adam, mut archive) = (Adam::new(config), Archive::new());
-    fit(&mut adam, net(2, 0, &device), &nn::matrix(vec![0.5; 3], 3, &device));
+    fit(
+        &mut adam,
+        net(2, 0, &device),
+        &nn::matrix(vec![0.5; 3], 3, &device),
+    );
     block_on(adam.save("adam", &mut archive)).unwrap();
-    let refused =
-        |archive: &Archive, members| Adam::load(config, "adam", archive, &net(members, 0, &device)).map(|_| ()).unwrap_err().to_string();
+    let refused = |archive: &Archive, members| {
+        Adam::load(config, "adam", archive, &net(members, 0, &device))
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refused(&archive, 3).contains("adam/m/biases.0"));
     archive.put_f32("adam/v/weights.1", &[3], vec![0.0; 3]);
     assert!(refused(&archive, 2).contains("adam/v/weights.1"));
 }
 
-/// The promise: a moving average keeps (1 - tau) of the target and takes tau of the source, everywhere.
+/// The promise: a moving average keeps (1 - tau) of the target and takes tau of the source,
+/// everywhere.
 #[test]
 fn a_moving_average_mixes_target_and_source() {
     let device = trainer();
     let (target, source) = (net(2, 5, &device), net(2, 6, &device));
-    let expected: Vec<f32> = values(&target).iter().zip(values(&source)).map(|(t, s)| 0.75 * t + 0.25 * s).collect();
+    let expected: Vec<f32> = values(&target)
+        .iter()
+        .zip(values(&source))
+        .map(|(t, s)| 0.75 * t + 0.25 * s)
+        .collect();
     let mixed = params::polyak(target.valid(), &source, 0.25);
     assert!(distance(&values(&mixed), &expected) < 1e-6);
-    assert!(same_bits(&values(&params::polyak(target.valid(), &source, 0.0)), &values(&target)));
-    assert!(same_bits(&values(&params::polyak(target.valid(), &source, 1.0)), &values(&source)));
+    assert!(same_bits(
+        &values(&params::polyak(target.valid(), &source, 0.0)),
+        &values(&target)
+    ));
+    assert!(same_bits(
+        &values(&params::polyak(target.valid(), &source, 1.0)),
+        &values(&source)
+    ));
 }

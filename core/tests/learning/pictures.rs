@@ -1,4 +1,5 @@
-//! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a bright stripe, and not said.
+//! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a
+//! bright stripe, and not said.
 
 use crate::csil::meta_of_probe_5;
 use crate::runs::{resumable_phases, small_csil, small_td_mpc};
@@ -19,8 +20,8 @@ const VIEW: View = View { size: 22, stack: 2 };
 /// Large enough for a spatial softmax.
 const WIDE_VIEW: View = View { size: 32, stack: 1 };
 
-/// An environment whose first number is a stripe in its picture: at the left for -1, at the right for 1. `silent`: observations
-/// do not say it.
+/// An environment whose first number is a stripe in its picture: at the left for -1, at the right
+/// for 1. `silent`: observations do not say it.
 struct Striped {
     inner: Box<dyn Env>,
     first: f32,
@@ -53,7 +54,10 @@ impl protege_core::env::Wrapper for Striped {
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
-        Ok(Step { obs: self.told(step.obs.clone()), ..step })
+        Ok(Step {
+            obs: self.told(step.obs.clone()),
+            ..step
+        })
     }
 
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
@@ -74,14 +78,35 @@ impl protege_core::env::Wrapper for Striped {
 }
 
 pub fn striped(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    Ok(Box::new(Striped { inner: make_on(id, engine)?, first: 0.0, silent: id.starts_with("probe/") }))
+    Ok(Box::new(Striped {
+        inner: make_on(id, engine)?,
+        first: 0.0,
+        silent: id.starts_with("probe/"),
+    }))
 }
 
 /// A policy that knows nothing.
 fn policy() -> Policy {
-    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let config = PolicyConfig {
+        kind: PolicyKind::Flow,
+        chunk: 2,
+        hidden: 8,
+        layers: 1,
+        ..Config::preset(Preset::Tiny).policy
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
-    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 2,
+        },
+        scales,
+        &mut Rng::new(1, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 fn config(backbone: Backbone) -> TdMpcConfig {
@@ -110,10 +135,24 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn learned(config: &FinetuneConfig, policy: &Policy, view: View, demos: Option<&Dataset>) -> Improved {
-    let rollouts = RolloutSpec { make: striped, view, ..on_probe(5, 10, 2) };
+fn learned(
+    config: &FinetuneConfig,
+    policy: &Policy,
+    view: View,
+    demos: Option<&Dataset>,
+) -> Improved {
+    let rollouts = RolloutSpec {
+        make: striped,
+        view,
+        ..on_probe(5, 10, 2)
+    };
     let device = trainer();
-    let cx = Context { policy, demos, rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy,
+        demos,
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut finetuner = Finetuner::new(config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
     finetuner.improved().unwrap()
@@ -121,38 +160,69 @@ fn learned(config: &FinetuneConfig, policy: &Policy, view: View, demos: Option<&
 
 /// What probe 5 shows of a number, and does not say.
 fn striped_row(shown: f32, view: View) -> Vec<f32> {
-    let mut env = Striped { inner: make_on("probe/5", "rapier").unwrap(), first: shown, silent: true };
+    let mut env = Striped {
+        inner: make_on("probe/5", "rapier").unwrap(),
+        first: shown,
+        silent: true,
+    };
     let frame = env.picture(view.size).unwrap();
-    std::iter::once(0.0).chain(frame.repeat(view.stack).into_iter().map(f32::from)).collect()
+    std::iter::once(0.0)
+        .chain(frame.repeat(view.stack).into_iter().map(f32::from))
+        .collect()
 }
 
-/// The promise: what only a picture says is acted upon (probe 5: the best action is half of what is shown), on both backbones.
+/// The promise: what only a picture says is acted upon (probe 5: the best action is half of what is
+/// shown), on both backbones.
 #[test]
 fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let policy = policy();
-        let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc: config(backbone), ..FinetuneConfig::preset(Preset::Tiny) };
-        let Improved::TdMpc(agent) = learned(&config, &policy, VIEW, None) else { panic!("TD-MPC makes an agent") };
-        let found = [-1.0, 1.0].map(|shown| block_on(agent.prior_actions(&policy, &striped_row(shown, VIEW), &Device::flex())).unwrap()[0]);
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{backbone:?}: {found:?}");
+        let config = FinetuneConfig {
+            method: FinetuneMethod::TdMpc,
+            td_mpc: config(backbone),
+            ..FinetuneConfig::preset(Preset::Tiny)
+        };
+        let Improved::TdMpc(agent) = learned(&config, &policy, VIEW, None) else {
+            panic!("TD-MPC makes an agent")
+        };
+        let found = [-1.0, 1.0].map(|shown| {
+            block_on(agent.prior_actions(&policy, &striped_row(shown, VIEW), &Device::flex()))
+                .unwrap()[0]
+        });
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.25,
+            "{backbone:?}: {found:?}"
+        );
     }
 }
 
-/// Demonstrations of probe 5, one step each, as they are seen and not said: of actions that `act` chooses.
+/// Demonstrations of probe 5, one step each, as they are seen and not said: of actions that `act`
+/// chooses.
 fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let shown = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let row = striped_row(shown, WIDE_VIEW);
         let mut episode = Episode::start_seen(i, &row, WIDE_VIEW);
         let action = act(shown);
-        episode.push_seen(&[action], 1.0 - (action - 0.5 * shown).powi(2), &row, WIDE_VIEW);
-        Episode { terminated: true, ..episode }
+        episode.push_seen(
+            &[action],
+            1.0 - (action - 0.5 * shown).powi(2),
+            &row,
+            WIDE_VIEW,
+        );
+        Episode {
+            terminated: true,
+            ..episode
+        }
     };
-    Dataset { meta: meta_of_probe_5(WIDE_VIEW), episodes: (0..40).map(episode).collect() }
+    Dataset {
+        meta: meta_of_probe_5(WIDE_VIEW),
+        episodes: (0..40).map(episode).collect(),
+    }
 }
 
-/// The promise: CSIL's small policy and critics act upon what only a picture says, cloned from what was seen (csil), and taught by the
-/// task's reward (xqc, from demonstrations that know nothing).
+/// The promise: CSIL's small policy and critics act upon what only a picture says, cloned from what
+/// was seen (csil), and taught by the task's reward (xqc, from demonstrations that know nothing).
 #[test]
 fn csil_acts_upon_what_it_sees() {
     for variant in [Variant::Csil, Variant::Xqc] {
@@ -178,12 +248,33 @@ fn csil_acts_upon_what_it_sees() {
             log_scale: 0.0,
             ..CsilConfig::preset(Preset::Tiny, variant)
         };
-        let (policy, config) = (policy(), FinetuneConfig { method: FinetuneMethod::Csil, csil, ..FinetuneConfig::preset(Preset::Tiny) });
-        let Improved::Csil(agent) = learned(&config, &policy, WIDE_VIEW, Some(&demos)) else { panic!("CSIL makes an agent") };
-        let rows = [-1.0, 1.0].map(|shown| striped_row(shown, WIDE_VIEW)).concat();
+        let (policy, config) = (
+            policy(),
+            FinetuneConfig {
+                method: FinetuneMethod::Csil,
+                csil,
+                ..FinetuneConfig::preset(Preset::Tiny)
+            },
+        );
+        let Improved::Csil(agent) = learned(&config, &policy, WIDE_VIEW, Some(&demos)) else {
+            panic!("CSIL makes an agent")
+        };
+        let rows = [-1.0, 1.0]
+            .map(|shown| striped_row(shown, WIDE_VIEW))
+            .concat();
         let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(&policy));
-        let found = block_on(agent.act(&policy, &rows, &mut [vec![], vec![]], &noise, &Device::flex())).unwrap();
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{variant:?}: {found:?}");
+        let found = block_on(agent.act(
+            &policy,
+            &rows,
+            &mut [vec![], vec![]],
+            &noise,
+            &Device::flex(),
+        ))
+        .unwrap();
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.25,
+            "{variant:?}: {found:?}"
+        );
     }
 }
 
@@ -193,24 +284,37 @@ fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
     let mut config = small_csil();
     (config.env.image_size, config.env.image_stack) = (WIDE_VIEW.size, WIDE_VIEW.stack);
     let phases = resumable_phases(config, striped);
-    assert!(phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos), "{phases:?}");
+    assert!(
+        phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos),
+        "{phases:?}"
+    );
 }
 
-/// The promise: a run that sees, stopped anywhere and resumed, equals one that was not, bit for bit: frames, the pictures' encoder, and
-/// episodes in the midst of being seen; demonstrations are seen, too.
+/// The promise: a run that sees, stopped anywhere and resumed, equals one that was not, bit for
+/// bit: frames, the pictures' encoder, and episodes in the midst of being seen; demonstrations are
+/// seen, too.
 #[test]
 fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut config = small_td_mpc(backbone);
         (config.env.image_size, config.env.image_stack) = (VIEW.size, VIEW.stack);
-        config.finetune.td_mpc =
-            TdMpcConfig { decisions: 90, handover: 0, seed_by: Actor::Prior, proposals: Proposals::Prior, ..config.finetune.td_mpc };
+        config.finetune.td_mpc = TdMpcConfig {
+            decisions: 90,
+            handover: 0,
+            seed_by: Actor::Prior,
+            proposals: Proposals::Prior,
+            ..config.finetune.td_mpc
+        };
         let phases = resumable_phases(config, striped);
-        assert!(phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos), "{phases:?}");
+        assert!(
+            phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos),
+            "{phases:?}"
+        );
     }
 }
 
-/// The promise: what is seen at one size is not mistaken for another, and what cannot be seen or used is refused with what to do.
+/// The promise: what is seen at one size is not mistaken for another, and what cannot be seen or
+/// used is refused with what to do.
 #[test]
 fn settings_of_pictures_that_do_not_fit_are_named() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
@@ -218,11 +322,23 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
     let sentence = config.check().unwrap_err().to_string();
     assert!(sentence.contains("finetune.td_mpc.proposals"), "{sentence}");
     config.env.image_size = 5;
-    assert!(config.check().unwrap_err().to_string().contains("env.image_size is 5"));
+    assert!(
+        config
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("env.image_size is 5")
+    );
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
     let seeing = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
-    assert_eq!((seeing.env.view(), seeing.policy.kind), (View { size: 84, stack: 2 }, PolicyKind::Gaussian));
-    let sentence = seeing.set("finetune.method", "dsrl").unwrap_err().to_string();
+    assert_eq!(
+        (seeing.env.view(), seeing.policy.kind),
+        (View { size: 84, stack: 2 }, PolicyKind::Gaussian)
+    );
+    let sentence = seeing
+        .set("finetune.method", "dsrl")
+        .unwrap_err()
+        .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
     let env = Pictured::new(striped("lab/lift", "rapier").unwrap(), VIEW).unwrap();
     assert_eq!(env.spec().obs, 8 + VIEW.pixels());

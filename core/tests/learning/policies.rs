@@ -10,11 +10,26 @@ use protege_core::pretrain::{BcConfig, Cloning, Learner, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
-const KINDS: [PolicyKind; 4] = [PolicyKind::Gaussian, PolicyKind::Flow, PolicyKind::Diffusion, PolicyKind::Squashed];
-const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 2 };
+const KINDS: [PolicyKind; 4] = [
+    PolicyKind::Gaussian,
+    PolicyKind::Flow,
+    PolicyKind::Diffusion,
+    PolicyKind::Squashed,
+];
+const SIZES: Sizes = Sizes {
+    obs: 3,
+    act: 2,
+    chunk: 2,
+};
 
 fn config(kind: PolicyKind) -> PolicyConfig {
-    PolicyConfig { kind, chunk: 2, hidden: 32, layers: 2, ..Config::preset(Preset::Tiny).policy }
+    PolicyConfig {
+        kind,
+        chunk: 2,
+        hidden: 32,
+        layers: 2,
+        ..Config::preset(Preset::Tiny).policy
+    }
 }
 
 /// Actions of the data span [-0.5, 0.75] in every dimension.
@@ -23,20 +38,31 @@ fn policy(kind: PolicyKind) -> Policy {
         Normaliser::fit(&[-2.0, 0.0, 1.0, 2.0, 4.0, 3.0], 3).unwrap(),
         Normaliser::fit(&[-0.5, -0.5, -0.5, -0.5, 0.75, 0.75, 0.75, 0.75], 4).unwrap(),
     );
-    Policy::new(&config(kind), SIZES, scales, &mut Rng::new(0, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config(kind),
+        SIZES,
+        scales,
+        &mut Rng::new(0, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 fn act(policy: &Policy, obs: &[f32], noise: &[f32]) -> Vec<f32> {
     block_on(policy.act(obs, noise.to_vec(), &Device::flex())).unwrap()
 }
 
-/// The promise: a sampler is a function: the same observation and noise give the same bits, and other noise other actions.
+/// The promise: a sampler is a function: the same observation and noise give the same bits, and
+/// other noise other actions.
 #[test]
 fn the_same_noise_gives_the_same_actions() {
     let mut rng = Rng::new(1, "test", 0);
     let (obs, noise, other) = (rng.normals(15), rng.normals(20), rng.normals(20));
     for policy in KINDS.map(policy) {
-        assert!(same_bits(&act(&policy, &obs, &noise), &act(&policy, &obs, &noise)));
+        assert!(same_bits(
+            &act(&policy, &obs, &noise),
+            &act(&policy, &obs, &noise)
+        ));
         assert!(distance(&act(&policy, &obs, &noise), &act(&policy, &obs, &other)) > 0.1);
     }
 }
@@ -48,24 +74,50 @@ fn rows_of_a_batch_are_independent() {
     let (obs, noise) = (rng.normals(15), rng.normals(20));
     for policy in KINDS.map(policy) {
         let batch = act(&policy, &obs, &noise);
-        let rows: Vec<f32> = obs.chunks(3).zip(noise.chunks(4)).flat_map(|(obs, noise)| act(&policy, obs, noise)).collect();
+        let rows: Vec<f32> = obs
+            .chunks(3)
+            .zip(noise.chunks(4))
+            .flat_map(|(obs, noise)| act(&policy, obs, noise))
+            .collect();
         assert!(distance(&batch, &rows) < 1e-5);
     }
 }
 
-/// The promise: normalised samples stay within [-1, 1], played actions within the range of the demonstrations, even for wild
-/// noise and observations; and playing is scaling, sampling and scaling back.
+/// The promise: normalised samples stay within [-1, 1], played actions within the range of the
+/// demonstrations, even for wild noise and observations; and playing is scaling, sampling and
+/// scaling back.
 #[test]
 fn actions_stay_in_the_range_of_the_demonstrations() {
     let mut rng = Rng::new(3, "test", 0);
-    let (obs, noise) = (rng.normals(30), rng.normals(40).into_iter().map(|z| 20.0 * z).collect::<Vec<_>>());
+    let (obs, noise) = (
+        rng.normals(30),
+        rng.normals(40)
+            .into_iter()
+            .map(|z| 20.0 * z)
+            .collect::<Vec<_>>(),
+    );
     for policy in KINDS.map(policy) {
         let plain = Device::flex();
-        let samples = read(policy.sample(nn::matrix(policy.obs_scale.apply(&obs), 3, &plain), nn::matrix(noise.clone(), 4, &plain)));
-        assert!(samples.iter().all(|a| a.abs() <= 1.0) && samples.contains(&1.0) && samples.contains(&-1.0));
+        let samples = read(policy.sample(
+            nn::matrix(policy.obs_scale.apply(&obs), 3, &plain),
+            nn::matrix(noise.clone(), 4, &plain),
+        ));
+        assert!(
+            samples.iter().all(|a| a.abs() <= 1.0)
+                && samples.contains(&1.0)
+                && samples.contains(&-1.0)
+        );
         let actions = act(&policy, &obs, &noise);
         assert!(actions.iter().all(|a| (-0.5..=0.75).contains(a)));
-        assert!(distance(&actions, &samples.iter().map(|a| -0.5 + (a + 1.0) * 0.625).collect::<Vec<_>>()) < 1e-6);
+        assert!(
+            distance(
+                &actions,
+                &samples
+                    .iter()
+                    .map(|a| -0.5 + (a + 1.0) * 0.625)
+                    .collect::<Vec<_>>()
+            ) < 1e-6
+        );
     }
 }
 
@@ -78,7 +130,10 @@ fn a_saved_policy_acts_alike() {
         let (policy, mut archive) = (policy(kind), Archive::new());
         block_on(policy.save("policy", &mut archive)).unwrap();
         let restored = Policy::load(&config(kind), "policy", &archive, &Device::flex()).unwrap();
-        assert!(same_bits(&act(&policy, &obs, &noise), &act(&restored, &obs, &noise)));
+        assert!(same_bits(
+            &act(&policy, &obs, &noise),
+            &act(&restored, &obs, &noise)
+        ));
     }
 }
 
@@ -94,12 +149,31 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
         ..Pairs::default()
     };
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
-    let policy = Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 1 }, scales, &mut Rng::new(5, "test", 0), &trainer());
-    let bc = BcConfig { steps: 1000, batch: 64, lr: 5e-3, ..BcConfig::preset(Preset::Tiny) };
+    let policy = Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 1,
+        },
+        scales,
+        &mut Rng::new(5, "test", 0),
+        &trainer(),
+    );
+    let bc = BcConfig {
+        steps: 1000,
+        batch: 64,
+        lr: 5e-3,
+        ..BcConfig::preset(Preset::Tiny)
+    };
     let mut cloning = Cloning::new(policy, Widening::None, &bc, &pairs, 0, trainer());
     (0..1000).for_each(|_| drop(cloning.step(&pairs)));
     let policy = cloning.policy();
-    act(&policy, &[0.0; 500], &Rng::new(6, "test", 0).normals(500 * policy.noise_len()))
+    act(
+        &policy,
+        &[0.0; 500],
+        &Rng::new(6, "test", 0).normals(500 * policy.noise_len()),
+    )
 }
 
 fn share(actions: &[f32], inside: impl Fn(f32) -> bool) -> f64 {
@@ -108,17 +182,32 @@ fn share(actions: &[f32], inside: impl Fn(f32) -> bool) -> f64 {
 
 /// A diffusion policy as DPPO has it, sampled by DDIM or DDPM.
 fn diffusion(sampler: Sampler) -> PolicyConfig {
-    PolicyConfig { layers: 3, residual: true, sampler, ..config(PolicyKind::Diffusion) }
+    PolicyConfig {
+        layers: 3,
+        residual: true,
+        sampler,
+        ..config(PolicyKind::Diffusion)
+    }
 }
 
-/// The promise of flow and diffusion: where demonstrators go left or right, they go left or right, about equally often, and not
-/// between.
+/// The promise of flow and diffusion: where demonstrators go left or right, they go left or right,
+/// about equally often, and not between.
 #[test]
 fn two_modes_are_kept_apart() {
-    for config in [config(PolicyKind::Flow), diffusion(Sampler::Ddim), diffusion(Sampler::Ddpm)] {
+    for config in [
+        config(PolicyKind::Flow),
+        diffusion(Sampler::Ddim),
+        diffusion(Sampler::Ddpm),
+    ] {
         let actions = cloned(config.clone(), &[-0.7, 0.7]);
-        let (left, right) = (share(&actions, |a| (a + 0.7).abs() < 0.2), share(&actions, |a| (a - 0.7).abs() < 0.2));
-        assert!(left > 0.35 && right > 0.35 && left + right > 0.85, "{config:?}: {left} left, {right} right");
+        let (left, right) = (
+            share(&actions, |a| (a + 0.7).abs() < 0.2),
+            share(&actions, |a| (a - 0.7).abs() < 0.2),
+        );
+        assert!(
+            left > 0.35 && right > 0.35 && left + right > 0.85,
+            "{config:?}: {left} left, {right} right"
+        );
     }
 }
 
@@ -126,30 +215,60 @@ fn two_modes_are_kept_apart() {
 #[test]
 fn a_gaussian_goes_between_two_modes() {
     let actions = cloned(config(PolicyKind::Gaussian), &[-0.7, 0.7]);
-    let (mean, between) = (actions.iter().sum::<f32>() / 500.0, share(&actions, |a| a.abs() < 0.4));
-    assert!(mean.abs() < 0.15 && between > 0.25, "mean {mean}, {between} between");
+    let (mean, between) = (
+        actions.iter().sum::<f32>() / 500.0,
+        share(&actions, |a| a.abs() < 0.4),
+    );
+    assert!(
+        mean.abs() < 0.15 && between > 0.25,
+        "mean {mean}, {between} between"
+    );
 }
 
 /// The promise: where demonstrators agree, all noise becomes what they do.
 #[test]
 fn all_noise_becomes_the_only_action() {
-    for config in [config(PolicyKind::Flow), diffusion(Sampler::Ddim), diffusion(Sampler::Ddpm)] {
+    for config in [
+        config(PolicyKind::Flow),
+        diffusion(Sampler::Ddim),
+        diffusion(Sampler::Ddpm),
+    ] {
         let actions = cloned(config.clone(), &[0.3]);
-        assert!(share(&actions, |a| (a - 0.3).abs() < 0.1) > 0.97, "{config:?}: {:?}", &actions[..10]);
+        assert!(
+            share(&actions, |a| (a - 0.3).abs() < 0.1) > 0.97,
+            "{config:?}: {:?}",
+            &actions[..10]
+        );
     }
 }
 
-/// The promise: a DDPM sample is a function of one more draw than there are steps, of which the last is not used.
+/// The promise: a DDPM sample is a function of one more draw than there are steps, of which the
+/// last is not used.
 #[test]
 fn ddpm_uses_every_draw_but_the_last() {
     let scales = (Normaliser::identity(3), Normaliser::identity(4));
-    let policy = Policy::new(&diffusion(Sampler::Ddpm), SIZES, scales, &mut Rng::new(7, "test", 0), &trainer()).frozen();
+    let policy = Policy::new(
+        &diffusion(Sampler::Ddpm),
+        SIZES,
+        scales,
+        &mut Rng::new(7, "test", 0),
+        &trainer(),
+    )
+    .frozen();
     assert_eq!(policy.noise_len(), 21 * 4);
-    let noise: Vec<f32> = Rng::new(8, "test", 0).normals(84).into_iter().map(|z| 0.3 * z).collect();
+    let noise: Vec<f32> = Rng::new(8, "test", 0)
+        .normals(84)
+        .into_iter()
+        .map(|z| 0.3 * z)
+        .collect();
     let usual = act(&policy, &[0.0; 3], &noise);
     for draw in 0..21 {
         let mut other = noise.clone();
         other[4 * draw] += 0.5;
-        assert_eq!(same_bits(&act(&policy, &[0.0; 3], &other), &usual), draw == 20, "draw {draw}");
+        assert_eq!(
+            same_bits(&act(&policy, &[0.0; 3], &other), &usual),
+            draw == 20,
+            "draw {draw}"
+        );
     }
 }

@@ -14,23 +14,49 @@ use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::BcConfig;
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, PretrainMethod, Progress, Run};
+use protege_core::run::{
+    Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, PretrainMethod, Progress, Run,
+};
 
-/// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments play three episodes: one of
-/// them starts a second while the other is still busy.
+/// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
+/// play three episodes: one of them starts a second while the other is still busy.
 pub fn small() -> Config {
     let mut config = Config::preset(Preset::Tiny);
     config.task = "lab/lift".into();
     config.demos.count = 2;
     config.env.parallel = 2;
     config.env.action_repeat = 2;
-    config.policy = PolicyConfig { chunk: 12, hidden: 8, layers: 1, inference_steps: 2, ..config.policy };
+    config.policy = PolicyConfig {
+        chunk: 12,
+        hidden: 8,
+        layers: 1,
+        inference_steps: 2,
+        ..config.policy
+    };
     let bc = config.pretrain.bc;
-    config.pretrain.bc = BcConfig { steps: 25, batch: 8, ema_decay: 0.9, ema_every: 3, ema_start: 5, ..bc };
-    config.pretrain.post_bc =
-        protege_core::pretrain::PostBcConfig { members: 3, hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.post_bc };
-    config.pretrain.value_dice =
-        protege_core::pretrain::ValueDiceConfig { hidden: 8, layers: 1, steps: 25, batch: 8, ..config.pretrain.value_dice };
+    config.pretrain.bc = BcConfig {
+        steps: 25,
+        batch: 8,
+        ema_decay: 0.9,
+        ema_every: 3,
+        ema_start: 5,
+        ..bc
+    };
+    config.pretrain.post_bc = protege_core::pretrain::PostBcConfig {
+        members: 3,
+        hidden: 8,
+        layers: 1,
+        steps: 25,
+        batch: 8,
+        ..config.pretrain.post_bc
+    };
+    config.pretrain.value_dice = protege_core::pretrain::ValueDiceConfig {
+        hidden: 8,
+        layers: 1,
+        steps: 25,
+        batch: 8,
+        ..config.pretrain.value_dice
+    };
     config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
         rollouts: 5,
         rounds: 2,
@@ -129,14 +155,19 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
 pub fn small_csil() -> Config {
     let mut config = small();
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
-    (config.pretrain.bc.steps, config.policy.chunk, config.env.action_repeat) = (10, 3, 4);
+    (
+        config.pretrain.bc.steps,
+        config.policy.chunk,
+        config.env.action_repeat,
+    ) = (10, 3, 4);
     config
 }
 
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
-    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, PretrainMethod::ValueDice);
+    (config.policy.kind, config.pretrain.method) =
+        (PolicyKind::Squashed, PretrainMethod::ValueDice);
     config
 }
 
@@ -149,32 +180,53 @@ pub fn bytes(run: &Run) -> Vec<u8> {
 }
 
 fn reloaded(bytes: &[u8], make: Maker) -> Run {
-    Run::load_with(Archive::from_bytes(bytes).unwrap(), Device::flex(), means(make)).unwrap()
+    Run::load_with(
+        Archive::from_bytes(bytes).unwrap(),
+        Device::flex(),
+        means(make),
+    )
+    .unwrap()
 }
 
-/// The promise: where the best counts and practice only made things worse, the result is the pretrained policy and succeeds as often;
-/// of equals the latest is the result.
+/// The promise: where the best counts and practice only made things worse, the result is the
+/// pretrained policy and succeeds as often; of equals the latest is the result.
 #[test]
 fn the_result_is_the_best_of_the_learning_curve() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
-    (config.demos.count, config.policy.hidden, config.pretrain.bc.steps, config.pretrain.bc.batch) = (5, 64, 800, 64);
-    (config.eval.episodes, config.eval.curve_episodes, config.env.parallel) = (12, 12, 12);
+    (
+        config.demos.count,
+        config.policy.hidden,
+        config.pretrain.bc.steps,
+        config.pretrain.bc.batch,
+    ) = (5, 64, 800, 64);
+    (
+        config.eval.episodes,
+        config.eval.curve_episodes,
+        config.env.parallel,
+    ) = (12, 12, 12);
     let outcome = |config: Config| {
         let mut run = start(config);
         play(&mut run);
         let archive = block_on(run.policy_archive()).unwrap();
-        let [before, after] = [run.summary().before, run.summary().after].map(|outcome| outcome.unwrap().success);
+        let [before, after] =
+            [run.summary().before, run.summary().after].map(|outcome| outcome.unwrap().success);
         (before, after, archive.contains("improved/method"))
     };
     let (before, after, improved) = outcome(config.clone());
-    assert!(before > 0.2 && before == after && !improved, "{before} {after} {improved}");
+    assert!(
+        before > 0.2 && before == after && !improved,
+        "{before} {after} {improved}"
+    );
     config.eval.keep = Keep::Last;
     let (before, after, improved) = outcome(config.clone());
     assert!(before > after && improved, "{before} {after} {improved}");
     // A policy that knows nothing succeeds as seldom as what comes of it.
     (config.eval.keep, config.pretrain.bc.steps) = (Keep::Best, 1);
     let (before, after, improved) = outcome(config);
-    assert!(before == 0.0 && after == 0.0 && improved, "{before} {after} {improved}");
+    assert!(
+        before == 0.0 && after == 0.0 && improved,
+        "{before} {after} {improved}"
+    );
 }
 
 /// Every step of a run to its end.
@@ -186,27 +238,46 @@ fn play(run: &mut Run) -> Vec<Progress> {
     steps
 }
 
-/// Runs once as it is, and once saved to bytes and loaded again between any two steps: both must be the same in every figure,
-/// episode, weight, moment, random stream, replayed decision and physics state, after every step. Gives the phases that came up.
+/// Runs once as it is, and once saved to bytes and loaded again between any two steps: both must be
+/// the same in every figure, episode, weight, moment, random stream, replayed decision and physics
+/// state, after every step. Gives the phases that came up.
 fn assert_resumable(config: Config) -> Vec<Phase> {
     resumable_phases(config, make_on)
 }
 
 /// The same with other environments.
 pub fn means(make: Maker) -> Means {
-    Means { make, ..Means::default() }
+    Means {
+        make,
+        ..Means::default()
+    }
 }
 
 pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
-    let whole = Run::new(config, Inputs { means: means(make), ..Inputs::default() }, Device::flex()).unwrap();
+    let whole = Run::new(
+        config,
+        Inputs {
+            means: means(make),
+            ..Inputs::default()
+        },
+        Device::flex(),
+    )
+    .unwrap();
     let (mut whole, mut phases) = (whole, Vec::new());
     let mut stopped = reloaded(&bytes(&whole), make);
     loop {
-        let (a, b) = (block_on(whole.step()).unwrap(), block_on(stopped.step()).unwrap());
+        let (a, b) = (
+            block_on(whole.step()).unwrap(),
+            block_on(stopped.step()).unwrap(),
+        );
         assert_eq!(a, b);
         phases.push(a.phase);
         let state = bytes(&whole);
-        assert!(state == bytes(&stopped), "the states differ after a step of {:?}", a.phase);
+        assert!(
+            state == bytes(&stopped),
+            "the states differ after a step of {:?}",
+            a.phase
+        );
         stopped = reloaded(&state, make);
         if a.finished {
             break;
@@ -219,12 +290,21 @@ pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
     phases
 }
 
-/// The promise: a run that was stopped anywhere and resumed equals one that was not, bit for bit, in every stage and at every border.
+/// The promise: a run that was stopped anywhere and resumed equals one that was not, bit for bit,
+/// in every stage and at every border.
 #[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
-    let pretraining = [Phase::Demos, Phase::Ensemble, Phase::Pretrain, Phase::Evaluate];
-    assert_eq!(assert_resumable(small()), [&pretraining[..], &practice, &practice].concat());
+    let pretraining = [
+        Phase::Demos,
+        Phase::Ensemble,
+        Phase::Pretrain,
+        Phase::Evaluate,
+    ];
+    assert_eq!(
+        assert_resumable(small()),
+        [&pretraining[..], &practice, &practice].concat()
+    );
 }
 
 /// The same for both variants of DSRL: episodes go on across evaluations, and updates are owed.
@@ -232,10 +312,18 @@ fn a_resumed_run_equals_one_that_never_stopped() {
 fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let mut config = small();
-        (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Dsrl);
+        (config.pretrain.method, config.finetune.method) =
+            (PretrainMethod::Bc, FinetuneMethod::Dsrl);
         (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
         let phases = assert_resumable(config);
-        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
+        assert_eq!(
+            phases
+                .iter()
+                .filter(|&&phase| phase == Phase::Evaluate)
+                .count(),
+            3,
+            "before, once during, and after"
+        );
     }
 }
 
@@ -244,26 +332,56 @@ fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
 fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
     for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
         let mut config = small();
-        (config.pretrain.method, config.pretrain.bc.steps, config.finetune.method) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
-        (config.policy.kind, config.policy.sampler, config.policy.denoising_steps) = (kind, Sampler::Ddpm, 3);
+        (
+            config.pretrain.method,
+            config.pretrain.bc.steps,
+            config.finetune.method,
+        ) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
+        (
+            config.policy.kind,
+            config.policy.sampler,
+            config.policy.denoising_steps,
+        ) = (kind, Sampler::Ddpm, 3);
         config.finetune.dppo.bootstrap_truncated = kind == PolicyKind::Diffusion;
         let phases = assert_resumable(config);
-        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Evaluate).count(), 3, "before, once during, and after");
-        assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count(), 3, "one for each iteration");
+        assert_eq!(
+            phases
+                .iter()
+                .filter(|&&phase| phase == Phase::Evaluate)
+                .count(),
+            3,
+            "before, once during, and after"
+        );
+        assert_eq!(
+            phases
+                .iter()
+                .filter(|&&phase| phase == Phase::Finetune)
+                .count(),
+            3,
+            "one for each iteration"
+        );
     }
 }
 
-/// The same for TD-MPC, with either world model: episodes, plans, priorities and the hand-over from the clone go on.
+/// The same for TD-MPC, with either world model: episodes, plans, priorities and the hand-over from
+/// the clone go on.
 #[test]
 fn a_resumed_run_of_td_mpc_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let phases = assert_resumable(small_td_mpc(backbone));
-        let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
-        assert_eq!(evaluations, 4, "before, of the clone, once during, and after: {phases:?}");
+        let evaluations = phases
+            .iter()
+            .filter(|&&phase| phase == Phase::Evaluate)
+            .count();
+        assert_eq!(
+            evaluations, 4,
+            "before, of the clone, once during, and after: {phases:?}"
+        );
     }
 }
 
-/// The same for CSIL and what it is compared with: chunks that are being played out, decisions that wait for the next, running statistics.
+/// The same for CSIL and what it is compared with: chunks that are being played out, decisions that
+/// wait for the next, running statistics.
 #[test]
 fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
     let ways = [
@@ -275,11 +393,27 @@ fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
     ];
     for (variant, compose) in ways {
         let mut config = small_csil();
-        config.finetune.csil = CsilConfig { compose, ..small_improvement(variant) };
+        config.finetune.csil = CsilConfig {
+            compose,
+            ..small_improvement(variant)
+        };
         let phases = assert_resumable(config);
-        assert!(phases.iter().filter(|&&phase| phase == Phase::Finetune).count() > 1, "cloning, and updates in practice: {phases:?}");
-        let evaluations = phases.iter().filter(|&&phase| phase == Phase::Evaluate).count();
-        assert_eq!(evaluations, 4, "before, of what begins, once during, and after: {phases:?}");
+        assert!(
+            phases
+                .iter()
+                .filter(|&&phase| phase == Phase::Finetune)
+                .count()
+                > 1,
+            "cloning, and updates in practice: {phases:?}"
+        );
+        let evaluations = phases
+            .iter()
+            .filter(|&&phase| phase == Phase::Evaluate)
+            .count();
+        assert_eq!(
+            evaluations, 4,
+            "before, of what begins, once during, and after: {phases:?}"
+        );
     }
 }
 
@@ -290,7 +424,10 @@ fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
     config.policy.kind = PolicyKind::Gaussian;
     config.pretrain.method = PretrainMethod::Bc;
     config.finetune.method = FinetuneMethod::None;
-    assert_eq!(assert_resumable(config), [Phase::Demos, Phase::Pretrain, Phase::Evaluate]);
+    assert_eq!(
+        assert_resumable(config),
+        [Phase::Demos, Phase::Pretrain, Phase::Evaluate]
+    );
 }
 
 /// The same for ValueDICE and its squashed policy, best-of-N included.
@@ -298,45 +435,109 @@ fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
 fn a_resumed_run_of_value_dice_equals_one_that_never_stopped() {
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     let pretraining = [Phase::Demos, Phase::Pretrain, Phase::Evaluate];
-    assert_eq!(assert_resumable(small_value_dice()), [pretraining, practice, practice].concat());
+    assert_eq!(
+        assert_resumable(small_value_dice()),
+        [pretraining, practice, practice].concat()
+    );
 }
 
-/// The same for a diffusion policy with all that DPPO trains it with, epochs included, cloned by sigma-BC and sampled by DDPM.
+/// The same for a diffusion policy with all that DPPO trains it with, epochs included, cloned by
+/// sigma-BC and sampled by DDPM.
 #[test]
 fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
     let mut config = small();
     let paper = Config::preset(Preset::Paper);
-    config.policy = PolicyConfig { chunk: 12, hidden: 8, denoising_steps: 5, sampler: Sampler::Ddpm, ..paper.policy };
+    config.policy = PolicyConfig {
+        chunk: 12,
+        hidden: 8,
+        denoising_steps: 5,
+        sampler: Sampler::Ddpm,
+        ..paper.policy
+    };
     let bc = paper.pretrain.bc;
-    config.pretrain.bc = BcConfig { steps: 3, batch: 8, cycle: 2, warmup: 1, ema_decay: 0.9, ema_every: 1, ema_start: 2, ..bc };
+    config.pretrain.bc = BcConfig {
+        steps: 3,
+        batch: 8,
+        cycle: 2,
+        warmup: 1,
+        ema_decay: 0.9,
+        ema_every: 1,
+        ema_start: 2,
+        ..bc
+    };
     config.pretrain.method = PretrainMethod::SigmaBc;
-    (config.finetune.best_of_n.rounds, config.finetune.best_of_n.samples) = (1, 2);
+    (
+        config.finetune.best_of_n.rounds,
+        config.finetune.best_of_n.samples,
+    ) = (1, 2);
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
-    assert_eq!(assert_resumable(config), [&[Phase::Demos, Phase::Pretrain, Phase::Evaluate][..], &practice].concat());
+    assert_eq!(
+        assert_resumable(config),
+        [
+            &[Phase::Demos, Phase::Pretrain, Phase::Evaluate][..],
+            &practice
+        ]
+        .concat()
+    );
 }
 
-/// The promise: no result depends on the number of threads, and the same configuration gives the same run.
+/// The promise: no result depends on the number of threads, and the same configuration gives the
+/// same run.
 #[test]
 fn no_result_depends_on_the_number_of_threads() {
-    let (mut one, mut two) = (start(small()).with_threads(1), start(small()).with_threads(2));
+    let (mut one, mut two) = (
+        start(small()).with_threads(1),
+        start(small()).with_threads(2),
+    );
     assert_eq!(play(&mut one), play(&mut two));
     assert!(bytes(&one) == bytes(&two));
 }
 
-/// The promise: the counts add up: episodes as configured, practice counted in control steps, evaluation not.
+/// The promise: the counts add up: episodes as configured, practice counted in control steps,
+/// evaluation not.
 #[test]
 fn the_counts_of_a_run_add_up() {
     let mut run = start(small());
     let steps = play(&mut run);
-    let episodes = |phase| steps.iter().flat_map(|s| &s.episodes).filter(move |e| e.phase == phase);
-    assert_eq!((episodes(Phase::Demos).count(), episodes(Phase::Evaluate).count(), episodes(Phase::Collect).count()), (2, 9, 5));
+    let episodes = |phase| {
+        steps
+            .iter()
+            .flat_map(|s| &s.episodes)
+            .filter(move |e| e.phase == phase)
+    };
+    assert_eq!(
+        (
+            episodes(Phase::Demos).count(),
+            episodes(Phase::Evaluate).count(),
+            episodes(Phase::Collect).count()
+        ),
+        (2, 9, 5)
+    );
     let summary = run.summary();
-    assert_eq!(summary.env_steps, episodes(Phase::Collect).map(|e| e.length).sum::<u64>());
-    assert!(summary.decisions >= summary.env_steps.div_ceil(24), "a decision holds 12 actions for 2 control steps each");
+    assert_eq!(
+        summary.env_steps,
+        episodes(Phase::Collect).map(|e| e.length).sum::<u64>()
+    );
+    assert!(
+        summary.decisions >= summary.env_steps.div_ceil(24),
+        "a decision holds 12 actions for 2 control steps each"
+    );
     let last = steps.iter().flat_map(|s| &s.records).next_back().unwrap();
-    assert_eq!((last.step, last.values["time/updates"]), (summary.env_steps, 100.0));
-    assert_eq!((summary.before.unwrap().episodes, summary.after.unwrap().episodes), (3, 3));
-    assert!(block_on(run.step()).unwrap().finished, "a finished run stays finished");
+    assert_eq!(
+        (last.step, last.values["time/updates"]),
+        (summary.env_steps, 100.0)
+    );
+    assert_eq!(
+        (
+            summary.before.unwrap().episodes,
+            summary.after.unwrap().episodes
+        ),
+        (3, 3)
+    );
+    assert!(
+        block_on(run.step()).unwrap().finished,
+        "a finished run stays finished"
+    );
 }
 
 /// Demonstrations and policy of a small run without finetuning.
@@ -345,11 +546,26 @@ fn pretrained() -> (Dataset, Archive) {
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::None);
     let mut run = start(config);
     play(&mut run);
-    (run.demos().unwrap().clone(), block_on(run.policy_archive()).unwrap())
+    (
+        run.demos().unwrap().clone(),
+        block_on(run.policy_archive()).unwrap(),
+    )
 }
 
-fn given(config: Config, demos: Option<Dataset>, policy: Option<Archive>) -> protege_core::Result<Run> {
-    Run::new(config, Inputs { demos, policy, ..Inputs::default() }, Device::flex())
+fn given(
+    config: Config,
+    demos: Option<Dataset>,
+    policy: Option<Archive>,
+) -> protege_core::Result<Run> {
+    Run::new(
+        config,
+        Inputs {
+            demos,
+            policy,
+            ..Inputs::default()
+        },
+        Device::flex(),
+    )
 }
 
 fn refusal(result: protege_core::Result<Run>) -> String {
@@ -360,14 +576,24 @@ fn refusal(result: protege_core::Result<Run>) -> String {
     }
 }
 
-/// The promise: a run that is given demonstrations or a policy begins after them, and refuses those of another task or repeat.
+/// The promise: a run that is given demonstrations or a policy begins after them, and refuses those
+/// of another task or repeat.
 #[test]
 fn a_run_takes_what_it_is_given_if_it_fits() {
     let (demos, policy) = pretrained();
     let first = |run: protege_core::Result<Run>| block_on(run.unwrap().step()).unwrap().phase;
-    assert_eq!(first(given(small(), Some(demos.clone()), None)), Phase::Ensemble);
-    assert_eq!(first(given(small(), Some(demos.clone()), Some(policy.clone()))), Phase::Evaluate);
-    assert_eq!(first(given(small(), None, Some(policy.clone()))), Phase::Evaluate);
+    assert_eq!(
+        first(given(small(), Some(demos.clone()), None)),
+        Phase::Ensemble
+    );
+    assert_eq!(
+        first(given(small(), Some(demos.clone()), Some(policy.clone()))),
+        Phase::Evaluate
+    );
+    assert_eq!(
+        first(given(small(), None, Some(policy.clone()))),
+        Phase::Evaluate
+    );
     let other = small().set("task", "lab/pick-place").unwrap();
     assert!(refusal(given(other.clone(), Some(demos.clone()), None)).contains("lab/lift"));
     assert!(refusal(given(other, None, Some(policy.clone()))).contains("lab/lift"));
@@ -377,14 +603,32 @@ fn a_run_takes_what_it_is_given_if_it_fits() {
     assert!(refusal(given(small(), None, Some(Archive::new()))).contains("config"));
 }
 
-/// The promise: of a larger file, a run uses a random subset that depends on the seed only, not on the method.
+/// The promise: of a larger file, a run uses a random subset that depends on the seed only, not on
+/// the method.
 #[test]
 fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     let (demos, _) = pretrained();
-    let copies = |n: u64| (0..n).map(|seed| Episode { seed, ..demos.episodes[0].clone() }).collect();
-    let file = Dataset { episodes: copies(30), ..demos.clone() };
+    let copies = |n: u64| {
+        (0..n)
+            .map(|seed| Episode {
+                seed,
+                ..demos.episodes[0].clone()
+            })
+            .collect()
+    };
+    let file = Dataset {
+        episodes: copies(30),
+        ..demos.clone()
+    };
     let drawn = |config: Config| {
-        given(config, Some(file.clone()), None).unwrap().demos().unwrap().episodes.iter().map(|e| e.seed).collect::<Vec<_>>()
+        given(config, Some(file.clone()), None)
+            .unwrap()
+            .demos()
+            .unwrap()
+            .episodes
+            .iter()
+            .map(|e| e.seed)
+            .collect::<Vec<_>>()
     };
     let (first, other) = (drawn(small()), drawn(small().set("seed", "1").unwrap()));
     assert_eq!(first.len(), 2);
@@ -392,47 +636,88 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     assert_eq!(first, drawn(small().set("pretrain.method", "bc").unwrap()));
 }
 
-/// The promise: a portrait shows, at every stride-th state of the first demonstration, the demonstrator's action and as many
-/// sampled actions of each policy, with their spread; the same noise for every policy.
+/// The promise: a portrait shows, at every stride-th state of the first demonstration, the
+/// demonstrator's action and as many sampled actions of each policy, with their spread; the same
+/// noise for every policy.
 #[test]
 fn a_portrait_shows_policies_along_a_demonstration() {
     let (demos, archive) = pretrained();
     let run = given(small(), None, Some(archive)).unwrap();
     let (policy, device) = (run.policy().unwrap(), Device::flex());
-    let portraits = block_on(along_a_demonstration(&[policy, policy], &demos, 7, 5, &device)).unwrap();
+    let portraits = block_on(along_a_demonstration(
+        &[policy, policy],
+        &demos,
+        7,
+        5,
+        &device,
+    ))
+    .unwrap();
     let episode = &demos.episodes[0];
-    assert_eq!(portraits.iter().map(|p| p.step).collect::<Vec<_>>(), (0..episode.len()).step_by(7).collect::<Vec<_>>());
+    assert_eq!(
+        portraits.iter().map(|p| p.step).collect::<Vec<_>>(),
+        (0..episode.len()).step_by(7).collect::<Vec<_>>()
+    );
     for portrait in &portraits {
-        assert!(same_bits(&portrait.demo, episode.action_at(portrait.step, demos.meta.act)));
+        assert!(same_bits(
+            &portrait.demo,
+            episode.action_at(portrait.step, demos.meta.act)
+        ));
         assert_eq!(portrait.samples[0], portrait.samples[1]);
         assert_eq!((portrait.samples.len(), portrait.samples[0].len()), (2, 5));
         let column = |i: usize| portrait.samples[0].iter().map(move |a| f64::from(a[i]));
-        let std = |i: usize| (column(i).map(|a| a * a).sum::<f64>() / 5.0 - (column(i).sum::<f64>() / 5.0).powi(2)).max(0.0).sqrt();
+        let std = |i: usize| {
+            (column(i).map(|a| a * a).sum::<f64>() / 5.0 - (column(i).sum::<f64>() / 5.0).powi(2))
+                .max(0.0)
+                .sqrt()
+        };
         let spread = (0..demos.meta.act).map(std).sum::<f64>() / demos.meta.act as f64;
         assert!((portrait.spread[0] - spread).abs() < 1e-5 && portrait.spread[0] > 0.0);
     }
-    let none = Dataset { episodes: Vec::new(), ..demos.clone() };
+    let none = Dataset {
+        episodes: Vec::new(),
+        ..demos.clone()
+    };
     assert!(block_on(along_a_demonstration(&[policy], &none, 7, 5, &device)).is_err());
     let foreign = Dataset {
-        meta: Meta { obs: 2, ..demos.meta.clone() },
-        episodes: vec![Episode { obs: vec![0.0; 4], actions: vec![0.0; 4], rewards: vec![0.0], ..Episode::default() }],
+        meta: Meta {
+            obs: 2,
+            ..demos.meta.clone()
+        },
+        episodes: vec![Episode {
+            obs: vec![0.0; 4],
+            actions: vec![0.0; 4],
+            rewards: vec![0.0],
+            ..Episode::default()
+        }],
     };
     assert!(block_on(along_a_demonstration(&[policy], &foreign, 7, 5, &device)).is_err());
 }
 
-/// The promise: demonstrations are the expert's successes, replayable from their seeds: the recorded actions give the recorded observations.
+/// The promise: demonstrations are the expert's successes, replayable from their seeds: the
+/// recorded actions give the recorded observations.
 #[test]
 fn demonstrations_replay_from_their_seeds() {
     let (demos, _) = pretrained();
     let mut env = LabEnv::new("lab/lift").unwrap();
     for episode in &demos.episodes {
-        assert!(episode.success && same_bits(&env.reset(episode.seed), episode.obs_at(0, demos.meta.obs)));
+        assert!(
+            episode.success
+                && same_bits(&env.reset(episode.seed), episode.obs_at(0, demos.meta.obs))
+        );
         for t in 0..episode.len() {
             let action = episode.action_at(t, demos.meta.act);
             let first = env.step(action).unwrap();
-            let step = if first.done() { first } else { env.step(action).unwrap() };
+            let step = if first.done() {
+                first
+            } else {
+                env.step(action).unwrap()
+            };
             assert!(same_bits(&step.obs, episode.obs_at(t + 1, demos.meta.obs)));
         }
     }
-    assert_ne!(demos.episodes[0].seed, Rng::new(0, "eval", 0).bits(), "evaluation has starts of its own");
+    assert_ne!(
+        demos.episodes[0].seed,
+        Rng::new(0, "eval", 0).bits(),
+        "evaluation has starts of its own"
+    );
 }

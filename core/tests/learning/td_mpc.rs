@@ -17,9 +17,26 @@ const ASKED: usize = 20;
 
 /// A policy that knows nothing and proposes anything.
 fn policy() -> Policy {
-    let config = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
+    let config = PolicyConfig {
+        kind: PolicyKind::Flow,
+        chunk: 2,
+        hidden: 8,
+        layers: 1,
+        ..Config::preset(Preset::Tiny).policy
+    };
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
-    Policy::new(&config, Sizes { obs: 1, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), &trainer()).frozen()
+    Policy::new(
+        &config,
+        Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 2,
+        },
+        scales,
+        &mut Rng::new(1, "test", 0),
+        &trainer(),
+    )
+    .frozen()
 }
 
 fn config(backbone: Backbone) -> TdMpcConfig {
@@ -54,9 +71,18 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 
 /// What TD-MPC learns of a probe, without demonstrations.
 fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
-    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::TdMpc,
+        td_mpc,
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     let (rollouts, device) = (on_probe(number, 10, 2), trainer());
-    let cx = Context { policy, demos: None, rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
     match finetuner.improved() {
@@ -69,8 +95,18 @@ fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
 fn action(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * agent.noise_len(policy));
     let mut memories = vec![Vec::new(); ASKED];
-    let actions = block_on(agent.act(policy, &[obs; ASKED], &mut memories, &noise, &Device::flex())).unwrap();
-    assert!(memories.iter().all(|memory| memory.len() == 2), "the plan is remembered");
+    let actions = block_on(agent.act(
+        policy,
+        &[obs; ASKED],
+        &mut memories,
+        &noise,
+        &Device::flex(),
+    ))
+    .unwrap();
+    assert!(
+        memories.iter().all(|memory| memory.len() == 2),
+        "the plan is remembered"
+    );
     actions.iter().sum::<f32>() / ASKED as f32
 }
 
@@ -80,13 +116,18 @@ fn value(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
 
 const BACKBONES: [Backbone; 2] = [Backbone::TdMpc, Backbone::TdMpc2];
 
-/// The promise: the value learns from the reward, and nothing is earned after the end, which the model is made to see (probe 1).
+/// The promise: the value learns from the reward, and nothing is earned after the end, which the
+/// model is made to see (probe 1).
 #[test]
 fn the_value_learns_from_the_reward_and_stops_at_the_end() {
     for backbone in BACKBONES {
         let policy = policy();
         let agent = learned(1, config(backbone), &policy);
-        assert!((value(&agent, &policy, 0.0) - 1.0).abs() < 0.15, "{backbone:?}: {}", value(&agent, &policy, 0.0));
+        assert!(
+            (value(&agent, &policy, 0.0) - 1.0).abs() < 0.15,
+            "{backbone:?}: {}",
+            value(&agent, &policy, 0.0)
+        );
     }
 }
 
@@ -97,7 +138,10 @@ fn the_value_sees_the_observation() {
         let policy = policy();
         let agent = learned(2, config(backbone), &policy);
         let found = [-1.0, 1.0].map(|obs| value(&agent, &policy, obs));
-        assert!(distance(&found, &[-1.0, 1.0]) < 0.2, "{backbone:?}: {found:?}");
+        assert!(
+            distance(&found, &[-1.0, 1.0]) < 0.2,
+            "{backbone:?}: {found:?}"
+        );
     }
 }
 
@@ -108,7 +152,10 @@ fn credit_travels_back_in_time() {
         let policy = policy();
         let agent = learned(3, config(backbone), &policy);
         let found = [0.0, 1.0].map(|obs| value(&agent, &policy, obs));
-        assert!(distance(&found, &[PROBE_DISCOUNT as f32, 1.0]) < 0.15, "{backbone:?}: {found:?}");
+        assert!(
+            distance(&found, &[PROBE_DISCOUNT as f32, 1.0]) < 0.15,
+            "{backbone:?}: {found:?}"
+        );
     }
 }
 
@@ -122,72 +169,162 @@ fn the_planner_finds_the_best_action() {
         (Backbone::TdMpc2, Proposals::Both),
     ] {
         let policy = policy();
-        let agent = learned(4, TdMpcConfig { proposals, decisions: 2000, ..config(backbone) }, &policy);
+        let agent = learned(
+            4,
+            TdMpcConfig {
+                proposals,
+                decisions: 2000,
+                ..config(backbone)
+            },
+            &policy,
+        );
         let found = action(&agent, &policy, 0.0);
-        assert!((found - 0.5).abs() < 0.15, "{backbone:?} {proposals:?}: {found}");
+        assert!(
+            (found - 0.5).abs() < 0.15,
+            "{backbone:?} {proposals:?}: {found}"
+        );
     }
 }
 
-/// The promise: the planner sees the observation, and so does the prior, which acts alone where nothing is planned (probe 5).
+/// The promise: the planner sees the observation, and so does the prior, which acts alone where
+/// nothing is planned (probe 5).
 #[test]
 fn planner_and_prior_see_the_observation() {
-    for (backbone, plan) in BACKBONES.into_iter().flat_map(|backbone| [(backbone, true), (backbone, false)]) {
+    for (backbone, plan) in BACKBONES
+        .into_iter()
+        .flat_map(|backbone| [(backbone, true), (backbone, false)])
+    {
         let policy = policy();
-        let agent = learned(5, TdMpcConfig { decisions: 1500, ..config(backbone) }, &policy);
+        let agent = learned(
+            5,
+            TdMpcConfig {
+                decisions: 1500,
+                ..config(backbone)
+            },
+            &policy,
+        );
         let found = [-1.0, 1.0].map(|obs| match plan {
             true => action(&agent, &policy, obs),
             false => block_on(agent.prior_actions(&policy, &[obs], &Device::flex())).unwrap()[0],
         });
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{backbone:?}, planned: {plan}: {found:?}");
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{backbone:?}, planned: {plan}: {found:?}"
+        );
     }
 }
 
-/// The promise: a decision does not depend on which other episodes are decided for at the same time.
+/// The promise: a decision does not depend on which other episodes are decided for at the same
+/// time.
 #[test]
 fn a_decision_does_not_depend_on_its_neighbours() {
     let policy = policy();
-    let agent = learned(4, TdMpcConfig { decisions: 320, seed_updates: 20, ..config(Backbone::TdMpc2) }, &policy);
+    let agent = learned(
+        4,
+        TdMpcConfig {
+            decisions: 320,
+            seed_updates: 20,
+            ..config(Backbone::TdMpc2)
+        },
+        &policy,
+    );
     let len = agent.noise_len(&policy);
     let noise = Rng::new(3, "test", 0).normals(3 * len);
     let (obs, memories) = ([0.1, -0.4, 0.8], [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]]);
-    let together = block_on(agent.act(&policy, &obs, &mut memories.clone(), &noise, &Device::flex())).unwrap();
+    let together = block_on(agent.act(
+        &policy,
+        &obs,
+        &mut memories.clone(),
+        &noise,
+        &Device::flex(),
+    ))
+    .unwrap();
     for i in 0..3 {
         let mut memory = [memories[i].clone()];
-        let alone = block_on(agent.act(&policy, &obs[i..=i], &mut memory, &noise[i * len..(i + 1) * len], &Device::flex())).unwrap();
-        assert!((alone[0] - together[i]).abs() < 1e-4, "{alone:?} {together:?}");
+        let alone = block_on(agent.act(
+            &policy,
+            &obs[i..=i],
+            &mut memory,
+            &noise[i * len..(i + 1) * len],
+            &Device::flex(),
+        ))
+        .unwrap();
+        assert!(
+            (alone[0] - together[i]).abs() < 1e-4,
+            "{alone:?} {together:?}"
+        );
     }
 }
 
-/// The promise: where learning stops being finite, the run ends with what was learned from last, and a sentence that says what to do.
+/// The promise: where learning stops being finite, the run ends with what was learned from last,
+/// and a sentence that says what to do.
 #[test]
 fn learning_that_diverges_leaves_its_last_batches() {
-    let td_mpc = TdMpcConfig { lr: 1e30, seed_decisions: 100, seed_updates: 400, ..config(Backbone::TdMpc) };
-    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let td_mpc = TdMpcConfig {
+        lr: 1e30,
+        seed_decisions: 100,
+        seed_updates: 400,
+        ..config(Backbone::TdMpc)
+    };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::TdMpc,
+        td_mpc,
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     let (policy, rollouts, device) = (policy(), on_probe(5, 10, 2), trainer());
-    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
+    let cx = Context {
+        policy: &policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
     let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
     let error = loop {
         match block_on(finetuner.step(&cx)) {
-            Ok(work) => assert!(work.next != Next::Finish, "so high a learning rate diverges"),
+            Ok(work) => assert!(
+                work.next != Next::Finish,
+                "so high a learning rate diverges"
+            ),
             Err(error) => break error,
         }
     };
-    let Error::Diverged { sentence, batches } = error else { panic!("{error}") };
+    let Error::Diverged { sentence, batches } = error else {
+        panic!("{error}")
+    };
     assert!(sentence.contains("finetune.td_mpc.lr"), "{sentence}");
     let archive = Archive::from_bytes(&batches).unwrap();
-    let names: Vec<&str> = archive.names().filter(|name| name.ends_with("/obs")).collect();
+    let names: Vec<&str> = archive
+        .names()
+        .filter(|name| name.ends_with("/obs"))
+        .collect();
     assert!(!names.is_empty() && names.len() <= 50, "{names:?}");
     // Three moments of 32 stretches of an observation and its mark.
-    assert!(names.iter().all(|name| archive.get_f32(name).unwrap().1.len() == 3 * 32 * 2));
+    assert!(
+        names
+            .iter()
+            .all(|name| archive.get_f32(name).unwrap().1.len() == 3 * 32 * 2)
+    );
 }
 
 /// The promise: where demonstrations are needed and there are none, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
     let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
-    let cx = Context { policy: &policy, demos: None, rollouts: &rollouts, device: &device };
-    let td_mpc = TdMpcConfig { arm: Arm::Balanced, ..config(Backbone::TdMpc2) };
-    let config = FinetuneConfig { method: FinetuneMethod::TdMpc, td_mpc, ..FinetuneConfig::preset(Preset::Tiny) };
+    let cx = Context {
+        policy: &policy,
+        demos: None,
+        rollouts: &rollouts,
+        device: &device,
+    };
+    let td_mpc = TdMpcConfig {
+        arm: Arm::Balanced,
+        ..config(Backbone::TdMpc2)
+    };
+    let config = FinetuneConfig {
+        method: FinetuneMethod::TdMpc,
+        td_mpc,
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
     match Finetuner::new(&config, &cx) {
         Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
         _ => panic!("there is nothing to learn from"),

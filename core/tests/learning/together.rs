@@ -15,12 +15,18 @@ fn config() -> Config {
     let mut config = small();
     config.pretrain.method = PretrainMethod::Bc;
     config.pretrain.tasks = vec!["lab/lift".into(), "lab/pick-place".into()];
-    (config.policy.kind, config.policy.hidden, config.policy.layers, config.policy.labels) = (PolicyKind::FlowTransformer, 32, 1, 2);
+    (
+        config.policy.kind,
+        config.policy.hidden,
+        config.policy.layers,
+        config.policy.labels,
+    ) = (PolicyKind::FlowTransformer, 32, 1, 2);
     config.finetune.method = FinetuneMethod::None;
     config
 }
 
-/// The promise: every task is demonstrated as often as asked, observations say which it is, and a stopped run goes on bit for bit.
+/// The promise: every task is demonstrated as often as asked, observations say which it is, and a
+/// stopped run goes on bit for bit.
 #[test]
 fn every_task_is_demonstrated_and_named() {
     let phases = resumable_phases(config(), make_on);
@@ -30,12 +36,20 @@ fn every_task_is_demonstrated_and_named() {
         block_on(run.step()).unwrap();
     }
     let demos = run.demos().unwrap();
-    assert_eq!((demos.meta.obs, demos.meta.task.as_str()), (41, "lab/lift+lab/pick-place"));
-    let labels: Vec<&[f32]> = demos.episodes.iter().map(|episode| &episode.obs[39..41]).collect();
+    assert_eq!(
+        (demos.meta.obs, demos.meta.task.as_str()),
+        (41, "lab/lift+lab/pick-place")
+    );
+    let labels: Vec<&[f32]> = demos
+        .episodes
+        .iter()
+        .map(|episode| &episode.obs[39..41])
+        .collect();
     assert_eq!(labels, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
 }
 
-/// The promise: a policy of several tasks goes on with any of them, and is told which; with no other.
+/// The promise: a policy of several tasks goes on with any of them, and is told which; with no
+/// other.
 #[test]
 fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let mut run = start(config());
@@ -46,7 +60,14 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let go_on = |task: &str| {
         let mut config = small();
         (config.task, config.finetune.method) = (task.into(), FinetuneMethod::None);
-        Run::new(config, Inputs { policy: Some(Archive::from_bytes(&policy).unwrap()), ..Inputs::default() }, Device::flex())
+        Run::new(
+            config,
+            Inputs {
+                policy: Some(Archive::from_bytes(&policy).unwrap()),
+                ..Inputs::default()
+            },
+            Device::flex(),
+        )
     };
     for (task, label) in [("lab/lift", [1.0, 0.0]), ("lab/pick-place", [0.0, 1.0])] {
         let mut run = go_on(task).unwrap();
@@ -58,33 +79,56 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     assert!(sentence.contains("lab/assembly"), "{sentence}");
 }
 
-/// The promise: a policy of several tasks that sees learns from what was seen in each, is told which task it is, and a stopped run goes
-/// on bit for bit; it is refused where other pictures are seen.
+/// The promise: a policy of several tasks that sees learns from what was seen in each, is told
+/// which task it is, and a stopped run goes on bit for bit; it is refused where other pictures are
+/// seen.
 #[test]
 fn a_policy_of_several_tasks_sees() {
     let mut config = config();
-    (config.env.image_size, config.env.image_stack, config.policy.view) = (20, 2, View { size: 20, stack: 2 });
+    (
+        config.env.image_size,
+        config.env.image_stack,
+        config.policy.view,
+    ) = (20, 2, View { size: 20, stack: 2 });
     config.finetune.td_mpc.proposals = Proposals::Prior;
     config.finetune.td_mpc.seed_by = Actor::Prior;
     let phases = resumable_phases(config.clone(), striped);
     assert!(phases.contains(&Phase::Evaluate), "{phases:?}");
-    let inputs = || Inputs { means: means(striped), ..Inputs::default() };
+    let inputs = || Inputs {
+        means: means(striped),
+        ..Inputs::default()
+    };
     let mut run = Run::new(config.clone(), inputs(), Device::flex()).unwrap();
     while run.policy().is_none() {
         block_on(run.step()).unwrap();
     }
     let (demos, policy) = (run.demos().unwrap(), run.policy().unwrap());
-    assert_eq!((demos.meta.obs, policy.sizes.obs), (10, 10), "what the hand feels, and which task it is");
+    assert_eq!(
+        (demos.meta.obs, policy.sizes.obs),
+        (10, 10),
+        "what the hand feels, and which task it is"
+    );
     assert_eq!(demos.episodes[2].obs[8..10], [0.0, 1.0]);
     let act = |light: f32| {
-        let row = [demos.episodes[0].obs_at(0, 10), &vec![light; config.env.view().pixels()]].concat();
+        let row = [
+            demos.episodes[0].obs_at(0, 10),
+            &vec![light; config.env.view().pixels()],
+        ]
+        .concat();
         block_on(policy.act(&row, vec![0.5; policy.noise_len()], &Device::flex())).unwrap()
     };
     assert_ne!(act(0.0), act(255.0), "another picture, another action");
 
     let archive = block_on(run.policy_archive()).unwrap();
     (config.env.image_size, config.policy.view) = (24, View { size: 24, stack: 2 });
-    let other = Run::new(config, Inputs { policy: Some(archive), ..inputs() }, Device::flex());
+    let other = Run::new(
+        config,
+        Inputs {
+            policy: Some(archive),
+            ..inputs()
+        },
+        Device::flex(),
+    );
     let sentence = other.err().unwrap().to_string();
     assert!(sentence.contains("set env.image_size to 20"), "{sentence}");
 }
@@ -94,11 +138,29 @@ fn a_policy_of_several_tasks_sees() {
 fn tasks_that_do_not_fit_together_are_named() {
     let mut other = config();
     other.pretrain.tasks.push("adroit/door".into());
-    assert!(other.check().unwrap_err().to_string().contains("adroit/door"));
+    assert!(
+        other
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("adroit/door")
+    );
     let mut other = config();
     other.policy.kind = PolicyKind::Flow;
-    assert!(other.check().unwrap_err().to_string().contains("flow-transformer"));
+    assert!(
+        other
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("flow-transformer")
+    );
     let mut other = config();
     other.task = "lab/assembly".into();
-    assert!(other.check().unwrap_err().to_string().contains("pretrain.tasks"));
+    assert!(
+        other
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("pretrain.tasks")
+    );
 }

@@ -23,7 +23,11 @@ pub struct Cast {
 impl Cast {
     /// The scripted expert.
     pub fn expert(config: Config, device: Device) -> Self {
-        Self { config, acting: None, device }
+        Self {
+            config,
+            acting: None,
+            device,
+        }
     }
 
     /// The policy in a file or in the folder of a run.
@@ -39,20 +43,42 @@ impl Cast {
         if let Some(task) = task {
             task.clone_into(&mut config.task);
         }
-        let run = Run::new(config, Inputs { policy: Some(policy), ..inputs() }, device)?;
+        let run = Run::new(
+            config,
+            Inputs {
+                policy: Some(policy),
+                ..inputs()
+            },
+            device,
+        )?;
         let (device, acting) = (run.device(), run.acting());
-        Ok(Self { config: Config { task: run.config().task.clone(), ..trained }, acting, device })
+        Ok(Self {
+            config: Config {
+                task: run.config().task.clone(),
+                ..trained
+            },
+            acting,
+            device,
+        })
     }
 
     /// The same without what finetuning made.
     pub fn pretrained(&self) -> Self {
         let acting = self.acting.as_ref().map(Acting::pretrained);
-        Self { config: self.config.clone(), acting, device: self.device.clone() }
+        Self {
+            config: self.config.clone(),
+            acting,
+            device: self.device.clone(),
+        }
     }
 
     /// Who plays, in a word.
     pub fn who(&self) -> &'static str {
-        if self.acting.is_some() { "policy" } else { "expert" }
+        if self.acting.is_some() {
+            "policy"
+        } else {
+            "expert"
+        }
     }
 
     /// Control steps of the longest episode.
@@ -68,7 +94,14 @@ impl Cast {
     /// # Errors
     /// As [`episode::play`].
     pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
-        let Config { task, engine, seed, env, eval, .. } = &self.config;
+        let Config {
+            task,
+            engine,
+            seed,
+            env,
+            eval,
+            ..
+        } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
         let inner = crate::engines::make(task, engine)?;
         let mut stage = dressed(inner, env.action_repeat, &self.config.label(), env.view())?;
@@ -95,6 +128,8 @@ impl Cast {
 
     /// The policy and where it computes; none: the expert plays.
     pub fn policy_and_device(&self) -> Option<(&Acting, Device)> {
-        self.acting.as_ref().map(|acting| (acting, self.device.clone()))
+        self.acting
+            .as_ref()
+            .map(|acting| (acting, self.device.clone()))
     }
 }

@@ -1,4 +1,5 @@
-//! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or from recordings of others.
+//! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or
+//! from recordings of others.
 
 use super::machine::device;
 use super::seed::watch;
@@ -27,7 +28,8 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// A network to demonstrate instead of the scripted expert: a safetensors file in the layout of DAPG's policies
+    /// A network to demonstrate instead of the scripted expert: a safetensors file in the layout of
+    /// DAPG's policies
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     expert: Option<PathBuf>,
     /// Demonstrations that others have recorded, instead of recording any (tasks adroit/*)
@@ -36,7 +38,8 @@ pub struct Args {
     /// Of recorded demonstrations, keep those that succeed
     #[arg(long, requires = "from")]
     successful_only: bool,
-    /// Cut recorded demonstrations after their first success, and at the task's horizon: what learners expect
+    /// Cut recorded demonstrations after their first success, and at the task's horizon: what
+    /// learners expect
     #[arg(long, requires = "from")]
     trim: bool,
     /// The file to write
@@ -57,18 +60,35 @@ struct Collected {
 /// When a setting or a file is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let config = args.settings.before_finetuning().resolve(None)?;
-    let Collected { dataset, json: mut also, text: remark } = match (&args.expert, &args.from) {
+    let Collected {
+        dataset,
+        json: mut also,
+        text: remark,
+    } = match (&args.expert, &args.from) {
         (Some(path), _) => guided(&config, path, output)?,
         (None, Some(path)) => imported(&config, path, args)?,
         (None, None) => scripted(&config, output)?,
     };
     crate::files::write_atomic(&args.out, &dataset.to_bytes()?)?;
-    let (episodes, steps) = (dataset.episodes.len(), dataset.episodes.iter().map(|e| e.len()).sum::<usize>());
-    let mut json = json!({ "task": config.task, "seed": config.seed, "episodes": episodes, "steps": steps, "demos_file": args.out });
+    let (episodes, steps) = (
+        dataset.episodes.len(),
+        dataset.episodes.iter().map(|e| e.len()).sum::<usize>(),
+    );
+    let mut json = json!({
+        "task": config.task,
+        "seed": config.seed,
+        "episodes": episodes,
+        "steps": steps,
+        "demos_file": args.out,
+    });
     if let (Some(json), Some(also)) = (json.as_object_mut(), also.as_object_mut()) {
         json.append(also);
     }
-    let text = format!("{episodes} demonstrations of {}, {steps} steps: {}\n{remark}", config.task, args.out.display());
+    let text = format!(
+        "{episodes} demonstrations of {}, {steps} steps: {}\n{remark}",
+        config.task,
+        args.out.display()
+    );
     Ok(Answer { json, text })
 }
 
@@ -78,16 +98,31 @@ fn scripted(config: &Config, output: Output) -> Result<Collected> {
     let mut bar = Dashboard::new(!output.quiet);
     watch(&mut run, &mut bar, |run, _| run.demos().is_some())?;
     bar.finish("demonstrations recorded");
-    let dataset = run.demos().cloned().ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
-    Ok(Collected { dataset, json: json!({}), text: String::new() })
+    let dataset = run
+        .demos()
+        .cloned()
+        .ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
+    Ok(Collected {
+        dataset,
+        json: json!({}),
+        text: String::new(),
+    })
 }
 
 /// From an expert network.
 fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     config.check()?;
     let env = engines::make(&config.task, &config.engine)?;
-    let network = Network::from_bytes(&crate::files::read(path)?, &path.display().to_string(), env.spec())?;
-    let words = format!("expert network {}, action noise {}, successful episodes only", name(path), config.demos.noise);
+    let network = Network::from_bytes(
+        &crate::files::read(path)?,
+        &path.display().to_string(),
+        env.spec(),
+    )?;
+    let words = format!(
+        "expert network {}, action noise {}, successful episodes only",
+        name(path),
+        config.demos.noise
+    );
     let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words)?;
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);
@@ -97,13 +132,23 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     }
     bar.finish("demonstrations recorded");
     let (dataset, attempts) = (demos.dataset().clone(), demos.attempts());
-    let text = format!("the expert succeeded in {} of {attempts} attempts\n", dataset.episodes.len());
-    Ok(Collected { dataset, json: json!({ "attempts": attempts }), text })
+    let text = format!(
+        "the expert succeeded in {} of {attempts} attempts\n",
+        dataset.episodes.len()
+    );
+    Ok(Collected {
+        dataset,
+        json: json!({ "attempts": attempts }),
+        text,
+    })
 }
 
 /// A file's name without its folder, which says nothing to others.
 fn name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// From recordings of others.
@@ -112,25 +157,54 @@ fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
     use crate::mujoco::adroit::recorded::{Choice, Imported, import};
     if !config.task.starts_with("adroit/") {
         return Err(Error::input(format!(
-            "--from imports recordings of adroit/*, not of {}: name the task, as in --task adroit/door",
+            "--from imports recordings of adroit/*, not of {}: name the task, as in --task \
+             adroit/door",
             config.task
         )));
     }
     if config.env.action_repeat != 1 {
-        return Err(Error::input("recordings have one action per control step: leave env.action_repeat at 1 for --from"));
+        return Err(Error::input(
+            "recordings have one action per control step: leave env.action_repeat at 1 for --from",
+        ));
     }
-    let choice = Choice { successful_only: args.successful_only, trim: args.trim };
-    let imported = import(&crate::files::read(path)?, &name(path), &config.task, choice)?;
-    let Imported { dataset, recorded, successful, replayed } = imported;
+    let choice = Choice {
+        successful_only: args.successful_only,
+        trim: args.trim,
+    };
+    let imported = import(
+        &crate::files::read(path)?,
+        &name(path),
+        &config.task,
+        choice,
+    )?;
+    let Imported {
+        dataset,
+        recorded,
+        successful,
+        replayed,
+    } = imported;
     // Without a wish for a number all are wanted.
-    let dataset = args.settings.demos.map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;
+    let dataset = args
+        .settings
+        .demos
+        .map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;
     let json = json!({ "recorded": recorded, "successful": successful, "replayed": replayed });
-    let text = format!("{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n", path.display());
-    Ok(Collected { dataset, json, text })
+    let text = format!(
+        "{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n",
+        path.display()
+    );
+    Ok(Collected {
+        dataset,
+        json,
+        text,
+    })
 }
 
 /// From recordings of others, which need MuJoCo.
 #[cfg(not(feature = "mujoco"))]
 fn imported(_: &Config, _: &Path, _: &Args) -> Result<Collected> {
-    Err(Error::input("--from plays recordings on MuJoCo: this program was built without it; build it with `--features mujoco`"))
+    Err(Error::input(
+        "--from plays recordings on MuJoCo: this program was built without it; build it with \
+         `--features mujoco`",
+    ))
 }

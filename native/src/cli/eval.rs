@@ -22,7 +22,8 @@ Examples:
   protege eval --checkpoint runs/first --episodes 500
   protege eval --checkpoint policy.safetensors --task lab/pick-place --seed 7 --json
 
-  protege eval --checkpoint runs/first --to-horizon                        both usual figures: success at any step, and at the last
+  protege eval --checkpoint runs/first --to-horizon                        \
+      both usual figures: success at any step, and at the last
 
 A policy that best-of-N finetuned is played with its critic. `--seed` picks the starts.";
 
@@ -42,7 +43,8 @@ pub struct Args {
     /// Episodes [default: as the policy was evaluated]
     #[arg(long, value_name = "N")]
     episodes: Option<usize>,
-    /// Play on after a success, to the horizon, and count also how many episodes end in success (`eval.to_horizon`)
+    /// Play on after a success, to the horizon, and count also how many episodes end in success
+    /// (`eval.to_horizon`)
     #[arg(long)]
     to_horizon: bool,
     /// Seed of the starts and of the policy's noise [default: the policy's own]
@@ -51,7 +53,8 @@ pub struct Args {
     /// One setting, such as `env.parallel=10`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Record the first three episodes into an .rrd file for Rerun's viewer, as `protege play --rerun` does
+    /// Record the first three episodes into an .rrd file for Rerun's viewer, as `protege play
+    /// --rerun` does
     #[arg(long, value_name = "FILE")]
     rerun: Option<PathBuf>,
     /// `cpu`, `wgpu` or `cuda:N`
@@ -70,10 +73,23 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     set.extend(args.episodes.map(|n| format!("eval.episodes={n}")));
     set.extend(args.to_horizon.then(|| "eval.to_horizon=true".to_owned()));
     let finetune = Some("none".to_owned());
-    let settings = Settings { task: args.task.clone(), seed: args.seed, finetune, set, ..Settings::default() };
+    let settings = Settings {
+        task: args.task.clone(),
+        seed: args.seed,
+        finetune,
+        set,
+        ..Settings::default()
+    };
     let config = settings.resolve(Some(&trained))?;
-    let recorded = args.rerun.as_ref().map(|file| recorded(args, &config, file, output)).transpose()?;
-    let inputs = Inputs { policy: Some(policy), ..inputs() };
+    let recorded = args
+        .rerun
+        .as_ref()
+        .map(|file| recorded(args, &config, file, output))
+        .transpose()?;
+    let inputs = Inputs {
+        policy: Some(policy),
+        ..inputs()
+    };
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;
@@ -85,21 +101,49 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some((cast, recorder)) = recorded {
         record(&cast, recorder)?;
     }
-    let outcome = Outcome::new(episodes.iter().filter(|e| e.success).count(), episodes.len());
+    let outcome = Outcome::new(
+        episodes.iter().filter(|e| e.success).count(),
+        episodes.len(),
+    );
     let at_end = results::at_end(&episodes.iter().collect::<Vec<_>>());
-    let mean = |of: fn(&EpisodeRecord) -> f64| episodes.iter().map(of).sum::<f64>() / episodes.len() as f64;
-    let (mean_return, mean_length) = (mean(|e| f64::from(e.episode_return)), mean(|e| e.length as f64));
+    let mean = |of: fn(&EpisodeRecord) -> f64| {
+        episodes.iter().map(of).sum::<f64>() / episodes.len() as f64
+    };
+    let (mean_return, mean_length) = (
+        mean(|e| f64::from(e.episode_return)),
+        mean(|e| e.length as f64),
+    );
     let rate = results::percent(&outcome).trim_start().to_owned();
     let rates = match &at_end {
-        Some(at_end) => format!("{rate} at any step, {} at the last step", results::percent(at_end).trim_start()),
+        Some(at_end) => format!(
+            "{rate} at any step, {} at the last step",
+            results::percent(at_end).trim_start()
+        ),
         None => rate,
     };
-    let text = format!("{}: {rates}, {mean_length:.0} control steps an episode\n", config.task);
-    let Outcome { success, low, high, episodes } = outcome;
+    let text = format!(
+        "{}: {rates}, {mean_length:.0} control steps an episode\n",
+        config.task
+    );
+    let Outcome {
+        success,
+        low,
+        high,
+        episodes,
+    } = outcome;
     let json = json!({
-        "task": config.task, "checkpoint": args.checkpoint, "seed": config.seed,
-        "success": success, "low": low, "high": high, "episodes": episodes, "return": mean_return, "length": mean_length,
-        "to_horizon": config.eval.to_horizon, "success_at_end": at_end, "rerun": args.rerun,
+        "task": config.task,
+        "checkpoint": args.checkpoint,
+        "seed": config.seed,
+        "success": success,
+        "low": low,
+        "high": high,
+        "episodes": episodes,
+        "return": mean_return,
+        "length": mean_length,
+        "to_horizon": config.eval.to_horizon,
+        "success_at_end": at_end,
+        "rerun": args.rerun,
     });
     Ok(Answer { json, text })
 }
@@ -107,15 +151,30 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
 /// Plays the first episodes again before a recorder.
 fn record(cast: &Cast, mut recorder: Recorder<Program>) -> Result<()> {
     let episodes = RECORDED.min(cast.config.eval.episodes as u64);
-    let played = (0..episodes).try_for_each(|episode| cast.play(episode, &mut [&mut recorder]).map(drop));
+    let played =
+        (0..episodes).try_for_each(|episode| cast.play(episode, &mut [&mut recorder]).map(drop));
     recording::finish(recorder, played)
 }
 
 /// Who is recorded, and by whom; what is missing for that is told before anything is evaluated.
-fn recorded(args: &Args, config: &Config, file: &Path, output: Output) -> Result<(Cast, Recorder<Program>)> {
-    let mut cast = Cast::policy(&args.checkpoint, args.task.as_deref(), device(&args.device)?)?;
+fn recorded(
+    args: &Args,
+    config: &Config,
+    file: &Path,
+    output: Output,
+) -> Result<(Cast, Recorder<Program>)> {
+    let mut cast = Cast::policy(
+        &args.checkpoint,
+        args.task.as_deref(),
+        device(&args.device)?,
+    )?;
     cast.config.clone_from(config);
-    let look = Look { width: 480, height: 360, camera: None, quality: Quality::Light };
+    let look = Look {
+        width: 480,
+        height: 360,
+        camera: None,
+        quality: Quality::Light,
+    };
     let recorder = recording::begin(&cast, file, &look, output)?;
     Ok((cast, recorder))
 }

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   protege finetune --checkpoint runs/bc --finetune best-of-n --out runs/bc-best-of-n
-  protege finetune --checkpoint runs/bc --finetune dsrl --seeds 4     each of the run's four seeds with its own policy
+  protege finetune --checkpoint runs/bc --finetune dsrl --seeds 4     \
+      each of the run's four seeds with its own policy
   protege finetune --checkpoint policy.safetensors --set finetune.best_of_n.samples=32 --seeds 3
-  protege finetune --base openpi://gpu.example:8000 --finetune csil --task lab/pick-place --demos-file demos.safetensors
+  protege finetune --base openpi://gpu.example:8000 --finetune csil --task lab/pick-place \
+      --demos-file demos.safetensors
 
 Settings that are not given are those that the policy was pretrained with.";
 
@@ -28,7 +30,8 @@ pub struct Args {
     /// The pretrained policy: a file, or the folder of a run, whose seeds go on each with their own
     #[arg(long, value_name = "POLICY")]
     checkpoint: Option<PathBuf>,
-    /// A policy that another program serves, instead of a pretrained one of ours: `openpi://host:port`
+    /// A policy that another program serves, instead of a pretrained one of ours:
+    /// `openpi://host:port`
     #[arg(long, value_name = "ADDRESS")]
     base: Option<String>,
     /// Demonstrations for methods that use them
@@ -47,9 +50,25 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         return run::resume(path, &args.session, output);
     }
     if args.settings.pretrain.is_some() {
-        return Err(Error::input("finetune begins with a pretrained policy and takes no --pretrain; `protege run` does both"));
+        return Err(Error::input(
+            "finetune begins with a pretrained policy and takes no --pretrain; `protege run` does \
+             both",
+        ));
     }
-    let settings = args.base.as_deref().map_or_else(|| args.settings.clone(), |address| args.settings.served(address));
-    let (config, inputs) = run::prepare(&settings, args.demos_file.as_deref(), args.checkpoint.as_deref())?;
-    run::begin(&config, inputs, args.checkpoint.as_deref(), &args.session, output)
+    let settings = args.base.as_deref().map_or_else(
+        || args.settings.clone(),
+        |address| args.settings.served(address),
+    );
+    let (config, inputs) = run::prepare(
+        &settings,
+        args.demos_file.as_deref(),
+        args.checkpoint.as_deref(),
+    )?;
+    run::begin(
+        &config,
+        inputs,
+        args.checkpoint.as_deref(),
+        &args.session,
+        output,
+    )
 }

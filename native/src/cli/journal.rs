@@ -1,7 +1,9 @@
-//! One seed's files while it runs: metrics, episodes, TensorBoard events, demonstrations and checkpoints.
+//! One seed's files while it runs: metrics, episodes, TensorBoard events, demonstrations and
+//! checkpoints.
 //!
-//! A checkpoint records how long the line files were when it was made. Resuming cuts them to that length, so a run that was
-//! stopped and resumed leaves the same lines as one that was not, but for the time of day (`wall_s`).
+//! A checkpoint records how long the line files were when it was made. Resuming cuts them to that
+//! length, so a run that was stopped and resumed leaves the same lines as one that was not, but for
+//! the time of day (`wall_s`).
 
 use super::plan::{create, to_json};
 use crate::files::checkpoints::{Checkpoints, Content};
@@ -53,8 +55,16 @@ pub struct Saved {
 impl Line {
     /// A record as a line.
     fn new(record: &Record, wall_s: f64) -> Self {
-        let values = record.values.iter().map(|(name, &value)| (name.clone(), Some(value).filter(|v| v.is_finite()))).collect();
-        Self { step: record.step, wall_s, values }
+        let values = record
+            .values
+            .iter()
+            .map(|(name, &value)| (name.clone(), Some(value).filter(|v| v.is_finite())))
+            .collect();
+        Self {
+            step: record.step,
+            wall_s,
+            values,
+        }
     }
 }
 
@@ -77,7 +87,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that shows `before` seconds now.
     pub fn after(before: f64) -> Self {
-        Self { before, started: Instant::now() }
+        Self {
+            before,
+            started: Instant::now(),
+        }
     }
 
     /// Seconds, to the millisecond.
@@ -105,10 +118,18 @@ pub struct Journal {
 /// # Errors
 /// When every checkpoint is damaged.
 pub fn latest(folder: &Path) -> Result<Option<Saved>> {
-    let Some(checkpoint) = Checkpoints::new(folder.join("checkpoints"), 1).latest()? else { return Ok(None) };
+    let Some(checkpoint) = Checkpoints::new(folder.join("checkpoints"), 1).latest()? else {
+        return Ok(None);
+    };
     let archive = Archive::from_bytes(checkpoint.file(STATE)?)?;
     let (seed_s, run_s) = archive.get(CLOCKS)?;
-    Ok(Some(Saved { archive, rows: checkpoint.manifest.rows, seed_s, run_s, passed_over: checkpoint.passed_over }))
+    Ok(Some(Saved {
+        archive,
+        rows: checkpoint.manifest.rows,
+        seed_s,
+        run_s,
+        passed_over: checkpoint.passed_over,
+    }))
 }
 
 impl Journal {
@@ -118,8 +139,17 @@ impl Journal {
     /// When a file cannot be written.
     pub fn begin(folder: &Path, habit: Habit, run_clock: Clock) -> Result<Self> {
         create(folder)?;
-        let (metrics, episodes) = (Jsonl::create(&folder.join(METRICS))?, Jsonl::create(&folder.join(EPISODES))?);
-        Self::with(folder, (metrics, episodes), habit, Clock::after(0.0), run_clock)
+        let (metrics, episodes) = (
+            Jsonl::create(&folder.join(METRICS))?,
+            Jsonl::create(&folder.join(EPISODES))?,
+        );
+        Self::with(
+            folder,
+            (metrics, episodes),
+            habit,
+            Clock::after(0.0),
+            run_clock,
+        )
     }
 
     /// The files of a seed that goes on; lines beyond the checkpoint are cut off.
@@ -127,18 +157,46 @@ impl Journal {
     /// # Errors
     /// When a file cannot be written, or has fewer lines than the checkpoint says.
     pub fn resume(folder: &Path, saved: &Saved, habit: Habit, run_clock: Clock) -> Result<Self> {
-        let open = |name: &str| Jsonl::resume(&folder.join(name), saved.rows.get(name).copied().unwrap_or(0));
-        Self::with(folder, (open(METRICS)?, open(EPISODES)?), habit, Clock::after(saved.seed_s), run_clock)
+        let open = |name: &str| {
+            Jsonl::resume(
+                &folder.join(name),
+                saved.rows.get(name).copied().unwrap_or(0),
+            )
+        };
+        Self::with(
+            folder,
+            (open(METRICS)?, open(EPISODES)?),
+            habit,
+            Clock::after(saved.seed_s),
+            run_clock,
+        )
     }
 
-    fn with(folder: &Path, (metrics, episodes): (Jsonl, Jsonl), habit: Habit, clock: Clock, run_clock: Clock) -> Result<Self> {
+    fn with(
+        folder: &Path,
+        (metrics, episodes): (Jsonl, Jsonl),
+        habit: Habit,
+        clock: Clock,
+        run_clock: Clock,
+    ) -> Result<Self> {
         let mut board = EventFile::create(&folder.join("tensorboard"), clock.seconds())?;
         let lines = read_metrics(folder)?;
         lines.iter().try_for_each(|line| board.write(line))?;
         let step = lines.last().map_or(0, |line| line.step);
         let checkpoints = Checkpoints::new(folder.join("checkpoints"), habit.keep_last);
         let saved = Instant::now();
-        Ok(Self { folder: folder.to_owned(), metrics, episodes, board, checkpoints, habit, saved, clock, run_clock, step })
+        Ok(Self {
+            folder: folder.to_owned(),
+            metrics,
+            episodes,
+            board,
+            checkpoints,
+            habit,
+            saved,
+            clock,
+            run_clock,
+            step,
+        })
     }
 
     /// Writes what one step of the run gave.
@@ -152,7 +210,10 @@ impl Journal {
             self.board.write(&line)?;
             self.step = record.step;
         }
-        progress.episodes.iter().try_for_each(|episode| self.episodes.append(episode))
+        progress
+            .episodes
+            .iter()
+            .try_for_each(|episode| self.episodes.append(episode))
     }
 
     /// Whether it is time for a checkpoint.
@@ -160,7 +221,8 @@ impl Journal {
         self.saved.elapsed() >= self.habit.every
     }
 
-    /// Makes a checkpoint. `score` is the success rate of the policy, where it was measured just now.
+    /// Makes a checkpoint. `score` is the success rate of the policy, where it was measured just
+    /// now.
     ///
     /// # Errors
     /// When the device fails or the disk does not take it; earlier checkpoints stay as they are.
@@ -171,8 +233,17 @@ impl Journal {
         let mut archive = block_on(run.save())?;
         archive.put(CLOCKS, &(self.clock.seconds(), self.run_clock.seconds()))?;
         let state = archive.to_bytes()?;
-        let rows = [(METRICS.to_owned(), self.metrics.rows()), (EPISODES.to_owned(), self.episodes.rows())].into();
-        self.checkpoints.save(&Content { step: self.step, score, rows, files: [(STATE, &state[..])].into() })?;
+        let rows = [
+            (METRICS.to_owned(), self.metrics.rows()),
+            (EPISODES.to_owned(), self.episodes.rows()),
+        ]
+        .into();
+        self.checkpoints.save(&Content {
+            step: self.step,
+            score,
+            rows,
+            files: [(STATE, &state[..])].into(),
+        })?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -194,10 +265,20 @@ impl Journal {
     /// # Errors
     /// When the device fails or the disk does not take it.
     pub fn finish(&mut self, run: &Run) -> Result<()> {
-        write_atomic(&self.folder.join("policy.safetensors"), &block_on(run.policy_archive())?.to_bytes()?)?;
+        write_atomic(
+            &self.folder.join("policy.safetensors"),
+            &block_on(run.policy_archive())?.to_bytes()?,
+        )?;
         let demos = run.demos().map_or(0, |demos| demos.episodes.len());
-        let result = SeedResult { summary: run.summary(), demos, wall_s: self.clock.seconds() };
-        write_atomic(&self.folder.join("summary.json"), to_json(&result)?.as_bytes())
+        let result = SeedResult {
+            summary: run.summary(),
+            demos,
+            wall_s: self.clock.seconds(),
+        };
+        write_atomic(
+            &self.folder.join("summary.json"),
+            to_json(&result)?.as_bytes(),
+        )
     }
 }
 
@@ -221,7 +302,8 @@ pub fn read_metrics(folder: &Path) -> Result<Vec<Line>> {
     read_lines(&folder.join(METRICS))
 }
 
-/// The lines of a file of JSON objects; none when there is no file. A last line without an end was cut off and does not count.
+/// The lines of a file of JSON objects; none when there is no file. A last line without an end was
+/// cut off and does not count.
 ///
 /// # Errors
 /// Names the file and the line that cannot be read.
@@ -231,11 +313,18 @@ pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
     }
     let bytes = read(path)?;
     let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end);
-    let lines = bytes[..whole].split(|&b| b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    let lines = bytes[..whole]
+        .split(|&b| b == b'\n')
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty());
     let read = |(i, line)| serde_json::from_slice(line).map_err(|e| damaged_line(path, i, &e));
     lines.map(read).collect()
 }
 
 fn damaged_line(path: &Path, index: usize, error: &serde_json::Error) -> Error {
-    Error::input(format!("line {} of {} is damaged ({error}); restore the file or start the run again", index + 1, path.display()))
+    Error::input(format!(
+        "line {} of {} is damaged ({error}); restore the file or start the run again",
+        index + 1,
+        path.display()
+    ))
 }

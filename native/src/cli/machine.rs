@@ -21,7 +21,11 @@ pub fn device(name: &str) -> Result<Device> {
         ("cuda", index) => cuda(index.parse().map_err(|_| unknown())?)?,
         _ => return Err(unknown()),
     };
-    let unusable = |e| Error::input(format!("the device `{name}` cannot be used ({e}): see `protege doctor`, or use --device cpu"));
+    let unusable = |e| {
+        Error::input(format!(
+            "the device `{name}` cannot be used ({e}): see `protege doctor`, or use --device cpu"
+        ))
+    };
     probe(&device).map(|()| device).map_err(unusable)
 }
 
@@ -30,17 +34,22 @@ pub fn device(name: &str) -> Result<Device> {
 /// # Errors
 /// When the device is not there, or the product is wrong.
 pub fn probe(device: &Device) -> Result<()> {
-    // The library panics where a driver is missing; that is an answer here, not a bug to be printed.
+    // The library panics where a driver is missing; that is an answer here, not a bug to be
+    // printed.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let sum = std::panic::catch_unwind(|| {
         let ones = Tensor::<2>::ones([64, 64], device);
-        block_on(protege_core::nn::scalar(ones.clone().matmul(ones).sum().reshape([1])))
+        block_on(protege_core::nn::scalar(
+            ones.clone().matmul(ones).sum().reshape([1]),
+        ))
     });
     std::panic::set_hook(hook);
     match sum.unwrap_or_else(|_| Err(Error::failed("no driver or no adapter answers")))? {
         262_144.0 => Ok(()),
-        wrong => Err(Error::failed(format!("a sum that should be 262144 comes out as {wrong}"))),
+        wrong => Err(Error::failed(format!(
+            "a sum that should be 262144 comes out as {wrong}"
+        ))),
     }
 }
 
@@ -67,7 +76,8 @@ fn cuda(_: usize) -> Result<Device> {
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 fn not_built_in(name: &str) -> Error {
     Error::input(format!(
-        "this program was built without {name}: use --device cpu, or build it with `cargo build --release --features {name}`"
+        "this program was built without {name}: use --device cpu, or build it with `cargo build \
+         --release --features {name}`"
     ))
 }
 
@@ -76,11 +86,16 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Makes the calling thread one of `threads` (0: as many as there are cores) that share the work of its networks, until
-/// what is given back is dropped. Without, all of it would be handed to threads that everybody shares, and waited for.
-/// None when the system has no thread to spare: only time is lost.
+/// Makes the calling thread one of `threads` (0: as many as there are cores) that share the work of
+/// its networks, until what is given back is dropped. Without, all of it would be handed to threads
+/// that everybody shares, and waited for. None when the system has no thread to spare: only time is
+/// lost.
 pub fn share_work(threads: usize) -> Option<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build().ok()
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread()
+        .build()
+        .ok()
 }
 
 /// The processor's name; `unknown processor` where the system does not say.
@@ -99,18 +114,30 @@ pub fn peak_memory_mb() -> Option<f64> {
 }
 
 fn megabytes(file: &str, key: &str) -> Option<f64> {
-    let kib: f64 = proc_field(file, key)?.trim_end_matches(" kB").parse().ok()?;
+    let kib: f64 = proc_field(file, key)?
+        .trim_end_matches(" kB")
+        .parse()
+        .ok()?;
     Some((kib * 1024.0 / 1e6).round())
 }
 
 fn proc_field(file: &str, key: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
-    text.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.trim() == key)
+        .map(|(_, value)| value.trim().to_owned())
 }
 
 /// What this machine is, in one line.
 pub fn describe() -> String {
-    format!("{}, {} cores, {} {}", processor(), cores(), std::env::consts::OS, std::env::consts::ARCH)
+    format!(
+        "{}, {} cores, {} {}",
+        processor(),
+        cores(),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
 }
 
 /// A wish to stop that all threads see.
@@ -131,7 +158,8 @@ impl Stop {
             }
             eprintln!("stopping: a checkpoint is being saved (once more to stop at once)");
         };
-        ctrlc::set_handler(react).map_err(|e| Error::failed(format!("Ctrl-C cannot be caught: {e}")))?;
+        ctrlc::set_handler(react)
+            .map_err(|e| Error::failed(format!("Ctrl-C cannot be caught: {e}")))?;
         Ok(stop)
     }
 

@@ -1,7 +1,7 @@
 //! The command line: one file per command, and what they share.
 //!
-//! A command is a function from its arguments to an [`Answer`]. Only this file prints results and chooses exit codes:
-//! 0 done, 2 the input is wrong, 1 anything else.
+//! A command is a function from its arguments to an [`Answer`]. Only this file prints results and
+//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
 
 mod bench;
 mod cast;
@@ -40,14 +40,17 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  protege run --task lab/pick-place --demos 10 --seeds 3 --out runs/first    the whole job, with a report at the end
-  protege run --resume runs/first                                            go on after Ctrl-C or a power cut
+  protege run --task lab/pick-place --demos 10 --seeds 3 --out runs/first    \
+      the whole job, with a report at the end
+  protege run --resume runs/first                                            \
+      go on after Ctrl-C or a power cut
   protege tasks                                                              what there is to learn
   protege compare runs/first runs/second                                     two runs side by side
 
 Exit codes: 0 done; 2 the input is wrong; 1 anything else, an interruption included.";
 
-/// Pretrain robot policies from a few demonstrations so that reinforcement learning can finish the job, and finish it.
+/// Pretrain robot policies from a few demonstrations so that reinforcement learning can finish the
+/// job, and finish it.
 #[derive(Debug, Parser)]
 #[command(name = "protege", version, after_help = EXAMPLES, max_term_width = 110)]
 struct Cli {
@@ -60,7 +63,8 @@ struct Cli {
 /// What is shown, and how.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Output {
-    /// Print the result as JSON on stdout (an error too, as {"error": "..."}); everything else goes to stderr
+    /// Print the result as JSON on stdout (an error too, as {"error": "..."}); everything else goes
+    /// to stderr
     #[arg(long, global = true)]
     pub json: bool,
     /// Show no progress
@@ -144,7 +148,10 @@ fn answer(cli: Cli) -> Result<Answer> {
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.
 fn refuse(error: &clap::Error, json: bool) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         // A reader that went away cannot be told.
         error.print().ok();
         return ExitCode::SUCCESS;
@@ -154,9 +161,18 @@ fn refuse(error: &clap::Error, json: bool) -> ExitCode {
 
 /// Clap's message as one sentence: what is wrong, and its tip if there is one.
 fn sentence(message: &str) -> String {
-    let paragraphs = message.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let told: Vec<String> = paragraphs.enumerate().filter(|(i, text)| *i == 0 || text.starts_with("tip:")).map(|(_, text)| text).collect();
-    format!("{}; see --help", told.join("; ").trim_start_matches("error: "))
+    let paragraphs = message
+        .split("\n\n")
+        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let told: Vec<String> = paragraphs
+        .enumerate()
+        .filter(|(i, text)| *i == 0 || text.starts_with("tip:"))
+        .map(|(_, text)| text)
+        .collect();
+    format!(
+        "{}; see --help",
+        told.join("; ").trim_start_matches("error: ")
+    )
 }
 
 fn fail(error: &Error, json: bool) -> ExitCode {
@@ -164,13 +180,23 @@ fn fail(error: &Error, json: bool) -> ExitCode {
         print(&format!("{}\n", json!({ "error": error.to_string() })));
     }
     eprintln!("error: {error}");
-    ExitCode::from(if matches!(error, Error::Input(_)) { 2 } else { 1 })
+    ExitCode::from(if matches!(error, Error::Input(_)) {
+        2
+    } else {
+        1
+    })
 }
 
 /// The error that stands for a panic, in this thread or in another.
 pub fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    Error::failed(format!("this is a bug in protege, please report it with the command line: {}", text.unwrap_or("no message")))
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(panic.downcast_ref::<&str>().copied());
+    Error::failed(format!(
+        "this is a bug in protege, please report it with the command line: {}",
+        text.unwrap_or("no message")
+    ))
 }
 
 /// Writes to stdout. A reader that went away (`protege tasks | head`) is no error.
@@ -183,7 +209,8 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    /// The promise: the arguments of all commands are consistent (clap checks names, conflicts and groups).
+    /// The promise: the arguments of all commands are consistent (clap checks names, conflicts and
+    /// groups).
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {
         Cli::command().debug_assert();
@@ -192,10 +219,23 @@ mod tests {
     /// The promise: a wrong flag is answered in one line.
     #[test]
     fn a_wrong_flag_is_answered_in_one_line() {
-        let refused = |arguments: &[&str]| sentence(&Cli::try_parse_from(arguments).map(|_| ()).unwrap_err().to_string());
+        let refused = |arguments: &[&str]| {
+            sentence(
+                &Cli::try_parse_from(arguments)
+                    .map(|_| ())
+                    .unwrap_err()
+                    .to_string(),
+            )
+        };
         let unknown = refused(&["protege", "run", "--sead", "1"]);
-        assert!(unknown.contains("--sead") && unknown.contains("--seed") && !unknown.contains('\n'), "{unknown}");
+        assert!(
+            unknown.contains("--sead") && unknown.contains("--seed") && !unknown.contains('\n'),
+            "{unknown}"
+        );
         let missing = refused(&["protege", "finetune"]);
-        assert!(missing.contains("--checkpoint") && !missing.contains('\n'), "{missing}");
+        assert!(
+            missing.contains("--checkpoint") && !missing.contains('\n'),
+            "{missing}"
+        );
     }
 }

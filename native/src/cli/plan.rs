@@ -37,28 +37,45 @@ pub struct Plan {
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    /// A folder for a new run, created with its plan, its configuration and its inputs; `policies` are those that single seeds
-    /// begin with instead of the inputs' one.
+    /// A folder for a new run, created with its plan, its configuration and its inputs; `policies`
+    /// are those that single seeds begin with instead of the inputs' one.
     ///
     /// # Errors
     /// When the folder already holds a run, or cannot be written.
-    pub fn begin(path: PathBuf, plan: &Plan, config: &Config, inputs: &Inputs, policies: &[(u64, PathBuf)]) -> Result<Self> {
+    pub fn begin(
+        path: PathBuf,
+        plan: &Plan,
+        config: &Config,
+        inputs: &Inputs,
+        policies: &[(u64, PathBuf)],
+    ) -> Result<Self> {
         let folder = Self(path);
         if folder.plan_path().exists() {
             let shown = folder.0.display();
-            return Err(Error::input(format!("{shown} already holds a run; choose another --out, or go on with --resume {shown}")));
+            return Err(Error::input(format!(
+                "{shown} already holds a run; choose another --out, or go on with --resume {shown}"
+            )));
         }
         create(&folder.0)?;
         if let Some(demos) = &inputs.demos {
             create(&folder.inputs())?;
-            crate::files::write_atomic(&folder.inputs().join("demos.safetensors"), &demos.to_bytes()?)?;
+            crate::files::write_atomic(
+                &folder.inputs().join("demos.safetensors"),
+                &demos.to_bytes()?,
+            )?;
         }
         if let Some(policy) = &inputs.policy {
             create(&folder.inputs())?;
-            crate::files::write_atomic(&folder.inputs().join("policy.safetensors"), &policy.to_bytes()?)?;
+            crate::files::write_atomic(
+                &folder.inputs().join("policy.safetensors"),
+                &policy.to_bytes()?,
+            )?;
         }
         for (seed, policy) in policies {
-            crate::files::write_atomic(&folder.inputs().join(format!("policy-{seed}.safetensors")), &crate::files::read(policy)?)?;
+            crate::files::write_atomic(
+                &folder.inputs().join(format!("policy-{seed}.safetensors")),
+                &crate::files::read(policy)?,
+            )?;
         }
         crate::files::write_atomic(&folder.0.join("config.toml"), to_toml(config)?.as_bytes())?;
         // The plan comes last: a folder that has one has everything.
@@ -73,12 +90,24 @@ impl Folder {
     pub fn open(path: &Path) -> Result<(Self, Plan, Config)> {
         let folder = Self(path.to_owned());
         if !folder.plan_path().exists() {
-            return Err(Error::input(format!("{} holds no run: it has no plan.json; start one with --out", path.display())));
+            return Err(Error::input(format!(
+                "{} holds no run: it has no plan.json; start one with --out",
+                path.display()
+            )));
         }
         let text = crate::files::read(&folder.plan_path())?;
-        let damaged = |e| Error::input(format!("{} is damaged ({e}); start again in another folder", folder.plan_path().display()));
+        let damaged = |e| {
+            Error::input(format!(
+                "{} is damaged ({e}); start again in another folder",
+                folder.plan_path().display()
+            ))
+        };
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
-        let config = Settings { config: Some(path.join("config.toml")), ..Settings::default() }.resolve(None)?;
+        let config = Settings {
+            config: Some(path.join("config.toml")),
+            ..Settings::default()
+        }
+        .resolve(None)?;
         Ok((folder, plan, config))
     }
 
@@ -88,11 +117,13 @@ impl Folder {
     /// When another process works in the folder.
     pub fn lock(&self) -> Result<File> {
         let path = self.0.join("lock");
-        let file = File::create(&path).map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
+        let file = File::create(&path)
+            .map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                Err(Error::input(format!("another protege is at work in {}; wait for it, or stop it", self.0.display())))
-            }
+            Err(TryLockError::WouldBlock) => Err(Error::input(format!(
+                "another protege is at work in {}; wait for it, or stop it",
+                self.0.display()
+            ))),
             // A file system without locks is no reason not to run.
             _ => Ok(file),
         }
@@ -104,10 +135,19 @@ impl Folder {
     /// When a file is damaged.
     pub fn given(&self, seed: u64) -> Result<Inputs> {
         let existing = |name: &str| Some(self.inputs().join(name)).filter(|path| path.exists());
-        let demos = existing("demos.safetensors").map(|path| read_dataset(&path)).transpose()?;
+        let demos = existing("demos.safetensors")
+            .map(|path| read_dataset(&path))
+            .transpose()?;
         let own = existing(&format!("policy-{seed}.safetensors"));
-        let policy = own.or_else(|| existing("policy.safetensors")).map(|path| read_archive(&path)).transpose()?;
-        Ok(Inputs { demos, policy, ..inputs() })
+        let policy = own
+            .or_else(|| existing("policy.safetensors"))
+            .map(|path| read_archive(&path))
+            .transpose()?;
+        Ok(Inputs {
+            demos,
+            policy,
+            ..inputs()
+        })
     }
 
     fn plan_path(&self) -> PathBuf {
@@ -133,9 +173,19 @@ impl Folder {
         let (pretrain, finetune) = super::methods::of(config);
         let name = config.task.rsplit('/').next().unwrap_or_default();
         let path = |n: usize| {
-            PathBuf::from("runs").join(format!("{name}-{pretrain}-{finetune}{}", if n > 1 { format!("-{n}") } else { String::new() }))
+            PathBuf::from("runs").join(format!(
+                "{name}-{pretrain}-{finetune}{}",
+                if n > 1 {
+                    format!("-{n}")
+                } else {
+                    String::new()
+                }
+            ))
         };
-        (1..).map(path).find(|path| !path.exists()).unwrap_or_else(|| path(1))
+        (1..)
+            .map(path)
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| path(1))
     }
 }
 
@@ -152,18 +202,34 @@ pub fn policy_file(path: &Path) -> Result<PathBuf> {
         return Ok(direct);
     }
     let (folder, plan, _) = Folder::open(path)?;
-    let first = plan.seeds.first().map(|&seed| folder.seed(seed).join("policy.safetensors")).filter(|file| file.exists());
-    first.ok_or_else(|| Error::input(format!("{} has no finished policy; go on with `protege run --resume {0}`", path.display())))
+    let first = plan
+        .seeds
+        .first()
+        .map(|&seed| folder.seed(seed).join("policy.safetensors"))
+        .filter(|file| file.exists());
+    first.ok_or_else(|| {
+        Error::input(format!(
+            "{} has no finished policy; go on with `protege run --resume {0}`",
+            path.display()
+        ))
+    })
 }
 
-/// The policy of every one of `seeds`, where `path` is the folder of a run that has them all; nothing otherwise.
+/// The policy of every one of `seeds`, where `path` is the folder of a run that has them all;
+/// nothing otherwise.
 pub fn policies_by_seed(path: &Path, seeds: &[u64]) -> Vec<(u64, PathBuf)> {
-    let Ok((folder, plan, _)) = Folder::open(path) else { return Vec::new() };
+    let Ok((folder, plan, _)) = Folder::open(path) else {
+        return Vec::new();
+    };
     let policy = |&seed: &u64| {
         let file = folder.seed(seed).join("policy.safetensors");
         (plan.seeds.contains(&seed) && file.exists()).then_some((seed, file))
     };
-    seeds.iter().map(policy).collect::<Option<Vec<_>>>().unwrap_or_default()
+    seeds
+        .iter()
+        .map(policy)
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
 }
 
 /// Reads a policy, or any other archive.
@@ -179,7 +245,11 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 /// # Errors
 /// When the archive is no policy, or one of another version.
 pub fn policy_config(policy: &Archive) -> Result<Config> {
-    let foreign = |e: String| Error::input(format!("the checkpoint is not a policy of this version ({e}); use a policy.safetensors"));
+    let foreign = |e: String| {
+        Error::input(format!(
+            "the checkpoint is not a policy of this version ({e}); use a policy.safetensors"
+        ))
+    };
     let text: String = policy.get("config").map_err(|e| foreign(e.to_string()))?;
     serde_json::from_str(&text).map_err(|e| foreign(e.to_string()))
 }
@@ -195,7 +265,11 @@ pub fn read_dataset(path: &Path) -> Result<Dataset> {
 /// Puts the file's name before what is wrong with it.
 fn at(path: &Path, error: &Error) -> Error {
     let sentence = format!("{}: {error}", path.display());
-    if matches!(error, Error::Input(_)) { Error::input(sentence) } else { Error::failed(sentence) }
+    if matches!(error, Error::Input(_)) {
+        Error::input(sentence)
+    } else {
+        Error::failed(sentence)
+    }
 }
 
 /// Makes a folder and those above it.
@@ -203,7 +277,8 @@ fn at(path: &Path, error: &Error) -> Error {
 /// # Errors
 /// When the disk does not allow it.
 pub fn create(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| Error::failed(format!("the folder {} cannot be made: {e}", path.display())))
+    std::fs::create_dir_all(path)
+        .map_err(|e| Error::failed(format!("the folder {} cannot be made: {e}", path.display())))
 }
 
 /// A configuration as TOML.
@@ -211,7 +286,8 @@ pub fn create(path: &Path) -> Result<()> {
 /// # Errors
 /// When a number does not fit into TOML.
 pub fn to_toml(config: &Config) -> Result<String> {
-    toml::to_string_pretty(config).map_err(|e| Error::input(format!("the configuration cannot be written as TOML: {e}")))
+    toml::to_string_pretty(config)
+        .map_err(|e| Error::input(format!("the configuration cannot be written as TOML: {e}")))
 }
 
 /// Plain data as indented JSON.
@@ -219,5 +295,6 @@ pub fn to_toml(config: &Config) -> Result<String> {
 /// # Errors
 /// Never for plain data.
 pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|e| Error::failed(format!("a result cannot be written as JSON: {e}")))
+    serde_json::to_string_pretty(value)
+        .map_err(|e| Error::failed(format!("a result cannot be written as JSON: {e}")))
 }

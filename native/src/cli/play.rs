@@ -20,13 +20,17 @@ const RATE: f64 = 20.0;
 
 const EXAMPLES: &str = "\
 Examples:
-  protege play --task lab/pick-place                                  the scripted expert, in a window
-  protege play --checkpoint runs/first --episodes 3 --out first.gif   a policy, on the starts that it was evaluated on
+  protege play --task lab/pick-place                                  \
+      the scripted expert, in a window
+  protege play --checkpoint runs/first --episodes 3 --out first.gif   \
+      a policy, on the starts that it was evaluated on
   protege play --checkpoint runs/first --out frames --size 640x480    PNG files in a folder
   protege play --task metaworld/pick-place --camera corner3 --speed 1 --out expert.mp4
-  protege play --checkpoint runs/first --rerun first.rrd              a recording: `rerun first.rrd` shows it
+  protege play --checkpoint runs/first --rerun first.rrd              \
+      a recording: `rerun first.rrd` shows it
 
-Where there is no display, or with --out, a film is written instead of shown. Pictures are drawn in memory (EGL; no GPU needed).
+Where there is no display, or with --out, a film is written instead of shown. Pictures are \
+drawn in memory (EGL; no GPU needed).
 MP4 needs ffmpeg. Escape closes the window.";
 
 /// Arguments of `play`.
@@ -45,10 +49,12 @@ pub struct Args {
     /// Episodes, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     episodes: u64,
-    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no display and no --rerun]
+    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no
+    /// display and no --rerun]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Record the scene, the joints, pictures, rewards and actions into an .rrd file for Rerun's viewer
+    /// Record the scene, the joints, pictures, rewards and actions into an .rrd file for Rerun's
+    /// viewer
     #[arg(long, value_name = "FILE")]
     rerun: Option<PathBuf>,
     /// Play on after a success, to the horizon
@@ -79,14 +85,35 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1000)?;
     protege_core::error::within("--speed", args.speed, 0.01, 100.0)?;
     let (width, height) = size(&args.size)?;
-    let look = Look { width, height, camera: args.camera.clone(), quality: Quality::Fine };
+    let look = Look {
+        width,
+        height,
+        camera: args.camera.clone(),
+        quality: Quality::Fine,
+    };
     let cast = cast(args)?;
     let mut window = window(args, &cast, &look);
     let wanted = args.out.is_some() || (args.rerun.is_none() && window.is_none());
     let mut reel = wanted.then(|| Reel::of(args, &cast, &look)).transpose()?;
-    let mut recorder = args.rerun.as_ref().map(|file| recording::begin(&cast, file, &look, output)).transpose()?;
-    let live = window.as_mut().map(|window| Ok((camera(args, &cast, &look)?, window))).transpose()?;
-    let played = play(args, &cast, Audience { live, reel: reel.as_mut(), recorder: recorder.as_mut() }, output);
+    let mut recorder = args
+        .rerun
+        .as_ref()
+        .map(|file| recording::begin(&cast, file, &look, output))
+        .transpose()?;
+    let live = window
+        .as_mut()
+        .map(|window| Ok((camera(args, &cast, &look)?, window)))
+        .transpose()?;
+    let played = play(
+        args,
+        &cast,
+        Audience {
+            live,
+            reel: reel.as_mut(),
+            recorder: recorder.as_mut(),
+        },
+        output,
+    );
     let played = match recorder {
         Some(recorder) => recording::finish(recorder, played)?,
         None => played?,
@@ -105,7 +132,12 @@ struct Audience<'a, 'b> {
 }
 
 /// Plays all episodes before its audience, until the window is closed where there is one.
-fn play(args: &Args, cast: &Cast, mut audience: Audience<'_, '_>, output: Output) -> Result<Vec<Played>> {
+fn play(
+    args: &Args,
+    cast: &Cast,
+    mut audience: Audience<'_, '_>,
+    output: Output,
+) -> Result<Vec<Played>> {
     let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
@@ -113,17 +145,29 @@ fn play(args: &Args, cast: &Cast, mut audience: Audience<'_, '_>, output: Output
         }
         let repeat = cast.config.env.action_repeat;
         let mut filming = audience.reel.as_mut().map(|reel| reel.camera.begin(repeat));
-        let mut showing = audience.live.as_mut().map(|(camera, window)| Showing::new(camera.begin(repeat), window, REST_S));
+        let mut showing = audience
+            .live
+            .as_mut()
+            .map(|(camera, window)| Showing::new(camera.begin(repeat), window, REST_S));
         let mut watchers: Vec<&mut dyn Watch> = Vec::new();
         watchers.extend(filming.as_mut().map(|filming| filming as &mut dyn Watch));
         watchers.extend(showing.as_mut().map(|showing| showing as &mut dyn Watch));
-        watchers.extend(audience.recorder.as_mut().map(|recorder| *recorder as &mut dyn Watch));
+        watchers.extend(
+            audience
+                .recorder
+                .as_mut()
+                .map(|recorder| *recorder as &mut dyn Watch),
+        );
         let result = cast.play(episode, &mut watchers)?;
         let film = filming.map(|filming| filming.film);
         if let (Some(reel), Some(film)) = (audience.reel.as_mut(), film) {
             reel.append(film);
         }
-        if audience.live.as_ref().is_some_and(|(_, window)| window.is_closed()) {
+        if audience
+            .live
+            .as_ref()
+            .is_some_and(|(_, window)| window.is_closed())
+        {
             break;
         }
         played.push(result);
@@ -142,7 +186,12 @@ fn window(args: &Args, cast: &Cast, look: &Look) -> Option<Window> {
 }
 
 fn camera<'a>(args: &Args, cast: &Cast, look: &'a Look) -> Result<Camera<'a>> {
-    Ok(Camera { draw: renderer(&cast.config.task, look)?, look, rate: RATE, speed: args.speed })
+    Ok(Camera {
+        draw: renderer(&cast.config.task, look)?,
+        look,
+        rate: RATE,
+        speed: args.speed,
+    })
 }
 
 /// The film of all episodes, and what becomes of it.
@@ -159,8 +208,18 @@ impl<'a> Reel<'a> {
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
         let camera = camera(args, cast, look)?;
-        let film = Film { width: look.width, height: look.height, rate: RATE, frames: Vec::new() };
-        Ok(Self { camera, film, format, out })
+        let film = Film {
+            width: look.width,
+            height: look.height,
+            rate: RATE,
+            frames: Vec::new(),
+        };
+        Ok(Self {
+            camera,
+            film,
+            format,
+            out,
+        })
     }
 
     fn append(&mut self, mut film: Film) {
@@ -177,8 +236,14 @@ fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Ans
     let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
     let frames = reel.map(|reel| reel.film.frames.len());
     let json = json!({
-        "task": cast.config.task, "engine": cast.config.engine, "player": who, "seed": cast.config.seed, "speed": args.speed,
-        "episodes": played.iter().map(episode).collect::<Vec<_>>(), "frames": frames, "out": reel.map(|reel| &reel.out),
+        "task": cast.config.task,
+        "engine": cast.config.engine,
+        "player": who,
+        "seed": cast.config.seed,
+        "speed": args.speed,
+        "episodes": played.iter().map(episode).collect::<Vec<_>>(),
+        "frames": frames,
+        "out": reel.map(|reel| &reel.out),
         "rerun": args.rerun,
     });
     let line = |(i, p): (usize, &Played)| {
@@ -186,9 +251,23 @@ fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Ans
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let film = reel.map(|reel| format!("  film         {}, at {} times its speed\n", reel.out.display(), args.speed));
-    let recording = args.rerun.as_ref().map(|file| format!("  recording    {}\n", file.display()));
-    let text = format!("{}, {who}\n{lines}{}{}", cast.config.task, film.unwrap_or_default(), recording.unwrap_or_default());
+    let film = reel.map(|reel| {
+        format!(
+            "  film         {}, at {} times its speed\n",
+            reel.out.display(),
+            args.speed
+        )
+    });
+    let recording = args
+        .rerun
+        .as_ref()
+        .map(|file| format!("  recording    {}\n", file.display()));
+    let text = format!(
+        "{}, {who}\n{lines}{}{}",
+        cast.config.task,
+        film.unwrap_or_default(),
+        recording.unwrap_or_default()
+    );
     Answer { json, text }
 }
 
@@ -212,7 +291,11 @@ fn cast(args: &Args) -> Result<Cast> {
 
 /// `480x360`.
 fn size(text: &str) -> Result<(usize, usize)> {
-    let unclear = || Error::input(format!("--size {text} is not a width and a height: write them as 480x360"));
+    let unclear = || {
+        Error::input(format!(
+            "--size {text} is not a width and a height: write them as 480x360"
+        ))
+    };
     let (width, height) = text.split_once('x').ok_or_else(unclear)?;
     let side = |digits: &str| digits.parse::<usize>().map_err(|_| unclear());
     let (width, height) = (side(width)?, side(height)?);

@@ -1,4 +1,5 @@
-//! The picture of the idea: where a BC policy and a PostBC policy put their actions at the same states.
+//! The picture of the idea: where a BC policy and a PostBC policy put their actions at the same
+//! states.
 
 use crate::report::{Portrait, PortraitState, SpreadPoint};
 use pollster::block_on;
@@ -13,31 +14,58 @@ const STATES: usize = 40;
 /// Names of the action's components; see the tasks.
 const AXES: [&str; 4] = ["hand x", "hand y", "hand z", "gripper"];
 
-/// Samples both runs' policies along the first demonstration of the second. None for a task with a single action.
+/// Samples both runs' policies along the first demonstration of the second. None for a task with a
+/// single action.
 ///
 /// # Errors
 /// When the device fails.
 pub fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
-    let missing = || Error::failed("the picture of BC and PostBC needs a pretrained run with its demonstrations");
+    let missing = || {
+        Error::failed("the picture of BC and PostBC needs a pretrained run with its demonstrations")
+    };
     let demos = post_bc.demos().ok_or_else(missing)?;
-    let policies = [bc.policy().ok_or_else(missing)?, post_bc.policy().ok_or_else(missing)?];
-    let stride = demos.episodes.first().ok_or_else(missing)?.len().div_ceil(STATES);
-    let portraits = block_on(along_a_demonstration(&policies, demos, stride, SAMPLES, &post_bc.device()))?;
+    let policies = [
+        bc.policy().ok_or_else(missing)?,
+        post_bc.policy().ok_or_else(missing)?,
+    ];
+    let stride = demos
+        .episodes
+        .first()
+        .ok_or_else(missing)?
+        .len()
+        .div_ceil(STATES);
+    let portraits = block_on(along_a_demonstration(
+        &policies,
+        demos,
+        stride,
+        SAMPLES,
+        &post_bc.device(),
+    ))?;
     Ok(arrange(&portraits))
 }
 
 fn arrange(portraits: &[StatePortrait]) -> Option<Portrait> {
     let [first, second] = widest(portraits)?;
-    let axis = |i: usize| AXES.get(i).map_or_else(|| format!("action {i}"), |name| (*name).to_owned());
+    let axis = |i: usize| {
+        AXES.get(i)
+            .map_or_else(|| format!("action {i}"), |name| (*name).to_owned())
+    };
     let pair = |action: &Vec<f32>| [action[first], action[second]];
     let last = portraits.last()?.step.max(1);
     let state = |portrait: &StatePortrait| PortraitState {
-        label: format!("{:.0}% of the demonstration", 100.0 * portrait.step as f64 / last as f64),
+        label: format!(
+            "{:.0}% of the demonstration",
+            100.0 * portrait.step as f64 / last as f64
+        ),
         demo: pair(&portrait.demo),
         bc: portrait.samples[0].iter().map(pair).collect(),
         post_bc: portrait.samples[1].iter().map(pair).collect(),
     };
-    let spread = |p: &StatePortrait| SpreadPoint { step: p.step as f64, bc: p.spread[0], post_bc: p.spread[1] };
+    let spread = |p: &StatePortrait| SpreadPoint {
+        step: p.step as f64,
+        bc: p.spread[0],
+        post_bc: p.spread[1],
+    };
     Some(Portrait {
         axes: [axis(first), axis(second)],
         states: telling(portraits).into_iter().map(state).collect(),
@@ -50,7 +78,10 @@ fn widest(portraits: &[StatePortrait]) -> Option<[usize; 2]> {
     let width = portraits.first()?.demo.len();
     let deviation = |i: usize| {
         let of_state = |p: &StatePortrait| {
-            let values: Vec<f64> = p.samples[1].iter().map(|action| f64::from(action[i])).collect();
+            let values: Vec<f64> = p.samples[1]
+                .iter()
+                .map(|action| f64::from(action[i]))
+                .collect();
             protege_core::run::stats::std(&values)
         };
         portraits.iter().map(of_state).sum::<f64>()
@@ -68,7 +99,10 @@ fn telling(portraits: &[StatePortrait]) -> Vec<&StatePortrait> {
     order.sort_by(|a, b| (a.spread[1] - a.spread[0]).total_cmp(&(b.spread[1] - b.spread[0])));
     let mut places = vec![0, order.len() / 2, order.len().saturating_sub(1)];
     places.dedup();
-    let mut chosen: Vec<&StatePortrait> = places.into_iter().filter_map(|i| order.get(i).copied()).collect();
+    let mut chosen: Vec<&StatePortrait> = places
+        .into_iter()
+        .filter_map(|i| order.get(i).copied())
+        .collect();
     chosen.sort_by_key(|p| p.step);
     chosen
 }

@@ -12,7 +12,8 @@ Examples:
   protege pretrain --task lab/lift --demos 20 --seeds 3
   protege finetune --checkpoint runs/bc                                   what comes next
 
-The policy is seed-K/policy.safetensors in the run's folder; `--checkpoint` takes that file or the folder.";
+The policy is seed-K/policy.safetensors in the run's folder; `--checkpoint` takes that file \
+or the folder.";
 
 /// Arguments of `pretrain`.
 #[derive(Debug, clap::Args)]
@@ -36,8 +37,14 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         return run::resume(path, &args.session, output);
     }
     if args.settings.finetune.is_some() {
-        return Err(Error::input("pretrain ends before finetuning and takes no --finetune; `protege run` does both"));
+        return Err(Error::input(
+            "pretrain ends before finetuning and takes no --finetune; `protege run` does both",
+        ));
     }
-    let (config, inputs) = run::prepare(&args.settings.before_finetuning(), args.demos_file.as_deref(), None)?;
+    let (config, inputs) = run::prepare(
+        &args.settings.before_finetuning(),
+        args.demos_file.as_deref(),
+        None,
+    )?;
     run::begin(&config, inputs, None, &args.session, output)
 }

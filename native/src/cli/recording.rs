@@ -11,15 +11,22 @@ use std::path::Path;
 /// Begins a recording of what a cast plays; it ends with [`finish`].
 ///
 /// # Errors
-/// When the program that writes it is missing, there is nothing to see in the task, or it has no such camera.
+/// When the program that writes it is missing, there is nothing to see in the task, or it has no
+/// such camera.
 pub fn begin(cast: &Cast, file: &Path, look: &Look, output: Output) -> Result<Recorder<Program>> {
     let program = Program::start(file)?;
     let scenery = scenery(&cast.config.task)?;
     let camera = camera(cast, look, output)?.map(|draw| (draw, look));
-    Recorder::new(program, &format!("{}, {}", cast.config.task, cast.who()), scenery, camera)
+    Recorder::new(
+        program,
+        &format!("{}, {}", cast.config.task, cast.who()),
+        scenery,
+        camera,
+    )
 }
 
-/// What draws the pictures; none, said in a line, where this machine cannot draw. A camera that was named must be there.
+/// What draws the pictures; none, said in a line, where this machine cannot draw. A camera that was
+/// named must be there.
 fn camera(cast: &Cast, look: &Look, output: Output) -> Result<Option<Box<dyn Draw>>> {
     match renderer(&cast.config.task, look) {
         Ok(draw) => Ok(Some(draw)),

@@ -31,24 +31,43 @@ impl Seed {
     ///
     /// # Errors
     /// When the configuration cannot work, or the seed's files cannot be used.
-    pub fn open(folder: &Folder, config: &Config, seed: u64, device: Device, habit: Habit, run_clock: Clock) -> Result<Self> {
+    pub fn open(
+        folder: &Folder,
+        config: &Config,
+        seed: u64,
+        device: Device,
+        habit: Habit,
+        run_clock: Clock,
+    ) -> Result<Self> {
         let path = folder.seed(seed);
         let Some(saved) = latest(&path)? else {
-            let config = Config { seed, ..config.clone() };
+            let config = Config {
+                seed,
+                ..config.clone()
+            };
             let run = Run::new(config, folder.given(seed)?, device)?;
             let journal = Journal::begin(&path, habit, run_clock)?;
             write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
             return Ok(Self { run, journal });
         };
-        saved.passed_over.iter().for_each(|sentence| eprintln!("note: {sentence}"));
+        saved
+            .passed_over
+            .iter()
+            .for_each(|sentence| eprintln!("note: {sentence}"));
         let journal = Journal::resume(&path, &saved, habit, run_clock)?;
-        Ok(Self { run: Run::load_with(saved.archive, device, crate::engines::means())?, journal })
+        Ok(Self {
+            run: Run::load_with(saved.archive, device, crate::engines::means())?,
+            journal,
+        })
     }
 
     /// Plays environments on so many threads.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { run: self.run.with_threads(threads), ..self }
+        Self {
+            run: self.run.with_threads(threads),
+            ..self
+        }
     }
 
     /// Steps until the end, or until somebody wishes to stop.
@@ -81,7 +100,12 @@ impl Seed {
 
 /// The success rate that a step measured, if it did.
 fn success(progress: &Progress) -> Option<f64> {
-    progress.records.iter().rev().find_map(|record| record.values.get("eval/success")).copied()
+    progress
+        .records
+        .iter()
+        .rev()
+        .find_map(|record| record.values.get("eval/success"))
+        .copied()
 }
 
 /// Whether a seed's result is there already.
@@ -93,7 +117,11 @@ pub fn is_finished(folder: &Path) -> bool {
 ///
 /// # Errors
 /// When a step fails.
-pub fn watch(run: &mut Run, bar: &mut Dashboard, until: impl Fn(&Run, &Progress) -> bool) -> Result<Vec<Progress>> {
+pub fn watch(
+    run: &mut Run,
+    bar: &mut Dashboard,
+    until: impl Fn(&Run, &Progress) -> bool,
+) -> Result<Vec<Progress>> {
     let (mut show, mut all) = (Show::default(), Vec::new());
     loop {
         let progress = block_on(run.step())?;

@@ -44,47 +44,104 @@ enum Expert {
 pub fn answer(args: &Args) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1_000_000)?;
     protege_core::error::within("--noise", args.noise, 0.0, 10.0)?;
-    let mut text = format!("{:36}{:>5}{:>5}{:>9}  {:16}expert succeeds\n", "task", "obs", "act", "horizon", "engines");
+    let mut text = format!(
+        "{:36}{:>5}{:>5}{:>9}  {:16}expert succeeds\n",
+        "task", "obs", "act", "horizon", "engines"
+    );
     let mut rows = Vec::new();
     for task in chosen(&args.only)? {
         let expert = measure(&task, args)?;
         text += &line(&task, args, &expert);
         rows.push(row(&task, args, &expert));
     }
-    Ok(Answer { json: Value::Array(rows), text })
+    Ok(Answer {
+        json: Value::Array(rows),
+        text,
+    })
 }
 
 fn chosen(only: &str) -> Result<Vec<Entry>> {
-    let fits = |id: &str| only.is_empty() || id == only || id.strip_prefix(only).is_some_and(|rest| rest.starts_with('/'));
-    let tasks: Vec<Entry> = catalogue::all().into_iter().filter(|task| fits(&task.spec.id)).collect();
-    if tasks.is_empty() { Err(Error::input(format!("--only {only} is no suite and no task; try lab"))) } else { Ok(tasks) }
+    let fits = |id: &str| {
+        only.is_empty()
+            || id == only
+            || id
+                .strip_prefix(only)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let tasks: Vec<Entry> = catalogue::all()
+        .into_iter()
+        .filter(|task| fits(&task.spec.id))
+        .collect();
+    if tasks.is_empty() {
+        Err(Error::input(format!(
+            "--only {only} is no suite and no task; try lab"
+        )))
+    } else {
+        Ok(tasks)
+    }
 }
 
 fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
-    let Spec { id, obs, act, horizon } = &task.spec;
+    let Spec {
+        id,
+        obs,
+        act,
+        horizon,
+    } = &task.spec;
     let told = match expert {
         Expert::Unknown(why) => format!("- ({why})"),
-        Expert::Succeeded(once, _) if !args.to_horizon => percent(&Outcome::new(*once, args.episodes)).trim_start().to_owned(),
+        Expert::Succeeded(once, _) if !args.to_horizon => {
+            percent(&Outcome::new(*once, args.episodes))
+                .trim_start()
+                .to_owned()
+        }
         Expert::Succeeded(once, at_end) => {
-            let [once, at_end] = [once, at_end].map(|&n| percent(&Outcome::new(n, args.episodes)).trim_start().to_owned());
+            let [once, at_end] = [once, at_end].map(|&n| {
+                percent(&Outcome::new(n, args.episodes))
+                    .trim_start()
+                    .to_owned()
+            });
             format!("{once} at any step, {at_end} at the last step")
         }
     };
-    format!("{id:36}{obs:5}{act:5}{horizon:9}  {:16}{told}\n", task.engines.join(", "))
+    format!(
+        "{id:36}{obs:5}{act:5}{horizon:9}  {:16}{told}\n",
+        task.engines.join(", ")
+    )
 }
 
 fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
-    let Spec { id, obs, act, horizon } = &task.spec;
+    let Spec {
+        id,
+        obs,
+        act,
+        horizon,
+    } = &task.spec;
     let mut row = json!({
-        "id": id, "engines": task.engines, "obs": obs, "act": act, "horizon": horizon,
-        "expert_success": null, "expert_low": null, "expert_high": null, "expert_episodes": args.episodes, "expert_noise": args.noise, "expert_success_at_end": null,
+        "id": id,
+        "engines": task.engines,
+        "obs": obs,
+        "act": act,
+        "horizon": horizon,
+        "expert_success": null,
+        "expert_low": null,
+        "expert_high": null,
+        "expert_episodes": args.episodes,
+        "expert_noise": args.noise,
+        "expert_success_at_end": null,
     });
     match expert {
         Expert::Unknown(why) => row["note"] = json!(why),
         Expert::Succeeded(once, at_end) => {
-            let Outcome { success, low, high, .. } = Outcome::new(*once, args.episodes);
-            (row["expert_success"], row["expert_low"], row["expert_high"]) = (json!(success), json!(low), json!(high));
-            row["expert_success_at_end"] = json!(args.to_horizon.then(|| Outcome::new(*at_end, args.episodes)));
+            let Outcome {
+                success, low, high, ..
+            } = Outcome::new(*once, args.episodes);
+            (row["expert_success"], row["expert_low"], row["expert_high"]) =
+                (json!(success), json!(low), json!(high));
+            row["expert_success_at_end"] = json!(
+                args.to_horizon
+                    .then(|| Outcome::new(*at_end, args.episodes))
+            );
         }
     }
     row
@@ -99,7 +156,12 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
         Ok(Some(_)) => {}
     }
     let episodes = Mutex::new(0..args.episodes as u64);
-    let next = || episodes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let next = || {
+        episodes
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .next()
+    };
     let work = || -> Result<(usize, usize)> {
         let mut env = make()?;
         if args.to_horizon {
@@ -107,15 +169,29 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
         }
         let mut successes = (0, 0);
         while let Some(episode) = next() {
-            let (once, at_end) = succeeds(&mut *env, Rng::new(0, "expert-measure", episode).bits(), args.noise)?;
-            successes = (successes.0 + usize::from(once), successes.1 + usize::from(at_end));
+            let (once, at_end) = succeeds(
+                &mut *env,
+                Rng::new(0, "expert-measure", episode).bits(),
+                args.noise,
+            )?;
+            successes = (
+                successes.0 + usize::from(once),
+                successes.1 + usize::from(at_end),
+            );
         }
         Ok(successes)
     };
     let sum = |a: (usize, usize), b: Result<(usize, usize)>| b.map(|b| (a.0 + b.0, a.1 + b.1));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(super::bug(&*panic)))).try_fold((0, 0), sum)
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| Err(super::bug(&*panic)))
+            })
+            .try_fold((0, 0), sum)
     })
     .map(|(once, at_end)| Expert::Succeeded(once, at_end))
 }
@@ -123,10 +199,15 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
 /// Whether the expert succeeds at any step of its episode, and at the last.
 fn succeeds(env: &mut dyn Env, seed: u64, noise: f64) -> Result<(bool, bool)> {
     let mut once = false;
-    env.set_style(ExpertStyle { noise, ..ExpertStyle::default() })?;
+    env.set_style(ExpertStyle {
+        noise,
+        ..ExpertStyle::default()
+    })?;
     env.reset(seed);
     loop {
-        let action = env.expert().ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
+        let action = env
+            .expert()
+            .ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
         let step = env.step(&action)?;
         once |= step.success;
         if step.done() {

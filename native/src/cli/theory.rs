@@ -30,10 +30,20 @@ pub struct Args {
     #[arg(long, value_name = "H", default_value_t = 5)]
     horizon: usize,
     /// Numbers of demonstrations, ascending
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,3,10,30,100,300,1000,3000,10000")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "1,3,10,30,100,300,1000,3000,10000"
+    )]
     demos: Vec<usize>,
     /// Alphas to be tried beside the theorem's, ascending
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0.0001,0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "0.0001,0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1"
+    )]
     alpha: Vec<f64>,
     /// Independent data sets
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -59,24 +69,58 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let rows = study.summarise(&measure(&study, output)?);
     let matched = matched(&rows);
     let version = format!("protege {}", env!("CARGO_PKG_VERSION"));
-    let theory = Theory { config: study.config().clone(), rows, matched, command: run::command_line(), version };
+    let theory = Theory {
+        config: study.config().clone(),
+        rows,
+        matched,
+        command: run::command_line(),
+        version,
+    };
     let (page, table) = (args.out.join("theory.html"), args.out.join("theory.csv"));
     write_atomic(&page, render(&theory).as_bytes())?;
     write_atomic(&table, csv(&theory.rows).as_bytes())?;
     let sentence = finding(&theory);
-    let text = format!("{}{sentence}\npage: {}\nnumbers: {}\n", lines(&theory), page.display(), table.display());
-    let Theory { config, rows, matched, .. } = theory;
+    let text = format!(
+        "{}{sentence}\npage: {}\nnumbers: {}\n",
+        lines(&theory),
+        page.display(),
+        table.display()
+    );
+    let Theory {
+        config,
+        rows,
+        matched,
+        ..
+    } = theory;
     Ok(Answer {
-        json: json!({ "config": config, "rows": rows, "matched": matched, "finding": sentence, "report": page, "csv": table }),
+        json: json!({
+            "config": config,
+            "rows": rows,
+            "matched": matched,
+            "finding": sentence,
+            "report": page,
+            "csv": table,
+        }),
         text,
     })
 }
 
 impl Args {
     fn config(&self) -> StudyConfig {
-        let size = Size { horizon: self.horizon, states: self.states, actions: self.actions };
+        let size = Size {
+            horizon: self.horizon,
+            states: self.states,
+            actions: self.actions,
+        };
         let (demos, alphas) = (self.demos.clone(), self.alpha.clone());
-        StudyConfig { size, demos, alphas, repeats: self.repeats, delta: self.delta, seed: self.seed }
+        StudyConfig {
+            size,
+            demos,
+            alphas,
+            repeats: self.repeats,
+            delta: self.delta,
+            seed: self.seed,
+        }
     }
 }
 
@@ -87,7 +131,11 @@ fn measure(study: &Study, output: Output) -> Result<Vec<Vec<Vec<Outcome>>>> {
     bar.phase("theory", repeats as u64);
     // The next data set, the outcomes so far, and the bar: each is held for a moment only.
     let shared = Mutex::new((0..repeats, vec![Vec::new(); repeats], bar));
-    let lock = || shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let lock = || {
+        shared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    };
     let work = || {
         while let Some(i) = { lock().0.next() } {
             let outcome = study.measure(i as u64);
@@ -99,29 +147,50 @@ fn measure(study: &Study, output: Output) -> Result<Vec<Vec<Vec<Outcome>>>> {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|panic| super::bug(&*panic)))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|panic| super::bug(&*panic)))
     })?;
-    let (_, outcomes, mut bar) = shared.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (_, outcomes, mut bar) = shared
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     bar.finish("measured");
     Ok(outcomes)
 }
 
 /// Every row as comma-separated values.
 fn csv(rows: &[Row]) -> String {
-    let mut text = String::from("demos,method,alpha,theorem,coverage,suboptimality,standard_error\n");
-    for Row { demos, arm, coverage, suboptimality, standard_error } in rows {
+    let mut text =
+        String::from("demos,method,alpha,theorem,coverage,suboptimality,standard_error\n");
+    for Row {
+        demos,
+        arm,
+        coverage,
+        suboptimality,
+        standard_error,
+    } in rows
+    {
         let method = super::methods::plain_name(&arm.method);
-        text += &format!("{demos},{method},{},{},{coverage},{suboptimality},{standard_error}\n", arm.alpha, arm.theorem);
+        text += &format!(
+            "{demos},{method},{},{},{coverage},{suboptimality},{standard_error}\n",
+            arm.alpha, arm.theorem
+        );
     }
     text
 }
 
 /// A table of the theorem's settings for a terminal.
 fn lines(theory: &Theory) -> String {
-    let mut text = format!("{:>8}  {:14}{:>9}{:>12}{:>16}\n", "demos", "method", "alpha", "coverage", "suboptimality");
+    let mut text = format!(
+        "{:>8}  {:14}{:>9}{:>12}{:>16}\n",
+        "demos", "method", "alpha", "coverage", "suboptimality"
+    );
     for row in theory.rows.iter().filter(|row| row.arm.theorem) {
         let method = super::methods::plain_name(&row.arm.method);
-        text += &format!("{:>8}  {method:14}{:>9.4}{:>12.2e}{:>16.2e}\n", row.demos, row.arm.alpha, row.coverage, row.suboptimality);
+        text += &format!(
+            "{:>8}  {method:14}{:>9.4}{:>12.2e}{:>16.2e}\n",
+            row.demos, row.arm.alpha, row.coverage, row.suboptimality
+        );
     }
     text
 }

@@ -19,16 +19,36 @@ const AHEAD: usize = 10;
 /// # Errors
 /// When the policy cannot be read, or the simulator or the device fails.
 pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
-    let Some(&seed) = plan.seeds.first() else { return Ok(None) };
-    let cast = Cast::policy(&folder.seed(seed).join("policy.safetensors"), None, device(&plan.device)?)?;
-    let Some((acting, device)) = cast.policy_and_device() else { return Ok(None) };
-    let Some(agent) = acting.agent() else { return Ok(None) };
-    let mut notes = Notes { view: cast.config.env.view(), ..Notes::default() };
+    let Some(&seed) = plan.seeds.first() else {
+        return Ok(None);
+    };
+    let cast = Cast::policy(
+        &folder.seed(seed).join("policy.safetensors"),
+        None,
+        device(&plan.device)?,
+    )?;
+    let Some((acting, device)) = cast.policy_and_device() else {
+        return Ok(None);
+    };
+    let Some(agent) = acting.agent() else {
+        return Ok(None);
+    };
+    let mut notes = Notes {
+        view: cast.config.env.view(),
+        ..Notes::default()
+    };
     let played = cast.play(0, &mut [&mut notes])?;
     let quality = block_on(agent.quality(acting.policy(), &notes.episode, AHEAD, &device))?;
     let lines = read_metrics(&folder.seed(seed))?;
-    let planner_share = lines.iter().rev().find_map(|line| *line.values.get("policy/planner_share")?);
-    Ok(Some(World { quality, success: played.success, planner_share }))
+    let planner_share = lines
+        .iter()
+        .rev()
+        .find_map(|line| *line.values.get("policy/planner_share")?);
+    Ok(Some(World {
+        quality,
+        success: played.success,
+        planner_share,
+    }))
 }
 
 /// Writes an episode down.
@@ -43,8 +63,16 @@ struct Notes {
 impl Watch for Notes {
     fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
         match moment.last {
-            Some(step) => self.episode.push_seen(&self.action, step.reward, &step.obs, self.view),
-            None => self.episode = Episode::start_seen(moment.seed, moment.decision.map_or(&[], |decision| &decision.obs[..]), self.view),
+            Some(step) => self
+                .episode
+                .push_seen(&self.action, step.reward, &step.obs, self.view),
+            None => {
+                self.episode = Episode::start_seen(
+                    moment.seed,
+                    moment.decision.map_or(&[], |decision| &decision.obs[..]),
+                    self.view,
+                )
+            }
         }
         self.action = moment.action.map(<[f32]>::to_vec).unwrap_or_default();
         Ok(())

@@ -40,7 +40,9 @@ impl<'a> Arrays<'a> {
         let what = what.into();
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| {
             let fault = match e {
-                SafeTensorError::MetadataIncompleteBuffer => "is cut short, or has bytes added at its end".to_owned(),
+                SafeTensorError::MetadataIncompleteBuffer => {
+                    "is cut short, or has bytes added at its end".to_owned()
+                }
                 e => format!("is not a safetensors file ({e})"),
             };
             Error::input(format!("{what} {fault}"))
@@ -68,13 +70,26 @@ impl<'a> Arrays<'a> {
     /// # Errors
     /// When there is none, or it does not hold finite floating-point numbers.
     pub fn get(&self, name: &str) -> Result<Array> {
-        let view = self.tensors.tensor(name).map_err(|_| self.fault(format!("has no array `{name}`")))?;
-        let numbers = numbers(&view).ok_or_else(|| self.fault(format!("has `{name}` of type {} rather than F32 or F64", view.dtype())))?;
-        let array = Array { shape: view.shape().to_vec(), numbers };
+        let view = self
+            .tensors
+            .tensor(name)
+            .map_err(|_| self.fault(format!("has no array `{name}`")))?;
+        let numbers = numbers(&view).ok_or_else(|| {
+            self.fault(format!(
+                "has `{name}` of type {} rather than F32 or F64",
+                view.dtype()
+            ))
+        })?;
+        let array = Array {
+            shape: view.shape().to_vec(),
+            numbers,
+        };
         match array.numbers.iter().position(|v| !v.is_finite()) {
             Some(at) => {
                 let (value, row) = (array.numbers[at], at / array.width().max(1));
-                Err(self.fault(format!("holds {value} in row {row} of `{name}`, where only finite numbers are of use")))
+                Err(self.fault(format!(
+                    "holds {value} in row {row} of `{name}`, where only finite numbers are of use"
+                )))
             }
             None => Ok(array),
         }
@@ -83,8 +98,22 @@ impl<'a> Arrays<'a> {
 
 fn numbers(view: &TensorView) -> Option<Vec<f64>> {
     match view.dtype() {
-        Dtype::F32 => Some(view.data().as_chunks().0.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))).collect()),
-        Dtype::F64 => Some(view.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+        Dtype::F32 => Some(
+            view.data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
+                .collect(),
+        ),
+        Dtype::F64 => Some(
+            view.data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f64::from_le_bytes(bytes))
+                .collect(),
+        ),
         _ => None,
     }
 }
@@ -92,7 +121,15 @@ fn numbers(view: &TensorView) -> Option<Vec<f64>> {
 /// A file with these arrays: names, shapes, numbers.
 #[cfg(test)]
 pub fn written(parts: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
-    let bytes: Vec<Vec<u8>> = parts.iter().map(|(_, _, data)| data.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    let views = parts.iter().zip(&bytes).map(|((name, shape, _), data)| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    let bytes: Vec<Vec<u8>> = parts
+        .iter()
+        .map(|(_, _, data)| data.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let views = parts.iter().zip(&bytes).map(|((name, shape, _), data)| {
+        (
+            name,
+            TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
+        )
+    });
     safetensors::serialize(views, None).unwrap()
 }

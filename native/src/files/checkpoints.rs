@@ -1,8 +1,8 @@
 //! A run's checkpoints: `checkpoints/NNN/`, each complete or invisible.
 //!
-//! A checkpoint is written into a hidden folder, synced and renamed; it is removed by renaming it to a hidden name first. So
-//! whatever has a number for a name was once complete. `manifest.json` tells the size and the SHA-256 of every file, so that
-//! damage done later is noticed as well.
+//! A checkpoint is written into a hidden folder, synced and renamed; it is removed by renaming it
+//! to a hidden name first. So whatever has a number for a name was once complete. `manifest.json`
+//! tells the size and the SHA-256 of every file, so that damage done later is noticed as well.
 
 use super::{create_folder, read, refused, sync_folder, write_synced};
 use protege_core::data::sha256;
@@ -29,7 +29,8 @@ pub struct Manifest {
     pub step: u64,
     /// How good the policy was found to be, greater is better; none when it was not evaluated.
     pub score: Option<f64>,
-    /// How many rows each `.jsonl` file of the run had: those are the rows that a resumed run keeps.
+    /// How many rows each `.jsonl` file of the run had: those are the rows that a resumed run
+    /// keeps.
     pub rows: BTreeMap<String, u64>,
     /// Size and checksum of each file.
     pub files: BTreeMap<String, FileEntry>,
@@ -50,15 +51,19 @@ impl Manifest {
     /// # Errors
     /// A clause, when it is foreign or damaged.
     pub fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| format!("{MANIFEST} is damaged or foreign ({e})"))?;
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|e| format!("{MANIFEST} is damaged or foreign ({e})"))?;
         if manifest.format > FORMAT {
             return Err(format!(
-                "{MANIFEST} has format version {}, and this program reads up to {FORMAT}: update protege",
+                "{MANIFEST} has format version {}, and this program reads up to {FORMAT}: update \
+                 protege",
                 manifest.format
             ));
         }
         match manifest.files.keys().find(|name| !is_plain(name)) {
-            Some(name) => Err(format!("{MANIFEST} names the file {name:?}, which is not in the folder")),
+            Some(name) => Err(format!(
+                "{MANIFEST} names the file {name:?}, which is not in the folder"
+            )),
             None => Ok(manifest),
         }
     }
@@ -100,11 +105,28 @@ impl Checkpoint {
     /// # Errors
     /// The user's, when something is missing, damaged or foreign; the sentence names it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let damaged = |what: String| Error::input(format!("The checkpoint {} cannot be used: {what}; use another one.", folder.display()));
+        let damaged = |what: String| {
+            Error::input(format!(
+                "The checkpoint {} cannot be used: {what}; use another one.",
+                folder.display()
+            ))
+        };
         let manifest = read_manifest(folder).map_err(damaged)?;
-        let file = |(name, entry): (&String, &FileEntry)| Ok((name.clone(), read_file(folder, name, entry)?));
-        let files = manifest.files.iter().map(file).collect::<std::result::Result<_, _>>().map_err(damaged)?;
-        Ok(Self { folder: folder.into(), manifest, files, passed_over: vec![] })
+        let file = |(name, entry): (&String, &FileEntry)| {
+            Ok((name.clone(), read_file(folder, name, entry)?))
+        };
+        let files = manifest
+            .files
+            .iter()
+            .map(file)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(damaged)?;
+        Ok(Self {
+            folder: folder.into(),
+            manifest,
+            files,
+            passed_over: vec![],
+        })
     }
 
     /// The content of one of its files.
@@ -113,7 +135,12 @@ impl Checkpoint {
     /// The user's, when the checkpoint has no such file.
     pub fn file(&self, name: &str) -> Result<&[u8]> {
         let file = self.files.get(name).map(Vec::as_slice);
-        file.ok_or_else(|| Error::input(format!("The checkpoint {} has no {name}; use another one.", self.folder.display())))
+        file.ok_or_else(|| {
+            Error::input(format!(
+                "The checkpoint {} has no {name}; use another one.",
+                self.folder.display()
+            ))
+        })
     }
 }
 
@@ -121,20 +148,32 @@ fn read_manifest(folder: &Path) -> std::result::Result<Manifest, String> {
     let path = folder.join(MANIFEST);
     match fs::metadata(&path) {
         Err(e) => Err(format!("{MANIFEST} cannot be read ({e})")),
-        Ok(metadata) if metadata.len() > LONGEST_MANIFEST => Err(format!("{MANIFEST} is {} bytes long", metadata.len())),
+        Ok(metadata) if metadata.len() > LONGEST_MANIFEST => {
+            Err(format!("{MANIFEST} is {} bytes long", metadata.len()))
+        }
         Ok(_) => Manifest::parse(&read(&path).map_err(clause)?),
     }
 }
 
-/// One file of a checkpoint, if it is what the manifest says. Its length is compared before it is read.
+/// One file of a checkpoint, if it is what the manifest says. Its length is compared before it is
+/// read.
 fn read_file(folder: &Path, name: &str, entry: &FileEntry) -> std::result::Result<Vec<u8>, String> {
     let path = folder.join(name);
-    let length = fs::metadata(&path).map_err(|e| format!("{name} cannot be read ({e})"))?.len();
+    let length = fs::metadata(&path)
+        .map_err(|e| format!("{name} cannot be read ({e})"))?
+        .len();
     if length != entry.bytes {
-        return Err(format!("{name} has {length} bytes instead of {}", entry.bytes));
+        return Err(format!(
+            "{name} has {length} bytes instead of {}",
+            entry.bytes
+        ));
     }
     let bytes = read(&path).map_err(clause)?;
-    if sha256(&bytes) != entry.sha256 { Err(format!("{name} does not match its checksum")) } else { Ok(bytes) }
+    if sha256(&bytes) != entry.sha256 {
+        Err(format!("{name} does not match its checksum"))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// A sentence as a part of another one.
@@ -150,13 +189,17 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints in `folder`, which need not exist yet. A save keeps the newest `keep_last` (at least one), and the one
-    /// with the best score.
+    /// The checkpoints in `folder`, which need not exist yet. A save keeps the newest `keep_last`
+    /// (at least one), and the one with the best score.
     pub fn new(folder: impl Into<PathBuf>, keep_last: usize) -> Self {
-        Self { folder: folder.into(), keep_last: keep_last.max(1) }
+        Self {
+            folder: folder.into(),
+            keep_last: keep_last.max(1),
+        }
     }
 
-    /// Saves a checkpoint and, once the disk has it, removes those that are not kept. Leftovers of killed saves go first.
+    /// Saves a checkpoint and, once the disk has it, removes those that are not kept. Leftovers of
+    /// killed saves go first.
     ///
     /// # Errors
     /// When the disk is full or refuses; no checkpoint is lost then.
@@ -164,28 +207,35 @@ impl Checkpoints {
         create_folder(&self.folder)?;
         self.clean()?;
         let number = self.numbers()?.last().map_or(1, |last| last + 1);
-        let (hidden, folder) = (self.folder.join(format!("{HIDDEN}{number:03}")), self.path(number));
-        write_folder(&hidden, content).and_then(|()| fs::rename(&hidden, &folder)).and_then(|()| sync_folder(&self.folder)).map_err(
-            |e| {
+        let (hidden, folder) = (
+            self.folder.join(format!("{HIDDEN}{number:03}")),
+            self.path(number),
+        );
+        write_folder(&hidden, content)
+            .and_then(|()| fs::rename(&hidden, &folder))
+            .and_then(|()| sync_folder(&self.folder))
+            .map_err(|e| {
                 // Room for others; the first error is the one to tell.
                 let _ = fs::remove_dir_all(&hidden);
                 refused(&folder, &e)
-            },
-        )?;
+            })?;
         self.rotate()?;
         Ok(folder)
     }
 
-    /// The newest complete checkpoint, or none when nothing was saved yet. Damaged ones are passed over, and told.
+    /// The newest complete checkpoint, or none when nothing was saved yet. Damaged ones are passed
+    /// over, and told.
     ///
     /// # Errors
-    /// The user's, when there are checkpoints but all are damaged; the sentence names what is wrong with each.
+    /// The user's, when there are checkpoints but all are damaged; the sentence names what is wrong
+    /// with each.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
         let numbers = self.numbers()?;
         self.first_complete(numbers.into_iter().rev())
     }
 
-    /// The complete checkpoint with the best score, the newest of equals; none when none has a score.
+    /// The complete checkpoint with the best score, the newest of equals; none when none has a
+    /// score.
     ///
     /// # Errors
     /// As [`Checkpoints::latest`].
@@ -199,11 +249,20 @@ impl Checkpoints {
         let mut passed_over = Vec::new();
         for number in numbers {
             match Checkpoint::open(&self.path(number)) {
-                Ok(checkpoint) => return Ok(Some(Checkpoint { passed_over, ..checkpoint })),
+                Ok(checkpoint) => {
+                    return Ok(Some(Checkpoint {
+                        passed_over,
+                        ..checkpoint
+                    }));
+                }
                 Err(e) => passed_over.push(e.to_string()),
             }
         }
-        if passed_over.is_empty() { Ok(None) } else { Err(Error::input(passed_over.join(" "))) }
+        if passed_over.is_empty() {
+            Ok(None)
+        } else {
+            Err(Error::input(passed_over.join(" ")))
+        }
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -212,17 +271,31 @@ impl Checkpoints {
 
     /// The names in the folder; none when there is no folder.
     fn names(&self) -> Result<Vec<String>> {
-        let unreadable = |e: std::io::Error| Error::failed(format!("{} cannot be listed ({e}).", self.folder.display()));
+        let unreadable = |e: std::io::Error| {
+            Error::failed(format!("{} cannot be listed ({e}).", self.folder.display()))
+        };
         match fs::read_dir(&self.folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(vec![]),
             Err(e) => Err(unreadable(e)),
-            Ok(entries) => entries.map(|e| Ok(e.map_err(unreadable)?.file_name().to_string_lossy().into_owned())).collect(),
+            Ok(entries) => entries
+                .map(|e| {
+                    Ok(e.map_err(unreadable)?
+                        .file_name()
+                        .to_string_lossy()
+                        .into_owned())
+                })
+                .collect(),
         }
     }
 
     /// The numbers of all checkpoints, ascending: the order in which they were saved.
     fn numbers(&self) -> Result<Vec<u64>> {
-        let number = |name: &String| name.parse().ok().filter(|n: &u32| format!("{n:03}") == *name).map(u64::from);
+        let number = |name: &String| {
+            name.parse()
+                .ok()
+                .filter(|n: &u32| format!("{n:03}") == *name)
+                .map(u64::from)
+        };
         let mut numbers: Vec<u64> = self.names()?.iter().filter_map(number).collect();
         numbers.sort_unstable();
         Ok(numbers)
@@ -245,9 +318,16 @@ impl Checkpoints {
     /// Removes all but the newest few and the best.
     fn rotate(&self) -> Result<()> {
         let numbers = self.numbers()?;
-        let best = self.scored()?.into_iter().max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, number)| number);
+        let best = self
+            .scored()?
+            .into_iter()
+            .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+            .map(|(_, number)| number);
         let old = numbers.len().saturating_sub(self.keep_last);
-        for &number in numbers[..old].iter().filter(|&&number| Some(number) != best) {
+        for &number in numbers[..old]
+            .iter()
+            .filter(|&&number| Some(number) != best)
+        {
             let hidden = self.folder.join(format!("{HIDDEN}old-{number:03}"));
             fs::rename(self.path(number), &hidden).map_err(|e| refused(&hidden, &e))?;
             remove(&hidden)?;
@@ -257,7 +337,8 @@ impl Checkpoints {
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    fs::remove_dir_all(folder).map_err(|e| Error::failed(format!("{} cannot be removed ({e}).", folder.display())))
+    fs::remove_dir_all(folder)
+        .map_err(|e| Error::failed(format!("{} cannot be removed ({e}).", folder.display())))
 }
 
 /// Writes the files and the manifest of a checkpoint, and waits until the disk has them.
@@ -266,9 +347,24 @@ fn write_folder(folder: &Path, content: &Content) -> std::io::Result<()> {
     let mut files = BTreeMap::new();
     for (name, bytes) in &content.files {
         write_synced(&folder.join(name), bytes)?;
-        files.insert(name.to_string(), FileEntry { bytes: bytes.len() as u64, sha256: sha256(bytes) });
+        files.insert(
+            name.to_string(),
+            FileEntry {
+                bytes: bytes.len() as u64,
+                sha256: sha256(bytes),
+            },
+        );
     }
-    let manifest = Manifest { format: FORMAT, step: content.step, score: content.score, rows: content.rows.clone(), files };
-    write_synced(&folder.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
+    let manifest = Manifest {
+        format: FORMAT,
+        step: content.step,
+        score: content.score,
+        rows: content.rows.clone(),
+        files,
+    };
+    write_synced(
+        &folder.join(MANIFEST),
+        &serde_json::to_vec_pretty(&manifest)?,
+    )?;
     sync_folder(folder)
 }

@@ -26,19 +26,29 @@ impl Jsonl {
         Self::append_to(path, 0)
     }
 
-    /// Opens a file to go on after its first `rows` lines, which is what it had when the checkpoint was made; later lines and
-    /// a torn last one are dropped. So the file of a resumed run equals that of one that never stopped.
+    /// Opens a file to go on after its first `rows` lines, which is what it had when the checkpoint
+    /// was made; later lines and a torn last one are dropped. So the file of a resumed run equals
+    /// that of one that never stopped.
     ///
     /// # Errors
-    /// The user's, when the file is missing or has fewer lines; else when the disk is full or refuses.
+    /// The user's, when the file is missing or has fewer lines; else when the disk is full or
+    /// refuses.
     pub fn resume(path: &Path, rows: u64) -> Result<Self> {
         let bytes = read(path)?;
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(i, _)| i + 1);
-        let ends: Vec<usize> = std::iter::once(0).chain(ends).take((rows as usize).saturating_add(1)).collect();
+        let ends = bytes
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(i, _)| i + 1);
+        let ends: Vec<usize> = std::iter::once(0)
+            .chain(ends)
+            .take((rows as usize).saturating_add(1))
+            .collect();
         if (ends.len() as u64) <= rows {
             let (path, held) = (path.display(), ends.len() - 1);
             return Err(Error::input(format!(
-                "{path} has {held} whole lines, but had {rows} at the checkpoint; restore it or start again."
+                "{path} has {held} whole lines, but had {rows} at the checkpoint; restore it or \
+                 start again."
             )));
         }
         write_atomic(path, &bytes[..ends[rows as usize]])?;
@@ -46,8 +56,15 @@ impl Jsonl {
     }
 
     fn append_to(path: &Path, rows: u64) -> Result<Self> {
-        let file = OpenOptions::new().append(true).open(path).map_err(|e| refused(path, &e))?;
-        Ok(Self { path: path.into(), file, rows })
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(|e| refused(path, &e))?;
+        Ok(Self {
+            path: path.into(),
+            file,
+            rows,
+        })
     }
 
     /// Adds one row.
@@ -55,9 +72,16 @@ impl Jsonl {
     /// # Errors
     /// When it cannot be written as JSON, or the disk is full or refuses.
     pub fn append<T: Serialize>(&mut self, row: &T) -> Result<()> {
-        let mut line = serde_json::to_vec(row).map_err(|e| Error::failed(format!("A row of {} is not JSON: {e}.", self.path.display())))?;
+        let mut line = serde_json::to_vec(row).map_err(|e| {
+            Error::failed(format!(
+                "A row of {} is not JSON: {e}.",
+                self.path.display()
+            ))
+        })?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(|e| refused(&self.path, &e))?;
+        self.file
+            .write_all(&line)
+            .map_err(|e| refused(&self.path, &e))?;
         self.rows += 1;
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Files that are complete or not there: atomic writes, checkpoints, and lines of JSON that a resumed run continues.
+//! Files that are complete or not there: atomic writes, checkpoints, and lines of JSON that a
+//! resumed run continues.
 
 use protege_core::{Error, Result};
 use std::fs::{self, File};
@@ -19,26 +20,39 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         let metadata = file.metadata()?;
         Ok::<_, std::io::Error>((file, metadata))
     };
-    let (file, metadata) = open().map_err(|e| Error::input(format!("{} cannot be read ({e}); check the path.", path.display())))?;
+    let (file, metadata) = open().map_err(|e| {
+        Error::input(format!(
+            "{} cannot be read ({e}); check the path.",
+            path.display()
+        ))
+    })?;
     if !metadata.is_file() {
-        return Err(Error::input(format!("{} is not a plain file; name one.", path.display())));
+        return Err(Error::input(format!(
+            "{} is not a plain file; name one.",
+            path.display()
+        )));
     }
     let mut bytes = Vec::new();
     // A file that grows meanwhile is read up to where it ended.
-    let done = bytes.try_reserve_exact(metadata.len() as usize).map_err(std::io::Error::other);
+    let done = bytes
+        .try_reserve_exact(metadata.len() as usize)
+        .map_err(std::io::Error::other);
     let done = done.and_then(|()| file.take(metadata.len()).read_to_end(&mut bytes));
     done.map_err(|e| Error::failed(format!("{} cannot be read: {e}.", path.display())))?;
     Ok(bytes)
 }
 
-/// Writes a file so that it holds either what it held before or all of `bytes`, whatever happens meanwhile.
+/// Writes a file so that it holds either what it held before or all of `bytes`, whatever happens
+/// meanwhile.
 ///
 /// # Errors
 /// When the disk is full or refuses; the file is then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     // One name for each file: what a killed write leaves behind, the next one replaces.
     let temporary = sibling(path, ".", ".partial");
-    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_folder(parent(path)));
+    let written = write_synced(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_folder(parent(path)));
     written.map_err(|e| {
         // What could not be written is only in the way; the first error is the one to tell.
         let _ = fs::remove_file(&temporary);
@@ -53,9 +67,14 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Waits until the disk has the names in a folder. (Windows keeps them by itself, and cannot open folders.)
+/// Waits until the disk has the names in a folder. (Windows keeps them by itself, and cannot open
+/// folders.)
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 /// Creates a folder, with those above it.
@@ -63,12 +82,16 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// When the disk refuses.
 pub fn create_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).and_then(|()| sync_folder(parent(folder))).map_err(|e| refused(folder, &e))
+    fs::create_dir_all(folder)
+        .and_then(|()| sync_folder(parent(folder)))
+        .map_err(|e| refused(folder, &e))
 }
 
 /// The folder that a path is in.
 fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// The path beside `path` whose name is its name between two pieces of text.
@@ -82,7 +105,10 @@ fn refused(path: &Path, error: &std::io::Error) -> Error {
     let path = path.display();
     Error::failed(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            format!("There is no room for {path} ({error}); make room and go on: what was saved before is intact.")
+            format!(
+                "There is no room for {path} ({error}); make room and go on: what was saved before \
+                 is intact."
+            )
         }
         _ => format!("{path} cannot be written ({error}); check the folder and its permissions."),
     })

@@ -1,4 +1,5 @@
-//! Films as GIF: one palette for the whole film, and of each frame only what has changed since the one before.
+//! Films as GIF: one palette for the whole film, and of each frame only what has changed since the
+//! one before.
 
 use super::Film;
 use super::palette::Palette;
@@ -14,10 +15,23 @@ const CLEAR: u8 = 255;
 /// When the film has no frame, or frames of another size than it says.
 pub fn gif(film: &Film) -> Result<Vec<u8>> {
     let refused = |e: gif::EncodingError| Error::failed(format!("a GIF could not be written: {e}"));
-    let side = |n: usize| u16::try_from(n).map_err(|_| Error::input(format!("a GIF is at most 65535 pixels wide and high, not {n}")));
+    let side = |n: usize| {
+        u16::try_from(n).map_err(|_| {
+            Error::input(format!(
+                "a GIF is at most 65535 pixels wide and high, not {n}"
+            ))
+        })
+    };
     let (width, height) = (side(film.width)?, side(film.height)?);
-    if film.frames.is_empty() || film.frames.iter().any(|frame| frame.len() != 3 * film.width * film.height) {
-        return Err(Error::failed("a film without frames of one size cannot be written"));
+    if film.frames.is_empty()
+        || film
+            .frames
+            .iter()
+            .any(|frame| frame.len() != 3 * film.width * film.height)
+    {
+        return Err(Error::failed(
+            "a film without frames of one size cannot be written",
+        ));
     }
     let mut palette = Palette::of(&film.frames, usize::from(CLEAR));
     let mut colours = palette.colours.as_flattened().to_vec();
@@ -47,7 +61,10 @@ fn changed(before: Option<&[u8]>, now: &[u8], width: usize) -> Frame<'static> {
     // A frame has at least one pixel, even where nothing has changed.
     let [(top, bottom), (left, right)] = [ends(rows), ends(columns)].map(Option::unwrap_or_default);
     let value = |at: usize| if differs(at) { now[at] } else { CLEAR };
-    let buffer: Vec<u8> = (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * width + x)).map(value).collect();
+    let buffer: Vec<u8> = (top..=bottom)
+        .flat_map(|y| (left..=right).map(move |x| y * width + x))
+        .map(value)
+        .collect();
     Frame {
         left: left as u16,
         top: top as u16,
@@ -70,16 +87,27 @@ fn ends(mut items: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    /// The promise: a GIF that is read again shows every frame as it was, within the palette's accuracy, and a small thing keeps
-    /// its colour before a large background.
+    /// The promise: a GIF that is read again shows every frame as it was, within the palette's
+    /// accuracy, and a small thing keeps its colour before a large background.
     #[test]
     fn a_gif_shows_what_was_filmed() {
         let (width, height) = (40, 30);
         let frame = |at: usize| -> Vec<u8> {
-            let pixel = |i: usize| if i == at { [20, 230, 60] } else { [(i / width * 8) as u8, 180, (i % width * 6) as u8] };
+            let pixel = |i: usize| {
+                if i == at {
+                    [20, 230, 60]
+                } else {
+                    [(i / width * 8) as u8, 180, (i % width * 6) as u8]
+                }
+            };
             (0..width * height).flat_map(pixel).collect()
         };
-        let film = Film { width, height, rate: 20.0, frames: vec![frame(5), frame(5), frame(600)] };
+        let film = Film {
+            width,
+            height,
+            rate: 20.0,
+            frames: vec![frame(5), frame(5), frame(600)],
+        };
         let bytes = gif(&film).unwrap();
         let mut options = ::gif::DecodeOptions::new();
         options.set_color_output(::gif::ColorOutput::RGBA);
@@ -88,13 +116,31 @@ mod tests {
         for wanted in &film.frames {
             let frame = decoder.read_next_frame().unwrap().unwrap();
             assert_eq!(frame.delay, 5);
-            for (i, &pixel) in frame.buffer.as_chunks::<4>().0.iter().enumerate().filter(|(_, pixel)| pixel[3] > 0) {
+            for (i, &pixel) in frame
+                .buffer
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .enumerate()
+                .filter(|(_, pixel)| pixel[3] > 0)
+            {
                 let (x, y) = (i % usize::from(frame.width), i / usize::from(frame.width));
                 screen[(y + usize::from(frame.top)) * width + x + usize::from(frame.left)] = pixel;
             }
-            let worst = screen.iter().zip(wanted.as_chunks::<3>().0).flat_map(|(a, b)| (0..3).map(move |c| a[c].abs_diff(b[c]))).max();
+            let worst = screen
+                .iter()
+                .zip(wanted.as_chunks::<3>().0)
+                .flat_map(|(a, b)| (0..3).map(move |c| a[c].abs_diff(b[c])))
+                .max();
             assert!(worst < Some(16), "{worst:?}");
         }
-        assert!(gif(&Film { frames: vec![], ..film.clone() }).is_err() && gif(&Film { width: 41, ..film }).is_err());
+        assert!(
+            gif(&Film {
+                frames: vec![],
+                ..film.clone()
+            })
+            .is_err()
+                && gif(&Film { width: 41, ..film }).is_err()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Episodes as moving pictures: played, drawn, and shown in a window, or written as GIF, PNG frames or, where ffmpeg is at hand,
-//! MP4.
+//! Episodes as moving pictures: played, drawn, and shown in a window, or written as GIF, PNG frames
+//! or, where ffmpeg is at hand, MP4.
 
 mod formats;
 mod gif;
@@ -70,7 +70,10 @@ impl Film {
     /// Lets the last frame stay for so many seconds more.
     pub fn rest(&mut self, seconds: f64) {
         if let Some(last) = self.frames.last().cloned() {
-            self.frames.extend(std::iter::repeat_n(last, (seconds * self.rate).round() as usize));
+            self.frames.extend(std::iter::repeat_n(
+                last,
+                (seconds * self.rate).round() as usize,
+            ));
         }
     }
 }
@@ -88,13 +91,23 @@ pub struct Camera<'a> {
 }
 
 impl Camera<'_> {
-    /// A film of no frames yet, of an episode whose actions are held for `action_repeat` control steps each.
+    /// A film of no frames yet, of an episode whose actions are held for `action_repeat` control
+    /// steps each.
     pub fn begin(&mut self, action_repeat: usize) -> Filming<'_> {
         let control_s = self.draw.control_s() * action_repeat as f64;
         // As many actions for a frame as come nearest to the wanted rate.
         let stride = (self.speed / (control_s * self.rate)).round().max(1.0);
-        let film = Film { width: self.look.width, height: self.look.height, rate: self.speed / (control_s * stride), frames: Vec::new() };
-        Filming { draw: &mut *self.draw, stride: stride as usize, film }
+        let film = Film {
+            width: self.look.width,
+            height: self.look.height,
+            rate: self.speed / (control_s * stride),
+            frames: Vec::new(),
+        };
+        Filming {
+            draw: &mut *self.draw,
+            stride: stride as usize,
+            film,
+        }
     }
 }
 
@@ -121,6 +134,8 @@ impl Watch for Filming<'_> {
 /// # Errors
 /// When there is nothing to see, or it cannot be drawn.
 pub fn shot(env: &dyn Env, draw: &mut dyn Draw) -> Result<Vec<u8>> {
-    let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {}", env.spec().id)))?;
+    let subject = env
+        .subject()
+        .ok_or_else(|| Error::input(format!("there is nothing to see in {}", env.spec().id)))?;
     draw.draw(&subject)
 }

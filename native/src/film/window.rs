@@ -23,8 +23,15 @@ impl Window {
     /// When the display cannot be reached.
     pub fn open(title: &str, look: &Look) -> Result<Self> {
         let window = minifb::Window::new(title, look.width, look.height, WindowOptions::default());
-        let window = window.map_err(|e| Error::failed(format!("no window could be opened ({e}): write a film with --out FILE")))?;
-        Ok(Self { window, look: look.clone() })
+        let window = window.map_err(|e| {
+            Error::failed(format!(
+                "no window could be opened ({e}): write a film with --out FILE"
+            ))
+        })?;
+        Ok(Self {
+            window,
+            look: look.clone(),
+        })
     }
 
     /// Whether the person has closed it, or pressed Escape.
@@ -35,10 +42,19 @@ impl Window {
     /// Shows a frame until the next is due, at `rate` frames a second.
     fn show(&mut self, frame: &[u8], rate: f64) -> Result<()> {
         let (pixels, _) = frame.as_chunks::<3>();
-        let packed: Vec<u32> = pixels.iter().map(|&[r, g, b]| u32::from_be_bytes([0, r, g, b])).collect();
+        let packed: Vec<u32> = pixels
+            .iter()
+            .map(|&[r, g, b]| u32::from_be_bytes([0, r, g, b]))
+            .collect();
         self.window.set_target_fps(rate.round().max(1.0) as usize);
-        let shown = self.window.update_with_buffer(&packed, self.look.width, self.look.height);
-        shown.map_err(|e| Error::failed(format!("the window could not be drawn ({e}): write a film with --out FILE")))
+        let shown = self
+            .window
+            .update_with_buffer(&packed, self.look.width, self.look.height);
+        shown.map_err(|e| {
+            Error::failed(format!(
+                "the window could not be drawn ({e}): write a film with --out FILE"
+            ))
+        })
     }
 }
 
@@ -52,7 +68,11 @@ pub struct Showing<'a> {
 impl<'a> Showing<'a> {
     /// Shows what is filmed, and its last frame for `rest_s` seconds.
     pub fn new(filming: Filming<'a>, window: &'a mut Window, rest_s: f64) -> Self {
-        Self { filming, window, rest_s }
+        Self {
+            filming,
+            window,
+            rest_s,
+        }
     }
 }
 
@@ -66,6 +86,10 @@ impl Watch for Showing<'_> {
             self.filming.film.rest(self.rest_s);
         }
         let rate = self.filming.film.rate;
-        self.filming.film.frames.drain(..).try_for_each(|frame| self.window.show(&frame, rate))
+        self.filming
+            .film
+            .frames
+            .drain(..)
+            .try_for_each(|frame| self.window.show(&frame, rate))
     }
 }

@@ -18,11 +18,13 @@ use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};
 use protege_core::env::{Env, LabEnv};
 use protege_core::{Error, Result, tasks};
 
-/// Keeps MuJoCo from writing to the terminal and into a file in the working directory, which is what it does otherwise. What
-/// its warnings are about (a state that is not finite) is seen in the observations.
+/// Keeps MuJoCo from writing to the terminal and into a file in the working directory, which is
+/// what it does otherwise. What its warnings are about (a state that is not finite) is seen in the
+/// observations.
 fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    // SAFETY: every use of MuJoCo here begins with this function, which lets one thread through and the others wait.
+    // SAFETY: every use of MuJoCo here begins with this function, which lets one thread through and
+    // the others wait.
     #[allow(unsafe_code)]
     ONCE.call_once(|| unsafe { mujoco_rs::prelude::set_log_handler(tell_errors) });
 }
@@ -30,7 +32,10 @@ fn quiet() {
 /// MuJoCo ends the program after an error of its own; the reason should be read.
 fn tell_errors(message: &MjLogMessage) {
     if message.level() == MjtLogLevel::mjLOG_ERROR {
-        eprintln!("error: MuJoCo cannot go on: {}", message.body().unwrap_or("no reason given"));
+        eprintln!(
+            "error: MuJoCo cannot go on: {}",
+            message.body().unwrap_or("no reason given")
+        );
     }
 }
 
@@ -47,10 +52,15 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
     match id.split_once('/') {
         Some(("lab", _)) => {
             let info = tasks::by_id(id)?;
-            Ok(Box::new(LabEnv::with_sim(info, Box::new(MujocoSim::new(info.scene)?))?))
+            Ok(Box::new(LabEnv::with_sim(
+                info,
+                Box::new(MujocoSim::new(info.scene)?),
+            )?))
         }
         Some(("adroit", _)) => Ok(Box::new(adroit::Adroit::new(id)?)),
         Some(("metaworld", _)) => Ok(Box::new(MetaWorld::new(id)?)),
-        _ => Err(Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"))),
+        _ => Err(Error::input(format!(
+            "there is no task `{id}` on MuJoCo; see `protege tasks`"
+        ))),
     }
 }

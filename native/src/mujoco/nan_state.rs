@@ -29,7 +29,10 @@ pub struct NanState {
 impl NanState {
     /// Of an episode that begins.
     pub fn of(seed: u64) -> Self {
-        Self { seed: Some(seed), ..Self::default() }
+        Self {
+            seed: Some(seed),
+            ..Self::default()
+        }
     }
 
     /// Takes note of the state that `action` is about to be played in.
@@ -43,26 +46,63 @@ impl NanState {
 
     /// The error that says that the simulation broke at a control step, with the file's contents.
     pub fn broken(&self, plant: &Plant, task: &str, step: usize) -> Error {
-        let episode = self.seed.map_or_else(String::new, |seed| format!(" of the episode from seed {seed}"));
-        let sentence = format!("the simulation of {task} stopped being finite at control step {step}{episode}; reset it");
-        Error::Broken { sentence, task: task.to_owned(), state: self.file(plant, task, step) }
+        let episode = self.seed.map_or_else(String::new, |seed| {
+            format!(" of the episode from seed {seed}")
+        });
+        let sentence = format!(
+            "the simulation of {task} stopped being finite at control step {step}{episode}; reset \
+             it"
+        );
+        Error::Broken {
+            sentence,
+            task: task.to_owned(),
+            state: self.file(plant, task, step),
+        }
     }
 
     /// A safetensors file that [`super::trace::Records::replay`] plays again.
     fn file(&self, plant: &Plant, task: &str, step: usize) -> Vec<u8> {
         let name = |part: &str| format!("{task}/0/{part}");
-        let named = PARTS.iter().map(|(part, kind)| (name(&format!("init/{part}")), plant.part(&self.numbers, *kind).to_vec()));
+        let named = PARTS.iter().map(|(part, kind)| {
+            (
+                name(&format!("init/{part}")),
+                plant.part(&self.numbers, *kind).to_vec(),
+            )
+        });
         let whole = (name("init/numbers"), self.numbers.clone());
-        let lists = named.chain([whole]).filter(|(_, numbers)| !numbers.is_empty());
-        let mut tensors: Vec<(String, Vec<usize>, Vec<f64>)> = lists.map(|(name, list)| (name, vec![list.len()], list)).collect();
+        let lists = named
+            .chain([whole])
+            .filter(|(_, numbers)| !numbers.is_empty());
+        let mut tensors: Vec<(String, Vec<usize>, Vec<f64>)> = lists
+            .map(|(name, list)| (name, vec![list.len()], list))
+            .collect();
         let width = self.actions.first().map_or(0, Vec::len);
-        tensors.push((name("actions"), vec![self.actions.len(), width], self.actions.concat()));
-        let bytes: Vec<Vec<u8>> = tensors.iter().map(|(.., list)| list.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        tensors.push((
+            name("actions"),
+            vec![self.actions.len(), width],
+            self.actions.concat(),
+        ));
+        let bytes: Vec<Vec<u8>> = tensors
+            .iter()
+            .map(|(.., list)| list.iter().flat_map(|v| v.to_le_bytes()).collect())
+            .collect();
         let bytes = bytes.iter().map(Vec::as_slice);
-        let view = |((name, shape, _), bytes)| TensorView::new(Dtype::F64, shape, bytes).map(|view| (name, view));
-        let views = tensors.into_iter().zip(bytes).map(view).collect::<Result<Vec<_>, _>>();
-        let seed = self.seed.map_or("unknown".to_owned(), |seed| seed.to_string());
-        let about = HashMap::from([("task".into(), task.into()), ("seed".into(), seed), ("step".into(), step.to_string())]);
+        let view = |((name, shape, _), bytes)| {
+            TensorView::new(Dtype::F64, shape, bytes).map(|view| (name, view))
+        };
+        let views = tensors
+            .into_iter()
+            .zip(bytes)
+            .map(view)
+            .collect::<Result<Vec<_>, _>>();
+        let seed = self
+            .seed
+            .map_or("unknown".to_owned(), |seed| seed.to_string());
+        let about = HashMap::from([
+            ("task".into(), task.into()),
+            ("seed".into(), seed),
+            ("step".into(), step.to_string()),
+        ]);
         let file = views.and_then(|views| serialize(views, Some(about)));
         file.expect("lists of numbers can be serialised into memory")
     }

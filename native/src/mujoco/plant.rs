@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 /// Everything that MuJoCo's integrator carries from step to step.
 const STATE: u32 = mjtState::mjSTATE_INTEGRATION as u32;
 
-/// A model with its data. Plants of one scene share the model, all but the places of bodies and sites: tasks move some that no
-/// joint moves.
+/// A model with its data. Plants of one scene share the model, all but the places of bodies and
+/// sites: tasks move some that no joint moves.
 pub struct Plant {
     /// MuJoCo's model and data.
     pub data: MjData<SharedModel>,
@@ -29,18 +29,25 @@ impl Plant {
         Self::from_text_as(mjcf, |_| ())
     }
 
-    /// The same, of a model that `prepare` has changed; for a plant that need not know a saved state of the unchanged one.
+    /// The same, of a model that `prepare` has changed; for a plant that need not know a saved
+    /// state of the unchanged one.
     ///
     /// # Errors
     /// As [`Plant::from_text`].
     pub fn from_text_as(mjcf: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
         super::quiet();
-        let model = MjModel::from_xml_string(mjcf).map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
-        Self::new(&prepared(model, prepare), "a MuJoCo simulation", mjcf.as_bytes())
+        let model = MjModel::from_xml_string(mjcf)
+            .map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
+        Self::new(
+            &prepared(model, prepare),
+            "a MuJoCo simulation",
+            mjcf.as_bytes(),
+        )
     }
 
-    /// Loads a scene from a file, with the meshes and textures beside it; once per process, after which it is shared. What
-    /// `prepare` does to the model, for which it is always the same function, is done once, too.
+    /// Loads a scene from a file, with the meshes and textures beside it; once per process, after
+    /// which it is shared. What `prepare` does to the model, for which it is always the same
+    /// function, is done once, too.
     ///
     /// # Errors
     /// When the file is missing or MuJoCo does not accept it.
@@ -58,17 +65,27 @@ impl Plant {
     /// As [`Plant::from_file`].
     pub fn from_file_alone(path: &Path, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
         let known = models().get(path).map(|model| MjModel::clone(model));
-        Self::of_file(&prepared(known.map_or_else(|| load(path), Ok)?, prepare), path)
+        Self::of_file(
+            &prepared(known.map_or_else(|| load(path), Ok)?, prepare),
+            path,
+        )
     }
 
     fn of_file(model: &Arc<MjModel>, path: &Path) -> Result<Self> {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
         // Another machine keeps its scenes elsewhere, and yet has to know the state.
         Self::new(model, &path.display().to_string(), name.as_bytes())
     }
 
     fn new(model: &Arc<MjModel>, name: &str, identity: &[u8]) -> Result<Self> {
-        Ok(Self { data: MjData::new(SharedModel::of(model)?), name: name.to_owned(), fingerprint: seal::digest(identity) })
+        Ok(Self {
+            data: MjData::new(SharedModel::of(model)?),
+            name: name.to_owned(),
+            fingerprint: seal::digest(identity),
+        })
     }
 
     /// The model, to look things up.
@@ -83,27 +100,47 @@ impl Plant {
         Places(unsafe { self.data.model_mut() })
     }
 
-    /// What the state is made of: the integrator's numbers, then the places of bodies and sites in their parents.
+    /// What the state is made of: the integrator's numbers, then the places of bodies and sites in
+    /// their parents.
     pub fn numbers(&self) -> Vec<f64> {
         let model = self.data.model();
-        let bodies = model.body_pos().iter().flatten().chain(model.body_quat().iter().flatten());
+        let bodies = model
+            .body_pos()
+            .iter()
+            .flatten()
+            .chain(model.body_quat().iter().flatten());
         let placed = bodies.chain(model.site_pos().iter().flatten());
-        self.data.state(STATE).iter().chain(placed).copied().collect()
+        self.data
+            .state(STATE)
+            .iter()
+            .chain(placed)
+            .copied()
+            .collect()
     }
 
     /// The whole state, sealed.
     pub fn save(&self) -> Vec<u8> {
-        let bytes: Vec<u8> = self.numbers().iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes: Vec<u8> = self
+            .numbers()
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
         seal::seal(&self.fingerprint, &bytes)
     }
 
-    /// Restores what [`Plant::save`] wrote for the same scene, bit for bit, and what follows from it (positions, contacts).
+    /// Restores what [`Plant::save`] wrote for the same scene, bit for bit, and what follows from
+    /// it (positions, contacts).
     ///
     /// # Errors
     /// When the bytes are damaged or of another scene; nothing has changed then.
     pub fn restore(&mut self, state: &[u8]) -> Result<()> {
         let bytes = seal::open(&self.fingerprint, state, &self.name)?;
-        let numbers: Vec<f64> = bytes.as_chunks().0.iter().map(|&chunk| f64::from_le_bytes(chunk)).collect();
+        let numbers: Vec<f64> = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&chunk| f64::from_le_bytes(chunk))
+            .collect();
         if bytes.len() % 8 != 0 || numbers.len() != self.numbers().len() {
             return Err(seal::damaged(&self.name));
         }
@@ -117,8 +154,9 @@ impl Plant {
         self.data.set_state(own, STATE).map_err(refused)
     }
 
-    /// Goes back to `numbers`, which [`Plant::numbers`] of this plant gave, as [`Plant::restore`] does; but what follows from them
-    /// is for the caller to compute (`data.forward()`), who may want to move something first.
+    /// Goes back to `numbers`, which [`Plant::numbers`] of this plant gave, as [`Plant::restore`]
+    /// does; but what follows from them is for the caller to compute (`data.forward()`), who may
+    /// want to move something first.
     pub fn revert(&mut self, numbers: &[f64]) {
         let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
         self.place(placed);
@@ -130,14 +168,16 @@ impl Plant {
         self.data.state(STATE)
     }
 
-    /// Goes back to what [`Plant::integrator`] of this plant gave. What follows is for the caller to compute, as after [`Plant::revert`].
+    /// Goes back to what [`Plant::integrator`] of this plant gave. What follows is for the caller
+    /// to compute, as after [`Plant::revert`].
     pub fn set_integrator(&mut self, numbers: &[f64]) {
         self.data.reset();
         // The numbers are this scene's own, so they fit.
         self.data.set_state(numbers, STATE).ok();
     }
 
-    /// The numbers of one kind among [`Plant::numbers`] of this scene: MuJoCo writes the kinds in the order of their bits.
+    /// The numbers of one kind among [`Plant::numbers`] of this scene: MuJoCo writes the kinds in
+    /// the order of their bits.
     pub fn part<'a>(&self, numbers: &'a [f64], kind: mjtState) -> &'a [f64] {
         let bit = kind as u32;
         let from = self.model().state_size(STATE & (bit - 1));
@@ -146,20 +186,32 @@ impl Plant {
 
     /// Whether places and velocities of all joints are numbers.
     pub fn is_finite(&self) -> bool {
-        self.data.qpos().iter().chain(self.data.qvel()).all(|v| v.is_finite())
+        self.data
+            .qpos()
+            .iter()
+            .chain(self.data.qvel())
+            .all(|v| v.is_finite())
     }
 
-    /// Puts everything where `numbers`, which [`Plant::numbers`] of the same scene gave, say: to be looked at, not to go on from.
+    /// Puts everything where `numbers`, which [`Plant::numbers`] of the same scene gave, say: to be
+    /// looked at, not to go on from.
     ///
     /// # Errors
     /// When the numbers are of another scene.
     pub fn show(&mut self, numbers: &[f64]) -> Result<()> {
         if numbers.len() != self.numbers().len() {
-            return Err(Error::failed(format!("{} has {} numbers, not {}", self.name, self.numbers().len(), numbers.len())));
+            return Err(Error::failed(format!(
+                "{} has {} numbers, not {}",
+                self.name,
+                self.numbers().len(),
+                numbers.len()
+            )));
         }
         let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
         self.place(placed);
-        self.data.set_state(own, STATE).map_err(|e| Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name)))?;
+        self.data.set_state(own, STATE).map_err(|e| {
+            Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name))
+        })?;
         self.data.forward();
         Ok(())
     }
@@ -169,22 +221,35 @@ impl Plant {
         let mut model = self.model_mut();
         let (positions, rest) = numbers.split_at(3 * bodies);
         let (rotations, rest) = rest.split_at(4 * bodies);
-        model.body_pos_mut().as_flattened_mut().copy_from_slice(positions);
-        model.body_quat_mut().as_flattened_mut().copy_from_slice(rotations);
-        model.site_pos_mut().as_flattened_mut().copy_from_slice(&rest[..3 * sites]);
+        model
+            .body_pos_mut()
+            .as_flattened_mut()
+            .copy_from_slice(positions);
+        model
+            .body_quat_mut()
+            .as_flattened_mut()
+            .copy_from_slice(rotations);
+        model
+            .site_pos_mut()
+            .as_flattened_mut()
+            .copy_from_slice(&rest[..3 * sites]);
     }
 }
 
 /// The models of files that were loaded to be shared.
 fn models() -> MutexGuard<'static, HashMap<PathBuf, Arc<MjModel>>> {
     static MODELS: OnceLock<Mutex<HashMap<PathBuf, Arc<MjModel>>>> = OnceLock::new();
-    MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    MODELS
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The model in a file.
 fn load(path: &Path) -> Result<MjModel> {
     super::quiet();
-    MjModel::from_xml(path).map_err(|e| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display())))
+    MjModel::from_xml(path)
+        .map_err(|e| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display())))
 }
 
 /// A model to be shared, which nobody writes to any more.

@@ -1,13 +1,13 @@
-//! Models that share what never changes: meshes, textures and all else that a scene's file says. A model of Meta-World has
-//! 20 MB of that, and a few kilobytes that tasks move.
+//! Models that share what never changes: meshes, textures and all else that a scene's file says. A
+//! model of Meta-World has 20 MB of that, and a few kilobytes that tasks move.
 
 use mujoco_rs::mujoco_c::{mju_free, mju_malloc};
 use mujoco_rs::prelude::MjModel;
 use protege_core::{Error, Result};
 use std::sync::Arc;
 
-/// A model that has places of bodies and sites of its own (`body_pos`, `body_quat`, `site_pos`) and options of its own, and
-/// shares every other array with the model that it was made of.
+/// A model that has places of bodies and sites of its own (`body_pos`, `body_quat`, `site_pos`) and
+/// options of its own, and shares every other array with the model that it was made of.
 pub struct SharedModel {
     /// Dropped first; its destructor frees what is its own.
     own: Box<MjModel>,
@@ -22,10 +22,13 @@ impl SharedModel {
     /// When MuJoCo cannot make an empty model.
     pub fn of(whole: &Arc<MjModel>) -> Result<Self> {
         let empty = MjModel::from_xml_string("<mujoco/>");
-        let mut own = Box::new(empty.map_err(|e| Error::failed(format!("MuJoCo cannot make an empty model: {e}")))?);
-        // SAFETY: a model is a plain struct whose arrays lie in `buffer`, which is all that its destructor frees beside the struct
-        // (`mj_deleteModel`). The empty model's buffer is freed here and replaced by one with the three arrays of its own; all
-        // other pointers lead into `whole`, which lives longer and is never written to: MuJoCo takes models as constant, and
+        let mut own = Box::new(
+            empty.map_err(|e| Error::failed(format!("MuJoCo cannot make an empty model: {e}")))?,
+        );
+        // SAFETY: a model is a plain struct whose arrays lie in `buffer`, which is all that its
+        // destructor frees beside the struct (`mj_deleteModel`). The empty model's buffer is freed
+        // here and replaced by one with the three arrays of its own; all other pointers lead into
+        // `whole`, which lives longer and is never written to: MuJoCo takes models as constant, and
         // this program writes through `Places` only.
         #[allow(unsafe_code)]
         unsafe {
@@ -36,13 +39,19 @@ impl SharedModel {
             let sizes = [3 * bodies, 4 * bodies, 3 * sites];
             to.buffer = mju_malloc(sizes.iter().sum::<usize>() * size_of::<f64>());
             let mut next = to.buffer.cast::<f64>();
-            for (array, size) in [&mut to.body_pos, &mut to.body_quat, &mut to.site_pos].into_iter().zip(sizes) {
+            for (array, size) in [&mut to.body_pos, &mut to.body_quat, &mut to.site_pos]
+                .into_iter()
+                .zip(sizes)
+            {
                 std::ptr::copy_nonoverlapping(*array, next, size);
                 *array = next;
                 next = next.add(size);
             }
         }
-        Ok(Self { own, _whole: whole.clone() })
+        Ok(Self {
+            own,
+            _whole: whole.clone(),
+        })
     }
 }
 
@@ -91,22 +100,33 @@ impl Places<'_> {
 mod tests {
     use super::*;
 
-    const SCENE: &str =
-        r#"<mujoco><worldbody><body name="a" pos="1 2 3"><site name="s" pos="0 0 4"/><geom size="0.1"/></body></worldbody></mujoco>"#;
+    const SCENE: &str = r#"<mujoco><worldbody>
+        <body name="a" pos="1 2 3"><site name="s" pos="0 0 4"/><geom size="0.1"/></body>
+        </worldbody></mujoco>"#;
 
-    /// The promise: models of one scene share its arrays, but neither sees what the other moves, and any may be dropped first.
+    /// The promise: models of one scene share its arrays, but neither sees what the other moves,
+    /// and any may be dropped first.
     #[test]
     fn models_share_all_but_places() {
         let whole = Arc::new(MjModel::from_xml_string(SCENE).unwrap());
-        let (mut one, two) = (SharedModel::of(&whole).unwrap(), SharedModel::of(&whole).unwrap());
-        assert!(std::ptr::eq(one.geom_size(), two.geom_size()) && !std::ptr::eq(one.body_pos(), two.body_pos()));
+        let (mut one, two) = (
+            SharedModel::of(&whole).unwrap(),
+            SharedModel::of(&whole).unwrap(),
+        );
+        assert!(
+            std::ptr::eq(one.geom_size(), two.geom_size())
+                && !std::ptr::eq(one.body_pos(), two.body_pos())
+        );
         let mut places = Places(&mut one);
         places.body_pos_mut()[1] = [7.0; 3];
         places.body_quat_mut()[1] = [0.0, 1.0, 0.0, 0.0];
         places.site_pos_mut()[0] = [8.0; 3];
         assert_eq!((one.body_pos()[1], one.site_pos()[0]), ([7.0; 3], [8.0; 3]));
         for other in [&*two, &*whole] {
-            assert_eq!((other.body_pos()[1], other.site_pos()[0]), ([1.0, 2.0, 3.0], [0.0, 0.0, 4.0]));
+            assert_eq!(
+                (other.body_pos()[1], other.site_pos()[0]),
+                ([1.0, 2.0, 3.0], [0.0, 0.0, 4.0])
+            );
             assert_eq!(other.body_quat()[1], [1.0, 0.0, 0.0, 0.0]);
         }
         drop(whole);

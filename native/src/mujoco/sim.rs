@@ -7,8 +7,9 @@ use protege_core::{Error, Result};
 
 /// One scene in MuJoCo, 64 bits inside.
 ///
-/// MuJoCo's own step computes where things are, then moves them, so that positions lag one step behind the state. Here every
-/// step ends with the positions of the state it leads to; physics is the same.
+/// MuJoCo's own step computes where things are, then moves them, so that positions lag one step
+/// behind the state. Here every step ends with the positions of the state it leads to; physics is
+/// the same.
 pub struct MujocoSim {
     plant: Plant,
     /// The state as freshly loaded.
@@ -23,12 +24,16 @@ impl MujocoSim {
     pub fn new(mjcf: &str) -> Result<Self> {
         let mut plant = Plant::from_text(mjcf)?;
         plant.data.step1();
-        Ok(Self { initial: plant.save(), plant })
+        Ok(Self {
+            initial: plant.save(),
+            plant,
+        })
     }
 
     fn find(&self, kind: Kind, what: &str, name: &str) -> Result<Id> {
         let id = self.plant.model().name_to_id(kind, name);
-        id.map(Id).ok_or_else(|| Error::input(format!("the scene has no {what} called `{name}`")))
+        id.map(Id)
+            .ok_or_else(|| Error::input(format!("the scene has no {what} called `{name}`")))
     }
 }
 
@@ -54,11 +59,17 @@ impl Sim for MujocoSim {
     }
 
     fn pose(&self, body: Id) -> Pose {
-        Pose { position: self.plant.data.xpos()[body.0], rotation: self.plant.data.xquat()[body.0] }
+        Pose {
+            position: self.plant.data.xpos()[body.0],
+            rotation: self.plant.data.xquat()[body.0],
+        }
     }
 
     fn velocity(&self, body: Id) -> (Vec3, Vec3) {
-        let [wx, wy, wz, x, y, z] = self.plant.data.object_velocity(Kind::mjOBJ_BODY, body.0, false);
+        let [wx, wy, wz, x, y, z] =
+            self.plant
+                .data
+                .object_velocity(Kind::mjOBJ_BODY, body.0, false);
         ([x, y, z], [wx, wy, wz])
     }
 
@@ -76,7 +87,9 @@ impl Sim for MujocoSim {
 
     fn touching(&self, a: Id, b: Id) -> bool {
         let pair = [a.0 as i32, b.0 as i32];
-        self.plant.data.contact().iter().any(|contact| contact.dist < 0.0 && (contact.geom == pair || contact.geom == [pair[1], pair[0]]))
+        self.plant.data.contact().iter().any(|contact| {
+            contact.dist < 0.0 && (contact.geom == pair || contact.geom == [pair[1], pair[0]])
+        })
     }
 
     fn set_target(&mut self, actuator: Id, target: f64) {
@@ -85,12 +98,19 @@ impl Sim for MujocoSim {
 
     fn set_pose(&mut self, body: Id, pose: Pose) {
         let model = self.plant.model();
-        let (mocap, first, joints) = (model.body_mocapid()[body.0], model.body_jntadr()[body.0], model.body_jntnum()[body.0]);
+        let (mocap, first, joints) = (
+            model.body_mocapid()[body.0],
+            model.body_jntadr()[body.0],
+            model.body_jntnum()[body.0],
+        );
         if mocap >= 0 {
             self.plant.data.mocap_pos_mut()[mocap as usize] = pose.position;
             self.plant.data.mocap_quat_mut()[mocap as usize] = pose.rotation;
         } else if joints > 0 {
-            let (at, speed) = (model.jnt_qposadr()[first as usize] as usize, model.jnt_dofadr()[first as usize] as usize);
+            let (at, speed) = (
+                model.jnt_qposadr()[first as usize] as usize,
+                model.jnt_dofadr()[first as usize] as usize,
+            );
             self.plant.data.qpos_mut()[at..at + 3].copy_from_slice(&pose.position);
             self.plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&pose.rotation);
             self.plant.data.qvel_mut()[speed..speed + 6].fill(0.0);
@@ -145,18 +165,30 @@ mod tests {
         steps
     }
 
-    /// The promise: the experts solve the same tasks, from the same scene files, on this engine too.
+    /// The promise: the experts solve the same tasks, from the same scene files, on this engine
+    /// too.
     #[test]
     fn experts_succeed_on_mujoco() {
         for info in tasks::all() {
             let mut env = make(info.id, MUJOCO).unwrap();
-            env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
-            let wins = (0..20).filter(|&seed| demonstrate(&mut *env, seed).last().is_some_and(|step| step.success)).count();
+            env.set_style(ExpertStyle {
+                noise: 0.1,
+                ..ExpertStyle::default()
+            })
+            .unwrap();
+            let wins = (0..20)
+                .filter(|&seed| {
+                    demonstrate(&mut *env, seed)
+                        .last()
+                        .is_some_and(|step| step.success)
+                })
+                .count();
             assert!(wins >= 18, "{}: {wins} of 20", info.id);
         }
     }
 
-    /// The promise: a restored simulation goes on bit for bit; states of another scene or damaged ones are refused.
+    /// The promise: a restored simulation goes on bit for bit; states of another scene or damaged
+    /// ones are refused.
     #[test]
     fn a_restored_simulation_goes_on_bit_for_bit() {
         let mut env = make("lab/assembly", MUJOCO).unwrap();
@@ -170,18 +202,27 @@ mod tests {
         let mut other = make("lab/assembly", MUJOCO).unwrap();
         other.restore(&saved).unwrap();
         let foreign = make("lab/lift", MUJOCO).unwrap().save();
-        assert!(other.restore(&foreign).is_err() && other.restore(&saved[..saved.len() - 9]).is_err());
+        assert!(
+            other.restore(&foreign).is_err() && other.restore(&saved[..saved.len() - 9]).is_err()
+        );
         for _ in 0..30 {
             assert_eq!(play(&mut *env), play(&mut *other));
         }
     }
 
-    /// The promise: physics that stops being finite is an error, not an episode that quietly starts over.
+    /// The promise: physics that stops being finite is an error, not an episode that quietly starts
+    /// over.
     #[test]
     fn broken_physics_is_seen() {
         let mut sim = MujocoSim::new(tasks::by_id("lab/lift").unwrap().scene).unwrap();
         let object = sim.body("object").unwrap();
-        sim.set_pose(object, Pose { position: [0.0, f64::NAN, 0.0], rotation: [1.0, 0.0, 0.0, 0.0] });
+        sim.set_pose(
+            object,
+            Pose {
+                position: [0.0, f64::NAN, 0.0],
+                rotation: [1.0, 0.0, 0.0, 0.0],
+            },
+        );
         sim.step();
         assert!(sim.pose(object).position.iter().any(|v| !v.is_finite()));
         sim.reset();

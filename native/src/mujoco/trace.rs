@@ -12,20 +12,22 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The first steps, which are compared on their own: later, contacts have blown up what was rounded.
+/// The first steps, which are compared on their own: later, contacts have blown up what was
+/// rounded.
 const EARLY: usize = 100;
 
 /// An environment that can start from a recorded state.
 pub trait Replay {
-    /// The name that the record has for the rewards that [`Replay::play`] gives, such as `reward_dense`.
+    /// The name that the record has for the rewards that [`Replay::play`] gives, such as
+    /// `reward_dense`.
     fn reward_name(&self) -> &'static str;
     /// Starts from a recorded state, and observes it in 64 bits.
     ///
     /// # Errors
     /// When the record lacks something or something in it has another size.
     fn start(&mut self, init: &Init) -> Result<Vec<f64>>;
-    /// Starts as the record began, by a reset of our own rather than from the recorded state, and observes it; `None` where the
-    /// record does not have what a reset needs.
+    /// Starts as the record began, by a reset of our own rather than from the recorded state, and
+    /// observes it; `None` where the record does not have what a reset needs.
     ///
     /// # Errors
     /// As [`Replay::start`].
@@ -58,13 +60,20 @@ pub struct Played {
 type Maker = fn(id: &str) -> Result<Box<dyn Replay>>;
 
 /// The suites whose episodes can be replayed.
-const SUITES: [(&str, Maker); 2] =
-    [("metaworld", |id| Ok(Box::new(MetaWorld::new(id)?))), ("adroit", |id| Ok(Box::new(Adroit::new(id)?.end_on_success(false))))];
+const SUITES: [(&str, Maker); 2] = [
+    ("metaworld", |id| Ok(Box::new(MetaWorld::new(id)?))),
+    ("adroit", |id| {
+        Ok(Box::new(Adroit::new(id)?.end_on_success(false)))
+    }),
+];
 
 /// What replays the suite of a task or key.
 fn maker(key: &str) -> Option<Maker> {
     let (suite, _) = key.split_once('/')?;
-    SUITES.iter().find(|(name, _)| *name == suite).map(|(_, make)| *make)
+    SUITES
+        .iter()
+        .find(|(name, _)| *name == suite)
+        .map(|(_, make)| *make)
 }
 
 /// Whether this program can replay the suite of a key.
@@ -85,15 +94,17 @@ pub struct Comparison {
     pub max_abs_error: f64,
     /// Whether success is equal at every step.
     pub success_equal: bool,
-    /// The largest error of the first observation after a reset of our own, where the record has what that needs.
+    /// The largest error of the first observation after a reset of our own, where the record has
+    /// what that needs.
     pub reset_max_abs_error: Option<f64>,
     /// The largest error of the upstream reward, where the record has it.
     pub reward_max_abs_error: Option<f64>,
 }
 
-/// Recorded episodes: a safetensors file with, for each `suite/task/number`, `init/*` (`qpos`, `qvel`, `mocap_pos`, `mocap_quat`,
-/// `body_pos`, `body_quat`, `site_pos`, as far as needed), `rand_vec`, `actions` (steps, act), `obs` (steps + 1, obs), `success`
-/// (steps) and rewards (steps).
+/// Recorded episodes: a safetensors file with, for each `suite/task/number`, `init/*` (`qpos`,
+/// `qvel`, `mocap_pos`, `mocap_quat`, `body_pos`, `body_quat`, `site_pos`, as far as needed),
+/// `rand_vec`, `actions` (steps, act), `obs` (steps + 1, obs), `success` (steps) and rewards
+/// (steps).
 pub struct Records<'a>(SafeTensors<'a>);
 
 impl<'a> Records<'a> {
@@ -103,12 +114,21 @@ impl<'a> Records<'a> {
     /// When it is damaged or of another kind.
     pub fn new(bytes: &'a [u8], name: &str) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes);
-        file.map(Self).map_err(|e| Error::input(format!("{name} is not a safetensors file of recorded episodes: {e}")))
+        file.map(Self).map_err(|e| {
+            Error::input(format!(
+                "{name} is not a safetensors file of recorded episodes: {e}"
+            ))
+        })
     }
 
     /// The keys `suite/task/number` of its episodes.
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.0.names().iter().filter_map(|name| Some(name.strip_suffix("/actions")?.to_owned())).collect();
+        let mut keys: Vec<String> = self
+            .0
+            .names()
+            .iter()
+            .filter_map(|name| Some(name.strip_suffix("/actions")?.to_owned()))
+            .collect();
         keys.sort();
         keys
     }
@@ -119,19 +139,32 @@ impl<'a> Records<'a> {
     /// When the file has no such episode, it is incomplete, or the simulation fails.
     pub fn compare(&self, key: &str) -> Result<Comparison> {
         let unknown = || {
-            let near = protege_core::error::nearest(key, self.keys().into_iter()).unwrap_or_default();
-            Error::input(format!("there is no recorded episode `{key}`; did you mean `{near}`?"))
+            let near =
+                protege_core::error::nearest(key, self.keys().into_iter()).unwrap_or_default();
+            Error::input(format!(
+                "there is no recorded episode `{key}`; did you mean `{near}`?"
+            ))
         };
-        let actions = self.numbers(&format!("{key}/actions"))?.ok_or_else(unknown)?;
+        let actions = self
+            .numbers(&format!("{key}/actions"))?
+            .ok_or_else(unknown)?;
         let (id, _) = key.rsplit_once('/').ok_or_else(unknown)?;
         let suites = || SUITES.map(|(name, _)| name).join(" or ");
-        let make = maker(id).ok_or_else(|| Error::input(format!("{id} cannot be replayed, only episodes of {}", suites())))?;
+        let make = maker(id).ok_or_else(|| {
+            Error::input(format!(
+                "{id} cannot be replayed, only episodes of {}",
+                suites()
+            ))
+        })?;
         let mut env = make(id)?;
         let record = self.record(key, &actions, env.reward_name())?;
         let init = self.init(key)?;
         let reset = env.reset(&init)?;
         let start = env.start(&init)?;
-        let played: Vec<Played> = actions.rows().map(|action| env.play(action)).collect::<Result<_>>()?;
+        let played: Vec<Played> = actions
+            .rows()
+            .map(|action| env.play(action))
+            .collect::<Result<_>>()?;
         record.against(key, reset.as_deref(), &start, &played)
     }
 
@@ -139,41 +172,85 @@ impl<'a> Records<'a> {
         let steps = actions.shape[0];
         let column = |name: &str, rows: usize| -> Result<Option<Numbers>> {
             let name = format!("{key}/{name}");
-            let Some(found) = self.numbers(&name)? else { return Ok(None) };
+            let Some(found) = self.numbers(&name)? else {
+                return Ok(None);
+            };
             let fits = found.shape.first() == Some(&rows);
-            if fits { Ok(Some(found)) } else { Err(Error::input(format!("`{name}` has the shape {:?}, not {rows} rows", found.shape))) }
+            if fits {
+                Ok(Some(found))
+            } else {
+                Err(Error::input(format!(
+                    "`{name}` has the shape {:?}, not {rows} rows",
+                    found.shape
+                )))
+            }
         };
-        let missing = |name: &str| Error::input(format!("the recorded episode `{key}` has no `{name}`"));
+        let missing =
+            |name: &str| Error::input(format!("the recorded episode `{key}` has no `{name}`"));
         let obs = column("obs", steps + 1)?.ok_or_else(|| missing("obs"))?;
         let success = column("success", steps)?.ok_or_else(|| missing("success"))?;
-        Ok(Record { obs, success: success.values, reward: column(reward, steps)?.map(|found| found.values) })
+        Ok(Record {
+            obs,
+            success: success.values,
+            reward: column(reward, steps)?.map(|found| found.values),
+        })
     }
 
     fn init(&self, key: &str) -> Result<Init> {
         let mut values = BTreeMap::new();
         for name in self.0.names() {
-            let Some(own) = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('/')) else { continue };
-            let own = own.strip_prefix("init/").or((own == "rand_vec").then_some(own));
+            let Some(own) = name
+                .strip_prefix(key)
+                .and_then(|rest| rest.strip_prefix('/'))
+            else {
+                continue;
+            };
+            let own = own
+                .strip_prefix("init/")
+                .or((own == "rand_vec").then_some(own));
             if let (Some(own), Some(found)) = (own, self.numbers(name)?) {
                 values.insert(own.to_owned(), found.values);
             }
         }
-        Ok(Init { key: key.to_owned(), values })
+        Ok(Init {
+            key: key.to_owned(),
+            values,
+        })
     }
 
-    /// A tensor of 32-bit or 64-bit numbers with at least one dimension, none of them 0; `None` when it is not there.
+    /// A tensor of 32-bit or 64-bit numbers with at least one dimension, none of them 0; `None`
+    /// when it is not there.
     fn numbers(&self, name: &str) -> Result<Option<Numbers>> {
-        let Ok(tensor) = self.0.tensor(name) else { return Ok(None) };
+        let Ok(tensor) = self.0.tensor(name) else {
+            return Ok(None);
+        };
         let data = tensor.data();
         let values: Vec<f64> = match tensor.dtype() {
-            Dtype::F64 => data.as_chunks().0.iter().map(|&chunk| f64::from_le_bytes(chunk)).collect(),
-            Dtype::F32 => data.as_chunks().0.iter().map(|&chunk| f64::from(f32::from_le_bytes(chunk))).collect(),
-            other => return Err(Error::input(format!("`{name}` holds {other:?}, not numbers of 32 or 64 bits"))),
+            Dtype::F64 => data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&chunk| f64::from_le_bytes(chunk))
+                .collect(),
+            Dtype::F32 => data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&chunk| f64::from(f32::from_le_bytes(chunk)))
+                .collect(),
+            other => {
+                return Err(Error::input(format!(
+                    "`{name}` holds {other:?}, not numbers of 32 or 64 bits"
+                )));
+            }
         };
         if values.is_empty() || tensor.shape().is_empty() {
             return Err(Error::input(format!("`{name}` is empty or no list")));
         }
-        Ok(Some(Numbers { shape: tensor.shape().to_vec(), values }))
+        Ok(Some(Numbers {
+            shape: tensor.shape().to_vec(),
+            values,
+        }))
     }
 }
 
@@ -198,21 +275,42 @@ struct Record {
 }
 
 impl Record {
-    fn against(&self, key: &str, reset: Option<&[f64]>, start: &[f64], played: &[Played]) -> Result<Comparison> {
-        let first = |reset| self.obs.rows().next().map(|theirs| largest_error(key, theirs, reset)).transpose();
+    fn against(
+        &self,
+        key: &str,
+        reset: Option<&[f64]>,
+        start: &[f64],
+        played: &[Played],
+    ) -> Result<Comparison> {
+        let first = |reset| {
+            self.obs
+                .rows()
+                .next()
+                .map(|theirs| largest_error(key, theirs, reset))
+                .transpose()
+        };
         let seen = std::iter::once(start).chain(played.iter().map(|step| step.obs.as_slice()));
         let pairs = self.obs.rows().zip(seen);
-        let errors: Vec<f64> = pairs.map(|(theirs, ours)| largest_error(key, theirs, ours)).collect::<Result<_>>()?;
+        let errors: Vec<f64> = pairs
+            .map(|(theirs, ours)| largest_error(key, theirs, ours))
+            .collect::<Result<_>>()?;
         let successes = self.success.iter().zip(played);
         let ours = || played.iter().map(|step| step.reward);
-        let reward = self.reward.as_ref().map(|theirs| largest(theirs.iter().zip(ours()).map(|(a, b)| (a - b).abs())));
+        let reward = self
+            .reward
+            .as_ref()
+            .map(|theirs| largest(theirs.iter().zip(ours()).map(|(a, b)| (a - b).abs())));
         Ok(Comparison {
             key: key.to_owned(),
             steps: played.len(),
             max_abs_error_100: largest(errors.iter().copied().take(EARLY + 1)),
             max_abs_error: largest(errors.iter().copied()),
-            success_equal: successes.into_iter().all(|(theirs, step)| (*theirs != 0.0) == step.success),
-            reset_max_abs_error: reset.and_then(|reset| first(reset).transpose()).transpose()?,
+            success_equal: successes
+                .into_iter()
+                .all(|(theirs, step)| (*theirs != 0.0) == step.success),
+            reset_max_abs_error: reset
+                .and_then(|reset| first(reset).transpose())
+                .transpose()?,
             reward_max_abs_error: reward,
         })
     }
@@ -221,14 +319,22 @@ impl Record {
 fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
     if theirs.len() != ours.len() {
         let (theirs, ours) = (theirs.len(), ours.len());
-        return Err(Error::input(format!("the observations of `{key}` have {theirs} numbers in the file, {ours} here")));
+        return Err(Error::input(format!(
+            "the observations of `{key}` have {theirs} numbers in the file, {ours} here"
+        )));
     }
     Ok(largest(theirs.iter().zip(ours).map(|(a, b)| (a - b).abs())))
 }
 
 /// The largest of numbers; what is not a number is larger than any.
 fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
-    numbers.fold(0.0, |most, v| if v.is_nan() { f64::INFINITY } else { most.max(v) })
+    numbers.fold(0.0, |most, v| {
+        if v.is_nan() {
+            f64::INFINITY
+        } else {
+            most.max(v)
+        }
+    })
 }
 
 /// A recorded state, by name: `qpos`, `qvel`, `body_pos` ...
@@ -248,11 +354,17 @@ impl Init {
     /// # Errors
     /// When there are more or fewer.
     pub fn get(&self, name: &str, count: usize) -> Result<Option<&[f64]>> {
-        let Some(found) = self.values.get(name) else { return Ok(None) };
+        let Some(found) = self.values.get(name) else {
+            return Ok(None);
+        };
         if found.len() == count {
             return Ok(Some(found));
         }
-        Err(Error::input(format!("`{name}` of `{}` has {} numbers, the task has {count}", self.key, found.len())))
+        Err(Error::input(format!(
+            "`{name}` of `{}` has {} numbers, the task has {count}",
+            self.key,
+            found.len()
+        )))
     }
 
     /// `N` numbers called `name`.
@@ -260,11 +372,19 @@ impl Init {
     /// # Errors
     /// When they are missing, or there are more or fewer.
     pub fn array<const N: usize>(&self, name: &str) -> Result<[f64; N]> {
-        let found = self.get(name, N)?.and_then(|found| found.first_chunk().copied());
-        found.ok_or_else(|| Error::input(format!("the recorded episode `{}` has no `{name}`", self.key)))
+        let found = self
+            .get(name, N)?
+            .and_then(|found| found.first_chunk().copied());
+        found.ok_or_else(|| {
+            Error::input(format!(
+                "the recorded episode `{}` has no `{name}`",
+                self.key
+            ))
+        })
     }
 
-    /// Brings a plant into this state, and computes what follows from it. What the record does not have stays as it is.
+    /// Brings a plant into this state, and computes what follows from it. What the record does not
+    /// have stays as it is.
     ///
     /// # Errors
     /// When a size is not the scene's; what was set before stays set then.

@@ -22,9 +22,17 @@ struct Base {
 /// # Errors
 /// As [`Client::connect`].
 pub fn connect(config: &ServedConfig, sizes: Sizes, view: View) -> Result<Remote> {
-    let settings = Settings { api_key: std::env::var(API_KEY).ok(), ..Settings::default() };
+    let settings = Settings {
+        api_key: std::env::var(API_KEY).ok(),
+        ..Settings::default()
+    };
     let client = Client::connect(&config.address, settings)?;
-    Ok(Remote(Arc::new(Base { client: Mutex::new(client), config: config.clone(), sizes, view })))
+    Ok(Remote(Arc::new(Base {
+        client: Mutex::new(client),
+        config: config.clone(),
+        sizes,
+        view,
+    })))
 }
 
 impl Serve for Base {
@@ -46,12 +54,24 @@ impl Serve for Base {
 impl Base {
     /// What the server is told: the numbers, the newest frame, and what to do.
     fn observation(&self, row: &[f32]) -> Value {
-        let ServedConfig { state, image, prompt, .. } = &self.config;
+        let ServedConfig {
+            state,
+            image,
+            prompt,
+            ..
+        } = &self.config;
         let numbers = self.view.split(row).0;
-        let mut parts = vec![(state.clone(), Value::Floats(vec![numbers.len()], numbers.to_vec()))];
+        let mut parts = vec![(
+            state.clone(),
+            Value::Floats(vec![numbers.len()], numbers.to_vec()),
+        )];
         if let Some(frame) = self.view.newest(row) {
-            let names = image.split(',').map(str::trim).filter(|name| !name.is_empty());
-            let picture = Value::Bytes(vec![self.view.size, self.view.size, 3], interleaved(&frame));
+            let names = image
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty());
+            let picture =
+                Value::Bytes(vec![self.view.size, self.view.size, 3], interleaved(&frame));
             parts.extend(names.map(|name| (name.to_owned(), picture.clone())));
         }
         parts.push(("prompt".to_owned(), Value::Text(prompt.clone())));
@@ -60,20 +80,28 @@ impl Base {
 
     /// As many of the actions as a chunk has, within ±1.
     fn chunk(&self, Actions { count, act, values }: &Actions) -> Result<Vec<f32>> {
-        let Sizes { act: own, chunk, .. } = self.sizes;
+        let Sizes {
+            act: own, chunk, ..
+        } = self.sizes;
         if *act != own || *count < chunk {
             return Err(Error::input(format!(
-                "the policy served at {} answers {count} actions of {act} numbers, but {chunk} of {own} are needed: serve a policy for this \
-                 task, or set policy.chunk to {count} or less",
+                "the policy served at {} answers {count} actions of {act} numbers, but {chunk} of \
+                 {own} are needed: serve a policy for this task, or set policy.chunk to {count} or \
+                 less",
                 self.config.address
             )));
         }
-        Ok(values[..self.sizes.chunk_len()].iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+        Ok(values[..self.sizes.chunk_len()]
+            .iter()
+            .map(|a| a.clamp(-1.0, 1.0))
+            .collect())
     }
 }
 
 /// Rows of red, of green, of blue as pixels of three colours, which is how pictures are sent.
 fn interleaved(planes: &[u8]) -> Vec<u8> {
     let n = planes.len() / 3;
-    (0..n).flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i]]).collect()
+    (0..n)
+        .flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i]])
+        .collect()
 }

@@ -26,9 +26,13 @@ impl Peer {
             head.push(byte[0]);
         }
         let request = String::from_utf8(head).unwrap();
-        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let key = request
+            .lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+            .unwrap();
         let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nsec-websocket-accept: {}\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nsec-websocket-accept: {}\r\n\r\n",
             accept(key)
         );
         stream.write_all(answer.as_bytes()).unwrap();
@@ -45,7 +49,9 @@ impl Peer {
         let mut frame = vec![head];
         match bytes.len() {
             short @ ..126 => frame.push(short as u8),
-            middle @ ..0x1_0000 => frame.extend([&[126], &(middle as u16).to_be_bytes()[..]].concat()),
+            middle @ ..0x1_0000 => {
+                frame.extend([&[126], &(middle as u16).to_be_bytes()[..]].concat())
+            }
             long => frame.extend([&[127], &(long as u64).to_be_bytes()[..]].concat()),
         }
         frame.extend(bytes);
@@ -63,7 +69,10 @@ impl Peer {
     fn hear(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).ok()?;
-        assert!(head[0] & 0x80 != 0 && head[1] & 0x80 != 0, "a client's frames are masked");
+        assert!(
+            head[0] & 0x80 != 0 && head[1] & 0x80 != 0,
+            "a client's frames are masked"
+        );
         let length = match head[1] & 0x7f {
             126 => u64::from(u16::from_be_bytes(self.bytes())),
             127 => u64::from_be_bytes(self.bytes()),
@@ -72,7 +81,10 @@ impl Peer {
         let mask: [u8; 4] = self.bytes();
         let mut bytes = vec![0; length as usize];
         self.0.read_exact(&mut bytes).unwrap();
-        bytes.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        bytes
+            .iter_mut()
+            .zip(mask.iter().cycle())
+            .for_each(|(byte, mask)| *byte ^= mask);
         Some((head[0] & 0x0f, bytes))
     }
 
@@ -84,7 +96,12 @@ impl Peer {
 }
 
 fn map(parts: Vec<(&str, Packed)>) -> Packed {
-    Packed::Map(parts.into_iter().map(|(name, part)| (name.into(), part)).collect())
+    Packed::Map(
+        parts
+            .into_iter()
+            .map(|(name, part)| (name.into(), part))
+            .collect(),
+    )
 }
 
 fn array(dtype: &str, shape: &[u64], data: Vec<u8>) -> Packed {
@@ -106,50 +123,89 @@ fn reply(values: &[f32]) -> Packed {
 fn chunk(values: &[f32], act: usize) -> Packed {
     let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let shape = [(values.len() / act) as u64, act as u64];
-    map(vec![("actions", array("<f4", &shape, data)), ("server_timing", map(vec![("infer_ms", 1.5.into())]))])
+    map(vec![
+        ("actions", array("<f4", &shape, data)),
+        ("server_timing", map(vec![("infer_ms", 1.5.into())])),
+    ])
 }
 
-/// A server whose connections are treated one after the other, each as its number says; its address.
-fn serve(connections: usize, treat: impl Fn(usize, TcpStream) + Send + 'static) -> (String, JoinHandle<()>) {
+/// A server whose connections are treated one after the other, each as its number says; its
+/// address.
+fn serve(
+    connections: usize,
+    treat: impl Fn(usize, TcpStream) + Send + 'static,
+) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("openpi://{}", listener.local_addr().unwrap());
-    let thread = std::thread::spawn(move || (0..connections).for_each(|i| treat(i, listener.accept().unwrap().0)));
+    let thread = std::thread::spawn(move || {
+        (0..connections).for_each(|i| treat(i, listener.accept().unwrap().0))
+    });
     (address, thread)
 }
 
 fn patient() -> Settings {
-    Settings { connect: Duration::from_secs(20), answer: Duration::from_secs(20), pause: Duration::from_millis(1), ..Settings::default() }
+    Settings {
+        connect: Duration::from_secs(20),
+        answer: Duration::from_secs(20),
+        pause: Duration::from_millis(1),
+        ..Settings::default()
+    }
 }
 
 fn observation() -> Value {
     let image: Vec<u8> = (0..=255).cycle().take(40 * 40 * 3).collect();
     Value::Map(vec![
-        ("observation/state".into(), Value::Floats(vec![3], vec![0.5, -1.0, 2.0])),
-        ("images".into(), Value::Map(vec![("base".into(), Value::Bytes(vec![40, 40, 3], image))])),
+        (
+            "observation/state".into(),
+            Value::Floats(vec![3], vec![0.5, -1.0, 2.0]),
+        ),
+        (
+            "images".into(),
+            Value::Map(vec![("base".into(), Value::Bytes(vec![40, 40, 3], image))]),
+        ),
         ("prompt".into(), Value::Text("close the box".into())),
     ])
 }
 
 /// What a client is told where it cannot be made, or cannot act.
 fn refused(address: &str, settings: Settings) -> String {
-    Client::connect(address, settings).and_then(|mut client| client.act(&observation())).unwrap_err().to_string()
+    Client::connect(address, settings)
+        .and_then(|mut client| client.act(&observation()))
+        .unwrap_err()
+        .to_string()
 }
 
-/// The promise: observations arrive as openpi reads them, arrays with their types and shapes, and actions come back number for
-/// number, in frames of any length, cut or not, with pings between; the key is sent.
+/// The promise: observations arrive as openpi reads them, arrays with their types and shapes, and
+/// actions come back number for number, in frames of any length, cut or not, with pings between;
+/// the key is sent.
 #[test]
 fn observations_go_and_actions_come() {
     let (address, server) = serve(1, |_, stream| {
         let (mut peer, request) = Peer::shake_hands(stream);
-        assert!(request.starts_with("GET / HTTP/1.1\r\n") && request.contains("\r\nAuthorization: Api-Key secret\r\n"), "{request}");
+        assert!(
+            request.starts_with("GET / HTTP/1.1\r\n")
+                && request.contains("\r\nAuthorization: Api-Key secret\r\n"),
+            "{request}"
+        );
         peer.say(&map(vec![("robot", "droid".into())]));
         let (kind, bytes) = peer.hear().unwrap();
-        assert_eq!((kind, unpack(&bytes).unwrap()), (2, unpack(&pack(&observation()).unwrap()).unwrap()));
+        assert_eq!(
+            (kind, unpack(&bytes).unwrap()),
+            (2, unpack(&pack(&observation()).unwrap()).unwrap())
+        );
         let seen = unpack(&bytes).unwrap();
         let state = &seen["observation/state"];
-        let parts: Vec<_> = state.as_map().unwrap().iter().map(|(name, _)| name.as_slice().unwrap()).collect();
+        let parts: Vec<_> = state
+            .as_map()
+            .unwrap()
+            .iter()
+            .map(|(name, _)| name.as_slice().unwrap())
+            .collect();
         assert_eq!(parts, [&b"__ndarray__"[..], b"data", b"dtype", b"shape"]);
-        assert_eq!(seen["images"]["base"].as_map().unwrap()[2].1.as_str(), Some("|u1"));
+        assert_eq!(
+            seen["images"]["base"].as_map().unwrap()[2].1.as_str(),
+            Some("|u1")
+        );
         peer.frame(0x89, b"there?");
         peer.say(&reply(&[1.0, 2.0, 3.0, 4.0]));
         assert_eq!(peer.hear().unwrap(), (10, b"there?".to_vec()));
@@ -165,16 +221,45 @@ fn observations_go_and_actions_come() {
         let double = 0.25_f64.to_le_bytes().repeat(6);
         peer.say(&map(vec![("actions", array("<f8", &[2, 3], double))]));
     });
-    let mut client = Client::connect(&address, Settings { api_key: Some("secret".into()), ..patient() }).unwrap();
+    let mut client = Client::connect(
+        &address,
+        Settings {
+            api_key: Some("secret".into()),
+            ..patient()
+        },
+    )
+    .unwrap();
     assert!(client.greeting().contains("droid"));
-    assert_eq!(client.act(&observation()).unwrap(), Actions { count: 2, act: 2, values: vec![1.0, 2.0, 3.0, 4.0] });
+    assert_eq!(
+        client.act(&observation()).unwrap(),
+        Actions {
+            count: 2,
+            act: 2,
+            values: vec![1.0, 2.0, 3.0, 4.0]
+        }
+    );
     let long = client.act(&observation()).unwrap();
-    assert!(long.count == 20_000 && long.values.iter().zip(0_u16..).all(|(value, i)| *value == f32::from(i)));
-    assert_eq!(client.act(&observation()).unwrap(), Actions { count: 2, act: 3, values: vec![0.25; 6] });
+    assert!(
+        long.count == 20_000
+            && long
+                .values
+                .iter()
+                .zip(0_u16..)
+                .all(|(value, i)| *value == f32::from(i))
+    );
+    assert_eq!(
+        client.act(&observation()).unwrap(),
+        Actions {
+            count: 2,
+            act: 3,
+            values: vec![0.25; 6]
+        }
+    );
     server.join().unwrap();
 }
 
-/// The promise: a connection that is lost between two requests, or before the answer, is made again, and the request with it.
+/// The promise: a connection that is lost between two requests, or before the answer, is made
+/// again, and the request with it.
 #[test]
 fn a_lost_connection_is_made_again() {
     let (address, server) = serve(3, |i, stream| {
@@ -186,11 +271,16 @@ fn a_lost_connection_is_made_again() {
     });
     let mut client = Client::connect(&address, patient()).unwrap();
     assert_eq!(client.act(&observation()).unwrap().values, [0.0, 0.0]);
-    assert_eq!(client.act(&observation()).unwrap().values, [2.0, 0.0], "the second connection was lost before its answer");
+    assert_eq!(
+        client.act(&observation()).unwrap().values,
+        [2.0, 0.0],
+        "the second connection was lost before its answer"
+    );
     server.join().unwrap();
 }
 
-/// The promise: who never answers is given up in time, and its late answer is not taken for the next one's.
+/// The promise: who never answers is given up in time, and its late answer is not taken for the
+/// next one's.
 #[test]
 fn a_late_answer_is_not_the_next_ones() {
     let (address, server) = serve(2, |i, stream| {
@@ -202,9 +292,19 @@ fn a_late_answer_is_not_the_next_ones() {
         }
         peer.say(&reply(&[i as f32, 0.0]));
     });
-    let mut client = Client::connect(&address, Settings { answer: Duration::from_millis(200), ..patient() }).unwrap();
+    let mut client = Client::connect(
+        &address,
+        Settings {
+            answer: Duration::from_millis(200),
+            ..patient()
+        },
+    )
+    .unwrap();
     let sentence = client.act(&observation()).unwrap_err().to_string();
-    assert!(sentence.contains("in time") && sentence.contains(&address), "{sentence}");
+    assert!(
+        sentence.contains("in time") && sentence.contains(&address),
+        "{sentence}"
+    );
     client.settings.answer = Duration::from_secs(20);
     assert_eq!(client.act(&observation()).unwrap().values, [1.0, 0.0]);
     server.join().unwrap();
@@ -216,33 +316,70 @@ fn an_error_of_the_server_is_told() {
     let (address, server) = serve(1, |_, stream| {
         let mut peer = Peer::greeted(stream);
         peer.hear().unwrap();
-        peer.frame(0x81, b"Traceback (most recent call last):\n  File \"policy.py\"\nKeyError: 'observation/image'\n");
-        peer.frame(0x88, &[&1011_u16.to_be_bytes()[..], b"Internal server error"].concat());
+        peer.frame(
+            0x81,
+            b"Traceback (most recent call last):\n  File \"policy.py\"\n\
+            KeyError: 'observation/image'\n",
+        );
+        peer.frame(
+            0x88,
+            &[&1011_u16.to_be_bytes()[..], b"Internal server error"].concat(),
+        );
     });
     let sentence = refused(&address, patient());
-    assert!(sentence.ends_with("KeyError: 'observation/image'"), "{sentence}");
+    assert!(
+        sentence.ends_with("KeyError: 'observation/image'"),
+        "{sentence}"
+    );
     server.join().unwrap();
 }
 
-/// The promise: whatever comes instead of an answer is refused in one line that says what is wrong with it.
+/// The promise: whatever comes instead of an answer is refused in one line that says what is wrong
+/// with it.
 #[test]
 fn malformed_answers_are_refused() {
     type Answers = fn(&mut Peer);
     let answers: [(Answers, &str); 14] = [
         (|peer| peer.say(&map(vec![])), "no `actions`"),
         (|peer| peer.say(&Packed::from(7)), "no `actions`"),
-        (|peer| peer.say(&map(vec![("actions", 7.into())])), "no array"),
-        (|peer| peer.say(&map(vec![("actions", array("<i4", &[1, 2], vec![0; 8]))])), "`<i4`"),
-        (|peer| peer.say(&map(vec![("actions", array("<f4", &[2], vec![0; 8]))])), "shape [2]"),
-        (|peer| peer.say(&map(vec![("actions", array("<f4", &[2, 2], vec![0; 8]))])), "8 bytes"),
-        (|peer| peer.say(&map(vec![("actions", array("<f4", &[1 << 40, 1 << 40], vec![0; 8]))])), "8 bytes"),
-        (|peer| peer.say(&map(vec![("actions", array("<f4", &[0, 2], vec![]))])), "0 bytes"),
+        (
+            |peer| peer.say(&map(vec![("actions", 7.into())])),
+            "no array",
+        ),
+        (
+            |peer| peer.say(&map(vec![("actions", array("<i4", &[1, 2], vec![0; 8]))])),
+            "`<i4`",
+        ),
+        (
+            |peer| peer.say(&map(vec![("actions", array("<f4", &[2], vec![0; 8]))])),
+            "shape [2]",
+        ),
+        (
+            |peer| peer.say(&map(vec![("actions", array("<f4", &[2, 2], vec![0; 8]))])),
+            "8 bytes",
+        ),
+        (
+            |peer| {
+                peer.say(&map(vec![(
+                    "actions",
+                    array("<f4", &[1 << 40, 1 << 40], vec![0; 8]),
+                )]))
+            },
+            "8 bytes",
+        ),
+        (
+            |peer| peer.say(&map(vec![("actions", array("<f4", &[0, 2], vec![]))])),
+            "0 bytes",
+        ),
         (|peer| peer.say(&reply(&[1.0, f32::NAN])), "NaN"),
         (|peer| peer.frame(0x82, &[0x92]), "no MessagePack"),
         (|peer| peer.frame(0x82, &[0x80, 0x80]), "follow its end"),
         (|peer| peer.frame(0x82, &[0x91; 100_000]), "no MessagePack"),
         (|peer| peer.frame(0xc2, b"compressed"), "may not send"),
-        (|peer| peer.frame(0x80, b"a continuation of nothing"), "out of turn"),
+        (
+            |peer| peer.frame(0x80, b"a continuation of nothing"),
+            "out of turn",
+        ),
     ];
     for (answer, word) in answers {
         let (address, server) = serve(1, move |_, stream| {
@@ -251,12 +388,16 @@ fn malformed_answers_are_refused() {
             answer(&mut peer);
         });
         let sentence = refused(&address, patient());
-        assert!(sentence.contains(word) && !sentence.contains('\n'), "{sentence:?} does not say {word:?}");
+        assert!(
+            sentence.contains(word) && !sentence.contains('\n'),
+            "{sentence:?} does not say {word:?}"
+        );
         server.join().unwrap();
     }
 }
 
-/// The promise: a message that is too long is refused before it is taken, whether in one frame or in many.
+/// The promise: a message that is too long is refused before it is taken, whether in one frame or
+/// in many.
 #[test]
 fn messages_that_are_too_long_are_refused() {
     let floods: [fn(&mut Peer); 2] = [
@@ -275,13 +416,20 @@ fn messages_that_are_too_long_are_refused() {
             peer.hear().unwrap();
             flood(&mut peer);
         });
-        let sentence = refused(&address, Settings { longest: 1000, ..patient() });
+        let sentence = refused(
+            &address,
+            Settings {
+                longest: 1000,
+                ..patient()
+            },
+        );
         assert!(sentence.contains("more than 1000 bytes"), "{sentence}");
         server.join().unwrap();
     }
 }
 
-/// The promise: an address that is none, a port where nobody listens and a server of something else are told apart.
+/// The promise: an address that is none, a port where nobody listens and a server of something else
+/// are told apart.
 #[test]
 fn who_is_no_policy_server_is_told() {
     for address in [
@@ -296,22 +444,44 @@ fn who_is_no_policy_server_is_told() {
         "openpi://a\r\nb:1",
     ] {
         let error = Client::connect(address, patient()).err().unwrap();
-        assert!(matches!(error, Error::Input(_)) && error.to_string().contains("openpi://host:port"), "{address}: {error}");
+        assert!(
+            matches!(error, Error::Input(_)) && error.to_string().contains("openpi://host:port"),
+            "{address}: {error}"
+        );
     }
     assert_eq!(host("openpi://lab").unwrap(), "lab:8000");
     assert_eq!(host("openpi://[::1]").unwrap(), "[::1]:8000");
     assert_eq!(host("openpi://[::1]:9/").unwrap(), "[::1]:9");
 
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let sentence = refused(&format!("openpi://{free}"), patient());
     assert!(sentence.contains("nobody listens there"), "{sentence}");
 
     type Stranger = fn(TcpStream);
     let strangers: [(Stranger, &str); 4] = [
-        (|mut stream| stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap(), "404 Not Found"),
-        (|mut stream| stream.write_all(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n\r\n").unwrap(), "handshake is wrong"),
-        (|stream| Peer::shake_hands(stream).0.say(&Packed::from(1)), "greeting is no map"),
-        (|stream| Peer::shake_hands(stream).0.frame(0x81, b"busy"), "busy"),
+        (
+            |mut stream| stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap(),
+            "404 Not Found",
+        ),
+        (
+            |mut stream| {
+                stream
+                    .write_all(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n\r\n")
+                    .unwrap()
+            },
+            "handshake is wrong",
+        ),
+        (
+            |stream| Peer::shake_hands(stream).0.say(&Packed::from(1)),
+            "greeting is no map",
+        ),
+        (
+            |stream| Peer::shake_hands(stream).0.frame(0x81, b"busy"),
+            "busy",
+        ),
     ];
     for (treat, word) in strangers {
         let (address, server) = serve(1, move |_, mut stream| {
@@ -331,65 +501,125 @@ fn who_is_no_policy_server_is_told() {
 /// The promise: an array that is not what its shape says is not sent.
 #[test]
 fn an_array_that_is_not_its_shape_is_not_sent() {
-    assert!(pack(&Value::Floats(vec![2, 2], vec![0.0; 3])).unwrap_err().to_string().contains("[2, 2]"));
+    assert!(
+        pack(&Value::Floats(vec![2, 2], vec![0.0; 3]))
+            .unwrap_err()
+            .to_string()
+            .contains("[2, 2]")
+    );
 }
 
-/// The promise: observations are, byte for byte, what Python's `openpi_client.msgpack_numpy.packb` makes of the same; and what
-/// it makes of actions is read. (Both messages were made with msgpack 1.x and numpy 2.x.)
+/// The promise: observations are, byte for byte, what Python's `openpi_client.msgpack_numpy.packb`
+/// makes of the same; and what it makes of actions is read. (Both messages were made with msgpack
+/// 1.x and numpy 2.x.)
 #[test]
 fn messages_are_those_of_python() {
     let observation = Value::Map(vec![
         ("state".into(), Value::Floats(vec![2, 1], vec![0.5, -1.0])),
-        ("image".into(), Value::Bytes(vec![1, 2, 2], vec![0, 1, 2, 3])),
+        (
+            "image".into(),
+            Value::Bytes(vec![1, 2, 2], vec![0, 1, 2, 3]),
+        ),
         ("prompt".into(), Value::Text("go".into())),
     ]);
-    let theirs = "83a5737461746584c40b5f5f6e6461727261795f5fc3c40464617461c4080000003f000080bfc4056474797065a33c6634c4057368617065920201a5696d\
-        61676584c40b5f5f6e6461727261795f5fc3c40464617461c40400010203c4056474797065a37c7531c405736861706593010202a670726f6d7074a2676f";
+    let theirs = "83a5737461746584c40b5f5f6e6461727261795f5fc3c40464617461c4080000003f000080bfc405\
+        6474797065a33c6634c4057368617065920201a5696d61676584c40b5f5f6e6461727261795f5fc3c4046461\
+        7461c40400010203c4056474797065a37c7531c405736861706593010202a670726f6d7074a2676f";
     assert_eq!(pack(&observation).unwrap(), bytes(theirs));
-    let reply = "82a7616374696f6e7384c40b5f5f6e6461727261795f5fc3c40464617461c420000000000000e03f000000000000f0bf0000000000000040000000000000\
-        0840c4056474797065a33c6638c4057368617065920202ad7365727665725f74696d696e6781a8696e6665725f6d7383c40d5f5f6e7067656e657269635f5fc3c4\
-        0464617461cb3ff8000000000000c4056474797065a33c6634";
+    let reply = "82a7616374696f6e7384c40b5f5f6e6461727261795f5fc3c40464617461c420000000000000e03f\
+        000000000000f0bf00000000000000400000000000000840c4056474797065a33c6638c40573686170659202\
+        02ad7365727665725f74696d696e6781a8696e6665725f6d7383c40d5f5f6e7067656e657269635f5fc3c404\
+        64617461cb3ff8000000000000c4056474797065a33c6634";
     let actions = values::actions(&unpack(&bytes(reply)).unwrap()).unwrap();
-    assert_eq!(actions, Actions { count: 2, act: 2, values: vec![0.5, -1.0, 2.0, 3.0] });
+    assert_eq!(
+        actions,
+        Actions {
+            count: 2,
+            act: 2,
+            values: vec![0.5, -1.0, 2.0, 3.0]
+        }
+    );
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 fn served(address: &str) -> ServedConfig {
-    ServedConfig { address: address.to_owned(), image: "observation/image, wrist".into(), prompt: "lift".into(), ..ServedConfig::default() }
+    ServedConfig {
+        address: address.to_owned(),
+        image: "observation/image, wrist".into(),
+        prompt: "lift".into(),
+        ..ServedConfig::default()
+    }
 }
 
-/// The promise: a run's observations reach the server as numbers, the newest frame in rows of pixels of three colours under every name,
-/// and what to do; of its answers the first actions are played, within ±1. An answer for another robot is refused.
+/// The promise: a run's observations reach the server as numbers, the newest frame in rows of
+/// pixels of three colours under every name, and what to do; of its answers the first actions are
+/// played, within ±1. An answer for another robot is refused.
 #[test]
 fn a_base_is_asked_row_by_row() {
     let (address, server) = serve(1, |_, stream| {
         let mut peer = Peer::greeted(stream);
         for row in 0..2u8 {
             let asked = unpack(&peer.hear().unwrap().1).unwrap();
-            let data = |name: &str| asked[name].as_map().unwrap()[1].1.as_slice().unwrap().to_vec();
-            assert_eq!(data("observation/state"), [f32::from(row), 0.5].map(f32::to_le_bytes).concat());
-            let pixels: Vec<u8> = (0..4).flat_map(|i| [10 + i, 20 + i, 30 + i]).map(|value| value + 100 * row).collect();
-            assert_eq!((data("observation/image"), data("wrist")), (pixels.clone(), pixels));
+            let data = |name: &str| {
+                asked[name].as_map().unwrap()[1]
+                    .1
+                    .as_slice()
+                    .unwrap()
+                    .to_vec()
+            };
+            assert_eq!(
+                data("observation/state"),
+                [f32::from(row), 0.5].map(f32::to_le_bytes).concat()
+            );
+            let pixels: Vec<u8> = (0..4)
+                .flat_map(|i| [10 + i, 20 + i, 30 + i])
+                .map(|value| value + 100 * row)
+                .collect();
+            assert_eq!(
+                (data("observation/image"), data("wrist")),
+                (pixels.clone(), pixels)
+            );
             assert_eq!(asked["prompt"].as_str(), Some("lift"));
             peer.say(&chunk(&[f32::from(row), -0.5, 7.0, -7.0, 0.1, 0.2], 2));
         }
         peer.hear().unwrap();
         peer.say(&chunk(&[0.0; 6], 3));
     });
-    let (sizes, view) = (Sizes { obs: 2, act: 2, chunk: 2 }, View { size: 2, stack: 2 });
+    let (sizes, view) = (
+        Sizes {
+            obs: 2,
+            act: 2,
+            chunk: 2,
+        },
+        View { size: 2, stack: 2 },
+    );
     let base = connect(&served(&address), sizes, view).unwrap().0;
     let row = |n: u8| -> Vec<f32> {
-        let planes = [10, 20, 30].into_iter().flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
+        let planes = [10, 20, 30]
+            .into_iter()
+            .flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
         let frames = [vec![0; 12], planes.collect::<Vec<u8>>()].concat();
-        [f32::from(n), 0.5].into_iter().chain(frames.into_iter().map(f32::from)).collect()
+        [f32::from(n), 0.5]
+            .into_iter()
+            .chain(frames.into_iter().map(f32::from))
+            .collect()
     };
     assert_eq!(base.view(), view);
-    assert_eq!(base.chunks(&[row(0), row(1)].concat()).unwrap(), [0.0, -0.5, 1.0, -1.0, 1.0, -0.5, 1.0, -1.0]);
+    assert_eq!(
+        base.chunks(&[row(0), row(1)].concat()).unwrap(),
+        [0.0, -0.5, 1.0, -1.0, 1.0, -0.5, 1.0, -1.0]
+    );
     let sentence = base.chunks(&row(0)).unwrap_err().to_string();
-    assert!(sentence.contains("2 actions of 3 numbers") && sentence.contains("2 of 2"), "{sentence}");
+    assert!(
+        sentence.contains("2 actions of 3 numbers") && sentence.contains("2 of 2"),
+        "{sentence}"
+    );
     server.join().unwrap();
 }
 
@@ -402,7 +632,10 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
     });
     let config = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
     let settings = [
-        ("demos.count", demos.map_or(1, |demos| demos.episodes.len()).to_string()),
+        (
+            "demos.count",
+            demos.map_or(1, |demos| demos.episodes.len()).to_string(),
+        ),
         ("eval.episodes", "2".into()),
         ("eval.curve_episodes", "2".into()),
         ("env.parallel", "2".into()),
@@ -412,11 +645,14 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         ("finetune.csil.clone_updates", "20".into()),
         ("finetune.csil.critic_updates", "10".into()),
     ];
-    config.set_all(&settings.map(|(key, value)| (key.to_owned(), value))).unwrap()
+    config
+        .set_all(&settings.map(|(key, value)| (key.to_owned(), value)))
+        .unwrap()
 }
 
-/// The promise: a served policy is evaluated, finetuned beside, and evaluated again; a resumed run, and a finished one that is loaded,
-/// ask it again. Methods that cannot build on it are refused, and a server that is gone is named.
+/// The promise: a served policy is evaluated, finetuned beside, and evaluated again; a resumed run,
+/// and a finished one that is loaded, ask it again. Methods that cannot build on it are refused,
+/// and a server that is gone is named.
 #[test]
 fn a_run_builds_on_a_served_policy() {
     // As openpi's, it has several clients at a time.
@@ -429,13 +665,17 @@ fn a_run_builds_on_a_served_policy() {
             }
         });
     });
-    let mut demonstrations = Demonstrations::new(&run_on(&address, None), crate::engines::make).unwrap();
+    let mut demonstrations =
+        Demonstrations::new(&run_on(&address, None), crate::engines::make).unwrap();
     while demonstrations.dataset().episodes.len() < 2 {
         demonstrations.step().unwrap();
     }
     let demos = demonstrations.dataset().clone();
     let config = run_on(&address, Some(demos.clone()));
-    let inputs = Inputs { demos: Some(demos), ..crate::engines::inputs() };
+    let inputs = Inputs {
+        demos: Some(demos),
+        ..crate::engines::inputs()
+    };
     let mut run = Run::new(config.clone(), inputs, Device::flex()).unwrap();
     let mut saved = None;
     while !block_on(run.step()).unwrap().finished {
@@ -444,23 +684,59 @@ fn a_run_builds_on_a_served_policy() {
         }
     }
     let summary = run.summary();
-    assert!(summary.before.is_some() && summary.after.is_some() && summary.decisions == 100, "{summary:?}");
+    assert!(
+        summary.before.is_some() && summary.after.is_some() && summary.decisions == 100,
+        "{summary:?}"
+    );
 
-    let mut resumed = Run::load_with(saved.unwrap(), Device::flex(), crate::engines::means()).unwrap();
+    let mut resumed =
+        Run::load_with(saved.unwrap(), Device::flex(), crate::engines::means()).unwrap();
     while !block_on(resumed.step()).unwrap().finished {}
-    assert_eq!(resumed.summary().after.map(|o| o.successes), summary.after.map(|o| o.successes));
+    assert_eq!(
+        resumed.summary().after.map(|o| o.successes),
+        summary.after.map(|o| o.successes)
+    );
 
     let policy = Some(block_on(run.policy_archive()).unwrap());
     let only = config.set("finetune.method", "none").unwrap();
-    let mut evaluation = Run::new(only, Inputs { policy, ..crate::engines::inputs() }, Device::flex()).unwrap();
+    let mut evaluation = Run::new(
+        only,
+        Inputs {
+            policy,
+            ..crate::engines::inputs()
+        },
+        Device::flex(),
+    )
+    .unwrap();
     while !block_on(evaluation.step()).unwrap().finished {}
-    assert_eq!(evaluation.summary().before.map(|o| o.successes), summary.after.map(|o| o.successes));
+    assert_eq!(
+        evaluation.summary().before.map(|o| o.successes),
+        summary.after.map(|o| o.successes)
+    );
 
     for method in ["best-of-n", "dsrl", "dppo", "td-mpc"] {
-        let sentence = config.set("finetune.method", method).unwrap_err().to_string();
-        assert!(sentence.contains(method) && sentence.contains("csil"), "{sentence}");
+        let sentence = config
+            .set("finetune.method", method)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            sentence.contains(method) && sentence.contains("csil"),
+            "{sentence}"
+        );
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gone = Run::new(run_on(&format!("openpi://{free}"), None), crate::engines::inputs(), Device::flex());
-    assert!(gone.err().unwrap().to_string().contains("nobody listens there"));
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let gone = Run::new(
+        run_on(&format!("openpi://{free}"), None),
+        crate::engines::inputs(),
+        Device::flex(),
+    );
+    assert!(
+        gone.err()
+            .unwrap()
+            .to_string()
+            .contains("nobody listens there")
+    );
 }

@@ -1,5 +1,6 @@
-//! The client's side of a WebSocket (RFC 6455), as far as a policy server needs it: one request, one reply, no extensions, no
-//! TLS. A crate for it would turn on features of crates beneath burn, which would be built twice.
+//! The client's side of a WebSocket (RFC 6455), as far as a policy server needs it: one request,
+//! one reply, no extensions, no TLS. A crate for it would turn on features of crates beneath burn,
+//! which would be built twice.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -39,7 +40,12 @@ impl WebSocket {
     ///
     /// # Errors
     /// When there is nobody, it takes too long, or whoever is there does not speak WebSocket.
-    pub fn connect(host: &str, api_key: Option<&str>, longest: usize, until: Instant) -> Result<Self> {
+    pub fn connect(
+        host: &str,
+        api_key: Option<&str>,
+        longest: usize,
+        until: Instant,
+    ) -> Result<Self> {
         let mut last = Error::new(ErrorKind::NotFound, "the host has no address");
         for address in host.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, left(until)?) {
@@ -57,20 +63,31 @@ impl WebSocket {
 
     fn shake_hands(&mut self, host: &str, api_key: Option<&str>, until: Instant) -> Result<()> {
         let key = base64(&[random(), random()].map(u64::to_le_bytes).concat());
-        let authorization = api_key.map_or(String::new(), |key| format!("Authorization: Api-Key {key}\r\n"));
+        let authorization = api_key.map_or(String::new(), |key| {
+            format!("Authorization: Api-Key {key}\r\n")
+        });
         let request = format!(
-            "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n"
+            "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n"
         );
         self.write(request.as_bytes(), until)?;
         let answer = self.answer(until)?;
         let mut lines = answer.lines();
         let status = lines.next().unwrap_or_default();
         if status.split_whitespace().nth(1) != Some("101") {
-            return Err(invalid(format!("it answers `{status}`, which is not how a WebSocket begins")));
+            return Err(invalid(format!(
+                "it answers `{status}`, which is not how a WebSocket begins"
+            )));
         }
         let mut headers = lines.filter_map(|line| line.split_once(':'));
-        let accepted = headers.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept")).map(|(_, value)| value.trim());
-        if accepted == Some(&accept(&key)) { Ok(()) } else { Err(invalid("its handshake is wrong".into())) }
+        let accepted = headers
+            .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"))
+            .map(|(_, value)| value.trim());
+        if accepted == Some(&accept(&key)) {
+            Ok(())
+        } else {
+            Err(invalid("its handshake is wrong".into()))
+        }
     }
 
     /// The head of the answer. It is read byte by byte: what follows it is a message already.
@@ -108,14 +125,20 @@ impl WebSocket {
             }
         }
         frame.extend(mask);
-        frame.extend(bytes.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame.extend(
+            bytes
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
         self.write(&frame, until)
     }
 
     /// The next message. What comes between is answered or passed over.
     ///
     /// # Errors
-    /// When the connection is lost or closed, nothing comes before `until`, it is too long, or it breaks the protocol.
+    /// When the connection is lost or closed, nothing comes before `until`, it is too long, or it
+    /// breaks the protocol.
     pub fn receive(&mut self, until: Instant) -> Result<Message> {
         let (mut whole, mut kind) = (Vec::new(), None);
         loop {
@@ -129,12 +152,18 @@ impl WebSocket {
                 (CLOSE, _) => return Err(closed(&bytes)),
                 (TEXT | BINARY, None) => kind = Some(opcode),
                 (CONTINUED, Some(_)) => {}
-                _ => return Err(invalid(format!("a frame of kind {opcode} came out of turn"))),
+                _ => {
+                    return Err(invalid(format!(
+                        "a frame of kind {opcode} came out of turn"
+                    )));
+                }
             }
             whole.extend(bytes);
             match kind {
                 Some(TEXT) if last => {
-                    return String::from_utf8(whole).map(Message::Text).map_err(|_| invalid("its text is no UTF-8".into()));
+                    return String::from_utf8(whole)
+                        .map(Message::Text)
+                        .map_err(|_| invalid("its text is no UTF-8".into()));
                 }
                 Some(_) if last => return Ok(Message::Binary(whole)),
                 _ => {}
@@ -150,15 +179,28 @@ impl WebSocket {
             return Err(invalid("a frame came as servers may not send it".into()));
         }
         let length = match head[1] {
-            126 => self.read(2, until)?.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
-            127 => self.read(8, until)?.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
+            126 => self
+                .read(2, until)?
+                .iter()
+                .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
+            127 => self
+                .read(8, until)?
+                .iter()
+                .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
             short => u64::from(short),
         };
         if opcode >= CLOSE && (length > 125 || !last) {
             return Err(invalid("a control frame is too long or cut".into()));
         }
-        let fits = usize::try_from(length).ok().filter(|&length| length <= self.longest.saturating_sub(before));
-        let length = fits.ok_or_else(|| invalid(format!("a message of more than {} bytes came", self.longest)))?;
+        let fits = usize::try_from(length)
+            .ok()
+            .filter(|&length| length <= self.longest.saturating_sub(before));
+        let length = fits.ok_or_else(|| {
+            invalid(format!(
+                "a message of more than {} bytes came",
+                self.longest
+            ))
+        })?;
         Ok((last, opcode, self.read(length, until)?))
     }
 
@@ -193,21 +235,35 @@ impl WebSocket {
 }
 
 impl Drop for WebSocket {
-    /// Says goodbye, so that the server does not take it for an accident. Where it cannot be said, nothing is lost.
+    /// Says goodbye, so that the server does not take it for an accident. Where it cannot be said,
+    /// nothing is lost.
     fn drop(&mut self) {
-        self.frame(CLOSE, &1000_u16.to_be_bytes(), Instant::now() + Duration::from_secs(1)).ok();
+        self.frame(
+            CLOSE,
+            &1000_u16.to_be_bytes(),
+            Instant::now() + Duration::from_secs(1),
+        )
+        .ok();
     }
 }
 
 /// The time that is left.
 fn left(until: Instant) -> Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    if left.is_zero() {
+        Err(ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
 }
 
 /// Systems differ in what they call a time-out.
 fn late(error: Error) -> Error {
-    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
+    if error.kind() == ErrorKind::WouldBlock {
+        ErrorKind::TimedOut.into()
+    } else {
+        error
+    }
 }
 
 fn invalid(why: String) -> Error {
@@ -215,9 +271,16 @@ fn invalid(why: String) -> Error {
 }
 
 fn closed(bytes: &[u8]) -> Error {
-    let code = bytes.first_chunk().map_or(1005, |&code| u16::from_be_bytes(code));
+    let code = bytes
+        .first_chunk()
+        .map_or(1005, |&code| u16::from_be_bytes(code));
     let reason = String::from_utf8_lossy(bytes.get(2..).unwrap_or_default());
-    Error::new(ErrorKind::ConnectionAborted, format!("it closed the connection (code {code}) {reason}").trim_end().to_owned())
+    Error::new(
+        ErrorKind::ConnectionAborted,
+        format!("it closed the connection (code {code}) {reason}")
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// A number that nobody can guess: each new hasher of the standard library has keys of its own.
@@ -227,13 +290,21 @@ fn random() -> u64 {
 
 /// What a server must answer to a key.
 pub fn accept(key: &str) -> String {
-    base64(&sha1_smol::Sha1::from(format!("{key}{MAGIC}")).digest().bytes())
+    base64(
+        &sha1_smol::Sha1::from(format!("{key}{MAGIC}"))
+            .digest()
+            .bytes(),
+    )
 }
 
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let four = |three: &[u8]| {
-        let bits = three.iter().chain(&[0, 0]).take(3).fold(0, |sum, &byte| sum << 8 | u32::from(byte));
+        let bits = three
+            .iter()
+            .chain(&[0, 0])
+            .take(3)
+            .fold(0, |sum, &byte| sum << 8 | u32::from(byte));
         let letter = move |i: usize| char::from(LETTERS[(bits >> (18 - 6 * i)) as usize & 63]);
         let filled = three.len();
         (0..4).map(move |i| if i <= filled { letter(i) } else { '=' })
@@ -249,7 +320,10 @@ mod tests {
     #[test]
     fn the_handshake_is_the_standards() {
         assert_eq!(base64(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            accept("dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
         assert_ne!(random(), random());
     }
 }

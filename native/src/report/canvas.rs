@@ -1,7 +1,9 @@
-//! A drawing surface for plots: plotters' SVG into a string, in colours that the page's style sheet restyles.
+//! A drawing surface for plots: plotters' SVG into a string, in colours that the page's style sheet
+//! restyles.
 //!
-//! Colours are written as plain hex values, those of the light theme; `style.css` maps each of them to a theme variable by
-//! attribute selectors, so a plot follows the theme and still looks right when cut out of the page.
+//! Colours are written as plain hex values, those of the light theme; `style.css` maps each of them
+//! to a theme variable by attribute selectors, so a plot follows the theme and still looks right
+//! when cut out of the page.
 
 use super::html::escape;
 use plotters::coord::Shift;
@@ -21,7 +23,8 @@ pub const GRID: RGBColor = RGBColor(0xE4, 0xE6, 0xEA);
 pub const PAPER: RGBColor = RGBColor(0xFE, 0xFE, 0xFD);
 /// What is not emphasised: the state before finetuning.
 pub const GREY: RGBColor = RGBColor(0x8A, 0x93, 0x9E);
-/// The colours of data, safe for colour-blind readers (Okabe and Ito 2008): blue, vermilion, green, purple, orange, sky.
+/// The colours of data, safe for colour-blind readers (Okabe and Ito 2008): blue, vermilion, green,
+/// purple, orange, sky.
 pub const SERIES: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
@@ -63,7 +66,11 @@ pub struct Scale(Cartesian2d<RangedCoordf64, RangedCoordf64>);
 impl Scale {
     /// Maps the ranges of data onto the box; y grows upward.
     pub fn new(x: Range<f64>, y: Range<f64>, left: f64, right: f64, top: f64, bottom: f64) -> Self {
-        Self(Cartesian2d::new(x, y, (units(left)..units(right), units(bottom)..units(top))))
+        Self(Cartesian2d::new(
+            x,
+            y,
+            (units(left)..units(right), units(bottom)..units(top)),
+        ))
     }
 
     /// Where a point of data lies.
@@ -77,16 +84,31 @@ impl Scale {
 /// The surface of one plot.
 pub struct Canvas<'a>(DrawingArea<SVGBackend<'a>, Shift>);
 
-/// Draws a plot. `label` says in a sentence what it shows, with the numbers, for those who do not see it.
+/// Draws a plot. `label` says in a sentence what it shows, with the numbers, for those who do not
+/// see it.
 pub fn svg(size: Size, label: &str, draw: impl FnOnce(&Canvas)) -> String {
     let mut text = String::new();
-    let canvas = Canvas(SVGBackend::with_string(&mut text, (units(size.width) as u32, units(size.height) as u32)).into_drawing_area());
+    let canvas = Canvas(
+        SVGBackend::with_string(
+            &mut text,
+            (units(size.width) as u32, units(size.height) as u32),
+        )
+        .into_drawing_area(),
+    );
     draw(&canvas);
     drop(canvas);
     // The opening tag gives way to one that scales with the page and speaks to screen readers.
-    let body =
-        text.find('>').map_or("", |end| &text[end + 1..]).replace(" stroke=\"none\" stroke-width=\"4\"", "").replace(" opacity=\"1\"", "");
-    format!(r#"<svg role="img" aria-label="{}" viewBox="0 0 {} {}">{body}"#, escape(label), units(size.width), units(size.height))
+    let body = text
+        .find('>')
+        .map_or("", |end| &text[end + 1..])
+        .replace(" stroke=\"none\" stroke-width=\"4\"", "")
+        .replace(" opacity=\"1\"", "");
+    format!(
+        r#"<svg role="img" aria-label="{}" viewBox="0 0 {} {}">{body}"#,
+        escape(label),
+        units(size.width),
+        units(size.height)
+    )
 }
 
 fn units(pixels: f64) -> i32 {
@@ -108,19 +130,39 @@ impl<'a> Canvas<'a> {
     }
 
     /// A line through the points.
-    pub fn line(&self, points: impl IntoIterator<Item = Pixel>, colour: RGBColor, width: f64, opacity: f64) {
-        let style = ShapeStyle { color: colour.mix(opacity), filled: false, stroke_width: units(width) as u32 };
-        self.draw(&PathElement::new(points.into_iter().map(point).collect::<Vec<_>>(), style));
+    pub fn line(
+        &self,
+        points: impl IntoIterator<Item = Pixel>,
+        colour: RGBColor,
+        width: f64,
+        opacity: f64,
+    ) {
+        let style = ShapeStyle {
+            color: colour.mix(opacity),
+            filled: false,
+            stroke_width: units(width) as u32,
+        };
+        self.draw(&PathElement::new(
+            points.into_iter().map(point).collect::<Vec<_>>(),
+            style,
+        ));
     }
 
     /// The area inside the points.
     pub fn area(&self, points: impl IntoIterator<Item = Pixel>, colour: RGBColor, opacity: f64) {
-        self.draw(&Polygon::new(points.into_iter().map(point).collect::<Vec<_>>(), colour.mix(opacity).filled()));
+        self.draw(&Polygon::new(
+            points.into_iter().map(point).collect::<Vec<_>>(),
+            colour.mix(opacity).filled(),
+        ));
     }
 
     /// A filled circle.
     pub fn dot(&self, at: Pixel, radius: f64, colour: RGBColor, opacity: f64) {
-        self.draw(&Circle::new(point(at), units(radius), colour.mix(opacity).filled()));
+        self.draw(&Circle::new(
+            point(at),
+            units(radius),
+            colour.mix(opacity).filled(),
+        ));
     }
 
     /// A text.
@@ -131,13 +173,24 @@ impl<'a> Canvas<'a> {
             Anchor::Right => HPos::Right,
         };
         // The backend divides sizes by 1.24.
-        let font = FontDesc::new(FontFamily::SansSerif, 14.0 * UNITS * 1.24, if bold { FontStyle::Bold } else { FontStyle::Normal });
-        let style = TextStyle::from(font).color(&colour).pos(Pos::new(horizontal, VPos::Center));
+        let font = FontDesc::new(
+            FontFamily::SansSerif,
+            14.0 * UNITS * 1.24,
+            if bold {
+                FontStyle::Bold
+            } else {
+                FontStyle::Normal
+            },
+        );
+        let style = TextStyle::from(font)
+            .color(&colour)
+            .pos(Pos::new(horizontal, VPos::Center));
         self.draw(&Text::new(text.to_string(), point(at), style));
     }
 }
 
-/// How wide a text of 14 pixels is at most, in pixels, in the wider of the fonts that pages are read in.
+/// How wide a text of 14 pixels is at most, in pixels, in the wider of the fonts that pages are
+/// read in.
 pub fn text_width(text: &str) -> f64 {
     8.4 * text.chars().count() as f64
 }

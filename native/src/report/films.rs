@@ -49,27 +49,54 @@ pub fn section(films: &Films) -> String {
         Films::None => return String::new(),
         Films::Missing(sentence) => format!(r#"<p class="note">{}</p>"#, escape(sentence)),
         Films::Shown(groups) => {
-            let note = "The first starts of the evaluation, the same ones for each policy, at half their speed.";
-            format!(r#"<p class="note">{note}</p>{}"#, groups.iter().map(group).collect::<String>())
+            let note = "The first starts of the evaluation, the same ones for each policy, at half \
+                their speed.";
+            format!(
+                r#"<p class="note">{note}</p>{}"#,
+                groups.iter().map(group).collect::<String>()
+            )
         }
     };
     format!(r#"<section><h2>Episodes</h2>{inner}</section>"#)
 }
 
 fn group(group: &Group) -> String {
-    let clips: String = group.clips.iter().map(|clip| figure(&group.name, clip)).collect();
-    format!(r#"<h3 class="take">{}</h3><div class="films">{clips}</div>"#, escape(&group.name))
+    let clips: String = group
+        .clips
+        .iter()
+        .map(|clip| figure(&group.name, clip))
+        .collect();
+    format!(
+        r#"<h3 class="take">{}</h3><div class="films">{clips}</div>"#,
+        escape(&group.name)
+    )
 }
 
 fn figure(name: &str, clip: &Clip) -> String {
-    let Clip { start, success, steps, size: (width, height), gif, still } = clip;
-    let (class, end) = if *success { ("hit", "success") } else { ("", "no success") };
-    let text = escape(&format!("{name}, {start}: {end} after {steps} control steps"));
+    let Clip {
+        start,
+        success,
+        steps,
+        size: (width, height),
+        gif,
+        still,
+    } = clip;
+    let (class, end) = if *success {
+        ("hit", "success")
+    } else {
+        ("", "no success")
+    };
+    let text = escape(&format!(
+        "{name}, {start}: {end} after {steps} control steps"
+    ));
     let (gif, still) = (base64(gif), base64(still));
     format!(
-        r#"<figure><picture><source media="(prefers-reduced-motion: reduce), print" srcset="data:image/gif;base64,{still}">
-<img src="data:image/gif;base64,{gif}" width="{width}" height="{height}" alt="{text}"></picture>
-<figcaption><i class="{class}" aria-hidden="true"></i>{end}, {steps} steps <small>{}</small></figcaption></figure>"#,
+        "<figure><picture><source media=\"(prefers-reduced-motion: reduce), print\" \
+         srcset=\"data:image/gif;base64,{still}\">\n\
+         <img src=\"data:image/gif;base64,{gif}\" width=\"{width}\" height=\"{height}\" \
+         alt=\"{text}\"></picture>\n\
+         <figcaption><i class=\"{class}\" aria-hidden=\"true\"></i>{end}, {steps} steps \
+         <small>{}</small></figcaption></figure>",
         escape(start)
     )
 }
@@ -83,7 +110,11 @@ fn base64(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
             let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if digit > chunk.len() { '=' } else { char::from(DIGITS[value as usize]) });
+            text.push(if digit > chunk.len() {
+                '='
+            } else {
+                char::from(DIGITS[value as usize])
+            });
         }
     }
     text
@@ -96,23 +127,44 @@ mod tests {
     /// The promise: data URLs hold what they should.
     #[test]
     fn base64_is_written_as_others_read_it() {
-        let cases =
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")];
+        let cases = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ];
         for (plain, coded) in cases {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
     }
 
-    /// The promise: a film says in words what it shows, and a page without films says how to get some.
+    /// The promise: a film says in words what it shows, and a page without films says how to get
+    /// some.
     #[test]
     fn films_are_described_in_words() {
-        let clip = Clip { start: "start 1".into(), success: true, steps: 54, size: (240, 180), gif: vec![1], still: vec![2] };
-        let page = section(&Films::Shown(vec![Group { name: "After <b>".into(), clips: vec![clip] }]));
+        let clip = Clip {
+            start: "start 1".into(),
+            success: true,
+            steps: 54,
+            size: (240, 180),
+            gif: vec![1],
+            still: vec![2],
+        };
+        let page = section(&Films::Shown(vec![Group {
+            name: "After <b>".into(),
+            clips: vec![clip],
+        }]));
         assert!(
-            page.contains("alt=\"After &lt;b&gt;, start 1: success after 54 control steps\"") && page.contains("base64,AQ=="),
+            page.contains("alt=\"After &lt;b&gt;, start 1: success after 54 control steps\"")
+                && page.contains("base64,AQ=="),
             "{page}"
         );
-        assert!(section(&Films::Missing("apt-get install it".into())).contains("apt-get install it"));
+        assert!(
+            section(&Films::Missing("apt-get install it".into())).contains("apt-get install it")
+        );
         assert!(section(&Films::None).is_empty());
     }
 }

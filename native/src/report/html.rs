@@ -19,7 +19,9 @@ pub fn escape(text: &str) -> String {
 /// JSON that may stand in a `script` element: no `<` can end the element early.
 pub fn json<T: serde::Serialize>(data: &T) -> String {
     // The structures of this module hold only what JSON can hold.
-    serde_json::to_string(data).unwrap_or_else(|_| "null".to_string()).replace('<', "\\u003c")
+    serde_json::to_string(data)
+        .unwrap_or_else(|_| "null".to_string())
+        .replace('<', "\\u003c")
 }
 
 /// A rate as a whole percentage: `62%`.
@@ -35,13 +37,22 @@ pub fn percent_range(low: f64, high: f64) -> String {
 /// A difference of rates in percentage points, with its sign: `+57`, `−3`.
 pub fn points(difference: f64) -> String {
     let value = (100.0 * difference).round();
-    if value < 0.0 { format!("−{}", -value) } else { format!("+{}", value.abs()) }
+    if value < 0.0 {
+        format!("−{}", -value)
+    } else {
+        format!("+{}", value.abs())
+    }
 }
 
 /// A count with narrow spaces between thousands: `120 000`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
     groups.join("\u{202f}")
 }
 
@@ -62,7 +73,11 @@ pub fn short(value: f64) -> String {
         _ => 4,
     };
     let text = format!("{scaled:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
     format!("{text}{unit}").replace('-', "−")
 }
 
@@ -93,7 +108,11 @@ pub fn method(id: &str) -> &str {
 
 /// `1 seed`, `4 seeds`.
 pub fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(n as u64)) }
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{} {noun}s", count(n as u64))
+    }
 }
 
 #[cfg(test)]
@@ -103,19 +122,39 @@ mod tests {
     /// The promise: nothing written into a page can become markup.
     #[test]
     fn text_cannot_become_markup() {
-        assert_eq!(escape(r#"<b a="1" c='2'>&"#), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;");
+        assert_eq!(
+            escape(r#"<b a="1" c='2'>&"#),
+            "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;"
+        );
         assert!(!json(&"</script><script>").contains('<'));
     }
 
     /// The promise: numbers read as people write them.
     #[test]
     fn numbers_read_well() {
-        let cases = [(120_000.0, "120k"), (1_500_000.0, "1.5M"), (0.05, "0.05"), (-3.0, "−3"), (0.0, "0"), (250.0, "250"), (2e-5, "2e−5")];
+        let cases = [
+            (120_000.0, "120k"),
+            (1_500_000.0, "1.5M"),
+            (0.05, "0.05"),
+            (-3.0, "−3"),
+            (0.0, "0"),
+            (250.0, "250"),
+            (2e-5, "2e−5"),
+        ];
         for (value, text) in cases {
             assert_eq!(short(value), text);
         }
-        assert_eq!((count(7), count(1_234_567)), ("7".to_string(), "1\u{202f}234\u{202f}567".to_string()));
-        assert_eq!((points(0.571), points(-0.03), points(0.0)), ("+57".to_string(), "−3".to_string(), "+0".to_string()));
-        assert_eq!((duration(48.2), duration(372.0), duration(7500.0)), ("48 s".into(), "6 min 12 s".into(), "2 h 05 min".into()));
+        assert_eq!(
+            (count(7), count(1_234_567)),
+            ("7".to_string(), "1\u{202f}234\u{202f}567".to_string())
+        );
+        assert_eq!(
+            (points(0.571), points(-0.03), points(0.0)),
+            ("+57".to_string(), "−3".to_string(), "+0".to_string())
+        );
+        assert_eq!(
+            (duration(48.2), duration(372.0), duration(7500.0)),
+            ("48 s".into(), "6 min 12 s".into(), "2 h 05 min".into())
+        );
     }
 }

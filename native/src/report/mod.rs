@@ -1,7 +1,7 @@
 //! Reports: one self-contained HTML page per run, and one that compares several.
 //!
-//! A page needs no network and no other file: styles and plots are inside, and so are the numbers, as JSON in the element
-//! `report-data`. Everything here is plain data in and a string out.
+//! A page needs no network and no other file: styles and plots are inside, and so are the numbers,
+//! as JSON in the element `report-data`. Everything here is plain data in and a string out.
 
 mod axes;
 mod canvas;
@@ -39,7 +39,8 @@ pub struct Report {
     pub before: Outcome,
     /// Success after finetuning, over all seeds.
     pub after: Outcome,
-    /// The same counted at the last step of episodes that go on after a success; none where the first success ends them.
+    /// The same counted at the last step of episodes that go on after a success; none where the
+    /// first success ends them.
     #[serde(default)]
     pub at_end: Option<AtEnd>,
     /// Simulator control steps spent on finetuning, over all seeds.
@@ -57,7 +58,8 @@ pub struct Report {
     /// How good the world model is; absent where there is none.
     #[serde(default)]
     pub world: Option<world::World>,
-    /// Where a small policy that learns beside the pretrained one began, and its rewards; absent where there is none.
+    /// Where a small policy that learns beside the pretrained one began, and its rewards; absent
+    /// where there is none.
     #[serde(default)]
     pub improvement: Option<improvement::Improvement>,
     /// Films of episodes; pictures are no numbers, so the page's data leaves them out.
@@ -90,12 +92,20 @@ impl Outcome {
     /// The outcome of `episodes` episodes of which `successes` succeeded.
     pub fn new(successes: usize, episodes: usize) -> Self {
         let interval = wilson(successes, episodes);
-        Self { success: successes as f64 / episodes.max(1) as f64, low: interval.low, high: interval.high, episodes }
+        Self {
+            success: successes as f64 / episodes.max(1) as f64,
+            low: interval.low,
+            high: interval.high,
+            episodes,
+        }
     }
 
     /// (successes, episodes).
     pub fn counts(&self) -> (usize, usize) {
-        ((self.success * self.episodes as f64).round() as usize, self.episodes)
+        (
+            (self.success * self.episodes as f64).round() as usize,
+            self.episodes,
+        )
     }
 }
 
@@ -186,11 +196,22 @@ pub struct SeedRow {
     pub outcomes: Vec<bool>,
 }
 
-/// The page of one run. Loss curves are thinned to what can be seen; the run's metrics hold every point.
+/// The page of one run. Loss curves are thinned to what can be seen; the run's metrics hold every
+/// point.
 pub fn render(report: &Report) -> String {
     let title = format!("{}: {}", report.task, methods(report));
-    let losses = report.losses.iter().map(|series| Series { points: sections::thin(&series.points), ..series.clone() }).collect();
-    let report = Report { losses, ..report.clone() };
+    let losses = report
+        .losses
+        .iter()
+        .map(|series| Series {
+            points: sections::thin(&series.points),
+            ..series.clone()
+        })
+        .collect();
+    let report = Report {
+        losses,
+        ..report.clone()
+    };
     page(&title, &sections::body(&report), &html::json(&report))
 }
 
@@ -199,12 +220,22 @@ fn methods(report: &Report) -> String {
     if report.finetune == "none" {
         return format!("{}, no finetuning", method(&report.pretrain));
     }
-    format!("{} → {}", method(&report.pretrain), method(&report.finetune))
+    format!(
+        "{} → {}",
+        method(&report.pretrain),
+        method(&report.finetune)
+    )
 }
 
 /// A whole page around a body. `body` and `data` are already safe, `title` is not.
 fn page(title: &str, body: &str, data: &str) -> String {
-    format!(include_str!("page.html"), title = escape(title), style = include_str!("style.css"), body = body, data = data)
+    format!(
+        include_str!("page.html"),
+        title = escape(title),
+        style = include_str!("style.css"),
+        body = body,
+        data = data
+    )
 }
 
 #[cfg(test)]

@@ -12,27 +12,48 @@ pub fn section(portrait: &Portrait) -> String {
     if portrait.states.is_empty() && portrait.spread.is_empty() {
         return String::new();
     }
-    let panels = if portrait.states.is_empty() { String::new() } else { panels(portrait) };
-    let spread = if portrait.spread.len() < 2 { String::new() } else { spread(portrait) };
+    let panels = if portrait.states.is_empty() {
+        String::new()
+    } else {
+        panels(portrait)
+    };
+    let spread = if portrait.spread.len() < 2 {
+        String::new()
+    } else {
+        spread(portrait)
+    };
     format!(
-        r#"<section><h2>Where BC and PostBC put their actions</h2>
-<p class="lede">Both policies learned from the same demonstrations. BC repeats them; PostBC also keeps every action that the demonstrations do not
-rule out, so that reinforcement learning finds something to choose from. {}</p>
-{panels}{spread}</section>"#,
+        "<section><h2>Where BC and PostBC put their actions</h2>\n\
+         <p class=\"lede\">Both policies learned from the same demonstrations. BC repeats them; \
+         PostBC also keeps every action that the demonstrations do not\n\
+         rule out, so that reinforcement learning finds something to choose from. {}</p>\n\
+         {panels}{spread}</section>",
         escape(&finding(portrait))
     )
 }
 
 /// What the numbers say, in one sentence.
 fn finding(portrait: &Portrait) -> String {
-    let ratios = portrait.states.iter().map(|state| (ratio(state), state.label.as_str())).filter(|r| r.0.is_finite());
+    let ratios = portrait
+        .states
+        .iter()
+        .map(|state| (ratio(state), state.label.as_str()))
+        .filter(|r| r.0.is_finite());
     let mut ratios: Vec<(f64, &str)> = ratios.collect();
     ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (Some(least), Some(most)) = (ratios.first(), ratios.last()) else { return String::new() };
+    let (Some(least), Some(most)) = (ratios.first(), ratios.last()) else {
+        return String::new();
+    };
     if ratios.len() == 1 {
-        return format!("Here PostBC’s actions spread {:.1} times as wide as BC’s.", most.0);
+        return format!(
+            "Here PostBC’s actions spread {:.1} times as wide as BC’s.",
+            most.0
+        );
     }
-    format!("Here its actions spread {:.1} times as wide as BC’s at “{}” and {:.1} times at “{}”.", least.0, least.1, most.0, most.1)
+    format!(
+        "Here its actions spread {:.1} times as wide as BC’s at “{}” and {:.1} times at “{}”.",
+        least.0, least.1, most.0, most.1
+    )
 }
 
 fn panels(portrait: &Portrait) -> String {
@@ -40,8 +61,8 @@ fn panels(portrait: &Portrait) -> String {
     let one = |state: &PortraitState| {
         let (bc, post_bc) = (short_spread(&state.bc), short_spread(&state.post_bc));
         let label = format!(
-            "{}: the demonstrator's action is {} = {}, {} = {}; \
-             the standard deviation of {} sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
+            "{}: the demonstrator's action is {} = {}, {} = {}; the standard deviation of {} \
+             sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
             state.label,
             portrait.axes[0],
             short(hundredths(state.demo[0].into())),
@@ -51,18 +72,22 @@ fn panels(portrait: &Portrait) -> String {
             state.post_bc.len(),
         );
         format!(
-            r#"<figure class="panel"><figcaption><b>{}</b></figcaption><div class="square">{}</div>
-<p class="spread"><span class="key post">PostBC</span> ±{post_bc} <span class="key bc">BC</span> ±{bc}</p></figure>"#,
+            "<figure class=\"panel\"><figcaption><b>{}</b></figcaption>\
+             <div class=\"square\">{}</div>\n\
+             <p class=\"spread\"><span class=\"key post\">PostBC</span> ±{post_bc} \
+             <span class=\"key bc\">BC</span> ±{bc}</p></figure>",
             escape(&state.label),
             plot::actions(state, centre, window, &label)
         )
     };
     let panels: String = portrait.states.iter().map(one).collect();
     format!(
-        r#"<p class="legend"><span class="key post">PostBC</span><span class="key bc">BC</span><span class="key demo">demonstrator</span></p>
-<div class="panels">{panels}</div>
-<p class="note">One square a state, one dot a sampled action: <i>{}</i> across, <i>{}</i> up. Every square spans {} in both; grey lines mark 0.
-± is the standard deviation.</p>"#,
+        "<p class=\"legend\"><span class=\"key post\">PostBC</span><span class=\"key bc\">BC</span>\
+         <span class=\"key demo\">demonstrator</span></p>\n\
+         <div class=\"panels\">{panels}</div>\n\
+         <p class=\"note\">One square a state, one dot a sampled action: <i>{}</i> across, \
+         <i>{}</i> up. Every square spans {} in both; grey lines mark 0.\n\
+         ± is the standard deviation.</p>",
         escape(&portrait.axes[0]),
         escape(&portrait.axes[1]),
         short(hundredths(window))
@@ -70,19 +95,31 @@ fn panels(portrait: &Portrait) -> String {
 }
 
 fn spread(portrait: &Portrait) -> String {
-    let wider = portrait.spread.iter().filter(|p| p.post_bc > 1.5 * p.bc).count() as f64 / portrait.spread.len() as f64;
-    let widest =
-        portrait.spread.iter().max_by(|a, b| a.post_bc.total_cmp(&b.post_bc)).map_or((0.0, 0.0, 0.0), |p| (p.step, p.post_bc, p.bc));
+    let wider = portrait
+        .spread
+        .iter()
+        .filter(|p| p.post_bc > 1.5 * p.bc)
+        .count() as f64
+        / portrait.spread.len() as f64;
+    let widest = portrait
+        .spread
+        .iter()
+        .max_by(|a, b| a.post_bc.total_cmp(&b.post_bc))
+        .map_or((0.0, 0.0, 0.0), |p| (p.step, p.post_bc, p.bc));
     let label = format!(
-        "Standard deviation of the actions along a demonstration. PostBC is widest at step {}, {} against {} of BC, \
-         and more than half as wide again as BC at {:.0}% of the steps.",
+        "Standard deviation of the actions along a demonstration. PostBC is widest at step {}, {} \
+         against {} of BC, and more than half as wide again as BC at {:.0}% of the steps.",
         short(widest.0),
         short(hundredths(widest.1)),
         short(hundredths(widest.2)),
         100.0 * wider
     );
     let svg = both(|width| plot::spread(&portrait.spread, &label, width));
-    figure("Spread of the actions along a demonstration", "Standard deviation of the sampled actions, mean over their components.", &svg)
+    figure(
+        "Spread of the actions along a demonstration",
+        "Standard deviation of the sampled actions, mean over their components.",
+        &svg,
+    )
 }
 
 /// How many times as wide PostBC's actions are as BC's.
@@ -92,7 +129,12 @@ fn ratio(state: &PortraitState) -> f64 {
 
 /// The standard deviation of sampled actions, mean over both components.
 fn spread_of(actions: &[[f32; 2]]) -> f64 {
-    let of = |axis: usize| std(&actions.iter().map(|a| f64::from(a[axis])).collect::<Vec<_>>());
+    let of = |axis: usize| {
+        std(&actions
+            .iter()
+            .map(|a| f64::from(a[axis]))
+            .collect::<Vec<_>>())
+    };
     (of(0) + of(1)) / 2.0
 }
 
@@ -104,7 +146,10 @@ fn short_spread(actions: &[[f32; 2]]) -> String {
 fn window(portrait: &Portrait) -> ([f64; 2], f64) {
     let range = |axis: usize| {
         let of = |state: &'_ PortraitState| {
-            [&state.bc[..], &state.post_bc[..], &[state.demo]].concat().into_iter().map(move |a| f64::from(a[axis]))
+            [&state.bc[..], &state.post_bc[..], &[state.demo]]
+                .concat()
+                .into_iter()
+                .map(move |a| f64::from(a[axis]))
         };
         extent(portrait.states.iter().flat_map(of))
     };

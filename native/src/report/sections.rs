@@ -4,59 +4,144 @@ use super::canvas::{GREY, SERIES, Size};
 use super::html::{count, duration, escape, method, percent, percent_range, plural, points, short};
 use super::plot::{self, Line, Row};
 use super::{Outcome, Report, SeedRow, films, improvement, methods, portrait, world};
-use protege_core::run::stats::{Curve, area_under, common_grid, curve_over_seeds, difference, mean, steps_to};
+use protege_core::run::stats::{
+    Curve, area_under, common_grid, curve_over_seeds, difference, mean, steps_to,
+};
 
 /// Points of a loss curve that are drawn: more cannot be told apart.
 const LOSS_POINTS: usize = 240;
 
 /// Everything between the page's edges.
 pub fn body(report: &Report) -> String {
-    let portrait = report.portrait.as_ref().map(portrait::section).unwrap_or_default();
+    let portrait = report
+        .portrait
+        .as_ref()
+        .map(portrait::section)
+        .unwrap_or_default();
     let films = films::section(&report.films);
-    let world = report.world.as_ref().map(world::section).unwrap_or_default();
-    let improvement = report.improvement.as_ref().map(improvement::section).unwrap_or_default();
-    [head(report), learning(report), films, world, improvement, portrait, seeds(report), losses(report), next(report), reproduce(report)]
-        .concat()
+    let world = report
+        .world
+        .as_ref()
+        .map(world::section)
+        .unwrap_or_default();
+    let improvement = report
+        .improvement
+        .as_ref()
+        .map(improvement::section)
+        .unwrap_or_default();
+    [
+        head(report),
+        learning(report),
+        films,
+        world,
+        improvement,
+        portrait,
+        seeds(report),
+        losses(report),
+        next(report),
+        reproduce(report),
+    ]
+    .concat()
 }
 
 /// A plot twice, for wide screens and paper and for narrow ones; the style sheet shows one of them.
 /// `draw` takes the width in pixels.
 pub fn both(draw: impl Fn(f64) -> String) -> String {
-    format!(r#"<div class="wide">{}</div><div class="narrow">{}</div>"#, draw(880.0), draw(400.0))
+    format!(
+        r#"<div class="wide">{}</div><div class="narrow">{}</div>"#,
+        draw(880.0),
+        draw(400.0)
+    )
 }
 
 /// A plot with its heading and a line of explanation.
 pub fn figure(heading: &str, note: &str, svg: &str) -> String {
-    let note = if note.is_empty() { String::new() } else { format!(r#"<p class="note">{}</p>"#, escape(note)) };
-    format!(r#"<figure><figcaption><h3>{}</h3>{note}</figcaption>{svg}</figure>"#, escape(heading))
+    let note = if note.is_empty() {
+        String::new()
+    } else {
+        format!(r#"<p class="note">{}</p>"#, escape(note))
+    };
+    format!(
+        r#"<figure><figcaption><h3>{}</h3>{note}</figcaption>{svg}</figure>"#,
+        escape(heading)
+    )
 }
 
 /// The learning curve of a run, ready to be drawn under a name.
 pub fn line(report: &Report, name: String, colour: usize, with_seeds: bool) -> Line {
-    let seeds: Vec<Curve> = report.curves.iter().map(|c| c.points.clone()).filter(|c| !c.is_empty()).collect();
+    let seeds: Vec<Curve> = report
+        .curves
+        .iter()
+        .map(|c| c.points.clone())
+        .filter(|c| !c.is_empty())
+        .collect();
     let mean = curve_over_seeds(std::slice::from_ref(&seeds), &common_grid(&seeds), 0);
-    let seeds = if with_seeds && seeds.len() > 1 { seeds } else { Vec::new() };
-    Line { name, colour: SERIES[colour % SERIES.len()], seeds, mean }
+    let seeds = if with_seeds && seeds.len() > 1 {
+        seeds
+    } else {
+        Vec::new()
+    };
+    Line {
+        name,
+        colour: SERIES[colour % SERIES.len()],
+        seeds,
+        mean,
+    }
 }
 
 /// Title, headline figures, facts.
 fn head(report: &Report) -> String {
-    let before = (report.finetune != "none").then_some(("before finetuning", "before", &report.before, GREY));
-    let after = if before.is_some() { "after finetuning" } else { "after pretraining" };
-    let stages: Vec<_> = before.into_iter().chain([(after, "after", &report.after, SERIES[0])]).collect();
-    let figures: Vec<String> = stages.iter().map(|(name, class, outcome, _)| headline(class, outcome, name)).collect();
+    let before = (report.finetune != "none").then_some((
+        "before finetuning",
+        "before",
+        &report.before,
+        GREY,
+    ));
+    let after = if before.is_some() {
+        "after finetuning"
+    } else {
+        "after pretraining"
+    };
+    let stages: Vec<_> = before
+        .into_iter()
+        .chain([(after, "after", &report.after, SERIES[0])])
+        .collect();
+    let figures: Vec<String> = stages
+        .iter()
+        .map(|(name, class, outcome, _)| headline(class, outcome, name))
+        .collect();
     let rows: Vec<Row> = stages
         .iter()
-        .map(|(_, class, outcome, colour)| Row { name: class.to_string(), marks: vec![((*outcome).clone(), *colour)] })
+        .map(|(_, class, outcome, colour)| Row {
+            name: class.to_string(),
+            marks: vec![((*outcome).clone(), *colour)],
+        })
         .collect();
     let facts = [
-        (count(report.demos as u64), if report.demos == 1 { "demonstration" } else { "demonstrations" }),
-        (count(report.seeds.len() as u64), if report.seeds.len() == 1 { "seed" } else { "seeds" }),
+        (
+            count(report.demos as u64),
+            if report.demos == 1 {
+                "demonstration"
+            } else {
+                "demonstrations"
+            },
+        ),
+        (
+            count(report.seeds.len() as u64),
+            if report.seeds.len() == 1 {
+                "seed"
+            } else {
+                "seeds"
+            },
+        ),
         (count(report.env_steps), "environment steps"),
         (count(report.decisions), "decisions"),
         (duration(report.wall_s), "wall time"),
     ];
-    let facts: String = facts.iter().map(|(value, name)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect();
+    let facts: String = facts
+        .iter()
+        .map(|(value, name)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>"))
+        .collect();
     format!(
         r#"<header><p class="over">protege · preset {}</p>
 <h1>{}</h1>
@@ -70,7 +155,11 @@ fn head(report: &Report) -> String {
         escape(&report.preset),
         escape(&report.task),
         escape(&methods(report)),
-        stages.iter().map(|stage| stage.0).collect::<Vec<_>>().join(" and "),
+        stages
+            .iter()
+            .map(|stage| stage.0)
+            .collect::<Vec<_>>()
+            .join(" and "),
         figures.join(r#"<span class="arrow" aria-hidden="true">→</span>"#),
         escape(&verdict(report)),
         both(|width| plot::rates(&rows, width)),
@@ -80,19 +169,29 @@ fn head(report: &Report) -> String {
 
 /// How success is counted, and the rates at the last step where they were measured.
 fn counted(report: &Report) -> String {
-    let Some(at_end) = &report.at_end else { return "Success rate with 95% Wilson interval.".to_string() };
+    let Some(at_end) = &report.at_end else {
+        return "Success rate with 95% Wilson interval.".to_string();
+    };
     let rate = |o: &Outcome| format!("{} ({})", percent(o.success), percent_range(o.low, o.high));
     let rates = match report.finetune.as_str() {
         "none" => rate(&at_end.after),
-        _ => format!("{} before finetuning, {} after", rate(&at_end.before), rate(&at_end.after)),
+        _ => format!(
+            "{} before finetuning, {} after",
+            rate(&at_end.before),
+            rate(&at_end.after)
+        ),
     };
-    format!("Success at any step, with 95% Wilson interval. Episodes went on to their horizon; success at the last step: {rates}.")
+    format!(
+        "Success at any step, with 95% Wilson interval. Episodes went on to their horizon; success \
+         at the last step: {rates}."
+    )
 }
 
 fn headline(class: &str, outcome: &Outcome, name: &str) -> String {
     let range = percent_range(outcome.low, outcome.high);
     format!(
-        r#"<p class="figure {class}"><span class="name">{name}</span><b>{}</b><span class="range">{range} · {}</span></p>"#,
+        "<p class=\"figure {class}\"><span class=\"name\">{name}</span><b>{}</b>\
+         <span class=\"range\">{range} · {}</span></p>",
         percent(outcome.success),
         plural(outcome.episodes, "episode")
     )
@@ -101,25 +200,59 @@ fn headline(class: &str, outcome: &Outcome, name: &str) -> String {
 /// What the two rates say together.
 fn verdict(report: &Report) -> String {
     if report.finetune == "none" {
-        return format!("{} was evaluated as it came out of pretraining; nothing was finetuned.", method(&report.pretrain));
+        return format!(
+            "{} was evaluated as it came out of pretraining; nothing was finetuned.",
+            method(&report.pretrain)
+        );
     }
     let change = difference(report.before.counts(), report.after.counts());
-    let interval = format!("95% interval {} to {}", points(change.interval.low), points(change.interval.high));
-    let change_in_points = format!("{} points", points(change.value.abs()).trim_start_matches('+'));
+    let interval = format!(
+        "95% interval {} to {}",
+        points(change.interval.low),
+        points(change.interval.high)
+    );
+    let change_in_points = format!(
+        "{} points",
+        points(change.value.abs()).trim_start_matches('+')
+    );
     match (change.interval.low > 0.0, change.interval.high < 0.0) {
         (true, _) => format!("Finetuning raised success by {change_in_points} ({interval})."),
         (_, true) => format!("Finetuning lowered success by {change_in_points} ({interval})."),
-        _ => format!("Success changed by {} points, which may be chance ({interval}).", points(change.value)),
+        _ => format!(
+            "Success changed by {} points, which may be chance ({interval}).",
+            points(change.value)
+        ),
     }
 }
 
 fn learning(report: &Report) -> String {
-    let curves: Vec<&Curve> = report.curves.iter().map(|c| &c.points).filter(|c| c.len() > 1).collect();
-    let Some(last) = curves.iter().filter_map(|c| c.last()).map(|p| p.1).reduce(f64::max) else { return String::new() };
+    let curves: Vec<&Curve> = report
+        .curves
+        .iter()
+        .map(|c| &c.points)
+        .filter(|c| c.len() > 1)
+        .collect();
+    let Some(last) = curves
+        .iter()
+        .filter_map(|c| c.last())
+        .map(|p| p.1)
+        .reduce(f64::max)
+    else {
+        return String::new();
+    };
     let name = if curves.len() == 1 {
         percent(last)
     } else {
-        format!("mean {}", percent(mean(&curves.iter().filter_map(|c| c.last()).map(|p| p.1).collect::<Vec<_>>())))
+        format!(
+            "mean {}",
+            percent(mean(
+                &curves
+                    .iter()
+                    .filter_map(|c| c.last())
+                    .map(|p| p.1)
+                    .collect::<Vec<_>>()
+            ))
+        )
     };
     let line = line(report, name, 0, true);
     let svg = both(|width| plot::curves(std::slice::from_ref(&line), width));
@@ -127,7 +260,8 @@ fn learning(report: &Report) -> String {
         "Success in evaluation episodes; one seed, so no interval over seeds.".to_string()
     } else {
         format!(
-            "Success in evaluation episodes: the mean over {}, its 95% bootstrap interval, and every seed. A seed that has ended keeps its result.",
+            "Success in evaluation episodes: the mean over {}, its 95% bootstrap interval, and \
+             every seed. A seed that has ended keeps its result.",
             plural(curves.len(), "seed")
         )
     };
@@ -135,11 +269,15 @@ fn learning(report: &Report) -> String {
     let reached: Vec<f64> = curves.iter().filter_map(|c| steps_to(c, 0.8)).collect();
     let threshold = match reached.len() {
         0 => "No seed reached 80%.".to_string(),
-        n if n == curves.len() => format!("80% was reached after {} steps on average.", short(mean(&reached).round())),
+        n if n == curves.len() => format!(
+            "80% was reached after {} steps on average.",
+            short(mean(&reached).round())
+        ),
         n => format!("{n} of {} reached 80%.", plural(curves.len(), "seed")),
     };
     format!(
-        r#"<section><h2>Learning</h2>{}<p class="note">Mean success during finetuning: {}. {threshold}</p></section>"#,
+        "<section><h2>Learning</h2>{}<p class=\"note\">Mean success during finetuning: {}. \
+         {threshold}</p></section>",
         figure("Success against environment steps", &note, &svg),
         percent(areas)
     )
@@ -150,7 +288,12 @@ fn seeds(report: &Report) -> String {
         return String::new();
     }
     let rows: String = report.per_seed.iter().map(seed_row).collect();
-    let strips: String = report.per_seed.iter().filter(|row| !row.outcomes.is_empty()).map(strip).collect();
+    let strips: String = report
+        .per_seed
+        .iter()
+        .filter(|row| !row.outcomes.is_empty())
+        .map(strip)
+        .collect();
     let strips = if strips.is_empty() {
         String::new()
     } else {
@@ -161,16 +304,35 @@ fn seeds(report: &Report) -> String {
     };
     format!(
         r#"<section><h2>Seeds</h2>{}{strips}</section>"#,
-        table("Results by seed", "", &["seed", "before", "after", "95% interval", "episodes", "demos", "env steps", "wall time"], &rows)
+        table(
+            "Results by seed",
+            "",
+            &[
+                "seed",
+                "before",
+                "after",
+                "95% interval",
+                "episodes",
+                "demos",
+                "env steps",
+                "wall time"
+            ],
+            &rows
+        )
     )
 }
 
-/// A table that scrolls by itself where the screen is narrow. `label` says what it holds; `rows` is already HTML.
+/// A table that scrolls by itself where the screen is narrow. `label` says what it holds; `rows` is
+/// already HTML.
 pub fn table(label: &str, class: &str, columns: &[&str], rows: &str) -> String {
-    let columns: String = columns.iter().map(|name| format!(r#"<th scope="col">{name}</th>"#)).collect();
+    let columns: String = columns
+        .iter()
+        .map(|name| format!(r#"<th scope="col">{name}</th>"#))
+        .collect();
     format!(
-        r#"<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table class="{class}">
-<thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"#
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\">\
+         <table class=\"{class}\">\n\
+         <thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -191,10 +353,23 @@ fn seed_row(row: &SeedRow) -> String {
 
 /// A seed's evaluation episodes as a row of marks.
 fn strip(row: &SeedRow) -> String {
-    let marks: String = row.outcomes.iter().map(|&success| if success { "<i class=\"hit\"></i>" } else { "<i></i>" }).collect();
+    let marks: String = row
+        .outcomes
+        .iter()
+        .map(|&success| {
+            if success {
+                "<i class=\"hit\"></i>"
+            } else {
+                "<i></i>"
+            }
+        })
+        .collect();
     let hits = row.outcomes.iter().filter(|&&success| success).count();
     let text = format!("seed {}: {hits} of {}", row.seed, row.outcomes.len());
-    format!(r#"<div class="strip"><span>{text}</span><div role="img" aria-label="{text} episodes succeeded">{marks}</div></div>"#)
+    format!(
+        "<div class=\"strip\"><span>{text}</span>\
+         <div role=\"img\" aria-label=\"{text} episodes succeeded\">{marks}</div></div>"
+    )
 }
 
 fn losses(report: &Report) -> String {
@@ -208,14 +383,35 @@ fn losses(report: &Report) -> String {
         return String::new();
     }
     let one = |name: &&str| {
-        let seeds: Vec<_> = report.losses.iter().filter(|s| s.name == **name).map(|s| s.points.clone()).collect();
-        let note = if plot::is_log(&seeds) { "logarithmic scale" } else { "" };
-        figure(name, note, &plot::loss(name, &seeds, Size { width: 280.0, height: 190.0 }))
+        let seeds: Vec<_> = report
+            .losses
+            .iter()
+            .filter(|s| s.name == **name)
+            .map(|s| s.points.clone())
+            .collect();
+        let note = if plot::is_log(&seeds) {
+            "logarithmic scale"
+        } else {
+            ""
+        };
+        figure(
+            name,
+            note,
+            &plot::loss(
+                name,
+                &seeds,
+                Size {
+                    width: 280.0,
+                    height: 190.0,
+                },
+            ),
+        )
     };
     let figures: String = names.iter().map(one).collect();
     format!(
-        r#"<section><h2>Losses</h2><p class="note">Against gradient steps, counted from the start of the run; one line a seed.</p>
-<div class="multiples">{figures}</div></section>"#
+        "<section><h2>Losses</h2><p class=\"note\">Against gradient steps, counted from the start \
+         of the run; one line a seed.</p>\n\
+         <div class=\"multiples\">{figures}</div></section>"
     )
 }
 
@@ -224,7 +420,10 @@ pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let width = points.len().div_ceil(LOSS_POINTS).max(1);
     let middle = |chunk: &[(f64, f64)]| {
         let n = chunk.len() as f64;
-        (chunk.iter().map(|p| p.0).sum::<f64>() / n, chunk.iter().map(|p| p.1).sum::<f64>() / n)
+        (
+            chunk.iter().map(|p| p.0).sum::<f64>() / n,
+            chunk.iter().map(|p| p.1).sum::<f64>() / n,
+        )
     };
     points.chunks(width).map(middle).collect()
 }
@@ -233,14 +432,22 @@ pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn next(report: &Report) -> String {
     let run = |pretrain: &str, finetune: &str, demos: usize, seeds: usize, out: &str| {
         format!(
-            "protege run --task {} --pretrain {pretrain} --finetune {finetune} --demos {demos} --seeds {seeds} --preset {} --out runs/{out}",
+            "protege run --task {} --pretrain {pretrain} --finetune {finetune} --demos {demos} \
+             --seeds {seeds} --preset {} --out runs/{out}",
             report.task, report.preset
         )
     };
-    let (pretrain, finetune, seeds) = (report.pretrain.as_str(), report.finetune.as_str(), report.seeds.len());
+    let (pretrain, finetune, seeds) = (
+        report.pretrain.as_str(),
+        report.finetune.as_str(),
+        report.seeds.len(),
+    );
     let mut steps: Vec<(String, String)> = Vec::new();
     if finetune == "none" {
-        steps.push(("Finetune the policy.".into(), run(pretrain, "best-of-n", report.demos, seeds, "finetuned")));
+        steps.push((
+            "Finetune the policy.".into(),
+            run(pretrain, "best-of-n", report.demos, seeds, "finetuned"),
+        ));
     }
     if seeds < 4 {
         steps.push((
@@ -250,7 +457,10 @@ fn next(report: &Report) -> String {
     }
     let other = if pretrain == "bc" { "post-bc" } else { "bc" };
     steps.push((
-        format!("Change the pretraining alone to {}, to see what it contributes.", method(other)),
+        format!(
+            "Change the pretraining alone to {}, to see what it contributes.",
+            method(other)
+        ),
         run(other, finetune, report.demos, seeds, other),
     ));
     if report.after.success > 0.9 && report.demos > 1 {
@@ -259,20 +469,35 @@ fn next(report: &Report) -> String {
             run(pretrain, finetune, report.demos / 2, seeds, "fewer-demos"),
         ));
     }
-    steps.push(("Put the runs beside each other.".into(), "protege compare THIS_RUN OTHER_RUN".into()));
-    let items: String = steps.iter().map(|(text, command)| format!("<li>{}{}</li>", escape(text), shell(command))).collect();
+    steps.push((
+        "Put the runs beside each other.".into(),
+        "protege compare THIS_RUN OTHER_RUN".into(),
+    ));
+    let items: String = steps
+        .iter()
+        .map(|(text, command)| format!("<li>{}{}</li>", escape(text), shell(command)))
+        .collect();
     format!(r#"<section><h2>What to do next</h2><ul class="next">{items}</ul></section>"#)
 }
 
 fn reproduce(report: &Report) -> String {
     format!(
-        r#"<section><h2>Reproduce</h2><p>This command repeats the run:</p>{}
-<details><summary>Resolved configuration</summary><pre tabindex="0"><code>{}</code></pre></details></section>
-<footer><p>{} · {}</p></footer>"#,
+        "<section><h2>Reproduce</h2><p>This command repeats the run:</p>{}\n\
+         <details><summary>Resolved configuration</summary>\
+         <pre tabindex=\"0\"><code>{}</code></pre></details></section>\n\
+         <footer><p>{} · {}</p></footer>",
         shell(&report.command),
         escape(&report.config_toml),
         escape(&report.version),
-        escape(&format!("seeds {}", report.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")))
+        escape(&format!(
+            "seeds {}",
+            report
+                .seeds
+                .iter()
+                .map(u64::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
     )
 }
 
@@ -280,5 +505,8 @@ fn reproduce(report: &Report) -> String {
 pub fn shell(command: &str) -> String {
     // A line breaks before an option, never inside one.
     let parts: Vec<String> = command.split(" --").map(escape).collect();
-    format!(r#"<pre class="shell" tabindex="0"><code><span>{}</span></code></pre>"#, parts.join("</span> <span>--"))
+    format!(
+        r#"<pre class="shell" tabindex="0"><code><span>{}</span></code></pre>"#,
+        parts.join("</span> <span>--")
+    )
 }

@@ -1,10 +1,12 @@
-//! What `protege` tells the program that writes recordings (`rerun/`), which shares this file: one scene, then moments.
+//! What `protege` tells the program that writes recordings (`rerun/`), which shares this file: one
+//! scene, then moments.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
-/// What the first message says, so that programs of different versions do not misread each other. It changes with this file.
+/// What the first message says, so that programs of different versions do not misread each other.
+/// It changes with this file.
 pub const FORMAT: &str = "protege recording 1";
 /// Bytes of the longest message: far more than the meshes of any scene.
 const LONGEST: u32 = 1 << 30;
@@ -114,8 +116,15 @@ pub struct Moment {
 /// When nobody reads any more, or it is too long.
 pub fn send(out: &mut impl Write, message: &impl Serialize) -> Result<()> {
     let bytes = postcard::to_stdvec(message).map_err(Error::other)?;
-    let length = u32::try_from(bytes.len()).ok().filter(|&length| length <= LONGEST);
-    let length = length.ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("a message of {} bytes is too long", bytes.len())))?;
+    let length = u32::try_from(bytes.len())
+        .ok()
+        .filter(|&length| length <= LONGEST);
+    let length = length.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("a message of {} bytes is too long", bytes.len()),
+        )
+    })?;
     out.write_all(&length.to_le_bytes())?;
     out.write_all(&bytes)
 }
@@ -133,12 +142,17 @@ pub fn receive<T: DeserializeOwned>(input: &mut impl Read) -> Result<Option<T>> 
         _ => return Err(ErrorKind::UnexpectedEof.into()),
     };
     if length > LONGEST {
-        return Err(Error::new(ErrorKind::InvalidData, format!("a message of {length} bytes is too long")));
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            format!("a message of {length} bytes is too long"),
+        ));
     }
     let mut bytes = Vec::new();
     input.take(u64::from(length)).read_to_end(&mut bytes)?;
     if bytes.len() < length as usize {
         return Err(ErrorKind::UnexpectedEof.into());
     }
-    postcard::from_bytes(&bytes).map(Some).map_err(|e| Error::new(ErrorKind::InvalidData, e))
+    postcard::from_bytes(&bytes)
+        .map(Some)
+        .map_err(|e| Error::new(ErrorKind::InvalidData, e))
 }

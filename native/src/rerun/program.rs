@@ -28,11 +28,20 @@ impl Program {
             )));
         }
         let program = find()?;
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             crate::files::create_folder(folder)?;
         }
-        let started = Command::new(&program).arg(file).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = started.map_err(|e| Error::failed(format!("{} does not start: {e}", program.display())))?;
+        let started = Command::new(&program)
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started
+            .map_err(|e| Error::failed(format!("{} does not start: {e}", program.display())))?;
         let input = child.stdin.take().map(BufWriter::new);
         Ok(Self { child, input })
     }
@@ -44,15 +53,27 @@ impl Program {
     pub fn finish(mut self) -> Result<()> {
         // What could not be told is what the program complains about.
         drop(self.input.take());
-        let ended = self.child.wait_with_output().map_err(|e| Error::failed(format!("{NAME} was lost: {e}")))?;
+        let ended = self
+            .child
+            .wait_with_output()
+            .map_err(|e| Error::failed(format!("{NAME} was lost: {e}")))?;
         let why = String::from_utf8_lossy(&ended.stderr);
-        if ended.status.success() { Ok(()) } else { Err(Error::failed(format!("the recording failed: {}", why.trim()))) }
+        if ended.status.success() {
+            Ok(())
+        } else {
+            Err(Error::failed(format!(
+                "the recording failed: {}",
+                why.trim()
+            )))
+        }
     }
 }
 
 impl Write for Program {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.input.as_mut().map_or(Ok(bytes.len()), |input| input.write(bytes))
+        self.input
+            .as_mut()
+            .map_or(Ok(bytes.len()), |input| input.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -66,12 +87,19 @@ impl Write for Program {
 /// When it is missing.
 pub fn find() -> Result<PathBuf> {
     let name = format!("{NAME}{}", std::env::consts::EXE_SUFFIX);
-    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.to_owned()));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.to_owned()));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = beside.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(&name)).find(|path| path.is_file());
+    let found = beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file());
     let missing = || {
         Error::input(format!(
-            "recordings are written by `{NAME}`, which is neither beside this program nor on PATH: build it with `cargo xtask rerun`"
+            "recordings are written by `{NAME}`, which is neither beside this program nor on PATH: \
+             build it with `cargo xtask rerun`"
         ))
     };
     found.ok_or_else(missing)

@@ -51,11 +51,30 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     /// When nobody listens.
-    pub fn new(mut out: W, title: &str, scenery: Box<dyn Scenery>, camera: Option<(Box<dyn Draw>, &Look)>) -> Result<Self> {
-        let scene = Scene { title: title.to_owned(), parts: scenery.parts(), joints: scenery.joints() };
-        event::send(&mut out, &FORMAT).and_then(|()| event::send(&mut out, &scene)).map_err(untold)?;
+    pub fn new(
+        mut out: W,
+        title: &str,
+        scenery: Box<dyn Scenery>,
+        camera: Option<(Box<dyn Draw>, &Look)>,
+    ) -> Result<Self> {
+        let scene = Scene {
+            title: title.to_owned(),
+            parts: scenery.parts(),
+            joints: scenery.joints(),
+        };
+        event::send(&mut out, &FORMAT)
+            .and_then(|()| event::send(&mut out, &scene))
+            .map_err(untold)?;
         let camera = camera.map(|(draw, look)| (draw, (look.width, look.height)));
-        Ok(Self { out, scenery, camera, places: vec![None; scene.parts.len()], episodes: 0, steps: [0; 2], success: false })
+        Ok(Self {
+            out,
+            scenery,
+            camera,
+            places: vec![None; scene.parts.len()],
+            episodes: 0,
+            steps: [0; 2],
+            success: false,
+        })
     }
 
     /// What it was told to.
@@ -70,8 +89,15 @@ impl<W: Write> Recorder<W> {
             (None, _) => Some(format!("episode {episode} begins, seed {}", moment.seed)),
             (_, Some(_)) => None,
             (_, None) => {
-                let end = if self.success { "success" } else { "no success" };
-                Some(format!("episode {episode} ends, {end} in {} control steps", moment.steps))
+                let end = if self.success {
+                    "success"
+                } else {
+                    "no success"
+                };
+                Some(format!(
+                    "episode {episode} ends, {end} in {} control steps",
+                    moment.steps
+                ))
             }
         }
     }
@@ -80,7 +106,12 @@ impl<W: Write> Recorder<W> {
     fn moved(&mut self, places: Vec<Place>) -> Vec<(u32, Place)> {
         let before = std::mem::replace(&mut self.places, places.into_iter().map(Some).collect());
         let now = self.places.iter().flatten().copied();
-        (0..).zip(now).zip(before).filter(|((_, now), before)| Some(*now) != *before).map(|(moved, _)| moved).collect()
+        (0..)
+            .zip(now)
+            .zip(before)
+            .filter(|((_, now), before)| Some(*now) != *before)
+            .map(|(moved, _)| moved)
+            .collect()
     }
 }
 
@@ -91,7 +122,12 @@ impl<W: Write> Watch for Recorder<W> {
             self.steps[0] = self.steps[1];
         }
         self.success |= moment.last.is_some_and(|step| step.success);
-        let subject = moment.env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {}", moment.env.spec().id)))?;
+        let subject = moment.env.subject().ok_or_else(|| {
+            Error::input(format!(
+                "there is nothing to see in {}",
+                moment.env.spec().id
+            ))
+        })?;
         let Sight { places, joints } = self.scenery.sight(&subject)?;
         let picture = match &mut self.camera {
             Some((draw, size)) => Some(png(*size, &shot(moment.env, &mut **draw)?)?),
@@ -109,7 +145,9 @@ impl<W: Write> Watch for Recorder<W> {
             reward: moment.last.map(|step| step.reward),
             success: moment.last.map(|step| step.success),
             action: moment.action.map(<[f32]>::to_vec),
-            plan: moment.decision.map(|decision| ahead(decision, moment.env.spec().act)),
+            plan: moment
+                .decision
+                .map(|decision| ahead(decision, moment.env.spec().act)),
             note: self.note(moment),
         };
         event::send(&mut self.out, &told).map_err(untold)

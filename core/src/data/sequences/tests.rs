@@ -5,7 +5,10 @@ use super::*;
 /// Observation 10 e + t, action (10 e + t) / 100, reward -1, in episode `e`.
 fn episode(e: usize, steps: usize, terminated: bool) -> Episode {
     let at = |t: usize| (10 * e + t) as f32;
-    let mut episode = Episode { terminated, ..Episode::start(e as u64, &[at(0)]) };
+    let mut episode = Episode {
+        terminated,
+        ..Episode::start(e as u64, &[at(0)])
+    };
     (0..steps).for_each(|t| episode.push(&[at(t) / 100.0], -1.0, &[at(t + 1)]));
     episode
 }
@@ -18,25 +21,33 @@ fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
     sequences
 }
 
-/// The promise: a stretch is consecutive decisions of one episode; after the end for good it stays, earns 0, and says so.
+/// The promise: a stretch is consecutive decisions of one episode; after the end for good it stays,
+/// earns 0, and says so.
 #[test]
 fn stretches_are_consecutive_and_go_on_after_the_end() {
     let sequences = sequences(false, &[(5, false), (2, true), (2, false)]);
     let batch = sequences.sample(&mut Rng::new(0, "test", 0), 300);
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..300 {
-        let (o, over) = ([0, 1, 2, 3].map(|t| batch.obs[t * 300 + i]), [0, 1, 2].map(|t| batch.over[t * 300 + i]));
+        let (o, over) = (
+            [0, 1, 2, 3].map(|t| batch.obs[t * 300 + i]),
+            [0, 1, 2].map(|t| batch.over[t * 300 + i]),
+        );
         seen.insert(o[0] as usize);
         for t in 0..3 {
             let reward = batch.rewards[t * 300 + i];
             let ended = o[0] >= 10.0 && o[t] == 12.0;
             assert_eq!(o[t + 1], if ended { 12.0 } else { o[t] + 1.0 });
             assert_eq!(reward, if ended { 0.0 } else { -1.0 });
-            assert_eq!(over[t], f32::from(u8::from(o[0] >= 10.0 && o[t + 1] == 12.0)));
+            assert_eq!(
+                over[t],
+                f32::from(u8::from(o[0] >= 10.0 && o[t + 1] == 12.0))
+            );
             assert!(ended || batch.actions[t * 300 + i] == o[t] / 100.0);
         }
     }
-    // 5 decisions have stretches of 3 from 0, 1 and 2; 2 and an end from all and the end; 2 without one from none.
+    // 5 decisions have stretches of 3 from 0, 1 and 2; 2 and an end from all and the end; 2 without
+    // one from none.
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 10, 11, 12]);
 }
 
@@ -44,13 +55,38 @@ fn stretches_are_consecutive_and_go_on_after_the_end() {
 #[test]
 fn surprising_stretches_come_up_more_often() {
     let mut sequences = sequences(true, &[(4, false)]);
-    let places = [Place { episode: 0, decision: 0 }, Place { episode: 0, decision: 1 }];
+    let places = [
+        Place {
+            episode: 0,
+            decision: 0,
+        },
+        Place {
+            episode: 0,
+            decision: 1,
+        },
+    ];
     sequences.set_priorities(&places, &[1.0, 32.0]);
     let batch = sequences.sample(&mut Rng::new(1, "test", 0), 9000);
-    let often = batch.places.iter().filter(|place| place.decision == 1).count() as f64 / 9000.0;
+    let often = batch
+        .places
+        .iter()
+        .filter(|place| place.decision == 1)
+        .count() as f64
+        / 9000.0;
     assert!((often - 8.0 / 9.0).abs() < 0.02, "{often}");
-    let weight = |decision| batch.places.iter().position(|place| place.decision == decision).map(|i| batch.weights[i]).unwrap();
-    assert!((weight(0) - 1.0).abs() < 1e-6 && (weight(1) - 8f32.powf(-0.4)).abs() < 1e-3, "{}", weight(1));
+    let weight = |decision| {
+        batch
+            .places
+            .iter()
+            .position(|place| place.decision == decision)
+            .map(|i| batch.weights[i])
+            .unwrap()
+    };
+    assert!(
+        (weight(0) - 1.0).abs() < 1e-6 && (weight(1) - 8f32.powf(-0.4)).abs() < 1e-3,
+        "{}",
+        weight(1)
+    );
 }
 
 /// The promise: the oldest episodes make room, and priorities of dropped stretches go nowhere.
@@ -60,9 +96,21 @@ fn the_oldest_make_room() {
     (0..4).for_each(|e| sequences.push(&episode(e, 5, false)).unwrap());
     assert_eq!((sequences.len(), sequences.dropped), (10, 2));
     let before = sequences.clone();
-    sequences.set_priorities(&[Place { episode: 1, decision: 0 }], &[9.0]);
+    sequences.set_priorities(
+        &[Place {
+            episode: 1,
+            decision: 0,
+        }],
+        &[9.0],
+    );
     assert_eq!(sequences, before);
-    assert!(sequences.sample(&mut Rng::new(0, "test", 0), 50).obs.iter().all(|&o| o >= 20.0));
+    assert!(
+        sequences
+            .sample(&mut Rng::new(0, "test", 0), 50)
+            .obs
+            .iter()
+            .all(|&o| o >= 20.0)
+    );
 }
 
 /// The promise: saved sequences go on bit for bit; damaged ones are refused.
@@ -71,30 +119,57 @@ fn saved_sequences_go_on_as_if_never_saved() {
     let mut whole = sequences(true, &[(5, false), (2, true)]);
     let mut archive = Archive::new();
     whole.save(&mut archive, "online").unwrap();
-    let mut restored = Sequences::load(&mut Archive::from_bytes(&archive.to_bytes().unwrap()).unwrap(), "online").unwrap();
+    let mut restored = Sequences::load(
+        &mut Archive::from_bytes(&archive.to_bytes().unwrap()).unwrap(),
+        "online",
+    )
+    .unwrap();
     for sequences in [&mut whole, &mut restored] {
         sequences.push(&episode(7, 3, true)).unwrap();
     }
     assert_eq!(whole, restored);
     archive.put_f32("online/over", &[3], vec![0.0; 3]);
-    assert!(matches!(Sequences::load(&mut archive, "online"), Err(Error::Input(_))));
-    assert!(whole.push(&Episode { rewards: vec![0.0], ..Episode::default() }).is_err());
+    assert!(matches!(
+        Sequences::load(&mut archive, "online"),
+        Err(Error::Input(_))
+    ));
+    assert!(
+        whole
+            .push(&Episode {
+                rewards: vec![0.0],
+                ..Episode::default()
+            })
+            .is_err()
+    );
 }
 
 /// The promise: joined batches keep their stretches whole.
 #[test]
 fn joined_batches_keep_stretches_whole() {
-    let (a, b) = (sequences(false, &[(5, false)]), sequences(false, &[(1, true), (1, true), (4, false)]));
-    let joined = a.sample(&mut Rng::new(0, "test", 0), 3).with(&b.sample(&mut Rng::new(0, "test", 1), 2));
-    assert_eq!((joined.len(), joined.obs.len(), joined.places.len()), (5, 20, 5));
+    let (a, b) = (
+        sequences(false, &[(5, false)]),
+        sequences(false, &[(1, true), (1, true), (4, false)]),
+    );
+    let joined = a
+        .sample(&mut Rng::new(0, "test", 0), 3)
+        .with(&b.sample(&mut Rng::new(0, "test", 1), 2));
+    assert_eq!(
+        (joined.len(), joined.obs.len(), joined.places.len()),
+        (5, 20, 5)
+    );
     for i in 0..5 {
         let o = [0, 1, 2, 3].map(|t| joined.obs[t * 5 + i]);
-        assert!(o.windows(2).all(|pair| pair[1] == pair[0] + 1.0 || pair[1] == pair[0]), "{o:?}");
+        assert!(
+            o.windows(2)
+                .all(|pair| pair[1] == pair[0] + 1.0 || pair[1] == pair[0]),
+            "{o:?}"
+        );
     }
     assert_eq!(joined.clone().with(&Stretches::default()), joined);
 }
 
-/// The promise: every batch holds exactly the share of demonstrations, which come first, and one side stands in for an empty other.
+/// The promise: every batch holds exactly the share of demonstrations, which come first, and one
+/// side stands in for an empty other.
 #[test]
 fn every_batch_has_exactly_the_share() {
     let (online, none) = (sequences(false, &[(5, false); 3]), sequences(false, &[]));
@@ -105,19 +180,34 @@ fn every_batch_has_exactly_the_share() {
         let batch = Balanced { demo_fraction }.sample(demos, online, &mut rng, 64);
         assert_eq!(batch.len(), 64);
         let shown: Vec<bool> = batch.obs[..64].iter().map(|&x| x >= 500.0).collect();
-        assert!(shown[..batch.shown].iter().all(|&demo| demo) && !shown[batch.shown..].contains(&true));
+        assert!(
+            shown[..batch.shown].iter().all(|&demo| demo) && !shown[batch.shown..].contains(&true)
+        );
         batch.shown
     };
-    assert_eq!([0.0, 0.25, 0.5, 1.0].map(|f| share(f, &demos, &online)), [0, 16, 32, 64]);
-    assert_eq!((share(0.5, &demos, &none), share(0.5, &none, &online)), (64, 0));
+    assert_eq!(
+        [0.0, 0.25, 0.5, 1.0].map(|f| share(f, &demos, &online)),
+        [0, 16, 32, 64]
+    );
+    assert_eq!(
+        (share(0.5, &demos, &none), share(0.5, &none, &online)),
+        (64, 0)
+    );
 }
 
-/// The promise: without anyone to ask, an episode that ended for good ends with its last decision, which says so.
+/// The promise: without anyone to ask, an episode that ended for good ends with its last decision,
+/// which says so.
 #[test]
 fn an_episode_may_end_where_it_ends() {
     let mut sequences = Sequences::new((1, 1), 1, 1000, false, Rng::new(0, "after", 0)).ending();
     sequences.push(&episode(0, 3, true)).unwrap();
     sequences.push(&episode(1, 2, false)).unwrap();
     let all = sequences.all();
-    assert_eq!((&all.obs[..5], &all.over[..]), (&[0.0, 1.0, 2.0, 10.0, 11.0][..], &[0.0, 0.0, 1.0, 0.0, 0.0][..]));
+    assert_eq!(
+        (&all.obs[..5], &all.over[..]),
+        (
+            &[0.0, 1.0, 2.0, 10.0, 11.0][..],
+            &[0.0, 0.0, 1.0, 0.0, 0.0][..]
+        )
+    );
 }

@@ -14,17 +14,23 @@ fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
     steps
 }
 
-/// The promise: the experts solve at least 9 of 10 random starts in every style, with and without trembling hands.
-/// `examples/experts.rs` measures the same over 200 starts.
+/// The promise: the experts solve at least 9 of 10 random starts in every style, with and without
+/// trembling hands. `examples/experts.rs` measures the same over 200 starts.
 #[test]
 fn experts_succeed() {
     for info in tasks::all() {
         let mut env = LabEnv::new(info.id).unwrap();
         let wins = (0..40).filter(|&seed| {
-            let mut style = if seed < 20 { ExpertStyle::default() } else { ExpertStyle::sample(&mut Rng::new(seed, "style", 0)) };
+            let mut style = if seed < 20 {
+                ExpertStyle::default()
+            } else {
+                ExpertStyle::sample(&mut Rng::new(seed, "style", 0))
+            };
             style.noise = if seed % 2 == 0 { 0.0 } else { 0.1 };
             env.set_style(style).unwrap();
-            demonstrate(&mut env, seed).last().is_some_and(|step| step.success)
+            demonstrate(&mut env, seed)
+                .last()
+                .is_some_and(|step| step.success)
         });
         let wins = wins.count();
         assert!(wins >= 36, "{}: {wins} of 40", info.id);
@@ -35,7 +41,11 @@ fn experts_succeed() {
 #[test]
 fn the_same_seed_is_the_same_episode() {
     let mut env = LabEnv::new("lab/pick-place").unwrap();
-    env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+    env.set_style(ExpertStyle {
+        noise: 0.1,
+        ..ExpertStyle::default()
+    })
+    .unwrap();
     let first = demonstrate(&mut env, 3);
     assert_ne!(first, demonstrate(&mut env, 4));
     assert_eq!(first, demonstrate(&mut env, 3));
@@ -47,12 +57,17 @@ fn the_reward_is_one_on_success_and_else_zero() {
     for info in tasks::all() {
         let steps = demonstrate(&mut LabEnv::new(info.id).unwrap(), 0);
         let (last, others) = steps.split_last().unwrap();
-        assert!(others.iter().all(|s| s.reward == 0.0 && !s.success && !s.done()));
+        assert!(
+            others
+                .iter()
+                .all(|s| s.reward == 0.0 && !s.success && !s.done())
+        );
         assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
     }
 }
 
-/// The promise: an episode that plays on is the same up to its first success, and goes on to the horizon.
+/// The promise: an episode that plays on is the same up to its first success, and goes on to the
+/// horizon.
 #[test]
 fn an_episode_that_plays_on_reaches_the_horizon() {
     for info in tasks::all() {
@@ -60,14 +75,25 @@ fn an_episode_that_plays_on_reaches_the_horizon() {
         let short = demonstrate(&mut env, 0);
         env.play_on();
         let long = demonstrate(&mut env, 0);
-        let same = |(a, b): (&Step, &Step)| a.obs == b.obs && a.reward == b.reward && a.success == b.success;
+        let same = |(a, b): (&Step, &Step)| {
+            a.obs == b.obs && a.reward == b.reward && a.success == b.success
+        };
         assert!(short.iter().zip(&long).all(same), "{}", info.id);
-        assert!(long.len() == info.horizon && long.iter().all(|step| !step.terminated && step.reward == f32::from(step.success)));
-        assert!(long.last().is_some_and(|step| step.truncated) && env.step(&vec![0.0; info.act]).is_err());
+        assert!(
+            long.len() == info.horizon
+                && long
+                    .iter()
+                    .all(|step| !step.terminated && step.reward == f32::from(step.success))
+        );
+        assert!(
+            long.last().is_some_and(|step| step.truncated)
+                && env.step(&vec![0.0; info.act]).is_err()
+        );
     }
 }
 
-/// The promise: a hand that rests is cut off at the horizon without reward, and a finished episode cannot be played on.
+/// The promise: a hand that rests is cut off at the horizon without reward, and a finished episode
+/// cannot be played on.
 #[test]
 fn a_resting_hand_is_truncated_at_the_horizon() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -75,7 +101,11 @@ fn a_resting_hand_is_truncated_at_the_horizon() {
     let horizon = env.spec().horizon;
     let steps: Vec<_> = (0..horizon).map(|_| env.step(&[0.0; 4]).unwrap()).collect();
     assert!(steps[..horizon - 1].iter().all(|s| !s.done()));
-    assert!(steps[horizon - 1].truncated && !steps[horizon - 1].terminated && steps.iter().all(|s| s.reward == 0.0));
+    assert!(
+        steps[horizon - 1].truncated
+            && !steps[horizon - 1].terminated
+            && steps.iter().all(|s| s.reward == 0.0)
+    );
     assert!(env.step(&[0.0; 4]).is_err());
 }
 
@@ -85,10 +115,20 @@ fn the_observation_has_the_layout_of_meta_world() {
     let mut env = LabEnv::new("lab/pick-place").unwrap();
     let start = env.reset(1);
     assert_eq!((start.len(), env.spec().obs), (39, 39));
-    assert_eq!(start[..18], start[18..36], "the first observation repeats its frame");
-    assert!((start[0].abs() < 1e-4) && (start[1] - 0.6).abs() < 1e-4 && (start[2] - 0.2).abs() < 1e-4, "hand at home");
+    assert_eq!(
+        start[..18],
+        start[18..36],
+        "the first observation repeats its frame"
+    );
+    assert!(
+        (start[0].abs() < 1e-4) && (start[1] - 0.6).abs() < 1e-4 && (start[2] - 0.2).abs() < 1e-4,
+        "hand at home"
+    );
     assert!(start[3] > 0.99, "gripper open");
-    assert!((0.6..0.7).contains(&start[5]) && (start[6] - 0.02).abs() < 1e-4 && start[7] > 0.999, "cube at rest on the table, upright");
+    assert!(
+        (0.6..0.7).contains(&start[5]) && (start[6] - 0.02).abs() < 1e-4 && start[7] > 0.999,
+        "cube at rest on the table, upright"
+    );
     assert!(start[11..18].iter().all(|&v| v == 0.0), "padding");
     assert!((0.8..0.9).contains(&start[37]), "goal");
     let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
@@ -96,7 +136,8 @@ fn the_observation_has_the_layout_of_meta_world() {
     assert_ne!(after[..18], start[..18]);
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an error.
+/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
+/// is none is an error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -111,11 +152,17 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     env.step(&[0.0; 4]).unwrap();
 }
 
-/// The promise: a restored environment goes on bit for bit, trembling included; foreign or damaged states change nothing.
+/// The promise: a restored environment goes on bit for bit, trembling included; foreign or damaged
+/// states change nothing.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     let mut env = LabEnv::new("lab/assembly").unwrap();
-    env.set_style(ExpertStyle { noise: 0.1, side: 0.3, ..ExpertStyle::default() }).unwrap();
+    env.set_style(ExpertStyle {
+        noise: 0.1,
+        side: 0.3,
+        ..ExpertStyle::default()
+    })
+    .unwrap();
     env.reset(2);
     let play = |env: &mut LabEnv| {
         let action = env.expert().unwrap();
@@ -126,24 +173,34 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     let mut other = LabEnv::new("lab/assembly").unwrap();
     other.restore(&saved).unwrap();
     let foreign = LabEnv::new("lab/lift").unwrap().save();
-    assert!(other.restore(&foreign).is_err() && other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
+    assert!(
+        other.restore(&foreign).is_err()
+            && other.restore(&saved[..saved.len() - 9]).is_err()
+            && other.restore(&[]).is_err()
+    );
     for _ in 0..30 {
         assert_eq!(play(&mut env), play(&mut other));
     }
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
-/// It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
+/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
+/// it. It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = LabEnv::new("lab/lift").unwrap();
     env.reset(0);
     env.step(&[0.0; 4]).unwrap();
     let cube = env.sim.body("object").unwrap();
-    let nowhere = crate::sim::Pose { position: [0.0, f64::NAN, 0.0], rotation: [1.0, 0.0, 0.0, 0.0] };
+    let nowhere = crate::sim::Pose {
+        position: [0.0, f64::NAN, 0.0],
+        rotation: [1.0, 0.0, 0.0, 0.0],
+    };
     env.sim.set_pose(cube, nowhere);
     let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
-    assert!(sentence.contains("lab/lift") && sentence.contains("step 2"), "{sentence}");
+    assert!(
+        sentence.contains("lab/lift") && sentence.contains("step 2"),
+        "{sentence}"
+    );
     assert!(env.step(&[0.0; 4]).is_err(), "it stays broken");
     env.reset(0);
     env.step(&[0.0; 4]).unwrap();
@@ -154,16 +211,35 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
 fn impossible_styles_are_refused() {
     let mut env = LabEnv::new("lab/lift").unwrap();
     for speed in [0.0, -1.0, 1.5, f64::NAN] {
-        assert!(env.set_style(ExpertStyle { speed, ..ExpertStyle::default() }).is_err());
+        assert!(
+            env.set_style(ExpertStyle {
+                speed,
+                ..ExpertStyle::default()
+            })
+            .is_err()
+        );
     }
-    assert!(env.set_style(ExpertStyle { noise: -0.1, ..ExpertStyle::default() }).is_err());
+    assert!(
+        env.set_style(ExpertStyle {
+            noise: -0.1,
+            ..ExpertStyle::default()
+        })
+        .is_err()
+    );
     assert!(env.expert().is_some());
 }
 
 /// The promise: ids make environments, and a mistyped one is an error that names the nearest.
 #[test]
 fn ids_make_environments() {
-    for id in ["lab/lift", "lab/pick-place", "lab/box-close", "lab/assembly", "probe/1", "probe/5"] {
+    for id in [
+        "lab/lift",
+        "lab/pick-place",
+        "lab/box-close",
+        "lab/assembly",
+        "probe/1",
+        "probe/5",
+    ] {
         assert_eq!(make(id).unwrap().spec().id, id);
     }
     let sentence = |id| make(id).map(|_| ()).unwrap_err().to_string();

@@ -3,7 +3,8 @@
 use super::*;
 use crate::env::{Spec, episode_over};
 
-/// An episode of six steps. The success rule holds after the steps that its task's name has digits for.
+/// An episode of six steps. The success rule holds after the steps that its task's name has digits
+/// for.
 struct Blinking {
     spec: Spec,
     steps: usize,
@@ -31,7 +32,15 @@ impl Env for Blinking {
         let truncated = !terminated && self.steps == self.spec.horizon;
         self.over = terminated || truncated;
         let (obs, reward) = (vec![self.steps as f32], f32::from(success));
-        Ok(Step { obs, reward, success, success_at_end: success, terminated, truncated, steps: 1 })
+        Ok(Step {
+            obs,
+            reward,
+            success,
+            success_at_end: success,
+            terminated,
+            truncated,
+            steps: 1,
+        })
     }
 
     fn play_on(&mut self) {
@@ -53,8 +62,18 @@ impl Env for Blinking {
 }
 
 fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
-    let spec = Spec { id: id.into(), obs: 1, act: 1, horizon: 6 };
-    Ok(Box::new(Blinking { spec, steps: 0, ends: true, over: false }))
+    let spec = Spec {
+        id: id.into(),
+        obs: 1,
+        act: 1,
+        horizon: 6,
+    };
+    Ok(Box::new(Blinking {
+        spec,
+        steps: 0,
+        ends: true,
+        over: false,
+    }))
 }
 
 /// One episode, saved and loaded after every chunk.
@@ -84,15 +103,27 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
     }
 }
 
-/// The promise: success at any step and success at the last step are told apart, wherever in a chunk they fall; where the
-/// first success ends an episode they are the same.
+/// The promise: success at any step and success at the last step are told apart, wherever in a
+/// chunk they fall; where the first success ends an episode they are the same.
 #[test]
 fn success_at_any_step_and_at_the_last_are_told_apart() {
     for chunk in 1..=7 {
-        for (task, once, at_end, earned) in [("2", 1, 0, 1.0), ("36", 1, 1, 2.0), ("6", 1, 1, 1.0), ("0", 0, 0, 0.0)] {
+        for (task, once, at_end, earned) in [
+            ("2", 1, 0, 1.0),
+            ("36", 1, 1, 2.0),
+            ("6", 1, 1, 1.0),
+            ("0", 0, 0, 0.0),
+        ] {
             let (played, any, last) = episode(task, true, chunk);
-            assert_eq!((any, last), (once, at_end), "success after steps {task}, chunks of {chunk}");
-            assert_eq!((played.success, played.success_at_end), (once == 1, at_end == 1));
+            assert_eq!(
+                (any, last),
+                (once, at_end),
+                "success after steps {task}, chunks of {chunk}"
+            );
+            assert_eq!(
+                (played.success, played.success_at_end),
+                (once == 1, at_end == 1)
+            );
             assert_eq!((played.length, played.episode_return), (6, earned));
             let (ended, any, last) = episode(task, false, chunk);
             assert_eq!((any, last, ended.episode_return), (once, once, once as f32));

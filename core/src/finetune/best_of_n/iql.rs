@@ -1,4 +1,5 @@
-//! Implicit Q-learning (Kostrikov et al. 2021) on the rollouts of a frozen policy; no policy is extracted.
+//! Implicit Q-learning (Kostrikov et al. 2021) on the rollouts of a frozen policy; no policy is
+//! extracted.
 //!
 //! ```text
 //! L_V = E |expectile - 1(u < 0)| u^2,   u = min_i Qtarget_i(s, a) - V(s)
@@ -21,13 +22,29 @@ pub struct Critic {
 }
 
 impl Critic {
-    fn new(config: &BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self { q: Mlp::new(config.critics, &sizes(obs + chunk, config), Activation::Relu, rng, device) }
+    fn new(
+        config: &BestOfNConfig,
+        obs: usize,
+        chunk: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            q: Mlp::new(
+                config.critics,
+                &sizes(obs + chunk, config),
+                Activation::Relu,
+                rng,
+                device,
+            ),
+        }
     }
 
     /// Every critic: `[critics, batch]`.
     fn all(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
-        self.q.forward_shared(Tensor::cat(vec![obs, chunks], 1)).squeeze_dim(2)
+        self.q
+            .forward_shared(Tensor::cat(vec![obs, chunks], 1))
+            .squeeze_dim(2)
     }
 
     /// The smallest of the critics' values: `[batch]`.
@@ -47,8 +64,19 @@ impl Critic {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &BestOfNConfig, obs: usize, chunk: usize, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
-        params::load(Self::new(config, obs, chunk, &mut Rng::new(0, "unused", 0), device), prefix, archive)
+    pub fn load(
+        config: &BestOfNConfig,
+        obs: usize,
+        chunk: usize,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
+        params::load(
+            Self::new(config, obs, chunk, &mut Rng::new(0, "unused", 0), device),
+            prefix,
+            archive,
+        )
     }
 }
 
@@ -75,39 +103,74 @@ pub struct Iql {
 }
 
 impl Iql {
-    /// Fresh critics for normalised observations of length `obs` and chunks of length `chunk`, on an autodiff `device`.
-    pub fn new(config: BestOfNConfig, obs: usize, chunk: usize, rng: &mut Rng, device: Device) -> Self {
+    /// Fresh critics for normalised observations of length `obs` and chunks of length `chunk`, on
+    /// an autodiff `device`.
+    pub fn new(
+        config: BestOfNConfig,
+        obs: usize,
+        chunk: usize,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Self {
         let critic = Critic::new(&config, obs, chunk, rng, &device);
         let value = Mlp::new(1, &sizes(obs, &config), Activation::Relu, rng, &device);
-        let adam = || Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
-        Self { target: critic.valid(), critic, value, critic_adam: adam(), value_adam: adam(), step: 0, config, device }
+        let adam = || {
+            Adam::new(AdamConfig {
+                lr: config.lr,
+                clip_norm: None,
+            })
+        };
+        Self {
+            target: critic.valid(),
+            critic,
+            value,
+            critic_adam: adam(),
+            value_adam: adam(),
+            step: 0,
+            config,
+            device,
+        }
     }
 
-    /// One update of the value, the critics and their targets on a batch of raw decisions of `policy`.
+    /// One update of the value, the critics and their targets on a batch of raw decisions of
+    /// `policy`.
     pub fn step(&mut self, batch: &Batch, policy: &Policy) -> Losses {
         let matrix = |values, width| nn::matrix(values, width, &self.device);
         let obs = matrix(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
         let next_obs = matrix(policy.obs_scale.apply(&batch.next_obs), policy.sizes.obs);
-        let chunks = matrix(policy.act_scale.apply(&batch.actions), policy.sizes.chunk_len());
+        let chunks = matrix(
+            policy.act_scale.apply(&batch.actions),
+            policy.sizes.chunk_len(),
+        );
         let column = |values: &[f32]| matrix(values.to_vec(), 1).inner();
 
         let (value_loss, mean_value) = self.value_loss(obs.clone(), chunks.clone());
         self.value = self.value_adam.step(self.value.clone(), &value_loss);
         let next_value = self.value.valid().forward_one(next_obs.inner());
-        let targets = column(&batch.rewards) + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
+        let targets = column(&batch.rewards)
+            + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
         let q_loss = self.q_loss(obs, chunks, targets);
         self.critic = self.critic_adam.step(self.critic.clone(), &q_loss);
         self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
         self.step += 1;
-        Losses { value: value_loss.inner(), q: q_loss.inner(), mean_value }
+        Losses {
+            value: value_loss.inner(),
+            q: q_loss.inner(),
+            mean_value,
+        }
     }
 
     /// L_V and the mean value, on normalised rows.
     fn value_loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
-        let q = self.target.score(obs.clone().inner(), chunks.inner()).unsqueeze_dim::<2>(1);
+        let q = self
+            .target
+            .score(obs.clone().inner(), chunks.inner())
+            .unsqueeze_dim::<2>(1);
         let v = self.value.forward_one(obs);
         let u = q - v.clone();
-        let weight = u.clone().inner().lower_elem(0.0).float() * (1.0 - 2.0 * self.config.expectile) + self.config.expectile;
+        let weight = u.clone().inner().lower_elem(0.0).float()
+            * (1.0 - 2.0 * self.config.expectile)
+            + self.config.expectile;
         ((weight * u.square()).mean(), v.inner().mean())
     }
 
@@ -149,9 +212,18 @@ impl Iql {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: BestOfNConfig, obs: usize, chunk: usize, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        config: BestOfNConfig,
+        obs: usize,
+        chunk: usize,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let mut iql = Self::new(config, obs, chunk, &mut Rng::new(0, "unused", 0), device);
-        let adam = AdamConfig { lr: iql.config.lr, clip_norm: None };
+        let adam = AdamConfig {
+            lr: iql.config.lr,
+            clip_norm: None,
+        };
         iql.step = archive.get("iql/step")?;
         iql.critic = params::load(iql.critic, "iql/critic", archive)?;
         iql.target = params::load(iql.target, "iql/target", archive)?;
@@ -164,7 +236,10 @@ impl Iql {
 
 fn sizes(input: usize, config: &BestOfNConfig) -> Vec<usize> {
     let hidden = std::iter::repeat_n(config.hidden, config.layers);
-    std::iter::once(input).chain(hidden).chain(std::iter::once(1)).collect()
+    std::iter::once(input)
+        .chain(hidden)
+        .chain(std::iter::once(1))
+        .collect()
 }
 
 #[cfg(test)]
@@ -175,7 +250,13 @@ mod tests {
 
     fn learner(expectile: f64) -> (Iql, Tensor<2>, Tensor<2>, Tensor<2>) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(8, "test", 0));
-        let config = BestOfNConfig { hidden: 6, layers: 2, critics: 2, expectile, ..BestOfNConfig::preset(Preset::Tiny) };
+        let config = BestOfNConfig {
+            hidden: 6,
+            layers: 2,
+            critics: 2,
+            expectile,
+            ..BestOfNConfig::preset(Preset::Tiny)
+        };
         let iql = Iql::new(config, 3, 2, &mut rng, device.clone());
         let mut rows = |width| nn::matrix(rng.normals(16 * width), width, &device);
         let (obs, chunks, targets) = (rows(3), rows(2), rows(1).inner());
@@ -183,10 +264,15 @@ mod tests {
     }
 
     fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-        pollster::block_on(nn::read(tensor)).unwrap().into_iter().map(f64::from).collect()
+        pollster::block_on(nn::read(tensor))
+            .unwrap()
+            .into_iter()
+            .map(f64::from)
+            .collect()
     }
 
-    /// The promise: the gradient of the value's expectile loss is right on both sides of its kink, and no gradient reaches Q.
+    /// The promise: the gradient of the value's expectile loss is right on both sides of its kink,
+    /// and no gradient reaches Q.
     #[test]
     fn the_value_loss_has_the_right_gradient() {
         let (mut iql, obs, chunks, _) = learner(0.8);
@@ -197,25 +283,44 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the value loss is |expectile - 1(u < 0)| u^2 with the smaller of the two target critics.
+    /// The promise: the value loss is |expectile - 1(u < 0)| u^2 with the smaller of the two target
+    /// critics.
     #[test]
     fn the_value_loss_is_the_expectile_of_the_smaller_critic() {
         let (iql, obs, chunks, _) = learner(0.8);
-        let (q, v) = (read(iql.target.all(obs.clone().inner(), chunks.clone().inner())), read(iql.values(obs.clone())));
-        let terms: Vec<f64> =
-            (0..16).map(|i| q[i].min(q[16 + i]) - v[i]).map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u }).collect();
+        let (q, v) = (
+            read(iql.target.all(obs.clone().inner(), chunks.clone().inner())),
+            read(iql.values(obs.clone())),
+        );
+        let terms: Vec<f64> = (0..16)
+            .map(|i| q[i].min(q[16 + i]) - v[i])
+            .map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u })
+            .collect();
         let loss = read(iql.value_loss(obs, chunks).0.inner())[0];
         assert!((loss - terms.iter().sum::<f64>() / 16.0).abs() < 1e-6);
     }
 
-    /// The promise: the gradient of the critics' loss is right, and the loss is the sum of both mean squared errors.
+    /// The promise: the gradient of the critics' loss is right, and the loss is the sum of both
+    /// mean squared errors.
     #[test]
     fn the_q_loss_has_the_right_gradient() {
         let (mut iql, obs, chunks, targets) = learner(0.5);
-        let (q, y) = (read(iql.critic().all(obs.clone().inner(), chunks.clone().inner())), read(targets.clone()));
+        let (q, y) = (
+            read(
+                iql.critic()
+                    .all(obs.clone().inner(), chunks.clone().inner()),
+            ),
+            read(targets.clone()),
+        );
         let expected = (0..32).map(|i| (q[i] - y[i % 16]).powi(2)).sum::<f64>() / 16.0;
-        let loss = read(iql.q_loss(obs.clone(), chunks.clone(), targets.clone()).inner())[0];
-        assert!((loss - expected).abs() < 1e-5 * expected, "{loss} {expected}");
+        let loss = read(
+            iql.q_loss(obs.clone(), chunks.clone(), targets.clone())
+                .inner(),
+        )[0];
+        assert!(
+            (loss - expected).abs() < 1e-5 * expected,
+            "{loss} {expected}"
+        );
         let error = worst_error(&iql.critic.clone(), |critic| {
             iql.critic = critic.clone();
             iql.q_loss(obs.clone(), chunks.clone(), targets.clone())

@@ -1,8 +1,9 @@
 //! Best of N: the pretrained policy proposes, a critic chooses.
 //!
-//! The frozen policy is rolled out, an IQL critic is fitted to its own rollouts, and at every decision the best of N
-//! proposals by the critic is played (PostBC, appendix D.3; IDQL). The policy's weights never change: what finetuning
-//! can reach is what the policy proposes, which is why the coverage of pretraining matters.
+//! The frozen policy is rolled out, an IQL critic is fitted to its own rollouts, and at every
+//! decision the best of N proposals by the critic is played (PostBC, appendix D.3; IDQL). The
+//! policy's weights never change: what finetuning can reach is what the policy proposes, which is
+//! why the coverage of pretraining matters.
 
 pub mod iql;
 mod practice;
@@ -22,10 +23,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BestOfNConfig {
-    /// Episodes of the frozen policy that the critic learns from. Default 1000 in the paper preset (PostBC: 1000 or 2000).
+    /// Episodes of the frozen policy that the critic learns from. Default 1000 in the paper preset
+    /// (PostBC: 1000 or 2000).
     pub rollouts: usize,
-    /// Points of the learning curve: the rollouts are collected in this many equal parts, the critic is fitted anew to
-    /// all episodes so far, and the result is evaluated.
+    /// Points of the learning curve: the rollouts are collected in this many equal parts, the
+    /// critic is fitted anew to all episodes so far, and the result is evaluated.
     pub rounds: usize,
     /// Critic updates per round. PostBC: 2,000,000.
     pub steps: usize,
@@ -37,12 +39,14 @@ pub struct BestOfNConfig {
     pub gamma: f64,
     /// Expectile of the value loss; 0.5 is the mean. Default 0.7 (PostBC: 0.5 to 0.9 by task).
     pub expectile: f64,
-    /// Whether an episode that the time limit cut off goes on for the critic (its last value is bootstrapped) or is a failure.
-    /// Default false: success counts within the horizon only, and values anchored at failures are learned in far fewer updates.
+    /// Whether an episode that the time limit cut off goes on for the critic (its last value is
+    /// bootstrapped) or is a failure. Default false: success counts within the horizon only, and
+    /// values anchored at failures are learned in far fewer updates.
     pub bootstrap_truncated: bool,
     /// Polyak rate of the target critics. Default 0.02, as updates are few (paper preset: 0.005).
     pub tau: f64,
-    /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says. Default 4 (paper preset and IQL: 2).
+    /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says.
+    /// Default 4 (paper preset and IQL: 2).
     pub critics: usize,
     /// N, proposals per decision. Default 16 (paper preset: 32, PostBC's Libero runs).
     pub samples: usize,
@@ -70,8 +74,17 @@ impl BestOfNConfig {
             hidden: 256,
             layers: 2,
         };
-        let small =
-            Self { rollouts: 900, rounds: 3, steps: 3000, lr: 1e-3, tau: 0.02, critics: 4, samples: 16, hidden: 128, ..base.clone() };
+        let small = Self {
+            rollouts: 900,
+            rounds: 3,
+            steps: 3000,
+            lr: 1e-3,
+            tau: 0.02,
+            critics: 4,
+            samples: 16,
+            hidden: 128,
+            ..base.clone()
+        };
         match preset {
             Preset::Paper => base,
             Preset::Cpu => small,
@@ -107,23 +120,38 @@ pub struct Chooser {
 }
 
 impl Chooser {
-    /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of which is played.
+    /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of
+    /// which is played.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        noise: Vec<f32>,
+        device: &Device,
+    ) -> Result<Vec<f32>> {
         let plain = device.clone().without_autodiff();
         let (sizes, n) = (policy.sizes, self.samples);
         let rows = obs.len() / sizes.obs;
         let obs = nn::matrix(policy.obs_scale.apply(obs), sizes.obs, &plain);
-        let repeated: Tensor<2> = obs.unsqueeze_dim::<3>(1).expand([rows, n, sizes.obs]).reshape([rows * n, sizes.obs]);
-        let chunks = policy.sample(repeated.clone(), nn::matrix(noise, policy.noise_len(), &plain));
+        let repeated: Tensor<2> = obs
+            .unsqueeze_dim::<3>(1)
+            .expand([rows, n, sizes.obs])
+            .reshape([rows * n, sizes.obs]);
+        let chunks = policy.sample(
+            repeated.clone(),
+            nn::matrix(noise, policy.noise_len(), &plain),
+        );
         let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
         let chunks = policy.act_scale.invert(&nn::read(chunks).await?);
         let width = sizes.chunk_len();
         let best = (0..rows).flat_map(|row| {
             let winner = row * n + argmax(&scores[row * n..(row + 1) * n]);
-            chunks[winner * width..(winner + 1) * width].iter().map(|a| a.clamp(-1.0, 1.0))
+            chunks[winner * width..(winner + 1) * width]
+                .iter()
+                .map(|a| a.clamp(-1.0, 1.0))
         });
         Ok(best.collect())
     }
@@ -141,15 +169,29 @@ impl Chooser {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &BestOfNConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+    pub fn load(
+        config: &BestOfNConfig,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
         let samples = archive.get(&format!("{prefix}/samples"))?;
         if samples != config.samples {
             return Err(Error::input(format!(
-                "the checkpoint's critic chooses among {samples} proposals, its configuration says {}",
+                "the checkpoint's critic chooses among {samples} proposals, its configuration says \
+                 {}",
                 config.samples
             )));
         }
-        let critic = Critic::load(config, policy.sizes.obs, policy.sizes.chunk_len(), &format!("{prefix}/critic"), archive, device)?;
+        let critic = Critic::load(
+            config,
+            policy.sizes.obs,
+            policy.sizes.chunk_len(),
+            &format!("{prefix}/critic"),
+            archive,
+            device,
+        )?;
         Ok(Self { critic, samples })
     }
 }

@@ -31,7 +31,13 @@ impl Practice {
         let sizes = cx.policy.sizes;
         let horizon = crate::env::spec(&cx.rollouts.task)?.horizon;
         let replay = Replay::new(sizes.obs, sizes.chunk_len(), config.rollouts * horizon);
-        Ok(Self { doing: play(&config, cx, 0)?, config, round: 0, replay, chooser: None })
+        Ok(Self {
+            doing: play(&config, cx, 0)?,
+            config,
+            round: 0,
+            replay,
+            chooser: None,
+        })
     }
 
     /// The critic of the last round that is over, as it chooses.
@@ -50,20 +56,30 @@ impl Practice {
         }
     }
 
-    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy can do.
+    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy
+    /// can do.
     async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let Doing::Playing(rollouts) = &mut self.doing else { return Err(Error::failed("best-of-N plays only while it plays")) };
+        let Doing::Playing(rollouts) = &mut self.doing else {
+            return Err(Error::failed("best-of-N plays only while it plays"));
+        };
         let obs = rollouts.observe();
-        let chunks = cx.policy.act(&obs, rollouts.noise(cx.policy.noise_len()), cx.device).await?;
+        let chunks = cx
+            .policy
+            .act(&obs, rollouts.noise(cx.policy.noise_len()), cx.device)
+            .await?;
         let (decisions, finished) = rollouts.play(&chunks, cx.policy.sizes.chunk_len())?;
-        for Decision { obs, chunk, step, .. } in &decisions {
+        for Decision {
+            obs, chunk, step, ..
+        } in &decisions
+        {
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, chunk, step.reward, &step.obs, over)?;
         }
         let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
         let mut work = Work::played(&decisions, finished, (done, total));
         if done == total {
-            work.values.push(("train/success", successes as f64 / total as f64));
+            work.values
+                .push(("train/success", successes as f64 / total as f64));
             self.doing = self.fit(cx);
         }
         Ok(work)
@@ -73,21 +89,43 @@ impl Practice {
     fn fit(&self, cx: &Context) -> Doing {
         let (seed, round, sizes) = (cx.rollouts.seed, self.round as u64, cx.policy.sizes);
         let mut weights = Rng::new(seed, "critic-weights", round);
-        let iql = Iql::new(self.config.clone(), sizes.obs, sizes.chunk_len(), &mut weights, cx.device.clone());
-        Doing::Learning(Box::new(iql), Box::new(Rng::new(seed, "critic-batches", round)))
+        let iql = Iql::new(
+            self.config.clone(),
+            sizes.obs,
+            sizes.chunk_len(),
+            &mut weights,
+            cx.device.clone(),
+        );
+        Doing::Learning(
+            Box::new(iql),
+            Box::new(Rng::new(seed, "critic-batches", round)),
+        )
     }
 
     async fn learn(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let Doing::Learning(iql, rng) = &mut self.doing else { return Err(Error::failed("best-of-N learns only while it learns")) };
+        let Doing::Learning(iql, rng) = &mut self.doing else {
+            return Err(Error::failed("best-of-N learns only while it learns"));
+        };
         let updates = UPDATES.min(self.config.steps - iql.steps_done());
-        let losses = (0..updates).map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy)).last();
+        let losses = (0..updates)
+            .map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy))
+            .last();
         let (done, total) = (iql.steps_done(), self.config.steps);
         let mut work = Work::learned(updates, (done, total));
-        if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total) {
-            work.values = read_losses([("loss/value", losses.value), ("loss/q", losses.q), ("policy/value", losses.mean_value)]).await?;
+        if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total)
+        {
+            work.values = read_losses([
+                ("loss/value", losses.value),
+                ("loss/q", losses.q),
+                ("policy/value", losses.mean_value),
+            ])
+            .await?;
         }
         if done == total {
-            self.chooser = Some(Chooser { critic: iql.critic(), samples: self.config.samples });
+            self.chooser = Some(Chooser {
+                critic: iql.critic(),
+                samples: self.config.samples,
+            });
             self.round += 1;
             let last = self.round == self.config.rounds;
             work.next = if last { Next::Finish } else { Next::Evaluate };
@@ -103,7 +141,14 @@ impl Practice {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
-        archive.put("finetuner/round", &(self.round, self.chooser.is_some(), matches!(self.doing, Doing::Playing(_))))?;
+        archive.put(
+            "finetuner/round",
+            &(
+                self.round,
+                self.chooser.is_some(),
+                matches!(self.doing, Doing::Playing(_)),
+            ),
+        )?;
         self.replay.save(archive, "finetuner/replay")?;
         if let Some(chooser) = &self.chooser {
             chooser.save("finetuner/chooser", archive).await?;
@@ -126,29 +171,60 @@ impl Practice {
         let sizes = cx.policy.sizes;
         let (round, chosen, playing): (usize, bool, bool) = archive.get("finetuner/round")?;
         if round >= config.rounds {
-            return Err(Error::input(format!("the checkpoint is in round {round} of {}: use an undamaged checkpoint", config.rounds)));
+            return Err(Error::input(format!(
+                "the checkpoint is in round {round} of {}: use an undamaged checkpoint",
+                config.rounds
+            )));
         }
         let replay = load_replay(cx, sizes.chunk_len(), archive)?;
         let chooser = match chosen {
-            true => Some(Chooser::load(&config, cx.policy, "finetuner/chooser", archive, &cx.device.clone().without_autodiff())?),
+            true => Some(Chooser::load(
+                &config,
+                cx.policy,
+                "finetuner/chooser",
+                archive,
+                &cx.device.clone().without_autodiff(),
+            )?),
             false => None,
         };
         let doing = match playing {
-            true => Doing::Playing(Box::new(Rollouts::load(cx.rollouts, archive.blob("finetuner/rollouts")?)?)),
+            true => Doing::Playing(Box::new(Rollouts::load(
+                cx.rollouts,
+                archive.blob("finetuner/rollouts")?,
+            )?)),
             false if replay.is_empty() => {
-                return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
+                return Err(Error::input(
+                    "the checkpoint has nothing to learn from: use an undamaged checkpoint",
+                ));
             }
             false => {
-                let iql = Iql::load(config.clone(), sizes.obs, sizes.chunk_len(), archive, cx.device.clone())?;
+                let iql = Iql::load(
+                    config.clone(),
+                    sizes.obs,
+                    sizes.chunk_len(),
+                    archive,
+                    cx.device.clone(),
+                )?;
                 Doing::Learning(Box::new(iql), archive.get("finetuner/batches")?)
             }
         };
-        Ok(Self { config, round, replay, chooser, doing })
+        Ok(Self {
+            config,
+            round,
+            replay,
+            chooser,
+            doing,
+        })
     }
 }
 
 /// The rollouts of a round: its share of all.
 fn play(config: &BestOfNConfig, cx: &Context, round: usize) -> Result<Doing> {
     let edge = |round: usize| (config.rollouts * round / config.rounds) as u64;
-    Ok(Doing::Playing(Box::new(Rollouts::new(cx.rollouts, "practice", edge(round), edge(round + 1))?)))
+    Ok(Doing::Playing(Box::new(Rollouts::new(
+        cx.rollouts,
+        "practice",
+        edge(round),
+        edge(round + 1),
+    )?)))
 }

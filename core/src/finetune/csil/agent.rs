@@ -1,4 +1,5 @@
-//! What acts: a small policy that decides at every step, together with a frozen policy that decides on whole chunks.
+//! What acts: a small policy that decides at every step, together with a frozen policy that decides
+//! on whole chunks.
 
 use super::config::{Compose, CsilConfig};
 use super::learner::scaled;
@@ -11,8 +12,9 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
 
-/// The least range in which an observed number counts, as a share of the widest: in a few demonstrations some numbers hardly vary, and
-/// blown up to [-1, 1] they would tell practice from demonstrations better than what matters does.
+/// The least range in which an observed number counts, as a share of the widest: in a few
+/// demonstrations some numbers hardly vary, and blown up to [-1, 1] they would tell practice from
+/// demonstrations better than what matters does.
 const LEAST_RANGE: f64 = 0.1;
 
 /// A small policy, without gradients, and how it is put together with the pretrained one.
@@ -46,22 +48,37 @@ pub(super) struct Decided {
 }
 
 impl Agent {
-    /// Length of the noise vector per decision: for a chunk, in case that one is due, and for an action of its own.
+    /// Length of the noise vector per decision: for a chunk, in case that one is due, and for an
+    /// action of its own.
     pub fn noise_len(&self, policy: &Policy) -> usize {
         policy.noise_len() + policy.sizes.act
     }
 
-    /// Raw observation rows, what each episode remembers, and noise rows to raw actions, those in the middle of the small policy.
+    /// Raw observation rows, what each episode remembers, and noise rows to raw actions, those in
+    /// the middle of the small policy.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<f32>> {
-        let decided = self.decide(policy, obs, memories, noise, false, device).await?;
-        memories.iter_mut().zip(decided.memories).for_each(|(memory, new)| *memory = new);
+    pub async fn act(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        memories: &mut [Vec<f32>],
+        noise: &[f32],
+        device: &Device,
+    ) -> Result<Vec<f32>> {
+        let decided = self
+            .decide(policy, obs, memories, noise, false, device)
+            .await?;
+        memories
+            .iter_mut()
+            .zip(decided.memories)
+            .for_each(|(memory, new)| *memory = new);
         Ok(decided.actions)
     }
 
-    /// The same, with what else is known of the decision; drawn from the small policy where it is to explore.
+    /// The same, with what else is known of the decision; drawn from the small policy where it is
+    /// to explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
@@ -73,61 +90,135 @@ impl Agent {
     ) -> Result<Decided> {
         let (sizes, plain) = (policy.sizes, device.clone().without_autodiff());
         let (chunk_noise, own_noise) = split(noise, policy.noise_len(), sizes.act);
-        let chunks = self.chunks(policy, obs, memories, &chunk_noise, &plain).await?;
+        let chunks = self
+            .chunks(policy, obs, memories, &chunk_noise, &plain)
+            .await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..sizes.act]);
-        let rows = || obs.chunks(sizes.obs + self.view.pixels()).map(|row| self.view.split(row));
+        let rows = || {
+            obs.chunks(sizes.obs + self.view.pixels())
+                .map(|row| self.view.split(row))
+        };
         let inputs = Inputs {
-            numbers: rows().zip(bases()).flat_map(|((felt, _), base)| felt.iter().chain(base)).copied().collect(),
+            numbers: rows()
+                .zip(bases())
+                .flat_map(|((felt, _), base)| felt.iter().chain(base))
+                .copied()
+                .collect(),
             pixels: rows().flat_map(|(_, seen)| env::bytes(seen)).collect(),
         };
 
         let numbers = scaled(&observed(policy), &inputs.numbers, sizes);
-        let at = self.actor.at(Observed::new(numbers, sizes.obs + sizes.act, &inputs.pixels, self.view, &plain));
-        let own = if explore { at.draw(nn::matrix(own_noise, sizes.act, &plain)) } else { at.middle() };
+        let at = self.actor.at(Observed::new(
+            numbers,
+            sizes.obs + sizes.act,
+            &inputs.pixels,
+            self.view,
+            &plain,
+        ));
+        let own = if explore {
+            at.draw(nn::matrix(own_noise, sizes.act, &plain))
+        } else {
+            at.middle()
+        };
         let own = nn::read(own).await?;
-        let actions = own.chunks(sizes.act).zip(bases()).flat_map(|(own, base)| self.config.composed(base, own)).collect();
-        let memories =
-            chunks.iter().map(|chunk| if self.config.compose == Compose::Alone { Vec::new() } else { chunk[sizes.act..].to_vec() });
-        Ok(Decided { actions, own, memories: memories.collect(), inputs })
+        let actions = own
+            .chunks(sizes.act)
+            .zip(bases())
+            .flat_map(|(own, base)| self.config.composed(base, own))
+            .collect();
+        let memories = chunks.iter().map(|chunk| {
+            if self.config.compose == Compose::Alone {
+                Vec::new()
+            } else {
+                chunk[sizes.act..].to_vec()
+            }
+        });
+        Ok(Decided {
+            actions,
+            own,
+            memories: memories.collect(),
+            inputs,
+        })
     }
 
-    /// What the learned reward says of actions (N x act) at one raw observation: shares of what it can give, 0 to 1, N. None where no reward is
-    /// learned, or where it is about corrections of the pretrained policy (residual).
+    /// What the learned reward says of actions (N x act) at one raw observation: shares of what it
+    /// can give, 0 to 1, N. None where no reward is learned, or where it is about corrections of
+    /// the pretrained policy (residual).
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn rewards(&self, policy: &Policy, obs: &[f32], actions: &[f32], device: &Device) -> Result<Option<Vec<f32>>> {
+    pub async fn rewards(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        actions: &[f32],
+        device: &Device,
+    ) -> Result<Option<Vec<f32>>> {
         let (sizes, plain) = (policy.sizes, device.clone().without_autodiff());
-        let Some(reward) = self.reward.as_ref().filter(|_| !self.config.sees_base()) else { return Ok(None) };
+        let Some(reward) = self.reward.as_ref().filter(|_| !self.config.sees_base()) else {
+            return Ok(None);
+        };
         let (felt, seen) = self.view.split(obs);
         let count = actions.len() / sizes.act;
         let inputs = [felt, &vec![0.0; sizes.act]].concat().repeat(count);
         let numbers = scaled(&observed(policy), &inputs, sizes);
-        let x = Observed::new(numbers, sizes.obs + sizes.act, &env::bytes(seen).repeat(count), self.view, &plain);
-        let u = actions.iter().map(|a| a.clamp(-1.0, 1.0) * REACH as f32).collect();
+        let x = Observed::new(
+            numbers,
+            sizes.obs + sizes.act,
+            &env::bytes(seen).repeat(count),
+            self.view,
+            &plain,
+        );
+        let u = actions
+            .iter()
+            .map(|a| a.clamp(-1.0, 1.0) * REACH as f32)
+            .collect();
         let (low, high) = self.config.reward_range();
-        let raw = reward.reward(x, nn::matrix(u, sizes.act, &plain), self.config.reward_scale) - self.config.least_reward;
-        nn::read(raw.clamp(0.0, high - low) / (high - low)).await.map(Some)
+        let raw = reward.reward(
+            x,
+            nn::matrix(u, sizes.act, &plain),
+            self.config.reward_scale,
+        ) - self.config.least_reward;
+        nn::read(raw.clamp(0.0, high - low) / (high - low))
+            .await
+            .map(Some)
     }
 
-    /// For every episode what the pretrained policy does from now on: what is left of its chunk, or a new one where nothing is. Zeros
-    /// where it has no say.
-    async fn chunks(&self, policy: &Policy, obs: &[f32], memories: &[Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<Vec<f32>>> {
+    /// For every episode what the pretrained policy does from now on: what is left of its chunk, or
+    /// a new one where nothing is. Zeros where it has no say.
+    async fn chunks(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        memories: &[Vec<f32>],
+        noise: &[f32],
+        device: &Device,
+    ) -> Result<Vec<Vec<f32>>> {
         let act = policy.sizes.act;
         if self.config.compose == Compose::Alone {
             return Ok(vec![vec![0.0; act]; memories.len()]);
         }
         // What is remembered may be of a damaged checkpoint.
         let left = |memory: &[f32]| memory.len() >= act && memory.len().is_multiple_of(act);
-        let due: Vec<usize> = (0..memories.len()).filter(|&i| !left(&memories[i])).collect();
+        let due: Vec<usize> = (0..memories.len())
+            .filter(|&i| !left(&memories[i]))
+            .collect();
         let obs = policy.reading(obs, memories.len());
         let width = obs.len().checked_div(memories.len()).unwrap_or(0);
-        let rows =
-            |values: &[f32], width: usize| due.iter().flat_map(|&i| &values[i * width..(i + 1) * width]).copied().collect::<Vec<_>>();
+        let rows = |values: &[f32], width: usize| {
+            due.iter()
+                .flat_map(|&i| &values[i * width..(i + 1) * width])
+                .copied()
+                .collect::<Vec<_>>()
+        };
         let mut chunks = memories.to_vec();
         if !due.is_empty() {
-            let new = policy.act(&rows(&obs, width), rows(noise, policy.noise_len()), device).await?;
-            due.iter().zip(new.chunks(policy.sizes.chunk_len())).for_each(|(&i, chunk)| chunks[i] = chunk.to_vec());
+            let new = policy
+                .act(&rows(&obs, width), rows(noise, policy.noise_len()), device)
+                .await?;
+            due.iter()
+                .zip(new.chunks(policy.sizes.chunk_len()))
+                .for_each(|(&i, chunk)| chunks[i] = chunk.to_vec());
         }
         Ok(chunks)
     }
@@ -148,19 +239,41 @@ impl Agent {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &CsilConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+    pub fn load(
+        config: &CsilConfig,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
         let view: View = archive.get(&format!("{prefix}/view"))?;
         if view.is_some() && !(Keypoints::SMALLEST..=512).contains(&view.size) || view.stack > 16 {
-            return Err(Error::input("the checkpoint's pictures have an impossible size: use an undamaged checkpoint"));
+            return Err(Error::input(
+                "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
+            ));
         }
-        let fresh = || SmallPolicy::new(config, policy.sizes, view, &mut Rng::new(0, "unused", 0), device);
+        let fresh = || {
+            SmallPolicy::new(
+                config,
+                policy.sizes,
+                view,
+                &mut Rng::new(0, "unused", 0),
+                device,
+            )
+        };
         let load = |part: &str| params::load(fresh(), &format!("{prefix}/{part}"), archive);
         let reward = config.learns_reward().then(|| load("reward")).transpose()?;
-        Ok(Self { actor: load("actor")?, reward, config: config.clone(), view })
+        Ok(Self {
+            actor: load("actor")?,
+            reward,
+            config: config.clone(),
+            view,
+        })
     }
 }
 
-/// How the small policy's networks see observations: as the pretrained policy does, but no number in a range that is all too small.
+/// How the small policy's networks see observations: as the pretrained policy does, but no number
+/// in a range that is all too small.
 pub(super) fn observed(policy: &Policy) -> Normaliser {
     policy.obs_scale.widened(LEAST_RANGE as f32)
 }
@@ -168,11 +281,15 @@ pub(super) fn observed(policy: &Policy) -> Normaliser {
 /// Noise rows as noise of chunks and noise of own actions.
 fn split(noise: &[f32], chunk: usize, act: usize) -> (Vec<f32>, Vec<f32>) {
     let rows = || noise.chunks(chunk + act);
-    (rows().flat_map(|row| &row[..chunk]).copied().collect(), rows().flat_map(|row| &row[chunk..]).copied().collect())
+    (
+        rows().flat_map(|row| &row[..chunk]).copied().collect(),
+        rows().flat_map(|row| &row[chunk..]).copied().collect(),
+    )
 }
 
 impl CsilConfig {
-    /// The action that is played, from the pretrained policy's and the small policy's own; within ±1.
+    /// The action that is played, from the pretrained policy's and the small policy's own; within
+    /// ±1.
     pub(super) fn composed(&self, base: &[f32], own: &[f32]) -> Vec<f32> {
         let scale = self.residual_scale as f32;
         let compose = |(base, own): (&f32, &f32)| {
@@ -183,17 +300,26 @@ impl CsilConfig {
                 Compose::Alone => own,
             }
         };
-        base.iter().zip(own).map(compose).map(|a| a.clamp(-1.0, 1.0)).collect()
+        base.iter()
+            .zip(own)
+            .map(compose)
+            .map(|a| a.clamp(-1.0, 1.0))
+            .collect()
     }
 
-    /// What the small policy is to learn of a demonstrated action: the action itself, or what the pretrained policy's lacks.
+    /// What the small policy is to learn of a demonstrated action: the action itself, or what the
+    /// pretrained policy's lacks.
     pub(super) fn taught(&self, base: &[f32], shown: &[f32]) -> Vec<f32> {
         let scale = self.residual_scale as f32;
         let teach = |(base, shown): (&f32, &f32)| match self.compose {
             Compose::Ensemble | Compose::Alone => *shown,
             Compose::Residual => (shown - base) / scale,
         };
-        base.iter().zip(shown).map(teach).map(|a| a.clamp(-1.0, 1.0) * REACH as f32).collect()
+        base.iter()
+            .zip(shown)
+            .map(teach)
+            .map(|a| a.clamp(-1.0, 1.0) * REACH as f32)
+            .collect()
     }
 }
 
@@ -207,53 +333,111 @@ mod tests {
 
     fn config(compose: Compose) -> CsilConfig {
         let tiny = CsilConfig::preset(Preset::Tiny, Variant::Csil);
-        CsilConfig { compose, policy_hidden: 5, bottleneck: 3, features: 4, residual_scale: 0.25, ..tiny }
-    }
-
-    fn close(found: &[f32], expected: &[f32]) {
-        assert!(found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} {expected:?}");
-    }
-
-    /// The promise: the ensemble plays the mean, the residual adds a small part, and both and the small policy alone stay within ±1; what
-    /// is taught of a demonstration makes the demonstrated action (the ensemble: where the pretrained policy imitates it, too).
-    #[test]
-    fn actions_are_composed_as_configured() {
-        let (base, own) = ([0.6, -0.9], [REACH as f32, -1.0]);
-        close(&config(Compose::Ensemble).composed(&base, &own), &[0.8, -0.95]);
-        close(&config(Compose::Residual).composed(&base, &own), &[0.85, -1.0]);
-        close(&config(Compose::Alone).composed(&base, &own), &[1.0, -1.0]);
-        for (compose, base) in [(Compose::Ensemble, [0.5, -1.0]), (Compose::Residual, [0.4, -0.8]), (Compose::Alone, [0.0, 0.3])] {
-            let config = config(compose);
-            close(&config.composed(&base, &config.taught(&base, &[0.5, -1.0])), &[0.5, -1.0]);
+        CsilConfig {
+            compose,
+            policy_hidden: 5,
+            bottleneck: 3,
+            features: 4,
+            residual_scale: 0.25,
+            ..tiny
         }
     }
 
-    /// The promise: a chunk is decided on once and then played out, one action a decision, whatever is seen meanwhile; episodes do not
-    /// depend on each other, and the small policy alone asks for no chunk.
+    fn close(found: &[f32], expected: &[f32]) {
+        assert!(
+            found.len() == expected.len()
+                && found
+                    .iter()
+                    .zip(expected)
+                    .all(|(f, e)| (f - e).abs() < 1e-6),
+            "{found:?} {expected:?}"
+        );
+    }
+
+    /// The promise: the ensemble plays the mean, the residual adds a small part, and both and the
+    /// small policy alone stay within ±1; what is taught of a demonstration makes the demonstrated
+    /// action (the ensemble: where the pretrained policy imitates it, too).
+    #[test]
+    fn actions_are_composed_as_configured() {
+        let (base, own) = ([0.6, -0.9], [REACH as f32, -1.0]);
+        close(
+            &config(Compose::Ensemble).composed(&base, &own),
+            &[0.8, -0.95],
+        );
+        close(
+            &config(Compose::Residual).composed(&base, &own),
+            &[0.85, -1.0],
+        );
+        close(&config(Compose::Alone).composed(&base, &own), &[1.0, -1.0]);
+        for (compose, base) in [
+            (Compose::Ensemble, [0.5, -1.0]),
+            (Compose::Residual, [0.4, -0.8]),
+            (Compose::Alone, [0.0, 0.3]),
+        ] {
+            let config = config(compose);
+            close(
+                &config.composed(&base, &config.taught(&base, &[0.5, -1.0])),
+                &[0.5, -1.0],
+            );
+        }
+    }
+
+    /// The promise: a chunk is decided on once and then played out, one action a decision, whatever
+    /// is seen meanwhile; episodes do not depend on each other, and the small policy alone asks for
+    /// no chunk.
     #[test]
     fn a_chunk_is_played_out() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
-        let flow = PolicyConfig { kind: PolicyKind::Flow, chunk: 3, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
-        let sizes = Sizes { obs: 2, act: 1, chunk: 3 };
+        let flow = PolicyConfig {
+            kind: PolicyKind::Flow,
+            chunk: 3,
+            hidden: 8,
+            layers: 1,
+            ..Config::preset(Preset::Tiny).policy
+        };
+        let sizes = Sizes {
+            obs: 2,
+            act: 1,
+            chunk: 3,
+        };
         let scales = (Normaliser::identity(2), Normaliser::identity(3));
         let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
         let config_of = config(Compose::Residual);
         let actor = SmallPolicy::new(&config_of, sizes, View::default(), &mut rng, &device);
-        let agent = Agent { actor, reward: None, config: config_of, view: View::default() };
+        let agent = Agent {
+            actor,
+            reward: None,
+            config: config_of,
+            view: View::default(),
+        };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
         // The actor is fresh: its middle is 0, so what is played is the chunk.
-        let chunks = block_on(policy.act(&[0.1, 0.2, 0.3, 0.4], split(&noise, 3, 1).0, &device)).unwrap();
+        let chunks =
+            block_on(policy.act(&[0.1, 0.2, 0.3, 0.4], split(&noise, 3, 1).0, &device)).unwrap();
         for t in 0..3 {
-            let obs = if t == 0 { [0.1, 0.2, 0.3, 0.4] } else { [9.0; 4] };
-            let played = block_on(agent.act(&policy, &obs, &mut memories, &noise, &device)).unwrap();
+            let obs = if t == 0 {
+                [0.1, 0.2, 0.3, 0.4]
+            } else {
+                [9.0; 4]
+            };
+            let played =
+                block_on(agent.act(&policy, &obs, &mut memories, &noise, &device)).unwrap();
             close(&played, &[chunks[t], chunks[3 + t]]);
         }
         assert_eq!(memories, vec![Vec::<f32>::new(); 2]);
         let mut odd = vec![vec![0.5], vec![]];
-        let played = block_on(agent.act(&policy, &[0.1, 0.2, 0.3, 0.4], &mut odd, &noise, &device)).unwrap();
+        let played =
+            block_on(agent.act(&policy, &[0.1, 0.2, 0.3, 0.4], &mut odd, &noise, &device)).unwrap();
         close(&played, &[0.5, chunks[3]]);
-        let alone = Agent { config: config(Compose::Alone), ..agent };
-        close(&block_on(alone.act(&policy, &[0.1, 0.2], &mut [vec![]], &noise[..4], &device)).unwrap(), &[0.0]);
+        let alone = Agent {
+            config: config(Compose::Alone),
+            ..agent
+        };
+        close(
+            &block_on(alone.act(&policy, &[0.1, 0.2], &mut [vec![]], &noise[..4], &device))
+                .unwrap(),
+            &[0.0],
+        );
     }
 }

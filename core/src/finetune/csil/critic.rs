@@ -1,4 +1,5 @@
-//! The critics: XQC's, which give a distribution over values and are batch-normalised; or plain ones, which give a number.
+//! The critics: XQC's, which give a distribution over values and are batch-normalised; or plain
+//! ones, which give a number.
 
 use super::config::{CsilConfig, Variant};
 use crate::env::View;
@@ -23,7 +24,10 @@ pub struct Critic {
 
 /// K critics of rows.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there are two of it per learner, and modules cannot be boxed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are two of it per learner, and modules cannot be boxed"
+)]
 enum Head {
     /// With categorical values.
     Categorical(BatchNormed),
@@ -42,7 +46,10 @@ pub(super) struct Acted {
 impl Acted {
     /// The same with a graph.
     pub fn autodiff(self) -> Self {
-        Self { at: self.at.autodiff(), action: self.action.autodiff() }
+        Self {
+            at: self.at.autodiff(),
+            action: self.action.autodiff(),
+        }
     }
 }
 
@@ -59,16 +66,44 @@ pub(super) struct Lesson {
 
 impl Critic {
     /// Fresh critics of inputs and actions of `width` numbers together, and of what is seen.
-    pub fn new(config: &CsilConfig, width: usize, view: View, rng: &mut Rng, device: &Device) -> Self {
-        let eyes = view.is_some().then(|| Keypoints::new(view.channels(), rng, device));
+    pub fn new(
+        config: &CsilConfig,
+        width: usize,
+        view: View,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let eyes = view
+            .is_some()
+            .then(|| Keypoints::new(view.channels(), rng, device));
         let width = width + eyes.as_ref().map_or(0, |_| Keypoints::WIDTH);
         let sizes = |outputs: usize| -> Vec<usize> {
-            std::iter::once(width).chain(std::iter::repeat_n(config.hidden, config.layers)).chain(std::iter::once(outputs)).collect()
+            std::iter::once(width)
+                .chain(std::iter::repeat_n(config.hidden, config.layers))
+                .chain(std::iter::once(outputs))
+                .collect()
         };
         let head = match config.variant {
-            Variant::Csil | Variant::Xqc => Head::Categorical(BatchNormed::new(config.critics, &sizes(config.atoms), rng, device)),
-            Variant::Rlpd => Head::Scalar(Mlp::normed(config.critics, &sizes(1), Activation::Relu, rng, device)),
-            Variant::Sac => Head::Scalar(Mlp::new(config.critics, &sizes(1), Activation::Relu, rng, device)),
+            Variant::Csil | Variant::Xqc => Head::Categorical(BatchNormed::new(
+                config.critics,
+                &sizes(config.atoms),
+                rng,
+                device,
+            )),
+            Variant::Rlpd => Head::Scalar(Mlp::normed(
+                config.critics,
+                &sizes(1),
+                Activation::Relu,
+                rng,
+                device,
+            )),
+            Variant::Sac => Head::Scalar(Mlp::new(
+                config.critics,
+                &sizes(1),
+                Activation::Relu,
+                rng,
+                device,
+            )),
         };
         Self { eyes, head }
     }
@@ -76,7 +111,13 @@ impl Critic {
     /// Places that are seen, input and action side by side: `[N, places + width]`.
     fn rows(&self, Acted { at, action }: &Acted) -> Tensor<2> {
         let width = at.numbers.dims()[1];
-        Tensor::cat(vec![at.clone().read_by(self.eyes.as_ref(), width), action.clone()], 1)
+        Tensor::cat(
+            vec![
+                at.clone().read_by(self.eyes.as_ref(), width),
+                action.clone(),
+            ],
+            1,
+        )
     }
 
     /// Values of what was done, each on its own: `[K, N]`.
@@ -88,34 +129,59 @@ impl Critic {
         }
     }
 
-    /// What these critics, as slow copies, say that `lesson` should be: distributions `[N, atoms]`, or numbers `[N, 1]`. The least of
-    /// the `judges` counts, row by row; of categorical critics all are judges.
+    /// What these critics, as slow copies, say that `lesson` should be: distributions `[N, atoms]`,
+    /// or numbers `[N, 1]`. The least of the `judges` counts, row by row; of categorical critics
+    /// all are judges.
     pub(super) fn targets(&self, atoms: &Atoms, lesson: &Lesson, judges: &[usize]) -> Tensor<2> {
-        let Lesson { now, next, added, factor } = lesson;
+        let Lesson {
+            now,
+            next,
+            added,
+            factor,
+        } = lesson;
         let next = self.rows(next);
         match &self.head {
             Head::Categorical(net) => {
-                // Both halves in one batch: its statistics are those that the learner's own pass has.
+                // Both halves in one batch: its statistics are those that the learner's own pass
+                // has.
                 let n = next.dims()[0];
-                let logits = net.forward(Tensor::cat(vec![self.rows(now), next], 0), Statistics::Batch).output.narrow(1, n, n);
+                let logits = net
+                    .forward(
+                        Tensor::cat(vec![self.rows(now), next], 0),
+                        Statistics::Batch,
+                    )
+                    .output
+                    .narrow(1, n, n);
                 atoms.project(of_the_least(atoms, logits), added.clone(), factor.clone())
             }
             Head::Scalar(net) => {
                 let values: Tensor<2> = net.select(judges).forward_shared(next).squeeze_dim(2);
-                (added.clone() + factor.clone() * values.min_dim(0).squeeze_dim::<1>(0)).unsqueeze_dim(1)
+                (added.clone() + factor.clone() * values.min_dim(0).squeeze_dim::<1>(0))
+                    .unsqueeze_dim(1)
             }
         }
     }
 
-    /// The error of `lesson` against `targets`, summed over the critics; how steep the first rows are along `directions` of inputs and
-    /// actions, as the root of the mean square, summed too (0 without directions); and what the pass has seen.
-    pub(super) fn errors(&self, atoms: &Atoms, lesson: &Lesson, targets: Tensor<2>, directions: Option<Tensor<2>>) -> Errors {
+    /// The error of `lesson` against `targets`, summed over the critics; how steep the first rows
+    /// are along `directions` of inputs and actions, as the root of the mean square, summed too (0
+    /// without directions); and what the pass has seen.
+    pub(super) fn errors(
+        &self,
+        atoms: &Atoms,
+        lesson: &Lesson,
+        targets: Tensor<2>,
+        directions: Option<Tensor<2>>,
+    ) -> Errors {
         let now = self.rows(&lesson.now);
         let (n, device) = (now.dims()[0], now.device());
         match &self.head {
             Head::Categorical(net) => {
                 let rows = Tensor::cat(vec![now, self.rows(&lesson.next)], 0);
-                let pass = net.forward_along(rows, directions.map(|along| self.blindly(along)), Statistics::Batch);
+                let pass = net.forward_along(
+                    rows,
+                    directions.map(|along| self.blindly(along)),
+                    Statistics::Batch,
+                );
                 let logits = pass.output.clone().narrow(1, 0, n);
                 let steepness = match &pass.change {
                     Some(change) => {
@@ -126,12 +192,20 @@ impl Critic {
                     None => Tensor::zeros([1], &device),
                 };
                 let error = Atoms::cross_entropy(logits, targets).mean_dim(1).sum();
-                Errors { error, steepness, pass: Some(pass) }
+                Errors {
+                    error,
+                    steepness,
+                    pass: Some(pass),
+                }
             }
             Head::Scalar(net) => {
                 let values: Tensor<2> = net.forward_shared(now).squeeze_dim(2);
                 let error = (values - targets.transpose()).square().mean_dim(1).sum();
-                Errors { error, steepness: Tensor::zeros([1], &device), pass: None }
+                Errors {
+                    error,
+                    steepness: Tensor::zeros([1], &device),
+                    pass: None,
+                }
             }
         }
     }
@@ -139,7 +213,13 @@ impl Critic {
     /// Directions of inputs and actions as those of rows: what is seen stays as it is.
     fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
         match self.eyes {
-            Some(_) => Tensor::cat(vec![Tensor::zeros([along.dims()[0], Keypoints::WIDTH], &along.device()), along], 1),
+            Some(_) => Tensor::cat(
+                vec![
+                    Tensor::zeros([along.dims()[0], Keypoints::WIDTH], &along.device()),
+                    along,
+                ],
+                1,
+            ),
             None => along,
         }
     }
@@ -148,7 +228,9 @@ impl Critic {
     #[must_use]
     pub(super) fn settled(self, pass: Option<&Pass>) -> Self {
         let head = match (self.head, pass) {
-            (Head::Categorical(net), Some(pass)) => Head::Categorical(net.projected().having_seen(pass, STATISTICS_RATE)),
+            (Head::Categorical(net), Some(pass)) => {
+                Head::Categorical(net.projected().having_seen(pass, STATISTICS_RATE))
+            }
             (other, _) => other,
         };
         Self { head, ..self }
@@ -166,9 +248,13 @@ pub(super) struct Errors {
 fn of_the_least(atoms: &Atoms, logits: Tensor<3>) -> Tensor<2> {
     let values = atoms.mean(logits.clone());
     let least = values.clone().min_dim(0);
-    let chosen = values.equal(least.expand([logits.dims()[0], logits.dims()[1]])).float();
+    let chosen = values
+        .equal(least.expand([logits.dims()[0], logits.dims()[1]]))
+        .float();
     let shares = chosen.clone() / chosen.sum_dim(0);
-    (softmax(logits, 2) * shares.unsqueeze_dim(2)).sum_dim(0).squeeze_dim(0)
+    (softmax(logits, 2) * shares.unsqueeze_dim(2))
+        .sum_dim(0)
+        .squeeze_dim(0)
 }
 
 #[cfg(test)]
@@ -179,7 +265,11 @@ mod tests {
     use crate::run::config::Preset;
     use pollster::block_on;
 
-    const ATOMS: Atoms = Atoms { low: -2.0, high: 2.0, count: 7 };
+    const ATOMS: Atoms = Atoms {
+        low: -2.0,
+        high: 2.0,
+        count: 7,
+    };
     const ROWS: usize = 12;
 
     fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -187,7 +277,13 @@ mod tests {
     }
 
     fn critic(variant: Variant, rng: &mut Rng) -> Critic {
-        let config = CsilConfig { critics: 2, hidden: 6, layers: 2, atoms: 7, ..CsilConfig::preset(Preset::Tiny, variant) };
+        let config = CsilConfig {
+            critics: 2,
+            hidden: 6,
+            layers: 2,
+            atoms: 7,
+            ..CsilConfig::preset(Preset::Tiny, variant)
+        };
         let critic = Critic::new(&config, 3, View::default(), rng, &Device::flex().autodiff());
         // As loaded: running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
@@ -198,24 +294,42 @@ mod tests {
     fn lesson(rng: &mut Rng, device: &Device) -> Lesson {
         let factor = Tensor::from_floats([0.9f32, 0.0].repeat(ROWS / 2).as_slice(), device);
         let mut rows = |width: usize| nn::matrix(rng.normals(ROWS * width), width, device);
-        let mut acted = || Acted { at: rows(2).into(), action: rows(1) };
+        let mut acted = || Acted {
+            at: rows(2).into(),
+            action: rows(1),
+        };
         let (now, next) = (acted(), acted());
-        Lesson { now, next, added: rows(1).squeeze_dim(1), factor }
+        Lesson {
+            now,
+            next,
+            added: rows(1).squeeze_dim(1),
+            factor,
+        }
     }
 
-    /// The promise: the loss of the critics, penalty on the action's gradient included, has the right gradient in every parameter,
-    /// through the statistics of the crossed batch.
+    /// The promise: the loss of the critics, penalty on the action's gradient included, has the
+    /// right gradient in every parameter, through the statistics of the crossed batch.
     #[test]
     fn the_critic_loss_has_the_right_gradient() {
         let device = Device::flex().autodiff();
         for variant in [Variant::Csil, Variant::Rlpd, Variant::Sac] {
             let mut rng = Rng::new(1, "test", 0);
             let critic = critic(variant, &mut rng);
-            let targets = critic.valid().targets(&ATOMS, &lesson(&mut rng.clone(), &Device::flex()), &[0, 1]);
+            let targets =
+                critic
+                    .valid()
+                    .targets(&ATOMS, &lesson(&mut rng.clone(), &Device::flex()), &[0, 1]);
             let lesson = lesson(&mut rng, &device);
             let directions = nn::matrix([0.0, 0.0, 1.0, 0.0, 0.0, -1.0].repeat(2), 3, &device);
             let error = worst_error_of_smooth(&critic, 4e-4, |critic| {
-                let Errors { error, steepness, .. } = critic.errors(&ATOMS, &lesson, targets.clone().autodiff(), Some(directions.clone()));
+                let Errors {
+                    error, steepness, ..
+                } = critic.errors(
+                    &ATOMS,
+                    &lesson,
+                    targets.clone().autodiff(),
+                    Some(directions.clone()),
+                );
                 // What has no part in it is given something to find.
                 let rest = match &critic.head {
                     Head::Categorical(net) => net.idle_sum() * 0.1,
@@ -227,7 +341,8 @@ mod tests {
         }
     }
 
-    /// The promise: a target is r + the discounted value of the lesser critic, and r alone after the end; distributions have that mean.
+    /// The promise: a target is r + the discounted value of the lesser critic, and r alone after
+    /// the end; distributions have that mean.
     #[test]
     fn a_target_is_what_the_lesser_critic_expects() {
         for variant in [Variant::Csil, Variant::Rlpd] {
@@ -242,31 +357,57 @@ mod tests {
                 Head::Categorical(net) => {
                     let values = read(ATOMS.mean(net.forward(both, Statistics::Batch).output));
                     let atoms: Vec<f32> = (0..7).map(|i| -2.0 + i as f32 * 4.0 / 6.0).collect();
-                    let mean = |row: &[f32]| row.iter().zip(&atoms).map(|(p, z)| p * z).sum::<f32>();
-                    (values, read(targets).chunks(7).map(mean).collect::<Vec<_>>())
+                    let mean =
+                        |row: &[f32]| row.iter().zip(&atoms).map(|(p, z)| p * z).sum::<f32>();
+                    (
+                        values,
+                        read(targets).chunks(7).map(mean).collect::<Vec<_>>(),
+                    )
                 }
                 Head::Scalar(net) => (read(net.forward_shared(both)), read(targets)),
             };
             for row in 0..ROWS {
                 let least = values[ROWS + row].min(values[3 * ROWS + row]);
                 let expected = added[row] + factor[row] * least;
-                assert!((found[row] - expected).abs() < 1e-4, "{variant:?} row {row}: {} {expected}", found[row]);
+                assert!(
+                    (found[row] - expected).abs() < 1e-4,
+                    "{variant:?} row {row}: {} {expected}",
+                    found[row]
+                );
             }
         }
     }
 
-    /// The promise: the steepness is the root of the mean square of the value's slope along the directions, as differences find it.
+    /// The promise: the steepness is the root of the mean square of the value's slope along the
+    /// directions, as differences find it.
     #[test]
     fn the_steepness_is_that_of_differences() {
         let mut rng = Rng::new(3, "test", 0);
-        let Head::Categorical(net) = critic(Variant::Csil, &mut rng).valid().head else { panic!("csil has categorical critics") };
+        let Head::Categorical(net) = critic(Variant::Csil, &mut rng).valid().head else {
+            panic!("csil has categorical critics")
+        };
         let x = nn::matrix(rng.normals(3 * ROWS), 3, &Device::flex());
         let v = nn::matrix([0.0, 0.0, 1.0].repeat(ROWS), 3, &Device::flex());
         let pass = net.forward_along(x.clone(), Some(v.clone()), Statistics::Running);
         let found = read(ATOMS.mean_change(pass.output, pass.change.unwrap()));
-        let at = |step: f64| read(ATOMS.mean(net.forward(x.clone() + v.clone() * step, Statistics::Running).output));
-        let expected: Vec<f32> = at(1e-3).into_iter().zip(at(-1e-3)).map(|(a, b)| (a - b) / 2e-3).collect();
-        let close = found.iter().zip(&expected).filter(|(f, e)| (*f - *e).abs() < 5e-3).count();
+        let at = |step: f64| {
+            read(
+                ATOMS.mean(
+                    net.forward(x.clone() + v.clone() * step, Statistics::Running)
+                        .output,
+                ),
+            )
+        };
+        let expected: Vec<f32> = at(1e-3)
+            .into_iter()
+            .zip(at(-1e-3))
+            .map(|(a, b)| (a - b) / 2e-3)
+            .collect();
+        let close = found
+            .iter()
+            .zip(&expected)
+            .filter(|(f, e)| (*f - *e).abs() < 5e-3)
+            .count();
         // Where a ReLU bends between the two points, a difference is neither slope.
         assert!(close >= found.len() - 1, "{found:?} {expected:?}");
     }

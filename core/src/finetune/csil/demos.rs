@@ -1,4 +1,5 @@
-//! The demonstrations as decisions of the small policy: with what the pretrained policy would have done beside the demonstrator.
+//! The demonstrations as decisions of the small policy: with what the pretrained policy would have
+//! done beside the demonstrator.
 
 use super::config::{Compose, CsilConfig};
 use crate::Result;
@@ -8,13 +9,22 @@ use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use burn::tensor::Device;
 
-/// How often each demonstration is gone through, with other noise of the pretrained policy and its chunks begun at other moments.
+/// How often each demonstration is gone through, with other noise of the pretrained policy and its
+/// chunks begun at other moments.
 const COPIES: usize = 4;
 
-/// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained policy's action; the small policy's own
-/// action, and where it is demonstrated the next one.
+/// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained
+/// policy's action; the small policy's own action, and where it is demonstrated the next one.
 pub(super) fn replay(sizes: Sizes, capacity: usize, view: View) -> Sequences {
-    Sequences::new((sizes.obs + sizes.act, 2 * sizes.act), 1, capacity, false, Rng::new(0, "unused", 0)).seen(view).ending()
+    Sequences::new(
+        (sizes.obs + sizes.act, 2 * sizes.act),
+        1,
+        capacity,
+        false,
+        Rng::new(0, "unused", 0),
+    )
+    .seen(view)
+    .ending()
 }
 
 /// All demonstrated decisions, in a replay of their size.
@@ -28,14 +38,27 @@ pub(super) async fn decisions(
     (seed, view): (u64, View),
     device: &Device,
 ) -> Result<Sequences> {
-    let copies = if config.compose == Compose::Alone { 1 } else { COPIES };
+    let copies = if config.compose == Compose::Alone {
+        1
+    } else {
+        COPIES
+    };
     let mut replay = replay(policy.sizes, usize::MAX, view);
     let mut rng = Rng::new(seed, "csil-demos", 0);
     for episode in &demos.episodes {
         for copy in 0..copies {
             let bases = match config.compose {
                 Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
-                _ => beside(policy, episode, copy * policy.sizes.chunk / copies, &mut rng, device).await?,
+                _ => {
+                    beside(
+                        policy,
+                        episode,
+                        copy * policy.sizes.chunk / copies,
+                        &mut rng,
+                        device,
+                    )
+                    .await?
+                }
             };
             replay.push(&taught(config, policy.sizes, episode, &bases))?;
         }
@@ -43,17 +66,40 @@ pub(super) async fn decisions(
     Ok(replay)
 }
 
-/// What the pretrained policy would do at every observation of an episode of T steps, where its chunks begin at the first one and
-/// whenever the time is `begin` more than a multiple of a chunk: (T + 1) x act.
-async fn beside(policy: &Policy, episode: &Episode, begin: usize, rng: &mut Rng, device: &Device) -> Result<Vec<f32>> {
+/// What the pretrained policy would do at every observation of an episode of T steps, where its
+/// chunks begin at the first one and whenever the time is `begin` more than a multiple of a chunk:
+/// (T + 1) x act.
+async fn beside(
+    policy: &Policy,
+    episode: &Episode,
+    begin: usize,
+    rng: &mut Rng,
+    device: &Device,
+) -> Result<Vec<f32>> {
     let Sizes { obs, act, chunk } = policy.sizes;
     let view = policy.view();
-    let starts: Vec<usize> = (0..=episode.len()).filter(|&t| t == 0 || t % chunk == begin % chunk).collect();
-    let seen: Vec<f32> = starts.iter().flat_map(|&t| [episode.obs_at(t, obs), &episode.seen_at(t, view)].concat()).collect();
-    let chunks = policy.act(&seen, rng.normals(starts.len() * policy.noise_len()), device).await?;
+    let starts: Vec<usize> = (0..=episode.len())
+        .filter(|&t| t == 0 || t % chunk == begin % chunk)
+        .collect();
+    let seen: Vec<f32> = starts
+        .iter()
+        .flat_map(|&t| [episode.obs_at(t, obs), &episode.seen_at(t, view)].concat())
+        .collect();
+    let chunks = policy
+        .act(
+            &seen,
+            rng.normals(starts.len() * policy.noise_len()),
+            device,
+        )
+        .await?;
     let ends = starts[1..].iter().copied().chain([episode.len() + 1]);
-    let played = chunks.chunks(policy.sizes.chunk_len()).zip(starts.iter().zip(ends));
-    Ok(played.flat_map(|(chunk, (start, end))| &chunk[..(end - start) * act]).copied().collect())
+    let played = chunks
+        .chunks(policy.sizes.chunk_len())
+        .zip(starts.iter().zip(ends));
+    Ok(played
+        .flat_map(|(chunk, (start, end))| &chunk[..(end - start) * act])
+        .copied()
+        .collect())
 }
 
 /// The episode as the small policy is to learn it.
@@ -64,8 +110,12 @@ fn taught(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32]) -
         false => vec![0.0; sizes.act],
     };
     Episode {
-        obs: (0..=episode.len()).flat_map(|t| [episode.obs_at(t, sizes.obs), base(t)].concat()).collect(),
-        actions: (0..episode.len()).flat_map(|t| [own(t), own(t + 1)].concat()).collect(),
+        obs: (0..=episode.len())
+            .flat_map(|t| [episode.obs_at(t, sizes.obs), base(t)].concat())
+            .collect(),
+        actions: (0..episode.len())
+            .flat_map(|t| [own(t), own(t + 1)].concat())
+            .collect(),
         ..episode.clone()
     }
 }
@@ -79,16 +129,35 @@ mod tests {
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
-    /// The promise: every demonstrated step is a decision, with the chunk that the pretrained policy would be playing out beside it, the
-    /// action that follows, and an end where the episode ended.
+    /// The promise: every demonstrated step is a decision, with the chunk that the pretrained
+    /// policy would be playing out beside it, the action that follows, and an end where the episode
+    /// ended.
     #[test]
     fn every_demonstrated_step_is_a_decision() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
-        let flow = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 1, ..Config::preset(Preset::Tiny).policy };
-        let sizes = Sizes { obs: 1, act: 1, chunk: 2 };
-        let policy = Policy::new(&flow, sizes, (Normaliser::identity(1), Normaliser::identity(2)), &mut rng, &device);
+        let flow = PolicyConfig {
+            kind: PolicyKind::Flow,
+            chunk: 2,
+            hidden: 8,
+            layers: 1,
+            ..Config::preset(Preset::Tiny).policy
+        };
+        let sizes = Sizes {
+            obs: 1,
+            act: 1,
+            chunk: 2,
+        };
+        let policy = Policy::new(
+            &flow,
+            sizes,
+            (Normaliser::identity(1), Normaliser::identity(2)),
+            &mut rng,
+            &device,
+        );
         let mut episode = Episode::start(0, &[0.0]);
-        (1..=3).for_each(|t| episode.push(&[0.1 * t as f32], f32::from(u8::from(t == 3)), &[t as f32]));
+        (1..=3).for_each(|t| {
+            episode.push(&[0.1 * t as f32], f32::from(u8::from(t == 3)), &[t as f32])
+        });
         episode.terminated = true;
         let meta = Meta {
             task: "probe/1".into(),
@@ -101,13 +170,30 @@ mod tests {
             action_repeat: 1,
             demonstrator: String::new(),
         };
-        let demos = Dataset { meta, episodes: vec![episode.clone()] };
-        let config = CsilConfig { compose: Compose::Residual, residual_scale: 2.0, ..CsilConfig::preset(Preset::Tiny, Variant::Csil) };
-        let found = block_on(decisions(&config, &policy, &demos, (0, View::default()), &device)).unwrap();
+        let demos = Dataset {
+            meta,
+            episodes: vec![episode.clone()],
+        };
+        let config = CsilConfig {
+            compose: Compose::Residual,
+            residual_scale: 2.0,
+            ..CsilConfig::preset(Preset::Tiny, Variant::Csil)
+        };
+        let found = block_on(decisions(
+            &config,
+            &policy,
+            &demos,
+            (0, View::default()),
+            &device,
+        ))
+        .unwrap();
         assert_eq!(found.len(), 12);
         // Every decision is drawn at some time: here all of them in their order.
         let rows = found.all();
-        assert_eq!((&rows.over[..3], &rows.rewards[..3]), (&[0.0, 0.0, 1.0][..], &[0.0, 0.0, 1.0][..]));
+        assert_eq!(
+            (&rows.over[..3], &rows.rewards[..3]),
+            (&[0.0, 0.0, 1.0][..], &[0.0, 0.0, 1.0][..])
+        );
         let next = &rows.obs[2 * 12..];
         for copy in 0..4 {
             for t in 0..3 {
@@ -116,13 +202,19 @@ mod tests {
                 assert_eq!((rows.obs[2 * at], next[2 * at]), (t as f32, t as f32 + 1.0));
                 assert_eq!(own[0], config.taught(&[base], &[0.1 * (t + 1) as f32])[0]);
                 if t < 2 {
-                    assert_eq!((next[2 * at + 1], own[1]), (rows.obs[2 * at + 3], rows.actions[2 * at + 2]));
+                    assert_eq!(
+                        (next[2 * at + 1], own[1]),
+                        (rows.obs[2 * at + 3], rows.actions[2 * at + 2])
+                    );
                 }
             }
         }
         // The first copy begins chunks at 0 and 2, the third at 0, 1 and 3.
         let mut rng = Rng::new(0, "csil-demos", 0);
         let first = block_on(policy.act(&[0.0, 2.0], rng.normals(4), &device)).unwrap();
-        assert_eq!([1, 3, 5].map(|i| rows.obs[i]), [first[0], first[1], first[2]]);
+        assert_eq!(
+            [1, 3, 5].map(|i| rows.obs[i]),
+            [first[0], first[1], first[2]]
+        );
     }
 }

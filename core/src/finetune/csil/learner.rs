@@ -1,18 +1,22 @@
-//! The learner: cloning, the coherent reward, its refinement, and actor and critics that improve on the clone (Watson, Huang and Heess
-//! 2023, CSIL, with the critics of XQC); and the same actor and critics on the task's own reward.
+//! The learner: cloning, the coherent reward, its refinement, and actor and critics that improve on
+//! the clone (Watson, Huang and Heess 2023, CSIL, with the critics of XQC); and the same actor and
+//! critics on the task's own reward.
 //!
-//! With x an observation and the pretrained policy's action, u the small policy's own action, of d numbers, q the clone, p uniform:
+//! With x an observation and the pretrained policy's action, u the small policy's own action, of d
+//! numbers, q the clone, p uniform:
 //!
 //! ```text
-//! r(x, u) = alpha (log q(u | x) - log p(u)),  alpha = scale / d                 the coherent reward
-//! V(x')   = min_i Qtarget_i(x', u') - beta KL(pi(x') || q(x'))                  u' drawn by pi
-//! L_Q     = E distance(Q(x, u), r + c success + gamma (1 - over) V(x')) + k sqrt(E_demos (dQ/du v)^2),  v a random corner of the cube
+//! r(x, u) = alpha (log q(u | x) - log p(u)),  alpha = scale / d            the coherent reward
+//! V(x')   = min_i Qtarget_i(x', u') - beta KL(pi(x') || q(x'))             u' drawn by pi
+//! L_Q     = E distance(Q(x, u), r + c success + gamma (1 - over) V(x'))
+//!           + k sqrt(E_demos (dQ/du v)^2)                                  v a corner of the cube
 //! L_r     = -E_demos r + E_practice [exp(-max(r, -5)) - 1 + max(r, -5)]
 //! L_pi    = E [beta KL(pi(x) || q(x)) - min_i Q_i(x, u)]
 //! ```
 //!
-//! Over all corners v the mean of (dQ/du v)^2 is |dQ/du|^2: the penalty needs one direction per row, however many numbers an action
-//! has. While critics are pretrained, u' is the demonstrated action and V its value (SARSA).
+//! v is drawn at random. Over all corners the mean of (dQ/du v)^2 is |dQ/du|^2: the penalty needs
+//! one direction per row, however many numbers an action has. While critics are pretrained, u' is
+//! the demonstrated action and V its value (SARSA).
 
 use super::agent::Inputs;
 use super::config::CsilConfig;
@@ -30,8 +34,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where the refinement of the reward stops to look (CSIL).
 const REFINED_FROM: f64 = -5.0;
-/// The norm at which a gradient of the refinement is cut: the exponential's grows a thousandfold where practice leaves the clone, and would
-/// break the reward for good.
+/// The norm at which a gradient of the refinement is cut: the exponential's grows a thousandfold
+/// where practice leaves the clone, and would break the reward for good.
 const REFINEMENT_NORM: f64 = 10.0;
 
 /// The weight of entropy, as its logarithm.
@@ -141,15 +145,39 @@ struct Rewards {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for observations that `scale` scales, single actions, and what is seen.
-    pub fn new(config: CsilConfig, sizes: Sizes, view: View, scale: Normaliser, rng: &mut Rng, device: Device) -> Self {
+    /// A fresh learner on an autodiff `device`, for observations that `scale` scales, single
+    /// actions, and what is seen.
+    pub fn new(
+        config: CsilConfig,
+        sizes: Sizes,
+        view: View,
+        scale: Normaliser,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Self {
         let clone = SmallPolicy::new(&config, sizes, view, rng, &device);
         let critic = Critic::new(&config, sizes.obs + 2 * sizes.act, view, rng, &device);
-        let temperature = Temperature { log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)) };
+        let temperature = Temperature {
+            log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)),
+        };
         let [actor, reward] = [(); 2].map(|()| clone.clone());
         let adams = Adams::new(&config);
         let target = critic.valid();
-        Self { clone, actor, reward, critic, target, temperature, adams, made: Made::default(), scale, config, sizes, view, device }
+        Self {
+            clone,
+            actor,
+            reward,
+            critic,
+            target,
+            temperature,
+            adams,
+            made: Made::default(),
+            scale,
+            config,
+            sizes,
+            view,
+            device,
+        }
     }
 
     /// Gradient steps so far.
@@ -160,7 +188,11 @@ impl Learner {
     /// The atoms of the critics' values.
     pub fn atoms(&self) -> Atoms {
         let (low, high) = self.config.value_range();
-        Atoms { low, high, count: self.config.atoms }
+        Atoms {
+            low,
+            high,
+            count: self.config.atoms,
+        }
     }
 
     /// What acts: the actor, without gradients.
@@ -173,10 +205,13 @@ impl Learner {
         self.config.learns_reward().then(|| self.reward.valid())
     }
 
-    /// One step of cloning on demonstrated decisions; the loss. Actor and reward begin as the clone that comes of it.
+    /// One step of cloning on demonstrated decisions; the loss. Actor and reward begin as the clone
+    /// that comes of it.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.rows(batch, batch.len());
-        let loss = self.clone.faithful_loss(rows.x.autodiff(), rows.u.autodiff());
+        let loss = self
+            .clone
+            .faithful_loss(rows.x.autodiff(), rows.u.autodiff());
         self.clone = self.adams.clone.step(self.clone.clone(), &loss);
         (self.actor, self.reward) = (self.clone.clone(), self.clone.clone());
         self.made.cloned += 1;
@@ -188,23 +223,27 @@ impl Learner {
         let rows = self.rows(batch, batch.len());
         let rewards = self.rewards(&rows).counted;
         let lesson = self.lesson(&rows, rows.next_u.clone(), rewards, None);
-        let Errors { error, steepness, .. } = self.teach(&rows, lesson, self.config.gradient_penalty, rng);
+        let Errors {
+            error, steepness, ..
+        } = self.teach(&rows, lesson, self.config.gradient_penalty, rng);
         self.made.pretrained += 1;
         (error.inner(), steepness.inner())
     }
 
-    /// One update of critics, reward, temperature and actor on decisions of which the first were demonstrated; its figures, if they are to be
-    /// told.
+    /// One update of critics, reward, temperature and actor on decisions of which the first were
+    /// demonstrated; its figures, if they are to be told.
     pub fn step(&mut self, batch: &Stretches, tell: bool, rng: &mut Rng) -> Option<Losses> {
         let rows = self.rows(batch, batch.shown);
-        let [e_next, e_now] = [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
+        let [e_next, e_now] =
+            [(); 2].map(|()| self.plain(rng.normals(batch.len() * self.sizes.act), self.sizes.act));
 
         let learned = self.config.learns_reward().then(|| self.rewards(&rows));
         let then = self.actor.valid().at(rows.next_x.clone());
         let next_u = then.draw(e_next);
         let lesson = match &learned {
             Some(learned) => {
-                let cost = then.divergence(&self.clone.valid().at(rows.next_x.clone())) * self.config.kl_weight;
+                let cost = then.divergence(&self.clone.valid().at(rows.next_x.clone()))
+                    * self.config.kl_weight;
                 self.lesson(&rows, next_u, learned.counted.clone(), Some(cost))
             }
             None => self.lesson(&rows, next_u, rows.rewards.clone(), None),
@@ -213,7 +252,12 @@ impl Learner {
 
         if learned.is_some() && self.config.reward_lr > 0.0 {
             let loss = self.refinement(&rows);
-            self.reward = descend(self.reward.clone(), &loss, self.config.reward_lr, REFINEMENT_NORM);
+            self.reward = descend(
+                self.reward.clone(),
+                &loss,
+                self.config.reward_lr,
+                REFINEMENT_NORM,
+            );
         }
         let [actor, divergence] = self.improve(&rows, e_now);
         self.made.updates += 1;
@@ -221,7 +265,17 @@ impl Learner {
             critic: errors.error.inner(),
             actor,
             divergence,
-            value: self.critic.valid().values(&self.atoms(), &Acted { at: rows.x.clone(), action: rows.u.clone() }).mean(),
+            value: self
+                .critic
+                .valid()
+                .values(
+                    &self.atoms(),
+                    &Acted {
+                        at: rows.x.clone(),
+                        action: rows.u.clone(),
+                    },
+                )
+                .mean(),
             temperature: self.temperature.log.val().inner().exp(),
             learned: learned.map(|learned| self.told(&rows, learned, errors.steepness.inner())),
         })
@@ -229,7 +283,11 @@ impl Learner {
 
     /// The actor's step, where it is its turn: its loss, and the divergence from the clone before.
     fn improve(&mut self, rows: &Rows, e: Tensor<2>) -> [Tensor<1>; 2] {
-        let ActorLoss { loss, divergence, density } = self.actor_loss(rows, e);
+        let ActorLoss {
+            loss,
+            divergence,
+            density,
+        } = self.actor_loss(rows, e);
         if self.made.updates.is_multiple_of(self.config.actor_every) {
             self.actor = self.adams.actor.step(self.actor.clone(), &loss);
             if !self.config.learns_reward() {
@@ -244,19 +302,41 @@ impl Learner {
     /// L_pi: with the divergence from the clone, or with the entropy.
     fn actor_loss(&self, rows: &Rows, e: Tensor<2>) -> ActorLoss {
         let at = self.actor.at(rows.x.clone().autodiff());
-        let divergence = at.divergence(&self.clone.valid().at(rows.x.clone()).tracked()).mean();
+        let divergence = at
+            .divergence(&self.clone.valid().at(rows.x.clone()).tracked())
+            .mean();
         let (u, density) = at.draw_with_density(e.autodiff());
-        let (density, alpha) = (density.mean(), self.temperature.log.val().inner().exp().autodiff());
-        let kept = if self.config.learns_reward() { divergence.clone() * self.config.kl_weight } else { density.clone() * alpha };
+        let (density, alpha) = (
+            density.mean(),
+            self.temperature.log.val().inner().exp().autodiff(),
+        );
+        let kept = if self.config.learns_reward() {
+            divergence.clone() * self.config.kl_weight
+        } else {
+            density.clone() * alpha
+        };
         let loss = kept - self.worth(rows.x.clone().autodiff(), u).mean();
-        ActorLoss { loss, divergence, density }
+        ActorLoss {
+            loss,
+            divergence,
+            density,
+        }
     }
 
-    /// What the critics, as constants, make of the actor's actions: the least of them, or the mean where only some judge targets. `[N]`.
+    /// What the critics, as constants, make of the actor's actions: the least of them, or the mean
+    /// where only some judge targets. `[N]`.
     fn worth(&self, at: Observed, action: Tensor<2>) -> Tensor<1> {
-        let values = self.critic.clone().no_grad().values(&self.atoms(), &Acted { at, action });
+        let values = self
+            .critic
+            .clone()
+            .no_grad()
+            .values(&self.atoms(), &Acted { at, action });
         let all = self.config.judges() == self.config.critics;
-        if all { values.min_dim(0).squeeze_dim(0) } else { values.mean_dim(0).squeeze_dim(0) }
+        if all {
+            values.min_dim(0).squeeze_dim(0)
+        } else {
+            values.mean_dim(0).squeeze_dim(0)
+        }
     }
 
     /// The learned reward at rows.
@@ -265,7 +345,10 @@ impl Learner {
         let (low, high) = self.config.reward_range();
         let offset = self.config.least_reward - low;
         let success = rows.rewards.clone() * self.config.success_reward;
-        Rewards { counted: (raw.clone() - offset).clamp(low, high) + success, raw }
+        Rewards {
+            counted: (raw.clone() - offset).clamp(low, high) + success,
+            raw,
+        }
     }
 
     /// alpha (log q(u | x) - log p(u)).
@@ -278,7 +361,10 @@ impl Learner {
     /// # Errors
     /// When the device fails.
     pub(super) async fn rewards_of(&self, inputs: &Inputs, own: Vec<f32>) -> Result<Vec<f32>> {
-        let (x, u) = (self.inputs(&inputs.numbers, &inputs.pixels), self.plain(own, self.sizes.act));
+        let (x, u) = (
+            self.inputs(&inputs.numbers, &inputs.pixels),
+            self.plain(own, self.sizes.act),
+        );
         nn::read(self.raw_rewards(&self.reward.valid(), x, u)).await
     }
 
@@ -286,43 +372,97 @@ impl Learner {
     fn refinement(&self, rows: &Rows) -> Tensor<1> {
         let n = rows.x.rows();
         let r = self.raw_rewards_tracked(rows);
-        let shown = if rows.shown > 0 { r.clone().narrow(0, 0, rows.shown).mean() } else { r.clone().mean() * 0.0 };
+        let shown = if rows.shown > 0 {
+            r.clone().narrow(0, 0, rows.shown).mean()
+        } else {
+            r.clone().mean() * 0.0
+        };
         if rows.shown == n {
             return shown.neg();
         }
-        let practised = r.narrow(0, rows.shown, n - rows.shown).clamp_min(REFINED_FROM);
+        let practised = r
+            .narrow(0, rows.shown, n - rows.shown)
+            .clamp_min(REFINED_FROM);
         (practised.clone().neg().exp() - 1.0 + practised).mean() - shown
     }
 
     fn raw_rewards_tracked(&self, rows: &Rows) -> Tensor<1> {
-        self.raw_rewards(&self.reward, rows.x.clone().autodiff(), rows.u.clone().autodiff())
+        self.raw_rewards(
+            &self.reward,
+            rows.x.clone().autodiff(),
+            rows.u.clone().autodiff(),
+        )
     }
 
     /// What the critics are to learn: `next_u` is what is done then, `cost` what is paid for it.
-    fn lesson(&self, rows: &Rows, next_u: Tensor<2>, rewards: Tensor<1>, cost: Option<Tensor<1>>) -> Lesson {
+    fn lesson(
+        &self,
+        rows: &Rows,
+        next_u: Tensor<2>,
+        rewards: Tensor<1>,
+        cost: Option<Tensor<1>>,
+    ) -> Lesson {
         let factor = rows.goes_on.clone() * self.config.gamma;
         let added = match cost {
             Some(cost) => rewards - factor.clone() * cost,
             None => rewards,
         };
-        let now = Acted { at: rows.x.clone(), action: rows.u.clone() };
-        Lesson { now, next: Acted { at: rows.next_x.clone(), action: next_u }, added, factor }
+        let now = Acted {
+            at: rows.x.clone(),
+            action: rows.u.clone(),
+        };
+        Lesson {
+            now,
+            next: Acted {
+                at: rows.next_x.clone(),
+                action: next_u,
+            },
+            added,
+            factor,
+        }
     }
 
-    /// One step of the critics on a lesson, and their slow copies' after them; `penalty` is the weight of their steepness at demonstrations.
+    /// One step of the critics on a lesson, and their slow copies' after them; `penalty` is the
+    /// weight of their steepness at demonstrations.
     fn teach(&mut self, rows: &Rows, lesson: Lesson, penalty: f64, rng: &mut Rng) -> Errors {
-        let targets = self.target.targets(&self.atoms(), &lesson, &self.draw_judges(rng));
-        let directions = if penalty > 0.0 { self.directions(rows, rng) } else { None };
-        let Lesson { now, next, added, factor } = lesson;
-        let lesson = Lesson { now: now.autodiff(), next: next.autodiff(), added, factor };
-        let errors = self.critic.errors(&self.atoms(), &lesson, targets.autodiff(), directions.map(Tensor::autodiff));
+        let targets = self
+            .target
+            .targets(&self.atoms(), &lesson, &self.draw_judges(rng));
+        let directions = if penalty > 0.0 {
+            self.directions(rows, rng)
+        } else {
+            None
+        };
+        let Lesson {
+            now,
+            next,
+            added,
+            factor,
+        } = lesson;
+        let lesson = Lesson {
+            now: now.autodiff(),
+            next: next.autodiff(),
+            added,
+            factor,
+        };
+        let errors = self.critic.errors(
+            &self.atoms(),
+            &lesson,
+            targets.autodiff(),
+            directions.map(Tensor::autodiff),
+        );
         let loss = errors.error.clone() + errors.steepness.clone() * penalty;
-        self.critic = self.adams.critic.step(self.critic.clone(), &loss).settled(errors.pass.as_ref());
+        self.critic = self
+            .adams
+            .critic
+            .step(self.critic.clone(), &loss)
+            .settled(errors.pass.as_ref());
         self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
         errors
     }
 
-    /// v of the penalty, as inputs and actions: 0 in the former, 1 or -1 in the latter. None without demonstrations or penalty.
+    /// v of the penalty, as inputs and actions: 0 in the former, 1 or -1 in the latter. None
+    /// without demonstrations or penalty.
     fn directions(&self, rows: &Rows, rng: &mut Rng) -> Option<Tensor<2>> {
         let Sizes { obs, act, .. } = self.sizes;
         if rows.shown == 0 || !self.config.learns_reward() {
@@ -330,7 +470,11 @@ impl Learner {
         }
         let mut corner = || if rng.below(2) == 0 { -1.0 } else { 1.0 };
         let values: Vec<f32> = (0..rows.shown)
-            .flat_map(|_| std::iter::repeat_n(0.0, obs + act).chain((0..act).map(|_| corner())).collect::<Vec<_>>())
+            .flat_map(|_| {
+                std::iter::repeat_n(0.0, obs + act)
+                    .chain((0..act).map(|_| corner()))
+                    .collect::<Vec<_>>()
+            })
             .collect();
         Some(self.plain(values, obs + 2 * act))
     }
@@ -345,7 +489,12 @@ impl Learner {
         vec![first, if second < first { second } else { second + 1 }]
     }
 
-    fn told(&self, rows: &Rows, Rewards { raw, .. }: Rewards, steepness: Tensor<1>) -> LearnedFigures {
+    fn told(
+        &self,
+        rows: &Rows,
+        Rewards { raw, .. }: Rewards,
+        steepness: Tensor<1>,
+    ) -> LearnedFigures {
         let (n, (low, high)) = (rows.x.rows(), self.config.reward_range());
         let mean = |start: usize, count: usize| match count {
             0 => Tensor::zeros([1], &raw.device()),
@@ -354,11 +503,21 @@ impl Learner {
         let practised = mean(rows.shown, n - rows.shown);
         let spread = match n - rows.shown {
             0 => practised.clone(),
-            count => (raw.clone().narrow(0, rows.shown, count) - practised.clone()).square().mean().sqrt(),
+            count => (raw.clone().narrow(0, rows.shown, count) - practised.clone())
+                .square()
+                .mean()
+                .sqrt(),
         };
         let least = self.config.least_reward;
-        let inside = raw.clone().greater_elem(least).float() * raw.clone().lower_elem(least + high - low).float();
-        LearnedFigures { steepness, shown: mean(0, rows.shown), practised, spread, clipped: inside.mean().neg() + 1.0 }
+        let inside = raw.clone().greater_elem(least).float()
+            * raw.clone().lower_elem(least + high - low).float();
+        LearnedFigures {
+            steepness,
+            shown: mean(0, rows.shown),
+            practised,
+            spread,
+            clipped: inside.mean().neg() + 1.0,
+        }
     }
 
     /// A batch of stretches of one decision.
@@ -382,7 +541,13 @@ impl Learner {
     /// Raw inputs as the networks read them.
     fn inputs(&self, numbers: &[f32], pixels: &[u8]) -> Observed {
         let numbers = scaled(&self.scale, numbers, self.sizes);
-        Observed::new(numbers, self.sizes.obs + self.sizes.act, pixels, self.view, &self.device.clone().without_autodiff())
+        Observed::new(
+            numbers,
+            self.sizes.obs + self.sizes.act,
+            pixels,
+            self.view,
+            &self.device.clone().without_autodiff(),
+        )
     }
 
     fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
@@ -395,14 +560,28 @@ impl Learner {
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("csil/made", &self.made)?;
-        for (name, policy) in [("clone", &self.clone), ("actor", &self.actor), ("reward", &self.reward)] {
+        for (name, policy) in [
+            ("clone", &self.clone),
+            ("actor", &self.actor),
+            ("reward", &self.reward),
+        ] {
             params::save(policy, &format!("csil/{name}"), archive).await?;
         }
         params::save(&self.critic, "csil/critic", archive).await?;
         params::save(&self.target, "csil/target", archive).await?;
         params::save(&self.temperature, "csil/temperature", archive).await?;
-        let Adams { clone, actor, critic, temperature } = &self.adams;
-        for (name, adam) in [("clone", clone), ("actor", actor), ("critic", critic), ("temperature", temperature)] {
+        let Adams {
+            clone,
+            actor,
+            critic,
+            temperature,
+        } = &self.adams;
+        for (name, adam) in [
+            ("clone", clone),
+            ("actor", actor),
+            ("critic", critic),
+            ("temperature", temperature),
+        ] {
             adam.save(&format!("csil/{name}-adam"), archive).await?;
         }
         Ok(())
@@ -412,10 +591,28 @@ impl Learner {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: CsilConfig, sizes: Sizes, view: View, scale: Normaliser, archive: &Archive, device: Device) -> Result<Self> {
-        let mut learner = Self::new(config, sizes, view, scale, &mut Rng::new(0, "unused", 0), device);
+    pub fn load(
+        config: CsilConfig,
+        sizes: Sizes,
+        view: View,
+        scale: Normaliser,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
+        let mut learner = Self::new(
+            config,
+            sizes,
+            view,
+            scale,
+            &mut Rng::new(0, "unused", 0),
+            device,
+        );
         learner.made = archive.get("csil/made")?;
-        for (name, policy) in [("clone", &mut learner.clone), ("actor", &mut learner.actor), ("reward", &mut learner.reward)] {
+        for (name, policy) in [
+            ("clone", &mut learner.clone),
+            ("actor", &mut learner.actor),
+            ("reward", &mut learner.reward),
+        ] {
             *policy = params::load(policy.clone(), &format!("csil/{name}"), archive)?;
         }
         learner.critic = params::load(learner.critic, "csil/critic", archive)?;
@@ -435,12 +632,20 @@ impl Learner {
 impl Adams {
     /// Of practice, and of cloning.
     fn settings(config: &CsilConfig) -> [AdamConfig; 2] {
-        [config.lr, config.clone_lr].map(|lr| AdamConfig { lr, clip_norm: None })
+        [config.lr, config.clone_lr].map(|lr| AdamConfig {
+            lr,
+            clip_norm: None,
+        })
     }
 
     fn new(config: &CsilConfig) -> Self {
         let [practice, cloning] = Self::settings(config);
-        Self { clone: Adam::new(cloning), actor: Adam::new(practice), critic: Adam::new(practice), temperature: Adam::new(practice) }
+        Self {
+            clone: Adam::new(cloning),
+            actor: Adam::new(practice),
+            critic: Adam::new(practice),
+            temperature: Adam::new(practice),
+        }
     }
 }
 
@@ -448,16 +653,28 @@ impl Squashed {
     /// As constants of a graph.
     fn tracked(self) -> Self {
         let nn::Gaussians { mean, std } = self.0;
-        Self(nn::Gaussians { mean: mean.autodiff(), std: std.autodiff() })
+        Self(nn::Gaussians {
+            mean: mean.autodiff(),
+            std: std.autodiff(),
+        })
     }
 }
 
-/// Raw inputs, rows of an observation and the pretrained policy's action, with the observations scaled.
+/// Raw inputs, rows of an observation and the pretrained policy's action, with the observations
+/// scaled.
 pub(super) fn scaled(scale: &Normaliser, rows: &[f32], sizes: Sizes) -> Vec<f32> {
     let width = sizes.obs + sizes.act;
-    let obs: Vec<f32> = rows.chunks(width).flat_map(|row| &row[..sizes.obs]).copied().collect();
+    let obs: Vec<f32> = rows
+        .chunks(width)
+        .flat_map(|row| &row[..sizes.obs])
+        .copied()
+        .collect();
     let obs = scale.apply(&obs);
-    rows.chunks(width).zip(obs.chunks(sizes.obs)).flat_map(|(row, obs)| obs.iter().chain(&row[sizes.obs..])).copied().collect()
+    rows.chunks(width)
+        .zip(obs.chunks(sizes.obs))
+        .flat_map(|(row, obs)| obs.iter().chain(&row[sizes.obs..]))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The loop of CSIL, a little at a time: cloning, critics on the demonstrations, then updates for every decision of practice.
+//! The loop of CSIL, a little at a time: cloning, critics on the demonstrations, then updates for
+//! every decision of practice.
 
 use super::agent::{Agent, Decided, Inputs, observed};
 use super::config::CsilConfig;
@@ -25,7 +26,8 @@ pub struct Practice {
     count: Count,
 }
 
-/// An episode that is being played, and its last decision, which waits: what the pretrained policy does next is not known yet.
+/// An episode that is being played, and its last decision, which waits: what the pretrained policy
+/// does next is not known yet.
 #[derive(Debug, Clone, Default)]
 struct Running {
     /// Its observations have the pretrained policy's action at their ends.
@@ -37,7 +39,14 @@ struct Running {
 }
 
 /// The same as it is saved: observations, frames, actions and rewards of the episode, and the rest.
-type SavedRunning = (u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>, (Vec<f32>, f32, (f64, u64)));
+type SavedRunning = (
+    u64,
+    Vec<f32>,
+    Frames,
+    Vec<f32>,
+    Vec<f32>,
+    (Vec<f32>, f32, (f64, u64)),
+);
 
 /// Where the loop stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,7 +57,8 @@ struct Count {
     evaluations: usize,
     /// Practice episodes since the last evaluation: successes, and all.
     episodes: (u64, u64),
-    /// Learned rewards since then, their sum and number: in episodes that succeeded, and in those that failed.
+    /// Learned rewards since then, their sum and number: in episodes that succeeded, and in those
+    /// that failed.
     learned: [(f64, u64); 2],
     /// Draws batches and the learner's noise.
     rng: Rng,
@@ -60,15 +70,32 @@ impl Practice {
     /// # Errors
     /// When an environment cannot be made, or when there are no demonstrations.
     pub fn new(config: CsilConfig, cx: &Context) -> Result<Self> {
-        if cx.demos.is_none_or(|demos| demos.episodes.iter().all(crate::data::Episode::is_empty)) {
+        if cx
+            .demos
+            .is_none_or(|demos| demos.episodes.iter().all(crate::data::Episode::is_empty))
+        {
             return Err(Error::input(
-                "finetune.method csil clones its small policy from demonstrations, but there are none: give them with --demos-file",
+                "finetune.method csil clones its small policy from demonstrations, but there are \
+                 none: give them with --demos-file",
             ));
         }
         let (seed, sizes, view) = (cx.rollouts.seed, cx.policy.sizes, cx.rollouts.view);
         let mut rng = Rng::new(seed, "csil-weights", 0);
-        let learner = Learner::new(config.clone(), sizes, view, observed(cx.policy), &mut rng, cx.device.clone());
-        let count = Count { decisions: 0, evaluations: 0, episodes: (0, 0), learned: [(0.0, 0); 2], rng: Rng::new(seed, "csil", 0) };
+        let learner = Learner::new(
+            config.clone(),
+            sizes,
+            view,
+            observed(cx.policy),
+            &mut rng,
+            cx.device.clone(),
+        );
+        let count = Count {
+            decisions: 0,
+            evaluations: 0,
+            episodes: (0, 0),
+            learned: [(0.0, 0); 2],
+            rng: Rng::new(seed, "csil", 0),
+        };
         Ok(Self {
             rollouts: Rollouts::endless(&single(&config, cx.rollouts), "practice")?,
             demos: demos::replay(sizes, usize::MAX, view),
@@ -82,7 +109,12 @@ impl Practice {
 
     /// What acts now.
     pub fn agent(&self) -> Agent {
-        Agent { actor: self.learner.actor(), reward: self.learner.reward(), config: self.config.clone(), view: self.online.view() }
+        Agent {
+            actor: self.learner.actor(),
+            reward: self.learner.reward(),
+            config: self.config.clone(),
+            view: self.online.view(),
+        }
     }
 
     /// A decision in every environment, or a few updates.
@@ -90,7 +122,11 @@ impl Practice {
     /// # Errors
     /// When a simulator or the device fails, or when the learner diverges.
     pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let Made { cloned, pretrained, updates } = self.learner.made();
+        let Made {
+            cloned,
+            pretrained,
+            updates,
+        } = self.learner.made();
         let mut work = if self.demos.is_empty() {
             self.watch(cx).await?
         } else if cloned < self.config.clone_updates {
@@ -114,9 +150,14 @@ impl Practice {
     fn since_the_last(&mut self) -> Vec<(&'static str, f64)> {
         let (successes, all) = std::mem::take(&mut self.count.episodes);
         let learned = std::mem::take(&mut self.count.learned);
-        let mut values: Vec<(&'static str, f64)> =
-            (all > 0).then(|| ("train/success", successes as f64 / all as f64)).into_iter().collect();
-        for (name, (sum, count)) in ["reward/successes", "reward/failures"].into_iter().zip(learned) {
+        let mut values: Vec<(&'static str, f64)> = (all > 0)
+            .then(|| ("train/success", successes as f64 / all as f64))
+            .into_iter()
+            .collect();
+        for (name, (sum, count)) in ["reward/successes", "reward/failures"]
+            .into_iter()
+            .zip(learned)
+        {
             values.extend((count > 0).then(|| (name, sum / count as f64)));
         }
         values
@@ -127,13 +168,23 @@ impl Practice {
         if self.online.is_empty() {
             return 0;
         }
-        let later = self.count.decisions.saturating_sub(self.config.seed_decisions);
+        let later = self
+            .count
+            .decisions
+            .saturating_sub(self.config.seed_decisions);
         (later as f64 * self.config.updates_per_decision) as usize
     }
 
     fn next(&self) -> Next {
-        let Made { cloned, pretrained, updates } = self.learner.made();
-        if cloned < self.config.clone_updates || pretrained < self.config.pretraining() || updates < self.owed() {
+        let Made {
+            cloned,
+            pretrained,
+            updates,
+        } = self.learner.made();
+        if cloned < self.config.clone_updates
+            || pretrained < self.config.pretraining()
+            || updates < self.owed()
+        {
             return Next::GoOn;
         }
         if self.count.decisions >= self.config.decisions {
@@ -141,22 +192,36 @@ impl Practice {
         }
         // What is composed with the clone, before any update, is the first point of the curve.
         let due = 1 + self.count.decisions / self.config.eval_every;
-        if self.count.evaluations < due { Next::Evaluate } else { Next::GoOn }
+        if self.count.evaluations < due {
+            Next::Evaluate
+        } else {
+            Next::GoOn
+        }
     }
 
     fn progress(&self) -> (usize, usize) {
         let (made, config) = (self.learner.made(), &self.config);
         match self.count.decisions {
-            0 => (made.cloned + made.pretrained, config.clone_updates + config.pretraining()),
+            0 => (
+                made.cloned + made.pretrained,
+                config.clone_updates + config.pretraining(),
+            ),
             decisions => (decisions.min(config.decisions), config.decisions),
         }
     }
 
     /// Asks the pretrained policy what it would have done in the demonstrations.
     async fn watch(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let missing = || Error::input("the demonstrations of the checkpoint are missing: use an undamaged checkpoint");
+        let missing = || {
+            Error::input(
+                "the demonstrations of the checkpoint are missing: use an undamaged checkpoint",
+            )
+        };
         let plain = cx.device.clone().without_autodiff();
-        let (shown, how) = (cx.demos.ok_or_else(missing)?, (cx.rollouts.seed, cx.rollouts.view));
+        let (shown, how) = (
+            cx.demos.ok_or_else(missing)?,
+            (cx.rollouts.seed, cx.rollouts.view),
+        );
         self.demos = demos::decisions(&self.config, cx.policy, shown, how, &plain).await?;
         if self.demos.is_empty() {
             return Err(missing());
@@ -167,8 +232,16 @@ impl Practice {
     async fn clone_policy(&mut self) -> Result<Work> {
         let before = self.learner.made().cloned;
         let updates = UPDATES.min(self.config.clone_updates - before);
-        let Self { learner, demos, count, config, .. } = self;
-        let loss = (0..updates).map(|_| learner.clone_step(&drawn(demos, config.batch, &mut count.rng))).last();
+        let Self {
+            learner,
+            demos,
+            count,
+            config,
+            ..
+        } = self;
+        let loss = (0..updates)
+            .map(|_| learner.clone_step(&drawn(demos, config.batch, &mut count.rng)))
+            .last();
         let mut work = Work::learned(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some(loss) = loss.filter(|_| due) {
@@ -180,12 +253,22 @@ impl Practice {
     async fn pretrain_critics(&mut self) -> Result<Work> {
         let before = self.learner.made().pretrained;
         let updates = UPDATES.min(self.config.pretraining() - before);
-        let Self { learner, demos, count: Count { rng, .. }, config, .. } = self;
-        let last = (0..updates).map(|_| learner.pretrain_step(&drawn(demos, config.batch, rng), rng)).last();
+        let Self {
+            learner,
+            demos,
+            count: Count { rng, .. },
+            config,
+            ..
+        } = self;
+        let last = (0..updates)
+            .map(|_| learner.pretrain_step(&drawn(demos, config.batch, rng), rng))
+            .last();
         let mut work = Work::learned(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some((critic, steepness)) = last.filter(|_| due) {
-            work.values = finite(read_losses([("loss/critic", critic), ("loss/steepness", steepness)]).await?)?;
+            work.values = finite(
+                read_losses([("loss/critic", critic), ("loss/steepness", steepness)]).await?,
+            )?;
         }
         Ok(work)
     }
@@ -194,11 +277,24 @@ impl Practice {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let obs = self.rollouts.observe();
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
-        let decided = agent.decide(cx.policy, &obs, &self.rollouts.memories(), &noise, true, cx.device).await?;
+        let decided = agent
+            .decide(
+                cx.policy,
+                &obs,
+                &self.rollouts.memories(),
+                &noise,
+                true,
+                cx.device,
+            )
+            .await?;
         self.rollouts.remember(decided.memories.clone());
         let (decisions, finished) = self.rollouts.play(&decided.actions, act)?;
         let rewards = match self.config.learns_reward() {
-            true => self.learner.rewards_of(&decided.inputs, decided.own.clone()).await?,
+            true => {
+                self.learner
+                    .rewards_of(&decided.inputs, decided.own.clone())
+                    .await?
+            }
             false => Vec::new(),
         };
         for (i, decision) in decisions.iter().enumerate() {
@@ -209,35 +305,76 @@ impl Practice {
         self.count.episodes.1 += finished.len() as u64;
         let (done, total) = self.progress();
         let seeding = self.count.decisions <= self.config.seed_decisions;
-        Ok(Work { playing: seeding, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
+        Ok(Work {
+            playing: seeding,
+            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        })
     }
 
-    /// Adds the decision before this one to its episode; and this one, too, where it is the last, and the episode to the replay.
-    fn note(&mut self, Decision { seed, obs, step, .. }: &Decision, decided: &Decided, i: usize, learned: Option<f32>) -> Result<()> {
+    /// Adds the decision before this one to its episode; and this one, too, where it is the last,
+    /// and the episode to the replay.
+    fn note(
+        &mut self,
+        Decision {
+            seed, obs, step, ..
+        }: &Decision,
+        decided: &Decided,
+        i: usize,
+        learned: Option<f32>,
+    ) -> Result<()> {
         let Inputs { numbers, .. } = &decided.inputs;
-        let (view, act) = (self.online.view(), decided.own.len() / decided.memories.len());
+        let (view, act) = (
+            self.online.view(),
+            decided.own.len() / decided.memories.len(),
+        );
         let row = |values: &[f32], width: usize| values[i * width..(i + 1) * width].to_vec();
-        let (input, own) = (row(numbers, numbers.len() / decided.memories.len()), row(&decided.own, act));
+        let (input, own) = (
+            row(numbers, numbers.len() / decided.memories.len()),
+            row(&decided.own, act),
+        );
         let with_frames = |numbers: &[f32], row: &[f32]| [numbers, view.split(row).1].concat();
         let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
         let mut running = match self.running.remove(seed) {
             Some(mut before) => {
-                before.episode.push_seen(&wide(&before.own), before.reward, &with_frames(&input, obs), view);
+                before.episode.push_seen(
+                    &wide(&before.own),
+                    before.reward,
+                    &with_frames(&input, obs),
+                    view,
+                );
                 before
             }
-            None => Running { episode: Episode::start_seen(*seed, &with_frames(&input, obs), view), ..Running::default() },
+            None => Running {
+                episode: Episode::start_seen(*seed, &with_frames(&input, obs), view),
+                ..Running::default()
+            },
         };
         if let Some(reward) = learned {
             running.learned = (running.learned.0 + f64::from(reward), running.learned.1 + 1);
         }
         if !step.done() {
-            self.running.insert(*seed, Running { own, reward: step.reward, ..running });
+            self.running.insert(
+                *seed,
+                Running {
+                    own,
+                    reward: step.reward,
+                    ..running
+                },
+            );
             return Ok(());
         }
-        // Nobody decides after the last step: the rest of the chunk, or else its last action, stands in.
-        let base = decided.memories[i].get(..act).unwrap_or(&input[input.len() - act..]);
+        // Nobody decides after the last step: the rest of the chunk, or else its last action,
+        // stands in.
+        let base = decided.memories[i]
+            .get(..act)
+            .unwrap_or(&input[input.len() - act..]);
         let last = [view.split(&step.obs).0, base].concat();
-        running.episode.push_seen(&wide(&own), step.reward, &with_frames(&last, &step.obs), view);
+        running.episode.push_seen(
+            &wide(&own),
+            step.reward,
+            &with_frames(&last, &step.obs),
+            view,
+        );
         running.episode.terminated = step.terminated;
         self.online.push(&running.episode)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
@@ -252,20 +389,30 @@ impl Practice {
         let mut told = None;
         for i in 1..=updates {
             let batch = self.draw();
-            told = self.learner.step(&batch, due && i == updates, &mut self.count.rng);
+            told = self
+                .learner
+                .step(&batch, due && i == updates, &mut self.count.rng);
         }
         let mut work = Work::learned(updates, self.progress());
         if let Some(losses) = told {
             work.values = figures(losses).await?;
-            work.values.push(("data/demo_fraction", self.config.demo_fraction()));
+            work.values
+                .push(("data/demo_fraction", self.config.demo_fraction()));
         }
         Ok(work)
     }
 
     /// A batch of demonstrations and practice.
     fn draw(&mut self) -> Stretches {
-        let (balanced, rng) = (Balanced { demo_fraction: self.config.demo_fraction() }, &mut self.count.rng);
-        balanced.sample(&self.demos, &self.online, rng, self.config.batch).shifted_a_little(self.online.view(), rng)
+        let (balanced, rng) = (
+            Balanced {
+                demo_fraction: self.config.demo_fraction(),
+            },
+            &mut self.count.rng,
+        );
+        balanced
+            .sample(&self.demos, &self.online, rng, self.config.batch)
+            .shifted_a_little(self.online.view(), rng)
     }
 
     /// Writes the whole state into the archive.
@@ -275,10 +422,26 @@ impl Practice {
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         let saved = |running: &Running| -> SavedRunning {
-            let Running { episode: Episode { seed, obs, frames, actions, rewards, .. }, own, reward, learned } = running.clone();
+            let Running {
+                episode:
+                    Episode {
+                        seed,
+                        obs,
+                        frames,
+                        actions,
+                        rewards,
+                        ..
+                    },
+                own,
+                reward,
+                learned,
+            } = running.clone();
             (seed, obs, frames, actions, rewards, (own, reward, learned))
         };
-        archive.put("finetuner/running", &self.running.values().map(saved).collect::<Vec<_>>())?;
+        archive.put(
+            "finetuner/running",
+            &self.running.values().map(saved).collect::<Vec<_>>(),
+        )?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
@@ -291,24 +454,58 @@ impl Practice {
     /// When the archive does not fit.
     pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let (sizes, view) = (cx.policy.sizes, cx.rollouts.view);
-        let damaged = "the checkpoint's replay does not fit its policy: use an undamaged checkpoint";
-        let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
-        let fits = |replay: &Sequences| (replay.sizes(), replay.view()) == ((sizes.obs + sizes.act, 2 * sizes.act, 1), view);
+        let damaged =
+            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint";
+        let (demos, online) = (
+            Sequences::load(archive, "finetuner/demos")?,
+            Sequences::load(archive, "finetuner/online")?,
+        );
+        let fits = |replay: &Sequences| {
+            (replay.sizes(), replay.view()) == ((sizes.obs + sizes.act, 2 * sizes.act, 1), view)
+        };
         let saved: Vec<SavedRunning> = archive.get("finetuner/running")?;
-        let sound = saved.iter().all(|(_, _, frames, ..)| frames.are_sound(view.frame()) && frames.is_empty() != view.is_some());
+        let sound = saved.iter().all(|(_, _, frames, ..)| {
+            frames.are_sound(view.frame()) && frames.is_empty() != view.is_some()
+        });
         if !fits(&demos) || !fits(&online) || !sound {
             return Err(Error::input(damaged));
         }
-        let running = |(seed, obs, frames, actions, rewards, (own, reward, learned)): SavedRunning| {
-            let episode = Episode { seed, obs, frames, actions, rewards, ..Episode::default() };
-            (seed, Running { episode, own, reward, learned })
-        };
+        let running =
+            |(seed, obs, frames, actions, rewards, (own, reward, learned)): SavedRunning| {
+                let episode = Episode {
+                    seed,
+                    obs,
+                    frames,
+                    actions,
+                    rewards,
+                    ..Episode::default()
+                };
+                (
+                    seed,
+                    Running {
+                        episode,
+                        own,
+                        reward,
+                        learned,
+                    },
+                )
+            };
         Ok(Self {
-            rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
+            rollouts: Rollouts::load(
+                &single(&config, cx.rollouts),
+                archive.blob("finetuner/rollouts")?,
+            )?,
             demos,
             online,
             running: saved.into_iter().map(running).collect(),
-            learner: Learner::load(config.clone(), sizes, view, observed(cx.policy), archive, cx.device.clone())?,
+            learner: Learner::load(
+                config.clone(),
+                sizes,
+                view,
+                observed(cx.policy),
+                archive,
+                cx.device.clone(),
+            )?,
             count: archive.get("finetuner/count")?,
             config,
         })
@@ -322,17 +519,44 @@ fn drawn(replay: &Sequences, n: usize, rng: &mut Rng) -> Stretches {
 
 /// Practice decides for a few environments at a time, one action after the other.
 fn single(config: &CsilConfig, spec: &RolloutSpec) -> RolloutSpec {
-    RolloutSpec { parallel: config.envs, chunk: 1, ..spec.clone() }
+    RolloutSpec {
+        parallel: config.envs,
+        chunk: 1,
+        ..spec.clone()
+    }
 }
 
 /// The figures of an update, read back: those of the learned reward, or of the entropy.
 async fn figures(losses: Losses) -> Result<Vec<(&'static str, f64)>> {
-    let Losses { critic, actor, divergence, value, temperature, learned } = losses;
-    let common = [("loss/critic", critic), ("loss/actor", actor), ("policy/kl", divergence), ("policy/value", value)];
+    let Losses {
+        critic,
+        actor,
+        divergence,
+        value,
+        temperature,
+        learned,
+    } = losses;
+    let common = [
+        ("loss/critic", critic),
+        ("loss/actor", actor),
+        ("policy/kl", divergence),
+        ("policy/value", value),
+    ];
     let mut values = read_losses(common).await?;
     match learned {
-        Some(LearnedFigures { steepness, shown, practised, spread, clipped }) => {
-            let rewards = [("reward/demos", shown), ("reward/practice", practised), ("reward/std", spread), ("reward/clipped", clipped)];
+        Some(LearnedFigures {
+            steepness,
+            shown,
+            practised,
+            spread,
+            clipped,
+        }) => {
+            let rewards = [
+                ("reward/demos", shown),
+                ("reward/practice", practised),
+                ("reward/std", spread),
+                ("reward/clipped", clipped),
+            ];
             values.extend(read_losses([("loss/steepness", steepness)]).await?);
             values.extend(read_losses(rewards).await?);
         }
@@ -344,9 +568,10 @@ async fn figures(losses: Losses) -> Result<Vec<(&'static str, f64)>> {
 /// The same figures, if all of them are finite.
 fn finite(values: Vec<(&'static str, f64)>) -> Result<Vec<(&'static str, f64)>> {
     match values.iter().find(|(_, value)| !value.is_finite()) {
-        Some((name, value)) => {
-            Err(Error::failed(format!("{name} is {value}: csil diverged; go on from the last checkpoint with a lower finetune.csil.lr")))
-        }
+        Some((name, value)) => Err(Error::failed(format!(
+            "{name} is {value}: csil diverged; go on from the last checkpoint with a lower \
+             finetune.csil.lr"
+        ))),
         None => Ok(values),
     }
 }

@@ -17,7 +17,8 @@ pub struct Decided<'a> {
     pub value: f32,
     /// Sum of the chunk's rewards.
     pub reward: f32,
-    /// What the state afterwards is worth: V where the time limit cut the episode off, 0 where it terminated or goes on.
+    /// What the state afterwards is worth: V where the time limit cut the episode off, 0 where it
+    /// terminated or goes on.
     pub last_value: f32,
 }
 
@@ -50,12 +51,31 @@ impl Buffer {
 
     /// Samples of whole episodes: rewards are scaled by what `scaler` has seen, theirs included.
     pub fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
-        scaler.observe(self.0.values().map(|trajectory| trajectory.rewards.as_slice()));
+        scaler.observe(
+            self.0
+                .values()
+                .map(|trajectory| trajectory.rewards.as_slice()),
+        );
         let mut samples = Samples::default();
         for trajectory in self.0.into_values() {
-            let rewards: Vec<f32> = trajectory.rewards.iter().map(|&r| scaler.scale(r)).collect();
-            let advantages = gae::advantages(&rewards, &trajectory.values, trajectory.last_value, config.gamma, config.gae_lambda);
-            samples.returns.extend(advantages.iter().zip(&trajectory.values).map(|(a, v)| a + v));
+            let rewards: Vec<f32> = trajectory
+                .rewards
+                .iter()
+                .map(|&r| scaler.scale(r))
+                .collect();
+            let advantages = gae::advantages(
+                &rewards,
+                &trajectory.values,
+                trajectory.last_value,
+                config.gamma,
+                config.gae_lambda,
+            );
+            samples.returns.extend(
+                advantages
+                    .iter()
+                    .zip(&trajectory.values)
+                    .map(|(a, v)| a + v),
+            );
             samples.advantages.extend(advantages);
             samples.values.extend(trajectory.values);
             samples.obs.extend(trajectory.obs);
@@ -94,25 +114,45 @@ impl Samples {
         self.returns.is_empty()
     }
 
-    /// Whether there are any, and every row is whole: those of a policy of these sizes, of whose chain `steps` are finetuned.
+    /// Whether there are any, and every row is whole: those of a policy of these sizes, of whose
+    /// chain `steps` are finetuned.
     pub fn fit(&self, sizes: Sizes, steps: usize) -> bool {
         let rows = self.len();
         let widths = [sizes.obs, (steps + 1) * sizes.chunk_len(), steps, 1, 1];
-        let parts = [&self.obs, &self.latents, &self.log_probs, &self.advantages, &self.values];
-        rows > 0 && parts.iter().zip(widths).all(|(part, width)| part.len() == rows * width)
+        let parts = [
+            &self.obs,
+            &self.latents,
+            &self.log_probs,
+            &self.advantages,
+            &self.values,
+        ];
+        rows > 0
+            && parts
+                .iter()
+                .zip(widths)
+                .all(|(part, width)| part.len() == rows * width)
     }
 
-    /// 1 - Var(returns - values) / Var(returns): 1 for a critic that knows, 0 for one that says the mean; 0 where all returns agree.
+    /// 1 - Var(returns - values) / Var(returns): 1 for a critic that knows, 0 for one that says the
+    /// mean; 0 where all returns agree.
     pub fn explained_variance(&self) -> f64 {
         let total = variance(self.returns.iter().map(|&r| f64::from(r)));
-        let rest = variance(self.returns.iter().zip(&self.values).map(|(&r, &v)| f64::from(r) - f64::from(v)));
+        let rest = variance(
+            self.returns
+                .iter()
+                .zip(&self.values)
+                .map(|(&r, &v)| f64::from(r) - f64::from(v)),
+        );
         if total > 0.0 { 1.0 - rest / total } else { 0.0 }
     }
 }
 
 /// The rows of `values`, `width` numbers each.
 pub fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
-    rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
+    rows.iter()
+        .flat_map(|&row| &values[row * width..(row + 1) * width])
+        .copied()
+        .collect()
 }
 
 fn variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
@@ -127,14 +167,26 @@ mod tests {
     use crate::run::config::Preset;
 
     fn decided(value: f32, reward: f32, last_value: f32) -> Decided<'static> {
-        Decided { obs: &[0.5], latents: &[1.0, 2.0], log_probs: &[-1.0], value, reward, last_value }
+        Decided {
+            obs: &[0.5],
+            latents: &[1.0, 2.0],
+            log_probs: &[-1.0],
+            value,
+            reward,
+            last_value,
+        }
     }
 
-    /// The promise: decisions of episodes that ran side by side become the samples of each episode in its own order, with the
-    /// advantages of its own scaled rewards, bootstrapped where it was cut off only; and returns are advantages plus values.
+    /// The promise: decisions of episodes that ran side by side become the samples of each episode
+    /// in its own order, with the advantages of its own scaled rewards, bootstrapped where it was
+    /// cut off only; and returns are advantages plus values.
     #[test]
     fn episodes_side_by_side_are_told_apart() {
-        let config = DppoConfig { gamma: 0.9, gae_lambda: 0.8, ..DppoConfig::preset(Preset::Tiny) };
+        let config = DppoConfig {
+            gamma: 0.9,
+            gae_lambda: 0.8,
+            ..DppoConfig::preset(Preset::Tiny)
+        };
         let mut buffer = Buffer::default();
         for (episode, decided) in [
             (7, decided(0.5, 0.0, 0.0)),
@@ -149,19 +201,58 @@ mod tests {
         let samples = buffer.into_samples(&config, &mut scaler);
         let reward = scaler.scale(2.0);
         let mut expected = gae::advantages(&[0.0, 0.0], &[0.1, 0.2], 0.3, 0.9, 0.8);
-        expected.extend(gae::advantages(&[0.0, 0.0, reward], &[0.5, 0.4, 0.2], 0.0, 0.9, 0.8));
+        expected.extend(gae::advantages(
+            &[0.0, 0.0, reward],
+            &[0.5, 0.4, 0.2],
+            0.0,
+            0.9,
+            0.8,
+        ));
         assert_eq!(samples.values, [0.1, 0.2, 0.5, 0.4, 0.2]);
         assert_eq!(samples.advantages, expected);
-        assert_eq!(samples.returns, expected.iter().zip(&samples.values).map(|(a, v)| a + v).collect::<Vec<_>>());
-        assert_eq!((samples.len(), samples.obs.len(), samples.latents.len(), samples.log_probs.len()), (5, 5, 10, 5));
-        assert!((2.0 / f64::from(reward) - 0.8_f64.sqrt()).abs() < 1e-3, "the spread of 0, 0, 0, 0 and 2");
+        assert_eq!(
+            samples.returns,
+            expected
+                .iter()
+                .zip(&samples.values)
+                .map(|(a, v)| a + v)
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            (
+                samples.len(),
+                samples.obs.len(),
+                samples.latents.len(),
+                samples.log_probs.len()
+            ),
+            (5, 5, 10, 5)
+        );
+        assert!(
+            (2.0 / f64::from(reward) - 0.8_f64.sqrt()).abs() < 1e-3,
+            "the spread of 0, 0, 0, 0 and 2"
+        );
     }
 
     /// The promise: a critic that knows explains everything, one that says the mean nothing.
     #[test]
     fn explained_variance_is_that_of_the_critic() {
-        let samples = |values: [f32; 3]| Samples { returns: vec![1.0, 2.0, 3.0], values: values.to_vec(), ..Samples::default() };
-        assert_eq!([[1.0, 2.0, 3.0], [2.0; 3]].map(|values| samples(values).explained_variance()), [1.0, 0.0]);
-        assert_eq!(Samples { returns: vec![1.0; 2], values: vec![0.0; 2], ..Samples::default() }.explained_variance(), 0.0);
+        let samples = |values: [f32; 3]| Samples {
+            returns: vec![1.0, 2.0, 3.0],
+            values: values.to_vec(),
+            ..Samples::default()
+        };
+        assert_eq!(
+            [[1.0, 2.0, 3.0], [2.0; 3]].map(|values| samples(values).explained_variance()),
+            [1.0, 0.0]
+        );
+        assert_eq!(
+            Samples {
+                returns: vec![1.0; 2],
+                values: vec![0.0; 2],
+                ..Samples::default()
+            }
+            .explained_variance(),
+            0.0
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! The two-level MDP: every decision is a chain of denoising decisions, each a draw from a Gaussian whose mean is the network's.
+//! The two-level MDP: every decision is a chain of denoising decisions, each a draw from a Gaussian
+//! whose mean is the network's.
 //!
-//! A chain of K steps leads from noise to the action chunk. The pretrained network makes the first K - K' of them, the
-//! finetuned one the last K', and only those are learned from.
+//! A chain of K steps leads from noise to the action chunk. The pretrained network makes the first
+//! K - K' of them, the finetuned one the last K', and only those are learned from.
 
 use crate::nn;
 use crate::policy::Policy;
@@ -23,13 +24,15 @@ pub struct Spread {
 
 /// What practice keeps of the chains of a batch.
 pub struct Drawn {
-    /// K' + 1 latents `[batch, chunk * act]`: before the first finetuned step, and after each. The last is the action chunk.
+    /// K' + 1 latents `[batch, chunk * act]`: before the first finetuned step, and after each. The
+    /// last is the action chunk.
     pub latents: Vec<Tensor<2>>,
     /// Log-probabilities of the K' finetuned steps, `[batch, 1]` each.
     pub log_probs: Vec<Tensor<2>>,
 }
 
-/// Noise that a decision of practice takes: the beginning of the chain, and a draw for each of its steps.
+/// Noise that a decision of practice takes: the beginning of the chain, and a draw for each of its
+/// steps.
 pub fn noise_len(policy: &Policy) -> usize {
     (policy.chain_len() + 1) * policy.sizes.chunk_len()
 }
@@ -39,8 +42,16 @@ pub fn finetuned_steps(policy: &Policy, wanted: usize) -> usize {
     wanted.min(policy.chain_len())
 }
 
-/// Draws a chain per row of normalised observations from `noise` (`[batch, noise_len]`); the last `steps` are `finetuned`'s.
-pub fn draw(pretrained: &Policy, finetuned: &Policy, steps: usize, spread: Spread, obs: &Tensor<2>, noise: Tensor<2>) -> Drawn {
+/// Draws a chain per row of normalised observations from `noise` (`[batch, noise_len]`); the last
+/// `steps` are `finetuned`'s.
+pub fn draw(
+    pretrained: &Policy,
+    finetuned: &Policy,
+    steps: usize,
+    spread: Spread,
+    obs: &Tensor<2>,
+    noise: Tensor<2>,
+) -> Drawn {
     let (length, [batch, _]) = (finetuned.chain_len(), obs.dims());
     let mut noise = noise.chunk(length + 1, 1).into_iter();
     let mut x = noise.next().expect("a chain begins with noise");
@@ -49,7 +60,8 @@ pub fn draw(pretrained: &Policy, finetuned: &Policy, steps: usize, spread: Sprea
         let learned = step + steps >= length;
         let policy = if learned { finetuned } else { pretrained };
         let (mean, std) = policy.denoise(obs.clone(), x.clone(), &vec![step; batch]);
-        let next = mean.clone() + draw.clamp(-LARGEST_DRAW, LARGEST_DRAW) * column(&std, spread.sampling, &mean);
+        let next = mean.clone()
+            + draw.clamp(-LARGEST_DRAW, LARGEST_DRAW) * column(&std, spread.sampling, &mean);
         if learned {
             latents.push(x);
             log_probs.push(log_prob(mean, &std, next.clone(), spread));
@@ -60,13 +72,22 @@ pub fn draw(pretrained: &Policy, finetuned: &Policy, steps: usize, spread: Sprea
     Drawn { latents, log_probs }
 }
 
-/// Log-probability of the step from each row of `before` to that of `after`, by `policy`: `[rows, 1]`, with gradients.
-pub fn log_probs(policy: &Policy, spread: Spread, obs: Tensor<2>, before: Tensor<2>, after: Tensor<2>, steps: &[usize]) -> Tensor<2> {
+/// Log-probability of the step from each row of `before` to that of `after`, by `policy`: `[rows,
+/// 1]`, with gradients.
+pub fn log_probs(
+    policy: &Policy,
+    spread: Spread,
+    obs: Tensor<2>,
+    before: Tensor<2>,
+    after: Tensor<2>,
+    steps: &[usize],
+) -> Tensor<2> {
     let (mean, std) = policy.denoise(obs, before, steps);
     log_prob(mean, &std, after, spread)
 }
 
-/// The mean over components, and not their sum, of the clamped log-density of N(mean, max(std, floor)^2).
+/// The mean over components, and not their sum, of the clamped log-density of N(mean, max(std,
+/// floor)^2).
 fn log_prob(mean: Tensor<2>, std: &[f32], x: Tensor<2>, spread: Spread) -> Tensor<2> {
     let std = column(std, spread.logprob, &mean);
     let constant = 0.5 * libm::log(std::f64::consts::TAU);
@@ -76,7 +97,11 @@ fn log_prob(mean: Tensor<2>, std: &[f32], x: Tensor<2>, spread: Spread) -> Tenso
 
 /// A standard deviation per row, at least `floor`, beside `like`.
 fn column(std: &[f32], floor: f32, like: &Tensor<2>) -> Tensor<2> {
-    nn::matrix(std.iter().map(|s| s.max(floor)).collect(), 1, &like.device())
+    nn::matrix(
+        std.iter().map(|s| s.max(floor)).collect(),
+        1,
+        &like.device(),
+    )
 }
 
 #[cfg(test)]
@@ -88,22 +113,50 @@ mod tests {
     use crate::run::{Config, Preset};
     use burn::tensor::Device;
 
-    const SIZES: Sizes = Sizes { obs: 3, act: 1, chunk: 2 };
-    const SPREAD: Spread = Spread { sampling: 0.1, logprob: 0.2 };
+    const SIZES: Sizes = Sizes {
+        obs: 3,
+        act: 1,
+        chunk: 2,
+    };
+    const SPREAD: Spread = Spread {
+        sampling: 0.1,
+        logprob: 0.2,
+    };
     const ROWS: usize = 4;
 
     /// Flow, DDIM and DDPM.
     fn chains() -> [PolicyConfig; 3] {
         let tiny = Config::preset(Preset::Tiny).policy;
-        let flow = PolicyConfig { kind: PolicyKind::Flow, chunk: 2, hidden: 8, layers: 2, denoising_steps: 5, inference_steps: 4, ..tiny };
-        let ddim = PolicyConfig { kind: PolicyKind::Diffusion, sampler: Sampler::Ddim, ..flow.clone() };
-        let ddpm = PolicyConfig { sampler: Sampler::Ddpm, ..ddim.clone() };
+        let flow = PolicyConfig {
+            kind: PolicyKind::Flow,
+            chunk: 2,
+            hidden: 8,
+            layers: 2,
+            denoising_steps: 5,
+            inference_steps: 4,
+            ..tiny
+        };
+        let ddim = PolicyConfig {
+            kind: PolicyKind::Diffusion,
+            sampler: Sampler::Ddim,
+            ..flow.clone()
+        };
+        let ddpm = PolicyConfig {
+            sampler: Sampler::Ddpm,
+            ..ddim.clone()
+        };
         [flow, ddim, ddpm]
     }
 
     fn policy(config: &PolicyConfig, seed: u64) -> Policy {
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
-        Policy::new(config, SIZES, scales, &mut Rng::new(seed, "test", 0), &Device::flex())
+        Policy::new(
+            config,
+            SIZES,
+            scales,
+            &mut Rng::new(seed, "test", 0),
+            &Device::flex(),
+        )
     }
 
     fn read(tensor: &Tensor<2>) -> Vec<f32> {
@@ -111,7 +164,11 @@ mod tests {
     }
 
     fn noise(policy: &Policy) -> Tensor<2> {
-        let values = Rng::new(2, "test", 0).normals(ROWS * noise_len(policy)).into_iter().map(|z| 2.0 * z).collect();
+        let values = Rng::new(2, "test", 0)
+            .normals(ROWS * noise_len(policy))
+            .into_iter()
+            .map(|z| 2.0 * z)
+            .collect();
         nn::matrix(values, noise_len(policy), &Device::flex())
     }
 
@@ -121,42 +178,86 @@ mod tests {
 
     fn assert_near(found: &[f32], expected: &[f32]) {
         assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-4), "{found:?} is not {expected:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f - e).abs() < 1e-4),
+            "{found:?} is not {expected:?}"
+        );
     }
 
     /// The mean over both components of the clamped Gaussian log-density.
     fn density(mean: &[f32], std: f32, x: &[f32]) -> f32 {
         let std = f64::from(std);
-        let one = |(m, x): (&f32, &f32)| -0.5 * ((f64::from(*x) - f64::from(*m)) / std).powi(2) - (std * std::f64::consts::TAU.sqrt()).ln();
-        (mean.iter().zip(x).map(one).map(|d| d.clamp(-5.0, 2.0)).sum::<f64>() / 2.0) as f32
+        let one = |(m, x): (&f32, &f32)| {
+            -0.5 * ((f64::from(*x) - f64::from(*m)) / std).powi(2)
+                - (std * std::f64::consts::TAU.sqrt()).ln()
+        };
+        (mean
+            .iter()
+            .zip(x)
+            .map(one)
+            .map(|d| d.clamp(-5.0, 2.0))
+            .sum::<f64>()
+            / 2.0) as f32
     }
 
-    /// The promise: the log-probabilities of a drawn chain are the Gaussian densities of its finetuned steps, under the finetuned
-    /// network and with the floor for densities; judged again later, they are the same, also where a batch mixes steps.
+    /// The promise: the log-probabilities of a drawn chain are the Gaussian densities of its
+    /// finetuned steps, under the finetuned network and with the floor for densities; judged again
+    /// later, they are the same, also where a batch mixes steps.
     #[test]
     fn log_probabilities_are_the_densities_of_the_steps() {
         for config in chains() {
             let (pretrained, finetuned, steps) = (policy(&config, 0), policy(&config, 1), 3);
-            let drawn = draw(&pretrained, &finetuned, steps, SPREAD, &observed(), noise(&pretrained));
-            assert_eq!((drawn.latents.len(), drawn.log_probs.len()), (steps + 1, steps));
+            let drawn = draw(
+                &pretrained,
+                &finetuned,
+                steps,
+                SPREAD,
+                &observed(),
+                noise(&pretrained),
+            );
+            assert_eq!(
+                (drawn.latents.len(), drawn.log_probs.len()),
+                (steps + 1, steps)
+            );
             let first = finetuned.chain_len() - steps;
             for i in 0..steps {
-                let (mean, std) = finetuned.denoise(observed(), drawn.latents[i].clone(), &[first + i; ROWS]);
+                let (mean, std) =
+                    finetuned.denoise(observed(), drawn.latents[i].clone(), &[first + i; ROWS]);
                 let (mean, next) = (read(&mean), read(&drawn.latents[i + 1]));
                 let expected: Vec<f32> = (0..ROWS)
-                    .map(|row| density(&mean[2 * row..2 * row + 2], std[row].max(SPREAD.logprob), &next[2 * row..2 * row + 2]))
+                    .map(|row| {
+                        density(
+                            &mean[2 * row..2 * row + 2],
+                            std[row].max(SPREAD.logprob),
+                            &next[2 * row..2 * row + 2],
+                        )
+                    })
                     .collect();
                 assert_near(&read(&drawn.log_probs[i]), &expected);
             }
-            let (before, after) = (Tensor::cat(drawn.latents[..steps].to_vec(), 0), Tensor::cat(drawn.latents[1..].to_vec(), 0));
+            let (before, after) = (
+                Tensor::cat(drawn.latents[..steps].to_vec(), 0),
+                Tensor::cat(drawn.latents[1..].to_vec(), 0),
+            );
             let numbers: Vec<usize> = (0..steps * ROWS).map(|i| first + i / ROWS).collect();
-            let again = log_probs(&finetuned, SPREAD, observed().repeat_dim(0, steps), before, after, &numbers);
+            let again = log_probs(
+                &finetuned,
+                SPREAD,
+                observed().repeat_dim(0, steps),
+                before,
+                after,
+                &numbers,
+            );
             assert_near(&read(&again), &read(&Tensor::cat(drawn.log_probs, 0)));
         }
     }
 
-    /// The promise: each draw is the mean plus the noise that was given, clipped to three deviations of at least the floor; the
-    /// pretrained network makes the first steps, the finetuned one the last, and a chain that is finetuned whole begins with noise.
+    /// The promise: each draw is the mean plus the noise that was given, clipped to three
+    /// deviations of at least the floor; the pretrained network makes the first steps, the
+    /// finetuned one the last, and a chain that is finetuned whole begins with noise.
     #[test]
     fn the_last_steps_are_the_finetuned_networks() {
         for config in chains() {
@@ -168,26 +269,56 @@ mod tests {
             for step in 0..length {
                 let net = if step < 2 { &pretrained } else { &finetuned };
                 let (mean, std) = net.denoise(observed(), x, &[step; ROWS]);
-                x = mean + part(step + 1).clamp(-3.0, 3.0).mul_scalar(std[0].max(SPREAD.sampling));
+                x = mean
+                    + part(step + 1)
+                        .clamp(-3.0, 3.0)
+                        .mul_scalar(std[0].max(SPREAD.sampling));
                 all.push(x.clone());
             }
-            let drawn = draw(&pretrained, &finetuned, length - 2, SPREAD, &observed(), noise.clone());
+            let drawn = draw(
+                &pretrained,
+                &finetuned,
+                length - 2,
+                SPREAD,
+                &observed(),
+                noise.clone(),
+            );
             let found: Vec<f32> = drawn.latents.iter().flat_map(read).collect();
             assert_near(&found, &all[2..].iter().flat_map(read).collect::<Vec<_>>());
-            let whole = draw(&pretrained, &finetuned, length, SPREAD, &observed(), noise.clone());
+            let whole = draw(
+                &pretrained,
+                &finetuned,
+                length,
+                SPREAD,
+                &observed(),
+                noise.clone(),
+            );
             assert_near(&read(&whole.latents[0]), &read(&part(0)));
-            assert_eq!((finetuned_steps(&pretrained, 2), finetuned_steps(&pretrained, 99)), (2, length));
+            assert_eq!(
+                (
+                    finetuned_steps(&pretrained, 2),
+                    finetuned_steps(&pretrained, 99)
+                ),
+                (2, length)
+            );
         }
     }
 
-    /// The promise: a component's log-density is clamped to [-5, 2], and a row's is the mean over its components, not the sum.
+    /// The promise: a component's log-density is clamped to [-5, 2], and a row's is the mean over
+    /// its components, not the sum.
     #[test]
     fn log_densities_are_clamped_and_averaged() {
         let device = Device::flex();
         let rows = |values: &[f32]| nn::matrix(values.to_vec(), 2, &device);
         let (mean, x) = (rows(&[0.0, 0.0, 0.0, 0.0]), rows(&[9.0, 0.0, 0.0, 0.0]));
-        let spread = Spread { sampling: 0.0, logprob: 1e-3 };
+        let spread = Spread {
+            sampling: 0.0,
+            logprob: 1e-3,
+        };
         let at_mean = -0.918_938_5;
-        assert_near(&read(&log_prob(mean, &[1.0, 0.01], x, spread)), &[(-5.0 + at_mean) / 2.0, 2.0]);
+        assert_near(
+            &read(&log_prob(mean, &[1.0, 0.01], x, spread)),
+            &[(-5.0 + at_mean) / 2.0, 2.0],
+        );
     }
 }

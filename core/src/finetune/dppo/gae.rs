@@ -2,9 +2,15 @@
 
 /// A_t = delta_t + gamma lambda A_{t+1} with delta_t = r_t + gamma V(s_{t+1}) - V(s_t).
 ///
-/// `values` holds V(s_t) for every decision; `last_value` is what the state after the last one is worth: 0 where the episode
-/// terminated, its V where the time limit cut it off.
-pub fn advantages(rewards: &[f32], values: &[f32], last_value: f32, gamma: f64, lambda: f64) -> Vec<f32> {
+/// `values` holds V(s_t) for every decision; `last_value` is what the state after the last one is
+/// worth: 0 where the episode terminated, its V where the time limit cut it off.
+pub fn advantages(
+    rewards: &[f32],
+    values: &[f32],
+    last_value: f32,
+    gamma: f64,
+    lambda: f64,
+) -> Vec<f32> {
     let mut advantages = vec![0.0; rewards.len()];
     let (mut next_value, mut next_advantage) = (f64::from(last_value), 0.0);
     for t in (0..rewards.len()).rev() {
@@ -23,23 +29,42 @@ mod tests {
 
     fn assert_near(found: &[f32], expected: &[f32]) {
         assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6), "{found:?} is not {expected:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f - e).abs() < 1e-6),
+            "{found:?} is not {expected:?}"
+        );
     }
 
-    /// The promise: advantages are those computed by hand, for an episode that terminated and for one that was cut off.
-    /// delta = (0 + 0.9 * 0.4 - 0.5, 0 + 0.9 * 0.2 - 0.4, 1 + 0.9 * last - 0.2), and each adds 0.72 of the next.
+    /// The promise: advantages are those computed by hand, for an episode that terminated and for
+    /// one that was cut off. delta = (0 + 0.9 * 0.4 - 0.5, 0 + 0.9 * 0.2 - 0.4, 1 + 0.9 * last -
+    /// 0.2), and each adds 0.72 of the next.
     #[test]
     fn advantages_are_those_computed_by_hand() {
         let (rewards, values) = ([0.0, 0.0, 1.0], [0.5, 0.4, 0.2]);
-        assert_near(&advantages(&rewards, &values, 0.0, 0.9, 0.8), &[0.11632, 0.356, 0.8]);
-        assert_near(&advantages(&rewards, &values, 0.3, 0.9, 0.8), &[0.256_288, 0.5504, 1.07]);
+        assert_near(
+            &advantages(&rewards, &values, 0.0, 0.9, 0.8),
+            &[0.11632, 0.356, 0.8],
+        );
+        assert_near(
+            &advantages(&rewards, &values, 0.3, 0.9, 0.8),
+            &[0.256_288, 0.5504, 1.07],
+        );
     }
 
     /// The promise: lambda 0 is the one-step error, lambda 1 the discounted return minus the value.
     #[test]
     fn lambda_goes_from_one_step_to_the_whole_return() {
         let (rewards, values) = ([1.0, 2.0], [0.5, 0.25]);
-        assert_near(&advantages(&rewards, &values, 4.0, 0.5, 0.0), &[1.0 + 0.125 - 0.5, 2.0 + 2.0 - 0.25]);
-        assert_near(&advantages(&rewards, &values, 4.0, 0.5, 1.0), &[1.0 + 1.0 + 1.0 - 0.5, 2.0 + 2.0 - 0.25]);
+        assert_near(
+            &advantages(&rewards, &values, 4.0, 0.5, 0.0),
+            &[1.0 + 0.125 - 0.5, 2.0 + 2.0 - 0.25],
+        );
+        assert_near(
+            &advantages(&rewards, &values, 4.0, 0.5, 1.0),
+            &[1.0 + 1.0 + 1.0 - 0.5, 2.0 + 2.0 - 0.25],
+        );
     }
 }

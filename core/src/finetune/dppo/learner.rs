@@ -12,8 +12,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// The critic sees scaled observations within plus and minus this. What hardly varies in demonstrations, such as a quaternion of
-/// a cube that never tips over, is scaled up a hundredfold once it does, and one such decision would outweigh all others.
+/// The critic sees scaled observations within plus and minus this. What hardly varies in
+/// demonstrations, such as a quaternion of a cube that never tips over, is scaled up a hundredfold
+/// once it does, and one such decision would outweigh all others.
 const FURTHEST: f64 = 5.0;
 
 /// What one gradient step, or the mean of several, tells.
@@ -39,8 +40,12 @@ impl Figures {
 
     /// By name, divided by `count`.
     pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
-        let sums =
-            [("loss/actor", self.actor_loss), ("loss/critic", self.critic_loss), ("policy/kl", self.kl), ("policy/clipped", self.clipped)];
+        let sums = [
+            ("loss/actor", self.actor_loss),
+            ("loss/critic", self.critic_loss),
+            ("policy/kl", self.kl),
+            ("policy/clipped", self.clipped),
+        ];
         sums.map(|(name, sum)| (name, sum / count as f64)).to_vec()
     }
 }
@@ -61,17 +66,44 @@ pub struct Learner {
 impl Learner {
     /// Begins at the pretrained policy, with a fresh critic, on an autodiff `device`.
     pub fn new(config: DppoConfig, pretrained: &Policy, rng: &mut Rng, device: Device) -> Self {
-        let actor = Policy { net: pretrained.net.clone().train(), ..pretrained.clone() };
-        let sizes = [pretrained.sizes.obs, config.hidden, config.hidden, config.hidden, 1];
+        let actor = Policy {
+            net: pretrained.net.clone().train(),
+            ..pretrained.clone()
+        };
+        let sizes = [
+            pretrained.sizes.obs,
+            config.hidden,
+            config.hidden,
+            config.hidden,
+            1,
+        ];
         let critic = Residual::new(&sizes, Activation::Mish, rng, &device);
-        let (actor_adam, critic_adam) = (Adam::new(adam(config.actor_lr)), Adam::new(adam(config.critic_lr)));
+        let (actor_adam, critic_adam) = (
+            Adam::new(adam(config.actor_lr)),
+            Adam::new(adam(config.critic_lr)),
+        );
         let steps = chain::finetuned_steps(pretrained, config.finetuned_steps);
-        Self { actor, critic, actor_adam, critic_adam, steps, config, device }
+        Self {
+            actor,
+            critic,
+            actor_adam,
+            critic_adam,
+            steps,
+            config,
+            device,
+        }
     }
 
     /// Draws a chain per row of normalised observations, as practice does; see [`chain::draw`].
     pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> Drawn {
-        chain::draw(pretrained, &self.actor.frozen(), self.steps, self.spread(), obs, noise)
+        chain::draw(
+            pretrained,
+            &self.actor.frozen(),
+            self.steps,
+            self.spread(),
+            obs,
+            noise,
+        )
     }
 
     /// V at normalised observations: `[batch, 1]`.
@@ -86,26 +118,60 @@ impl Learner {
 
     /// The policy as it is now.
     pub fn finetuned(&self) -> Finetuned {
-        Finetuned { policy: self.actor.frozen(), steps: self.steps }
+        Finetuned {
+            policy: self.actor.frozen(),
+            steps: self.steps,
+        }
     }
 
     /// One gradient step of the critic on these rows, and of the actor unless it is frozen.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn step(&mut self, samples: &Samples, rows: &[usize], actor_is_frozen: bool) -> Result<Figures> {
-        let obs = nn::matrix(gather(&samples.obs, self.actor.sizes.obs, rows), self.actor.sizes.obs, &self.device);
+    pub async fn step(
+        &mut self,
+        samples: &Samples,
+        rows: &[usize],
+        actor_is_frozen: bool,
+    ) -> Result<Figures> {
+        let obs = nn::matrix(
+            gather(&samples.obs, self.actor.sizes.obs, rows),
+            self.actor.sizes.obs,
+            &self.device,
+        );
         let returns = nn::matrix(gather(&samples.returns, 1, rows), 1, &self.device);
         let critic_loss = critic_loss(&self.critic, obs, returns);
-        self.critic = self.critic_adam.step(self.critic.clone(), &critic_loss.clone().mul_scalar(self.config.vf_coef));
+        self.critic = self.critic_adam.step(
+            self.critic.clone(),
+            &critic_loss.clone().mul_scalar(self.config.vf_coef),
+        );
         if actor_is_frozen {
-            return Ok(Figures { critic_loss: f64::from(nn::scalar(critic_loss.inner()).await?), ..Figures::default() });
+            return Ok(Figures {
+                critic_loss: f64::from(nn::scalar(critic_loss.inner()).await?),
+                ..Figures::default()
+            });
         }
         let surrogate = self.surrogate(samples, rows);
-        self.actor.net = self.actor_adam.step(self.actor.net.clone(), &surrogate.loss);
-        let figures = nn::read(Tensor::cat(vec![surrogate.loss.inner(), critic_loss.inner(), surrogate.kl, surrogate.clipped], 0)).await?;
+        self.actor.net = self
+            .actor_adam
+            .step(self.actor.net.clone(), &surrogate.loss);
+        let figures = nn::read(Tensor::cat(
+            vec![
+                surrogate.loss.inner(),
+                critic_loss.inner(),
+                surrogate.kl,
+                surrogate.clipped,
+            ],
+            0,
+        ))
+        .await?;
         let [actor_loss, critic_loss, kl, clipped] = [0, 1, 2, 3].map(|i| f64::from(figures[i]));
-        Ok(Figures { actor_loss, critic_loss, kl, clipped })
+        Ok(Figures {
+            actor_loss,
+            critic_loss,
+            kl,
+            clipped,
+        })
     }
 
     /// The actor's objective on these rows: every decision counts once for each of its K' steps.
@@ -113,25 +179,58 @@ impl Learner {
         let (sizes, steps, length) = (self.actor.sizes, self.steps, self.actor.chain_len());
         let (width, first) = (sizes.chunk_len(), length - steps);
         let matrix = |values, width| nn::matrix(values, width, &self.device);
-        let each_step = |per_row: &dyn Fn(usize) -> Vec<f32>| (0..rows.len() * steps).flat_map(|i| per_row(i / steps)).collect::<Vec<_>>();
+        let each_step = |per_row: &dyn Fn(usize) -> Vec<f32>| {
+            (0..rows.len() * steps)
+                .flat_map(|i| per_row(i / steps))
+                .collect::<Vec<_>>()
+        };
 
-        let obs = each_step(&|i| samples.obs[rows[i] * sizes.obs..(rows[i] + 1) * sizes.obs].to_vec());
+        let obs =
+            each_step(&|i| samples.obs[rows[i] * sizes.obs..(rows[i] + 1) * sizes.obs].to_vec());
         let latents = gather(&samples.latents, (steps + 1) * width, rows);
-        let part = |from: usize| latents.chunks((steps + 1) * width).flat_map(|row| &row[from..from + steps * width]).copied().collect();
+        let part = |from: usize| {
+            latents
+                .chunks((steps + 1) * width)
+                .flat_map(|row| &row[from..from + steps * width])
+                .copied()
+                .collect()
+        };
         let step_numbers: Vec<usize> = (0..rows.len()).flat_map(|_| first..length).collect();
-        let (obs, before, after) = (matrix(obs, sizes.obs), matrix(part(0), width), matrix(part(width), width));
-        let new = chain::log_probs(&self.actor, self.spread(), obs, before, after, &step_numbers);
+        let (obs, before, after) = (
+            matrix(obs, sizes.obs),
+            matrix(part(0), width),
+            matrix(part(width), width),
+        );
+        let new = chain::log_probs(
+            &self.actor,
+            self.spread(),
+            obs,
+            before,
+            after,
+            &step_numbers,
+        );
 
         let advantages = ppo::normalised(&gather(&samples.advantages, 1, rows));
         let discounts = ppo::discounts(&self.config, steps);
-        let advantages = advantages.iter().flat_map(|a| discounts.iter().map(move |d| a * d)).collect();
+        let advantages = advantages
+            .iter()
+            .flat_map(|a| discounts.iter().map(move |d| a * d))
+            .collect();
         let ranges = ppo::clip_ranges(&self.config, steps).repeat(rows.len());
         let old = gather(&samples.log_probs, steps, rows);
-        ppo::surrogate(new, matrix(old, 1), matrix(advantages, 1), matrix(ranges, 1))
+        ppo::surrogate(
+            new,
+            matrix(old, 1),
+            matrix(advantages, 1),
+            matrix(ranges, 1),
+        )
     }
 
     fn spread(&self) -> Spread {
-        Spread { sampling: self.config.min_sampling_std as f32, logprob: self.config.min_logprob_std as f32 }
+        Spread {
+            sampling: self.config.min_sampling_std as f32,
+            logprob: self.config.min_logprob_std as f32,
+        }
     }
 
     /// Writes the whole state into the archive.
@@ -141,20 +240,39 @@ impl Learner {
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         params::save(&self.actor.net, "finetuner/actor", archive).await?;
         params::save(&self.critic, "finetuner/critic", archive).await?;
-        self.actor_adam.save("finetuner/actor-adam", archive).await?;
-        self.critic_adam.save("finetuner/critic-adam", archive).await
+        self.actor_adam
+            .save("finetuner/actor-adam", archive)
+            .await?;
+        self.critic_adam
+            .save("finetuner/critic-adam", archive)
+            .await
     }
 
     /// Restores what [`Learner::save`] wrote with the same settings and pretrained policy.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: DppoConfig, pretrained: &Policy, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        config: DppoConfig,
+        pretrained: &Policy,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let mut learner = Self::new(config, pretrained, &mut Rng::new(0, "unused", 0), device);
         learner.actor.net = params::load(learner.actor.net, "finetuner/actor", archive)?;
         learner.critic = params::load(learner.critic, "finetuner/critic", archive)?;
-        learner.actor_adam = Adam::load(adam(learner.config.actor_lr), "finetuner/actor-adam", archive, &learner.actor.net)?;
-        learner.critic_adam = Adam::load(adam(learner.config.critic_lr), "finetuner/critic-adam", archive, &learner.critic)?;
+        learner.actor_adam = Adam::load(
+            adam(learner.config.actor_lr),
+            "finetuner/actor-adam",
+            archive,
+            &learner.actor.net,
+        )?;
+        learner.critic_adam = Adam::load(
+            adam(learner.config.critic_lr),
+            "finetuner/critic-adam",
+            archive,
+            &learner.critic,
+        )?;
         Ok(learner)
     }
 }
@@ -166,11 +284,17 @@ fn seen(obs: Tensor<2>) -> Tensor<2> {
 
 /// Half the mean squared error at normalised observations against returns `[batch, 1]`.
 fn critic_loss(critic: &Residual, obs: Tensor<2>, returns: Tensor<2>) -> Tensor<1> {
-    (critic.forward(seen(obs)) - returns).square().mean().mul_scalar(0.5)
+    (critic.forward(seen(obs)) - returns)
+        .square()
+        .mean()
+        .mul_scalar(0.5)
 }
 
 fn adam(lr: f64) -> AdamConfig {
-    AdamConfig { lr, clip_norm: None }
+    AdamConfig {
+        lr,
+        clip_norm: None,
+    }
 }
 
 #[cfg(test)]
@@ -188,10 +312,29 @@ mod tests {
     fn learner(kind: PolicyKind) -> (Learner, Samples) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
         let tiny = Config::preset(Preset::Tiny).policy;
-        let policy =
-            PolicyConfig { kind, chunk: 2, hidden: 5, layers: 2, activation: Activation::Mish, time_dim: 4, inference_steps: 3, ..tiny };
-        let sizes = Sizes { obs: 3, act: 1, chunk: 2 };
-        let policy = Policy::new(&policy, sizes, (Normaliser::identity(3), Normaliser::identity(2)), &mut rng, &device).frozen();
+        let policy = PolicyConfig {
+            kind,
+            chunk: 2,
+            hidden: 5,
+            layers: 2,
+            activation: Activation::Mish,
+            time_dim: 4,
+            inference_steps: 3,
+            ..tiny
+        };
+        let sizes = Sizes {
+            obs: 3,
+            act: 1,
+            chunk: 2,
+        };
+        let policy = Policy::new(
+            &policy,
+            sizes,
+            (Normaliser::identity(3), Normaliser::identity(2)),
+            &mut rng,
+            &device,
+        )
+        .frozen();
         let config = DppoConfig {
             finetuned_steps: 3,
             clip: 0.2,
@@ -202,7 +345,11 @@ mod tests {
         };
         let learner = Learner::new(config, &policy, &mut rng, device);
         let (obs, plain) = (rng.normals(ROWS * 3), Device::flex());
-        let noise = nn::matrix(rng.normals(ROWS * chain::noise_len(&policy)), chain::noise_len(&policy), &plain);
+        let noise = nn::matrix(
+            rng.normals(ROWS * chain::noise_len(&policy)),
+            chain::noise_len(&policy),
+            &plain,
+        );
         let drawn = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &plain), noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
@@ -221,26 +368,39 @@ mod tests {
         (0..ROWS).rev().collect()
     }
 
-    /// The promise: before the first gradient step the policy is the one that practised: every ratio is 1, nothing is clipped, and
-    /// the objective is minus the mean of the discounted advantages, which are centred.
+    /// The promise: before the first gradient step the policy is the one that practised: every
+    /// ratio is 1, nothing is clipped, and the objective is minus the mean of the discounted
+    /// advantages, which are centred.
     #[test]
     fn at_first_every_ratio_is_one() {
         for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
             let (mut learner, samples) = learner(kind);
             let first = block_on(learner.step(&samples, &rows(), false)).unwrap();
-            assert!(first.kl.abs() < 1e-6 && first.clipped == 0.0 && first.actor_loss.abs() < 1e-4, "{first:?}");
+            assert!(
+                first.kl.abs() < 1e-6 && first.clipped == 0.0 && first.actor_loss.abs() < 1e-4,
+                "{first:?}"
+            );
             let second = block_on(learner.step(&samples, &rows(), false)).unwrap();
-            assert!(second.kl > 0.0 && second.actor_loss < first.actor_loss && second.critic_loss < first.critic_loss);
+            assert!(
+                second.kl > 0.0
+                    && second.actor_loss < first.actor_loss
+                    && second.critic_loss < first.critic_loss
+            );
         }
     }
 
-    /// The promise: the gradient of the actor's objective is right, through the whole of it: network, density, ratio, clip range,
-    /// discount; where ratios are inside and outside of their ranges. (That of a diffusion step's mean is checked with the policy.)
+    /// The promise: the gradient of the actor's objective is right, through the whole of it:
+    /// network, density, ratio, clip range, discount; where ratios are inside and outside of their
+    /// ranges. (That of a diffusion step's mean is checked with the policy.)
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, mut samples) = learner(PolicyKind::Flow);
         // Well inside of the ranges, or well outside: differences across their ends say nothing.
-        samples.log_probs.iter_mut().zip([-0.4, 0.0, 0.4, 0.0, 0.0].iter().cycle()).for_each(|(l, shift)| *l += shift);
+        samples
+            .log_probs
+            .iter_mut()
+            .zip([-0.4, 0.0, 0.4, 0.0, 0.0].iter().cycle())
+            .for_each(|(l, shift)| *l += shift);
         let clipped = block_on(nn::scalar(learner.surrogate(&samples, &rows()).clipped)).unwrap();
         assert!((0.2..0.8).contains(&clipped), "{clipped}");
         let error = worst_error(&learner.actor.net.clone(), |net| {
@@ -256,7 +416,9 @@ mod tests {
         let (learner, samples) = learner(PolicyKind::Flow);
         let obs = nn::matrix(samples.obs.clone(), 3, &learner.device);
         let returns = nn::matrix(samples.returns.clone(), 1, &learner.device).mul_scalar(0.5);
-        let error = worst_error(&learner.critic, |critic| critic_loss(critic, obs.clone(), returns.clone()));
+        let error = worst_error(&learner.critic, |critic| {
+            critic_loss(critic, obs.clone(), returns.clone())
+        });
         assert!(error < 1e-2, "{error}");
     }
 
@@ -270,7 +432,13 @@ mod tests {
             archive
         };
         let before = weights(&learner);
-        let losses: Vec<f64> = (0..5).map(|_| block_on(learner.step(&samples, &rows(), true)).unwrap().critic_loss).collect();
+        let losses: Vec<f64> = (0..5)
+            .map(|_| {
+                block_on(learner.step(&samples, &rows(), true))
+                    .unwrap()
+                    .critic_loss
+            })
+            .collect();
         assert!(weights(&learner) == before && losses[4] < losses[0]);
         block_on(learner.step(&samples, &rows(), false)).unwrap();
         assert!(weights(&learner) != before);

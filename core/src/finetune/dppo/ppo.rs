@@ -1,4 +1,5 @@
-//! The clipped surrogate objective of PPO (Schulman et al. 2017), with DPPO's clip range and discount per denoising step.
+//! The clipped surrogate objective of PPO (Schulman et al. 2017), with DPPO's clip range and
+//! discount per denoising step.
 
 use super::DppoConfig;
 use burn::tensor::Tensor;
@@ -11,21 +12,39 @@ const CLIP_RATE: f64 = 3.0;
 pub fn clip_ranges(config: &DppoConfig, steps: usize) -> Vec<f32> {
     let grown = |t: f64| libm::expm1(CLIP_RATE * t) / libm::expm1(CLIP_RATE);
     let range = |t: f64| (config.clip_base + (config.clip - config.clip_base) * grown(t)) as f32;
-    (1..=steps).map(|i| if steps == 1 { range(1.0) } else { range((i - 1) as f64 / (steps - 1) as f64) }).collect()
+    (1..=steps)
+        .map(|i| {
+            if steps == 1 {
+                range(1.0)
+            } else {
+                range((i - 1) as f64 / (steps - 1) as f64)
+            }
+        })
+        .collect()
 }
 
-/// What an advantage counts at every finetuned step, from the noisiest to the last: gamma_denoising^k, k steps before the last.
+/// What an advantage counts at every finetuned step, from the noisiest to the last:
+/// gamma_denoising^k, k steps before the last.
 pub fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
-    (0..steps).rev().map(|k| libm::pow(config.gamma_denoising, k as f64) as f32).collect()
+    (0..steps)
+        .rev()
+        .map(|k| libm::pow(config.gamma_denoising, k as f64) as f32)
+        .collect()
 }
 
 /// Zero mean and standard deviation 1 (n - 1).
 pub fn normalised(advantages: &[f32]) -> Vec<f32> {
     let count = advantages.len() as f64;
     let mean = advantages.iter().map(|&a| f64::from(a)).sum::<f64>() / count;
-    let squares = advantages.iter().map(|&a| (f64::from(a) - mean) * (f64::from(a) - mean)).sum::<f64>();
+    let squares = advantages
+        .iter()
+        .map(|&a| (f64::from(a) - mean) * (f64::from(a) - mean))
+        .sum::<f64>();
     let std = libm::sqrt(squares / (count - 1.0).max(1.0));
-    advantages.iter().map(|&a| ((f64::from(a) - mean) / (std + 1e-8)) as f32).collect()
+    advantages
+        .iter()
+        .map(|&a| ((f64::from(a) - mean) / (std + 1e-8)) as f32)
+        .collect()
 }
 
 /// The objective of one batch, and how far the policy has moved, still on the device.
@@ -38,13 +57,24 @@ pub struct Surrogate {
     pub clipped: Tensor<1>,
 }
 
-/// `new` and `old` log-probabilities, advantages and clip ranges: all `[samples, 1]`; gradients flow through `new`.
-pub fn surrogate(new: Tensor<2>, old: Tensor<2>, advantages: Tensor<2>, range: Tensor<2>) -> Surrogate {
+/// `new` and `old` log-probabilities, advantages and clip ranges: all `[samples, 1]`; gradients
+/// flow through `new`.
+pub fn surrogate(
+    new: Tensor<2>,
+    old: Tensor<2>,
+    advantages: Tensor<2>,
+    range: Tensor<2>,
+) -> Surrogate {
     let log_ratio = new - old;
     let ratio = log_ratio.clone().exp();
-    let bounded = ratio.clone().max_pair(1.0 - range.clone()).min_pair(1.0 + range.clone());
+    let bounded = ratio
+        .clone()
+        .max_pair(1.0 - range.clone())
+        .min_pair(1.0 + range.clone());
     let cost = advantages.neg();
-    let loss = (cost.clone() * ratio.clone()).max_pair(cost * bounded).mean();
+    let loss = (cost.clone() * ratio.clone())
+        .max_pair(cost * bounded)
+        .mean();
     let (ratio, log_ratio) = (ratio.inner(), log_ratio.inner());
     let kl = (ratio.clone() - 1.0 - log_ratio).mean();
     let clipped = (ratio - 1.0).abs().greater(range.inner()).float().mean();
@@ -62,27 +92,44 @@ mod tests {
         DppoConfig::preset(Preset::Paper)
     }
 
-    /// The promise: the clip ranges of ten steps are the published code's, to five digits, and one step has the last.
+    /// The promise: the clip ranges of ten steps are the published code's, to five digits, and one
+    /// step has the last.
     #[test]
     fn clip_ranges_are_the_published_ones() {
-        let expected = [0.001, 0.00119, 0.00145, 0.00181, 0.00232, 0.00303, 0.00401, 0.00539, 0.00732, 0.01];
+        let expected = [
+            0.001, 0.00119, 0.00145, 0.00181, 0.00232, 0.00303, 0.00401, 0.00539, 0.00732, 0.01,
+        ];
         let found = clip_ranges(&config(), 10);
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 5e-6), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f - e).abs() < 5e-6),
+            "{found:?}"
+        );
         assert_eq!((found.len(), clip_ranges(&config(), 1)), (10, vec![0.01]));
     }
 
-    /// The promise: the last step counts in full, and one that is k steps earlier gamma_denoising^k.
+    /// The promise: the last step counts in full, and one that is k steps earlier
+    /// gamma_denoising^k.
     #[test]
     fn noisier_steps_count_less() {
-        let config = DppoConfig { gamma_denoising: 0.5, ..config() };
+        let config = DppoConfig {
+            gamma_denoising: 0.5,
+            ..config()
+        };
         assert_eq!(discounts(&config, 4), [0.125, 0.25, 0.5, 1.0]);
     }
 
-    /// The promise: advantages are centred and scaled by the unbiased deviation; equal ones, or a single one, become 0.
+    /// The promise: advantages are centred and scaled by the unbiased deviation; equal ones, or a
+    /// single one, become 0.
     #[test]
     fn advantages_are_normalised() {
         assert_eq!(normalised(&[1.0, 3.0, 5.0]), [-1.0, 0.0, 1.0]);
-        assert_eq!((normalised(&[7.0; 3]), normalised(&[7.0])), (vec![0.0; 3], vec![0.0]));
+        assert_eq!(
+            (normalised(&[7.0; 3]), normalised(&[7.0])),
+            (vec![0.0; 3], vec![0.0])
+        );
     }
 
     fn at(ratio: f32, advantage: f32) -> (f32, f32, f32, f32) {
@@ -92,10 +139,16 @@ mod tests {
         let found = surrogate(new.clone(), column(0.0), column(advantage), column(0.1));
         let gradient = new.grad(&found.loss.backward()).unwrap();
         let read = |tensor: Tensor<1>| pollster::block_on(nn::scalar(tensor)).unwrap();
-        (read(found.loss.inner()), read(gradient.flatten(0, 1)), read(found.kl), read(found.clipped))
+        (
+            read(found.loss.inner()),
+            read(gradient.flatten(0, 1)),
+            read(found.kl),
+            read(found.clipped),
+        )
     }
 
-    /// The promise: what pushes the ratio out of its range earns nothing and has no gradient; what pulls it back has.
+    /// The promise: what pushes the ratio out of its range earns nothing and has no gradient; what
+    /// pulls it back has.
     #[test]
     fn the_objective_is_clipped_on_one_side() {
         for (ratio, advantage, loss, gradient, clipped) in [
@@ -108,8 +161,16 @@ mod tests {
         ] {
             let found = at(ratio, advantage);
             let expected = (loss, gradient, ratio - 1.0 - ratio.ln(), clipped);
-            let pairs = [(found.0, expected.0), (found.1, expected.1), (found.2, expected.2), (found.3, expected.3)];
-            assert!(pairs.iter().all(|(f, e)| (f - e).abs() < 1e-5), "{found:?} is not {expected:?} at {ratio}");
+            let pairs = [
+                (found.0, expected.0),
+                (found.1, expected.1),
+                (found.2, expected.2),
+                (found.3, expected.3),
+            ];
+            assert!(
+                pairs.iter().all(|(f, e)| (f - e).abs() < 1e-5),
+                "{found:?} is not {expected:?} at {ratio}"
+            );
         }
     }
 }

@@ -47,9 +47,21 @@ impl Practice {
     /// When an environment cannot be made.
     pub fn new(config: DppoConfig, cx: &Context) -> Result<Self> {
         let seed = cx.rollouts.seed;
-        let learner = Learner::new(config.clone(), cx.policy, &mut Rng::new(seed, "critic-weights", 0), cx.device.clone());
+        let learner = Learner::new(
+            config.clone(),
+            cx.policy,
+            &mut Rng::new(seed, "critic-weights", 0),
+            cx.device.clone(),
+        );
         let (rng, doing) = (Rng::new(seed, "minibatches", 0), play(&config, cx, 0)?);
-        Ok(Self { config, learner, scaler: RewardScaler::default(), rng, iteration: 0, doing })
+        Ok(Self {
+            config,
+            learner,
+            scaler: RewardScaler::default(),
+            rng,
+            iteration: 0,
+            doing,
+        })
     }
 
     /// The policy as it is now.
@@ -62,7 +74,11 @@ impl Practice {
     /// # Errors
     /// When the device fails.
     pub async fn values(&self, cx: &Context<'_>, obs: &[f32]) -> Result<Vec<f32>> {
-        let obs = nn::matrix(cx.policy.obs_scale.apply(obs), cx.policy.sizes.obs, cx.device);
+        let obs = nn::matrix(
+            cx.policy.obs_scale.apply(obs),
+            cx.policy.sizes.obs,
+            cx.device,
+        );
         nn::read(self.learner.values(obs)).await
     }
 
@@ -78,7 +94,9 @@ impl Practice {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let Doing::Playing(rollouts, buffer) = &mut self.doing else { return Err(Error::failed("DPPO plays only while it plays")) };
+        let Doing::Playing(rollouts, buffer) = &mut self.doing else {
+            return Err(Error::failed("DPPO plays only while it plays"));
+        };
         let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
         let obs = policy.obs_scale.apply(&rollouts.observe());
         let noise_len = chain::noise_len(policy);
@@ -86,7 +104,9 @@ impl Practice {
         let rows = nn::matrix(obs.clone(), policy.sizes.obs, &plain);
         let drawn = self.learner.draw(policy, &rows, noise);
         let values = nn::read(self.learner.values(rows)).await?;
-        let chunks = policy.actions(drawn.latents[drawn.latents.len() - 1].clone()).await?;
+        let chunks = policy
+            .actions(drawn.latents[drawn.latents.len() - 1].clone())
+            .await?;
         let latents = nn::read(Tensor::cat(drawn.latents, 1)).await?;
         let log_probs = nn::read(Tensor::cat(drawn.log_probs, 1)).await?;
 
@@ -96,26 +116,52 @@ impl Practice {
             false => vec![0.0; decisions.len()],
         };
         let width = |numbers: &[f32]| numbers.len() / values.len();
-        let parts = obs.chunks(width(&obs)).zip(latents.chunks(width(&latents))).zip(log_probs.chunks(width(&log_probs)));
-        for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate() {
+        let parts = obs
+            .chunks(width(&obs))
+            .zip(latents.chunks(width(&latents)))
+            .zip(log_probs.chunks(width(&log_probs)));
+        for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate()
+        {
             let (value, reward, last_value) = (values[i], decision.step.reward, last_values[i]);
-            buffer.push(decision.seed, &Decided { obs, latents, log_probs, value, reward, last_value });
+            buffer.push(
+                decision.seed,
+                &Decided {
+                    obs,
+                    latents,
+                    log_probs,
+                    value,
+                    reward,
+                    last_value,
+                },
+            );
         }
         let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
         let mut work = Work::played(&decisions, finished, (done, total));
         if done == total {
             let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);
-            work.values.push(("train/success", successes as f64 / total as f64));
-            work.values.push(("policy/explained_variance", samples.explained_variance()));
+            work.values
+                .push(("train/success", successes as f64 / total as f64));
+            work.values
+                .push(("policy/explained_variance", samples.explained_variance()));
             let order = (0..samples.len()).collect();
-            self.doing = Doing::Learning(samples, Sweep { order, done: 0, sums: Figures::default() });
+            self.doing = Doing::Learning(
+                samples,
+                Sweep {
+                    order,
+                    done: 0,
+                    sums: Figures::default(),
+                },
+            );
         }
         Ok(work)
     }
 
     async fn learn(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let Doing::Learning(samples, sweep) = &mut self.doing else { return Err(Error::failed("DPPO learns only while it learns")) };
-        // What does not fill a batch waits for the next pass, where other decisions are left over (DPPO).
+        let Doing::Learning(samples, sweep) = &mut self.doing else {
+            return Err(Error::failed("DPPO learns only while it learns"));
+        };
+        // What does not fill a batch waits for the next pass, where other decisions are left over
+        // (DPPO).
         let per_pass = (samples.len() / self.config.batch).max(1);
         let total = per_pass * self.config.epochs;
         let at = sweep.done % per_pass * self.config.batch;
@@ -123,7 +169,10 @@ impl Practice {
             self.rng.shuffle(&mut sweep.order);
         }
         let rows = &sweep.order[at..(at + self.config.batch).min(samples.len())];
-        let figures = self.learner.step(samples, rows, self.iteration < self.config.critic_warmup).await?;
+        let figures = self
+            .learner
+            .step(samples, rows, self.iteration < self.config.critic_warmup)
+            .await?;
         sweep.done += 1;
         sweep.sums.add(&figures);
         let over = sweep.done == total || figures.kl > self.config.target_kl;
@@ -152,13 +201,18 @@ impl Practice {
     /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         let playing = matches!(self.doing, Doing::Playing(..));
-        archive.put("finetuner/state", &(&self.scaler, &self.rng, self.iteration, playing))?;
+        archive.put(
+            "finetuner/state",
+            &(&self.scaler, &self.rng, self.iteration, playing),
+        )?;
         match &self.doing {
             Doing::Playing(rollouts, buffer) => {
                 archive.put_blob("finetuner/rollouts", rollouts.save()?);
                 archive.put("finetuner/buffer", buffer)?;
             }
-            Doing::Learning(samples, sweep) => archive.put("finetuner/samples", &(samples, sweep))?,
+            Doing::Learning(samples, sweep) => {
+                archive.put("finetuner/samples", &(samples, sweep))?
+            }
         }
         self.learner.save(archive).await
     }
@@ -176,11 +230,20 @@ impl Practice {
         } else {
             let (samples, sweep): (Samples, Sweep) = archive.get("finetuner/samples")?;
             if !samples.fit(cx.policy.sizes, learner.steps()) || !sweep.fits(&samples) {
-                return Err(Error::input("the checkpoint's samples do not fit its policy: use an undamaged checkpoint"));
+                return Err(Error::input(
+                    "the checkpoint's samples do not fit its policy: use an undamaged checkpoint",
+                ));
             }
             Doing::Learning(samples, sweep)
         };
-        Ok(Self { config, learner, scaler, rng, iteration, doing })
+        Ok(Self {
+            config,
+            learner,
+            scaler,
+            rng,
+            iteration,
+            doing,
+        })
     }
 }
 
@@ -194,19 +257,38 @@ impl Sweep {
 /// The episodes of an iteration.
 fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
     let edge = |iteration: usize| (config.episodes * iteration) as u64;
-    let rollouts = Rollouts::new(cx.rollouts, "practice", edge(iteration), edge(iteration + 1))?;
+    let rollouts = Rollouts::new(
+        cx.rollouts,
+        "practice",
+        edge(iteration),
+        edge(iteration + 1),
+    )?;
     Ok(Doing::Playing(Box::new(rollouts), Buffer::default()))
 }
 
-/// What the state after each decision is worth where the time limit cut the episode off; 0 elsewhere.
-async fn last_values(learner: &Learner, decisions: &[Decision], cx: &Context<'_>) -> Result<Vec<f32>> {
+/// What the state after each decision is worth where the time limit cut the episode off; 0
+/// elsewhere.
+async fn last_values(
+    learner: &Learner,
+    decisions: &[Decision],
+    cx: &Context<'_>,
+) -> Result<Vec<f32>> {
     let mut values = vec![0.0; decisions.len()];
-    let cut: Vec<usize> = (0..decisions.len()).filter(|&i| decisions[i].step.truncated && !decisions[i].step.terminated).collect();
+    let cut: Vec<usize> = (0..decisions.len())
+        .filter(|&i| decisions[i].step.truncated && !decisions[i].step.terminated)
+        .collect();
     if cut.is_empty() {
         return Ok(values);
     }
-    let obs: Vec<f32> = cut.iter().flat_map(|&i| decisions[i].step.obs.iter().copied()).collect();
-    let obs = nn::matrix(cx.policy.obs_scale.apply(&obs), cx.policy.sizes.obs, cx.device);
+    let obs: Vec<f32> = cut
+        .iter()
+        .flat_map(|&i| decisions[i].step.obs.iter().copied())
+        .collect();
+    let obs = nn::matrix(
+        cx.policy.obs_scale.apply(&obs),
+        cx.policy.sizes.obs,
+        cx.device,
+    );
     for (&i, value) in cut.iter().zip(nn::read(learner.values(obs)).await?) {
         values[i] = value;
     }

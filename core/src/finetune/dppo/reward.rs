@@ -1,5 +1,5 @@
-//! Rewards divided by the running standard deviation of the discounted return, so that the critic's loss has one scale in
-//! every task (Engstrom et al. 2020; DPPO).
+//! Rewards divided by the running standard deviation of the discounted return, so that the critic's
+//! loss has one scale in every task (Engstrom et al. 2020; DPPO).
 
 use serde::{Deserialize, Serialize};
 
@@ -19,12 +19,17 @@ pub struct RewardScaler {
 impl Default for RewardScaler {
     /// A variance of 1 that weighs next to nothing (DPPO).
     fn default() -> Self {
-        Self { mean: 0.0, squares: 1e-4, count: 1e-4 }
+        Self {
+            mean: 0.0,
+            squares: 1e-4,
+            count: 1e-4,
+        }
     }
 }
 
 impl RewardScaler {
-    /// Learns from the rewards of whole episodes: at each decision the discounted sum of the rewards up to it.
+    /// Learns from the rewards of whole episodes: at each decision the discounted sum of the
+    /// rewards up to it.
     pub fn observe<'a>(&mut self, episodes: impl Iterator<Item = &'a [f32]>) {
         for value in episodes.flat_map(discounted_sums) {
             let delta = value - self.mean;
@@ -36,7 +41,11 @@ impl RewardScaler {
 
     /// The reward in standard deviations, within ±10.
     pub fn scale(&self, reward: f32) -> f32 {
-        let variance = if self.count > 1.0 { self.squares / (self.count - 1.0) } else { 1.0 };
+        let variance = if self.count > 1.0 {
+            self.squares / (self.count - 1.0)
+        } else {
+            1.0
+        };
         (f64::from(reward) / libm::sqrt(variance + 1e-8)).clamp(-CLIP, CLIP) as f32
     }
 }
@@ -53,8 +62,8 @@ fn discounted_sums(rewards: &[f32]) -> impl Iterator<Item = f64> {
 mod tests {
     use super::*;
 
-    /// The promise: after any number of observations the scale is the standard deviation (n - 1) of all returns together, up to
-    /// the next to nothing that the first guess weighs.
+    /// The promise: after any number of observations the scale is the standard deviation (n - 1) of
+    /// all returns together, up to the next to nothing that the first guess weighs.
     #[test]
     fn rewards_are_divided_by_the_spread_of_returns() {
         let episodes: [&[f32]; 3] = [&[0.0, 1.0, 0.5], &[2.0], &[0.0, 0.0, 0.0, -1.0]];
@@ -63,7 +72,8 @@ mod tests {
         scaler.observe(episodes[..2].iter().copied());
         let std = |values: &[f64]| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
-            (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+            (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64)
+                .sqrt()
         };
         assert!((f64::from(scaler.scale(3.0)) - 3.0 / std(&returns)).abs() < 1e-3);
         scaler.observe(episodes[2..].iter().copied());
@@ -76,6 +86,9 @@ mod tests {
     fn scaled_rewards_are_bounded() {
         let mut scaler = RewardScaler::default();
         scaler.observe([[0.0; 50].as_slice()].into_iter());
-        assert_eq!([0.0, 1.0, -1.0].map(|r| scaler.scale(r)), [0.0, 10.0, -10.0]);
+        assert_eq!(
+            [0.0, 1.0, -1.0].map(|r| scaler.scale(r)),
+            [0.0, 10.0, -10.0]
+        );
     }
 }

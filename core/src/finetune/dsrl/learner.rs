@@ -1,16 +1,18 @@
-//! The learner: soft actor-critic over the policy's noise (Haarnoja et al. 2018; DSRL, algorithms 1 and 2).
+//! The learner: soft actor-critic over the policy's noise (Haarnoja et al. 2018; DSRL, algorithms 1
+//! and 2).
 //!
 //! With w = magnitude * choice and a = policy(s, w):
 //!
 //! ```text
 //! y    = r + gamma (1 - d) (min_i Qtarget_i(s', a') - alpha log pi(w' | s'))
-//! L_Q  = 1/2 sum_i E (Q_i(s, a) - y)^2                                      the critic of actions, from practice
-//! L_W  = 1/2 sum_i E (QW_i(s, w) - Q_i(s, policy(s, w)))^2, w ~ N(0, I)     the critic of noise, distilled
+//! L_Q  = 1/2 sum_i E (Q_i(s, a) - y)^2                                    the critic of actions
+//! L_W  = 1/2 sum_i E (QW_i(s, w) - Q_i(s, policy(s, w)))^2, w ~ N(0, I)   the critic of noise
 //! L_pi = E (alpha log pi(w | s) - min_i QW_i(s, w))
 //! L_a  = -E log(alpha) (log pi(w | s) + target entropy)
 //! ```
 //!
-//! The SAC variant has one critic, of noise, which learns from practice: Q and QW are the same.
+//! The critic of actions learns from practice, and the critic of noise is distilled from it. The
+//! SAC variant has one critic, of noise, which learns from practice: Q and QW are the same.
 
 use super::steering::sizes;
 use super::{Actor, DsrlConfig, Steering, Variant};
@@ -76,17 +78,54 @@ impl SoftActorCritic {
     /// A fresh learner for a policy, on an autodiff `device`.
     pub fn new(config: DsrlConfig, policy: &Policy, rng: &mut Rng, device: Device) -> Self {
         let (obs, width) = (policy.sizes.obs, policy.noise_len());
-        let judged = if config.variant == Variant::NoiseAliased { policy.sizes.chunk_len() } else { width };
+        let judged = if config.variant == Variant::NoiseAliased {
+            policy.sizes.chunk_len()
+        } else {
+            width
+        };
         let actor = Actor::new(&config, obs, width, rng, &device);
-        let mut critic = |input| Mlp::normed(config.critics, &sizes(&config, obs + input, 1), Activation::Tanh, rng, &device);
-        let (critic, noise_critic) = (critic(judged), (config.variant == Variant::NoiseAliased).then(|| critic(width)));
-        let temperature = Temperature { log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)) };
-        let adam = || Adam::new(AdamConfig { lr: config.lr, clip_norm: None });
-        let adams = Adams { actor: adam(), critic: adam(), noise_critic: adam(), temperature: adam() };
-        Self { target: critic.valid(), actor, critic, noise_critic, temperature, adams, config, device }
+        let mut critic = |input| {
+            Mlp::normed(
+                config.critics,
+                &sizes(&config, obs + input, 1),
+                Activation::Tanh,
+                rng,
+                &device,
+            )
+        };
+        let (critic, noise_critic) = (
+            critic(judged),
+            (config.variant == Variant::NoiseAliased).then(|| critic(width)),
+        );
+        let temperature = Temperature {
+            log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)),
+        };
+        let adam = || {
+            Adam::new(AdamConfig {
+                lr: config.lr,
+                clip_norm: None,
+            })
+        };
+        let adams = Adams {
+            actor: adam(),
+            critic: adam(),
+            noise_critic: adam(),
+            temperature: adam(),
+        };
+        Self {
+            target: critic.valid(),
+            actor,
+            critic,
+            noise_critic,
+            temperature,
+            adams,
+            config,
+            device,
+        }
     }
 
-    /// One update of temperature, critic, actor and target on raw decisions of `policy` (whose actions are noise in the SAC variant).
+    /// One update of temperature, critic, actor and target on raw decisions of `policy` (whose
+    /// actions are noise in the SAC variant).
     pub fn step(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Losses {
         let rows = self.rows(batch, policy);
         let e = self.normals(batch.len(), policy.noise_len(), rng);
@@ -94,10 +133,16 @@ impl SoftActorCritic {
 
         let (_, log_density) = self.actor.valid().sample(rows.obs.clone(), e.clone());
         let temperature_loss = self.temperature_loss(log_density.clone());
-        self.temperature = self.adams.temperature.step(self.temperature.clone(), &temperature_loss);
+        self.temperature = self
+            .adams
+            .temperature
+            .step(self.temperature.clone(), &temperature_loss);
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
-        let (obs, actions) = (self.tracked(rows.obs.clone()), self.tracked(rows.actions.clone()));
+        let (obs, actions) = (
+            self.tracked(rows.obs.clone()),
+            self.tracked(rows.actions.clone()),
+        );
         let critic_loss = q_loss(&self.critic, obs, actions, targets.clone().unsqueeze_dim(0));
         self.critic = self.adams.critic.step(self.critic.clone(), &critic_loss);
 
@@ -114,34 +159,49 @@ impl SoftActorCritic {
         }
     }
 
-    /// One update of the noise critic towards the critic of actions, at the batch's observations; its loss. None in the SAC variant.
+    /// One update of the noise critic towards the critic of actions, at the batch's observations;
+    /// its loss. None in the SAC variant.
     pub fn distil(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Option<Tensor<1>> {
         let noise_critic = self.noise_critic.clone()?;
         let obs = self.plain(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
         let taught = judge(&self.critic.valid(), obs.clone(), chunks);
-        let loss = q_loss(&noise_critic, self.tracked(obs), self.tracked(noise / self.config.magnitude), taught);
+        let loss = q_loss(
+            &noise_critic,
+            self.tracked(obs),
+            self.tracked(noise / self.config.magnitude),
+            taught,
+        );
         self.noise_critic = Some(self.adams.noise_critic.step(noise_critic, &loss));
         Some(loss.inner())
     }
 
-    /// The least of the critics' values of normalised rows: chunks, or noise over magnitude in the SAC variant. `[batch]`.
+    /// The least of the critics' values of normalised rows: chunks, or noise over magnitude in the
+    /// SAC variant. `[batch]`.
     pub fn score(&self, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
         least(&self.critic.valid(), obs, actions)
     }
 
     /// What acts.
     pub fn steering(&self, stochastic: bool) -> Steering {
-        Steering { actor: self.actor.valid(), magnitude: self.config.magnitude, stochastic }
+        Steering {
+            actor: self.actor.valid(),
+            magnitude: self.config.magnitude,
+            stochastic,
+        }
     }
 
     fn rows(&self, batch: &Batch, policy: &Policy) -> Rows {
         let sizes = policy.sizes;
         let obs = |rows: &[f32]| self.plain(policy.obs_scale.apply(rows), sizes.obs);
         let actions = match self.config.variant {
-            Variant::NoiseAliased => self.plain(policy.act_scale.apply(&batch.actions), sizes.chunk_len()),
-            Variant::Sac => self.plain(batch.actions.clone(), policy.noise_len()) / self.config.magnitude,
+            Variant::NoiseAliased => {
+                self.plain(policy.act_scale.apply(&batch.actions), sizes.chunk_len())
+            }
+            Variant::Sac => {
+                self.plain(batch.actions.clone(), policy.noise_len()) / self.config.magnitude
+            }
         };
         let column = |values: &[f32]| self.plain(values.to_vec(), 1).squeeze_dim::<1>(1);
         Rows {
@@ -159,19 +219,31 @@ impl SoftActorCritic {
         let e = self.normals(batch, policy.noise_len(), rng);
         let (choice, log_density) = self.actor.valid().sample(rows.next_obs.clone(), e);
         let judged = match self.config.variant {
-            Variant::NoiseAliased => policy.sample(rows.next_obs.clone(), choice * self.config.magnitude),
+            Variant::NoiseAliased => {
+                policy.sample(rows.next_obs.clone(), choice * self.config.magnitude)
+            }
             Variant::Sac => choice,
         };
         let value = least(&self.target, rows.next_obs.clone(), judged);
-        let next = if self.config.backup_entropy { value - alpha * log_density } else { value };
+        let next = if self.config.backup_entropy {
+            value - alpha * log_density
+        } else {
+            value
+        };
         rows.rewards.clone() + rows.goes_on.clone() * next * self.config.gamma
     }
 
-    /// L_pi; the gradient reaches the actor through the noise critic only, never through the sampler.
+    /// L_pi; the gradient reaches the actor through the noise critic only, never through the
+    /// sampler.
     fn actor_loss(&self, obs: Tensor<2>, e: Tensor<2>, alpha: Tensor<1>) -> Tensor<1> {
         let obs = self.tracked(obs);
         let (choice, log_density) = self.actor.sample(obs.clone(), self.tracked(e));
-        let critic = self.noise_critic.as_ref().unwrap_or(&self.critic).clone().no_grad();
+        let critic = self
+            .noise_critic
+            .as_ref()
+            .unwrap_or(&self.critic)
+            .clone()
+            .no_grad();
         (self.tracked(alpha) * log_density - least(&critic, obs, choice)).mean()
     }
 
@@ -208,27 +280,43 @@ impl SoftActorCritic {
         }
         self.adams.actor.save("dsrl/actor-adam", archive).await?;
         self.adams.critic.save("dsrl/critic-adam", archive).await?;
-        self.adams.noise_critic.save("dsrl/noise-critic-adam", archive).await?;
-        self.adams.temperature.save("dsrl/temperature-adam", archive).await
+        self.adams
+            .noise_critic
+            .save("dsrl/noise-critic-adam", archive)
+            .await?;
+        self.adams
+            .temperature
+            .save("dsrl/temperature-adam", archive)
+            .await
     }
 
     /// Restores what [`SoftActorCritic::save`] wrote under the same settings.
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: DsrlConfig, policy: &Policy, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        config: DsrlConfig,
+        policy: &Policy,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let mut learner = Self::new(config, policy, &mut Rng::new(0, "unused", 0), device);
-        let adam = AdamConfig { lr: learner.config.lr, clip_norm: None };
+        let adam = AdamConfig {
+            lr: learner.config.lr,
+            clip_norm: None,
+        };
         learner.actor = params::load(learner.actor, "dsrl/actor", archive)?;
         learner.critic = params::load(learner.critic, "dsrl/critic", archive)?;
         learner.target = params::load(learner.target, "dsrl/target", archive)?;
         learner.temperature = params::load(learner.temperature, "dsrl/temperature", archive)?;
         learner.adams.actor = Adam::load(adam, "dsrl/actor-adam", archive, &learner.actor)?;
         learner.adams.critic = Adam::load(adam, "dsrl/critic-adam", archive, &learner.critic)?;
-        learner.adams.temperature = Adam::load(adam, "dsrl/temperature-adam", archive, &learner.temperature)?;
+        learner.adams.temperature =
+            Adam::load(adam, "dsrl/temperature-adam", archive, &learner.temperature)?;
         if let Some(noise_critic) = learner.noise_critic.take() {
             let noise_critic = params::load(noise_critic, "dsrl/noise-critic", archive)?;
-            learner.adams.noise_critic = Adam::load(adam, "dsrl/noise-critic-adam", archive, &noise_critic)?;
+            learner.adams.noise_critic =
+                Adam::load(adam, "dsrl/noise-critic-adam", archive, &noise_critic)?;
             learner.noise_critic = Some(noise_critic);
         }
         Ok(learner)
@@ -237,7 +325,9 @@ impl SoftActorCritic {
 
 /// Every critic's value: `[critics, batch]`.
 fn judge(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
-    critic.forward_shared(Tensor::cat(vec![obs, actions], 1)).squeeze_dim(2)
+    critic
+        .forward_shared(Tensor::cat(vec![obs, actions], 1))
+        .squeeze_dim(2)
 }
 
 /// The least of the critics' values: `[batch]`.
@@ -245,11 +335,14 @@ fn least(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
     judge(critic, obs, actions).min_dim(0).squeeze_dim(0)
 }
 
-/// L_Q, or L_W: half the squared error of every critic against fixed targets (`[1, batch]` for all, or one row for each),
-/// averaged over the batch and summed over the critics.
+/// L_Q, or L_W: half the squared error of every critic against fixed targets (`[1, batch]` for all,
+/// or one row for each), averaged over the batch and summed over the critics.
 fn q_loss(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let error = judge(critic, obs, actions) - targets.autodiff();
-    error.square().mean().mul_scalar(0.5 * critic.members() as f64)
+    error
+        .square()
+        .mean()
+        .mul_scalar(0.5 * critic.members() as f64)
 }
 
 #[cfg(test)]
@@ -263,31 +356,65 @@ mod tests {
     const ROWS: usize = 12;
 
     fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-        pollster::block_on(nn::read(tensor)).unwrap().into_iter().map(f64::from).collect()
+        pollster::block_on(nn::read(tensor))
+            .unwrap()
+            .into_iter()
+            .map(f64::from)
+            .collect()
     }
 
     fn policy(device: &Device) -> Policy {
         let config = Config::preset(Preset::Tiny).policy;
-        let config = crate::policy::PolicyConfig { chunk: 2, hidden: 5, layers: 1, inference_steps: 3, ..config };
+        let config = crate::policy::PolicyConfig {
+            chunk: 2,
+            hidden: 5,
+            layers: 1,
+            inference_steps: 3,
+            ..config
+        };
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
-        Policy::new(&config, Sizes { obs: 3, act: 1, chunk: 2 }, scales, &mut Rng::new(1, "test", 0), device).frozen()
+        Policy::new(
+            &config,
+            Sizes {
+                obs: 3,
+                act: 1,
+                chunk: 2,
+            },
+            scales,
+            &mut Rng::new(1, "test", 0),
+            device,
+        )
+        .frozen()
     }
 
     fn learner() -> (SoftActorCritic, Policy, Rng) {
         let device = Device::flex().autodiff();
-        let config =
-            DsrlConfig { critics: 2, hidden: 5, layers: 2, temperature: 0.3, backup_entropy: true, ..DsrlConfig::preset(Preset::Tiny) };
+        let config = DsrlConfig {
+            critics: 2,
+            hidden: 5,
+            layers: 2,
+            temperature: 0.3,
+            backup_entropy: true,
+            ..DsrlConfig::preset(Preset::Tiny)
+        };
         let policy = policy(&device);
         let mut rng = Rng::new(2, "test", 0);
-        (SoftActorCritic::new(config, &policy, &mut rng, device), policy, rng)
+        (
+            SoftActorCritic::new(config, &policy, &mut rng, device),
+            policy,
+            rng,
+        )
     }
 
-    /// The promise: the actor's gradient is right through the squashed choice, its density and the critic of noise, none reaches the
-    /// critic, and the temperature's is right.
+    /// The promise: the actor's gradient is right through the squashed choice, its density and the
+    /// critic of noise, none reaches the critic, and the temperature's is right.
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, _, mut rng) = learner();
-        let (obs, e) = (learner.normals(ROWS, 3, &mut rng), learner.normals(ROWS, 2, &mut rng));
+        let (obs, e) = (
+            learner.normals(ROWS, 3, &mut rng),
+            learner.normals(ROWS, 2, &mut rng),
+        );
         let alpha = learner.temperature.log.val().inner().exp();
         let error = worst_error(&learner.actor.clone(), |actor| {
             learner.actor = actor.clone();
@@ -302,24 +429,41 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the gradient of the critics' loss is right, shared targets or one row for each critic; the loss is half the sum of
-    /// their mean squared errors.
+    /// The promise: the gradient of the critics' loss is right, shared targets or one row for each
+    /// critic; the loss is half the sum of their mean squared errors.
     #[test]
     fn the_critic_losses_have_the_right_gradient() {
         let (learner, _, mut rng) = learner();
-        let (obs, actions) = (learner.normals(ROWS, 3, &mut rng), learner.normals(ROWS, 2, &mut rng));
+        let (obs, actions) = (
+            learner.normals(ROWS, 3, &mut rng),
+            learner.normals(ROWS, 2, &mut rng),
+        );
         for rows in [1, 2] {
             let targets = learner.normals(rows, ROWS, &mut rng);
-            let loss = |critic: &Mlp| q_loss(critic, obs.clone().autodiff(), actions.clone().autodiff(), targets.clone());
-            let (q, y) = (read(judge(&learner.critic.valid(), obs.clone(), actions.clone())), read(targets.clone()));
-            let expected: f64 = (0..2 * ROWS).map(|i| (q[i] - y[i % (rows * ROWS)]).powi(2)).sum::<f64>() / (2 * ROWS) as f64;
+            let loss = |critic: &Mlp| {
+                q_loss(
+                    critic,
+                    obs.clone().autodiff(),
+                    actions.clone().autodiff(),
+                    targets.clone(),
+                )
+            };
+            let (q, y) = (
+                read(judge(&learner.critic.valid(), obs.clone(), actions.clone())),
+                read(targets.clone()),
+            );
+            let expected: f64 = (0..2 * ROWS)
+                .map(|i| (q[i] - y[i % (rows * ROWS)]).powi(2))
+                .sum::<f64>()
+                / (2 * ROWS) as f64;
             assert!((read(loss(&learner.critic).inner())[0] - expected).abs() < 1e-5);
             let error = worst_error(&learner.critic, loss);
             assert!(error < 1e-2, "{error}");
         }
     }
 
-    /// The promise: the target is r + gamma (1 - d) (least target critic of what the sampler makes of the actor's noise - alpha log pi).
+    /// The promise: the target is r + gamma (1 - d) (least target critic of what the sampler makes
+    /// of the actor's noise - alpha log pi).
     #[test]
     fn the_target_judges_what_the_sampler_makes_of_the_noise() {
         let (learner, policy, mut rng) = learner();
@@ -331,27 +475,51 @@ mod tests {
             goes_on: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
         };
         let e = learner.normals(ROWS, 2, &mut rng.clone());
-        let y = read(learner.targets(&rows, Tensor::full([1], 0.3, &Device::flex()), &policy, &mut rng));
+        let y = read(learner.targets(
+            &rows,
+            Tensor::full([1], 0.3, &Device::flex()),
+            &policy,
+            &mut rng,
+        ));
         let (choice, density) = learner.actor.valid().sample(rows.next_obs.clone(), e);
         let chunks = policy.sample(rows.next_obs.clone(), choice * learner.config.magnitude);
-        let (q, r, density) = (read(judge(&learner.target, rows.next_obs, chunks)), read(rows.rewards), read(density));
+        let (q, r, density) = (
+            read(judge(&learner.target, rows.next_obs, chunks)),
+            read(rows.rewards),
+            read(density),
+        );
         for i in 0..ROWS {
-            let next = if i % 2 == 0 { q[i].min(q[ROWS + i]) - 0.3 * density[i] } else { 0.0 };
-            assert!((y[i] - (r[i] + learner.config.gamma * next)).abs() < 1e-4, "row {i}");
+            let next = if i % 2 == 0 {
+                q[i].min(q[ROWS + i]) - 0.3 * density[i]
+            } else {
+                0.0
+            };
+            assert!(
+                (y[i] - (r[i] + learner.config.gamma * next)).abs() < 1e-4,
+                "row {i}"
+            );
         }
     }
 
-    /// The promise: the density that the actor states is that of what it draws: that of e divided by the slope of the choice in e.
+    /// The promise: the density that the actor states is that of what it draws: that of e divided
+    /// by the slope of the choice in e.
     #[test]
     fn the_density_is_that_of_the_choice() {
         let (learner, _, mut rng) = learner();
         let (obs, e) = (learner.normals(1, 3, &mut rng), [0.4f32, -1.1]);
-        let choose = |e: [f32; 2]| learner.actor.valid().sample(obs.clone(), nn::matrix(e.to_vec(), 2, &Device::flex()));
+        let choose = |e: [f32; 2]| {
+            learner
+                .actor
+                .valid()
+                .sample(obs.clone(), nn::matrix(e.to_vec(), 2, &Device::flex()))
+        };
         let mut expected = 0.0;
         for i in 0..2 {
-            let moved = |by: f32| read(choose([0, 1].map(|j| if i == j { e[j] + by } else { e[j] })).0)[i];
+            let moved =
+                |by: f32| read(choose([0, 1].map(|j| if i == j { e[j] + by } else { e[j] })).0)[i];
             let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-            expected += -0.5 * f64::from(e[i]).powi(2) - 0.5 * std::f64::consts::TAU.ln() - slope.ln();
+            expected +=
+                -0.5 * f64::from(e[i]).powi(2) - 0.5 * std::f64::consts::TAU.ln() - slope.ln();
         }
         let stated = read(choose(e).1)[0];
         assert!((stated - expected).abs() < 1e-2, "{stated} {expected}");

@@ -1,7 +1,8 @@
-//! DSRL, diffusion steering by reinforcement learning (Wagenmaker et al. 2025): the policy stays frozen, and an actor
-//! chooses the noise from which its deterministic sampler makes the actions.
+//! DSRL, diffusion steering by reinforcement learning (Wagenmaker et al. 2025): the policy stays
+//! frozen, and an actor chooses the noise from which its deterministic sampler makes the actions.
 //!
-//! What the actor can reach is what the policy makes of some noise, which is why the coverage of pretraining matters.
+//! What the actor can reach is what the policy makes of some noise, which is why the coverage of
+//! pretraining matters.
 
 mod learner;
 mod practice;
@@ -20,7 +21,8 @@ pub use steering::{Actor, Steering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// DSRL-NA: a critic of actions learns from practice, and a critic of noise is distilled from it through the sampler.
+    /// DSRL-NA: a critic of actions learns from practice, and a critic of noise is distilled from
+    /// it through the sampler.
     NoiseAliased,
     /// DSRL-SAC: noise is the action, and SAC does the rest.
     Sac,
@@ -32,7 +34,8 @@ pub enum Variant {
 pub struct DsrlConfig {
     /// Noise-aliased (the default: learns from fewer decisions) or plain SAC on noise (cheaper).
     pub variant: Variant,
-    /// Environments that practise in lockstep. Default 40, as their steps are cheap here (paper preset: 4, DSRL).
+    /// Environments that practise in lockstep. Default 40, as their steps are cheap here (paper
+    /// preset: 4, DSRL).
     pub envs: usize,
     /// Decisions of each environment, warm-up included.
     pub steps: usize,
@@ -42,7 +45,8 @@ pub struct DsrlConfig {
     pub eval_every: usize,
     /// Updates of critic, temperature and actor after each decision of the environments (DSRL: 20).
     pub updates: usize,
-    /// Updates of the noise critic after each decision of the environments (noise-aliased only; DSRL: 10).
+    /// Updates of the noise critic after each decision of the environments (noise-aliased only;
+    /// DSRL: 10).
     pub noise_updates: usize,
     /// Decisions per update. Default 128 (paper preset: 256, DSRL).
     pub batch: usize,
@@ -52,18 +56,22 @@ pub struct DsrlConfig {
     pub gamma: f64,
     /// Polyak rate of the target critics. Default 0.01 (paper preset: 0.005, DSRL).
     pub tau: f64,
-    /// Largest noise that the actor can choose, in standard deviations. Default 1.5 (DSRL's and PostBC's lists).
+    /// Largest noise that the actor can choose, in standard deviations. Default 1.5 (DSRL's and
+    /// PostBC's lists).
     pub magnitude: f64,
-    /// The temperature at the start, alpha. Default 0.01: with the 1 of the reference, thirty dimensions of noise earn so much entropy
-    /// that an actor learns to stay away from success, which here ends the episode (paper preset: 1).
+    /// The temperature at the start, alpha. Default 0.01: with the 1 of the reference, thirty
+    /// dimensions of noise earn so much entropy that an actor learns to stay away from success,
+    /// which here ends the episode (paper preset: 1).
     pub temperature: f64,
-    /// Whether the entropy of later choices counts as reward for the critic (soft values). Default false, for the same reason
-    /// (paper preset: true).
+    /// Whether the entropy of later choices counts as reward for the critic (soft values). Default
+    /// false, for the same reason (paper preset: true).
     pub backup_entropy: bool,
-    /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1]. Default 0 (DSRL).
+    /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1]. Default 0
+    /// (DSRL).
     pub target_entropy: f64,
-    /// Added to the reward of every decision. Default 0: success, which ends an episode, is worth 1. -1 makes it -1 until success and 0
-    /// then (paper preset: DSRL, where success ends nothing); here an actor can then learn to run into the time limit.
+    /// Added to the reward of every decision. Default 0: success, which ends an episode, is worth
+    /// 1. -1 makes it -1 until success and 0 then (paper preset: DSRL, where success ends nothing);
+    /// here an actor can then learn to run into the time limit.
     pub reward_offset: f64,
     /// Whether an episode that the time limit cut off goes on for the critic. Default false (DSRL).
     pub bootstrap_truncated: bool,
@@ -124,7 +132,15 @@ impl DsrlConfig {
         match preset {
             Preset::Paper => base,
             Preset::Cpu => small,
-            Preset::Tiny => Self { steps: 400, eval_every: 50, updates: 10, noise_updates: 10, hidden: 64, layers: 2, ..small },
+            Preset::Tiny => Self {
+                steps: 400,
+                eval_every: 50,
+                updates: 10,
+                noise_updates: 10,
+                hidden: 64,
+                layers: 2,
+                ..small
+            },
         }
     }
 
@@ -134,16 +150,31 @@ impl DsrlConfig {
         within("finetune.dsrl.envs", self.envs, 1, 10_000)?;
         within("finetune.dsrl.steps", self.steps, 1, 1_000_000_000)?;
         within("finetune.dsrl.warmup", self.warmup, 1, self.steps)?;
-        within("finetune.dsrl.eval_every", self.eval_every, 1, 1_000_000_000)?;
+        within(
+            "finetune.dsrl.eval_every",
+            self.eval_every,
+            1,
+            1_000_000_000,
+        )?;
         within("finetune.dsrl.updates", self.updates, 1, 1_000_000)?;
-        within("finetune.dsrl.noise_updates", self.noise_updates, 1, 1_000_000)?;
+        within(
+            "finetune.dsrl.noise_updates",
+            self.noise_updates,
+            1,
+            1_000_000,
+        )?;
         within("finetune.dsrl.batch", self.batch, 1, 1 << 20)?;
         within("finetune.dsrl.lr", self.lr, 0.0, 1.0)?;
         within("finetune.dsrl.gamma", self.gamma, 0.0, 1.0)?;
         within("finetune.dsrl.tau", self.tau, 0.0, 1.0)?;
         within("finetune.dsrl.magnitude", self.magnitude, 0.01, 10.0)?;
         within("finetune.dsrl.temperature", self.temperature, 1e-6, 1e3)?;
-        within("finetune.dsrl.target_entropy", self.target_entropy, -1e4, 1e4)?;
+        within(
+            "finetune.dsrl.target_entropy",
+            self.target_entropy,
+            -1e4,
+            1e4,
+        )?;
         within("finetune.dsrl.reward_offset", self.reward_offset, -1e3, 1e3)?;
         within("finetune.dsrl.critics", self.critics, 1, 1000)?;
         within("finetune.dsrl.hidden", self.hidden, 1, 8192)?;
@@ -158,14 +189,16 @@ impl DsrlConfig {
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
         (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(
-            "finetune.method dsrl steers the noise of a generative policy, but that of policy.kind gaussian or squashed only adds to its \
-             action: set policy.kind to flow or diffusion",
+            "finetune.method dsrl steers the noise of a generative policy, but that of policy.kind \
+             gaussian or squashed only adds to its action: set policy.kind to flow or diffusion",
         )),
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
-            "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, which draws noise at every step: set it to ddim",
+            "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, \
+             which draws noise at every step: set it to ddim",
         )),
         (PolicyKind::Served, _) => Err(Error::input(
-            "finetune.method dsrl steers a policy's noise, but a served policy draws its own: set finetune.method to csil",
+            "finetune.method dsrl steers a policy's noise, but a served policy draws its own: set \
+             finetune.method to csil",
         )),
         (PolicyKind::Flow | PolicyKind::FlowTransformer | PolicyKind::Diffusion, _) => Ok(()),
     }

@@ -1,4 +1,5 @@
-//! The loop of DSRL, a little at a time: a decision in every environment, then the updates that it pays for.
+//! The loop of DSRL, a little at a time: a decision in every environment, then the updates that it
+//! pays for.
 
 use super::{DsrlConfig, SoftActorCritic, Steering, Variant};
 use crate::data::{Archive, Replay};
@@ -23,7 +24,8 @@ pub struct Practice {
 struct Count {
     /// Decisions of each environment.
     steps: usize,
-    /// Updates of the learner, and of the noise critic, that are still to be made before the next decision.
+    /// Updates of the learner, and of the noise critic, that are still to be made before the next
+    /// decision.
     owed: (usize, usize),
     /// Updates of the learner.
     updates: usize,
@@ -40,10 +42,31 @@ impl Practice {
     /// When an environment cannot be made.
     pub fn new(config: DsrlConfig, cx: &Context) -> Result<Self> {
         let seed = cx.rollouts.seed;
-        let learner = SoftActorCritic::new(config.clone(), cx.policy, &mut Rng::new(seed, "dsrl-weights", 0), cx.device.clone());
-        let replay = Replay::new(cx.policy.sizes.obs, stored(&config, cx), config.steps.saturating_mul(config.envs));
-        let count = Count { steps: 0, owed: (0, 0), updates: 0, episodes: (0, 0), rng: Rng::new(seed, "dsrl", 0) };
-        Ok(Self { rollouts: Rollouts::endless(&few(&config, cx.rollouts), "practice")?, config, replay, learner, count })
+        let learner = SoftActorCritic::new(
+            config.clone(),
+            cx.policy,
+            &mut Rng::new(seed, "dsrl-weights", 0),
+            cx.device.clone(),
+        );
+        let replay = Replay::new(
+            cx.policy.sizes.obs,
+            stored(&config, cx),
+            config.steps.saturating_mul(config.envs),
+        );
+        let count = Count {
+            steps: 0,
+            owed: (0, 0),
+            updates: 0,
+            episodes: (0, 0),
+            rng: Rng::new(seed, "dsrl", 0),
+        };
+        Ok(Self {
+            rollouts: Rollouts::endless(&few(&config, cx.rollouts), "practice")?,
+            config,
+            replay,
+            learner,
+            count,
+        })
     }
 
     /// The actor as it is now.
@@ -66,7 +89,8 @@ impl Practice {
         }
         if work.next != Next::GoOn {
             let (successes, all) = std::mem::take(&mut self.count.episodes);
-            work.values.extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+            work.values
+                .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
         }
         Ok(work)
     }
@@ -98,31 +122,65 @@ impl Practice {
         }
         if !warm {
             let scaled = nn::matrix(policy.obs_scale.apply(&obs), policy.sizes.obs, &plain);
-            noise = nn::read(self.learner.steering(true).noise(scaled, nn::matrix(noise, policy.noise_len(), &plain))).await?;
+            noise = nn::read(
+                self.learner
+                    .steering(true)
+                    .noise(scaled, nn::matrix(noise, policy.noise_len(), &plain)),
+            )
+            .await?;
         }
         let chunks = policy.act(&obs, noise.clone(), &plain).await?;
         let (decisions, finished) = self.rollouts.play(&chunks, policy.sizes.chunk_len())?;
-        for (Decision { obs, chunk, step, .. }, noise) in decisions.iter().zip(noise.chunks(policy.noise_len())) {
-            let action = if self.config.variant == Variant::NoiseAliased { chunk } else { noise };
+        for (
+            Decision {
+                obs, chunk, step, ..
+            },
+            noise,
+        ) in decisions.iter().zip(noise.chunks(policy.noise_len()))
+        {
+            let action = if self.config.variant == Variant::NoiseAliased {
+                chunk
+            } else {
+                noise
+            };
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
-            self.replay.push(obs, action, step.reward + self.config.reward_offset as f32, &step.obs, over)?;
+            self.replay.push(
+                obs,
+                action,
+                step.reward + self.config.reward_offset as f32,
+                &step.obs,
+                over,
+            )?;
         }
         self.count.steps += 1;
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.count.episodes.1 += finished.len() as u64;
         if self.count.steps >= self.config.warmup {
-            let noise_updates = if self.config.variant == Variant::NoiseAliased { self.config.noise_updates } else { 0 };
+            let noise_updates = if self.config.variant == Variant::NoiseAliased {
+                self.config.noise_updates
+            } else {
+                0
+            };
             self.count.owed = (self.config.updates, noise_updates);
         }
         let (done, total) = self.progress();
-        // After the warm-up playing and learning take turns many times a second: all of it is finetuning.
-        Ok(Work { playing: warm, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
+        // After the warm-up playing and learning take turns many times a second: all of it is
+        // finetuning.
+        Ok(Work {
+            playing: warm,
+            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        })
     }
 
     async fn update(&mut self, cx: &Context<'_>) -> Result<Work> {
         let updates = UPDATES.min(self.count.owed.0);
         let Count { rng, .. } = &mut self.count;
-        let losses = (0..updates).map(|_| self.learner.step(&self.replay.sample(rng, self.config.batch), cx.policy, rng)).last();
+        let losses = (0..updates)
+            .map(|_| {
+                self.learner
+                    .step(&self.replay.sample(rng, self.config.batch), cx.policy, rng)
+            })
+            .last();
         self.count.owed.0 -= updates;
         let before = self.count.updates;
         self.count.updates += updates;
@@ -144,10 +202,17 @@ impl Practice {
     async fn distil(&mut self, cx: &Context<'_>) -> Result<Work> {
         let updates = UPDATES.min(self.count.owed.1);
         let Count { rng, .. } = &mut self.count;
-        let loss = (0..updates).filter_map(|_| self.learner.distil(&self.replay.sample(rng, self.config.batch), cx.policy, rng)).last();
+        let loss = (0..updates)
+            .filter_map(|_| {
+                self.learner
+                    .distil(&self.replay.sample(rng, self.config.batch), cx.policy, rng)
+            })
+            .last();
         self.count.owed.1 -= updates;
         let mut work = Work::learned(updates, self.progress());
-        if let Some(loss) = loss.filter(|_| self.count.steps.is_multiple_of(RECORD_EVERY) && self.count.owed.1 == 0) {
+        if let Some(loss) =
+            loss.filter(|_| self.count.steps.is_multiple_of(RECORD_EVERY) && self.count.owed.1 == 0)
+        {
             work.values = read_losses([("loss/noise_critic", loss)]).await?;
         }
         Ok(work)
@@ -172,20 +237,35 @@ impl Practice {
         let count: Count = archive.get("finetuner/count")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;
         if replay.is_empty() && count.owed != (0, 0) {
-            return Err(Error::input("the checkpoint has nothing to learn from: use an undamaged checkpoint"));
+            return Err(Error::input(
+                "the checkpoint has nothing to learn from: use an undamaged checkpoint",
+            ));
         }
-        let rollouts = Rollouts::load(&few(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?;
+        let rollouts = Rollouts::load(
+            &few(&config, cx.rollouts),
+            archive.blob("finetuner/rollouts")?,
+        )?;
         let learner = SoftActorCritic::load(config.clone(), cx.policy, archive, cx.device.clone())?;
-        Ok(Self { config, rollouts, replay, learner, count })
+        Ok(Self {
+            config,
+            rollouts,
+            replay,
+            learner,
+            count,
+        })
     }
 }
 
 /// Practice runs in a few environments only.
 fn few(config: &DsrlConfig, spec: &RolloutSpec) -> RolloutSpec {
-    RolloutSpec { parallel: config.envs, ..spec.clone() }
+    RolloutSpec {
+        parallel: config.envs,
+        ..spec.clone()
+    }
 }
 
-/// Length of what the replay keeps as the action: the chunk that was played, or the noise that it was made from.
+/// Length of what the replay keeps as the action: the chunk that was played, or the noise that it
+/// was made from.
 fn stored(config: &DsrlConfig, cx: &Context) -> usize {
     match config.variant {
         Variant::NoiseAliased => cx.policy.sizes.chunk_len(),

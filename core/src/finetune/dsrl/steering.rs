@@ -21,22 +21,42 @@ pub struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(config: &DsrlConfig, obs: usize, width: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self { net: Mlp::normed(1, &sizes(config, obs, 2 * width), Activation::Tanh, rng, device), width }
+    pub(super) fn new(
+        config: &DsrlConfig,
+        obs: usize,
+        width: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            net: Mlp::normed(
+                1,
+                &sizes(config, obs, 2 * width),
+                Activation::Tanh,
+                rng,
+                device,
+            ),
+            width,
+        }
     }
 
     fn head(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let out = self.net.forward_one(obs);
-        let log_std = out.clone().narrow(1, self.width, self.width).clamp(LOG_STD.0, LOG_STD.1);
+        let log_std = out
+            .clone()
+            .narrow(1, self.width, self.width)
+            .clamp(LOG_STD.0, LOG_STD.1);
         (out.narrow(1, 0, self.width), log_std)
     }
 
-    /// The choice made with standard normal `e` `[batch, width]`, scaled to [-1, 1], and the logarithm of its density `[batch]`.
+    /// The choice made with standard normal `e` `[batch, width]`, scaled to [-1, 1], and the
+    /// logarithm of its density `[batch]`.
     pub fn sample(&self, obs: Tensor<2>, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
         let (mean, log_std) = self.head(obs);
         let raw = mean + e.clone() * log_std.clone().exp();
         let gaussian = e.square() * -0.5 - log_std - 0.5 * std::f64::consts::TAU.ln();
-        // log(1 - tanh(u)^2) = 2 (log sigmoid(2 u) - u + log 2), which stays exact where tanh rounds to 1.
+        // log(1 - tanh(u)^2) = 2 (log sigmoid(2 u) - u + log 2), which stays exact where tanh
+        // rounds to 1.
         let slope = (log_sigmoid(raw.clone() * 2.0) - raw.clone() + std::f64::consts::LN_2) * 2.0;
         (raw.tanh(), (gaussian - slope).sum_dim(1).squeeze_dim(1))
     }
@@ -50,7 +70,10 @@ impl Actor {
 /// Input, the hidden layers, output.
 pub(super) fn sizes(config: &DsrlConfig, input: usize, output: usize) -> Vec<usize> {
     let hidden = std::iter::repeat_n(config.hidden, config.layers);
-    std::iter::once(input).chain(hidden).chain(std::iter::once(output)).collect()
+    std::iter::once(input)
+        .chain(hidden)
+        .chain(std::iter::once(output))
+        .collect()
 }
 
 /// The deployed result: a frozen policy whose noise an actor chooses.
@@ -65,9 +88,14 @@ pub struct Steering {
 }
 
 impl Steering {
-    /// The noise chosen at normalised observations with standard normal `e`: `[batch, width]`, within the magnitude.
+    /// The noise chosen at normalised observations with standard normal `e`: `[batch, width]`,
+    /// within the magnitude.
     pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
-        let choice = if self.stochastic { self.actor.sample(obs, e).0 } else { self.actor.mean(obs) };
+        let choice = if self.stochastic {
+            self.actor.sample(obs, e).0
+        } else {
+            self.actor.mean(obs)
+        };
         choice * self.magnitude
     }
 
@@ -75,12 +103,23 @@ impl Steering {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], e: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        e: Vec<f32>,
+        device: &Device,
+    ) -> Result<Vec<f32>> {
         let plain = device.clone().without_autodiff();
         let obs = nn::matrix(policy.obs_scale.apply(obs), policy.sizes.obs, &plain);
         let noise = self.noise(obs.clone(), nn::matrix(e, policy.noise_len(), &plain));
         let chunks = nn::read(policy.sample(obs, noise)).await?;
-        Ok(policy.act_scale.invert(&chunks).into_iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+        Ok(policy
+            .act_scale
+            .invert(&chunks)
+            .into_iter()
+            .map(|a| a.clamp(-1.0, 1.0))
+            .collect())
     }
 
     /// Writes it into the archive under `prefix/`.
@@ -95,9 +134,25 @@ impl Steering {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &DsrlConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
-        let actor = Actor::new(config, policy.sizes.obs, policy.noise_len(), &mut Rng::new(0, "unused", 0), device);
+    pub fn load(
+        config: &DsrlConfig,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
+        let actor = Actor::new(
+            config,
+            policy.sizes.obs,
+            policy.noise_len(),
+            &mut Rng::new(0, "unused", 0),
+            device,
+        );
         let actor = params::load(actor, &format!("{prefix}/actor"), archive)?;
-        Ok(Self { actor, magnitude: config.magnitude, stochastic: config.stochastic_eval })
+        Ok(Self {
+            actor,
+            magnitude: config.magnitude,
+            stochastic: config.stochastic_eval,
+        })
     }
 }

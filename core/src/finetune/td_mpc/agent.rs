@@ -31,16 +31,21 @@ pub struct Decided {
     pub from_policy: usize,
 }
 
-/// Observations as the world model reads them: as they are, each with one more number that is 1 where the episode has ended for
-/// good, else 0: what comes after the end must not be mistaken for a state that looks the same.
+/// Observations as the world model reads them: as they are, each with one more number that is 1
+/// where the episode has ended for good, else 0: what comes after the end must not be mistaken for
+/// a state that looks the same.
 ///
-/// They are not scaled to the demonstrations, as a policy's are: in five demonstrations some numbers hardly vary, and blown up
-/// to [-1, 1] they tell one demonstration from another, and all of them from practice, better than what matters does.
+/// They are not scaled to the demonstrations, as a policy's are: in five demonstrations some
+/// numbers hardly vary, and blown up to [-1, 1] they tell one demonstration from another, and all
+/// of them from practice, better than what matters does.
 pub(super) fn marked(obs: &[f32], width: usize) -> Vec<f32> {
-    obs.chunks(width).flat_map(|row| row.iter().copied().chain([0.0])).collect()
+    obs.chunks(width)
+        .flat_map(|row| row.iter().copied().chain([0.0]))
+        .collect()
 }
 
-/// Raw observation rows, of `width` numbers and the pixels of `view` each, as the world model reads them.
+/// Raw observation rows, of `width` numbers and the pixels of `view` each, as the world model reads
+/// them.
 pub(super) fn observed(rows: &[f32], width: usize, view: View, device: &Device) -> Observed {
     let (mut numbers, mut pixels) = (Vec::new(), Vec::new());
     for row in rows.chunks(width + view.pixels()) {
@@ -48,42 +53,84 @@ pub(super) fn observed(rows: &[f32], width: usize, view: View, device: &Device) 
         numbers.extend(marked(felt, width));
         pixels.extend(env::bytes(seen));
     }
-    Observed::new(numbers, width + 1, &pixels, view, &device.clone().without_autodiff())
+    Observed::new(
+        numbers,
+        width + 1,
+        &pixels,
+        view,
+        &device.clone().without_autodiff(),
+    )
 }
 
 /// What the world model reads and writes, for a policy's sizes.
 pub(super) fn model_sizes(sizes: Sizes) -> Sizes {
-    Sizes { obs: sizes.obs + 1, chunk: 1, ..sizes }
+    Sizes {
+        obs: sizes.obs + 1,
+        chunk: 1,
+        ..sizes
+    }
 }
 
 impl Agent {
     /// Length of the noise vector per decision.
     pub fn noise_len(&self, policy: &Policy) -> usize {
-        if self.planning { self.layout(policy).len() } else { 0 }
+        if self.planning {
+            self.layout(policy).len()
+        } else {
+            0
+        }
     }
 
     fn layout(&self, policy: &Policy) -> Layout {
-        let TdMpcConfig { samples, policy_samples, horizon, iterations, critics, proposals, .. } = self.config;
+        let TdMpcConfig {
+            samples,
+            policy_samples,
+            horizon,
+            iterations,
+            critics,
+            proposals,
+            ..
+        } = self.config;
         let given = match proposals {
             Proposals::Prior => 0,
             Proposals::Pretrained => policy_samples,
             Proposals::Both => policy_samples / 2,
         };
         let sizes = (samples, policy_samples - given, given);
-        Layout { sizes, horizon, act: policy.sizes.act, rounds: iterations, given_noise: policy.noise_len(), critics }
+        Layout {
+            sizes,
+            horizon,
+            act: policy.sizes.act,
+            rounds: iterations,
+            given_noise: policy.noise_len(),
+            critics,
+        }
     }
 
     /// Raw observation rows, what each episode remembers, and noise rows to raw actions.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn act(&self, policy: &Policy, obs: &[f32], memories: &mut [Vec<f32>], noise: &[f32], device: &Device) -> Result<Vec<f32>> {
-        let decided = self.decide(policy, obs, memories, noise, false, device).await?;
-        memories.iter_mut().zip(decided.memories).for_each(|(memory, new)| *memory = new);
+    pub async fn act(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        memories: &mut [Vec<f32>],
+        noise: &[f32],
+        device: &Device,
+    ) -> Result<Vec<f32>> {
+        let decided = self
+            .decide(policy, obs, memories, noise, false, device)
+            .await?;
+        memories
+            .iter_mut()
+            .zip(decided.memories)
+            .for_each(|(memory, new)| *memory = new);
         Ok(decided.actions)
     }
 
-    /// The same, with what else is known of the decision; with noise on the actions where it is to explore.
+    /// The same, with what else is known of the decision; with noise on the actions where it is to
+    /// explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
@@ -104,36 +151,66 @@ impl Agent {
         let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
         let actions = nn::read(plan.action).await?;
         let width = self.config.horizon * policy.sizes.act;
-        let memories = nn::read(plan.mean).await?.chunks(width).map(<[f32]>::to_vec).collect();
-        let from_policy = nn::read(plan.from_policy).await?.iter().filter(|&&yes| yes > 0.5).count();
-        Ok(Decided { actions, memories, from_policy })
+        let memories = nn::read(plan.mean)
+            .await?
+            .chunks(width)
+            .map(<[f32]>::to_vec)
+            .collect();
+        let from_policy = nn::read(plan.from_policy)
+            .await?
+            .iter()
+            .filter(|&&yes| yes > 0.5)
+            .count();
+        Ok(Decided {
+            actions,
+            memories,
+            from_policy,
+        })
     }
 
     /// What the middle of the prior does at raw observations: N x act.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn prior_actions(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
+    pub async fn prior_actions(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        device: &Device,
+    ) -> Result<Vec<f32>> {
         nn::read(self.prior.mean(self.encode(policy, obs, device))).await
     }
 
-    /// What the critics make of raw observations, where the prior's middle acts: the mean of all of them, N.
+    /// What the critics make of raw observations, where the prior's middle acts: the mean of all of
+    /// them, N.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn values(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
         let z = self.encode(policy, obs, device);
-        let judged = self.world.critics.forward_shared(acting(z.clone(), self.prior.mean(z)));
+        let judged = self
+            .world
+            .critics
+            .forward_shared(acting(z.clone(), self.prior.mean(z)));
         nn::read(self.world.numbers(judged).mean_dim(0).squeeze_dim::<1>(0)).await
     }
 
     /// Latent states of raw observations: `[N, latent]`.
     fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
-        self.world.encode(observed(obs, policy.sizes.obs, self.world.view, device))
+        self.world
+            .encode(observed(obs, policy.sizes.obs, self.world.view, device))
     }
 
     /// The plan at latent states of raw observations.
-    async fn plan(&self, policy: &Policy, z: Tensor<2>, obs: &[f32], memories: &[Vec<f32>], noise: &[f32], explore: bool) -> Result<Plan> {
+    async fn plan(
+        &self,
+        policy: &Policy,
+        z: Tensor<2>,
+        obs: &[f32],
+        memories: &[Vec<f32>],
+        noise: &[f32],
+        explore: bool,
+    ) -> Result<Plan> {
         let (layout, device, act) = (self.layout(policy), z.device(), policy.sizes.act);
         let width = self.config.horizon * act;
         let (mut noise, given_noise) = layout.split(noise);
@@ -144,20 +221,48 @@ impl Agent {
             0 => None,
             count => Some(self.given(policy, obs, given_noise, count, &device).await?),
         };
-        let start: Vec<f32> = memories.iter().flat_map(|memory| moved_on(memory, width, act)).collect();
-        let planner = Planner { world: &self.world, prior: &self.prior, config: &self.config, horizon: self.config.horizon };
+        let start: Vec<f32> = memories
+            .iter()
+            .flat_map(|memory| moved_on(memory, width, act))
+            .collect();
+        let planner = Planner {
+            world: &self.world,
+            prior: &self.prior,
+            config: &self.config,
+            horizon: self.config.horizon,
+        };
         Ok(planner.plan(z, nn::matrix(start, width, &device), given, &noise))
     }
 
-    /// The first actions of `count` chunks of the pretrained policy per observation: `[E, count, horizon * act]`.
-    async fn given(&self, policy: &Policy, obs: &[f32], noise: Vec<f32>, count: usize, device: &Device) -> Result<Tensor<3>> {
-        let Sizes { obs: width, act, .. } = policy.sizes;
+    /// The first actions of `count` chunks of the pretrained policy per observation: `[E, count,
+    /// horizon * act]`.
+    async fn given(
+        &self,
+        policy: &Policy,
+        obs: &[f32],
+        noise: Vec<f32>,
+        count: usize,
+        device: &Device,
+    ) -> Result<Tensor<3>> {
+        let Sizes {
+            obs: width, act, ..
+        } = policy.sizes;
         let envs = obs.len() / width;
-        let rows: Vec<f32> = obs.chunks(width).flat_map(|row| row.repeat(count)).collect();
+        let rows: Vec<f32> = obs
+            .chunks(width)
+            .flat_map(|row| row.repeat(count))
+            .collect();
         let chunks = policy.act(&rows, noise, device).await?;
         let ahead = self.config.horizon * act;
-        let firsts: Vec<f32> = chunks.chunks(policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..ahead]).copied().collect();
-        Ok(Tensor::from_data(TensorData::new(firsts, [envs, count, ahead]), device))
+        let firsts: Vec<f32> = chunks
+            .chunks(policy.sizes.chunk_len())
+            .flat_map(|chunk| &chunk[..ahead])
+            .copied()
+            .collect();
+        Ok(Tensor::from_data(
+            TensorData::new(firsts, [envs, count, ahead]),
+            device,
+        ))
     }
 
     /// Writes it into the archive under `prefix/`.
@@ -165,7 +270,15 @@ impl Agent {
     /// # Errors
     /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/planning"), &(self.planning, self.world.view, self.config.horizon, self.config.min_std))?;
+        archive.put(
+            format!("{prefix}/planning"),
+            &(
+                self.planning,
+                self.world.view,
+                self.config.horizon,
+                self.config.min_std,
+            ),
+        )?;
         params::save(&self.world, &format!("{prefix}/world"), archive).await?;
         params::save(&self.prior, &format!("{prefix}/prior"), archive).await
     }
@@ -174,30 +287,47 @@ impl Agent {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: &TdMpcConfig, policy: &Policy, prefix: &str, archive: &Archive, device: &Device) -> Result<Self> {
+    pub fn load(
+        config: &TdMpcConfig,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Self> {
         let rng = &mut Rng::new(0, "unused", 0);
-        let (planning, view, horizon, min_std): (bool, View, usize, f64) = archive.get(&format!("{prefix}/planning"))?;
-        if !(1..=config.horizon).contains(&horizon) || !(config.min_std..=config.max_std).contains(&min_std) {
+        let (planning, view, horizon, min_std): (bool, View, usize, f64) =
+            archive.get(&format!("{prefix}/planning"))?;
+        if !(1..=config.horizon).contains(&horizon)
+            || !(config.min_std..=config.max_std).contains(&min_std)
+        {
             return Err(Error::input(
-                "the checkpoint's planner looks further ahead, or tries less, than its settings allow: use an undamaged one",
+                "the checkpoint's planner looks further ahead, or tries less, than its settings \
+                 allow: use an undamaged one",
             ));
         }
         if view.is_some() && !(nn::SMALLEST_IMAGE..=512).contains(&view.size) || view.stack > 16 {
-            return Err(Error::input("the checkpoint's pictures have an impossible size: use an undamaged checkpoint"));
+            return Err(Error::input(
+                "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
+            ));
         }
         let world = WorldModel::new(config, model_sizes(policy.sizes), view, rng, device);
         let prior = Prior::new(config, policy.sizes.act, rng, device);
         Ok(Self {
             world: params::load(world, &format!("{prefix}/world"), archive)?,
             prior: params::load(prior, &format!("{prefix}/prior"), archive)?,
-            config: TdMpcConfig { horizon, min_std, ..config.clone() },
+            config: TdMpcConfig {
+                horizon,
+                min_std,
+                ..config.clone()
+            },
             planning,
         })
     }
 }
 
-/// What a plan's standard normal numbers are for, in their order for one environment: the prior's proposals, the pretrained
-/// policy's, then per round samples, last actions and the choice of critics; the draw of the elite; exploration.
+/// What a plan's standard normal numbers are for, in their order for one environment: the prior's
+/// proposals, the pretrained policy's, then per round samples, last actions and the choice of
+/// critics; the draw of the elite; exploration.
 struct Layout {
     /// All samples, the prior's proposals, the pretrained policy's.
     sizes: (usize, usize, usize),
@@ -213,13 +343,22 @@ impl Layout {
     fn len(&self) -> usize {
         let (samples, own, given) = self.sizes;
         let round = (samples - own - given) * self.horizon * self.act + samples * self.act + 2;
-        own * self.horizon * self.act + given * self.given_noise + self.rounds * round + samples + self.act
+        own * self.horizon * self.act
+            + given * self.given_noise
+            + self.rounds * round
+            + samples
+            + self.act
     }
 
-    /// The noise of all environments in the planner's order, and that of the pretrained policy's chunks.
+    /// The noise of all environments in the planner's order, and that of the pretrained policy's
+    /// chunks.
     fn split(&self, noise: &[f32]) -> (Noise, Vec<f32>) {
         let (samples, own, given) = self.sizes;
-        let round = || Round { samples: Vec::new(), last: Vec::new(), critics: Vec::new() };
+        let round = || Round {
+            samples: Vec::new(),
+            last: Vec::new(),
+            critics: Vec::new(),
+        };
         let mut out = Noise {
             proposals: vec![Vec::new(); if own > 0 { self.horizon } else { 0 }],
             rounds: (0..self.rounds).map(|_| round()).collect(),
@@ -234,15 +373,23 @@ impl Layout {
                 rest = after;
                 part
             };
-            out.proposals.iter_mut().for_each(|rows| rows.extend_from_slice(take(own * self.act)));
+            out.proposals
+                .iter_mut()
+                .for_each(|rows| rows.extend_from_slice(take(own * self.act)));
             chunks.extend_from_slice(take(given * self.given_noise));
             for round in &mut out.rounds {
-                round.samples.extend_from_slice(take((samples - own - given) * self.horizon * self.act));
+                round
+                    .samples
+                    .extend_from_slice(take((samples - own - given) * self.horizon * self.act));
                 round.last.extend_from_slice(take(samples * self.act));
                 round.critics.push(self.pair(take(2)));
             }
-            out.draw.iter_mut().for_each(|draw| draw.extend(take(samples).iter().map(|&e| gumbel(e))));
-            out.exploration.iter_mut().for_each(|exploration| exploration.extend_from_slice(take(self.act)));
+            out.draw
+                .iter_mut()
+                .for_each(|draw| draw.extend(take(samples).iter().map(|&e| gumbel(e))));
+            out.exploration
+                .iter_mut()
+                .for_each(|exploration| exploration.extend_from_slice(take(self.act)));
         }
         (out, chunks)
     }
@@ -269,10 +416,18 @@ fn gumbel(e: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The promise: normal numbers become uniform ones, and pairs of critics are different and equally likely.
+    /// The promise: normal numbers become uniform ones, and pairs of critics are different and
+    /// equally likely.
     #[test]
     fn pairs_of_critics_are_different_and_equally_likely() {
-        let layout = Layout { sizes: (4, 1, 1), horizon: 2, act: 1, rounds: 2, given_noise: 3, critics: 3 };
+        let layout = Layout {
+            sizes: (4, 1, 1),
+            horizon: 2,
+            act: 1,
+            rounds: 2,
+            given_noise: 3,
+            critics: 3,
+        };
         let mut rng = Rng::new(0, "test", 0);
         let mut counts = [[0; 3]; 3];
         for _ in 0..6000 {
@@ -280,18 +435,39 @@ mod tests {
             counts[a][b] += 1;
         }
         for (a, row) in counts.iter().enumerate() {
-            assert!(row.iter().enumerate().all(|(b, &count)| if a == b { count == 0 } else { (800..1200).contains(&count) }), "{counts:?}");
+            assert!(
+                row.iter().enumerate().all(|(b, &count)| if a == b {
+                    count == 0
+                } else {
+                    (800..1200).contains(&count)
+                }),
+                "{counts:?}"
+            );
         }
     }
 
-    /// The promise: every number of the noise is used once, and an environment's noise stays its own.
+    /// The promise: every number of the noise is used once, and an environment's noise stays its
+    /// own.
     #[test]
     fn an_environments_noise_stays_its_own() {
-        let layout = Layout { sizes: (5, 2, 1), horizon: 2, act: 3, rounds: 2, given_noise: 4, critics: 2 };
+        let layout = Layout {
+            sizes: (5, 2, 1),
+            horizon: 2,
+            act: 3,
+            rounds: 2,
+            given_noise: 4,
+            critics: 2,
+        };
         let len = layout.len();
         let (one, chunks) = layout.split(&vec![0.5; len]);
-        assert_eq!((one.proposals.len(), one.proposals[0].len(), chunks.len()), (2, 6, 4));
-        assert_eq!((one.rounds[0].samples.len(), one.rounds[0].last.len()), (12, 15));
+        assert_eq!(
+            (one.proposals.len(), one.proposals[0].len(), chunks.len()),
+            (2, 6, 4)
+        );
+        assert_eq!(
+            (one.rounds[0].samples.len(), one.rounds[0].last.len()),
+            (12, 15)
+        );
         let used = 2 * 6 + 4 + 2 * (12 + 15 + 2) + 5 + 3;
         assert_eq!(len, used);
         let (two, _) = layout.split(&[vec![0.5; len], vec![-0.5; len]].concat());

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backbone {
-    /// TD-MPC as MoDem has it: regression by squared errors, a slow encoder as the target of consistency, prioritised replay.
+    /// TD-MPC as MoDem has it: regression by squared errors, a slow encoder as the target of
+    /// consistency, prioritised replay.
     TdMpc,
-    /// TD-MPC2: simplicial latents, regression by classification, five critics, a maximum-entropy prior.
+    /// TD-MPC2: simplicial latents, regression by classification, five critics, a maximum-entropy
+    /// prior.
     TdMpc2,
 }
 
@@ -24,7 +26,8 @@ pub enum Arm {
     Balanced,
     /// The share of demonstrations falls from a half to a quarter (MoDem).
     Scheduled,
-    /// Demonstrations only for cloning; every batch is practice (the paper's baseline "BC + TD-MPC").
+    /// Demonstrations only for cloning; every batch is practice (the paper's baseline "BC +
+    /// TD-MPC").
     Vanilla,
     /// Cloning only, no practice (the paper's baseline "BC").
     BcOnly,
@@ -36,7 +39,8 @@ pub enum Arm {
 pub enum Proposals {
     /// Those of the world model's own policy, rolled out in latent space.
     Prior,
-    /// Chunks of the pretrained policy, whatever its kind: the coverage of pretraining inside the planner.
+    /// Chunks of the pretrained policy, whatever its kind: the coverage of pretraining inside the
+    /// planner.
     Pretrained,
     /// Half of each.
     Both,
@@ -56,15 +60,19 @@ pub enum Actor {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TdMpcConfig {
-    /// Which world model: td-mpc2 (the default) or td-mpc. Preset values of the other settings depend on it.
+    /// Which world model: td-mpc2 (the default) or td-mpc. Preset values of the other settings
+    /// depend on it.
     pub backbone: Backbone,
-    /// Which share of every batch are demonstrations: balanced (the default, a half), scheduled, vanilla or bc-only.
+    /// Which share of every batch are demonstrations: balanced (the default, a half), scheduled,
+    /// vanilla or bc-only.
     pub arm: Arm,
     /// Environments that practise in lockstep. Default 8 (paper preset: 1).
     pub envs: usize,
-    /// Decisions of practice, of all environments together, seeding included. Paper preset: 100,000.
+    /// Decisions of practice, of all environments together, seeding included. Paper preset:
+    /// 100,000.
     pub decisions: usize,
-    /// Gradient steps that clone encoder and policy from the demonstrations. Paper preset: 1,000 (MoDem: twice the demonstrated decisions).
+    /// Gradient steps that clone encoder and policy from the demonstrations. Paper preset: 1,000
+    /// (MoDem: twice the demonstrated decisions).
     pub clone_updates: usize,
     /// Decisions before the first update, made by a cloned policy. Paper preset: 5,000 (MoDem).
     pub seed_decisions: usize,
@@ -72,8 +80,8 @@ pub struct TdMpcConfig {
     pub seed_by: Actor,
     /// Updates on them before planning begins. Paper preset: 5,000 (MoDem).
     pub seed_updates: usize,
-    /// Decisions over which acting is handed over from that policy to the planner: the share of its decisions falls from 1 to 0
-    /// (MoDem on TD-MPC2). Default 0: the planner acts at once.
+    /// Decisions over which acting is handed over from that policy to the planner: the share of its
+    /// decisions falls from 1 to 0 (MoDem on TD-MPC2). Default 0: the planner acts at once.
     pub handover: usize,
     /// Updates per decision afterwards. Default 1 (tiny preset: 0.5).
     pub updates_per_decision: f64,
@@ -83,27 +91,33 @@ pub struct TdMpcConfig {
     pub capacity: usize,
     /// Whether actions are planned, or the policy prior acts alone. Default true.
     pub plan: bool,
-    /// Weight of cloning in the prior's loss, on the part of a batch that shows success: where the critics know nothing, it does what the
-    /// demonstrations did (Fujimoto and Gu 2021; the references have 0, and so has the paper preset). Default 1.
+    /// Weight of cloning in the prior's loss, on the part of a batch that shows success: where the
+    /// critics know nothing, it does what the demonstrations did (Fujimoto and Gu 2021; the
+    /// references have 0, and so has the paper preset). Default 1.
     pub prior_cloning: f64,
-    /// Whether practice episodes that succeed join the demonstrations, which then show more than five ways (Oh et al. 2018; the
-    /// references' demonstrations stay as they are, and so do the paper preset's). Default true.
+    /// Whether practice episodes that succeed join the demonstrations, which then show more than
+    /// five ways (Oh et al. 2018; the references' demonstrations stay as they are, and so do the
+    /// paper preset's). Default true.
     pub self_imitation: bool,
     /// Stretches per update. Default 128 (paper preset: 256).
     pub batch: usize,
-    /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset: 3e-4).
+    /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset:
+    /// 3e-4).
     pub lr: f64,
-    /// Added to the reward of every decision. Default 0: what is not known is worth nothing, success 1. -1 makes it -1 until success and
-    /// 0 for ever after (MoDem, paper preset): what is not known is then as good as success, until it was tried.
+    /// Added to the reward of every decision. Default 0: what is not known is worth nothing,
+    /// success 1. -1 makes it -1 until success and 0 for ever after (MoDem, paper preset): what is
+    /// not known is then as good as success, until it was tried.
     pub reward_offset: f64,
-    /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper preset: 0.01).
+    /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper
+    /// preset: 0.01).
     pub tau: f64,
-    /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; paper preset of td-mpc: 0.99).
+    /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; paper preset of td-mpc:
+    /// 0.99).
     pub gamma: f64,
     /// Decisions that a stretch has, and that the planner looks ahead. Default 3 (td-mpc: 5).
     pub horizon: usize,
-    /// Decisions over which the planner's look ahead grows from 1 to the horizon. Default 0: it has all of it at once (paper preset of td-mpc:
-    /// 25,000).
+    /// Decisions over which the planner's look ahead grows from 1 to the horizon. Default 0: it has
+    /// all of it at once (paper preset of td-mpc: 25,000).
     pub horizon_growth: usize,
     /// Numbers of a latent state; a multiple of 8 with td-mpc2. Paper preset: 512 (td-mpc: 50).
     pub latent: usize,
@@ -113,18 +127,20 @@ pub struct TdMpcConfig {
     pub encoder_hidden: usize,
     /// Critics. Default 5 (td-mpc: 2).
     pub critics: usize,
-    /// Share of the critics' first hidden units that are left out while they learn and teach the prior. Default 0 (paper preset: 0.01 with
-    /// td-mpc2).
+    /// Share of the critics' first hidden units that are left out while they learn and teach the
+    /// prior. Default 0 (paper preset: 0.01 with td-mpc2).
     #[serde(default)]
     pub dropout: f64,
-    /// Action sequences that the planner compares, those of policies included. Paper preset: 512 (td-mpc: 537).
+    /// Action sequences that the planner compares, those of policies included. Paper preset: 512
+    /// (td-mpc: 537).
     pub samples: usize,
     /// How many of them policies propose. Paper preset: 24 (td-mpc: 25).
     pub policy_samples: usize,
     /// Whose proposals: both (the default), pretrained or prior (paper preset).
     pub proposals: Proposals,
-    /// Where the planner's first samples are: false: around the previous plan, within max_std (the references); true: around the
-    /// proposals, so that only what is near them is considered. Default true (paper preset: false).
+    /// Where the planner's first samples are: false: around the previous plan, within max_std (the
+    /// references); true: around the proposals, so that only what is near them is considered.
+    /// Default true (paper preset: false).
     pub around_proposals: bool,
     /// The best, of which the next samples are drawn. Paper preset: 64.
     pub elites: usize,
@@ -132,11 +148,11 @@ pub struct TdMpcConfig {
     pub iterations: usize,
     /// Least standard deviation of the planner's samples, of the range [-1, 1]. Default 0.05.
     pub min_std: f64,
-    /// Decisions over which the least standard deviation falls to that from 0.1. Default 0: it is there at once (paper preset of
-    /// td-mpc: 12,500).
+    /// Decisions over which the least standard deviation falls to that from 0.1. Default 0: it is
+    /// there at once (paper preset of td-mpc: 12,500).
     pub std_decay: usize,
-    /// The largest, that of the first round: 2 samples everything, a small one only what is near the previous plan and the proposals.
-    /// Paper preset: 2.
+    /// The largest, that of the first round: 2 samples everything, a small one only what is near
+    /// the previous plan and the proposals. Paper preset: 2.
     pub max_std: f64,
 }
 
@@ -159,13 +175,25 @@ impl TdMpcConfig {
                 std_decay: 12_500,
                 ..base.with_td_mpc()
             },
-            // With 0.99, values of so few decisions grew beyond what can be earned: lab/lift went from 97 to 0%.
-            (Backbone::TdMpc, _) => Self { latent: 50, gamma: base.gamma, ..base.with_td_mpc() },
+            // With 0.99, values of so few decisions grew beyond what can be earned: lab/lift went
+            // from 97 to 0%.
+            (Backbone::TdMpc, _) => Self {
+                latent: 50,
+                gamma: base.gamma,
+                ..base.with_td_mpc()
+            },
         }
     }
 
     fn with_td_mpc(self) -> Self {
-        Self { backbone: Backbone::TdMpc, gamma: 0.99, horizon: 5, critics: 2, dropout: 0.0, ..self }
+        Self {
+            backbone: Backbone::TdMpc,
+            gamma: 0.99,
+            horizon: 5,
+            critics: 2,
+            dropout: 0.0,
+            ..self
+        }
     }
 
     fn paper() -> Self {
@@ -262,37 +290,98 @@ impl TdMpcConfig {
     /// Names the setting that is out of range.
     pub fn check(&self) -> Result<()> {
         within("finetune.td_mpc.envs", self.envs, 1, 10_000)?;
-        within("finetune.td_mpc.decisions", self.decisions, 1, 1_000_000_000)?;
-        within("finetune.td_mpc.clone_updates", self.clone_updates, 0, 100_000_000)?;
-        within("finetune.td_mpc.seed_decisions", self.seed_decisions, 1, self.decisions)?;
-        within("finetune.td_mpc.seed_updates", self.seed_updates, 0, 100_000_000)?;
+        within(
+            "finetune.td_mpc.decisions",
+            self.decisions,
+            1,
+            1_000_000_000,
+        )?;
+        within(
+            "finetune.td_mpc.clone_updates",
+            self.clone_updates,
+            0,
+            100_000_000,
+        )?;
+        within(
+            "finetune.td_mpc.seed_decisions",
+            self.seed_decisions,
+            1,
+            self.decisions,
+        )?;
+        within(
+            "finetune.td_mpc.seed_updates",
+            self.seed_updates,
+            0,
+            100_000_000,
+        )?;
         within("finetune.td_mpc.handover", self.handover, 0, 1_000_000_000)?;
-        within("finetune.td_mpc.updates_per_decision", self.updates_per_decision, 0.0, 100.0)?;
-        within("finetune.td_mpc.eval_every", self.eval_every, 1, 1_000_000_000)?;
+        within(
+            "finetune.td_mpc.updates_per_decision",
+            self.updates_per_decision,
+            0.0,
+            100.0,
+        )?;
+        within(
+            "finetune.td_mpc.eval_every",
+            self.eval_every,
+            1,
+            1_000_000_000,
+        )?;
         within("finetune.td_mpc.capacity", self.capacity, 1, 1_000_000_000)?;
-        within("finetune.td_mpc.prior_cloning", self.prior_cloning, 0.0, 1e3)?;
+        within(
+            "finetune.td_mpc.prior_cloning",
+            self.prior_cloning,
+            0.0,
+            1e3,
+        )?;
         within("finetune.td_mpc.batch", self.batch, 2, 1 << 20)?;
         within("finetune.td_mpc.lr", self.lr, 0.0, 1.0)?;
-        within("finetune.td_mpc.reward_offset", self.reward_offset, -1e3, 1e3)?;
+        within(
+            "finetune.td_mpc.reward_offset",
+            self.reward_offset,
+            -1e3,
+            1e3,
+        )?;
         within("finetune.td_mpc.tau", self.tau, 0.0, 1.0)?;
         within("finetune.td_mpc.gamma", self.gamma, 0.0, 1.0)?;
         within("finetune.td_mpc.horizon", self.horizon, 1, 100)?;
-        within("finetune.td_mpc.horizon_growth", self.horizon_growth, 0, 1_000_000_000)?;
-        within("finetune.td_mpc.std_decay", self.std_decay, 0, 1_000_000_000)?;
+        within(
+            "finetune.td_mpc.horizon_growth",
+            self.horizon_growth,
+            0,
+            1_000_000_000,
+        )?;
+        within(
+            "finetune.td_mpc.std_decay",
+            self.std_decay,
+            0,
+            1_000_000_000,
+        )?;
         within("finetune.td_mpc.latent", self.latent, 1, 8192)?;
         within("finetune.td_mpc.hidden", self.hidden, 1, 8192)?;
-        within("finetune.td_mpc.encoder_hidden", self.encoder_hidden, 1, 8192)?;
+        within(
+            "finetune.td_mpc.encoder_hidden",
+            self.encoder_hidden,
+            1,
+            8192,
+        )?;
         within("finetune.td_mpc.critics", self.critics, 2, 100)?;
         within("finetune.td_mpc.dropout", self.dropout, 0.0, 0.9)?;
         within("finetune.td_mpc.samples", self.samples, 2, 100_000)?;
-        within("finetune.td_mpc.policy_samples", self.policy_samples, 0, self.samples - 1)?;
+        within(
+            "finetune.td_mpc.policy_samples",
+            self.policy_samples,
+            0,
+            self.samples - 1,
+        )?;
         within("finetune.td_mpc.elites", self.elites, 1, self.samples)?;
         within("finetune.td_mpc.iterations", self.iterations, 1, 100)?;
         within("finetune.td_mpc.min_std", self.min_std, 0.0, self.max_std)?;
         within("finetune.td_mpc.max_std", self.max_std, 0.0, 10.0)?;
         if self.backbone == Backbone::TdMpc2 && !self.latent.is_multiple_of(SIMNORM) {
             return Err(Error::input(format!(
-                "finetune.td_mpc.latent is {}, but the latent states of td-mpc2 are groups of {SIMNORM} numbers: set it to a multiple of that",
+                "finetune.td_mpc.latent is {}, but the latent states of td-mpc2 are groups of \
+                 {SIMNORM} numbers: set it to a multiple of that",
                 self.latent
             )));
         }
@@ -302,10 +391,21 @@ impl TdMpcConfig {
     /// The settings with which is planned after so many decisions (MoDem's two schedules).
     #[must_use]
     pub fn after(&self, decisions: usize) -> Self {
-        let share = |of: usize| if of == 0 { 1.0 } else { (decisions as f64 / of as f64).min(1.0) };
+        let share = |of: usize| {
+            if of == 0 {
+                1.0
+            } else {
+                (decisions as f64 / of as f64).min(1.0)
+            }
+        };
         let horizon = 1 + (share(self.horizon_growth) * (self.horizon - 1) as f64) as usize;
-        let min_std = self.min_std + (1.0 - share(self.std_decay)) * (FIRST_MIN_STD - self.min_std).max(0.0);
-        Self { horizon, min_std: min_std.min(self.max_std), ..self.clone() }
+        let min_std =
+            self.min_std + (1.0 - share(self.std_decay)) * (FIRST_MIN_STD - self.min_std).max(0.0);
+        Self {
+            horizon,
+            min_std: min_std.min(self.max_std),
+            ..self.clone()
+        }
     }
 
     /// The share of a batch that demonstrations are after so many updates.
@@ -383,13 +483,22 @@ impl Backbone {
 mod tests {
     use super::*;
 
-    /// The promise: MoDem's planner looks one decision ahead at first and five after 25,000, and its spread falls from 0.1 to 0.05 in
-    /// half that time; where there is no schedule, everything is there at once.
+    /// The promise: MoDem's planner looks one decision ahead at first and five after 25,000, and
+    /// its spread falls from 0.1 to 0.05 in half that time; where there is no schedule, everything
+    /// is there at once.
     #[test]
     fn modems_schedules_are_followed() {
         let modem = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc);
-        let at = |decisions| (modem.after(decisions).horizon, (1000.0 * modem.after(decisions).min_std).round());
-        assert_eq!([0, 6_250, 12_500, 25_000, 90_000].map(at), [(1, 100.0), (2, 75.0), (3, 50.0), (5, 50.0), (5, 50.0)]);
+        let at = |decisions| {
+            (
+                modem.after(decisions).horizon,
+                (1000.0 * modem.after(decisions).min_std).round(),
+            )
+        };
+        assert_eq!(
+            [0, 6_250, 12_500, 25_000, 90_000].map(at),
+            [(1, 100.0), (2, 75.0), (3, 50.0), (5, 50.0), (5, 50.0)]
+        );
         for preset in [Preset::Paper, Preset::Cpu] {
             let config = TdMpcConfig::preset(preset, Backbone::TdMpc2);
             assert_eq!(config.after(0), config);

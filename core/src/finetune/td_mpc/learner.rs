@@ -4,13 +4,16 @@
 //!
 //! ```text
 //! y_t = r_t + gamma (1 - over_t) min Qtarget(z'_t+1, a')
-//! L   = 1/H sum_t rho^t [c_z |z_t+1 - target_t+1|^2 + c_r E(R(z_t, a_t), r_t) + c_q E(Q(z_t, a_t), y_t)]
-//! L_pi = - sum_t rho^t Q(z_t, pi(z_t))            td-mpc: the lesser of two critics, summed over t = 0 .. H
-//! L_pi = - mean_t rho^t [Q(z_t, a) / S + 1e-4 entropy]   td-mpc2: the mean of two critics; S is the range of Q
+//! L   = 1/H sum_t rho^t [c_z |z_t+1 - target_t+1|^2
+//!                        + c_r E(R(z_t, a_t), r_t) + c_q E(Q(z_t, a_t), y_t)]
+//! L_pi = - sum_t rho^t Q(z_t, pi(z_t))                     td-mpc
+//! L_pi = - mean_t rho^t [Q(z_t, a) / S + 1e-4 entropy]     td-mpc2
 //! ```
 //!
-//! E is a square with td-mpc and a cross entropy with td-mpc2 (divided by the number of critics). The consistency's target is
-//! h's slow copy with td-mpc, h itself without gradient with td-mpc2.
+//! The L_pi of td-mpc takes the lesser of two critics as Q and sums over t = 0 .. H; that of
+//! td-mpc2 takes the mean of two, and S is the range of Q. E is a square with td-mpc and a cross
+//! entropy with td-mpc2 (divided by the number of critics). The consistency's target is h's slow
+//! copy with td-mpc, h itself without gradient with td-mpc2.
 
 use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
 use super::model::{Prior, Sight, WorldModel, acting};
@@ -74,7 +77,8 @@ pub struct UpdateNoise {
     pub prior: Vec<f32>,
     /// The two critics that judge those.
     pub prior_critics: [usize; 2],
-    /// What dropout leaves of the first hidden units of the critics that learn: K x H x B x hidden; empty without dropout.
+    /// What dropout leaves of the first hidden units of the critics that learn: K x H x B x hidden;
+    /// empty without dropout.
     pub kept: Vec<f32>,
     /// Of those that judge the prior's actions: 2 x (H+1) x B x hidden.
     pub prior_kept: Vec<f32>,
@@ -88,7 +92,13 @@ impl UpdateNoise {
             let second = rng.below(config.critics - 1);
             [first, if second < first { second } else { second + 1 }]
         };
-        let TdMpcConfig { horizon, critics, hidden, dropout, .. } = *config;
+        let TdMpcConfig {
+            horizon,
+            critics,
+            hidden,
+            dropout,
+            ..
+        } = *config;
         Self {
             targets: rng.normals(horizon * batch * act),
             target_critics: pair(rng),
@@ -100,8 +110,9 @@ impl UpdateNoise {
     }
 }
 
-/// `count` factors of dropout: 0 with probability `share`, otherwise what keeps their mean at 1; none where nothing is left out. Only those
-/// that are left out are drawn, by the number of others before each, which is geometrically distributed.
+/// `count` factors of dropout: 0 with probability `share`, otherwise what keeps their mean at 1;
+/// none where nothing is left out. Only those that are left out are drawn, by the number of others
+/// before each, which is geometrically distributed.
 fn kept(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
     if share == 0.0 {
         return Vec::new();
@@ -158,12 +169,29 @@ struct Rows {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes, and for what is seen.
-    pub fn new(config: TdMpcConfig, sizes: Sizes, view: View, rng: &mut Rng, device: Device) -> Self {
+    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes,
+    /// and for what is seen.
+    pub fn new(
+        config: TdMpcConfig,
+        sizes: Sizes,
+        view: View,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Self {
         let world = WorldModel::new(&config, sizes, view, rng, &device);
         let prior = Prior::new(&config, sizes.act, rng, &device);
         let range = Tensor::ones([1], &device.clone().without_autodiff());
-        Self { target: world.valid(), world, prior, range, adams: Adams::new(&config), updates: 0, config, sizes, device }
+        Self {
+            target: world.valid(),
+            world,
+            prior,
+            range,
+            adams: Adams::new(&config),
+            updates: 0,
+            config,
+            sizes,
+            device,
+        }
     }
 
     /// Updates so far.
@@ -171,17 +199,30 @@ impl Learner {
         self.updates
     }
 
-    /// Cloning: one step of encoder and prior towards the demonstrated actions of stretches; the mean squared error.
+    /// Cloning: one step of encoder and prior towards the demonstrated actions of stretches; the
+    /// mean squared error.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
         let obs = self.observed(batch, 0..rows).autodiff();
         let actions = self.tracked(batch.actions.clone(), self.sizes.act);
-        let WorldModel { encoder, encoder_of_pictures, .. } = self.world.clone();
-        let clone = Cloned { encoder, encoder_of_pictures, prior: self.prior.clone() };
+        let WorldModel {
+            encoder,
+            encoder_of_pictures,
+            ..
+        } = self.world.clone();
+        let clone = Cloned {
+            encoder,
+            encoder_of_pictures,
+            prior: self.prior.clone(),
+        };
         let mean = clone.prior.mean(self.world.encode(obs));
         let loss = (mean - actions).square().mean();
         let clone = self.adams.clone.step(clone, &loss);
-        (self.world.encoder, self.world.encoder_of_pictures, self.prior) = (clone.encoder, clone.encoder_of_pictures, clone.prior);
+        (
+            self.world.encoder,
+            self.world.encoder_of_pictures,
+            self.prior,
+        ) = (clone.encoder, clone.encoder_of_pictures, clone.prior);
         loss.inner()
     }
 
@@ -196,18 +237,34 @@ impl Learner {
         let plain = self.world.valid();
         let next = plain.encode(rows.next.clone());
         let targets = self.targets(&rows, next.clone(), noise);
-        let aims = if self.config.backbone == Backbone::TdMpc { self.target.encode(rows.next.clone()) } else { next };
+        let aims = if self.config.backbone == Backbone::TdMpc {
+            self.target.encode(rows.next.clone())
+        } else {
+            next
+        };
 
-        let Parts { total, consistency, reward, value, surprise, states } = self.parts(&rows, targets.clone(), aims, noise);
+        let Parts {
+            total,
+            consistency,
+            reward,
+            value,
+            surprise,
+            states,
+        } = self.parts(&rows, targets.clone(), aims, noise);
         self.world = self.adams.world.step(self.world.clone(), &total);
 
-        let Judged { values, entropy, scaled_entropy } = self.judged(states.clone(), noise);
+        let Judged {
+            values,
+            entropy,
+            scaled_entropy,
+        } = self.judged(states.clone(), noise);
         if self.config.backbone == Backbone::TdMpc2 {
             self.widen(values.clone().inner().narrow(0, 0, batch.len()));
         }
         let mut loss = self.prior_loss(values, scaled_entropy.clone());
         if self.config.prior_cloning > 0.0 && batch.shown > 0 {
-            loss = loss + self.cloning_loss(states, rows.actions, batch.shown) * self.config.prior_cloning;
+            loss = loss
+                + self.cloning_loss(states, rows.actions, batch.shown) * self.config.prior_cloning;
         }
         self.prior = self.adams.prior.step(self.prior.clone(), &loss);
         self.follow();
@@ -232,7 +289,11 @@ impl Learner {
         let (size, act) = (batch.len(), self.sizes.act);
         let first = self.observed(batch, 0..size).autodiff();
         let next = self.observed(batch, size..batch.obs.len() / self.sizes.obs);
-        let actions = batch.actions.chunks(size * act).map(|rows| self.tracked(rows.to_vec(), act)).collect();
+        let actions = batch
+            .actions
+            .chunks(size * act)
+            .map(|rows| self.tracked(rows.to_vec(), act))
+            .collect();
         let goes_on = batch.over.iter().map(|over| 1.0 - over).collect();
         let column = |values: Vec<f32>| self.plain(values, 1).squeeze_dim(1);
         Rows {
@@ -250,21 +311,49 @@ impl Learner {
         let (obs, view) = (self.sizes.obs, self.world.view);
         let part = |width: usize| rows.start * width..rows.end * width;
         let pixels = &batch.pixels[part(view.pixels())];
-        Observed::new(batch.obs[part(obs)].to_vec(), obs, pixels, view, &self.device.clone().without_autodiff())
+        Observed::new(
+            batch.obs[part(obs)].to_vec(),
+            obs,
+            pixels,
+            view,
+            &self.device.clone().without_autodiff(),
+        )
     }
 
     /// y: `[H * B]`.
     fn targets(&self, rows: &Rows, next: Tensor<2>, noise: &UpdateNoise) -> Tensor<1> {
-        let action = self.prior.valid().draw(next.clone(), self.plain(noise.targets.clone(), self.sizes.act)).action;
-        let judged = self.target.critics.select(&noise.target_critics).forward_shared(acting(next, action));
+        let action = self
+            .prior
+            .valid()
+            .draw(
+                next.clone(),
+                self.plain(noise.targets.clone(), self.sizes.act),
+            )
+            .action;
+        let judged = self
+            .target
+            .critics
+            .select(&noise.target_critics)
+            .forward_shared(acting(next, action));
         let value = self.target.numbers(judged).min_dim(0).squeeze_dim::<1>(0);
         rows.rewards.clone() + rows.goes_on.clone() * value * self.config.gamma
     }
 
     /// The loss of the world model against values `[H * B]` and latent states `[H * B, latent]`.
-    fn parts(&self, rows: &Rows, targets: Tensor<1>, aims: Tensor<2>, noise: &UpdateNoise) -> Parts {
+    fn parts(
+        &self,
+        rows: &Rows,
+        targets: Tensor<1>,
+        aims: Tensor<2>,
+        noise: &UpdateNoise,
+    ) -> Parts {
         let (horizon, batch) = (rows.actions.len(), rows.weights.dims()[0]);
-        let Coefficients { consistency, reward, value, .. } = self.config.backbone.coefficients();
+        let Coefficients {
+            consistency,
+            reward,
+            value,
+            ..
+        } = self.config.backbone.coefficients();
         let mut states = vec![self.world.encode(rows.first.clone())];
         let mut acted = Vec::new();
         for action in &rows.actions {
@@ -275,46 +364,96 @@ impl Learner {
         let acted = Tensor::cat(acted, 0);
         let latents = Tensor::cat(states[1..].to_vec(), 0) - aims.autodiff();
         let latents = latents.square().mean_dim(1).squeeze_dim::<1>(1);
-        let rewards = self.world.errors(self.world.reward.forward(acted.clone().unsqueeze_dim(0)), rows.rewards.clone().autodiff());
-        let judged = self.world.critics.forward_shared_dropping(acted, self.factors(&noise.kept, self.config.critics));
-        let surprise = self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
+        let rewards = self.world.errors(
+            self.world.reward.forward(acted.clone().unsqueeze_dim(0)),
+            rows.rewards.clone().autodiff(),
+        );
+        let judged = self
+            .world
+            .critics
+            .forward_shared_dropping(acted, self.factors(&noise.kept, self.config.critics));
+        let surprise =
+            self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
         let values = self.world.errors(judged, targets.autodiff());
 
         let over_time = |errors: Tensor<1>| self.over_time(errors, [horizon, batch]);
         let sum = |errors: Tensor<2>| errors.sum_dim(0).squeeze_dim::<1>(0);
-        let share = if self.config.backbone == Backbone::TdMpc2 { 1.0 / self.config.critics as f64 } else { 1.0 };
-        let parts = [over_time(latents), over_time(sum(rewards)), over_time(sum(values)).mul_scalar(share)];
-        let [a, b, c] = parts.clone().map(|part| if self.config.backbone == Backbone::TdMpc { part.clamp_max(LARGEST_LOSS) } else { part });
+        let share = if self.config.backbone == Backbone::TdMpc2 {
+            1.0 / self.config.critics as f64
+        } else {
+            1.0
+        };
+        let parts = [
+            over_time(latents),
+            over_time(sum(rewards)),
+            over_time(sum(values)).mul_scalar(share),
+        ];
+        let [a, b, c] = parts.clone().map(|part| {
+            if self.config.backbone == Backbone::TdMpc {
+                part.clamp_max(LARGEST_LOSS)
+            } else {
+                part
+            }
+        });
         let weighted = a * consistency + b * reward + c * value;
-        let total = (weighted * rows.weights.clone()).mean().div_scalar(horizon as f64);
-        let [consistency, reward, value] = parts.map(|part| part.inner().mean().div_scalar(horizon as f64));
+        let total = (weighted * rows.weights.clone())
+            .mean()
+            .div_scalar(horizon as f64);
+        let [consistency, reward, value] =
+            parts.map(|part| part.inner().mean().div_scalar(horizon as f64));
         let states = Tensor::cat(states, 0).inner();
-        let surprise = over_time(sum(surprise.abs()).autodiff()).inner().clamp_max(LARGEST_LOSS);
-        Parts { total, consistency, reward, value, surprise, states }
+        let surprise = over_time(sum(surprise.abs()).autodiff())
+            .inner()
+            .clamp_max(LARGEST_LOSS);
+        Parts {
+            total,
+            consistency,
+            reward,
+            value,
+            surprise,
+            states,
+        }
     }
 
     /// sum_t rho^t of errors `[H * B]`: `[B]`.
     fn over_time(&self, errors: Tensor<1>, shape: [usize; 2]) -> Tensor<1> {
-        (errors.reshape(shape) * self.discounts(shape[0]).autodiff()).sum_dim(0).squeeze_dim(0)
+        (errors.reshape(shape) * self.discounts(shape[0]).autodiff())
+            .sum_dim(0)
+            .squeeze_dim(0)
     }
 
     /// rho^t, as a column.
     fn discounts(&self, moments: usize) -> Tensor<2> {
-        self.plain((0..moments).map(|t| libm::pow(RHO, t as f64) as f32).collect(), 1)
+        self.plain(
+            (0..moments)
+                .map(|t| libm::pow(RHO, t as f64) as f32)
+                .collect(),
+            1,
+        )
     }
 
     /// What the prior does at latent states `[(H+1) * B, latent]`, and what the critics say of it.
     fn judged(&self, states: Tensor<2>, noise: &UpdateNoise) -> Judged {
         let states = states.autodiff();
-        let drawn = self.prior.draw(states.clone(), self.tracked(noise.prior.clone(), self.sizes.act));
+        let drawn = self.prior.draw(
+            states.clone(),
+            self.tracked(noise.prior.clone(), self.sizes.act),
+        );
         let critics = self.world.critics.select(&noise.prior_critics);
-        let judged = critics.forward_shared_dropping(acting(states, drawn.action), self.factors(&noise.prior_kept, 2));
+        let judged = critics.forward_shared_dropping(
+            acting(states, drawn.action),
+            self.factors(&noise.prior_kept, 2),
+        );
         let numbers = self.world.numbers(judged);
         let values = match self.config.backbone {
             Backbone::TdMpc => numbers.min_dim(0),
             Backbone::TdMpc2 => numbers.mean_dim(0),
         };
-        Judged { values: values.squeeze_dim(0), entropy: drawn.entropy, scaled_entropy: drawn.scaled_entropy }
+        Judged {
+            values: values.squeeze_dim(0),
+            entropy: drawn.entropy,
+            scaled_entropy: drawn.scaled_entropy,
+        }
     }
 
     /// Factors of dropout of an update, `[critics, rows, hidden]`; none where there are none.
@@ -322,7 +461,9 @@ impl Learner {
         let hidden = self.config.hidden;
         let shape = [critics, kept.len() / critics / hidden, hidden];
         let plain = self.device.clone().without_autodiff();
-        (!kept.is_empty()).then(|| Tensor::<3>::from_data(TensorData::new(kept.to_vec(), shape), &plain).autodiff())
+        (!kept.is_empty()).then(|| {
+            Tensor::<3>::from_data(TensorData::new(kept.to_vec(), shape), &plain).autodiff()
+        })
     }
 
     /// The prior's loss, from the values of its actions and their entropy.
@@ -333,26 +474,43 @@ impl Learner {
             Backbone::TdMpc => self.over_time(values, shape).mean().neg(),
             Backbone::TdMpc2 => {
                 let good = values / self.range.clone().autodiff() + scaled_entropy * ENTROPY;
-                self.over_time(good, shape).mean().neg().div_scalar(moments as f64)
+                self.over_time(good, shape)
+                    .mean()
+                    .neg()
+                    .div_scalar(moments as f64)
             }
         }
     }
 
-    /// How far the prior is from the actions of the first `shown` stretches, weighted by time as its loss.
+    /// How far the prior is from the actions of the first `shown` stretches, weighted by time as
+    /// its loss.
     fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>, shown: usize) -> Tensor<1> {
         let (moments, batch) = (actions.len(), actions[0].dims()[0]);
         let first = |t: usize| states.clone().narrow(0, t * batch, shown);
         let states = Tensor::cat((0..moments).map(first).collect(), 0);
-        let actions = Tensor::cat(actions.into_iter().map(|rows| rows.narrow(0, 0, shown)).collect(), 0);
-        let errors = (self.prior.mean(states.autodiff()) - actions).square().mean_dim(1).squeeze_dim::<1>(1);
-        self.over_time(errors, [moments, shown]).mean().div_scalar(moments as f64)
+        let actions = Tensor::cat(
+            actions
+                .into_iter()
+                .map(|rows| rows.narrow(0, 0, shown))
+                .collect(),
+            0,
+        );
+        let errors = (self.prior.mean(states.autodiff()) - actions)
+            .square()
+            .mean_dim(1)
+            .squeeze_dim::<1>(1);
+        self.over_time(errors, [moments, shown])
+            .mean()
+            .div_scalar(moments as f64)
     }
 
     /// The range of the values goes a little towards that of these.
     fn widen(&mut self, values: Tensor<1>) {
         let [n] = values.dims();
         let order = ranks(values.clone().unsqueeze_dim(0)).squeeze_dim::<1>(0);
-        let at = |place: usize| (order.clone().equal_elem((n - 1 - place) as f64).float() * values.clone()).sum();
+        let at = |place: usize| {
+            (order.clone().equal_elem((n - 1 - place) as f64).float() * values.clone()).sum()
+        };
         let percentile = |share: f64| {
             let position = share * (n - 1) as f64;
             let (below, part) = (position.floor() as usize, position.fract());
@@ -363,13 +521,21 @@ impl Learner {
     }
 
     fn follow(&mut self) {
-        let (tau, Coefficients { target_every, .. }) = (self.config.tau, self.config.backbone.coefficients());
+        let (tau, Coefficients { target_every, .. }) =
+            (self.config.tau, self.config.backbone.coefficients());
         if self.updates.is_multiple_of(target_every) {
-            self.target.critics = params::polyak(self.target.critics.clone(), &self.world.critics, tau);
+            self.target.critics =
+                params::polyak(self.target.critics.clone(), &self.world.critics, tau);
             if self.config.backbone == Backbone::TdMpc {
-                self.target.encoder = params::polyak(self.target.encoder.clone(), &self.world.encoder, tau);
-                let seen = self.target.encoder_of_pictures.take().zip(self.world.encoder_of_pictures.as_ref());
-                self.target.encoder_of_pictures = seen.map(|(target, source)| params::polyak(target, source, tau));
+                self.target.encoder =
+                    params::polyak(self.target.encoder.clone(), &self.world.encoder, tau);
+                let seen = self
+                    .target
+                    .encoder_of_pictures
+                    .take()
+                    .zip(self.world.encoder_of_pictures.as_ref());
+                self.target.encoder_of_pictures =
+                    seen.map(|(target, source)| params::polyak(target, source, tau));
             }
         }
         self.updates += 1;
@@ -393,7 +559,11 @@ impl Learner {
         params::save(&self.target, "td_mpc/target", archive).await?;
         archive.put_f32("td_mpc/range", &[1], nn::read(self.range.clone()).await?);
         archive.put("td_mpc/updates", &self.updates)?;
-        for (name, adam) in [("world", &self.adams.world), ("prior", &self.adams.prior), ("clone", &self.adams.clone)] {
+        for (name, adam) in [
+            ("world", &self.adams.world),
+            ("prior", &self.adams.prior),
+            ("clone", &self.adams.clone),
+        ] {
             adam.save(&format!("td_mpc/adam/{name}"), archive).await?;
         }
         Ok(())
@@ -403,16 +573,27 @@ impl Learner {
     ///
     /// # Errors
     /// When the archive does not fit.
-    pub fn load(config: TdMpcConfig, sizes: Sizes, view: View, archive: &Archive, device: Device) -> Result<Self> {
+    pub fn load(
+        config: TdMpcConfig,
+        sizes: Sizes,
+        view: View,
+        archive: &Archive,
+        device: Device,
+    ) -> Result<Self> {
         let mut learner = Self::new(config, sizes, view, &mut Rng::new(0, "unused", 0), device);
         learner.world = params::load(learner.world, "td_mpc/world", archive)?;
         learner.prior = params::load(learner.prior, "td_mpc/prior", archive)?;
         learner.target = params::load(learner.target, "td_mpc/target", archive)?;
         let (shape, range) = archive.get_f32("td_mpc/range")?;
         if shape != [1] {
-            return Err(Error::input("the checkpoint's td_mpc/range is not one number: use an undamaged checkpoint"));
+            return Err(Error::input(
+                "the checkpoint's td_mpc/range is not one number: use an undamaged checkpoint",
+            ));
         }
-        learner.range = Tensor::from_data(TensorData::new(range.to_vec(), [1]), &learner.range.device());
+        learner.range = Tensor::from_data(
+            TensorData::new(range.to_vec(), [1]),
+            &learner.range.device(),
+        );
         learner.updates = archive.get("td_mpc/updates")?;
         learner.adams = Adams::load(&learner, archive)?;
         Ok(learner)
@@ -445,18 +626,37 @@ impl Adams {
     }
 
     fn settings(config: &TdMpcConfig) -> [AdamConfig; 3] {
-        [AdamConfig { lr: config.lr, clip_norm: Some(config.backbone.coefficients().clip) }; 3]
+        [AdamConfig {
+            lr: config.lr,
+            clip_norm: Some(config.backbone.coefficients().clip),
+        }; 3]
     }
 
     fn with_references(config: &TdMpcConfig, [world, prior, clone]: [Adam; 3]) -> Self {
-        let Coefficients { encoder_rate, prior_epsilon, .. } = config.backbone.coefficients();
-        Self { world: world.with_rate("encoder", encoder_rate), prior: prior.with_epsilon(prior_epsilon), clone }
+        let Coefficients {
+            encoder_rate,
+            prior_epsilon,
+            ..
+        } = config.backbone.coefficients();
+        Self {
+            world: world.with_rate("encoder", encoder_rate),
+            prior: prior.with_epsilon(prior_epsilon),
+            clone,
+        }
     }
 
     fn load(learner: &Learner, archive: &Archive) -> Result<Self> {
         let [world, prior, clone] = Self::settings(&learner.config);
-        let WorldModel { encoder, encoder_of_pictures, .. } = learner.world.clone();
-        let cloned = Cloned { encoder, encoder_of_pictures, prior: learner.prior.clone() };
+        let WorldModel {
+            encoder,
+            encoder_of_pictures,
+            ..
+        } = learner.world.clone();
+        let cloned = Cloned {
+            encoder,
+            encoder_of_pictures,
+            prior: learner.prior.clone(),
+        };
         let adams = [
             Adam::load(world, "td_mpc/adam/world", archive, &learner.world)?,
             Adam::load(prior, "td_mpc/adam/prior", archive, &learner.prior)?,

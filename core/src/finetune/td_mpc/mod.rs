@@ -1,9 +1,11 @@
-//! TD-MPC with demonstrations: a world model of the task, learned from a few demonstrations and from practice with a sparse reward,
-//! and a planner over it ("Efficient Fine-Tuning of Behavior Cloned Policies with Reinforcement Learning from Limited
-//! Demonstrations"; MoDem, Hansen et al. 2022; TD-MPC2, Hansen et al. 2024).
+//! TD-MPC with demonstrations: a world model of the task, learned from a few demonstrations and
+//! from practice with a sparse reward, and a planner over it ("Efficient Fine-Tuning of Behavior
+//! Cloned Policies with Reinforcement Learning from Limited Demonstrations"; MoDem, Hansen et al.
+//! 2022; TD-MPC2, Hansen et al. 2024).
 //!
-//! Demonstrations serve three times: they clone encoder and policy, the clone makes the first practice, and half of every batch
-//! comes from them. An action is decided on its own, whatever the chunk of the pretrained policy.
+//! Demonstrations serve three times: they clone encoder and policy, the clone makes the first
+//! practice, and half of every batch comes from them. An action is decided on its own, whatever the
+//! chunk of the pretrained policy.
 
 mod agent;
 mod config;
@@ -31,8 +33,8 @@ pub use quality::Quality;
 pub fn check_policy(config: &TdMpcConfig, policy: &PolicyConfig) -> Result<()> {
     if config.proposals != Proposals::Prior && policy.chunk < config.horizon {
         return Err(Error::input(format!(
-            "the pretrained policy is to propose {} actions to the planner, but policy.chunk is {}: set it to {0} or more, or \
-             finetune.td_mpc.proposals to prior",
+            "the pretrained policy is to propose {} actions to the planner, but policy.chunk is \
+             {}: set it to {0} or more, or finetune.td_mpc.proposals to prior",
             config.horizon, policy.chunk
         )));
     }

@@ -1,4 +1,5 @@
-//! The world model: encoder, latent dynamics, reward, critics; and the policy prior that lives in its latent space.
+//! The world model: encoder, latent dynamics, reward, critics; and the policy prior that lives in
+//! its latent space.
 //!
 //! | part | td-mpc (MoDem, `algorithm/tdmpc.py`) | td-mpc2 (`tdmpc2/common/world_model.py`) |
 //! |---|---|---|
@@ -30,14 +31,32 @@ pub struct Sight {
 
 impl Sight {
     fn new(config: &TdMpcConfig, view: View, rng: &mut Rng, device: &Device) -> Self {
-        let TdMpcConfig { backbone, latent, encoder_hidden, .. } = *config;
+        let TdMpcConfig {
+            backbone,
+            latent,
+            encoder_hidden,
+            ..
+        } = *config;
         let normed = backbone == Backbone::TdMpc2;
-        let convolutions = Convolutions::new(view.channels(), view.size, latent, normed, rng, device);
+        let convolutions =
+            Convolutions::new(view.channels(), view.size, latent, normed, rng, device);
         match backbone {
-            Backbone::TdMpc2 => Self { convolutions, fuse: None },
+            Backbone::TdMpc2 => Self {
+                convolutions,
+                fuse: None,
+            },
             Backbone::TdMpc => {
-                let fuse = Mlp::new(1, &[latent, encoder_hidden, latent], Activation::Elu, rng, device);
-                Self { convolutions: convolutions.orthogonal(rng), fuse: Some(fuse.initialised(Initial::Orthogonal, rng)) }
+                let fuse = Mlp::new(
+                    1,
+                    &[latent, encoder_hidden, latent],
+                    Activation::Elu,
+                    rng,
+                    device,
+                );
+                Self {
+                    convolutions: convolutions.orthogonal(rng),
+                    fuse: Some(fuse.initialised(Initial::Orthogonal, rng)),
+                }
             }
         }
     }
@@ -64,23 +83,46 @@ pub struct WorldModel {
 
 impl WorldModel {
     /// Fresh networks for observations and single actions of these sizes, and for what is seen.
-    pub fn new(config: &TdMpcConfig, sizes: Sizes, view: View, rng: &mut Rng, device: &Device) -> Self {
+    pub fn new(
+        config: &TdMpcConfig,
+        sizes: Sizes,
+        view: View,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let numbers = Self::of_numbers(config, sizes, rng, device);
-        let encoder_of_pictures = view.is_some().then(|| Sight::new(config, view, rng, device));
-        Self { encoder_of_pictures, view, ..numbers }
+        let encoder_of_pictures = view
+            .is_some()
+            .then(|| Sight::new(config, view, rng, device));
+        Self {
+            encoder_of_pictures,
+            view,
+            ..numbers
+        }
     }
 
     fn of_numbers(config: &TdMpcConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let TdMpcConfig { backbone, latent, hidden, encoder_hidden, critics, .. } = *config;
+        let TdMpcConfig {
+            backbone,
+            latent,
+            hidden,
+            encoder_hidden,
+            critics,
+            ..
+        } = *config;
         let acting = latent + sizes.act;
         match backbone {
             Backbone::TdMpc2 => {
                 let how = Initial::Normal(INITIAL_STD);
                 let bins = TwoHot::TD_MPC2.bins;
-                let throughout =
-                    |sizes: &[usize], rng: &mut Rng| Mlp::normed_throughout(1, sizes, Activation::Mish, rng, device).initialised(how, rng);
+                let throughout = |sizes: &[usize], rng: &mut Rng| {
+                    Mlp::normed_throughout(1, sizes, Activation::Mish, rng, device)
+                        .initialised(how, rng)
+                };
                 let normed = |members: usize, sizes: &[usize], rng: &mut Rng| {
-                    Mlp::normed(members, sizes, Activation::Mish, rng, device).initialised(how, rng).with_zero_output()
+                    Mlp::normed(members, sizes, Activation::Mish, rng, device)
+                        .initialised(how, rng)
+                        .with_zero_output()
                 };
                 Self {
                     encoder: throughout(&[sizes.obs, encoder_hidden, latent], rng),
@@ -94,8 +136,16 @@ impl WorldModel {
             }
             Backbone::TdMpc => {
                 let how = Initial::Orthogonal;
-                let plain = |sizes: &[usize], rng: &mut Rng| Mlp::new(1, sizes, Activation::Elu, rng, device).initialised(how, rng);
-                let critics = Mlp::normed_first(critics, &[acting, hidden, hidden, 1], Activation::Elu, rng, device);
+                let plain = |sizes: &[usize], rng: &mut Rng| {
+                    Mlp::new(1, sizes, Activation::Elu, rng, device).initialised(how, rng)
+                };
+                let critics = Mlp::normed_first(
+                    critics,
+                    &[acting, hidden, hidden, 1],
+                    Activation::Elu,
+                    rng,
+                    device,
+                );
                 Self {
                     encoder: plain(&[sizes.obs, encoder_hidden, latent], rng),
                     dynamics: plain(&[acting, hidden, hidden, latent], rng),
@@ -109,11 +159,14 @@ impl WorldModel {
         }
     }
 
-    /// Observations to latent states `[N, latent]`. With pictures: their latent and that of the numbers are added and go through one
-    /// more network (td-mpc; MoDem, `algorithm/tdmpc.py`), or their mean is taken (td-mpc2; as MoDem's version on TD-MPC2).
+    /// Observations to latent states `[N, latent]`. With pictures: their latent and that of the
+    /// numbers are added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`), or
+    /// their mean is taken (td-mpc2; as MoDem's version on TD-MPC2).
     pub fn encode(&self, Observed { numbers, pictures }: Observed) -> Tensor<2> {
         let felt = self.settle(self.encoder.forward(numbers.unsqueeze_dim(0)));
-        let (Some(sight), Some(pictures)) = (&self.encoder_of_pictures, pictures) else { return felt };
+        let (Some(sight), Some(pictures)) = (&self.encoder_of_pictures, pictures) else {
+            return felt;
+        };
         let seen = self.settle(sight.convolutions.forward(pictures).unsqueeze_dim(0));
         match &sight.fuse {
             Some(fuse) => fuse.forward_one(felt + seen),
@@ -136,7 +189,8 @@ impl WorldModel {
 
     /// The rewards that follow: `[N]`.
     pub fn rewards(&self, acting: Tensor<2>) -> Tensor<1> {
-        self.numbers(self.reward.forward(acting.unsqueeze_dim(0))).squeeze_dim(0)
+        self.numbers(self.reward.forward(acting.unsqueeze_dim(0)))
+            .squeeze_dim(0)
     }
 
     /// Outputs of a head `[K, N, bins or 1]` as numbers `[K, N]`.
@@ -147,7 +201,8 @@ impl WorldModel {
         }
     }
 
-    /// Errors of a head's outputs `[K, N, bins or 1]` against numbers `[N]`: squares, or cross entropies. `[K, N]`.
+    /// Errors of a head's outputs `[K, N, bins or 1]` against numbers `[N]`: squares, or cross
+    /// entropies. `[K, N]`.
     pub fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => (outputs.squeeze_dim::<2>(2) - targets.unsqueeze_dim(0)).square(),
@@ -174,7 +229,8 @@ pub struct Prior {
 pub struct Drawn {
     /// `[N, act]`, within ±1.
     pub action: Tensor<2>,
-    /// Entropy per row, as TD-MPC2 scales it by the number of dimensions: `[N]`; 0 with td-mpc, whose spread is fixed.
+    /// Entropy per row, as TD-MPC2 scales it by the number of dimensions: `[N]`; 0 with td-mpc,
+    /// whose spread is fixed.
     pub scaled_entropy: Tensor<1>,
     /// Entropy per row: `[N]`.
     pub entropy: Tensor<1>,
@@ -188,14 +244,31 @@ const STD: (f64, f64) = (0.05, 0.3);
 impl Prior {
     /// A fresh network.
     pub fn new(config: &TdMpcConfig, act: usize, rng: &mut Rng, device: &Device) -> Self {
-        let TdMpcConfig { backbone, latent, hidden, .. } = *config;
+        let TdMpcConfig {
+            backbone,
+            latent,
+            hidden,
+            ..
+        } = *config;
         let net = match backbone {
             Backbone::TdMpc2 => {
-                let net = Mlp::normed(1, &[latent, hidden, hidden, 2 * act], Activation::Mish, rng, device);
+                let net = Mlp::normed(
+                    1,
+                    &[latent, hidden, hidden, 2 * act],
+                    Activation::Mish,
+                    rng,
+                    device,
+                );
                 net.initialised(Initial::Normal(INITIAL_STD), rng)
             }
             Backbone::TdMpc => {
-                let net = Mlp::new(1, &[latent, hidden, hidden, act], Activation::Elu, rng, device);
+                let net = Mlp::new(
+                    1,
+                    &[latent, hidden, hidden, act],
+                    Activation::Elu,
+                    rng,
+                    device,
+                );
                 net.initialised(Initial::Orthogonal, rng)
             }
         };
@@ -223,17 +296,37 @@ impl Prior {
                 let clipped = noisy.clone().detach().clamp(-1.0 + 1e-6, 1.0 - 1e-6);
                 let action = noisy.clone() - noisy.detach() + clipped;
                 let nothing = Tensor::zeros([action.dims()[0]], &action.device());
-                Drawn { action, scaled_entropy: nothing.clone(), entropy: nothing }
+                Drawn {
+                    action,
+                    scaled_entropy: nothing.clone(),
+                    entropy: nothing,
+                }
             }
             Backbone::TdMpc2 => {
-                let (mean, raw) = (out.clone().narrow(1, 0, self.act), out.narrow(1, self.act, self.act));
-                let log_std = (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
+                let (mean, raw) = (
+                    out.clone().narrow(1, 0, self.act),
+                    out.narrow(1, self.act, self.act),
+                );
+                let log_std =
+                    (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
                 let action = (mean + e.clone() * log_std.clone().exp()).tanh();
-                let gaussian = (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln()).sum_dim(1).squeeze_dim::<1>(1);
-                let slope = (action.clone().square().neg() + 1.0).clamp_min(0.0).add_scalar(1e-6).log().sum_dim(1).squeeze_dim::<1>(1);
+                let gaussian =
+                    (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln())
+                        .sum_dim(1)
+                        .squeeze_dim::<1>(1);
+                let slope = (action.clone().square().neg() + 1.0)
+                    .clamp_min(0.0)
+                    .add_scalar(1e-6)
+                    .log()
+                    .sum_dim(1)
+                    .squeeze_dim::<1>(1);
                 let density = gaussian.clone() - slope;
                 let scale = gaussian.mul_scalar(self.act as f64) / (density.clone() + 1e-8);
-                Drawn { action, scaled_entropy: density.clone().neg() * scale, entropy: density.neg() }
+                Drawn {
+                    action,
+                    scaled_entropy: density.clone().neg() * scale,
+                    entropy: density.neg(),
+                }
             }
         }
     }

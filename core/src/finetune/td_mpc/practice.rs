@@ -1,4 +1,5 @@
-//! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for every decision.
+//! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for
+//! every decision.
 
 use super::agent::{Agent, Decided, marked, model_sizes, observed};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
@@ -23,7 +24,8 @@ pub struct Practice {
     running: BTreeMap<u64, Episode>,
     learner: Learner,
     count: Count,
-    /// Where the last batches came from, demonstrations and practice: for whoever wants to know why learning broke.
+    /// Where the last batches came from, demonstrations and practice: for whoever wants to know why
+    /// learning broke.
     recent: VecDeque<[Vec<Place>; 2]>,
 }
 
@@ -48,17 +50,46 @@ impl Practice {
     /// Before the first step.
     ///
     /// # Errors
-    /// When an environment cannot be made, or when there are no demonstrations where they are needed.
+    /// When an environment cannot be made, or when there are no demonstrations where they are
+    /// needed.
     pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
         let (seed, sizes) = (cx.rollouts.seed, model_sizes(cx.policy.sizes));
         let view = cx.rollouts.view;
-        let learner = Learner::new(config.clone(), sizes, view, &mut Rng::new(seed, "td-mpc-weights", 0), cx.device.clone());
+        let learner = Learner::new(
+            config.clone(),
+            sizes,
+            view,
+            &mut Rng::new(seed, "td-mpc-weights", 0),
+            cx.device.clone(),
+        );
         let rng = Rng::new(seed, "td-mpc", 0);
-        let count = Count { cloned: 0, decisions: 0, evaluations: 0, episodes: (0, 0), planned: (0, 0), rng };
-        let online = sequences(&config, sizes, config.capacity, Rng::new(seed, "after-the-end", 1)).seen(view);
+        let count = Count {
+            cloned: 0,
+            decisions: 0,
+            evaluations: 0,
+            episodes: (0, 0),
+            planned: (0, 0),
+            rng,
+        };
+        let online = sequences(
+            &config,
+            sizes,
+            config.capacity,
+            Rng::new(seed, "after-the-end", 1),
+        )
+        .seen(view);
         let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
         let demos = demonstrations(&config, cx)?;
-        Ok(Self { rollouts, demos, online, running: BTreeMap::new(), config, learner, count, recent: VecDeque::new() })
+        Ok(Self {
+            rollouts,
+            demos,
+            online,
+            running: BTreeMap::new(),
+            config,
+            learner,
+            count,
+            recent: VecDeque::new(),
+        })
     }
 
     /// The agent as it is now: the clone until the world model has learned, then the planner.
@@ -87,17 +118,30 @@ impl Practice {
         work.next = self.next();
         if work.next != Next::GoOn {
             self.count.evaluations += 1;
-            let ((successes, all), (planned, proposed)) =
-                (std::mem::take(&mut self.count.episodes), std::mem::take(&mut self.count.planned));
-            work.values.extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
-            work.values.extend((planned > 0).then(|| ("policy/planner_share", 1.0 - proposed as f64 / planned as f64)));
+            let ((successes, all), (planned, proposed)) = (
+                std::mem::take(&mut self.count.episodes),
+                std::mem::take(&mut self.count.planned),
+            );
+            work.values
+                .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+            work.values.extend((planned > 0).then(|| {
+                (
+                    "policy/planner_share",
+                    1.0 - proposed as f64 / planned as f64,
+                )
+            }));
         }
         Ok(work)
     }
 
     /// Updates that the decisions so far pay for.
     fn owed(&self) -> usize {
-        let TdMpcConfig { seed_decisions, seed_updates, updates_per_decision, .. } = self.config;
+        let TdMpcConfig {
+            seed_decisions,
+            seed_updates,
+            updates_per_decision,
+            ..
+        } = self.config;
         match self.count.decisions.checked_sub(seed_decisions) {
             Some(later) => seed_updates + (later as f64 * updates_per_decision) as usize,
             None => 0,
@@ -105,7 +149,13 @@ impl Practice {
     }
 
     fn next(&self) -> Next {
-        let TdMpcConfig { clone_updates, decisions, eval_every, arm, .. } = self.config;
+        let TdMpcConfig {
+            clone_updates,
+            decisions,
+            eval_every,
+            arm,
+            ..
+        } = self.config;
         if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
             return Next::GoOn;
         }
@@ -114,7 +164,11 @@ impl Practice {
         }
         // The clone is the first point of the curve.
         let due = 1 + self.count.decisions / eval_every;
-        if self.count.evaluations < due { Next::Evaluate } else { Next::GoOn }
+        if self.count.evaluations < due {
+            Next::Evaluate
+        } else {
+            Next::GoOn
+        }
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -126,10 +180,18 @@ impl Practice {
 
     async fn clone_policy(&mut self) -> Result<Work> {
         let updates = UPDATES.min(self.config.clone_updates - self.count.cloned);
-        let Self { learner, demos, count, config, .. } = self;
+        let Self {
+            learner,
+            demos,
+            count,
+            config,
+            ..
+        } = self;
         let view = demos.view();
         let batch = |rng: &mut Rng| demos.sample(rng, config.batch).shifted_a_little(view, rng);
-        let loss = (0..updates).map(|_| learner.clone_step(&batch(&mut count.rng))).last();
+        let loss = (0..updates)
+            .map(|_| learner.clone_step(&batch(&mut count.rng)))
+            .last();
         let before = self.count.cloned;
         self.count.cloned += updates;
         if self.count.cloned >= self.config.clone_updates {
@@ -146,7 +208,11 @@ impl Practice {
     async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
         let seeding = self.count.decisions < self.config.seed_decisions;
         let obs = self.rollouts.observe();
-        let actions = if seeding { self.seed(&obs, cx).await? } else { self.plan(&obs, cx).await? };
+        let actions = if seeding {
+            self.seed(&obs, cx).await?
+        } else {
+            self.plan(&obs, cx).await?
+        };
         let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
         for decision in &decisions {
             self.note(decision, cx)?;
@@ -155,7 +221,10 @@ impl Practice {
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.count.episodes.1 += finished.len() as u64;
         let (done, total) = self.progress();
-        Ok(Work { playing: seeding, ..Work::played(&decisions, finished, (done as u64, total as u64)) })
+        Ok(Work {
+            playing: seeding,
+            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        })
     }
 
     /// The clone's actions.
@@ -165,10 +234,19 @@ impl Practice {
             Actor::Pretrained => {
                 let noise = self.rollouts.noise(cx.policy.noise_len());
                 let chunks = cx.policy.act(obs, noise, &plain).await?;
-                Ok(chunks.chunks(cx.policy.sizes.chunk_len()).flat_map(|chunk| &chunk[..act]).copied().collect())
+                Ok(chunks
+                    .chunks(cx.policy.sizes.chunk_len())
+                    .flat_map(|chunk| &chunk[..act])
+                    .copied()
+                    .collect())
             }
             Actor::Prior => {
-                let z = frozen(&self.learner.world).encode(observed(obs, cx.policy.sizes.obs, cx.rollouts.view, &plain));
+                let z = frozen(&self.learner.world).encode(observed(
+                    obs,
+                    cx.policy.sizes.obs,
+                    cx.rollouts.view,
+                    &plain,
+                ));
                 let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
@@ -179,8 +257,21 @@ impl Practice {
     async fn plan(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
-        let decided = agent.decide(cx.policy, obs, &self.rollouts.memories(), &noise, true, cx.device).await?;
-        let Decided { mut actions, memories, from_policy } = decided;
+        let decided = agent
+            .decide(
+                cx.policy,
+                obs,
+                &self.rollouts.memories(),
+                &noise,
+                true,
+                cx.device,
+            )
+            .await?;
+        let Decided {
+            mut actions,
+            memories,
+            from_policy,
+        } = decided;
         self.rollouts.remember(memories);
         self.count.planned.0 += (actions.len() / act) as u64;
         self.count.planned.1 += from_policy as u64;
@@ -197,14 +288,29 @@ impl Practice {
         Ok(actions)
     }
 
-    fn note(&mut self, Decision { seed, obs, chunk, step }: &Decision, cx: &Context) -> Result<()> {
+    fn note(
+        &mut self,
+        Decision {
+            seed,
+            obs,
+            chunk,
+            step,
+        }: &Decision,
+        cx: &Context,
+    ) -> Result<()> {
         let view = cx.rollouts.view;
-        let episode = self.running.entry(*seed).or_insert_with(|| Episode::start_seen(*seed, obs, view));
+        let episode = self
+            .running
+            .entry(*seed)
+            .or_insert_with(|| Episode::start_seen(*seed, obs, view));
         episode.push_seen(chunk, step.reward, &step.obs, view);
         if step.done() {
             let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
-            let (success, episode) = (step.success && step.terminated, told(&episode, cx.policy.sizes.obs, &self.config));
+            let (success, episode) = (
+                step.success && step.terminated,
+                told(&episode, cx.policy.sizes.obs, &self.config),
+            );
             self.online.push(&episode)?;
             if success && self.config.self_imitation {
                 self.demos.push(&episode)?;
@@ -227,23 +333,31 @@ impl Practice {
             if let Some((name, value)) = work.values.iter().find(|(_, value)| !value.is_finite()) {
                 return Err(self.diverged(name, *value));
             }
-            work.values.push(("data/demo_fraction", self.config.demo_fraction(after)));
+            work.values
+                .push(("data/demo_fraction", self.config.demo_fraction(after)));
         }
         Ok(work)
     }
 
-    /// The error of learning that broke, with the batches since the last time that it was known not to have.
+    /// The error of learning that broke, with the batches since the last time that it was known not
+    /// to have.
     fn diverged(&self, name: &str, value: f64) -> Error {
         let (mut archive, updates) = (Archive::new(), self.learner.updates());
         for (i, [shown, online]) in self.recent.iter().enumerate() {
             let batch = self.demos.at(shown).with(&self.online.at(online));
             let update = updates + 1 - self.recent.len() + i;
-            for (part, values) in [("obs", batch.obs), ("actions", batch.actions), ("rewards", batch.rewards), ("over", batch.over)] {
+            for (part, values) in [
+                ("obs", batch.obs),
+                ("actions", batch.actions),
+                ("rewards", batch.rewards),
+                ("over", batch.over),
+            ] {
                 archive.put_f32(format!("update_{update}/{part}"), &[values.len()], values);
             }
         }
         let sentence = format!(
-            "{name} is {value} after {updates} updates of the world model: it diverged; go on from the last checkpoint with a lower finetune.td_mpc.lr"
+            "{name} is {value} after {updates} updates of the world model: it diverged; go on from \
+             the last checkpoint with a lower finetune.td_mpc.lr"
         );
         match archive.to_bytes() {
             Ok(batches) => Error::Diverged { sentence, batches },
@@ -260,7 +374,8 @@ impl Practice {
         let batch = batch.shifted_a_little(self.demos.view(), rng);
         if batch.is_empty() {
             return Err(Error::input(
-                "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or finetune.td_mpc.seed_decisions higher",
+                "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or \
+                 finetune.td_mpc.seed_decisions higher",
             ));
         }
         let (demos, online) = batch.places.split_at(shown);
@@ -268,7 +383,10 @@ impl Practice {
         if self.recent.len() > RECORD_EVERY {
             self.recent.pop_front();
         }
-        let losses = self.learner.step(&batch, &UpdateNoise::draw(&self.config, act, batch.len(), rng));
+        let losses = self.learner.step(
+            &batch,
+            &UpdateNoise::draw(&self.config, act, batch.len(), rng),
+        );
         if self.config.backbone == Backbone::TdMpc {
             let surprise = nn::read(losses.surprise.clone()).await?;
             let (demos, online) = batch.places.split_at(shown);
@@ -287,7 +405,11 @@ impl Practice {
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
-        let running: Vec<_> = self.running.values().map(|e| (e.seed, &e.obs, &e.frames, &e.actions, &e.rewards)).collect();
+        let running: Vec<_> = self
+            .running
+            .values()
+            .map(|e| (e.seed, &e.obs, &e.frames, &e.actions, &e.rewards))
+            .collect();
         archive.put("finetuner/running", &running)?;
         self.learner.save(archive).await
     }
@@ -299,22 +421,54 @@ impl Practice {
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
         let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
-        let (demos, online) = (Sequences::load(archive, "finetuner/demos")?, Sequences::load(archive, "finetuner/online")?);
-        let (view, damaged) = (cx.rollouts.view, "the checkpoint's replay does not fit its policy: use an undamaged checkpoint");
-        if [&demos, &online].iter().any(|sequences| (sequences.sizes(), sequences.view()) != ((obs, act, config.horizon), view)) {
+        let (demos, online) = (
+            Sequences::load(archive, "finetuner/demos")?,
+            Sequences::load(archive, "finetuner/online")?,
+        );
+        let (view, damaged) = (
+            cx.rollouts.view,
+            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
+        );
+        if [&demos, &online].iter().any(|sequences| {
+            (sequences.sizes(), sequences.view()) != ((obs, act, config.horizon), view)
+        }) {
             return Err(Error::input(damaged));
         }
         let running: Running = archive.get("finetuner/running")?;
-        if running.iter().any(|(_, _, frames, _, _)| !frames.are_sound(view.frame())) {
+        if running
+            .iter()
+            .any(|(_, _, frames, _, _)| !frames.are_sound(view.frame()))
+        {
             return Err(Error::input(damaged));
         }
-        let episode = |(seed, obs, frames, actions, rewards)| (seed, Episode { seed, obs, frames, actions, rewards, ..Episode::default() });
+        let episode = |(seed, obs, frames, actions, rewards)| {
+            (
+                seed,
+                Episode {
+                    seed,
+                    obs,
+                    frames,
+                    actions,
+                    rewards,
+                    ..Episode::default()
+                },
+            )
+        };
         Ok(Self {
-            rollouts: Rollouts::load(&single(&config, cx.rollouts), archive.blob("finetuner/rollouts")?)?,
+            rollouts: Rollouts::load(
+                &single(&config, cx.rollouts),
+                archive.blob("finetuner/rollouts")?,
+            )?,
             demos,
             online,
             running: running.into_iter().map(episode).collect(),
-            learner: Learner::load(config.clone(), model_sizes(cx.policy.sizes), view, archive, cx.device.clone())?,
+            learner: Learner::load(
+                config.clone(),
+                model_sizes(cx.policy.sizes),
+                view,
+                archive,
+                cx.device.clone(),
+            )?,
             count: archive.get("finetuner/count")?,
             recent: VecDeque::new(),
             config,
@@ -329,35 +483,62 @@ fn frozen<M: burn::module::Module>(module: &M) -> M {
 
 /// Practice decides for a few environments at a time, one action after the other.
 fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
-    RolloutSpec { parallel: config.envs, chunk: 1, ..spec.clone() }
+    RolloutSpec {
+        parallel: config.envs,
+        chunk: 1,
+        ..spec.clone()
+    }
 }
 
 fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> Sequences {
-    Sequences::new((sizes.obs, sizes.act), config.horizon, capacity, config.backbone == Backbone::TdMpc, rng)
+    Sequences::new(
+        (sizes.obs, sizes.act),
+        config.horizon,
+        capacity,
+        config.backbone == Backbone::TdMpc,
+        rng,
+    )
 }
 
 /// The demonstrations as the world model sees them, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
-    let sequences = sequences(config, model_sizes(cx.policy.sizes), usize::MAX, Rng::new(cx.rollouts.seed, "after-the-end", 0));
+    let sequences = sequences(
+        config,
+        model_sizes(cx.policy.sizes),
+        usize::MAX,
+        Rng::new(cx.rollouts.seed, "after-the-end", 0),
+    );
     let mut sequences = sequences.seen(cx.rollouts.view);
-    let episodes = cx.demos.map_or(&[][..], |Dataset { episodes, .. }| episodes);
+    let episodes = cx
+        .demos
+        .map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
         sequences.push(&told(episode, cx.policy.sizes.obs, config))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
         return Err(Error::input(
-            "finetune.method td-mpc learns from demonstrations, but there are none as long as its horizon: give them with --demos-file, \
-             or set finetune.td_mpc.clone_updates to 0 and finetune.td_mpc.arm to vanilla",
+            "finetune.method td-mpc learns from demonstrations, but there are none as long as its \
+             horizon: give them with --demos-file, or set finetune.td_mpc.clone_updates to 0 and \
+             finetune.td_mpc.arm to vanilla",
         ));
     }
     Ok(sequences)
 }
 
-/// The episode as the world model is told it: with the offset of rewards, and its last observation marked where it ended for good.
+/// The episode as the world model is told it: with the offset of rewards, and its last observation
+/// marked where it ended for good.
 fn told(episode: &Episode, width: usize, config: &TdMpcConfig) -> Episode {
-    let rewards = episode.rewards.iter().map(|r| r + config.reward_offset as f32).collect();
-    let mut episode = Episode { obs: marked(&episode.obs, width), rewards, ..episode.clone() };
+    let rewards = episode
+        .rewards
+        .iter()
+        .map(|r| r + config.reward_offset as f32)
+        .collect();
+    let mut episode = Episode {
+        obs: marked(&episode.obs, width),
+        rewards,
+        ..episode.clone()
+    };
     if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
         *mark = 1.0;
     }

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Quality {
     /// Rewards: predicted and real, T each, the offset included.
     pub rewards: [Vec<f32>; 2],
-    /// Values: those of the critics at what was done, and the real discounted sum of what was earned from there on. For an episode
-    /// that did not end for good, the sum counts nothing after its last decision.
+    /// Values: those of the critics at what was done, and the real discounted sum of what was
+    /// earned from there on. For an episode that did not end for good, the sum counts nothing after
+    /// its last decision.
     pub values: [Vec<f32>; 2],
     /// Mean squared error of the latent state that is predicted 1, 2, ... decisions ahead.
     pub consistency: Vec<f32>,
@@ -26,16 +27,40 @@ impl Agent {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn quality(&self, policy: &Policy, episode: &Episode, ahead: usize, device: &Device) -> Result<Quality> {
-        let (plain, act, steps) = (device.clone().without_autodiff(), policy.sizes.act, episode.len());
+    pub async fn quality(
+        &self,
+        policy: &Policy,
+        episode: &Episode,
+        ahead: usize,
+        device: &Device,
+    ) -> Result<Quality> {
+        let (plain, act, steps) = (
+            device.clone().without_autodiff(),
+            policy.sizes.act,
+            episode.len(),
+        );
         let (width, view) = (policy.sizes.obs, self.world.view);
         let pixels = episode.frames.stacked(view.stack);
-        let states = self.world.encode(Observed::new(marked(&episode.obs, width), width + 1, &pixels, view, &plain));
+        let states = self.world.encode(Observed::new(
+            marked(&episode.obs, width),
+            width + 1,
+            &pixels,
+            view,
+            &plain,
+        ));
         let actions = nn::matrix(episode.actions.clone(), act, &plain);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;
-        let values = self.world.numbers(self.world.critics.forward_shared(both)).mean_dim(0).squeeze_dim::<1>(0);
-        let real: Vec<f32> = episode.rewards.iter().map(|r| r + self.config.reward_offset as f32).collect();
+        let values = self
+            .world
+            .numbers(self.world.critics.forward_shared(both))
+            .mean_dim(0)
+            .squeeze_dim::<1>(0);
+        let real: Vec<f32> = episode
+            .rewards
+            .iter()
+            .map(|r| r + self.config.reward_offset as f32)
+            .collect();
         let mut sums: Vec<f32> = real.clone();
         for t in (0..steps.saturating_sub(1)).rev() {
             sums[t] += self.config.gamma as f32 * sums[t + 1];
@@ -43,17 +68,29 @@ impl Agent {
         Ok(Quality {
             rewards: [rewards, real],
             values: [nn::read(values).await?, sums],
-            consistency: self.consistency(&states, &actions, ahead.min(steps)).await?,
+            consistency: self
+                .consistency(&states, &actions, ahead.min(steps))
+                .await?,
         })
     }
 
-    async fn consistency(&self, states: &Tensor<2>, actions: &Tensor<2>, ahead: usize) -> Result<Vec<f32>> {
+    async fn consistency(
+        &self,
+        states: &Tensor<2>,
+        actions: &Tensor<2>,
+        ahead: usize,
+    ) -> Result<Vec<f32>> {
         let steps = actions.dims()[0];
         let (mut z, mut errors) = (states.clone(), Vec::new());
         for k in 0..ahead {
             let rows = steps - k;
-            z = self.world.next(acting(z.narrow(0, 0, rows), actions.clone().narrow(0, k, rows)));
-            let error = (z.clone() - states.clone().narrow(0, k + 1, rows)).square().mean();
+            z = self.world.next(acting(
+                z.narrow(0, 0, rows),
+                actions.clone().narrow(0, k, rows),
+            ));
+            let error = (z.clone() - states.clone().narrow(0, k + 1, rows))
+                .square()
+                .mean();
             errors.push(nn::scalar(error).await?);
         }
         Ok(errors)

@@ -51,7 +51,9 @@ fn with_gradient(activation: Activation, x: FloatTensor<Tracked>) -> FloatTensor
             let y = forward(activation, x);
             prepared.finish(y.clone(), y)
         }
-        (OpsKind::Tracked(prepared), Activation::Mish) => prepared.finish(x.clone(), forward(activation, x)),
+        (OpsKind::Tracked(prepared), Activation::Mish) => {
+            prepared.finish(x.clone(), forward(activation, x))
+        }
     }
 }
 
@@ -67,7 +69,8 @@ fn forward(activation: Activation, x: FlexTensor) -> FlexTensor {
     y
 }
 
-/// The gradient of [`activate`]. Its state is what the slope is computed from: Mish's input, the others' output.
+/// The gradient of [`activate`]. Its state is what the slope is computed from: Mish's input, the
+/// others' output.
 #[derive(Debug)]
 struct ActivationBackward(Activation);
 
@@ -99,7 +102,10 @@ fn relu_forward<S: Simd>(x: &mut [f32]) {
 
 #[macerator::with_simd]
 fn relu_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
-    gradient.iter_mut().zip(y).for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 });
+    gradient
+        .iter_mut()
+        .zip(y)
+        .for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 });
 }
 
 /// From here on Mish(x) is x in f32.
@@ -133,34 +139,59 @@ fn tanh_forward<S: Simd>(x: &mut [f32]) {
 
 #[macerator::with_simd]
 fn tanh_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
-    gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= 1.0 - y * y);
+    gradient
+        .iter_mut()
+        .zip(y)
+        .for_each(|(g, y)| *g *= 1.0 - y * y);
 }
 
 /// x above 0, e^x - 1 below.
 #[macerator::with_simd]
 fn elu_forward<S: Simd>(x: &mut [f32]) {
-    x.iter_mut().for_each(|x| *x = x.max(0.0) + (exp(x.min(0.0)) - 1.0));
+    x.iter_mut()
+        .for_each(|x| *x = x.max(0.0) + (exp(x.min(0.0)) - 1.0));
 }
 
 /// The slope is 1 above 0, and e^x = y + 1 below.
 #[macerator::with_simd]
 fn elu_backward<S: Simd>(gradient: &mut [f32], y: &[f32]) {
-    gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= y.min(0.0) + 1.0);
+    gradient
+        .iter_mut()
+        .zip(y)
+        .for_each(|(g, y)| *g *= y.min(0.0) + 1.0);
 }
 
 /// tanh(x) to within a few units in the last place, a quotient of polynomials (Eigen's).
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
-    const ODD: [f32; 7] = [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_3e-5, 6.372_619e-4, 4.893_524_6e-3];
-    const EVEN: [f32; 4] = [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525_3e-3];
+    const ODD: [f32; 7] = [
+        -2.760_768_5e-16,
+        2.000_188e-13,
+        -8.604_672e-11,
+        5.122_297e-8,
+        1.485_722_3e-5,
+        6.372_619e-4,
+        4.893_524_6e-3,
+    ];
+    const EVEN: [f32; 4] = [
+        1.198_258_4e-6,
+        1.185_347_1e-4,
+        2.268_434_6e-3,
+        4.893_525_3e-3,
+    ];
     let x = x.clamp(-7.905_311, 7.905_311);
     let square = x * x;
-    let polynomial = |coefficients: &[f32]| coefficients.iter().fold(0.0, |sum, coefficient| sum * square + coefficient);
+    let polynomial = |coefficients: &[f32]| {
+        coefficients
+            .iter()
+            .fold(0.0, |sum, coefficient| sum * square + coefficient)
+    };
     x * polynomial(&ODD) / polynomial(&EVEN)
 }
 
-/// e^x for x up to 88, to within two units in the last place, from sums and products only: the compiler makes vectors of
-/// it, and it is the same bits on every machine. e^x = 2^k e^r with |r| <= ln(2) / 2 and a polynomial for e^r (Cephes).
+/// e^x for x up to 88, to within two units in the last place, from sums and products only: the
+/// compiler makes vectors of it, and it is the same bits on every machine. e^x = 2^k e^r with |r|
+/// <= ln(2) / 2 and a polynomial for e^r (Cephes).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Adding and subtracting it rounds to a whole number.
@@ -170,8 +201,17 @@ fn exp(x: f32) -> f32 {
     let x = x.max(-87.0);
     let k = x * std::f32::consts::LOG2_E + ROUND - ROUND;
     let r = x - k * LN_2.0 - k * LN_2.1;
-    let p = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
-    let tail = p.into_iter().fold(0.0, |sum, coefficient| sum * r + coefficient);
+    let p = [
+        1.987_569_1e-4,
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_6e-1,
+        0.5,
+    ];
+    let tail = p
+        .into_iter()
+        .fold(0.0, |sum, coefficient| sum * r + coefficient);
     let power = f32::from_bits(((k as i32 + 127) as u32) << 23);
     (tail * r * r + r + 1.0) * power
 }

@@ -13,8 +13,8 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, Tensor, TensorData};
 use macerator::Simd;
 
-/// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all begin with K, and so does
-/// the result `[batch, out]`.
+/// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all
+/// begin with K, and so does the result `[batch, out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) -> Tensor<D> {
     if let (Some(x), Some(weight), Some(bias)) = (tracked(&x), tracked(&weight), tracked(&bias)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, weight, bias));
@@ -25,12 +25,21 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) 
     composed(x, weight, bias)
 }
 
-pub(super) fn composed<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) -> Tensor<D> {
+pub(super) fn composed<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<D>,
+    bias: Tensor<D>,
+) -> Tensor<D> {
     x.matmul(weight) + bias
 }
 
-fn with_gradient(x: FloatTensor<Tracked>, weight: FloatTensor<Tracked>, bias: FloatTensor<Tracked>) -> FloatTensor<Tracked> {
-    let prepared = LinearBackward.prepare::<NoCheckpointing>([x.node(), weight.node(), bias.node()]);
+fn with_gradient(
+    x: FloatTensor<Tracked>,
+    weight: FloatTensor<Tracked>,
+    bias: FloatTensor<Tracked>,
+) -> FloatTensor<Tracked> {
+    let prepared =
+        LinearBackward.prepare::<NoCheckpointing>([x.node(), weight.node(), bias.node()]);
     let (x, weight) = (x.into_primitive(), weight.into_primitive());
     let y = forward(x.clone(), weight.clone(), bias.into_primitive());
     match prepared.compute_bound().stateful() {
@@ -44,7 +53,10 @@ fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
     let (_, outputs) = rows_and_columns(&weight);
     let bias = dense(bias);
     let biases = bias.storage::<f32>().chunks_exact(outputs);
-    let mut y = biases.flat_map(|bias| std::iter::repeat_n(bias, batch)).collect::<Vec<_>>().concat();
+    let mut y = biases
+        .flat_map(|bias| std::iter::repeat_n(bias, batch))
+        .collect::<Vec<_>>()
+        .concat();
     add_products(&mut y, Stack::of(&x), Stack::of(&weight));
     tensor(y, with_last_two(&weight, batch, outputs))
 }
@@ -85,7 +97,10 @@ fn times_transposed(y: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
         return tensor(product, with_last_two(y, batch, inputs));
     }
     add_products(&mut product, Stack::of(weight), Stack::of(y).transposed());
-    let (product, rank) = (tensor(product, with_last_two(y, inputs, batch)), y.shape().num_dims());
+    let (product, rank) = (
+        tensor(product, with_last_two(y, inputs, batch)),
+        y.shape().num_dims(),
+    );
     Flex::float_swap_dims(product, rank - 2, rank - 1)
 }
 
@@ -96,7 +111,9 @@ fn column_sums(x: &FlexTensor) -> FlexTensor {
     let mut sums = vec![0.0; shape.num_elements()];
     let values = x.storage::<f32>();
     in_blocks(&mut sums, columns, |member, sums| {
-        values[member * rows * columns..][..rows * columns].chunks_exact(columns).for_each(|row| add(sums, row));
+        values[member * rows * columns..][..rows * columns]
+            .chunks_exact(columns)
+            .for_each(|row| add(sums, row));
     });
     tensor(sums, shape)
 }
@@ -115,5 +132,7 @@ fn with_last_two(x: &FlexTensor, rows: usize, columns: usize) -> Shape {
 
 #[macerator::with_simd]
 fn add<S: Simd>(sums: &mut [f32], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    sums.iter_mut()
+        .zip(values)
+        .for_each(|(sum, value)| *sum += value);
 }

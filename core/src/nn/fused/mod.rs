@@ -1,9 +1,13 @@
-//! Operators for the CPU that do in one pass over memory, on all cores, what burn's own do in several on one.
+//! Operators for the CPU that do in one pass over memory, on all cores, what burn's own do in
+//! several on one.
 //!
-//! Each is a function on tensors like any other, with its gradient. On other devices, and where it does not apply, it is
-//! composed of burn's operators: the same function up to rounding.
+//! Each is a function on tensors like any other, with its gradient. On other devices, and where it
+//! does not apply, it is composed of burn's operators: the same function up to rounding.
 
-#![allow(clippy::extra_unused_type_parameters, reason = "`with_simd` passes the instruction set as a type parameter, named or not")]
+#![allow(
+    clippy::extra_unused_type_parameters,
+    reason = "`with_simd` passes the instruction set as a type parameter, named or not"
+)]
 
 mod activation;
 mod adam;
@@ -26,7 +30,8 @@ use burn::tensor::Tensor;
 /// The CPU with gradients, and without checkpoints along the way.
 type Tracked = Autodiff<Flex>;
 
-/// Numbers that one task works on: small enough for a core's own cache, large enough to be worth a hand-over.
+/// Numbers that one task works on: small enough for a core's own cache, large enough to be worth a
+/// hand-over.
 const BLOCK: usize = 1 << 14;
 
 /// What lies beneath a tensor that is on the CPU and has gradients.
@@ -41,7 +46,9 @@ fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
 
 /// The same values, row-major in a buffer of their own size.
 fn dense(x: FlexTensor) -> FlexTensor {
-    let whole = x.as_slice::<f32>().is_some_and(|values| values.len() == x.storage::<f32>().len());
+    let whole = x
+        .as_slice::<f32>()
+        .is_some_and(|values| values.len() == x.storage::<f32>().len());
     if whole { x } else { x.to_contiguous() }
 }
 
@@ -52,13 +59,19 @@ fn rows_and_columns(x: &FlexTensor) -> (usize, usize) {
     (shape[rank - 2], shape[rank - 1])
 }
 
-/// Does `work` on consecutive blocks of `size` numbers, the last of which may be shorter; several at a time where there
-/// are threads and there is more than one block's work.
+/// Does `work` on consecutive blocks of `size` numbers, the last of which may be shorter; several
+/// at a time where there are threads and there is more than one block's work.
 fn in_blocks(values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Send + Sync) {
     #[cfg(not(target_arch = "wasm32"))]
     if values.len() > BLOCK {
         use rayon::prelude::*;
-        return values.par_chunks_mut(size).enumerate().for_each(|(i, block)| work(i, block));
+        return values
+            .par_chunks_mut(size)
+            .enumerate()
+            .for_each(|(i, block)| work(i, block));
     }
-    values.chunks_mut(size).enumerate().for_each(|(i, block)| work(i, block));
+    values
+        .chunks_mut(size)
+        .enumerate()
+        .for_each(|(i, block)| work(i, block));
 }

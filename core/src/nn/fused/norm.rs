@@ -15,8 +15,8 @@ use macerator::Simd;
 /// Keeps a row without variance finite; PyTorch's.
 const EPSILON: f32 = 1e-5;
 
-/// Mean 0 and variance 1 over the last dimension of x `[K, batch, width]`, times gain plus shift, both `[K, 1, width]`
-/// (Ba et al. 2016).
+/// Mean 0 and variance 1 over the last dimension of x `[K, batch, width]`, times gain plus shift,
+/// both `[K, 1, width]` (Ba et al. 2016).
 pub fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
     if let (Some(x), Some(gain), Some(shift)) = (tracked(&x), tracked(&gain), tracked(&shift)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, gain, shift));
@@ -33,7 +33,11 @@ pub(super) fn composed(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tenso
     centred / (variance + EPSILON).sqrt() * gain + shift
 }
 
-fn with_gradient(x: FloatTensor<Tracked>, gain: FloatTensor<Tracked>, shift: FloatTensor<Tracked>) -> FloatTensor<Tracked> {
+fn with_gradient(
+    x: FloatTensor<Tracked>,
+    gain: FloatTensor<Tracked>,
+    shift: FloatTensor<Tracked>,
+) -> FloatTensor<Tracked> {
     let prepared = NormBackward.prepare::<NoCheckpointing>([x.node(), gain.node(), shift.node()]);
     let (x, gain) = (x.into_primitive(), gain.into_primitive());
     let y = forward(x.clone(), gain.clone(), shift.into_primitive());
@@ -51,7 +55,11 @@ fn forward(x: FlexTensor, gain: FlexTensor, shift: FlexTensor) -> FlexTensor {
     in_blocks(y.storage_mut(), rows * width, |i, block| {
         for (row, values) in block.chunks_exact_mut(width).enumerate() {
             let start = (i * rows + row) / batch * width;
-            row_forward(values, &gains[start..start + width], &shifts[start..start + width]);
+            row_forward(
+                values,
+                &gains[start..start + width],
+                &shifts[start..start + width],
+            );
         }
     });
     y
@@ -68,8 +76,12 @@ impl Backward<Flex, 3> for NormBackward {
         let mut gradient = dense(grads.consume::<Flex>(&ops.node));
         let (x, gain) = (dense(ops.state.0), dense(ops.state.1));
         let (batch, width) = rows_and_columns(&x);
-        let stacks = gradient.storage_mut::<f32>().chunks_exact_mut(batch * width);
-        let members = stacks.zip(x.storage::<f32>().chunks_exact(batch * width)).zip(gain.storage::<f32>().chunks_exact(width));
+        let stacks = gradient
+            .storage_mut::<f32>()
+            .chunks_exact_mut(batch * width);
+        let members = stacks
+            .zip(x.storage::<f32>().chunks_exact(batch * width))
+            .zip(gain.storage::<f32>().chunks_exact(width));
         let sums = threads::map(members.collect(), |((gradient, x), gain)| {
             let (mut gains, mut shifts) = (vec![0.0; width], vec![0.0; width]);
             for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
@@ -103,9 +115,17 @@ fn row_forward<S: Simd>(x: &mut [f32], gain: &[f32], shift: &[f32]) {
 
 /// With z the normalised row and d its gradient: dx = scale (d - mean(d) - z mean(d z)).
 #[macerator::with_simd]
-fn row_backward<S: Simd>(gradient: &mut [f32], x: &[f32], gain: &[f32], gains: &mut [f32], shifts: &mut [f32]) {
+fn row_backward<S: Simd>(
+    gradient: &mut [f32],
+    x: &[f32],
+    gain: &[f32],
+    gains: &mut [f32],
+    shifts: &mut [f32],
+) {
     let (mean, scale) = statistics(x);
-    for ((((g, x), gain), gains), shifts) in gradient.iter_mut().zip(x).zip(gain).zip(gains).zip(shifts) {
+    for ((((g, x), gain), gains), shifts) in
+        gradient.iter_mut().zip(x).zip(gain).zip(gains).zip(shifts)
+    {
         *gains += *g * (x - mean) * scale;
         *shifts += *g;
         *g *= gain;

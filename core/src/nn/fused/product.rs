@@ -1,4 +1,5 @@
-//! Products of matrices, in place. burn's own product writes to new memory, which it clears and copies first.
+//! Products of matrices, in place. burn's own product writes to new memory, which it clears and
+//! copies first.
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
@@ -25,8 +26,13 @@ impl<'a> Stack<'a> {
     pub(super) fn of(tensor: &'a FlexTensor) -> Self {
         let (dims, layout) = (tensor.shape(), tensor.layout());
         let last = dims.num_dims() - 1;
-        let stride = |dim: usize| usize::try_from(layout.strides()[dim]).expect("no tensor here is flipped");
-        let (members, apart) = if last == 2 { (dims[0], stride(0)) } else { (1, 0) };
+        let stride =
+            |dim: usize| usize::try_from(layout.strides()[dim]).expect("no tensor here is flipped");
+        let (members, apart) = if last == 2 {
+            (dims[0], stride(0))
+        } else {
+            (1, 0)
+        };
         Self {
             values: &tensor.storage()[layout.start_offset()..],
             shape: [members, dims[last - 1], dims[last]],
@@ -36,7 +42,11 @@ impl<'a> Stack<'a> {
 
     pub(super) fn transposed(self) -> Self {
         let ([members, rows, columns], [apart, down, right]) = (self.shape, self.strides);
-        Self { shape: [members, columns, rows], strides: [apart, right, down], ..self }
+        Self {
+            shape: [members, columns, rows],
+            strides: [apart, right, down],
+            ..self
+        }
     }
 
     /// Matrix `k` to the end of the slice.
@@ -46,7 +56,12 @@ impl<'a> Stack<'a> {
 
     /// Whether every element of every matrix lies in the slice.
     fn is_whole(&self) -> bool {
-        let last = self.shape.iter().zip(self.strides).map(|(&size, stride)| (size.max(1) - 1) * stride).sum::<usize>();
+        let last = self
+            .shape
+            .iter()
+            .zip(self.strides)
+            .map(|(&size, stride)| (size.max(1) - 1) * stride)
+            .sum::<usize>();
         last < self.values.len()
     }
 }
@@ -55,20 +70,34 @@ impl<'a> Stack<'a> {
 pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
     let ([members, rows, inner], [_, _, columns]) = (a.shape, b.shape);
     let agree = b.shape[..2] == [members, inner] && out.len() == members * rows * columns;
-    assert!(agree && a.is_whole() && b.is_whole(), "matrices {:?} and {:?} give {}", a.shape, b.shape, out.len());
+    assert!(
+        agree && a.is_whole() && b.is_whole(),
+        "matrices {:?} and {:?} give {}",
+        a.shape,
+        b.shape,
+        out.len()
+    );
     let one = |(k, out): (usize, &mut [f32]), parallelism| add_product(out, a, b, k, parallelism);
     #[cfg(not(target_arch = "wasm32"))]
     {
         use rayon::prelude::*;
         let work = rows * columns * inner;
         if members >= rayon::current_num_threads().clamp(2, 4) && members * work >= LARGE_STACK {
-            return out.par_chunks_exact_mut(rows * columns).enumerate().for_each(|out| one(out, Parallelism::None));
+            return out
+                .par_chunks_exact_mut(rows * columns)
+                .enumerate()
+                .for_each(|out| one(out, Parallelism::None));
         }
         if work >= LARGE {
-            return out.chunks_exact_mut(rows * columns).enumerate().for_each(|out| one(out, Parallelism::Rayon(0)));
+            return out
+                .chunks_exact_mut(rows * columns)
+                .enumerate()
+                .for_each(|out| one(out, Parallelism::Rayon(0)));
         }
     }
-    out.chunks_exact_mut(rows * columns).enumerate().for_each(|out| one(out, Parallelism::None));
+    out.chunks_exact_mut(rows * columns)
+        .enumerate()
+        .for_each(|out| one(out, Parallelism::None));
 }
 
 /// out += a b for matrix `k` of two stacks that are whole and agree.
@@ -78,7 +107,8 @@ fn add_product(out: &mut [f32], a: Stack, b: Stack, k: usize, parallelism: Paral
     let strides = |stack: Stack| (stack.strides[2] as isize, stack.strides[1] as isize);
     let ((a_right, a_down), (b_right, b_down)) = (strides(a), strides(b));
     let (a, b) = (a.from(k).as_ptr(), b.from(k).as_ptr());
-    // SAFETY: `add_products` has checked that all elements of a and b are in their slices, and that out has rows * columns.
+    // SAFETY: `add_products` has checked that all elements of a and b are in their slices, and that
+    // out has rows * columns.
     unsafe {
         let (out, down) = (out.as_mut_ptr(), columns as isize);
         gemm::gemm(

@@ -27,7 +27,8 @@ pub struct ValueDice {
 struct Batch {
     demos: Rows,
     replay: Rows,
-    /// The policy's noise, row by row at the demonstrations' states and next states, then at the replay's next states.
+    /// The policy's noise, row by row at the demonstrations' states and next states, then at the
+    /// replay's next states.
     noise: Tensor<2>,
     /// Where between a demonstration and a replay row the penalty looks, in [0, 1): `[batch, 1]`.
     mix: Tensor<2>,
@@ -46,18 +47,34 @@ struct Proposals {
 
 impl Proposals {
     fn new(policy: &Policy, batch: &Batch) -> Self {
-        let Batch { demos, replay, noise, .. } = batch;
+        let Batch {
+            demos,
+            replay,
+            noise,
+            ..
+        } = batch;
         // One pass through the network for all of them.
-        let states = Tensor::cat(vec![demos.state.clone(), demos.next.clone(), replay.next.clone()], 0);
+        let states = Tensor::cat(
+            vec![demos.state.clone(), demos.next.clone(), replay.next.clone()],
+            0,
+        );
         let chunks = propose(policy, states, noise.clone());
         let n = chunks.dims()[0] / 3;
         let part = |i: usize| chunks.clone().narrow(0, i * n, n);
-        Self { first: part(0), next: part(1), replay_next: part(2) }
+        Self {
+            first: part(0),
+            next: part(1),
+            replay_next: part(2),
+        }
     }
 
     /// The same chunks, as constants.
     fn detached(self) -> Self {
-        Self { first: self.first.detach(), next: self.next.detach(), replay_next: self.replay_next.detach() }
+        Self {
+            first: self.first.detach(),
+            next: self.next.detach(),
+            replay_next: self.replay_next.detach(),
+        }
     }
 }
 
@@ -73,14 +90,43 @@ impl ValueDice {
     ///
     /// # Errors
     /// When the policy does not fit the transitions.
-    pub fn new(policy: Policy, transitions: Transitions, config: ValueDiceConfig, seed: u64, device: Device) -> Result<Self> {
+    pub fn new(
+        policy: Policy,
+        transitions: Transitions,
+        config: ValueDiceConfig,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self> {
         let (state, chunk) = transitions.row_sizes();
         if (policy.sizes.obs + 1, policy.sizes.chunk_len()) != (state, chunk) {
-            return Err(Error::input("the policy does not fit the demonstrations: use ones of the same task and policy.chunk"));
+            return Err(Error::input(
+                "the policy does not fit the demonstrations: use ones of the same task and \
+                 policy.chunk",
+            ));
         }
-        let nu = Nu::new(&config, state + chunk, &mut Rng::new(seed, "nu-weights", 0), &device);
-        let [policy_adam, nu_adam] = [config.policy_lr, config.nu_lr].map(|lr| Adam::new(AdamConfig { lr, clip_norm: None }));
-        Ok(Self { policy, nu, policy_adam, nu_adam, transitions, rng: Rng::new(seed, "value-dice", 0), step: 0, config, device })
+        let nu = Nu::new(
+            &config,
+            state + chunk,
+            &mut Rng::new(seed, "nu-weights", 0),
+            &device,
+        );
+        let [policy_adam, nu_adam] = [config.policy_lr, config.nu_lr].map(|lr| {
+            Adam::new(AdamConfig {
+                lr,
+                clip_norm: None,
+            })
+        });
+        Ok(Self {
+            policy,
+            nu,
+            policy_adam,
+            nu_adam,
+            transitions,
+            rng: Rng::new(seed, "value-dice", 0),
+            step: 0,
+            config,
+            device,
+        })
     }
 
     fn draw(&mut self) -> Batch {
@@ -97,10 +143,14 @@ impl ValueDice {
         }
     }
 
-    /// -J and the orthogonal regularisation, and -J alone, for `proposals` that the policy can be blamed for.
+    /// -J and the orthogonal regularisation, and -J alone, for `proposals` that the policy can be
+    /// blamed for.
     fn policy_loss(&self, batch: &Batch, proposals: &Proposals) -> (Tensor<1>, Tensor<1>) {
         let divergence = objective(&self.nu.valid(), batch, proposals, &self.config).neg();
-        (divergence.clone() + orthogonality(&self.policy.net) * self.config.orthogonality, divergence)
+        (
+            divergence.clone() + orthogonality(&self.policy.net) * self.config.orthogonality,
+            divergence,
+        )
     }
 
     /// J and the gradient penalty, for fixed `proposals`.
@@ -122,7 +172,9 @@ impl ValueDice {
         archive.put("value-dice/state", &(&self.rng, self.step))?;
         self.policy.save("value-dice/policy", archive).await?;
         params::save(&self.nu, "value-dice/nu", archive).await?;
-        self.policy_adam.save("value-dice/policy-adam", archive).await?;
+        self.policy_adam
+            .save("value-dice/policy-adam", archive)
+            .await?;
         self.nu_adam.save("value-dice/nu-adam", archive).await
     }
 
@@ -141,16 +193,29 @@ impl ValueDice {
         let mut learner = Self::new(policy, transitions, config, 0, device)?;
         (learner.rng, learner.step) = archive.get("value-dice/state")?;
         learner.nu = params::load(learner.nu, "value-dice/nu", archive)?;
-        let adam = |lr| AdamConfig { lr, clip_norm: None };
-        learner.policy_adam = Adam::load(adam(learner.config.policy_lr), "value-dice/policy-adam", archive, &learner.policy.net)?;
-        learner.nu_adam = Adam::load(adam(learner.config.nu_lr), "value-dice/nu-adam", archive, &learner.nu)?;
+        let adam = |lr| AdamConfig {
+            lr,
+            clip_norm: None,
+        };
+        learner.policy_adam = Adam::load(
+            adam(learner.config.policy_lr),
+            "value-dice/policy-adam",
+            archive,
+            &learner.policy.net,
+        )?;
+        learner.nu_adam = Adam::load(
+            adam(learner.config.nu_lr),
+            "value-dice/nu-adam",
+            archive,
+            &learner.nu,
+        )?;
         Ok(learner)
     }
 }
 
 impl Learner for ValueDice {
-    /// One update of both players, each against the other as it was before. The transitions are the learner's own: pairs lack
-    /// what came after them.
+    /// One update of both players, each against the other as it was before. The transitions are the
+    /// learner's own: pairs lack what came after them.
     fn step(&mut self, _: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
         let batch = self.draw();
         let proposals = Proposals::new(&self.policy, &batch);
@@ -159,7 +224,11 @@ impl Learner for ValueDice {
         self.policy.net = self.policy_adam.step(self.policy.net.clone(), &policy_loss);
         self.nu = self.nu_adam.step(self.nu.clone(), &nu_loss);
         self.step += 1;
-        vec![("loss/nu", nu_loss.inner()), ("loss/policy", policy_loss.inner()), ("policy/divergence", divergence.inner())]
+        vec![
+            ("loss/nu", nu_loss.inner()),
+            ("loss/policy", policy_loss.inner()),
+            ("policy/divergence", divergence.inner()),
+        ]
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -167,10 +236,12 @@ impl Learner for ValueDice {
     }
 }
 
-/// J(nu, pi): the Donsker-Varadhan form of minus the divergence, mixed with the replay as in the paper's equation 17.
+/// J(nu, pi): the Donsker-Varadhan form of minus the divergence, mixed with the replay as in the
+/// paper's equation 17.
 ///
-/// With d = nu(s, a) - gamma nu(s', pi(s')) on demonstrations and replay, and beta the share of the replay:
-/// log((1 - beta) mean exp d_demos + beta mean exp d_replay) - (1 - beta) (1 - gamma) mean nu(s, pi(s)) - beta mean d_replay.
+/// With d = nu(s, a) - gamma nu(s', pi(s')) on demonstrations and replay, and beta the share of the
+/// replay: log((1 - beta) mean exp d_demos + beta mean exp d_replay) - (1 - beta) (1 - gamma) mean
+/// nu(s, pi(s)) - beta mean d_replay.
 fn objective(nu: &Nu, batch: &Batch, proposals: &Proposals, config: &ValueDiceConfig) -> Tensor<1> {
     let (gamma, beta) = (config.gamma, config.replay);
     let Batch { demos, replay, .. } = batch;
@@ -182,25 +253,43 @@ fn objective(nu: &Nu, batch: &Batch, proposals: &Proposals, config: &ValueDiceCo
         (&demos.state, &proposals.first),
     ];
     // One pass through the network for all of them.
-    let values = nu.values(Tensor::cat(rows.map(|(state, chunk)| join(state, chunk)).to_vec(), 0));
+    let values = nu.values(Tensor::cat(
+        rows.map(|(state, chunk)| join(state, chunk)).to_vec(),
+        0,
+    ));
     let n = demos.state.dims()[0];
-    let differences = values.clone().narrow(0, 0, 2 * n) - values.clone().narrow(0, 2 * n, 2 * n) * gamma;
+    let differences =
+        values.clone().narrow(0, 0, 2 * n) - values.clone().narrow(0, 2 * n, 2 * n) * gamma;
     let replay_difference = differences.clone().narrow(0, n, n).mean();
     let first = values.narrow(0, 4 * n, n).mean();
-    let weights =
-        Tensor::cat(vec![Tensor::full([n], 1.0 - beta, &differences.device()), Tensor::full([n], beta, &differences.device())], 0);
+    let weights = Tensor::cat(
+        vec![
+            Tensor::full([n], 1.0 - beta, &differences.device()),
+            Tensor::full([n], beta, &differences.device()),
+        ],
+        0,
+    );
     let largest = differences.clone().detach().max();
     let exponentials = (differences - largest.clone()).exp() * weights;
     let log_mean = (exponentials.sum() / n as f64).log() + largest;
     log_mean - first * ((1.0 - beta) * (1.0 - gamma)) - replay_difference * beta
 }
 
-/// Where the gradient of nu is held to length 1: between demonstrations and replay, and between what the policy does after both.
+/// Where the gradient of nu is held to length 1: between demonstrations and replay, and between
+/// what the policy does after both.
 fn between(batch: &Batch, proposals: &Proposals) -> Tensor<2> {
-    let Batch { demos, replay, mix, .. } = batch;
+    let Batch {
+        demos, replay, mix, ..
+    } = batch;
     let blend = |a: Tensor<2>, b: Tensor<2>| a * mix.clone() + b * (mix.clone().neg() + 1.0);
-    let now = blend(join(&demos.state, &demos.chunk), join(&replay.state, &replay.chunk));
-    let next = blend(join(&demos.next, &proposals.next), join(&replay.next, &proposals.replay_next));
+    let now = blend(
+        join(&demos.state, &demos.chunk),
+        join(&replay.state, &replay.chunk),
+    );
+    let next = blend(
+        join(&demos.next, &proposals.next),
+        join(&replay.next, &proposals.replay_next),
+    );
     Tensor::cat(vec![now, next], 0)
 }
 
@@ -216,15 +305,33 @@ mod tests {
     use crate::policy::{Net, PolicyKind, Sizes};
     use crate::run::config::{Config, Preset};
 
-    const SIZES: Sizes = Sizes { obs: 2, act: 1, chunk: 2 };
+    const SIZES: Sizes = Sizes {
+        obs: 2,
+        act: 1,
+        chunk: 2,
+    };
 
     fn learner(config: ValueDiceConfig) -> ValueDice {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
-        let pairs = Pairs { obs: rng.normals(20), actions, episode_pairs: vec![6, 4], obs_dim: 2, action_dim: 2, ..Pairs::default() };
+        let pairs = Pairs {
+            obs: rng.normals(20),
+            actions,
+            episode_pairs: vec![6, 4],
+            obs_dim: 2,
+            action_dim: 2,
+            ..Pairs::default()
+        };
         let transitions = Transitions::new(&pairs, &[true, true], 2).unwrap();
         let tiny = Config::preset(Preset::Tiny).policy;
-        let policy = PolicyConfig { kind: PolicyKind::Squashed, chunk: 2, hidden: 6, layers: 2, activation: Activation::Mish, ..tiny };
+        let policy = PolicyConfig {
+            kind: PolicyKind::Squashed,
+            chunk: 2,
+            hidden: 6,
+            layers: 2,
+            activation: Activation::Mish,
+            ..tiny
+        };
         let scales = (Normaliser::identity(2), Normaliser::identity(2));
         let policy = Policy::new(&policy, SIZES, scales, &mut rng, &device);
         let mut learner = ValueDice::new(policy, transitions, config, 0, device).unwrap();
@@ -232,7 +339,8 @@ mod tests {
         learner
     }
 
-    /// A critic with all weights `factor` times as large: that of a fresh one is so flat that rounding hides its gradient.
+    /// A critic with all weights `factor` times as large: that of a fresh one is so flat that
+    /// rounding hides its gradient.
     fn scaled(nu: &Nu, factor: f32) -> Nu {
         let (mut archive, mut larger) = (Archive::new(), Archive::new());
         pollster::block_on(params::save(nu, "nu", &mut archive)).unwrap();
@@ -258,7 +366,11 @@ mod tests {
     }
 
     fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-        pollster::block_on(nn::read(tensor.inner())).unwrap().into_iter().map(f64::from).collect()
+        pollster::block_on(nn::read(tensor.inner()))
+            .unwrap()
+            .into_iter()
+            .map(f64::from)
+            .collect()
     }
 
     /// The promise: the gradient of nu's loss is right, gradient penalty included.
@@ -270,20 +382,24 @@ mod tests {
         let inputs = join(&batch.demos.state, &batch.demos.chunk);
         let error = worst_error(&learner.nu.clone(), |nu| {
             learner.nu = nu.clone();
-            // The objective does not see a constant: the bias of the output is given something to find.
+            // The objective does not see a constant: the bias of the output is given something to
+            // find.
             learner.nu_loss(&batch, &proposals) + nu.values(inputs.clone()).mean() * 0.1
         });
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the gradient of the policy's loss is right, through nu, the sampler and the regularisation.
+    /// The promise: the gradient of the policy's loss is right, through nu, the sampler and the
+    /// regularisation.
     #[test]
     fn the_policy_loss_has_the_right_gradient() {
         let mut learner = learner(config());
         let batch = learner.draw();
         let error = worst_error(&learner.policy.net.clone(), |net: &Net| {
             learner.policy.net = net.clone();
-            learner.policy_loss(&batch, &Proposals::new(&learner.policy, &batch)).0
+            learner
+                .policy_loss(&batch, &Proposals::new(&learner.policy, &batch))
+                .0
         });
         assert!(error < 1e-2, "{error}");
     }
@@ -294,23 +410,31 @@ mod tests {
         let mut learner = learner(config());
         let batch = learner.draw();
         let proposals = Proposals::new(&learner.policy, &batch);
-        let values = |state: &Tensor<2>, chunk: &Tensor<2>| read(learner.nu.values(join(state, chunk)));
+        let values =
+            |state: &Tensor<2>, chunk: &Tensor<2>| read(learner.nu.values(join(state, chunk)));
         let (gamma, beta) = (0.7, 0.3);
         let difference = |rows: &Rows, next: &Tensor<2>| -> Vec<f64> {
-            let pairs = values(&rows.state, &rows.chunk).into_iter().zip(values(&rows.next, next));
+            let pairs = values(&rows.state, &rows.chunk)
+                .into_iter()
+                .zip(values(&rows.next, next));
             pairs.map(|(now, next)| now - gamma * next).collect()
         };
-        let (demos, replay) = (difference(&batch.demos, &proposals.next), difference(&batch.replay, &proposals.replay_next));
+        let (demos, replay) = (
+            difference(&batch.demos, &proposals.next),
+            difference(&batch.replay, &proposals.replay_next),
+        );
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / 12.0;
         let exp = |values: &[f64]| mean(&mut values.iter().map(|d| d.exp()));
         let first = mean(&mut values(&batch.demos.state, &proposals.first).into_iter());
-        let linear = (1.0 - beta) * (1.0 - gamma) * first + beta * mean(&mut replay.iter().copied());
+        let linear =
+            (1.0 - beta) * (1.0 - gamma) * first + beta * mean(&mut replay.iter().copied());
         let expected = ((1.0 - beta) * exp(&demos) + beta * exp(&replay)).ln() - linear;
         let found = read(objective(&learner.nu, &batch, &proposals, &learner.config))[0];
         assert!((found - expected).abs() < 1e-5, "{found} {expected}");
     }
 
-    /// The promise: values far beyond what f32 can exponentiate give a finite objective, and a constant added to nu changes nothing.
+    /// The promise: values far beyond what f32 can exponentiate give a finite objective, and a
+    /// constant added to nu changes nothing.
     #[test]
     fn large_values_do_not_overflow() {
         let mut learner = learner(config());
@@ -325,12 +449,17 @@ mod tests {
         assert!((after - before).abs() < 1e-2, "{before} {after}");
     }
 
-    /// The promise: in the absorbing state the policy is not asked: the chunk is zero whatever it would do.
+    /// The promise: in the absorbing state the policy is not asked: the chunk is zero whatever it
+    /// would do.
     #[test]
     fn nothing_is_done_in_the_absorbing_state() {
         let learner = learner(config());
         let state = nn::matrix(vec![0.3, -0.2, 0.0, 0.0, 0.0, 1.0], 3, &learner.device);
-        let chunks = read(propose(&learner.policy, state, nn::matrix(vec![0.5; 4], 2, &learner.device)));
+        let chunks = read(propose(
+            &learner.policy,
+            state,
+            nn::matrix(vec![0.5; 4], 2, &learner.device),
+        ));
         assert!(chunks[..2].iter().all(|a| *a != 0.0) && chunks[2..] == [0.0; 2]);
     }
 }

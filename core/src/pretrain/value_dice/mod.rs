@@ -1,10 +1,12 @@
-//! ValueDICE (Kostrikov et al. 2020): imitation by matching the distribution of states and actions, off-policy.
+//! ValueDICE (Kostrikov et al. 2020): imitation by matching the distribution of states and actions,
+//! off-policy.
 //!
-//! A critic nu and the policy play against each other over one objective, whose inner minimum is minus the KL divergence
-//! between what the policy and what the demonstrator visit and do:
+//! A critic nu and the policy play against each other over one objective, whose inner minimum is
+//! minus the KL divergence between what the policy and what the demonstrator visit and do:
 //!
 //! ```text
-//! J(nu, pi) = log E_demos exp(nu(s, a) - gamma nu(s', a')) - (1 - gamma) E_s0 nu(s0, a0),   a' ~ pi(s'), a0 ~ pi(s0)
+//! J(nu, pi) = log E_demos exp(nu(s, a) - gamma nu(s', a')) - (1 - gamma) E_s0 nu(s0, a0),
+//!             a' ~ pi(s'), a0 ~ pi(s0)
 //! nu minimises J + a gradient penalty, pi maximises J - an orthogonality penalty
 //! ```
 
@@ -26,7 +28,8 @@ pub use transitions::{Rows, Transitions};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ValueDiceConfig {
-    /// Updates, each of the critic and of the policy. Paper preset 500000 (ValueDICE's code: 5 for each of 100000 control steps).
+    /// Updates, each of the critic and of the policy. Paper preset 500000 (ValueDICE's code: 5 for
+    /// each of 100000 control steps).
     pub steps: usize,
     /// Transitions per update. Default 256 (ValueDICE's code).
     pub batch: usize,
@@ -36,12 +39,13 @@ pub struct ValueDiceConfig {
     pub policy_lr: f64,
     /// Discount per decision. Default 0.99 (ValueDICE's code: per control step).
     pub gamma: f64,
-    /// Share of replay in the two distributions that are matched. The replay is the demonstrations again, since nothing is
-    /// played. Default 0.1 (ValueDICE's code).
+    /// Share of replay in the two distributions that are matched. The replay is the demonstrations
+    /// again, since nothing is played. Default 0.1 (ValueDICE's code).
     pub replay: f64,
     /// Weight of the gradient penalty on the critic. Default 10 (ValueDICE's code).
     pub gradient_penalty: f64,
-    /// Weight of the orthogonal regularisation of the policy's weights. Default 1e-4 (ValueDICE's code).
+    /// Weight of the orthogonal regularisation of the policy's weights. Default 1e-4 (ValueDICE's
+    /// code).
     pub orthogonality: f64,
     /// Units per hidden layer of the critic. Paper preset 256 (ValueDICE's code).
     pub hidden: usize,
@@ -66,8 +70,20 @@ impl ValueDiceConfig {
         };
         match preset {
             Preset::Paper => base,
-            Preset::Cpu => Self { steps: 10_000, batch: 128, policy_lr: 1e-4, hidden: 128, ..base },
-            Preset::Tiny => Self { steps: 3000, batch: 64, policy_lr: 3e-4, hidden: 64, ..base },
+            Preset::Cpu => Self {
+                steps: 10_000,
+                batch: 128,
+                policy_lr: 1e-4,
+                hidden: 128,
+                ..base
+            },
+            Preset::Tiny => Self {
+                steps: 3000,
+                batch: 64,
+                policy_lr: 3e-4,
+                hidden: 64,
+                ..base
+            },
         }
     }
 
@@ -80,8 +96,18 @@ impl ValueDiceConfig {
         within("pretrain.value_dice.policy_lr", self.policy_lr, 0.0, 1.0)?;
         within("pretrain.value_dice.gamma", self.gamma, 0.0, 1.0)?;
         within("pretrain.value_dice.replay", self.replay, 0.0, 1.0)?;
-        within("pretrain.value_dice.gradient_penalty", self.gradient_penalty, 0.0, 1e6)?;
-        within("pretrain.value_dice.orthogonality", self.orthogonality, 0.0, 1e6)?;
+        within(
+            "pretrain.value_dice.gradient_penalty",
+            self.gradient_penalty,
+            0.0,
+            1e6,
+        )?;
+        within(
+            "pretrain.value_dice.orthogonality",
+            self.orthogonality,
+            0.0,
+            1e6,
+        )?;
         within("pretrain.value_dice.hidden", self.hidden, 1, 8192)?;
         within("pretrain.value_dice.layers", self.layers, 1, 16)
     }

@@ -4,8 +4,8 @@ use crate::nn::params::Path;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// The sum over all layers of the squared off-diagonal elements of W^T W (Brock et al. 2019, equation 3): zero where
-/// the columns of every weight matrix are orthogonal. Biases do not count.
+/// The sum over all layers of the squared off-diagonal elements of W^T W (Brock et al. 2019,
+/// equation 3): zero where the columns of every weight matrix are orthogonal. Biases do not count.
 ///
 /// # Panics
 /// When the module has no layer.
@@ -37,7 +37,9 @@ impl ModuleVisitor for Sum {
         let weight = param.val();
         let others = Tensor::<2>::eye(weight.dims()[D - 1], &weight.device()).neg() + 1.0;
         let others: Tensor<D> = others.unsqueeze();
-        let term = (weight.clone().transpose().matmul(weight) * others).square().sum();
+        let term = (weight.clone().transpose().matmul(weight) * others)
+            .square()
+            .sum();
         self.total = Some(match self.total.take() {
             Some(total) => total + term,
             None => term,
@@ -54,18 +56,27 @@ mod tests {
     use burn::tensor::Device;
     use pollster::block_on;
 
-    /// The promise: it is twice the sum of the squared scalar products of different columns, over all layers, without biases.
+    /// The promise: it is twice the sum of the squared scalar products of different columns, over
+    /// all layers, without biases.
     #[test]
     fn orthogonality_is_what_columns_have_in_common() {
         let device = Device::flex();
-        let net = Mlp::new(1, &[2, 2, 2], Activation::Relu, &mut Rng::new(0, "test", 0), &device);
+        let net = Mlp::new(
+            1,
+            &[2, 2, 2],
+            Activation::Relu,
+            &mut Rng::new(0, "test", 0),
+            &device,
+        );
         let mut archive = Archive::new();
         block_on(params::save(&net, "net", &mut archive)).unwrap();
         archive.put_f32("net/weights.0", &[1, 2, 2], vec![1.0, 2.0, 0.5, -3.0]);
         archive.put_f32("net/weights.1", &[1, 2, 2], vec![3.0, 0.0, 0.0, -7.0]);
         let net = params::load(net, "net", &archive).unwrap();
         // Columns (1, 0.5) and (2, -3): 2 - 1.5 = 0.5; the other layer's are orthogonal.
-        assert!((block_on(nn::scalar(orthogonality(&net))).unwrap() - 2.0 * 0.5 * 0.5).abs() < 1e-6);
+        assert!(
+            (block_on(nn::scalar(orthogonality(&net))).unwrap() - 2.0 * 0.5 * 0.5).abs() < 1e-6
+        );
     }
 
     /// The promise: its gradient is right, for plain and for residual networks.
@@ -77,8 +88,12 @@ mod tests {
         // Biases have no part in it: theirs is given something to find.
         let x = nn::matrix(rng.normals(15), 3, &device);
         let errors = [
-            worst_error(&plain, |net| orthogonality(net) + net.forward_one(x.clone()).sum()),
-            worst_error(&residual, |net| orthogonality(net) + net.forward(x.clone()).sum()),
+            worst_error(&plain, |net| {
+                orthogonality(net) + net.forward_one(x.clone()).sum()
+            }),
+            worst_error(&residual, |net| {
+                orthogonality(net) + net.forward(x.clone()).sum()
+            }),
         ];
         assert!(errors.iter().all(|error| *error < 1e-2), "{errors:?}");
     }

@@ -1,14 +1,17 @@
-//! Demonstrations as transitions from decision to decision, with the absorbing state that follows an episode's end.
+//! Demonstrations as transitions from decision to decision, with the absorbing state that follows
+//! an episode's end.
 
 use crate::data::Pairs;
 use crate::nn;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 
-/// Transitions (s, a, s'). A state is a scaled observation and a flag, 0; the absorbing state is zeros and a flag, 1.
+/// Transitions (s, a, s'). A state is a scaled observation and a flag, 0; the absorbing state is
+/// zeros and a flag, 1.
 ///
-/// Every step of a demonstration starts one, so an episode is as many interleaved chains of decisions as a chunk has
-/// actions. A chain whose episode ended for good goes on into the absorbing state and from there, once, into itself.
+/// Every step of a demonstration starts one, so an episode is as many interleaved chains of
+/// decisions as a chunk has actions. A chain whose episode ended for good goes on into the
+/// absorbing state and from there, once, into itself.
 #[derive(Debug, Clone)]
 pub struct Transitions {
     /// (N + 1) x (obs + 1): the states of N pairs, then the absorbing one.
@@ -33,14 +36,19 @@ pub struct Rows {
 }
 
 impl Transitions {
-    /// From padded `pairs` (one for every step) with chunks of `chunk` actions; `terminated` says of each episode whether it
-    /// ended for good. Where the time limit cut an episode off, what its last decisions led to is unknown, and they are left out.
+    /// From padded `pairs` (one for every step) with chunks of `chunk` actions; `terminated` says
+    /// of each episode whether it ended for good. Where the time limit cut an episode off, what its
+    /// last decisions led to is unknown, and they are left out.
     ///
     /// # Errors
     /// When there is an episode too few or too many, or no transition is left.
     pub fn new(pairs: &Pairs, terminated: &[bool], chunk: usize) -> Result<Self> {
         if pairs.episode_pairs.len() != terminated.len() {
-            return Err(Error::failed(format!("The pairs are of {} episodes, not of {}.", pairs.episode_pairs.len(), terminated.len())));
+            return Err(Error::failed(format!(
+                "The pairs are of {} episodes, not of {}.",
+                pairs.episode_pairs.len(),
+                terminated.len()
+            )));
         }
         let absorbing = pairs.len();
         let (mut steps, mut first) = (Vec::new(), 0);
@@ -57,13 +65,29 @@ impl Transitions {
         }
         if steps.is_empty() {
             return Err(Error::input(format!(
-                "no demonstration succeeds or lasts longer than policy.chunk = {chunk} steps: give value-dice longer demonstrations"
+                "no demonstration succeeds or lasts longer than policy.chunk = {chunk} steps: give \
+                 value-dice longer demonstrations"
             )));
         }
-        let mut states: Vec<f32> = pairs.obs.chunks(pairs.obs_dim).flat_map(|obs| obs.iter().copied().chain([0.0])).collect();
+        let mut states: Vec<f32> = pairs
+            .obs
+            .chunks(pairs.obs_dim)
+            .flat_map(|obs| obs.iter().copied().chain([0.0]))
+            .collect();
         states.extend(std::iter::repeat_n(0.0, pairs.obs_dim).chain([1.0]));
-        let chunks = pairs.actions.iter().copied().chain(std::iter::repeat_n(0.0, pairs.action_dim)).collect();
-        Ok(Self { states, chunks, steps, state_dim: pairs.obs_dim + 1, chunk_dim: pairs.action_dim })
+        let chunks = pairs
+            .actions
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(0.0, pairs.action_dim))
+            .collect();
+        Ok(Self {
+            states,
+            chunks,
+            steps,
+            state_dim: pairs.obs_dim + 1,
+            chunk_dim: pairs.action_dim,
+        })
     }
 
     /// Transitions.
@@ -84,7 +108,9 @@ impl Transitions {
     /// The transitions at `indices`.
     pub fn gather(&self, indices: &[usize], device: &Device) -> Rows {
         let rows = |values: &[f32], width: usize, row: &dyn Fn(usize) -> usize| {
-            let gathered = indices.iter().flat_map(|&i| values[row(i) * width..(row(i) + 1) * width].iter().copied());
+            let gathered = indices
+                .iter()
+                .flat_map(|&i| values[row(i) * width..(row(i) + 1) * width].iter().copied());
             nn::matrix(gathered.collect(), width, device)
         };
         Rows {
@@ -102,7 +128,14 @@ mod tests {
     /// Two episodes of three steps and one: observation and action count the steps.
     fn pairs() -> Pairs {
         let counts: Vec<f32> = vec![1.0, 2.0, 3.0, 4.0];
-        Pairs { obs: counts.clone(), actions: counts, episode_pairs: vec![3, 1], obs_dim: 1, action_dim: 1, ..Pairs::default() }
+        Pairs {
+            obs: counts.clone(),
+            actions: counts,
+            episode_pairs: vec![3, 1],
+            obs_dim: 1,
+            action_dim: 1,
+            ..Pairs::default()
+        }
     }
 
     /// State, action and next state of every transition, as numbers; 0 is the absorbing state.
@@ -111,24 +144,49 @@ mod tests {
         let rows = transitions.gather(&(0..transitions.len()).collect::<Vec<_>>(), &Device::flex());
         let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
         let (state, chunk, next) = (read(rows.state), read(rows.chunk), read(rows.next));
-        assert!(state.chunks(2).chain(next.chunks(2)).all(|s| (s[0] == 0.0) == (s[1] == 1.0)), "the flag marks the absorbing state");
-        (0..transitions.len()).map(|i| (state[2 * i], chunk[i], next[2 * i])).collect()
+        assert!(
+            state
+                .chunks(2)
+                .chain(next.chunks(2))
+                .all(|s| (s[0] == 0.0) == (s[1] == 1.0)),
+            "the flag marks the absorbing state"
+        );
+        (0..transitions.len())
+            .map(|i| (state[2 * i], chunk[i], next[2 * i]))
+            .collect()
     }
 
-    /// The promise: decisions a chunk apart make a transition, an end for good leads into the absorbing state and that into
-    /// itself, where the action is zero, and an end by the time limit leads nowhere.
+    /// The promise: decisions a chunk apart make a transition, an end for good leads into the
+    /// absorbing state and that into itself, where the action is zero, and an end by the time limit
+    /// leads nowhere.
     #[test]
     fn transitions_join_decisions_a_chunk_apart() {
         let end = (0.0, 0.0, 0.0);
-        assert_eq!(steps([true, true], 1), [(1.0, 1.0, 2.0), (2.0, 2.0, 3.0), (3.0, 3.0, 0.0), end, (4.0, 4.0, 0.0), end]);
-        assert_eq!(steps([true, false], 2), [(1.0, 1.0, 3.0), (2.0, 2.0, 0.0), end, (3.0, 3.0, 0.0), end]);
+        assert_eq!(
+            steps([true, true], 1),
+            [
+                (1.0, 1.0, 2.0),
+                (2.0, 2.0, 3.0),
+                (3.0, 3.0, 0.0),
+                end,
+                (4.0, 4.0, 0.0),
+                end
+            ]
+        );
+        assert_eq!(
+            steps([true, false], 2),
+            [(1.0, 1.0, 3.0), (2.0, 2.0, 0.0), end, (3.0, 3.0, 0.0), end]
+        );
         assert_eq!(steps([false, false], 2), [(1.0, 1.0, 3.0)]);
     }
 
     /// The promise: demonstrations without a single transition are refused in words.
     #[test]
     fn demonstrations_without_a_transition_are_refused() {
-        assert!(matches!(Transitions::new(&pairs(), &[false; 2], 3), Err(Error::Input(_))));
+        assert!(matches!(
+            Transitions::new(&pairs(), &[false; 2], 3),
+            Err(Error::Input(_))
+        ));
         assert!(Transitions::new(&pairs(), &[true], 1).is_err());
     }
 }

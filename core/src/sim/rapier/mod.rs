@@ -1,7 +1,8 @@
 //! The Rapier engine: a scene's MJCF text becomes rigid bodies, impulse joints and motors.
 //!
-//! Sites, geoms, joints and actuators keep their MJCF names and meanings. What the loader does not translate (`solref`, `solimp`,
-//! `armature`, tendons) has no effect here; a joint's `ref` would silently shift its zero, so it is refused.
+//! Sites, geoms, joints and actuators keep their MJCF names and meanings. What the loader does not
+//! translate (`solref`, `solimp`, `armature`, tendons) has no effect here; a joint's `ref` would
+//! silently shift its zero, so it is refused.
 
 mod scene;
 mod snapshot;
@@ -11,9 +12,12 @@ use self::snapshot::World;
 use super::{Id, Pose, Sim, Vec3};
 use crate::{Error, Result};
 use rapier3d::math::{Pose as RapierPose, Rotation, Vector};
-use rapier3d::prelude::{CCDSolver, IntegrationParameters, PhysicsPipeline, RigidBody, RigidBodyHandle};
+use rapier3d::prelude::{
+    CCDSolver, IntegrationParameters, PhysicsPipeline, RigidBody, RigidBodyHandle,
+};
 
-/// One scene in Rapier. `f32` inside; the same bits on every machine, native or wasm (`enhanced-determinism`).
+/// One scene in Rapier. `f32` inside; the same bits on every machine, native or wasm
+/// (`enhanced-determinism`).
 pub struct RapierSim {
     scene: Scene,
     parameters: IntegrationParameters,
@@ -26,14 +30,22 @@ pub struct RapierSim {
 }
 
 impl RapierSim {
-    /// Loads a scene from MJCF text (primitive geoms only). Friction of a pair is the larger of the two, as in MuJoCo; nothing ever sleeps.
+    /// Loads a scene from MJCF text (primitive geoms only). Friction of a pair is the larger of the
+    /// two, as in MuJoCo; nothing ever sleeps.
     ///
     /// # Errors
     /// When the text is not MJCF that this engine can represent.
     pub fn new(mjcf: &str) -> Result<Self> {
         let (scene, world) = scene::load(mjcf)?;
         let parameters = parameters(scene.timestep);
-        let mut sim = Self { scene, parameters, initial: world.clone(), world, pipeline: PhysicsPipeline::new(), ccd: CCDSolver::new() };
+        let mut sim = Self {
+            scene,
+            parameters,
+            initial: world.clone(),
+            world,
+            pipeline: PhysicsPipeline::new(),
+            ccd: CCDSolver::new(),
+        };
         // Insertions leave events behind that no snapshot keeps; a step of no time digests them.
         sim.parameters.dt = 0.0;
         sim.advance();
@@ -73,10 +85,15 @@ impl RapierSim {
         &self.world.bodies[handle]
     }
 
-    /// Where the body is; not a number once the engine had to take something out of the scene, so that nobody goes on with the rest.
+    /// Where the body is; not a number once the engine had to take something out of the scene, so
+    /// that nobody goes on with the rest.
     fn whereabouts(&self, handle: RigidBodyHandle) -> RapierPose {
         let pose = *self.rigid_body(handle).position();
-        if self.world.broken { RapierPose::from_parts(Vector::splat(f32::NAN), pose.rotation) } else { pose }
+        if self.world.broken {
+            RapierPose::from_parts(Vector::splat(f32::NAN), pose.rotation)
+        } else {
+            pose
+        }
     }
 }
 
@@ -104,7 +121,10 @@ impl Sim for RapierSim {
     fn pose(&self, body: Id) -> Pose {
         let pose = self.whereabouts(self.scene.bodies[body.0]);
         let q = pose.rotation;
-        Pose { position: vec3(pose.translation), rotation: [q.w, q.x, q.y, q.z].map(f64::from) }
+        Pose {
+            position: vec3(pose.translation),
+            rotation: [q.w, q.x, q.y, q.z].map(f64::from),
+        }
     }
 
     fn velocity(&self, body: Id) -> (Vec3, Vec3) {
@@ -119,7 +139,10 @@ impl Sim for RapierSim {
 
     fn joint_position(&self, joint: Id) -> f64 {
         let joint = &self.scene.joints[joint.0];
-        joint.position(self.whereabouts(joint.parent), self.whereabouts(joint.child))
+        joint.position(
+            self.whereabouts(joint.parent),
+            self.whereabouts(joint.child),
+        )
     }
 
     fn joint_velocity(&self, joint: Id) -> f64 {
@@ -128,7 +151,10 @@ impl Sim for RapierSim {
     }
 
     fn touching(&self, a: Id, b: Id) -> bool {
-        let pair = self.world.narrow_phase.contact_pair(self.scene.geoms[a.0], self.scene.geoms[b.0]);
+        let pair = self
+            .world
+            .narrow_phase
+            .contact_pair(self.scene.geoms[a.0], self.scene.geoms[b.0]);
         pair.is_some_and(|pair| pair.has_any_active_contact())
     }
 
@@ -152,7 +178,9 @@ impl Sim for RapierSim {
     }
 
     fn step(&mut self) {
-        self.scene.handles.apply_controls(&mut self.world.impulse_joints, &self.world.targets);
+        self.scene
+            .handles
+            .apply_controls(&mut self.world.impulse_joints, &self.world.targets);
         self.advance();
         // Rapier disables a body whose state is no longer finite, and says so for one step only.
         self.world.broken |= !self.pipeline.quarantine().is_empty();
@@ -180,7 +208,8 @@ fn parameters(timestep: f64) -> IntegrationParameters {
         length_unit: 0.1,
         // Reusing contacts while a pair moves by less than millimetres lets grasped things creep.
         contact_recycling: false,
-        // Two suffice at these small steps: grasps hold, and poses agree with MuJoCo's as well as with four.
+        // Two suffice at these small steps: grasps hold, and poses agree with MuJoCo's as well as
+        // with four.
         num_solver_iterations: 2,
         // Nothing here is fast enough to tunnel.
         max_ccd_substeps: 0,
@@ -191,7 +220,12 @@ fn parameters(timestep: f64) -> IntegrationParameters {
 /// The position of `name` in `names`.
 fn find(names: &[String], kind: &str, name: &str) -> Result<Id> {
     let position = names.iter().position(|n| n == name);
-    position.map(Id).ok_or_else(|| Error::input(format!("the scene has no {kind} called `{name}`; it has: {}", names.join(", "))))
+    position.map(Id).ok_or_else(|| {
+        Error::input(format!(
+            "the scene has no {kind} called `{name}`; it has: {}",
+            names.join(", ")
+        ))
+    })
 }
 
 fn vec3(v: Vector) -> Vec3 {

@@ -3,7 +3,10 @@
 use crate::Result;
 use crate::seal::{self, DIGEST};
 use rapier3d::dynamics::SoftBodySet;
-use rapier3d::prelude::{BroadPhaseBvh, ColliderSet, ImpulseJointSet, IslandManager, MultibodyJointSet, NarrowPhase, RigidBodySet};
+use rapier3d::prelude::{
+    BroadPhaseBvh, ColliderSet, ImpulseJointSet, IslandManager, MultibodyJointSet, NarrowPhase,
+    RigidBodySet,
+};
 use serde::{Deserialize, Serialize};
 
 /// The whole physics state.
@@ -25,7 +28,8 @@ pub(super) struct World {
 
 /// Writes the world down for the scene with this fingerprint.
 pub(super) fn write(world: &World, fingerprint: &[u8; DIGEST]) -> Vec<u8> {
-    let body = postcard::to_allocvec(world).expect("every part of the world can be serialised into memory");
+    let body = postcard::to_allocvec(world)
+        .expect("every part of the world can be serialised into memory");
     seal::seal(fingerprint, &body)
 }
 

@@ -9,7 +9,10 @@ fn scene(id: &str) -> RapierSim {
 }
 
 fn upright(position: [f64; 3]) -> Pose {
-    Pose { position, rotation: [1.0, 0.0, 0.0, 0.0] }
+    Pose {
+        position,
+        rotation: [1.0, 0.0, 0.0, 0.0],
+    }
 }
 
 /// Moves the hand by targets, in a straight line.
@@ -20,7 +23,10 @@ struct Puppet {
 
 impl Puppet {
     fn new(id: &str) -> Self {
-        Self { sim: scene(id), at: [0.0; 3] }
+        Self {
+            sim: scene(id),
+            at: [0.0; 3],
+        }
     }
 
     fn glide(&mut self, to: [f64; 3], finger: f64, steps: usize) {
@@ -45,26 +51,43 @@ impl Puppet {
     }
 }
 
-/// The promise: friction alone carries the cube (its height follows the hand's for seconds, through turns), and an opened gripper drops it.
+/// The promise: friction alone carries the cube (its height follows the hand's for seconds, through
+/// turns), and an opened gripper drops it.
 #[test]
 fn a_grasp_carries_by_friction_and_opening_drops() {
     let mut puppet = Puppet::new("lab/lift");
     puppet.glide([0.0, 0.0, -0.18], 0.0, 240);
     puppet.glide([0.0, 0.0, -0.18], 0.05, 120);
     let held_at = puppet.height("object") - puppet.height("hand");
-    for to in [[0.0, 0.0, 0.0], [0.15, 0.1, 0.05], [-0.15, 0.2, -0.05], [0.0, 0.1, 0.05]] {
+    for to in [
+        [0.0, 0.0, 0.0],
+        [0.15, 0.1, 0.05],
+        [-0.15, 0.2, -0.05],
+        [0.0, 0.1, 0.05],
+    ] {
         puppet.glide(to, 0.05, 320);
         let slipped = puppet.height("object") - puppet.height("hand") - held_at;
-        assert!(slipped.abs() < 0.004, "slipped {slipped} m on the way to {to:?}");
+        assert!(
+            slipped.abs() < 0.004,
+            "slipped {slipped} m on the way to {to:?}"
+        );
     }
-    let (pad, cube) = (puppet.sim.geom("left_pad").unwrap(), puppet.sim.geom("object").unwrap());
+    let (pad, cube) = (
+        puppet.sim.geom("left_pad").unwrap(),
+        puppet.sim.geom("object").unwrap(),
+    );
     assert!(puppet.sim.touching(pad, cube));
     puppet.glide([0.0, 0.1, 0.05], 0.0, 320);
     assert!(!puppet.sim.touching(pad, cube));
-    assert!((puppet.height("object") - 0.02).abs() < 0.002, "the cube is at {} m after the drop", puppet.height("object"));
+    assert!(
+        (puppet.height("object") - 0.02).abs() < 0.002,
+        "the cube is at {} m after the drop",
+        puppet.height("object")
+    );
 }
 
-/// The promise: without a grip nothing is carried; the hand that closes beside the cube leaves it where it was.
+/// The promise: without a grip nothing is carried; the hand that closes beside the cube leaves it
+/// where it was.
 #[test]
 fn a_hand_that_misses_lifts_nothing() {
     let mut puppet = Puppet::new("lab/lift");
@@ -76,7 +99,15 @@ fn a_hand_that_misses_lifts_nothing() {
 
 /// Poses and velocities of everything, as bits.
 fn bits(sim: &RapierSim) -> Vec<u64> {
-    let bodies = ["rail_x", "rail_y", "hand", "left_finger", "right_finger", "object", "target"];
+    let bodies = [
+        "rail_x",
+        "rail_y",
+        "hand",
+        "left_finger",
+        "right_finger",
+        "object",
+        "target",
+    ];
     let numbers = bodies.into_iter().flat_map(|name| {
         let id = sim.body(name).unwrap();
         let (pose, (linear, angular)) = (sim.pose(id), sim.velocity(id));
@@ -85,8 +116,9 @@ fn bits(sim: &RapierSim) -> Vec<u64> {
     numbers.map(f64::to_bits).collect()
 }
 
-/// The promise: a scene that was saved at any moment (before the first step, in flight, in a grasp) goes on bit for bit in a fresh simulation.
-/// It pins what Rapier's own snapshots leave out: events of insertions, cached contacts, motor targets.
+/// The promise: a scene that was saved at any moment (before the first step, in flight, in a grasp)
+/// goes on bit for bit in a fresh simulation. It pins what Rapier's own snapshots leave out: events
+/// of insertions, cached contacts, motor targets.
 #[test]
 fn a_saved_scene_goes_on_bit_for_bit() {
     for info in tasks::all() {
@@ -106,7 +138,12 @@ fn a_saved_scene_goes_on_bit_for_bit() {
             (0..moment).for_each(|_| fresh.step());
             fresh.restore(&sim.save()).unwrap();
             for step in 0..200 {
-                assert_eq!(bits(&sim), bits(&fresh), "{} saved after {moment} parts at step {step}", info.id);
+                assert_eq!(
+                    bits(&sim),
+                    bits(&fresh),
+                    "{} saved after {moment} parts at step {step}",
+                    info.id
+                );
                 sim.step();
                 fresh.step();
             }
@@ -114,7 +151,8 @@ fn a_saved_scene_goes_on_bit_for_bit() {
     }
 }
 
-/// The promise: saving does not disturb, and a restored run equals the one that was never stopped, with the controls going on.
+/// The promise: saving does not disturb, and a restored run equals the one that was never stopped,
+/// with the controls going on.
 #[test]
 fn a_restored_run_equals_an_unbroken_one() {
     for info in tasks::all() {
@@ -130,7 +168,12 @@ fn a_restored_run_equals_an_unbroken_one() {
                 let action = unbroken.expert().unwrap();
                 let a = unbroken.step(&action).unwrap();
                 if step >= moment {
-                    assert_eq!(a, resumed.step(&action).unwrap(), "{} saved at {moment} parts at {step}", info.id);
+                    assert_eq!(
+                        a,
+                        resumed.step(&action).unwrap(),
+                        "{} saved at {moment} parts at {step}",
+                        info.id
+                    );
                 }
                 if a.done() {
                     break;
@@ -141,7 +184,8 @@ fn a_restored_run_equals_an_unbroken_one() {
     }
 }
 
-/// The promise: after a reset everything is as freshly loaded, bit for bit, whatever happened before.
+/// The promise: after a reset everything is as freshly loaded, bit for bit, whatever happened
+/// before.
 #[test]
 fn a_reset_is_a_fresh_start() {
     let mut puppet = Puppet::new("lab/assembly");
@@ -165,7 +209,10 @@ fn a_set_pose_is_where_the_body_goes_on() {
     assert!((sim.pose(lid).position[2] - 0.15).abs() < 1e-6);
     (0..200).for_each(|_| sim.step());
     let rest = sim.pose(lid).position;
-    assert!((rest[2] - 0.106).abs() < 0.002 && (rest[0] - 0.1).abs() < 0.002, "the lid rests at {rest:?}, not on the box");
+    assert!(
+        (rest[2] - 0.106).abs() < 0.002 && (rest[0] - 0.1).abs() < 0.002,
+        "the lid rests at {rest:?}, not on the box"
+    );
 }
 
 /// The promise: damaged or foreign bytes are refused and change nothing.
@@ -188,13 +235,19 @@ fn damaged_bytes_are_refused_and_change_nothing() {
     sim.restore(&saved).unwrap();
 }
 
-/// The promise: what the scene lacks is answered with what it has; what cannot be represented is refused.
+/// The promise: what the scene lacks is answered with what it has; what cannot be represented is
+/// refused.
 #[test]
 fn unknown_names_and_foreign_scenes_are_errors() {
     let sentence = scene("lab/lift").body("cube").unwrap_err().to_string();
-    assert!(sentence.contains("cube") && sentence.contains("object"), "{sentence}");
+    assert!(
+        sentence.contains("cube") && sentence.contains("object"),
+        "{sentence}"
+    );
     assert!(RapierSim::new("not a scene").is_err());
-    let shifted = r#"<mujoco><worldbody><body><joint name="j" type="slide" ref="0.1"/><geom size="0.1"/></body></worldbody></mujoco>"#;
+    let shifted = r#"<mujoco><worldbody>
+        <body><joint name="j" type="slide" ref="0.1"/><geom size="0.1"/></body>
+        </worldbody></mujoco>"#;
     assert!(RapierSim::new(shifted).is_err());
 }
 
@@ -206,14 +259,22 @@ fn joints_read_metres_and_radians() {
     puppet.glide([0.0, 0.1, 0.0], 0.0, 40);
     assert!(puppet.sim.joint_velocity(y) > 0.1);
     puppet.glide([0.0, 0.1, 0.0], 0.0, 100);
-    assert!((puppet.sim.joint_position(y) - 0.1).abs() < 1e-3 && puppet.sim.joint_velocity(y).abs() < 1e-3);
+    assert!(
+        (puppet.sim.joint_position(y) - 0.1).abs() < 1e-3
+            && puppet.sim.joint_velocity(y).abs() < 1e-3
+    );
 
-    let hinge = r#"<mujoco><compiler angle="radian"/><worldbody><body gravcomp="1"><joint name="h" type="hinge" axis="0 0 1"/>
+    let hinge = r#"<mujoco><compiler angle="radian"/>
+        <worldbody><body gravcomp="1"><joint name="h" type="hinge" axis="0 0 1"/>
         <geom type="box" size="0.1 0.1 0.1" mass="1"/></body></worldbody>
         <actuator><position name="h" joint="h" kp="100" kv="20"/></actuator></mujoco>"#;
     let mut sim = RapierSim::new(hinge).unwrap();
     let (joint, actuator) = (sim.joint("h").unwrap(), sim.actuator("h").unwrap());
     sim.set_target(actuator, 0.7);
     (0..1000).for_each(|_| sim.step());
-    assert!((sim.joint_position(joint) - 0.7).abs() < 1e-2, "{}", sim.joint_position(joint));
+    assert!(
+        (sim.joint_position(joint) - 0.7).abs() < 1e-2,
+        "{}",
+        sim.joint_position(joint)
+    );
 }

@@ -9,7 +9,8 @@ use protege_core::tasks::{self, ExpertStyle};
 use protege_core::{Error, Result};
 use std::time::Instant;
 
-/// Control steps a second with the expert's actions, on one core; the expert and resets do not count.
+/// Control steps a second with the expert's actions, on one core; the expert and resets do not
+/// count.
 pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
     let row = |info: &tasks::Info| {
         let mut env = LabEnv::new(info.id)?;
@@ -18,7 +19,10 @@ pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
             episode += 1;
             steps_per_second(&mut env, episode)
         })?;
-        let size = format!("{}, one core, {} physics steps each", info.id, info.substeps);
+        let size = format!(
+            "{}, one core, {} physics steps each",
+            info.id, info.substeps
+        );
         Ok(rate_row(setup, value, "steps/s", size))
     };
     tasks::all().iter().map(row).collect()
@@ -30,7 +34,9 @@ fn steps_per_second(env: &mut LabEnv, batch: u64) -> Result<f64> {
     for episode in 0..10 {
         env.reset(10 * batch + episode);
         loop {
-            let action = env.expert().ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
+            let action = env
+                .expert()
+                .ok_or_else(|| Error::failed(format!("{} has no expert", env.spec().id)))?;
             let start = Instant::now();
             let step = env.step(&action)?;
             seconds += start.elapsed().as_secs_f64();
@@ -54,10 +60,16 @@ pub fn resets(setup: &Setup) -> Result<Vec<Row>> {
             Ok(())
         })
     })?;
-    Ok(vec![rate_row(setup, 1.0 / seconds, "resets/s", "lab/pick-place, one core".into())])
+    Ok(vec![rate_row(
+        setup,
+        1.0 / seconds,
+        "resets/s",
+        "lab/pick-place, one core".into(),
+    )])
 }
 
-/// Pictures a second of one renderer, which on a machine without a GPU keeps one core busy. None where nothing can be drawn.
+/// Pictures a second of one renderer, which on a machine without a GPU keeps one core busy. None
+/// where nothing can be drawn.
 pub fn render(setup: &Setup) -> Result<Vec<Row>> {
     let settings = [
         (Quality::Fast, "nothing that costs time"),
@@ -66,8 +78,16 @@ pub fn render(setup: &Setup) -> Result<Vec<Row>> {
     ];
     let env = LabEnv::new("lab/pick-place")?;
     let mut rows = Vec::new();
-    for (size, (quality, words)) in [84, 224].into_iter().flat_map(|size| settings.map(|setting| (size, setting))) {
-        let look = Look { width: size, height: size, camera: None, quality };
+    for (size, (quality, words)) in [84, 224]
+        .into_iter()
+        .flat_map(|size| settings.map(|setting| (size, setting)))
+    {
+        let look = Look {
+            width: size,
+            height: size,
+            camera: None,
+            quality,
+        };
         let mut renderer = match crate::engines::renderer(&env.spec().id, &look) {
             Ok(renderer) => renderer,
             Err(why) => {
@@ -76,7 +96,11 @@ pub fn render(setup: &Setup) -> Result<Vec<Row>> {
             }
         };
         let seconds = median(setup, || {
-            seconds_each(20, || renderer.draw(&Subject::Sim(env.sim())).map(|picture| drop(std::hint::black_box(picture))))
+            seconds_each(20, || {
+                renderer
+                    .draw(&Subject::Sim(env.sim()))
+                    .map(|picture| drop(std::hint::black_box(picture)))
+            })
         })?;
         let size = format!("{}, {size}x{size}, {words}", env.spec().id);
         rows.push(rate_row(setup, 1.0 / seconds, "frames/s", size));
@@ -120,16 +144,28 @@ pub fn parts(setup: &Setup) -> Result<Vec<Row>> {
                 },
             ];
             let spent = |i: usize| (marks[i + 1] - marks[i]).as_secs_f64();
-            [1, 2, 0, 3].into_iter().zip(&mut seconds).for_each(|(i, sum)| *sum += spent(i));
+            [1, 2, 0, 3]
+                .into_iter()
+                .zip(&mut seconds)
+                .for_each(|(i, sum)| *sum += spent(i));
         }
         if episode > 0 {
-            seconds.iter().zip(&mut times).for_each(|(sum, list)| list.push(1e6 * sum / f64::from(steps)));
+            seconds
+                .iter()
+                .zip(&mut times)
+                .for_each(|(sum, list)| list.push(1e6 * sum / f64::from(steps)));
         }
     }
     let row = |(part, mut list): (&str, Vec<f64>)| {
         list.sort_by(f64::total_cmp);
         let size = format!("lab/pick-place, {part} of one control step");
-        Row { name: setup.name, value: list[list.len() / 2], unit: "us", size, higher_is_better: false }
+        Row {
+            name: setup.name,
+            value: list[list.len() / 2],
+            unit: "us",
+            size,
+            higher_is_better: false,
+        }
     };
     Ok(parts.into_iter().zip(times).map(row).collect())
 }

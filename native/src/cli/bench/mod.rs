@@ -18,7 +18,8 @@ Examples:
   protege bench
   protege bench --only env_steps_per_s --json
 
-Each figure is the median of several repeats after a warm-up. Measure on a machine that does nothing else.";
+Each figure is the median of several repeats after a warm-up. Measure on a machine that \
+does nothing else.";
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -61,24 +62,78 @@ struct Setup {
 }
 
 const BENCHES: [Bench; 18] = [
-    Bench { name: "env_steps_per_s", run: environments::steps },
-    Bench { name: "env_resets_per_s", run: environments::resets },
-    Bench { name: "env_step_parts_us", run: environments::parts },
-    Bench { name: "render_frames_per_s", run: environments::render },
-    Bench { name: "upstream_steps_per_s", run: upstream::steps },
-    Bench { name: "upstream_resets_per_s", run: upstream::resets },
-    Bench { name: "upstream_frames_per_s", run: upstream::frames },
-    Bench { name: "ensemble_ms_per_step", run: |setup| networks::ensemble(setup, 256) },
-    Bench { name: "ensemble_paper_ms_per_step", run: |setup| networks::ensemble(setup, 512) },
-    Bench { name: "policy_train_ms_per_step", run: |setup| networks::policy_train(setup, Preset::Cpu) },
-    Bench { name: "policy_act_ms", run: |setup| networks::policy_act(setup, Preset::Cpu) },
-    Bench { name: "policy_paper_train_ms_per_step", run: |setup| networks::policy_train(setup, Preset::Paper) },
-    Bench { name: "policy_paper_act_ms", run: |setup| networks::policy_act(setup, Preset::Paper) },
-    Bench { name: "iql_ms_per_step", run: networks::iql },
-    Bench { name: "dsrl_ms_per_update", run: |setup| networks::dsrl(setup, Preset::Cpu) },
-    Bench { name: "dsrl_paper_ms_per_update", run: |setup| networks::dsrl(setup, Preset::Paper) },
-    Bench { name: "td_mpc_ms_per_update", run: td_mpc::update },
-    Bench { name: "td_mpc_ms_per_plan", run: td_mpc::plan },
+    Bench {
+        name: "env_steps_per_s",
+        run: environments::steps,
+    },
+    Bench {
+        name: "env_resets_per_s",
+        run: environments::resets,
+    },
+    Bench {
+        name: "env_step_parts_us",
+        run: environments::parts,
+    },
+    Bench {
+        name: "render_frames_per_s",
+        run: environments::render,
+    },
+    Bench {
+        name: "upstream_steps_per_s",
+        run: upstream::steps,
+    },
+    Bench {
+        name: "upstream_resets_per_s",
+        run: upstream::resets,
+    },
+    Bench {
+        name: "upstream_frames_per_s",
+        run: upstream::frames,
+    },
+    Bench {
+        name: "ensemble_ms_per_step",
+        run: |setup| networks::ensemble(setup, 256),
+    },
+    Bench {
+        name: "ensemble_paper_ms_per_step",
+        run: |setup| networks::ensemble(setup, 512),
+    },
+    Bench {
+        name: "policy_train_ms_per_step",
+        run: |setup| networks::policy_train(setup, Preset::Cpu),
+    },
+    Bench {
+        name: "policy_act_ms",
+        run: |setup| networks::policy_act(setup, Preset::Cpu),
+    },
+    Bench {
+        name: "policy_paper_train_ms_per_step",
+        run: |setup| networks::policy_train(setup, Preset::Paper),
+    },
+    Bench {
+        name: "policy_paper_act_ms",
+        run: |setup| networks::policy_act(setup, Preset::Paper),
+    },
+    Bench {
+        name: "iql_ms_per_step",
+        run: networks::iql,
+    },
+    Bench {
+        name: "dsrl_ms_per_update",
+        run: |setup| networks::dsrl(setup, Preset::Cpu),
+    },
+    Bench {
+        name: "dsrl_paper_ms_per_update",
+        run: |setup| networks::dsrl(setup, Preset::Paper),
+    },
+    Bench {
+        name: "td_mpc_ms_per_update",
+        run: td_mpc::update,
+    },
+    Bench {
+        name: "td_mpc_ms_per_plan",
+        run: td_mpc::plan,
+    },
 ];
 
 /// Measures.
@@ -88,29 +143,51 @@ const BENCHES: [Bench; 18] = [
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--repeats", args.repeats, 1, 10_000)?;
     let names: Vec<String> = BENCHES.iter().map(|bench| bench.name.to_owned()).collect();
-    args.only.iter().try_for_each(|name| super::settings::known("figure", name, names.clone()))?;
+    args.only
+        .iter()
+        .try_for_each(|name| super::settings::known("figure", name, names.clone()))?;
     let device = machine::device(&args.device)?;
     let mut rows = Vec::new();
-    for bench in BENCHES.iter().filter(|bench| args.only.is_empty() || args.only.iter().any(|name| name == bench.name)) {
+    for bench in BENCHES
+        .iter()
+        .filter(|bench| args.only.is_empty() || args.only.iter().any(|name| name == bench.name))
+    {
         if !output.quiet {
             eprintln!("measuring {} ...", bench.name);
         }
-        let setup = Setup { name: bench.name, repeats: args.repeats, device: device.clone() };
+        let setup = Setup {
+            name: bench.name,
+            repeats: args.repeats,
+            device: device.clone(),
+        };
         rows.extend((bench.run)(&setup)?);
     }
     let machine = machine::describe();
-    let text = rows.iter().fold(format!("{machine}\n"), |text, row| text + &line(row));
-    Ok(Answer { json: json!({ "machine": machine, "device": args.device, "rows": rows }), text })
+    let text = rows
+        .iter()
+        .fold(format!("{machine}\n"), |text, row| text + &line(row));
+    Ok(Answer {
+        json: json!({ "machine": machine, "device": args.device, "rows": rows }),
+        text,
+    })
 }
 
 fn line(row: &Row) -> String {
-    format!("  {:32}{:>12}  {:10}{}\n", row.name, format!("{:.*}", if row.value < 100.0 { 2 } else { 0 }, row.value), row.unit, row.size)
+    format!(
+        "  {:32}{:>12}  {:10}{}\n",
+        row.name,
+        format!("{:.*}", if row.value < 100.0 { 2 } else { 0 }, row.value),
+        row.unit,
+        row.size
+    )
 }
 
 /// The median of what `measure` gives, after one call that does not count.
 fn median(setup: &Setup, mut measure: impl FnMut() -> Result<f64>) -> Result<f64> {
     measure()?;
-    let mut values = (0..setup.repeats).map(|_| measure()).collect::<Result<Vec<_>>>()?;
+    let mut values = (0..setup.repeats)
+        .map(|_| measure())
+        .collect::<Result<Vec<_>>>()?;
     values.sort_by(f64::total_cmp);
     Ok((values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0)
 }
@@ -124,10 +201,22 @@ fn seconds_each(count: usize, mut work: impl FnMut() -> Result<()>) -> Result<f6
 
 /// A figure of so many things a second.
 fn rate_row(setup: &Setup, value: f64, unit: &'static str, size: String) -> Row {
-    Row { name: setup.name, value, unit, size, higher_is_better: true }
+    Row {
+        name: setup.name,
+        value,
+        unit,
+        size,
+        higher_is_better: true,
+    }
 }
 
 /// A figure of so long for one thing, by itself.
 fn ms_row(setup: &Setup, seconds: f64, size: String) -> Result<Vec<Row>> {
-    Ok(vec![Row { name: setup.name, value: 1e3 * seconds, unit: "ms", size, higher_is_better: false }])
+    Ok(vec![Row {
+        name: setup.name,
+        value: 1e3 * seconds,
+        unit: "ms",
+        size,
+        higher_is_better: false,
+    }])
 }

@@ -25,12 +25,29 @@ const BATCH: usize = 256;
 fn pairs() -> Pairs {
     let mut rng = Rng::new(0, "bench", 0);
     let (obs, actions) = (rng.normals(PAIRS * OBS), rng.normals(PAIRS * ACT * CHUNK));
-    Pairs { obs, actions, episode_pairs: vec![PAIRS / 10; 10], obs_dim: OBS, action_dim: ACT * CHUNK, ..Pairs::default() }
+    Pairs {
+        obs,
+        actions,
+        episode_pairs: vec![PAIRS / 10; 10],
+        obs_dim: OBS,
+        action_dim: ACT * CHUNK,
+        ..Pairs::default()
+    }
 }
 
 fn policy(config: &Config, device: &Device) -> Policy {
     let scales = (Normaliser::identity(OBS), Normaliser::identity(ACT * CHUNK));
-    Policy::new(&config.policy, Sizes { obs: OBS, act: ACT, chunk: CHUNK }, scales, &mut Rng::new(0, "bench", 1), device)
+    Policy::new(
+        &config.policy,
+        Sizes {
+            obs: OBS,
+            act: ACT,
+            chunk: CHUNK,
+        },
+        scales,
+        &mut Rng::new(0, "bench", 1),
+        device,
+    )
 }
 
 /// The one loss of one gradient step.
@@ -40,20 +57,51 @@ fn loss(learner: &mut dyn Learner, data: &Pairs) -> Tensor<1> {
 
 /// One step of all members of PostBC's ensemble.
 pub fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
-    let config = PostBcConfig { members: 100, hidden, layers: 3, batch: BATCH, ..PostBcConfig::preset(Preset::Paper) };
+    let config = PostBcConfig {
+        members: 100,
+        hidden,
+        layers: 3,
+        batch: BATCH,
+        ..PostBcConfig::preset(Preset::Paper)
+    };
     let (data, device) = (pairs(), setup.device.clone().autodiff());
     let mut ensemble = Ensemble::new(config, &data, 0, device);
-    let seconds = median(setup, || seconds_each(1, || block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)))?;
-    ms_row(setup, seconds, format!("K=100, {hidden}x3, batch {BATCH} each, {OBS} -> {}", ACT * CHUNK))
+    let seconds = median(setup, || {
+        seconds_each(1, || {
+            block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)
+        })
+    })?;
+    ms_row(
+        setup,
+        seconds,
+        format!(
+            "K=100, {hidden}x3, batch {BATCH} each, {OBS} -> {}",
+            ACT * CHUNK
+        ),
+    )
 }
 
 /// One step of cloning.
 pub fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     let config = eight_steps(preset)?;
     let (data, device) = (pairs(), setup.device.clone().autodiff());
-    let bc = BcConfig { batch: BATCH, ..config.pretrain.bc.clone() };
-    let mut cloning = Cloning::new(policy(&config, &device), Widening::None, &bc, &data, 0, device);
-    let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)))?;
+    let bc = BcConfig {
+        batch: BATCH,
+        ..config.pretrain.bc.clone()
+    };
+    let mut cloning = Cloning::new(
+        policy(&config, &device),
+        Widening::None,
+        &bc,
+        &data,
+        0,
+        device,
+    );
+    let seconds = median(setup, || {
+        seconds_each(20, || {
+            block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)
+        })
+    })?;
     ms_row(setup, seconds, format!("{}, batch {BATCH}", shape(&config)))
 }
 
@@ -63,29 +111,55 @@ pub fn policy_act(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
     let obs = rng.normals(OBS);
-    let seconds =
-        median(setup, || seconds_each(100, || block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)))?;
-    ms_row(setup, seconds, format!("{}, batch 1, 8 steps", shape(&config)))
+    let seconds = median(setup, || {
+        seconds_each(100, || {
+            block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)
+        })
+    })?;
+    ms_row(
+        setup,
+        seconds,
+        format!("{}, batch 1, 8 steps", shape(&config)),
+    )
 }
 
 /// One step of the critics and the value of best-of-n.
 pub fn iql(setup: &Setup) -> Result<Vec<Row>> {
-    let config = BestOfNConfig { batch: BATCH, ..BestOfNConfig::preset(Preset::Cpu) };
-    let size = format!("{} critics and a value, {}x{}, batch {BATCH}", config.critics, config.hidden, config.layers);
+    let config = BestOfNConfig {
+        batch: BATCH,
+        ..BestOfNConfig::preset(Preset::Cpu)
+    };
+    let size = format!(
+        "{} critics and a value, {}x{}, batch {BATCH}",
+        config.critics, config.hidden, config.layers
+    );
     let device = setup.device.clone().autodiff();
     let policy = policy(&Config::preset(Preset::Cpu), &device).frozen();
     let mut rng = Rng::new(0, "bench", 3);
     let mut iql = Iql::new(config, OBS, ACT * CHUNK, &mut rng, device);
     let batch = batch(&mut rng);
-    let seconds = median(setup, || seconds_each(20, || block_on(nn::scalar(iql.step(&batch, &policy).q)).map(drop)))?;
+    let seconds = median(setup, || {
+        seconds_each(20, || {
+            block_on(nn::scalar(iql.step(&batch, &policy).q)).map(drop)
+        })
+    })?;
     ms_row(setup, seconds, size)
 }
 
-/// One update of all that DSRL-NA learns, over the paper preset's policy: the critic, the temperature and the actor; then the critic of noise.
+/// One update of all that DSRL-NA learns, over the paper preset's policy: the critic, the
+/// temperature and the actor; then the critic of noise.
 pub fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
-    let config = DsrlConfig { batch: BATCH, ..DsrlConfig::preset(preset) };
+    let config = DsrlConfig {
+        batch: BATCH,
+        ..DsrlConfig::preset(preset)
+    };
     let base = eight_steps(Preset::Paper)?;
-    let size = format!("{}x{}, batch {BATCH}, over {}, 8 steps", config.hidden, config.layers, shape(&base));
+    let size = format!(
+        "{}x{}, batch {BATCH}, over {}, 8 steps",
+        config.hidden,
+        config.layers,
+        shape(&base)
+    );
     let device = setup.device.clone().autodiff();
     let policy = policy(&base, &device).frozen();
     let mut rng = Rng::new(0, "bench", 4);
@@ -94,7 +168,10 @@ pub fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     let mut update = |rng: &mut Rng| {
         let critic = learner.step(&batch, &policy, rng).critic;
         let noise_critic = learner.distil(&batch, &policy, rng);
-        block_on(nn::scalar(noise_critic.map_or(critic.clone(), |loss| loss + critic))).map(drop)
+        block_on(nn::scalar(
+            noise_critic.map_or(critic.clone(), |loss| loss + critic),
+        ))
+        .map(drop)
     };
     let seconds = median(setup, || seconds_each(1, || update(&mut rng)))?;
     ms_row(setup, seconds, size)
@@ -103,17 +180,31 @@ pub fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
 /// Random decisions.
 fn batch(rng: &mut Rng) -> Batch {
     let mut rows = |width: usize| rng.normals(BATCH * width);
-    Batch { obs: rows(OBS), next_obs: rows(OBS), actions: rows(ACT * CHUNK), rewards: vec![0.0; BATCH], terminated: vec![0.0; BATCH] }
+    Batch {
+        obs: rows(OBS),
+        next_obs: rows(OBS),
+        actions: rows(ACT * CHUNK),
+        rewards: vec![0.0; BATCH],
+        terminated: vec![0.0; BATCH],
+    }
 }
 
 /// A preset that samples in eight steps, the paper's with DPPO's network for Lift and Can.
 fn eight_steps(preset: Preset) -> Result<Config> {
     let config = Config::preset(preset).set("policy.inference_steps", "8")?;
-    if preset == Preset::Paper { config.set("policy.hidden", "512") } else { Ok(config) }
+    if preset == Preset::Paper {
+        config.set("policy.hidden", "512")
+    } else {
+        Ok(config)
+    }
 }
 
 /// `diffusion, 512x3`.
 fn shape(config: &Config) -> String {
-    let kind = if config.policy.kind == PolicyKind::Diffusion { "diffusion" } else { "flow" };
+    let kind = if config.policy.kind == PolicyKind::Diffusion {
+        "diffusion"
+    } else {
+        "flow"
+    };
     format!("{kind}, {}x{}", config.policy.hidden, config.policy.layers)
 }

@@ -6,28 +6,52 @@ use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Stretches;
 use protege_core::env::View;
-use protege_core::finetune::td_mpc::{Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise};
+use protege_core::finetune::td_mpc::{
+    Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise,
+};
 use protege_core::nn;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
 
-const SIZES: Sizes = Sizes { obs: 39, act: 4, chunk: 1 };
+const SIZES: Sizes = Sizes {
+    obs: 39,
+    act: 4,
+    chunk: 1,
+};
 
 fn config() -> TdMpcConfig {
     let paper = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc2);
-    TdMpcConfig { latent: 128, hidden: 384, encoder_hidden: 256, critics: 2, ..paper }
+    TdMpcConfig {
+        latent: 128,
+        hidden: 384,
+        encoder_hidden: 256,
+        critics: 2,
+        ..paper
+    }
 }
 
 fn learner(setup: &Setup, rng: &mut Rng) -> Learner {
-    Learner::new(config(), SIZES, View::default(), rng, setup.device.clone().autodiff())
+    Learner::new(
+        config(),
+        SIZES,
+        View::default(),
+        rng,
+        setup.device.clone().autodiff(),
+    )
 }
 
 /// One update of world model, prior and targets.
 pub fn update(setup: &Setup) -> Result<Vec<Row>> {
     let mut rng = Rng::new(0, "bench", 5);
     let mut learner = learner(setup, &mut rng);
-    let TdMpcConfig { horizon, batch, latent, hidden, .. } = config();
+    let TdMpcConfig {
+        horizon,
+        batch,
+        latent,
+        hidden,
+        ..
+    } = config();
     let stretches = Stretches {
         obs: rng.normals((horizon + 1) * batch * SIZES.obs),
         actions: rng.normals(horizon * batch * SIZES.act),
@@ -41,7 +65,11 @@ pub fn update(setup: &Setup) -> Result<Vec<Row>> {
         block_on(nn::scalar(learner.step(&stretches, &noise).total)).map(drop)
     };
     let seconds = median(setup, || seconds_each(5, &mut once))?;
-    ms_row(setup, seconds, format!("TD-MPC2, latent {latent}, hidden {hidden}, {batch} stretches of {horizon}"))
+    ms_row(
+        setup,
+        seconds,
+        format!("TD-MPC2, latent {latent}, hidden {hidden}, {batch} stretches of {horizon}"),
+    )
 }
 
 /// One plan for one environment.
@@ -49,27 +77,52 @@ pub fn plan(setup: &Setup) -> Result<Vec<Row>> {
     let mut rng = Rng::new(0, "bench", 6);
     let learner = learner(setup, &mut rng);
     let (config, world, prior) = (config(), learner.world.valid(), learner.prior.valid());
-    let planner = Planner { world: &world, prior: &prior, config: &config, horizon: config.horizon };
+    let planner = Planner {
+        world: &world,
+        prior: &prior,
+        config: &config,
+        horizon: config.horizon,
+    };
     let width = config.horizon * SIZES.act;
     let mut once = || {
         let noise = noise(&config, &mut rng);
         let z = world.encode(nn::matrix(rng.normals(SIZES.obs), SIZES.obs, &setup.device).into());
-        let plan = planner.plan(z, nn::matrix(vec![0.0; width], width, &setup.device), None, &noise);
+        let plan = planner.plan(
+            z,
+            nn::matrix(vec![0.0; width], width, &setup.device),
+            None,
+            &noise,
+        );
         block_on(nn::read(plan.action)).map(drop)
     };
     let seconds = median(setup, || seconds_each(5, &mut once))?;
-    ms_row(setup, seconds, format!("the same, {} samples, {} rounds", config.samples, config.iterations))
+    ms_row(
+        setup,
+        seconds,
+        format!(
+            "the same, {} samples, {} rounds",
+            config.samples, config.iterations
+        ),
+    )
 }
 
 fn noise(config: &TdMpcConfig, rng: &mut Rng) -> Noise {
-    let TdMpcConfig { samples, policy_samples, horizon, iterations, .. } = *config;
+    let TdMpcConfig {
+        samples,
+        policy_samples,
+        horizon,
+        iterations,
+        ..
+    } = *config;
     let round = |rng: &mut Rng| Round {
         samples: rng.normals((samples - policy_samples) * horizon * SIZES.act),
         last: rng.normals(samples * SIZES.act),
         critics: vec![[0, 1]],
     };
     Noise {
-        proposals: (0..horizon).map(|_| rng.normals(policy_samples * SIZES.act)).collect(),
+        proposals: (0..horizon)
+            .map(|_| rng.normals(policy_samples * SIZES.act))
+            .collect(),
         rounds: (0..iterations).map(|_| round(rng)).collect(),
         draw: Some(rng.normals(samples)),
         exploration: Some(rng.normals(SIZES.act)),

@@ -1,4 +1,5 @@
-//! The upstream suites, one thread each. `benches/vs_python/run.py` measures the same in Python, and says what is alike.
+//! The upstream suites, one thread each. `benches/vs_python/run.py` measures the same in Python,
+//! and says what is alike.
 
 use super::{Row, Setup, median, rate_row, seconds_each};
 use crate::engines::{make, renderer};
@@ -20,7 +21,11 @@ const TASKS: [(&str, &str); 6] = [
 const PIXELS: usize = 84;
 
 /// A row for every task; none, with a note, where MuJoCo, the scenes or EGL are missing.
-fn rows(setup: &Setup, unit: &'static str, measure: impl Fn(&str, &str) -> Result<(f64, String)>) -> Result<Vec<Row>> {
+fn rows(
+    setup: &Setup,
+    unit: &'static str,
+    measure: impl Fn(&str, &str) -> Result<(f64, String)>,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (id, camera) in TASKS {
         match measure(id, camera) {
@@ -31,7 +36,8 @@ fn rows(setup: &Setup, unit: &'static str, measure: impl Fn(&str, &str) -> Resul
     Ok(rows)
 }
 
-/// Control steps a second over whole episodes, which do not end on success; actions and resets do not count.
+/// Control steps a second over whole episodes, which do not end on success; actions and resets do
+/// not count.
 pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
     rows(setup, "steps/s", |id, _| {
         let mut env = whole(id)?;
@@ -40,7 +46,13 @@ pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
             episode += 1;
             seconds_a_step(&mut *env, episode)
         })?;
-        Ok((seconds, format!("{id}, one core, whole episodes of {} steps", env.spec().horizon)))
+        Ok((
+            seconds,
+            format!(
+                "{id}, one core, whole episodes of {} steps",
+                env.spec().horizon
+            ),
+        ))
     })
 }
 
@@ -66,7 +78,9 @@ fn seconds_a_step(env: &mut dyn Env, episode: u64) -> Result<f64> {
 
 /// An action that wanders over all joints, where no expert is to be had.
 fn wave(step: usize, joints: usize) -> Vec<f32> {
-    (0..joints).map(|joint| (0.1 * (step + 3 * joint) as f32).sin()).collect()
+    (0..joints)
+        .map(|joint| (0.1 * (step + 3 * joint) as f32).sin())
+        .collect()
 }
 
 /// Starts of episodes a second.
@@ -88,12 +102,30 @@ pub fn resets(setup: &Setup) -> Result<Vec<Row>> {
 /// Pictures a second, by one renderer with the settings for learning.
 pub fn frames(setup: &Setup) -> Result<Vec<Row>> {
     rows(setup, "frames/s", |id, camera| {
-        let look = Look { width: PIXELS, height: PIXELS, camera: Some(camera.to_owned()), quality: Quality::Fast };
+        let look = Look {
+            width: PIXELS,
+            height: PIXELS,
+            camera: Some(camera.to_owned()),
+            quality: Quality::Fast,
+        };
         let mut renderer = renderer(id, &look)?;
         let mut env = whole(id)?;
         env.reset(0);
-        let subject = || env.subject().ok_or_else(|| protege_core::Error::failed(format!("there is nothing to see in {id}")));
-        let seconds = median(setup, || seconds_each(20, || renderer.draw(&subject()?).map(|picture| drop(std::hint::black_box(picture)))))?;
-        Ok((seconds, format!("{id}, {PIXELS}x{PIXELS}, camera {camera}, nothing that costs time")))
+        let subject = || {
+            env.subject().ok_or_else(|| {
+                protege_core::Error::failed(format!("there is nothing to see in {id}"))
+            })
+        };
+        let seconds = median(setup, || {
+            seconds_each(20, || {
+                renderer
+                    .draw(&subject()?)
+                    .map(|picture| drop(std::hint::black_box(picture)))
+            })
+        })?;
+        Ok((
+            seconds,
+            format!("{id}, {PIXELS}x{PIXELS}, camera {camera}, nothing that costs time"),
+        ))
     })
 }

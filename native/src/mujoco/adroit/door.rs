@@ -31,13 +31,19 @@ impl Door {
     pub fn find(plant: &Plant) -> Result<Self> {
         let hinge = find(plant, Kind::mjOBJ_JOINT, "door_hinge")?;
         let hinge = plant.model().jnt_qposadr()[hinge] as usize;
-        Ok(Self { hinge, grasp: site(plant, "S_grasp")?, handle: site(plant, "S_handle")?, frame: body(plant, "frame")? })
+        Ok(Self {
+            hinge,
+            grasp: site(plant, "S_grasp")?,
+            handle: site(plant, "S_handle")?,
+            frame: body(plant, "frame")?,
+        })
     }
 }
 
 impl Task for Door {
     fn shuffle(&self, plant: &mut Plant, rng: &mut Rng) {
-        plant.model_mut().body_pos_mut()[self.frame] = STARTS.map(|(low, high)| rng.range(low, high));
+        plant.model_mut().body_pos_mut()[self.frame] =
+            STARTS.map(|(low, high)| rng.range(low, high));
     }
 
     fn place(&self, plant: &mut Plant, init: &Init) -> Result<()> {
@@ -48,19 +54,40 @@ impl Task for Door {
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {
         let qpos = plant.data.qpos();
-        let (palm, handle) = (plant.data.site_xpos()[self.grasp], plant.data.site_xpos()[self.handle]);
+        let (palm, handle) = (
+            plant.data.site_xpos()[self.grasp],
+            plant.data.site_xpos()[self.handle],
+        );
         let (angle, latch) = (qpos[self.hinge], qpos[qpos.len() - 1]);
         let open = if angle > 1.0 { 1.0 } else { -1.0 };
-        [&qpos[1..qpos.len() - 2], &[latch, angle], &palm, &handle, &minus(palm, handle), &[open]].concat()
+        [
+            &qpos[1..qpos.len() - 2],
+            &[latch, angle],
+            &palm,
+            &handle,
+            &minus(palm, handle),
+            &[open],
+        ]
+        .concat()
     }
 
     fn judge(&self, plant: &Plant) -> Verdict {
         let angle = plant.data.qpos()[self.hinge];
         // The way to the handle counts as a gain: so it stands in 1.4.2.
-        let way = distance(plant.data.site_xpos()[self.grasp], plant.data.site_xpos()[self.handle]);
+        let way = distance(
+            plant.data.site_xpos()[self.grasp],
+            plant.data.site_xpos()[self.handle],
+        );
         let speed: f64 = plant.data.qvel().iter().map(|v| v * v).sum();
-        let bonus: f64 = [(0.2, 2.0), (1.0, 8.0), (OPEN, 10.0)].iter().filter(|(from, _)| angle > *from).map(|(_, bonus)| bonus).sum();
-        Verdict { success: angle >= OPEN, dense: 0.1 * way - 0.1 * (angle - 1.57) * (angle - 1.57) - 1e-5 * speed + bonus }
+        let bonus: f64 = [(0.2, 2.0), (1.0, 8.0), (OPEN, 10.0)]
+            .iter()
+            .filter(|(from, _)| angle > *from)
+            .map(|(_, bonus)| bonus)
+            .sum();
+        Verdict {
+            success: angle >= OPEN,
+            dense: 0.1 * way - 0.1 * (angle - 1.57) * (angle - 1.57) - 1e-5 * speed + bonus,
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use protege_core::rng::Rng;
 const HEIGHT: (f64, f64) = (0.1, 0.25);
 /// The nail is home this near its goal, m.
 const HOME: f64 = 0.01;
-/// How far the nail's joint is from the goal at zero, m: the nail's site less the goal's, both on the axis of the board.
+/// How far the nail's joint is from the goal at zero, m: the nail's site less the goal's, both on
+/// the axis of the board.
 const TRAVEL: f64 = 0.101 - 0.01;
 /// The nail's joint in an observation.
 const NAIL: usize = 26;
@@ -61,7 +62,10 @@ impl Task for Hammer {
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {
         let (qpos, qvel) = (plant.data.qpos(), plant.data.qvel());
-        let velocity: Vec<f64> = qvel[qvel.len() - 6..].iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+        let velocity: Vec<f64> = qvel[qvel.len() - 6..]
+            .iter()
+            .map(|v| v.clamp(-1.0, 1.0))
+            .collect();
         let sites = plant.data.site_xpos();
         let turned = quat_to_euler(plant.data.xquat()[self.hammer]);
         let impact = plant.data.sensordata()[self.touch].clamp(-1.0, 1.0);
@@ -79,13 +83,29 @@ impl Task for Hammer {
 
     fn judge(&self, plant: &Plant) -> Verdict {
         let (sites, hammer) = (plant.data.site_xpos(), plant.data.xpos()[self.hammer]);
-        let (head, left) = (sites[self.tool], distance(sites[self.nail], sites[self.goal]));
+        let (head, left) = (
+            sites[self.tool],
+            distance(sites[self.nail], sites[self.goal]),
+        );
         let speed = plant.data.qvel().iter().map(|v| v * v).sum::<f64>().sqrt();
         // The way to the hammer counts as a gain: so it stands in 1.4.2.
-        let ways = 0.1 * distance(sites[self.grasp], hammer) - distance(head, sites[self.nail]) - 10.0 * left;
-        let lifted = if hammer[2] > 0.04 && head[2] > 0.04 { 2.0 } else { 0.0 };
-        let bonus: f64 = [(0.02, 25.0), (HOME, 75.0)].iter().filter(|(within, _)| left < *within).map(|(_, bonus)| bonus).sum();
-        Verdict { success: left < HOME, dense: ways - 1e-2 * speed + lifted + bonus }
+        let ways = 0.1 * distance(sites[self.grasp], hammer)
+            - distance(head, sites[self.nail])
+            - 10.0 * left;
+        let lifted = if hammer[2] > 0.04 && head[2] > 0.04 {
+            2.0
+        } else {
+            0.0
+        };
+        let bonus: f64 = [(0.02, 25.0), (HOME, 75.0)]
+            .iter()
+            .filter(|(within, _)| left < *within)
+            .map(|(_, bonus)| bonus)
+            .sum();
+        Verdict {
+            success: left < HOME,
+            dense: ways - 1e-2 * speed + lifted + bonus,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The hand in its scene: what the tasks have in common (the constructors of gymnasium_robotics/envs/adroit_hand/*.py).
+//! The hand in its scene: what the tasks have in common (the constructors of
+//! gymnasium_robotics/envs/adroit_hand/*.py).
 
 use super::super::plant::Plant;
 use super::Init;
@@ -10,7 +11,8 @@ use protege_core::{Error, Result};
 /// Physics steps (2 ms) per control step.
 const FRAME_SKIP: usize = 5;
 
-/// Actuators whose sensitivity upstream sets when it makes an environment: first, last, gain. The bias is minus the gain.
+/// Actuators whose sensitivity upstream sets when it makes an environment: first, last, gain. The
+/// bias is minus the gain.
 const GAINS: [(&str, &str, f64); 2] = [("A_WRJ1", "A_WRJ0", 10.0), ("A_FFJ3", "A_THJ0", 1.0)];
 
 /// A loaded scene, and how actions drive it.
@@ -30,24 +32,48 @@ impl Hand {
     /// When the scene is not there and cannot be fetched, or is not as expected.
     pub fn load(task: &str) -> Result<Self> {
         let folder = wheels::ADROIT.ensure();
-        let folder = folder.map_err(|why| Error::failed(format!("the scenes of adroit are missing, run `cargo xtask setup`: {why}")))?;
+        let folder = folder.map_err(|why| {
+            Error::failed(format!(
+                "the scenes of adroit are missing, run `cargo xtask setup`: {why}"
+            ))
+        })?;
         let file = format!("gymnasium_robotics/envs/assets/adroit_hand/adroit_{task}.xml");
         let plant = Plant::from_file(&folder.join(file), sensitise)?;
-        GAINS.iter().flat_map(|(first, last, _)| [first, last]).try_for_each(|name| find(&plant, Kind::mjOBJ_ACTUATOR, name).map(drop))?;
-        let ranges = plant.model().actuator_ctrlrange().iter().map(|[low, high]| ((low + high) / 2.0, 0.5 * (high - low))).collect();
-        Ok(Self { initial: plant.numbers(), plant, ranges })
+        GAINS
+            .iter()
+            .flat_map(|(first, last, _)| [first, last])
+            .try_for_each(|name| find(&plant, Kind::mjOBJ_ACTUATOR, name).map(drop))?;
+        let ranges = plant
+            .model()
+            .actuator_ctrlrange()
+            .iter()
+            .map(|[low, high]| ((low + high) / 2.0, 0.5 * (high - low)))
+            .collect();
+        Ok(Self {
+            initial: plant.numbers(),
+            plant,
+            ranges,
+        })
     }
 
-    /// Puts everything back to where the scene's file has it, what earlier starts have moved included. What follows from it (where
-    /// sites are, what touches) is computed once the start is complete.
+    /// Puts everything back to where the scene's file has it, what earlier starts have moved
+    /// included. What follows from it (where sites are, what touches) is computed once the start is
+    /// complete.
     pub fn begin(&mut self) {
         self.plant.revert(&self.initial);
     }
 
-    /// Plays an action, clipped to [-1, 1], for one control step. As upstream, positions of bodies and sites then lag one
-    /// physics step behind the joints: MuJoCo computes them before it moves.
+    /// Plays an action, clipped to [-1, 1], for one control step. As upstream, positions of bodies
+    /// and sites then lag one physics step behind the joints: MuJoCo computes them before it moves.
     pub fn step(&mut self, action: &[f64]) {
-        for ((ctrl, (mean, half)), a) in self.plant.data.ctrl_mut().iter_mut().zip(&self.ranges).zip(action) {
+        for ((ctrl, (mean, half)), a) in self
+            .plant
+            .data
+            .ctrl_mut()
+            .iter_mut()
+            .zip(&self.ranges)
+            .zip(action)
+        {
             *ctrl = mean + a.clamp(-1.0, 1.0) * half;
         }
         (0..FRAME_SKIP).for_each(|_| self.plant.data.step());
@@ -58,31 +84,47 @@ impl Hand {
     /// # Errors
     /// When joints are missing, or a length differs from the scene's.
     pub fn place(&mut self, init: &Init) -> Result<()> {
-        let needed = |name: &str| init.get(name).ok_or_else(|| Error::input(format!("the start lacks {name}")));
+        let needed = |name: &str| {
+            init.get(name)
+                .ok_or_else(|| Error::input(format!("the start lacks {name}")))
+        };
         copy("qpos", needed("qpos")?, self.plant.data.qpos_mut())?;
         copy("qvel", needed("qvel")?, self.plant.data.qvel_mut())?;
         let mut model = self.plant.model_mut();
-        init.get("body_pos").map_or(Ok(()), |from| copy("body_pos", from, model.body_pos_mut().as_flattened_mut()))?;
-        init.get("body_quat").map_or(Ok(()), |from| copy("body_quat", from, model.body_quat_mut().as_flattened_mut()))?;
-        init.get("site_pos").map_or(Ok(()), |from| copy("site_pos", from, model.site_pos_mut().as_flattened_mut()))
+        init.get("body_pos").map_or(Ok(()), |from| {
+            copy("body_pos", from, model.body_pos_mut().as_flattened_mut())
+        })?;
+        init.get("body_quat").map_or(Ok(()), |from| {
+            copy("body_quat", from, model.body_quat_mut().as_flattened_mut())
+        })?;
+        init.get("site_pos").map_or(Ok(()), |from| {
+            copy("site_pos", from, model.site_pos_mut().as_flattened_mut())
+        })
     }
 }
 
-/// Sets the position gains of actuators and the biases that belong to them. A scene that lacks one is
-/// refused when it has been loaded.
+/// Sets the position gains of actuators and the biases that belong to them. A scene that lacks one
+/// is refused when it has been loaded.
 fn sensitise(model: &mut MjModel) {
     for (first, last, gain) in GAINS {
         let number = |name| model.name_to_id(Kind::mjOBJ_ACTUATOR, name);
-        let (Some(first), Some(last)) = (number(first), number(last)) else { continue };
+        let (Some(first), Some(last)) = (number(first), number(last)) else {
+            continue;
+        };
         // SAFETY: numbers are changed, no size and no address.
         #[allow(unsafe_code)]
         let gains = unsafe { model.actuator_gainprm_mut() };
-        gains[first..=last].iter_mut().for_each(|gains| gains[..3].copy_from_slice(&[gain, 0.0, 0.0]));
-        model.actuator_biasprm_mut()[first..=last].iter_mut().for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
+        gains[first..=last]
+            .iter_mut()
+            .for_each(|gains| gains[..3].copy_from_slice(&[gain, 0.0, 0.0]));
+        model.actuator_biasprm_mut()[first..=last]
+            .iter_mut()
+            .for_each(|bias| bias[..3].copy_from_slice(&[0.0, -gain, 0.0]));
     }
 }
 
-/// Puts what the task moves from start to start, unless the start has already put everything of that kind (`whole`).
+/// Puts what the task moves from start to start, unless the start has already put everything of
+/// that kind (`whole`).
 ///
 /// # Errors
 /// When the start has neither, or a length differs from the scene's.
@@ -100,7 +142,11 @@ pub fn moved(init: &Init, name: &str, whole: &str, to: &mut [f64]) -> Result<()>
 /// When the lengths differ.
 fn copy(name: &str, from: &[f64], to: &mut [f64]) -> Result<()> {
     if from.len() != to.len() {
-        return Err(Error::input(format!("the start has {} numbers in {name}, but the scene has {}", from.len(), to.len())));
+        return Err(Error::input(format!(
+            "the start has {} numbers in {name}, but the scene has {}",
+            from.len(),
+            to.len()
+        )));
     }
     to.copy_from_slice(from);
     Ok(())
@@ -111,10 +157,11 @@ fn copy(name: &str, from: &[f64], to: &mut [f64]) -> Result<()> {
 /// # Errors
 /// When there is none of this name.
 pub fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
-    plant
-        .model()
-        .name_to_id(kind, name)
-        .ok_or_else(|| Error::failed(format!("the scene of adroit has no `{name}`: it is of another version")))
+    plant.model().name_to_id(kind, name).ok_or_else(|| {
+        Error::failed(format!(
+            "the scene of adroit has no `{name}`: it is of another version"
+        ))
+    })
 }
 
 /// The index of a body.

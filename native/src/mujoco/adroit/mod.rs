@@ -1,5 +1,6 @@
-//! The suite `adroit`: a Shadow hand that twirls a pen, drives a nail or opens a door, as in gymnasium-robotics 1.4.2
-//! (gymnasium_robotics/envs/adroit_hand/). Scenes are theirs; `docs/adroit.md` describes observations, control and rules.
+//! The suite `adroit`: a Shadow hand that twirls a pen, drives a nail or opens a door, as in
+//! gymnasium-robotics 1.4.2 (gymnasium_robotics/envs/adroit_hand/). Scenes are theirs;
+//! `docs/adroit.md` describes observations, control and rules.
 
 mod door;
 mod hammer;
@@ -56,11 +57,15 @@ fn task(id: &str, plant: &Plant) -> Result<Box<dyn Task>> {
 }
 
 fn unknown(id: &str) -> Error {
-    Error::input(format!("there is no task `{id}` in the suite adroit, which has adroit/pen, adroit/hammer and adroit/door"))
+    Error::input(format!(
+        "there is no task `{id}` in the suite adroit, which has adroit/pen, adroit/hammer and \
+         adroit/door"
+    ))
 }
 
-/// Whether an observation shows that the task is done: for recordings that cannot be played again. The hammer's nail is
-/// judged by its joint, up to a substep (2 ms) later than the rule of the simulation sees it.
+/// Whether an observation shows that the task is done: for recordings that cannot be played again.
+/// The hammer's nail is judged by its joint, up to a substep (2 ms) later than the rule of the
+/// simulation sees it.
 ///
 /// # Errors
 /// When there is no such task.
@@ -84,12 +89,20 @@ struct Progress {
     verdict: Verdict,
 }
 
-const FRESH: Progress = Progress { steps: 0, over: false, verdict: Verdict { success: false, dense: 0.0 } };
+const FRESH: Progress = Progress {
+    steps: 0,
+    over: false,
+    verdict: Verdict {
+        success: false,
+        dense: 0.0,
+    },
+};
 
 /// A task of the suite `adroit`.
 ///
-/// Upstream never ends an episode before its time limit, and pays as long as success lasts. Learning here expects what the
-/// suite `lab` does: the first success ends the episode with the only reward there is, 1. [`Adroit::end_on_success`] chooses.
+/// Upstream never ends an episode before its time limit, and pays as long as success lasts.
+/// Learning here expects what the suite `lab` does: the first success ends the episode with the
+/// only reward there is, 1. [`Adroit::end_on_success`] chooses.
 pub struct Adroit {
     spec: Spec,
     hand: Hand,
@@ -107,13 +120,20 @@ impl Adroit {
     pub fn new(id: &str) -> Result<Self> {
         let spec = catalogue::entry(id)?.spec;
         let hand = Hand::load(id.strip_prefix("adroit/").ok_or_else(|| unknown(id))?)?;
-        let mut env = Self { task: task(id, &hand.plant)?, spec, hand, ends: true, progress: FRESH, nan_state: NanState::default() };
+        let mut env = Self {
+            task: task(id, &hand.plant)?,
+            spec,
+            hand,
+            ends: true,
+            progress: FRESH,
+            nan_state: NanState::default(),
+        };
         env.reset(0);
         Ok(env)
     }
 
-    /// Whether the first success ends the episode (the default, as in the suite `lab`), or it goes on to the horizon, paying
-    /// 1 on every step on which the success rule holds.
+    /// Whether the first success ends the episode (the default, as in the suite `lab`), or it goes
+    /// on to the horizon, paying 1 on every step on which the success rule holds.
     #[must_use]
     pub fn end_on_success(self, ends: bool) -> Self {
         Self { ends, ..self }
@@ -124,9 +144,10 @@ impl Adroit {
         self.progress.verdict.dense
     }
 
-    /// Starts an episode from a given state and observes it. Needed are `qpos`, `qvel` and what the task moves: by upstream's
-    /// name in `get_env_state` (`door_body_pos`, `board_pos`, `desired_orien`), or `body_pos`, `body_quat` and, if they differ
-    /// from the scene's file, `site_pos` of the whole scene. Other names are passed over.
+    /// Starts an episode from a given state and observes it. Needed are `qpos`, `qvel` and what the
+    /// task moves: by upstream's name in `get_env_state` (`door_body_pos`, `board_pos`,
+    /// `desired_orien`), or `body_pos`, `body_quat` and, if they differ from the scene's file,
+    /// `site_pos` of the whole scene. Other names are passed over.
     ///
     /// # Errors
     /// When something needed is missing, or something is not as long as it is in the scene.
@@ -139,25 +160,36 @@ impl Adroit {
         Ok(self.task.observe(&self.hand.plant))
     }
 
-    /// Plays one action for one control step, in 64 bits and past any end: (observation, whether the success rule holds,
-    /// dense reward).
+    /// Plays one action for one control step, in 64 bits and past any end: (observation, whether
+    /// the success rule holds, dense reward).
     ///
     /// # Errors
     /// When the action has the wrong length, or the simulator's state stops being finite.
     pub fn play(&mut self, action: &[f64]) -> Result<(Vec<f64>, bool, f64)> {
         if action.len() != self.spec.act {
             let (id, act, given) = (&self.spec.id, self.spec.act, action.len());
-            return Err(Error::input(format!("{id} takes actions of {act} numbers, not {given}")));
+            return Err(Error::input(format!(
+                "{id} takes actions of {act} numbers, not {given}"
+            )));
         }
-        self.nan_state.before(&self.hand.plant, action.iter().copied());
+        self.nan_state
+            .before(&self.hand.plant, action.iter().copied());
         self.hand.step(action);
         self.progress.steps += 1;
         let obs = self.task.observe(&self.hand.plant);
         if !self.hand.plant.is_finite() || !obs.iter().all(|v| v.is_finite()) {
-            return Err(self.nan_state.broken(&self.hand.plant, &self.spec.id, self.progress.steps));
+            return Err(self.nan_state.broken(
+                &self.hand.plant,
+                &self.spec.id,
+                self.progress.steps,
+            ));
         }
         self.progress.verdict = self.task.judge(&self.hand.plant);
-        Ok((obs, self.progress.verdict.success, self.progress.verdict.dense))
+        Ok((
+            obs,
+            self.progress.verdict.success,
+            self.progress.verdict.dense,
+        ))
     }
 }
 
@@ -173,7 +205,8 @@ impl Env for Adroit {
     fn reset(&mut self, seed: u64) -> Vec<f32> {
         (self.progress, self.nan_state) = (FRESH, NanState::of(seed));
         self.hand.begin();
-        self.task.shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
+        self.task
+            .shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
         self.hand.plant.data.forward();
         single(&self.task.observe(&self.hand.plant))
     }
@@ -188,14 +221,23 @@ impl Env for Adroit {
         let terminated = success && self.ends;
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
-        Ok(Step { obs: single(&obs), reward: f32::from(success), success, success_at_end: success, terminated, truncated, steps: 1 })
+        Ok(Step {
+            obs: single(&obs),
+            reward: f32::from(success),
+            success,
+            success_at_end: success,
+            terminated,
+            truncated,
+            steps: 1,
+        })
     }
 
     fn play_on(&mut self) {
         self.ends = false;
     }
 
-    /// There is none: the suite's experts are networks, which come from files (`protege demos --expert`).
+    /// There is none: the suite's experts are networks, which come from files (`protege demos
+    /// --expert`).
     fn expert(&mut self) -> Option<Vec<f32>> {
         None
     }
@@ -209,7 +251,8 @@ impl Env for Adroit {
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let id = &self.spec.id;
         let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
-        let (progress, plant): (Progress, Vec<u8>) = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        let (progress, plant): (Progress, Vec<u8>) =
+            postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
         self.hand.plant.restore(&plant)?;
         (self.progress, self.nan_state) = (progress, NanState::default());
         Ok(())

@@ -1,4 +1,5 @@
-//! Turn the pen until it points as the target does: gymnasium_robotics/envs/adroit_hand/adroit_pen.py.
+//! Turn the pen until it points as the target does:
+//! gymnasium_robotics/envs/adroit_hand/adroit_pen.py.
 
 use super::super::plant::Plant;
 use super::hand::{body, moved, site};
@@ -63,20 +64,43 @@ impl Task for Pen {
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {
         let (qpos, qvel) = (plant.data.qpos(), plant.data.qvel());
-        let (pen, place) = (plant.data.xpos()[self.pen], plant.data.site_xpos()[self.place]);
-        let (points, wanted) = (direction(plant, self.ends), direction(plant, self.target_ends));
-        let parts: [&[f64]; 7] =
-            [&qpos[..qpos.len() - 6], &pen, &qvel[qvel.len() - 6..], &points, &wanted, &minus(pen, place), &minus(points, wanted)];
+        let (pen, place) = (
+            plant.data.xpos()[self.pen],
+            plant.data.site_xpos()[self.place],
+        );
+        let (points, wanted) = (
+            direction(plant, self.ends),
+            direction(plant, self.target_ends),
+        );
+        let parts: [&[f64]; 7] = [
+            &qpos[..qpos.len() - 6],
+            &pen,
+            &qvel[qvel.len() - 6..],
+            &points,
+            &wanted,
+            &minus(pen, place),
+            &minus(points, wanted),
+        ];
         parts.concat()
     }
 
     fn judge(&self, plant: &Plant) -> Verdict {
         let pen = plant.data.xpos()[self.pen];
         let away = distance(pen, plant.data.site_xpos()[self.place]);
-        let alike = dot(direction(plant, self.ends), direction(plant, self.target_ends));
-        let bonus: f64 = [(0.9, 10.0), (ALIGNED, 50.0)].iter().filter(|(from, _)| away < NEAR && alike > *from).map(|(_, b)| b).sum();
+        let alike = dot(
+            direction(plant, self.ends),
+            direction(plant, self.target_ends),
+        );
+        let bonus: f64 = [(0.9, 10.0), (ALIGNED, 50.0)]
+            .iter()
+            .filter(|(from, _)| away < NEAR && alike > *from)
+            .map(|(_, b)| b)
+            .sum();
         let dropped = if pen[2] < DROPPED { 5.0 } else { 0.0 };
-        Verdict { success: away < NEAR && alike > ALIGNED, dense: -away + alike + bonus - dropped }
+        Verdict {
+            success: away < NEAR && alike > ALIGNED,
+            dense: -away + alike + bonus - dropped,
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Demonstrations that others have recorded, as a dataset of ours.
 //!
-//! The file is a safetensors file of plain arrays, in the manner of DAPG's releases (github.com/aravindr93/hand_dapg):
-//! `demo_0/observations` (T, obs) seen before each of `demo_0/actions` (T, act), and so on. Where `demo_0/init/*` gives the
-//! start (`qpos`, `qvel` and what the task moves: `door_body_pos`, `board_pos`, `desired_orien`), the actions are played
-//! again and the episode is what the simulator shows; so recordings of older simulators become episodes of this one.
-//! Without a start the episode is what was recorded, less the last action, whose outcome is not in the file.
+//! The file is a safetensors file of plain arrays, in the manner of DAPG's releases
+//! (github.com/aravindr93/hand_dapg): `demo_0/observations` (T, obs) seen before each of
+//! `demo_0/actions` (T, act), and so on. Where `demo_0/init/*` gives the start (`qpos`, `qvel` and
+//! what the task moves: `door_body_pos`, `board_pos`, `desired_orien`), the actions are played
+//! again and the episode is what the simulator shows; so recordings of older simulators become
+//! episodes of this one. Without a start the episode is what was recorded, less the last action,
+//! whose outcome is not in the file.
 
 use super::{Adroit, Init, shows_success, single};
 use crate::files::arrays::{Array, Arrays};
@@ -43,27 +45,55 @@ pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Impo
     if arrays.has("episode_000/obs") {
         return Err(arrays.fault("is a dataset of protege already: give it to --demos-file"));
     }
-    let numbers = arrays.names().into_iter().filter_map(|name| name.strip_prefix("demo_")?.split_once('/')?.0.parse::<usize>().ok());
+    let numbers = arrays.names().into_iter().filter_map(|name| {
+        name.strip_prefix("demo_")?
+            .split_once('/')?
+            .0
+            .parse::<usize>()
+            .ok()
+    });
     // Up to the largest number, so that a gap is noticed.
-    let demos =
-        numbers.max().map_or(Ok(Vec::new()), |last| (0..=last).map(|i| Recording::read(&arrays, i, env.spec())).collect::<Result<_>>())?;
+    let demos = numbers.max().map_or(Ok(Vec::new()), |last| {
+        (0..=last)
+            .map(|i| Recording::read(&arrays, i, env.spec()))
+            .collect::<Result<_>>()
+    })?;
     if demos.is_empty() {
-        return Err(arrays.fault("holds no recorded demonstrations: it has no array `demo_0/observations`"));
+        return Err(
+            arrays.fault("holds no recorded demonstrations: it has no array `demo_0/observations`")
+        );
     }
     let mut episodes = Vec::new();
     for (i, demo) in demos.iter().enumerate() {
         let played = demo.episode(&mut env, i as u64, choice.trim);
-        episodes.push(played.map_err(|e| arrays.fault(format!("cannot be used, because of demo_{i}: {e}")))?);
+        episodes.push(
+            played
+                .map_err(|e| arrays.fault(format!("cannot be used, because of demo_{i}: {e}")))?,
+        );
     }
-    let (recorded, successful) = (episodes.len(), episodes.iter().filter(|episode| episode.success).count());
+    let (recorded, successful) = (
+        episodes.len(),
+        episodes.iter().filter(|episode| episode.success).count(),
+    );
     episodes.retain(|episode| episode.success || !choice.successful_only);
     if episodes.is_empty() {
-        return Err(arrays.fault(format!("holds {recorded} demonstrations, none of which succeeds at {id}: leave out --successful-only")));
+        return Err(arrays.fault(format!(
+            "holds {recorded} demonstrations, none of which succeeds at {id}: leave out \
+             --successful-only"
+        )));
     }
     let replayed = demos.iter().filter(|demo| demo.init.is_some()).count();
-    let dataset = Dataset { meta: meta(env.spec(), describe(what, choice, replayed, recorded)), episodes };
+    let dataset = Dataset {
+        meta: meta(env.spec(), describe(what, choice, replayed, recorded)),
+        episodes,
+    };
     dataset.check()?;
-    Ok(Imported { dataset, recorded, successful, replayed })
+    Ok(Imported {
+        dataset,
+        recorded,
+        successful,
+        replayed,
+    })
 }
 
 fn meta(spec: &Spec, demonstrator: String) -> Meta {
@@ -82,9 +112,20 @@ fn meta(spec: &Spec, demonstrator: String) -> Meta {
 
 /// The demonstrator's distribution, in words.
 fn describe(what: &str, choice: Choice, replayed: usize, recorded: usize) -> String {
-    let kept = if choice.successful_only { "successful episodes only" } else { "all episodes" };
-    let end = if choice.trim { "cut after the first success or at the horizon" } else { "in full length" };
-    format!("imported from {what}, {replayed} of {recorded} played again from their starts, actions clipped to [-1, 1], {kept}, {end}")
+    let kept = if choice.successful_only {
+        "successful episodes only"
+    } else {
+        "all episodes"
+    };
+    let end = if choice.trim {
+        "cut after the first success or at the horizon"
+    } else {
+        "in full length"
+    };
+    format!(
+        "imported from {what}, {replayed} of {recorded} played again from their starts, actions \
+         clipped to [-1, 1], {kept}, {end}"
+    )
 }
 
 /// One demonstration as the file has it.
@@ -97,22 +138,43 @@ struct Recording {
 impl Recording {
     fn read(arrays: &Arrays, number: usize, spec: &Spec) -> Result<Self> {
         let demo = format!("demo_{number}");
-        let (obs, actions) = (arrays.get(&format!("{demo}/observations"))?, arrays.get(&format!("{demo}/actions"))?);
-        for (part, array, size) in [("observations", &obs, spec.obs), ("actions", &actions, spec.act)] {
+        let (obs, actions) = (
+            arrays.get(&format!("{demo}/observations"))?,
+            arrays.get(&format!("{demo}/actions"))?,
+        );
+        for (part, array, size) in [
+            ("observations", &obs, spec.obs),
+            ("actions", &actions, spec.act),
+        ] {
             if array.shape.len() != 2 || array.width() != size {
-                let fault = format!("is not of {}: {demo} has {part} of shape {:?}, where rows of {size} are needed", spec.id, array.shape);
+                let fault = format!(
+                    "is not of {}: {demo} has {part} of shape {:?}, where rows of {size} are \
+                     needed",
+                    spec.id, array.shape
+                );
                 return Err(arrays.fault(fault));
             }
         }
         let (seen, done) = (obs.shape[0], actions.shape[0]);
         if seen != done || done < 2 {
-            return Err(arrays
-                .fault(format!("is damaged: {demo} has {seen} observations and {done} actions, where as many are needed, at least 2")));
+            return Err(arrays.fault(format!(
+                "is damaged: {demo} has {seen} observations and {done} actions, where as many are \
+                 needed, at least 2"
+            )));
         }
         let prefix = format!("{demo}/init/");
-        let names = arrays.names().into_iter().filter_map(|name| Some((name, name.strip_prefix(&prefix)?)));
-        let init = names.map(|(name, short)| Ok((short.to_owned(), arrays.get(name)?.numbers))).collect::<Result<Init>>()?;
-        Ok(Self { obs, actions, init: (!init.is_empty()).then_some(init) })
+        let names = arrays
+            .names()
+            .into_iter()
+            .filter_map(|name| Some((name, name.strip_prefix(&prefix)?)));
+        let init = names
+            .map(|(name, short)| Ok((short.to_owned(), arrays.get(name)?.numbers)))
+            .collect::<Result<Init>>()?;
+        Ok(Self {
+            obs,
+            actions,
+            init: (!init.is_empty()).then_some(init),
+        })
     }
 
     fn episode(&self, env: &mut Adroit, seed: u64, trim: bool) -> Result<Episode> {
@@ -120,7 +182,9 @@ impl Recording {
         let mut seen = self.obs.rows().map(single);
         let first = match &self.init {
             Some(init) => single(&env.start(init)?),
-            None => seen.next().ok_or_else(|| Error::input("it has no observations"))?,
+            None => seen
+                .next()
+                .ok_or_else(|| Error::input("it has no observations"))?,
         };
         let mut episode = Episode::start(seed, &first);
         for action in self.actions.rows() {
@@ -157,7 +221,11 @@ mod tests {
         (obs[2 * 39 + 28], obs[3 * 39 + 28]) = (1.4, 1.4);
         vec![
             (format!("demo_{demo}/observations"), vec![4, 39], obs),
-            (format!("demo_{demo}/actions"), vec![4, 28], vec![1.3; 4 * 28]),
+            (
+                format!("demo_{demo}/actions"),
+                vec![4, 28],
+                vec![1.3; 4 * 28],
+            ),
             (format!("demo_{demo}/rewards"), vec![4], vec![0.0; 4]),
         ]
     }
@@ -166,8 +234,18 @@ mod tests {
     fn started(demo: usize, hinge: f32) -> Vec<Part> {
         let mut qpos = vec![0.0; 30];
         qpos[28] = hinge;
-        let init = [("qpos", qpos), ("qvel", vec![0.0; 30]), ("door_body_pos", vec![-0.25, 0.3, 0.3])];
-        let init = init.map(|(name, numbers)| (format!("demo_{demo}/init/{name}"), vec![numbers.len()], numbers));
+        let init = [
+            ("qpos", qpos),
+            ("qvel", vec![0.0; 30]),
+            ("door_body_pos", vec![-0.25, 0.3, 0.3]),
+        ];
+        let init = init.map(|(name, numbers)| {
+            (
+                format!("demo_{demo}/init/{name}"),
+                vec![numbers.len()],
+                numbers,
+            )
+        });
         seen(demo).into_iter().chain(init).collect()
     }
 
@@ -175,23 +253,53 @@ mod tests {
         import(&written(parts), "demos.safetensors", "adroit/door", choice)
     }
 
-    /// The promise: without a start the recording is taken as it is, actions clipped, less the last action, whose outcome is
-    /// unknown; the task's rule on observations says what succeeds, and trimmed it ends there, as in the simulator.
+    /// The promise: without a start the recording is taken as it is, actions clipped, less the last
+    /// action, whose outcome is unknown; the task's rule on observations says what succeeds, and
+    /// trimmed it ends there, as in the simulator.
     #[test]
     fn recordings_without_a_start_are_taken_as_they_are() {
         let whole = door(&seen(0), Choice::default()).unwrap();
         let episode = &whole.dataset.episodes[0];
-        assert_eq!((whole.recorded, whole.successful, whole.replayed, episode.len()), (1, 1, 0, 3));
-        assert_eq!((episode.rewards.as_slice(), episode.success, episode.terminated), (&[0.0, 1.0, 1.0][..], true, false));
+        assert_eq!(
+            (
+                whole.recorded,
+                whole.successful,
+                whole.replayed,
+                episode.len()
+            ),
+            (1, 1, 0, 3)
+        );
+        assert_eq!(
+            (
+                episode.rewards.as_slice(),
+                episode.success,
+                episode.terminated
+            ),
+            (&[0.0, 1.0, 1.0][..], true, false)
+        );
         assert!(episode.actions.iter().all(|&a| a == 1.0));
-        let trimmed = door(&seen(0), Choice { trim: true, ..Choice::default() }).unwrap();
+        let trimmed = door(
+            &seen(0),
+            Choice {
+                trim: true,
+                ..Choice::default()
+            },
+        )
+        .unwrap();
         let episode = &trimmed.dataset.episodes[0];
-        assert_eq!((episode.rewards.as_slice(), episode.success, episode.terminated), (&[0.0, 1.0][..], true, true));
+        assert_eq!(
+            (
+                episode.rewards.as_slice(),
+                episode.success,
+                episode.terminated
+            ),
+            (&[0.0, 1.0][..], true, true)
+        );
         Dataset::from_bytes(&whole.dataset.to_bytes().unwrap()).unwrap();
     }
 
-    /// The promise: with a start the simulator decides what happens and what succeeds, whatever the recording shows, and
-    /// only what succeeds is kept where that is wished.
+    /// The promise: with a start the simulator decides what happens and what succeeds, whatever the
+    /// recording shows, and only what succeeds is kept where that is wished.
     #[test]
     fn recordings_with_a_start_are_played_again() {
         let parts = [started(0, 0.0), started(1, 1.5)].concat();
@@ -199,10 +307,31 @@ mod tests {
         assert_eq!((all.recorded, all.successful, all.replayed), (2, 1, 2));
         let lengths: Vec<usize> = all.dataset.episodes.iter().map(Episode::len).collect();
         assert_eq!(lengths, [4, 4]);
-        assert!(!all.dataset.episodes[0].success && all.dataset.episodes[1].obs_at(0, 39)[28] == 1.5);
-        let kept = door(&parts, Choice { successful_only: true, trim: true }).unwrap();
-        assert_eq!((kept.dataset.episodes.len(), kept.dataset.episodes[0].len()), (1, 1));
-        let none = door(&started(0, 0.0), Choice { successful_only: true, trim: true }).err().unwrap().to_string();
+        assert!(
+            !all.dataset.episodes[0].success && all.dataset.episodes[1].obs_at(0, 39)[28] == 1.5
+        );
+        let kept = door(
+            &parts,
+            Choice {
+                successful_only: true,
+                trim: true,
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            (kept.dataset.episodes.len(), kept.dataset.episodes[0].len()),
+            (1, 1)
+        );
+        let none = door(
+            &started(0, 0.0),
+            Choice {
+                successful_only: true,
+                trim: true,
+            },
+        )
+        .err()
+        .unwrap()
+        .to_string();
         assert!(none.contains("none of which succeeds"), "{none}");
     }
 
@@ -212,11 +341,24 @@ mod tests {
         let mut long = started(0, 0.0);
         (long[0].1, long[0].2) = (vec![230, 39], vec![0.0; 230 * 39]);
         (long[1].1, long[1].2) = (vec![230, 28], vec![0.0; 230 * 28]);
-        let length = |trim| door(&long, Choice { trim, ..Choice::default() }).unwrap().dataset.episodes[0].len();
+        let length = |trim| {
+            door(
+                &long,
+                Choice {
+                    trim,
+                    ..Choice::default()
+                },
+            )
+            .unwrap()
+            .dataset
+            .episodes[0]
+                .len()
+        };
         assert_eq!((length(false), length(true)), (230, 200));
     }
 
-    /// The promise: a file that is no recording of the task is refused in one sentence that names it, the place and the fault.
+    /// The promise: a file that is no recording of the task is refused in one sentence that names
+    /// it, the place and the fault.
     #[test]
     fn a_file_that_is_no_recording_of_the_task_is_refused() {
         let bent = |part: usize, shape: &[usize]| {
@@ -226,25 +368,57 @@ mod tests {
         };
         let mut broken = started(0, 0.0);
         broken[1].2[30] = f32::NAN;
-        let without: Vec<Part> = started(0, 0.0).into_iter().filter(|part| !part.0.ends_with("qvel")).collect();
+        let without: Vec<Part> = started(0, 0.0)
+            .into_iter()
+            .filter(|part| !part.0.ends_with("qvel"))
+            .collect();
         let table: [(Vec<Part>, &[&str]); 9] = [
-            (bent(0, &[4, 46]), &["adroit/door", "demo_0", "observations", "39"]),
-            (bent(1, &[4, 30]), &["adroit/door", "demo_0", "actions", "28"]),
-            (bent(1, &[5, 28]), &["demo_0", "4 observations and 5 actions"]),
+            (
+                bent(0, &[4, 46]),
+                &["adroit/door", "demo_0", "observations", "39"],
+            ),
+            (
+                bent(1, &[4, 30]),
+                &["adroit/door", "demo_0", "actions", "28"],
+            ),
+            (
+                bent(1, &[5, 28]),
+                &["demo_0", "4 observations and 5 actions"],
+            ),
             (bent(3, &[33]), &["demo_0", "33 numbers in qpos"]),
             (broken, &["NaN", "row 1", "demo_0/actions"]),
             (without, &["demo_0", "lacks qvel"]),
-            ([seen(0), seen(1)[1..].to_vec()].concat(), &["demo_1/observations"]),
+            (
+                [seen(0), seen(1)[1..].to_vec()].concat(),
+                &["demo_1/observations"],
+            ),
             ([seen(0), seen(2)].concat(), &["demo_1/observations"]),
-            (vec![("fc_layers.0.bias".into(), vec![1], vec![0.0])], &["no recorded demonstrations"]),
+            (
+                vec![("fc_layers.0.bias".into(), vec![1], vec![0.0])],
+                &["no recorded demonstrations"],
+            ),
         ];
         for (parts, words) in table {
             let sentence = door(&parts, Choice::default()).err().unwrap().to_string();
-            assert!(sentence.starts_with("demos.safetensors ") && !sentence.contains('\n'), "{sentence}");
-            assert!(words.iter().all(|word| sentence.contains(word)), "{words:?}: {sentence}");
+            assert!(
+                sentence.starts_with("demos.safetensors ") && !sentence.contains('\n'),
+                "{sentence}"
+            );
+            assert!(
+                words.iter().all(|word| sentence.contains(word)),
+                "{words:?}: {sentence}"
+            );
         }
         let whole = written(&seen(0));
-        let cut = import(&whole[..whole.len() - 4], "demos.safetensors", "adroit/door", Choice::default()).err().unwrap().to_string();
+        let cut = import(
+            &whole[..whole.len() - 4],
+            "demos.safetensors",
+            "adroit/door",
+            Choice::default(),
+        )
+        .err()
+        .unwrap()
+        .to_string();
         assert!(cut.contains("cut short"), "{cut}");
         assert!(import(&whole, "demos.safetensors", "adroit/pen", Choice::default()).is_err());
     }

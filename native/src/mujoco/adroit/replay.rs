@@ -21,6 +21,10 @@ impl Replay for Adroit {
 
     fn play(&mut self, action: &[f64]) -> Result<Played> {
         let (obs, success, reward) = Adroit::play(self, action)?;
-        Ok(Played { obs, success, reward })
+        Ok(Played {
+            obs,
+            success,
+            reward,
+        })
     }
 }

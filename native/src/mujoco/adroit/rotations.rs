@@ -1,6 +1,7 @@
 //! Vectors, and angles as upstream counts them (gymnasium_robotics/utils/rotations.py).
 
-/// Below this a rotation about y is so near a right angle that x and z cannot be told apart: 4 times the machine's epsilon.
+/// Below this a rotation about y is so near a right angle that x and z cannot be told apart: 4
+/// times the machine's epsilon.
 const EPSILON: f64 = 4.0 * f64::EPSILON;
 
 /// a - b.
@@ -25,9 +26,18 @@ pub fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 
 /// The quaternion (w first) of Euler angles, rad: upstream's `euler2quat`.
 pub fn euler_to_quat(euler: [f64; 3]) -> [f64; 4] {
-    let ((si, ci), (sj, cj), (sk, ck)) = ((euler[2] / 2.0).sin_cos(), (-euler[1] / 2.0).sin_cos(), (euler[0] / 2.0).sin_cos());
+    let ((si, ci), (sj, cj), (sk, ck)) = (
+        (euler[2] / 2.0).sin_cos(),
+        (-euler[1] / 2.0).sin_cos(),
+        (euler[0] / 2.0).sin_cos(),
+    );
     let (cc, cs, sc, ss) = (ci * ck, ci * sk, si * ck, si * sk);
-    [cj * cc + sj * ss, cj * cs - sj * sc, -(cj * ss + sj * cc), cj * sc - sj * cs]
+    [
+        cj * cc + sj * ss,
+        cj * cs - sj * sc,
+        -(cj * ss + sj * cc),
+        cj * sc - sj * cs,
+    ]
 }
 
 /// The Euler angles, rad, of a quaternion (w first): upstream's `quat2euler`.
@@ -41,7 +51,11 @@ pub fn quat_to_euler([w, x, y, z]: [f64; 4]) -> [f64; 3] {
     ];
     let cy = (m[2][2] * m[2][2] + m[1][2] * m[1][2]).sqrt();
     let about_y = -(-m[0][2]).atan2(cy);
-    if cy > EPSILON { [-m[1][2].atan2(m[2][2]), about_y, -m[0][1].atan2(m[0][0])] } else { [0.0, about_y, -(-m[1][0]).atan2(m[1][1])] }
+    if cy > EPSILON {
+        [-m[1][2].atan2(m[2][2]), about_y, -m[0][1].atan2(m[0][0])]
+    } else {
+        [0.0, about_y, -(-m[1][0]).atan2(m[1][1])]
+    }
 }
 
 #[cfg(test)]

@@ -4,25 +4,42 @@ const TASKS: [&str; 3] = ["adroit/pen", "adroit/hammer", "adroit/door"];
 
 /// An action that wanders over all joints.
 fn action(env: &Adroit, step: usize) -> Vec<f32> {
-    (0..env.spec.act).map(|joint| ((step + 3 * joint) as f32 * 0.1).sin()).collect()
+    (0..env.spec.act)
+        .map(|joint| ((step + 3 * joint) as f32 * 0.1).sin())
+        .collect()
 }
 
 fn play(env: &mut Adroit, steps: std::ops::Range<usize>) -> Vec<Step> {
-    steps.map(|step| env.step(&action(env, step)).unwrap()).collect()
+    steps
+        .map(|step| env.step(&action(env, step)).unwrap())
+        .collect()
 }
 
 /// The promise: observations and actions have upstream's sizes, and every one of them is finite.
 #[test]
 fn sizes_are_upstreams() {
-    for (id, obs, act) in [("adroit/pen", 45, 24), ("adroit/hammer", 46, 26), ("adroit/door", 39, 28)] {
+    for (id, obs, act) in [
+        ("adroit/pen", 45, 24),
+        ("adroit/hammer", 46, 26),
+        ("adroit/door", 39, 28),
+    ] {
         let mut env = super::super::make(id).unwrap();
         let start = env.reset(0);
-        assert_eq!((start.len(), env.spec().obs, env.spec().act, env.spec().horizon), (obs, obs, act, 200));
+        assert_eq!(
+            (
+                start.len(),
+                env.spec().obs,
+                env.spec().act,
+                env.spec().horizon
+            ),
+            (obs, obs, act, 200)
+        );
         assert!(start.iter().all(|v| v.is_finite()) && env.expert().is_none());
     }
 }
 
-/// The promise: the same seed is the same episode, bit for bit; another seed is another, within upstream's ranges.
+/// The promise: the same seed is the same episode, bit for bit; another seed is another, within
+/// upstream's ranges.
 #[test]
 fn the_same_seed_is_the_same_episode() {
     for id in TASKS {
@@ -33,52 +50,78 @@ fn the_same_seed_is_the_same_episode() {
         assert_eq!(first, episode(3));
     }
     let mut env = Adroit::new("adroit/door").unwrap();
-    let frame = |env: &Adroit| env.hand.plant.model().body_pos()[hand::body(&env.hand.plant, "frame").unwrap()];
+    let frame = |env: &Adroit| {
+        env.hand.plant.model().body_pos()[hand::body(&env.hand.plant, "frame").unwrap()]
+    };
     for seed in 0..50 {
         env.reset(seed);
         let [x, y, z] = frame(&env);
-        assert!((-0.3..-0.2).contains(&x) && (0.25..0.35).contains(&y) && (0.252..0.35).contains(&z));
+        assert!(
+            (-0.3..-0.2).contains(&x) && (0.25..0.35).contains(&y) && (0.252..0.35).contains(&z)
+        );
     }
 }
 
-/// The promise: a restored environment goes on bit for bit; states of another task or damaged ones are refused.
+/// The promise: a restored environment goes on bit for bit; states of another task or damaged ones
+/// are refused.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     for id in TASKS {
         let mut env = Adroit::new(id).unwrap();
         env.reset(2);
         play(&mut env, 0..25);
-        assert!(id == "adroit/door" || !env.hand.plant.data.contact().is_empty(), "what is restored should touch something");
+        assert!(
+            id == "adroit/door" || !env.hand.plant.data.contact().is_empty(),
+            "what is restored should touch something"
+        );
         let saved = env.save();
         let mut other = Adroit::new(id).unwrap();
         other.restore(&saved).unwrap();
         assert_eq!(other.dense_reward().to_bits(), env.dense_reward().to_bits());
-        let foreign = Adroit::new(if id == TASKS[0] { TASKS[1] } else { TASKS[0] }).unwrap().save();
-        assert!(other.restore(&foreign).is_err() && other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
+        let foreign = Adroit::new(if id == TASKS[0] { TASKS[1] } else { TASKS[0] })
+            .unwrap()
+            .save();
+        assert!(
+            other.restore(&foreign).is_err()
+                && other.restore(&saved[..saved.len() - 9]).is_err()
+                && other.restore(&[]).is_err()
+        );
         assert_eq!(play(&mut env, 25..60), play(&mut other, 25..60));
         assert_eq!(other.dense_reward().to_bits(), env.dense_reward().to_bits());
     }
 }
 
-/// The promise: an open door ends the episode with reward 1, unless it is asked to go on as upstream does; a closed one is
-/// cut off at the horizon, and a finished episode cannot be played on.
+/// The promise: an open door ends the episode with reward 1, unless it is asked to go on as
+/// upstream does; a closed one is cut off at the horizon, and a finished episode cannot be played
+/// on.
 #[test]
 fn success_ends_the_episode_unless_it_is_to_go_on() {
     let opened = |ends: bool| {
         let mut env = Adroit::new("adroit/door").unwrap().end_on_success(ends);
         env.hand.plant.data.qpos_mut()[28] = 1.5;
         let steps = play(&mut env, 0..2 - usize::from(ends));
-        (env.step(&[0.0; 28]).is_err(), steps.iter().map(|s| (s.reward, s.success, s.terminated)).collect::<Vec<_>>())
+        (
+            env.step(&[0.0; 28]).is_err(),
+            steps
+                .iter()
+                .map(|s| (s.reward, s.success, s.terminated))
+                .collect::<Vec<_>>(),
+        )
     };
     assert_eq!(opened(true), (true, vec![(1.0, true, true)]));
     assert_eq!(opened(false), (false, vec![(1.0, true, false); 2]));
     let mut env = Adroit::new("adroit/door").unwrap();
     let steps: Vec<Step> = (0..200).map(|_| env.step(&[0.0; 28]).unwrap()).collect();
-    assert!(steps[..199].iter().all(|s| !s.done()) && steps[199].truncated && steps.iter().all(|s| s.reward == 0.0));
+    assert!(
+        steps[..199].iter().all(|s| !s.done())
+            && steps[199].truncated
+            && steps.iter().all(|s| s.reward == 0.0)
+    );
     assert!(env.step(&[0.0; 28]).is_err());
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an error.
+/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
+/// is none is an error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = Adroit::new("adroit/pen").unwrap();
@@ -87,17 +130,25 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
         env.step(&[value; 24]).unwrap()
     };
     assert_eq!(play(9.0), play(1.0));
-    assert!(env.step(&[0.0; 23]).is_err() && env.step(&[f32::NAN; 24]).is_err() && env.play(&[0.0; 25]).is_err());
+    assert!(
+        env.step(&[0.0; 23]).is_err()
+            && env.step(&[f32::NAN; 24]).is_err()
+            && env.play(&[0.0; 25]).is_err()
+    );
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
+/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
+/// it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = Adroit::new("adroit/hammer").unwrap();
     env.step(&[0.0; 26]).unwrap();
     env.hand.plant.data.qvel_mut()[3] = f64::NAN;
     let sentence = env.step(&[0.0; 26]).unwrap_err().to_string();
-    assert!(sentence.contains("adroit/hammer") && sentence.contains("step 2"), "{sentence}");
+    assert!(
+        sentence.contains("adroit/hammer") && sentence.contains("step 2"),
+        "{sentence}"
+    );
     assert!(env.step(&[0.0; 26]).is_err(), "it stays broken");
     env.reset(0);
     env.step(&[0.0; 26]).unwrap();
@@ -105,10 +156,15 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
 
 /// A start of the door with so many joints, its frame at these places.
 fn init(joints: usize, frame: &[f64]) -> Init {
-    Init::from([("qpos".into(), vec![0.0; joints]), ("qvel".into(), vec![0.0; joints]), ("door_body_pos".into(), frame.to_vec())])
+    Init::from([
+        ("qpos".into(), vec![0.0; joints]),
+        ("qvel".into(), vec![0.0; joints]),
+        ("door_body_pos".into(), frame.to_vec()),
+    ])
 }
 
-/// The promise: a start of another task is refused with what does not fit, and one that lacks something with what it lacks.
+/// The promise: a start of another task is refused with what does not fit, and one that lacks
+/// something with what it lacks.
 #[test]
 fn starts_that_do_not_fit_are_refused() {
     let mut env = Adroit::new("adroit/door").unwrap();
@@ -116,7 +172,10 @@ fn starts_that_do_not_fit_are_refused() {
     assert!(refused(&init(33, &[0.0; 3])).contains("33 numbers in qpos"));
     assert!(refused(&init(30, &[0.0; 2])).contains("2 numbers in door_body_pos"));
     assert!(refused(&Init::new()).contains("lacks qpos"));
-    let without = init(30, &[]).into_iter().filter(|(name, _)| name != "door_body_pos").collect();
+    let without = init(30, &[])
+        .into_iter()
+        .filter(|(name, _)| name != "door_body_pos")
+        .collect();
     assert!(refused(&without).contains("lacks door_body_pos"));
 }
 
@@ -128,7 +187,10 @@ fn starts_leave_no_trace() {
     let given = env.start(&init(30, &[-0.25, 0.3, 0.3])).unwrap();
     let model = env.hand.plant.model();
     let mut moved = init(30, &[-0.25, 0.3, 0.3]);
-    for (name, numbers) in [("body_pos", model.body_pos().as_flattened()), ("site_pos", model.site_pos().as_flattened())] {
+    for (name, numbers) in [
+        ("body_pos", model.body_pos().as_flattened()),
+        ("site_pos", model.site_pos().as_flattened()),
+    ] {
         moved.insert(name.into(), numbers.iter().map(|v| v + 0.1).collect());
     }
     assert_ne!(env.start(&moved).unwrap(), given);
@@ -157,7 +219,9 @@ fn the_quick_way_back_is_the_whole_way_back() {
         play(&mut whole, 0..5);
         whole.progress = FRESH;
         whole.hand.plant.restore(&initial).unwrap();
-        whole.task.shuffle(&mut whole.hand.plant, &mut Rng::new(7, "start", 0));
+        whole
+            .task
+            .shuffle(&mut whole.hand.plant, &mut Rng::new(7, "start", 0));
         whole.hand.plant.data.forward();
         assert_eq!(start, single(&whole.task.observe(&whole.hand.plant)));
         assert_eq!(play(&mut quick, 0..40), play(&mut whole, 0..40), "{id}");

@@ -1,5 +1,6 @@
-//! The suite `metaworld`: the tasks of Meta-World 3.1.1 with its own scenes, observations, control, starts, success rules,
-//! dense rewards and scripted policies, held to upstream's numbers. Upstream's files are named where a formula comes from.
+//! The suite `metaworld`: the tasks of Meta-World 3.1.1 with its own scenes, observations, control,
+//! starts, success rules, dense rewards and scripted policies, held to upstream's numbers.
+//! Upstream's files are named where a formula comes from.
 
 mod caging;
 mod replay;
@@ -19,22 +20,24 @@ use task::{Now, Seen, Start, Task};
 
 /// Length of a frame: what is observed of one moment.
 const FRAME: usize = 18;
-/// What an observation says of the hand is cut to this box, in metres, after every step (`_HAND_SPACE`).
+/// What an observation says of the hand is cut to this box, in metres, after every step
+/// (`_HAND_SPACE`).
 const HAND_LOW: [f64; 3] = [-0.525, 0.348, -0.0525];
 const HAND_HIGH: [f64; 3] = [0.525, 1.025, 0.7];
 
-/// One moment, observed: the hand (3), the gripper's opening, the object's place (3) and quaternion (4), the same of a second
-/// object or zeros (7).
+/// One moment, observed: the hand (3), the gripper's opening, the object's place (3) and quaternion
+/// (4), the same of a second object or zeros (7).
 type Frame = [f64; FRAME];
 
 /// A task of Meta-World on MuJoCo.
 ///
-/// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and quaternion 4, the same of a second object
-/// or zeros: 18 numbers), the frame before, and the goal (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
+/// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and
+/// quaternion 4, the same of a second object or zeros: 18 numbers), the frame before, and the goal
+/// (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
 pub struct MetaWorld {
-    /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every other, as in the suite `lab`.
-    /// Otherwise it goes on to the horizon, as upstream, with a reward of -1 on every step that does not succeed and 0 on those
-    /// that do.
+    /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every
+    /// other, as in the suite `lab`. Otherwise it goes on to the horizon, as upstream, with a
+    /// reward of -1 on every step that does not succeed and 0 on those that do.
     pub end_on_success: bool,
     spec: Spec,
     task: &'static Task,
@@ -86,23 +89,44 @@ impl MetaWorld {
             grip: 0.0,
         };
         let nan_state = NanState::default();
-        let mut env = Self { end_on_success: true, spec, task, arm, progress, nan_state };
+        let mut env = Self {
+            end_on_success: true,
+            spec,
+            task,
+            arm,
+            progress,
+            nan_state,
+        };
         env.reset(0);
         Ok(env)
     }
 
-    /// Starts the episode of a random vector: the object's place (3), in most tasks followed by the goal's (3), in metres.
+    /// Starts the episode of a random vector: the object's place (3), in most tasks followed by the
+    /// goal's (3), in metres.
     ///
-    /// Upstream resets twice. All that is left of the first time when the second begins is what no joint moves, such as a box or a
-    /// peg; so here that is moved first, and the rest is done once. The numbers are the same.
+    /// Upstream resets twice. All that is left of the first time when the second begins is what no
+    /// joint moves, such as a box or a peg; so here that is moved first, and the rest is done once.
+    /// The numbers are the same.
     pub fn start(&mut self, vector: &[f64]) {
         let mut start = Start::new(vector);
         (self.task.arrange)(&mut self.arm, &mut start);
         let hand = self.task.hand;
-        start.fingers = if self.task.settles_alike { self.arm.bring_hand_again(hand) } else { self.arm.bring_hand(hand) };
+        start.fingers = if self.task.settles_alike {
+            self.arm.bring_hand_again(hand)
+        } else {
+            self.arm.bring_hand(hand)
+        };
         (self.task.put)(&mut self.arm, &mut start);
         let now = self.frame();
-        self.progress = Progress { steps: 0, over: false, start, now, before: now, grip: 0.0, ..self.progress.clone() };
+        self.progress = Progress {
+            steps: 0,
+            over: false,
+            start,
+            now,
+            before: now,
+            grip: 0.0,
+            ..self.progress.clone()
+        };
     }
 
     fn frame(&self) -> Frame {
@@ -118,20 +142,40 @@ impl MetaWorld {
 
     /// What is observed now, in 64 bits.
     pub fn observation(&self) -> Vec<f64> {
-        let Progress { now, before, start, .. } = &self.progress;
-        [cut(now), cut(before)].as_flattened().iter().chain(&start.goal).copied().collect()
+        let Progress {
+            now, before, start, ..
+        } = &self.progress;
+        [cut(now), cut(before)]
+            .as_flattened()
+            .iter()
+            .chain(&start.goal)
+            .copied()
+            .collect()
     }
 
     fn seen(&self) -> Seen {
         let [hx, hy, hz, open, x, y, z, a, b, c, d, ox, oy, oz, ..] = cut(&self.progress.now);
         let goal = self.progress.start.goal;
-        Seen { hand: [hx, hy, hz], open, object: [x, y, z], rotation: [a, b, c, d], other: [ox, oy, oz], goal }
+        Seen {
+            hand: [hx, hy, hz],
+            open,
+            object: [x, y, z],
+            rotation: [a, b, c, d],
+            other: [ox, oy, oz],
+            goal,
+        }
     }
 
     /// Judges this moment.
     fn judge<T>(&self, rule: fn(&Now) -> T) -> T {
         let Progress { start, grip, .. } = &self.progress;
-        rule(&Now { task: self.task, arm: &self.arm, start, seen: &self.seen(), grip: f64::from(*grip) })
+        rule(&Now {
+            task: self.task,
+            arm: &self.arm,
+            start,
+            seen: &self.seen(),
+            grip: f64::from(*grip),
+        })
     }
 
     /// Whether the success rule holds now.
@@ -146,7 +190,8 @@ impl MetaWorld {
 
     /// Plays a checked action and observes.
     fn advance(&mut self, action: &[f32]) -> Result<()> {
-        self.nan_state.before(&self.arm.plant, action.iter().copied().map(f64::from));
+        self.nan_state
+            .before(&self.arm.plant, action.iter().copied().map(f64::from));
         self.arm.act(action);
         self.progress.steps += 1;
         self.progress.grip = action[3];
@@ -158,13 +203,22 @@ impl MetaWorld {
         if self.arm.plant.is_finite() && self.progress.now.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
-        Err(self.nan_state.broken(&self.arm.plant, &self.spec.id, self.progress.steps))
+        Err(self
+            .nan_state
+            .broken(&self.arm.plant, &self.spec.id, self.progress.steps))
     }
 }
 
 fn by_id(id: &str) -> Result<&'static Task> {
-    let unknown = || Error::input(format!("there is no task `{id}` on MuJoCo; see `protege tasks`"));
-    tasks::ALL.into_iter().find(|task| task.id == id).ok_or_else(unknown)
+    let unknown = || {
+        Error::input(format!(
+            "there is no task `{id}` on MuJoCo; see `protege tasks`"
+        ))
+    };
+    tasks::ALL
+        .into_iter()
+        .find(|task| task.id == id)
+        .ok_or_else(unknown)
 }
 
 /// Where in Meta-World's package a task's scene is.
@@ -213,7 +267,15 @@ impl Env for MetaWorld {
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
         let reward = f32::from(success) - if self.end_on_success { 0.0 } else { 1.0 };
-        Ok(Step { obs: narrow(&self.observation()), reward, success, success_at_end: success, terminated, truncated, steps: 1 })
+        Ok(Step {
+            obs: narrow(&self.observation()),
+            reward,
+            success,
+            success_at_end: success,
+            terminated,
+            truncated,
+            steps: 1,
+        })
     }
 
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
@@ -231,13 +293,18 @@ impl Env for MetaWorld {
         let Progress { style, noise, .. } = &mut self.progress;
         action.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
         if style.noise > 0.0 {
-            action.iter_mut().for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
+            action
+                .iter_mut()
+                .for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
         }
         Some(action)
     }
 
     fn save(&self) -> Vec<u8> {
-        let saved = Saved { progress: self.progress.clone(), plant: self.arm.plant.save() };
+        let saved = Saved {
+            progress: self.progress.clone(),
+            plant: self.arm.plant.save(),
+        };
         let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
         seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
     }

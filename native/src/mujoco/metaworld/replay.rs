@@ -10,9 +10,10 @@ impl Replay for MetaWorld {
         "reward_dense"
     }
 
-    /// Starts from the random vector, then from the recorded state, which must be the same: so what the record does not have
-    /// (the solver's starting point) is there, too. In some tasks, what upstream observes first was computed a physics step
-    /// before the state was recorded; so it is the random vector's start that is observed.
+    /// Starts from the random vector, then from the recorded state, which must be the same: so what
+    /// the record does not have (the solver's starting point) is there, too. In some tasks, what
+    /// upstream observes first was computed a physics step before the state was recorded; so it is
+    /// the random vector's start that is observed.
     fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
         let vector = self.vector(init)?;
         MetaWorld::start(self, &vector);
@@ -36,13 +37,25 @@ impl Replay for MetaWorld {
         let action: Vec<f32> = action.iter().map(|&a| a as f32).collect();
         let action = checked_action(self.spec(), &action)?;
         self.advance(&action)?;
-        Ok(Played { obs: self.observation(), success: self.success(), reward: self.dense_reward() })
+        Ok(Played {
+            obs: self.observation(),
+            success: self.success(),
+            reward: self.dense_reward(),
+        })
     }
 }
 
 impl MetaWorld {
     fn vector(&self, init: &Init) -> Result<Vec<f64>> {
-        let missing = || Error::input(format!("a recorded episode of {} has no `rand_vec`", self.task.id));
-        Ok(init.get("rand_vec", self.task.low.len())?.ok_or_else(missing)?.to_vec())
+        let missing = || {
+            Error::input(format!(
+                "a recorded episode of {} has no `rand_vec`",
+                self.task.id
+            ))
+        };
+        Ok(init
+            .get("rand_vec", self.task.low.len())?
+            .ok_or_else(missing)?
+            .to_vec())
     }
 }

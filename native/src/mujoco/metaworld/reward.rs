@@ -1,6 +1,8 @@
-//! What dense rewards are made of; after `metaworld/utils/reward_utils.py` (there: by the authors of dm_control).
+//! What dense rewards are made of; after `metaworld/utils/reward_utils.py` (there: by the authors
+//! of dm_control).
 
-/// 1 where `low <= x <= high`, falling off outside with a long tail: 0.1 at a distance of `margin`, 0 at any if that is 0.
+/// 1 where `low <= x <= high`, falling off outside with a long tail: 0.1 at a distance of `margin`,
+/// 0 at any if that is 0.
 pub fn tolerance(x: f64, (low, high): (f64, f64), margin: f64) -> f64 {
     if (low..=high).contains(&x) {
         return 1.0;
@@ -19,23 +21,40 @@ pub fn near(x: f64, radius: f64, margin: f64) -> f64 {
 
 /// The same with a short tail: 0.1 at a distance of `margin`, 0.0001 at twice that.
 pub fn near_sharply(x: f64, radius: f64, margin: f64) -> f64 {
-    if x <= radius { 1.0 } else { 0.1_f64.powf(((x - radius) / margin).powi(2)) }
+    if x <= radius {
+        1.0
+    } else {
+        0.1_f64.powf(((x - radius) / margin).powi(2))
+    }
 }
 
-/// 1 where the hand is above a funnel whose floor is `floor`, falling off below it over `margin`, all in metres.
+/// 1 where the hand is above a funnel whose floor is `floor`, falling off below it over `margin`,
+/// all in metres.
 pub fn above(floor: f64, hand: f64, margin: f64) -> f64 {
-    if hand >= floor { 1.0 } else { near(floor - hand, 0.01, margin) }
+    if hand >= floor {
+        1.0
+    } else {
+        near(floor - hand, 0.01, margin)
+    }
 }
 
 /// The Hamacher product of two numbers in [0, 1]: high where both are.
 pub fn hamacher(a: f64, b: f64) -> f64 {
     let denominator = a + b - a * b;
-    if denominator > 0.0 { a * b / denominator } else { 0.0 }
+    if denominator > 0.0 {
+        a * b / denominator
+    } else {
+        0.0
+    }
 }
 
 /// The length of what separates two points.
 pub fn distance<const N: usize>(a: [f64; N], b: [f64; N]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 /// The length of what separates two points, seen along an axis: 0 x, 1 y, 2 z.
@@ -48,7 +67,8 @@ pub fn distance_along(axis: usize, mut a: [f64; 3], b: [f64; 3]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The promise: full marks inside the bounds, a tenth at the margin, and no product above its factors.
+    /// The promise: full marks inside the bounds, a tenth at the margin, and no product above its
+    /// factors.
     #[test]
     fn rewards_fall_off_as_upstream_says() {
         assert_eq!(tolerance(0.5, (0.0, 1.0), 0.2), 1.0);

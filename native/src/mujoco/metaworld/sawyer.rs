@@ -1,5 +1,5 @@
-//! The robot that the tasks share: a Sawyer arm whose hand is led by a weld to a body that moves freely; after
-//! `metaworld/sawyer_xyz_env.py`.
+//! The robot that the tasks share: a Sawyer arm whose hand is led by a weld to a body that moves
+//! freely; after `metaworld/sawyer_xyz_env.py`.
 
 use super::reward::distance;
 use super::task::Task;
@@ -18,16 +18,19 @@ pub const SCENES: &str = "metaworld/assets/sawyer_xyz";
 const SUBSTEPS: usize = 5;
 /// Control steps in which the hand comes to its place before an episode.
 const RESET_STEPS: usize = 50;
-/// How far an action of 1 leads the hand, in metres. Upstream multiplies in 32 bits, and so it is here.
+/// How far an action of 1 leads the hand, in metres. Upstream multiplies in 32 bits, and so it is
+/// here.
 const STRIDE: f32 = 0.01;
 /// Where the hand can be led in most tasks, in metres.
 pub const LEAD_LOW: [f64; 3] = [-0.5, 0.4, 0.05];
 const LEAD_HIGH: [f64; 3] = [0.5, 1.0, 0.5];
 /// The hand points downwards; MuJoCo normalises it.
 const DOWN: [f64; 4] = [1.0, 0.0, 1.0, 0.0];
-/// What a weld is to be: no offset, and how rotation is weighed. MuJoCo has had a twelfth number since, which is left alone.
+/// What a weld is to be: no offset, and how rotation is weighed. MuJoCo has had a twelfth number
+/// since, which is left alone.
 const WELD: [f64; 11] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0];
-/// Where the object's coordinates begin in `qpos` and in `qvel` in most scenes, after the arm's and the fingers'.
+/// Where the object's coordinates begin in `qpos` and in `qvel` in most scenes, after the arm's and
+/// the fingers'.
 pub const OBJECT: usize = 9;
 
 /// Something in a scene that a task speaks of, by name.
@@ -49,8 +52,8 @@ enum Found {
     Geom(usize),
 }
 
-/// The arm in one of the scenes. MuJoCo's solver splits contacts into islands, as upstream's: without them it is a little faster,
-/// and 0.001 away after 100 steps.
+/// The arm in one of the scenes. MuJoCo's solver splits contacts into islands, as upstream's:
+/// without them it is a little faster, and 0.001 away after 100 steps.
 pub struct Sawyer {
     /// The scene and its state.
     pub plant: Plant,
@@ -74,15 +77,20 @@ impl Sawyer {
     /// Loads the scene of a task.
     ///
     /// # Errors
-    /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in it.
+    /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in
+    /// it.
     pub fn new(task: &Task) -> Result<Self> {
         if !METAWORLD.is_there() {
             return Err(Error::failed(format!(
-                "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or `protege doctor --fix`",
+                "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or \
+                 `protege doctor --fix`",
                 METAWORLD.folder().display()
             )));
         }
-        let plant = Plant::from_file(&METAWORLD.folder().join(SCENES).join(task.scene), reset_welds)?;
+        let plant = Plant::from_file(
+            &METAWORLD.folder().join(SCENES).join(task.scene),
+            reset_welds,
+        )?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {
@@ -156,18 +164,28 @@ impl Sawyer {
 
     /// Whether both pads press a geom.
     pub fn pinches(&self, geom: usize, pads: [usize; 2]) -> bool {
-        let number = |part: usize| if let Found::Geom(i) = self.parts[part] { i as i32 } else { -1 };
+        let number = |part: usize| {
+            if let Found::Geom(i) = self.parts[part] {
+                i as i32
+            } else {
+                -1
+            }
+        };
         let presses = |pad: usize| {
             let pair = [number(geom), number(pad)];
             let touches = |&(_, c): &(usize, &MjContact)| pair.iter().all(|g| c.geom.contains(g));
             let contacts = self.plant.data.contact().iter().enumerate().filter(touches);
-            contacts.map(|(i, _)| self.plant.data.contact_force(i)[0]).sum::<f64>() > 0.0
+            contacts
+                .map(|(i, _)| self.plant.data.contact_force(i)[0])
+                .sum::<f64>()
+                > 0.0
         };
         pads.into_iter().all(presses)
     }
 
-    /// Brings the open hand to its place from the state in which the scene was loaded. Gives the point between the fingertips,
-    /// as upstream takes it: where it was before the last physics step.
+    /// Brings the open hand to its place from the state in which the scene was loaded. Gives the
+    /// point between the fingertips, as upstream takes it: where it was before the last physics
+    /// step.
     pub fn bring_hand(&mut self, to: [f64; 3]) -> [f64; 3] {
         self.plant.data.reset();
         for _ in 0..RESET_STEPS {
@@ -177,14 +195,18 @@ impl Sawyer {
         self.between_fingers()
     }
 
-    /// The same where it comes to the same every time: after the first time, the state is remembered rather than reached.
+    /// The same where it comes to the same every time: after the first time, the state is
+    /// remembered rather than reached.
     pub fn bring_hand_again(&mut self, to: [f64; 3]) -> [f64; 3] {
         if let Some(Settled { state, fingers }) = &self.settled {
             self.plant.set_integrator(state);
             return *fingers;
         }
         let fingers = self.bring_hand(to);
-        self.settled = Some(Settled { state: self.plant.integrator(), fingers });
+        self.settled = Some(Settled {
+            state: self.plant.integrator(),
+            fingers,
+        });
         fingers
     }
 
@@ -199,10 +221,13 @@ impl Sawyer {
         (0..SUBSTEPS).for_each(|_| self.plant.data.step());
     }
 
-    /// Plays one action: three numbers that lead the hand, one that presses the fingers together; each in [-1, 1].
+    /// Plays one action: three numbers that lead the hand, one that presses the fingers together;
+    /// each in [-1, 1].
     pub fn act(&mut self, action: &[f32]) {
         let from = self.plant.data.mocap_pos()[0];
-        self.lead_hand(std::array::from_fn(|i| (from[i] + f64::from(action[i] * STRIDE)).clamp(self.lead_low[i], LEAD_HIGH[i])));
+        self.lead_hand(std::array::from_fn(|i| {
+            (from[i] + f64::from(action[i] * STRIDE)).clamp(self.lead_low[i], LEAD_HIGH[i])
+        }));
         self.simulate(f64::from(action[3]));
         self.plant.data.forward();
     }
@@ -217,7 +242,8 @@ impl Sawyer {
         self.put(OBJECT, &at, OBJECT..OBJECT + 6);
     }
 
-    /// Sets coordinates from `first` on, stills some velocities, and computes what follows from that.
+    /// Sets coordinates from `first` on, stills some velocities, and computes what follows from
+    /// that.
     pub fn put(&mut self, first: usize, coordinates: &[f64], still: Range<usize>) {
         self.plant.data.qpos_mut()[first..first + coordinates.len()].copy_from_slice(coordinates);
         self.plant.data.qvel_mut()[still].fill(0.0);
@@ -245,28 +271,52 @@ impl Sawyer {
 }
 
 fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
-    let missing = || Error::failed(format!("the scenes of Meta-World are not those of version {}: no `{name}`", METAWORLD.version));
+    let missing = || {
+        Error::failed(format!(
+            "the scenes of Meta-World are not those of version {}: no `{name}`",
+            METAWORLD.version
+        ))
+    };
     plant.model().name_to_id(kind, name).ok_or_else(missing)
 }
 
 fn reset_welds(model: &mut MjModel) {
-    let welds: Vec<bool> = model.eq_type().iter().map(|kind| matches!(kind, MjtEq::mjEQ_WELD)).collect();
+    let welds: Vec<bool> = model
+        .eq_type()
+        .iter()
+        .map(|kind| matches!(kind, MjtEq::mjEQ_WELD))
+        .collect();
     // SAFETY: these are a weld's numbers; no size or index is among them.
     #[allow(unsafe_code)]
     let all = unsafe { model.eq_data_mut() };
-    all.iter_mut().zip(welds).filter(|(_, weld)| *weld).for_each(|(data, _)| data[..WELD.len()].copy_from_slice(&WELD));
+    all.iter_mut()
+        .zip(welds)
+        .filter(|(_, weld)| *weld)
+        .for_each(|(data, _)| data[..WELD.len()].copy_from_slice(&WELD));
 }
 
-/// A rotation matrix (row-major) as x, y, z, w, with the sign that `scipy.spatial.transform.Rotation.as_quat` gives it.
+/// A rotation matrix (row-major) as x, y, z, w, with the sign that
+/// `scipy.spatial.transform.Rotation.as_quat` gives it.
 fn scalar_last(m: &[f64; 9]) -> [f64; 4] {
     let at = |row: usize, column: usize| m[3 * row + column];
     let trace = at(0, 0) + at(1, 1) + at(2, 2);
     let candidates = [at(0, 0), at(1, 1), at(2, 2), trace];
     // The first of the largest, as numpy's argmax.
-    let largest = (1..4).fold(0, |best, i| if candidates[i] > candidates[best] { i } else { best });
+    let largest = (1..4).fold(0, |best, i| {
+        if candidates[i] > candidates[best] {
+            i
+        } else {
+            best
+        }
+    });
     let mut q = [0.0; 4];
     if largest == 3 {
-        q = [at(2, 1) - at(1, 2), at(0, 2) - at(2, 0), at(1, 0) - at(0, 1), 1.0 + trace];
+        q = [
+            at(2, 1) - at(1, 2),
+            at(0, 2) - at(2, 0),
+            at(1, 0) - at(0, 1),
+            1.0 + trace,
+        ];
     } else {
         let (i, j, k) = (largest, (largest + 1) % 3, (largest + 2) % 3);
         q[i] = 1.0 - trace + 2.0 * at(i, i);

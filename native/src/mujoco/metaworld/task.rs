@@ -26,13 +26,14 @@ pub struct Task {
     pub high: &'static [f64],
     /// Object and goal start at least so far from each other in the plane.
     pub apart: f64,
-    /// Whether the hand comes to its place in the same way before every episode, bit for bit, since it touches nothing that
-    /// [`Task::arrange`] moves, and nothing that it touches does.
+    /// Whether the hand comes to its place in the same way before every episode, bit for bit, since
+    /// it touches nothing that [`Task::arrange`] moves, and nothing that it touches does.
     pub settles_alike: bool,
-    /// Moves what no joint moves, before the hand is brought to its place, and says where the goal is. Upstream does so between
-    /// its two resets.
+    /// Moves what no joint moves, before the hand is brought to its place, and says where the goal
+    /// is. Upstream does so between its two resets.
     pub arrange: fn(&mut Sawyer, &mut Start),
-    /// Puts the object to its place, after the hand was brought to its own, and measures what the reward will be measured by.
+    /// Puts the object to its place, after the hand was brought to its own, and measures what the
+    /// reward will be measured by.
     pub put: fn(&mut Sawyer, &mut Start),
     /// The object as it is observed.
     pub object: fn(&Sawyer) -> Pose,
@@ -67,10 +68,16 @@ impl Task {
         expert: |_| [0.0; 4],
     };
 
-    /// Draws a random vector as upstream does: uniformly, until object and goal are far enough from each other.
+    /// Draws a random vector as upstream does: uniformly, until object and goal are far enough from
+    /// each other.
     pub fn draw(&self, rng: &mut Rng) -> Vec<f64> {
         loop {
-            let drawn: Vec<f64> = self.low.iter().zip(self.high).map(|(&low, &high)| rng.range(low, high)).collect();
+            let drawn: Vec<f64> = self
+                .low
+                .iter()
+                .zip(self.high)
+                .map(|(&low, &high)| rng.range(low, high))
+                .collect();
             let start = Start::new(&drawn);
             if planar(start.object, start.goal) >= self.apart {
                 return drawn;
@@ -88,7 +95,8 @@ pub struct Start {
     pub goal: [f64; 3],
     /// Where the point between the fingertips was.
     pub fingers: [f64; 3],
-    /// Where another part was that the reward is measured by: a handle, a button, the peg's head, the stick.
+    /// Where another part was that the reward is measured by: a handle, a button, the peg's head,
+    /// the stick.
     pub handle: [f64; 3],
     /// Where the object was after the first step.
     pub first: [f64; 3],
@@ -97,8 +105,13 @@ pub struct Start {
 impl Start {
     /// From a random vector: its first three numbers, and its last three.
     pub fn new(vector: &[f64]) -> Self {
-        let [object, goal] = [vector.first_chunk(), vector.last_chunk()].map(|place| place.copied().unwrap_or_default());
-        Self { object, goal, ..Self::default() }
+        let [object, goal] = [vector.first_chunk(), vector.last_chunk()]
+            .map(|place| place.copied().unwrap_or_default());
+        Self {
+            object,
+            goal,
+            ..Self::default()
+        }
     }
 }
 
@@ -119,7 +132,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// 1 when the object lies turned as it should, falling to 0 over an error of `reach` of the quaternion.
+    /// 1 when the object lies turned as it should, falling to 0 over an error of `reach` of the
+    /// quaternion.
     pub fn upright(&self, ideal: [f64; 4], reach: f64) -> f64 {
         (1.0 - distance(self.rotation, ideal) / reach).max(0.0)
     }
@@ -150,9 +164,12 @@ impl Now<'_> {
         distance(self.seen.object, self.arm.between_fingers())
     }
 
-    /// Whether the object is `near` the fingers, which are not quite shut, and more than 1 cm above where it started.
+    /// Whether the object is `near` the fingers, which are not quite shut, and more than 1 cm above
+    /// where it started.
     pub fn holds(&self, near: f64) -> bool {
-        self.to_object() < near && self.seen.open > 0.0 && self.seen.object[2] - 0.01 > self.start.object[2]
+        self.to_object() < near
+            && self.seen.open > 0.0
+            && self.seen.object[2] - 0.01 > self.start.object[2]
     }
 }
 
@@ -188,13 +205,21 @@ pub fn towards(hand: [f64; 3], target: [f64; 3], gain: f64, grip: f64) -> [f64; 
     [x, y, z, grip]
 }
 
-/// Whether the hand is over a point, no farther from it than `beside` in the plane, and how far above or below it is at most.
+/// Whether the hand is over a point, no farther from it than `beside` in the plane, and how far
+/// above or below it is at most.
 pub fn is_at(hand: [f64; 3], point: [f64; 3], beside: f64, above: f64) -> bool {
     planar(hand, point) <= beside && (hand[2] - point[2]).abs() <= above
 }
 
-/// Where the hand goes: to the point `lift` above another until it is over it, then down, and once there, on to `then`.
-pub fn descend(hand: [f64; 3], point: [f64; 3], (beside, above): (f64, f64), lift: f64, then: [f64; 3]) -> [f64; 3] {
+/// Where the hand goes: to the point `lift` above another until it is over it, then down, and once
+/// there, on to `then`.
+pub fn descend(
+    hand: [f64; 3],
+    point: [f64; 3],
+    (beside, above): (f64, f64),
+    lift: f64,
+    then: [f64; 3],
+) -> [f64; 3] {
     if planar(hand, point) > beside {
         raised(point, lift)
     } else if (hand[2] - point[2]).abs() > above {

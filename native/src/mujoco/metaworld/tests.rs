@@ -16,7 +16,8 @@ fn demonstrate(env: &mut MetaWorld, seed: u64) -> Vec<Step> {
     steps
 }
 
-/// The promise: the experts do what upstream's scripted policies do, in every step of the recorded episodes.
+/// The promise: the experts do what upstream's scripted policies do, in every step of the recorded
+/// episodes.
 #[test]
 fn experts_act_as_upstream() {
     let files: [&[u8]; 2] = [
@@ -28,15 +29,41 @@ fn experts_act_as_upstream() {
         for file in files {
             let file = SafeTensors::deserialize(file).unwrap();
             let numbers = |name: &str| file.tensor(&format!("{}/0/{name}", task.id));
-            let (Ok(vector), Ok(actions)) = (numbers("rand_vec"), numbers("actions")) else { continue };
-            let vector: Vec<f64> = vector.data().as_chunks().0.iter().map(|&v| f64::from_le_bytes(v)).collect();
-            let actions: Vec<f32> = actions.data().as_chunks().0.iter().map(|&v| f32::from_le_bytes(v)).collect();
-            let mut env = MetaWorld { end_on_success: false, ..make(task.id) };
+            let (Ok(vector), Ok(actions)) = (numbers("rand_vec"), numbers("actions")) else {
+                continue;
+            };
+            let vector: Vec<f64> = vector
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from_le_bytes(v))
+                .collect();
+            let actions: Vec<f32> = actions
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f32::from_le_bytes(v))
+                .collect();
+            let mut env = MetaWorld {
+                end_on_success: false,
+                ..make(task.id)
+            };
             env.start(&vector);
             for theirs in actions.chunks_exact(4) {
                 let ours = env.expert().unwrap();
-                let error = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(error <= 1e-5, "{} at step {}: {ours:?}, not {theirs:?}", task.id, env.progress.steps);
+                let error = ours
+                    .iter()
+                    .zip(theirs)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert!(
+                    error <= 1e-5,
+                    "{} at step {}: {ours:?}, not {theirs:?}",
+                    task.id,
+                    env.progress.steps
+                );
                 env.step(theirs).unwrap();
                 played += 1;
             }
@@ -45,53 +72,92 @@ fn experts_act_as_upstream() {
     }
 }
 
-/// The promise: upstream's scripted policies solve the tasks here as often as there, with trembling hands, too.
+/// The promise: upstream's scripted policies solve the tasks here as often as there, with trembling
+/// hands, too.
 #[test]
 fn experts_succeed() {
-    for (id, least) in [("metaworld/pick-place", 19), ("metaworld/box-close", 16), ("metaworld/assembly", 19)] {
+    for (id, least) in [
+        ("metaworld/pick-place", 19),
+        ("metaworld/box-close", 16),
+        ("metaworld/assembly", 19),
+    ] {
         let mut env = make(id);
-        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
-        let wins = (0..20).filter(|&seed| demonstrate(&mut env, seed).last().is_some_and(|step| step.success)).count();
+        env.set_style(ExpertStyle {
+            noise: 0.1,
+            ..ExpertStyle::default()
+        })
+        .unwrap();
+        let wins = (0..20)
+            .filter(|&seed| {
+                demonstrate(&mut env, seed)
+                    .last()
+                    .is_some_and(|step| step.success)
+            })
+            .count();
         assert!(wins >= least, "{id}: {wins} of 20");
     }
 }
 
-/// The promise: the same seed is the same episode, bit for bit, whatever was played before; another seed is another.
+/// The promise: the same seed is the same episode, bit for bit, whatever was played before; another
+/// seed is another.
 #[test]
 fn the_same_seed_is_the_same_episode() {
     let mut env = make("metaworld/box-close");
-    env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+    env.set_style(ExpertStyle {
+        noise: 0.1,
+        ..ExpertStyle::default()
+    })
+    .unwrap();
     let first = demonstrate(&mut env, 3);
     assert_ne!(first, demonstrate(&mut env, 4));
     assert_eq!(first, demonstrate(&mut env, 3));
 }
 
-/// The promise: success ends the episode with the only reward there is; a wish lets it go on to the horizon, as upstream, where
-/// every step without success costs 1.
+/// The promise: success ends the episode with the only reward there is; a wish lets it go on to the
+/// horizon, as upstream, where every step without success costs 1.
 #[test]
 fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     let mut env = make("metaworld/pick-place");
     let short = demonstrate(&mut env, 0);
     let (last, others) = short.split_last().unwrap();
-    assert!(others.iter().all(|s| s.reward == 0.0 && !s.success && !s.done()));
+    assert!(
+        others
+            .iter()
+            .all(|s| s.reward == 0.0 && !s.success && !s.done())
+    );
     assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
     assert!(env.step(&[0.0; 4]).is_err(), "it is over");
     env.end_on_success = false;
     let long = demonstrate(&mut env, 0);
     assert_eq!(long.len(), env.spec().horizon);
-    assert!(long.iter().all(|s| !s.terminated && s.reward == if s.success { 0.0 } else { -1.0 }));
+    assert!(
+        long.iter()
+            .all(|s| !s.terminated && s.reward == if s.success { 0.0 } else { -1.0 })
+    );
     assert!(long.last().is_some_and(|s| s.truncated) && long[short.len() - 1].success);
 }
 
-/// The promise: starts lie in upstream's ranges, and object and goal are never closer than upstream allows.
+/// The promise: starts lie in upstream's ranges, and object and goal are never closer than upstream
+/// allows.
 #[test]
 fn starts_lie_in_the_ranges() {
     for task in tasks::ALL {
         for seed in 0..200 {
             let drawn = task.draw(&mut Rng::new(seed, "start", 0));
-            assert!(drawn.iter().enumerate().all(|(i, v)| (task.low[i]..=task.high[i]).contains(v)), "{}: {drawn:?}", task.id);
+            assert!(
+                drawn
+                    .iter()
+                    .enumerate()
+                    .all(|(i, v)| (task.low[i]..=task.high[i]).contains(v)),
+                "{}: {drawn:?}",
+                task.id
+            );
             let start = Start::new(&drawn);
-            assert!(task::planar(start.object, start.goal) >= task.apart, "{}: {drawn:?}", task.id);
+            assert!(
+                task::planar(start.object, start.goal) >= task.apart,
+                "{}: {drawn:?}",
+                task.id
+            );
         }
     }
 }
@@ -101,7 +167,11 @@ fn starts_lie_in_the_ranges() {
 fn the_observation_has_its_layout() {
     let mut env = make("metaworld/pick-place");
     let start = env.reset(1);
-    assert_eq!(start[..18], start[18..36], "the first observation repeats its frame");
+    assert_eq!(
+        start[..18],
+        start[18..36],
+        "the first observation repeats its frame"
+    );
     let drawn = env.task.draw(&mut Rng::new(1, "start", 0));
     assert_eq!(start[36..], narrow(&drawn[3..]), "the goal is shown");
     assert_eq!(start[4..7], narrow(&drawn[..3]), "the puck");
@@ -110,14 +180,26 @@ fn the_observation_has_its_layout() {
     assert_ne!(after[..18], start[..18]);
 }
 
-/// The promise: a restored environment goes on bit for bit, trembling and dense reward included; foreign or damaged states
-/// change nothing.
+/// The promise: a restored environment goes on bit for bit, trembling and dense reward included;
+/// foreign or damaged states change nothing.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
-    for id in ["metaworld/pick-place", "metaworld/box-close", "metaworld/bin-picking", "metaworld/coffee-push"] {
-        let whole = || MetaWorld { end_on_success: false, ..make(id) };
+    for id in [
+        "metaworld/pick-place",
+        "metaworld/box-close",
+        "metaworld/bin-picking",
+        "metaworld/coffee-push",
+    ] {
+        let whole = || MetaWorld {
+            end_on_success: false,
+            ..make(id)
+        };
         let mut env = whole();
-        env.set_style(ExpertStyle { noise: 0.1, ..ExpertStyle::default() }).unwrap();
+        env.set_style(ExpertStyle {
+            noise: 0.1,
+            ..ExpertStyle::default()
+        })
+        .unwrap();
         env.reset(2);
         let play = |env: &mut MetaWorld| {
             let action = env.expert().unwrap();
@@ -128,7 +210,10 @@ fn a_restored_environment_goes_on_bit_for_bit() {
         let mut other = whole();
         other.reset(9);
         other.restore(&saved).unwrap();
-        assert_eq!((other.observation(), other.dense_reward()), (env.observation(), env.dense_reward()));
+        assert_eq!(
+            (other.observation(), other.dense_reward()),
+            (env.observation(), env.dense_reward())
+        );
         assert!(other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
         for _ in 0..40 {
             assert_eq!(play(&mut env), play(&mut other), "{id}");
@@ -138,19 +223,24 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     assert!(make("metaworld/box-close").restore(&foreign).is_err());
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends it.
+/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
+/// it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = make("metaworld/assembly");
     env.step(&[0.0; 4]).unwrap();
     env.arm.plant.data.qpos_mut()[9] = f64::NAN;
     let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
-    assert!(sentence.contains("metaworld/assembly") && sentence.contains("step 2"), "{sentence}");
+    assert!(
+        sentence.contains("metaworld/assembly") && sentence.contains("step 2"),
+        "{sentence}"
+    );
     env.reset(0);
     env.step(&[0.0; 4]).unwrap();
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an error.
+/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
+/// is none is an error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = make("metaworld/pick-place");
@@ -172,15 +262,17 @@ pub fn broken() -> Error {
     env.step(&[0.0; 4]).unwrap_err()
 }
 
-/// The promise: where the hand's way to its place is remembered, it would have come to the same, bit for bit, for starts all over the
-/// range, its corners included.
+/// The promise: where the hand's way to its place is remembered, it would have come to the same,
+/// bit for bit, for starts all over the range, its corners included.
 #[test]
 fn a_remembered_way_is_the_way() {
     for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {
         let (mut env, mut arm) = (make(task.id), Sawyer::new(task).unwrap());
         let corners = (0..4).map(|i| {
             let mut corner = task.low.to_vec();
-            (0..2).filter(|axis| i >> axis & 1 == 1).for_each(|axis| corner[3 + axis] = task.high[3 + axis]);
+            (0..2)
+                .filter(|axis| i >> axis & 1 == 1)
+                .for_each(|axis| corner[3 + axis] = task.high[3 + axis]);
             corner
         });
         let drawn = (0..20).map(|seed| task.draw(&mut Rng::new(seed, "start", 0)));
@@ -190,7 +282,12 @@ fn a_remembered_way_is_the_way() {
             (task.arrange)(&mut arm, &mut start);
             let fingers = arm.bring_hand(task.hand);
             (task.put)(&mut arm, &mut start);
-            assert_eq!((fingers, arm.plant.numbers()), (env.progress.start.fingers, env.arm.plant.numbers()), "{} {vector:?}", task.id);
+            assert_eq!(
+                (fingers, arm.plant.numbers()),
+                (env.progress.start.fingers, env.arm.plant.numbers()),
+                "{} {vector:?}",
+                task.id
+            );
         }
     }
 }

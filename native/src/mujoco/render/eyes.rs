@@ -14,8 +14,9 @@ thread_local! {
     static RENDERER: RefCell<Option<(String, usize, Renderer)>> = const { RefCell::new(None) };
 }
 
-/// An environment that can be drawn, from where the papers look: Meta-World from `corner2`, moved as in MoDem; the pen from `view_1`.
-/// Where upstream's scenes have no such camera (door, hammer), and in our own, they are seen as people see them.
+/// An environment that can be drawn, from where the papers look: Meta-World from `corner2`, moved
+/// as in MoDem; the pen from `view_1`. Where upstream's scenes have no such camera (door, hammer),
+/// and in our own, they are seen as people see them.
 pub struct Eyes {
     inner: Box<dyn Env>,
 }
@@ -36,8 +37,8 @@ impl Wrapper for Eyes {
         &mut *self.inner
     }
 
-    /// Drawn on one of the threads that are kept for work of all kinds: a renderer stays with its thread, and environments are
-    /// stepped on threads that come and go.
+    /// Drawn on one of the threads that are kept for work of all kinds: a renderer stays with its
+    /// thread, and environments are stepped on threads that come and go.
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
         rayon::scope(|_| draw(&mut *self.inner, size))
     }
@@ -46,12 +47,19 @@ impl Wrapper for Eyes {
 /// The environment as this thread's renderer draws it: three planes.
 fn draw(env: &mut dyn Env, size: usize) -> Result<Vec<u8>> {
     let id = env.spec().id.clone();
-    let subject = env.subject().ok_or_else(|| Error::input(format!("there is nothing to see in {id}")))?;
+    let subject = env
+        .subject()
+        .ok_or_else(|| Error::input(format!("there is nothing to see in {id}")))?;
     RENDERER.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|(task, pixels, _)| (task, pixels) != (&id, &size)) {
+        if slot
+            .as_ref()
+            .is_none_or(|(task, pixels, _)| (task, pixels) != (&id, &size))
+        {
             *slot = Some((id.clone(), size, renderer(&id, size)?));
         }
-        let Some((_, _, renderer)) = slot else { return Err(Error::failed("a renderer was made and is gone")) };
+        let Some((_, _, renderer)) = slot else {
+            return Err(Error::failed("a renderer was made and is gone"));
+        };
         Ok(planes(&renderer.draw(&subject)?))
     })
 }
@@ -62,10 +70,21 @@ fn renderer(id: &str, size: usize) -> Result<Renderer> {
         Some(("adroit", "pen")) => (Some("view_1".to_owned()), None),
         _ => (None, None),
     };
-    Renderer::placed(id, &Look { width: size, height: size, camera, quality: Quality::Fast }, at)
+    Renderer::placed(
+        id,
+        &Look {
+            width: size,
+            height: size,
+            camera,
+            quality: Quality::Fast,
+        },
+        at,
+    )
 }
 
 /// Pixels of three values as three planes.
 fn planes(pixels: &[u8]) -> Vec<u8> {
-    (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect()
+    (0..3)
+        .flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied())
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL offers. Mesa's
-//! software device is one, so that no GPU is needed.
+//! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL
+//! offers. Mesa's software device is one, so that no GPU is needed.
 
 mod eyes;
 mod scenery;
@@ -41,26 +41,43 @@ impl Renderer {
     pub fn placed(id: &str, look: &Look, at: Option<[f64; 3]>) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
             settle(model, look);
-            let camera = look.camera.as_deref().and_then(|name| model.name_to_id(Kind::mjOBJ_CAMERA, name));
+            let camera = look
+                .camera
+                .as_deref()
+                .and_then(|name| model.name_to_id(Kind::mjOBJ_CAMERA, name));
             if let Some((camera, at)) = camera.zip(at) {
                 model.cam_pos_mut()[camera] = at;
             }
         })?;
         let Stage { plant, view, .. } = &mut stage;
         plant.data.forward();
-        let camera = look.camera.as_deref().map(|name| camera(plant.model(), name, id)).transpose()?;
+        let camera = look
+            .camera
+            .as_deref()
+            .map(|name| camera(plant.model(), name, id))
+            .transpose()?;
         let turned = camera.is_some_and(|at| hangs_upside_down(plant, at));
         let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
-        let builder = MjRenderer::builder().width(look.width as u32).height(look.height as u32).camera(camera);
+        let builder = MjRenderer::builder()
+            .width(look.width as u32)
+            .height(look.height as u32)
+            .camera(camera);
         let drawer = builder.build(plant.model()).map_err(|e| unavailable(&e))?;
-        Ok(Self { stage, drawer, turned })
+        Ok(Self {
+            stage,
+            drawer,
+            turned,
+        })
     }
 }
 
 impl Draw for Renderer {
     fn draw(&mut self, subject: &Subject<'_>) -> Result<Vec<u8>> {
         self.stage.pose(subject)?;
-        let drawn = self.drawer.sync_data(&mut self.stage.plant.data).and_then(|()| self.drawer.render());
+        let drawn = self
+            .drawer
+            .sync_data(&mut self.stage.plant.data)
+            .and_then(|()| self.drawer.render());
         drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
         let mut pixels = self.drawer.rgb_flat().unwrap_or_default().to_vec();
         if self.turned {
@@ -92,11 +109,22 @@ fn settle(model: &mut MjModel, look: &Look) {
 /// The number of the camera called `name`.
 fn camera(model: &MjModel, name: &str, id: &str) -> Result<usize> {
     let names = || {
-        let all: Vec<&str> = (0..model.cam_bodyid().len()).filter_map(|i| model.id_to_name(Kind::mjOBJ_CAMERA, i)).collect();
-        if all.is_empty() { "it has none with a name: leave --camera out".to_owned() } else { format!("it has {}", all.join(", ")) }
+        let all: Vec<&str> = (0..model.cam_bodyid().len())
+            .filter_map(|i| model.id_to_name(Kind::mjOBJ_CAMERA, i))
+            .collect();
+        if all.is_empty() {
+            "it has none with a name: leave --camera out".to_owned()
+        } else {
+            format!("it has {}", all.join(", "))
+        }
     };
     let found = model.name_to_id(Kind::mjOBJ_CAMERA, name);
-    found.ok_or_else(|| Error::input(format!("the scene of {id} has no camera `{name}`: {}", names())))
+    found.ok_or_else(|| {
+        Error::input(format!(
+            "the scene of {id} has no camera `{name}`: {}",
+            names()
+        ))
+    })
 }
 
 /// Whether a camera that stands in the world has its upper side below.
@@ -108,7 +136,9 @@ fn hangs_upside_down(plant: &Plant, camera: usize) -> bool {
 /// Why nothing can be drawn here.
 fn unavailable(error: &RendererError) -> Error {
     match error {
-        RendererError::GlutinError(why) => Error::input(format!("pictures need EGL, which does not work here ({why}): {REMEDY}")),
+        RendererError::GlutinError(why) => Error::input(format!(
+            "pictures need EGL, which does not work here ({why}): {REMEDY}"
+        )),
         other => Error::failed(format!("a picture could not be prepared: {other}")),
     }
 }

@@ -1,4 +1,5 @@
-//! A task's scene as solids in their places, for recordings. Nothing is drawn, so that no EGL is needed.
+//! A task's scene as solids in their places, for recordings. Nothing is drawn, so that no EGL is
+//! needed.
 
 use super::Stage;
 use crate::rerun::event::{Form, Part, Place, Shape};
@@ -35,12 +36,25 @@ impl Solids {
     pub fn of(id: &str) -> Result<Self> {
         let stage = Stage::of(id, |_| ())?;
         let model = stage.plant.model();
-        let bodies = (0..model.body_parentid().len()).filter(|&body| geoms(model, body).next().is_some()).collect();
-        let shown = |&site: &usize| model.site_group()[site] < SHOWN && model.site_rgba()[site][3] > 0.0;
+        let bodies = (0..model.body_parentid().len())
+            .filter(|&body| geoms(model, body).next().is_some())
+            .collect();
+        let shown =
+            |&site: &usize| model.site_group()[site] < SHOWN && model.site_rgba()[site][3] > 0.0;
         let sites = (0..model.site_group().len()).filter(shown).collect();
-        let single = |&joint: &usize| matches!(model.jnt_type()[joint], mjtJoint::mjJNT_HINGE | mjtJoint::mjJNT_SLIDE);
+        let single = |&joint: &usize| {
+            matches!(
+                model.jnt_type()[joint],
+                mjtJoint::mjJNT_HINGE | mjtJoint::mjJNT_SLIDE
+            )
+        };
         let joints = (0..model.jnt_type().len()).filter(single).collect();
-        Ok(Self { bodies, sites, joints, stage })
+        Ok(Self {
+            bodies,
+            sites,
+            joints,
+            stage,
+        })
     }
 }
 
@@ -49,17 +63,26 @@ impl Scenery for Solids {
         let model = self.stage.plant.model();
         let body = |&body: &usize| Part {
             name: name(model, Kind::mjOBJ_BODY, body),
-            shapes: geoms(model, body).filter_map(|geom| solid(model, geom)).collect(),
+            shapes: geoms(model, body)
+                .filter_map(|geom| solid(model, geom))
+                .collect(),
         };
         let mark = |&site: &usize| Part {
             name: format!("{} (site)", name(model, Kind::mjOBJ_SITE, site)),
             shapes: mark(model, site).into_iter().collect(),
         };
-        self.bodies.iter().map(body).chain(self.sites.iter().map(mark)).collect()
+        self.bodies
+            .iter()
+            .map(body)
+            .chain(self.sites.iter().map(mark))
+            .collect()
     }
 
     fn joints(&self) -> Vec<String> {
-        self.joints.iter().map(|&joint| name(self.stage.plant.model(), Kind::mjOBJ_JOINT, joint)).collect()
+        self.joints
+            .iter()
+            .map(|&joint| name(self.stage.plant.model(), Kind::mjOBJ_JOINT, joint))
+            .collect()
     }
 
     fn sight(&mut self, subject: &Subject<'_>) -> Result<Sight> {
@@ -71,9 +94,19 @@ impl Scenery for Solids {
             mju_mat_2_quat(&mut rotation, &data.site_xmat()[site]);
             place(data.site_xpos()[site], rotation)
         };
-        let joint = |&joint: &usize| [data.qpos()[model.jnt_qposadr()[joint] as usize], data.qvel()[model.jnt_dofadr()[joint] as usize]];
+        let joint = |&joint: &usize| {
+            [
+                data.qpos()[model.jnt_qposadr()[joint] as usize],
+                data.qvel()[model.jnt_dofadr()[joint] as usize],
+            ]
+        };
         Ok(Sight {
-            places: self.bodies.iter().map(body).chain(self.sites.iter().map(site)).collect(),
+            places: self
+                .bodies
+                .iter()
+                .map(body)
+                .chain(self.sites.iter().map(site))
+                .collect(),
             joints: self.joints.iter().map(joint).collect(),
         })
     }
@@ -86,22 +119,38 @@ impl Scenery for Solids {
 /// The geoms of a body that are shown.
 fn geoms(model: &MjModel, body: usize) -> impl Iterator<Item = usize> {
     let of_body = move |&geom: &usize| model.geom_bodyid()[geom] as usize == body;
-    let shown = move |&geom: &usize| model.geom_group()[geom] < SHOWN && colour(model, geom)[3] > 0.0;
+    let shown =
+        move |&geom: &usize| model.geom_group()[geom] < SHOWN && colour(model, geom)[3] > 0.0;
     (0..model.geom_group().len()).filter(of_body).filter(shown)
 }
 
 /// What a geom looks like, where it has a form.
 fn solid(model: &MjModel, geom: usize) -> Option<Shape> {
-    let form = form(model, model.geom_type()[geom], model.geom_size()[geom], model.geom_dataid()[geom])?;
+    let form = form(
+        model,
+        model.geom_type()[geom],
+        model.geom_size()[geom],
+        model.geom_dataid()[geom],
+    )?;
     let place = place(model.geom_pos()[geom], model.geom_quat()[geom]);
-    Some(Shape { name: name(model, Kind::mjOBJ_GEOM, geom), place, colour: colour(model, geom).map(byte), form })
+    Some(Shape {
+        name: name(model, Kind::mjOBJ_GEOM, geom),
+        place,
+        colour: colour(model, geom).map(byte),
+        form,
+    })
 }
 
 /// What a site looks like, where it has a form. Its place is its part's.
 fn mark(model: &MjModel, site: usize) -> Option<Shape> {
     let form = form(model, model.site_type()[site], model.site_size()[site], -1)?;
     let origin = place([0.0; 3], [1.0, 0.0, 0.0, 0.0]);
-    Some(Shape { name: "mark".to_owned(), place: origin, colour: model.site_rgba()[site].map(byte), form })
+    Some(Shape {
+        name: "mark".to_owned(),
+        place: origin,
+        colour: model.site_rgba()[site].map(byte),
+        form,
+    })
 }
 
 /// A form; none where it has no body (height fields and the like). A plane is a thin box.
@@ -112,8 +161,14 @@ fn form(model: &MjModel, kind: MjtGeomBase, size: [f64; 3], mesh: i32) -> Option
         MjtGeomBase::mjGEOM_PLANE => Form::Box([side(x), side(y), PLANE[1] / 2.0]),
         MjtGeomBase::mjGEOM_SPHERE => Form::Ellipsoid([x; 3]),
         MjtGeomBase::mjGEOM_ELLIPSOID => Form::Ellipsoid([x, y, z]),
-        MjtGeomBase::mjGEOM_CAPSULE => Form::Capsule { radius: x, length: 2.0 * y },
-        MjtGeomBase::mjGEOM_CYLINDER => Form::Cylinder { radius: x, length: 2.0 * y },
+        MjtGeomBase::mjGEOM_CAPSULE => Form::Capsule {
+            radius: x,
+            length: 2.0 * y,
+        },
+        MjtGeomBase::mjGEOM_CYLINDER => Form::Cylinder {
+            radius: x,
+            length: 2.0 * y,
+        },
         MjtGeomBase::mjGEOM_BOX => Form::Box([x, y, z]),
         MjtGeomBase::mjGEOM_MESH => triangles(model, usize::try_from(mesh).ok()?),
         _ => return None,
@@ -124,7 +179,13 @@ fn triangles(model: &MjModel, mesh: usize) -> Form {
     let part = |from: i32, count: i32| from as usize..(from + count) as usize;
     let vertices = &model.mesh_vert()[part(model.mesh_vertadr()[mesh], model.mesh_vertnum()[mesh])];
     let faces = &model.mesh_face()[part(model.mesh_faceadr()[mesh], model.mesh_facenum()[mesh])];
-    Form::Mesh { vertices: vertices.to_vec(), triangles: faces.iter().map(|face| face.map(|corner| corner as u32)).collect() }
+    Form::Mesh {
+        vertices: vertices.to_vec(),
+        triangles: faces
+            .iter()
+            .map(|face| face.map(|corner| corner as u32))
+            .collect(),
+    }
 }
 
 fn colour(model: &MjModel, geom: usize) -> [f32; 4] {
@@ -141,7 +202,10 @@ fn byte(part: f32) -> u8 {
 
 /// From MuJoCo's order of a quaternion, w first.
 fn place(position: [f64; 3], [w, x, y, z]: [f64; 4]) -> Place {
-    Place { position: position.map(|v| v as f32), rotation: [x, y, z, w].map(|v| v as f32) }
+    Place {
+        position: position.map(|v| v as f32),
+        rotation: [x, y, z, w].map(|v| v as f32),
+    }
 }
 
 /// The name of something, or its kind and number.

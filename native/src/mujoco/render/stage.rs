@@ -1,4 +1,5 @@
-//! The scenes as they are drawn: which file, which camera, and for our own scenes what makes a picture of them pleasant.
+//! The scenes as they are drawn: which file, which camera, and for our own scenes what makes a
+//! picture of them pleasant.
 
 use super::super::{Plant, metaworld};
 use crate::wheels;
@@ -19,7 +20,8 @@ pub struct Stage {
     pub control_s: f64,
 }
 
-/// Where a scene is looked at from unless a camera is named: at a point, from a distance (m), in a direction (degrees).
+/// Where a scene is looked at from unless a camera is named: at a point, from a distance (m), in a
+/// direction (degrees).
 pub struct View {
     point: [f64; 3],
     distance: f64,
@@ -30,24 +32,60 @@ pub struct View {
 impl View {
     /// The camera there.
     pub fn camera(&self, model: &MjModel) -> MjvCamera {
-        let Self { point, distance, azimuth, elevation } = *self;
-        MjvCamera { lookat: point, distance, azimuth, elevation, ..MjvCamera::new_free(model) }
+        let Self {
+            point,
+            distance,
+            azimuth,
+            elevation,
+        } = *self;
+        MjvCamera {
+            lookat: point,
+            distance,
+            azimuth,
+            elevation,
+            ..MjvCamera::new_free(model)
+        }
     }
 }
 
 /// The table of our own scenes: the hand on the left, where it goes on the right.
-const TABLE: View = View { point: [0.0, 0.695, 0.115], distance: 0.75, azimuth: 130.0, elevation: -25.0 };
+const TABLE: View = View {
+    point: [0.0, 0.695, 0.115],
+    distance: 0.75,
+    azimuth: 130.0,
+    elevation: -25.0,
+};
 /// The door of Adroit, of which no camera of its own shows all; so for the scenes below.
-const DOOR: View = View { point: [0.0, 0.1, 0.25], distance: 1.7, azimuth: 115.0, elevation: -25.0 };
+const DOOR: View = View {
+    point: [0.0, 0.1, 0.25],
+    distance: 1.7,
+    azimuth: 115.0,
+    elevation: -25.0,
+};
 /// The hammer of Adroit, and the nail.
-const HAMMER: View = View { point: [-0.05, -0.02, 0.14], distance: 1.05, azimuth: 70.0, elevation: -36.0 };
+const HAMMER: View = View {
+    point: [-0.05, -0.02, 0.14],
+    distance: 1.05,
+    azimuth: 70.0,
+    elevation: -36.0,
+};
 /// The pen of Adroit in the hand, and the one to follow.
-const PEN: View = View { point: [0.05, -0.12, 0.2], distance: 0.85, azimuth: 55.0, elevation: -30.0 };
+const PEN: View = View {
+    point: [0.05, -0.12, 0.2],
+    distance: 0.85,
+    azimuth: 55.0,
+    elevation: -30.0,
+};
 /// The table of Meta-World with the robot behind.
-const SAWYER: View = View { point: [0.0, 0.6, 0.1], distance: 1.35, azimuth: 225.0, elevation: -30.0 };
+const SAWYER: View = View {
+    point: [0.0, 0.6, 0.1],
+    distance: 1.35,
+    azimuth: 225.0,
+    elevation: -30.0,
+};
 
-/// A backdrop and soft light for our own scenes, which have a table in empty space. Nothing of it is a body, so that
-/// the scene's state stays what it is.
+/// A backdrop and soft light for our own scenes, which have a table in empty space. Nothing of it
+/// is a body, so that the scene's state stays what it is.
 const DECORATION: &str = r#"
   <visual>
     <headlight ambient="0.42 0.42 0.42" diffuse="0.28 0.28 0.28" specular="0.1 0.1 0.1"/>
@@ -55,7 +93,8 @@ const DECORATION: &str = r#"
     <quality numslices="48" numstacks="24"/>
   </visual>
   <asset>
-    <texture type="skybox" builtin="gradient" rgb1="0.93 0.95 0.97" rgb2="0.74 0.78 0.83" width="128" height="128"/>
+    <texture type="skybox" builtin="gradient" rgb1="0.93 0.95 0.97" rgb2="0.74 0.78 0.83"
+             width="128" height="128"/>
   </asset>
   <worldbody>"#;
 
@@ -79,7 +118,8 @@ impl Stage {
         match subject {
             Subject::Numbers(numbers) => self.plant.show(numbers),
             Subject::Sim(sim) => {
-                (1..self.plant.model().body_mocapid().len()).try_for_each(|body| pose_body(&mut self.plant, *sim, body))?;
+                (1..self.plant.model().body_mocapid().len())
+                    .try_for_each(|body| pose_body(&mut self.plant, *sim, body))?;
                 self.plant.data.forward();
                 Ok(())
             }
@@ -90,10 +130,16 @@ impl Stage {
 fn of(id: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Stage> {
     let (folder, view) = match id.split_once('/') {
         Some(("lab", _)) => {
-            let scene = tasks::by_id(id)?.scene.replacen("<worldbody>", DECORATION, 1);
+            let scene = tasks::by_id(id)?
+                .scene
+                .replacen("<worldbody>", DECORATION, 1);
             let plant = Plant::from_text_as(&scene, prepare)?;
             let control_s = plant.model().opt().timestep * tasks::by_id(id)?.substeps as f64;
-            return Ok(Stage { plant, view: TABLE, control_s });
+            return Ok(Stage {
+                plant,
+                view: TABLE,
+                control_s,
+            });
         }
         Some(("metaworld", _)) => (wheels::METAWORLD, SAWYER),
         Some(("adroit", "door")) => (wheels::ADROIT, DOOR),
@@ -104,13 +150,21 @@ fn of(id: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Stage> {
     let path = folder.ensure().map_err(Error::failed)?.join(file(id)?);
     let plant = Plant::from_file_alone(&path, prepare)?;
     let control_s = plant.model().opt().timestep * UPSTREAM_SUBSTEPS;
-    Ok(Stage { plant, view, control_s })
+    Ok(Stage {
+        plant,
+        view,
+        control_s,
+    })
 }
 
-/// Puts one body, and the joints that move it, where the simulation has them; what nothing moves stays.
+/// Puts one body, and the joints that move it, where the simulation has them; what nothing moves
+/// stays.
 fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
     let model = plant.model();
-    let name = model.id_to_name(Kind::mjOBJ_BODY, body).unwrap_or_default().to_owned();
+    let name = model
+        .id_to_name(Kind::mjOBJ_BODY, body)
+        .unwrap_or_default()
+        .to_owned();
     let (mocap, parent) = (model.body_mocapid()[body], model.body_parentid()[body]);
     let joints = model.body_jntadr()[body]..model.body_jntadr()[body] + model.body_jntnum()[body];
     let pose = || sim.body(&name).map(|id| sim.pose(id));
@@ -133,7 +187,11 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
             plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&rotation);
         } else {
             let dof = model.jnt_dofadr()[joint as usize] as usize;
-            let joint = sim.joint(model.id_to_name(Kind::mjOBJ_JOINT, joint as usize).unwrap_or_default())?;
+            let joint = sim.joint(
+                model
+                    .id_to_name(Kind::mjOBJ_JOINT, joint as usize)
+                    .unwrap_or_default(),
+            )?;
             plant.data.qpos_mut()[at] = sim.joint_position(joint);
             plant.data.qvel_mut()[dof] = sim.joint_velocity(joint);
         }

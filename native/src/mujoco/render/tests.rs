@@ -5,7 +5,12 @@ use protege_core::data::Frames;
 use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, View, catalogue};
 
 fn look(size: usize, quality: Quality) -> Look {
-    Look { width: size, height: size, camera: None, quality }
+    Look {
+        width: size,
+        height: size,
+        camera: None,
+        quality,
+    }
 }
 
 /// A renderer, or a message and none where this machine has no EGL.
@@ -24,11 +29,14 @@ fn brightness(pixels: &[u8]) -> f64 {
     pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels.len() as f64
 }
 
-/// The promise: every scene of ours, on either engine, is drawn upright, lit, and moved by what the hand does.
+/// The promise: every scene of ours, on either engine, is drawn upright, lit, and moved by what the
+/// hand does.
 #[test]
 fn our_scenes_are_drawn_on_both_engines() {
     for info in protege_core::tasks::all() {
-        let Some(mut renderer) = renderer(info.id, &look(96, Quality::Fast)) else { return };
+        let Some(mut renderer) = renderer(info.id, &look(96, Quality::Fast)) else {
+            return;
+        };
         let mut pictures = Vec::new();
         for engine in [catalogue::RAPIER, catalogue::MUJOCO] {
             let mut env = make(info.id, engine).unwrap();
@@ -36,23 +44,55 @@ fn our_scenes_are_drawn_on_both_engines() {
             let start = renderer.draw(&env.subject().unwrap()).unwrap();
             let [top, bottom] = [&start[..start.len() / 8], &start[start.len() / 8 * 7..]];
             // The backdrop is bluish, the table is not.
-            let blue = |rows: &[u8]| rows.iter().skip(2).step_by(3).map(|&v| f64::from(v)).sum::<f64>() / (rows.len() / 3) as f64;
-            let red = |rows: &[u8]| rows.iter().step_by(3).map(|&v| f64::from(v)).sum::<f64>() / (rows.len() / 3) as f64;
-            assert!(blue(top) > red(top) && red(bottom) > blue(bottom), "{} on {engine} is not upright", info.id);
-            assert!((90.0..230.0).contains(&brightness(&start)), "{} on {engine} is badly lit", info.id);
+            let blue = |rows: &[u8]| {
+                rows.iter()
+                    .skip(2)
+                    .step_by(3)
+                    .map(|&v| f64::from(v))
+                    .sum::<f64>()
+                    / (rows.len() / 3) as f64
+            };
+            let red = |rows: &[u8]| {
+                rows.iter().step_by(3).map(|&v| f64::from(v)).sum::<f64>() / (rows.len() / 3) as f64
+            };
+            assert!(
+                blue(top) > red(top) && red(bottom) > blue(bottom),
+                "{} on {engine} is not upright",
+                info.id
+            );
+            assert!(
+                (90.0..230.0).contains(&brightness(&start)),
+                "{} on {engine} is badly lit",
+                info.id
+            );
             (0..20).for_each(|_| drop(env.step(&[1.0, 0.0, -1.0, 0.0]).unwrap()));
-            assert_ne!(start, renderer.draw(&env.subject().unwrap()).unwrap(), "{} on {engine} does not move", info.id);
+            assert_ne!(
+                start,
+                renderer.draw(&env.subject().unwrap()).unwrap(),
+                "{} on {engine} does not move",
+                info.id
+            );
             pictures.push(start);
         }
-        let far = pictures[0].iter().zip(&pictures[1]).filter(|(a, b)| a.abs_diff(**b) > 40).count();
-        assert!(far < pictures[0].len() / 100, "{}: the engines' starts look different in {far} values", info.id);
+        let far = pictures[0]
+            .iter()
+            .zip(&pictures[1])
+            .filter(|(a, b)| a.abs_diff(**b) > 40)
+            .count();
+        assert!(
+            far < pictures[0].len() / 100,
+            "{}: the engines' starts look different in {far} values",
+            info.id
+        );
     }
 }
 
 /// The promise: the same moment is the same picture, bit for bit, whatever was drawn before.
 #[test]
 fn the_same_moment_is_the_same_picture() {
-    let Some(mut first) = renderer("lab/box-close", &look(84, Quality::Fast)) else { return };
+    let Some(mut first) = renderer("lab/box-close", &look(84, Quality::Fast)) else {
+        return;
+    };
     let mut env = make("lab/box-close", catalogue::RAPIER).unwrap();
     env.reset(5);
     let start = first.draw(&env.subject().unwrap()).unwrap();
@@ -64,23 +104,55 @@ fn the_same_moment_is_the_same_picture() {
     assert_eq!(start, second.draw(&env.subject().unwrap()).unwrap());
 }
 
-/// The promise: the scenes of others are drawn lit, and upright even from cameras that hang upside down. With PROTEGE_PICTURES=DIR
-/// in the environment, pictures to be looked at are left there.
+/// The promise: the scenes of others are drawn lit, and upright even from cameras that hang upside
+/// down. With PROTEGE_PICTURES=DIR in the environment, pictures to be looked at are left there.
 #[test]
 fn upstream_scenes_are_drawn_upright() {
-    for id in ["metaworld/pick-place", "metaworld/box-close", "metaworld/assembly", "adroit/pen", "adroit/hammer", "adroit/door"] {
-        let Some(mut renderer) = renderer(id, &look(96, Quality::Fast)) else { return };
+    for id in [
+        "metaworld/pick-place",
+        "metaworld/box-close",
+        "metaworld/assembly",
+        "adroit/pen",
+        "adroit/hammer",
+        "adroit/door",
+    ] {
+        let Some(mut renderer) = renderer(id, &look(96, Quality::Fast)) else {
+            return;
+        };
         let numbers = renderer.stage.plant.numbers();
         let picture = renderer.draw(&Subject::Numbers(numbers)).unwrap();
-        assert!((30.0..230.0).contains(&brightness(&picture)), "{id} is badly lit: {}", brightness(&picture));
+        assert!(
+            (30.0..230.0).contains(&brightness(&picture)),
+            "{id} is badly lit: {}",
+            brightness(&picture)
+        );
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
-            let mut renderer = Renderer::new(id, &Look { width: 480, height: 360, camera: None, quality: Quality::Fine }).unwrap();
+            let mut renderer = Renderer::new(
+                id,
+                &Look {
+                    width: 480,
+                    height: 360,
+                    camera: None,
+                    quality: Quality::Fine,
+                },
+            )
+            .unwrap();
             let numbers = renderer.stage.plant.numbers();
             let frame = renderer.draw(&Subject::Numbers(numbers)).unwrap();
-            std::fs::write(format!("{folder}/{}.png", id.replace('/', "-")), crate::film::png((480, 360), &frame).unwrap()).unwrap();
+            std::fs::write(
+                format!("{folder}/{}.png", id.replace('/', "-")),
+                crate::film::png((480, 360), &frame).unwrap(),
+            )
+            .unwrap();
         }
     }
-    let Some(renderer) = renderer("metaworld/pick-place", &Look { camera: Some("corner2".into()), ..look(32, Quality::Fast) }) else {
+    let Some(renderer) = renderer(
+        "metaworld/pick-place",
+        &Look {
+            camera: Some("corner2".into()),
+            ..look(32, Quality::Fast)
+        },
+    ) else {
         return;
     };
     assert!(renderer.turned);
@@ -92,20 +164,34 @@ fn an_unknown_camera_is_answered_with_the_known_ones() {
     if renderer("metaworld/pick-place", &look(32, Quality::Fast)).is_none() {
         return;
     }
-    let wrong = Look { camera: Some("corner9".into()), ..look(32, Quality::Fast) };
-    let sentence = Renderer::new("metaworld/pick-place", &wrong).err().map(|e| e.to_string()).unwrap_or_default();
-    assert!(sentence.contains("corner9") && sentence.contains("corner2"), "{sentence}");
+    let wrong = Look {
+        camera: Some("corner9".into()),
+        ..look(32, Quality::Fast)
+    };
+    let sentence = Renderer::new("metaworld/pick-place", &wrong)
+        .err()
+        .map(|e| e.to_string())
+        .unwrap_or_default();
+    assert!(
+        sentence.contains("corner9") && sentence.contains("corner2"),
+        "{sentence}"
+    );
 }
 
-/// The promise: a run's observations are what the robot feels and the newest frames, in every suite, and they do not depend on how many
-/// threads play. With PROTEGE_PICTURES=DIR in the environment, what is seen is left there.
+/// The promise: a run's observations are what the robot feels and the newest frames, in every
+/// suite, and they do not depend on how many threads play. With PROTEGE_PICTURES=DIR in the
+/// environment, what is seen is left there.
 #[test]
 fn environments_are_seen_the_same_on_any_number_of_threads() {
     if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
         return;
     }
     let view = View { size: 84, stack: 2 };
-    for (task, felt, act) in [("lab/lift", 8, 4), ("metaworld/box-close", 8, 4), ("adroit/door", 30, 28)] {
+    for (task, felt, act) in [
+        ("lab/lift", 8, 4),
+        ("metaworld/box-close", 8, 4),
+        ("adroit/door", 30, 28),
+    ] {
         let play = |threads: usize| {
             let spec = RolloutSpec {
                 task: task.into(),
@@ -127,14 +213,25 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         };
         let (start, later) = play(1);
         assert_eq!(start.len(), 3 * (felt + view.pixels()), "{task}");
-        for (start, later) in start.chunks(start.len() / 3).zip(later.chunks(start.len() / 3)) {
+        for (start, later) in start
+            .chunks(start.len() / 3)
+            .zip(later.chunks(start.len() / 3))
+        {
             let (still, moved) = (view.split(start).1, view.split(later).1);
-            assert!(still[..view.frame()] == still[view.frame()..], "{task}: a start is seen as still");
-            assert!(moved[..view.frame()] != moved[view.frame()..], "{task}: what moves is seen to move");
+            assert!(
+                still[..view.frame()] == still[view.frame()..],
+                "{task}: a start is seen as still"
+            );
+            assert!(
+                moved[..view.frame()] != moved[view.frame()..],
+                "{task}: what moves is seen to move"
+            );
         }
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
             let planes = view.newest(&later).unwrap();
-            let pixels: Vec<u8> = (0..84 * 84).flat_map(|i| [0, 1, 2].map(|c| planes[c * 84 * 84 + i])).collect();
+            let pixels: Vec<u8> = (0..84 * 84)
+                .flat_map(|i| [0, 1, 2].map(|c| planes[c * 84 * 84 + i]))
+                .collect();
             let name = format!("{folder}/{}-seen.png", task.replace('/', "-"));
             std::fs::write(name, crate::film::png((84, 84), &pixels).unwrap()).unwrap();
         }
@@ -142,14 +239,24 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
     }
 }
 
-/// The promise: the frames of an episode take less than a quarter of what they would as they are, at the papers' sizes.
+/// The promise: the frames of an episode take less than a quarter of what they would as they are,
+/// at the papers' sizes.
 #[test]
 fn frames_of_an_episode_take_little_memory() {
     if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
         return;
     }
-    for (task, size) in [("lab/pick-place", 84), ("lab/pick-place", 224), ("metaworld/box-close", 224), ("adroit/door", 224)] {
-        let mut env = Pictured::new(make(task, catalogue::usual_engine(task)).unwrap(), View { size, stack: 1 }).unwrap();
+    for (task, size) in [
+        ("lab/pick-place", 84),
+        ("lab/pick-place", 224),
+        ("metaworld/box-close", 224),
+        ("adroit/door", 224),
+    ] {
+        let mut env = Pictured::new(
+            make(task, catalogue::usual_engine(task)).unwrap(),
+            View { size, stack: 1 },
+        )
+        .unwrap();
         let view = View { size, stack: 1 };
         let mut frames = Frames::default();
         frames.push(&view.newest(&env.reset(3)).unwrap());
@@ -159,14 +266,26 @@ fn frames_of_an_episode_take_little_memory() {
             frames.push(&view.newest(&env.step(&action).unwrap().obs).unwrap());
         }
         let (packed, plain) = (frames.bytes(), frames.len() * view.frame());
-        eprintln!("{task} at {size} pixels: {packed} of {plain} bytes, {:.1} times less", plain as f64 / packed as f64);
-        assert!(4 * packed < plain, "{task} at {size} pixels: {packed} of {plain} bytes");
+        eprintln!(
+            "{task} at {size} pixels: {packed} of {plain} bytes, {:.1} times less",
+            plain as f64 / packed as f64
+        );
+        assert!(
+            4 * packed < plain,
+            "{task} at {size} pixels: {packed} of {plain} bytes"
+        );
     }
 }
 
 /// The promise: where there is nothing to see, one sentence says so.
 #[test]
 fn what_cannot_be_seen_is_refused() {
-    let sentence = Pictured::new(make("probe/1", catalogue::RAPIER).unwrap(), View { size: 32, stack: 1 }).err().unwrap().to_string();
+    let sentence = Pictured::new(
+        make("probe/1", catalogue::RAPIER).unwrap(),
+        View { size: 32, stack: 1 },
+    )
+    .err()
+    .unwrap()
+    .to_string();
     assert!(sentence.contains("nothing to see in probe/1"), "{sentence}");
 }

@@ -18,18 +18,29 @@ pub struct Replayed {
 }
 
 impl Records<'_> {
-    /// Plays the actions after which a simulation broke once more; `None` where the file has no such state under this key.
+    /// Plays the actions after which a simulation broke once more; `None` where the file has no
+    /// such state under this key.
     ///
     /// # Errors
     /// When the file is incomplete or of another scene.
     pub fn replay(&self, key: &str) -> Result<Option<Replayed>> {
-        let (state, actions) = (self.numbers(&format!("{key}/init/numbers"))?, self.numbers(&format!("{key}/actions"))?);
-        let (Some(state), Some(actions), Some((id, _)), Some(make)) = (state, actions, key.rsplit_once('/'), maker(key)) else {
+        let (state, actions) = (
+            self.numbers(&format!("{key}/init/numbers"))?,
+            self.numbers(&format!("{key}/actions"))?,
+        );
+        let (Some(state), Some(actions), Some((id, _)), Some(make)) =
+            (state, actions, key.rsplit_once('/'), maker(key))
+        else {
             return Ok(None);
         };
         let mut env = make(id)?;
         env.resume(&state.values)?;
-        let mut replayed = Replayed { key: key.to_owned(), steps: actions.shape[0], obs: Vec::new(), broke: None };
+        let mut replayed = Replayed {
+            key: key.to_owned(),
+            steps: actions.shape[0],
+            obs: Vec::new(),
+            broke: None,
+        };
         for action in actions.rows() {
             match env.play(action) {
                 Ok(played) => replayed.obs.push(played.obs),

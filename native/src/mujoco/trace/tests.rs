@@ -19,14 +19,31 @@ type Change = fn(&mut Parts);
 /// The sentence that answers a comparison with an episode after `change`.
 fn refusal(change: Change) -> String {
     let file = SafeTensors::deserialize(FILE).unwrap();
-    let own = file.tensors().into_iter().filter(|(name, _)| name.starts_with(KEY));
-    let part = |view: TensorView| Part { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
-    let mut parts: Parts = own.map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view))).collect();
+    let own = file
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(KEY));
+    let part = |view: TensorView| Part {
+        dtype: view.dtype(),
+        shape: view.shape().to_vec(),
+        bytes: view.data().to_vec(),
+    };
+    let mut parts: Parts = own
+        .map(|(name, view)| (name[KEY.len() + 1..].to_owned(), part(view)))
+        .collect();
     change(&mut parts);
-    let views =
-        parts.iter().map(|(name, part)| (format!("{KEY}/{name}"), TensorView::new(part.dtype, part.shape.clone(), &part.bytes).unwrap()));
+    let views = parts.iter().map(|(name, part)| {
+        (
+            format!("{KEY}/{name}"),
+            TensorView::new(part.dtype, part.shape.clone(), &part.bytes).unwrap(),
+        )
+    });
     let bytes = safetensors::serialize(views, None).unwrap();
-    match Records::new(&bytes, "file").unwrap().compare(KEY).unwrap_err() {
+    match Records::new(&bytes, "file")
+        .unwrap()
+        .compare(KEY)
+        .unwrap_err()
+    {
         Error::Input(sentence) => sentence,
         other => panic!("{other} is no error of the input"),
     }
@@ -40,7 +57,8 @@ fn cut(parts: &mut Parts, name: &str, shape: &[usize]) {
     part.shape = shape.to_vec();
 }
 
-/// The promise: an incomplete or unfitting record is refused in one sentence that names what is wrong with it.
+/// The promise: an incomplete or unfitting record is refused in one sentence that names what is
+/// wrong with it.
 #[test]
 fn incomplete_and_unfitting_records_are_refused_by_name() {
     let table: [(Change, &str); 9] = [
@@ -48,25 +66,44 @@ fn incomplete_and_unfitting_records_are_refused_by_name() {
         (|parts| drop(parts.remove("obs")), "`obs`"),
         (|parts| drop(parts.remove("success")), "`success`"),
         (|parts| drop(parts.remove("actions")), KEY),
-        (|parts| cut(parts, "actions", &[250, 2]), "actions of 4 numbers, not 2"),
+        (
+            |parts| cut(parts, "actions", &[250, 2]),
+            "actions of 4 numbers, not 2",
+        ),
         (|parts| cut(parts, "obs", &[251, 18]), "39 here"),
         (|parts| cut(parts, "init/qpos", &[15]), "`qpos`"),
         (|parts| cut(parts, "success", &[249]), "249"),
-        (|parts| parts.get_mut("success").unwrap().dtype = Dtype::I32, "I32"),
+        (
+            |parts| parts.get_mut("success").unwrap().dtype = Dtype::I32,
+            "I32",
+        ),
     ];
     for (change, thing) in table {
         let sentence = refusal(change);
-        assert!(sentence.contains(thing), "{sentence:?} does not name {thing:?}");
+        assert!(
+            sentence.contains(thing),
+            "{sentence:?} does not name {thing:?}"
+        );
     }
 }
 
 /// The promise: a mistyped key is answered with the nearest, a file of another kind with its name.
 #[test]
 fn wrong_keys_and_files_are_refused_by_name() {
-    let sentence = Records::new(FILE, "file").unwrap().compare("metaworld/asembly/0").unwrap_err().to_string();
+    let sentence = Records::new(FILE, "file")
+        .unwrap()
+        .compare("metaworld/asembly/0")
+        .unwrap_err()
+        .to_string();
     assert!(sentence.contains("`metaworld/assembly/0`"), "{sentence}");
     for bytes in [&b""[..], b"PK\x03\x04 something", &FILE[..FILE.len() / 2]] {
-        assert!(Records::new(bytes, "x.safetensors").err().unwrap().to_string().contains("x.safetensors"));
+        assert!(
+            Records::new(bytes, "x.safetensors")
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("x.safetensors")
+        );
     }
 }
 

@@ -21,7 +21,9 @@ extern "C" {
 /// Asks why there is no learning on this browser's GPU; an empty answer where there is.
 pub fn ask_gpu(base: &str, answer: Callback<String>) {
     let base = base.to_owned();
-    wasm_bindgen_futures::spawn_local(async move { answer.emit(gpu_lacks(&base).await.as_string().unwrap_or_default()) });
+    wasm_bindgen_futures::spawn_local(async move {
+        answer.emit(gpu_lacks(&base).await.as_string().unwrap_or_default())
+    });
 }
 
 /// What a worker says, or why it says nothing any more.
@@ -42,32 +44,51 @@ pub struct Client {
 impl Client {
     /// Starts a worker. Its first report is [`Report::Hello`]; orders before that are lost.
     pub fn new(base: &str, device: &str, news: Callback<News>) -> Self {
-        let worker = spawn(base, if device == "webgpu" { "worker_gpu" } else { "worker" });
+        let worker = spawn(
+            base,
+            if device == "webgpu" {
+                "worker_gpu"
+            } else {
+                "worker"
+            },
+        );
         let reports = news.clone();
         let onmessage = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = Uint8Array::new(&event.data()).to_vec();
             reports.emit(match postcard::from_bytes(&bytes) {
                 Ok(report) => News::Report(report),
-                Err(_) => News::Died("The page and its worker are of different versions: reload the page.".into()),
+                Err(_) => News::Died(
+                    "The page and its worker are of different versions: reload the page.".into(),
+                ),
             });
         });
         let onerror = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             // The page says it; the console need not.
             event.prevent_default();
-            let message = js_sys::Reflect::get(&event, &"message".into()).ok().and_then(|text| text.as_string());
+            let message = js_sys::Reflect::get(&event, &"message".into())
+                .ok()
+                .and_then(|text| text.as_string());
             let cause = message.unwrap_or_else(|| "its files could not be loaded".into());
-            news.emit(News::Died(cause.trim_start_matches("Uncaught Error: ").to_owned()));
+            news.emit(News::Died(
+                cause.trim_start_matches("Uncaught Error: ").to_owned(),
+            ));
         });
         worker.set_onmessage(Some(onmessage.as_ref().unchecked_ref()));
         worker.set_onerror(Some(onerror.as_ref().unchecked_ref()));
-        Self { worker, _onmessage: onmessage, _onerror: onerror }
+        Self {
+            worker,
+            _onmessage: onmessage,
+            _onerror: onerror,
+        }
     }
 
     /// Sends an order.
     pub fn send(&self, order: &Order) {
         let bytes = postcard::to_allocvec(order).expect("plain data can be serialised into memory");
         // A dead worker has been reported by its error event.
-        let _ = self.worker.post_message(&Uint8Array::from(bytes.as_slice()));
+        let _ = self
+            .worker
+            .post_message(&Uint8Array::from(bytes.as_slice()));
     }
 }
 

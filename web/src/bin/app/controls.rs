@@ -8,14 +8,28 @@ use yew::{Callback, Html, html};
 pub type Changed = Callback<(&'static str, String)>;
 
 /// One of several: value and name each.
-pub fn select(key: &'static str, label: &str, about: &str, options: &[(&str, &str)], value: &str, changed: &Changed) -> Html {
+pub fn select(
+    key: &'static str,
+    label: &str,
+    about: &str,
+    options: &[(&str, &str)],
+    value: &str,
+    changed: &Changed,
+) -> Html {
     let changed = changed.clone();
     let onchange = Callback::from(move |event: Event| {
-        if let Some(select) = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok()) {
+        if let Some(select) = event
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlSelectElement>().ok())
+        {
             changed.emit((key, select.value()));
         }
     });
-    let option = |&(id, name): &(&str, &str)| html! { <option value={id.to_owned()} selected={id == value}>{ name.to_owned() }</option> };
+    let option = |&(id, name): &(&str, &str)| {
+        html! {
+            <option value={id.to_owned()} selected={id == value}>{ name.to_owned() }</option>
+        }
+    };
     html! {
         <label class="protege-setting">
             <span class="name">{ label.to_owned() }</span>
@@ -34,7 +48,14 @@ pub struct Range {
 }
 
 /// A slider that shows its value.
-pub fn slider(key: &'static str, label: &str, about: &str, range: &Range, value: f64, changed: &Changed) -> Html {
+pub fn slider(
+    key: &'static str,
+    label: &str,
+    about: &str,
+    range: &Range,
+    value: f64,
+    changed: &Changed,
+) -> Html {
     let changed = changed.clone();
     let onchange = Callback::from(move |event: Event| {
         if let Some(input) = input(&event) {
@@ -44,8 +65,20 @@ pub fn slider(key: &'static str, label: &str, about: &str, range: &Range, value:
     let (low, high, step) = range.bounds;
     html! {
         <label class="protege-setting">
-            <span class="name">{ label.to_owned() }<span class="value">{ format!("{value}{}", range.unit) }</span></span>
-            <input type="range" aria-label={label.to_owned()} name={key} min={low.to_string()} max={high.to_string()} step={step.to_string()} value={value.to_string()} {onchange} />
+            <span class="name">
+                { label.to_owned() }
+                <span class="value">{ format!("{value}{}", range.unit) }</span>
+            </span>
+            <input
+                type="range"
+                aria-label={label.to_owned()}
+                name={key}
+                min={low.to_string()}
+                max={high.to_string()}
+                step={step.to_string()}
+                value={value.to_string()}
+                {onchange}
+            />
             <span class="about">{ about.to_owned() }</span>
         </label>
     }

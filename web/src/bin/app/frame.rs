@@ -55,12 +55,18 @@ const FRAME: [&str; 5] = ["kind", "controls", "autostart", "base", "hash"];
 /// # Errors
 /// One sentence that names what does not fit.
 pub fn read(options: &str, hash: &str) -> Result<(Frame, Choice), String> {
-    let all: Map<String, Value> = serde_json::from_str(options).map_err(|e| format!("The options are no JSON object: {e}"))?;
-    let (frame, choice): (Map<_, _>, Map<_, _>) = all.into_iter().partition(|(key, _)| FRAME.contains(&key.as_str()));
-    let frame: Frame = serde_json::from_value(Value::Object(frame)).map_err(|e| format!("An option does not fit: {e}"))?;
+    let all: Map<String, Value> = serde_json::from_str(options)
+        .map_err(|e| format!("The options are no JSON object: {e}"))?;
+    let (frame, choice): (Map<_, _>, Map<_, _>) = all
+        .into_iter()
+        .partition(|(key, _)| FRAME.contains(&key.as_str()));
+    let frame: Frame = serde_json::from_value(Value::Object(frame))
+        .map_err(|e| format!("An option does not fit: {e}"))?;
     let mut choice = change(&Choice::default(), &choice)?;
     if frame.hash {
-        choice = choice.with_hash(hash).map_err(|e| format!("The link does not fit: {e}"))?;
+        choice = choice
+            .with_hash(hash)
+            .map_err(|e| format!("The link does not fit: {e}"))?;
     }
     Ok((frame, choice))
 }
@@ -70,8 +76,16 @@ pub fn read(options: &str, hash: &str) -> Result<(Frame, Choice), String> {
 /// # Errors
 /// One sentence that names what does not fit.
 pub fn change(choice: &Choice, settings: &Map<String, Value>) -> Result<Choice, String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    settings.iter().try_fold(choice.clone(), |choice, (key, value)| choice.with(key, &text(value)).map_err(|e| e.to_string()))
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    settings
+        .iter()
+        .try_fold(choice.clone(), |choice, (key, value)| {
+            choice.with(key, &text(value)).map_err(|e| e.to_string())
+        })
 }
 
 /// Whom an app tells what happens, as JSON.

@@ -1,5 +1,8 @@
 //! The page's app: `mount` fills an element with it.
-#![cfg_attr(not(target_arch = "wasm32"), allow(missing_docs, reason = "there is no page outside of a browser"))]
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(missing_docs, reason = "there is no page outside of a browser")
+)]
 
 #[cfg(target_arch = "wasm32")]
 mod chart;

@@ -27,7 +27,9 @@ pub struct Handle {
 impl Handle {
     /// Follows a command, given as JSON.
     pub fn send(&self, command: &str) {
-        let Ok(command) = serde_json::from_str::<Command>(command) else { return };
+        let Ok(command) = serde_json::from_str::<Command>(command) else {
+            return;
+        };
         match &self.app {
             Some(App::Race(app)) => app.send_message(race::Msg::Command(command)),
             Some(App::Teach(app)) => app.send_message(teach::Msg::Command(command)),
@@ -53,19 +55,47 @@ impl Handle {
 /// A sentence when an option does not fit.
 #[wasm_bindgen]
 pub fn mount(element: Element, options: &str, events: Function) -> Result<Handle, JsValue> {
-    let hash = web_sys::window().and_then(|window| window.location().hash().ok()).unwrap_or_default();
-    let (frame, choice) = frame::read(options, &hash).map_err(|sentence| JsValue::from(js_sys::Error::new(&sentence)))?;
+    let hash = web_sys::window()
+        .and_then(|window| window.location().hash().ok())
+        .unwrap_or_default();
+    let (frame, choice) = frame::read(options, &hash)
+        .map_err(|sentence| JsValue::from(js_sys::Error::new(&sentence)))?;
     let events = Events(Callback::from(move |event: String| {
         // What the listener makes of it is its own affair.
         let _ = events.call1(&JsValue::NULL, &event.into());
     }));
     let app = match frame.kind {
         Kind::Race => {
-            let props = race::Props { frame, choice, events, demos: None };
+            let props = race::Props {
+                frame,
+                choice,
+                events,
+                demos: None,
+            };
             App::Race(Renderer::<Race>::with_root_and_props(element, props).render())
         }
-        Kind::Teach => App::Teach(Renderer::<Teach>::with_root_and_props(element, teach::Props { frame, choice, events }).render()),
-        Kind::Theory => App::Theory(Renderer::<Theory>::with_root_and_props(element, theory::Props { frame, choice, events }).render()),
+        Kind::Teach => App::Teach(
+            Renderer::<Teach>::with_root_and_props(
+                element,
+                teach::Props {
+                    frame,
+                    choice,
+                    events,
+                },
+            )
+            .render(),
+        ),
+        Kind::Theory => App::Theory(
+            Renderer::<Theory>::with_root_and_props(
+                element,
+                theory::Props {
+                    frame,
+                    choice,
+                    events,
+                },
+            )
+            .render(),
+        ),
     };
     Ok(Handle { app: Some(app) })
 }

@@ -121,7 +121,9 @@ impl Component for Race {
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
-            Msg::News(generation, lane, news) if generation == self.generation => self.hear(ctx, lane, news),
+            Msg::News(generation, lane, news) if generation == self.generation => {
+                self.hear(ctx, lane, news)
+            }
             Msg::Need(generation, lane) if generation == self.generation => {
                 if self.playing() {
                     self.lanes[lane].ask();
@@ -132,7 +134,9 @@ impl Component for Race {
             Msg::Go(running) => self.go(ctx, running),
             Msg::Step => {
                 self.running = false;
-                self.lanes.iter().for_each(|lane| lane.stage.set_speed(self.choice.speed));
+                self.lanes
+                    .iter()
+                    .for_each(|lane| lane.stage.set_speed(self.choice.speed));
                 self.order(&Order::Step);
                 self.tell(ctx);
             }
@@ -141,8 +145,14 @@ impl Component for Race {
                 let fresh = self.lane(ctx, lane);
                 self.lanes[lane] = fresh;
             }
-            Msg::Set(key, value) => self.set(ctx, |choice| choice.with(key, &value).map_err(|e| e.to_string())),
-            Msg::Hash => self.set(ctx, |_| Choice::default().with_hash(&hash()).map_err(|e| e.to_string())),
+            Msg::Set(key, value) => self.set(ctx, |choice| {
+                choice.with(key, &value).map_err(|e| e.to_string())
+            }),
+            Msg::Hash => self.set(ctx, |_| {
+                Choice::default()
+                    .with_hash(&hash())
+                    .map_err(|e| e.to_string())
+            }),
             Msg::Visible(visible) => {
                 self.hidden = !visible;
                 self.pass_on();
@@ -150,13 +160,21 @@ impl Component for Race {
             Msg::Adapt => self.lanes.iter().for_each(|lane| lane.stage.adapt()),
             Msg::Save(lane, file) => self.lanes[lane].send(&Order::Save(file)),
             Msg::Chosen(kind, file) => {
-                read(ctx.link().callback(move |bytes| Msg::Loaded(kind, bytes)), file);
+                read(
+                    ctx.link().callback(move |bytes| Msg::Loaded(kind, bytes)),
+                    file,
+                );
                 return false;
             }
             Msg::Loaded(kind, bytes) => self.load(kind, bytes),
             Msg::Gpu(lacks) => self.gpu = Some(lacks),
-            Msg::Probe(News::Report(Report::Hello)) => self.probe.iter().for_each(|probe| probe.send(&Order::Speed)),
-            Msg::Probe(News::Report(Report::Speed(ms))) => (self.speeds.0, self.probe) = (Some(ms), None),
+            Msg::Probe(News::Report(Report::Hello)) => self
+                .probe
+                .iter()
+                .for_each(|probe| probe.send(&Order::Speed)),
+            Msg::Probe(News::Report(Report::Speed(ms))) => {
+                (self.speeds.0, self.probe) = (Some(ms), None)
+            }
             Msg::Probe(_) => return false,
             Msg::Command(command) => return self.command(ctx, command),
         }
@@ -165,13 +183,21 @@ impl Component for Race {
 
     fn view(&self, ctx: &Context<Self>) -> Html {
         let controls = ctx.props().frame.controls;
-        let curves: Vec<_> = self.lanes.iter().map(|lane| (lane.pretrain.as_str(), &lane.curve)).collect();
+        let curves: Vec<_> = self
+            .lanes
+            .iter()
+            .map(|lane| (lane.pretrain.as_str(), &lane.curve))
+            .collect();
         html! {
             <div class="protege protege-race">
                 if controls != Controls::None { { self.toolbar(ctx) } }
-                { for self.refused.as_ref().map(|sentence| html! { <p class="protege-refused" role="alert">{ sentence }</p> }) }
+                { for self.refused.as_ref().map(|sentence| html! {
+                    <p class="protege-refused" role="alert">{ sentence }</p>
+                }) }
                 <div class={format!("protege-lanes of-{}", self.lanes.len())}>
-                    { for self.lanes.iter().enumerate().map(|(i, lane)| lane.html(ctx.link().callback(move |()| Msg::Restart(i)))) }
+                    { for self.lanes.iter().enumerate().map(|(i, lane)| {
+                        lane.html(ctx.link().callback(move |()| Msg::Restart(i)))
+                    }) }
                 </div>
                 { legend(self.choice.finetune == "csil") }
                 { chart(&curves) }
@@ -194,15 +220,26 @@ impl Race {
             self.lanes.push(fresh);
         }
         if self.choice.device == "webgpu" && self.speeds.0.is_none() {
-            self.probe = Some(Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(Msg::Probe)));
+            self.probe = Some(Client::new(
+                &ctx.props().frame.base,
+                "cpu",
+                ctx.link().callback(Msg::Probe),
+            ));
         }
         self.tell(ctx);
     }
 
     fn lane(&self, ctx: &Context<Self>, lane: usize) -> Lane {
         let generation = self.generation;
-        let news = ctx.link().callback(move |news| Msg::News(generation, lane, news));
-        Lane::new(self.choice.lanes()[lane], &ctx.props().frame.base, &self.choice.device, news)
+        let news = ctx
+            .link()
+            .callback(move |news| Msg::News(generation, lane, news));
+        Lane::new(
+            self.choice.lanes()[lane],
+            &ctx.props().frame.base,
+            &self.choice.device,
+            news,
+        )
     }
 
     fn playing(&self) -> bool {
@@ -220,7 +257,12 @@ impl Race {
                 let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
                 let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
                 let pretrain = self.lanes[lane].pretrain.clone();
-                self.lanes[lane].send(&Order::Race { choice: self.choice.clone(), pretrain, demos, policy });
+                self.lanes[lane].send(&Order::Race {
+                    choice: self.choice.clone(),
+                    pretrain,
+                    demos,
+                    policy,
+                });
                 if self.choice.device == "webgpu" && lane == 0 {
                     self.lanes[lane].send(&Order::Speed);
                 }
@@ -236,12 +278,18 @@ impl Race {
             }
             News::Report(Report::Stretch(stretch)) => self.lanes[lane].show(*stretch),
             News::Report(Report::Learned(learned)) => {
-                let over = self.lanes[lane].learned.as_ref().is_some_and(|before| before.finished);
+                let over = self.lanes[lane]
+                    .learned
+                    .as_ref()
+                    .is_some_and(|before| before.finished);
                 publish(events, lane, &learned, learned.finished && !over);
                 let tests = self.lanes[lane].note(*learned);
                 if let Some((minutes, success)) = tests.last() {
                     let name = words::name(&self.lanes[lane].pretrain);
-                    self.spoken = format!("{name}: {} after {minutes:.1} minutes of practice.", words::percent(*success));
+                    self.spoken = format!(
+                        "{name}: {} after {minutes:.1} minutes of practice.",
+                        words::percent(*success)
+                    );
                 }
             }
             News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
@@ -267,7 +315,8 @@ impl Race {
         let playing = self.playing();
         self.order(&Order::Go(playing));
         for lane in &mut self.lanes {
-            lane.stage.set_speed(if playing { self.choice.speed } else { 0.0 });
+            lane.stage
+                .set_speed(if playing { self.choice.speed } else { 0.0 });
             if playing {
                 lane.ask();
             }
@@ -283,12 +332,20 @@ impl Race {
             Err(sentence) => self.refused = Some(sentence),
             Ok(choice) if choice == self.choice => {}
             Ok(choice) => {
-                let only_speed = choice == Choice { speed: choice.speed, ..self.choice.clone() };
+                let only_speed = choice
+                    == Choice {
+                        speed: choice.speed,
+                        ..self.choice.clone()
+                    };
                 self.choice = choice;
                 if ctx.props().frame.hash {
                     show_hash(&self.choice.to_hash());
                 }
-                if only_speed { self.pass_on() } else { self.begin(ctx) }
+                if only_speed {
+                    self.pass_on()
+                } else {
+                    self.begin(ctx)
+                }
             }
         }
     }
@@ -305,7 +362,12 @@ impl Race {
         self.refused = None;
         let file = |of: File| (kind == of).then(|| bytes.to_vec());
         let (choice, pretrain) = (self.choice.clone(), self.lanes[0].pretrain.clone());
-        self.lanes[0].send(&Order::Try { choice, pretrain, demos: file(File::Demos), policy: file(File::Policy) });
+        self.lanes[0].send(&Order::Try {
+            choice,
+            pretrain,
+            demos: file(File::Demos),
+            policy: file(File::Policy),
+        });
         self.brought = Some((kind, bytes));
     }
 
@@ -337,22 +399,51 @@ impl Race {
     }
 
     fn tell(&self, ctx: &Context<Self>) {
-        ctx.props().events.emit(&json!({ "type": "state", "hash": self.choice.to_hash(), "running": self.running }));
+        ctx.props().events.emit(
+            &json!({ "type": "state", "hash": self.choice.to_hash(), "running": self.running }),
+        );
     }
 
     fn toolbar(&self, ctx: &Context<Self>) -> Html {
         let (running, link) = (self.running, ctx.link());
-        let speed = link.batch_callback(|event| controls::moving(&event).map(|value| Msg::Set("speed", value.to_string())));
+        let speed = link.batch_callback(|event| {
+            controls::moving(&event).map(|value| Msg::Set("speed", value.to_string()))
+        });
         html! {
             <div class="protege-toolbar" role="toolbar" aria-label="Learning">
-                <button type="button" class="go" aria-pressed={running.to_string()} onclick={link.callback(move |_| Msg::Go(!running))}>
+                <button
+                    type="button"
+                    class="go"
+                    aria-pressed={running.to_string()}
+                    onclick={link.callback(move |_| Msg::Go(!running))}
+                >
                     { if running { "Pause" } else { "Start" } }
                 </button>
-                <button type="button" onclick={link.callback(|_| Msg::Step)} title="A little learning and one decision, then pause">{ "Step" }</button>
-                <button type="button" onclick={link.callback(|_| Msg::Reset)} title="From the beginning, with the same settings">{ "Reset" }</button>
+                <button
+                    type="button"
+                    onclick={link.callback(|_| Msg::Step)}
+                    title="A little learning and one decision, then pause"
+                >
+                    { "Step" }
+                </button>
+                <button
+                    type="button"
+                    onclick={link.callback(|_| Msg::Reset)}
+                    title="From the beginning, with the same settings"
+                >
+                    { "Reset" }
+                </button>
                 <label>
                     { "Speed" }
-                    <input type="range" name="speed" min="0.1" max="4" step="0.1" value={self.choice.speed.to_string()} oninput={speed} />
+                    <input
+                        type="range"
+                        name="speed"
+                        min="0.1"
+                        max="4"
+                        step="0.1"
+                        value={self.choice.speed.to_string()}
+                        oninput={speed}
+                    />
                     <output>{ format!("{}\u{d7}", self.choice.speed) }</output>
                 </label>
             </div>
@@ -376,11 +467,14 @@ impl Race {
             (_, (Some(cpu), Some(gpu))) => {
                 let faster = if cpu <= gpu { "the CPU" } else { "the GPU" };
                 format!(
-                    "Measured just now, one step of learning takes {cpu:.2} ms on the CPU and {gpu:.2} ms on the GPU: for networks of this size {faster} is faster here."
+                    "Measured just now, one step of learning takes {cpu:.2} ms on the CPU and \
+                     {gpu:.2} ms on the GPU: for networks of this size {faster} is faster here."
                 )
             }
             (Some(lacks), _) if lacks.is_empty() => {
-                "Learning on the GPU loads another program first, several megabytes. Which is faster here is then measured.".into()
+                "Learning on the GPU loads another program first, several megabytes. Which is \
+                 faster here is then measured."
+                    .into()
             }
             (Some(lacks), _) => format!("Learning runs on the CPU. {lacks}"),
             (None, _) => "Learning runs on the CPU.".into(),
@@ -389,7 +483,12 @@ impl Race {
             Some(lacks) if lacks.is_empty() => &[("cpu", "CPU"), ("webgpu", "GPU (WebGPU)")],
             _ => &[("cpu", "CPU")],
         };
-        html! { <div class="protege-device">{ controls::select("device", "Device", &note, devices, &self.choice.device, changed) }</div> }
+        let device = &self.choice.device;
+        html! {
+            <div class="protege-device">
+                { controls::select("device", "Device", &note, devices, device, changed) }
+            </div>
+        }
     }
 
     fn files(&self, ctx: &Context<Self>) -> Html {
@@ -402,13 +501,26 @@ impl Race {
         let save = |lane: usize, file: File| ctx.link().callback(move |_| Msg::Save(lane, file));
         html! {
             <div class="protege-files">
-                <p>{ "Files are those of the command line: what is trained here can go on there, and the other way round." }</p>
-                <button type="button" onclick={save(0, File::Demos)}>{ "Save demonstrations" }</button>
+                <p>
+                    { "Files are those of the command line: what is trained here can go on there, \
+                       and the other way round." }
+                </p>
+                <button type="button" onclick={save(0, File::Demos)}>
+                    { "Save demonstrations" }
+                </button>
                 { for self.lanes.iter().enumerate().map(|(i, lane)| html! {
-                    <button type="button" onclick={save(i, File::Policy)}>{ format!("Save the policy of {}", words::name(&lane.pretrain)) }</button>
+                    <button type="button" onclick={save(i, File::Policy)}>
+                        { format!("Save the policy of {}", words::name(&lane.pretrain)) }
+                    </button>
                 }) }
-                <label class="file">{ "Load demonstrations" }<input type="file" accept=".safetensors" onchange={chosen(File::Demos)} /></label>
-                <label class="file">{ "Load a policy" }<input type="file" accept=".safetensors" onchange={chosen(File::Policy)} /></label>
+                <label class="file">
+                    { "Load demonstrations" }
+                    <input type="file" accept=".safetensors" onchange={chosen(File::Demos)} />
+                </label>
+                <label class="file">
+                    { "Load a policy" }
+                    <input type="file" accept=".safetensors" onchange={chosen(File::Policy)} />
+                </label>
             </div>
         }
     }
@@ -429,52 +541,88 @@ fn legend(rewards: bool) -> Html {
 /// Tells the outside how a lane learns.
 fn publish(events: &Events, lane: usize, learned: &Learned, just_finished: bool) {
     for record in &learned.records {
-        events.emit(&json!({ "type": "metrics", "lane": lane, "step": record.step, "values": record.values }));
+        events.emit(&json!({
+            "type": "metrics",
+            "lane": lane,
+            "step": record.step,
+            "values": record.values,
+        }));
     }
     let figures = (learned.updates_per_s, learned.physics_steps_per_s);
     events.emit(&json!({
-        "type": "phase", "lane": lane, "phase": learned.phase.name(), "done": learned.done, "total": learned.total,
-        "updatesPerSecond": figures.0, "physicsStepsPerSecond": figures.1,
+        "type": "phase",
+        "lane": lane,
+        "phase": learned.phase.name(),
+        "done": learned.done,
+        "total": learned.total,
+        "updatesPerSecond": figures.0,
+        "physicsStepsPerSecond": figures.1,
     }));
     if just_finished {
-        let [before, after] = [&learned.summary.before, &learned.summary.after].map(|outcome| outcome.map(|outcome| outcome.success));
+        let [before, after] = [&learned.summary.before, &learned.summary.after]
+            .map(|outcome| outcome.map(|outcome| outcome.success));
         events.emit(&json!({ "type": "finished", "lane": lane, "before": before, "after": after }));
     }
 }
 
 fn listeners(ctx: &Context<Race>) -> Vec<EventListener> {
-    let Some(window) = web_sys::window() else { return Vec::new() };
+    let Some(window) = web_sys::window() else {
+        return Vec::new();
+    };
     let link = ctx.link().clone();
     let mut listeners = Vec::new();
     if let Some(document) = window.document() {
         let (target, link) = (document.clone(), link.clone());
-        listeners.push(EventListener::new(&document, "visibilitychange", move |_| {
-            link.send_message(Msg::Visible(target.visibility_state() == web_sys::VisibilityState::Visible));
-        }));
+        listeners.push(EventListener::new(
+            &document,
+            "visibilitychange",
+            move |_| {
+                link.send_message(Msg::Visible(
+                    target.visibility_state() == web_sys::VisibilityState::Visible,
+                ));
+            },
+        ));
     }
     if ctx.props().frame.hash {
         let link = link.clone();
-        listeners.push(EventListener::new(&window, "hashchange", move |_| link.send_message(Msg::Hash)));
+        listeners.push(EventListener::new(&window, "hashchange", move |_| {
+            link.send_message(Msg::Hash)
+        }));
     }
-    for query in ["(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"] {
+    for query in [
+        "(prefers-color-scheme: dark)",
+        "(prefers-reduced-motion: reduce)",
+    ] {
         if let Ok(Some(list)) = window.match_media(query) {
             let link = link.clone();
-            listeners.push(EventListener::new(&list, "change", move |_| link.send_message(Msg::Adapt)));
+            listeners.push(EventListener::new(&list, "change", move |_| {
+                link.send_message(Msg::Adapt)
+            }));
         }
     }
     listeners
 }
 
 fn hash() -> String {
-    web_sys::window().and_then(|window| window.location().hash().ok()).unwrap_or_default()
+    web_sys::window()
+        .and_then(|window| window.location().hash().ok())
+        .unwrap_or_default()
 }
 
 fn show_hash(hash: &str) {
-    let Some(window) = web_sys::window() else { return };
+    let Some(window) = web_sys::window() else {
+        return;
+    };
     let path = window.location().pathname().unwrap_or_default();
-    let url = if hash.is_empty() { path } else { format!("#{hash}") };
+    let url = if hash.is_empty() {
+        path
+    } else {
+        format!("#{hash}")
+    };
     // A page that may not touch its address keeps the old one.
-    let _ = window.history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(&url)));
+    let _ = window
+        .history()
+        .and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(&url)));
 }
 
 /// Reads a file that was chosen.
@@ -492,7 +640,9 @@ pub fn download(name: &str, bytes: &[u8]) {
         let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
         let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)?;
         let url = web_sys::Url::create_object_url_with_blob(&blob)?;
-        let document = web_sys::window().and_then(|window| window.document()).ok_or(JsValue::NULL)?;
+        let document = web_sys::window()
+            .and_then(|window| window.document())
+            .ok_or(JsValue::NULL)?;
         let anchor: web_sys::HtmlAnchorElement = document.create_element("a")?.unchecked_into();
         anchor.set_href(&url);
         anchor.set_download(name);

@@ -19,15 +19,37 @@ pub struct Stage {
 impl Stage {
     /// An empty stage.
     pub fn new(accent: &'static str) -> Self {
-        Self { canvas: NodeRef::default(), accent, view: None, callbacks: Vec::new() }
+        Self {
+            canvas: NodeRef::default(),
+            accent,
+            view: None,
+            callbacks: Vec::new(),
+        }
     }
 
     /// Sets the scene; `need` is called when there is little left to show.
     pub fn set(&mut self, scene: &Drawing, need: Callback<()>) {
         self.clear();
-        let Some(canvas) = self.canvas.cast::<HtmlCanvasElement>().filter(|_| view::available()) else { return };
-        let (dark, still) = (media("(prefers-color-scheme: dark)"), media("(prefers-reduced-motion: reduce)"));
-        let Ok(view) = View::new(&canvas, scene, if dark { "dark" } else { "light" }, still, self.accent) else { return };
+        let Some(canvas) = self
+            .canvas
+            .cast::<HtmlCanvasElement>()
+            .filter(|_| view::available())
+        else {
+            return;
+        };
+        let (dark, still) = (
+            media("(prefers-color-scheme: dark)"),
+            media("(prefers-reduced-motion: reduce)"),
+        );
+        let Ok(view) = View::new(
+            &canvas,
+            scene,
+            if dark { "dark" } else { "light" },
+            still,
+            self.accent,
+        ) else {
+            return;
+        };
         let callback = Closure::<dyn FnMut(JsValue)>::new(move |_| need.emit(()));
         view.on_need(callback.as_ref().unchecked_ref());
         self.callbacks.push(callback);
@@ -37,10 +59,15 @@ impl Stage {
     /// Lets a person drag the hand: where to (m), and whether it is held.
     pub fn drag(&mut self, dragged: Callback<([f64; 3], bool)>) {
         let Some(view) = &self.view else { return };
-        let number = |event: &JsValue, name: &str| js_sys::Reflect::get(event, &name.into()).ok().and_then(|v| v.as_f64());
+        let number = |event: &JsValue, name: &str| {
+            js_sys::Reflect::get(event, &name.into())
+                .ok()
+                .and_then(|v| v.as_f64())
+        };
         let callback = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             let place = ["x", "y", "z"].map(|axis| number(&event, axis).unwrap_or(f64::NAN));
-            let active = js_sys::Reflect::get(&event, &"active".into()).is_ok_and(|active| active.is_truthy());
+            let active = js_sys::Reflect::get(&event, &"active".into())
+                .is_ok_and(|active| active.is_truthy());
             dragged.emit((place, active));
         });
         view.enable_drag(callback.as_ref().unchecked_ref());
@@ -71,7 +98,11 @@ impl Stage {
     /// Dark or light, moving or still, as the visitor's system wants it now.
     pub fn adapt(&self) {
         if let Some(view) = &self.view {
-            view.set_theme(if media("(prefers-color-scheme: dark)") { "dark" } else { "light" });
+            view.set_theme(if media("(prefers-color-scheme: dark)") {
+                "dark"
+            } else {
+                "light"
+            });
             view.set_still(media("(prefers-reduced-motion: reduce)"));
         }
     }
@@ -81,11 +112,21 @@ impl Stage {
         if !view::available() {
             return html! {
                 <p class="protege-note" role="note">
-                    { "There is no 3D picture, because this browser has no WebGL 2. Learning works all the same; for the picture, allow hardware acceleration or use a current browser." }
+                    { "There is no 3D picture, because this browser has no WebGL 2. Learning works \
+                       all the same; for the picture, allow hardware acceleration or use a current \
+                       browser." }
                 </p>
             };
         }
-        html! { <canvas ref={self.canvas.clone()} class="protege-canvas" tabindex="0" role="img" aria-label={label.to_owned()}></canvas> }
+        html! {
+            <canvas
+                ref={self.canvas.clone()}
+                class="protege-canvas"
+                tabindex="0"
+                role="img"
+                aria-label={label.to_owned()}
+            ></canvas>
+        }
     }
 
     fn clear(&mut self) {
@@ -104,5 +145,7 @@ impl Drop for Stage {
 
 /// Whether a media query holds.
 pub fn media(query: &str) -> bool {
-    web_sys::window().and_then(|window| window.match_media(query).ok().flatten()).is_some_and(|list| list.matches())
+    web_sys::window()
+        .and_then(|window| window.match_media(query).ok().flatten())
+        .is_some_and(|list| list.matches())
 }

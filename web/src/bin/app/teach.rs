@@ -186,16 +186,36 @@ impl Component for Teach {
         let down = ctx.link().callback(|event| Msg::Key(event, true));
         let up = ctx.link().callback(|event| Msg::Key(event, false));
         let race = self.demos.clone().map(|demos| {
-            let choice = Choice { demos: self.taught.as_ref().map_or(1, |taught| taught.recorded.len()).max(1), ..self.choice.clone() };
-            let frame = Frame { autostart: true, hash: false, ..props.frame.clone() };
-            html! { <section class="protege-learn" aria-label="Learning from you"><h3>{ "Learning from you" }</h3><Race {frame} {choice} events={props.events.clone()} demos={Some(demos)} /></section> }
+            let recorded = self
+                .taught
+                .as_ref()
+                .map_or(1, |taught| taught.recorded.len());
+            let choice = Choice {
+                demos: recorded.max(1),
+                ..self.choice.clone()
+            };
+            let frame = Frame {
+                autostart: true,
+                hash: false,
+                ..props.frame.clone()
+            };
+            html! {
+                <section class="protege-learn" aria-label="Learning from you">
+                    <h3>{ "Learning from you" }</h3>
+                    <Race {frame} {choice} events={props.events.clone()} demos={Some(demos)} />
+                </section>
+            }
         });
         html! {
             <div class="protege"><div class="protege-teach">
                 <div class="hands">
                     <div class="picture" onkeydown={down} onkeyup={up}>
-                        { self.stage.html("The robot's hand, in 3D. Arrow keys or WASD move it, R and F raise and lower it, space closes the gripper.") }
-                        // One sibling, however much is in it: the canvas must stay the element that it is.
+                        { self.stage.html(
+                            "The robot's hand, in 3D. Arrow keys or WASD move it, R and F raise \
+                             and lower it, space closes the gripper.",
+                        ) }
+                        // One sibling, however much is in it: the canvas must stay the element that
+                        // it is.
                         <div class="over">
                             { self.clock() }
                             { for self.failed.as_ref().map(|why| self.failure(ctx, why)) }
@@ -225,21 +245,31 @@ impl Teach {
                 ctx.props().events.error(&why);
                 self.failed = Some(why);
             }
-            News::Report(Report::Hello) => self.client.send(&Order::Teach { task: self.choice.task.clone(), seed: self.choice.seed }),
+            News::Report(Report::Hello) => self.client.send(&Order::Teach {
+                task: self.choice.task.clone(),
+                seed: self.choice.seed,
+            }),
             News::Report(Report::Scene(scene)) => {
                 self.stage.set(&scene, Callback::noop());
-                self.stage.drag(ctx.link().callback(|(target, active)| Msg::Dragged(target, active)));
+                self.stage.drag(
+                    ctx.link()
+                        .callback(|(target, active)| Msg::Dragged(target, active)),
+                );
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             News::Report(Report::Stretch(stretch)) => self.stage.show(&stretch),
             News::Report(Report::Taught(taught)) => self.note(ctx, taught),
-            News::Report(Report::Saved(_, bytes)) if self.learning => self.demos = Some(Rc::new(bytes)),
+            News::Report(Report::Saved(_, bytes)) if self.learning => {
+                self.demos = Some(Rc::new(bytes))
+            }
             News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
             News::Report(Report::Refused(sentence)) => {
                 self.waiting = false;
                 self.message = sentence;
             }
-            News::Report(Report::Learned(_) | Report::Studied { .. } | Report::Speed(_) | Report::Fits) => {}
+            News::Report(
+                Report::Learned(_) | Report::Studied { .. } | Report::Speed(_) | Report::Fits,
+            ) => {}
         }
     }
 
@@ -248,12 +278,17 @@ impl Teach {
         let count = taught.recorded.len();
         match taught.news {
             Some(Moment::Kept) => {
-                self.message = format!("Well done. That is demonstration {count}; here is the next start.");
+                self.message =
+                    format!("Well done. That is demonstration {count}; here is the next start.");
                 self.let_go();
-                ctx.props().events.emit(&json!({ "type": "demonstration", "count": count }));
+                ctx.props()
+                    .events
+                    .emit(&json!({ "type": "demonstration", "count": count }));
             }
             Some(Moment::TimeUp) => {
-                self.message = "The time is up, so this one is not kept. The same start again: a little quicker.".into();
+                self.message = "The time is up, so this one is not kept. The same start again: a \
+                    little quicker."
+                    .into();
                 self.let_go();
             }
             None => {}
@@ -269,15 +304,20 @@ impl Teach {
     /// Looks at the hands before the next picture.
     fn tick(&mut self, ctx: &Context<Self>) {
         let link = ctx.link().clone();
-        self.frame = Some(request_animation_frame(move |time| link.send_message(Msg::Tick(time))));
+        self.frame = Some(request_animation_frame(move |time| {
+            link.send_message(Msg::Tick(time))
+        }));
     }
 
-    /// Moves the hand for the time that has passed, if somebody holds it; whether something else changed.
+    /// Moves the hand for the time that has passed, if somebody holds it; whether something else
+    /// changed.
     fn play(&mut self, time: f64) -> bool {
         let passed = ((time - self.last_tick) / 1000.0).clamp(0.0, 0.1);
         self.last_tick = time;
         let changed = self.hands.press();
-        let Some(hand) = self.taught.as_ref().map(|taught| taught.hand) else { return changed };
+        let Some(hand) = self.taught.as_ref().map(|taught| taught.hand) else {
+            return changed;
+        };
         let Some(target) = self.hands.target(hand) else {
             self.owed = 0.0;
             return changed;
@@ -288,7 +328,11 @@ impl Teach {
             let steps = self.owed.floor();
             self.owed -= steps;
             self.waiting = true;
-            self.client.send(&Order::Steer(Steering { target, closed: self.hands.closed, steps: steps as usize }));
+            self.client.send(&Order::Steer(Steering {
+                target,
+                closed: self.hands.closed,
+                steps: steps as usize,
+            }));
         }
         changed
     }
@@ -312,7 +356,9 @@ impl Teach {
     }
 
     fn clock(&self) -> Html {
-        let Some(taught) = &self.taught else { return html! {} };
+        let Some(taught) = &self.taught else {
+            return html! {};
+        };
         let (now, limit) = taught.seconds;
         html! {
             <label class="clock">
@@ -326,23 +372,41 @@ impl Teach {
         html! {
             <div class="failure" role="alert">
                 <p>{ format!("The worker has stopped: {why}") }</p>
-                <button type="button" onclick={ctx.link().callback(|_| Msg::Restart)}>{ "Start it again" }</button>
+                <button type="button" onclick={ctx.link().callback(|_| Msg::Restart)}>
+                    { "Start it again" }
+                </button>
             </div>
         }
     }
 
     fn buttons(&self, ctx: &Context<Self>) -> Html {
         let link = ctx.link();
-        let pace = link.batch_callback(|event| controls::moving(&event).map(|value| Msg::Set("pace", value.to_string())));
+        let pace = link.batch_callback(|event| {
+            controls::moving(&event).map(|value| Msg::Set("pace", value.to_string()))
+        });
         html! {
             <div class="protege-toolbar" role="toolbar" aria-label="Hand">
-                <button type="button" class="go" aria-pressed={self.hands.closed.to_string()} onclick={link.callback(|_| Msg::Grip)}>
+                <button
+                    type="button"
+                    class="go"
+                    aria-pressed={self.hands.closed.to_string()}
+                    onclick={link.callback(|_| Msg::Grip)}
+                >
                     { if self.hands.closed { "Open the gripper" } else { "Close the gripper" } }
                 </button>
-                <button type="button" onclick={link.callback(|_| Msg::Again)}>{ "Begin again" }</button>
+                <button type="button" onclick={link.callback(|_| Msg::Again)}>
+                    { "Begin again" }
+                </button>
                 <label>
                     { "Pace" }
-                    <input type="range" min="0.1" max="1" step="0.05" value={self.pace.to_string()} oninput={pace} />
+                    <input
+                        type="range"
+                        min="0.1"
+                        max="1"
+                        step="0.05"
+                        value={self.pace.to_string()}
+                        oninput={pace}
+                    />
                     <output>{ format!("{}\u{d7}", self.pace) }</output>
                 </label>
             </div>
@@ -352,19 +416,43 @@ impl Teach {
     fn side(&self, ctx: &Context<Self>) -> Html {
         let link = ctx.link();
         let changed: Changed = link.callback(|(key, value)| Msg::Set(key, value));
-        let recorded = self.taught.as_ref().map(|taught| taught.recorded.clone()).unwrap_or_default();
-        let about = words::TASKS.iter().find(|task| task.0 == self.choice.task).map_or("", |task| task.2);
-        let names: Vec<_> = words::TASKS.iter().map(|&(id, name, _)| (id, name)).collect();
+        let recorded = self
+            .taught
+            .as_ref()
+            .map(|taught| taught.recorded.clone())
+            .unwrap_or_default();
+        let about = words::TASKS
+            .iter()
+            .find(|task| task.0 == self.choice.task)
+            .map_or("", |task| task.2);
+        let names: Vec<_> = words::TASKS
+            .iter()
+            .map(|&(id, name, _)| (id, name))
+            .collect();
         let row = |(i, seconds): (usize, &f64)| {
             html! {
                 <li>
                     <span>{ format!("Demonstration {}: {seconds:.1} s", i + 1) }</span>
-                    <button type="button" onclick={link.callback(move |_| Msg::Replay(i))} aria-label={format!("Replay demonstration {}", i + 1)}>{ "Replay" }</button>
-                    <button type="button" onclick={link.callback(move |_| Msg::Forget(i))} aria-label={format!("Delete demonstration {}", i + 1)}>{ "Delete" }</button>
+                    <button
+                        type="button"
+                        onclick={link.callback(move |_| Msg::Replay(i))}
+                        aria-label={format!("Replay demonstration {}", i + 1)}
+                    >
+                        { "Replay" }
+                    </button>
+                    <button
+                        type="button"
+                        onclick={link.callback(move |_| Msg::Forget(i))}
+                        aria-label={format!("Delete demonstration {}", i + 1)}
+                    >
+                        { "Delete" }
+                    </button>
                 </li>
             }
         };
-        let chosen = link.batch_callback(|event: web_sys::Event| Some(Msg::Chosen(controls::input(&event)?.files()?.get(0)?)));
+        let chosen = link.batch_callback(|event: web_sys::Event| {
+            Some(Msg::Chosen(controls::input(&event)?.files()?.get(0)?))
+        });
         let none = recorded.is_empty();
         html! {
             <aside class="side" aria-label="Demonstrations">
@@ -372,12 +460,33 @@ impl Teach {
                     { controls::select("task", "Task", about, &names, &self.choice.task, &changed) }
                 }
                 <h3>{ format!("Your demonstrations: {}", recorded.len()) }</h3>
-                if none { <p class="about">{ "None yet. Bring the hand to the object, close the gripper, and do what the task asks." }</p> }
+                if none {
+                    <p class="about">
+                        { "None yet. Bring the hand to the object, close the gripper, and do what \
+                           the task asks." }
+                    </p>
+                }
                 <ol>{ for recorded.iter().enumerate().map(row) }</ol>
                 <div class="protege-files">
-                    <button type="button" class="go" disabled={none} onclick={link.callback(|_| Msg::Learn)}>{ "Learn from these" }</button>
-                    <button type="button" disabled={none} onclick={link.callback(|_| Msg::Save)}>{ "Save" }</button>
-                    <label class="file">{ "Load" }<input type="file" accept=".safetensors" onchange={chosen} /></label>
+                    <button
+                        type="button"
+                        class="go"
+                        disabled={none}
+                        onclick={link.callback(|_| Msg::Learn)}
+                    >
+                        { "Learn from these" }
+                    </button>
+                    <button
+                        type="button"
+                        disabled={none}
+                        onclick={link.callback(|_| Msg::Save)}
+                    >
+                        { "Save" }
+                    </button>
+                    <label class="file">
+                        { "Load" }
+                        <input type="file" accept=".safetensors" onchange={chosen} />
+                    </label>
                 </div>
             </aside>
         }
@@ -385,13 +494,16 @@ impl Teach {
 }
 
 impl Hands {
-    /// Where the hand should go, if somebody holds it: the pointer's place, else ahead in the direction of keys and sticks.
+    /// Where the hand should go, if somebody holds it: the pointer's place, else ahead in the
+    /// direction of keys and sticks.
     fn target(&self, hand: [f64; 3]) -> Option<[f64; 3]> {
         if self.pointer.is_some() {
             return self.pointer;
         }
         let keys = self.keys.iter().filter_map(|key| direction(key));
-        let sum = keys.chain(gamepad().map(|pad| pad.0)).fold([0.0; 3], |sum, d| [0, 1, 2].map(|i| sum[i] + d[i]));
+        let sum = keys
+            .chain(gamepad().map(|pad| pad.0))
+            .fold([0.0; 3], |sum, d| [0, 1, 2].map(|i| sum[i] + d[i]));
         let moves = sum.iter().any(|v| v.abs() > 0.15);
         moves.then(|| [0, 1, 2].map(|i| hand[i] + AHEAD * sum[i].clamp(-1.0, 1.0)))
     }
@@ -422,12 +534,23 @@ fn direction(key: &str) -> Option<[f64; 3]> {
 /// The first gamepad's direction, and whether its first button is down.
 fn gamepad() -> Option<([f64; 3], bool)> {
     let pads = web_sys::window()?.navigator().get_gamepads().ok()?;
-    let pad: web_sys::Gamepad = pads.iter().find(|pad| !pad.is_null() && !pad.is_undefined())?.unchecked_into();
+    let pad: web_sys::Gamepad = pads
+        .iter()
+        .find(|pad| !pad.is_null() && !pad.is_undefined())?
+        .unchecked_into();
     let axis = |i: u32| pad.axes().get(i).as_f64().unwrap_or(0.0);
-    let button = pad.buttons().get(0).dyn_into::<web_sys::GamepadButton>().is_ok_and(|button| button.pressed());
+    let button = pad
+        .buttons()
+        .get(0)
+        .dyn_into::<web_sys::GamepadButton>()
+        .is_ok_and(|button| button.pressed());
     Some(([axis(0), -axis(1), -axis(3)], button))
 }
 
 fn client(ctx: &Context<Teach>, generation: u32) -> Client {
-    Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(move |news| Msg::News(generation, news)))
+    Client::new(
+        &ctx.props().frame.base,
+        "cpu",
+        ctx.link().callback(move |news| Msg::News(generation, news)),
+    )
 }

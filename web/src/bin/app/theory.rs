@@ -89,11 +89,23 @@ impl Component for Theory {
         html! {
             <div class="protege protege-theory">
                 <div class="protege-toolbar" role="toolbar" aria-label="Study">
-                    <button type="button" class="go" onclick={link.callback(move |_| Msg::Go(!running))}>{ if running { "Pause" } else { "Go on" } }</button>
-                    <button type="button" onclick={link.callback(|_| Msg::Another)}>{ "Another random problem" }</button>
-                    <span class="about">{ format!("Problem {}: {done} of {all} data sets measured", self.seed) }</span>
+                    <button
+                        type="button"
+                        class="go"
+                        onclick={link.callback(move |_| Msg::Go(!running))}
+                    >
+                        { if running { "Pause" } else { "Go on" } }
+                    </button>
+                    <button type="button" onclick={link.callback(|_| Msg::Another)}>
+                        { "Another random problem" }
+                    </button>
+                    <span class="about">
+                        { format!("Problem {}: {done} of {all} data sets measured", self.seed) }
+                    </span>
                 </div>
-                { for self.failed.as_ref().map(|why| html! { <p class="protege-refused" role="alert">{ why }</p> }) }
+                { for self.failed.as_ref().map(|why| html! {
+                    <p class="protege-refused" role="alert">{ why }</p>
+                }) }
                 { plot(&self.points) }
             </div>
         }
@@ -104,7 +116,8 @@ impl Theory {
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
-        (self.points, self.progress, self.failed, self.running) = (Vec::new(), (0, REPEATS), None, true);
+        (self.points, self.progress, self.failed, self.running) =
+            (Vec::new(), (0, REPEATS), None, true);
     }
 
     fn hear(&mut self, ctx: &Context<Self>, news: News) {
@@ -114,13 +127,19 @@ impl Theory {
                 self.failed = Some(format!("The worker has stopped: {why}"));
             }
             News::Report(Report::Hello) => {
-                self.client.send(&Order::Study { demos: DEMOS, repeats: REPEATS, seed: self.seed });
+                self.client.send(&Order::Study {
+                    demos: DEMOS,
+                    repeats: REPEATS,
+                    seed: self.seed,
+                });
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             News::Report(Report::Studied { progress, points }) => {
                 (self.progress, self.points) = (progress, points);
                 if progress.0 == progress.1 {
-                    ctx.props().events.emit(&json!({ "type": "finished", "lane": 0 }));
+                    ctx.props()
+                        .events
+                        .emit(&json!({ "type": "finished", "lane": 0 }));
                 }
             }
             News::Report(Report::Refused(sentence)) => self.failed = Some(sentence),
@@ -141,7 +160,11 @@ const X: (i32, i32) = (-5, 0);
 const Y: (i32, i32) = (-4, 1);
 
 fn x(coverage: f64) -> f64 {
-    let decades = if coverage > 0.0 { coverage.log10().clamp(f64::from(X.0), f64::from(X.1)) } else { f64::from(X.0) };
+    let decades = if coverage > 0.0 {
+        coverage.log10().clamp(f64::from(X.0), f64::from(X.1))
+    } else {
+        f64::from(X.0)
+    };
     LEFT + (WIDTH - LEFT - RIGHT) * (decades - f64::from(X.0)) / f64::from(X.1 - X.0)
 }
 
@@ -151,19 +174,38 @@ fn y(loss: f64) -> f64 {
 }
 
 /// The estimators: name in the study, name on the page, colour.
-const METHODS: [(&str, &str, &str); 3] =
-    [("bc", "BC", "vermilion"), ("uniform-noise", "uniform noise", "grey"), ("post-bc", "PostBC", "blue")];
+const METHODS: [(&str, &str, &str); 3] = [
+    ("bc", "BC", "vermilion"),
+    ("uniform-noise", "uniform noise", "grey"),
+    ("post-bc", "PostBC", "blue"),
+];
 
-/// What each estimator covers against what it loses, all at the theorem's alpha: a line goes from one demonstration to many.
+/// What each estimator covers against what it loses, all at the theorem's alpha: a line goes from
+/// one demonstration to many.
 fn plot(points: &[Point]) -> Html {
     html! {
         <figure class="protege-chart">
-            <figcaption>{ "Coverage against loss" }<span>{ "right: more left to explore; down: less lost against the demonstrator; a dot for each number of demonstrations" }</span></figcaption>
+            <figcaption>
+                { "Coverage against loss" }
+                <span>
+                    { "right: more left to explore; down: less lost against the demonstrator; \
+                       a dot for each number of demonstrations" }
+                </span>
+            </figcaption>
             <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} role="img" aria-label={describe(points)}>
                 { for (Y.0..=Y.1).map(row) }
                 { for (X.0..=X.1).map(column) }
-                <text class="axis" x={((WIDTH - RIGHT + LEFT) / 2.0).to_string()} y={(HEIGHT - 6.0).to_string()} text-anchor="middle">{ "coverage" }</text>
-                <text class="axis" x={LEFT.to_string()} y="12" text-anchor="middle">{ "loss" }</text>
+                <text
+                    class="axis"
+                    x={((WIDTH - RIGHT + LEFT) / 2.0).to_string()}
+                    y={(HEIGHT - 6.0).to_string()}
+                    text-anchor="middle"
+                >
+                    { "coverage" }
+                </text>
+                <text class="axis" x={LEFT.to_string()} y="12" text-anchor="middle">
+                    { "loss" }
+                </text>
                 { for METHODS.map(|method| curve(method, points)) }
             </svg>
         </figure>
@@ -174,19 +216,48 @@ fn row(decade: i32) -> Html {
     let at = y(10f64.powi(decade));
     html! {
         <>
-            <line class="grid" x1={LEFT.to_string()} x2={(WIDTH - RIGHT).to_string()} y1={at.to_string()} y2={at.to_string()} />
-            <text class="axis" x={(LEFT - 8.0).to_string()} y={(at + 4.0).to_string()} text-anchor="end">{ words::power(decade) }</text>
+            <line
+                class="grid"
+                x1={LEFT.to_string()}
+                x2={(WIDTH - RIGHT).to_string()}
+                y1={at.to_string()}
+                y2={at.to_string()}
+            />
+            <text
+                class="axis"
+                x={(LEFT - 8.0).to_string()}
+                y={(at + 4.0).to_string()}
+                text-anchor="end"
+            >
+                { words::power(decade) }
+            </text>
         </>
     }
 }
 
 fn column(decade: i32) -> Html {
-    let label = if decade == X.0 { "none".to_owned() } else { words::power(decade) };
-    html! { <text class="axis" x={x(10f64.powi(decade)).to_string()} y={(HEIGHT - BOTTOM + 18.0).to_string()} text-anchor="middle">{ label }</text> }
+    let label = if decade == X.0 {
+        "none".to_owned()
+    } else {
+        words::power(decade)
+    };
+    html! {
+        <text
+            class="axis"
+            x={x(10f64.powi(decade)).to_string()}
+            y={(HEIGHT - BOTTOM + 18.0).to_string()}
+            text-anchor="middle"
+        >
+            { label }
+        </text>
+    }
 }
 
 fn curve((method, name, class): (&str, &str, &str), points: &[Point]) -> Html {
-    let own: Vec<&Point> = points.iter().filter(|p| p.method == method && p.theorem).collect();
+    let own: Vec<&Point> = points
+        .iter()
+        .filter(|p| p.method == method && p.theorem)
+        .collect();
     let place = |p: &Point| (x(p.coverage), y(p.suboptimality));
     let corner = |(i, p): (usize, &&Point)| {
         let (x, y) = place(p);
@@ -195,15 +266,33 @@ fn curve((method, name, class): (&str, &str, &str), points: &[Point]) -> Html {
     let path: String = own.iter().enumerate().map(corner).collect();
     let dot = |p: &&Point| {
         let (x, y) = place(p);
-        html! { <circle cx={x.to_string()} cy={y.to_string()} r="3.5"><title>{ format!("{name}, {} demonstrations: covers {:.5}, loses {:.4}", p.demos, p.coverage, p.suboptimality) }</title></circle> }
+        let title = format!(
+            "{name}, {} demonstrations: covers {:.5}, loses {:.4}",
+            p.demos, p.coverage, p.suboptimality
+        );
+        html! {
+            <circle cx={x.to_string()} cy={y.to_string()} r="3.5"><title>{ title }</title></circle>
+        }
     };
     let count = |p: &&Point| {
         let (x, y) = place(p);
-        html! { <text class="axis" x={(x + 9.0).to_string()} y={(y + 4.0).to_string()}>{ p.demos.to_string() }</text> }
+        html! {
+            <text class="axis" x={(x + 9.0).to_string()} y={(y + 4.0).to_string()}>
+                { p.demos.to_string() }
+            </text>
+        }
     };
     let label = own.last().map(|p| {
         let (x, y) = place(p);
-        html! { <text class={format!("name {class}")} x={(x + 9.0).to_string()} y={(y + 20.0).to_string()}>{ name.to_owned() }</text> }
+        html! {
+            <text
+                class={format!("name {class}")}
+                x={(x + 9.0).to_string()}
+                y={(y + 20.0).to_string()}
+            >
+                { name.to_owned() }
+            </text>
+        }
     });
     html! {
         <g class={format!("curve {class}")}>
@@ -217,11 +306,27 @@ fn curve((method, name, class): (&str, &str, &str), points: &[Point]) -> Html {
 
 fn describe(points: &[Point]) -> String {
     let last = |method: &str| points.iter().rfind(|p| p.method == method && p.theorem);
-    let line = |p: &Point| format!("{} covers {:.4} and loses {:.4} at {} demonstrations", p.method, p.coverage, p.suboptimality, p.demos);
-    let all: Vec<String> = ["bc", "uniform-noise", "post-bc"].into_iter().filter_map(last).map(line).collect();
-    format!("Coverage against loss as demonstrations grow. {}", all.join("; "))
+    let line = |p: &Point| {
+        format!(
+            "{} covers {:.4} and loses {:.4} at {} demonstrations",
+            p.method, p.coverage, p.suboptimality, p.demos
+        )
+    };
+    let all: Vec<String> = ["bc", "uniform-noise", "post-bc"]
+        .into_iter()
+        .filter_map(last)
+        .map(line)
+        .collect();
+    format!(
+        "Coverage against loss as demonstrations grow. {}",
+        all.join("; ")
+    )
 }
 
 fn client(ctx: &Context<Theory>, generation: u32) -> Client {
-    Client::new(&ctx.props().frame.base, "cpu", ctx.link().callback(move |news| Msg::News(generation, news)))
+    Client::new(
+        &ctx.props().frame.base,
+        "cpu",
+        ctx.link().callback(move |news| Msg::News(generation, news)),
+    )
 }

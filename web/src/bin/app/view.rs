@@ -16,7 +16,11 @@ extern "C" {
     pub type View;
 
     #[wasm_bindgen(constructor, catch)]
-    fn create(canvas: &HtmlCanvasElement, scene: &JsValue, options: &JsValue) -> Result<View, JsValue>;
+    fn create(
+        canvas: &HtmlCanvasElement,
+        scene: &JsValue,
+        options: &JsValue,
+    ) -> Result<View, JsValue>;
     #[wasm_bindgen(method, js_name = queue)]
     fn queue_segment(this: &View, segment: &JsValue);
     #[wasm_bindgen(method)]
@@ -46,9 +50,19 @@ impl View {
     ///
     /// # Errors
     /// When there is no WebGL2.
-    pub fn new(canvas: &HtmlCanvasElement, scene: &Drawing, theme: &str, still: bool, accent: &str) -> Result<Self, JsValue> {
+    pub fn new(
+        canvas: &HtmlCanvasElement,
+        scene: &Drawing,
+        theme: &str,
+        still: bool,
+        accent: &str,
+    ) -> Result<Self, JsValue> {
         let scene = js_sys::JSON::parse(&serde_json::to_string(scene).unwrap_or_default())?;
-        let options = object(&[("theme", theme.into()), ("still", still.into()), ("accent", accent.into())]);
+        let options = object(&[
+            ("theme", theme.into()),
+            ("still", still.into()),
+            ("accent", accent.into()),
+        ]);
         Self::create(canvas, &scene, &options)
     }
 
@@ -63,7 +77,11 @@ impl View {
             ("success", stretch.success.into()),
             ("cloud", lines.into()),
         ];
-        let others = [("demonstrator", &stretch.demonstrator), ("planned", &stretch.planned), ("rewards", &stretch.rewards)];
+        let others = [
+            ("demonstrator", &stretch.demonstrator),
+            ("planned", &stretch.planned),
+            ("rewards", &stretch.rewards),
+        ];
         for (name, points) in others {
             if !points.is_empty() {
                 fields.push((name, path(points)));

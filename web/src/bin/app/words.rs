@@ -5,27 +5,81 @@ use protege_core::run::Phase;
 /// Tasks: id, name, what it is.
 pub const TASKS: [(&str, &str, &str); 4] = [
     ("lab/lift", "Lift", "Grasp the cube and raise it."),
-    ("lab/pick-place", "Pick and place", "Bring the cube to the green point in the air."),
-    ("lab/box-close", "Close the box", "Put the lid onto the box."),
+    (
+        "lab/pick-place",
+        "Pick and place",
+        "Bring the cube to the green point in the air.",
+    ),
+    (
+        "lab/box-close",
+        "Close the box",
+        "Put the lid onto the box.",
+    ),
     ("lab/assembly", "Assembly", "Put the ring over the peg."),
 ];
 
 /// Finetuning methods: id, name, what it does.
 pub const FINETUNERS: [(&str, &str, &str); 6] = [
-    ("dsrl", "DSRL", "Learns which noise to feed the frozen policy, so that what comes out succeeds."),
-    ("best-of-n", "Best of N", "Learns to judge: of several proposals of the frozen policy the best is played."),
-    ("dppo", "DPPO", "Changes the policy's own last denoising steps by policy gradients."),
-    ("td-mpc", "TD-MPC", "Learns a model of the task and looks ahead in it. At this small size it can also make a good policy worse."),
-    ("csil", "CSIL", "A small policy acts beside the frozen one, and is rewarded for what the demonstrator would likely have done."),
-    ("none", "None", "The cloned policy as it is, for comparison."),
+    (
+        "dsrl",
+        "DSRL",
+        "Learns which noise to feed the frozen policy, so that what comes out succeeds.",
+    ),
+    (
+        "best-of-n",
+        "Best of N",
+        "Learns to judge: of several proposals of the frozen policy the best is played.",
+    ),
+    (
+        "dppo",
+        "DPPO",
+        "Changes the policy's own last denoising steps by policy gradients.",
+    ),
+    (
+        "td-mpc",
+        "TD-MPC",
+        "Learns a model of the task and looks ahead in it. At this small size it can also make a \
+         good policy worse.",
+    ),
+    (
+        "csil",
+        "CSIL",
+        "A small policy acts beside the frozen one, and is rewarded for what the demonstrator \
+         would likely have done.",
+    ),
+    (
+        "none",
+        "None",
+        "The cloned policy as it is, for comparison.",
+    ),
 ];
 
 /// Pretraining methods: id, name, colour, what it does.
 pub const PRETRAINERS: [(&str, &str, &str, &str); 4] = [
-    ("bc", "BC", "vermilion", "Behavioral cloning: does what the demonstrations did, and nothing else."),
-    ("sigma-bc", "\u{3c3}-BC", "orange", "Cloning with the same noise on every action, whether it is needed or not."),
-    ("post-bc", "PostBC", "blue", "Posterior behavioral cloning: wider where the demonstrations leave doubt, and only there."),
-    ("value-dice", "ValueDICE", "purple", "Matches the states and actions of the demonstrations, adversarially."),
+    (
+        "bc",
+        "BC",
+        "vermilion",
+        "Behavioral cloning: does what the demonstrations did, and nothing else.",
+    ),
+    (
+        "sigma-bc",
+        "\u{3c3}-BC",
+        "orange",
+        "Cloning with the same noise on every action, whether it is needed or not.",
+    ),
+    (
+        "post-bc",
+        "PostBC",
+        "blue",
+        "Posterior behavioral cloning: wider where the demonstrations leave doubt, and only there.",
+    ),
+    (
+        "value-dice",
+        "ValueDICE",
+        "purple",
+        "Matches the states and actions of the demonstrations, adversarially.",
+    ),
 ];
 
 /// The name of a pretraining method.
@@ -44,7 +98,10 @@ pub fn sentence(pretrain: &str) -> &'static str {
 }
 
 fn find(pretrain: &str) -> &'static (&'static str, &'static str, &'static str, &'static str) {
-    PRETRAINERS.iter().find(|method| method.0 == pretrain).unwrap_or(&PRETRAINERS[0])
+    PRETRAINERS
+        .iter()
+        .find(|method| method.0 == pretrain)
+        .unwrap_or(&PRETRAINERS[0])
 }
 
 /// The colour as the 3D view wants it.
@@ -81,8 +138,10 @@ pub fn percent(share: f64) -> String {
 
 /// A power of ten, from ten down.
 pub fn power(exponent: i32) -> String {
-    const RAISED: [char; 10] =
-        ['\u{2070}', '\u{b9}', '\u{b2}', '\u{b3}', '\u{2074}', '\u{2075}', '\u{2076}', '\u{2077}', '\u{2078}', '\u{2079}'];
+    const RAISED: [char; 10] = [
+        '\u{2070}', '\u{b9}', '\u{b2}', '\u{b3}', '\u{2074}', '\u{2075}', '\u{2076}', '\u{2077}',
+        '\u{2078}', '\u{2079}',
+    ];
     match exponent {
         1 => "10".into(),
         0 => "1".into(),

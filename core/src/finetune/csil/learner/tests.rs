@@ -6,7 +6,11 @@ use crate::nn::gradient_check::worst_error_of_smooth;
 use crate::run::config::Preset;
 use pollster::block_on;
 
-const SIZES: Sizes = Sizes { obs: 1, act: 2, chunk: 1 };
+const SIZES: Sizes = Sizes {
+    obs: 1,
+    act: 2,
+    chunk: 1,
+};
 const ROWS: usize = 12;
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -36,10 +40,17 @@ fn config(variant: Variant) -> CsilConfig {
 /// Decisions, every second of which was the last, with actions near a tenth of the observation.
 fn batch(n: usize, rng: &mut Rng) -> Stretches {
     let obs = rng.normals(3 * n);
-    let actions = obs.chunks(3).flat_map(|x| [0.1 * x[0] + 0.2, -0.3, 0.1, 0.2]).collect::<Vec<_>>();
+    let actions = obs
+        .chunks(3)
+        .flat_map(|x| [0.1 * x[0] + 0.2, -0.3, 0.1, 0.2])
+        .collect::<Vec<_>>();
     let noise = rng.normals(4 * n);
     Stretches {
-        actions: actions.iter().zip(noise).map(|(a, e)| (a + 0.1 * e).clamp(-0.9, 0.9)).collect(),
+        actions: actions
+            .iter()
+            .zip(noise)
+            .map(|(a, e)| (a + 0.1 * e).clamp(-0.9, 0.9))
+            .collect(),
         rewards: rng.normals(n),
         obs: [obs, rng.normals(3 * n)].concat(),
         over: (0..n).map(|i| (i % 2) as f32).collect(),
@@ -50,8 +61,18 @@ fn batch(n: usize, rng: &mut Rng) -> Stretches {
 
 /// A learner that has cloned a little, and whose actor and reward are not the clone any more.
 fn learner(config: CsilConfig, rng: &mut Rng) -> Learner {
-    let mut learner = Learner::new(config, SIZES, View::default(), Normaliser::identity(1), rng, Device::flex().autodiff());
-    learner.adams.clone = Adam::new(AdamConfig { lr: 3e-2, clip_norm: None });
+    let mut learner = Learner::new(
+        config,
+        SIZES,
+        View::default(),
+        Normaliser::identity(1),
+        rng,
+        Device::flex().autodiff(),
+    );
+    learner.adams.clone = Adam::new(AdamConfig {
+        lr: 3e-2,
+        clip_norm: None,
+    });
     for _ in 0..40 {
         learner.clone_step(&batch(ROWS, rng));
     }
@@ -63,7 +84,8 @@ fn learner(config: CsilConfig, rng: &mut Rng) -> Learner {
     learner
 }
 
-/// The promise: the refinement's loss has the right gradient, on demonstrations, in practice and below its cut; and it is its formula.
+/// The promise: the refinement's loss has the right gradient, on demonstrations, in practice and
+/// below its cut; and it is its formula.
 #[test]
 fn the_refinement_has_the_right_gradient() {
     let mut rng = Rng::new(0, "test", 0);
@@ -72,9 +94,18 @@ fn the_refinement_has_the_right_gradient() {
     let r = read(learner.raw_rewards(&learner.reward.valid(), rows.x.clone(), rows.u.clone()));
     let mean = |values: &mut dyn Iterator<Item = f32>, n: f32| values.sum::<f32>() / n;
     let shown = mean(&mut r[..5].iter().copied(), 5.0);
-    let practised = mean(&mut r[5..].iter().map(|r| r.max(-5.0)).map(|r| (-r).exp() - 1.0 + r), 7.0);
+    let practised = mean(
+        &mut r[5..]
+            .iter()
+            .map(|r| r.max(-5.0))
+            .map(|r| (-r).exp() - 1.0 + r),
+        7.0,
+    );
     let found = read(learner.refinement(&rows).inner())[0];
-    assert!((found - (practised - shown)).abs() < 1e-4 * (1.0 + found.abs()), "{found} {practised} {shown}");
+    assert!(
+        (found - (practised - shown)).abs() < 1e-4 * (1.0 + found.abs()),
+        "{found} {practised} {shown}"
+    );
     let error = worst_error_of_smooth(&learner.reward.clone(), 1e-3, |reward| {
         learner.reward = reward.clone();
         learner.refinement(&rows)
@@ -82,14 +113,21 @@ fn the_refinement_has_the_right_gradient() {
     assert!(error < 3e-2, "{error}");
 }
 
-/// The promise: the actor's loss has the right gradient, through the critics with running statistics, the divergence from the clone,
-/// or the entropy.
+/// The promise: the actor's loss has the right gradient, through the critics with running
+/// statistics, the divergence from the clone, or the entropy.
 #[test]
 fn the_actor_loss_has_the_right_gradient() {
     for variant in [Variant::Csil, Variant::Xqc, Variant::Rlpd, Variant::Sac] {
         let mut rng = Rng::new(1, "test", 0);
         // Without a future, values are small.
-        let mut learner = learner(CsilConfig { gamma: 0.0, least_reward: 0.0, ..config(variant) }, &mut rng);
+        let mut learner = learner(
+            CsilConfig {
+                gamma: 0.0,
+                least_reward: 0.0,
+                ..config(variant)
+            },
+            &mut rng,
+        );
         let rows = learner.rows(&batch(ROWS, &mut rng), 5);
         let e = learner.plain(rng.normals(2 * ROWS), 2);
         let error = worst_error_of_smooth(&learner.actor.clone(), 4e-3, |actor| {
@@ -100,8 +138,9 @@ fn the_actor_loss_has_the_right_gradient() {
     }
 }
 
-/// The promise: coherence, exactly. The reward is the log-ratio of clone and prior over the number of dimensions, and under it the soft
-/// value, log E_p exp(r / alpha), of every input is 0: the clone is soft-optimal for its own reward.
+/// The promise: coherence, exactly. The reward is the log-ratio of clone and prior over the number
+/// of dimensions, and under it the soft value, log E_p exp(r / alpha), of every input is 0: the
+/// clone is soft-optimal for its own reward.
 #[test]
 fn the_clone_is_soft_optimal_for_its_own_reward() {
     let mut rng = Rng::new(2, "test", 0);
@@ -115,22 +154,36 @@ fn the_clone_is_soft_optimal_for_its_own_reward() {
         let x = learner.inputs(&input.repeat(n * n), &[]);
         let r = read(learner.raw_rewards(&q, x.clone(), learner.plain(grid.clone(), 2)));
         let ratio = read(q.at(x).log_density(learner.plain(grid.clone(), 2)));
-        assert!(r.iter().zip(&ratio).all(|(r, q)| (r - 0.5 * (q + 2.0 * 2f32.ln())).abs() < 1e-5));
+        assert!(
+            r.iter()
+                .zip(&ratio)
+                .all(|(r, q)| (r - 0.5 * (q + 2.0 * 2f32.ln())).abs() < 1e-5)
+        );
         // alpha = 1/2, p uniform.
         let soft = (r.iter().map(|r| f64::from(2.0 * r).exp()).sum::<f64>() / r.len() as f64).ln();
         assert!(soft.abs() < 0.05, "{soft} at {input:?}");
     }
 }
 
-/// The promise: pretrained by SARSA on decisions that end the episode, the critics are the reward, so that the clone's own actions have
-/// no advantage over the demonstrated ones.
+/// The promise: pretrained by SARSA on decisions that end the episode, the critics are the reward,
+/// so that the clone's own actions have no advantage over the demonstrated ones.
 #[test]
 fn pretrained_critics_expect_the_reward() {
     let mut rng = Rng::new(3, "test", 0);
-    let settings = CsilConfig { reward_mode: RewardMode::Positive, hidden: 64, atoms: 51, lr: 3e-3, tau: 0.05, ..config(Variant::Csil) };
+    let settings = CsilConfig {
+        reward_mode: RewardMode::Positive,
+        hidden: 64,
+        atoms: 51,
+        lr: 3e-3,
+        tau: 0.05,
+        ..config(Variant::Csil)
+    };
     let mut learner = learner(settings, &mut rng);
     learner.clone = learner.reward.clone();
-    let demos = |rng: &mut Rng| Stretches { over: vec![1.0; 64], ..batch(64, rng) };
+    let demos = |rng: &mut Rng| Stretches {
+        over: vec![1.0; 64],
+        ..batch(64, rng)
+    };
     for _ in 0..400 {
         learner.pretrain_step(&demos(&mut rng), &mut rng);
     }
@@ -140,7 +193,17 @@ fn pretrained_critics_expect_the_reward() {
     let mean = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
     let value_of = |action: Tensor<2>| {
         let critics = learner.critic.valid();
-        mean(read(critics.values(&learner.atoms(), &Acted { at: rows.x.clone(), action }).min_dim(0)))
+        mean(read(
+            critics
+                .values(
+                    &learner.atoms(),
+                    &Acted {
+                        at: rows.x.clone(),
+                        action,
+                    },
+                )
+                .min_dim(0),
+        ))
     };
     let value = value_of(rows.u.clone());
     let advantage = value_of(own) - value;
@@ -149,21 +212,34 @@ fn pretrained_critics_expect_the_reward() {
     assert!(advantage.abs() < 0.3, "{advantage}");
 }
 
-/// The promise: a negative reward is the learned one less its bound, within its range, a positive one the learned one itself, and
-/// values have room for the worst and the best that can come.
+/// The promise: a negative reward is the learned one less its bound, within its range, a positive
+/// one the learned one itself, and values have room for the worst and the best that can come.
 #[test]
 fn rewards_are_counted_from_their_bound() {
     let mut rng = Rng::new(4, "test", 0);
-    let negative = learner(CsilConfig { variance_floor: 1e-5, ..config(Variant::Csil) }, &mut rng.clone());
+    let negative = learner(
+        CsilConfig {
+            variance_floor: 1e-5,
+            ..config(Variant::Csil)
+        },
+        &mut rng.clone(),
+    );
     let bound = 0.5 * 1e5f64.ln() + std::f64::consts::LN_2;
     assert!((bound - 6.45).abs() < 0.01);
     let rows = negative.rows(&batch(ROWS, &mut rng), 5);
     let Rewards { raw, counted } = negative.rewards(&rows);
     let (raw, counted) = (read(raw), read(counted));
-    assert!(raw.iter().zip(&counted).all(|(r, c)| (c - (r.clamp(-1.0, bound as f32) - bound as f32)).abs() < 1e-4));
+    assert!(
+        raw.iter()
+            .zip(&counted)
+            .all(|(r, c)| (c - (r.clamp(-1.0, bound as f32) - bound as f32)).abs() < 1e-4)
+    );
     let (low, high) = negative.config.value_range();
     assert!((low - (-1.0 - bound) / 0.3).abs() < 1e-9 && high == 0.0);
-    let positive = CsilConfig { reward_mode: RewardMode::Positive, ..negative.config.clone() };
+    let positive = CsilConfig {
+        reward_mode: RewardMode::Positive,
+        ..negative.config.clone()
+    };
     assert!((positive.reward_range().0, positive.value_range().1) == (-1.0, bound / (1.0 - 0.7)));
     assert_eq!(config(Variant::Xqc).value_range(), (0.0, 1.0));
 }
@@ -174,10 +250,16 @@ fn success_earns_on_top() {
     let mut rng = Rng::new(5, "test", 0);
     let mut learner = learner(config(Variant::Csil), &mut rng);
     let rows = learner.rows(&batch(ROWS, &mut rng), 5);
-    let (without, (_, most)) = (read(learner.rewards(&rows).counted), learner.config.value_range());
+    let (without, (_, most)) = (
+        read(learner.rewards(&rows).counted),
+        learner.config.value_range(),
+    );
     learner.config.success_reward = 30.0;
     let with = read(learner.rewards(&rows).counted);
     let earned = read(rows.rewards.clone());
-    assert!((0..ROWS).all(|i| (with[i] - without[i] - 30.0 * earned[i]).abs() < 1e-3), "{with:?} {without:?} {earned:?}");
+    assert!(
+        (0..ROWS).all(|i| (with[i] - without[i] - 30.0 * earned[i]).abs() < 1e-3),
+        "{with:?} {without:?} {earned:?}"
+    );
     assert_eq!(learner.config.value_range().1, most + 30.0);
 }

@@ -5,7 +5,11 @@ use crate::nn::gradient_check::worst_error_of_smooth;
 use crate::run::config::Preset;
 use pollster::block_on;
 
-const SIZES: Sizes = Sizes { obs: 3, act: 2, chunk: 1 };
+const SIZES: Sizes = Sizes {
+    obs: 3,
+    act: 2,
+    chunk: 1,
+};
 const BATCH: usize = 4;
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -13,19 +17,46 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 fn config(backbone: Backbone) -> TdMpcConfig {
-    let small =
-        TdMpcConfig { latent: 8, hidden: 5, encoder_hidden: 5, horizon: 2, critics: 3, ..TdMpcConfig::preset(Preset::Tiny, backbone) };
+    let small = TdMpcConfig {
+        latent: 8,
+        hidden: 5,
+        encoder_hidden: 5,
+        horizon: 2,
+        critics: 3,
+        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+    };
     match backbone {
-        Backbone::TdMpc => TdMpcConfig { critics: 2, horizon: 2, ..small },
-        Backbone::TdMpc2 => TdMpcConfig { critics: 3, horizon: 2, dropout: 0.2, ..small },
+        Backbone::TdMpc => TdMpcConfig {
+            critics: 2,
+            horizon: 2,
+            ..small
+        },
+        Backbone::TdMpc2 => TdMpcConfig {
+            critics: 3,
+            horizon: 2,
+            dropout: 0.2,
+            ..small
+        },
     }
 }
 
 /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
 fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
-    let mut learner = Learner::new(config(backbone), SIZES, View::default(), rng, Device::flex().autodiff());
+    let mut learner = Learner::new(
+        config(backbone),
+        SIZES,
+        View::default(),
+        rng,
+        Device::flex().autodiff(),
+    );
     let how = crate::nn::Initial::Normal(0.5);
-    let WorldModel { encoder, dynamics, reward, critics, .. } = &mut learner.world;
+    let WorldModel {
+        encoder,
+        dynamics,
+        reward,
+        critics,
+        ..
+    } = &mut learner.world;
     for net in [encoder, dynamics, reward, critics] {
         *net = net.clone().initialised(how, rng);
     }
@@ -35,12 +66,25 @@ fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
 }
 
 fn batch(rng: &mut Rng) -> Stretches {
-    let mut rows = |n: usize| rng.normals(n * BATCH).into_iter().map(|x| 0.5 * x).collect::<Vec<f32>>();
+    let mut rows = |n: usize| {
+        rng.normals(n * BATCH)
+            .into_iter()
+            .map(|x| 0.5 * x)
+            .collect::<Vec<f32>>()
+    };
     let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
-    Stretches { obs, actions, rewards, over: [0.0, 1.0].repeat(BATCH), weights: vec![0.25, 0.5, 1.0, 0.75], ..Stretches::default() }
+    Stretches {
+        obs,
+        actions,
+        rewards,
+        over: [0.0, 1.0].repeat(BATCH),
+        weights: vec![0.25, 0.5, 1.0, 0.75],
+        ..Stretches::default()
+    }
 }
 
-/// The promise: the world model's loss has the right gradient in every part, through two steps of latent dynamics.
+/// The promise: the world model's loss has the right gradient in every part, through two steps of
+/// latent dynamics.
 #[test]
 fn the_world_models_loss_has_the_right_gradient() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
@@ -53,7 +97,10 @@ fn the_world_models_loss_has_the_right_gradient() {
         let world = learner.world.clone();
         let error = worst_error_of_smooth(&world, 4e-3, |world| {
             learner.world = world.clone();
-            learner.parts(&learner.rows(&batch), targets.clone(), next.clone(), &noise).total.mul_scalar(10.0)
+            learner
+                .parts(&learner.rows(&batch), targets.clone(), next.clone(), &noise)
+                .total
+                .mul_scalar(10.0)
         });
         assert!(error < 2e-2, "{backbone:?}: {error}");
     }
@@ -70,14 +117,19 @@ fn the_priors_loss_has_the_right_gradient() {
         let prior = learner.prior.clone();
         let error = worst_error_of_smooth(&prior, 2e-3, |prior| {
             learner.prior = prior.clone();
-            let Judged { values, scaled_entropy, .. } = learner.judged(states.clone(), &noise);
+            let Judged {
+                values,
+                scaled_entropy,
+                ..
+            } = learner.judged(states.clone(), &noise);
             learner.prior_loss(values, scaled_entropy).mul_scalar(10.0)
         });
         assert!(error < 1e-2, "{backbone:?}: {error}");
     }
 }
 
-/// The promise: TD-MPC's loss is the equation at the head of this file, on numbers that are worked out one by one.
+/// The promise: TD-MPC's loss is the equation at the head of this file, on numbers that are worked
+/// out one by one.
 #[test]
 fn the_loss_of_td_mpc_is_its_equation() {
     let mut rng = Rng::new(3, "test", 0);
@@ -85,9 +137,17 @@ fn the_loss_of_td_mpc_is_its_equation() {
     let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
     let rows = learner.rows(&batch);
     let world = learner.world.valid();
-    let (online, aims) = (world.encode(rows.next.clone()), learner.target.encode(rows.next.clone()));
+    let (online, aims) = (
+        world.encode(rows.next.clone()),
+        learner.target.encode(rows.next.clone()),
+    );
     let y = read(learner.targets(&rows, online.clone(), &noise));
-    let parts = learner.parts(&rows, learner.targets(&rows, online, &noise), aims.clone(), &noise);
+    let parts = learner.parts(
+        &rows,
+        learner.targets(&rows, online, &noise),
+        aims.clone(),
+        &noise,
+    );
 
     let plain = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
     let (mut total, mut surprises) = (0.0, Vec::new());
@@ -101,21 +161,35 @@ fn the_loss_of_td_mpc_is_its_equation() {
             let r = read(world.rewards(both.clone()))[0];
             z = world.next(both);
             let aim = read(aims.clone())[row * 8..row * 8 + 8].to_vec();
-            let latent: f32 = read(z.clone()).iter().zip(&aim).map(|(z, a)| (z - a) * (z - a)).sum::<f32>() / 8.0;
+            let latent: f32 = read(z.clone())
+                .iter()
+                .zip(&aim)
+                .map(|(z, a)| (z - a) * (z - a))
+                .sum::<f32>()
+                / 8.0;
             let value: f32 = q.iter().map(|q| (q - y[row]) * (q - y[row])).sum();
             let reward = (r - batch.rewards[row]) * (r - batch.rewards[row]);
             let rho = 0.5f32.powi(t as i32);
-            total += rho * (2.0 * latent + 0.5 * reward + 0.1 * value) * batch.weights[b] / BATCH as f32 / 2.0;
+            total += rho * (2.0 * latent + 0.5 * reward + 0.1 * value) * batch.weights[b]
+                / BATCH as f32
+                / 2.0;
             surprise += rho * q.iter().map(|q| (q - y[row]).abs()).sum::<f32>();
         }
         surprises.push(surprise);
     }
     let found = read(parts.total.inner())[0];
     assert!((found - total).abs() < 1e-4 * total, "{found} {total}");
-    assert!(read(parts.surprise).iter().zip(&surprises).all(|(a, b)| (a - b).abs() < 1e-4), "{surprises:?}");
+    assert!(
+        read(parts.surprise)
+            .iter()
+            .zip(&surprises)
+            .all(|(a, b)| (a - b).abs() < 1e-4),
+        "{surprises:?}"
+    );
 }
 
-/// The promise: dropout leaves out the share that is asked for, keeps the mean, and takes nothing where it is 0.
+/// The promise: dropout leaves out the share that is asked for, keeps the mean, and takes nothing
+/// where it is 0.
 #[test]
 fn dropout_keeps_the_mean() {
     let mut rng = Rng::new(5, "test", 0);
@@ -123,12 +197,16 @@ fn dropout_keeps_the_mean() {
         let factors = kept(100_000, share, &mut rng);
         let left_out = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / 1e5;
         let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / 1e5;
-        assert!((left_out - share).abs() < 4.0 * (share / 1e5).sqrt() && (mean - 1.0).abs() < 0.01, "{left_out} {mean}");
+        assert!(
+            (left_out - share).abs() < 4.0 * (share / 1e5).sqrt() && (mean - 1.0).abs() < 0.01,
+            "{left_out} {mean}"
+        );
     }
     assert!(kept(10, 0.0, &mut rng).is_empty() && kept(0, 0.5, &mut rng).is_empty());
 }
 
-/// The promise: y is r + gamma times the lesser target critic where the episode goes on, and r where it is over.
+/// The promise: y is r + gamma times the lesser target critic where the episode goes on, and r
+/// where it is over.
 #[test]
 fn nothing_is_expected_after_the_end() {
     let mut rng = Rng::new(4, "test", 0);
@@ -137,11 +215,33 @@ fn nothing_is_expected_after_the_end() {
     let rows = learner.rows(&batch);
     let next = learner.world.valid().encode(rows.next.clone());
     let y = read(learner.targets(&rows, next.clone(), &noise));
-    let action = learner.prior.valid().draw(next.clone(), nn::matrix(noise.targets.clone(), 2, &Device::flex())).action;
-    let q = read(learner.target.numbers(learner.target.critics.forward_shared(acting(next, action))));
+    let action = learner
+        .prior
+        .valid()
+        .draw(
+            next.clone(),
+            nn::matrix(noise.targets.clone(), 2, &Device::flex()),
+        )
+        .action;
+    let q = read(
+        learner
+            .target
+            .numbers(learner.target.critics.forward_shared(acting(next, action))),
+    );
     for row in 0..2 * BATCH {
-        let least = noise.target_critics.map(|k| q[k * 2 * BATCH + row]).into_iter().fold(f32::INFINITY, f32::min);
-        let later = if row % 2 == 0 { learner.config.gamma as f32 * least } else { 0.0 };
-        assert!((y[row] - batch.rewards[row] - later).abs() < 1e-4, "row {row}");
+        let least = noise
+            .target_critics
+            .map(|k| q[k * 2 * BATCH + row])
+            .into_iter()
+            .fold(f32::INFINITY, f32::min);
+        let later = if row % 2 == 0 {
+            learner.config.gamma as f32 * least
+        } else {
+            0.0
+        };
+        assert!(
+            (y[row] - batch.rewards[row] - later).abs() < 1e-4,
+            "row {row}"
+        );
     }
 }

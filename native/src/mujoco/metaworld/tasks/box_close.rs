@@ -30,7 +30,8 @@ pub const BOX_CLOSE: Task = Task {
         let reward = if now.to_goal() < 0.08 {
             10.0
         } else {
-            2.0 * hamacher(effort, ready_to_lift(now.seen.hand, lid)) + 8.0 * lifted(lid, now.start.goal)
+            2.0 * hamacher(effort, ready_to_lift(now.seen.hand, lid))
+                + 8.0 * lifted(lid, now.start.goal)
         };
         // A lid that was kicked over onto the box earns nothing.
         reward * now.seen.upright([0.707, 0.0, 0.0, 0.707], 0.2)
@@ -47,7 +48,16 @@ pub const BOX_CLOSE: Task = Task {
         } else {
             goal
         };
-        towards(hand, target, 25.0, if is_at(hand, lid, 0.01, 0.13) { 1.0 } else { 0.5 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, lid, 0.01, 0.13) {
+                1.0
+            } else {
+                0.5
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -56,8 +66,15 @@ pub const BOX_CLOSE: Task = Task {
 fn ready_to_lift(hand: [f64; 3], lid: [f64; 3]) -> f64 {
     const THRESHOLD: f64 = 0.02;
     let radius = planar(hand, lid);
-    let floor = if radius <= THRESHOLD { 0.0 } else { 0.04 * (radius - THRESHOLD).ln() + 0.4 };
-    hamacher(above(floor, hand[2], floor / 2.0), near(distance(hand, lid), 0.02, 0.5))
+    let floor = if radius <= THRESHOLD {
+        0.0
+    } else {
+        0.04 * (radius - THRESHOLD).ln() + 0.4
+    };
+    hamacher(
+        above(floor, hand[2], floor / 2.0),
+        near(distance(hand, lid), 0.02, 0.5),
+    )
 }
 
 /// How well the lid is on the box; errors in z count threefold.

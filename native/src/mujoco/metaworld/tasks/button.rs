@@ -1,6 +1,6 @@
-//! Button-press and button-press-topdown, without and with a wall; after `metaworld/envs/sawyer_button_press_v3.py`,
-//! `sawyer_button_press_topdown_v3.py`, `sawyer_button_press_wall_v3.py`, `sawyer_button_press_topdown_wall_v3.py` and their
-//! policies.
+//! Button-press and button-press-topdown, without and with a wall; after
+//! `metaworld/envs/sawyer_button_press_v3.py`, `sawyer_button_press_topdown_v3.py`,
+//! `sawyer_button_press_wall_v3.py`, `sawyer_button_press_topdown_wall_v3.py` and their policies.
 
 use super::super::reward::{distance, hamacher, near};
 use super::super::sawyer::OBJECT;
@@ -24,13 +24,21 @@ pub const BUTTON_PRESS: Task = Task {
     success: |now| to_press(now, Y) <= 0.02,
     reward: |now| {
         let reward = 2.0 * hamacher(now.seen.open, at_button(now, 0.05));
-        if now.to_object() <= 0.05 { reward + 8.0 * pressed(now, Y) } else { reward }
+        if now.to_object() <= 0.05 {
+            reward + 8.0 * pressed(now, Y)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, button) = (seen.hand, raised(seen.object, -0.07));
         // As numpy's `isclose`, whose relative tolerance is added.
         let close = |i: usize| (hand[i] - button[i]).abs() <= 0.02 + 1e-5 * button[i].abs();
-        let y = if close(0) && close(2) { button[1] + 0.02 } else { hand[1] - 0.1 };
+        let y = if close(0) && close(2) {
+            button[1] + 0.02
+        } else {
+            hand[1] - 0.1
+        };
         towards(hand, [button[0], y, button[2]], 25.0, 0.0)
     },
     ..Task::USUAL
@@ -51,7 +59,16 @@ pub const BUTTON_PRESS_TOPDOWN: Task = Task {
     reward: |now| from_above(now, 1.0 - now.seen.open),
     expert: |seen| {
         let over = planar(seen.hand, seen.object) <= 0.04;
-        towards(seen.hand, if over { seen.object } else { raised(seen.object, 0.1) }, 25.0, 1.0)
+        towards(
+            seen.hand,
+            if over {
+                seen.object
+            } else {
+                raised(seen.object, 0.1)
+            },
+            25.0,
+            1.0,
+        )
     },
     ..BUTTON_PRESS
 };
@@ -93,12 +110,22 @@ pub const BUTTON_PRESS_TOPDOWN_WALL: Task = Task {
     expert: |seen| {
         let button = plus(seen.object, [0.0, -0.06, 0.0]);
         let over = planar(seen.hand, button) <= 0.04;
-        towards(seen.hand, if over { button } else { raised(button, 0.1) }, 25.0, -1.0)
+        towards(
+            seen.hand,
+            if over { button } else { raised(button, 0.1) },
+            25.0,
+            -1.0,
+        )
     },
     ..BUTTON_PRESS_TOPDOWN
 };
 
-const PARTS: &[Part] = &[Body("button"), Body("box"), Site("hole"), Site("buttonStart")];
+const PARTS: &[Part] = &[
+    Body("button"),
+    Body("box"),
+    Site("hole"),
+    Site("buttonStart"),
+];
 /// The axes along which buttons move.
 const Y: usize = 1;
 const Z: usize = 2;
@@ -109,14 +136,26 @@ fn to_press(now: &Now, axis: usize) -> f64 {
 }
 
 fn pressed(now: &Now, axis: usize) -> f64 {
-    near(to_press(now, axis), 0.005, (now.start.goal[axis] - now.start.handle[axis]).abs())
+    near(
+        to_press(now, axis),
+        0.005,
+        (now.start.goal[axis] - now.start.handle[axis]).abs(),
+    )
 }
 
 fn at_button(now: &Now, radius: f64) -> f64 {
-    near(now.to_object(), radius, distance(now.seen.object, now.start.fingers))
+    near(
+        now.to_object(),
+        radius,
+        distance(now.seen.object, now.start.fingers),
+    )
 }
 
 fn from_above(now: &Now, gripper: f64) -> f64 {
     let reward = 5.0 * hamacher(gripper, at_button(now, 0.01));
-    if now.to_object() <= 0.03 { reward + 5.0 * pressed(now, Z) } else { reward }
+    if now.to_object() <= 0.03 {
+        reward + 5.0 * pressed(now, Z)
+    } else {
+        reward
+    }
 }

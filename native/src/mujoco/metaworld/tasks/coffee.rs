@@ -1,5 +1,5 @@
-//! Coffee-push, coffee-pull and coffee-button; after `metaworld/envs/sawyer_coffee_push_v3.py`, `sawyer_coffee_pull_v3.py`,
-//! `sawyer_coffee_button_v3.py` and their policies.
+//! Coffee-push, coffee-pull and coffee-button; after `metaworld/envs/sawyer_coffee_push_v3.py`,
+//! `sawyer_coffee_pull_v3.py`, `sawyer_coffee_button_v3.py` and their policies.
 
 use super::super::caging::{Cage, Density, caging};
 use super::super::reward::{distance, hamacher, near};
@@ -11,7 +11,12 @@ use super::super::task::{Now, Seen, Task, descend, is_at, plus, raised, scaled, 
 pub const COFFEE_PUSH: Task = Task {
     id: "metaworld/coffee-push",
     scene: "sawyer_coffee.xml",
-    parts: &[Body("obj"), Geom("mug"), Body("coffee_machine"), Site("mug_goal")],
+    parts: &[
+        Body("obj"),
+        Geom("mug"),
+        Body("coffee_machine"),
+        Site("mug_goal"),
+    ],
     hand: [0.0, 0.4, 0.2],
     low: &[-0.1, 0.55, -0.001, -0.05, 0.7, -0.001],
     high: &[0.1, 0.65, 0.001, 0.05, 0.75, 0.001],
@@ -31,15 +36,30 @@ pub const COFFEE_PUSH: Task = Task {
             return 10.0;
         }
         let in_place = near(to_go, RADIUS, to_goal(now.start.object));
-        let cage = Cage { radius: 0.02, pad: 0.05, xz: 0.05, effort: 0.7, density: Density::Medium(0.04) };
+        let cage = Cage {
+            radius: 0.02,
+            pad: 0.05,
+            xz: 0.05,
+            effort: 0.7,
+            density: Density::Medium(0.04),
+        };
         let reward = hamacher(caging(now, now.seen.object, &cage), in_place);
         let holds = now.to_object() < 0.04 && now.seen.open > 0.0;
-        if holds { reward + 1.0 + 5.0 * in_place } else { reward }
+        if holds {
+            reward + 1.0 + 5.0 * in_place
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let mug = plus(seen.object, RIM);
         let goal = [seen.goal[0], seen.goal[1], 0.1];
-        towards(seen.hand, descend(seen.hand, mug, (0.06, 0.02), 0.2, goal), 10.0, grip(seen, 0.5))
+        towards(
+            seen.hand,
+            descend(seen.hand, mug, (0.06, 0.02), 0.2, goal),
+            10.0,
+            grip(seen, 0.5),
+        )
     },
     ..Task::USUAL
 };
@@ -55,7 +75,12 @@ pub const COFFEE_PULL: Task = Task {
     },
     expert: |seen| {
         let mug = plus(seen.object, [-0.005, 0.0, 0.05]);
-        towards(seen.hand, descend(seen.hand, mug, (0.06, 0.02), 0.15, seen.goal), 10.0, grip(seen, 0.7))
+        towards(
+            seen.hand,
+            descend(seen.hand, mug, (0.06, 0.02), 0.15, seen.goal),
+            10.0,
+            grip(seen, 0.7),
+        )
     },
     ..COFFEE_PUSH
 };
@@ -78,7 +103,11 @@ pub const COFFEE_BUTTON: Task = Task {
     reward: |now| {
         let margin = distance(now.seen.object, now.start.fingers);
         let reward = 2.0 * hamacher(now.seen.open, near(now.to_object(), 0.05, margin));
-        if now.to_object() <= 0.05 { reward + 8.0 * near(to_press(now), 0.005, TRAVEL) } else { reward }
+        if now.to_object() <= 0.05 {
+            reward + 8.0 * near(to_press(now), 0.005, TRAVEL)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, button) = (seen.hand, raised(seen.object, -0.07));
@@ -96,13 +125,18 @@ const TRAVEL: f64 = 0.03;
 /// Where the expert grips the mug, from its foot.
 const RIM: [f64; 3] = [0.01, 0.0, 0.05];
 
-/// Puts the mug, which is the first in `qpos` here. Upstream stills the velocities that are an object's in other scenes.
+/// Puts the mug, which is the first in `qpos` here. Upstream stills the velocities that are an
+/// object's in other scenes.
 fn put_mug(arm: &mut Sawyer, at: [f64; 3]) {
     arm.put(0, &at, 9..15);
 }
 
 fn grip(seen: &Seen, effort: f64) -> f64 {
-    if is_at(seen.hand, plus(seen.object, RIM), 0.06, 0.1) { effort } else { -1.0 }
+    if is_at(seen.hand, plus(seen.object, RIM), 0.06, 0.1) {
+        effort
+    } else {
+        -1.0
+    }
 }
 
 /// How far the button is still to be pressed, in metres.

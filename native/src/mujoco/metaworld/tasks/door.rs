@@ -1,5 +1,6 @@
-//! Door-open, door-close, door-lock and door-unlock; after `metaworld/envs/sawyer_door_v3.py`, `sawyer_door_close_v3.py`,
-//! `sawyer_door_lock_v3.py`, `sawyer_door_unlock_v3.py` and their policies.
+//! Door-open, door-close, door-lock and door-unlock; after `metaworld/envs/sawyer_door_v3.py`,
+//! `sawyer_door_close_v3.py`, `sawyer_door_lock_v3.py`, `sawyer_door_unlock_v3.py` and their
+//! policies.
 
 use super::super::reward::{above, distance, hamacher, near, near_sharply};
 use super::super::sawyer::OBJECT;
@@ -62,7 +63,11 @@ pub const DOOR_CLOSE: Task = Task {
         }
         let in_place = near_sharply(now.to_goal(), RADIUS, distance(now.start.object, goal));
         let margin = distance(now.task.hand, now.seen.object) + 0.1;
-        3.0 * near_sharply(distance(now.arm.between_fingers(), goal), 0.25 * RADIUS, margin) + 6.0 * in_place
+        3.0 * near_sharply(
+            distance(now.arm.between_fingers(), goal),
+            0.25 * RADIUS,
+            margin,
+        ) + 6.0 * in_place
     },
     expert: |seen| {
         let (hand, door) = (seen.hand, plus(seen.object, [0.05, 0.12, 0.1]));
@@ -85,7 +90,13 @@ pub const DOOR_CLOSE: Task = Task {
 pub const DOOR_LOCK: Task = Task {
     id: "metaworld/door-lock",
     scene: "sawyer_door_lock.xml",
-    parts: &[Site("lockStartLock"), Body("door"), Body("door_link"), Body("lock_link"), Body("leftpad")],
+    parts: &[
+        Site("lockStartLock"),
+        Body("door"),
+        Body("door_link"),
+        Body("lock_link"),
+        Body("leftpad"),
+    ],
     hand: narrow([0.0, 0.6, 0.2]),
     lead_low: [-0.5, 0.4, -0.15],
     low: &[-0.1, 0.8, 0.15],
@@ -99,8 +110,10 @@ pub const DOOR_LOCK: Task = Task {
     success: |now| to_turn(now, 2) <= 0.02,
     reward: |now| {
         let to_lock = scaled(now.seen.object, now.arm.at(4), [0.25, 1.0, 0.5]);
-        // What upstream keeps as the pad's first place moves along with the pad, so the margin is the distance itself.
-        2.0 * hamacher(now.seen.open, near(to_lock, 0.01, to_lock)) + 8.0 * near(to_turn(now, 2), 0.005, LOCK)
+        // What upstream keeps as the pad's first place moves along with the pad, so the margin is
+        // the distance itself.
+        2.0 * hamacher(now.seen.open, near(to_lock, 0.01, to_lock))
+            + 8.0 * near(to_turn(now, 2), 0.005, LOCK)
     },
     expert: |seen| {
         let (hand, lock) = (seen.hand, plus(seen.object, [-0.02, -0.02, 0.0]));
@@ -117,7 +130,12 @@ pub const DOOR_LOCK: Task = Task {
 /// Turn the lock to the side.
 pub const DOOR_UNLOCK: Task = Task {
     id: "metaworld/door-unlock",
-    parts: &[Site("lockStartUnlock"), Body("door"), Body("door_link"), Body("lock_link")],
+    parts: &[
+        Site("lockStartUnlock"),
+        Body("door"),
+        Body("door_link"),
+        Body("lock_link"),
+    ],
     put: |arm, start| {
         arm.put(OBJECT, &[QUARTER], OBJECT..OBJECT + 1);
         start.goal = plus(arm.at(3), [0.1, -0.04, 0.0]);
@@ -128,7 +146,8 @@ pub const DOOR_UNLOCK: Task = Task {
         let to = |from, lock| scaled(plus(from, SHOULDER), lock, [0.25, 1.0, 0.5]);
         // What upstream keeps as the lock's first place moves along with the lock.
         let margin = to(now.start.fingers, now.arm.at(3));
-        2.0 * near(to(now.seen.hand, now.seen.object), 0.02, margin) + 8.0 * near(to_turn(now, 0), 0.005, LOCK)
+        2.0 * near(to(now.seen.hand, now.seen.object), 0.02, margin)
+            + 8.0 * near(to_turn(now, 0), 0.005, LOCK)
     },
     expert: |seen| {
         let (hand, lock) = (seen.hand, plus(seen.object, [-0.04, -0.02, -0.03]));
@@ -157,8 +176,16 @@ fn at_handle(now: &Now) -> f64 {
     const THRESHOLD: f64 = 0.12;
     let (hand, door) = (now.seen.hand, plus(now.seen.object, [-0.05, 0.0, 0.0]));
     let radius = planar(hand, door);
-    let floor = if radius <= THRESHOLD { 0.0 } else { 0.04 * (radius - THRESHOLD).ln() + 0.4 };
-    let in_place = near(distance(hand, plus(door, [0.05, 0.03, -0.01])), THRESHOLD / 2.0, 0.5);
+    let floor = if radius <= THRESHOLD {
+        0.0
+    } else {
+        0.04 * (radius - THRESHOLD).ln() + 0.4
+    };
+    let in_place = near(
+        distance(hand, plus(door, [0.05, 0.03, -0.01])),
+        THRESHOLD / 2.0,
+        0.5,
+    );
     hamacher(above(floor, hand[2], floor / 2.0), in_place)
 }
 

@@ -1,4 +1,5 @@
-//! Drawer-open and drawer-close; after `metaworld/envs/sawyer_drawer_open_v3.py`, `sawyer_drawer_close_v3.py` and their policies.
+//! Drawer-open and drawer-close; after `metaworld/envs/sawyer_drawer_open_v3.py`,
+//! `sawyer_drawer_close_v3.py` and their policies.
 
 use super::super::reward::{distance, hamacher, near, near_sharply};
 use super::super::sawyer::OBJECT;
@@ -26,13 +27,22 @@ pub const DRAWER_OPEN: Task = Task {
         let opened = near(now.to_goal(), 0.02, TRAVEL);
         let shut = plus(now.start.goal, [0.0, TRAVEL, 0.0]);
         let margin = scaled(shut, now.start.fingers, WEIGHTS);
-        5.0 * (near(scaled(now.seen.object, now.seen.hand, WEIGHTS), 0.01, margin) + opened)
+        5.0 * (near(
+            scaled(now.seen.object, now.seen.hand, WEIGHTS),
+            0.01,
+            margin,
+        ) + opened)
     },
     expert: |seen| {
         let handle = raised(seen.object, -0.02);
         let pulled = plus(handle, [0.0, -0.06, 0.0]);
         let target = descend(seen.hand, handle, (0.06, 0.04), 0.3, pulled);
-        towards(seen.hand, target, if target == pulled { 50.0 } else { 4.0 }, -1.0)
+        towards(
+            seen.hand,
+            target,
+            if target == pulled { 50.0 } else { 4.0 },
+            -1.0,
+        )
     },
     ..Task::USUAL
 };
@@ -60,7 +70,10 @@ pub const DRAWER_CLOSE: Task = Task {
         let margin = (distance(now.start.object, now.start.goal) - RADIUS).abs();
         let in_place = near(now.to_goal(), RADIUS, margin);
         let margin = (distance(now.start.object, now.start.fingers) - REACH).abs();
-        let reach = hamacher(near_sharply(now.to_object(), REACH, margin), now.grip.clamp(0.0, 1.0));
+        let reach = hamacher(
+            near_sharply(now.to_object(), REACH, margin),
+            now.grip.clamp(0.0, 1.0),
+        );
         10.0 * hamacher(reach, in_place)
     },
     expert: |seen| {

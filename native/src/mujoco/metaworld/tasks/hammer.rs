@@ -1,4 +1,5 @@
-//! Hammer: drive the nail in; after `metaworld/envs/sawyer_hammer_v3.py` and `metaworld/policies/sawyer_hammer_v3_policy.py`.
+//! Hammer: drive the nail in; after `metaworld/envs/sawyer_hammer_v3.py` and
+//! `metaworld/policies/sawyer_hammer_v3_policy.py`.
 
 use super::super::caging::{Cage, caging};
 use super::super::reward::{distance, distance_along, near};
@@ -23,11 +24,20 @@ pub const HAMMER: Task = Task {
     reward: |now| {
         let head = plus(now.seen.object, [0.16, 0.06, 0.0]);
         let [x, y, z] = now.seen.object;
-        let near_hand = if (x - now.seen.hand[0]).abs() < HANDLE / 2.0 { now.seen.hand[0] } else { x };
+        let near_hand = if (x - now.seen.hand[0]).abs() < HANDLE / 2.0 {
+            now.seen.hand[0]
+        } else {
+            x
+        };
         let grasped = caging(now, [near_hand, y, z], &Cage::new(0.015, 0.02, 0.01));
-        let in_place = 0.1 * f64::from(head[2] > 0.02) + 0.9 * near(distance(now.start.goal, head), 0.02, 0.2);
+        let in_place =
+            0.1 * f64::from(head[2] > 0.02) + 0.9 * near(distance(now.start.goal, head), 0.02, 0.2);
         let reward = (2.0 * grasped + 6.0 * in_place) * now.seen.upright([1.0, 0.0, 0.0, 0.0], 0.4);
-        if now.arm.joint(NAIL) > 0.09 && reward > 5.0 { 10.0 } else { reward }
+        if now.arm.joint(NAIL) > 0.09 && reward > 5.0 {
+            10.0
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, hammer) = (seen.hand, plus(seen.object, [-0.04, 0.0, -0.01]));
@@ -41,7 +51,16 @@ pub const HAMMER: Task = Task {
         } else {
             nail
         };
-        towards(hand, target, 10.0, if is_at(hand, hammer, 0.04, 0.1) { 0.8 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, hammer, 0.04, 0.1) {
+                0.8
+            } else {
+                0.0
+            },
+        )
     },
     ..Task::USUAL
 };

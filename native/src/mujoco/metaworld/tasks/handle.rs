@@ -1,5 +1,6 @@
-//! Handle-press, handle-pull and the same from the side; after `metaworld/envs/sawyer_handle_press_v3.py`,
-//! `sawyer_handle_press_side_v3.py`, `sawyer_handle_pull_v3.py`, `sawyer_handle_pull_side_v3.py` and their policies.
+//! Handle-press, handle-pull and the same from the side; after
+//! `metaworld/envs/sawyer_handle_press_v3.py`, `sawyer_handle_press_side_v3.py`,
+//! `sawyer_handle_pull_v3.py`, `sawyer_handle_pull_side_v3.py` and their policies.
 
 use super::super::caging::{Cage, caging};
 use super::super::reward::{distance, hamacher, near};
@@ -27,14 +28,23 @@ pub const HANDLE_PRESS: Task = Task {
         if to_go <= PRESSED {
             return 10.0;
         }
-        let in_place = near(to_go, PRESSED, (height(now, now.start.handle) - PRESSED).abs());
+        let in_place = near(
+            to_go,
+            PRESSED,
+            (height(now, now.start.handle) - PRESSED).abs(),
+        );
         let margin = (distance(now.start.handle, now.start.fingers) - HANDLE).abs();
         10.0 * hamacher(near(now.to_object(), HANDLE, margin), in_place)
     },
     expert: |seen| {
         let handle = plus(seen.object, [0.0, -0.02, 0.0]);
         let over = planar(seen.hand, handle) <= 0.02;
-        towards(seen.hand, raised(handle, if over { -0.5 } else { 0.2 }), 25.0, -1.0)
+        towards(
+            seen.hand,
+            raised(handle, if over { -0.5 } else { 0.2 }),
+            25.0,
+            -1.0,
+        )
     },
     ..Task::USUAL
 };
@@ -47,7 +57,12 @@ pub const HANDLE_PRESS_SIDE: Task = Task {
     high: &[-0.25, 0.75, 0.001],
     expert: |seen| {
         let over = planar(seen.hand, seen.object) <= 0.02;
-        towards(seen.hand, raised(seen.object, if over { -0.5 } else { 0.2 }), 25.0, 1.0)
+        towards(
+            seen.hand,
+            raised(seen.object, if over { -0.5 } else { 0.2 }),
+            25.0,
+            1.0,
+        )
     },
     ..HANDLE_PRESS
 };
@@ -69,7 +84,8 @@ pub const HANDLE_PULL: Task = Task {
     },
     expert: |seen| {
         let (hand, handle) = (seen.hand, plus(seen.object, [0.0, -0.04, 0.0]));
-        // Upstream's target is the handle's height for all three coordinates while the hand is too high or too low.
+        // Upstream's target is the handle's height for all three coordinates while the hand is too
+        // high or too low.
         let target = if planar(hand, handle) > 0.02 {
             handle
         } else if (hand[2] - handle[2]).abs() > 0.02 {
@@ -102,7 +118,16 @@ pub const HANDLE_PULL_SIDE: Task = Task {
     expert: |seen| {
         let (hand, handle) = (seen.hand, seen.object);
         let target = descend(hand, handle, (0.04, 0.03), 0.1, raised(handle, 1.0));
-        towards(hand, target, 25.0, if is_at(hand, handle, 0.04, 0.04) { 0.6 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, handle, 0.04, 0.04) {
+                0.6
+            } else {
+                0.0
+            },
+        )
     },
     ..HANDLE_PULL
 };
@@ -125,5 +150,9 @@ fn pulled(now: &Now, cage: &Cage, to_go: f64, whole: f64, up: bool) -> f64 {
     let in_place = near(to_go, PULLED, whole);
     let reward = hamacher(caging(now, now.seen.object, cage), in_place);
     let holds = now.to_object() < 0.035 && now.seen.open > 0.0 && up;
-    if holds { reward + 1.0 + 5.0 * in_place } else { reward }
+    if holds {
+        reward + 1.0 + 5.0 * in_place
+    } else {
+        reward
+    }
 }

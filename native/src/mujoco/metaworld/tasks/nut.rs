@@ -1,10 +1,12 @@
-//! Assembly and disassemble: put the ring over the peg, or take it off; after `metaworld/envs/sawyer_assembly_peg_v3.py`,
-//! `sawyer_disassemble_peg_v3.py` and their policies.
+//! Assembly and disassemble: put the ring over the peg, or take it off; after
+//! `metaworld/envs/sawyer_assembly_peg_v3.py`, `sawyer_disassemble_peg_v3.py` and their policies.
 
 use super::super::caging::{Cage, Density, caging};
 use super::super::reward::{distance, near};
 use super::super::sawyer::Part::{self, Body, Site};
-use super::super::task::{Now, Task, descend, is_at, narrow, planar, plus, raised, scaled, towards};
+use super::super::task::{
+    Now, Task, descend, is_at, narrow, planar, plus, raised, scaled, towards,
+};
 
 /// Put the ring over the peg.
 pub const ASSEMBLY: Task = Task {
@@ -22,9 +24,13 @@ pub const ASSEMBLY: Task = Task {
         if is_assembled(now) {
             return 10.0;
         }
-        let cage = Cage { density: Density::Medium(0.01), ..CAGE };
+        let cage = Cage {
+            density: Density::Medium(0.01),
+            ..CAGE
+        };
         let grasped = caging(now, along_handle(now), &cage);
-        (2.0 * grasped + 6.0 * over_peg(now.arm.at(1), now.start.goal)) * now.seen.upright(LEVEL, 0.4)
+        (2.0 * grasped + 6.0 * over_peg(now.arm.at(1), now.start.goal))
+            * now.seen.upright(LEVEL, 0.4)
     },
     expert: |seen| {
         let hand = seen.hand;
@@ -41,7 +47,16 @@ pub const ASSEMBLY: Task = Task {
         } else {
             peg
         };
-        towards(hand, target, 10.0, if is_at(hand, wrench, 0.02, 0.12) { 0.6 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, wrench, 0.02, 0.12) {
+                0.6
+            } else {
+                0.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -70,18 +85,33 @@ pub const DISASSEMBLE: Task = Task {
         let ring = now.arm.at(1);
         let off = near(distance(raised(now.start.goal, 0.1), ring), 0.02, 0.2);
         let in_place = 0.1 * f64::from(ring[2] > 0.02) + 0.9 * off;
-        (2.0 * caging(now, along_handle(now), &CAGE) + 6.0 * in_place) * now.seen.upright(LEVEL, 0.4)
+        (2.0 * caging(now, along_handle(now), &CAGE) + 6.0 * in_place)
+            * now.seen.upright(LEVEL, 0.4)
     },
     expert: |seen| {
         let (hand, wrench) = (seen.hand, plus(seen.object, [-0.02, 0.0, 0.01]));
         let target = descend(hand, wrench, (0.02, 0.03), 0.1, raised(hand, 0.1));
-        towards(hand, target, 10.0, if is_at(hand, wrench, 0.02, 0.07) { 0.8 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, wrench, 0.02, 0.07) {
+                0.8
+            } else {
+                0.0
+            },
+        )
     },
     ..ASSEMBLY
 };
 
 /// Where the handle is gripped, the ring's middle, the peg and its top.
-const PARTS: &[Part] = &[Site("RoundNut-8"), Site("RoundNut"), Body("peg"), Site("pegTop")];
+const PARTS: &[Part] = &[
+    Site("RoundNut-8"),
+    Site("RoundNut"),
+    Body("peg"),
+    Site("pegTop"),
+];
 const CAGE: Cage = Cage::new(0.015, 0.02, 0.01);
 /// Half the height of the peg, whose top is the goal.
 const PEG: f64 = 0.05;
@@ -100,14 +130,33 @@ fn is_off(now: &Now) -> bool {
 /// The point of the handle that the hand is over, as far as the handle reaches.
 fn along_handle(now: &Now) -> [f64; 3] {
     let ([x, y, z], hand) = (now.seen.object, now.seen.hand);
-    [if (x - hand[0]).abs() < 0.01 { hand[0] } else { x }, y, z]
+    [
+        if (x - hand[0]).abs() < 0.01 {
+            hand[0]
+        } else {
+            x
+        },
+        y,
+        z,
+    ]
 }
 
-/// How well the ring is on the peg, or on its way there through a funnel; for a ring that is not there yet.
+/// How well the ring is on the peg, or on its way there through a funnel; for a ring that is not
+/// there yet.
 fn over_peg(ring: [f64; 3], goal: [f64; 3]) -> f64 {
     const THRESHOLD: f64 = 0.01;
     let radius = planar(goal, ring);
-    let height = if radius > THRESHOLD { 0.02 * (radius - THRESHOLD).ln() + 0.2 } else { 0.0 };
+    let height = if radius > THRESHOLD {
+        0.02 * (radius - THRESHOLD).ln() + 0.2
+    } else {
+        0.0
+    };
     let lifted = ring[2] > 0.02 || radius < THRESHOLD;
-    0.1 * f64::from(lifted) + 0.9 * near(scaled([goal[0], goal[1], height], ring, [1.0, 1.0, 3.0]), 0.02, 0.4)
+    0.1 * f64::from(lifted)
+        + 0.9
+            * near(
+                scaled([goal[0], goal[1], height], ring, [1.0, 1.0, 3.0]),
+                0.02,
+                0.4,
+            )
 }

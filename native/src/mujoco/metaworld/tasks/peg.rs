@@ -45,14 +45,30 @@ pub const PEG_INSERT_SIDE: Task = Task {
         if now.holds(0.08) {
             return hamacher(1.0, in_place) + 1.0 + 5.0 * in_place;
         }
-        hamacher(caging(now, now.seen.object, &Cage::new(0.0075, 0.03, 0.005)), in_place)
+        hamacher(
+            caging(now, now.seen.object, &Cage::new(0.0075, 0.03, 0.005)),
+            in_place,
+        )
     },
     expert: |seen| {
         let (hand, peg) = (seen.hand, seen.object);
         let hole = [-0.35, seen.goal[1], 0.16];
-        let onwards = if distance_along(0, peg, hole) > 0.03 { plus(hole, [0.4, 0.0, 0.0]) } else { hole };
+        let onwards = if distance_along(0, peg, hole) > 0.03 {
+            plus(hole, [0.4, 0.0, 0.0])
+        } else {
+            hole
+        };
         let target = descend(hand, peg, (0.04, 0.025), 0.3, onwards);
-        towards(hand, target, 25.0, if is_at(hand, peg, 0.04, 0.15) { 0.6 } else { -1.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, peg, 0.04, 0.15) {
+                0.6
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -79,11 +95,20 @@ pub const PEG_UNPLUG_SIDE: Task = Task {
         if now.to_goal() <= RADIUS {
             return 10.0;
         }
-        let cage = Cage { effort: 0.8, ..Cage::new(0.025, 0.05, 0.005) };
+        let cage = Cage {
+            effort: 0.8,
+            ..Cage::new(0.025, 0.05, 0.005)
+        };
         let reward = 2.0 * caging(now, now.seen.object, &cage);
-        let holds = now.seen.open > 0.5 && now.seen.object[0] - now.start.object[0] > 0.015 && now.to_object() < 0.035;
+        let holds = now.seen.open > 0.5
+            && now.seen.object[0] - now.start.object[0] > 0.015
+            && now.to_object() < 0.035;
         let margin = distance(now.start.object, now.start.goal);
-        if holds { 1.0 + reward + 5.0 * near(now.to_goal(), RADIUS, margin) } else { reward }
+        if holds {
+            1.0 + reward + 5.0 * near(now.to_goal(), RADIUS, margin)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, peg) = (seen.hand, plus(seen.object, [-0.02, 0.0, 0.035]));
@@ -95,7 +120,16 @@ pub const PEG_UNPLUG_SIDE: Task = Task {
         } else {
             plus(hand, [0.01, 0.0, 0.0])
         };
-        towards(hand, target, 25.0, if is_at(hand, peg, 0.04, 0.15) { 0.1 } else { -1.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, peg, 0.04, 0.15) {
+                0.1
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -108,10 +142,15 @@ fn to_hole(now: &Now, head: [f64; 3]) -> f64 {
     scaled(head, now.start.goal, [1.0, 2.0, 2.0])
 }
 
-/// 1 where the peg's head is outside the space under or over the hole, whose corners are the part `corner` and the next; inside,
-/// it falls from the far corner to 0 at the near one (`rect_prism_tolerance`).
+/// 1 where the peg's head is outside the space under or over the hole, whose corners are the part
+/// `corner` and the next; inside, it falls from the far corner to 0 at the near one
+/// (`rect_prism_tolerance`).
 fn outside(now: &Now, corner: usize) -> f64 {
     let (head, zero, one) = (now.arm.at(3), now.arm.at(corner), now.arm.at(corner + 1));
     let along: [f64; 3] = std::array::from_fn(|i| (head[i] - zero[i]) / (one[i] - zero[i]));
-    if along.iter().all(|x| (0.0..=1.0).contains(x)) { along.iter().product() } else { 1.0 }
+    if along.iter().all(|x| (0.0..=1.0).contains(x)) {
+        along.iter().product()
+    } else {
+        1.0
+    }
 }

@@ -1,11 +1,14 @@
-//! Pick-out-of-hole, bin-picking, shelf-place, basketball and hand-insert: take a thing from one place to another; after
-//! `metaworld/envs/sawyer_pick_out_of_hole_v3.py`, `sawyer_bin_picking_v3.py`, `sawyer_shelf_place_v3.py`,
-//! `sawyer_basketball_v3.py`, `sawyer_hand_insert_v3.py` and their policies.
+//! Pick-out-of-hole, bin-picking, shelf-place, basketball and hand-insert: take a thing from one
+//! place to another; after `metaworld/envs/sawyer_pick_out_of_hole_v3.py`,
+//! `sawyer_bin_picking_v3.py`, `sawyer_shelf_place_v3.py`, `sawyer_basketball_v3.py`,
+//! `sawyer_hand_insert_v3.py` and their policies.
 
 use super::super::caging::{Cage, Density, caging};
 use super::super::reward::{above, distance, hamacher, near};
 use super::super::sawyer::Part::{Body, Geom, Site};
-use super::super::task::{Now, Task, descend, is_at, narrow, planar, plus, raised, scaled, towards};
+use super::super::task::{
+    Now, Task, descend, is_at, narrow, planar, plus, raised, scaled, towards,
+};
 
 /// Take the puck out of the hole.
 pub const PICK_OUT_OF_HOLE: Task = Task {
@@ -23,17 +26,45 @@ pub const PICK_OUT_OF_HOLE: Task = Task {
             return 10.0;
         }
         let fingers = now.arm.between_fingers();
-        let in_place = near(now.to_goal(), 0.02, distance(now.start.object, now.start.goal));
-        let cage = Cage { effort: 0.1, ..Cage::new(0.015, 0.02, 0.03) };
+        let in_place = near(
+            now.to_goal(),
+            0.02,
+            distance(now.start.object, now.start.goal),
+        );
+        let cage = Cage {
+            effort: 0.1,
+            ..Cage::new(0.015, 0.02, 0.03)
+        };
         let reward = hamacher(caging(now, now.seen.object, &cage), in_place);
-        let out = above(funnel(planar(fingers, now.start.object), 0.015, 0.15), fingers[2], 0.02);
-        if lifted(now, now.to_object(), 0.33) { reward + 1.0 + 5.0 * hamacher(in_place, out) } else { reward }
+        let out = above(
+            funnel(planar(fingers, now.start.object), 0.015, 0.15),
+            fingers[2],
+            0.02,
+        );
+        if lifted(now, now.to_object(), 0.33) {
+            reward + 1.0 + 5.0 * hamacher(in_place, out)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, puck, goal) = (seen.hand, raised(seen.object, 0.02), seen.goal);
-        let onwards = if (hand[2] - goal[2]).abs() > 0.04 { [hand[0], hand[1], goal[2]] } else { goal };
+        let onwards = if (hand[2] - goal[2]).abs() > 0.04 {
+            [hand[0], hand[1], goal[2]]
+        } else {
+            goal
+        };
         let target = descend(hand, puck, (0.02, 0.01), 0.15, onwards);
-        towards(hand, target, 25.0, if is_at(hand, puck, 0.02, 0.15) { 0.1 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, puck, 0.02, 0.15) {
+                0.1
+            } else {
+                0.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -57,12 +88,24 @@ pub const BIN_PICKING: Task = Task {
             return 10.0;
         }
         let hand = now.seen.hand;
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.first, now.start.goal));
-        let cage = Cage { effort: 0.7, ..Cage::new(0.015, 0.05, 0.01) };
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.first, now.start.goal),
+        );
+        let cage = Cage {
+            effort: 0.7,
+            ..Cage::new(0.015, 0.05, 0.01)
+        };
         let reward = hamacher(caging(now, now.seen.object, &cage), in_place);
-        let [here, there] = [now.start.object, now.start.goal].map(|bin| funnel(planar(hand, bin), 0.02, 0.2));
+        let [here, there] =
+            [now.start.object, now.start.goal].map(|bin| funnel(planar(hand, bin), 0.02, 0.2));
         let clear = above(here.min(there), hand[2], 0.05);
-        if lifted(now, distance(now.seen.object, hand), 0.43) { reward + 1.0 + 5.0 * hamacher(clear, in_place) } else { reward }
+        if lifted(now, distance(now.seen.object, hand), 0.43) {
+            reward + 1.0 + 5.0 * hamacher(clear, in_place)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         const BIN: [f64; 3] = [0.12, 0.7, 0.02];
@@ -74,7 +117,16 @@ pub const BIN_PICKING: Task = Task {
             (false, _) => BIN,
         };
         let target = descend(hand, cube, (0.02, 0.01), 0.15, onwards);
-        towards(hand, target, 25.0, if is_at(hand, cube, 0.02, 0.02) { 0.6 } else { -1.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, cube, 0.02, 0.02) {
+                0.6
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -100,10 +152,21 @@ pub const SHELF_PLACE: Task = Task {
         if now.to_goal() < RADIUS {
             return 10.0;
         }
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal));
-        let cage = Cage { density: Density::Low, ..Cage::new(0.02, 0.05, 0.01) };
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.object, now.start.goal),
+        );
+        let cage = Cage {
+            density: Density::Low,
+            ..Cage::new(0.02, 0.05, 0.01)
+        };
         let reward = hamacher(caging(now, now.seen.object, &cage), in_place);
-        if now.holds(0.025) { reward + 1.0 + 5.0 * beside_shelf(now, in_place) } else { reward }
+        if now.holds(0.025) {
+            reward + 1.0 + 5.0 * beside_shelf(now, in_place)
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, block) = (seen.hand, plus(seen.object, [-0.005, 0.0, 0.015]));
@@ -115,7 +178,16 @@ pub const SHELF_PLACE: Task = Task {
             plus(hand, [0.0, 0.05, 0.0])
         };
         let target = descend(hand, block, (0.04, 0.04), 0.3, onwards);
-        towards(hand, target, 25.0, if is_at(hand, seen.object, 0.04, 0.15) { 0.7 } else { -1.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, seen.object, 0.04, 0.15) {
+                0.7
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -145,14 +217,30 @@ pub const BASKETBALL: Task = Task {
         if now.holds(0.035) {
             return hamacher(1.0, in_place) + 1.0 + 5.0 * in_place;
         }
-        hamacher(caging(now, now.seen.object, &Cage::new(0.025, 0.06, 0.005)), in_place)
+        hamacher(
+            caging(now, now.seen.object, &Cage::new(0.025, 0.06, 0.005)),
+            in_place,
+        )
     },
     expert: |seen| {
         let (hand, ball) = (seen.hand, raised(seen.object, 0.01));
         let hoop = [seen.goal[0], 0.875, 0.35];
-        let onwards = if (ball[2] - hoop[2]).abs() > 0.025 { [hand[0], hand[1], hoop[2]] } else { hoop };
+        let onwards = if (ball[2] - hoop[2]).abs() > 0.025 {
+            [hand[0], hand[1], hoop[2]]
+        } else {
+            hoop
+        };
         let target = descend(hand, ball, (0.04, 0.025), 0.3, onwards);
-        towards(hand, target, 25.0, if is_at(hand, seen.object, 0.04, 0.15) { 0.6 } else { -1.0 })
+        towards(
+            hand,
+            target,
+            25.0,
+            if is_at(hand, seen.object, 0.04, 0.15) {
+                0.6
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -173,9 +261,20 @@ pub const HAND_INSERT: Task = Task {
         if now.to_goal() < RADIUS {
             return 10.0;
         }
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal));
-        let reward = hamacher(caging(now, now.seen.object, &Cage::new(0.015, 0.05, 0.005)), in_place);
-        if now.to_object() < 0.02 && now.seen.open > 0.0 { reward + 1.0 + 7.0 * in_place } else { reward }
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.object, now.start.goal),
+        );
+        let reward = hamacher(
+            caging(now, now.seen.object, &Cage::new(0.015, 0.05, 0.005)),
+            in_place,
+        );
+        if now.to_object() < 0.02 && now.seen.open > 0.0 {
+            reward + 1.0 + 7.0 * in_place
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, block, goal) = (seen.hand, seen.object, seen.goal);
@@ -188,7 +287,16 @@ pub const HAND_INSERT: Task = Task {
         } else {
             goal
         };
-        towards(hand, target, 10.0, if is_at(hand, block, 0.02, 0.1) { 0.65 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, block, 0.02, 0.1) {
+                0.65
+            } else {
+                0.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -198,10 +306,15 @@ const RADIUS: f64 = 0.05;
 /// How high the hand has to be, so far from a hole or a bin; both in metres.
 fn funnel(radius: f64, slope: f64, height: f64) -> f64 {
     const THRESHOLD: f64 = 0.03;
-    if radius > THRESHOLD { slope * (radius - THRESHOLD).ln() + height } else { 0.0 }
+    if radius > THRESHOLD {
+        slope * (radius - THRESHOLD).ln() + height
+    } else {
+        0.0
+    }
 }
 
-/// Whether the hand, so far from the object, has it and holds it up, and is not shut beyond `pinched` with nothing in it.
+/// Whether the hand, so far from the object, has it and holds it up, and is not shut beyond
+/// `pinched` with nothing in it.
 fn lifted(now: &Now, away: f64, pinched: f64) -> bool {
     away < 0.04 && now.seen.object[2] - 0.02 > now.start.object[2] && now.seen.open >= pinched
 }
@@ -212,7 +325,8 @@ fn to_hoop(now: &Now, from: [f64; 3]) -> f64 {
     scaled(from, [x, y, 0.3], [1.0, 1.0, 2.0])
 }
 
-/// How well the block is in its place, less what a block loses that is below the shelf and would bump into it.
+/// How well the block is in its place, less what a block loses that is below the shelf and would
+/// bump into it.
 fn beside_shelf(now: &Now, in_place: f64) -> f64 {
     const BELOW: f64 = 0.24;
     const BEFORE: f64 = 3.0 * RADIUS;

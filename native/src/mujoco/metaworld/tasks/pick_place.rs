@@ -1,5 +1,5 @@
-//! Pick-place and pick-place-wall: bring the puck to a point in the air; after `metaworld/envs/sawyer_pick_place_v3.py`,
-//! `sawyer_pick_place_wall_v3.py` and their policies.
+//! Pick-place and pick-place-wall: bring the puck to a point in the air; after
+//! `metaworld/envs/sawyer_pick_place_v3.py`, `sawyer_pick_place_wall_v3.py` and their policies.
 
 use super::super::caging::{Cage, Density, caging, enclosing};
 use super::super::reward::{distance, hamacher, near};
@@ -22,11 +22,23 @@ pub const PICK_PLACE: Task = Task {
         if now.to_goal() < RADIUS {
             return 10.0;
         }
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal));
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.object, now.start.goal),
+        );
         let caging = enclosing(now, now.seen.object, 0.015, 0.005);
-        let pressing = if caging > 0.97 { now.grip.clamp(0.0, 1.0) } else { 0.0 };
+        let pressing = if caging > 0.97 {
+            now.grip.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         let reward = hamacher((hamacher(caging, pressing) + caging) / 2.0, in_place);
-        if now.holds(0.02) { reward + 1.0 + 5.0 * in_place } else { reward }
+        if now.holds(0.02) {
+            reward + 1.0 + 5.0 * in_place
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let puck = plus(seen.object, OFFSET);
@@ -39,7 +51,11 @@ pub const PICK_PLACE: Task = Task {
         } else {
             seen.goal
         };
-        let grip = if distance(seen.hand, seen.object) < 0.07 { 1.0 } else { 0.0 };
+        let grip = if distance(seen.hand, seen.object) < 0.07 {
+            1.0
+        } else {
+            0.0
+        };
         towards(seen.hand, target, 10.0, grip)
     },
     ..Task::USUAL
@@ -59,13 +75,18 @@ pub const PICK_PLACE_WALL: Task = Task {
         let (object, first) = (now.seen.object, now.start.object);
         let over_wall = |from| scaled(from, [now.start.goal[0], 0.77, 0.25], [1.0, 1.0, 3.0]);
         let on_the_way = near(over_wall(object), RADIUS, over_wall(first));
-        let cage = Cage { density: Density::Low, ..Cage::new(0.015, 0.05, 0.005) };
+        let cage = Cage {
+            density: Density::Low,
+            ..Cage::new(0.015, 0.05, 0.005)
+        };
         let reward = hamacher(caging(now, object, &cage), on_the_way);
         let holds = now.to_object() < 0.02 && now.seen.open > 0.0 && object[2] - 0.015 > first[2];
         match (holds, object[1] > 0.75) {
             (false, _) => reward,
             (true, false) => reward + 1.0 + 4.0 * on_the_way,
-            (true, true) => reward + 5.0 + 3.0 * near(now.to_goal(), RADIUS, distance(first, now.start.goal)),
+            (true, true) => {
+                reward + 5.0 + 3.0 * near(now.to_goal(), RADIUS, distance(first, now.start.goal))
+            }
         }
     },
     expert: |seen| {
@@ -84,7 +105,16 @@ pub const PICK_PLACE_WALL: Task = Task {
         } else {
             goal
         };
-        towards(hand, target, 10.0, if is_at(hand, seen.object, 0.015, 0.1) { 0.9 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, seen.object, 0.015, 0.1) {
+                0.9
+            } else {
+                0.0
+            },
+        )
     },
     ..PICK_PLACE
 };

@@ -1,5 +1,6 @@
-//! Plate-slide, into the goal and out of it, forwards and sideways; after `metaworld/envs/sawyer_plate_slide_v3.py`,
-//! `sawyer_plate_slide_side_v3.py`, `sawyer_plate_slide_back_v3.py`, `sawyer_plate_slide_back_side_v3.py` and their policies.
+//! Plate-slide, into the goal and out of it, forwards and sideways; after
+//! `metaworld/envs/sawyer_plate_slide_v3.py`, `sawyer_plate_slide_side_v3.py`,
+//! `sawyer_plate_slide_back_v3.py`, `sawyer_plate_slide_back_side_v3.py` and their policies.
 
 use super::super::reward::{distance, hamacher, near};
 use super::super::sawyer::OBJECT;
@@ -25,13 +26,27 @@ pub const PLATE_SLIDE: Task = Task {
         if now.to_goal() < RADIUS {
             return 10.0;
         }
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal));
-        let grasped = near(now.to_object(), RADIUS, distance(now.start.fingers, now.start.object));
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.object, now.start.goal),
+        );
+        let grasped = near(
+            now.to_object(),
+            RADIUS,
+            distance(now.start.fingers, now.start.object),
+        );
         8.0 * hamacher(grasped, in_place)
     },
     expert: |seen| {
         let (hand, plate) = (seen.hand, plus(seen.object, [0.0, -0.055, 0.03]));
-        let target = descend(hand, plate, (0.03, 0.04), 0.1, [seen.goal[0], 0.9, plate[2]]);
+        let target = descend(
+            hand,
+            plate,
+            (0.03, 0.04),
+            0.1,
+            [seen.goal[0], 0.9, plate[2]],
+        );
         towards(hand, target, 10.0, -1.0)
     },
     ..Task::USUAL
@@ -47,8 +62,17 @@ pub const PLATE_SLIDE_SIDE: Task = Task {
     reward: held_down,
     expert: |seen| {
         let (hand, plate) = (seen.hand, plus(seen.object, [0.07, 0.0, -0.005]));
-        let onwards = if hand[0] > -0.2 { [hand[0] - 0.1, 0.6, hand[2]] } else { plus(plate, [-0.1, 0.0, 0.0]) };
-        towards(hand, descend(hand, plate, (0.04, 0.04), 0.1, onwards), 25.0, 1.0)
+        let onwards = if hand[0] > -0.2 {
+            [hand[0] - 0.1, 0.6, hand[2]]
+        } else {
+            plus(plate, [-0.1, 0.0, 0.0])
+        };
+        towards(
+            hand,
+            descend(hand, plate, (0.04, 0.04), 0.1, onwards),
+            25.0,
+            1.0,
+        )
     },
     ..PLATE_SLIDE
 };
@@ -70,7 +94,12 @@ pub const PLATE_SLIDE_BACK: Task = Task {
         } else {
             [hand[0] - 0.1, 0.55, hand[2]]
         };
-        towards(hand, descend(hand, plate, (0.01, 0.04), 0.1, onwards), 10.0, -1.0)
+        towards(
+            hand,
+            descend(hand, plate, (0.01, 0.04), 0.1, onwards),
+            10.0,
+            -1.0,
+        )
     },
     ..PLATE_SLIDE
 };
@@ -89,7 +118,18 @@ pub const PLATE_SLIDE_BACK_SIDE: Task = Task {
     reward: held_down,
     expert: |seen| {
         let (hand, plate) = (seen.hand, plus(seen.object, [0.023, 0.0, 0.025]));
-        towards(hand, descend(hand, plate, (0.01, 0.04), 0.07, [hand[0] + 0.1, 0.6, hand[2]]), 10.0, 1.0)
+        towards(
+            hand,
+            descend(
+                hand,
+                plate,
+                (0.01, 0.04),
+                0.07,
+                [hand[0] + 0.1, 0.6, hand[2]],
+            ),
+            10.0,
+            1.0,
+        )
     },
     ..PLATE_SLIDE
 };
@@ -101,8 +141,17 @@ fn held_down(now: &Now) -> f64 {
     if now.to_goal() < RADIUS {
         10.0
     } else if now.arm.between_fingers()[2] <= 0.03 && now.to_object() < 0.07 {
-        2.0 + 7.0 * near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal) - RADIUS)
+        2.0 + 7.0
+            * near(
+                now.to_goal(),
+                RADIUS,
+                distance(now.start.object, now.start.goal) - RADIUS,
+            )
     } else {
-        1.5 * near(now.to_object(), RADIUS, distance(now.start.fingers, now.start.object) - RADIUS)
+        1.5 * near(
+            now.to_object(),
+            RADIUS,
+            distance(now.start.fingers, now.start.object) - RADIUS,
+        )
     }
 }

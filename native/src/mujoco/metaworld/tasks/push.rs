@@ -1,10 +1,13 @@
-//! Push, push-wall and push-back: bring the puck to a point on the table; after `metaworld/envs/sawyer_push_v3.py`,
-//! `sawyer_push_wall_v3.py`, `sawyer_push_back_v3.py` and their policies.
+//! Push, push-wall and push-back: bring the puck to a point on the table; after
+//! `metaworld/envs/sawyer_push_v3.py`, `sawyer_push_wall_v3.py`, `sawyer_push_back_v3.py` and their
+//! policies.
 
 use super::super::caging::{Cage, caging, pinching};
 use super::super::reward::{distance, hamacher, near};
 use super::super::sawyer::Sawyer;
-use super::super::task::{Now, Seen, Start, Task, descend, is_at, planar, plus, raised, scaled, towards};
+use super::super::task::{
+    Now, Seen, Start, Task, descend, is_at, planar, plus, raised, scaled, towards,
+};
 use super::{PUCK, puck};
 
 /// The task without a wall.
@@ -23,10 +26,25 @@ pub const PUSH: Task = Task {
             return 10.0;
         }
         let grasped = 2.0 * caging(now, now.seen.object, &CAGE);
-        let in_place = near(now.to_goal(), RADIUS, distance(now.start.object, now.start.goal));
-        if touches(now) { 2.0 * grasped + 1.0 + 5.0 * in_place } else { grasped }
+        let in_place = near(
+            now.to_goal(),
+            RADIUS,
+            distance(now.start.object, now.start.goal),
+        );
+        if touches(now) {
+            2.0 * grasped + 1.0 + 5.0 * in_place
+        } else {
+            grasped
+        }
     },
-    expert: |seen| towards(seen.hand, over_puck(seen).unwrap_or(seen.goal), 10.0, grip(seen)),
+    expert: |seen| {
+        towards(
+            seen.hand,
+            over_puck(seen).unwrap_or(seen.goal),
+            10.0,
+            grip(seen),
+        )
+    },
     ..Task::USUAL
 };
 
@@ -58,7 +76,8 @@ pub const PUSH_WALL: Task = Task {
     expert: |seen| {
         let [x, y, _] = plus(seen.object, OFFSET);
         let before_wall = (-0.1..=0.3).contains(&x) && (0.65..=0.75).contains(&y);
-        let beside_wall = ((-0.15 < x && x < 0.05) || (0.15 < x && x < 0.35)) && (0.695..=0.755).contains(&y);
+        let beside_wall =
+            ((-0.15 < x && x < 0.05) || (0.15 < x && x < 0.35)) && (0.695..=0.755).contains(&y);
         let onwards = if before_wall {
             plus(seen.hand, [-1.0, 0.0, 0.0])
         } else if beside_wall {
@@ -66,7 +85,12 @@ pub const PUSH_WALL: Task = Task {
         } else {
             seen.goal
         };
-        towards(seen.hand, over_puck(seen).unwrap_or(onwards), 10.0, grip(seen))
+        towards(
+            seen.hand,
+            over_puck(seen).unwrap_or(onwards),
+            10.0,
+            grip(seen),
+        )
     },
     ..PUSH
 };
@@ -88,13 +112,29 @@ pub const PUSH_BACK: Task = Task {
         }
         let in_place = near(to_goal, RADIUS, whole);
         let reward = hamacher(pinching(now, 0.007, 0.003, 0.01), in_place);
-        let drags = now.to_object() < 0.01 && 0.0 < now.seen.open && now.seen.open < 0.55 && whole - to_goal > 0.01;
-        if drags { reward + 1.0 + 5.0 * in_place } else { reward }
+        let drags = now.to_object() < 0.01
+            && 0.0 < now.seen.open
+            && now.seen.open < 0.55
+            && whole - to_goal > 0.01;
+        if drags {
+            reward + 1.0 + 5.0 * in_place
+        } else {
+            reward
+        }
     },
     expert: |seen| {
         let (hand, puck) = (seen.hand, seen.object);
         let target = descend(hand, puck, (0.04, 0.055), 0.3, raised(seen.goal, hand[2]));
-        towards(hand, target, 10.0, if is_at(hand, puck, 0.04, 0.05) { 0.9 } else { 0.0 })
+        towards(
+            hand,
+            target,
+            10.0,
+            if is_at(hand, puck, 0.04, 0.05) {
+                0.9
+            } else {
+                0.0
+            },
+        )
     },
     ..PUSH
 };
@@ -104,7 +144,8 @@ const CAGE: Cage = Cage::new(0.015, 0.05, 0.005);
 /// Where the expert grips, from the puck's middle.
 const OFFSET: [f64; 3] = [-0.005, 0.0, 0.0];
 
-/// Puts the puck down, and the goal, at the height where the `puck` came to rest, whatever the random vector says.
+/// Puts the puck down, and the goal, at the height where the `puck` came to rest, whatever the
+/// random vector says.
 fn put_level(arm: &mut Sawyer, start: &mut Start, puck: usize) {
     let height = arm.at(puck)[2];
     start.object[2] = height;
@@ -130,5 +171,9 @@ fn over_puck(seen: &Seen) -> Option<[f64; 3]> {
 }
 
 fn grip(seen: &Seen) -> f64 {
-    if is_at(seen.hand, seen.object, 0.02, 0.1) { 0.6 } else { 0.0 }
+    if is_at(seen.hand, seen.object, 0.02, 0.1) {
+        0.6
+    } else {
+        0.0
+    }
 }

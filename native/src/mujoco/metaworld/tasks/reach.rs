@@ -1,5 +1,5 @@
-//! Reach and reach-wall: bring the hand to a point in the air; after `metaworld/envs/sawyer_reach_v3.py`,
-//! `sawyer_reach_wall_v3.py` and their policies.
+//! Reach and reach-wall: bring the hand to a point in the air; after
+//! `metaworld/envs/sawyer_reach_v3.py`, `sawyer_reach_wall_v3.py` and their policies.
 
 use super::super::reward::{distance, near};
 use super::super::task::{Now, Task, raised, towards};
@@ -30,7 +30,16 @@ pub const REACH_WALL: Task = Task {
     expert: |seen| {
         let [x, y, z] = seen.hand;
         let behind = (-0.1..=0.3).contains(&x) && (0.6..=0.8).contains(&y) && z < 0.25;
-        towards(seen.hand, if behind { raised(seen.goal, 1.0) } else { seen.goal }, 5.0, 0.0)
+        towards(
+            seen.hand,
+            if behind {
+                raised(seen.goal, 1.0)
+            } else {
+                seen.goal
+            },
+            5.0,
+            0.0,
+        )
     },
     ..REACH
 };

@@ -1,6 +1,7 @@
-//! Stick-push and stick-pull: move a thermos with a stick; after `metaworld/envs/sawyer_stick_push_v3.py`,
-//! `sawyer_stick_pull_v3.py` and their policies. What is observed first is the stick; what starts at [`Start::object`] is the
-//! thermos, and the stick at [`Start::handle`].
+//! Stick-push and stick-pull: move a thermos with a stick; after
+//! `metaworld/envs/sawyer_stick_push_v3.py`, `sawyer_stick_pull_v3.py` and their policies. What is
+//! observed first is the stick; what starts at [`Start::object`] is the thermos, and the stick at
+//! [`Start::handle`].
 
 use super::super::caging::{Cage, caging, caging_from};
 use super::super::reward::{distance, hamacher, near};
@@ -12,7 +13,15 @@ use super::super::task::{Now, Seen, Start, Task, is_at, planar, plus, raised, sc
 pub const STICK_PUSH: Task = Task {
     id: "metaworld/stick-push",
     scene: "sawyer_stick_obj.xml",
-    parts: &[Body("stick"), Site("insertion"), Body("object"), Site("goal"), Geom("objGeom"), Geom("leftpad_geom"), Geom("rightpad_geom")],
+    parts: &[
+        Body("stick"),
+        Site("insertion"),
+        Body("object"),
+        Site("goal"),
+        Geom("objGeom"),
+        Geom("leftpad_geom"),
+        Geom("rightpad_geom"),
+    ],
     low: &[-0.08, 0.58, 0.0, 0.399, 0.55, 0.1319],
     high: &[-0.03, 0.62, 0.001, 0.401, 0.6, 0.1321],
     apart: 0.1,
@@ -23,7 +32,8 @@ pub const STICK_PUSH: Task = Task {
     object: |arm| (arm.at(0), arm.scalar_last(0)),
     other: |arm| (plus(arm.at(1), [0.0, 0.09, 0.0]), [0.0; 4]),
     success: |now| {
-        let holds = now.arm.pinches(4, [5, 6]) && now.seen.open > 0.0 && is_lifted(now, now.seen.object);
+        let holds =
+            now.arm.pinches(4, [5, 6]) && now.seen.open > 0.0 && is_lifted(now, now.seen.object);
         holds && distance(now.seen.other, now.start.goal) <= PUSHED
     },
     reward: |now| {
@@ -32,11 +42,13 @@ pub const STICK_PUSH: Task = Task {
         if !(to_stick < 0.02 && now.seen.open > 0.0 && is_lifted(now, stick)) {
             return caging_from(now, stick, now.start.handle, &Cage::new(0.04, 0.05, 0.01));
         }
-        let in_place = |from, first| near(distance(from, goal), PUSHED, distance(first, goal) - PUSHED);
+        let in_place =
+            |from, first| near(distance(from, goal), PUSHED, distance(first, goal) - PUSHED);
         if distance(now.seen.other, goal) <= PUSHED {
             return 10.0;
         }
-        2.0 + 5.0 * in_place(stick, now.start.handle) + 3.0 * in_place(now.seen.other, now.start.object)
+        2.0 + 5.0 * in_place(stick, now.start.handle)
+            + 3.0 * in_place(now.seen.other, now.start.object)
     },
     expert: |seen| {
         let stick = plus(seen.object, [0.015, 0.0, 0.03]);
@@ -50,7 +62,13 @@ pub const STICK_PUSH: Task = Task {
 /// Hook the thermos and pull it to the front.
 pub const STICK_PULL: Task = Task {
     id: "metaworld/stick-pull",
-    parts: &[Body("stick"), Site("insertion"), Body("object"), Site("goal"), Site("stick_end")],
+    parts: &[
+        Body("stick"),
+        Site("insertion"),
+        Body("object"),
+        Site("goal"),
+        Site("stick_end"),
+    ],
     lead_low: [-0.5, 0.35, 0.05],
     low: &[-0.1, 0.55, 0.0, 0.35, 0.45, 0.0199],
     high: &[0.0, 0.65, 0.001, 0.45, 0.55, 0.0201],
@@ -64,10 +82,18 @@ pub const STICK_PULL: Task = Task {
         const RADIUS: f64 = 0.05;
         const WEIGHTS: [f64; 3] = [1.0, 1.0, 2.0];
         let (stick, first, goal) = (now.seen.object, now.start.handle, now.start.goal);
-        let [thermos, thermos_first] = [now.seen.other, now.start.object].map(|at| plus(at, [0.05, 0.0, 0.0]));
-        let at_thermos = near(scaled(stick, thermos, WEIGHTS), RADIUS, scaled(first, thermos_first, WEIGHTS));
+        let [thermos, thermos_first] =
+            [now.seen.other, now.start.object].map(|at| plus(at, [0.05, 0.0, 0.0]));
+        let at_thermos = near(
+            scaled(stick, thermos, WEIGHTS),
+            RADIUS,
+            scaled(first, thermos_first, WEIGHTS),
+        );
         if !(now.to_object() < 0.02 && now.seen.open > 0.0 && is_lifted(now, stick)) {
-            return hamacher(caging(now, stick, &Cage::new(0.014, 0.05, 0.01)), at_thermos);
+            return hamacher(
+                caging(now, stick, &Cage::new(0.014, 0.05, 0.01)),
+                at_thermos,
+            );
         }
         let reward = 1.0 + hamacher(1.0, at_thermos);
         if !is_inserted(now) {
@@ -77,7 +103,11 @@ pub const STICK_PULL: Task = Task {
             return 10.0;
         }
         let stick_in_place = near(distance(stick, goal), RADIUS, distance(first, goal));
-        let in_place = near(distance(thermos, goal), RADIUS, distance(now.start.object, goal));
+        let in_place = near(
+            distance(thermos, goal),
+            RADIUS,
+            distance(now.start.object, goal),
+        );
         reward + 5.0 + 2.0 * stick_in_place + in_place
     },
     expert: |seen| {
@@ -94,7 +124,8 @@ const PUSHED: f64 = 0.12;
 const PULLED: f64 = 0.12;
 /// The height of the stick on the table, in metres.
 const TABLE: f64 = 0.02;
-/// Where the two slides of the thermos are in `qpos`, and the first of them in `qvel`: all that upstream stills of them.
+/// Where the two slides of the thermos are in `qpos`, and the first of them in `qvel`: all that
+/// upstream stills of them.
 const THERMOS: usize = 16;
 
 /// Puts the stick down, slides the thermos to its place, and marks the goal.
@@ -116,7 +147,8 @@ fn is_inserted(now: &Now) -> bool {
     x >= rx && (y - ry).abs() <= 0.04 && (z - rz).abs() <= 0.06
 }
 
-/// Where the expert's hand goes to fetch the stick and bring it to the thermos; nowhere when it is there.
+/// Where the expert's hand goes to fetch the stick and bring it to the thermos; nowhere when it is
+/// there.
 fn carry(seen: &Seen, stick: [f64; 3], thermos: [f64; 3]) -> Option<[f64; 3]> {
     let hand = seen.hand;
     if (stick[0] - thermos[0]).abs() <= 0.04 {
@@ -135,5 +167,9 @@ fn carry(seen: &Seen, stick: [f64; 3], thermos: [f64; 3]) -> Option<[f64; 3]> {
 }
 
 fn grip(seen: &Seen, stick: [f64; 3]) -> f64 {
-    if is_at(seen.hand, stick, 0.02, 0.1) { 0.7 } else { -1.0 }
+    if is_at(seen.hand, stick, 0.02, 0.1) {
+        0.7
+    } else {
+        -1.0
+    }
 }

@@ -1,5 +1,6 @@
-//! Sweep, sweep-into and soccer: move what lies on the table to the side, into a hole, into the goal; after
-//! `metaworld/envs/sawyer_sweep_v3.py`, `sawyer_sweep_into_goal_v3.py`, `sawyer_soccer_v3.py` and their policies.
+//! Sweep, sweep-into and soccer: move what lies on the table to the side, into a hole, into the
+//! goal; after `metaworld/envs/sawyer_sweep_v3.py`, `sawyer_sweep_into_goal_v3.py`,
+//! `sawyer_soccer_v3.py` and their policies.
 
 use super::super::caging::pinching;
 use super::super::reward::{distance, hamacher, near};
@@ -23,7 +24,11 @@ pub const SWEEP: Task = Task {
     expert: |seen| {
         let (hand, cube) = (seen.hand, raised(seen.object, 0.015));
         let away = raised(seen.goal, 0.1);
-        let target = if hand[0] < 0.2 { descend(hand, cube, (0.04, 0.04), 0.3, away) } else { away };
+        let target = if hand[0] < 0.2 {
+            descend(hand, cube, (0.04, 0.04), 0.3, away)
+        } else {
+            away
+        };
         let grips = is_at(hand, seen.object, 0.04, 0.15) && seen.object[0] < 0.4;
         towards(hand, target, 25.0, if grips { 0.7 } else { -1.0 })
     },
@@ -50,8 +55,23 @@ pub const SWEEP_INTO: Task = Task {
     success: |now| distance(now.seen.object, hole(now)) <= RADIUS,
     reward: |now| swept(now, hole(now), pinching(now, 0.02, 0.005, 0.01)),
     expert: |seen| {
-        let target = descend(seen.hand, plus(seen.object, [-0.005, 0.0, 0.01]), (0.04, 0.04), 0.3, seen.goal);
-        towards(seen.hand, target, 25.0, if is_at(seen.hand, seen.object, 0.04, 0.15) { 0.7 } else { -1.0 })
+        let target = descend(
+            seen.hand,
+            plus(seen.object, [-0.005, 0.0, 0.01]),
+            (0.04, 0.04),
+            0.3,
+            seen.goal,
+        );
+        towards(
+            seen.hand,
+            target,
+            25.0,
+            if is_at(seen.hand, seen.object, 0.04, 0.15) {
+                0.7
+            } else {
+                -1.0
+            },
+        )
     },
     ..Task::USUAL
 };
@@ -80,7 +100,11 @@ pub const SOCCER: Task = Task {
         let in_place = near(to_goal, 0.07, scaled(ball, now.start.object, WEIGHTS));
         let line = goal[1] - 0.1;
         let beside = ball[1] > line && (ball[0] - goal[0]).abs() > 0.1;
-        let loss = if beside { 2.0 * (ball[1] - line) / (1.0 - line) } else { 0.0 };
+        let loss = if beside {
+            2.0 * (ball[1] - line) / (1.0 - line)
+        } else {
+            0.0
+        };
         3.0 * pinching(now, 0.013, 0.01, 0.005) + 6.5 * (in_place - loss).clamp(0.0, 1.0)
     },
     expert: |seen| {
@@ -95,7 +119,16 @@ pub const SOCCER: Task = Task {
         } else {
             [ball[0], ball[1] - OFFSET, height]
         };
-        towards(hand, if distance(hand, behind) > 0.01 { behind } else { ball }, 25.0, 1.0)
+        towards(
+            hand,
+            if distance(hand, behind) > 0.01 {
+                behind
+            } else {
+                ball
+            },
+            25.0,
+            1.0,
+        )
     },
     ..Task::USUAL
 };
@@ -112,5 +145,9 @@ fn hole(now: &Now) -> [f64; 3] {
 fn swept(now: &Now, goal: [f64; 3], pinched: f64) -> f64 {
     let to_goal = distance(now.seen.object, goal);
     let in_place = near(to_goal, RADIUS, distance(now.start.object, goal));
-    if to_goal < RADIUS { 10.0 } else { 2.0 * pinched + 6.0 * hamacher(pinched, in_place) }
+    if to_goal < RADIUS {
+        10.0
+    } else {
+        2.0 * pinched + 6.0 * hamacher(pinched, in_place)
+    }
 }

@@ -1,6 +1,6 @@
 //! Faucet-open, faucet-close, dial-turn and lever-pull: turn something about an axis; after
-//! `metaworld/envs/sawyer_faucet_open_v3.py`, `sawyer_faucet_close_v3.py`, `sawyer_dial_turn_v3.py`, `sawyer_lever_pull_v3.py`
-//! and their policies.
+//! `metaworld/envs/sawyer_faucet_open_v3.py`, `sawyer_faucet_close_v3.py`,
+//! `sawyer_dial_turn_v3.py`, `sawyer_lever_pull_v3.py` and their policies.
 
 use super::super::reward::{distance, hamacher, near, near_sharply};
 use super::super::sawyer::Part::{Body, Geom, Site};
@@ -12,7 +12,11 @@ use std::f64::consts::PI;
 pub const FAUCET_OPEN: Task = Task {
     id: "metaworld/faucet-open",
     scene: "sawyer_faucet.xml",
-    parts: &[Site("handleStartOpen"), Body("faucetBase"), Site("goal_open")],
+    parts: &[
+        Site("handleStartOpen"),
+        Body("faucetBase"),
+        Site("goal_open"),
+    ],
     hand: [0.0, 0.4, 0.2],
     lead_low: [-0.5, 0.4, -0.15],
     low: &[-0.05, 0.8, 0.0],
@@ -28,7 +32,18 @@ pub const FAUCET_OPEN: Task = Task {
     reward: |now| turned(now, plus(now.seen.object, PUSHED)),
     expert: |seen| {
         let faucet = plus(seen.object, PUSHED);
-        towards(seen.hand, descend(seen.hand, faucet, (0.04, 0.04), 0.1, plus(faucet, [0.1, 0.05, 0.0])), 25.0, 1.0)
+        towards(
+            seen.hand,
+            descend(
+                seen.hand,
+                faucet,
+                (0.04, 0.04),
+                0.1,
+                plus(faucet, [0.1, 0.05, 0.0]),
+            ),
+            25.0,
+            1.0,
+        )
     },
     ..Task::USUAL
 };
@@ -36,7 +51,11 @@ pub const FAUCET_OPEN: Task = Task {
 /// Turn the faucet to the left.
 pub const FAUCET_CLOSE: Task = Task {
     id: "metaworld/faucet-close",
-    parts: &[Site("handleStartClose"), Body("faucetBase"), Site("goal_close")],
+    parts: &[
+        Site("handleStartClose"),
+        Body("faucetBase"),
+        Site("goal_close"),
+    ],
     low: &[-0.1, 0.8, 0.0],
     high: &[0.1, 0.85, 0.0],
     arrange: |arm, start| {
@@ -49,7 +68,18 @@ pub const FAUCET_CLOSE: Task = Task {
     reward: |now| turned(now, now.seen.object),
     expert: |seen| {
         let faucet = plus(seen.object, [0.04, 0.0, 0.03]);
-        towards(seen.hand, descend(seen.hand, faucet, (0.04, 0.04), 0.1, plus(faucet, [-0.1, 0.05, 0.0])), 25.0, 1.0)
+        towards(
+            seen.hand,
+            descend(
+                seen.hand,
+                faucet,
+                (0.04, 0.04),
+                0.1,
+                plus(faucet, [-0.1, 0.05, 0.0]),
+            ),
+            25.0,
+            1.0,
+        )
     },
     ..FAUCET_OPEN
 };
@@ -72,9 +102,17 @@ pub const DIAL_TURN: Task = Task {
     success: |now| now.to_goal() <= DIAL,
     reward: |now| {
         const REACH: f64 = 0.005;
-        let in_place = near(now.to_goal(), DIAL, (distance(now.start.handle, now.start.goal) - DIAL).abs());
+        let in_place = near(
+            now.to_goal(),
+            DIAL,
+            (distance(now.start.handle, now.start.goal) - DIAL).abs(),
+        );
         let to_knob = distance(plus(now.seen.object, KNOB), now.arm.between_fingers());
-        let reach = near_sharply(to_knob, REACH, (distance(now.start.handle, now.start.fingers) - REACH).abs());
+        let reach = near_sharply(
+            to_knob,
+            REACH,
+            (distance(now.start.handle, now.start.fingers) - REACH).abs(),
+        );
         10.0 * hamacher(hamacher(reach, now.grip.clamp(0.0, 1.0)), in_place)
     },
     expert: |seen| {
@@ -95,7 +133,12 @@ pub const DIAL_TURN: Task = Task {
 pub const LEVER_PULL: Task = Task {
     id: "metaworld/lever-pull",
     scene: "sawyer_lever_pull.xml",
-    parts: &[Site("leverStart"), Body("lever"), Geom("objGeom"), Site("goal")],
+    parts: &[
+        Site("leverStart"),
+        Body("lever"),
+        Geom("objGeom"),
+        Site("goal"),
+    ],
     hand: narrow([0.0, 0.4, 0.2]),
     lead_low: [-0.5, 0.4, -0.15],
     low: &[-0.1, 0.7, 0.0],
@@ -112,12 +155,34 @@ pub const LEVER_PULL: Task = Task {
     reward: |now| {
         const SHOULDER: [f64; 3] = [0.0, 0.055, 0.07];
         let to = |from, lever| scaled(plus(from, SHOULDER), lever, [4.0, 1.0, 4.0]);
-        let ready = near(to(now.seen.hand, now.seen.object), 0.02, to(now.start.fingers, now.start.handle));
-        10.0 * hamacher(ready, near(now.to_goal(), 0.04, distance(now.start.handle, now.start.goal)))
+        let ready = near(
+            to(now.seen.hand, now.seen.object),
+            0.02,
+            to(now.start.fingers, now.start.handle),
+        );
+        10.0 * hamacher(
+            ready,
+            near(
+                now.to_goal(),
+                0.04,
+                distance(now.start.handle, now.start.goal),
+            ),
+        )
     },
     expert: |seen| {
         let lever = plus(seen.object, [0.0, -0.055, 0.0]);
-        towards(seen.hand, descend(seen.hand, lever, (0.02, 0.02), -0.1, plus(lever, [0.0, 0.08, 0.02])), 25.0, 1.0)
+        towards(
+            seen.hand,
+            descend(
+                seen.hand,
+                lever,
+                (0.02, 0.02),
+                -0.1,
+                plus(lever, [0.0, 0.08, 0.02]),
+            ),
+            25.0,
+            1.0,
+        )
     },
     ..Task::USUAL
 };
@@ -138,14 +203,22 @@ fn turned(now: &Now, handle: [f64; 3]) -> f64 {
     if to_goal <= FAUCET {
         return 10.0;
     }
-    let in_place = near(to_goal, FAUCET, (distance(now.start.object, now.start.goal) - FAUCET).abs());
+    let in_place = near(
+        to_goal,
+        FAUCET,
+        (distance(now.start.object, now.start.goal) - FAUCET).abs(),
+    );
     let margin = (distance(now.start.object, now.start.fingers) - REACH).abs();
-    2.0 * (2.0 * near_sharply(distance(handle, now.arm.between_fingers()), REACH, margin) + 3.0 * in_place)
+    2.0 * (2.0 * near_sharply(distance(handle, now.arm.between_fingers()), REACH, margin)
+        + 3.0 * in_place)
 }
 
 /// Where the dial's knob is, which goes round its middle.
 fn knob(arm: &Sawyer) -> [f64; 3] {
     const RADIUS: f64 = 0.05;
     let angle = arm.joint(OBJECT);
-    plus(arm.at(0), [angle.sin() * RADIUS, -angle.cos() * RADIUS, 0.0])
+    plus(
+        arm.at(0),
+        [angle.sin() * RADIUS, -angle.cos() * RADIUS, 0.0],
+    )
 }

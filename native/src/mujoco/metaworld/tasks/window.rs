@@ -1,4 +1,5 @@
-//! Window-open and window-close; after `metaworld/envs/sawyer_window_open_v3.py`, `sawyer_window_close_v3.py` and their policies.
+//! Window-open and window-close; after `metaworld/envs/sawyer_window_open_v3.py`,
+//! `sawyer_window_close_v3.py` and their policies.
 
 use super::super::reward::{distance, hamacher, near, near_sharply};
 use super::super::sawyer::OBJECT;
@@ -27,7 +28,13 @@ pub const WINDOW_OPEN: Task = Task {
     reward: |now| slid(now, to_slide(now, now.start.object), near),
     expert: |seen| {
         let handle = plus(seen.object, [-0.03, -0.03, -0.08]);
-        let target = descend(seen.hand, handle, (0.04, 0.02), 0.3, plus(handle, [0.1, 0.0, 0.0]));
+        let target = descend(
+            seen.hand,
+            handle,
+            (0.04, 0.02),
+            0.3,
+            plus(handle, [0.1, 0.0, 0.0]),
+        );
         towards(seen.hand, target, 25.0, 1.0)
     },
     ..Task::USUAL
@@ -50,7 +57,13 @@ pub const WINDOW_CLOSE: Task = Task {
     reward: |now| slid(now, to_slide(now, now.start.handle), near_sharply),
     expert: |seen| {
         let handle = plus(seen.object, [0.03, -0.03, -0.08]);
-        let target = descend(seen.hand, handle, (0.04, 0.02), 0.25, plus(handle, [-0.1, 0.0, 0.0]));
+        let target = descend(
+            seen.hand,
+            handle,
+            (0.04, 0.02),
+            0.25,
+            plus(handle, [-0.1, 0.0, 0.0]),
+        );
         towards(seen.hand, target, 25.0, 1.0)
     },
     ..WINDOW_OPEN
@@ -64,10 +77,15 @@ fn to_slide(now: &Now, from: [f64; 3]) -> f64 {
     (from[0] - now.start.goal[0]).abs()
 }
 
-/// How well the window is where it belongs, `whole` metres from where it was, and the hand at its handle, by a measure of that.
+/// How well the window is where it belongs, `whole` metres from where it was, and the hand at its
+/// handle, by a measure of that.
 fn slid(now: &Now, whole: f64, near_handle: fn(f64, f64, f64) -> f64) -> f64 {
     const HANDLE: f64 = 0.02;
-    let in_place = near(to_slide(now, now.seen.object), RADIUS, (whole - RADIUS).abs());
+    let in_place = near(
+        to_slide(now, now.seen.object),
+        RADIUS,
+        (whole - RADIUS).abs(),
+    );
     let margin = (distance(now.start.handle, now.start.fingers) - HANDLE).abs();
     10.0 * hamacher(near_handle(now.to_object(), HANDLE, margin), in_place)
 }
