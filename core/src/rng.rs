@@ -107,7 +107,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// The promise: a saved stream goes on where it was, bit for bit, at any position.
+    /// A saved stream goes on where it was, bit for bit, at any position.
     #[test]
     fn a_saved_stream_continues_bit_for_bit() {
         for drawn in [0, 1, 7, 1000] {
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// The promise: seed, stream and index each change the numbers.
+    /// Seed, stream and index each change the numbers.
     #[test]
     fn streams_are_distinct() {
         let first = |seed, stream, index| Rng::new(seed, stream, index).bits();
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// The promise: normal draws have mean 0, variance 1 and fourth moment 3.
+    /// Normal draws have mean 0, variance 1 and fourth moment 3.
     #[test]
     fn normal_draws_have_normal_moments() {
         let draws = Rng::new(0, "moments", 0).normals(200_000);

@@ -78,7 +78,7 @@ fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The promise: a dataset comes back bit for bit, and the same dataset is the same file.
+/// A dataset comes back bit for bit, and the same dataset is the same file.
 #[test]
 fn a_dataset_survives_its_file() {
     let bytes = dataset().to_bytes().unwrap();
@@ -98,7 +98,7 @@ fn a_dataset_survives_its_file() {
     assert_eq!(back.to_bytes().unwrap(), bytes);
 }
 
-/// The promise: a dataset or an archive that was cut off anywhere, or has bytes added, is refused.
+/// A dataset or an archive that was cut off anywhere, or has bytes added, is refused.
 #[test]
 fn files_cut_short_are_refused() {
     let (set, bag) = (dataset().to_bytes().unwrap(), archive().to_bytes().unwrap());
@@ -109,7 +109,7 @@ fn files_cut_short_are_refused() {
     assert!(sentence(Archive::from_bytes(&[bag, vec![0]].concat())).contains("bytes added"));
 }
 
-/// The promise: one flipped bit in the numbers is noticed, and the episode is named.
+/// One flipped bit in the numbers is noticed, and the episode is named.
 #[test]
 fn a_flipped_bit_names_the_episode() {
     let bytes = dataset().to_bytes().unwrap();
@@ -128,8 +128,8 @@ fn a_flipped_bit_names_the_episode() {
     }
 }
 
-/// The promise: a number that is not finite, a wrong length and a wrong outcome are noticed in the
-/// file, and the episode is named.
+/// A number that is not finite, a wrong length and a wrong outcome are noticed in the file, and the
+/// episode is named.
 #[test]
 fn faults_in_the_file_name_the_episode() {
     let bytes = dataset().to_bytes().unwrap();
@@ -153,8 +153,7 @@ fn faults_in_the_file_name_the_episode() {
     assert!(fault(br#"\"version\":1"#, br#"\"version\":9"#).contains("update protege"));
 }
 
-/// The promise: a dataset that would be refused later is refused when it is written, and the
-/// episode is named.
+/// A dataset that would be refused later is refused when it is written, and the episode is named.
 #[test]
 fn faults_are_caught_before_writing() {
     let fault = |spoil: fn(&mut Dataset)| {
@@ -182,8 +181,7 @@ fn faults_are_caught_before_writing() {
     assert!(fault(|d| d.meta.action_repeat = 0).contains("held for 0 control steps"));
 }
 
-/// The promise: files of other programs, and ours of another kind, are told apart in one sentence
-/// with a remedy.
+/// Files of other programs, and ours of another kind, are told apart in one sentence with a remedy.
 #[test]
 fn foreign_files_are_named() {
     let foreign_tensors = safetensors_of_another_program();
@@ -226,8 +224,8 @@ fn safetensors_of_another_program() -> Vec<u8> {
     .concat()
 }
 
-/// The promise: demonstrations of another task or of other sizes are not trained on; another code
-/// version is only remarked on.
+/// Demonstrations of another task or of other sizes are not trained on; another code version is
+/// only remarked on.
 #[test]
 fn a_dataset_knows_its_task() {
     let dataset = dataset();
@@ -256,7 +254,7 @@ fn a_dataset_knows_its_task() {
     );
 }
 
-/// The promise: parts of a dataset are its episodes in the asked order, and too many are refused.
+/// Parts of a dataset are its episodes in the asked order, and too many are refused.
 #[test]
 fn parts_of_a_dataset_are_its_episodes() {
     let dataset = dataset();
@@ -270,8 +268,8 @@ fn parts_of_a_dataset_are_its_episodes() {
     assert!(sentence(dataset.subset(&[3])).contains("no episode 3"));
 }
 
-/// The promise: an archive comes back bit for bit, denormal numbers and negative zero included, and
-/// the same archive is the same file.
+/// An archive comes back bit for bit, denormal numbers and negative zero included, and the same
+/// archive is the same file.
 #[test]
 fn an_archive_survives_its_file() {
     let bytes = archive().to_bytes().unwrap();
@@ -294,7 +292,7 @@ fn an_archive_survives_its_file() {
     );
 }
 
-/// The promise: what an archive does not hold is an error that names it.
+/// What an archive does not hold is an error that names it.
 #[test]
 fn what_an_archive_lacks_is_named() {
     let mut archive = archive();
@@ -307,8 +305,8 @@ fn what_an_archive_lacks_is_named() {
     );
 }
 
-/// The promise: numbers that are not finite are refused on the way in, naming the tensor, and never
-/// written either, so that a diverged run cannot push its last good checkpoint out.
+/// Numbers that are not finite are refused on the way in, naming the tensor, and never written
+/// either, so that a diverged run cannot push its last good checkpoint out.
 #[test]
 fn non_finite_weights_are_refused_by_name() {
     let mut archive = archive();
@@ -324,7 +322,7 @@ fn non_finite_weights_are_refused_by_name() {
     assert!(matches!(archive.to_bytes(), Err(Error::Failed(s)) if s.contains("[3]")));
 }
 
-/// The promise: one flipped bit anywhere behind an archive's header is noticed.
+/// One flipped bit anywhere behind an archive's header is noticed.
 #[test]
 fn a_flipped_bit_spoils_an_archive() {
     let bytes = archive().to_bytes().unwrap();
@@ -336,7 +334,7 @@ fn a_flipped_bit_spoils_an_archive() {
     }
 }
 
-/// The promise: parts nest and come apart again, and parts with similar names stay apart.
+/// Parts nest and come apart again, and parts with similar names stay apart.
 #[test]
 fn archives_nest() {
     let mut whole = Archive::new();

@@ -141,25 +141,25 @@ fn header() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The promise: any bytes.
+    /// Any bytes.
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         parse(&bytes);
     }
 
-    /// The promise: any text where the header should be.
+    /// Any text where the header should be.
     #[test]
     fn any_header_is_survived(text in "[\\[\\]{}\",:a-f0-9_]{0,200}", data in 0usize..64) {
         parse(&file(&text, data));
     }
 
-    /// The promise: headers whose sizes lie, up to the largest numbers there are.
+    /// Headers whose sizes lie, up to the largest numbers there are.
     #[test]
     fn lying_headers_are_survived(header in header(), data in 0usize..64) {
         parse(&file(&header, data));
     }
 
-    /// The promise: good files with some bytes changed, cut out or put in.
+    /// Good files with some bytes changed, cut out or put in.
     #[test]
     fn mutated_files_are_survived(
         which in any::<bool>(),
@@ -178,8 +178,8 @@ proptest! {
     }
 }
 
-/// The promise: the worst tables for their bytes, and lengths that nothing backs, take no more
-/// memory than allowed.
+/// The worst tables for their bytes, and lengths that nothing backs, take no more memory than
+/// allowed.
 #[test]
 fn tables_of_nothing_take_little_memory() {
     let tensors: Vec<String> = (0..2000)

@@ -31,7 +31,7 @@ fn damaged(valid: &[u8], (bytes, left): &Damage) -> Vec<u8> {
     file
 }
 
-/// The promise: no bytes, however damaged, make a saved random stream panic.
+/// No bytes, however damaged, make a saved random stream panic.
 #[test]
 fn a_damaged_random_stream_is_an_error_or_a_stream() {
     let valid = postcard::to_allocvec(&Rng::new(1, "fuzz", 0)).unwrap();
@@ -42,7 +42,7 @@ fn a_damaged_random_stream_is_an_error_or_a_stream() {
     });
 }
 
-/// The promise: no bytes, however damaged, make the reader of datasets panic.
+/// No bytes, however damaged, make the reader of datasets panic.
 #[test]
 fn a_damaged_dataset_is_an_error_or_a_dataset() {
     let mut episode = Episode::start(0, &[0.5, 0.25]);
@@ -70,7 +70,7 @@ fn a_damaged_dataset_is_an_error_or_a_dataset() {
         .for_each(|damage| drop(Dataset::from_bytes(&damaged(&valid, damage))));
 }
 
-/// The promise: no bytes, however damaged, make the reader of weights and run state panic.
+/// No bytes, however damaged, make the reader of weights and run state panic.
 #[test]
 fn a_damaged_archive_is_an_error_or_an_archive() {
     let mut archive = Archive::new();
@@ -82,8 +82,8 @@ fn a_damaged_archive_is_an_error_or_an_archive() {
         .for_each(|damage| drop(Archive::from_bytes(&damaged(&valid, damage))));
 }
 
-/// The promise: an environment whose saved state was damaged refuses it, or goes on; it does not
-/// panic in a later step.
+/// An environment whose saved state was damaged refuses it, or goes on; it does not panic in a
+/// later step.
 #[test]
 fn a_damaged_environment_state_is_refused_or_goes_on() {
     // A panic ends the test, so nobody sees an environment that it broke.
@@ -100,8 +100,8 @@ fn a_damaged_environment_state_is_refused_or_goes_on() {
         });
 }
 
-/// The promise: whatever is written after `--set` changes a setting or is refused; what is accepted
-/// passes its own check.
+/// Whatever is written after `--set` changes a setting or is refused; what is accepted passes its
+/// own check.
 #[test]
 fn any_setting_is_refused_or_gives_a_configuration_that_works() {
     let tiny = Config::preset(Preset::Tiny);
@@ -121,8 +121,7 @@ fn any_setting_is_refused_or_gives_a_configuration_that_works() {
         });
 }
 
-/// The promise: a damaged configuration file is refused or read, and what is read passes its own
-/// check.
+/// A damaged configuration file is refused or read, and what is read passes its own check.
 #[test]
 fn a_damaged_configuration_is_refused_or_works() {
     let valid = serde_json::to_vec(&Config::preset(Preset::Tiny)).unwrap();

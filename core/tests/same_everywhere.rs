@@ -9,8 +9,8 @@ use protege_core::tasks::ExpertStyle;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// The promise: a seed means the same numbers on every machine, to the last bit; so do normal
-/// draws, which go through logarithm and cosine.
+/// A seed means the same numbers on every machine, to the last bit; so do normal draws, which go
+/// through logarithm and cosine.
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
 fn random_streams_are_the_same_bits() {
@@ -34,8 +34,8 @@ const NORMALS: [u64; 4] = [
     0xbff0_6563_928f_3641,
 ];
 
-/// The promise: physics, task and expert give the same episode on every machine, to the last bit of
-/// every observation.
+/// Physics, task and expert give the same episode on every machine, to the last bit of every
+/// observation.
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
 fn episodes_are_the_same_bits() {
@@ -76,8 +76,8 @@ fn fold(hash: u64, value: &f32) -> u64 {
     (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3)
 }
 
-/// The promise: a run learns the same way natively and in the browser. Sums are ordered differently
-/// by the two instruction sets, hence a tolerance; the losses are those of x86-64.
+/// A run learns the same way natively and in the browser. Sums are ordered differently by the two
+/// instruction sets, hence a tolerance; the losses are those of x86-64.
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
 fn runs_learn_the_same_way() {

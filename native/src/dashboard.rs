@@ -170,7 +170,7 @@ fn rate(per_second: f64) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: a line in a log says how far it is, how fast and how long it will take.
+    /// A line in a log says how far it is, how fast and how long it will take.
     #[test]
     fn a_plain_line_tells_share_rate_and_time_left() {
         let line = plain_line(
@@ -190,8 +190,8 @@ mod tests {
         );
     }
 
-    /// The promise: a quiet dashboard, and one without a terminal, take every call in any order,
-    /// from any thread.
+    /// A quiet dashboard, and one without a terminal, take every call in any order, from any
+    /// thread.
     #[test]
     fn a_hidden_dashboard_takes_every_call() {
         for output in [Output::Quiet, Output::Plain] {
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// The promise: the bar's template is one that indicatif understands.
+    /// The bar's template is one that indicatif understands.
     #[test]
     fn the_bar_has_a_valid_template() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());

@@ -186,8 +186,8 @@ mod tests {
         }
     }
 
-    /// The promise: who watches sees the start, every step and the end, each once; nothing is
-    /// decided at the end.
+    /// Who watches sees the start, every step and the end, each once; nothing is decided at the
+    /// end.
     #[test]
     fn every_moment_is_seen_once() {
         let (mut notes, mut others) = (Notes::default(), Notes::default());

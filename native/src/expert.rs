@@ -288,7 +288,7 @@ mod tests {
             .to_string()
     }
 
-    /// The promise: an expert's action is what the published formula gives.
+    /// An expert's action is what the published formula gives.
     #[test]
     fn an_expert_follows_the_published_formula() {
         let network = Network::from_bytes(&file(&parts(39, 4, 0.5)), "expert", &spec()).unwrap();
@@ -308,8 +308,7 @@ mod tests {
         );
     }
 
-    /// The promise: a file that is no expert of the task is refused in one sentence that names it
-    /// and its fault.
+    /// A file that is no expert of the task is refused in one sentence that names it and its fault.
     #[test]
     fn a_file_that_is_no_expert_of_the_task_is_refused() {
         let good = file(&parts(39, 4, 0.5));
@@ -349,8 +348,7 @@ mod tests {
         }
     }
 
-    /// The promise: a guided environment, saved and restored, goes on bit for bit, trembling
-    /// included.
+    /// A guided environment, saved and restored, goes on bit for bit, trembling included.
     #[test]
     fn a_restored_demonstrator_goes_on_bit_for_bit() {
         let make = || {

@@ -166,7 +166,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The promise: the checksum is CRC-32C (RFC 3720, B.4, and the usual check value).
+    /// The checksum is CRC-32C (RFC 3720, B.4, and the usual check value).
     #[test]
     fn the_checksum_has_the_published_values() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
@@ -219,8 +219,8 @@ mod tests {
         found
     }
 
-    /// The promise: what is written is what a reader of the format finds: the version first, then
-    /// steps, tags and values.
+    /// What is written is what a reader of the format finds: the version first, then steps, tags
+    /// and values.
     #[test]
     fn an_event_file_reads_back() {
         let folder = tempfile::tempdir().unwrap();

@@ -55,8 +55,8 @@ fn assert_refused(folder: &Path, arguments: &[&str], thing: &str) {
     );
 }
 
-/// The promise: an expert of another task, one that never succeeds, and a file that is not there
-/// are each answered in one sentence; nothing is written.
+/// An expert of another task, one that never succeeds, and a file that is not there are each
+/// answered in one sentence; nothing is written.
 #[test]
 fn an_expert_that_is_no_good_is_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,8 +94,8 @@ fn an_expert_that_is_no_good_is_answered_in_one_sentence() {
     assert!(!folder.join("demos.safetensors").exists());
 }
 
-/// The promise: recordings become a dataset that the other commands read; one of another suite's
-/// task, of another length or a dataset that needs no import is refused with what to do.
+/// Recordings become a dataset that the other commands read; one of another suite's task, of
+/// another length or a dataset that needs no import is refused with what to do.
 #[test]
 fn recordings_become_a_dataset() {
     let folder = tempfile::tempdir().unwrap();

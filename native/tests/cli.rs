@@ -83,8 +83,8 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
-/// The promise: whatever name or number is wrong, the answer is exit code 2 and one sentence that
-/// names it; where a known name is near, it is suggested.
+/// Whatever name or number is wrong, the answer is exit code 2 and one sentence that names it;
+/// where a known name is near, it is suggested.
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     );
 }
 
-/// The promise: with `--json` an error, too, is one JSON object on stdout.
+/// With `--json` an error, too, is one JSON object on stdout.
 #[test]
 fn an_error_is_json_when_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -180,8 +180,7 @@ fn an_error_is_json_when_asked_for() {
     }
 }
 
-/// The promise: damaged, foreign and unfitting files are refused in one sentence that names the
-/// file.
+/// Damaged, foreign and unfitting files are refused in one sentence that names the file.
 #[test]
 fn damaged_and_foreign_files_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -251,7 +250,7 @@ fn damaged_and_foreign_files_are_refused_by_name() {
     );
 }
 
-/// The promise: a trace is one JSON object for each step; with `--json`, a list of the same.
+/// A trace is one JSON object for each step; with `--json`, a list of the same.
 #[test]
 fn a_trace_has_a_line_for_each_step() {
     let folder = tempfile::tempdir().unwrap();
@@ -282,8 +281,8 @@ fn a_trace_has_a_line_for_each_step() {
     assert_eq!(answer(folder.path(), &json).as_array().unwrap(), &steps);
 }
 
-/// The promise: `finetune` finetunes a policy that was only pretrained, without being told how;
-/// `none` is respected.
+/// `finetune` finetunes a policy that was only pretrained, without being told how; `none` is
+/// respected.
 #[test]
 fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -343,8 +342,8 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
     );
 }
 
-/// The promise: a run writes every file that it should, its JSON has the keys that other programs
-/// rely on, its policy can be evaluated and finetuned further, and runs can be compared.
+/// A run writes every file that it should, its JSON has the keys that other programs rely on, its
+/// policy can be evaluated and finetuned further, and runs can be compared.
 #[test]
 fn a_run_writes_everything_and_its_policy_lives_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -459,8 +458,8 @@ fn a_run_writes_everything_and_its_policy_lives_on() {
     assert!(folder.path().join("compare.html").is_file());
 }
 
-/// The promise: a run that plays its evaluation episodes to the horizon reports success at any step
-/// and at the last step.
+/// A run that plays its evaluation episodes to the horizon reports success at any step and at the
+/// last step.
 #[test]
 fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
     let folder = tempfile::tempdir().unwrap();
@@ -506,8 +505,8 @@ fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
     );
 }
 
-/// The promise: films are written as the file's name says, of the expert and of a policy; the
-/// report shows some unless it is told not to, and a run's numbers do not depend on it.
+/// Films are written as the file's name says, of the expert and of a policy; the report shows some
+/// unless it is told not to, and a run's numbers do not depend on it.
 #[test]
 fn episodes_can_be_watched() {
     let folder = tempfile::tempdir().unwrap();
@@ -597,8 +596,7 @@ fn episodes_can_be_watched() {
     );
 }
 
-/// The promise: preset, file and flags are read in this order, and `config.toml` alone repeats a
-/// run.
+/// Preset, file and flags are read in this order, and `config.toml` alone repeats a run.
 #[test]
 fn flags_win_over_the_file_and_the_file_over_the_preset() {
     let folder = tempfile::tempdir().unwrap();
@@ -645,8 +643,8 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     assert_eq!(metrics("first"), metrics("second"));
 }
 
-/// The promise: `--pretrain value-dice` alone works: it chooses the kind of policy that the method
-/// needs; asking for another is refused.
+/// `--pretrain value-dice` alone works: it chooses the kind of policy that the method needs; asking
+/// for another is refused.
 #[test]
 fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
     let folder = tempfile::tempdir().unwrap();
@@ -692,8 +690,8 @@ fn interrupt(child: &Child) {
     );
 }
 
-/// The promise: Ctrl-C saves, says how to go on and exits with 1; a killed run goes on from its
-/// last checkpoint; either way, the files end up as if nothing had happened.
+/// Ctrl-C saves, says how to go on and exits with 1; a killed run goes on from its last checkpoint;
+/// either way, the files end up as if nothing had happened.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
@@ -820,8 +818,7 @@ fn same_results(folder: &Path, run: &str) {
     assert!(policy("whole") == policy(run), "the policies differ");
 }
 
-/// The promise: the lists have the keys that other programs rely on, and the expert's success is
-/// measured.
+/// The lists have the keys that other programs rely on, and the expert's success is measured.
 #[test]
 fn the_lists_have_their_keys() {
     let folder = tempfile::tempdir().unwrap();
@@ -897,8 +894,8 @@ fn the_lists_have_their_keys() {
     );
 }
 
-/// The promise: `theory` leaves a page and its numbers, the same ones each time; the JSON holds a
-/// row for every number of demonstrations, method and alpha.
+/// `theory` leaves a page and its numbers, the same ones each time; the JSON holds a row for every
+/// number of demonstrations, method and alpha.
 #[test]
 fn theory_leaves_a_page_and_its_numbers() {
     let folder = tempfile::tempdir().unwrap();

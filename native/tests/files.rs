@@ -46,8 +46,8 @@ fn sentence<T: std::fmt::Debug>(result: Result<T>) -> String {
     }
 }
 
-/// The promise: what was saved comes back, with its step, score and row counts; before the first
-/// save there is nothing.
+/// What was saved comes back, with its step, score and row counts; before the first save there is
+/// nothing.
 #[test]
 fn a_checkpoint_comes_back() {
     let folder = folder();
@@ -68,8 +68,8 @@ fn a_checkpoint_comes_back() {
     assert!(latest.folder.ends_with("run/checkpoints/001"));
 }
 
-/// The promise: the newest few and the best are kept, and nothing else; the newest of equally good
-/// ones is the best.
+/// The newest few and the best are kept, and nothing else; the newest of equally good ones is the
+/// best.
 #[test]
 fn the_newest_and_the_best_are_kept() {
     let folder = folder();
@@ -89,8 +89,7 @@ fn the_newest_and_the_best_are_kept() {
     assert_eq!(checkpoints.best().unwrap().unwrap().manifest.step, 3);
 }
 
-/// The promise: damage done to the newest checkpoint is noticed and named, and the one before it is
-/// used.
+/// Damage done to the newest checkpoint is noticed and named, and the one before it is used.
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_named() {
     type Damage = fn(&Path);
@@ -138,8 +137,8 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
     }
 }
 
-/// The promise: what a killed save or a killed removal left behind is not taken for a checkpoint,
-/// and is gone after the next save.
+/// What a killed save or a killed removal left behind is not taken for a checkpoint, and is gone
+/// after the next save.
 #[test]
 fn leftovers_are_ignored_and_cleaned() {
     let folder = folder();
@@ -157,7 +156,7 @@ fn leftovers_are_ignored_and_cleaned() {
     assert_eq!(steps(folder.path()), [1]);
 }
 
-/// The promise: a manifest cannot make the program read outside of its folder.
+/// A manifest cannot make the program read outside of its folder.
 #[test]
 fn a_manifest_stays_in_its_folder() {
     for name in ["../secret", "/etc/passwd", "a\\\\b", "..", ""] {
@@ -174,7 +173,7 @@ fn a_manifest_stays_in_its_folder() {
 }
 
 proptest! {
-    /// The promise: no text makes reading a manifest panic, near-manifests included.
+    /// No text makes reading a manifest panic, near-manifests included.
     #[test]
     fn any_manifest_is_survived(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
@@ -189,8 +188,8 @@ proptest! {
     }
 }
 
-/// The promise: an atomic write replaces the whole file and leaves nothing beside it; a refused one
-/// leaves the file as it was.
+/// An atomic write replaces the whole file and leaves nothing beside it; a refused one leaves the
+/// file as it was.
 #[test]
 fn an_atomic_write_is_all_or_nothing() {
     let folder = folder();
@@ -206,7 +205,7 @@ fn an_atomic_write_is_all_or_nothing() {
     ));
 }
 
-/// The promise: a path that holds no plain file is the user's to mend, and never read without end.
+/// A path that holds no plain file is the user's to mend, and never read without end.
 #[test]
 fn only_plain_files_are_read() {
     let folder = folder();
@@ -217,8 +216,8 @@ fn only_plain_files_are_read() {
     }
 }
 
-/// The promise: rows after the checkpoint and a torn last one are dropped, so that the file of a
-/// resumed run is that of one that never stopped.
+/// Rows after the checkpoint and a torn last one are dropped, so that the file of a resumed run is
+/// that of one that never stopped.
 #[test]
 fn resumed_rows_equal_uninterrupted_ones() {
     let folder = folder();

@@ -21,8 +21,8 @@ fn files() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The promise: observations are upstream's to 1e-6 over the first 100 steps and after a reset of
-/// our own, and successes at every step.
+/// Observations are upstream's to 1e-6 over the first 100 steps and after a reset of our own, and
+/// successes at every step.
 #[test]
 fn episodes_of_upstream_are_the_same_here() {
     let mut count = 0;

@@ -135,9 +135,9 @@ fn the_child_saves() {
     }
 }
 
-/// The promise (on 20 kills that hit a save): `kill -9` at any moment of a save loses at most what
-/// was not yet saved: the latest checkpoint is always one that was saved whole, the run goes on
-/// from it, and its metrics are those of a run that never stopped.
+/// `kill -9` at any moment of a save loses at most what was not yet saved (on 20 kills that hit a
+/// save): the latest checkpoint is always one that was saved whole, the run goes on from it, and
+/// its metrics are those of a run that never stopped.
 #[test]
 fn a_killed_save_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ fn fails_for_want_of_room(mut child: Command, folder: &Path) {
     assert_eq!(hidden(folder), 0, "an unfinished checkpoint takes up room");
 }
 
-/// The promise: a full disk is told in a sentence, and costs no checkpoint.
+/// A full disk is told in a sentence, and costs no checkpoint.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_loses_nothing() {
@@ -199,7 +199,7 @@ fn a_full_disk_loses_nothing() {
     result.unwrap();
 }
 
-/// The promise: so is a limit on the size of files, which any user can set.
+/// So is a limit on the size of files, which any user can set.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_limit_on_file_sizes_loses_nothing() {

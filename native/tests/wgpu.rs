@@ -7,8 +7,8 @@ use pollster::block_on;
 use protege_core::run::{Config, Inputs, Preset, Run};
 use std::collections::BTreeMap;
 
-/// The promise: ensemble, cloning, rollouts and critics work on a GPU, and learn there what they
-/// learn on the CPU: after a few steps every loss agrees to a hundredth.
+/// Ensemble, cloning, rollouts and critics work on a GPU, and learn there what they learn on the
+/// CPU: after a few steps every loss agrees to a hundredth.
 #[test]
 fn a_run_on_the_gpu_learns_what_it_learns_on_the_cpu() {
     let cpu = losses(Device::flex());

@@ -138,8 +138,8 @@ fn chunks(file: &Path) -> Vec<Chunk> {
     messages.filter_map(chunk).collect()
 }
 
-/// The promise: what was told is in the file: every solid once, and each figure as often as it was
-/// told, with its time.
+/// What was told is in the file: every solid once, and each figure as often as it was told, with
+/// its time.
 #[test]
 fn what_was_told_is_in_the_file() {
     let folder = Folder::new("what_was_told");
@@ -194,7 +194,7 @@ fn what_was_told_is_in_the_file() {
     assert_eq!(folder.files(), 1, "nothing but the file is left");
 }
 
-/// The promise: numbers and times come back as they were told.
+/// Numbers and times come back as they were told.
 #[test]
 fn numbers_and_times_come_back() {
     let folder = Folder::new("numbers_and_times");
@@ -234,8 +234,8 @@ fn numbers_and_times_come_back() {
     assert_eq!(found, expected.collect());
 }
 
-/// The promise: what is cut off, of another version or of a part that is not there is refused in
-/// words, and leaves no file.
+/// What is cut off, of another version or of a part that is not there is refused in words, and
+/// leaves no file.
 #[test]
 fn what_is_damaged_leaves_no_file() {
     let folder = Folder::new("what_is_damaged");
@@ -265,8 +265,8 @@ fn what_is_damaged_leaves_no_file() {
     }
 }
 
-/// The promise: a corner's normal is the mean of its triangles', the larger ones counting more; a
-/// corner of none has one, too.
+/// A corner's normal is the mean of its triangles', the larger ones counting more; a corner of none
+/// has one, too.
 #[test]
 fn normals_point_out_of_the_triangles() {
     let vertices = [

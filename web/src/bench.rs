@@ -324,9 +324,8 @@ mod tests {
             .unwrap()
     }
 
-    /// The promise: a lane shows the demonstrator until there is a policy, then the policy with its
-    /// proposals; its policy goes into a file, and a race that begins with that file needs no
-    /// cloning.
+    /// A lane shows the demonstrator until there is a policy, then the policy with its proposals;
+    /// its policy goes into a file, and a race that begins with that file needs no cloning.
     #[test]
     fn a_lane_learns_shows_saves_and_goes_on_from_a_file() {
         let mut bench = bench();
@@ -370,7 +369,7 @@ mod tests {
         );
     }
 
-    /// The promise: to watch changes nothing about what is learned.
+    /// To watch changes nothing about what is learned.
     #[test]
     fn watching_changes_nothing() {
         let learned = |watched: bool| {
@@ -390,8 +389,7 @@ mod tests {
         assert_eq!(learned(false), learned(true));
     }
 
-    /// The promise: what cannot be done is refused in a sentence, and what was on the bench stays
-    /// there.
+    /// What cannot be done is refused in a sentence, and what was on the bench stays there.
     #[test]
     fn impossible_orders_are_refused() {
         let mut bench = bench();
@@ -413,8 +411,7 @@ mod tests {
         assert!(!order(&mut bench, Order::More).is_empty());
     }
 
-    /// The promise: the theory's figures come with every data set, and PostBC ends with more
-    /// coverage than BC.
+    /// The theory's figures come with every data set, and PostBC ends with more coverage than BC.
     #[test]
     fn the_theory_is_measured_step_by_step() {
         let mut bench = bench();

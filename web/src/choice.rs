@@ -117,9 +117,6 @@ impl Choice {
     /// Says in one sentence what is wrong with a name or a number, if anything is. What cannot work
     /// together is found out by [`Choice::config`], which the page leaves to the worker: it would
     /// make the page heavy.
-    ///
-    /// # Errors
-    /// As said.
     pub fn check(&self) -> Result<()> {
         let range =
             |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
@@ -203,7 +200,7 @@ fn unescape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: a link reproduces what its sender saw, and the default needs no link.
+    /// A link reproduces what its sender saw, and the default needs no link.
     #[test]
     fn a_hash_and_back_is_the_same_choice() {
         assert_eq!(Choice::default().to_hash(), "");
@@ -233,7 +230,7 @@ mod tests {
         );
     }
 
-    /// The promise: a link that cannot work says what is wrong with it.
+    /// A link that cannot work says what is wrong with it.
     #[test]
     fn a_wrong_link_is_answered_with_a_sentence() {
         let sentence = |hash: &str| Choice::default().with_hash(hash).unwrap_err().to_string();
@@ -253,7 +250,7 @@ mod tests {
         );
     }
 
-    /// The promise: every task with every method that the page offers is a run.
+    /// Every task with every method that the page offers is a run.
     #[test]
     fn every_offered_combination_is_a_run() {
         assert_eq!(

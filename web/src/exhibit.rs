@@ -64,9 +64,6 @@ impl Exhibit {
     }
 
     /// Plays the next decision; the run's policy is looked at anew whenever an episode begins.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn next(&mut self, run: &Run) -> Result<Stretch> {
         // Once there is a policy, nobody wants to see the demonstrator to the end.
         let outdated = |now: &Now| now.acting.is_none() && run.acting().is_some();

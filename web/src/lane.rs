@@ -89,9 +89,6 @@ impl Lane {
     }
 
     /// Learns a little; `now` is a clock in seconds.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn learn(&mut self, now: fn() -> f64) -> Result<()> {
         if self.learned.finished {
             return Ok(());
@@ -155,9 +152,6 @@ impl Lane {
     }
 
     /// Plays one decision for the visitor.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn show(&mut self) -> Result<Stretch> {
         self.exhibit.next(&self.run).await
     }

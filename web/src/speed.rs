@@ -14,9 +14,6 @@ const ENOUGH_S: f64 = 3.0;
 /// Median milliseconds of one Adam step of a perceptron 32-`hidden`-`hidden`-8 on the mean squared
 /// error of `batch` rows, over at most `steps` steps (at least one), each until its loss is known;
 /// `now` is a clock in seconds.
-///
-/// # Errors
-/// When the device fails.
 pub async fn adam_ms(
     hidden: usize,
     batch: usize,

@@ -274,8 +274,8 @@ mod tests {
         None
     }
 
-    /// The promise: a demonstration that a person gives is kept, replays to its success, and
-    /// survives a file and back.
+    /// A demonstration that a person gives is kept, replays to its success, and survives a file and
+    /// back.
     #[test]
     fn a_demonstration_is_kept_replayed_saved_and_loaded() {
         let mut teaching = Teaching::new("lab/lift", 3).unwrap();
@@ -304,8 +304,7 @@ mod tests {
         );
     }
 
-    /// The promise: time that runs out costs nothing but the attempt, which begins again from the
-    /// same start.
+    /// Time that runs out costs nothing but the attempt, which begins again from the same start.
     #[test]
     fn when_time_is_up_the_same_start_comes_again() {
         let mut teaching = Teaching::new("lab/lift", 3).unwrap();

@@ -21,9 +21,6 @@ pub fn demo(args: &[String]) -> Result<(), String> {
 }
 
 /// Builds `protege` and measures this machine.
-///
-/// # Errors
-/// As [`demo`].
 pub fn bench(args: &[String]) -> Result<(), String> {
     protege(
         "bench",
@@ -67,7 +64,7 @@ fn protege(command: &str, args: &[&str]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// The promise: what the user says wins, in both spellings, and appears once.
+    /// What the user says wins, in both spellings, and appears once.
     #[test]
     fn the_users_arguments_win_over_the_defaults() {
         let args = ["--demos=3".to_owned(), "--out".to_owned(), "x".to_owned()];

@@ -76,8 +76,7 @@ fn is_allowed(expression: &str) -> bool {
 mod tests {
     use super::is_allowed;
 
-    /// The promise: a choice is enough, a combination needs every part, and no licence is no
-    /// licence.
+    /// A choice is enough, a combination needs every part, and no licence is no licence.
     #[test]
     fn expressions_are_read_as_spdx_means_them() {
         for good in [

@@ -87,9 +87,6 @@ pub fn replace(mut command: Command) -> Result<(), String> {
 }
 
 /// Runs the command; other systems cannot replace a process.
-///
-/// # Errors
-/// As [`run`].
 #[cfg(not(unix))]
 pub fn replace(command: Command) -> Result<(), String> {
     run(command)

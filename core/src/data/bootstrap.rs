@@ -67,7 +67,7 @@ mod tests {
         (0..200).map(share).sum::<f64>() / 200.0
     }
 
-    /// The promise: a member sees about 63% of the trajectories, or of the pairs.
+    /// A member sees about 63% of the trajectories, or of the pairs.
     #[test]
     fn a_member_sees_the_expected_share() {
         let trajectories = mean_distinct(Bootstrap::Trajectory, &[7; 100], 100, |i| i / 7);
@@ -76,8 +76,8 @@ mod tests {
         assert!((pairs - DISTINCT).abs() < 0.01, "{pairs}");
     }
 
-    /// The promise: trajectories come whole, with all of their pairs and none of another's,
-    /// whatever their lengths.
+    /// Trajectories come whole, with all of their pairs and none of another's, whatever their
+    /// lengths.
     #[test]
     fn trajectories_come_whole() {
         let lengths = [3, 0, 5, 1];
@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// The promise: the member's stream decides, and nothing else.
+    /// The member's stream decides, and nothing else.
     #[test]
     fn members_differ_and_repeat() {
         let draw = |member| {
@@ -115,7 +115,7 @@ mod tests {
         assert_ne!(draw(0), draw(1));
     }
 
-    /// The promise: nothing in, nothing out.
+    /// Nothing in, nothing out.
     #[test]
     fn no_episodes_give_no_indices() {
         assert!(member_indices(Bootstrap::Pair, &[], &mut Rng::new(0, "bootstrap", 0)).is_empty());

@@ -162,7 +162,7 @@ fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize))
 mod tests {
     use super::*;
 
-    /// The promise: every frame comes back as it was, in any order, whatever it shows.
+    /// Every frame comes back as it was, in any order, whatever it shows.
     #[test]
     fn every_frame_comes_back_as_it_was() {
         let mut rng = Rng::new(0, "test", 0);
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// The promise: what does not change takes next to no room.
+    /// What does not change takes next to no room.
     #[test]
     fn what_does_not_change_takes_no_room() {
         let mut frames = Frames::default();
@@ -197,7 +197,7 @@ mod tests {
         assert!(frames.bytes() < 100 * 12_288 / 20, "{}", frames.bytes());
     }
 
-    /// The promise: damage in a file is found before anything is read.
+    /// Damage in a file is found before anything is read.
     #[test]
     fn damage_is_found() {
         let mut frames = Frames::default();
@@ -214,8 +214,8 @@ mod tests {
         assert!(!cut.are_sound(100) && !without_first.are_sound(100));
     }
 
-    /// The promise: a picture moves as a whole, its frames together, its edges drawn out, and no
-    /// further than it may; without reach it stays as it is.
+    /// A picture moves as a whole, its frames together, its edges drawn out, and no further than it
+    /// may; without reach it stays as it is.
     #[test]
     fn a_picture_moves_as_a_whole() {
         let view = View { size: 4, stack: 2 };

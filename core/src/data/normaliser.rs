@@ -124,8 +124,7 @@ mod tests {
     }
 
     proptest! {
-        /// The promise: the data lands in [-1, 1] and touches both ends in every dimension that
-        /// varies.
+        /// The data lands in [-1, 1] and touches both ends in every dimension that varies.
         #[test]
         fn the_data_fills_the_range((dim, rows) in rows()) {
             let scaled = Normaliser::fit(&rows, dim).unwrap().apply(&rows);
@@ -140,8 +139,7 @@ mod tests {
             }
         }
 
-        /// The promise: scaling back gives the data again, up to rounding at the scale of the
-        /// range.
+        /// Scaling back gives the data again, up to rounding at the scale of the range.
         #[test]
         fn invert_undoes_apply((dim, rows) in rows()) {
             let normaliser = Normaliser::fit(&rows, dim).unwrap();
@@ -151,8 +149,7 @@ mod tests {
         }
     }
 
-    /// The promise: a constant dimension gives 0 and comes back as its constant, even where it
-    /// differs later.
+    /// A constant dimension gives 0 and comes back as its constant, even where it differs later.
     #[test]
     fn a_constant_dimension_maps_to_zero_and_back() {
         let normaliser = Normaliser::fit(&[3.0, 0.0, 3.0, 1.0], 2).unwrap();
@@ -166,8 +163,7 @@ mod tests {
         );
     }
 
-    /// The promise: small ranges are widened about their middle to the given share of the widest,
-    /// others stay.
+    /// Small ranges are widened about their middle to the given share of the widest, others stay.
     #[test]
     fn small_ranges_are_widened() {
         let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
@@ -187,7 +183,7 @@ mod tests {
         );
     }
 
-    /// The promise: what cannot be measured is refused.
+    /// What cannot be measured is refused.
     #[test]
     fn bad_rows_are_refused() {
         for (rows, dim) in [

@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// The promise: padded, every step starts a pair, and the last action is repeated.
+    /// Padded, every step starts a pair, and the last action is repeated.
     #[test]
     fn padding_gives_a_pair_for_every_step() {
         let pairs = Pairs::new(&dataset(&[3, 1]), 2, true).unwrap();
@@ -163,7 +163,7 @@ mod tests {
         );
     }
 
-    /// The promise: unpadded, only whole chunks make pairs, and a short episode makes none.
+    /// Unpadded, only whole chunks make pairs, and a short episode makes none.
     #[test]
     fn without_padding_only_whole_chunks_count() {
         let pairs = Pairs::new(&dataset(&[3, 1]), 2, false).unwrap();
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2]);
     }
 
-    /// The promise: what makes no pair is refused in words.
+    /// What makes no pair is refused in words.
     #[test]
     fn what_makes_no_pair_is_refused() {
         assert!(matches!(

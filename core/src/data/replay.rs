@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// The promise: a full replay forgets the oldest decision first, and its rows stay whole.
+    /// A full replay forgets the oldest decision first, and its rows stay whole.
     #[test]
     fn a_full_replay_forgets_the_oldest() {
         let replay = counting(5, 0, 12);
@@ -269,7 +269,7 @@ mod tests {
         assert_whole(replay.rows());
     }
 
-    /// The promise: samples are whole decisions, and every one comes up.
+    /// Samples are whole decisions, and every one comes up.
     #[test]
     fn samples_are_whole_decisions() {
         let batch = counting(8, 0, 8).sample(&mut Rng::new(0, "replay", 0), 200);
@@ -282,8 +282,7 @@ mod tests {
         );
     }
 
-    /// The promise: a saved replay goes on bit for bit, empty, half full or full, and with it the
-    /// samples.
+    /// A saved replay goes on bit for bit, empty, half full or full, and with it the samples.
     #[test]
     fn a_saved_replay_goes_on_as_if_never_saved() {
         for pushed in [0, 3, 5, 7] {
@@ -298,7 +297,7 @@ mod tests {
         }
     }
 
-    /// The promise: a replay whose parts do not fit together is refused.
+    /// A replay whose parts do not fit together is refused.
     #[test]
     fn a_damaged_replay_is_refused() {
         let mut archive = Archive::new();

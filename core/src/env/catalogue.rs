@@ -179,7 +179,7 @@ pub fn checked_engine(id: &str, engine: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The promise: a mistyped task is answered with the name that was meant, in any suite.
+    /// A mistyped task is answered with the name that was meant, in any suite.
     #[test]
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
         for (typed, meant) in [
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// The promise: an engine that cannot play a task is refused with the one that can.
+    /// An engine that cannot play a task is refused with the one that can.
     #[test]
     fn an_engine_that_cannot_play_the_task_is_refused() {
         let sentence = checked_engine("adroit/door", RAPIER)

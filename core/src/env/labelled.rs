@@ -75,7 +75,7 @@ impl Wrapper for Labelled {
 mod tests {
     use crate::env::{Env, Labelled, Step, make};
 
-    /// The promise: every observation ends in the label, and nothing else changes.
+    /// Every observation ends in the label, and nothing else changes.
     #[test]
     fn observations_end_in_the_label() {
         let (mut plain, mut labelled) = (

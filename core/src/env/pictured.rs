@@ -225,8 +225,8 @@ mod tests {
             .collect()
     }
 
-    /// The promise: a start is seen as still, then the oldest frame goes for the newest; the
-    /// numbers stay in front.
+    /// A start is seen as still, then the oldest frame goes for the newest; the numbers stay in
+    /// front.
     #[test]
     fn the_newest_frames_are_seen() {
         let mut env = pictured();
@@ -242,8 +242,7 @@ mod tests {
         assert_eq!(frames(&env.reset(2)), [0.0, 0.0, 0.0]);
     }
 
-    /// The promise: a restored environment has the frames that it had seen; a state without them is
-    /// refused.
+    /// A restored environment has the frames that it had seen; a state without them is refused.
     #[test]
     fn frames_survive_saving() {
         let mut env = pictured();
@@ -255,7 +254,7 @@ mod tests {
         assert!(other.restore(&[0; 5]).is_err());
     }
 
-    /// The promise: where nothing can be drawn, one sentence says what can.
+    /// Where nothing can be drawn, one sentence says what can.
     #[test]
     fn a_program_that_cannot_draw_says_so() {
         let error = Pictured::new(crate::env::make("lab/lift").unwrap(), VIEW)

@@ -146,8 +146,7 @@ mod tests {
         EnvPool::new((0..5).map(|_| make("lab/lift").unwrap()).collect(), threads).unwrap()
     }
 
-    /// The promise: results do not depend on the number of threads, bit for bit, nor on which
-    /// environments rest.
+    /// Results do not depend on the number of threads, bit for bit, nor on which environments rest.
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let seeds: Vec<u64> = (10..15).collect();
@@ -172,8 +171,7 @@ mod tests {
         assert_eq!(alone, play(5));
     }
 
-    /// The promise: a list of the wrong length is an error, not a panic and not a silent
-    /// misassignment.
+    /// A list of the wrong length is an error, not a panic and not a silent misassignment.
     #[test]
     fn lists_of_the_wrong_length_are_refused() {
         let mut pool = pool(2);
@@ -182,8 +180,7 @@ mod tests {
         assert!(pool.restore(&[]).is_err());
     }
 
-    /// The promise: a restored pool goes on bit for bit, and one bad state among good ones changes
-    /// nothing.
+    /// A restored pool goes on bit for bit, and one bad state among good ones changes nothing.
     #[test]
     fn a_restored_pool_goes_on_bit_for_bit() {
         let mut first = pool(2);

@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// The promise: the probes pay what their table says.
+    /// The probes pay what their table says.
     #[test]
     fn probes_pay_what_their_table_says() {
         assert_eq!(episode(1, 0, 0.3), [(0.0, 1.0)]);
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(seen, [true; 2]);
     }
 
-    /// The promise: the expert earns most, and an unknown probe is an error.
+    /// The expert earns most, and an unknown probe is an error.
     #[test]
     fn the_expert_of_a_probe_is_optimal() {
         for number in [4, 5] {

@@ -212,9 +212,6 @@ impl Rollouts {
 
     /// Plays one chunk (rows of `chunk_len` values, in the order of [`Rollouts::observe`]) in every
     /// running episode.
-    ///
-    /// # Errors
-    /// When a simulator fails.
     pub fn play(
         &mut self,
         chunks: &[f32],

@@ -20,16 +20,10 @@ pub trait Wrapper: Send {
         self.inner_mut().reset(seed)
     }
     /// [`Env::step`].
-    ///
-    /// # Errors
-    /// As there.
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         self.inner_mut().step(action)
     }
     /// [`Env::set_style`].
-    ///
-    /// # Errors
-    /// As there.
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.inner_mut().set_style(style)
     }
@@ -38,9 +32,6 @@ pub trait Wrapper: Send {
         self.inner_mut().expert()
     }
     /// [`Env::picture`].
-    ///
-    /// # Errors
-    /// As there.
     fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
         self.inner_mut().picture(size)
     }
@@ -49,9 +40,6 @@ pub trait Wrapper: Send {
         self.inner().save()
     }
     /// [`Env::restore`].
-    ///
-    /// # Errors
-    /// As there.
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         self.inner_mut().restore(state)
     }
@@ -293,8 +281,7 @@ fn positive(what: &str, n: usize) -> Result<usize> {
 mod tests {
     use crate::env::{ActionRepeat, ChunkEnv, Env, Step, TimeLimit, make};
 
-    /// The promise: a repeated action and a chunk of equal actions are the single actions one by
-    /// one.
+    /// A repeated action and a chunk of equal actions are the single actions one by one.
     #[test]
     fn repeats_and_chunks_equal_single_steps() {
         let action = [0.4, 0.2, -0.3, 1.0];
@@ -318,8 +305,7 @@ mod tests {
         );
     }
 
-    /// The promise: the time limit truncates on its last step, and a restored one remembers how
-    /// much is left.
+    /// The time limit truncates on its last step, and a restored one remembers how much is left.
     #[test]
     fn a_time_limit_truncates_and_survives_restoring() {
         let mut env = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();

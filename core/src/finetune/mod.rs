@@ -82,9 +82,6 @@ impl FinetuneConfig {
 
     /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method
     /// cannot improve.
-    ///
-    /// # Errors
-    /// As said.
     pub fn check(&self, policy: &PolicyConfig) -> Result<()> {
         self.best_of_n.check()?;
         self.dsrl.check()?;
@@ -231,9 +228,6 @@ impl Finetuner {
     }
 
     /// Does a little: one decision in every running episode, or a few gradient steps.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
         match self {
             Self::BestOfN(practice) => practice.step(cx).await,
@@ -256,9 +250,6 @@ impl Finetuner {
     }
 
     /// Writes the whole state into the archive under `finetuner/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         match self {
             Self::BestOfN(practice) => practice.save(archive).await,
@@ -270,9 +261,6 @@ impl Finetuner {
     }
 
     /// Restores what [`Finetuner::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: &FinetuneConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         Ok(match config.method {
             FinetuneMethod::None => {
@@ -349,9 +337,6 @@ impl Improved {
 
     /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as
     /// [`Policy::act`].
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         policy: &Policy,
@@ -370,9 +355,6 @@ impl Improved {
     }
 
     /// Writes it into the archive under `prefix/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         let method = match self {
             Self::BestOfN(_) => FinetuneMethod::BestOfN,
@@ -393,9 +375,6 @@ impl Improved {
 
     /// Restores what [`Improved::save`] wrote under the same settings and prefix; none where
     /// nothing was written.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &FinetuneConfig,
         policy: &Policy,
@@ -444,9 +423,6 @@ impl Improved {
 }
 
 /// Losses of one gradient step, read back.
-///
-/// # Errors
-/// When the device fails.
 pub(crate) async fn read_losses<const N: usize>(
     losses: [(&'static str, Tensor<1>); N],
 ) -> Result<Vec<(&'static str, f64)>> {

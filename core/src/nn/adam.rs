@@ -132,9 +132,6 @@ impl Adam {
     }
 
     /// Writes the moments into the archive under `prefix`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         let times: BTreeMap<&String, usize> = self
             .moments

@@ -255,8 +255,8 @@ mod tests {
         (BatchNormed::new(2, &SIZES, &mut rng, device), rng)
     }
 
-    /// The promise: every unit's weights have length 1 at the start and after projection, the bias
-    /// counted with the last layer's.
+    /// Every unit's weights have length 1 at the start and after projection, the bias counted with
+    /// the last layer's.
     #[test]
     fn weights_have_unit_length() {
         let (net, _) = net(&Device::flex());
@@ -294,8 +294,8 @@ mod tests {
         );
     }
 
-    /// The promise: with the batch's statistics each hidden unit is standardised over the batch, so
-    /// its scale does not matter.
+    /// With the batch's statistics each hidden unit is standardised over the batch, so its scale
+    /// does not matter.
     #[test]
     fn a_batch_is_standardised() {
         let (net, mut rng) = net(&Device::flex());
@@ -308,8 +308,8 @@ mod tests {
         assert!(worst < 2e-2, "{worst}");
     }
 
-    /// The promise: the running statistics go to those of the batches seen, they are saved with the
-    /// weights, and with them a row does not depend on its neighbours.
+    /// The running statistics go to those of the batches seen, they are saved with the weights, and
+    /// with them a row does not depend on its neighbours.
     #[test]
     fn running_statistics_are_those_of_the_batches() {
         let device = Device::flex().autodiff();
@@ -349,7 +349,7 @@ mod tests {
         );
     }
 
-    /// The promise: the gradient is right in every parameter, through the statistics of the batch.
+    /// The gradient is right in every parameter, through the statistics of the batch.
     #[test]
     fn the_gradient_is_right_through_the_batchs_statistics() {
         let device = Device::flex().autodiff();
@@ -369,8 +369,8 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the change along a direction is that of a backward pass with either statistics'
-    /// values held, row by row.
+    /// The change along a direction is that of a backward pass with either statistics' values held,
+    /// row by row.
     #[test]
     fn the_change_along_a_direction_is_that_of_a_backward_pass() {
         let device = Device::flex().autodiff();

@@ -102,8 +102,8 @@ mod tests {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// The promise: a projected distribution is the neighbours' share of what was moved, sums to 1
-    /// and keeps the mean inside the range.
+    /// A projected distribution is the neighbours' share of what was moved, sums to 1 and keeps the
+    /// mean inside the range.
     #[test]
     fn a_projected_distribution_is_shared_between_neighbours() {
         let device = Device::flex();
@@ -133,8 +133,8 @@ mod tests {
         );
     }
 
-    /// The promise: the expected value, and its change along a direction of the logits, are what
-    /// differences say.
+    /// The expected value, and its change along a direction of the logits, are what differences
+    /// say.
     #[test]
     fn the_change_of_the_mean_is_that_of_differences() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));

@@ -247,8 +247,7 @@ mod tests {
     use crate::nn::read;
     use pollster::block_on;
 
-    /// The promise: the layers are those of the papers: 39, 18, 8, 3 of 84 pixels; 109, 53, 26, 12,
-    /// 5, 2 of 224.
+    /// The layers are those of the papers: 39, 18, 8, 3 of 84 pixels; 109, 53, 26, 12, 5, 2 of 224.
     #[test]
     fn the_layers_are_those_of_the_papers() {
         let sizes = |size| {
@@ -269,7 +268,7 @@ mod tests {
         );
     }
 
-    /// The promise: one layer is the sum over a window that it is by definition.
+    /// One layer is the sum over a window that it is by definition.
     #[test]
     fn a_layer_is_a_sum_over_a_window() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
@@ -295,8 +294,8 @@ mod tests {
         }
     }
 
-    /// The promise: gradients of kernels, biases and head are those of finite differences.
-    /// Everything is positive, so that no ReLU bends and a loss is a line in every parameter.
+    /// Gradients of kernels, biases and head are those of finite differences. Everything is
+    /// positive, so that no ReLU bends and a loss is a line in every parameter.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));

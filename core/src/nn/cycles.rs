@@ -32,8 +32,8 @@ impl CosineCycles {
 mod tests {
     use super::*;
 
-    /// The promise: the learning rate is DPPO's: 1e-5 at first, up by 9e-7 a step to 1e-4, half-way
-    /// between in the middle of the cosine, and again.
+    /// The learning rate is DPPO's: 1e-5 at first, up by 9e-7 a step to 1e-4, half-way between in
+    /// the middle of the cosine, and again.
     #[test]
     fn the_learning_rate_warms_up_falls_and_restarts() {
         let lr = CosineCycles {
@@ -61,7 +61,7 @@ mod tests {
         assert!((lr.at(3400) - (0.1 + 0.9 * 0.75)).abs() < 1e-12);
     }
 
-    /// The promise: without a warm-up it begins at the highest.
+    /// Without a warm-up it begins at the highest.
     #[test]
     fn a_cycle_without_warm_up_begins_at_the_highest() {
         let lr = CosineCycles {

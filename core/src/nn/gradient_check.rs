@@ -104,8 +104,8 @@ mod tests {
     use crate::rng::Rng;
     use burn::tensor::Device;
 
-    /// The promise: the check passes a right gradient and catches one that is wrong by a part
-    /// (here: one factor of a square detached).
+    /// The check passes a right gradient and catches one that is wrong by a part (here: one factor
+    /// of a square detached).
     #[test]
     fn the_gradient_check_catches_a_wrong_gradient() {
         let device = Device::flex().autodiff();

@@ -189,8 +189,7 @@ mod tests {
         }
     }
 
-    /// The promise: the wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it
-    /// repeats.
+    /// The wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it repeats.
     #[test]
     fn the_wave_is_a_triangle() {
         let (at, step) = (
@@ -209,7 +208,7 @@ mod tests {
         );
     }
 
-    /// The promise: a fresh network is the prior: mean 0, and one spread for all inputs.
+    /// A fresh network is the prior: mean 0, and one spread for all inputs.
     #[test]
     fn a_fresh_network_is_the_prior() {
         let mut rng = Rng::new(0, "test", 0);
@@ -226,8 +225,8 @@ mod tests {
         assert!(read(std).iter().all(|s| (0.4..0.6).contains(s)));
     }
 
-    /// The promise: trained on data near one place, mean and spread are the data's there, and the
-    /// prior's far away.
+    /// Trained on data near one place, mean and spread are the data's there, and the prior's far
+    /// away.
     #[test]
     fn far_from_the_data_it_is_the_prior() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
@@ -269,8 +268,8 @@ mod tests {
         assert!(far.0 < 0.35 && far.1 > 0.3, "{far:?}");
     }
 
-    /// The promise: the gradient of means and spreads is right in every parameter, through waves,
-    /// scales and the triangle of C.
+    /// The gradient of means and spreads is right in every parameter, through waves, scales and the
+    /// triangle of C.
     #[test]
     fn means_and_spreads_have_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(2, "test", 0));
@@ -295,8 +294,8 @@ mod tests {
         assert!(error < 2e-2, "{error}");
     }
 
-    /// The promise: with the faithful forward, the means are those of the plain one, and a
-    /// likelihood moves nothing but C.
+    /// With the faithful forward, the means are those of the plain one, and a likelihood moves
+    /// nothing but C.
     #[test]
     fn a_faithful_likelihood_moves_the_spread_alone() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));

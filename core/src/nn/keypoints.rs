@@ -87,8 +87,7 @@ mod tests {
     use crate::nn::{matrix, read};
     use pollster::block_on;
 
-    /// The promise: a map that is high in one place looks there, right before down; an even one at
-    /// the middle.
+    /// A map that is high in one place looks there, right before down; an even one at the middle.
     #[test]
     fn a_map_looks_where_it_is_high() {
         let mut maps = vec![0.0f32; 2 * 3 * 5];
@@ -105,8 +104,7 @@ mod tests {
         );
     }
 
-    /// The promise: the smallest picture has places to choose from, and gives as many numbers as
-    /// any.
+    /// The smallest picture has places to choose from, and gives as many numbers as any.
     #[test]
     fn the_smallest_picture_has_places() {
         let device = Device::flex();
@@ -120,8 +118,8 @@ mod tests {
         }
     }
 
-    /// The promise: the gradient of every kernel is that of finite differences. Everything before
-    /// it is positive, so that no ReLU bends.
+    /// The gradient of every kernel is that of finite differences. Everything before it is
+    /// positive, so that no ReLU bends.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));

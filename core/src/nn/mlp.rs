@@ -363,8 +363,8 @@ mod tests {
     use super::*;
     use pollster::block_on;
 
-    /// The promise: the written-out gradient in the input is the one that a backward pass finds,
-    /// member by member.
+    /// The written-out gradient in the input is the one that a backward pass finds, member by
+    /// member.
     #[test]
     fn the_input_gradient_is_that_of_a_backward_pass() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
@@ -389,8 +389,7 @@ mod tests {
         }
     }
 
-    /// The promise: orthogonal weights keep lengths: whichever of rows and columns are fewer are
-    /// orthonormal.
+    /// Orthogonal weights keep lengths: whichever of rows and columns are fewer are orthonormal.
     #[test]
     fn orthogonal_weights_are_orthonormal() {
         for (inputs, outputs) in [(5, 9), (9, 5), (6, 6)] {
@@ -413,7 +412,7 @@ mod tests {
         }
     }
 
-    /// The promise: selected members answer as they do in the stack.
+    /// Selected members answer as they do in the stack.
     #[test]
     fn selected_members_answer_as_in_the_stack() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));

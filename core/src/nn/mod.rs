@@ -46,9 +46,6 @@ pub fn matrix(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
 
 /// Reads a tensor back to the host, row-major. Asynchronous because WebGPU in a browser has no
 /// blocking read.
-///
-/// # Errors
-/// When the device fails.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| {
         crate::Error::failed(format!("the device could not return a tensor: {e:?}"))
@@ -62,9 +59,6 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
 
 /// Waits until the device has done all that it was told. A GPU in a browser can be told any number
 /// of things ahead of what it does.
-///
-/// # Errors
-/// When the device fails.
 pub async fn settle(device: &Device) -> crate::Result<()> {
     if *device == Device::flex() {
         Ok(())
@@ -74,9 +68,6 @@ pub async fn settle(device: &Device) -> crate::Result<()> {
 }
 
 /// Reads a one-element tensor back to the host.
-///
-/// # Errors
-/// When the device fails.
 pub async fn scalar(tensor: Tensor<1>) -> crate::Result<f32> {
     Ok(read(tensor).await?[0])
 }

@@ -25,9 +25,6 @@ impl Path {
 }
 
 /// Writes every parameter of `module` into the archive as `prefix/path`.
-///
-/// # Errors
-/// When the device fails.
 pub async fn save<M: Module>(module: &M, prefix: &str, archive: &mut Archive) -> Result<()> {
     let mut collector = Collector::default();
     module.visit(&mut collector);

@@ -36,8 +36,8 @@ mod tests {
     use burn::tensor::Device;
     use pollster::block_on;
 
-    /// The promise: a step is the learning rate times the gradient, worked out here for the mean of
-    /// a linear layer's output, and no longer than the limit allows.
+    /// A step is the learning rate times the gradient, worked out here for the mean of a linear
+    /// layer's output, and no longer than the limit allows.
     #[test]
     fn a_step_is_the_rate_times_the_gradient() {
         let device = Device::flex().autodiff();

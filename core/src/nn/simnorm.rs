@@ -16,7 +16,7 @@ mod tests {
     use burn::tensor::Device;
     use pollster::block_on;
 
-    /// The promise: each group sums to 1 and is the softmax of its own numbers.
+    /// Each group sums to 1 and is the softmax of its own numbers.
     #[test]
     fn every_group_is_a_point_of_a_simplex() {
         let x = Tensor::<3>::from_floats(

@@ -131,8 +131,8 @@ mod tests {
         )
     }
 
-    /// The promise: the gradients, through attention and both kinds of short cut, are those of
-    /// finite differences.
+    /// The gradients, through attention and both kinds of short cut, are those of finite
+    /// differences.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
@@ -144,7 +144,7 @@ mod tests {
         assert!(error < 2e-2, "{error}");
     }
 
-    /// The promise: attention is its definition, on numbers that are worked out one by one.
+    /// Attention is its definition, on numbers that are worked out one by one.
     #[test]
     fn attention_is_its_definition() {
         let (device, mut rng) = (Device::flex(), Rng::new(2, "test", 0));
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// The promise: the rows of a batch do not see each other.
+    /// The rows of a batch do not see each other.
     #[test]
     fn the_rows_of_a_batch_do_not_see_each_other() {
         let (device, mut rng) = (Device::flex(), Rng::new(3, "test", 0));

@@ -87,8 +87,8 @@ mod tests {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// The promise: the weights are those of the two neighbouring bins, and a value beyond the last
-    /// bin is the last bin.
+    /// The weights are those of the two neighbouring bins, and a value beyond the last bin is the
+    /// last bin.
     #[test]
     fn a_number_is_its_two_neighbouring_bins() {
         let half = f64::exp(0.5) as f32 - 1.0;
@@ -109,7 +109,7 @@ mod tests {
         );
     }
 
-    /// The promise: what was encoded comes back when the logits are the logarithms of the weights.
+    /// What was encoded comes back when the logits are the logarithms of the weights.
     #[test]
     fn decoding_undoes_encoding() {
         let values = [-3.0f32, -0.2, 0.0, 0.7, 5.5];
@@ -124,8 +124,8 @@ mod tests {
         );
     }
 
-    /// The promise: the cross entropy is least where the softmax is the target, and is then the
-    /// target's entropy.
+    /// The cross entropy is least where the softmax is the target, and is then the target's
+    /// entropy.
     #[test]
     fn the_cross_entropy_is_least_at_the_target() {
         let target = Tensor::<2>::from_floats([[0.25, 0.75, 0.0, 0.0, 0.0]], &Device::flex());

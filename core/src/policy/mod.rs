@@ -399,9 +399,6 @@ impl Policy {
 
     /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on
     /// the host.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn actions(&self, chunks: Tensor<2>) -> Result<Vec<f32>> {
         let chunks = nn::read(chunks.clamp(-1.0, 1.0)).await?;
         Ok(self
@@ -421,9 +418,6 @@ impl Policy {
     }
 
     /// Writes weights and scales into the archive under `prefix`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(
             format!("{prefix}/scales"),

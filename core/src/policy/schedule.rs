@@ -114,9 +114,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// The promise: the schedule starts almost clean and ends almost as noise, and DDIM starts
-    /// where DPPO's does: at times 84 of 100 and 14 of 20 with products of 0.054 and 0.144, far
-    /// from pure noise.
+    /// The schedule starts almost clean and ends almost as noise, and DDIM starts where DPPO's
+    /// does: at times 84 of 100 and 14 of 20 with products of 0.054 and 0.144, far from pure noise.
     #[test]
     fn the_cosine_schedule_has_the_known_levels() {
         for (times, first, product) in [(100, 84, 0.054), (20, 14, 0.144)] {
@@ -133,8 +132,8 @@ mod tests {
         }
     }
 
-    /// The promise: DDIM over all times with eta = 1 adds the noise of DDPM around the same mean
-    /// (Song et al. 2021, section 4.1).
+    /// DDIM over all times with eta = 1 adds the noise of DDPM around the same mean (Song et al.
+    /// 2021, section 4.1).
     #[test]
     fn ddim_with_all_noise_is_ddpm() {
         let schedule = Schedule::cosine(20);
@@ -153,8 +152,8 @@ mod tests {
         }
     }
 
-    /// The promise: if the noise is known, one step keeps the level of the schedule: x_t = signal
-    /// x0 + noise eps goes to the next time's mixture of the same x0 and eps (DDIM without noise).
+    /// If the noise is known, one step keeps the level of the schedule: x_t = signal x0 + noise eps
+    /// goes to the next time's mixture of the same x0 and eps (DDIM without noise).
     #[test]
     fn ddim_moves_along_the_mixture() {
         let schedule = Schedule::cosine(100);

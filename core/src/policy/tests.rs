@@ -23,8 +23,7 @@ const SIZES: Sizes = Sizes {
     chunk: 2,
 };
 
-/// The promise: the gradient of the Gaussian's likelihood is right, in the mean's weights and in
-/// the spread.
+/// The gradient of the Gaussian's likelihood is right, in the mean's weights and in the spread.
 #[test]
 fn the_gaussian_loss_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
@@ -37,7 +36,7 @@ fn the_gaussian_loss_has_the_right_gradient() {
     assert!(error < 1e-2, "{error}");
 }
 
-/// The promise: the Gaussian's loss is the negative log-density per component, up to log(2 pi) / 2.
+/// The Gaussian's loss is the negative log-density per component, up to log(2 pi) / 2.
 #[test]
 fn the_gaussian_loss_is_the_log_density() {
     let (device, mut rng) = (Device::flex(), Rng::new(2, "test", 0));
@@ -56,8 +55,7 @@ fn the_gaussian_loss_is_the_log_density() {
     assert!((f64::from(loss) + (density(0) + density(1)) / 2.0).abs() < 1e-5);
 }
 
-/// The promise: the gradient of the squashed Gaussian's likelihood is right, through the mean and
-/// the spread.
+/// The gradient of the squashed Gaussian's likelihood is right, through the mean and the spread.
 #[test]
 fn the_squashed_loss_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
@@ -70,9 +68,9 @@ fn the_squashed_loss_has_the_right_gradient() {
     assert!(error < 1e-2, "{error}");
 }
 
-/// The promise: the squashed Gaussian's loss is the negative log-density of what it samples, per
-/// component and up to log(2 pi) / 2: by the change of variables, the density at tanh(mean + std z)
-/// is the normal density of z divided by the slope of the sample in z.
+/// The squashed Gaussian's loss is the negative log-density of what it samples, per component and
+/// up to log(2 pi) / 2: by the change of variables, the density at tanh(mean + std z) is the normal
+/// density of z divided by the slope of the sample in z.
 #[test]
 fn the_squashed_loss_is_the_log_density() {
     let (device, mut rng) = (Device::flex(), Rng::new(6, "test", 0));
@@ -102,8 +100,7 @@ fn the_squashed_loss_is_the_log_density() {
     );
 }
 
-/// The promise: actions at the very edge of their range, which tanh never reaches, have a finite
-/// likelihood.
+/// Actions at the very edge of their range, which tanh never reaches, have a finite likelihood.
 #[test]
 fn actions_at_the_edge_have_a_finite_likelihood() {
     let device = Device::flex();
@@ -120,7 +117,7 @@ fn actions_at_the_edge_have_a_finite_likelihood() {
     assert!(pollster::block_on(nn::scalar(loss)).unwrap().is_finite());
 }
 
-/// The promise: the gradient of the flow-matching loss is right for fixed times and noise.
+/// The gradient of the flow-matching loss is right for fixed times and noise.
 #[test]
 fn the_flow_loss_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
@@ -139,8 +136,8 @@ fn the_flow_loss_has_the_right_gradient() {
     assert!(error < 1e-2, "{error}");
 }
 
-/// The promise: with a transformer, every action sees the state, the task and the other actions,
-/// and knows its place and the time.
+/// With a transformer, every action sees the state, the task and the other actions, and knows its
+/// place and the time.
 #[test]
 fn a_transformers_actions_see_everything() {
     let (device, mut rng) = (Device::flex(), Rng::new(10, "test", 0));
@@ -178,8 +175,8 @@ fn a_transformers_actions_see_everything() {
     );
 }
 
-/// The promise: the gradient of the denoising loss is right for fixed times and noise, through a
-/// residual network.
+/// The gradient of the denoising loss is right for fixed times and noise, through a residual
+/// network.
 #[test]
 fn the_diffusion_loss_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
@@ -219,8 +216,7 @@ fn chains() -> [PolicyConfig; 3] {
     [flow, ddim, ddpm]
 }
 
-/// The promise: the mean of a denoising step has the right gradient, with every row at a step of
-/// its own.
+/// The mean of a denoising step has the right gradient, with every row at a step of its own.
 #[test]
 fn the_mean_of_a_denoising_step_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(7, "test", 0));
@@ -241,9 +237,9 @@ fn the_mean_of_a_denoising_step_has_the_right_gradient() {
     }
 }
 
-/// The promise: a chain is the sampler. Going through it step by step with the sampler's own noise
-/// gives the sample, and rows may be at different steps. (DDIM samples with eta = 0, finetunes with
-/// 1: its chain has another mean.)
+/// A chain is the sampler. Going through it step by step with the sampler's own noise gives the
+/// sample, and rows may be at different steps. (DDIM samples with eta = 0, finetunes with 1: its
+/// chain has another mean.)
 #[test]
 fn a_chain_that_is_gone_through_is_the_sample() {
     let (device, mut rng) = (Device::flex(), Rng::new(8, "test", 0));
@@ -305,7 +301,7 @@ fn a_chain_that_is_gone_through_is_the_sample() {
     }
 }
 
-/// The promise: a Gaussian is no chain.
+/// A Gaussian is no chain.
 #[test]
 fn a_gaussian_is_no_chain() {
     let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));

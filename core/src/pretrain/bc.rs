@@ -226,9 +226,6 @@ impl Cloning {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put(
             "cloning/state",
@@ -243,9 +240,6 @@ impl Cloning {
     }
 
     /// Restores what [`Cloning::save`] wrote with the same settings and data.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         policy: &PolicyConfig,
         config: &BcConfig,

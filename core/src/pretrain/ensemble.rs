@@ -58,9 +58,6 @@ impl Ensemble {
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior
     /// over the demonstrator's action.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn posterior(&self, data: &Pairs) -> Result<Posterior> {
         let nets: Vec<Mlp> = self.groups.iter().map(|group| group.net.valid()).collect();
         let plain = self.device.clone().without_autodiff();
@@ -87,9 +84,6 @@ impl Ensemble {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("ensemble/state", &(&self.rng, self.step))?;
         for (i, group) in self.groups.iter().enumerate() {
@@ -104,9 +98,6 @@ impl Ensemble {
 
     /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which
     /// determine the bootstraps).
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: PostBcConfig,
         data: &Pairs,
@@ -285,7 +276,7 @@ mod tests {
         Tensor::from_data(TensorData::new(values, [members, rows, width]), device)
     }
 
-    /// The promise: the gradient of the ensemble's error is right through the stacked network.
+    /// The gradient of the ensemble's error is right through the stacked network.
     #[test]
     fn the_ensemble_error_has_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(6, "test", 0));
@@ -331,8 +322,7 @@ mod tests {
         .unwrap()
     }
 
-    /// The promise: training the stack trains every member as if it were trained alone on its own
-    /// batches.
+    /// Training the stack trains every member as if it were trained alone on its own batches.
     #[test]
     fn members_train_as_if_alone() {
         let (data, config, device) = (pairs(), config(MEMBERS), Device::flex().autodiff());

@@ -216,9 +216,6 @@ impl Posterior {
     }
 
     /// Restores what [`Posterior::save`] wrote about the pairs of `data`.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         let (alpha, covariance) = archive.get("posterior/settings")?;
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;

@@ -54,9 +54,6 @@ impl Widening {
     }
 
     /// Restores what [`Widening::save`] wrote about the pairs of `data`.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         Ok(match archive.get("widening")? {
             Kind::None => Self::None,

@@ -40,9 +40,6 @@ impl Acting {
 
     /// What a reward that was learned says of actions (N x act) at one raw observation: N shares of
     /// what it can give. None where there is none.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn rewards(
         &self,
         obs: &[f32],
@@ -66,9 +63,6 @@ impl Acting {
     }
 
     /// The same on another device; `config` is the run's.
-    ///
-    /// # Errors
-    /// When a device fails.
     pub async fn on(&self, config: &Config, device: &Device) -> Result<Self> {
         let mut archive = Archive::new();
         self.policy.save("policy", &mut archive).await?;
@@ -106,9 +100,6 @@ impl Acting {
     /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to
     /// raw action rows, as
     /// [`Policy::act`]: by what finetuning made, else by the policy.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         obs: &[f32],

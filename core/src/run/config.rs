@@ -311,9 +311,6 @@ impl Config {
 
     /// Changes several settings, one after the other; what results is checked at the end, so that
     /// settings which bound each other may come in any order.
-    ///
-    /// # Errors
-    /// As [`Config::set`].
     pub fn set_all(&self, settings: &[(String, String)]) -> Result<Self> {
         let mut config = self.clone();
         for (key, text) in settings {
@@ -387,9 +384,6 @@ impl Config {
 
     /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that
     /// cannot work.
-    ///
-    /// # Errors
-    /// As said.
     pub fn check(&self) -> Result<()> {
         crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
         let spec = crate::env::spec(&self.task)?;

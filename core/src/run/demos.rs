@@ -77,9 +77,6 @@ impl Demonstrations {
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
-    ///
-    /// # Errors
-    /// As [`Demonstrations::new`].
     pub fn resume(config: &Config, make: Maker, dataset: Dataset, attempts: u64) -> Result<Self> {
         Ok(Self {
             dataset,

@@ -517,9 +517,6 @@ impl Run {
     }
 
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self) -> Result<Archive> {
         let mut archive = Archive::new();
         archive.put("config", &config_to_json(&self.config))?;
@@ -545,9 +542,6 @@ impl Run {
     }
 
     /// [`Run::load`] for a program that has means of its own.
-    ///
-    /// # Errors
-    /// As [`Run::load`].
     pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
         let config = config_from_json(&archive.get::<String>("config")?)?;
         let mut run = Self::empty(config, device, means)?;

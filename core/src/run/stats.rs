@@ -367,8 +367,8 @@ mod tests {
         );
     }
 
-    /// The promise: Wilson's interval has the values of Newcombe (1998), "Two-sided confidence
-    /// intervals for the single proportion", table I, method 3, and the ends 0 and 1 are exact.
+    /// Wilson's interval has the values of Newcombe (1998), "Two-sided confidence intervals for the
+    /// single proportion", table I, method 3, and the ends 0 and 1 are exact.
     #[test]
     fn wilson_has_the_published_values() {
         close(wilson(81, 263), 0.2553, 0.3662, 5e-5);
@@ -385,8 +385,8 @@ mod tests {
         );
     }
 
-    /// The promise: the interval of a difference has the values of Newcombe (1998), "Interval
-    /// estimation for the difference between independent proportions", table II, method 10.
+    /// The interval of a difference has the values of Newcombe (1998), "Interval estimation for the
+    /// difference between independent proportions", table II, method 10.
     #[test]
     fn a_difference_has_the_published_values() {
         close(
@@ -400,8 +400,7 @@ mod tests {
         assert!(difference((5, 10), (6, 10)).interval.contains(0.0));
     }
 
-    /// The promise: the interquartile mean drops a quarter at each end, as scipy does (of ten
-    /// values, two).
+    /// The interquartile mean drops a quarter at each end, as scipy does (of ten values, two).
     #[test]
     fn the_interquartile_mean_ignores_outliers() {
         assert_eq!(iqm(&[900.0, 1.0, 2.0, -900.0]), 1.5);
@@ -412,8 +411,8 @@ mod tests {
         assert_eq!((iqm(&[]), iqm(&[4.0])), (0.0, 4.0));
     }
 
-    /// The promise: a bootstrap is the same each time, contains the value it belongs to, and is as
-    /// wide as theory says: 1.96 standard errors each way for a mean.
+    /// A bootstrap is the same each time, contains the value it belongs to, and is as wide as
+    /// theory says: 1.96 standard errors each way for a mean.
     #[test]
     fn the_bootstrap_is_deterministic_and_as_wide_as_theory_says() {
         let scores: Vec<f64> = Rng::new(1, "scores", 0)
@@ -429,8 +428,7 @@ mod tests {
         close(found.interval, found.value - half, found.value + half, 0.02);
     }
 
-    /// The promise: strata are resampled each on its own, so a difference between tasks adds no
-    /// width.
+    /// Strata are resampled each on its own, so a difference between tasks adds no width.
     #[test]
     fn a_difference_between_tasks_adds_no_width() {
         let found = bootstrap(&[vec![0.0; 5], vec![1.0; 5]], mean, 0);
@@ -446,8 +444,8 @@ mod tests {
         );
     }
 
-    /// The promise: the probability of improvement is 1 for a clear win, 0.5 for equals, and its
-    /// interval then says "undecided".
+    /// The probability of improvement is 1 for a clear win, 0.5 for equals, and its interval then
+    /// says "undecided".
     #[test]
     fn the_probability_of_improvement_tells_wins_from_ties() {
         let clear = probability_of_improvement(&[0.1, 0.2, 0.3], &[0.7, 0.8, 0.9], 0);
@@ -457,9 +455,9 @@ mod tests {
         assert_eq!(probability_of_improvement(&[], &[1.0], 0).value, 0.5);
     }
 
-    /// The promise: the rank test is exact: full separation has probability 2 over the number of
-    /// ways to split, ties count by midranks, and swapping sides changes nothing. (The last value
-    /// was enumerated: 6 of 20 splits.)
+    /// The rank test is exact: full separation has probability 2 over the number of ways to split,
+    /// ties count by midranks, and swapping sides changes nothing. (The last value was enumerated:
+    /// 6 of 20 splits.)
     #[test]
     fn the_rank_test_is_exact() {
         let p = |a: &[f64], b: &[f64]| rank_test(a, b);
@@ -476,8 +474,8 @@ mod tests {
         assert!((p(&[1.0, 2.0, 2.0], &[2.0, 3.0, 4.0]) - 6.0 / 20.0).abs() < 1e-12);
     }
 
-    /// The promise: a curve over seeds passes through the means, its band holds them, one seed has
-    /// no width, and seeds measured at different steps are compared at the same ones.
+    /// A curve over seeds passes through the means, its band holds them, one seed has no width, and
+    /// seeds measured at different steps are compared at the same ones.
     #[test]
     fn a_curve_over_seeds_holds_the_mean() {
         let curves = vec![
@@ -504,8 +502,8 @@ mod tests {
         assert!(curve_over_seeds(&[vec![Curve::new()]], &[], 0).is_empty());
     }
 
-    /// The promise: area and threshold are those of the straight lines between the points, and
-    /// never reaching it is `None`.
+    /// Area and threshold are those of the straight lines between the points, and never reaching it
+    /// is `None`.
     #[test]
     fn area_and_threshold_follow_straight_lines() {
         let curve = [(0.0, 0.2), (100.0, 0.6), (200.0, 1.0)];

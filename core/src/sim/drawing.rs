@@ -148,8 +148,8 @@ mod tests {
     use crate::env::LabEnv;
     use crate::tasks;
 
-    /// The promise: every task's scene can be drawn, table and hand included, and every body of the
-    /// drawing has a pose.
+    /// Every task's scene can be drawn, table and hand included, and every body of the drawing has
+    /// a pose.
     #[test]
     fn every_task_can_be_drawn() {
         for info in tasks::all() {
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// The promise: what cannot be drawn is named.
+    /// What cannot be drawn is named.
     #[test]
     fn what_cannot_be_drawn_is_named() {
         let sentence = |text: &str| Drawing::new(text).unwrap_err().to_string();

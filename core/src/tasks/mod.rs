@@ -90,7 +90,7 @@ pub fn by_id(id: &str) -> Result<&'static Info> {
 mod tests {
     use super::*;
 
-    /// The promise: a mistyped task is answered with the name that was meant.
+    /// A mistyped task is answered with the name that was meant.
     #[test]
     fn an_unknown_task_is_answered_with_the_nearest_name() {
         let sentence = by_id("lab/pickplace")

@@ -60,8 +60,8 @@ mod tests {
         actions: 6,
     };
 
-    /// The promise: coverage is the smallest ratio where the demonstrator acts at all; what it
-    /// never does need not be kept.
+    /// Coverage is the smallest ratio where the demonstrator acts at all; what it never does need
+    /// not be kept.
     #[test]
     fn coverage_is_the_smallest_ratio() {
         let size = Size {
@@ -84,8 +84,8 @@ mod tests {
         );
     }
 
-    /// The promise: the coverage that is reported is reached by at least 1 - delta of the data
-    /// sets, and the next larger one is not.
+    /// The coverage that is reported is reached by at least 1 - delta of the data sets, and the
+    /// next larger one is not.
     #[test]
     fn the_quantile_holds_for_enough_data_sets() {
         for n in 1..40 {
@@ -128,8 +128,8 @@ mod tests {
         (0..300).filter(|&i| holds(i)).count() as f64 / 300.0
     }
 
-    /// The promise: Lemma 1 holds, with its constant: PostBC's probabilities stay above the bound
-    /// in at least 1 - delta of the data sets, from one demonstration to thousands; BC's do not.
+    /// Lemma 1 holds, with its constant: PostBC's probabilities stay above the bound in at least 1
+    /// - delta of the data sets, from one demonstration to thousands; BC's do not.
     #[test]
     fn lemma_1_holds_for_post_bc_and_not_for_bc() {
         let problem = examples::random(SIZE, 3).unwrap();
@@ -184,9 +184,9 @@ mod tests {
             .collect()
     }
 
-    /// The promise: how coverage goes with the number of demonstrations. BC has none; with as
-    /// little uniform noise as keeps the cost of BC's order, 1/T, it falls with T; that of PostBC
-    /// stays above what Lemma 1 promises and within an order of magnitude of where it started.
+    /// How coverage goes with the number of demonstrations. BC has none; with as little uniform
+    /// noise as keeps the cost of BC's order, 1/T, it falls with T; that of PostBC stays above what
+    /// Lemma 1 promises and within an order of magnitude of where it started.
     #[test]
     fn coverage_scales_as_the_theory_says() {
         let problem = examples::random(SIZE, 3).unwrap();

@@ -40,8 +40,8 @@ mod tests {
     use super::*;
     use crate::theory::{Size, examples, visitation};
 
-    /// The promise: demonstrations visit states and actions as often as dynamic programming says,
-    /// and every step of every episode is counted once.
+    /// Demonstrations visit states and actions as often as dynamic programming says, and every step
+    /// of every episode is counted once.
     #[test]
     fn demonstrations_follow_the_demonstrator() {
         let problem = examples::random(
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The promise: what is impossible is never drawn, though rounding leaves a gap at the end.
+    /// What is impossible is never drawn, though rounding leaves a gap at the end.
     #[test]
     fn the_impossible_is_never_drawn() {
         let mut rng = Rng::new(0, "draw", 0);

@@ -93,8 +93,8 @@ mod tests {
         (value, visits)
     }
 
-    /// The promise: values and visits are those of enumerating every trajectory, whatever the
-    /// rewards and the policy.
+    /// Values and visits are those of enumerating every trajectory, whatever the rewards and the
+    /// policy.
     #[test]
     fn dynamic_programming_equals_enumeration() {
         let size = Size {

@@ -137,8 +137,8 @@ mod tests {
         );
     }
 
-    /// The promise: each estimator has the formula of the paper, worked out by hand here, and all
-    /// are uniform where nothing was seen.
+    /// Each estimator has the formula of the paper, worked out by hand here, and all are uniform
+    /// where nothing was seen.
     #[test]
     fn estimators_have_the_values_of_the_formulas() {
         let third = 1.0 / 3.0;
@@ -173,7 +173,7 @@ mod tests {
         );
     }
 
-    /// The promise: with lambda = A the posterior is what Bayes' rule says of a uniform prior over
+    /// With lambda = A the posterior is what Bayes' rule says of a uniform prior over
     /// demonstrators. Here the rule is applied to 200,000 demonstrators drawn from the prior, each
     /// weighted by the likelihood of the counts.
     #[test]
@@ -199,8 +199,8 @@ mod tests {
         );
     }
 
-    /// The promise: PostBC moves from BC by no more than 2 alpha lambda / (T_h(s) + lambda) in
-    /// total, however the visits fall: the mechanism behind Lemma 2.
+    /// PostBC moves from BC by no more than 2 alpha lambda / (T_h(s) + lambda) in total, however
+    /// the visits fall: the mechanism behind Lemma 2.
     #[test]
     fn post_bc_stays_near_bc() {
         let mut rng = Rng::new(0, "counts", 0);
@@ -231,8 +231,8 @@ mod tests {
         }
     }
 
-    /// The promise: the theorem's settings are max{A, 4 log HT} and 1 / max{A, H, log HT}, each
-    /// term in its turn.
+    /// The theorem's settings are max{A, 4 log HT} and 1 / max{A, H, log HT}, each term in its
+    /// turn.
     #[test]
     fn the_theorem_sets_lambda_and_alpha() {
         let size = |horizon, actions| Size {

@@ -222,10 +222,10 @@ mod tests {
         uniform_noise, value, visit_counts,
     };
 
-    /// The promise: "BC fails". Neither rare arm is seen with probability (1 - 4 epsilon)^T, at
-    /// least 1/2 for T <= 1/(20 epsilon). Just then BC earns nothing on both bandits, where the
-    /// demonstrator earns 2 epsilon; its coverage is 0 and it is the same policy on both, while
-    /// PostBC still pulls both arms.
+    /// "BC fails". Neither rare arm is seen with probability (1 - 4 epsilon)^T, at least 1/2 for T
+    /// <= 1/(20 epsilon). Just then BC earns nothing on both bandits, where the demonstrator earns
+    /// 2 epsilon; its coverage is 0 and it is the same policy on both, while PostBC still pulls
+    /// both arms.
     #[test]
     fn bc_fails_where_rare_arms_pay() {
         let (epsilon, demos, datasets) = (0.01, 5, 20_000);
@@ -283,10 +283,10 @@ mod tests {
         (largest_coverage(&coverages, 0.05), cost)
     }
 
-    /// The promise: "uniform noise fails". A share alpha of it costs alpha (A-1)/A at the common
-    /// state, so the theorem's budget H^2 S log T / T on the suboptimality bounds alpha, and
-    /// coverage with it: it falls as the budget does. PostBC keeps to the same budget with a
-    /// coverage that does not fall, and beats the noise's by a factor that grows with T.
+    /// "uniform noise fails". A share alpha of it costs alpha (A-1)/A at the common state, so the
+    /// theorem's budget H^2 S log T / T on the suboptimality bounds alpha, and coverage with it: it
+    /// falls as the budget does. PostBC keeps to the same budget with a coverage that does not
+    /// fall, and beats the noise's by a factor that grows with T.
     #[test]
     fn uniform_noise_fails_where_a_state_is_rare() {
         let budget = |demos: usize| 2.0 * (demos as f64).ln() / demos as f64;
@@ -324,10 +324,10 @@ mod tests {
         );
     }
 
-    /// The promise: on the rare state's problem BC loses the paying action with constant
-    /// probability, at least 1/(4e): the state is met once with probability near 1/e, and half the
-    /// time the other action was taken. BC then earns nothing in the rare state, where the
-    /// demonstrator earns half the gap, and no policy within BC's support does better.
+    /// On the rare state's problem BC loses the paying action with constant probability, at least
+    /// 1/(4e): the state is met once with probability near 1/e, and half the time the other action
+    /// was taken. BC then earns nothing in the rare state, where the demonstrator earns half the
+    /// gap, and no policy within BC's support does better.
     #[test]
     fn bc_loses_the_paying_action_of_the_rare_state() {
         let problem = rare_state(4, 0.01, 0.5).unwrap();
@@ -355,8 +355,8 @@ mod tests {
         assert_eq!(measure(100, bc).0, 0.0);
     }
 
-    /// The promise: a random problem is what its description says: valid, the same for the same
-    /// seed, its demonstrator optimal and never lost, its good actions and states of very different
+    /// A random problem is what its description says: valid, the same for the same seed, its
+    /// demonstrator optimal and never lost, its good actions and states of very different
     /// frequency.
     #[test]
     fn random_problems_are_as_described() {

@@ -47,9 +47,6 @@ pub fn posterior(model: &Model, data: &[Vec<f64>]) -> Result<Gaussian> {
 ///   N(0, Lambda).
 ///
 /// Lemma 7: the result is distributed as the posterior.
-///
-/// # Errors
-/// As [`posterior`].
 pub fn perturb_and_refit(model: &Model, data: &[Vec<f64>], rng: &mut Rng) -> Result<Vec<f64>> {
     let (noise, prior) = (cholesky(&model.noise)?, cholesky(&model.prior)?);
     let perturb = |x: &Vec<f64>, rng: &mut Rng| {
@@ -215,8 +212,8 @@ mod tests {
         }
     }
 
-    /// The promise: the posterior is what conditioning on one observation after the other gives;
-    /// with no data it is the prior.
+    /// The posterior is what conditioning on one observation after the other gives; with no data it
+    /// is the prior.
     #[test]
     fn the_posterior_is_bayes_rule() {
         let Model { noise, prior } = model();
@@ -231,8 +228,8 @@ mod tests {
         assert_near(&posterior(&model(), &data()).unwrap(), &conditioned, 1e-12);
     }
 
-    /// The promise: Lemma 7. Fits to perturbed data have the posterior's mean and covariance
-    /// (100,000 fits; the tolerance is five standard errors).
+    /// Lemma 7. Fits to perturbed data have the posterior's mean and covariance (100,000 fits; the
+    /// tolerance is five standard errors).
     #[test]
     fn perturb_and_refit_samples_the_posterior() {
         let (model, data, n) = (model(), data(), 100_000);
@@ -254,8 +251,8 @@ mod tests {
         assert_near(&found, &exact, 5.0 * (0.5 / n as f64).sqrt());
     }
 
-    /// The promise: matrices that are no covariance, and dimensions that do not agree, are refused
-    /// and never a panic.
+    /// Matrices that are no covariance, and dimensions that do not agree, are refused and never a
+    /// panic.
     #[test]
     fn what_is_no_covariance_is_refused() {
         let with = |noise: Vec<Vec<f64>>| posterior(&Model { noise, ..model() }, &data());

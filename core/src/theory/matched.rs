@@ -65,9 +65,8 @@ mod tests {
     use crate::theory::study::tests::{config, rows};
     use crate::theory::{StudyConfig, theorem_alpha};
 
-    /// The promise: noise of the alpha that was interpolated does cost what PostBC costs, and has
-    /// the coverage that was said: measured again with just that alpha, both come out within a few
-    /// percent.
+    /// Noise of the alpha that was interpolated does cost what PostBC costs, and has the coverage
+    /// that was said: measured again with just that alpha, both come out within a few percent.
     #[test]
     fn matched_noise_costs_what_post_bc_costs() {
         let sweep = StudyConfig {
@@ -97,9 +96,9 @@ mod tests {
         }
     }
 
-    /// The promise: what PostBC buys with its cost, uniform noise does not: at the same
-    /// suboptimality its coverage falls behind as demonstrations grow, about as 1/T, while PostBC's
-    /// does not fall below a third of where it started.
+    /// What PostBC buys with its cost, uniform noise does not: at the same suboptimality its
+    /// coverage falls behind as demonstrations grow, about as 1/T, while PostBC's does not fall
+    /// below a third of where it started.
     #[test]
     fn at_the_same_cost_post_bc_covers_more_and_more() {
         let rows = rows(StudyConfig {

@@ -208,8 +208,8 @@ mod tests {
     use super::*;
     use crate::theory::examples;
 
-    /// The promise: problems that do not add up are refused by name, those of the examples are
-    /// accepted, also after a journey through JSON.
+    /// Problems that do not add up are refused by name, those of the examples are accepted, also
+    /// after a journey through JSON.
     #[test]
     fn problems_from_outside_are_checked() {
         let good = examples::random(
@@ -239,7 +239,7 @@ mod tests {
         refused(|p| p.mdp.rewards.size.actions = 0, "actions");
     }
 
-    /// The promise: sizes that are empty or that would fill the memory are refused.
+    /// Sizes that are empty or that would fill the memory are refused.
     #[test]
     fn absurd_sizes_are_refused() {
         let refused = |horizon, states, actions| {

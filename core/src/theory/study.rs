@@ -327,8 +327,8 @@ pub(super) mod tests {
             .collect()
     }
 
-    /// The promise: BC's suboptimality falls as 1/T where states are rare on every scale, and its
-    /// coverage is nothing.
+    /// BC's suboptimality falls as 1/T where states are rare on every scale, and its coverage is
+    /// nothing.
     #[test]
     fn bc_loses_in_proportion_to_one_over_t() {
         let rows = rows(StudyConfig {
@@ -344,9 +344,9 @@ pub(super) mod tests {
         assert!(bc.iter().all(|r| r.coverage == 0.0));
     }
 
-    /// The promise: the theorem. With its settings PostBC's suboptimality is H^2 S log T / T times
-    /// a constant, here below 0.1 at every T, and falls at that rate (slope -1 of the rest, once
-    /// the common states were seen lambda times). The same share of uniform noise stops falling.
+    /// The theorem. With its settings PostBC's suboptimality is H^2 S log T / T times a constant,
+    /// here below 0.1 at every T, and falls at that rate (slope -1 of the rest, once the common
+    /// states were seen lambda times). The same share of uniform noise stops falling.
     #[test]
     fn post_bc_loses_in_proportion_to_log_t_over_t() {
         let rows = rows(StudyConfig {
@@ -377,8 +377,8 @@ pub(super) mod tests {
         );
     }
 
-    /// The promise: each data set is a function of its number alone, and of as many demonstrations
-    /// the same whatever else is measured; so a study can be cut into pieces anywhere.
+    /// Each data set is a function of its number alone, and of as many demonstrations the same
+    /// whatever else is measured; so a study can be cut into pieces anywhere.
     #[test]
     fn data_sets_do_not_depend_on_what_else_is_measured() {
         let whole = Study::new(config()).unwrap();
@@ -392,7 +392,7 @@ pub(super) mod tests {
         assert_ne!(whole.measure(5), whole.measure(6));
     }
 
-    /// The promise: BC is the limit of both others at alpha = 0, and more alpha means more cost.
+    /// BC is the limit of both others at alpha = 0, and more alpha means more cost.
     #[test]
     fn alpha_buys_coverage_with_cost() {
         let rows = rows(StudyConfig {
@@ -415,8 +415,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The promise: what cannot be studied is refused by name, not by a panic or by running for
-    /// days.
+    /// What cannot be studied is refused by name, not by a panic or by running for days.
     #[test]
     fn impossible_studies_are_refused() {
         let refused = |change: fn(&mut StudyConfig), word: &str| {

@@ -136,8 +136,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// The promise: any one entry of a checkpoint of any stage removed, changed, cut, grown or
-    /// swapped for another is survived.
+    /// Any one entry of a checkpoint of any stage removed, changed, cut, grown or swapped for
+    /// another is survived.
     #[test]
     fn damaged_checkpoints_are_survived(
         stage in any::<prop::sample::Index>(),
@@ -151,9 +151,8 @@ proptest! {
     }
 }
 
-/// The promise: whatever a checkpoint needs and lacks is an error when it is loaded. Only what was
-/// never there may be absent: the demonstrations, policy and critic of stages that come before
-/// them.
+/// Whatever a checkpoint needs and lacks is an error when it is loaded. Only what was never there
+/// may be absent: the demonstrations, policy and critic of stages that come before them.
 #[test]
 fn a_checkpoint_that_lacks_something_is_refused() {
     let optional = [
@@ -179,7 +178,7 @@ fn a_checkpoint_that_lacks_something_is_refused() {
     }
 }
 
-/// The promise: a replay of another policy's sizes is refused when the run is loaded.
+/// A replay of another policy's sizes is refused when the run is loaded.
 #[test]
 fn a_replay_that_does_not_fit_is_refused() {
     let mut seen = 0;
@@ -202,8 +201,7 @@ fn a_replay_that_does_not_fit_is_refused() {
     );
 }
 
-/// The promise: sizes that would take the memory of the machine are refused before anything is made
-/// of them.
+/// Sizes that would take the memory of the machine are refused before anything is made of them.
 #[test]
 fn absurd_sizes_are_refused() {
     for archive in checkpoints() {

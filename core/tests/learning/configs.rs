@@ -17,7 +17,7 @@ fn set(key: &str, text: &str) -> protege_core::Result<Config> {
     Config::preset(Preset::Tiny).set(key, text)
 }
 
-/// The promise: each preset works, and a setting changes itself and nothing else.
+/// Each preset works, and a setting changes itself and nothing else.
 #[test]
 fn a_setting_changes_only_itself() {
     for preset in [Preset::Paper, Preset::Cpu, Preset::Tiny] {
@@ -49,7 +49,7 @@ fn a_setting_changes_only_itself() {
     assert_eq!(found, expected);
 }
 
-/// The promise: an unknown setting is answered with the nearest known one.
+/// An unknown setting is answered with the nearest known one.
 #[test]
 fn an_unknown_setting_is_answered_with_the_nearest() {
     for (key, meant) in [
@@ -64,8 +64,8 @@ fn an_unknown_setting_is_answered_with_the_nearest() {
     }
 }
 
-/// The promise: a value of the wrong kind, an unknown name, a whole group, and a value out of range
-/// are refused, naming the key.
+/// A value of the wrong kind, an unknown name, a whole group, and a value out of range are refused,
+/// naming the key.
 #[test]
 fn a_value_that_does_not_fit_is_refused_by_key() {
     let settings = [
@@ -127,8 +127,7 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
     assert!(refused(set("task", "lab/pickplace")).contains("lab/pick-place"));
 }
 
-/// The promise: settings that cannot work together are refused, in whatever order an overlay names
-/// them.
+/// Settings that cannot work together are refused, in whatever order an overlay names them.
 #[test]
 fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
@@ -178,8 +177,7 @@ fn settings_that_cannot_work_together_are_refused() {
     );
 }
 
-/// The promise: in the paper preset, the policy that ValueDICE trains is the official code's,
-/// whatever the task.
+/// In the paper preset, the policy that ValueDICE trains is the official code's, whatever the task.
 #[test]
 fn the_paper_preset_has_the_official_actor_of_value_dice() {
     for task in ["lab/lift", "lab/pick-place", "lab/assembly"] {
@@ -204,8 +202,8 @@ fn the_paper_preset_has_the_official_actor_of_value_dice() {
     }
 }
 
-/// The promise: ValueDICE trains squashed policies only; another kind is refused in a sentence that
-/// says what to set, and no other method minds a squashed policy.
+/// ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to
+/// set, and no other method minds a squashed policy.
 #[test]
 fn a_policy_kind_that_the_method_cannot_train_is_refused() {
     let sentence = refused(set("pretrain.method", "value-dice"));
@@ -220,8 +218,8 @@ fn a_policy_kind_that_the_method_cannot_train_is_refused() {
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
 }
 
-/// The promise: the paper preset has the published settings of the task and the methods that are
-/// asked for (PostBC's tables).
+/// The paper preset has the published settings of the task and the methods that are asked for
+/// (PostBC's tables).
 #[test]
 fn the_paper_preset_knows_the_tables() {
     let paper = |task: &str, pretrain: &str, finetune: &str| {
@@ -283,8 +281,8 @@ fn the_paper_preset_knows_the_tables() {
     assert_eq!(lift.finetune.best_of_n.gamma, 0.999);
 }
 
-/// The promise: an overlay starts from the preset that it names, else from the fallback, and its
-/// mistakes are named as well.
+/// An overlay starts from the preset that it names, else from the fallback, and its mistakes are
+/// named as well.
 #[test]
 fn an_overlay_changes_its_preset() {
     let named = Config::from_overlay(&json!({"preset": "cpu", "seed": 3}), Preset::Tiny).unwrap();
@@ -312,7 +310,7 @@ fn an_overlay_changes_its_preset() {
     }
 }
 
-/// The promise: a configuration survives JSON, and its schema describes every setting.
+/// A configuration survives JSON, and its schema describes every setting.
 #[test]
 fn the_schema_describes_every_setting() {
     let config = Config::preset(Preset::Paper);

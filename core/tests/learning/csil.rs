@@ -129,9 +129,9 @@ fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
     .unwrap()
 }
 
-/// The promise: from demonstrations that know nothing, each method on the task's reward finds the
-/// action that earns most, and sees the observation (probe 5: half of it); CSIL, too, where success
-/// earns something.
+/// From demonstrations that know nothing, each method on the task's reward finds the action that
+/// earns most, and sees the observation (probe 5: half of it); CSIL, too, where success earns
+/// something.
 #[test]
 fn the_task_reward_is_learned_from() {
     let csil = CsilConfig {
@@ -156,8 +156,8 @@ fn the_task_reward_is_learned_from() {
     }
 }
 
-/// The promise: CSIL, which never sees the task's reward, does what was demonstrated, practice
-/// included, with the reward refined or not.
+/// CSIL, which never sees the task's reward, does what was demonstrated, practice included, with
+/// the reward refined or not.
 #[test]
 fn the_learned_reward_keeps_to_the_demonstrations() {
     for reward_lr in [0.0, 1e-3] {
@@ -183,8 +183,8 @@ fn the_learned_reward_keeps_to_the_demonstrations() {
     }
 }
 
-/// The promise: the learned reward can be asked of any action, and is greatest near the
-/// demonstrated one; where none is learned, or where it is about corrections, there is no answer.
+/// The learned reward can be asked of any action, and is greatest near the demonstrated one; where
+/// none is learned, or where it is about corrections, there is no answer.
 #[test]
 fn the_learned_reward_favours_what_was_demonstrated() {
     let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
@@ -228,8 +228,8 @@ fn the_learned_reward_favours_what_was_demonstrated() {
     assert!(rewards(config(Variant::Xqc)).is_none());
 }
 
-/// The promise: whatever the pretrained policy does, the composed action reaches as far as it may:
-/// a residual of all of the range undoes it.
+/// Whatever the pretrained policy does, the composed action reaches as far as it may: a residual of
+/// all of the range undoes it.
 #[test]
 fn a_residual_undoes_the_pretrained_policy() {
     let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
@@ -245,7 +245,7 @@ fn a_residual_undoes_the_pretrained_policy() {
     assert!(distance(&found, &[-0.5, 0.5]) < 0.25, "{found:?}");
 }
 
-/// The promise: without demonstrations, a sentence says what to do.
+/// Without demonstrations, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
     let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());

@@ -108,7 +108,7 @@ fn errors(number: usize, chain: (PolicyKind, Sampler), obs: &[f32], best: &[f32]
     )
 }
 
-/// The promise: the policy learns from the reward (probe 4), whatever its chain.
+/// The policy learns from the reward (probe 4), whatever its chain.
 #[test]
 fn the_policy_learns_from_the_reward() {
     for chain in CHAINS {
@@ -120,7 +120,7 @@ fn the_policy_learns_from_the_reward() {
     }
 }
 
-/// The promise: the policy sees the observation (probe 5), whatever its chain.
+/// The policy sees the observation (probe 5), whatever its chain.
 #[test]
 fn the_policy_sees_the_observation() {
     for chain in CHAINS {
@@ -132,8 +132,8 @@ fn the_policy_sees_the_observation() {
     }
 }
 
-/// The promise: credit travels back in time, discounted, and stops at the end of an episode (probe
-/// 3): the values, in scaled rewards, are as the discount to one.
+/// Credit travels back in time, discounted, and stops at the end of an episode (probe 3): the
+/// values, in scaled rewards, are as the discount to one.
 #[test]
 fn credit_travels_back_in_time() {
     let (_, values) = learned(3, &policy(CHAINS[0]), &[0.0, 1.0]);

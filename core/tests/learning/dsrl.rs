@@ -83,8 +83,8 @@ fn mean_action(improved: &Improved, policy: &Policy, obs: f32) -> f32 {
     actions.iter().sum::<f32>() / ASKED as f32
 }
 
-/// The promise: each variant learns from the reward which noise makes the best action, of a flow
-/// and of a diffusion policy (probe 4).
+/// Each variant learns from the reward which noise makes the best action, of a flow and of a
+/// diffusion policy (probe 4).
 #[test]
 fn steering_learns_from_the_reward() {
     for (variant, kind) in [
@@ -101,7 +101,7 @@ fn steering_learns_from_the_reward() {
     }
 }
 
-/// The promise: each variant sees the observation (probe 5).
+/// Each variant sees the observation (probe 5).
 #[test]
 fn steering_sees_the_observation() {
     let policy = policy(PolicyKind::Flow);
@@ -115,7 +115,7 @@ fn steering_sees_the_observation() {
     }
 }
 
-/// The promise: the noise that is chosen never leaves the magnitude, however large the draw.
+/// The noise that is chosen never leaves the magnitude, however large the draw.
 #[test]
 fn the_noise_stays_within_the_magnitude() {
     let policy = policy(PolicyKind::Flow);

@@ -112,7 +112,7 @@ fn assert_near(found: &[f32], expected: &[f32], tolerance: f32) {
     );
 }
 
-/// The promise: the value learns from the reward (probe 1).
+/// The value learns from the reward (probe 1).
 #[test]
 fn the_value_learns_from_the_reward() {
     let iql = learned(1);
@@ -120,14 +120,13 @@ fn the_value_learns_from_the_reward() {
     assert_near(&scores(&iql, &[0.0; 2], &[-0.5, 0.5]), &[1.0; 2], 0.08);
 }
 
-/// The promise: the value sees the observation (probe 2).
+/// The value sees the observation (probe 2).
 #[test]
 fn the_value_sees_the_observation() {
     assert_near(&values(&learned(2), &[-1.0, 1.0]), &[-1.0, 1.0], 0.1);
 }
 
-/// The promise: credit travels back in time, discounted, and stops at the end of an episode (probe
-/// 3).
+/// Credit travels back in time, discounted, and stops at the end of an episode (probe 3).
 #[test]
 fn credit_travels_back_in_time() {
     let iql = learned(3);
@@ -153,8 +152,8 @@ fn expectile(best: f64) -> f32 {
     value as f32
 }
 
-/// The promise: the critic learns which action earns most, the value is the expectile over the
-/// actions of practice, and the best of N proposals is the right one (probe 4).
+/// The critic learns which action earns most, the value is the expectile over the actions of
+/// practice, and the best of N proposals is the right one (probe 4).
 #[test]
 fn the_choice_learns_from_the_reward() {
     let iql = learned(4);
@@ -167,7 +166,7 @@ fn the_choice_learns_from_the_reward() {
     assert_near(&choices(&iql, &[0.0; 4]), &[0.5; 4], 0.2);
 }
 
-/// The promise: the critic and the choice see the observation (probe 5).
+/// The critic and the choice see the observation (probe 5).
 #[test]
 fn the_choice_sees_the_observation() {
     let iql = learned(5);
@@ -184,8 +183,7 @@ fn the_choice_sees_the_observation() {
     );
 }
 
-/// The promise: the best of one is the policy itself, and the best of N is the proposal with the
-/// highest score.
+/// The best of one is the policy itself, and the best of N is the proposal with the highest score.
 #[test]
 fn the_best_of_one_is_the_policy_itself() {
     let (policy, plain) = (policy(), Device::flex());

@@ -164,7 +164,7 @@ fn weights(file: &Fixture) -> Archive {
     archive
 }
 
-/// The promise: the network predicts the noise that DPPO's does.
+/// The network predicts the noise that DPPO's does.
 #[test]
 fn golden_diffusion_forward_pass() {
     let golden = Golden::open(Sampler::Ddim);
@@ -176,14 +176,14 @@ fn golden_diffusion_forward_pass() {
     golden.assert_close("eps/out", &read(eps.inner()));
 }
 
-/// The promise: DDIM goes from the same first latent to the same chunk.
+/// DDIM goes from the same first latent to the same chunk.
 #[test]
 fn golden_diffusion_ddim_sample() {
     let golden = Golden::open(Sampler::Ddim);
     golden.assert_close("ddim/out", &golden.sample(golden.chunks("ddim/start")));
 }
 
-/// The promise: DDPM goes with the same draws to the same chunk.
+/// DDPM goes with the same draws to the same chunk.
 #[test]
 fn golden_diffusion_ddpm_sample() {
     let golden = Golden::open(Sampler::Ddpm);
@@ -205,14 +205,14 @@ fn golden_diffusion_ddpm_sample() {
     );
 }
 
-/// The promise: the denoising loss is the same for the same times and noise.
+/// The denoising loss is the same for the same times and noise.
 #[test]
 fn golden_diffusion_loss() {
     let golden = Golden::open(Sampler::Ddim);
     golden.assert_close("loss/value", &read(golden.loss().inner()));
 }
 
-/// The promise: so is its gradient, in every weight and bias.
+/// So is its gradient, in every weight and bias.
 #[test]
 fn golden_diffusion_gradients() {
     let golden = Golden::open(Sampler::Ddim);

@@ -212,8 +212,8 @@ fn parameters(file: &Fixture, theirs: &str) -> Vec<(String, [usize; 3], Vec<f32>
     out
 }
 
-/// The promise: given the same weights, observation, previous plan and random draws, the plan is
-/// TD-MPC2's: its mean, and its first action where the best elite acts.
+/// Given the same weights, observation, previous plan and random draws, the plan is TD-MPC2's: its
+/// mean, and its first action where the best elite acts.
 #[test]
 fn golden_td_mpc2_plans_as_the_reference() {
     let golden = Golden::open();
@@ -267,8 +267,8 @@ fn golden_td_mpc2_plans_as_the_reference() {
     golden.assert_close("plan/action", &read(plan.action));
 }
 
-/// The promise: given the same weights, batch and random draws, every loss, both gradient norms and
-/// every weight after the update, the targets' included, are TD-MPC2's.
+/// Given the same weights, batch and random draws, every loss, both gradient norms and every weight
+/// after the update, the targets' included, are TD-MPC2's.
 #[test]
 fn golden_td_mpc2_learns_as_the_reference() {
     let golden = Golden::open();

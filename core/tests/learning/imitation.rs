@@ -80,8 +80,7 @@ fn line() -> Pairs {
     }
 }
 
-/// The promise: the policy does what the expert does at every state of a line, and is hardly unsure
-/// about it.
+/// The policy does what the expert does at every state of a line, and is hardly unsure about it.
 #[test]
 fn value_dice_recovers_the_expert_on_a_line() {
     let policy = learned(&line(), 0);
@@ -97,9 +96,9 @@ fn value_dice_recovers_the_expert_on_a_line() {
     );
 }
 
-/// The promise: the policy sees the observation, and episodes of a single step, all of whose
-/// successors are absorbing, suffice (probe 5, whose expert's hand trembles). The two players
-/// circle around the answer, and may stick where tanh is flat: hence the median of three seeds.
+/// The policy sees the observation, and episodes of a single step, all of whose successors are
+/// absorbing, suffice (probe 5, whose expert's hand trembles). The two players circle around the
+/// answer, and may stick where tanh is flat: hence the median of three seeds.
 #[test]
 fn value_dice_recovers_the_expert_of_a_probe() {
     let (mut probe, mut rng) = (Probe::new(5).unwrap(), Rng::new(3, "test", 0));
@@ -133,7 +132,7 @@ fn value_dice_recovers_the_expert_of_a_probe() {
     assert!(errors[1] < 0.15, "{errors:?}");
 }
 
-/// The promise: a policy that does not fit the demonstrations is refused.
+/// A policy that does not fit the demonstrations is refused.
 #[test]
 fn a_policy_for_other_demonstrations_is_refused() {
     let transitions = Transitions::new(&line(), &[true; 20], 1).unwrap();

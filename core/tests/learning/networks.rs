@@ -59,7 +59,7 @@ fn fit(adam: &mut Adam, net: Mlp, x: &Tensor<2>) -> Mlp {
     adam.step(net, &loss)
 }
 
-/// The promise: a stack of K networks is K networks, in what it computes and in how it is trained.
+/// A stack of K networks is K networks, in what it computes and in how it is trained.
 #[test]
 fn a_stack_equals_its_members_apart() {
     let device = trainer();
@@ -145,8 +145,8 @@ fn assert_close(found: &[f64], expected: &[f64]) {
     );
 }
 
-/// The promise: our Adam is the published one, with PyTorch's epsilon of 1e-8: gradients of 1e-6
-/// still move at full speed.
+/// Our Adam is the published one, with PyTorch's epsilon of 1e-8: gradients of 1e-6 still move at
+/// full speed.
 #[test]
 fn adam_is_the_published_one() {
     let adam = || {
@@ -163,8 +163,8 @@ fn adam_is_the_published_one() {
     assert!((weight[1] - 0.3).abs() < 0.005, "{weight:?}");
 }
 
-/// The promise: weight decay is decoupled: it shrinks weights and biases by lr * decay, past the
-/// moments, as PyTorch's AdamW does.
+/// Weight decay is decoupled: it shrinks weights and biases by lr * decay, past the moments, as
+/// PyTorch's AdamW does.
 #[test]
 fn weight_decay_is_decoupled() {
     let adam = Adam::new(AdamConfig {
@@ -179,8 +179,8 @@ fn weight_decay_is_decoupled() {
     assert_close(&[weight[0], bias[0]], &[0.375, -0.3375]);
 }
 
-/// The promise: gradients are clipped by their norm over the whole module, as PyTorch's
-/// `clip_grad_norm_` does, and not per parameter.
+/// Gradients are clipped by their norm over the whole module, as PyTorch's `clip_grad_norm_` does,
+/// and not per parameter.
 #[test]
 fn clipping_is_by_the_global_norm() {
     let xs = [1.0, -2.0, 0.25, 0.1];
@@ -197,7 +197,7 @@ fn clipping_is_by_the_global_norm() {
     assert_close(&bias, &published_adam(0.1, -0.25, &clipped(|_| 1.0)));
 }
 
-/// The promise: weights and moments that went through a file go on bit for bit.
+/// Weights and moments that went through a file go on bit for bit.
 #[test]
 fn saved_weights_and_moments_go_on_bit_for_bit() {
     let device = trainer();
@@ -221,7 +221,7 @@ fn saved_weights_and_moments_go_on_bit_for_bit() {
     }
 }
 
-/// The promise: weights of another shape, and missing ones, are refused by name.
+/// Weights of another shape, and missing ones, are refused by name.
 #[test]
 fn weights_that_do_not_fit_are_refused_by_name() {
     let device = trainer();
@@ -243,8 +243,8 @@ fn weights_that_do_not_fit_are_refused_by_name() {
     assert!(refused(&archive, 2).contains("net/biases.1"));
 }
 
-/// The promise: moments that do not fit the weights are refused by name when they are loaded,
-/// rather than failing at the next step.
+/// Moments that do not fit the weights are refused by name when they are loaded, rather than
+/// failing at the next step.
 #[test]
 fn moments_that_do_not_fit_are_refused_by_name() {
     let device = trainer();
@@ -270,8 +270,7 @@ fn moments_that_do_not_fit_are_refused_by_name() {
     assert!(refused(&archive, 2).contains("adam/v/weights.1"));
 }
 
-/// The promise: a moving average keeps (1 - tau) of the target and takes tau of the source,
-/// everywhere.
+/// A moving average keeps (1 - tau) of the target and takes tau of the source, everywhere.
 #[test]
 fn a_moving_average_mixes_target_and_source() {
     let device = trainer();

@@ -171,8 +171,8 @@ fn striped_row(shown: f32, view: View) -> Vec<f32> {
         .collect()
 }
 
-/// The promise: what only a picture says is acted upon (probe 5: the best action is half of what is
-/// shown), on both backbones.
+/// What only a picture says is acted upon (probe 5: the best action is half of what is shown), on
+/// both backbones.
 #[test]
 fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
@@ -221,8 +221,8 @@ fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     }
 }
 
-/// The promise: CSIL's small policy and critics act upon what only a picture says, cloned from what
-/// was seen (csil), and taught by the task's reward (xqc, from demonstrations that know nothing).
+/// CSIL's small policy and critics act upon what only a picture says, cloned from what was seen
+/// (csil), and taught by the task's reward (xqc, from demonstrations that know nothing).
 #[test]
 fn csil_acts_upon_what_it_sees() {
     for variant in [Variant::Csil, Variant::Xqc] {
@@ -278,7 +278,7 @@ fn csil_acts_upon_what_it_sees() {
     }
 }
 
-/// The promise: CSIL that sees, stopped anywhere and resumed, equals one that was not, bit for bit.
+/// CSIL that sees, stopped anywhere and resumed, equals one that was not, bit for bit.
 #[test]
 fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
     let mut config = small_csil();
@@ -290,9 +290,8 @@ fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
     );
 }
 
-/// The promise: a run that sees, stopped anywhere and resumed, equals one that was not, bit for
-/// bit: frames, the pictures' encoder, and episodes in the midst of being seen; demonstrations are
-/// seen, too.
+/// A run that sees, stopped anywhere and resumed, equals one that was not, bit for bit: frames, the
+/// pictures' encoder, and episodes in the midst of being seen; demonstrations are seen, too.
 #[test]
 fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
@@ -313,8 +312,8 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     }
 }
 
-/// The promise: what is seen at one size is not mistaken for another, and what cannot be seen or
-/// used is refused with what to do.
+/// What is seen at one size is not mistaken for another, and what cannot be seen or used is refused
+/// with what to do.
 #[test]
 fn settings_of_pictures_that_do_not_fit_are_named() {
     let mut config = small_td_mpc(Backbone::TdMpc2);

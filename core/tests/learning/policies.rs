@@ -52,8 +52,8 @@ fn act(policy: &Policy, obs: &[f32], noise: &[f32]) -> Vec<f32> {
     block_on(policy.act(obs, noise.to_vec(), &Device::flex())).unwrap()
 }
 
-/// The promise: a sampler is a function: the same observation and noise give the same bits, and
-/// other noise other actions.
+/// A sampler is a function: the same observation and noise give the same bits, and other noise
+/// other actions.
 #[test]
 fn the_same_noise_gives_the_same_actions() {
     let mut rng = Rng::new(1, "test", 0);
@@ -67,7 +67,7 @@ fn the_same_noise_gives_the_same_actions() {
     }
 }
 
-/// The promise: what a row of a batch gets does not depend on its neighbours.
+/// What a row of a batch gets does not depend on its neighbours.
 #[test]
 fn rows_of_a_batch_are_independent() {
     let mut rng = Rng::new(2, "test", 0);
@@ -83,9 +83,8 @@ fn rows_of_a_batch_are_independent() {
     }
 }
 
-/// The promise: normalised samples stay within [-1, 1], played actions within the range of the
-/// demonstrations, even for wild noise and observations; and playing is scaling, sampling and
-/// scaling back.
+/// Normalised samples stay within [-1, 1], played actions within the range of the demonstrations,
+/// even for wild noise and observations; and playing is scaling, sampling and scaling back.
 #[test]
 fn actions_stay_in_the_range_of_the_demonstrations() {
     let mut rng = Rng::new(3, "test", 0);
@@ -121,7 +120,7 @@ fn actions_stay_in_the_range_of_the_demonstrations() {
     }
 }
 
-/// The promise: a saved policy acts alike, bit for bit.
+/// A saved policy acts alike, bit for bit.
 #[test]
 fn a_saved_policy_acts_alike() {
     let mut rng = Rng::new(4, "test", 0);
@@ -190,8 +189,8 @@ fn diffusion(sampler: Sampler) -> PolicyConfig {
     }
 }
 
-/// The promise of flow and diffusion: where demonstrators go left or right, they go left or right,
-/// about equally often, and not between.
+/// Where demonstrators go left or right, flow and diffusion go left or right, about equally often,
+/// and not between.
 #[test]
 fn two_modes_are_kept_apart() {
     for config in [
@@ -225,7 +224,7 @@ fn a_gaussian_goes_between_two_modes() {
     );
 }
 
-/// The promise: where demonstrators agree, all noise becomes what they do.
+/// Where demonstrators agree, all noise becomes what they do.
 #[test]
 fn all_noise_becomes_the_only_action() {
     for config in [
@@ -242,8 +241,8 @@ fn all_noise_becomes_the_only_action() {
     }
 }
 
-/// The promise: a DDPM sample is a function of one more draw than there are steps, of which the
-/// last is not used.
+/// A DDPM sample is a function of one more draw than there are steps, of which the last is not
+/// used.
 #[test]
 fn ddpm_uses_every_draw_but_the_last() {
     let scales = (Normaliser::identity(3), Normaliser::identity(4));

@@ -52,8 +52,8 @@ fn sampled(posterior: &Posterior, pair: usize) -> impl Fn(usize, usize) -> f64 +
     }
 }
 
-/// The promise: targets are perturbed with exactly alpha^2 times the covariance of the members: all
-/// of it, or its diagonal.
+/// Targets are perturbed with exactly alpha^2 times the covariance of the members: all of it, or
+/// its diagonal.
 #[test]
 fn perturbations_have_the_covariance_of_the_members() {
     for (alpha, kind, pair) in [
@@ -82,8 +82,8 @@ fn perturbations_have_the_covariance_of_the_members() {
     }
 }
 
-/// The promise: the reported spread is the root of the covariance's diagonal, without alpha, and
-/// its mean is over pairs and components.
+/// The reported spread is the root of the covariance's diagonal, without alpha, and its mean is
+/// over pairs and components.
 #[test]
 fn the_reported_spread_is_that_of_the_members() {
     let posterior = posterior(2.0, Covariance::Full);
@@ -100,8 +100,7 @@ fn the_reported_spread_is_that_of_the_members() {
     assert!((posterior.mean_std() - exact.iter().sum::<f64>() / exact.len() as f64).abs() < 1e-6);
 }
 
-/// The promise: members that agree, or an alpha of zero, leave the targets of plain cloning, bit
-/// for bit.
+/// Members that agree, or an alpha of zero, leave the targets of plain cloning, bit for bit.
 #[test]
 fn no_spread_leaves_the_targets_alone() {
     let targets = Rng::new(2, "test", 0).normals(2 * WIDTH);
@@ -117,7 +116,7 @@ fn no_spread_leaves_the_targets_alone() {
     }
 }
 
-/// The promise: a pair that is used twice gets two draws.
+/// A pair that is used twice gets two draws.
 #[test]
 fn every_use_of_a_pair_gets_a_fresh_draw() {
     let mut chunks = vec![0.0; 2 * WIDTH];
@@ -125,8 +124,8 @@ fn every_use_of_a_pair_gets_a_fresh_draw() {
     assert_ne!(chunks[..WIDTH], chunks[WIDTH..]);
 }
 
-/// The promise: sigma-BC widens every component of every chunk by the same noise, fresh at every
-/// use, and by none if sigma is 0.
+/// Sigma-BC widens every component of every chunk by the same noise, fresh at every use, and by
+/// none if sigma is 0.
 #[test]
 fn uniform_widening_is_the_same_everywhere() {
     const DRAWS: usize = 5000;
@@ -155,7 +154,7 @@ fn uniform_widening_is_the_same_everywhere() {
     }
 }
 
-/// The promise: a saved widening is the same, whichever it is; one that is not there, or of other
+/// A saved widening is the same, whichever it is; one that is not there, or of other
 /// demonstrations, is refused.
 #[test]
 fn a_saved_widening_is_the_same() {
@@ -223,9 +222,9 @@ fn weights_along_the_way(config: &BcConfig) -> Vec<Vec<f32>> {
     (0..10).map(step).collect()
 }
 
-/// The promise: the result is the moving average by DPPO's rules: a copy until it starts, then
-/// decay times the average and the rest of the weights, after every so many steps; nothing before
-/// the first; and training itself is the same.
+/// The result is the moving average by DPPO's rules: a copy until it starts, then decay times the
+/// average and the rest of the weights, after every so many steps; nothing before the first; and
+/// training itself is the same.
 #[test]
 fn the_result_is_the_average_of_the_weights() {
     let plain = BcConfig {
@@ -271,8 +270,8 @@ fn the_result_is_the_average_of_the_weights() {
     );
 }
 
-/// The promise: an epoch is as many steps as it takes batches to go through the pairs, and every
-/// length counts them.
+/// An epoch is as many steps as it takes batches to go through the pairs, and every length counts
+/// them.
 #[test]
 fn epochs_are_counted_in_gradient_steps() {
     let epochs = BcConfig {
@@ -295,8 +294,8 @@ fn epochs_are_counted_in_gradient_steps() {
     assert_eq!(epochs.in_steps(1).steps, 3000);
 }
 
-/// The promise: the learning rate warms up: a first step at a hundredth of the rate moves the
-/// weights a hundredth as far.
+/// The learning rate warms up: a first step at a hundredth of the rate moves the weights a
+/// hundredth as far.
 #[test]
 fn the_learning_rate_of_a_step_is_that_of_the_schedule() {
     let settings = |lr: f64, warmup: usize, floor: f64| BcConfig {
@@ -346,8 +345,8 @@ fn trained(bootstrap: Bootstrap) -> (Ensemble, Pairs) {
     (ensemble, data)
 }
 
-/// The promise on which PostBC rests: the members agree where demonstrations are dense and disagree
-/// where there are none.
+/// What PostBC rests on: the members agree where demonstrations are dense and disagree where there
+/// are none.
 #[test]
 fn the_ensemble_is_unsure_far_from_the_demonstrations() {
     for bootstrap in [Bootstrap::Pair, Bootstrap::Trajectory] {
@@ -365,8 +364,8 @@ fn the_ensemble_is_unsure_far_from_the_demonstrations() {
     }
 }
 
-/// The promise: the posterior is centred: deviations from the mean of the members, however many
-/// rows are predicted at a time.
+/// The posterior is centred: deviations from the mean of the members, however many rows are
+/// predicted at a time.
 #[test]
 fn the_posterior_is_the_same_for_any_number_of_rows() {
     let (ensemble, _) = trained(Bootstrap::Pair);

@@ -188,8 +188,8 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
     .unwrap()
 }
 
-/// The promise: where the best counts and practice only made things worse, the result is the
-/// pretrained policy and succeeds as often; of equals the latest is the result.
+/// Where the best counts and practice only made things worse, the result is the pretrained policy
+/// and succeeds as often; of equals the latest is the result.
 #[test]
 fn the_result_is_the_best_of_the_learning_curve() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
@@ -290,8 +290,8 @@ pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
     phases
 }
 
-/// The promise: a run that was stopped anywhere and resumed equals one that was not, bit for bit,
-/// in every stage and at every border.
+/// A run that was stopped anywhere and resumed equals one that was not, bit for bit, in every stage
+/// and at every border.
 #[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
@@ -481,8 +481,7 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
     );
 }
 
-/// The promise: no result depends on the number of threads, and the same configuration gives the
-/// same run.
+/// No result depends on the number of threads, and the same configuration gives the same run.
 #[test]
 fn no_result_depends_on_the_number_of_threads() {
     let (mut one, mut two) = (
@@ -493,8 +492,7 @@ fn no_result_depends_on_the_number_of_threads() {
     assert!(bytes(&one) == bytes(&two));
 }
 
-/// The promise: the counts add up: episodes as configured, practice counted in control steps,
-/// evaluation not.
+/// The counts add up: episodes as configured, practice counted in control steps, evaluation not.
 #[test]
 fn the_counts_of_a_run_add_up() {
     let mut run = start(small());
@@ -576,8 +574,8 @@ fn refusal(result: protege_core::Result<Run>) -> String {
     }
 }
 
-/// The promise: a run that is given demonstrations or a policy begins after them, and refuses those
-/// of another task or repeat.
+/// A run that is given demonstrations or a policy begins after them, and refuses those of another
+/// task or repeat.
 #[test]
 fn a_run_takes_what_it_is_given_if_it_fits() {
     let (demos, policy) = pretrained();
@@ -603,8 +601,7 @@ fn a_run_takes_what_it_is_given_if_it_fits() {
     assert!(refusal(given(small(), None, Some(Archive::new()))).contains("config"));
 }
 
-/// The promise: of a larger file, a run uses a random subset that depends on the seed only, not on
-/// the method.
+/// Of a larger file, a run uses a random subset that depends on the seed only, not on the method.
 #[test]
 fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     let (demos, _) = pretrained();
@@ -636,9 +633,8 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     assert_eq!(first, drawn(small().set("pretrain.method", "bc").unwrap()));
 }
 
-/// The promise: a portrait shows, at every stride-th state of the first demonstration, the
-/// demonstrator's action and as many sampled actions of each policy, with their spread; the same
-/// noise for every policy.
+/// A portrait shows, at every stride-th state of the first demonstration, the demonstrator's action
+/// and as many sampled actions of each policy, with their spread; the same noise for every policy.
 #[test]
 fn a_portrait_shows_policies_along_a_demonstration() {
     let (demos, archive) = pretrained();
@@ -693,8 +689,8 @@ fn a_portrait_shows_policies_along_a_demonstration() {
     assert!(block_on(along_a_demonstration(&[policy], &foreign, 7, 5, &device)).is_err());
 }
 
-/// The promise: demonstrations are the expert's successes, replayable from their seeds: the
-/// recorded actions give the recorded observations.
+/// Demonstrations are the expert's successes, replayable from their seeds: the recorded actions
+/// give the recorded observations.
 #[test]
 fn demonstrations_replay_from_their_seeds() {
     let (demos, _) = pretrained();

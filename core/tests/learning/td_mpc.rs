@@ -116,8 +116,8 @@ fn value(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
 
 const BACKBONES: [Backbone; 2] = [Backbone::TdMpc, Backbone::TdMpc2];
 
-/// The promise: the value learns from the reward, and nothing is earned after the end, which the
-/// model is made to see (probe 1).
+/// The value learns from the reward, and nothing is earned after the end, which the model is made
+/// to see (probe 1).
 #[test]
 fn the_value_learns_from_the_reward_and_stops_at_the_end() {
     for backbone in BACKBONES {
@@ -131,7 +131,7 @@ fn the_value_learns_from_the_reward_and_stops_at_the_end() {
     }
 }
 
-/// The promise: the value sees the observation (probe 2).
+/// The value sees the observation (probe 2).
 #[test]
 fn the_value_sees_the_observation() {
     for backbone in BACKBONES {
@@ -145,7 +145,7 @@ fn the_value_sees_the_observation() {
     }
 }
 
-/// The promise: credit travels back in time, discounted (probe 3).
+/// Credit travels back in time, discounted (probe 3).
 #[test]
 fn credit_travels_back_in_time() {
     for backbone in BACKBONES {
@@ -159,7 +159,7 @@ fn credit_travels_back_in_time() {
     }
 }
 
-/// The promise: the planner finds the action that earns most, whoever proposes (probe 4).
+/// The planner finds the action that earns most, whoever proposes (probe 4).
 #[test]
 fn the_planner_finds_the_best_action() {
     for (backbone, proposals) in [
@@ -186,8 +186,8 @@ fn the_planner_finds_the_best_action() {
     }
 }
 
-/// The promise: the planner sees the observation, and so does the prior, which acts alone where
-/// nothing is planned (probe 5).
+/// The planner sees the observation, and so does the prior, which acts alone where nothing is
+/// planned (probe 5).
 #[test]
 fn planner_and_prior_see_the_observation() {
     for (backbone, plan) in BACKBONES
@@ -214,8 +214,7 @@ fn planner_and_prior_see_the_observation() {
     }
 }
 
-/// The promise: a decision does not depend on which other episodes are decided for at the same
-/// time.
+/// A decision does not depend on which other episodes are decided for at the same time.
 #[test]
 fn a_decision_does_not_depend_on_its_neighbours() {
     let policy = policy();
@@ -256,8 +255,8 @@ fn a_decision_does_not_depend_on_its_neighbours() {
     }
 }
 
-/// The promise: where learning stops being finite, the run ends with what was learned from last,
-/// and a sentence that says what to do.
+/// Where learning stops being finite, the run ends with what was learned from last, and a sentence
+/// that says what to do.
 #[test]
 fn learning_that_diverges_leaves_its_last_batches() {
     let td_mpc = TdMpcConfig {
@@ -306,7 +305,7 @@ fn learning_that_diverges_leaves_its_last_batches() {
     );
 }
 
-/// The promise: where demonstrations are needed and there are none, a sentence says what to do.
+/// Where demonstrations are needed and there are none, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
     let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());

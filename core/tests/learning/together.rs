@@ -25,8 +25,8 @@ fn config() -> Config {
     config
 }
 
-/// The promise: every task is demonstrated as often as asked, observations say which it is, and a
-/// stopped run goes on bit for bit.
+/// Every task is demonstrated as often as asked, observations say which it is, and a stopped run
+/// goes on bit for bit.
 #[test]
 fn every_task_is_demonstrated_and_named() {
     let phases = resumable_phases(config(), make_on);
@@ -48,8 +48,7 @@ fn every_task_is_demonstrated_and_named() {
     assert_eq!(labels, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
 }
 
-/// The promise: a policy of several tasks goes on with any of them, and is told which; with no
-/// other.
+/// A policy of several tasks goes on with any of them, and is told which; with no other.
 #[test]
 fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let mut run = start(config());
@@ -79,9 +78,8 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     assert!(sentence.contains("lab/assembly"), "{sentence}");
 }
 
-/// The promise: a policy of several tasks that sees learns from what was seen in each, is told
-/// which task it is, and a stopped run goes on bit for bit; it is refused where other pictures are
-/// seen.
+/// A policy of several tasks that sees learns from what was seen in each, is told which task it is,
+/// and a stopped run goes on bit for bit; it is refused where other pictures are seen.
 #[test]
 fn a_policy_of_several_tasks_sees() {
     let mut config = config();
@@ -133,7 +131,7 @@ fn a_policy_of_several_tasks_sees() {
     assert!(sentence.contains("set env.image_size to 20"), "{sentence}");
 }
 
-/// The promise: tasks that do not fit together are named.
+/// Tasks that do not fit together are named.
 #[test]
 fn tasks_that_do_not_fit_together_are_named() {
     let mut other = config();

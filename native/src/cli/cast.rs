@@ -90,9 +90,6 @@ impl Cast {
     }
 
     /// Plays the `episode`-th of the starts that an evaluation plays.
-    ///
-    /// # Errors
-    /// As [`episode::play`].
     pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
         let Config {
             task,
@@ -117,9 +114,6 @@ impl Cast {
     }
 
     /// Films the same.
-    ///
-    /// # Errors
-    /// As [`Cast::play`].
     pub fn film(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Film, Played)> {
         let mut filming = camera.begin(self.config.env.action_repeat);
         let played = self.play(episode, &mut [&mut filming])?;

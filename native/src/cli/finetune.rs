@@ -42,9 +42,6 @@ pub struct Args {
 }
 
 /// Finetunes and evaluates.
-///
-/// # Errors
-/// As [`run::answer`].
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
         return run::resume(path, &args.session, output);

@@ -209,14 +209,13 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    /// The promise: the arguments of all commands are consistent (clap checks names, conflicts and
-    /// groups).
+    /// The arguments of all commands are consistent (clap checks names, conflicts and groups).
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {
         Cli::command().debug_assert();
     }
 
-    /// The promise: a wrong flag is answered in one line.
+    /// A wrong flag is answered in one line.
     #[test]
     fn a_wrong_flag_is_answered_in_one_line() {
         let refused = |arguments: &[&str]| {

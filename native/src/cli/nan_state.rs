@@ -49,8 +49,8 @@ mod tests {
     use crate::mujoco::trace::Records;
     use crate::mujoco::{broken_adroit, broken_metaworld};
 
-    /// The promise: a simulation that breaks in a run leaves a file that breaks again, at the same
-    /// action, and the error names it.
+    /// A simulation that breaks in a run leaves a file that breaks again, at the same action, and
+    /// the error names it.
     #[test]
     fn a_broken_simulation_can_be_played_again_from_its_file() {
         for (error, key) in [
@@ -75,8 +75,7 @@ mod tests {
         }
     }
 
-    /// The promise: learning that breaks leaves what was learned from, and the error names the
-    /// file.
+    /// Learning that breaks leaves what was learned from, and the error names the file.
     #[test]
     fn broken_learning_leaves_its_batches() {
         let folder = tempfile::tempdir().unwrap();
@@ -94,7 +93,7 @@ mod tests {
         assert_eq!(std::fs::read(file).unwrap(), [1, 2, 3]);
     }
 
-    /// The promise: other errors are not touched, and leave no file.
+    /// Other errors are not touched, and leave no file.
     #[test]
     fn other_errors_pass() {
         let folder = tempfile::tempdir().unwrap();

@@ -16,9 +16,6 @@ const AXES: [&str; 4] = ["hand x", "hand y", "hand z", "gripper"];
 
 /// Samples both runs' policies along the first demonstration of the second. None for a task with a
 /// single action.
-///
-/// # Errors
-/// When the device fails.
 pub fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
     let missing = || {
         Error::failed("the picture of BC and PostBC needs a pretrained run with its demonstrations")

@@ -109,9 +109,6 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
 }
 
 /// Goes on with the run in a folder.
-///
-/// # Errors
-/// As [`answer`].
 pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> {
     let (folder, plan, config) = Folder::open(path)?;
     carry_out(&folder, &amended(plan, session)?, &config, output)
@@ -158,9 +155,6 @@ pub fn prepare(
 
 /// Begins a run in a new folder. Where `checkpoint` is the folder of a run that has every seed that
 /// is wanted, each seed begins with its own policy.
-///
-/// # Errors
-/// As [`answer`].
 pub fn begin(
     config: &Config,
     inputs: Inputs,

@@ -114,9 +114,6 @@ pub fn is_finished(folder: &Path) -> bool {
 }
 
 /// Steps a run that leaves no files until `until` is satisfied or the run is over.
-///
-/// # Errors
-/// When a step fails.
 pub fn watch(
     run: &mut Run,
     bar: &mut Dashboard,

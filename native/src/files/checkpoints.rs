@@ -236,9 +236,6 @@ impl Checkpoints {
 
     /// The complete checkpoint with the best score, the newest of equals; none when none has a
     /// score.
-    ///
-    /// # Errors
-    /// As [`Checkpoints::latest`].
     pub fn best(&self) -> Result<Option<Checkpoint>> {
         let mut scored = self.scored()?;
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));

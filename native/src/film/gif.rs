@@ -87,8 +87,8 @@ fn ends(mut items: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    /// The promise: a GIF that is read again shows every frame as it was, within the palette's
-    /// accuracy, and a small thing keeps its colour before a large background.
+    /// A GIF that is read again shows every frame as it was, within the palette's accuracy, and a
+    /// small thing keeps its colour before a large background.
     #[test]
     fn a_gif_shows_what_was_filmed() {
         let (width, height) = (40, 30);

@@ -31,9 +31,6 @@ impl Plant {
 
     /// The same, of a model that `prepare` has changed; for a plant that need not know a saved
     /// state of the unchanged one.
-    ///
-    /// # Errors
-    /// As [`Plant::from_text`].
     pub fn from_text_as(mjcf: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
         super::quiet();
         let model = MjModel::from_xml_string(mjcf)
@@ -60,9 +57,6 @@ impl Plant {
     }
 
     /// Loads a scene from a file for itself alone, of a model that `prepare` has changed.
-    ///
-    /// # Errors
-    /// As [`Plant::from_file`].
     pub fn from_file_alone(path: &Path, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
         let known = models().get(path).map(|model| MjModel::clone(model));
         Self::of_file(

@@ -104,8 +104,8 @@ mod tests {
         <body name="a" pos="1 2 3"><site name="s" pos="0 0 4"/><geom size="0.1"/></body>
         </worldbody></mujoco>"#;
 
-    /// The promise: models of one scene share its arrays, but neither sees what the other moves,
-    /// and any may be dropped first.
+    /// Models of one scene share its arrays, but neither sees what the other moves, and any may be
+    /// dropped first.
     #[test]
     fn models_share_all_but_places() {
         let whole = Arc::new(MjModel::from_xml_string(SCENE).unwrap());

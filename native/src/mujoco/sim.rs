@@ -165,8 +165,7 @@ mod tests {
         steps
     }
 
-    /// The promise: the experts solve the same tasks, from the same scene files, on this engine
-    /// too.
+    /// The experts solve the same tasks, from the same scene files, on this engine too.
     #[test]
     fn experts_succeed_on_mujoco() {
         for info in tasks::all() {
@@ -187,8 +186,8 @@ mod tests {
         }
     }
 
-    /// The promise: a restored simulation goes on bit for bit; states of another scene or damaged
-    /// ones are refused.
+    /// A restored simulation goes on bit for bit; states of another scene or damaged ones are
+    /// refused.
     #[test]
     fn a_restored_simulation_goes_on_bit_for_bit() {
         let mut env = make("lab/assembly", MUJOCO).unwrap();
@@ -210,8 +209,7 @@ mod tests {
         }
     }
 
-    /// The promise: physics that stops being finite is an error, not an episode that quietly starts
-    /// over.
+    /// Physics that stops being finite is an error, not an episode that quietly starts over.
     #[test]
     fn broken_physics_is_seen() {
         let mut sim = MujocoSim::new(tasks::by_id("lab/lift").unwrap().scene).unwrap();

@@ -28,9 +28,6 @@ pub trait Replay {
     fn start(&mut self, init: &Init) -> Result<Vec<f64>>;
     /// Starts as the record began, by a reset of our own rather than from the recorded state, and
     /// observes it; `None` where the record does not have what a reset needs.
-    ///
-    /// # Errors
-    /// As [`Replay::start`].
     fn reset(&mut self, _init: &Init) -> Result<Option<Vec<f64>>> {
         Ok(None)
     }

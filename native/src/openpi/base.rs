@@ -18,9 +18,6 @@ struct Base {
 }
 
 /// Connects a run with the policy that it is to build on; a key is taken from `OPENPI_API_KEY`.
-///
-/// # Errors
-/// As [`Client::connect`].
 pub fn connect(config: &ServedConfig, sizes: Sizes, view: View) -> Result<Remote> {
     let settings = Settings {
         api_key: std::env::var(API_KEY).ok(),

@@ -175,9 +175,9 @@ fn refused(address: &str, settings: Settings) -> String {
         .to_string()
 }
 
-/// The promise: observations arrive as openpi reads them, arrays with their types and shapes, and
-/// actions come back number for number, in frames of any length, cut or not, with pings between;
-/// the key is sent.
+/// Observations arrive as openpi reads them, arrays with their types and shapes, and actions come
+/// back number for number, in frames of any length, cut or not, with pings between; the key is
+/// sent.
 #[test]
 fn observations_go_and_actions_come() {
     let (address, server) = serve(1, |_, stream| {
@@ -258,8 +258,8 @@ fn observations_go_and_actions_come() {
     server.join().unwrap();
 }
 
-/// The promise: a connection that is lost between two requests, or before the answer, is made
-/// again, and the request with it.
+/// A connection that is lost between two requests, or before the answer, is made again, and the
+/// request with it.
 #[test]
 fn a_lost_connection_is_made_again() {
     let (address, server) = serve(3, |i, stream| {
@@ -279,8 +279,7 @@ fn a_lost_connection_is_made_again() {
     server.join().unwrap();
 }
 
-/// The promise: who never answers is given up in time, and its late answer is not taken for the
-/// next one's.
+/// Who never answers is given up in time, and its late answer is not taken for the next one's.
 #[test]
 fn a_late_answer_is_not_the_next_ones() {
     let (address, server) = serve(2, |i, stream| {
@@ -310,7 +309,7 @@ fn a_late_answer_is_not_the_next_ones() {
     server.join().unwrap();
 }
 
-/// The promise: what a server reports reaches the user: the last line of its traceback.
+/// What a server reports reaches the user: the last line of its traceback.
 #[test]
 fn an_error_of_the_server_is_told() {
     let (address, server) = serve(1, |_, stream| {
@@ -334,8 +333,7 @@ fn an_error_of_the_server_is_told() {
     server.join().unwrap();
 }
 
-/// The promise: whatever comes instead of an answer is refused in one line that says what is wrong
-/// with it.
+/// Whatever comes instead of an answer is refused in one line that says what is wrong with it.
 #[test]
 fn malformed_answers_are_refused() {
     type Answers = fn(&mut Peer);
@@ -396,8 +394,7 @@ fn malformed_answers_are_refused() {
     }
 }
 
-/// The promise: a message that is too long is refused before it is taken, whether in one frame or
-/// in many.
+/// A message that is too long is refused before it is taken, whether in one frame or in many.
 #[test]
 fn messages_that_are_too_long_are_refused() {
     let floods: [fn(&mut Peer); 2] = [
@@ -428,8 +425,8 @@ fn messages_that_are_too_long_are_refused() {
     }
 }
 
-/// The promise: an address that is none, a port where nobody listens and a server of something else
-/// are told apart.
+/// An address that is none, a port where nobody listens and a server of something else are told
+/// apart.
 #[test]
 fn who_is_no_policy_server_is_told() {
     for address in [
@@ -498,7 +495,7 @@ fn who_is_no_policy_server_is_told() {
     }
 }
 
-/// The promise: an array that is not what its shape says is not sent.
+/// An array that is not what its shape says is not sent.
 #[test]
 fn an_array_that_is_not_its_shape_is_not_sent() {
     assert!(
@@ -509,9 +506,9 @@ fn an_array_that_is_not_its_shape_is_not_sent() {
     );
 }
 
-/// The promise: observations are, byte for byte, what Python's `openpi_client.msgpack_numpy.packb`
-/// makes of the same; and what it makes of actions is read. (Both messages were made with msgpack
-/// 1.x and numpy 2.x.)
+/// Observations are, byte for byte, what Python's `openpi_client.msgpack_numpy.packb` makes of the
+/// same; and what it makes of actions is read. (Both messages were made with msgpack 1.x and numpy
+/// 2.x.)
 #[test]
 fn messages_are_those_of_python() {
     let observation = Value::Map(vec![
@@ -557,9 +554,9 @@ fn served(address: &str) -> ServedConfig {
     }
 }
 
-/// The promise: a run's observations reach the server as numbers, the newest frame in rows of
-/// pixels of three colours under every name, and what to do; of its answers the first actions are
-/// played, within ±1. An answer for another robot is refused.
+/// A run's observations reach the server as numbers, the newest frame in rows of pixels of three
+/// colours under every name, and what to do; of its answers the first actions are played, within
+/// ±1. An answer for another robot is refused.
 #[test]
 fn a_base_is_asked_row_by_row() {
     let (address, server) = serve(1, |_, stream| {
@@ -650,9 +647,9 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         .unwrap()
 }
 
-/// The promise: a served policy is evaluated, finetuned beside, and evaluated again; a resumed run,
-/// and a finished one that is loaded, ask it again. Methods that cannot build on it are refused,
-/// and a server that is gone is named.
+/// A served policy is evaluated, finetuned beside, and evaluated again; a resumed run, and a
+/// finished one that is loaded, ask it again. Methods that cannot build on it are refused, and a
+/// server that is gone is named.
 #[test]
 fn a_run_builds_on_a_served_policy() {
     // As openpi's, it has several clients at a time.

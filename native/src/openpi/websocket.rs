@@ -316,7 +316,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: the handshake is the standard's own example (RFC 6455, 1.3).
+    /// The handshake is the standard's own example (RFC 6455, 1.3).
     #[test]
     fn the_handshake_is_the_standards() {
         assert_eq!(base64(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");

@@ -138,7 +138,7 @@ pub fn spread_out(heights: &[f64], gap: f64, bottom: f64) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// The promise: ticks are round numbers inside the range, a few of them.
+    /// Ticks are round numbers inside the range, a few of them.
     #[test]
     fn ticks_are_few_and_round() {
         assert_eq!(ticks(&(0.0..120_000.0), 4), [0.0, 50_000.0, 100_000.0]);
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(decades(&(-2.3..1.2)), [-2.0, -1.0, 0.0, 1.0]);
     }
 
-    /// The promise: labels of lines that end at one height do not cover each other.
+    /// Labels of lines that end at one height do not cover each other.
     #[test]
     fn labels_are_kept_apart() {
         let placed = spread_out(&[200.0, 100.0, 101.0, 199.0], 19.0, 205.0);

@@ -124,7 +124,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: data URLs hold what they should.
+    /// Data URLs hold what they should.
     #[test]
     fn base64_is_written_as_others_read_it() {
         let cases = [
@@ -141,8 +141,7 @@ mod tests {
         }
     }
 
-    /// The promise: a film says in words what it shows, and a page without films says how to get
-    /// some.
+    /// A film says in words what it shows, and a page without films says how to get some.
     #[test]
     fn films_are_described_in_words() {
         let clip = Clip {

@@ -119,7 +119,7 @@ pub fn plural(n: usize, noun: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: nothing written into a page can become markup.
+    /// Nothing written into a page can become markup.
     #[test]
     fn text_cannot_become_markup() {
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
         assert!(!json(&"</script><script>").contains('<'));
     }
 
-    /// The promise: numbers read as people write them.
+    /// Numbers read as people write them.
     #[test]
     fn numbers_read_well() {
         let cases = [

@@ -255,7 +255,7 @@ fn superscript(number: i32) -> String {
 mod tests {
     use super::*;
 
-    /// The promise: values read as people write them.
+    /// Values read as people write them.
     #[test]
     fn values_read_well() {
         let cases = [
@@ -272,8 +272,8 @@ mod tests {
         }
     }
 
-    /// The promise: zero has a place of its own, left of every other value, exactly when there is
-    /// one; no value is outside.
+    /// Zero has a place of its own, left of every other value, exactly when there is one; no value
+    /// is outside.
     #[test]
     fn zero_has_a_place() {
         let axis = LogAxis::of([0.0, 1e-3, 10.0].into_iter(), 6);

@@ -157,7 +157,7 @@ fn portrait() -> Portrait {
     }
 }
 
-/// The promise: rates at the last step are on the page where they were measured, and nowhere else.
+/// Rates at the last step are on the page where they were measured, and nowhere else.
 #[test]
 fn success_at_the_last_step_is_told_where_it_was_measured() {
     let at_end = AtEnd {
@@ -212,8 +212,8 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// The promise: a world model's predictions stand beside what happened, and a page without one says
-/// nothing of it.
+/// A world model's predictions stand beside what happened, and a page without one says nothing of
+/// it.
 #[test]
 fn a_world_model_is_shown_beside_what_happened() {
     let quality = Quality {
@@ -239,8 +239,8 @@ fn a_world_model_is_shown_beside_what_happened() {
     assert!(!render(&example("post-bc", "dsrl", 1, 3, 0.9)).contains("World model"));
 }
 
-/// The promise: where a small policy began stands beside the pretrained one, with the largest drop;
-/// a reward that does not vary is called what it is, and a page without either says nothing of it.
+/// Where a small policy began stands beside the pretrained one, with the largest drop; a reward
+/// that does not vary is called what it is, and a page without either says nothing of it.
 #[test]
 fn an_improvement_tells_its_drop_and_a_constant_reward() {
     let series = |name: &str, last: f64| Series {
@@ -277,7 +277,7 @@ fn an_improvement_tells_its_drop_and_a_constant_reward() {
     assert!(!render(&example("bc", "dsrl", 1, 3, 0.9)).contains("Improvement"));
 }
 
-/// The promise: a page is whole without a network: it names no address and loads nothing.
+/// A page is whole without a network: it names no address and loads nothing.
 #[test]
 fn a_page_loads_nothing() {
     for page in pages() {
@@ -289,8 +289,7 @@ fn a_page_loads_nothing() {
     }
 }
 
-/// The promise: whoever cannot see a plot is told its numbers, and no page holds a value that is no
-/// number.
+/// Whoever cannot see a plot is told its numbers, and no page holds a value that is no number.
 #[test]
 fn every_plot_speaks() {
     for page in pages() {
@@ -311,7 +310,7 @@ fn every_plot_speaks() {
     }
 }
 
-/// The promise: names and configuration from outside never become markup, wherever they stand.
+/// Names and configuration from outside never become markup, wherever they stand.
 #[test]
 fn names_from_outside_are_escaped() {
     let evil = || "</script><script>alert('{body}\" &')</script>".to_string();
@@ -341,7 +340,7 @@ fn names_from_outside_are_escaped() {
     }
 }
 
-/// The promise: programs can read a page's data back.
+/// Programs can read a page's data back.
 #[test]
 fn the_numbers_can_be_read_back() {
     let report = example("post-bc", "dsrl", 2, 5, 0.9);
@@ -363,7 +362,7 @@ fn the_numbers_can_be_read_back() {
     assert!((read.curves[1].points[3].1 - report.curves[1].points[3].1).abs() < 1e-12);
 }
 
-/// The promise: every colour of a plot is one that the style sheet turns dark in the dark.
+/// Every colour of a plot is one that the style sheet turns dark in the dark.
 #[test]
 fn every_colour_has_its_theme_variable() {
     for colour in [INK, MUTED, GRID, PAPER, GREY].iter().chain(&SERIES) {
@@ -378,8 +377,7 @@ fn every_colour_has_its_theme_variable() {
     }
 }
 
-/// The promise: a page says in words whether finetuning helped, and does not sell chance as
-/// progress.
+/// A page says in words whether finetuning helped, and does not sell chance as progress.
 #[test]
 fn the_verdict_follows_the_interval() {
     let run = |before, after| Report {
@@ -392,7 +390,7 @@ fn the_verdict_follows_the_interval() {
     assert!(render(&run(50, 55)).contains("which may be chance"));
 }
 
-/// The promise: two runs of the same methods are told apart on a page that compares them.
+/// Two runs of the same methods are told apart on a page that compares them.
 #[test]
 fn compared_runs_have_distinct_names() {
     let run = example("post-bc", "dsrl", 1, 2, 0.9);

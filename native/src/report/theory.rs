@@ -561,7 +561,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The promise: the sentence says what the numbers say, whoever is ahead.
+    /// The sentence says what the numbers say, whoever is ahead.
     #[test]
     fn the_finding_follows_the_numbers() {
         let theory = example(vec![1, 100, 3000], 8);
@@ -586,7 +586,7 @@ pub(super) mod tests {
         assert!(!finding(&even).contains("times less"));
     }
 
-    /// The promise: programs can read a page's data back.
+    /// Programs can read a page's data back.
     #[test]
     fn the_numbers_of_a_study_can_be_read_back() {
         let theory = example(vec![1, 10], 5);
@@ -609,7 +609,7 @@ pub(super) mod tests {
         );
     }
 
-    /// The promise: numbers keep two digits that matter.
+    /// Numbers keep two digits that matter.
     #[test]
     fn numbers_keep_two_digits() {
         let cases = [
@@ -628,7 +628,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The promise: panels are few, ascending, and end with the last.
+    /// Panels are few, ascending, and end with the last.
     #[test]
     fn panels_are_spread_over_the_list() {
         assert_eq!(

@@ -21,8 +21,8 @@ fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
     sequences
 }
 
-/// The promise: a stretch is consecutive decisions of one episode; after the end for good it stays,
-/// earns 0, and says so.
+/// A stretch is consecutive decisions of one episode; after the end for good it stays, earns 0, and
+/// says so.
 #[test]
 fn stretches_are_consecutive_and_go_on_after_the_end() {
     let sequences = sequences(false, &[(5, false), (2, true), (2, false)]);
@@ -51,7 +51,7 @@ fn stretches_are_consecutive_and_go_on_after_the_end() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 10, 11, 12]);
 }
 
-/// The promise: a stretch comes up in proportion to its priority^0.6, and counts the less for it.
+/// A stretch comes up in proportion to its priority^0.6, and counts the less for it.
 #[test]
 fn surprising_stretches_come_up_more_often() {
     let mut sequences = sequences(true, &[(4, false)]);
@@ -89,7 +89,7 @@ fn surprising_stretches_come_up_more_often() {
     );
 }
 
-/// The promise: the oldest episodes make room, and priorities of dropped stretches go nowhere.
+/// The oldest episodes make room, and priorities of dropped stretches go nowhere.
 #[test]
 fn the_oldest_make_room() {
     let mut sequences = Sequences::new((1, 1), 3, 10, true, Rng::new(0, "after", 0));
@@ -113,7 +113,7 @@ fn the_oldest_make_room() {
     );
 }
 
-/// The promise: saved sequences go on bit for bit; damaged ones are refused.
+/// Saved sequences go on bit for bit; damaged ones are refused.
 #[test]
 fn saved_sequences_go_on_as_if_never_saved() {
     let mut whole = sequences(true, &[(5, false), (2, true)]);
@@ -143,7 +143,7 @@ fn saved_sequences_go_on_as_if_never_saved() {
     );
 }
 
-/// The promise: joined batches keep their stretches whole.
+/// Joined batches keep their stretches whole.
 #[test]
 fn joined_batches_keep_stretches_whole() {
     let (a, b) = (
@@ -168,8 +168,8 @@ fn joined_batches_keep_stretches_whole() {
     assert_eq!(joined.clone().with(&Stretches::default()), joined);
 }
 
-/// The promise: every batch holds exactly the share of demonstrations, which come first, and one
-/// side stands in for an empty other.
+/// Every batch holds exactly the share of demonstrations, which come first, and one side stands in
+/// for an empty other.
 #[test]
 fn every_batch_has_exactly_the_share() {
     let (online, none) = (sequences(false, &[(5, false); 3]), sequences(false, &[]));
@@ -195,8 +195,8 @@ fn every_batch_has_exactly_the_share() {
     );
 }
 
-/// The promise: without anyone to ask, an episode that ended for good ends with its last decision,
-/// which says so.
+/// Without anyone to ask, an episode that ended for good ends with its last decision, which says
+/// so.
 #[test]
 fn an_episode_may_end_where_it_ends() {
     let mut sequences = Sequences::new((1, 1), 1, 1000, false, Rng::new(0, "after", 0)).ending();

@@ -46,8 +46,8 @@ mod tests {
     use crate::env::catalogue;
     use crate::env::make;
 
-    /// The promise: every task that is drawn has as many numbers as MoDem gives it, all within its
-    /// observation, none twice.
+    /// Every task that is drawn has as many numbers as MoDem gives it, all within its observation,
+    /// none twice.
     #[test]
     fn every_task_has_the_numbers_that_modem_gives_it() {
         let expected = |id: &str| match id {
@@ -87,8 +87,7 @@ mod tests {
         );
     }
 
-    /// The promise: what stays beside a picture is what MoDem keeps of an observation, value for
-    /// value.
+    /// What stays beside a picture is what MoDem keeps of an observation, value for value.
     #[test]
     fn what_stays_is_what_modem_keeps() {
         for (id, felt) in [
@@ -108,8 +107,8 @@ mod tests {
         }
     }
 
-    /// The promise: what is picked of a moment is the hand and the gripper, now and one control
-    /// step ago, and nothing of the object.
+    /// What is picked of a moment is the hand and the gripper, now and one control step ago, and
+    /// nothing of the object.
     #[test]
     fn the_hand_and_the_gripper_are_picked() {
         for info in crate::tasks::all() {

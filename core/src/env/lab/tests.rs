@@ -14,8 +14,8 @@ fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
     steps
 }
 
-/// The promise: the experts solve at least 9 of 10 random starts in every style, with and without
-/// trembling hands. `examples/experts.rs` measures the same over 200 starts.
+/// The experts solve at least 9 of 10 random starts in every style, with and without trembling
+/// hands. `examples/experts.rs` measures the same over 200 starts.
 #[test]
 fn experts_succeed() {
     for info in tasks::all() {
@@ -37,7 +37,7 @@ fn experts_succeed() {
     }
 }
 
-/// The promise: the same seed is the same episode, bit for bit; another seed is another.
+/// The same seed is the same episode, bit for bit; another seed is another.
 #[test]
 fn the_same_seed_is_the_same_episode() {
     let mut env = LabEnv::new("lab/pick-place").unwrap();
@@ -51,7 +51,7 @@ fn the_same_seed_is_the_same_episode() {
     assert_eq!(first, demonstrate(&mut env, 3));
 }
 
-/// The promise: success ends the episode with the only reward there is.
+/// Success ends the episode with the only reward there is.
 #[test]
 fn the_reward_is_one_on_success_and_else_zero() {
     for info in tasks::all() {
@@ -66,8 +66,7 @@ fn the_reward_is_one_on_success_and_else_zero() {
     }
 }
 
-/// The promise: an episode that plays on is the same up to its first success, and goes on to the
-/// horizon.
+/// An episode that plays on is the same up to its first success, and goes on to the horizon.
 #[test]
 fn an_episode_that_plays_on_reaches_the_horizon() {
     for info in tasks::all() {
@@ -92,8 +91,8 @@ fn an_episode_that_plays_on_reaches_the_horizon() {
     }
 }
 
-/// The promise: a hand that rests is cut off at the horizon without reward, and a finished episode
-/// cannot be played on.
+/// A hand that rests is cut off at the horizon without reward, and a finished episode cannot be
+/// played on.
 #[test]
 fn a_resting_hand_is_truncated_at_the_horizon() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -109,7 +108,7 @@ fn a_resting_hand_is_truncated_at_the_horizon() {
     assert!(env.step(&[0.0; 4]).is_err());
 }
 
-/// The promise: the observation is laid out as Meta-World's: frame, frame before, goal.
+/// The observation is laid out as Meta-World's: frame, frame before, goal.
 #[test]
 fn the_observation_has_the_layout_of_meta_world() {
     let mut env = LabEnv::new("lab/pick-place").unwrap();
@@ -136,8 +135,8 @@ fn the_observation_has_the_layout_of_meta_world() {
     assert_ne!(after[..18], start[..18]);
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
-/// is none is an error.
+/// Actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an
+/// error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -152,8 +151,8 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     env.step(&[0.0; 4]).unwrap();
 }
 
-/// The promise: a restored environment goes on bit for bit, trembling included; foreign or damaged
-/// states change nothing.
+/// A restored environment goes on bit for bit, trembling included; foreign or damaged states change
+/// nothing.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     let mut env = LabEnv::new("lab/assembly").unwrap();
@@ -183,8 +182,8 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     }
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
-/// it. It pins that Rapier's quiet removal of a non-finite body does not go unnoticed.
+/// When the physics breaks, the error names the task and the step, and a reset mends it. It pins
+/// that Rapier's quiet removal of a non-finite body does not go unnoticed.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -206,7 +205,7 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     env.step(&[0.0; 4]).unwrap();
 }
 
-/// The promise: a style that no hand could have is refused, and the one before stays.
+/// A style that no hand could have is refused, and the one before stays.
 #[test]
 fn impossible_styles_are_refused() {
     let mut env = LabEnv::new("lab/lift").unwrap();
@@ -229,7 +228,7 @@ fn impossible_styles_are_refused() {
     assert!(env.expert().is_some());
 }
 
-/// The promise: ids make environments, and a mistyped one is an error that names the nearest.
+/// Ids make environments, and a mistyped one is an error that names the nearest.
 #[test]
 fn ids_make_environments() {
     for id in [

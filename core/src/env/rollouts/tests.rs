@@ -103,8 +103,8 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
     }
 }
 
-/// The promise: success at any step and success at the last step are told apart, wherever in a
-/// chunk they fall; where the first success ends an episode they are the same.
+/// Success at any step and success at the last step are told apart, wherever in a chunk they fall;
+/// where the first success ends an episode they are the same.
 #[test]
 fn success_at_any_step_and_at_the_last_are_told_apart() {
     for chunk in 1..=7 {

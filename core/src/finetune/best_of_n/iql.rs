@@ -53,17 +53,11 @@ impl Critic {
     }
 
     /// Writes the weights into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         params::save(self, prefix, archive).await
     }
 
     /// Restores what [`Critic::save`] wrote for the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &BestOfNConfig,
         obs: usize,
@@ -196,9 +190,6 @@ impl Iql {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("iql/step", &self.step)?;
         self.critic.save("iql/critic", archive).await?;
@@ -209,9 +200,6 @@ impl Iql {
     }
 
     /// Restores what [`Iql::save`] wrote with the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: BestOfNConfig,
         obs: usize,
@@ -271,8 +259,8 @@ mod tests {
             .collect()
     }
 
-    /// The promise: the gradient of the value's expectile loss is right on both sides of its kink,
-    /// and no gradient reaches Q.
+    /// The gradient of the value's expectile loss is right on both sides of its kink, and no
+    /// gradient reaches Q.
     #[test]
     fn the_value_loss_has_the_right_gradient() {
         let (mut iql, obs, chunks, _) = learner(0.8);
@@ -283,8 +271,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the value loss is |expectile - 1(u < 0)| u^2 with the smaller of the two target
-    /// critics.
+    /// The value loss is |expectile - 1(u < 0)| u^2 with the smaller of the two target critics.
     #[test]
     fn the_value_loss_is_the_expectile_of_the_smaller_critic() {
         let (iql, obs, chunks, _) = learner(0.8);
@@ -300,8 +287,8 @@ mod tests {
         assert!((loss - terms.iter().sum::<f64>() / 16.0).abs() < 1e-6);
     }
 
-    /// The promise: the gradient of the critics' loss is right, and the loss is the sum of both
-    /// mean squared errors.
+    /// The gradient of the critics' loss is right, and the loss is the sum of both mean squared
+    /// errors.
     #[test]
     fn the_q_loss_has_the_right_gradient() {
         let (mut iql, obs, chunks, targets) = learner(0.5);

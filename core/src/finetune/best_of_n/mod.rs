@@ -122,9 +122,6 @@ pub struct Chooser {
 impl Chooser {
     /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of
     /// which is played.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         policy: &Policy,
@@ -157,18 +154,12 @@ impl Chooser {
     }
 
     /// Writes it into the archive under `prefix/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/samples"), &self.samples)?;
         self.critic.save(&format!("{prefix}/critic"), archive).await
     }
 
     /// Restores what [`Chooser::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &BestOfNConfig,
         policy: &Policy,

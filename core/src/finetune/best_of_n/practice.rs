@@ -46,9 +46,6 @@ impl Practice {
     }
 
     /// One decision in every running episode, or a few updates of the critic.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
         match &self.doing {
             Doing::Playing(_) => self.play(cx).await,
@@ -137,9 +134,6 @@ impl Practice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put(
             "finetuner/round",
@@ -164,9 +158,6 @@ impl Practice {
     }
 
     /// Restores what [`Practice::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let (round, chosen, playing): (usize, bool, bool) = archive.get("finetuner/round")?;

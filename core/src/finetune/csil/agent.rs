@@ -56,9 +56,6 @@ impl Agent {
 
     /// Raw observation rows, what each episode remembers, and noise rows to raw actions, those in
     /// the middle of the small policy.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         policy: &Policy,
@@ -144,9 +141,6 @@ impl Agent {
     /// What the learned reward says of actions (N x act) at one raw observation: shares of what it
     /// can give, 0 to 1, N. None where no reward is learned, or where it is about corrections of
     /// the pretrained policy (residual).
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn rewards(
         &self,
         policy: &Policy,
@@ -224,9 +218,6 @@ impl Agent {
     }
 
     /// Writes it into the archive under `prefix/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/view"), &self.view)?;
         if let Some(reward) = &self.reward {
@@ -236,9 +227,6 @@ impl Agent {
     }
 
     /// Restores what [`Agent::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &CsilConfig,
         policy: &Policy,
@@ -354,9 +342,9 @@ mod tests {
         );
     }
 
-    /// The promise: the ensemble plays the mean, the residual adds a small part, and both and the
-    /// small policy alone stay within ±1; what is taught of a demonstration makes the demonstrated
-    /// action (the ensemble: where the pretrained policy imitates it, too).
+    /// The ensemble plays the mean, the residual adds a small part, and both and the small policy
+    /// alone stay within ±1; what is taught of a demonstration makes the demonstrated action (the
+    /// ensemble: where the pretrained policy imitates it, too).
     #[test]
     fn actions_are_composed_as_configured() {
         let (base, own) = ([0.6, -0.9], [REACH as f32, -1.0]);
@@ -382,9 +370,9 @@ mod tests {
         }
     }
 
-    /// The promise: a chunk is decided on once and then played out, one action a decision, whatever
-    /// is seen meanwhile; episodes do not depend on each other, and the small policy alone asks for
-    /// no chunk.
+    /// A chunk is decided on once and then played out, one action a decision, whatever is seen
+    /// meanwhile; episodes do not depend on each other, and the small policy alone asks for no
+    /// chunk.
     #[test]
     fn a_chunk_is_played_out() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));

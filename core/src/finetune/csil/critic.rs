@@ -307,8 +307,8 @@ mod tests {
         }
     }
 
-    /// The promise: the loss of the critics, penalty on the action's gradient included, has the
-    /// right gradient in every parameter, through the statistics of the crossed batch.
+    /// The loss of the critics, penalty on the action's gradient included, has the right gradient
+    /// in every parameter, through the statistics of the crossed batch.
     #[test]
     fn the_critic_loss_has_the_right_gradient() {
         let device = Device::flex().autodiff();
@@ -341,8 +341,8 @@ mod tests {
         }
     }
 
-    /// The promise: a target is r + the discounted value of the lesser critic, and r alone after
-    /// the end; distributions have that mean.
+    /// A target is r + the discounted value of the lesser critic, and r alone after the end;
+    /// distributions have that mean.
     #[test]
     fn a_target_is_what_the_lesser_critic_expects() {
         for variant in [Variant::Csil, Variant::Rlpd] {
@@ -378,8 +378,8 @@ mod tests {
         }
     }
 
-    /// The promise: the steepness is the root of the mean square of the value's slope along the
-    /// directions, as differences find it.
+    /// The steepness is the root of the mean square of the value's slope along the directions, as
+    /// differences find it.
     #[test]
     fn the_steepness_is_that_of_differences() {
         let mut rng = Rng::new(3, "test", 0);

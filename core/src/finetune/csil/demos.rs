@@ -129,9 +129,8 @@ mod tests {
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
-    /// The promise: every demonstrated step is a decision, with the chunk that the pretrained
-    /// policy would be playing out beside it, the action that follows, and an end where the episode
-    /// ended.
+    /// Every demonstrated step is a decision, with the chunk that the pretrained policy would be
+    /// playing out beside it, the action that follows, and an end where the episode ended.
     #[test]
     fn every_demonstrated_step_is_a_decision() {
         let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));

@@ -357,9 +357,6 @@ impl Learner {
     }
 
     /// The learned reward of raw inputs and own actions, before bounds: N each.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub(super) async fn rewards_of(&self, inputs: &Inputs, own: Vec<f32>) -> Result<Vec<f32>> {
         let (x, u) = (
             self.inputs(&inputs.numbers, &inputs.pixels),
@@ -555,9 +552,6 @@ impl Learner {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("csil/made", &self.made)?;
         for (name, policy) in [
@@ -588,9 +582,6 @@ impl Learner {
     }
 
     /// Restores what [`Learner::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: CsilConfig,
         sizes: Sizes,

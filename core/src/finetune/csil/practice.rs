@@ -416,9 +416,6 @@ impl Practice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         let saved = |running: &Running| -> SavedRunning {
@@ -449,9 +446,6 @@ impl Practice {
     }
 
     /// Restores what [`Practice::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let (sizes, view) = (cx.policy.sizes, cx.rollouts.view);
         let damaged =

@@ -175,8 +175,8 @@ mod tests {
         })
     }
 
-    /// The promise: the faithful loss is its two parts, and its gradient reaches means and features
-    /// by the squared error alone, the spread by the likelihood alone.
+    /// The faithful loss is its two parts, and its gradient reaches means and features by the
+    /// squared error alone, the spread by the likelihood alone.
     #[test]
     fn the_faithful_loss_has_the_right_gradients() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
@@ -224,7 +224,7 @@ mod tests {
         );
     }
 
-    /// The promise: the density is that of what is drawn, and both ways to it agree.
+    /// The density is that of what is drawn, and both ways to it agree.
     #[test]
     fn the_density_is_that_of_what_is_drawn() {
         let at = squashed([0.3, -0.8], [0.4, 0.9]);
@@ -241,8 +241,7 @@ mod tests {
         );
     }
 
-    /// The promise: the divergence is the expected log-ratio of the densities, and 0 only to
-    /// itself.
+    /// The divergence is the expected log-ratio of the densities, and 0 only to itself.
     #[test]
     fn the_divergence_is_the_expected_log_ratio() {
         let (p, q) = (
@@ -267,7 +266,7 @@ mod tests {
         assert!(read(p.divergence(&p))[0].abs() < 1e-6);
     }
 
-    /// The promise: likelihood and divergence have the right gradient in every parameter.
+    /// Likelihood and divergence have the right gradient in every parameter.
     #[test]
     fn likelihood_and_divergence_have_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));

@@ -177,9 +177,9 @@ mod tests {
         }
     }
 
-    /// The promise: decisions of episodes that ran side by side become the samples of each episode
-    /// in its own order, with the advantages of its own scaled rewards, bootstrapped where it was
-    /// cut off only; and returns are advantages plus values.
+    /// Decisions of episodes that ran side by side become the samples of each episode in its own
+    /// order, with the advantages of its own scaled rewards, bootstrapped where it was cut off
+    /// only; and returns are advantages plus values.
     #[test]
     fn episodes_side_by_side_are_told_apart() {
         let config = DppoConfig {
@@ -233,7 +233,7 @@ mod tests {
         );
     }
 
-    /// The promise: a critic that knows explains everything, one that says the mean nothing.
+    /// A critic that knows explains everything, one that says the mean nothing.
     #[test]
     fn explained_variance_is_that_of_the_critic() {
         let samples = |values: [f32; 3]| Samples {

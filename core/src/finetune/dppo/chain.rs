@@ -203,9 +203,9 @@ mod tests {
             / 2.0) as f32
     }
 
-    /// The promise: the log-probabilities of a drawn chain are the Gaussian densities of its
-    /// finetuned steps, under the finetuned network and with the floor for densities; judged again
-    /// later, they are the same, also where a batch mixes steps.
+    /// The log-probabilities of a drawn chain are the Gaussian densities of its finetuned steps,
+    /// under the finetuned network and with the floor for densities; judged again later, they are
+    /// the same, also where a batch mixes steps.
     #[test]
     fn log_probabilities_are_the_densities_of_the_steps() {
         for config in chains() {
@@ -255,9 +255,9 @@ mod tests {
         }
     }
 
-    /// The promise: each draw is the mean plus the noise that was given, clipped to three
-    /// deviations of at least the floor; the pretrained network makes the first steps, the
-    /// finetuned one the last, and a chain that is finetuned whole begins with noise.
+    /// Each draw is the mean plus the noise that was given, clipped to three deviations of at least
+    /// the floor; the pretrained network makes the first steps, the finetuned one the last, and a
+    /// chain that is finetuned whole begins with noise.
     #[test]
     fn the_last_steps_are_the_finetuned_networks() {
         for config in chains() {
@@ -304,8 +304,8 @@ mod tests {
         }
     }
 
-    /// The promise: a component's log-density is clamped to [-5, 2], and a row's is the mean over
-    /// its components, not the sum.
+    /// A component's log-density is clamped to [-5, 2], and a row's is the mean over its
+    /// components, not the sum.
     #[test]
     fn log_densities_are_clamped_and_averaged() {
         let device = Device::flex();

@@ -38,9 +38,9 @@ mod tests {
         );
     }
 
-    /// The promise: advantages are those computed by hand, for an episode that terminated and for
-    /// one that was cut off. delta = (0 + 0.9 * 0.4 - 0.5, 0 + 0.9 * 0.2 - 0.4, 1 + 0.9 * last -
-    /// 0.2), and each adds 0.72 of the next.
+    /// Advantages are those computed by hand, for an episode that terminated and for one that was
+    /// cut off. delta = (0 + 0.9 * 0.4 - 0.5, 0 + 0.9 * 0.2 - 0.4, 1 + 0.9 * last - 0.2), and each
+    /// adds 0.72 of the next.
     #[test]
     fn advantages_are_those_computed_by_hand() {
         let (rewards, values) = ([0.0, 0.0, 1.0], [0.5, 0.4, 0.2]);
@@ -54,7 +54,7 @@ mod tests {
         );
     }
 
-    /// The promise: lambda 0 is the one-step error, lambda 1 the discounted return minus the value.
+    /// Lambda 0 is the one-step error, lambda 1 the discounted return minus the value.
     #[test]
     fn lambda_goes_from_one_step_to_the_whole_return() {
         let (rewards, values) = ([1.0, 2.0], [0.5, 0.25]);

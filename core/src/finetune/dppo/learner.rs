@@ -125,9 +125,6 @@ impl Learner {
     }
 
     /// One gradient step of the critic on these rows, and of the actor unless it is frozen.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn step(
         &mut self,
         samples: &Samples,
@@ -234,9 +231,6 @@ impl Learner {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         params::save(&self.actor.net, "finetuner/actor", archive).await?;
         params::save(&self.critic, "finetuner/critic", archive).await?;
@@ -249,9 +243,6 @@ impl Learner {
     }
 
     /// Restores what [`Learner::save`] wrote with the same settings and pretrained policy.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: DppoConfig,
         pretrained: &Policy,
@@ -368,9 +359,9 @@ mod tests {
         (0..ROWS).rev().collect()
     }
 
-    /// The promise: before the first gradient step the policy is the one that practised: every
-    /// ratio is 1, nothing is clipped, and the objective is minus the mean of the discounted
-    /// advantages, which are centred.
+    /// Before the first gradient step the policy is the one that practised: every ratio is 1,
+    /// nothing is clipped, and the objective is minus the mean of the discounted advantages, which
+    /// are centred.
     #[test]
     fn at_first_every_ratio_is_one() {
         for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
@@ -389,9 +380,9 @@ mod tests {
         }
     }
 
-    /// The promise: the gradient of the actor's objective is right, through the whole of it:
-    /// network, density, ratio, clip range, discount; where ratios are inside and outside of their
-    /// ranges. (That of a diffusion step's mean is checked with the policy.)
+    /// The gradient of the actor's objective is right, through the whole of it: network, density,
+    /// ratio, clip range, discount; where ratios are inside and outside of their ranges. (That of a
+    /// diffusion step's mean is checked with the policy.)
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, mut samples) = learner(PolicyKind::Flow);
@@ -410,7 +401,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the gradient of the critic's loss is right.
+    /// The gradient of the critic's loss is right.
     #[test]
     fn the_critic_loss_has_the_right_gradient() {
         let (learner, samples) = learner(PolicyKind::Flow);
@@ -422,7 +413,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: while the critic warms up the actor does not move.
+    /// While the critic warms up the actor does not move.
     #[test]
     fn a_frozen_actor_does_not_move() {
         let (mut learner, samples) = learner(PolicyKind::Flow);

@@ -68,9 +68,6 @@ impl Finetuned {
     }
 
     /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`].
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         pretrained: &Policy,
@@ -91,18 +88,12 @@ impl Finetuned {
     }
 
     /// Writes it into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/steps"), &self.steps)?;
         params::save(&self.policy.net, &format!("{prefix}/net"), archive).await
     }
 
     /// Restores what [`Finetuned::save`] wrote of a copy of `pretrained`.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
         let steps = archive.get(&format!("{prefix}/steps"))?;
         if steps > pretrained.chain_len() {

@@ -92,8 +92,8 @@ mod tests {
         DppoConfig::preset(Preset::Paper)
     }
 
-    /// The promise: the clip ranges of ten steps are the published code's, to five digits, and one
-    /// step has the last.
+    /// The clip ranges of ten steps are the published code's, to five digits, and one step has the
+    /// last.
     #[test]
     fn clip_ranges_are_the_published_ones() {
         let expected = [
@@ -110,8 +110,7 @@ mod tests {
         assert_eq!((found.len(), clip_ranges(&config(), 1)), (10, vec![0.01]));
     }
 
-    /// The promise: the last step counts in full, and one that is k steps earlier
-    /// gamma_denoising^k.
+    /// The last step counts in full, and one that is k steps earlier gamma_denoising^k.
     #[test]
     fn noisier_steps_count_less() {
         let config = DppoConfig {
@@ -121,8 +120,8 @@ mod tests {
         assert_eq!(discounts(&config, 4), [0.125, 0.25, 0.5, 1.0]);
     }
 
-    /// The promise: advantages are centred and scaled by the unbiased deviation; equal ones, or a
-    /// single one, become 0.
+    /// Advantages are centred and scaled by the unbiased deviation; equal ones, or a single one,
+    /// become 0.
     #[test]
     fn advantages_are_normalised() {
         assert_eq!(normalised(&[1.0, 3.0, 5.0]), [-1.0, 0.0, 1.0]);
@@ -147,8 +146,8 @@ mod tests {
         )
     }
 
-    /// The promise: what pushes the ratio out of its range earns nothing and has no gradient; what
-    /// pulls it back has.
+    /// What pushes the ratio out of its range earns nothing and has no gradient; what pulls it back
+    /// has.
     #[test]
     fn the_objective_is_clipped_on_one_side() {
         for (ratio, advantage, loss, gradient, clipped) in [

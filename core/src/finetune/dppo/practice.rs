@@ -70,9 +70,6 @@ impl Practice {
     }
 
     /// V at raw observation rows.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn values(&self, cx: &Context<'_>, obs: &[f32]) -> Result<Vec<f32>> {
         let obs = nn::matrix(
             cx.policy.obs_scale.apply(obs),
@@ -83,9 +80,6 @@ impl Practice {
     }
 
     /// One decision in every running episode, or one gradient step.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
         match &self.doing {
             Doing::Playing(..) => self.play(cx).await,
@@ -196,9 +190,6 @@ impl Practice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         let playing = matches!(self.doing, Doing::Playing(..));
         archive.put(
@@ -218,9 +209,6 @@ impl Practice {
     }
 
     /// Restores what [`Practice::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;

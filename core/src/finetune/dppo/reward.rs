@@ -62,8 +62,8 @@ fn discounted_sums(rewards: &[f32]) -> impl Iterator<Item = f64> {
 mod tests {
     use super::*;
 
-    /// The promise: after any number of observations the scale is the standard deviation (n - 1) of
-    /// all returns together, up to the next to nothing that the first guess weighs.
+    /// After any number of observations the scale is the standard deviation (n - 1) of all returns
+    /// together, up to the next to nothing that the first guess weighs.
     #[test]
     fn rewards_are_divided_by_the_spread_of_returns() {
         let episodes: [&[f32]; 3] = [&[0.0, 1.0, 0.5], &[2.0], &[0.0, 0.0, 0.0, -1.0]];
@@ -81,7 +81,7 @@ mod tests {
         assert!((f64::from(scaler.scale(3.0)) - 3.0 / std(&returns)).abs() < 1e-3);
     }
 
-    /// The promise: scaled rewards stay within ±10, also where no reward was ever seen.
+    /// Scaled rewards stay within ±10, also where no reward was ever seen.
     #[test]
     fn scaled_rewards_are_bounded() {
         let mut scaler = RewardScaler::default();

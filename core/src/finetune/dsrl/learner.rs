@@ -267,9 +267,6 @@ impl SoftActorCritic {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         params::save(&self.actor, "dsrl/actor", archive).await?;
         params::save(&self.critic, "dsrl/critic", archive).await?;
@@ -291,9 +288,6 @@ impl SoftActorCritic {
     }
 
     /// Restores what [`SoftActorCritic::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: DsrlConfig,
         policy: &Policy,
@@ -406,8 +400,8 @@ mod tests {
         )
     }
 
-    /// The promise: the actor's gradient is right through the squashed choice, its density and the
-    /// critic of noise, none reaches the critic, and the temperature's is right.
+    /// The actor's gradient is right through the squashed choice, its density and the critic of
+    /// noise, none reaches the critic, and the temperature's is right.
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, _, mut rng) = learner();
@@ -429,8 +423,8 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the gradient of the critics' loss is right, shared targets or one row for each
-    /// critic; the loss is half the sum of their mean squared errors.
+    /// The gradient of the critics' loss is right, shared targets or one row for each critic; the
+    /// loss is half the sum of their mean squared errors.
     #[test]
     fn the_critic_losses_have_the_right_gradient() {
         let (learner, _, mut rng) = learner();
@@ -462,8 +456,8 @@ mod tests {
         }
     }
 
-    /// The promise: the target is r + gamma (1 - d) (least target critic of what the sampler makes
-    /// of the actor's noise - alpha log pi).
+    /// The target is r + gamma (1 - d) (least target critic of what the sampler makes of the
+    /// actor's noise - alpha log pi).
     #[test]
     fn the_target_judges_what_the_sampler_makes_of_the_noise() {
         let (learner, policy, mut rng) = learner();
@@ -501,8 +495,8 @@ mod tests {
         }
     }
 
-    /// The promise: the density that the actor states is that of what it draws: that of e divided
-    /// by the slope of the choice in e.
+    /// The density that the actor states is that of what it draws: that of e divided by the slope
+    /// of the choice in e.
     #[test]
     fn the_density_is_that_of_the_choice() {
         let (learner, _, mut rng) = learner();

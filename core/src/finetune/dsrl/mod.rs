@@ -183,9 +183,6 @@ impl DsrlConfig {
 }
 
 /// Says in one sentence why a policy cannot be steered, if it cannot.
-///
-/// # Errors
-/// As said.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
         (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(

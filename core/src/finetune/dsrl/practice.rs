@@ -75,9 +75,6 @@ impl Practice {
     }
 
     /// One decision in every environment, or a few updates.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails.
     pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
         let mut work = match self.count.owed {
             (0, 0) => self.play(cx).await?,
@@ -219,9 +216,6 @@ impl Practice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
@@ -230,9 +224,6 @@ impl Practice {
     }
 
     /// Restores what [`Practice::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let count: Count = archive.get("finetuner/count")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;

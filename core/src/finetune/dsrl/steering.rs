@@ -100,9 +100,6 @@ impl Steering {
     }
 
     /// Raw observation rows and standard normal rows to raw action rows.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         policy: &Policy,
@@ -123,17 +120,11 @@ impl Steering {
     }
 
     /// Writes it into the archive under `prefix/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
     /// Restores what [`Steering::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &DsrlConfig,
         policy: &Policy,

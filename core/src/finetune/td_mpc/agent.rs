@@ -108,9 +108,6 @@ impl Agent {
     }
 
     /// Raw observation rows, what each episode remembers, and noise rows to raw actions.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn act(
         &self,
         policy: &Policy,
@@ -169,9 +166,6 @@ impl Agent {
     }
 
     /// What the middle of the prior does at raw observations: N x act.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn prior_actions(
         &self,
         policy: &Policy,
@@ -183,9 +177,6 @@ impl Agent {
 
     /// What the critics make of raw observations, where the prior's middle acts: the mean of all of
     /// them, N.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn values(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
         let z = self.encode(policy, obs, device);
         let judged = self
@@ -266,9 +257,6 @@ impl Agent {
     }
 
     /// Writes it into the archive under `prefix/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(
             format!("{prefix}/planning"),
@@ -284,9 +272,6 @@ impl Agent {
     }
 
     /// Restores what [`Agent::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: &TdMpcConfig,
         policy: &Policy,
@@ -416,8 +401,7 @@ fn gumbel(e: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The promise: normal numbers become uniform ones, and pairs of critics are different and
-    /// equally likely.
+    /// Normal numbers become uniform ones, and pairs of critics are different and equally likely.
     #[test]
     fn pairs_of_critics_are_different_and_equally_likely() {
         let layout = Layout {
@@ -446,8 +430,7 @@ mod tests {
         }
     }
 
-    /// The promise: every number of the noise is used once, and an environment's noise stays its
-    /// own.
+    /// Every number of the noise is used once, and an environment's noise stays its own.
     #[test]
     fn an_environments_noise_stays_its_own() {
         let layout = Layout {

@@ -483,9 +483,9 @@ impl Backbone {
 mod tests {
     use super::*;
 
-    /// The promise: MoDem's planner looks one decision ahead at first and five after 25,000, and
-    /// its spread falls from 0.1 to 0.05 in half that time; where there is no schedule, everything
-    /// is there at once.
+    /// MoDem's planner looks one decision ahead at first and five after 25,000, and its spread
+    /// falls from 0.1 to 0.05 in half that time; where there is no schedule, everything is there at
+    /// once.
     #[test]
     fn modems_schedules_are_followed() {
         let modem = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc);

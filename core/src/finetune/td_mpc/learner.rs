@@ -550,9 +550,6 @@ impl Learner {
     }
 
     /// Writes the whole state into the archive under `td_mpc/`.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         params::save(&self.world, "td_mpc/world", archive).await?;
         params::save(&self.prior, "td_mpc/prior", archive).await?;
@@ -570,9 +567,6 @@ impl Learner {
     }
 
     /// Restores what [`Learner::save`] wrote under the same settings and for the same view.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         config: TdMpcConfig,
         sizes: Sizes,

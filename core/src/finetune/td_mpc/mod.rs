@@ -27,9 +27,6 @@ pub use practice::Practice;
 pub use quality::Quality;
 
 /// Says in one sentence why a policy cannot take part, if it cannot.
-///
-/// # Errors
-/// As said.
 pub fn check_policy(config: &TdMpcConfig, policy: &PolicyConfig) -> Result<()> {
     if config.proposals != Proposals::Prior && policy.chunk < config.horizon {
         return Err(Error::input(format!(

@@ -351,7 +351,7 @@ mod tests {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// The promise: ranks count the better ones, and equals stand in their order.
+    /// Ranks count the better ones, and equals stand in their order.
     #[test]
     fn ranks_count_the_better_ones() {
         let values = Tensor::<2>::from_floats(
@@ -364,7 +364,7 @@ mod tests {
         );
     }
 
-    /// The promise: a plan goes on where the last one left off, and begins with nothing.
+    /// A plan goes on where the last one left off, and begins with nothing.
     #[test]
     fn a_plan_goes_on_where_the_last_one_left_off() {
         assert_eq!(moved_on(&[1.0, 2.0, 3.0, 4.0], 4, 2), [3.0, 4.0, 0.0, 0.0]);

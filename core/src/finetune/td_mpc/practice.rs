@@ -397,9 +397,6 @@ impl Practice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
@@ -415,9 +412,6 @@ impl Practice {
     }
 
     /// Restores what [`Practice::save`] wrote under the same settings.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
         let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);

@@ -24,9 +24,6 @@ pub struct Quality {
 
 impl Agent {
     /// Compares along an episode of raw observations, up to `ahead` decisions ahead.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn quality(
         &self,
         policy: &Policy,

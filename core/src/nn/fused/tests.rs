@@ -55,9 +55,8 @@ fn assert_same(found: &[Vec<f32>], expected: &[Vec<f32>]) {
     }
 }
 
-/// The promise: a linear layer and its gradients are x W + b and its gradients: a single one, a
-/// stack, a stack whose members share their input, and one so wide that another order of the
-/// product is used.
+/// A linear layer and its gradients are x W + b and its gradients: a single one, a stack, a stack
+/// whose members share their input, and one so wide that another order of the product is used.
 #[test]
 fn linear_is_its_composition() {
     let rng = &mut Rng::new(0, "test", 0);
@@ -93,8 +92,7 @@ fn linear_is_its_composition() {
     );
 }
 
-/// The promise: a layer normalisation and its gradients are those of its composition of means and
-/// roots.
+/// A layer normalisation and its gradients are those of its composition of means and roots.
 #[test]
 fn normalise_is_its_composition() {
     let rng = &mut Rng::new(0, "test", 1);
@@ -109,7 +107,7 @@ fn normalise_is_its_composition() {
     );
 }
 
-/// The promise: Adam's update is the formula, step after step, whatever else holds the weights.
+/// Adam's update is the formula, step after step, whatever else holds the weights.
 #[test]
 fn adam_is_its_formula() {
     let rng = &mut Rng::new(0, "test", 2);
@@ -157,8 +155,8 @@ fn definition(activation: Activation, x: f64) -> (f64, f64) {
     }
 }
 
-/// The promise: every activation and its gradient are those of its definition, from where it
-/// vanishes to where it is flat or the identity.
+/// Every activation and its gradient are those of its definition, from where it vanishes to where
+/// it is flat or the identity.
 #[test]
 fn activations_are_their_definitions() {
     let device = Device::flex().autodiff();
@@ -197,8 +195,7 @@ fn activations_are_their_definitions() {
     }
 }
 
-/// The promise: a network's outputs and gradients are the same bits, however many threads there
-/// are.
+/// A network's outputs and gradients are the same bits, however many threads there are.
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn bits_do_not_depend_on_threads() {

@@ -165,9 +165,6 @@ impl ValueDice {
     }
 
     /// Writes the whole state into the archive.
-    ///
-    /// # Errors
-    /// When the device fails.
     pub async fn save(&self, archive: &mut Archive) -> Result<()> {
         archive.put("value-dice/state", &(&self.rng, self.step))?;
         self.policy.save("value-dice/policy", archive).await?;
@@ -179,9 +176,6 @@ impl ValueDice {
     }
 
     /// Restores what [`ValueDice::save`] wrote with the same settings and demonstrations.
-    ///
-    /// # Errors
-    /// When the archive does not fit.
     pub fn load(
         policy: &PolicyConfig,
         transitions: Transitions,
@@ -373,7 +367,7 @@ mod tests {
             .collect()
     }
 
-    /// The promise: the gradient of nu's loss is right, gradient penalty included.
+    /// The gradient of nu's loss is right, gradient penalty included.
     #[test]
     fn the_nu_loss_has_the_right_gradient() {
         let mut learner = learner(config());
@@ -389,8 +383,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the gradient of the policy's loss is right, through nu, the sampler and the
-    /// regularisation.
+    /// The gradient of the policy's loss is right, through nu, the sampler and the regularisation.
     #[test]
     fn the_policy_loss_has_the_right_gradient() {
         let mut learner = learner(config());
@@ -404,7 +397,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The promise: the objective is the formula of the paper, computed here row by row.
+    /// The objective is the formula of the paper, computed here row by row.
     #[test]
     fn the_objective_is_that_of_the_paper() {
         let mut learner = learner(config());
@@ -433,8 +426,8 @@ mod tests {
         assert!((found - expected).abs() < 1e-5, "{found} {expected}");
     }
 
-    /// The promise: values far beyond what f32 can exponentiate give a finite objective, and a
-    /// constant added to nu changes nothing.
+    /// Values far beyond what f32 can exponentiate give a finite objective, and a constant added to
+    /// nu changes nothing.
     #[test]
     fn large_values_do_not_overflow() {
         let mut learner = learner(config());
@@ -449,8 +442,7 @@ mod tests {
         assert!((after - before).abs() < 1e-2, "{before} {after}");
     }
 
-    /// The promise: in the absorbing state the policy is not asked: the chunk is zero whatever it
-    /// would do.
+    /// In the absorbing state the policy is not asked: the chunk is zero whatever it would do.
     #[test]
     fn nothing_is_done_in_the_absorbing_state() {
         let learner = learner(config());

@@ -48,8 +48,8 @@ mod tests {
     use crate::nn::{self, gradient_check::worst_error};
     use crate::run::config::Preset;
 
-    /// The promise: the penalty is that of the gradients that a backward pass finds, and its own
-    /// gradient in the weights, which no backward pass of a backward pass gives here, is right.
+    /// The penalty is that of the gradients that a backward pass finds, and its own gradient in the
+    /// weights, which no backward pass of a backward pass gives here, is right.
     #[test]
     fn the_penalty_has_the_right_value_and_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));

@@ -56,8 +56,8 @@ mod tests {
     use burn::tensor::Device;
     use pollster::block_on;
 
-    /// The promise: it is twice the sum of the squared scalar products of different columns, over
-    /// all layers, without biases.
+    /// It is twice the sum of the squared scalar products of different columns, over all layers,
+    /// without biases.
     #[test]
     fn orthogonality_is_what_columns_have_in_common() {
         let device = Device::flex();
@@ -79,7 +79,7 @@ mod tests {
         );
     }
 
-    /// The promise: its gradient is right, for plain and for residual networks.
+    /// Its gradient is right, for plain and for residual networks.
     #[test]
     fn orthogonality_has_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));

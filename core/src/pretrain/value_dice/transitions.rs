@@ -156,9 +156,8 @@ mod tests {
             .collect()
     }
 
-    /// The promise: decisions a chunk apart make a transition, an end for good leads into the
-    /// absorbing state and that into itself, where the action is zero, and an end by the time limit
-    /// leads nowhere.
+    /// Decisions a chunk apart make a transition, an end for good leads into the absorbing state
+    /// and that into itself, where the action is zero, and an end by the time limit leads nowhere.
     #[test]
     fn transitions_join_decisions_a_chunk_apart() {
         let end = (0.0, 0.0, 0.0);
@@ -180,7 +179,7 @@ mod tests {
         assert_eq!(steps([false, false], 2), [(1.0, 1.0, 3.0)]);
     }
 
-    /// The promise: demonstrations without a single transition are refused in words.
+    /// Demonstrations without a single transition are refused in words.
     #[test]
     fn demonstrations_without_a_transition_are_refused() {
         assert!(matches!(

@@ -51,8 +51,8 @@ impl Puppet {
     }
 }
 
-/// The promise: friction alone carries the cube (its height follows the hand's for seconds, through
-/// turns), and an opened gripper drops it.
+/// Friction alone carries the cube (its height follows the hand's for seconds, through turns), and
+/// an opened gripper drops it.
 #[test]
 fn a_grasp_carries_by_friction_and_opening_drops() {
     let mut puppet = Puppet::new("lab/lift");
@@ -86,8 +86,7 @@ fn a_grasp_carries_by_friction_and_opening_drops() {
     );
 }
 
-/// The promise: without a grip nothing is carried; the hand that closes beside the cube leaves it
-/// where it was.
+/// Without a grip nothing is carried; the hand that closes beside the cube leaves it where it was.
 #[test]
 fn a_hand_that_misses_lifts_nothing() {
     let mut puppet = Puppet::new("lab/lift");
@@ -116,9 +115,9 @@ fn bits(sim: &RapierSim) -> Vec<u64> {
     numbers.map(f64::to_bits).collect()
 }
 
-/// The promise: a scene that was saved at any moment (before the first step, in flight, in a grasp)
-/// goes on bit for bit in a fresh simulation. It pins what Rapier's own snapshots leave out: events
-/// of insertions, cached contacts, motor targets.
+/// A scene that was saved at any moment (before the first step, in flight, in a grasp) goes on bit
+/// for bit in a fresh simulation. It pins what Rapier's own snapshots leave out: events of
+/// insertions, cached contacts, motor targets.
 #[test]
 fn a_saved_scene_goes_on_bit_for_bit() {
     for info in tasks::all() {
@@ -151,8 +150,8 @@ fn a_saved_scene_goes_on_bit_for_bit() {
     }
 }
 
-/// The promise: saving does not disturb, and a restored run equals the one that was never stopped,
-/// with the controls going on.
+/// Saving does not disturb, and a restored run equals the one that was never stopped, with the
+/// controls going on.
 #[test]
 fn a_restored_run_equals_an_unbroken_one() {
     for info in tasks::all() {
@@ -184,8 +183,7 @@ fn a_restored_run_equals_an_unbroken_one() {
     }
 }
 
-/// The promise: after a reset everything is as freshly loaded, bit for bit, whatever happened
-/// before.
+/// After a reset everything is as freshly loaded, bit for bit, whatever happened before.
 #[test]
 fn a_reset_is_a_fresh_start() {
     let mut puppet = Puppet::new("lab/assembly");
@@ -199,7 +197,7 @@ fn a_reset_is_a_fresh_start() {
     }
 }
 
-/// The promise: a set pose is read back at rest, and physics takes over from there.
+/// A set pose is read back at rest, and physics takes over from there.
 #[test]
 fn a_set_pose_is_where_the_body_goes_on() {
     let mut sim = scene("lab/box-close");
@@ -215,7 +213,7 @@ fn a_set_pose_is_where_the_body_goes_on() {
     );
 }
 
-/// The promise: damaged or foreign bytes are refused and change nothing.
+/// Damaged or foreign bytes are refused and change nothing.
 #[test]
 fn damaged_bytes_are_refused_and_change_nothing() {
     let mut sim = scene("lab/lift");
@@ -235,8 +233,7 @@ fn damaged_bytes_are_refused_and_change_nothing() {
     sim.restore(&saved).unwrap();
 }
 
-/// The promise: what the scene lacks is answered with what it has; what cannot be represented is
-/// refused.
+/// What the scene lacks is answered with what it has; what cannot be represented is refused.
 #[test]
 fn unknown_names_and_foreign_scenes_are_errors() {
     let sentence = scene("lab/lift").body("cube").unwrap_err().to_string();
@@ -251,7 +248,7 @@ fn unknown_names_and_foreign_scenes_are_errors() {
     assert!(RapierSim::new(shifted).is_err());
 }
 
-/// The promise: a joint reads what its actuator was told, with its rate; a hinge reads radians.
+/// A joint reads what its actuator was told, with its rate; a hinge reads radians.
 #[test]
 fn joints_read_metres_and_radians() {
     let mut puppet = Puppet::new("lab/lift");

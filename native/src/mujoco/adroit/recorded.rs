@@ -253,9 +253,9 @@ mod tests {
         import(&written(parts), "demos.safetensors", "adroit/door", choice)
     }
 
-    /// The promise: without a start the recording is taken as it is, actions clipped, less the last
-    /// action, whose outcome is unknown; the task's rule on observations says what succeeds, and
-    /// trimmed it ends there, as in the simulator.
+    /// Without a start the recording is taken as it is, actions clipped, less the last action,
+    /// whose outcome is unknown; the task's rule on observations says what succeeds, and trimmed it
+    /// ends there, as in the simulator.
     #[test]
     fn recordings_without_a_start_are_taken_as_they_are() {
         let whole = door(&seen(0), Choice::default()).unwrap();
@@ -298,8 +298,8 @@ mod tests {
         Dataset::from_bytes(&whole.dataset.to_bytes().unwrap()).unwrap();
     }
 
-    /// The promise: with a start the simulator decides what happens and what succeeds, whatever the
-    /// recording shows, and only what succeeds is kept where that is wished.
+    /// With a start the simulator decides what happens and what succeeds, whatever the recording
+    /// shows, and only what succeeds is kept where that is wished.
     #[test]
     fn recordings_with_a_start_are_played_again() {
         let parts = [started(0, 0.0), started(1, 1.5)].concat();
@@ -335,7 +335,7 @@ mod tests {
         assert!(none.contains("none of which succeeds"), "{none}");
     }
 
-    /// The promise: a trimmed recording is no longer than the task's episodes are.
+    /// A trimmed recording is no longer than the task's episodes are.
     #[test]
     fn a_trimmed_recording_ends_at_the_horizon() {
         let mut long = started(0, 0.0);
@@ -357,8 +357,8 @@ mod tests {
         assert_eq!((length(false), length(true)), (230, 200));
     }
 
-    /// The promise: a file that is no recording of the task is refused in one sentence that names
-    /// it, the place and the fault.
+    /// A file that is no recording of the task is refused in one sentence that names it, the place
+    /// and the fault.
     #[test]
     fn a_file_that_is_no_recording_of_the_task_is_refused() {
         let bent = |part: usize, shape: &[usize]| {

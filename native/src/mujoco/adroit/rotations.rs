@@ -62,7 +62,7 @@ pub fn quat_to_euler([w, x, y, z]: [f64; 4]) -> [f64; 3] {
 mod tests {
     use super::*;
 
-    /// The promise: angles survive the way to a quaternion and back.
+    /// Angles survive the way to a quaternion and back.
     #[test]
     fn angles_survive_the_way_to_a_quaternion_and_back() {
         for euler in [[0.3, -0.7, 1.1], [-1.0, 0.9, 0.0], [0.0, 0.0, 0.0]] {

@@ -15,7 +15,7 @@ fn play(env: &mut Adroit, steps: std::ops::Range<usize>) -> Vec<Step> {
         .collect()
 }
 
-/// The promise: observations and actions have upstream's sizes, and every one of them is finite.
+/// Observations and actions have upstream's sizes, and every one of them is finite.
 #[test]
 fn sizes_are_upstreams() {
     for (id, obs, act) in [
@@ -38,8 +38,8 @@ fn sizes_are_upstreams() {
     }
 }
 
-/// The promise: the same seed is the same episode, bit for bit; another seed is another, within
-/// upstream's ranges.
+/// The same seed is the same episode, bit for bit; another seed is another, within upstream's
+/// ranges.
 #[test]
 fn the_same_seed_is_the_same_episode() {
     for id in TASKS {
@@ -62,8 +62,7 @@ fn the_same_seed_is_the_same_episode() {
     }
 }
 
-/// The promise: a restored environment goes on bit for bit; states of another task or damaged ones
-/// are refused.
+/// A restored environment goes on bit for bit; states of another task or damaged ones are refused.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     for id in TASKS {
@@ -91,9 +90,8 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     }
 }
 
-/// The promise: an open door ends the episode with reward 1, unless it is asked to go on as
-/// upstream does; a closed one is cut off at the horizon, and a finished episode cannot be played
-/// on.
+/// An open door ends the episode with reward 1, unless it is asked to go on as upstream does; a
+/// closed one is cut off at the horizon, and a finished episode cannot be played on.
 #[test]
 fn success_ends_the_episode_unless_it_is_to_go_on() {
     let opened = |ends: bool| {
@@ -120,8 +118,8 @@ fn success_ends_the_episode_unless_it_is_to_go_on() {
     assert!(env.step(&[0.0; 28]).is_err());
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
-/// is none is an error.
+/// Actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an
+/// error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = Adroit::new("adroit/pen").unwrap();
@@ -137,8 +135,7 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     );
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
-/// it.
+/// When the physics breaks, the error names the task and the step, and a reset mends it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = Adroit::new("adroit/hammer").unwrap();
@@ -163,8 +160,8 @@ fn init(joints: usize, frame: &[f64]) -> Init {
     ])
 }
 
-/// The promise: a start of another task is refused with what does not fit, and one that lacks
-/// something with what it lacks.
+/// A start of another task is refused with what does not fit, and one that lacks something with
+/// what it lacks.
 #[test]
 fn starts_that_do_not_fit_are_refused() {
     let mut env = Adroit::new("adroit/door").unwrap();
@@ -179,7 +176,7 @@ fn starts_that_do_not_fit_are_refused() {
     assert!(refused(&without).contains("lacks door_body_pos"));
 }
 
-/// The promise: what an episode was started from leaves no trace in the next.
+/// What an episode was started from leaves no trace in the next.
 #[test]
 fn starts_leave_no_trace() {
     let mut env = Adroit::new("adroit/door").unwrap();
@@ -208,7 +205,7 @@ pub fn broken() -> protege_core::Error {
     env.step(&[0.0; 26]).unwrap_err()
 }
 
-/// The promise: going back to the start quickly is going back by the whole way, bit for bit.
+/// Going back to the start quickly is going back by the whole way, bit for bit.
 #[test]
 fn the_quick_way_back_is_the_whole_way_back() {
     for id in TASKS {

@@ -67,8 +67,7 @@ pub fn distance_along(axis: usize, mut a: [f64; 3], b: [f64; 3]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The promise: full marks inside the bounds, a tenth at the margin, and no product above its
-    /// factors.
+    /// Full marks inside the bounds, a tenth at the margin, and no product above its factors.
     #[test]
     fn rewards_fall_off_as_upstream_says() {
         assert_eq!(tolerance(0.5, (0.0, 1.0), 0.2), 1.0);

@@ -16,8 +16,7 @@ fn demonstrate(env: &mut MetaWorld, seed: u64) -> Vec<Step> {
     steps
 }
 
-/// The promise: the experts do what upstream's scripted policies do, in every step of the recorded
-/// episodes.
+/// The experts do what upstream's scripted policies do, in every step of the recorded episodes.
 #[test]
 fn experts_act_as_upstream() {
     let files: [&[u8]; 2] = [
@@ -72,8 +71,7 @@ fn experts_act_as_upstream() {
     }
 }
 
-/// The promise: upstream's scripted policies solve the tasks here as often as there, with trembling
-/// hands, too.
+/// Upstream's scripted policies solve the tasks here as often as there, with trembling hands, too.
 #[test]
 fn experts_succeed() {
     for (id, least) in [
@@ -98,8 +96,8 @@ fn experts_succeed() {
     }
 }
 
-/// The promise: the same seed is the same episode, bit for bit, whatever was played before; another
-/// seed is another.
+/// The same seed is the same episode, bit for bit, whatever was played before; another seed is
+/// another.
 #[test]
 fn the_same_seed_is_the_same_episode() {
     let mut env = make("metaworld/box-close");
@@ -113,8 +111,8 @@ fn the_same_seed_is_the_same_episode() {
     assert_eq!(first, demonstrate(&mut env, 3));
 }
 
-/// The promise: success ends the episode with the only reward there is; a wish lets it go on to the
-/// horizon, as upstream, where every step without success costs 1.
+/// Success ends the episode with the only reward there is; a wish lets it go on to the horizon, as
+/// upstream, where every step without success costs 1.
 #[test]
 fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     let mut env = make("metaworld/pick-place");
@@ -137,8 +135,7 @@ fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     assert!(long.last().is_some_and(|s| s.truncated) && long[short.len() - 1].success);
 }
 
-/// The promise: starts lie in upstream's ranges, and object and goal are never closer than upstream
-/// allows.
+/// Starts lie in upstream's ranges, and object and goal are never closer than upstream allows.
 #[test]
 fn starts_lie_in_the_ranges() {
     for task in tasks::ALL {
@@ -162,7 +159,7 @@ fn starts_lie_in_the_ranges() {
     }
 }
 
-/// The promise: the observation is a frame, the frame before, and the goal.
+/// The observation is a frame, the frame before, and the goal.
 #[test]
 fn the_observation_has_its_layout() {
     let mut env = make("metaworld/pick-place");
@@ -180,8 +177,8 @@ fn the_observation_has_its_layout() {
     assert_ne!(after[..18], start[..18]);
 }
 
-/// The promise: a restored environment goes on bit for bit, trembling and dense reward included;
-/// foreign or damaged states change nothing.
+/// A restored environment goes on bit for bit, trembling and dense reward included; foreign or
+/// damaged states change nothing.
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     for id in [
@@ -223,8 +220,7 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     assert!(make("metaworld/box-close").restore(&foreign).is_err());
 }
 
-/// The promise: when the physics breaks, the error names the task and the step, and a reset mends
-/// it.
+/// When the physics breaks, the error names the task and the step, and a reset mends it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = make("metaworld/assembly");
@@ -239,8 +235,8 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     env.step(&[0.0; 4]).unwrap();
 }
 
-/// The promise: actions outside [-1, 1] act as the nearest inside; a wrong length or a number that
-/// is none is an error.
+/// Actions outside [-1, 1] act as the nearest inside; a wrong length or a number that is none is an
+/// error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
     let mut env = make("metaworld/pick-place");
@@ -262,8 +258,8 @@ pub fn broken() -> Error {
     env.step(&[0.0; 4]).unwrap_err()
 }
 
-/// The promise: where the hand's way to its place is remembered, it would have come to the same,
-/// bit for bit, for starts all over the range, its corners included.
+/// Where the hand's way to its place is remembered, it would have come to the same, bit for bit,
+/// for starts all over the range, its corners included.
 #[test]
 fn a_remembered_way_is_the_way() {
     for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {

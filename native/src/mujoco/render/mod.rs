@@ -35,9 +35,6 @@ impl Renderer {
     }
 
     /// The same with the camera moved to `at`, in metres.
-    ///
-    /// # Errors
-    /// As [`Renderer::new`].
     pub fn placed(id: &str, look: &Look, at: Option<[f64; 3]>) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
             settle(model, look);

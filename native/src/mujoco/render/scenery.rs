@@ -30,9 +30,6 @@ pub struct Solids {
 
 impl Solids {
     /// Those of the task `id`.
-    ///
-    /// # Errors
-    /// As [`Stage::of`].
     pub fn of(id: &str) -> Result<Self> {
         let stage = Stage::of(id, |_| ())?;
         let model = stage.plant.model();

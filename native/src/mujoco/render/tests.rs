@@ -29,8 +29,7 @@ fn brightness(pixels: &[u8]) -> f64 {
     pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels.len() as f64
 }
 
-/// The promise: every scene of ours, on either engine, is drawn upright, lit, and moved by what the
-/// hand does.
+/// Every scene of ours, on either engine, is drawn upright, lit, and moved by what the hand does.
 #[test]
 fn our_scenes_are_drawn_on_both_engines() {
     for info in protege_core::tasks::all() {
@@ -87,7 +86,7 @@ fn our_scenes_are_drawn_on_both_engines() {
     }
 }
 
-/// The promise: the same moment is the same picture, bit for bit, whatever was drawn before.
+/// The same moment is the same picture, bit for bit, whatever was drawn before.
 #[test]
 fn the_same_moment_is_the_same_picture() {
     let Some(mut first) = renderer("lab/box-close", &look(84, Quality::Fast)) else {
@@ -104,8 +103,8 @@ fn the_same_moment_is_the_same_picture() {
     assert_eq!(start, second.draw(&env.subject().unwrap()).unwrap());
 }
 
-/// The promise: the scenes of others are drawn lit, and upright even from cameras that hang upside
-/// down. With PROTEGE_PICTURES=DIR in the environment, pictures to be looked at are left there.
+/// The scenes of others are drawn lit, and upright even from cameras that hang upside down. With
+/// PROTEGE_PICTURES=DIR in the environment, pictures to be looked at are left there.
 #[test]
 fn upstream_scenes_are_drawn_upright() {
     for id in [
@@ -158,7 +157,7 @@ fn upstream_scenes_are_drawn_upright() {
     assert!(renderer.turned);
 }
 
-/// The promise: a camera that is not there is answered with those that are.
+/// A camera that is not there is answered with those that are.
 #[test]
 fn an_unknown_camera_is_answered_with_the_known_ones() {
     if renderer("metaworld/pick-place", &look(32, Quality::Fast)).is_none() {
@@ -178,9 +177,9 @@ fn an_unknown_camera_is_answered_with_the_known_ones() {
     );
 }
 
-/// The promise: a run's observations are what the robot feels and the newest frames, in every
-/// suite, and they do not depend on how many threads play. With PROTEGE_PICTURES=DIR in the
-/// environment, what is seen is left there.
+/// A run's observations are what the robot feels and the newest frames, in every suite, and they do
+/// not depend on how many threads play. With PROTEGE_PICTURES=DIR in the environment, what is seen
+/// is left there.
 #[test]
 fn environments_are_seen_the_same_on_any_number_of_threads() {
     if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
@@ -239,8 +238,8 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
     }
 }
 
-/// The promise: the frames of an episode take less than a quarter of what they would as they are,
-/// at the papers' sizes.
+/// The frames of an episode take less than a quarter of what they would as they are, at the papers'
+/// sizes.
 #[test]
 fn frames_of_an_episode_take_little_memory() {
     if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
@@ -277,7 +276,7 @@ fn frames_of_an_episode_take_little_memory() {
     }
 }
 
-/// The promise: where there is nothing to see, one sentence says so.
+/// Where there is nothing to see, one sentence says so.
 #[test]
 fn what_cannot_be_seen_is_refused() {
     let sentence = Pictured::new(

@@ -57,8 +57,7 @@ fn cut(parts: &mut Parts, name: &str, shape: &[usize]) {
     part.shape = shape.to_vec();
 }
 
-/// The promise: an incomplete or unfitting record is refused in one sentence that names what is
-/// wrong with it.
+/// An incomplete or unfitting record is refused in one sentence that names what is wrong with it.
 #[test]
 fn incomplete_and_unfitting_records_are_refused_by_name() {
     let table: [(Change, &str); 9] = [
@@ -87,7 +86,7 @@ fn incomplete_and_unfitting_records_are_refused_by_name() {
     }
 }
 
-/// The promise: a mistyped key is answered with the nearest, a file of another kind with its name.
+/// A mistyped key is answered with the nearest, a file of another kind with its name.
 #[test]
 fn wrong_keys_and_files_are_refused_by_name() {
     let sentence = Records::new(FILE, "file")
@@ -107,7 +106,7 @@ fn wrong_keys_and_files_are_refused_by_name() {
     }
 }
 
-/// The promise: a wrong number is a large error, and one that is not finite the largest.
+/// A wrong number is a large error, and one that is not finite the largest.
 #[test]
 fn errors_are_seen() {
     assert_eq!(largest([1.0, 3.0, 2.0].into_iter()), 3.0);

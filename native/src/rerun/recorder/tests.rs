@@ -33,8 +33,8 @@ fn part(scene: &Scene, name: &str) -> u32 {
         .unwrap() as u32
 }
 
-/// The promise: on either engine, an episode is told moment by moment: where the cube is, what the
-/// joints do, what was done and meant, what it earned; what does not move is told once.
+/// On either engine, an episode is told moment by moment: where the cube is, what the joints do,
+/// what was done and meant, what it earned; what does not move is told once.
 #[test]
 fn an_episode_is_told_moment_by_moment() {
     for engine in [catalogue::RAPIER, catalogue::MUJOCO] {
@@ -92,7 +92,7 @@ fn an_episode_is_told_moment_by_moment() {
     }
 }
 
-/// The promise: episodes follow one another on one time line.
+/// Episodes follow one another on one time line.
 #[test]
 fn episodes_follow_one_another() {
     let (_, moments, played) = told("lab/lift", catalogue::RAPIER, &[3, 4]);
@@ -108,8 +108,8 @@ fn episodes_follow_one_another() {
     );
 }
 
-/// The promise: scenes of others have their meshes, every corner of every triangle is there, and
-/// names are used once.
+/// Scenes of others have their meshes, every corner of every triangle is there, and names are used
+/// once.
 #[test]
 fn scenes_of_others_have_their_meshes() {
     for (id, robot, joints) in [
@@ -159,7 +159,7 @@ fn norm(rotation: [f32; 4]) -> f32 {
     rotation.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
-/// The promise: where nobody listens any more, the episode ends with a sentence.
+/// Where nobody listens any more, the episode ends with a sentence.
 #[test]
 fn a_recording_that_nobody_hears_ends_in_a_sentence() {
     struct Deaf;

@@ -84,8 +84,8 @@ fn learner(config: CsilConfig, rng: &mut Rng) -> Learner {
     learner
 }
 
-/// The promise: the refinement's loss has the right gradient, on demonstrations, in practice and
-/// below its cut; and it is its formula.
+/// The refinement's loss has the right gradient, on demonstrations, in practice and below its cut;
+/// and it is its formula.
 #[test]
 fn the_refinement_has_the_right_gradient() {
     let mut rng = Rng::new(0, "test", 0);
@@ -113,8 +113,8 @@ fn the_refinement_has_the_right_gradient() {
     assert!(error < 3e-2, "{error}");
 }
 
-/// The promise: the actor's loss has the right gradient, through the critics with running
-/// statistics, the divergence from the clone, or the entropy.
+/// The actor's loss has the right gradient, through the critics with running statistics, the
+/// divergence from the clone, or the entropy.
 #[test]
 fn the_actor_loss_has_the_right_gradient() {
     for variant in [Variant::Csil, Variant::Xqc, Variant::Rlpd, Variant::Sac] {
@@ -138,9 +138,9 @@ fn the_actor_loss_has_the_right_gradient() {
     }
 }
 
-/// The promise: coherence, exactly. The reward is the log-ratio of clone and prior over the number
-/// of dimensions, and under it the soft value, log E_p exp(r / alpha), of every input is 0: the
-/// clone is soft-optimal for its own reward.
+/// Coherence, exactly. The reward is the log-ratio of clone and prior over the number of
+/// dimensions, and under it the soft value, log E_p exp(r / alpha), of every input is 0: the clone
+/// is soft-optimal for its own reward.
 #[test]
 fn the_clone_is_soft_optimal_for_its_own_reward() {
     let mut rng = Rng::new(2, "test", 0);
@@ -165,8 +165,8 @@ fn the_clone_is_soft_optimal_for_its_own_reward() {
     }
 }
 
-/// The promise: pretrained by SARSA on decisions that end the episode, the critics are the reward,
-/// so that the clone's own actions have no advantage over the demonstrated ones.
+/// Pretrained by SARSA on decisions that end the episode, the critics are the reward, so that the
+/// clone's own actions have no advantage over the demonstrated ones.
 #[test]
 fn pretrained_critics_expect_the_reward() {
     let mut rng = Rng::new(3, "test", 0);
@@ -212,8 +212,8 @@ fn pretrained_critics_expect_the_reward() {
     assert!(advantage.abs() < 0.3, "{advantage}");
 }
 
-/// The promise: a negative reward is the learned one less its bound, within its range, a positive
-/// one the learned one itself, and values have room for the worst and the best that can come.
+/// A negative reward is the learned one less its bound, within its range, a positive one the
+/// learned one itself, and values have room for the worst and the best that can come.
 #[test]
 fn rewards_are_counted_from_their_bound() {
     let mut rng = Rng::new(4, "test", 0);
@@ -244,7 +244,7 @@ fn rewards_are_counted_from_their_bound() {
     assert_eq!(config(Variant::Xqc).value_range(), (0.0, 1.0));
 }
 
-/// The promise: success earns on top of the learned reward, and values have room for it.
+/// Success earns on top of the learned reward, and values have room for it.
 #[test]
 fn success_earns_on_top() {
     let mut rng = Rng::new(5, "test", 0);

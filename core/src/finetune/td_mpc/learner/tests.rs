@@ -83,8 +83,8 @@ fn batch(rng: &mut Rng) -> Stretches {
     }
 }
 
-/// The promise: the world model's loss has the right gradient in every part, through two steps of
-/// latent dynamics.
+/// The world model's loss has the right gradient in every part, through two steps of latent
+/// dynamics.
 #[test]
 fn the_world_models_loss_has_the_right_gradient() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
@@ -106,7 +106,7 @@ fn the_world_models_loss_has_the_right_gradient() {
     }
 }
 
-/// The promise: the prior's loss has the right gradient, through the critics and the entropy.
+/// The prior's loss has the right gradient, through the critics and the entropy.
 #[test]
 fn the_priors_loss_has_the_right_gradient() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
@@ -128,8 +128,8 @@ fn the_priors_loss_has_the_right_gradient() {
     }
 }
 
-/// The promise: TD-MPC's loss is the equation at the head of this file, on numbers that are worked
-/// out one by one.
+/// TD-MPC's loss is the equation at the head of this file, on numbers that are worked out one by
+/// one.
 #[test]
 fn the_loss_of_td_mpc_is_its_equation() {
     let mut rng = Rng::new(3, "test", 0);
@@ -188,8 +188,7 @@ fn the_loss_of_td_mpc_is_its_equation() {
     );
 }
 
-/// The promise: dropout leaves out the share that is asked for, keeps the mean, and takes nothing
-/// where it is 0.
+/// Dropout leaves out the share that is asked for, keeps the mean, and takes nothing where it is 0.
 #[test]
 fn dropout_keeps_the_mean() {
     let mut rng = Rng::new(5, "test", 0);
@@ -205,8 +204,8 @@ fn dropout_keeps_the_mean() {
     assert!(kept(10, 0.0, &mut rng).is_empty() && kept(0, 0.5, &mut rng).is_empty());
 }
 
-/// The promise: y is r + gamma times the lesser target critic where the episode goes on, and r
-/// where it is over.
+/// `y` is r + gamma times the lesser target critic where the episode goes on, and r where it is
+/// over.
 #[test]
 fn nothing_is_expected_after_the_end() {
     let mut rng = Rng::new(4, "test", 0);
