@@ -106,7 +106,7 @@ fn replay(env: &mut dyn Env, seed: u64, actions: &[Vec<f32>]) -> Result<Vec<Step
     Ok(steps)
 }
 
-/// Millimetres between two places.
+/// Millimeters between two places.
 fn apart(a: &[f32], b: &[f32]) -> f32 {
     1000.0
         * a.iter()

@@ -770,7 +770,7 @@ fn resume(out: &str) -> Vec<String> {
     ["run", "--resume", out].map(str::to_owned).to_vec()
 }
 
-/// Metrics, episodes, the policy and the whole last state (weights, optimisers, replay) of `run`
+/// Metrics, episodes, the policy and the whole last state (weights, optimizers, replay) of `run`
 /// are those of the run `whole`.
 fn same_results(folder: &Path, run: &str) {
     let seed = |run: &str| folder.join(run).join("seed-0");

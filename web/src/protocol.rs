@@ -72,7 +72,7 @@ pub enum Order {
 /// Where the taught hand should go.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Steering {
-    /// Metres, in the world.
+    /// Meters, in the world.
     pub target: [f64; 3],
     /// Whether the fingers close.
     pub closed: bool,

@@ -8,7 +8,7 @@ use protege_core::sim::{Drawing, Vec3};
 use protege_core::tasks;
 use protege_core::{Error, Result};
 
-/// Action per metre that the hand lacks: full speed from four centimetres on.
+/// Action per meter that the hand lacks: full speed from four centimeters on.
 const GAIN: f64 = 25.0;
 /// Control steps that one order may take at most.
 const LONGEST: usize = 80;

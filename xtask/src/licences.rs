@@ -1,8 +1,8 @@
-//! Whether everything that ends up in our programs may be passed on under our own licences.
+//! Whether everything that ends up in our programs may be passed on under our own licenses.
 
 use crate::{rerun, shell};
 
-/// Permissive licences, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0
+/// Permissive licenses, MPL-2.0, whose duties end at the files it covers, and CDLA-Permissive-2.0
 /// for data.
 const ALLOWED: [&str; 14] = [
     "0BSD",
@@ -21,19 +21,19 @@ const ALLOWED: [&str; 14] = [
     "Zlib",
 ];
 
-/// Checks the licence of every dependency, on every platform, with every feature.
+/// Checks the license of every dependency, on every platform, with every feature.
 ///
 /// # Errors
-/// A sentence with the packages whose licence is not on the list.
+/// A sentence with the packages whose license is not on the list.
 pub fn check() -> Result<(), String> {
     let tree =
         tree(&["--workspace", "--all-features"])? + &tree(&["--manifest-path", rerun::MANIFEST])?;
     let fields = tree.lines().filter_map(|line| line.split_once('|'));
-    let licences =
+    let licenses =
         fields.map(|(package, rest)| (package, rest.split('|').next().unwrap_or_default()));
-    let refused = licences.filter(|(_, licence)| !is_allowed(licence));
+    let refused = licenses.filter(|(_, license)| !is_allowed(license));
     let mut refused: Vec<String> = refused
-        .map(|(package, licence)| format!("{package}: {licence}"))
+        .map(|(package, license)| format!("{package}: {license}"))
         .collect();
     refused.sort();
     refused.dedup();
@@ -47,7 +47,7 @@ pub fn check() -> Result<(), String> {
     }
 }
 
-/// Every package below some of ours, with its licence.
+/// Every package below some of ours, with its license.
 fn tree(of: &[&str]) -> Result<String, String> {
     let args = [
         "--target",
@@ -62,13 +62,13 @@ fn tree(of: &[&str]) -> Result<String, String> {
     shell::output(shell::cargo(&[&["tree"], of, &args].concat()))
 }
 
-/// True when the SPDX expression can be met by allowed licences. Nested expressions are read more
+/// True when the SPDX expression can be met by allowed licenses. Nested expressions are read more
 /// strictly than they are meant, never less: every part between ANDs must offer an allowed choice.
 fn is_allowed(expression: &str) -> bool {
     let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
     plain.split(" AND ").all(|part| {
         part.split(" OR ")
-            .any(|licence| ALLOWED.contains(&licence.trim()))
+            .any(|license| ALLOWED.contains(&license.trim()))
     })
 }
 
@@ -76,7 +76,7 @@ fn is_allowed(expression: &str) -> bool {
 mod tests {
     use super::is_allowed;
 
-    /// A choice is enough, a combination needs every part, and no licence is no licence.
+    /// A choice is enough, a combination needs every part, and no license is no license.
     #[test]
     fn expressions_are_read_as_spdx_means_them() {
         for good in [

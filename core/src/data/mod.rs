@@ -1,4 +1,4 @@
-//! Episodes and what is made of them: datasets, normaliser, bootstraps, replay; and the archive
+//! Episodes and what is made of them: datasets, normalizer, bootstraps, replay; and the archive
 //! that checkpoints are made of.
 
 mod container;

@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A dimension whose values span less than this counts as constant (the epsilon of DPPO's
-/// normalisation).
+/// normalization).
 const SMALLEST_SPAN: f32 = 1e-6;
 
 /// Per-dimension min-max scaling: `2 (x - low) / (high - low) - 1`, with the least and the greatest

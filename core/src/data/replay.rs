@@ -235,7 +235,7 @@ impl Replay {
 mod tests {
     use super::*;
 
-    /// A replay with decisions `first..first + n`, each recognisable in every column.
+    /// A replay with decisions `first..first + n`, each recognizable in every column.
     fn counting(capacity: usize, first: usize, n: usize) -> Replay {
         let mut replay = Replay::new(2, 1, capacity);
         push(&mut replay, first, n);

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How pictures are seen: square frames of three colours, the newest `stack` of them. Of size 0:
+/// How pictures are seen: square frames of three colors, the newest `stack` of them. Of size 0:
 /// not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct View {
@@ -33,7 +33,7 @@ impl View {
         self.stack * self.frame()
     }
 
-    /// Colours of all frames.
+    /// Colors of all frames.
     pub fn channels(self) -> usize {
         3 * self.stack
     }

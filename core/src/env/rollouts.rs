@@ -43,7 +43,7 @@ struct Slot {
     episode_return: f32,
     length: u64,
     /// The policy's noise: a stream per episode, so that an episode does not depend on its
-    /// neighbours.
+    /// neighbors.
     noise: Rng,
     /// What the actor wants to remember until its next decision.
     memory: Vec<f32>,

@@ -103,7 +103,7 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The demonstrations, where there are any.
     pub demos: Option<&'a Dataset>,
-    /// The environments to practise in, and the run's seed.
+    /// The environments to practice in, and the run's seed.
     pub rollouts: &'a RolloutSpec,
     /// The device that trains, with autodiff.
     pub device: &'a Device,

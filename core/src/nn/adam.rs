@@ -50,7 +50,7 @@ struct Moments {
 }
 
 impl Adam {
-    /// An optimiser that has seen no gradient yet.
+    /// An optimizer that has seen no gradient yet.
     pub fn new(config: AdamConfig) -> Self {
         Self {
             config,

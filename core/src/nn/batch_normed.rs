@@ -1,9 +1,9 @@
-//! A stack of K perceptrons with batch normalisation and unit weights: the critics of XQC
+//! A stack of K perceptrons with batch normalization and unit weights: the critics of XQC
 //! (Palenicek et al. 2025; `danielpalenicek/xqc`), after CrossQ (Bhatt et al. 2024).
 //!
 //! Input -> batch norm -> [linear without bias -> batch norm -> ReLU] ... -> linear. After every
-//! step of an optimiser the weights of each unit are scaled back to length 1
-//! ([`BatchNormed::projected`]): the normalisation makes their length meaningless, and growing, it
+//! step of an optimizer the weights of each unit are scaled back to length 1
+//! ([`BatchNormed::projected`]): the normalization makes their length meaningless, and growing, it
 //! would only slow learning down.
 
 use crate::rng::Rng;
@@ -27,7 +27,7 @@ pub struct BatchNormed {
     norms: Vec<Norm>,
 }
 
-/// One batch normalisation, all parameters `[K, 1, width]`.
+/// One batch normalization, all parameters `[K, 1, width]`.
 #[derive(Module, Debug)]
 struct Norm {
     gain: Param<Tensor<3>>,
@@ -37,13 +37,13 @@ struct Norm {
     variance: Param<Tensor<3>>,
 }
 
-/// By what a forward pass normalises.
+/// By what a forward pass normalizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
-    /// Means and variances of the batch itself: for learning. What shall be normalised alike
+    /// Means and variances of the batch itself: for learning. What shall be normalized alike
     /// belongs into one batch.
     Batch,
-    /// The slow averages of earlier batches: a row's output does not depend on its neighbours.
+    /// The slow averages of earlier batches: a row's output does not depend on its neighbors.
     Running,
 }
 
@@ -164,7 +164,7 @@ impl BatchNormed {
 
     /// For tests of gradients, which every parameter must have there: a number that depends on
     /// those alone that have none in a batch, the slow averages, and the input's shift, which the
-    /// next normalisation takes out.
+    /// next normalization takes out.
     #[cfg(test)]
     pub(crate) fn idle_sum(&self) -> Tensor<1> {
         let averages = self
@@ -294,10 +294,10 @@ mod tests {
         );
     }
 
-    /// With the batch's statistics each hidden unit is standardised over the batch, so its scale
+    /// With the batch's statistics each hidden unit is standardized over the batch, so its scale
     /// does not matter.
     #[test]
-    fn a_batch_is_standardised() {
+    fn a_batch_is_standardized() {
         let (net, mut rng) = net(&Device::flex());
         let x = nn::matrix(rng.normals(60), 3, &Device::flex());
         let (one, scaled) = (
@@ -309,7 +309,7 @@ mod tests {
     }
 
     /// The running statistics go to those of the batches seen, they are saved with the weights, and
-    /// with them a row does not depend on its neighbours.
+    /// with them a row does not depend on its neighbors.
     #[test]
     fn running_statistics_are_those_of_the_batches() {
         let device = Device::flex().autodiff();

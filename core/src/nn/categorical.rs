@@ -102,10 +102,10 @@ mod tests {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// A projected distribution is the neighbours' share of what was moved, sums to 1 and keeps the
+    /// A projected distribution is the neighbors' share of what was moved, sums to 1 and keeps the
     /// mean inside the range.
     #[test]
-    fn a_projected_distribution_is_shared_between_neighbours() {
+    fn a_projected_distribution_is_shared_between_neighbors() {
         let device = Device::flex();
         let p = Tensor::<2>::from_floats(
             [

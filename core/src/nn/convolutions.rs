@@ -109,7 +109,7 @@ pub struct Convolutions {
 
 impl Convolutions {
     /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side. Kernels are
-    /// uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`: a layer normalisation at the end.
+    /// uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`: a layer normalization at the end.
     pub fn new(
         channels: usize,
         size: usize,

@@ -38,7 +38,7 @@ pub struct Mlp {
     weights: Vec<Param<Tensor<3>>>,
     /// Per layer `[K, 1, out]`.
     biases: Vec<Param<Tensor<3>>>,
-    /// Gain and shift of each layer normalisation, `[K, 1, out]`; empty without normalisation.
+    /// Gain and shift of each layer normalization, `[K, 1, out]`; empty without normalization.
     gains: Vec<Param<Tensor<3>>>,
     shifts: Vec<Param<Tensor<3>>>,
     #[module(skip)]
@@ -82,7 +82,7 @@ impl Mlp {
         }
     }
 
-    /// The same with a layer normalisation (Ba et al. 2016) before each non-linearity, gains 1 and
+    /// The same with a layer normalization (Ba et al. 2016) before each non-linearity, gains 1 and
     /// shifts 0 at the start.
     pub fn normed(
         members: usize,
@@ -94,7 +94,7 @@ impl Mlp {
         Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 2)
     }
 
-    /// The same with a layer normalisation after the last layer, too (TD-MPC2's encoder and
+    /// The same with a layer normalization after the last layer, too (TD-MPC2's encoder and
     /// dynamics).
     pub fn normed_throughout(
         members: usize,
@@ -106,7 +106,7 @@ impl Mlp {
         Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 1)
     }
 
-    /// Layer normalisation and tanh after the first layer, `activation` alone after the others
+    /// Layer normalization and tanh after the first layer, `activation` alone after the others
     /// (TD-MPC's critics).
     pub fn normed_first(
         members: usize,
@@ -121,7 +121,7 @@ impl Mlp {
         }
     }
 
-    /// A layer normalisation after each of the first `layers` layers.
+    /// A layer normalization after each of the first `layers` layers.
     fn with_norms(self, layers: usize) -> Self {
         let like = |value: f32| {
             move |bias: &Param<Tensor<3>>| {

@@ -1,9 +1,9 @@
-//! Simplicial normalisation: what keeps TD-MPC2's latent states bounded (Lavoie et al. 2023;
+//! Simplicial normalization: what keeps TD-MPC2's latent states bounded (Lavoie et al. 2023;
 //! TD-MPC2, section 3.1).
 
 use burn::tensor::{Tensor, activation::softmax};
 
-/// Softmax within each group of `group` neighbours of a row: every group is a point of a simplex.
+/// Softmax within each group of `group` neighbors of a row: every group is a point of a simplex.
 /// `[.., width] -> [.., width]`, where `width` is a multiple of `group`.
 pub fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
     let shape = x.dims();

@@ -1,5 +1,5 @@
-//! A transformer: blocks of self-attention and of a network of two layers, a layer normalisation
-//! before each and a short cut around it (Vaswani et al. 2017; the normalisation first: Xiong et
+//! A transformer: blocks of self-attention and of a network of two layers, a layer normalization
+//! before each and a short cut around it (Vaswani et al. 2017; the normalization first: Xiong et
 //! al. 2020). Every token sees every other.
 
 use super::{Activation, Linear, fused};
@@ -30,7 +30,7 @@ struct Block {
     heads: usize,
 }
 
-/// A layer normalisation over a token.
+/// A layer normalization over a token.
 #[derive(Module, Debug)]
 struct Norm {
     /// `[1, 1, width]`.
@@ -72,7 +72,7 @@ impl Transformer {
         }
     }
 
-    /// All blocks, and a last normalisation.
+    /// All blocks, and a last normalization.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let shape = tokens.dims();
         let rows = tokens.reshape([shape[0] * shape[1], shape[2]]);

@@ -1,4 +1,4 @@
-//! Regression as classification: a number is two neighbouring bins of a symmetric logarithm (Hafner
+//! Regression as classification: a number is two neighboring bins of a symmetric logarithm (Hafner
 //! et al. 2023; TD-MPC2, section 3.1; `tdmpc2/common/math.py`).
 
 use burn::tensor::activation::{log_softmax, softmax};
@@ -23,7 +23,7 @@ impl TwoHot {
         bins: 101,
     };
 
-    /// Values `[N]` as weights of the bins `[N, bins]`: the two neighbours of symlog(x) share 1 by
+    /// Values `[N]` as weights of the bins `[N, bins]`: the two neighbors of symlog(x) share 1 by
     /// their nearness.
     pub fn encode(&self, values: Tensor<1>) -> Tensor<2> {
         let size = (self.high - self.low) / (self.bins - 1) as f64;
@@ -87,10 +87,10 @@ mod tests {
         block_on(crate::nn::read(tensor)).unwrap()
     }
 
-    /// The weights are those of the two neighbouring bins, and a value beyond the last bin is the
+    /// The weights are those of the two neighboring bins, and a value beyond the last bin is the
     /// last bin.
     #[test]
-    fn a_number_is_its_two_neighbouring_bins() {
+    fn a_number_is_its_two_neighboring_bins() {
         let half = f64::exp(0.5) as f32 - 1.0;
         let weights = read(SMALL.encode(Tensor::from_floats(
             [0.0, half, -half, 1e6],

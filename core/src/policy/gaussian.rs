@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-/// log of the standard deviation at the start, in normalised units: e^-1.
+/// log of the standard deviation at the start, in normalized units: e^-1.
 const INITIAL_LOG_STD: f64 = -1.0;
 /// Range of log std: keeps the density finite when demonstrations agree exactly.
 const LOG_STD: (f64, f64) = (-5.0, 1.0);

@@ -175,7 +175,7 @@ impl Sizes {
     }
 }
 
-/// A network that turns normalised observations and noise into normalised action chunks.
+/// A network that turns normalized observations and noise into normalized action chunks.
 #[derive(Module, Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -246,7 +246,7 @@ impl Net {
 /// A policy: the network and the scales of what it reads and writes.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The network, on normalised values.
+    /// The network, on normalized values.
     pub net: Net,
     /// Scale of observations.
     pub obs_scale: Normaliser,
@@ -323,7 +323,7 @@ impl Policy {
         self.net.chain_len()
     }
 
-    /// One step of that chain, for rows of normalised observations `[batch, obs]` and latents
+    /// One step of that chain, for rows of normalized observations `[batch, obs]` and latents
     /// `[batch, chunk * act]`, each at a step of its own (0 begins with pure noise, all are below
     /// [`Policy::chain_len`]).
     ///
@@ -337,8 +337,8 @@ impl Policy {
         self.net.denoise(obs, x, steps)
     }
 
-    /// Normalised observations of obs numbers, with pictures where there is a view, and noise
-    /// `[batch, noise]` to normalised chunks `[batch, chunk * act]`, clipped to ±1. The noise of
+    /// Normalized observations of obs numbers, with pictures where there is a view, and noise
+    /// `[batch, noise]` to normalized chunks `[batch, chunk * act]`, clipped to ±1. The noise of
     /// DDPM is the first latent, then the draw after each step in turn; the last is not used, as in
     /// DPPO.
     pub fn sample(&self, obs: impl Into<Observed>, noise: Tensor<2>) -> Tensor<2> {
@@ -355,7 +355,7 @@ impl Policy {
         actions.clamp(-1.0, 1.0)
     }
 
-    /// The cloning loss on normalised rows; `rng` draws what the loss needs (times and noise, for
+    /// The cloning loss on normalized rows; `rng` draws what the loss needs (times and noise, for
     /// flow and diffusion).
     pub fn loss(&self, obs: impl Into<Observed>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
         let obs = obs.into();
@@ -397,7 +397,7 @@ impl Policy {
         self.actions(self.sample(obs, noise)).await
     }
 
-    /// Normalised chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on
+    /// Normalized chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on
     /// the host.
     pub async fn actions(&self, chunks: Tensor<2>) -> Result<Vec<f32>> {
         let chunks = nn::read(chunks.clamp(-1.0, 1.0)).await?;

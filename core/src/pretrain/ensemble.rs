@@ -70,9 +70,9 @@ impl Ensemble {
                     .collect(),
                 0,
             );
-            let centred = predictions.clone() - predictions.mean_dim(0);
+            let centered = predictions.clone() - predictions.mean_dim(0);
             // [K, rows, width] -> [rows, K, width]: a pair's deviations lie together.
-            deviations.extend(nn::read(centred.swap_dims(0, 1)).await?);
+            deviations.extend(nn::read(centered.swap_dims(0, 1)).await?);
         }
         Ok(Posterior::new(
             deviations,

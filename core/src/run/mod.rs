@@ -87,7 +87,7 @@ pub struct Run {
     demos: Option<Dataset>,
     /// Those of the task that is played: all of them, unless several are learned together.
     own_demos: Option<Dataset>,
-    /// The demonstrations as normalised training pairs.
+    /// The demonstrations as normalized training pairs.
     pairs: Option<Pairs>,
     policy: Option<Policy>,
     /// What finetuning has made of the policy so far: it acts in evaluations.
@@ -324,7 +324,7 @@ impl Run {
         }
     }
 
-    /// How this run practises.
+    /// How this run practices.
     fn rollout_spec(&self) -> RolloutSpec {
         let Config {
             task,

@@ -68,19 +68,19 @@ pub fn wilson(successes: usize, n: usize) -> Interval {
     }
     let successes = successes.min(n);
     let (count, p) = (n as f64, rate(successes, n));
-    let centre = p + Z * Z / (2.0 * count);
+    let center = p + Z * Z / (2.0 * count);
     let half = Z * libm::sqrt(p * (1.0 - p) / count + Z * Z / (4.0 * count * count));
     let scale = 1.0 + Z * Z / count;
     // With no success, or no failure, an end is 0 or 1 exactly; rounding must not say otherwise.
     let low = if successes == 0 {
         0.0
     } else {
-        (centre - half) / scale
+        (center - half) / scale
     };
     let high = if successes == n {
         1.0
     } else {
-        (centre + half) / scale
+        (center + half) / scale
     };
     Interval { low, high }
 }
@@ -116,11 +116,11 @@ pub fn mean(values: &[f64]) -> f64 {
 
 /// The standard deviation with `n` in the denominator; 0 of nothing.
 pub fn std(values: &[f64]) -> f64 {
-    let centre = mean(values);
+    let center = mean(values);
     libm::sqrt(
         values
             .iter()
-            .map(|v| (v - centre) * (v - centre))
+            .map(|v| (v - center) * (v - center))
             .sum::<f64>()
             / values.len().max(1) as f64,
     )
@@ -189,7 +189,7 @@ fn share_of_wins(a: &[f64], b: &[f64]) -> f64 {
     wins / (a.len() * b.len()) as f64
 }
 
-/// The two-sided p-value of the Mann-Whitney rank test: how often a random relabelling of the
+/// The two-sided p-value of the Mann-Whitney rank test: how often a random relabeling of the
 /// scores separates a from b at least as far. Exact at every size and with ties (midranks), by
 /// counting the subsets of each rank sum; 1 when a side is empty.
 pub fn rank_test(a: &[f64], b: &[f64]) -> f64 {
@@ -234,7 +234,7 @@ fn subsets_by_sum(ranks: &[usize], size: usize) -> Vec<f64> {
 /// Curves over seeds: at each step of `grid`, the mean over all seeds with its stratified-bootstrap
 /// interval.
 ///
-/// `strata` holds the seeds' curves of each task. Whole curves are drawn, so neighbouring points
+/// `strata` holds the seeds' curves of each task. Whole curves are drawn, so neighboring points
 /// share their resamples (as rliable does). A curve counts at every step, by [`at`]; seeds without
 /// points are left out. Empty without any points.
 pub fn curve_over_seeds(strata: &[Vec<Curve>], grid: &[f64], seed: u64) -> Vec<CurvePoint> {

@@ -7,10 +7,10 @@ use rapier3d_mjcf::mjcf_rs::body::{Geom, GeomType};
 use rapier3d_mjcf::mjcf_rs::{Model, Pose as ModelPose};
 use serde::{Deserialize, Serialize};
 
-/// MuJoCo's colour of a geom that names none.
-const GREY: [f64; 4] = [0.5, 0.5, 0.5, 1.0];
+/// MuJoCo's color of a geom that names none.
+const GRAY: [f64; 4] = [0.5, 0.5, 0.5, 1.0];
 
-/// A scene, for whoever draws it. Metres, z up.
+/// A scene, for whoever draws it. Meters, z up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drawing {
     /// Names of the bodies, in the order of [`Drawing::poses`].
@@ -121,7 +121,7 @@ fn shape(body: Option<usize>, geom: &Geom) -> Result<Shape> {
         size: geom.size,
         position: [translation.x, translation.y, translation.z],
         rotation: [rotation.w, rotation.x, rotation.y, rotation.z],
-        rgba: geom.rgba.unwrap_or(GREY),
+        rgba: geom.rgba.unwrap_or(GRAY),
     })
 }
 

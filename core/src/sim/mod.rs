@@ -8,13 +8,13 @@ pub use rapier::RapierSim;
 
 use crate::Result;
 
-/// A position or a direction in metres.
+/// A position or a direction in meters.
 pub type Vec3 = [f64; 3];
 
 /// Position (m) and orientation (unit quaternion, w x y z) of a body, in the world.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pose {
-    /// Metres.
+    /// Meters.
     pub position: Vec3,
     /// Unit quaternion, w first.
     pub rotation: [f64; 4],

@@ -17,14 +17,14 @@ pub struct ExpertStyle {
     pub speed: f64,
     /// Standard deviation of the Gaussian noise added to every action, 0 to 2. Default 0.
     pub noise: f64,
-    /// Metres above the object from which it is approached, 0.02 to 0.2. Default 0.06.
+    /// Meters above the object from which it is approached, 0.02 to 0.2. Default 0.06.
     pub height: f64,
-    /// Metres by which the object is carried higher than it needs, 0 to 0.2. Default 0.
+    /// Meters by which the object is carried higher than it needs, 0 to 0.2. Default 0.
     pub lift: f64,
-    /// Sideways bend of the horizontal paths: metres aside per metre to go; positive bends to the
+    /// Sideways bend of the horizontal paths: meters aside per meter to go; positive bends to the
     /// left; -1 to 1. Default 0.
     pub side: f64,
-    /// Metres above the object's grip point where it is held, -0.01 to 0.02. Default 0.
+    /// Meters above the object's grip point where it is held, -0.01 to 0.02. Default 0.
     pub grasp: f64,
 }
 
@@ -78,7 +78,7 @@ impl ExpertStyle {
     }
 }
 
-/// Action per metre of distance, as in Meta-World's policies.
+/// Action per meter of distance, as in Meta-World's policies.
 const GAIN: f64 = 10.0;
 /// The gripper's action when it should be open, and closed.
 const OPEN: f64 = -1.0;
@@ -151,7 +151,7 @@ fn steer(view: &View, to: Vec3, gripper: f64, style: &ExpertStyle) -> [f64; ACT]
     [dx, dy, dz, gripper]
 }
 
-/// Shifts the aim to the side by `side` metres per metre still to go.
+/// Shifts the aim to the side by `side` meters per meter still to go.
 fn bend(from: Vec3, to: Vec3, side: f64) -> Vec3 {
     let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
     [to[0] - side * dy, to[1] + side * dx, to[2]]

@@ -1,4 +1,4 @@
-//! One file per task: observation, success, randomisation, scripted expert; written against
+//! One file per task: observation, success, randomization, scripted expert; written against
 //! [`crate::sim::Sim`].
 
 mod assembly;

@@ -25,7 +25,7 @@ static RULES: Rules = Rules {
     expert,
 };
 
-/// The cube's centre when it lies on the table (m).
+/// The cube's center when it lies on the table (m).
 const REST: f64 = 0.02;
 /// Fingers on the cube, with a little room: 0.04 m of 0.09 m.
 const GRIPPED: f64 = 0.5;

@@ -27,9 +27,9 @@ const HOME: Vec3 = [0.0, 0.6, 0.2];
 /// The hand's target stays within these corners (m).
 const LOW: Vec3 = [-0.3, 0.4, 0.015];
 const HIGH: Vec3 = [0.3, 0.95, 0.35];
-/// Metres that the hand's target moves per control step at full action.
+/// Meters that the hand's target moves per control step at full action.
 pub const STRIDE: f64 = 0.01;
-/// Metres that a finger travels from open to closed.
+/// Meters that a finger travels from open to closed.
 const FINGER_TRAVEL: f64 = 0.045;
 /// A finger's furthest target (m): beyond closed, so that it presses.
 const FINGER_PRESS: f64 = 0.06;
@@ -54,7 +54,7 @@ pub struct View {
     pub object: Pose,
     /// The point of the object that has to reach the goal (m).
     pub key: Vec3,
-    /// Metres.
+    /// Meters.
     pub goal: Vec3,
 }
 

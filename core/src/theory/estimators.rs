@@ -52,17 +52,17 @@ pub fn uniform_noise(counts: &Table, alpha: f64) -> Table {
     })
 }
 
-/// The regularised posterior (T_h(s, a) + lambda/A) / (T_h(s) + lambda). With lambda = A it is the
+/// The regularized posterior (T_h(s, a) + lambda/A) / (T_h(s) + lambda). With lambda = A it is the
 /// mean of the posterior over demonstrators whose prior is uniform, Dirichlet(1, ..., 1): (T_h(s,
 /// a) + 1) / (T_h(s) + A).
 pub fn posterior(counts: &Table, lambda: f64) -> Table {
-    counts.map_rows(|row| regularised(row, lambda))
+    counts.map_rows(|row| regularized(row, lambda))
 }
 
-/// Posterior behavioral cloning: (1 - alpha) BC + alpha times the regularised [`posterior`]
+/// Posterior behavioral cloning: (1 - alpha) BC + alpha times the regularized [`posterior`]
 /// (appendix B.3); uniform at states that were not visited.
 pub fn post_bc(counts: &Table, alpha: f64, lambda: f64) -> Table {
-    counts.map_rows(|row| mix(alpha, &cloned(row), &regularised(row, lambda)))
+    counts.map_rows(|row| mix(alpha, &cloned(row), &regularized(row, lambda)))
 }
 
 /// The theorem's lambda: max{A, 4 log(HT)} for T demonstrations.
@@ -94,7 +94,7 @@ fn cloned(row: &[f64]) -> Vec<f64> {
     row.iter().map(share).collect()
 }
 
-fn regularised(row: &[f64], lambda: f64) -> Vec<f64> {
+fn regularized(row: &[f64], lambda: f64) -> Vec<f64> {
     let visits: f64 = row.iter().sum();
     row.iter()
         .map(|count| (count + lambda / row.len() as f64) / (visits + lambda))

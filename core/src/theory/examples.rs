@@ -167,14 +167,14 @@ fn next_state(size: Size, rng: &mut Rng) -> Vec<f64> {
     let weight = |state| decades(STATE_DECADES * state as f64 / last) * exponential(rng);
     let mut weights: Vec<f64> = (0..size.states - 1).map(weight).collect();
     weights.push(0.0);
-    normalised(weights)
+    normalized(weights)
 }
 
 /// The demonstrator's distribution over actions at a state: over a random half of them, or all
 /// where all is lost.
 fn ways(size: Size, all: bool, rng: &mut Rng) -> Vec<f64> {
     if all {
-        return normalised(vec![1.0; size.actions]);
+        return normalized(vec![1.0; size.actions]);
     }
     let mut weights: Vec<f64> = (0..size.actions)
         .map(|a| {
@@ -186,7 +186,7 @@ fn ways(size: Size, all: bool, rng: &mut Rng) -> Vec<f64> {
         })
         .collect();
     rng.shuffle(&mut weights);
-    normalised(weights)
+    normalized(weights)
 }
 
 /// 10^-x.
@@ -194,12 +194,12 @@ fn decades(x: f64) -> f64 {
     libm::pow(10.0, -x)
 }
 
-/// A draw from the exponential distribution; normalised, several are uniform over distributions.
+/// A draw from the exponential distribution; normalized, several are uniform over distributions.
 fn exponential(rng: &mut Rng) -> f64 {
     -libm::log(1.0 - rng.uniform())
 }
 
-fn normalised(weights: Vec<f64>) -> Vec<f64> {
+fn normalized(weights: Vec<f64>) -> Vec<f64> {
     let sum: f64 = weights.iter().sum();
     weights.into_iter().map(|w| w / sum).collect()
 }

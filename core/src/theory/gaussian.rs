@@ -40,8 +40,8 @@ pub fn posterior(model: &Model, data: &[Vec<f64>]) -> Result<Gaussian> {
     })
 }
 
-/// One perturbed fit: every observation gets noise of its own from N(0, Sigma), the regulariser is
-/// centred on a draw from the prior, and the mean is fitted anew,
+/// One perturbed fit: every observation gets noise of its own from N(0, Sigma), the regularizer is
+/// centered on a draw from the prior, and the mean is fitted anew,
 ///
 ///   argmin_mu sum_t |mu - x_t - w_t|^2_{Sigma^-1} + |mu - m|^2_{Lambda^-1}, w_t ~ N(0, Sigma), m ~
 ///   N(0, Lambda).
@@ -51,22 +51,22 @@ pub fn perturb_and_refit(model: &Model, data: &[Vec<f64>], rng: &mut Rng) -> Res
     let (noise, prior) = (cholesky(&model.noise)?, cholesky(&model.prior)?);
     let perturb = |x: &Vec<f64>, rng: &mut Rng| {
         x.iter()
-            .zip(coloured(&noise, rng))
+            .zip(colored(&noise, rng))
             .map(|(x, w)| x + w)
             .collect()
     };
     let perturbed: Vec<Vec<f64>> = data.iter().map(|x| perturb(x, rng)).collect();
-    let centre = coloured(&prior, rng);
-    Ok(least_squares(model, &perturbed, &centre)?.1)
+    let center = colored(&prior, rng);
+    Ok(least_squares(model, &perturbed, &center)?.1)
 }
 
-/// The regularised least squares fit of the mean, and the precision matrix of its normal equations.
+/// The regularized least squares fit of the mean, and the precision matrix of its normal equations.
 fn least_squares(
     model: &Model,
     data: &[Vec<f64>],
-    centre: &[f64],
+    center: &[f64],
 ) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
-    let width = centre.len();
+    let width = center.len();
     if model.noise.len() != width || data.iter().any(|x| x.len() != width) {
         return Err(Error::input(format!(
             "the noise or an observation does not have the prior's {width} dimensions; make them \
@@ -86,14 +86,14 @@ fn least_squares(
         })
         .collect();
     let target: Vec<f64> = (0..width)
-        .map(|i| dot(&noise[i], &sum) + dot(&prior[i], centre))
+        .map(|i| dot(&noise[i], &sum) + dot(&prior[i], center))
         .collect();
     let mean = solve(&cholesky(&precision)?, &target);
     Ok((precision, mean))
 }
 
 /// A draw from N(0, L L').
-fn coloured(lower: &[Vec<f64>], rng: &mut Rng) -> Vec<f64> {
+fn colored(lower: &[Vec<f64>], rng: &mut Rng) -> Vec<f64> {
     let white: Vec<f64> = (0..lower.len()).map(|_| rng.normal()).collect();
     lower.iter().map(|row| dot(row, &white)).collect()
 }

@@ -186,7 +186,7 @@ fn the_learned_reward_keeps_to_the_demonstrations() {
 /// The learned reward can be asked of any action, and is greatest near the demonstrated one; where
 /// none is learned, or where it is about corrections, there is no answer.
 #[test]
-fn the_learned_reward_favours_what_was_demonstrated() {
+fn the_learned_reward_favors_what_was_demonstrated() {
     let (policy, mut rng) = (policy(), Rng::new(2, "test", 0));
     let demos = demos(|obs| 0.5 * obs + 0.1 * rng.normal() as f32);
     let rewards = |csil: CsilConfig| {

@@ -67,7 +67,7 @@ fn the_same_noise_gives_the_same_actions() {
     }
 }
 
-/// What a row of a batch gets does not depend on its neighbours.
+/// What a row of a batch gets does not depend on its neighbors.
 #[test]
 fn rows_of_a_batch_are_independent() {
     let mut rng = Rng::new(2, "test", 0);
@@ -83,7 +83,7 @@ fn rows_of_a_batch_are_independent() {
     }
 }
 
-/// Normalised samples stay within [-1, 1], played actions within the range of the demonstrations,
+/// Normalized samples stay within [-1, 1], played actions within the range of the demonstrations,
 /// even for wild noise and observations; and playing is scaling, sampling and scaling back.
 #[test]
 fn actions_stay_in_the_range_of_the_demonstrations() {

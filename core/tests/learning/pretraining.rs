@@ -364,7 +364,7 @@ fn the_ensemble_is_unsure_far_from_the_demonstrations() {
     }
 }
 
-/// The posterior is centred: deviations from the mean of the members, however many rows are
+/// The posterior is centered: deviations from the mean of the members, however many rows are
 /// predicted at a time.
 #[test]
 fn the_posterior_is_the_same_for_any_number_of_rows() {

@@ -151,7 +151,7 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
     config
 }
 
-/// The same with CSIL, and episodes that are short enough to end while it practises.
+/// The same with CSIL, and episodes that are short enough to end while it practices.
 pub fn small_csil() -> Config {
     let mut config = small();
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);

@@ -216,7 +216,7 @@ fn planner_and_prior_see_the_observation() {
 
 /// A decision does not depend on which other episodes are decided for at the same time.
 #[test]
-fn a_decision_does_not_depend_on_its_neighbours() {
+fn a_decision_does_not_depend_on_its_neighbors() {
     let policy = policy();
     let agent = learned(
         4,

@@ -213,9 +213,9 @@ fn rendering() -> Check {
     let draw = || {
         let env = LabEnv::new("lab/lift")?;
         let picture = engines::renderer("lab/lift", &look)?.draw(&Subject::Sim(env.sim()))?;
-        // A picture of nothing has one colour.
-        let colours: std::collections::BTreeSet<&[u8; 3]> = picture.as_chunks().0.iter().collect();
-        if colours.len() > 9 {
+        // A picture of nothing has one color.
+        let colors: std::collections::BTreeSet<&[u8; 3]> = picture.as_chunks().0.iter().collect();
+        if colors.len() > 9 {
             Ok("draws in memory".to_owned())
         } else {
             Err(Error::failed("what is drawn is empty"))

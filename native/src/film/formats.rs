@@ -113,7 +113,7 @@ fn mp4(film: &Film, path: &Path) -> Result<()> {
         "-i",
         "-",
     ]);
-    // Players want both sides even, and colours at half the resolution.
+    // Players want both sides even, and colors at half the resolution.
     ffmpeg
         .args([
             "-vf",

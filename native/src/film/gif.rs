@@ -6,7 +6,7 @@ use super::palette::Palette;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use protege_core::{Error, Result};
 
-/// The place in the palette that lets the frame before show through; the others are colours.
+/// The place in the palette that lets the frame before show through; the others are colors.
 const CLEAR: u8 = 255;
 
 /// The film as the bytes of a GIF that plays again and again.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     /// A GIF that is read again shows every frame as it was, within the palette's accuracy, and a
-    /// small thing keeps its colour before a large background.
+    /// small thing keeps its color before a large background.
     #[test]
     fn a_gif_shows_what_was_filmed() {
         let (width, height) = (40, 30);

@@ -1,4 +1,4 @@
-//! The colours of a film: boxes in the space of colours, the worst of which is halved until there
+//! The colors of a film: boxes in the space of colors, the worst of which is halved until there
 //! are enough.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Pixels that the palette is made from.
 const SAMPLE: usize = 300_000;
 
-/// A film's colours, and which of them is nearest to each that was asked for.
+/// A film's colors, and which of them is nearest to each that was asked for.
 pub struct Palette {
     /// Red, green, blue.
     pub colours: Vec<[u8; 3]>,
@@ -14,7 +14,7 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// At most `size` (at most 256) colours for all frames.
+    /// At most `size` (at most 256) colors for all frames.
     pub fn of(frames: &[Vec<u8>], size: usize) -> Self {
         let all: usize = frames.iter().map(|frame| frame.len() / 3).sum();
         let pixels = frames.iter().flat_map(|frame| frame.as_chunks::<3>().0);
@@ -40,7 +40,7 @@ impl Palette {
         }
     }
 
-    /// The place of the nearest colour for each pixel.
+    /// The place of the nearest color for each pixel.
     pub fn apply(&mut self, pixels: &[u8]) -> Vec<u8> {
         let Self { colours, nearest } = self;
         let find = |pixel: [u8; 3]| {
@@ -62,7 +62,7 @@ impl Palette {
     }
 }
 
-/// Neighbouring shades, each with the number of its pixels.
+/// Neighboring shades, each with the number of its pixels.
 struct Shades(Vec<([u8; 3], u64)>);
 
 impl Shades {
@@ -79,7 +79,7 @@ impl Shades {
     }
 
     /// How much it would help to split: the logarithm keeps a large background from taking the
-    /// colours of small things.
+    /// colors of small things.
     fn badness(&self) -> f64 {
         let (_, low, high) = self.widest();
         let pixels: u64 = self.0.iter().map(|(_, count)| count).sum();

@@ -95,7 +95,7 @@ impl Base {
     }
 }
 
-/// Rows of red, of green, of blue as pixels of three colours, which is how pictures are sent.
+/// Rows of red, of green, of blue as pixels of three colors, which is how pictures are sent.
 fn interleaved(planes: &[u8]) -> Vec<u8> {
     let n = planes.len() / 3;
     (0..n)

@@ -555,7 +555,7 @@ fn served(address: &str) -> ServedConfig {
 }
 
 /// A run's observations reach the server as numbers, the newest frame in rows of pixels of three
-/// colours under every name, and what to do; of its answers the first actions are played, within
+/// colors under every name, and what to do; of its answers the first actions are played, within
 /// ±1. An answer for another robot is refused.
 #[test]
 fn a_base_is_asked_row_by_row() {

@@ -11,7 +11,7 @@ const DEEPEST: usize = 32;
 pub enum Value {
     /// Numbers of 32 bits in an array of this shape, the last index running fastest.
     Floats(Vec<usize>, Vec<f32>),
-    /// Bytes, such as an image of rows, columns and colours.
+    /// Bytes, such as an image of rows, columns and colors.
     Bytes(Vec<usize>, Vec<u8>),
     /// Words, such as `prompt`.
     Text(String),

@@ -3,15 +3,15 @@
 use super::canvas::{Anchor, Canvas, GREY, GRID, MUTED, Scale, Size, text_width};
 use std::ops::Range;
 
-/// A box of data with labelled axes.
+/// A box of data with labeled axes.
 pub struct Axes {
     /// The range across.
     pub x: Range<f64>,
     /// The range upward.
     pub y: Range<f64>,
-    /// Where the axis across is labelled.
+    /// Where the axis across is labeled.
     pub x_ticks: Vec<f64>,
-    /// Where the upward axis is labelled and has grid lines.
+    /// Where the upward axis is labeled and has grid lines.
     pub y_ticks: Vec<f64>,
     /// How values across are written.
     pub x_label: fn(f64) -> String,
@@ -116,7 +116,7 @@ pub fn decades(range: &Range<f64>) -> Vec<f64> {
         .collect()
 }
 
-/// Moves heights apart until neighbours are `gap` apart, staying above `bottom` where there is
+/// Moves heights apart until neighbors are `gap` apart, staying above `bottom` where there is
 /// room.
 pub fn spread_out(heights: &[f64], gap: f64, bottom: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..heights.len()).collect();

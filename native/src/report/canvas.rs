@@ -1,7 +1,7 @@
-//! A drawing surface for plots: plotters' SVG into a string, in colours that the page's style sheet
+//! A drawing surface for plots: plotters' SVG into a string, in colors that the page's style sheet
 //! restyles.
 //!
-//! Colours are written as plain hex values, those of the light theme; `style.css` maps each of them
+//! Colors are written as plain hex values, those of the light theme; `style.css` maps each of them
 //! to a theme variable by attribute selectors, so a plot follows the theme and still looks right
 //! when cut out of the page.
 
@@ -21,9 +21,9 @@ pub const MUTED: RGBColor = RGBColor(0x5A, 0x63, 0x6E);
 pub const GRID: RGBColor = RGBColor(0xE4, 0xE6, 0xEA);
 /// The page itself, for halos around marks.
 pub const PAPER: RGBColor = RGBColor(0xFE, 0xFE, 0xFD);
-/// What is not emphasised: the state before finetuning.
+/// What is not emphasized: the state before finetuning.
 pub const GREY: RGBColor = RGBColor(0x8A, 0x93, 0x9E);
-/// The colours of data, safe for colour-blind readers (Okabe and Ito 2008): blue, vermilion, green,
+/// The colors of data, safe for color-blind readers (Okabe and Ito 2008): blue, vermilion, green,
 /// purple, orange, sky.
 pub const SERIES: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),

@@ -16,13 +16,13 @@ pub enum Look {
     Dots,
     /// A thinner line with open dots.
     Rings,
-    /// A grey line to compare with.
+    /// A gray line to compare with.
     Guide,
 }
 
 /// One curve.
 pub struct Track {
-    /// Its colour.
+    /// Its color.
     pub colour: RGBColor,
     /// How it is drawn.
     pub look: Look,
@@ -37,7 +37,7 @@ pub struct LogAxis {
     range: Range<f64>,
     /// The smallest logarithm that is shown.
     low: f64,
-    /// Logarithms of the values that are labelled.
+    /// Logarithms of the values that are labeled.
     ticks: Vec<f64>,
     /// Where zero stands, if there is one to be shown.
     zero: Option<f64>,

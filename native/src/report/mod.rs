@@ -156,9 +156,9 @@ pub struct PortraitState {
     pub label: String,
     /// The demonstrator's action.
     pub demo: [f32; 2],
-    /// Actions drawn from the policy of plain behavioural cloning.
+    /// Actions drawn from the policy of plain behavioral cloning.
     pub bc: Vec<[f32; 2]>,
-    /// Actions drawn from the policy of posterior behavioural cloning.
+    /// Actions drawn from the policy of posterior behavioral cloning.
     pub post_bc: Vec<[f32; 2]>,
 }
 
@@ -167,9 +167,9 @@ pub struct PortraitState {
 pub struct SpreadPoint {
     /// Step of the demonstration.
     pub step: f64,
-    /// Of plain behavioural cloning.
+    /// Of plain behavioral cloning.
     pub bc: f64,
-    /// Of posterior behavioural cloning.
+    /// Of posterior behavioral cloning.
     pub post_bc: f64,
 }
 

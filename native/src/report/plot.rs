@@ -21,7 +21,7 @@ pub struct Row {
 pub struct Line {
     /// Stands at the line's end.
     pub name: String,
-    /// The colour of line and band.
+    /// The color of line and band.
     pub colour: RGBColor,
     /// Thin lines, one a seed; may be empty.
     pub seeds: Vec<Curve>,
@@ -315,13 +315,13 @@ pub fn is_log(seeds: &[Vec<(f64, f64)>]) -> bool {
 }
 
 /// The actions that BC and PostBC draw at one state, and the demonstrator's; both axes span
-/// `window` around `centre`.
-pub fn actions(state: &PortraitState, centre: [f64; 2], window: f64, label: &str) -> String {
+/// `window` around `center`.
+pub fn actions(state: &PortraitState, center: [f64; 2], window: f64, label: &str) -> String {
     const SIDE: f64 = 240.0;
     let half = window / 2.0;
     let scale = Scale::new(
-        centre[0] - half..centre[0] + half,
-        centre[1] - half..centre[1] + half,
+        center[0] - half..center[0] + half,
+        center[1] - half..center[1] + half,
         0.0,
         SIDE,
         0.0,

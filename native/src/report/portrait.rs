@@ -57,7 +57,7 @@ fn finding(portrait: &Portrait) -> String {
 }
 
 fn panels(portrait: &Portrait) -> String {
-    let (centre, window) = window(portrait);
+    let (center, window) = window(portrait);
     let one = |state: &PortraitState| {
         let (bc, post_bc) = (short_spread(&state.bc), short_spread(&state.post_bc));
         let label = format!(
@@ -77,7 +77,7 @@ fn panels(portrait: &Portrait) -> String {
              <p class=\"spread\"><span class=\"key post\">PostBC</span> ±{post_bc} \
              <span class=\"key bc\">BC</span> ±{bc}</p></figure>",
             escape(&state.label),
-            plot::actions(state, centre, window, &label)
+            plot::actions(state, center, window, &label)
         )
     };
     let panels: String = portrait.states.iter().map(one).collect();
@@ -142,7 +142,7 @@ fn short_spread(actions: &[[f32; 2]]) -> String {
     format!("{:.2}", spread_of(actions))
 }
 
-/// The centre and the side of the square that holds all actions of all states.
+/// The center and the side of the square that holds all actions of all states.
 fn window(portrait: &Portrait) -> ([f64; 2], f64) {
     let range = |axis: usize| {
         let of = |state: &'_ PortraitState| {

@@ -415,7 +415,7 @@ fn losses(report: &Report) -> String {
     )
 }
 
-/// At most [`LOSS_POINTS`] points: means over neighbours.
+/// At most [`LOSS_POINTS`] points: means over neighbors.
 pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let width = points.len().div_ceil(LOSS_POINTS).max(1);
     let middle = |chunk: &[(f64, f64)]| {

@@ -144,7 +144,7 @@ fn portrait() -> Portrait {
         }
     };
     let states = labels.iter().enumerate().map(&mut state).collect();
-    let gap = |i: f64, centre: f64, width: f64| (-((i - centre) / width).powi(2)).exp();
+    let gap = |i: f64, center: f64, width: f64| (-((i - center) / width).powi(2)).exp();
     let spread = (0..100).map(f64::from).map(|i| SpreadPoint {
         step: i,
         bc: 0.04 + 0.01 * gap(i, 30.0, 20.0),
@@ -362,9 +362,9 @@ fn the_numbers_can_be_read_back() {
     assert!((read.curves[1].points[3].1 - report.curves[1].points[3].1).abs() < 1e-12);
 }
 
-/// Every colour of a plot is one that the style sheet turns dark in the dark.
+/// Every color of a plot is one that the style sheet turns dark in the dark.
 #[test]
-fn every_colour_has_its_theme_variable() {
+fn every_color_has_its_theme_variable() {
     for colour in [INK, MUTED, GRID, PAPER, GREY].iter().chain(&SERIES) {
         let hex = format!("#{:02X}{:02X}{:02X}", colour.0, colour.1, colour.2);
         for property in ["fill", "stroke"] {

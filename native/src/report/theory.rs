@@ -11,7 +11,7 @@ use protege_core::theory::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Colours, as places in [`SERIES`]: those that the methods have on the other pages.
+/// Colors, as places in [`SERIES`]: those that the methods have on the other pages.
 const POST_BC: usize = 0;
 const BC: usize = 1;
 const NOISE: usize = 2;

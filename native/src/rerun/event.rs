@@ -31,7 +31,7 @@ pub struct Part {
     pub shapes: Vec<Shape>,
 }
 
-/// Where something is: in metres, and turned by a unit quaternion x, y, z, w.
+/// Where something is: in meters, and turned by a unit quaternion x, y, z, w.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// Position, m.
@@ -40,7 +40,7 @@ pub struct Place {
     pub rotation: [f32; 4],
 }
 
-/// A solid of one colour.
+/// A solid of one color.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     /// Its name, no other shape's of the same part.

@@ -97,7 +97,7 @@ pub struct Iql {
 }
 
 impl Iql {
-    /// Fresh critics for normalised observations of length `obs` and chunks of length `chunk`, on
+    /// Fresh critics for normalized observations of length `obs` and chunks of length `chunk`, on
     /// an autodiff `device`.
     pub fn new(
         config: BestOfNConfig,
@@ -154,7 +154,7 @@ impl Iql {
         }
     }
 
-    /// L_V and the mean value, on normalised rows.
+    /// L_V and the mean value, on normalized rows.
     fn value_loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
         let q = self
             .target
@@ -168,7 +168,7 @@ impl Iql {
         ((weight * u.square()).mean(), v.inner().mean())
     }
 
-    /// L_Q against fixed targets `[batch, 1]`, on normalised rows.
+    /// L_Q against fixed targets `[batch, 1]`, on normalized rows.
     fn q_loss(&self, obs: Tensor<2>, chunks: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let error = self.critic.all(obs, chunks) - targets.transpose();
         error.square().mean().mul_scalar(self.config.critics as f64)
@@ -184,7 +184,7 @@ impl Iql {
         self.critic.valid()
     }
 
-    /// V at normalised observations `[batch, obs]`: `[batch, 1]`.
+    /// V at normalized observations `[batch, obs]`: `[batch, 1]`.
     pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
         self.value.valid().forward_one(obs.inner())
     }

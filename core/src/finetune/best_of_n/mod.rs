@@ -113,7 +113,7 @@ impl BestOfNConfig {
 /// The deployed result: a frozen policy and the critic that chooses among its proposals.
 #[derive(Clone)]
 pub struct Chooser {
-    /// Scores (observation, chunk) pairs, both normalised.
+    /// Scores (observation, chunk) pairs, both normalized.
     pub critic: Critic,
     /// N, proposals per decision.
     pub samples: usize,

@@ -1,4 +1,4 @@
-//! The rounds of best-of-N: practise, fit a critic to all practice so far, be evaluated.
+//! The rounds of best-of-N: practice, fit a critic to all practice so far, be evaluated.
 
 use super::{BestOfNConfig, Chooser, Iql};
 use crate::data::{Archive, Replay};

@@ -16,7 +16,7 @@ pub enum Variant {
     /// XQC with demonstrations: the same critic on the task's sparse reward, and entropy instead of
     /// the clone.
     Xqc,
-    /// RLPD: the sparse reward, many critics with layer normalisation, two of which judge a target.
+    /// RLPD: the sparse reward, many critics with layer normalization, two of which judge a target.
     Rlpd,
     /// Soft actor-critic from the clone: the sparse reward, two plain critics, no demonstrations in
     /// the batches.
@@ -58,7 +58,7 @@ pub struct CsilConfig {
     /// Of a residual action, in the range of actions: how far it reaches. Default 0.2 (residual
     /// policies: 0.1 to 0.2).
     pub residual_scale: f64,
-    /// Environments that practise in lockstep. Default 8 (paper preset: 1).
+    /// Environments that practice in lockstep. Default 8 (paper preset: 1).
     pub envs: usize,
     /// Decisions of practice, of all environments together. Paper preset: 250,000 (CSIL).
     pub decisions: usize,
@@ -112,7 +112,7 @@ pub struct CsilConfig {
     /// critic is pretrained (csil only). Default 1 (CSIL).
     pub gradient_penalty: f64,
     /// The same in practice. Default 0: where the gradient at the demonstrations is gone, a critic
-    /// whose inputs are normalised by the batch ignores actions everywhere, and nothing is learned
+    /// whose inputs are normalized by the batch ignores actions everywhere, and nothing is learned
     /// (paper preset: 1, CSIL).
     pub practice_penalty: f64,
     /// The temperature at the start, of the methods that keep an entropy. Default 0.01 (paper
@@ -387,7 +387,7 @@ impl CsilConfig {
         self.variant == Variant::Csil
     }
 
-    /// Whether the critics are categorical, with batch normalisation.
+    /// Whether the critics are categorical, with batch normalization.
     pub fn is_categorical(&self) -> bool {
         matches!(self.variant, Variant::Csil | Variant::Xqc)
     }

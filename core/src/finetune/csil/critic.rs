@@ -1,4 +1,4 @@
-//! The critics: XQC's, which give a distribution over values and are batch-normalised; or plain
+//! The critics: XQC's, which give a distribution over values and are batch-normalized; or plain
 //! ones, which give a number.
 
 use super::config::{CsilConfig, Variant};
@@ -31,7 +31,7 @@ pub struct Critic {
 enum Head {
     /// With categorical values.
     Categorical(BatchNormed),
-    /// With numbers, under layer normalisation (RLPD) or not (SAC).
+    /// With numbers, under layer normalization (RLPD) or not (SAC).
     Scalar(Mlp),
 }
 
@@ -224,7 +224,7 @@ impl Critic {
         }
     }
 
-    /// After a step of the optimiser: unit weights, and running statistics that follow.
+    /// After a step of the optimizer: unit weights, and running statistics that follow.
     #[must_use]
     pub(super) fn settled(self, pass: Option<&Pass>) -> Self {
         let head = match (self.head, pass) {

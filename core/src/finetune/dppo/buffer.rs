@@ -1,4 +1,4 @@
-//! What an iteration has practised, and the samples that become of it.
+//! What an iteration has practiced, and the samples that become of it.
 
 use super::{DppoConfig, RewardScaler, gae};
 use crate::policy::Sizes;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// One decision: what was observed, drawn and earned.
 pub struct Decided<'a> {
-    /// Normalised observation.
+    /// Normalized observation.
     pub obs: &'a [f32],
     /// The K' + 1 latents of its chain.
     pub latents: &'a [f32],
@@ -89,13 +89,13 @@ impl Buffer {
 /// All decisions of an iteration, row after row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
-    /// Normalised observations.
+    /// Normalized observations.
     pub obs: Vec<f32>,
     /// K' + 1 latents a row.
     pub latents: Vec<f32>,
-    /// K' log-probabilities a row, under the policy that practised.
+    /// K' log-probabilities a row, under the policy that practiced.
     pub log_probs: Vec<f32>,
-    /// Advantages, not normalised.
+    /// Advantages, not normalized.
     pub advantages: Vec<f32>,
     /// Advantage plus value: what the critic should have said.
     pub returns: Vec<f32>,

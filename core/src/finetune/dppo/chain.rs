@@ -42,7 +42,7 @@ pub fn finetuned_steps(policy: &Policy, wanted: usize) -> usize {
     wanted.min(policy.chain_len())
 }
 
-/// Draws a chain per row of normalised observations from `noise` (`[batch, noise_len]`); the last
+/// Draws a chain per row of normalized observations from `noise` (`[batch, noise_len]`); the last
 /// `steps` are `finetuned`'s.
 pub fn draw(
     pretrained: &Policy,

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DppoConfig {
-    /// Iterations, each of which practises and then updates. Paper preset 270 (DPPO: 300, of which
+    /// Iterations, each of which practices and then updates. Paper preset 270 (DPPO: 300, of which
     /// every tenth only evaluates).
     pub iterations: usize,
     /// Iterations between two points of the learning curve. Paper preset 9 (DPPO: every tenth only
     /// evaluates).
     pub eval_every: usize,
-    /// Whole episodes that an iteration practises. Default 200 (DPPO: 50 environments, 4 episodes
+    /// Whole episodes that an iteration practices. Default 200 (DPPO: 50 environments, 4 episodes
     /// each).
     pub episodes: usize,
     /// K', the last denoising steps, which are finetuned; the pretrained network makes those
@@ -37,7 +37,7 @@ pub struct DppoConfig {
     pub critic_warmup: usize,
     /// Discount per decision. Default 0.99 (paper preset: 0.999, DPPO).
     pub gamma: f64,
-    /// Lambda of generalised advantage estimation, over decisions. Default 0.95 (DPPO).
+    /// Lambda of generalized advantage estimation, over decisions. Default 0.95 (DPPO).
     pub gae_lambda: f64,
     /// Whether an episode that the time limit cut off goes on for the critic (its last value is
     /// bootstrapped, DPPO) or is a failure. Default true in the paper preset, else false: success
@@ -61,7 +61,7 @@ pub struct DppoConfig {
     pub min_logprob_std: f64,
     /// Weight of the critic's loss, half the mean squared error. Default 0.5 (DPPO).
     pub vf_coef: f64,
-    /// KL divergence from the policy that practised at which an iteration's updates stop. Default 1
+    /// KL divergence from the policy that practiced at which an iteration's updates stop. Default 1
     /// (DPPO).
     pub target_kl: f64,
     /// Units per layer of the critic. Default 128 (paper preset: 256, DPPO).

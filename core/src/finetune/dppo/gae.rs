@@ -1,4 +1,4 @@
-//! Generalised advantage estimation (Schulman et al. 2016) over the decisions of one episode.
+//! Generalized advantage estimation (Schulman et al. 2016) over the decisions of one episode.
 
 /// A_t = delta_t + gamma lambda A_{t+1} with delta_t = r_t + gamma V(s_{t+1}) - V(s_t).
 ///

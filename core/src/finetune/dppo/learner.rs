@@ -24,7 +24,7 @@ pub struct Figures {
     pub actor_loss: f64,
     /// Half the critic's mean squared error.
     pub critic_loss: f64,
-    /// Estimated KL divergence from the policy that practised.
+    /// Estimated KL divergence from the policy that practiced.
     pub kl: f64,
     /// Share of samples outside of the clip range.
     pub clipped: f64,
@@ -94,7 +94,7 @@ impl Learner {
         }
     }
 
-    /// Draws a chain per row of normalised observations, as practice does; see [`chain::draw`].
+    /// Draws a chain per row of normalized observations, as practice does; see [`chain::draw`].
     pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> Drawn {
         chain::draw(
             pretrained,
@@ -106,7 +106,7 @@ impl Learner {
         )
     }
 
-    /// V at normalised observations: `[batch, 1]`.
+    /// V at normalized observations: `[batch, 1]`.
     pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
         self.critic.valid().forward(seen(obs.inner()))
     }
@@ -268,12 +268,12 @@ impl Learner {
     }
 }
 
-/// What the critic sees of normalised observations.
+/// What the critic sees of normalized observations.
 fn seen(obs: Tensor<2>) -> Tensor<2> {
     obs.clamp(-FURTHEST, FURTHEST)
 }
 
-/// Half the mean squared error at normalised observations against returns `[batch, 1]`.
+/// Half the mean squared error at normalized observations against returns `[batch, 1]`.
 fn critic_loss(critic: &Residual, obs: Tensor<2>, returns: Tensor<2>) -> Tensor<1> {
     (critic.forward(seen(obs)) - returns)
         .square()
@@ -359,9 +359,9 @@ mod tests {
         (0..ROWS).rev().collect()
     }
 
-    /// Before the first gradient step the policy is the one that practised: every ratio is 1,
+    /// Before the first gradient step the policy is the one that practiced: every ratio is 1,
     /// nothing is clipped, and the objective is minus the mean of the discounted advantages, which
-    /// are centred.
+    /// are centered.
     #[test]
     fn at_first_every_ratio_is_one() {
         for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {

@@ -50,7 +50,7 @@ pub struct Finetuned {
 }
 
 impl Finetuned {
-    /// Normalised observations and noise to normalised chunks, as [`Policy::sample`], without the
+    /// Normalized observations and noise to normalized chunks, as [`Policy::sample`], without the
     /// noise of practice.
     pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
         let length = self.policy.chain_len();

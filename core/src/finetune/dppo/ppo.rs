@@ -120,10 +120,10 @@ mod tests {
         assert_eq!(discounts(&config, 4), [0.125, 0.25, 0.5, 1.0]);
     }
 
-    /// Advantages are centred and scaled by the unbiased deviation; equal ones, or a single one,
+    /// Advantages are centered and scaled by the unbiased deviation; equal ones, or a single one,
     /// become 0.
     #[test]
-    fn advantages_are_normalised() {
+    fn advantages_are_normalized() {
         assert_eq!(normalised(&[1.0, 3.0, 5.0]), [-1.0, 0.0, 1.0]);
         assert_eq!(
             (normalised(&[7.0; 3]), normalised(&[7.0])),

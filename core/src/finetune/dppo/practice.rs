@@ -1,4 +1,4 @@
-//! The iterations of DPPO: practise whole episodes, learn from them, and forget them.
+//! The iterations of DPPO: practice whole episodes, learn from them, and forget them.
 
 use super::buffer::{Buffer, Decided, Samples};
 use super::learner::{Figures, Learner};

@@ -64,7 +64,7 @@ struct Adams {
     temperature: Adam,
 }
 
-/// A batch of decisions as normalised rows on the device.
+/// A batch of decisions as normalized rows on the device.
 struct Rows {
     obs: Tensor<2>,
     /// What the critic judges: chunks, or noise over magnitude.
@@ -177,7 +177,7 @@ impl SoftActorCritic {
         Some(loss.inner())
     }
 
-    /// The least of the critics' values of normalised rows: chunks, or noise over magnitude in the
+    /// The least of the critics' values of normalized rows: chunks, or noise over magnitude in the
     /// SAC variant. `[batch]`.
     pub fn score(&self, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
         least(&self.critic.valid(), obs, actions)

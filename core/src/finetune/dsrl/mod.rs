@@ -34,7 +34,7 @@ pub enum Variant {
 pub struct DsrlConfig {
     /// Noise-aliased (the default: learns from fewer decisions) or plain SAC on noise (cheaper).
     pub variant: Variant,
-    /// Environments that practise in lockstep. Default 40, as their steps are cheap here (paper
+    /// Environments that practice in lockstep. Default 40, as their steps are cheap here (paper
     /// preset: 4, DSRL).
     pub envs: usize,
     /// Decisions of each environment, warm-up included.
@@ -81,7 +81,7 @@ pub struct DsrlConfig {
     pub critics: usize,
     /// Units per hidden layer of actor and critics (paper preset: 2048).
     pub hidden: usize,
-    /// Hidden layers, each with layer normalisation and tanh. Default 3.
+    /// Hidden layers, each with layer normalization and tanh. Default 3.
     pub layers: usize,
 }
 

@@ -88,7 +88,7 @@ pub struct Steering {
 }
 
 impl Steering {
-    /// The noise chosen at normalised observations with standard normal `e`: `[batch, width]`,
+    /// The noise chosen at normalized observations with standard normal `e`: `[batch, width]`,
     /// within the magnitude.
     pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
         let choice = if self.stochastic {

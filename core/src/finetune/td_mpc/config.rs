@@ -66,7 +66,7 @@ pub struct TdMpcConfig {
     /// Which share of every batch are demonstrations: balanced (the default, a half), scheduled,
     /// vanilla or bc-only.
     pub arm: Arm,
-    /// Environments that practise in lockstep. Default 8 (paper preset: 1).
+    /// Environments that practice in lockstep. Default 8 (paper preset: 1).
     pub envs: usize,
     /// Decisions of practice, of all environments together, seeding included. Paper preset:
     /// 100,000.

@@ -35,7 +35,7 @@ const RANGE_RATE: f64 = 0.01;
 /// MoDem cuts the parts of a stretch's loss off here.
 const LARGEST_LOSS: f64 = 1e4;
 
-/// World model, prior, targets and their optimisers.
+/// World model, prior, targets and their optimizers.
 pub struct Learner {
     /// The world model.
     pub world: WorldModel,

@@ -4,9 +4,9 @@
 //! | part | td-mpc (MoDem, `algorithm/tdmpc.py`) | td-mpc2 (`tdmpc2/common/world_model.py`) |
 //! |---|---|---|
 //! | pictures | added to what the robot feels, then one more network | the mean of two latents |
-//! | latent | as it comes | groups of 8 on a simplex, after a layer normalisation |
-//! | hidden layers | ELU | layer normalisation, Mish |
-//! | critics | layer normalisation and tanh first, then ELU | as the others |
+//! | latent | as it comes | groups of 8 on a simplex, after a layer normalization |
+//! | hidden layers | ELU | layer normalization, Mish |
+//! | critics | layer normalization and tanh first, then ELU | as the others |
 //! | reward, value | one number | 101 bins of a symmetric logarithm |
 //! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
 
@@ -67,7 +67,7 @@ impl Sight {
 pub struct WorldModel {
     /// The numbers of an observation to a latent state.
     pub encoder: Mlp,
-    /// Its pictures, where there are any. The optimiser knows it by the first part of its name.
+    /// Its pictures, where there are any. The optimizer knows it by the first part of its name.
     pub encoder_of_pictures: Option<Sight>,
     /// Latent state and action to the next latent state.
     pub dynamics: Mlp,

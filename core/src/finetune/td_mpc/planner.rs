@@ -88,7 +88,7 @@ impl Planner<'_> {
             Tensor::full([envs, width], self.config.max_std, &device),
         );
         // What the first samples are around: the mean, or one proposal after the other.
-        let mut centres = match proposed.as_ref().filter(|_| self.config.around_proposals) {
+        let mut centers = match proposed.as_ref().filter(|_| self.config.around_proposals) {
             Some(proposed) => proposed
                 .clone()
                 .repeat_dim(1, sampled.div_ceil(policies))
@@ -101,7 +101,7 @@ impl Planner<'_> {
                 TensorData::new(round.samples.clone(), [envs, sampled, width]),
                 &device,
             );
-            let samples = (centres + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);
+            let samples = (centers + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);
             let actions = match &proposed {
                 Some(proposed) => Tensor::cat(self.in_order(proposed.clone(), samples), 1),
                 None => samples,
@@ -109,7 +109,7 @@ impl Planner<'_> {
             let values = self.values(starts.clone(), &actions, round);
             let (weights, elite) = self.weights(values);
             (mean, std) = self.moments(&actions, &weights, mean);
-            centres = mean.clone().unsqueeze_dim(1);
+            centers = mean.clone().unsqueeze_dim(1);
             best = Some((actions, weights, elite));
         }
         let (actions, weights, elite) =

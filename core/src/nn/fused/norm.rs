@@ -1,4 +1,4 @@
-//! Layer normalisation.
+//! Layer normalization.
 
 use super::{BLOCK, Tracked, dense, in_blocks, plain, rows_and_columns, tracked};
 use crate::threads;
@@ -28,9 +28,9 @@ pub fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
 }
 
 pub(super) fn composed(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = centred.clone().square().mean_dim(2);
-    centred / (variance + EPSILON).sqrt() * gain + shift
+    let centered = x.clone() - x.mean_dim(2);
+    let variance = centered.clone().square().mean_dim(2);
+    centered / (variance + EPSILON).sqrt() * gain + shift
 }
 
 fn with_gradient(
@@ -113,7 +113,7 @@ fn row_forward<S: Simd>(x: &mut [f32], gain: &[f32], shift: &[f32]) {
     }
 }
 
-/// With z the normalised row and d its gradient: dx = scale (d - mean(d) - z mean(d z)).
+/// With z the normalized row and d its gradient: dx = scale (d - mean(d) - z mean(d z)).
 #[macerator::with_simd]
 fn row_backward<S: Simd>(
     gradient: &mut [f32],

@@ -92,7 +92,7 @@ fn linear_is_its_composition() {
     );
 }
 
-/// A layer normalisation and its gradients are those of its composition of means and roots.
+/// A layer normalization and its gradients are those of its composition of means and roots.
 #[test]
 fn normalise_is_its_composition() {
     let rng = &mut Rng::new(0, "test", 1);

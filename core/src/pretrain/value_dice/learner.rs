@@ -143,7 +143,7 @@ impl ValueDice {
         }
     }
 
-    /// -J and the orthogonal regularisation, and -J alone, for `proposals` that the policy can be
+    /// -J and the orthogonal regularization, and -J alone, for `proposals` that the policy can be
     /// blamed for.
     fn policy_loss(&self, batch: &Batch, proposals: &Proposals) -> (Tensor<1>, Tensor<1>) {
         let divergence = objective(&self.nu.valid(), batch, proposals, &self.config).neg();
@@ -383,7 +383,7 @@ mod tests {
         assert!(error < 1e-2, "{error}");
     }
 
-    /// The gradient of the policy's loss is right, through nu, the sampler and the regularisation.
+    /// The gradient of the policy's loss is right, through nu, the sampler and the regularization.
     #[test]
     fn the_policy_loss_has_the_right_gradient() {
         let mut learner = learner(config());

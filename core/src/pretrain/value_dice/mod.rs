@@ -7,7 +7,7 @@
 //! ```text
 //! J(nu, pi) = log E_demos exp(nu(s, a) - gamma nu(s', a')) - (1 - gamma) E_s0 nu(s0, a0),
 //!             a' ~ pi(s'), a0 ~ pi(s0)
-//! nu minimises J + a gradient penalty, pi maximises J - an orthogonality penalty
+//! nu minimizes J + a gradient penalty, pi maximizes J - an orthogonality penalty
 //! ```
 
 mod learner;
@@ -44,7 +44,7 @@ pub struct ValueDiceConfig {
     pub replay: f64,
     /// Weight of the gradient penalty on the critic. Default 10 (ValueDICE's code).
     pub gradient_penalty: f64,
-    /// Weight of the orthogonal regularisation of the policy's weights. Default 1e-4 (ValueDICE's
+    /// Weight of the orthogonal regularization of the policy's weights. Default 1e-4 (ValueDICE's
     /// code).
     pub orthogonality: f64,
     /// Units per hidden layer of the critic. Paper preset 256 (ValueDICE's code).

@@ -1,4 +1,4 @@
-//! Orthogonal regularisation of a network's weights.
+//! Orthogonal regularization of a network's weights.
 
 use crate::nn::params::Path;
 use burn::module::{Module, ModuleVisitor, Param};

@@ -201,12 +201,12 @@ impl Sim for RapierSim {
     }
 }
 
-/// Rapier's constants for centimetre-sized things: its margins and slops scale with `length_unit`.
+/// Rapier's constants for centimeter-sized things: its margins and slops scale with `length_unit`.
 fn parameters(timestep: f64) -> IntegrationParameters {
     IntegrationParameters {
         dt: timestep as f32,
         length_unit: 0.1,
-        // Reusing contacts while a pair moves by less than millimetres lets grasped things creep.
+        // Reusing contacts while a pair moves by less than millimeters lets grasped things creep.
         contact_recycling: false,
         // Two suffice at these small steps: grasps hold, and poses agree with MuJoCo's as well as
         // with four.

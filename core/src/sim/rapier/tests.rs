@@ -250,7 +250,7 @@ fn unknown_names_and_foreign_scenes_are_errors() {
 
 /// A joint reads what its actuator was told, with its rate; a hinge reads radians.
 #[test]
-fn joints_read_metres_and_radians() {
+fn joints_read_meters_and_radians() {
     let mut puppet = Puppet::new("lab/lift");
     let y = puppet.sim.joint("y").unwrap();
     puppet.glide([0.0, 0.1, 0.0], 0.0, 40);

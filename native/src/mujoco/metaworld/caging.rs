@@ -12,11 +12,11 @@ pub enum Density {
     Low,
     /// Enclosing alone, too.
     High,
-    /// Being as near as this, in metres, too.
+    /// Being as near as this, in meters, too.
     Medium(f64),
 }
 
-/// The sizes by which enclosing an object is measured, in metres.
+/// The sizes by which enclosing an object is measured, in meters.
 pub struct Cage {
     /// Half the object's width.
     pub radius: f64,
@@ -81,7 +81,7 @@ fn in_xz(now: &Now, object: [f64; 3], first: [f64; 3], within: f64) -> f64 {
     )
 }
 
-/// The distance of a pad from an object, in metres, up to which it encloses it.
+/// The distance of a pad from an object, in meters, up to which it encloses it.
 const BESIDE: f64 = 0.05;
 
 /// How well both pads are beside the object, no farther than `most`. What upstream keeps as the
@@ -110,7 +110,7 @@ pub fn enclosing(now: &Now, object: [f64; 3], radius: f64, xz: f64) -> f64 {
     )
 }
 
-/// How well the fingers enclose the object and pinch it to `spare` metres, whatever the action was.
+/// How well the fingers enclose the object and pinch it to `spare` meters, whatever the action was.
 pub fn pinching(now: &Now, radius: f64, spare: f64, xz: f64) -> f64 {
     let object = now.seen.object;
     let caging = enclosing(now, object, radius, xz);

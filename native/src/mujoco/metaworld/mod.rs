@@ -20,7 +20,7 @@ use task::{Now, Seen, Start, Task};
 
 /// Length of a frame: what is observed of one moment.
 const FRAME: usize = 18;
-/// What an observation says of the hand is cut to this box, in metres, after every step
+/// What an observation says of the hand is cut to this box, in meters, after every step
 /// (`_HAND_SPACE`).
 const HAND_LOW: [f64; 3] = [-0.525, 0.348, -0.0525];
 const HAND_HIGH: [f64; 3] = [0.525, 1.025, 0.7];
@@ -33,7 +33,7 @@ type Frame = [f64; FRAME];
 ///
 /// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and
 /// quaternion 4, the same of a second object or zeros: 18 numbers), the frame before, and the goal
-/// (3): 39 numbers, lengths in metres. A control step is 12.5 ms.
+/// (3): 39 numbers, lengths in meters. A control step is 12.5 ms.
 pub struct MetaWorld {
     /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every
     /// other, as in the suite `lab`. Otherwise it goes on to the horizon, as upstream, with a
@@ -102,7 +102,7 @@ impl MetaWorld {
     }
 
     /// Starts the episode of a random vector: the object's place (3), in most tasks followed by the
-    /// goal's (3), in metres.
+    /// goal's (3), in meters.
     ///
     /// Upstream resets twice. All that is left of the first time when the second begins is what no
     /// joint moves, such as a box or a peg; so here that is moved first, and the rest is done once.

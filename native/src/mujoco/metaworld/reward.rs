@@ -29,7 +29,7 @@ pub fn near_sharply(x: f64, radius: f64, margin: f64) -> f64 {
 }
 
 /// 1 where the hand is above a funnel whose floor is `floor`, falling off below it over `margin`,
-/// all in metres.
+/// all in meters.
 pub fn above(floor: f64, hand: f64, margin: f64) -> f64 {
     if hand >= floor {
         1.0

@@ -18,13 +18,13 @@ pub const SCENES: &str = "metaworld/assets/sawyer_xyz";
 const SUBSTEPS: usize = 5;
 /// Control steps in which the hand comes to its place before an episode.
 const RESET_STEPS: usize = 50;
-/// How far an action of 1 leads the hand, in metres. Upstream multiplies in 32 bits, and so it is
+/// How far an action of 1 leads the hand, in meters. Upstream multiplies in 32 bits, and so it is
 /// here.
 const STRIDE: f32 = 0.01;
-/// Where the hand can be led in most tasks, in metres.
+/// Where the hand can be led in most tasks, in meters.
 pub const LEAD_LOW: [f64; 3] = [-0.5, 0.4, 0.05];
 const LEAD_HIGH: [f64; 3] = [0.5, 1.0, 0.5];
-/// The hand points downwards; MuJoCo normalises it.
+/// The hand points downwards; MuJoCo normalizes it.
 const DOWN: [f64; 4] = [1.0, 0.0, 1.0, 0.0];
 /// What a weld is to be: no offset, and how rotation is weighed. MuJoCo has had a twelfth number
 /// since, which is left alone.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Where something is and how it is turned.
 pub type Pose = ([f64; 3], [f64; 4]);
 
-/// A task. Lengths are in metres.
+/// A task. Lengths are in meters.
 pub struct Task {
     /// `metaworld/name`.
     pub id: &'static str,
@@ -86,7 +86,7 @@ impl Task {
     }
 }
 
-/// How an episode began. Lengths are in metres.
+/// How an episode began. Lengths are in meters.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Start {
     /// Where the object was to be.
@@ -117,7 +117,7 @@ impl Start {
 
 /// What the first numbers of an observation mean, and its last.
 pub struct Seen {
-    /// Where the hand is, in metres.
+    /// Where the hand is, in meters.
     pub hand: [f64; 3],
     /// How far the gripper is open, 0 to 1.
     pub open: f64,

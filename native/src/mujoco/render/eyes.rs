@@ -6,7 +6,7 @@ use protege_core::env::{Env, Wrapper};
 use protege_core::{Error, Result};
 use std::cell::RefCell;
 
-/// Where MoDem puts Meta-World's camera (facebookresearch/modem, `envs/`), in metres.
+/// Where MoDem puts Meta-World's camera (facebookresearch/modem, `envs/`), in meters.
 const CORNER: [f64; 3] = [0.75, 0.075, 0.7];
 
 thread_local! {

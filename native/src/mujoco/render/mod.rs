@@ -34,7 +34,7 @@ impl Renderer {
         Self::placed(id, look, None)
     }
 
-    /// The same with the camera moved to `at`, in metres.
+    /// The same with the camera moved to `at`, in meters.
     pub fn placed(id: &str, look: &Look, at: Option<[f64; 3]>) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
             settle(model, look);

@@ -15,8 +15,8 @@ use protege_core::env::Subject;
 const SHOWN: i32 = 3;
 /// The side of a plane without end, and how thick planes are shown, m.
 const PLANE: [f32; 2] = [4.0, 0.001];
-/// MuJoCo's colour for what has none; a material's colour takes its place.
-const GREY: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
+/// MuJoCo's color for what has none; a material's color takes its place.
+const GRAY: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
 
 /// The solids of a stage.
 pub struct Solids {
@@ -188,7 +188,7 @@ fn triangles(model: &MjModel, mesh: usize) -> Form {
 fn colour(model: &MjModel, geom: usize) -> [f32; 4] {
     let own = model.geom_rgba()[geom];
     match usize::try_from(model.geom_matid()[geom]) {
-        Ok(material) if own == GREY => model.mat_rgba()[material],
+        Ok(material) if own == GRAY => model.mat_rgba()[material],
         _ => own,
     }
 }

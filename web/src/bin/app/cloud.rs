@@ -5,7 +5,7 @@ use crate::words;
 use protege_web::protocol::Stretch;
 use yew::{Html, html};
 
-/// Metres from the middle to the rim: a hand at full speed comes eight centimetres far in a
+/// Meters from the middle to the rim: a hand at full speed comes eight centimeters far in a
 /// decision.
 const REACH: f64 = 0.09;
 /// Units from the middle to the rim.

@@ -48,7 +48,7 @@ pub enum Msg {
     Hash,
     /// The page was hidden or shown.
     Visible(bool),
-    /// Colours or motion are wanted otherwise.
+    /// Colors or motion are wanted otherwise.
     Adapt,
     /// A file is wanted of this lane.
     Save(usize, File),

@@ -173,7 +173,7 @@ fn y(loss: f64) -> f64 {
     TOP + (HEIGHT - TOP - BOTTOM) * (f64::from(Y.1) - decades) / f64::from(Y.1 - Y.0)
 }
 
-/// The estimators: name in the study, name on the page, colour.
+/// The estimators: name in the study, name on the page, color.
 const METHODS: [(&str, &str, &str); 3] = [
     ("bc", "BC", "vermilion"),
     ("uniform-noise", "uniform noise", "grey"),

@@ -46,7 +46,7 @@ pub fn available() -> bool {
 }
 
 impl View {
-    /// Draws `scene` on the canvas; `accent` is the lane's colour.
+    /// Draws `scene` on the canvas; `accent` is the lane's color.
     ///
     /// # Errors
     /// When there is no WebGL2.

@@ -1,4 +1,4 @@
-//! What the page says: names, colours and one sentence for each thing.
+//! What the page says: names, colors and one sentence for each thing.
 
 use protege_core::run::Phase;
 
@@ -54,7 +54,7 @@ pub const FINETUNERS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Pretraining methods: id, name, colour, what it does.
+/// Pretraining methods: id, name, color, what it does.
 pub const PRETRAINERS: [(&str, &str, &str, &str); 4] = [
     (
         "bc",
@@ -87,7 +87,7 @@ pub fn name(pretrain: &str) -> &'static str {
     find(pretrain).1
 }
 
-/// The colour of a pretraining method: the name of a custom property of the style.
+/// The color of a pretraining method: the name of a custom property of the style.
 pub fn colour(pretrain: &str) -> &'static str {
     find(pretrain).2
 }
@@ -104,7 +104,7 @@ fn find(pretrain: &str) -> &'static (&'static str, &'static str, &'static str, &
         .unwrap_or(&PRETRAINERS[0])
 }
 
-/// The colour as the 3D view wants it.
+/// The color as the 3D view wants it.
 pub fn accent(pretrain: &str, dark: bool) -> &'static str {
     match (colour(pretrain), dark) {
         ("blue", false) => "#0072b2",

@@ -130,7 +130,7 @@ const PARTS: &[Part] = &[
 const Y: usize = 1;
 const Z: usize = 2;
 
-/// How far the button is still to be pressed, in metres.
+/// How far the button is still to be pressed, in meters.
 fn to_press(now: &Now, axis: usize) -> f64 {
     (now.start.goal[axis] - now.seen.object[axis]).abs()
 }

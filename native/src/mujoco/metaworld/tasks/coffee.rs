@@ -118,9 +118,9 @@ pub const COFFEE_BUTTON: Task = Task {
     ..Task::USUAL
 };
 
-/// How far the machine's middle is behind its front, in metres.
+/// How far the machine's middle is behind its front, in meters.
 const DEPTH: f64 = 0.22;
-/// How far the button can be pressed, in metres.
+/// How far the button can be pressed, in meters.
 const TRAVEL: f64 = 0.03;
 /// Where the expert grips the mug, from its foot.
 const RIM: [f64; 3] = [0.01, 0.0, 0.05];
@@ -139,7 +139,7 @@ fn grip(seen: &Seen, effort: f64) -> f64 {
     }
 }
 
-/// How far the button is still to be pressed, in metres.
+/// How far the button is still to be pressed, in meters.
 fn to_press(now: &Now) -> f64 {
     (now.start.goal[1] - now.seen.object[1]).abs()
 }

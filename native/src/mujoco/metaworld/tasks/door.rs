@@ -164,7 +164,7 @@ pub const DOOR_UNLOCK: Task = Task {
 /// A quarter of a turn in radians, as upstream rounds it.
 #[allow(clippy::approx_constant)]
 const QUARTER: f64 = 1.5708;
-/// How long the lock is, in metres.
+/// How long the lock is, in meters.
 const LOCK: f64 = 0.1;
 
 fn is_open(now: &Now) -> bool {
@@ -194,7 +194,7 @@ fn opened(angle: f64) -> f64 {
     0.2 * f64::from(angle < -PI / 90.0) + 0.8 * near(PI / 2.0 + PI / 6.0 + angle, 0.5, PI / 3.0)
 }
 
-/// How far the lock is from where it belongs along an axis, in metres.
+/// How far the lock is from where it belongs along an axis, in meters.
 fn to_turn(now: &Now, axis: usize) -> f64 {
     (now.start.goal[axis] - now.seen.object[axis]).abs()
 }

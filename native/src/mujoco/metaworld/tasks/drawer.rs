@@ -93,9 +93,9 @@ pub const DRAWER_CLOSE: Task = Task {
     ..DRAWER_OPEN
 };
 
-/// How far the drawer is to be pulled, in metres.
+/// How far the drawer is to be pulled, in meters.
 const TRAVEL: f64 = 0.2;
 /// The handle that is pushed, from the drawer's body.
 const HANDLE: [f64; 3] = [0.0, -0.16, 0.05];
-/// The handle is this near the goal when the drawer is closed, in metres.
+/// The handle is this near the goal when the drawer is closed, in meters.
 const CLOSED: f64 = 0.065;

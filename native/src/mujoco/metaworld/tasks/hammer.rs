@@ -67,5 +67,5 @@ pub const HAMMER: Task = Task {
 
 /// Where the nail's slide is in `qpos`.
 const NAIL: usize = 16;
-/// How long the hammer's handle is, in metres.
+/// How long the hammer's handle is, in meters.
 const HANDLE: f64 = 0.14;

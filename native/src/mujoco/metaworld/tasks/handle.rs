@@ -132,17 +132,17 @@ pub const HANDLE_PULL_SIDE: Task = Task {
     ..HANDLE_PULL
 };
 
-/// A handle this near the goal is pressed, in metres.
+/// A handle this near the goal is pressed, in meters.
 const PRESSED: f64 = 0.02;
-/// A handle this near the goal is pulled, in metres.
+/// A handle this near the goal is pulled, in meters.
 const PULLED: f64 = 0.05;
 
-/// How far above or below the goal a place is, in metres.
+/// How far above or below the goal a place is, in meters.
 fn height(now: &Now, from: [f64; 3]) -> f64 {
     (from[2] - now.start.goal[2]).abs()
 }
 
-/// How well the handle is held and is where it belongs, `to_go` of `whole` metres from there.
+/// How well the handle is held and is where it belongs, `to_go` of `whole` meters from there.
 fn pulled(now: &Now, cage: &Cage, to_go: f64, whole: f64, up: bool) -> f64 {
     if to_go < PULLED {
         return 10.0;

@@ -134,7 +134,7 @@ pub const PEG_UNPLUG_SIDE: Task = Task {
     ..Task::USUAL
 };
 
-/// The peg's head is this near the hole when it is inserted, in metres.
+/// The peg's head is this near the hole when it is inserted, in meters.
 const INSERTED: f64 = 0.07;
 
 /// How far the peg's head is from the hole, where y and z count twice.

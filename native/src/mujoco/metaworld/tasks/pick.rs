@@ -303,7 +303,7 @@ pub const HAND_INSERT: Task = Task {
 
 const RADIUS: f64 = 0.05;
 
-/// How high the hand has to be, so far from a hole or a bin; both in metres.
+/// How high the hand has to be, so far from a hole or a bin; both in meters.
 fn funnel(radius: f64, slope: f64, height: f64) -> f64 {
     const THRESHOLD: f64 = 0.03;
     if radius > THRESHOLD {

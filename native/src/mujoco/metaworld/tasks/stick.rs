@@ -118,11 +118,11 @@ pub const STICK_PULL: Task = Task {
     ..STICK_PUSH
 };
 
-/// The thermos is this near the goal when it is pushed, in metres.
+/// The thermos is this near the goal when it is pushed, in meters.
 const PUSHED: f64 = 0.12;
-/// The thermos's ring is this near the goal when it is pulled, in metres.
+/// The thermos's ring is this near the goal when it is pulled, in meters.
 const PULLED: f64 = 0.12;
-/// The height of the stick on the table, in metres.
+/// The height of the stick on the table, in meters.
 const TABLE: f64 = 0.02;
 /// Where the two slides of the thermos are in `qpos`, and the first of them in `qvel`: all that
 /// upstream stills of them.

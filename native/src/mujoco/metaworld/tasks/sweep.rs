@@ -134,7 +134,7 @@ pub const SOCCER: Task = Task {
 };
 
 const RADIUS: f64 = 0.05;
-/// Where the hole is, in metres.
+/// Where the hole is, in meters.
 const HOLE: [f64; 3] = [0.0, 0.84, 0.02];
 
 /// The hole, at the height of the puck.

@@ -187,9 +187,9 @@ pub const LEVER_PULL: Task = Task {
     ..Task::USUAL
 };
 
-/// The faucet's handle is this near the goal when it is turned, in metres.
+/// The faucet's handle is this near the goal when it is turned, in meters.
 const FAUCET: f64 = 0.07;
-/// The dial's knob is this near the goal when it is turned, in metres.
+/// The dial's knob is this near the goal when it is turned, in meters.
 const DIAL: f64 = 0.07;
 /// Where the faucet is pushed open, from what is observed.
 const PUSHED: [f64; 3] = [-0.04, 0.0, 0.03];

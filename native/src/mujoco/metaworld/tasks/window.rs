@@ -70,14 +70,14 @@ pub const WINDOW_CLOSE: Task = Task {
 };
 
 const RADIUS: f64 = 0.05;
-/// How far the window slides, in metres.
+/// How far the window slides, in meters.
 const TRAVEL: f64 = 0.2;
 
 fn to_slide(now: &Now, from: [f64; 3]) -> f64 {
     (from[0] - now.start.goal[0]).abs()
 }
 
-/// How well the window is where it belongs, `whole` metres from where it was, and the hand at its
+/// How well the window is where it belongs, `whole` meters from where it was, and the hand at its
 /// handle, by a measure of that.
 fn slid(now: &Now, whole: f64, near_handle: fn(f64, f64, f64) -> f64) -> f64 {
     const HANDLE: f64 = 0.02;
