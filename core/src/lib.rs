@@ -21,6 +21,7 @@ pub mod pretrain;
 pub mod rng;
 pub mod run;
 pub mod seal;
+pub mod settings;
 pub mod sim;
 pub mod tasks;
 pub mod theory;

@@ -1,11 +1,11 @@
 //! The bootstraps on which the members of an ensemble are fitted (PostBC, Algorithm 1).
 
 use crate::rng::Rng;
-use schemars::JsonSchema;
+use crate::settings::Choices;
 use serde::{Deserialize, Serialize};
 
 /// What is drawn with replacement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bootstrap {
     /// Whole trajectories, as many as there are: for few demonstrations, whose steps are alike.

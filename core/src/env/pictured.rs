@@ -3,20 +3,22 @@
 use super::catalogue::{picked, proprioception};
 use super::{Env, Spec, Step, Wrapper, foreign_state};
 use crate::{Error, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How pictures are seen: square frames of three colors, the newest `stack` of them. Of size 0:
 /// not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, crate::settings::Settings,
+)]
 pub struct View {
-    /// Pixels along each side; 84 and 224 are usual, 0 is none.
+    /// Pixels along each side; 0 is none.
+    #[setting(range = 0..=512, value = 0)]
     pub size: usize,
     /// Frames of an observation.
+    #[setting(range = 0..=16, value = 0)]
     pub stack: usize,
 }
-
 impl View {
     /// Whether there is anything to see.
     pub fn is_some(self) -> bool {

@@ -14,14 +14,13 @@ pub mod td_mpc;
 use crate::data::{Archive, Dataset, Replay};
 use crate::env::{Decision, Finished, RolloutSpec};
 use crate::policy::{Policy, PolicyConfig};
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use best_of_n::{BestOfNConfig, Chooser};
 use burn::tensor::{Device, Tensor};
 use csil::CsilConfig;
 use dppo::{DppoConfig, Finetuned};
 use dsrl::{DsrlConfig, Steering};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use td_mpc::TdMpcConfig;
 
@@ -31,7 +30,7 @@ pub(crate) const UPDATES: usize = 10;
 pub(crate) const RECORD_EVERY: usize = 50;
 
 /// Which finetuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum FinetuneMethod {
     /// None: the pretrained policy is the result.
@@ -50,36 +49,30 @@ pub enum FinetuneMethod {
 }
 
 /// Finetuning: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct FinetuneConfig {
-    /// The method. Default `best-of-n`.
+    /// The method.
+    #[setting(base, value = FinetuneMethod::BestOfN)]
     pub method: FinetuneMethod,
     /// Best of N samples by an IQL critic.
+    #[setting(group)]
     pub best_of_n: BestOfNConfig,
     /// Diffusion steering.
+    #[setting(group)]
     pub dsrl: DsrlConfig,
     /// Diffusion policy policy optimization.
+    #[setting(group)]
     pub dppo: DppoConfig,
     /// World model and planner.
+    #[setting(group)]
     pub td_mpc: TdMpcConfig,
     /// A small policy beside the pretrained one, and a learned reward.
+    #[setting(group)]
     pub csil: CsilConfig,
 }
 
 impl FinetuneConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        Self {
-            method: FinetuneMethod::BestOfN,
-            best_of_n: BestOfNConfig::preset(preset),
-            dsrl: DsrlConfig::preset(preset),
-            dppo: DppoConfig::preset(preset),
-            td_mpc: TdMpcConfig::preset(preset, td_mpc::Backbone::TdMpc2),
-            csil: CsilConfig::preset(preset, csil::Variant::Csil),
-        }
-    }
-
     /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method
     /// cannot improve.
     pub fn check(&self, policy: &PolicyConfig) -> Result<()> {

@@ -5,13 +5,14 @@
 
 use super::fused;
 use crate::rng::Rng;
+use crate::settings::Choices;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The non-linearity between layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// max(x, 0): the cheapest.

@@ -15,9 +15,9 @@ pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
 use crate::env::{self, View};
-use crate::error::within;
 use crate::nn::{self, Activation, Observed, params};
 use crate::rng::Rng;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -30,7 +30,7 @@ pub use squashed::Squashed;
 use std::ops::Range;
 
 /// Which distribution over actions the policy can express.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyKind {
     /// One Gaussian per observation.
@@ -51,7 +51,7 @@ pub enum PolicyKind {
 }
 
 /// How a diffusion policy is sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
     /// `inference_steps` steps without noise between them: fast, and a function of the first noise
@@ -62,59 +62,65 @@ pub enum Sampler {
 }
 
 /// The policy network's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Which distribution the policy can express. Default: flow (paper preset: diffusion;
-    /// `--pretrain value-dice`: squashed).
+    /// Which distribution the policy can express.
+    #[setting(base, value = PolicyKind::Flow, paper = PolicyKind::Diffusion, source = "PostBC")]
     pub kind: PolicyKind,
-    /// Actions predicted and executed per decision. Paper preset 4 (PostBC's robomimic runs, at 20
-    /// Hz); else 8, at 80 Hz.
+    /// Actions predicted and executed per decision; control runs at 80 Hz here.
+    #[setting(range = 1..=64, value = 8, paper = 4, source = "PostBC's robomimic runs, at 20 Hz")]
     pub chunk: usize,
     /// Units per hidden layer; of a transformer the width of a token, a multiple of 32.
+    #[setting(
+        range = 1..=8192, paper = 512, cpu = 256, tiny = 128,
+        source = "PostBC's Lift; 1024 for Can and Square"
+    )]
     pub hidden: usize,
-    /// Hidden layers. Default 3. Of a transformer: blocks.
+    /// Hidden layers; of a transformer: blocks.
+    #[setting(range = 1..=16, value = 3, source = "PostBC")]
     pub layers: usize,
-    /// Numbers at the end of an observation that say which task it is; set by `pretrain.tasks`.
-    /// Default 0.
-    #[serde(default)]
+    /// Numbers at the end of an observation that say which task it is: as many as `pretrain.tasks`
+    /// has, whatever is set here.
+    #[setting(range = 0..=1_000_000, value = 0)]
     pub labels: usize,
-    /// What a flow-transformer sees; set by `env.image_size`. Default nothing.
-    #[serde(default)]
+    /// What a `flow-transformer` sees: what `env.image_size` says, whatever is set here.
+    #[setting(group)]
     pub view: View,
     /// The policy that another program serves.
-    #[serde(default)]
+    #[setting(group)]
     pub served: ServedConfig,
     /// Non-linearity between layers.
+    #[setting(value = Activation::Relu, paper = Activation::Mish, source = "DPPO")]
     pub activation: Activation,
     /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers`
-    /// is odd. Default false (paper preset: true, DPPO).
+    /// is odd.
+    #[setting(value = false, paper = true, source = "DPPO")]
     pub residual: bool,
-    /// Length of the time embedding (flow and diffusion), even. Default 16 (DPPO: 16 for Lift and
-    /// Can, 32 for Square and Transport).
+    /// Length of the time embedding (flow and diffusion), even.
+    #[setting(
+        range = 4..=1024, value = 16,
+        source = "DPPO: 16 for Lift and Can, 32 for Square and Transport"
+    )]
     pub time_dim: usize,
-    /// Noise levels that a diffusion policy learns. Default 20 (DPPO's state policies; paper
-    /// preset: 100, PostBC).
+    /// Noise levels that a diffusion policy learns.
+    #[setting(
+        range = 1..=1000, value = 20, paper = 100,
+        source = "PostBC; DPPO's state policies: 20"
+    )]
     pub denoising_steps: usize,
-    /// How a diffusion policy is sampled. Default ddim (PostBC's DSRL runs; its DPPO runs: ddpm).
+    /// How a diffusion policy is sampled.
+    #[setting(value = Sampler::Ddim, source = "PostBC's DSRL runs; its DPPO runs: `ddpm`")]
     pub sampler: Sampler,
     /// Steps from noise to actions: Euler's for a flow, DDIM's for a diffusion policy. DDPM ignores
-    /// it: it takes all `denoising_steps`. Default 8 (PostBC).
+    /// it: it takes all `denoising_steps`.
+    #[setting(range = 1..=1000, value = 8, source = "PostBC")]
     pub inference_steps: usize,
 }
 
 impl PolicyConfig {
-    /// Says in one sentence what is wrong with the settings.
-    ///
-    /// # Errors
-    /// When a size is zero or absurd, or two settings exclude each other.
+    /// Says in one sentence which settings exclude each other, if any do.
     pub fn check(&self) -> Result<()> {
-        within("policy.chunk", self.chunk, 1, 64)?;
-        within("policy.hidden", self.hidden, 1, 8192)?;
-        within("policy.layers", self.layers, 1, 16)?;
-        within("policy.time_dim", self.time_dim, 4, 1024)?;
-        within("policy.denoising_steps", self.denoising_steps, 1, 1000)?;
-        within("policy.inference_steps", self.inference_steps, 1, 1000)?;
         if self.kind == PolicyKind::FlowTransformer && !self.hidden.is_multiple_of(HEAD) {
             return Err(Error::input(format!(
                 "policy.hidden is {}, but the tokens of a transformer are shared by heads of \

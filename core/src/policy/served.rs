@@ -5,39 +5,30 @@
 
 use super::Sizes;
 use crate::env::View;
+use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::module::Module;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Where a policy is served, and how it is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct ServedConfig {
-    /// `openpi://host:port`. Default none; set by `--base`.
+    /// `openpi://host:port`; set by `--base`.
+    #[setting(value = "")]
     pub address: String,
-    /// What it is told to do, under the name `prompt`. Default empty: the task's name in words.
+    /// What it is told to do, under the name `prompt`; empty: the task's name in words.
+    #[setting(value = "")]
     pub prompt: String,
-    /// The name under which it is told the numbers of an observation. Default `observation/state`
-    /// (openpi's examples).
+    /// The name under which it is told the numbers of an observation.
+    #[setting(value = "observation/state", source = "openpi's examples")]
     pub state: String,
     /// The names, with commas between them, under which it is shown the camera's newest frame,
-    /// where there is one. Default `observation/image`.
+    /// where there is one.
+    #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
-
-impl Default for ServedConfig {
-    fn default() -> Self {
-        Self {
-            address: String::new(),
-            prompt: String::new(),
-            state: "observation/state".into(),
-            image: "observation/image".into(),
-        }
-    }
-}
-
 /// Makes the connection that a configuration describes, for a policy that reads and writes this,
 /// and sees this.
 pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;

@@ -3,18 +3,17 @@
 use super::Learner;
 use super::widening::Widening;
 use crate::data::{Archive, Pairs, shifted_a_little};
-use crate::error::within;
 use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, params};
 use crate::policy::{Net, Policy, PolicyConfig};
 use crate::rng::Rng;
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What a length of training is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Gradient steps.
@@ -34,88 +33,54 @@ impl Unit {
 }
 
 /// Settings of the cloning loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct BcConfig {
-    /// Length of training. Default 3000 steps (paper preset: 3000 epochs, PostBC).
-    pub steps: usize,
-    /// What `steps`, `cycle`, `warmup`, `ema_every` and `ema_start` are counted in. Default step
-    /// (paper preset: epoch).
+    /// Length of training, in `unit`s.
+    #[setting(range = 1..=100_000_000, value = 3000, source = "PostBC")]
+    pub updates: usize,
+    /// What `updates`, `cycle`, `warmup`, `ema_every` and `ema_start` are counted in.
+    #[setting(value = Unit::Step, paper = Unit::Epoch, source = "DPPO")]
     pub unit: Unit,
-    /// Pairs per step. Default 256 (DPPO).
+    /// Pairs per gradient step.
+    #[setting(range = 1..=1 << 20, value = 256, tiny = 128, source = "DPPO's code")]
     pub batch: usize,
-    /// Adam's highest learning rate. Default 1e-3 (paper preset: 1e-4, DPPO).
+    /// Adam's highest learning rate.
+    #[setting(range = 0.0..=1.0, value = 1e-3, paper = 1e-4, source = "DPPO's code")]
     pub lr: f64,
     /// Length of the cycle in which the learning rate warms up and falls along a cosine, again and
-    /// again; 0: that of the whole training. Default 0 (paper preset: 10000, DPPO).
+    /// again; 0: that of the whole training.
+    #[setting(range = 0..=100_000_000, value = 0, paper = 10_000, source = "DPPO's code")]
     pub cycle: usize,
-    /// Length of the linear warm-up at the beginning of each cycle. Default 0 (paper preset: 100,
-    /// DPPO).
+    /// Length of the linear warm-up of the learning rate at the beginning of each cycle.
+    #[setting(range = 0..=100_000_000, value = 0, paper = 100, source = "DPPO's code")]
     pub warmup: usize,
-    /// Share of `lr` from which the warm-up rises and to which the cosine falls. Default 0.1 (DPPO:
-    /// 1e-5 of 1e-4).
+    /// Share of `lr` from which the warm-up rises and to which the cosine falls.
+    #[setting(range = 0.0..=1.0, value = 0.1, source = "DPPO's code: 1e-5 of 1e-4")]
     pub floor: f64,
-    /// AdamW's decoupled weight decay. Default 0 (paper preset: 1e-6, DPPO).
+    /// AdamW's decoupled weight decay.
+    #[setting(range = 0.0..=1.0, value = 0.0, paper = 1e-6, source = "DPPO's code")]
     pub weight_decay: f64,
     /// Decay of a moving average of the weights, which is then the result; 0: none, the last
-    /// weights are. Default 0 (paper preset: 0.995, DPPO).
+    /// weights are.
+    #[setting(range = 0.0..=1.0, value = 0.0, paper = 0.995, source = "DPPO's code")]
     pub ema_decay: f64,
-    /// The average takes the weights in after every so many `unit`s. Default 1 (paper preset: 10,
-    /// DPPO).
+    /// The average takes the weights in after every so many `unit`s.
+    #[setting(range = 1..=100_000_000, value = 1, paper = 10, source = "DPPO's code")]
     pub ema_every: usize,
-    /// Before this many `unit`s it copies them instead. Default 100 (paper preset: 20, DPPO).
+    /// Before this many `unit`s it copies them instead.
+    #[setting(range = 0..=100_000_000, value = 100, paper = 20, source = "DPPO's code")]
     pub ema_start: usize,
 }
 
 impl BcConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let small = Self {
-            steps: 3000,
-            unit: Unit::Step,
-            batch: 256,
-            lr: 1e-3,
-            cycle: 0,
-            warmup: 0,
-            floor: 0.1,
-            weight_decay: 0.0,
-            ema_decay: 0.0,
-            ema_every: 1,
-            ema_start: 100,
-        };
-        match preset {
-            Preset::Paper => Self {
-                unit: Unit::Epoch,
-                lr: 1e-4,
-                cycle: 10_000,
-                warmup: 100,
-                weight_decay: 1e-6,
-                ema_decay: 0.995,
-                ema_every: 10,
-                ema_start: 20,
-                ..small
-            },
-            Preset::Cpu => small,
-            Preset::Tiny => Self {
-                batch: 128,
-                ..small
-            },
-        }
-    }
-
+    /// The warm-up is part of a cycle.
+    ///
     /// # Errors
-    /// Names the setting that is out of range, or two that exclude each other.
+    /// When it is longer.
     pub fn check(&self) -> Result<()> {
-        within("pretrain.bc.steps", self.steps, 1, 100_000_000)?;
-        within("pretrain.bc.batch", self.batch, 1, 1 << 20)?;
-        within("pretrain.bc.lr", self.lr, 0.0, 1.0)?;
-        within("pretrain.bc.cycle", self.cycle, 0, 100_000_000)?;
-        within("pretrain.bc.floor", self.floor, 0.0, 1.0)?;
-        within("pretrain.bc.weight_decay", self.weight_decay, 0.0, 1.0)?;
-        within("pretrain.bc.ema_decay", self.ema_decay, 0.0, 1.0)?;
-        within("pretrain.bc.ema_every", self.ema_every, 1, 100_000_000)?;
-        within("pretrain.bc.ema_start", self.ema_start, 0, 100_000_000)?;
-        let (warmup, cycle) = (self.warmup, self.cycle());
+        let warmup = self.warmup;
+        let cycle = self.cycle();
         if warmup >= cycle {
             return Err(Error::input(format!(
                 "pretrain.bc.warmup is {warmup}, but must be shorter than the cycle that it \
@@ -124,10 +89,9 @@ impl BcConfig {
         }
         Ok(())
     }
-
     fn cycle(&self) -> usize {
         if self.cycle == 0 {
-            self.steps
+            self.updates
         } else {
             self.cycle
         }
@@ -139,7 +103,7 @@ impl BcConfig {
         let steps = |length| self.unit.in_steps(length, pairs, self.batch);
         Self {
             unit: Unit::Step,
-            steps: steps(self.steps),
+            updates: steps(self.updates),
             cycle: steps(self.cycle),
             warmup: steps(self.warmup),
             ema_every: steps(self.ema_every),
@@ -300,7 +264,7 @@ impl Learner for Cloning {
     }
 
     fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
+        (self.step, self.config.updates)
     }
 }
 

@@ -246,7 +246,7 @@ fn bootstraps(config: &PostBcConfig, episode_pairs: &[usize], seed: u64) -> Vec<
 mod tests {
     use super::*;
     use crate::nn::gradient_check::worst_error;
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
 
     fn config(members: usize) -> PostBcConfig {
         PostBcConfig {

@@ -8,13 +8,12 @@
 use super::Unit;
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
-use crate::error::within;
 use crate::rng::Rng;
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use serde::{Deserialize, Serialize};
 
 /// How much of the posterior covariance is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Covariance {
     /// All of it: components of a chunk vary together, as the members do.
@@ -24,90 +23,63 @@ pub enum Covariance {
 }
 
 /// Settings of posterior behavioral cloning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct PostBcConfig {
-    /// K, the number of bootstrapped regressors. Default 100 (the paper's size; cpu and tiny
-    /// presets: fewer).
+    /// How many regressors, each fitted to a bootstrap of the demonstrations (K), are asked where
+    /// the demonstrations leave doubt.
+    #[setting(
+        range = 2..=10_000, paper = 100, cpu = 20, tiny = 10,
+        label = "Ensemble", usual = 2..=40,
+        source = "PostBC: 100 or 10 on robomimic, 5 on Libero"
+    )]
     pub members: usize,
-    /// How far the posterior widens the targets: multiplies the standard deviation. Default 1.
+    /// How much of the posterior's spread is added to the demonstrated actions: multiplies its
+    /// standard deviation; 0 is plain cloning.
+    #[setting(
+        range = 0.0..=100.0, value = 1.0,
+        label = "Alpha", usual = 0.0..=3.0,
+        source = "PostBC: 0.25 to 4 by task and finetuning"
+    )]
     pub alpha: f64,
-    /// Full or diagonal covariance. Default full.
+    /// How much of the posterior covariance is used.
+    #[setting(value = Covariance::Full, source = "PostBC; `diagonal` in its Libero runs")]
     pub covariance: Covariance,
-    /// Whether members resample whole trajectories or single pairs. Default trajectory (the paper's
-    /// robomimic runs).
+    /// What members draw with replacement.
+    #[setting(value = Bootstrap::Trajectory, source = "PostBC on robomimic; `pair` on Libero")]
     pub bootstrap: Bootstrap,
     /// Units per hidden layer of each regressor.
+    #[setting(
+        range = 1..=8192, paper = 512, cpu = 64, tiny = 32,
+        source = "PostBC: the policy's"
+    )]
     pub hidden: usize,
-    /// Hidden layers of each regressor. Default 3.
+    /// Hidden layers of each regressor.
+    #[setting(range = 1..=16, value = 3, tiny = 2, source = "PostBC")]
     pub layers: usize,
-    /// Length of training.
-    pub steps: usize,
-    /// What `steps` is counted in. Default step (paper preset: epoch, PostBC).
+    /// Length of training of every member, in `unit`s.
+    #[setting(
+        range = 1..=100_000_000, paper = 6000, cpu = 1000, tiny = 500,
+        source = "PostBC: 500 to 10,000 by task and finetuning"
+    )]
+    pub updates: usize,
+    /// What `updates` is counted in.
+    #[setting(value = Unit::Step, paper = Unit::Epoch, source = "PostBC")]
     pub unit: Unit,
-    /// Pairs per member and step.
+    /// Pairs per member and gradient step.
+    #[setting(range = 1..=1 << 20, value = 64, paper = 256, source = "DPPO's code")]
     pub batch: usize,
-    /// Adam's learning rate. Default 1e-3.
+    /// Adam's learning rate.
+    #[setting(range = 0.0..=1.0, value = 1e-3, paper = 1e-4, source = "DPPO's code")]
     pub lr: f64,
 }
 
 impl PostBcConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let base = Self {
-            members: 100,
-            alpha: 1.0,
-            covariance: Covariance::Full,
-            bootstrap: Bootstrap::Trajectory,
-            hidden: 256,
-            layers: 3,
-            steps: 1000,
-            unit: Unit::Step,
-            batch: 64,
-            lr: 1e-3,
-        };
-        match preset {
-            Preset::Paper => Self {
-                hidden: 512,
-                steps: 6000,
-                unit: Unit::Epoch,
-                batch: 256,
-                lr: 1e-4,
-                ..base
-            },
-            Preset::Cpu => Self {
-                members: 20,
-                hidden: 64,
-                ..base
-            },
-            Preset::Tiny => Self {
-                members: 10,
-                hidden: 32,
-                layers: 2,
-                steps: 500,
-                ..base
-            },
-        }
-    }
-
     /// Gradient steps, for `pairs` training pairs.
     pub fn in_steps(&self, pairs: usize) -> usize {
-        self.unit.in_steps(self.steps, pairs, self.batch)
-    }
-
-    /// # Errors
-    /// Names the setting that is out of range.
-    pub fn check(&self) -> Result<()> {
-        within("pretrain.post_bc.members", self.members, 2, 10_000)?;
-        within("pretrain.post_bc.alpha", self.alpha, 0.0, 100.0)?;
-        within("pretrain.post_bc.hidden", self.hidden, 1, 8192)?;
-        within("pretrain.post_bc.layers", self.layers, 1, 16)?;
-        within("pretrain.post_bc.steps", self.steps, 1, 100_000_000)?;
-        within("pretrain.post_bc.batch", self.batch, 1, 1 << 20)?;
-        within("pretrain.post_bc.lr", self.lr, 0.0, 1.0)
+        self.unit.in_steps(self.updates, pairs, self.batch)
     }
 }
-
 /// The posterior's spread at every demonstrated pair, held as the members' deviations from their
 /// mean.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,89 +1,94 @@
 //! The configuration: plain data that alone reproduces a run.
 //!
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
-//! results is stored with the run.
+//! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use super::paper;
+use super::published;
 use crate::env::View;
 use crate::error::within;
-use crate::finetune::csil::CsilConfig;
-use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE, TdMpcConfig};
+use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::nn::{Activation, Keypoints};
-use crate::policy::{PolicyConfig, PolicyKind, Sampler, ServedConfig};
+use crate::nn::Keypoints;
+use crate::policy::{PolicyConfig, PolicyKind};
 use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
+use crate::settings::{self, Choices, Preset, Settings};
 use crate::{Error, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Sizes for three occasions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    /// The published sizes.
-    Paper,
-    /// Learns on two cores in minutes.
-    Cpu,
-    /// Learns in a browser tab, and in the tests, in under two minutes.
-    Tiny,
-}
-
 /// Everything a run needs to know.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
+#[setting(root)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The task, `suite/name`. Default `lab/pick-place`.
+    /// The task, `suite/name`.
+    #[setting(base, value = "lab/pick-place")]
     pub task: String,
-    /// The physics engine, `rapier` or `mujoco`. Default: the first of the task's (`protege
-    /// tasks`).
+    /// The physics engine, `rapier` or `mujoco`: the first that `protege tasks` shows for the task.
+    #[setting(value = "rapier")]
     pub engine: String,
-    /// The preset that the other fields started from.
+    /// The preset that the other settings start from.
+    #[setting(base, value = preset)]
     pub preset: Preset,
-    /// Seed of every random stream of the run. Default 0.
+    /// Seed of every random stream of the run: the same seed gives the same numbers.
+    #[setting(value = 0, label = "Seed")]
     pub seed: u64,
-    /// Demonstrations.
+    /// Where demonstrations come from when no file is given: the task's scripted expert.
+    #[setting(group)]
     pub demos: DemosConfig,
     /// How the environment is played.
+    #[setting(group)]
     pub env: EnvConfig,
     /// The policy network.
+    #[setting(group)]
     pub policy: PolicyConfig,
     /// Pretraining.
+    #[setting(group)]
     pub pretrain: PretrainConfig,
     /// Finetuning.
+    #[setting(group)]
     pub finetune: FinetuneConfig,
     /// Evaluation.
+    #[setting(group)]
     pub eval: EvalConfig,
 }
 
 /// Where demonstrations come from when no file is given: the task's scripted expert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct DemosConfig {
-    /// Successful episodes to collect. Default 10.
+    /// Successful episodes that are learned from, of each task.
+    #[setting(
+        range = 1..=100_000, value = 10,
+        label = "Demonstrations", usual = 1..=30,
+        source = "PostBC: 5 to 300 by task and finetuning"
+    )]
     pub count: usize,
-    /// Standard deviation of Gaussian noise on the expert's actions. Default 0.1.
+    /// Standard deviation of Gaussian noise on the expert's actions.
+    #[setting(range = 0.0..=10.0, value = 0.1)]
     pub noise: f64,
     /// Whether each episode draws its own style (speed, height, side of approach) or all share one.
-    /// Default true.
+    #[setting(value = true)]
     pub varied: bool,
 }
 
 /// How the environment is played.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct EnvConfig {
-    /// Control steps for which each action is held. Default 1.
+    /// Control steps for which each action is held; at most the task's horizon.
+    #[setting(range = 1..=1_000_000, value = 1)]
     pub action_repeat: usize,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says
-    /// of objects; 84 and 224 are the papers'. Default 0: states, no pictures. Only td-mpc and csil
-    /// see; pictures need the native program with MuJoCo.
-    #[serde(default)]
+    /// of objects; 84 and 224 are the papers'; 0: states, no pictures. They need the native program
+    /// with MuJoCo.
+    #[setting(base, range = 0..=512, value = 0)]
     pub image_size: usize,
-    /// How many of the newest frames an observation holds. Default 2 (MoDem).
-    #[serde(default = "two")]
+    /// How many of the newest frames an observation holds.
+    #[setting(range = 1..=16, value = 2, source = "MoDem")]
     pub image_stack: usize,
-    /// Environments played in lockstep during rollouts and evaluation. Default 50.
+    /// Environments played in lockstep during rollouts and evaluation.
+    #[setting(range = 1..=10_000, value = 50, tiny = 20)]
     pub parallel: usize,
 }
 
@@ -97,12 +102,8 @@ impl EnvConfig {
     }
 }
 
-fn two() -> usize {
-    2
-}
-
 /// Which pretraining.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum PretrainMethod {
     /// Behavioral cloning.
@@ -126,47 +127,53 @@ impl PretrainMethod {
 }
 
 /// Pretraining: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// The method. Default `post-bc`.
+    /// The method.
+    #[setting(base, value = PretrainMethod::PostBc)]
     pub method: PretrainMethod,
     /// Tasks that one policy learns together, the played one among them, from `demos.count`
-    /// demonstrations of each; they have equal observations and actions. Default none: the played
-    /// task alone.
-    #[serde(default)]
+    /// demonstrations of each; they have equal observations and actions. None: the played task
+    /// alone.
+    #[setting(value = Vec::new())]
     pub tasks: Vec<String>,
     /// The cloning loop, in which all but `value-dice` end.
+    #[setting(group)]
     pub bc: BcConfig,
     /// Behavioral cloning with the same noise on every action.
+    #[setting(group)]
     pub sigma_bc: SigmaBcConfig,
     /// Posterior behavioral cloning.
+    #[setting(group)]
     pub post_bc: PostBcConfig,
     /// ValueDICE.
+    #[setting(group)]
     pub value_dice: ValueDiceConfig,
 }
 
 /// Evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Episodes before and after finetuning. Default 200 (PostBC's figure).
+    /// Episodes before and after finetuning.
+    #[setting(range = 1..=1_000_000, value = 200, tiny = 60, source = "PostBC")]
     pub episodes: usize,
-    /// Episodes at each point of the learning curve between. Default 100.
+    /// Episodes at each point of the learning curve between.
+    #[setting(range = 1..=1_000_000, value = 100, tiny = 40)]
     pub curve_episodes: usize,
     /// Whether episodes are played on after a success, to the horizon, to count also how many end
-    /// in success (`success_at_end`, as ManiSkill calls it). Default false: the first success ends
-    /// an episode.
-    #[serde(default)]
+    /// in success (`success_at_end`, as ManiSkill calls it). If not, the first success ends an
+    /// episode.
+    #[setting(value = false)]
     pub to_horizon: bool,
-    /// Which agent is finetuning's result: `last` (default), or `best` (td-mpc's presets cpu and
-    /// tiny).
-    #[serde(default)]
+    /// Which agent is finetuning's result.
+    #[setting(value = Keep::Last, source = "the papers report the end of the curve")]
     pub keep: Keep,
 }
 
 /// Which agent is the result of finetuning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// As learning left it.
@@ -181,173 +188,7 @@ pub enum Keep {
 impl Config {
     /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
     pub fn preset(preset: Preset) -> Self {
-        Self::for_job(
-            preset,
-            "lab/pick-place",
-            PretrainMethod::PostBc,
-            FinetuneMethod::BestOfN,
-        )
-    }
-
-    /// The settings of a preset for a task and methods. The paper's differ by all of them; what a
-    /// method needs of the policy holds in every preset.
-    pub fn for_job(
-        preset: Preset,
-        task: &str,
-        pretrain: PretrainMethod,
-        finetune: FinetuneMethod,
-    ) -> Self {
-        let mut config = Self::sizes(preset);
-        config.task = task.to_owned();
-        config.engine = crate::env::catalogue::usual_engine(task).to_owned();
-        (config.pretrain.method, config.finetune.method) = (pretrain, finetune);
-        if preset == Preset::Paper {
-            paper::apply(&mut config);
-        }
-        decide_one_by_one(&mut config);
-        if finetune == FinetuneMethod::TdMpc && preset != Preset::Paper {
-            config.eval.keep = Keep::Best;
-        }
-        config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
-        config
-    }
-
-    fn sizes(preset: Preset) -> Self {
-        Self {
-            task: "lab/pick-place".into(),
-            engine: "rapier".into(),
-            preset,
-            seed: 0,
-            demos: DemosConfig {
-                count: 10,
-                noise: 0.1,
-                varied: true,
-            },
-            env: EnvConfig {
-                action_repeat: 1,
-                image_size: 0,
-                image_stack: 2,
-                parallel: if preset == Preset::Tiny { 20 } else { 50 },
-            },
-            policy: policy(preset),
-            pretrain: PretrainConfig {
-                method: PretrainMethod::PostBc,
-                tasks: Vec::new(),
-                bc: BcConfig::preset(preset),
-                sigma_bc: SigmaBcConfig::preset(preset),
-                post_bc: PostBcConfig::preset(preset),
-                value_dice: ValueDiceConfig::preset(preset),
-            },
-            finetune: FinetuneConfig::preset(preset),
-            eval: match preset {
-                Preset::Tiny => EvalConfig {
-                    episodes: 60,
-                    curve_episodes: 40,
-                    to_horizon: false,
-                    keep: Keep::Last,
-                },
-                _ => EvalConfig {
-                    episodes: 200,
-                    curve_episodes: 100,
-                    to_horizon: false,
-                    keep: Keep::Last,
-                },
-            },
-        }
-    }
-
-    /// Reads a resolved or partial configuration: `overlay` (from TOML or JSON) over the preset
-    /// that it names, else over `fallback`, for the task and the methods that it names.
-    ///
-    /// # Errors
-    /// Names an unknown key and the nearest known one, or the key whose value does not fit.
-    pub fn from_overlay(overlay: &Value, fallback: Preset) -> Result<Self> {
-        let preset = match overlay.get("preset") {
-            Some(name) => read_as("preset", name)?,
-            None => fallback,
-        };
-        let task = overlay
-            .get("task")
-            .and_then(Value::as_str)
-            .unwrap_or("lab/pick-place");
-        let pretrain = named(overlay, "pretrain")?.unwrap_or(PretrainMethod::PostBc);
-        let finetune = named(overlay, "finetune")?.unwrap_or(FinetuneMethod::BestOfN);
-        let mut base = Self::for_job(preset, task, pretrain, finetune);
-        if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
-            base.finetune.td_mpc =
-                TdMpcConfig::preset(preset, read_as("finetune.td_mpc.backbone", name)?);
-            decide_one_by_one(&mut base);
-        }
-        if let Some(name) = overlay.pointer("/finetune/csil/variant") {
-            base.finetune.csil =
-                CsilConfig::preset(preset, read_as("finetune.csil.variant", name)?);
-        }
-        if overlay
-            .pointer("/env/image_size")
-            .and_then(Value::as_u64)
-            .is_some_and(|size| size > 0)
-        {
-            see(&mut base);
-        }
-        if overlay.pointer("/policy/kind").and_then(Value::as_str) == Some("flow-transformer") {
-            (base.policy.hidden, base.policy.layers, base.policy.time_dim) = transformer(preset);
-        }
-        let mut config = leaves(overlay, "")
-            .into_iter()
-            .try_fold(base, |config, (key, value)| config.with(&key, value))?;
-        config.follow();
-        config.check()?;
-        Ok(config)
-    }
-
-    /// Changes the one setting at `key` (`finetune.best_of_n.samples`). `text` is JSON (numbers,
-    /// true, false) or else a bare string.
-    ///
-    /// # Errors
-    /// Names an unknown key and the nearest known one, or the key whose value does not fit.
-    pub fn set(&self, key: &str, text: &str) -> Result<Self> {
-        self.set_all(&[(key.to_owned(), text.to_owned())])
-    }
-
-    /// Changes several settings, one after the other; what results is checked at the end, so that
-    /// settings which bound each other may come in any order.
-    pub fn set_all(&self, settings: &[(String, String)]) -> Result<Self> {
-        let mut config = self.clone();
-        for (key, text) in settings {
-            if key == "preset" {
-                return Err(Error::input(
-                    "preset is where the other settings start from: choose it first, then change \
-                     settings one by one",
-                ));
-            }
-            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-            config = config.with(key, value)?;
-        }
-        config.follow();
-        config.check()?;
-        Ok(config)
-    }
-
-    /// Settings of the policy that others decide.
-    fn follow(&mut self) {
-        self.policy.labels = self.pretrain.tasks.len();
-        let sees = self.policy.kind == PolicyKind::FlowTransformer && self.env.image_size > 0;
-        self.policy.view = if sees {
-            self.env.view()
-        } else {
-            View::default()
-        };
-    }
-
-    /// Changes the one setting at `key`, whatever the others are.
-    fn with(&self, key: &str, value: Value) -> Result<Self> {
-        let wrap = |inner: Value, part: &str| {
-            Value::Object([(part.to_owned(), inner)].into_iter().collect())
-        };
-        let mut config = to_value(self);
-        merge(&mut config, &key.rsplit('.').fold(value.clone(), wrap), "")?;
-        serde_json::from_value(config)
-            .map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
+        published::ruled(Self::bare(preset))
     }
 
     /// The tasks that are learned.
@@ -387,24 +228,10 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
         let spec = crate::env::spec(&self.task)?;
-        within("demos.count", self.demos.count, 1, 100_000)?;
-        within("demos.noise", self.demos.noise, 0.0, 10.0)?;
+        self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
-        within("env.image_size", self.env.image_size, 0, 512)?;
-        within("env.image_stack", self.env.image_stack, 1, 16)?;
-        within("env.parallel", self.env.parallel, 1, 10_000)?;
-        within("eval.episodes", self.eval.episodes, 1, 1_000_000)?;
-        within(
-            "eval.curve_episodes",
-            self.eval.curve_episodes,
-            1,
-            1_000_000,
-        )?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
-        self.pretrain.sigma_bc.check()?;
-        self.pretrain.post_bc.check()?;
-        self.pretrain.value_dice.check()?;
         self.check_policy_kind()?;
         self.check_tasks()?;
         self.check_sight()?;
@@ -464,7 +291,7 @@ impl Config {
             method,
             FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None
         ) {
-            let method = name_of(&method);
+            let method = method.name();
             return Err(Error::input(format!(
                 "finetune.method {method} sees no pictures: set it to td-mpc or csil, or \
                  env.image_size to 0"
@@ -475,7 +302,7 @@ impl Config {
             PretrainMethod::PostBc | PretrainMethod::ValueDice
         );
         if self.policy.view.is_some() && judged_by_states {
-            let method = name_of(&self.pretrain.method);
+            let method = self.pretrain.method.name();
             return Err(Error::input(format!(
                 "pretrain.method {method} sees no pictures, which the policy does: set it to bc or \
                  sigma-bc, or env.image_size to 0"
@@ -505,7 +332,7 @@ impl Config {
             ));
         }
         if !matches!(method, FinetuneMethod::Csil | FinetuneMethod::None) {
-            let method = name_of(&method);
+            let method = method.name();
             return Err(Error::input(format!(
                 "finetune.method {method} cannot improve a served policy: set it to csil"
             )));
@@ -518,7 +345,7 @@ impl Config {
         let (method, kind) = (self.pretrain.method, self.policy.kind);
         match method.policy_kind() {
             Some(wanted) if wanted != kind => {
-                let [method, kind, wanted] = [name_of(&method), name_of(&kind), name_of(&wanted)];
+                let [method, kind, wanted] = [method.name(), kind.name(), wanted.name()];
                 Err(Error::input(format!(
                     "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to \
                      {wanted} first, as `--pretrain {method}` does"
@@ -528,204 +355,18 @@ impl Config {
         }
     }
 
-    /// The JSON schema of the configuration, descriptions included: what forms and tables are made
-    /// from.
+    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
     pub fn schema() -> Value {
-        schemars::schema_for!(Config).to_value()
-    }
-}
-
-/// The name of a method, as configurations write it.
-pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
-    match serde_json::to_value(method) {
-        Ok(Value::String(name)) => name,
-        _ => String::new(),
-    }
-}
-
-/// Methods that decide action by action hold each for longer (20 decisions a second in the lab).
-///
-/// TD-MPC: five demonstrations are recorded, as in MoDem and the paper that follows it. The policy
-/// clones single actions there; else chunks that reach as far as the planner looks, so that it can
-/// propose them. CSIL: the policy's chunk is 10 actions in the paper.
-fn decide_one_by_one(config: &mut Config) {
-    let method = config.finetune.method;
-    if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil) {
-        return;
-    }
-    config.env.action_repeat = if config.task.starts_with("lab/") {
-        4
-    } else {
-        2
-    };
-    match (method, config.preset) {
-        (FinetuneMethod::Csil, Preset::Paper) => config.policy.chunk = 10,
-        (FinetuneMethod::Csil, _) => config.policy.chunk = 4,
-        (_, Preset::Paper) => {
-            (config.demos.count, config.policy.kind, config.policy.chunk) =
-                (5, PolicyKind::Gaussian, 1)
-        }
-        (_, _) => {
-            (config.demos.count, config.policy.chunk) = (5, 4.max(config.finetune.td_mpc.horizon))
-        }
-    }
-}
-
-/// Where pictures are seen, the world model's own prior seeds and proposes: the pretrained policy,
-/// which sees none, has no part in it, so it is a small one.
-fn see(config: &mut Config) {
-    (
-        config.finetune.td_mpc.seed_by,
-        config.finetune.td_mpc.proposals,
-    ) = (Actor::Prior, Proposals::Prior);
-    if config.finetune.method != FinetuneMethod::TdMpc {
-        return;
-    }
-    (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
-}
-
-/// Width, blocks and time embedding of a transformer: 113, 1.2 and 0.3 million parameters.
-fn transformer(preset: Preset) -> (usize, usize, usize) {
-    match preset {
-        Preset::Paper => (1024, 9, 64),
-        Preset::Cpu => (160, 4, 32),
-        Preset::Tiny => (96, 3, 16),
-    }
-}
-
-fn policy(preset: Preset) -> PolicyConfig {
-    let small = PolicyConfig {
-        kind: PolicyKind::Flow,
-        chunk: 8,
-        hidden: 256,
-        layers: 3,
-        labels: 0,
-        view: View::default(),
-        served: ServedConfig::default(),
-        activation: Activation::Relu,
-        residual: false,
-        time_dim: 16,
-        denoising_steps: 20,
-        sampler: Sampler::Ddim,
-        inference_steps: 8,
-    };
-    match preset {
-        Preset::Paper => PolicyConfig {
-            kind: PolicyKind::Diffusion,
-            chunk: 4,
-            hidden: 512,
-            activation: Activation::Mish,
-            residual: true,
-            denoising_steps: 100,
-            ..small
-        },
-        Preset::Cpu => small,
-        Preset::Tiny => PolicyConfig {
-            hidden: 128,
-            ..small
-        },
-    }
-}
-
-fn to_value(config: &Config) -> Value {
-    serde_json::to_value(config).expect("a configuration is plain data, which JSON can always hold")
-}
-
-/// The method of a stage that an overlay names.
-fn named<T: serde::de::DeserializeOwned>(overlay: &Value, stage: &str) -> Result<Option<T>> {
-    let method = overlay
-        .get(stage)
-        .and_then(|settings| settings.get("method"));
-    method
-        .map(|name| read_as(&format!("{stage}.method"), name))
-        .transpose()
-}
-
-fn read_as<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T> {
-    serde_json::from_value(value.clone())
-        .map_err(|e| Error::input(format!("{key} = {value} does not fit: {e}")))
-}
-
-/// The settings of an overlay, one by one.
-fn leaves(overlay: &Value, path: &str) -> Vec<(String, Value)> {
-    match overlay {
-        Value::Object(group) => group
+        let presets: Vec<(&'static str, Value)> = Preset::ALL
             .iter()
-            .flat_map(|(name, value)| leaves(value, &join(path, name)))
-            .collect(),
-        leaf => vec![(path.to_owned(), leaf.clone())],
+            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
+            .collect();
+        settings::schema(Self::FIELDS, &presets)
     }
-}
 
-/// Replaces the leaves of `base` that `overlay` names.
-fn merge(base: &mut Value, overlay: &Value, path: &str) -> Result<()> {
-    let (Value::Object(base), Value::Object(overlay)) = (base, overlay) else {
-        return Err(Error::input(format!(
-            "{path} is a group of settings: name one of them, as in {path}.<name>"
-        )));
-    };
-    for (name, value) in overlay {
-        let here = join(path, name);
-        let Some(slot) = base.get_mut(name) else {
-            return Err(unknown_key(&here, base.keys().map(|key| join(path, key))));
-        };
-        match slot {
-            Value::Object(_) => merge(slot, value, &here)?,
-            leaf => replace(leaf, value, &here)?,
-        }
-    }
-    Ok(())
-}
-
-fn replace(leaf: &mut Value, value: &Value, key: &str) -> Result<()> {
-    let same_kind = std::mem::discriminant(leaf) == std::mem::discriminant(value);
-    // 2e3 is a whole number, too, as far as a float counts exactly.
-    let whole = |v: &Value| {
-        v.is_u64()
-            || v.as_f64()
-                .is_some_and(|f| f.fract() == 0.0 && (0.0..=9e15).contains(&f))
-    };
-    if !same_kind || (leaf.is_u64() && !whole(value)) {
-        let kind = if leaf.is_u64() {
-            "a whole number"
-        } else {
-            kind_name(leaf)
-        };
-        return Err(Error::input(format!(
-            "{key} = {value} does not fit: it must be {kind}, such as {leaf}"
-        )));
-    }
-    *leaf = if leaf.is_u64() {
-        Value::from(
-            value
-                .as_u64()
-                .unwrap_or_else(|| value.as_f64().unwrap_or(0.0) as u64),
-        )
-    } else {
-        value.clone()
-    };
-    Ok(())
-}
-
-fn kind_name(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        _ => "a name",
-    }
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
-}
-
-fn unknown_key(key: &str, known: impl Iterator<Item = String>) -> Error {
-    match crate::error::nearest(key, known) {
-        Some(near) => Error::input(format!("there is no setting {key}: did you mean {near}?")),
-        None => Error::input(format!("there is no setting {key}")),
+    /// The configuration as JSON.
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self)
+            .expect("a configuration is plain data, which JSON can always hold")
     }
 }

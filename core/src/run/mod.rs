@@ -7,14 +7,16 @@
 mod acting;
 pub mod config;
 mod demos;
-mod paper;
 pub mod portrait;
 mod progress;
+mod published;
+pub mod resolve;
 mod stage;
 pub mod stats;
 
+pub use crate::settings::Preset;
 pub use acting::Acting;
-pub use config::{Config, FinetuneMethod, Keep, Preset, PretrainMethod};
+pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 
@@ -199,7 +201,7 @@ impl Run {
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
         let saved: String = archive.get("config")?;
-        let saved = config_from_json(&saved)?;
+        let saved = Config::from_saved(&saved)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!(
                 "the checkpoint is a policy for {}, not for {}",
@@ -425,10 +427,10 @@ impl Run {
         Summary {
             task: self.config.task.clone(),
             pretrain: match self.config.policy.kind {
-                PolicyKind::Served => config::name_of(&PolicyKind::Served),
-                _ => config::name_of(&self.config.pretrain.method),
+                PolicyKind::Served => PolicyKind::Served.name().to_owned(),
+                _ => self.config.pretrain.method.name().to_owned(),
             },
-            finetune: config::name_of(&self.config.finetune.method),
+            finetune: self.config.finetune.method.name().to_owned(),
             seed: self.config.seed,
             before: outcome(self.counters.before),
             after: outcome(self.counters.after),
@@ -543,7 +545,7 @@ impl Run {
 
     /// [`Run::load`] for a program that has means of its own.
     pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
-        let config = config_from_json(&archive.get::<String>("config")?)?;
+        let config = Config::from_saved(&archive.get::<String>("config")?)?;
         let mut run = Self::empty(config, device, means)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
@@ -570,14 +572,4 @@ fn scales(raw: &Pairs) -> Result<(Normaliser, Normaliser)> {
 fn config_to_json(config: &Config) -> String {
     serde_json::to_string(config)
         .expect("a configuration is plain data, which JSON can always hold")
-}
-
-fn config_from_json(text: &str) -> Result<Config> {
-    let config: Config = serde_json::from_str(text).map_err(|e| {
-        Error::input(format!(
-            "the checkpoint's configuration cannot be read ({e}): it was made by another version"
-        ))
-    })?;
-    config.check()?;
-    Ok(config)
 }

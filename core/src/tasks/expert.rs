@@ -5,12 +5,11 @@ use super::tabletop::{ACT, View, distance_xy};
 use crate::rng::Rng;
 use crate::sim::Vec3;
 use crate::{Error, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a demonstrator goes about it. Two styles solve a task along different paths, so that
 /// demonstrations of several are multimodal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExpertStyle {
     /// Largest hand action, 0.05 to 1; 1 is 0.8 m/s. Default 1.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::error::within;
 use crate::rng::Rng;
+use crate::settings::Choices;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ pub struct StudyConfig {
 }
 
 /// An estimator without its settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Behavioral cloning.

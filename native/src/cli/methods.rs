@@ -1,18 +1,24 @@
-//! `protege methods`: what there is to learn with. Everything here is read from the configuration's
-//! schema.
+//! `protege methods`: what there is to learn with. Everything here is read from the fields of the
+//! configuration.
 
-use super::Answer;
-use super::settings::PRESETS;
+use super::{Answer, tables};
 use protege_core::Result;
-use protege_core::run::Config;
+use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
+use protege_core::settings::{Choice, Field, group};
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 
 /// Arguments of `methods`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show only this method, with every setting of every preset
+    /// Show only this method, with every setting: its values in the presets, range, meaning and
+    /// source
     #[arg(value_name = "METHOD")]
     method: Option<String>,
+    /// Make the tables of settings in the pages of this folder anew, between `<!-- settings:GROUP
+    /// -->` and `<!-- /settings -->`
+    #[arg(long, value_name = "FOLDER", conflicts_with = "method")]
+    docs: Option<PathBuf>,
 }
 
 /// Lists.
@@ -20,23 +26,21 @@ pub struct Args {
 /// # Errors
 /// When there is no such method.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut rows: Vec<Value> = ["pretrain", "finetune"]
-        .into_iter()
-        .flat_map(|kind| variants(kind).into_iter().map(move |v| row(kind, v)))
-        .collect();
+    if let Some(folder) = &args.docs {
+        return written(folder);
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    for stage in STAGES {
+        rows.extend(choices(stage).iter().map(|method| row(stage, method)));
+    }
     if let Some(wanted) = &args.method {
-        super::settings::known(
-            "method",
-            wanted,
-            rows.iter()
-                .filter_map(|row| Some(row["id"].as_str()?.to_owned()))
-                .collect(),
-        )?;
+        let names = STAGES.iter().flat_map(|stage| names(stage)).collect();
+        super::settings::known("method", wanted, names)?;
         rows.retain(|row| row["id"] == wanted.as_str());
     }
     let text = rows
         .iter()
-        .map(|row| line(row, args.method.is_some()))
+        .map(|row| lines(row, args.method.is_some()))
         .collect();
     Ok(Answer {
         json: Value::Array(rows),
@@ -44,95 +48,95 @@ pub fn answer(args: &Args) -> Result<Answer> {
     })
 }
 
-/// A method's name and what it is.
-struct Variant {
-    id: String,
-    about: String,
+fn written(folder: &std::path::Path) -> Result<Answer> {
+    let changed = tables::write(folder)?;
+    let names: Vec<String> = changed
+        .iter()
+        .map(|page| page.display().to_string())
+        .collect();
+    Ok(Answer {
+        text: names.iter().map(|name| format!("{name}\n")).collect(),
+        json: json!({ "changed": names }),
+    })
 }
 
-/// The methods of a stage (`pretrain` or `finetune`), in the order of the code.
-fn variants(kind: &str) -> Vec<Variant> {
-    let schema = Config::schema();
-    let list = match kind {
-        "pretrain" => &schema["$defs"]["PretrainMethod"]["oneOf"],
-        _ => &schema["$defs"]["FinetuneMethod"]["oneOf"],
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .map(|v| Variant {
-            id: text(&v["const"]),
-            about: text(&v["description"]).replace('\n', " "),
-        })
-        .collect()
+const STAGES: [&str; 2] = ["pretrain", "finetune"];
+
+/// The methods of a stage, in the order of the code.
+fn choices(stage: &str) -> &'static [Choice] {
+    match stage {
+        "pretrain" => PretrainMethod::CHOICES,
+        _ => FinetuneMethod::CHOICES,
+    }
 }
 
 /// The names of a stage's methods.
-pub fn names(kind: &str) -> Vec<String> {
-    variants(kind)
-        .into_iter()
-        .map(|variant| variant.id)
+pub fn names(stage: &str) -> Vec<String> {
+    choices(stage)
+        .iter()
+        .map(|choice| choice.name.to_owned())
         .collect()
 }
 
 /// The names of a configuration's pretraining and finetuning.
 pub fn of(config: &Config) -> (String, String) {
     (
-        plain_name(&config.pretrain.method),
-        plain_name(&config.finetune.method),
+        config.pretrain.method.name().to_owned(),
+        config.finetune.method.name().to_owned(),
     )
 }
 
-/// The name of a plain enum value, as in files.
-pub fn plain_name<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|name| Some(name.as_str()?.to_owned()))
-        .unwrap_or_default()
-}
-
-fn row(kind: &str, variant: Variant) -> Value {
-    let settings: Map<String, Value> = PRESETS
-        .into_iter()
-        .map(|preset| (preset.to_owned(), settings(kind, &variant.id, preset)))
-        .collect();
+fn row(stage: &str, method: &Choice) -> Value {
+    let key = format!("{stage}.{}", method.name.replace('-', "_"));
+    let mut settings = Map::new();
+    for preset in Preset::ALL {
+        let values = Config::bare(*preset).to_value();
+        let own = &values[stage][method.name.replace('-', "_")];
+        settings.insert(preset.name().to_owned(), own.clone());
+    }
+    let fields = group(Config::FIELDS, &key).unwrap_or_default();
     json!({
-        "id": variant.id,
-        "kind": kind,
-        "about": variant.about,
-        "presets": PRESETS,
+        "id": method.name,
+        "kind": stage,
+        "about": method.meaning,
+        "presets": Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>(),
         "settings": settings,
+        "fields": fields.iter().map(|field| described(&key, field)).collect::<Vec<_>>(),
     })
 }
 
-/// A method's settings in a preset; null for a method without any.
-fn settings(kind: &str, id: &str, preset: &str) -> Value {
-    let config = serde_json::from_value(preset.into())
-        .ok()
-        .map(Config::preset);
-    let config = serde_json::to_value(config).unwrap_or_default();
-    config[kind][id.replace('-', "_")].clone()
+fn described(group: &str, field: &Field) -> Value {
+    json!({
+        "key": tables::full(group, field.name),
+        "meaning": field.meaning,
+        "range": tables::range(field),
+        "source": field.source,
+    })
 }
 
-fn line(row: &Value, in_full: bool) -> String {
-    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    let head = format!("{:12}{:10}{}\n", text("id"), text("kind"), text("about"));
-    let presets = PRESETS.into_iter().filter(|_| in_full);
-    let settings: String = presets
-        .map(|preset| format!("  {preset}: {}\n", brief(&row["settings"][preset])))
-        .collect();
-    head + &settings
-}
-
-/// `members 20, alpha 1.0, ...`
-fn brief(settings: &Value) -> String {
-    let Value::Object(settings) = settings else {
-        return "no settings".to_owned();
-    };
-    settings
-        .iter()
-        .map(|(key, value)| format!("{key} {value}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+fn lines(row: &Value, in_full: bool) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let [id, kind, about] = ["id", "kind", "about"].map(|key| text(&row[key]));
+    let mut lines = format!("{id:12}{kind:10}{about}\n");
+    let fields = row["fields"].as_array().filter(|_| in_full);
+    for field in fields.into_iter().flatten() {
+        let [key, meaning, range, source] =
+            ["key", "meaning", "range", "source"].map(|part| text(&field[part]));
+        let values: Vec<String> = Preset::ALL
+            .iter()
+            .map(|preset| format!("{} {}", preset.name(), tables::value(*preset, &key)))
+            .collect();
+        lines += &format!(
+            "\n{key} ({})\n    {meaning}\n    {range}",
+            values.join(", ")
+        );
+        lines += &match source.as_str() {
+            "" => "\n".to_owned(),
+            source => format!("; paper: {source}\n"),
+        };
+    }
+    if in_full && row["fields"].as_array().is_none_or(Vec::is_empty) {
+        lines += "\nno settings\n";
+    }
+    lines
 }

@@ -25,6 +25,7 @@ mod results;
 mod run;
 mod seed;
 mod settings;
+mod tables;
 mod tasks;
 mod theory;
 mod trace;

@@ -247,11 +247,11 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 pub fn policy_config(policy: &Archive) -> Result<Config> {
     let foreign = |e: String| {
         Error::input(format!(
-            "the checkpoint is not a policy of this version ({e}); use a policy.safetensors"
+            "the checkpoint is not a policy ({e}); use a policy.safetensors"
         ))
     };
     let text: String = policy.get("config").map_err(|e| foreign(e.to_string()))?;
-    serde_json::from_str(&text).map_err(|e| foreign(e.to_string()))
+    Config::from_saved(&text)
 }
 
 /// Reads demonstrations.

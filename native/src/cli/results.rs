@@ -50,7 +50,7 @@ pub fn collect(
         task: config.task.clone(),
         pretrain,
         finetune,
-        preset: super::methods::plain_name(&config.preset),
+        preset: config.preset.name().to_owned(),
         seeds: plan.seeds.clone(),
         // Who was given a policy saw no demonstrations; the policy did.
         demos: results

@@ -126,16 +126,8 @@ pub fn prepare(
     let policy = checkpoint
         .map(|path| read_archive(&policy_file(path)?))
         .transpose()?;
-    let mut base = policy.as_ref().map(policy_config).transpose()?;
-    if let Some(base) = base
-        .as_mut()
-        .filter(|base| base.finetune.method == FinetuneMethod::None)
-    {
-        // How the policy was made, which was without finetuning, does not say what is wanted of it
-        // now.
-        base.finetune.method = Config::preset(base.preset).finetune.method;
-    }
-    let mut config = settings.resolve(base.as_ref())?;
+    let pretrained = policy.as_ref().map(policy_config).transpose()?;
+    let mut config = settings.resolve(pretrained.as_ref())?;
     if policy.is_some() {
         settings.refuse_policy()?;
     }

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use protege_core::env::catalogue;
-use protege_core::run::{Config, Preset};
+use protege_core::run::{Config, Preset, resolve};
+use protege_core::settings::leaves;
 use protege_core::{Error, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// Settings of a run. A preset gives every setting a value, `--config` changes some, flags and
@@ -47,35 +48,28 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The resolved configuration. `base` (a checkpoint's own configuration) stands in for the
-    /// preset.
+    /// The resolved configuration. What goes on from a policy begins with the settings that it was
+    /// pretrained with.
     ///
     /// # Errors
     /// Names an unknown key, method or preset and the nearest known one, or a value that does not
     /// fit.
-    pub fn resolve(&self, base: Option<&Config>) -> Result<Config> {
-        let flag = self.preset.as_deref().map(preset).transpose()?;
-        let mut overlay = self
-            .config
-            .as_deref()
-            .map(read_toml)
-            .transpose()?
-            .unwrap_or_default();
-        if let Some(Value::String(name)) = overlay.get("preset") {
-            preset(name)?;
-        }
-        let pairs = self.pairs()?;
-        let config = match (base, flag) {
-            (Some(base), None) => over(base, overlay)?,
-            (_, flag) => {
-                // What the paper's settings are depends on the job, so that comes first.
-                JOB.iter()
-                    .try_for_each(|key| choose(&mut overlay, key, &pairs))?;
-                overlay.retain(|key, _| key != "preset" || flag.is_none());
-                Config::from_overlay(&Value::Object(overlay), flag.unwrap_or(Preset::Cpu))?
-            }
+    pub fn resolve(&self, policy: Option<&Config>) -> Result<Config> {
+        let mut settings = match policy {
+            Some(config) => config.policy_settings()?,
+            None => Vec::new(),
         };
-        config.set_all(&pairs)
+        if let Some(path) = &self.config {
+            let file = Value::Object(read_toml(path)?);
+            settings.extend(resolve::renamed(leaves(&file, ""))?);
+        }
+        if let Some(name) = &self.preset {
+            let presets = Preset::ALL.iter().map(|preset| preset.name().to_owned());
+            known("preset", name, presets.collect())?;
+            settings.push(("preset".to_owned(), Value::from(name.as_str())));
+        }
+        settings.extend(resolve::parsed(&self.pairs()?)?);
+        Config::resolve(&settings)
     }
 
     /// The same settings without finetuning, unless one is given: not every method could go on with
@@ -163,18 +157,6 @@ impl Settings {
     }
 }
 
-/// The settings that say what the job is.
-const JOB: [&str; 8] = [
-    "task",
-    "pretrain.method",
-    "finetune.method",
-    "finetune.td_mpc.backbone",
-    "finetune.csil.variant",
-    "env.image_size",
-    "policy.kind",
-    "policy.served.address",
-];
-
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {
     let beginning = pattern.trim_end_matches('*');
@@ -189,38 +171,6 @@ fn all_like(pattern: &str) -> Result<Vec<String>> {
     }
 }
 
-/// Puts the last value that flags give the setting `key` into the overlay.
-fn choose(overlay: &mut Map<String, Value>, key: &str, pairs: &[(String, String)]) -> Result<()> {
-    let Some((_, text)) = pairs.iter().rev().find(|(name, _)| name == key) else {
-        return Ok(());
-    };
-    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
-    let (groups, name) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut settings = overlay;
-    for group in groups.split('.').filter(|group| !group.is_empty()) {
-        settings = match settings.entry(group).or_insert_with(|| json!({})) {
-            Value::Object(inner) => inner,
-            _ => {
-                return Err(Error::input(format!(
-                    "{group} is a group of settings: name one of them, as in {group}.<name>"
-                )));
-            }
-        };
-    }
-    settings.insert(name.to_owned(), value);
-    Ok(())
-}
-
-/// The preset of this name.
-fn preset(name: &str) -> Result<Preset> {
-    known("preset", name, PRESETS.map(str::to_owned).to_vec())?;
-    serde_json::from_value(name.into())
-        .map_err(|e| Error::failed(format!("the preset {name} cannot be read: {e}")))
-}
-
-/// The names of all presets, the largest first.
-pub const PRESETS: [&str; 3] = ["paper", "cpu", "tiny"];
-
 /// Checks a name against those there are.
 ///
 /// # Errors
@@ -229,40 +179,12 @@ pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
-    let nearest = names
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+    let nearest = protege_core::error::nearest(name, names.iter());
     let nearest = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     Err(Error::input(format!(
         "there is no {what} `{name}`{nearest} (there are {})",
         names.join(", ")
     )))
-}
-
-/// Puts what a file says over a whole configuration, setting by setting, so that unknown keys are
-/// named.
-fn over(base: &Config, overlay: Map<String, Value>) -> Result<Config> {
-    let mut leaves = Vec::new();
-    flatten("", &Value::Object(overlay), &mut leaves);
-    leaves
-        .into_iter()
-        .try_fold(base.clone(), |config, (key, value)| {
-            config.set(&key, &value.to_string())
-        })
-}
-
-fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
-    let Value::Object(group) = value else {
-        return leaves.push((path.to_owned(), value.clone()));
-    };
-    for (name, inner) in group {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        flatten(&path, inner, leaves);
-    }
 }
 
 fn split(pair: &str) -> Result<(String, String)> {

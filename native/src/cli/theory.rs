@@ -170,7 +170,7 @@ fn csv(rows: &[Row]) -> String {
         standard_error,
     } in rows
     {
-        let method = super::methods::plain_name(&arm.method);
+        let method = arm.method.name();
         text += &format!(
             "{demos},{method},{},{},{coverage},{suboptimality},{standard_error}\n",
             arm.alpha, arm.theorem
@@ -186,7 +186,7 @@ fn lines(theory: &Theory) -> String {
         "demos", "method", "alpha", "coverage", "suboptimality"
     );
     for row in theory.rows.iter().filter(|row| row.arm.theorem) {
-        let method = super::methods::plain_name(&row.arm.method);
+        let method = row.arm.method.name();
         text += &format!(
             "{:>8}  {method:14}{:>9.4}{:>12.2e}{:>16.2e}\n",
             row.demos, row.arm.alpha, row.coverage, row.suboptimality

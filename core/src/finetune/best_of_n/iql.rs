@@ -145,7 +145,7 @@ impl Iql {
             + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
         let q_loss = self.q_loss(obs, chunks, targets);
         self.critic = self.critic_adam.step(self.critic.clone(), &q_loss);
-        self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
+        self.target = params::polyak(self.target.clone(), &self.critic, self.config.target_rate);
         self.step += 1;
         Losses {
             value: value_loss.inner(),
@@ -234,7 +234,7 @@ fn sizes(input: usize, config: &BestOfNConfig) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::nn::gradient_check::worst_error;
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
 
     fn learner(expectile: f64) -> (Iql, Tensor<2>, Tensor<2>, Tensor<2>) {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(8, "test", 0));

@@ -12,7 +12,7 @@ use crate::data::Archive;
 use crate::error::within;
 use crate::nn;
 use crate::policy::Policy;
-use crate::run::config::Preset;
+use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
@@ -20,96 +20,80 @@ pub use practice::Practice;
 use serde::{Deserialize, Serialize};
 
 /// Settings of best-of-N.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct BestOfNConfig {
-    /// Episodes of the frozen policy that the critic learns from. Default 1000 in the paper preset
-    /// (PostBC: 1000 or 2000).
+    /// Episodes of the frozen policy that the critic learns from.
+    #[setting(
+        range = 1..=10_000_000, value = 900, paper = 1000,
+        source = "PostBC: 1000 or 2000 on robomimic"
+    )]
     pub rollouts: usize,
     /// Points of the learning curve: the rollouts are collected in this many equal parts, the
     /// critic is fitted anew to all episodes so far, and the result is evaluated.
+    #[setting(range = 1..=10_000_000, paper = 4, cpu = 3, tiny = 1)]
     pub rounds: usize,
-    /// Critic updates per round. PostBC: 2,000,000.
-    pub steps: usize,
-    /// Decisions per update. Default 256.
+    /// Gradient steps of the critic per round.
+    #[setting(
+        range = 1..=1_000_000_000, value = 3000, paper = 500_000,
+        source = "PostBC: 2,000,000, in one round"
+    )]
+    pub updates: usize,
+    /// Decisions per gradient step.
+    #[setting(range = 1..=1 << 20, value = 256, source = "PostBC's Libero runs")]
     pub batch: usize,
-    /// Adam's learning rate. Default 1e-3 (paper preset: 3e-4).
+    /// Adam's learning rate.
+    #[setting(range = 0.0..=1.0, value = 1e-3, paper = 3e-4, source = "PostBC's Libero runs")]
     pub lr: f64,
-    /// Discount per decision. Default 0.99 (PostBC: 0.999 per single action).
+    /// Discount per decision.
+    #[setting(
+        range = 0.0..=1.0, value = 0.99,
+        source = "PostBC's Libero runs, chunks of 4; 0.999 per action on robomimic"
+    )]
     pub gamma: f64,
-    /// Expectile of the value loss; 0.5 is the mean. Default 0.7 (PostBC: 0.5 to 0.9 by task).
+    /// Expectile of the value loss; 0.5 is the mean.
+    #[setting(range = 0.0..=1.0, value = 0.7, source = "PostBC: 0.5 to 0.9 by task")]
     pub expectile: f64,
     /// Whether an episode that the time limit cut off goes on for the critic (its last value is
-    /// bootstrapped) or is a failure. Default false: success counts within the horizon only, and
-    /// values anchored at failures are learned in far fewer updates.
+    /// bootstrapped) or is a failure. Where it is a failure, success counts within the horizon
+    /// only, and values anchored at failures are learned in far fewer updates.
+    #[setting(value = false)]
     pub bootstrap_truncated: bool,
-    /// Polyak rate of the target critics. Default 0.02, as updates are few (paper preset: 0.005).
-    pub tau: f64,
+    /// Polyak rate of the target critics, per gradient step.
+    #[setting(
+        range = 0.0..=1.0, value = 0.02, paper = 0.005,
+        source = "PostBC; faster where updates are few"
+    )]
+    pub target_rate: f64,
     /// Critics; a pair of observation and chunk is worth what the most pessimistic of them says.
-    /// Default 4 (paper preset and IQL: 2).
+    #[setting(
+        range = 1..=1000, value = 4, paper = 2,
+        source = "IQL; more, so that a proposal must convince all of them"
+    )]
     pub critics: usize,
-    /// N, proposals per decision. Default 16 (paper preset: 32, PostBC's Libero runs).
+    /// Proposals per decision, N.
+    #[setting(
+        range = 1..=100_000, value = 16, paper = 32,
+        source = "PostBC's Libero runs; WidowX: 4 and 16"
+    )]
     pub samples: usize,
-    /// Units per hidden layer of the critics. Default 128 (paper preset: 256).
+    /// Units per hidden layer of the critics.
+    #[setting(range = 1..=8192, value = 128, paper = 256, source = "PostBC's Libero runs")]
     pub hidden: usize,
-    /// Hidden layers of the critics. Default 2.
+    /// Hidden layers of the critics.
+    #[setting(range = 1..=16, value = 2, source = "PostBC's Libero runs")]
     pub layers: usize,
 }
 
 impl BestOfNConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let base = Self {
-            rollouts: 1000,
-            rounds: 4,
-            steps: 500_000,
-            batch: 256,
-            lr: 3e-4,
-            gamma: 0.99,
-            expectile: 0.7,
-            bootstrap_truncated: false,
-            tau: 0.005,
-            critics: 2,
-            samples: 32,
-            hidden: 256,
-            layers: 2,
-        };
-        let small = Self {
-            rollouts: 900,
-            rounds: 3,
-            steps: 3000,
-            lr: 1e-3,
-            tau: 0.02,
-            critics: 4,
-            samples: 16,
-            hidden: 128,
-            ..base.clone()
-        };
-        match preset {
-            Preset::Paper => base,
-            Preset::Cpu => small,
-            Preset::Tiny => Self { rounds: 1, ..small },
-        }
-    }
-
+    /// A round has at least one rollout.
+    ///
     /// # Errors
-    /// Names the setting that is out of range.
+    /// When there are more rounds than rollouts.
     pub fn check(&self) -> Result<()> {
-        within("finetune.best_of_n.rollouts", self.rollouts, 1, 10_000_000)?;
-        within("finetune.best_of_n.rounds", self.rounds, 1, self.rollouts)?;
-        within("finetune.best_of_n.steps", self.steps, 1, 1_000_000_000)?;
-        within("finetune.best_of_n.batch", self.batch, 1, 1 << 20)?;
-        within("finetune.best_of_n.lr", self.lr, 0.0, 1.0)?;
-        within("finetune.best_of_n.gamma", self.gamma, 0.0, 1.0)?;
-        within("finetune.best_of_n.expectile", self.expectile, 0.0, 1.0)?;
-        within("finetune.best_of_n.tau", self.tau, 0.0, 1.0)?;
-        within("finetune.best_of_n.samples", self.samples, 1, 100_000)?;
-        within("finetune.best_of_n.critics", self.critics, 1, 1000)?;
-        within("finetune.best_of_n.hidden", self.hidden, 1, 8192)?;
-        within("finetune.best_of_n.layers", self.layers, 1, 16)
+        within("finetune.best_of_n.rounds", self.rounds, 1, self.rollouts)
     }
 }
-
 /// The deployed result: a frozen policy and the critic that chooses among its proposals.
 #[derive(Clone)]
 pub struct Chooser {

@@ -103,11 +103,11 @@ impl Practice {
         let Doing::Learning(iql, rng) = &mut self.doing else {
             return Err(Error::failed("best-of-N learns only while it learns"));
         };
-        let updates = UPDATES.min(self.config.steps - iql.steps_done());
+        let updates = UPDATES.min(self.config.updates - iql.steps_done());
         let losses = (0..updates)
             .map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy))
             .last();
-        let (done, total) = (iql.steps_done(), self.config.steps);
+        let (done, total) = (iql.steps_done(), self.config.updates);
         let mut work = Work::learned(updates, (done, total));
         if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total)
         {

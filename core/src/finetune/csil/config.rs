@@ -1,13 +1,12 @@
 //! Settings of CSIL and of the methods that it is compared with.
 
 use crate::error::within;
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which reinforcement learning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
     /// Coherent soft imitation learning: the reward is learned from the demonstrations, and the
@@ -24,7 +23,7 @@ pub enum Variant {
 }
 
 /// How the small policy's action and the pretrained policy's become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compose {
     /// Their mean.
@@ -36,7 +35,7 @@ pub enum Compose {
 }
 
 /// What the learned reward is counted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum RewardMode {
     /// Less its upper bound: never above 0, so that an episode that ends in success is the best
@@ -46,315 +45,153 @@ pub enum RewardMode {
     Positive,
 }
 
-/// Settings of CSIL. A decision is one action, held for `env.action_repeat` control steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of CSIL. A decision is one action, held for `env.action_repeat` control steps. Values
+/// are those of the variant `csil`; what differs with others is a rule of `run/published.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct CsilConfig {
-    /// Which reinforcement learning: csil (the default), or what it is compared with: xqc, rlpd,
-    /// sac. Preset values of some other settings depend on it.
+    /// Which reinforcement learning: `csil`, or what it is compared with.
+    #[setting(base, value = Variant::Csil)]
     pub variant: Variant,
-    /// How the two policies' actions become one: ensemble (the default), residual or alone.
+    /// How the two policies' actions become one.
+    #[setting(value = Compose::Ensemble, source = "the paper's main method")]
     pub compose: Compose,
-    /// Of a residual action, in the range of actions: how far it reaches. Default 0.2 (residual
-    /// policies: 0.1 to 0.2).
+    /// Of a residual action, in the range of actions: how far it reaches.
+    #[setting(range = 1e-3..=2.0, value = 0.2, source = "residual policies: 0.1 to 0.2")]
     pub residual_scale: f64,
-    /// Environments that practice in lockstep. Default 8 (paper preset: 1).
+    /// Environments that practice in lockstep.
+    #[setting(range = 1..=10_000, value = 8, paper = 1, source = "CSIL")]
     pub envs: usize,
-    /// Decisions of practice, of all environments together. Paper preset: 250,000 (CSIL).
-    pub decisions: usize,
-    /// Gradient steps that clone the small policy from the demonstrations. Paper preset: 25,000
-    /// (CSIL).
+    /// Decisions of practice, of all environments together.
+    #[setting(
+        range = 1..=1_000_000_000, paper = 250_000, cpu = 12_000, tiny = 4000,
+        source = "CSIL"
+    )]
+    pub total_steps: usize,
+    /// Gradient steps that clone the small policy from the demonstrations.
+    #[setting(range = 1..=100_000_000, paper = 25_000, cpu = 2000, tiny = 800, source = "CSIL")]
     pub clone_updates: usize,
-    /// Adam's learning rate while cloning. Default 1e-3 (CSIL).
+    /// Adam's learning rate while cloning.
+    #[setting(range = 0.0..=1.0, value = 1e-3, source = "CSIL")]
     pub clone_lr: f64,
-    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA; csil
-    /// only). A critic that is still on its way when practice begins undoes the good start. Paper
-    /// preset: 5,000 (CSIL).
+    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA; `csil`
+    /// only). A critic that is still on its way when practice begins undoes the good start.
+    #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 1500, source = "CSIL")]
     pub critic_updates: usize,
-    /// Decisions before the first update of practice. Paper preset: 5,000 (XQC).
-    pub seed_decisions: usize,
-    /// Updates per decision afterwards. Default 1 (paper preset: 1, CSIL; xqc: 2; rlpd: 20).
-    pub updates_per_decision: f64,
-    /// Updates of the critic for each of the actor. Default 1 (paper preset of xqc: 3).
+    /// Decisions before the first update of practice.
+    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 1000, tiny = 400, source = "XQC")]
+    pub learning_starts: usize,
+    /// Updates per decision afterwards.
+    #[setting(range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "CSIL")]
+    pub utd_ratio: f64,
+    /// Updates of the critic for each of the actor.
+    #[setting(range = 1..=1000, value = 1, source = "CSIL")]
     pub actor_every: usize,
     /// Decisions between two points of the learning curve.
+    #[setting(range = 1..=1_000_000_000, paper = 10_000, cpu = 2000, tiny = 1000)]
     pub eval_every: usize,
-    /// Decisions that the replay of practice holds at most. Default 200,000.
+    /// Decisions that the replay of practice holds at most.
+    #[setting(range = 1..=1_000_000_000, value = 200_000, paper = 250_000, source = "CSIL")]
     pub capacity: usize,
-    /// Decisions per update, demonstrated ones included. Paper preset: 512 (CSIL: 256 of each).
+    /// Decisions per update, demonstrated ones included.
+    #[setting(
+        range = 4..=1 << 20, paper = 512, cpu = 128, tiny = 64,
+        source = "CSIL: 256 of each"
+    )]
     pub batch: usize,
-    /// Adam's learning rate of actor and critic. Default 1e-3 (tiny preset: 2e-3; paper preset:
-    /// 3e-4, CSIL, XQC, RLPD).
+    /// Adam's learning rate of actor and critic.
+    #[setting(
+        range = 0.0..=1.0, paper = 3e-4, cpu = 1e-3, tiny = 2e-3,
+        source = "CSIL, XQC, RLPD"
+    )]
     pub lr: f64,
-    /// Discount per decision. Default 0.95 (paper preset: 0.99, CSIL).
+    /// Discount per decision.
+    #[setting(range = 0.0..=0.9999, value = 0.95, paper = 0.99, source = "CSIL")]
     pub gamma: f64,
-    /// Polyak rate of the target critics. Default 0.05 (paper preset: 0.005, CSIL, XQC, RLPD).
-    pub tau: f64,
+    /// Polyak rate of the target critics, per update.
+    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.005, source = "CSIL, XQC, RLPD")]
+    pub target_rate: f64,
     /// Learned reward per dimension of the action and unit of log-likelihood ratio, alpha times the
-    /// dimensions. Default 1 (CSIL).
+    /// dimensions.
+    #[setting(range = 1e-6..=1e3, value = 1.0, source = "CSIL")]
     pub reward_scale: f64,
-    /// What the learned reward is counted from: negative (the default) or positive.
+    /// What the learned reward is counted from.
+    #[setting(value = RewardMode::Negative)]
     pub reward_mode: RewardMode,
-    /// Earned for success on top of what is learned (csil only): 0, the default, leaves success to
-    /// end the episode. Above 0, the clone is no longer optimal from the start, but finetuning
-    /// knows what counts.
+    /// Earned for success on top of what is learned (`csil` only); 0 leaves success to end the
+    /// episode. Above 0, the clone is no longer optimal from the start, but finetuning knows what
+    /// counts.
+    #[setting(range = 0.0..=1e3, value = 0.0, source = "CSIL knows of none")]
     pub success_reward: f64,
-    /// Least learned reward, before it is counted from its bound. Paper preset: -5 (where CSIL's
-    /// refinement cuts off).
+    /// Least learned reward, before it is counted from its bound.
+    #[setting(
+        range = -1e3..=0.0, value = -2.0, paper = -5.0,
+        source = "where CSIL's refinement cuts off"
+    )]
     pub least_reward: f64,
     /// Learning rate of the reward's refinement in practice, plain gradient descent; 0: the reward
-    /// stays as cloned. Paper preset: 1e-3 (CSIL).
+    /// stays as cloned.
+    #[setting(range = 0.0..=1.0, value = 1e-3, source = "CSIL")]
     pub reward_lr: f64,
-    /// Weight of the KL divergence from the clone in the actor's loss and in the values (csil
-    /// only). Default 0.1 (paper preset: 0.01, CSIL).
+    /// Weight of the KL divergence from the clone in the actor's loss and in the values (`csil`
+    /// only).
+    #[setting(range = 0.0..=1e3, value = 0.1, paper = 0.01, source = "CSIL")]
     pub kl_weight: f64,
     /// Weight of the size of the critic's gradient in the action, at demonstrations, while the
-    /// critic is pretrained (csil only). Default 1 (CSIL).
+    /// critic is pretrained (`csil` only).
+    #[setting(range = 0.0..=1e3, value = 1.0, source = "CSIL")]
     pub gradient_penalty: f64,
-    /// The same in practice. Default 0: where the gradient at the demonstrations is gone, a critic
-    /// whose inputs are normalized by the batch ignores actions everywhere, and nothing is learned
-    /// (paper preset: 1, CSIL).
+    /// The same in practice. Where the gradient at the demonstrations is gone, a critic whose
+    /// inputs are normalized by the batch ignores actions everywhere, and nothing is learned.
+    #[setting(range = 0.0..=1e3, value = 0.0, paper = 1.0, source = "CSIL")]
     pub practice_penalty: f64,
-    /// The temperature at the start, of the methods that keep an entropy. Default 0.01 (paper
-    /// preset: 0.01, XQC; rlpd: 1).
+    /// The temperature at the start, of the variants that keep an entropy.
+    #[setting(range = 1e-6..=1e3, value = 0.01, source = "XQC")]
     pub temperature: f64,
-    /// Critics. Default 2 (rlpd: 10).
+    /// Critics.
+    #[setting(range = 1..=100, value = 2, source = "CSIL, XQC")]
     pub critics: usize,
-    /// Units per hidden layer of the critics. Paper preset: 512 (XQC; rlpd, sac: 256).
+    /// Units per hidden layer of the critics.
+    #[setting(range = 1..=8192, paper = 512, cpu = 128, tiny = 64, source = "XQC")]
     pub hidden: usize,
-    /// Hidden layers of the critics. Paper preset: 4 (XQC; rlpd: 3, sac: 2).
+    /// Hidden layers of the critics.
+    #[setting(range = 1..=16, value = 2, paper = 4, source = "XQC")]
     pub layers: usize,
-    /// Atoms of a value's distribution (csil and xqc). Default 101 (XQC).
+    /// Atoms of a value's distribution (`csil` and `xqc`).
+    #[setting(range = 2..=1001, paper = 101, cpu = 51, tiny = 31, source = "XQC")]
     pub atoms: usize,
-    /// Units of both hidden layers of the small policy. Paper preset: 256 (CSIL).
+    /// Units of both hidden layers of the small policy.
+    #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "CSIL")]
     pub policy_hidden: usize,
-    /// Numbers that the small policy narrows an input to. Default 12 (CSIL).
+    /// Numbers that the small policy narrows an input to.
+    #[setting(range = 1..=1024, value = 12, source = "CSIL")]
     pub bottleneck: usize,
-    /// Random features of the small policy, an even number. Paper preset: 256 (CSIL).
+    /// Random features of the small policy, an even number.
+    #[setting(range = 2..=2048, paper = 256, cpu = 64, tiny = 32, source = "CSIL")]
     pub features: usize,
-    /// Logarithm of the scales of the features at the start. Paper preset: -5 (CSIL).
+    /// Logarithm of the scales of the features at the start.
+    #[setting(
+        range = -10.0..=10.0, value = -1.0, paper = -5.0,
+        source = "CSIL, which has 25,000 steps to learn it"
+    )]
     pub log_scale: f64,
     /// Least variance of the small policy, before its tanh: how sure a clone of few demonstrations
-    /// can become. It bounds the learned reward. Paper preset: 1e-5 (CSIL).
+    /// can become. It bounds the learned reward.
+    #[setting(range = 1e-8..=1.0, value = 1e-2, paper = 1e-5, source = "CSIL")]
     pub variance_floor: f64,
 }
 
 impl CsilConfig {
-    /// The settings of a preset for a variant.
-    pub fn preset(preset: Preset, variant: Variant) -> Self {
-        let base = Self {
-            variant,
-            ..Self::sizes(preset)
-        };
-        match (variant, preset) {
-            (Variant::Csil, _) => base,
-            (Variant::Xqc, Preset::Paper) => Self {
-                updates_per_decision: 2.0,
-                actor_every: 3,
-                batch: 256,
-                ..base
-            },
-            (Variant::Rlpd, Preset::Paper) => Self {
-                updates_per_decision: 20.0,
-                critics: 10,
-                hidden: 256,
-                layers: 3,
-                temperature: 1.0,
-                batch: 256,
-                ..base
-            },
-            (Variant::Sac, Preset::Paper) => Self {
-                hidden: 256,
-                layers: 2,
-                temperature: 1.0,
-                batch: 256,
-                ..base
-            },
-            (Variant::Rlpd, _) => Self {
-                critics: 10,
-                ..base
-            },
-            (Variant::Xqc | Variant::Sac, _) => base,
-        }
-    }
-
-    fn sizes(preset: Preset) -> Self {
-        match preset {
-            Preset::Paper => Self::paper(),
-            Preset::Cpu => Self::cpu(),
-            Preset::Tiny => Self::tiny(),
-        }
-    }
-
-    fn paper() -> Self {
-        Self {
-            variant: Variant::Csil,
-            compose: Compose::Ensemble,
-            residual_scale: 0.2,
-            envs: 1,
-            decisions: 250_000,
-            clone_updates: 25_000,
-            clone_lr: 1e-3,
-            critic_updates: 5000,
-            seed_decisions: 5000,
-            updates_per_decision: 1.0,
-            actor_every: 1,
-            eval_every: 10_000,
-            capacity: 250_000,
-            batch: 512,
-            lr: 3e-4,
-            gamma: 0.99,
-            tau: 0.005,
-            reward_scale: 1.0,
-            reward_mode: RewardMode::Negative,
-            success_reward: 0.0,
-            least_reward: -5.0,
-            reward_lr: 1e-3,
-            kl_weight: 0.01,
-            gradient_penalty: 1.0,
-            practice_penalty: 1.0,
-            temperature: 0.01,
-            critics: 2,
-            hidden: 512,
-            layers: 4,
-            atoms: 101,
-            policy_hidden: 256,
-            bottleneck: 12,
-            features: 256,
-            log_scale: -5.0,
-            variance_floor: 1e-5,
-        }
-    }
-
-    fn cpu() -> Self {
-        Self {
-            envs: 8,
-            decisions: 12_000,
-            clone_updates: 2000,
-            critic_updates: 2000,
-            seed_decisions: 1000,
-            eval_every: 2000,
-            capacity: 200_000,
-            batch: 128,
-            gamma: 0.95,
-            lr: 1e-3,
-            tau: 0.05,
-            practice_penalty: 0.0,
-            kl_weight: 0.1,
-            least_reward: -2.0,
-            hidden: 128,
-            layers: 2,
-            atoms: 51,
-            policy_hidden: 128,
-            features: 64,
-            log_scale: -1.0,
-            variance_floor: 1e-2,
-            ..Self::paper()
-        }
-    }
-
-    fn tiny() -> Self {
-        Self {
-            decisions: 4000,
-            clone_updates: 800,
-            critic_updates: 1500,
-            seed_decisions: 400,
-            updates_per_decision: 0.5,
-            eval_every: 1000,
-            batch: 64,
-            lr: 2e-3,
-            hidden: 64,
-            atoms: 31,
-            policy_hidden: 64,
-            features: 32,
-            ..Self::cpu()
-        }
-    }
-
+    /// What single ranges do not say.
+    ///
     /// # Errors
-    /// Names the setting that is out of range.
+    /// Names the setting that does not fit.
     pub fn check(&self) -> Result<()> {
         within(
-            "finetune.csil.residual_scale",
-            self.residual_scale,
-            1e-3,
-            2.0,
-        )?;
-        within("finetune.csil.envs", self.envs, 1, 10_000)?;
-        within("finetune.csil.decisions", self.decisions, 1, 1_000_000_000)?;
-        within(
-            "finetune.csil.clone_updates",
-            self.clone_updates,
+            "finetune.csil.learning_starts",
+            self.learning_starts,
             1,
-            100_000_000,
-        )?;
-        within("finetune.csil.clone_lr", self.clone_lr, 0.0, 1.0)?;
-        within(
-            "finetune.csil.critic_updates",
-            self.critic_updates,
-            0,
-            100_000_000,
-        )?;
-        within(
-            "finetune.csil.seed_decisions",
-            self.seed_decisions,
-            1,
-            self.decisions,
-        )?;
-        within(
-            "finetune.csil.updates_per_decision",
-            self.updates_per_decision,
-            0.0,
-            100.0,
-        )?;
-        within("finetune.csil.actor_every", self.actor_every, 1, 1000)?;
-        within(
-            "finetune.csil.eval_every",
-            self.eval_every,
-            1,
-            1_000_000_000,
-        )?;
-        within("finetune.csil.capacity", self.capacity, 1, 1_000_000_000)?;
-        within("finetune.csil.batch", self.batch, 4, 1 << 20)?;
-        within("finetune.csil.lr", self.lr, 0.0, 1.0)?;
-        within("finetune.csil.gamma", self.gamma, 0.0, 0.9999)?;
-        within("finetune.csil.tau", self.tau, 0.0, 1.0)?;
-        within("finetune.csil.reward_scale", self.reward_scale, 1e-6, 1e3)?;
-        within(
-            "finetune.csil.success_reward",
-            self.success_reward,
-            0.0,
-            1e3,
-        )?;
-        within("finetune.csil.least_reward", self.least_reward, -1e3, 0.0)?;
-        within("finetune.csil.reward_lr", self.reward_lr, 0.0, 1.0)?;
-        within("finetune.csil.kl_weight", self.kl_weight, 0.0, 1e3)?;
-        within(
-            "finetune.csil.gradient_penalty",
-            self.gradient_penalty,
-            0.0,
-            1e3,
-        )?;
-        within(
-            "finetune.csil.practice_penalty",
-            self.practice_penalty,
-            0.0,
-            1e3,
-        )?;
-        within("finetune.csil.temperature", self.temperature, 1e-6, 1e3)?;
-        within("finetune.csil.critics", self.critics, 1, 100)?;
-        within("finetune.csil.hidden", self.hidden, 1, 8192)?;
-        within("finetune.csil.layers", self.layers, 1, 16)?;
-        within("finetune.csil.atoms", self.atoms, 2, 1001)?;
-        within("finetune.csil.policy_hidden", self.policy_hidden, 1, 8192)?;
-        within("finetune.csil.bottleneck", self.bottleneck, 1, 1024)?;
-        within("finetune.csil.features", self.features, 2, 2048)?;
-        within("finetune.csil.log_scale", self.log_scale, -10.0, 10.0)?;
-        within(
-            "finetune.csil.variance_floor",
-            self.variance_floor,
-            1e-8,
-            1.0,
+            self.total_steps,
         )?;
         if !self.features.is_multiple_of(2) {
             return Err(Error::input(format!(
@@ -365,7 +202,6 @@ impl CsilConfig {
         }
         Ok(())
     }
-
     /// Whether the small policy sees the pretrained policy's action of this step: what it adds to
     /// that depends on it. For the ensemble its likelihood is about the demonstrator's action,
     /// whatever the other one proposes. The critics always see it.

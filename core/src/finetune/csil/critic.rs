@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::data::Archive;
     use crate::nn::{self, gradient_check::worst_error_of_smooth, params};
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
     use pollster::block_on;
 
     const ATOMS: Atoms = Atoms {

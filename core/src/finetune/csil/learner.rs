@@ -454,7 +454,7 @@ impl Learner {
             .critic
             .step(self.critic.clone(), &loss)
             .settled(errors.pass.as_ref());
-        self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
+        self.target = params::polyak(self.target.clone(), &self.critic, self.config.target_rate);
         errors
     }
 

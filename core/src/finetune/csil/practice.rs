@@ -171,8 +171,8 @@ impl Practice {
         let later = self
             .count
             .decisions
-            .saturating_sub(self.config.seed_decisions);
-        (later as f64 * self.config.updates_per_decision) as usize
+            .saturating_sub(self.config.learning_starts);
+        (later as f64 * self.config.utd_ratio) as usize
     }
 
     fn next(&self) -> Next {
@@ -187,7 +187,7 @@ impl Practice {
         {
             return Next::GoOn;
         }
-        if self.count.decisions >= self.config.decisions {
+        if self.count.decisions >= self.config.total_steps {
             return Next::Finish;
         }
         // What is composed with the clone, before any update, is the first point of the curve.
@@ -206,7 +206,7 @@ impl Practice {
                 made.cloned + made.pretrained,
                 config.clone_updates + config.pretraining(),
             ),
-            decisions => (decisions.min(config.decisions), config.decisions),
+            decisions => (decisions.min(config.total_steps), config.total_steps),
         }
     }
 
@@ -304,7 +304,7 @@ impl Practice {
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.count.episodes.1 += finished.len() as u64;
         let (done, total) = self.progress();
-        let seeding = self.count.decisions <= self.config.seed_decisions;
+        let seeding = self.count.decisions <= self.config.learning_starts;
         Ok(Work {
             playing: seeding,
             ..Work::played(&decisions, finished, (done as u64, total as u64))

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::finetune::csil::{Compose, Variant};
     use crate::nn::{self, gradient_check::worst_error_of_smooth};
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
     use pollster::block_on;
 
     const SIZES: Sizes = Sizes {

@@ -164,7 +164,7 @@ fn variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
 
     fn decided(value: f32, reward: f32, last_value: f32) -> Decided<'static> {
         Decided {

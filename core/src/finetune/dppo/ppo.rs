@@ -85,7 +85,7 @@ pub fn surrogate(
 mod tests {
     use super::*;
     use crate::nn;
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
     use burn::tensor::Device;
 
     fn config() -> DppoConfig {

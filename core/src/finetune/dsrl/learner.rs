@@ -149,7 +149,7 @@ impl SoftActorCritic {
         let actor_loss = self.actor_loss(rows.obs, e, alpha.clone());
         self.actor = self.adams.actor.step(self.actor.clone(), &actor_loss);
 
-        self.target = params::polyak(self.target.clone(), &self.critic, self.config.tau);
+        self.target = params::polyak(self.target.clone(), &self.critic, self.config.target_rate);
         Losses {
             critic: critic_loss.inner(),
             actor: actor_loss.inner(),

@@ -10,7 +10,7 @@ mod steering;
 
 use crate::error::within;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 pub use learner::{Losses, SoftActorCritic};
 pub use practice::Practice;
@@ -18,170 +18,116 @@ use serde::{Deserialize, Serialize};
 pub use steering::{Actor, Steering};
 
 /// What the critic that teaches the actor is learned from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
     /// DSRL-NA: a critic of actions learns from practice, and a critic of noise is distilled from
-    /// it through the sampler.
+    /// it through the sampler. It learns from fewer decisions.
     NoiseAliased,
-    /// DSRL-SAC: noise is the action, and SAC does the rest.
+    /// DSRL-SAC: noise is the action, and SAC does the rest. It is cheaper.
     Sac,
 }
 
 /// Settings of DSRL.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct DsrlConfig {
-    /// Noise-aliased (the default: learns from fewer decisions) or plain SAC on noise (cheaper).
+    /// What the critic that teaches the actor is learned from.
+    #[setting(value = Variant::NoiseAliased, source = "DSRL's Lift, Can, Square")]
     pub variant: Variant,
-    /// Environments that practice in lockstep. Default 40, as their steps are cheap here (paper
-    /// preset: 4, DSRL).
+    /// Environments that practice in lockstep; their steps are cheap here.
+    #[setting(range = 1..=10_000, value = 40, paper = 4, source = "DSRL")]
     pub envs: usize,
-    /// Decisions of each environment, warm-up included.
-    pub steps: usize,
-    /// Decisions of each environment with the policy's own noise, before learning begins.
-    pub warmup: usize,
-    /// Decisions of each environment between two points of the learning curve.
+    /// Decisions of practice, of all environments together, those before learning included.
+    #[setting(range = 1..=1_000_000_000, paper = 200_000, cpu = 20_000, tiny = 16_000)]
+    pub total_steps: usize,
+    /// Decisions with the policy's own noise, before learning begins.
+    #[setting(
+        range = 1..=1_000_000_000, value = 2000, paper = 6004,
+        source = "DSRL's code, PostBC table 2: 1501 of each environment"
+    )]
+    pub learning_starts: usize,
+    /// Decisions between two points of the learning curve.
+    #[setting(
+        range = 1..=1_000_000_000, paper = 12_000, cpu = 4000, tiny = 2000,
+        source = "DSRL's code: 3000 of each environment"
+    )]
     pub eval_every: usize,
-    /// Updates of critic, temperature and actor after each decision of the environments (DSRL: 20).
-    pub updates: usize,
-    /// Updates of the noise critic after each decision of the environments (noise-aliased only;
-    /// DSRL: 10).
-    pub noise_updates: usize,
-    /// Decisions per update. Default 128 (paper preset: 256, DSRL).
+    /// Updates of critic, temperature and actor per decision.
+    #[setting(
+        range = 0.0..=1000.0, paper = 5.0, cpu = 0.5, tiny = 0.25,
+        source = "PostBC table 2: 20 for a decision of each of 4 environments"
+    )]
+    pub utd_ratio: f64,
+    /// Updates of the noise critic per decision; `sac` has none.
+    #[setting(
+        range = 0.0..=1000.0, paper = 2.5, cpu = 0.5, tiny = 0.25,
+        source = "PostBC table 2: 10 for a decision of each of 4 environments"
+    )]
+    pub noise_utd_ratio: f64,
+    /// Decisions per update.
+    #[setting(range = 1..=1 << 20, value = 128, paper = 256, source = "DSRL")]
     pub batch: usize,
-    /// Adam's learning rate, everywhere. Default 5e-4 (paper preset: 3e-4, DSRL).
+    /// Adam's learning rate, everywhere.
+    #[setting(range = 0.0..=1.0, value = 5e-4, paper = 3e-4, source = "DSRL")]
     pub lr: f64,
-    /// Discount per decision. Default 0.97 (paper preset: 0.99, DSRL).
+    /// Discount per decision.
+    #[setting(range = 0.0..=1.0, value = 0.97, paper = 0.99, source = "PostBC table 2")]
     pub gamma: f64,
-    /// Polyak rate of the target critics. Default 0.01 (paper preset: 0.005, DSRL).
-    pub tau: f64,
-    /// Largest noise that the actor can choose, in standard deviations. Default 1.5 (DSRL's and
-    /// PostBC's lists).
+    /// Polyak rate of the target critics, per update.
+    #[setting(range = 0.0..=1.0, value = 0.01, paper = 0.005, source = "DSRL")]
+    pub target_rate: f64,
+    /// Largest noise that the actor can choose, in standard deviations.
+    #[setting(range = 0.01..=10.0, value = 1.5, source = "PostBC table 2")]
     pub magnitude: f64,
-    /// The temperature at the start, alpha. Default 0.01: with the 1 of the reference, thirty
-    /// dimensions of noise earn so much entropy that an actor learns to stay away from success,
-    /// which here ends the episode (paper preset: 1).
+    /// The temperature at the start, alpha. With the 1 of the reference, thirty dimensions of noise
+    /// earn so much entropy that an actor learns to stay away from success, which here ends the
+    /// episode.
+    #[setting(range = 1e-6..=1e3, value = 0.01, paper = 1.0, source = "DSRL's code")]
     pub temperature: f64,
-    /// Whether the entropy of later choices counts as reward for the critic (soft values). Default
-    /// false, for the same reason (paper preset: true).
+    /// Whether the entropy of later choices counts as reward for the critic (soft values); see
+    /// `temperature`.
+    #[setting(value = false, paper = true, source = "DSRL's code")]
     pub backup_entropy: bool,
-    /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1]. Default 0
-    /// (DSRL).
+    /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1].
+    #[setting(range = -1e4..=1e4, value = 0.0, source = "DSRL")]
     pub target_entropy: f64,
-    /// Added to the reward of every decision. Default 0: success, which ends an episode, is worth
-    /// 1. -1 makes it -1 until success and 0 then (paper preset: DSRL, where success ends nothing);
-    /// here an actor can then learn to run into the time limit.
+    /// Added to the reward of every decision. With 0, success, which ends an episode, is worth 1;
+    /// with -1, every decision before success costs 1 (DSRL, where success ends nothing): here an
+    /// actor can then learn to run into the time limit.
+    #[setting(range = -1e3..=1e3, value = 0.0, paper = -1.0, source = "DSRL")]
     pub reward_offset: f64,
-    /// Whether an episode that the time limit cut off goes on for the critic. Default false (DSRL).
+    /// Whether an episode that the time limit cut off goes on for the critic.
+    #[setting(value = false, source = "DSRL's code")]
     pub bootstrap_truncated: bool,
-    /// Whether the actor draws in evaluations, or plays its mean. Default true (DSRL).
+    /// Whether the actor draws in evaluations, or plays its mean.
+    #[setting(value = true, source = "DSRL's code")]
     pub stochastic_eval: bool,
-    /// Critics of each kind; the least counts. Default 3 (paper preset: 2, DSRL).
+    /// Critics of each kind; the least counts.
+    #[setting(range = 1..=1000, value = 3, paper = 2, source = "DSRL")]
     pub critics: usize,
-    /// Units per hidden layer of actor and critics (paper preset: 2048).
+    /// Units per hidden layer of actor and critics.
+    #[setting(range = 1..=8192, paper = 2048, cpu = 128, tiny = 64, source = "DSRL")]
     pub hidden: usize,
-    /// Hidden layers, each with layer normalization and tanh. Default 3.
+    /// Hidden layers, each with layer normalization and tanh.
+    #[setting(range = 1..=16, value = 3, tiny = 2, source = "DSRL")]
     pub layers: usize,
 }
 
 impl DsrlConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let base = Self {
-            variant: Variant::NoiseAliased,
-            envs: 4,
-            steps: 50_000,
-            warmup: 1501,
-            eval_every: 3000,
-            updates: 20,
-            noise_updates: 10,
-            batch: 256,
-            lr: 3e-4,
-            gamma: 0.99,
-            tau: 0.005,
-            magnitude: 1.5,
-            temperature: 1.0,
-            backup_entropy: true,
-            target_entropy: 0.0,
-            reward_offset: -1.0,
-            bootstrap_truncated: false,
-            stochastic_eval: true,
-            critics: 2,
-            hidden: 2048,
-            layers: 3,
-        };
-        let small = Self {
-            envs: 40,
-            steps: 500,
-            warmup: 50,
-            eval_every: 100,
-            updates: 20,
-            noise_updates: 20,
-            batch: 128,
-            lr: 5e-4,
-            gamma: 0.97,
-            tau: 0.01,
-            temperature: 0.01,
-            backup_entropy: false,
-            reward_offset: 0.0,
-            critics: 3,
-            hidden: 128,
-            ..base.clone()
-        };
-        match preset {
-            Preset::Paper => base,
-            Preset::Cpu => small,
-            Preset::Tiny => Self {
-                steps: 400,
-                eval_every: 50,
-                updates: 10,
-                noise_updates: 10,
-                hidden: 64,
-                layers: 2,
-                ..small
-            },
-        }
-    }
-
+    /// Learning starts before the end.
+    ///
     /// # Errors
-    /// Names the setting that is out of range.
+    /// When it does not.
     pub fn check(&self) -> Result<()> {
-        within("finetune.dsrl.envs", self.envs, 1, 10_000)?;
-        within("finetune.dsrl.steps", self.steps, 1, 1_000_000_000)?;
-        within("finetune.dsrl.warmup", self.warmup, 1, self.steps)?;
         within(
-            "finetune.dsrl.eval_every",
-            self.eval_every,
+            "finetune.dsrl.learning_starts",
+            self.learning_starts,
             1,
-            1_000_000_000,
-        )?;
-        within("finetune.dsrl.updates", self.updates, 1, 1_000_000)?;
-        within(
-            "finetune.dsrl.noise_updates",
-            self.noise_updates,
-            1,
-            1_000_000,
-        )?;
-        within("finetune.dsrl.batch", self.batch, 1, 1 << 20)?;
-        within("finetune.dsrl.lr", self.lr, 0.0, 1.0)?;
-        within("finetune.dsrl.gamma", self.gamma, 0.0, 1.0)?;
-        within("finetune.dsrl.tau", self.tau, 0.0, 1.0)?;
-        within("finetune.dsrl.magnitude", self.magnitude, 0.01, 10.0)?;
-        within("finetune.dsrl.temperature", self.temperature, 1e-6, 1e3)?;
-        within(
-            "finetune.dsrl.target_entropy",
-            self.target_entropy,
-            -1e4,
-            1e4,
-        )?;
-        within("finetune.dsrl.reward_offset", self.reward_offset, -1e3, 1e3)?;
-        within("finetune.dsrl.critics", self.critics, 1, 1000)?;
-        within("finetune.dsrl.hidden", self.hidden, 1, 8192)?;
-        within("finetune.dsrl.layers", self.layers, 1, 16)
+            self.total_steps,
+        )
     }
 }
-
 /// Says in one sentence why a policy cannot be steered, if it cannot.
 pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {

@@ -48,11 +48,7 @@ impl Practice {
             &mut Rng::new(seed, "dsrl-weights", 0),
             cx.device.clone(),
         );
-        let replay = Replay::new(
-            cx.policy.sizes.obs,
-            stored(&config, cx),
-            config.steps.saturating_mul(config.envs),
-        );
+        let replay = Replay::new(cx.policy.sizes.obs, stored(&config, cx), config.total_steps);
         let count = Count {
             steps: 0,
             owed: (0, 0),
@@ -81,7 +77,7 @@ impl Practice {
             (0, _) => self.distil(cx).await?,
             _ => self.update(cx).await?,
         };
-        if self.count.owed == (0, 0) && self.count.steps > self.config.warmup {
+        if self.count.owed == (0, 0) && self.decisions() > self.config.learning_starts {
             work.next = self.next();
         }
         if work.next != Next::GoOn {
@@ -92,25 +88,45 @@ impl Practice {
         Ok(work)
     }
 
+    /// Decisions of all environments.
+    fn decisions(&self) -> usize {
+        self.count.steps * self.config.envs
+    }
+
     fn next(&self) -> Next {
-        match self.count.steps {
-            steps if steps >= self.config.steps => Next::Finish,
-            steps if steps.is_multiple_of(self.config.eval_every) => Next::Evaluate,
-            _ => Next::GoOn,
+        let decisions = self.decisions();
+        if decisions >= self.config.total_steps {
+            return Next::Finish;
+        }
+        let before = decisions - self.config.envs;
+        if decisions / self.config.eval_every > before / self.config.eval_every {
+            Next::Evaluate
+        } else {
+            Next::GoOn
         }
     }
 
     fn progress(&self) -> (usize, usize) {
-        match self.count.steps {
-            steps if steps <= self.config.warmup => (steps, self.config.warmup),
-            steps => (steps, self.config.steps),
+        match self.decisions() {
+            warm if warm <= self.config.learning_starts => (warm, self.config.learning_starts),
+            learning => (learning, self.config.total_steps),
         }
+    }
+
+    /// Updates that the newest decision of every environment pays for, at so many per decision: the
+    /// whole ones, of all that was due so far.
+    fn due(&self, per_decision: f64) -> usize {
+        let start = self.config.learning_starts.div_ceil(self.config.envs);
+        let learning = (self.count.steps + 1).saturating_sub(start);
+        // A ratio such as 10 / 3 has no exact float: a hair below a whole number counts as it.
+        let by = |steps: usize| ((steps * self.config.envs) as f64 * per_decision + 1e-6) as usize;
+        by(learning) - by(learning.saturating_sub(1))
     }
 
     /// The policy's own noise during the warm-up, then the actor's.
     async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
         let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
-        let warm = self.count.steps < self.config.warmup;
+        let warm = self.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let mut noise = self.rollouts.noise(policy.noise_len());
         if warm && self.config.variant == Variant::Sac {
@@ -152,13 +168,12 @@ impl Practice {
         self.count.steps += 1;
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.count.episodes.1 += finished.len() as u64;
-        if self.count.steps >= self.config.warmup {
-            let noise_updates = if self.config.variant == Variant::NoiseAliased {
-                self.config.noise_updates
-            } else {
-                0
+        if self.decisions() >= self.config.learning_starts {
+            let noise_updates = match self.config.variant {
+                Variant::NoiseAliased => self.due(self.config.noise_utd_ratio),
+                Variant::Sac => 0,
             };
-            self.count.owed = (self.config.updates, noise_updates);
+            self.count.owed = (self.due(self.config.utd_ratio), noise_updates);
         }
         let (done, total) = self.progress();
         // After the warm-up playing and learning take turns many times a second: all of it is

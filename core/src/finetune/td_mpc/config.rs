@@ -1,13 +1,12 @@
 //! Settings of TD-MPC, and what each of its two backbones fixes.
 
 use crate::error::within;
-use crate::run::config::Preset;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which world model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backbone {
     /// TD-MPC as MoDem has it: regression by squared errors, a slow encoder as the target of
@@ -19,7 +18,7 @@ pub enum Backbone {
 }
 
 /// Where the batches come from: the arms that the paper compares, and MoDem's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
     /// Half of every batch are demonstrations (the paper's method).
@@ -34,7 +33,7 @@ pub enum Arm {
 }
 
 /// Whose actions are proposed to the planner, beside its own samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proposals {
     /// Those of the world model's own policy, rolled out in latent space.
@@ -47,7 +46,7 @@ pub enum Proposals {
 }
 
 /// Who acts before there is a world model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Actor {
     /// The world model's own policy, cloned from the demonstrations (the paper).
@@ -56,318 +55,164 @@ pub enum Actor {
     Pretrained,
 }
 
-/// Settings of TD-MPC. A decision is one action, held for `env.action_repeat` control steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of TD-MPC. A decision is one action, held for `env.action_repeat` control steps. Values
+/// are those of the backbone `td-mpc2`; what differs with `td-mpc` is a rule of `run/published.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct TdMpcConfig {
-    /// Which world model: td-mpc2 (the default) or td-mpc. Preset values of the other settings
-    /// depend on it.
+    /// Which world model.
+    #[setting(base, value = Backbone::TdMpc2)]
     pub backbone: Backbone,
-    /// Which share of every batch are demonstrations: balanced (the default, a half), scheduled,
-    /// vanilla or bc-only.
+    /// Which share of every batch are demonstrations.
+    #[setting(value = Arm::Balanced, source = "the paper")]
     pub arm: Arm,
-    /// Environments that practice in lockstep. Default 8 (paper preset: 1).
+    /// Environments that practice in lockstep.
+    #[setting(range = 1..=10_000, value = 8, paper = 1, source = "MoDem, TD-MPC2")]
     pub envs: usize,
-    /// Decisions of practice, of all environments together, seeding included. Paper preset:
-    /// 100,000.
-    pub decisions: usize,
-    /// Gradient steps that clone encoder and policy from the demonstrations. Paper preset: 1,000
-    /// (MoDem: twice the demonstrated decisions).
+    /// Decisions of practice, of all environments together, seeding included.
+    #[setting(
+        range = 1..=1_000_000_000, paper = 100_000, cpu = 30_000, tiny = 6000,
+        source = "the paper, MoDem"
+    )]
+    pub total_steps: usize,
+    /// Gradient steps that clone encoder and policy from the demonstrations.
+    #[setting(
+        range = 0..=100_000_000, value = 1000, tiny = 500,
+        source = "MoDem: twice the demonstrated decisions"
+    )]
     pub clone_updates: usize,
-    /// Decisions before the first update, made by a cloned policy. Paper preset: 5,000 (MoDem).
-    pub seed_decisions: usize,
-    /// Who makes them: pretrained (the default) or prior (paper preset).
+    /// Decisions before the first update (seeding), made by a cloned policy.
+    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 2000, tiny = 800, source = "MoDem")]
+    pub learning_starts: usize,
+    /// Who makes them.
+    #[setting(value = Actor::Pretrained, paper = Actor::Prior, source = "MoDem")]
     pub seed_by: Actor,
-    /// Updates on them before planning begins. Paper preset: 5,000 (MoDem).
+    /// Updates on them before planning begins.
+    #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 600, source = "MoDem")]
     pub seed_updates: usize,
     /// Decisions over which acting is handed over from that policy to the planner: the share of its
-    /// decisions falls from 1 to 0 (MoDem on TD-MPC2). Default 0: the planner acts at once.
+    /// decisions falls from 1 to 0; 0: the planner acts at once.
+    #[setting(range = 0..=1_000_000_000, value = 0, source = "MoDem on TD-MPC2: 20,000")]
     pub handover: usize,
-    /// Updates per decision afterwards. Default 1 (tiny preset: 0.5).
-    pub updates_per_decision: f64,
+    /// Updates per decision afterwards.
+    #[setting(range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "MoDem, TD-MPC2")]
+    pub utd_ratio: f64,
     /// Decisions between two points of the learning curve.
+    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 3000, tiny = 1000)]
     pub eval_every: usize,
-    /// Decisions that the replay holds at most. Default 200,000.
+    /// Decisions that the replay holds at most.
+    #[setting(range = 1..=1_000_000_000, value = 200_000)]
     pub capacity: usize,
-    /// Whether actions are planned, or the policy prior acts alone. Default true.
+    /// Whether actions are planned, or the policy prior acts alone.
+    #[setting(value = true, source = "TD-MPC2, MoDem")]
     pub plan: bool,
     /// Weight of cloning in the prior's loss, on the part of a batch that shows success: where the
-    /// critics know nothing, it does what the demonstrations did (Fujimoto and Gu 2021; the
-    /// references have 0, and so has the paper preset). Default 1.
+    /// critics know nothing, it does what the demonstrations did (Fujimoto and Gu 2021).
+    #[setting(range = 0.0..=1e3, value = 1.0, paper = 0.0, source = "TD-MPC2, MoDem")]
     pub prior_cloning: f64,
     /// Whether practice episodes that succeed join the demonstrations, which then show more than
-    /// five ways (Oh et al. 2018; the references' demonstrations stay as they are, and so do the
-    /// paper preset's). Default true.
+    /// five ways (Oh et al. 2018).
+    #[setting(value = true, paper = false, source = "MoDem")]
     pub self_imitation: bool,
-    /// Stretches per update. Default 128 (paper preset: 256).
+    /// Sequences per update.
+    #[setting(range = 2..=1 << 20, paper = 256, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
     pub batch: usize,
-    /// Adam's learning rate; the encoder's is 0.3 of it with td-mpc2. Default 1e-3 (paper preset:
-    /// 3e-4).
+    /// Adam's learning rate; the encoder's is 0.3 of it with `td-mpc2`.
+    #[setting(range = 0.0..=1.0, value = 1e-3, paper = 3e-4, source = "TD-MPC2, MoDem")]
     pub lr: f64,
-    /// Added to the reward of every decision. Default 0: what is not known is worth nothing,
-    /// success 1. -1 makes it -1 until success and 0 for ever after (MoDem, paper preset): what is
-    /// not known is then as good as success, until it was tried.
+    /// Added to the reward of every decision. With 0, what is not known is worth nothing, and
+    /// success 1; -1 makes it -1 until success and 0 for ever after: what is not known is then as
+    /// good as success, until it was tried.
+    #[setting(range = -1e3..=1e3, value = 0.0, paper = -1.0, source = "MoDem")]
     pub reward_offset: f64,
-    /// Rate at which the targets follow, per update (td-mpc: every second). Default 0.05 (paper
-    /// preset: 0.01).
-    pub tau: f64,
-    /// Discount per decision. Default 0.95 (TD-MPC2 for 100 decisions; paper preset of td-mpc:
-    /// 0.99).
+    /// Rate at which the targets follow, per update (`td-mpc`: every second).
+    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.01, source = "TD-MPC2, MoDem")]
+    pub target_rate: f64,
+    /// Discount per decision.
+    #[setting(
+        range = 0.0..=1.0, value = 0.95,
+        source = "TD-MPC2's rule for 100 decisions; MoDem: 0.99"
+    )]
     pub gamma: f64,
-    /// Decisions that a stretch has, and that the planner looks ahead. Default 3 (td-mpc: 5).
+    /// Decisions that a sequence has, and that the planner looks ahead.
+    #[setting(range = 1..=100, value = 3, source = "TD-MPC2; MoDem: 5")]
     pub horizon: usize,
-    /// Decisions over which the planner's look ahead grows from 1 to the horizon. Default 0: it has
-    /// all of it at once (paper preset of td-mpc: 25,000).
+    /// Decisions over which the planner's look ahead grows from 1 to the horizon; 0: it has all of
+    /// it at once.
+    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 25,000")]
     pub horizon_growth: usize,
-    /// Numbers of a latent state; a multiple of 8 with td-mpc2. Paper preset: 512 (td-mpc: 50).
+    /// Numbers of a latent state; a multiple of 8 with `td-mpc2`.
+    #[setting(
+        range = 1..=8192, paper = 512, cpu = 64, tiny = 32,
+        source = "TD-MPC2; MoDem: 50"
+    )]
     pub latent: usize,
-    /// Units per hidden layer of all networks but the encoder. Paper preset: 512.
+    /// Units per hidden layer of all networks but the encoder.
+    #[setting(range = 1..=8192, paper = 512, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
     pub hidden: usize,
-    /// Units of the encoder's hidden layer. Paper preset: 256.
+    /// Units of the encoder's hidden layer.
+    #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
     pub encoder_hidden: usize,
-    /// Critics. Default 5 (td-mpc: 2).
+    /// Critics.
+    #[setting(range = 2..=100, value = 5, source = "TD-MPC2; MoDem: 2")]
     pub critics: usize,
     /// Share of the critics' first hidden units that are left out while they learn and teach the
-    /// prior. Default 0 (paper preset: 0.01 with td-mpc2).
-    #[serde(default)]
+    /// prior.
+    #[setting(range = 0.0..=0.9, value = 0.0, paper = 0.01, source = "TD-MPC2; MoDem: 0")]
     pub dropout: f64,
-    /// Action sequences that the planner compares, those of policies included. Paper preset: 512
-    /// (td-mpc: 537).
+    /// Action sequences that the planner compares, those of policies included.
+    #[setting(
+        range = 2..=100_000, paper = 512, cpu = 128, tiny = 64,
+        source = "TD-MPC2; MoDem: 537"
+    )]
     pub samples: usize,
-    /// How many of them policies propose. Paper preset: 24 (td-mpc: 25).
+    /// How many of them policies propose.
+    #[setting(
+        range = 0..=99_999, paper = 24, cpu = 32, tiny = 16,
+        source = "TD-MPC2; MoDem: 25"
+    )]
     pub policy_samples: usize,
-    /// Whose proposals: both (the default), pretrained or prior (paper preset).
+    /// Whose proposals.
+    #[setting(value = Proposals::Both, paper = Proposals::Prior, source = "MoDem, TD-MPC2")]
     pub proposals: Proposals,
-    /// Where the planner's first samples are: false: around the previous plan, within max_std (the
-    /// references); true: around the proposals, so that only what is near them is considered.
-    /// Default true (paper preset: false).
+    /// Where the planner's first samples are: false: around the previous plan, within `max_std`;
+    /// true: around the proposals, so that only what is near them is considered.
+    #[setting(value = true, paper = false, source = "MoDem, TD-MPC2")]
     pub around_proposals: bool,
-    /// The best, of which the next samples are drawn. Paper preset: 64.
+    /// The best, of which the next samples are drawn.
+    #[setting(range = 1..=100_000, paper = 64, cpu = 16, tiny = 8, source = "TD-MPC2, MoDem")]
     pub elites: usize,
-    /// Rounds of sampling per decision. Default 4 (paper preset: 6; td-mpc on Meta-World: 4).
+    /// Rounds of sampling per decision.
+    #[setting(
+        range = 1..=100, paper = 6, cpu = 4, tiny = 3,
+        source = "TD-MPC2; MoDem on Meta-World: 4"
+    )]
     pub iterations: usize,
-    /// Least standard deviation of the planner's samples, of the range [-1, 1]. Default 0.05.
+    /// Least standard deviation of the planner's samples, of the range [-1, 1].
+    #[setting(range = 0.0..=10.0, value = 0.05, source = "TD-MPC2")]
     pub min_std: f64,
-    /// Decisions over which the least standard deviation falls to that from 0.1. Default 0: it is
-    /// there at once (paper preset of td-mpc: 12,500).
+    /// Decisions over which the least standard deviation falls to that from 0.1; 0: it is there at
+    /// once.
+    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 12,500")]
     pub std_decay: usize,
     /// The largest, that of the first round: 2 samples everything, a small one only what is near
-    /// the previous plan and the proposals. Paper preset: 2.
+    /// the previous plan and the proposals.
+    #[setting(range = 0.0..=10.0, value = 0.2, paper = 2.0, source = "TD-MPC2")]
     pub max_std: f64,
 }
 
 impl TdMpcConfig {
-    /// The settings of a preset for a backbone.
-    pub fn preset(preset: Preset, backbone: Backbone) -> Self {
-        let base = match preset {
-            Preset::Paper => Self::paper(),
-            Preset::Cpu => Self::cpu(),
-            Preset::Tiny => Self::tiny(),
-        };
-        match (backbone, preset) {
-            (Backbone::TdMpc2, _) => base,
-            (Backbone::TdMpc, Preset::Paper) => Self {
-                latent: 50,
-                samples: 537,
-                policy_samples: 25,
-                iterations: 4,
-                horizon_growth: 25_000,
-                std_decay: 12_500,
-                ..base.with_td_mpc()
-            },
-            // With 0.99, values of so few decisions grew beyond what can be earned: lab/lift went
-            // from 97 to 0%.
-            (Backbone::TdMpc, _) => Self {
-                latent: 50,
-                gamma: base.gamma,
-                ..base.with_td_mpc()
-            },
-        }
-    }
-
-    fn with_td_mpc(self) -> Self {
-        Self {
-            backbone: Backbone::TdMpc,
-            gamma: 0.99,
-            horizon: 5,
-            critics: 2,
-            dropout: 0.0,
-            ..self
-        }
-    }
-
-    fn paper() -> Self {
-        Self {
-            backbone: Backbone::TdMpc2,
-            arm: Arm::Balanced,
-            envs: 1,
-            decisions: 100_000,
-            clone_updates: 1000,
-            seed_decisions: 5000,
-            seed_by: Actor::Prior,
-            seed_updates: 5000,
-            handover: 0,
-            updates_per_decision: 1.0,
-            eval_every: 5000,
-            capacity: 200_000,
-            plan: true,
-            prior_cloning: 0.0,
-            self_imitation: false,
-            batch: 256,
-            lr: 3e-4,
-            reward_offset: -1.0,
-            tau: 0.01,
-            gamma: 0.95,
-            horizon: 3,
-            horizon_growth: 0,
-            latent: 512,
-            hidden: 512,
-            encoder_hidden: 256,
-            critics: 5,
-            dropout: 0.01,
-            samples: 512,
-            policy_samples: 24,
-            proposals: Proposals::Prior,
-            around_proposals: false,
-            elites: 64,
-            iterations: 6,
-            min_std: 0.05,
-            std_decay: 0,
-            max_std: 2.0,
-        }
-    }
-
-    fn cpu() -> Self {
-        Self {
-            envs: 8,
-            decisions: 30_000,
-            seed_decisions: 2000,
-            seed_by: Actor::Pretrained,
-            seed_updates: 2000,
-            eval_every: 3000,
-            reward_offset: 0.0,
-            proposals: Proposals::Both,
-            batch: 128,
-            lr: 1e-3,
-            tau: 0.05,
-            prior_cloning: 1.0,
-            self_imitation: true,
-            around_proposals: true,
-            max_std: 0.2,
-            latent: 64,
-            hidden: 128,
-            encoder_hidden: 128,
-            dropout: 0.0,
-            samples: 128,
-            policy_samples: 32,
-            elites: 16,
-            iterations: 4,
-            ..Self::paper()
-        }
-    }
-
-    fn tiny() -> Self {
-        Self {
-            decisions: 6000,
-            clone_updates: 500,
-            seed_decisions: 800,
-            seed_updates: 600,
-            updates_per_decision: 0.5,
-            eval_every: 1000,
-            batch: 64,
-            latent: 32,
-            hidden: 64,
-            encoder_hidden: 64,
-            samples: 64,
-            policy_samples: 16,
-            elites: 8,
-            iterations: 3,
-            ..Self::cpu()
-        }
-    }
-
+    /// Settings that bound each other.
+    ///
     /// # Errors
-    /// Names the setting that is out of range.
+    /// Names the one that is out of bounds.
     pub fn check(&self) -> Result<()> {
-        within("finetune.td_mpc.envs", self.envs, 1, 10_000)?;
         within(
-            "finetune.td_mpc.decisions",
-            self.decisions,
+            "finetune.td_mpc.learning_starts",
+            self.learning_starts,
             1,
-            1_000_000_000,
+            self.total_steps,
         )?;
-        within(
-            "finetune.td_mpc.clone_updates",
-            self.clone_updates,
-            0,
-            100_000_000,
-        )?;
-        within(
-            "finetune.td_mpc.seed_decisions",
-            self.seed_decisions,
-            1,
-            self.decisions,
-        )?;
-        within(
-            "finetune.td_mpc.seed_updates",
-            self.seed_updates,
-            0,
-            100_000_000,
-        )?;
-        within("finetune.td_mpc.handover", self.handover, 0, 1_000_000_000)?;
-        within(
-            "finetune.td_mpc.updates_per_decision",
-            self.updates_per_decision,
-            0.0,
-            100.0,
-        )?;
-        within(
-            "finetune.td_mpc.eval_every",
-            self.eval_every,
-            1,
-            1_000_000_000,
-        )?;
-        within("finetune.td_mpc.capacity", self.capacity, 1, 1_000_000_000)?;
-        within(
-            "finetune.td_mpc.prior_cloning",
-            self.prior_cloning,
-            0.0,
-            1e3,
-        )?;
-        within("finetune.td_mpc.batch", self.batch, 2, 1 << 20)?;
-        within("finetune.td_mpc.lr", self.lr, 0.0, 1.0)?;
-        within(
-            "finetune.td_mpc.reward_offset",
-            self.reward_offset,
-            -1e3,
-            1e3,
-        )?;
-        within("finetune.td_mpc.tau", self.tau, 0.0, 1.0)?;
-        within("finetune.td_mpc.gamma", self.gamma, 0.0, 1.0)?;
-        within("finetune.td_mpc.horizon", self.horizon, 1, 100)?;
-        within(
-            "finetune.td_mpc.horizon_growth",
-            self.horizon_growth,
-            0,
-            1_000_000_000,
-        )?;
-        within(
-            "finetune.td_mpc.std_decay",
-            self.std_decay,
-            0,
-            1_000_000_000,
-        )?;
-        within("finetune.td_mpc.latent", self.latent, 1, 8192)?;
-        within("finetune.td_mpc.hidden", self.hidden, 1, 8192)?;
-        within(
-            "finetune.td_mpc.encoder_hidden",
-            self.encoder_hidden,
-            1,
-            8192,
-        )?;
-        within("finetune.td_mpc.critics", self.critics, 2, 100)?;
-        within("finetune.td_mpc.dropout", self.dropout, 0.0, 0.9)?;
-        within("finetune.td_mpc.samples", self.samples, 2, 100_000)?;
         within(
             "finetune.td_mpc.policy_samples",
             self.policy_samples,
@@ -375,9 +220,7 @@ impl TdMpcConfig {
             self.samples - 1,
         )?;
         within("finetune.td_mpc.elites", self.elites, 1, self.samples)?;
-        within("finetune.td_mpc.iterations", self.iterations, 1, 100)?;
         within("finetune.td_mpc.min_std", self.min_std, 0.0, self.max_std)?;
-        within("finetune.td_mpc.max_std", self.max_std, 0.0, 10.0)?;
         if self.backbone == Backbone::TdMpc2 && !self.latent.is_multiple_of(SIMNORM) {
             return Err(Error::input(format!(
                 "finetune.td_mpc.latent is {}, but the latent states of td-mpc2 are groups of \
@@ -387,7 +230,6 @@ impl TdMpcConfig {
         }
         Ok(())
     }
-
     /// The settings with which is planned after so many decisions (MoDem's two schedules).
     #[must_use]
     pub fn after(&self, decisions: usize) -> Self {

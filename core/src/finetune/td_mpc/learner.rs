@@ -522,7 +522,7 @@ impl Learner {
 
     fn follow(&mut self) {
         let (tau, Coefficients { target_every, .. }) =
-            (self.config.tau, self.config.backbone.coefficients());
+            (self.config.target_rate, self.config.backbone.coefficients());
         if self.updates.is_multiple_of(target_every) {
             self.target.critics =
                 params::polyak(self.target.critics.clone(), &self.world.critics, tau);

@@ -137,13 +137,13 @@ impl Practice {
     /// Updates that the decisions so far pay for.
     fn owed(&self) -> usize {
         let TdMpcConfig {
-            seed_decisions,
+            learning_starts,
             seed_updates,
-            updates_per_decision,
+            utd_ratio,
             ..
         } = self.config;
-        match self.count.decisions.checked_sub(seed_decisions) {
-            Some(later) => seed_updates + (later as f64 * updates_per_decision) as usize,
+        match self.count.decisions.checked_sub(learning_starts) {
+            Some(later) => seed_updates + (later as f64 * utd_ratio) as usize,
             None => 0,
         }
     }
@@ -151,7 +151,7 @@ impl Practice {
     fn next(&self) -> Next {
         let TdMpcConfig {
             clone_updates,
-            decisions,
+            total_steps,
             eval_every,
             arm,
             ..
@@ -159,7 +159,7 @@ impl Practice {
         if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
             return Next::GoOn;
         }
-        if arm == Arm::BcOnly || self.count.decisions >= decisions {
+        if arm == Arm::BcOnly || self.count.decisions >= total_steps {
             return Next::Finish;
         }
         // The clone is the first point of the curve.
@@ -174,7 +174,10 @@ impl Practice {
     fn progress(&self) -> (usize, usize) {
         match self.count.decisions {
             0 => (self.count.cloned, self.config.clone_updates),
-            decisions => (decisions.min(self.config.decisions), self.config.decisions),
+            decisions => (
+                decisions.min(self.config.total_steps),
+                self.config.total_steps,
+            ),
         }
     }
 
@@ -206,7 +209,7 @@ impl Practice {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let seeding = self.count.decisions < self.config.seed_decisions;
+        let seeding = self.count.decisions < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let actions = if seeding {
             self.seed(&obs, cx).await?
@@ -275,7 +278,7 @@ impl Practice {
         self.rollouts.remember(memories);
         self.count.planned.0 += (actions.len() / act) as u64;
         self.count.planned.1 += from_policy as u64;
-        let passed = self.count.decisions - self.config.seed_decisions;
+        let passed = self.count.decisions - self.config.learning_starts;
         if passed < self.config.handover {
             let share = 1.0 - passed as f64 / self.config.handover as f64;
             let cloned = self.seed(obs, cx).await?;
@@ -375,7 +378,7 @@ impl Practice {
         if batch.is_empty() {
             return Err(Error::input(
                 "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or \
-                 finetune.td_mpc.seed_decisions higher",
+                 finetune.td_mpc.learning_starts higher",
             ));
         }
         let (demos, online) = batch.places.split_at(shown);

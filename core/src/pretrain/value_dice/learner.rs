@@ -226,7 +226,7 @@ impl Learner for ValueDice {
     }
 
     fn progress(&self) -> (usize, usize) {
-        (self.step, self.config.steps)
+        (self.step, self.config.updates)
     }
 }
 
@@ -297,7 +297,8 @@ mod tests {
     use crate::data::Normaliser;
     use crate::nn::{Activation, gradient_check::worst_error};
     use crate::policy::{Net, PolicyKind, Sizes};
-    use crate::run::config::{Config, Preset};
+    use crate::run::Config;
+    use crate::settings::Preset;
 
     const SIZES: Sizes = Sizes {
         obs: 2,

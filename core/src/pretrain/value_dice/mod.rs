@@ -15,9 +15,7 @@ mod nu;
 mod orthogonality;
 mod transitions;
 
-use crate::Result;
-use crate::error::within;
-use crate::run::config::Preset;
+use crate::settings::Settings;
 pub use learner::ValueDice;
 pub use nu::Nu;
 pub use orthogonality::orthogonality;
@@ -25,90 +23,47 @@ use serde::{Deserialize, Serialize};
 pub use transitions::{Rows, Transitions};
 
 /// Settings of ValueDICE.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct ValueDiceConfig {
-    /// Updates, each of the critic and of the policy. Paper preset 500000 (ValueDICE's code: 5 for
-    /// each of 100000 control steps).
-    pub steps: usize,
-    /// Transitions per update. Default 256 (ValueDICE's code).
+    /// Gradient steps, each of the critic and of the policy.
+    #[setting(
+        range = 1..=100_000_000, paper = 500_000, cpu = 10_000, tiny = 3000,
+        source = "ValueDICE's code: 5 for each of 100,000 control steps"
+    )]
+    pub updates: usize,
+    /// Transitions per gradient step.
+    #[setting(
+        range = 1..=1 << 20, paper = 256, cpu = 128, tiny = 64,
+        source = "ValueDICE's code"
+    )]
     pub batch: usize,
-    /// Adam's learning rate for the critic. Default 1e-3 (ValueDICE's code).
+    /// Adam's learning rate for the critic, nu.
+    #[setting(range = 0.0..=1.0, value = 1e-3, source = "ValueDICE's code")]
     pub nu_lr: f64,
-    /// Adam's learning rate for the policy. Paper preset 1e-5 (ValueDICE's code).
+    /// Adam's learning rate for the policy.
+    #[setting(
+        range = 0.0..=1.0, paper = 1e-5, cpu = 1e-4, tiny = 3e-4,
+        source = "ValueDICE's code; faster where updates are few"
+    )]
     pub policy_lr: f64,
-    /// Discount per decision. Default 0.99 (ValueDICE's code: per control step).
+    /// Discount per decision.
+    #[setting(range = 0.0..=1.0, value = 0.99, source = "ValueDICE's code, per control step")]
     pub gamma: f64,
     /// Share of replay in the two distributions that are matched. The replay is the demonstrations
-    /// again, since nothing is played. Default 0.1 (ValueDICE's code).
+    /// again, since nothing is played.
+    #[setting(range = 0.0..=1.0, value = 0.1, source = "ValueDICE's code")]
     pub replay: f64,
-    /// Weight of the gradient penalty on the critic. Default 10 (ValueDICE's code).
+    /// Weight of the gradient penalty on the critic.
+    #[setting(range = 0.0..=1e6, value = 10.0, source = "ValueDICE's code")]
     pub gradient_penalty: f64,
-    /// Weight of the orthogonal regularization of the policy's weights. Default 1e-4 (ValueDICE's
-    /// code).
+    /// Weight of the orthogonal regularization of the policy's weights.
+    #[setting(range = 0.0..=1e6, value = 1e-4, source = "ValueDICE's code")]
     pub orthogonality: f64,
-    /// Units per hidden layer of the critic. Paper preset 256 (ValueDICE's code).
+    /// Units per hidden layer of the critic.
+    #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "ValueDICE's code")]
     pub hidden: usize,
-    /// Hidden layers of the critic. Default 2 (ValueDICE's code).
+    /// Hidden layers of the critic.
+    #[setting(range = 1..=16, value = 2, source = "ValueDICE's code")]
     pub layers: usize,
-}
-
-impl ValueDiceConfig {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let base = Self {
-            steps: 500_000,
-            batch: 256,
-            nu_lr: 1e-3,
-            policy_lr: 1e-5,
-            gamma: 0.99,
-            replay: 0.1,
-            gradient_penalty: 10.0,
-            orthogonality: 1e-4,
-            hidden: 256,
-            layers: 2,
-        };
-        match preset {
-            Preset::Paper => base,
-            Preset::Cpu => Self {
-                steps: 10_000,
-                batch: 128,
-                policy_lr: 1e-4,
-                hidden: 128,
-                ..base
-            },
-            Preset::Tiny => Self {
-                steps: 3000,
-                batch: 64,
-                policy_lr: 3e-4,
-                hidden: 64,
-                ..base
-            },
-        }
-    }
-
-    /// # Errors
-    /// Names the setting that is out of range.
-    pub fn check(&self) -> Result<()> {
-        within("pretrain.value_dice.steps", self.steps, 1, 100_000_000)?;
-        within("pretrain.value_dice.batch", self.batch, 1, 1 << 20)?;
-        within("pretrain.value_dice.nu_lr", self.nu_lr, 0.0, 1.0)?;
-        within("pretrain.value_dice.policy_lr", self.policy_lr, 0.0, 1.0)?;
-        within("pretrain.value_dice.gamma", self.gamma, 0.0, 1.0)?;
-        within("pretrain.value_dice.replay", self.replay, 0.0, 1.0)?;
-        within(
-            "pretrain.value_dice.gradient_penalty",
-            self.gradient_penalty,
-            0.0,
-            1e6,
-        )?;
-        within(
-            "pretrain.value_dice.orthogonality",
-            self.orthogonality,
-            0.0,
-            1e6,
-        )?;
-        within("pretrain.value_dice.hidden", self.hidden, 1, 8192)?;
-        within("pretrain.value_dice.layers", self.layers, 1, 16)
-    }
 }

@@ -46,7 +46,7 @@ impl Nu {
 mod tests {
     use super::*;
     use crate::nn::{self, gradient_check::worst_error};
-    use crate::run::config::Preset;
+    use crate::settings::Preset;
 
     /// The penalty is that of the gradients that a backward pass finds, and its own gradient in the
     /// weights, which no backward pass of a backward pass gives here, is right.

@@ -6,9 +6,7 @@ use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Stretches;
 use protege_core::env::View;
-use protege_core::finetune::td_mpc::{
-    Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise,
-};
+use protege_core::finetune::td_mpc::{Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise};
 use protege_core::nn;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
@@ -21,7 +19,7 @@ const SIZES: Sizes = Sizes {
 };
 
 fn config() -> TdMpcConfig {
-    let paper = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc2);
+    let paper = TdMpcConfig::preset(Preset::Paper);
     TdMpcConfig {
         latent: 128,
         hidden: 384,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::finetune::csil::{Compose, RewardMode, Variant};
 use crate::nn::gradient_check::worst_error_of_smooth;
-use crate::run::config::Preset;
+use crate::settings::Preset;
 use pollster::block_on;
 
 const SIZES: Sizes = Sizes {

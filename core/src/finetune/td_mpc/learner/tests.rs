@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::nn::gradient_check::worst_error_of_smooth;
-use crate::run::config::Preset;
+use crate::settings::Preset;
 use pollster::block_on;
 
 const SIZES: Sizes = Sizes {

@@ -1,0 +1,368 @@
+//! From settings to a configuration, in one way for new runs, for what goes on from a policy, for
+//! saved configurations and for the page.
+//!
+//! Settings come in an order: a policy's own, a file's, flags. Of those on which others depend
+//! (`base`), the last of each comes first: it chooses the preset and the rules of
+//! [`published`](super::published). Then every setting is put in its place, what follows from
+//! others is derived, and the result is checked.
+
+use super::config::{Config, FinetuneMethod};
+use super::published;
+use crate::env::View;
+use crate::policy::PolicyKind;
+use crate::settings::{self, Preset, Setting, keys, leaves, put, value_at};
+use crate::{Error, Result};
+use serde_json::Value;
+
+impl Config {
+    /// The configuration that settings make, over the preset that they name, else `cpu`. Of several
+    /// values of one setting the last counts.
+    ///
+    /// # Errors
+    /// Names an unknown key and the nearest known one, the key whose value does not fit, or
+    /// settings that cannot work together.
+    pub fn resolve(settings: &[Setting]) -> Result<Self> {
+        let config = Self::implied_by(settings)?.with(settings)?;
+        let config = config.derived();
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same for `overlay` (from TOML or JSON), over `fallback` where it names no preset.
+    pub fn from_overlay(overlay: &Value, fallback: Preset) -> Result<Self> {
+        let mut settings = vec![("preset".to_owned(), fallback.name().into())];
+        settings.extend(leaves(overlay, ""));
+        Self::resolve(&settings)
+    }
+
+    /// Reads a configuration that was saved, by whatever version: what it does not know yet has its
+    /// usual value, what has another name now is renamed.
+    ///
+    /// # Errors
+    /// When it has settings of a later version, or cannot work.
+    pub fn from_saved(json: &str) -> Result<Self> {
+        let saved: Value = serde_json::from_str(json).map_err(|e| {
+            Error::input(format!(
+                "the saved configuration is no JSON ({e}): use an undamaged file"
+            ))
+        })?;
+        let settings = renamed(leaves(&saved, ""))?;
+        let known = keys(Self::FIELDS, "");
+        let is_known = |key: &str| known.iter().any(|(name, _)| name == key);
+        if let Some((key, _)) = settings.iter().find(|(key, _)| !is_known(key)) {
+            return Err(Error::input(format!(
+                "the saved configuration has the setting {key}, which this version does not know: \
+                 it was written by a later version of protege; use that"
+            )));
+        }
+        Self::resolve(&settings)
+    }
+
+    /// Changes the one setting at `key` (`finetune.best_of_n.samples`), and what follows from it.
+    /// `text` is JSON (numbers, true, false) or else a bare string.
+    ///
+    /// # Errors
+    /// Names an unknown key and the nearest known one, or the key whose value does not fit.
+    pub fn set(&self, key: &str, text: &str) -> Result<Self> {
+        self.set_all(&[(key.to_owned(), text.to_owned())])
+    }
+
+    /// Changes several settings; what results is checked at the end, so that settings which bound
+    /// each other may come in any order.
+    pub fn set_all(&self, changes: &[(String, String)]) -> Result<Self> {
+        let mut settings = self.own_settings()?;
+        settings.extend(parsed(changes)?);
+        Self::resolve(&settings)
+    }
+
+    /// The settings that make this configuration: those on which others depend, and whatever differs
+    /// from what follows from them.
+    pub fn own_settings(&self) -> Result<Vec<Setting>> {
+        let own = self.to_value();
+        let setting = |key: &str| (key.to_owned(), value_at(&own, key).clone());
+        let known = keys(Self::FIELDS, "");
+        let mut base: Vec<Setting> = known
+            .iter()
+            .filter(|(_, field)| field.base)
+            .map(|(key, _)| setting(key))
+            .collect();
+        // Some of these follow from others, too, such as the kind of policy that a method trains.
+        for (key, field) in &known {
+            let others: Vec<Setting> = base.iter().filter(|(k, _)| k != key).cloned().collect();
+            if field.base
+                && value_at(&Self::implied_by(&others)?.to_value(), key) == &setting(key).1
+            {
+                base = others;
+            }
+        }
+        let implied = Self::implied_by(&base)?.derived().to_value();
+        for (key, field) in &known {
+            let differs = value_at(&implied, key) != value_at(&own, key);
+            if differs && !field.base {
+                base.push(setting(key));
+            }
+        }
+        Ok(base)
+    }
+
+    /// The settings of whatever goes on from a policy of this configuration: its own, and what the
+    /// policy is as it was pretrained. Having been made without finetuning does not say what is
+    /// wanted of it now.
+    pub fn policy_settings(&self) -> Result<Vec<Setting>> {
+        let mut settings = self.own_settings()?;
+        settings.retain(|(key, value)| {
+            key != "finetune.method" || value != FinetuneMethod::None.name()
+        });
+        let own = self.to_value();
+        for (key, _) in keys(Self::FIELDS, "") {
+            let fixed = key.starts_with("policy.") || key == "env.action_repeat";
+            if fixed {
+                let value = value_at(&own, &key).clone();
+                settings.push((key, value));
+            }
+        }
+        Ok(settings)
+    }
+
+    /// What follows from those of the settings on which others depend.
+    fn implied_by(settings: &[Setting]) -> Result<Self> {
+        let base: Vec<Setting> = settings
+            .iter()
+            .filter(|(key, _)| is_base(key))
+            .cloned()
+            .collect();
+        let preset = base.iter().rev().find(|(key, _)| key == "preset");
+        let preset = preset.map_or(Ok(Preset::Cpu), |(_, value)| preset_named(value))?;
+        Ok(published::ruled(Self::bare(preset).with(&base)?))
+    }
+
+    /// The same configuration with other values of some settings.
+    fn with(&self, settings: &[Setting]) -> Result<Self> {
+        let mut tree = self.to_value();
+        for setting in settings {
+            put(&mut tree, Self::FIELDS, setting).map_err(|error| {
+                name_of_now(&setting.0).map_or(error, |now| {
+                    Error::input(format!(
+                        "the setting {} is called {now} now: set that",
+                        setting.0
+                    ))
+                })
+            })?;
+        }
+        serde_json::from_value(tree)
+            .map_err(|e| Error::failed(format!("the settings are no configuration: {e}")))
+    }
+
+    /// With the settings of the policy that others decide.
+    fn derived(mut self) -> Self {
+        self.policy.labels = self.pretrain.tasks.len();
+        let sees = self.policy.kind == PolicyKind::FlowTransformer && self.env.image_size > 0;
+        self.policy.view = if sees {
+            self.env.view()
+        } else {
+            View::default()
+        };
+        self
+    }
+}
+
+/// Settings given as text: JSON (numbers, true, false) or else bare strings.
+///
+/// # Errors
+/// When one is the preset, which is no setting among others.
+pub fn parsed(changes: &[(String, String)]) -> Result<Vec<Setting>> {
+    let mut settings = Vec::new();
+    for (key, text) in changes {
+        if key == "preset" {
+            return Err(Error::input(
+                "preset is where the other settings start from: choose it first, then change \
+                 settings one by one",
+            ));
+        }
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        settings.extend(leaves(&value, key));
+    }
+    Ok(settings)
+}
+
+fn is_base(key: &str) -> bool {
+    let (group, name) = key.rsplit_once('.').unwrap_or(("", key));
+    settings::group(Config::FIELDS, group)
+        .into_iter()
+        .flatten()
+        .any(|field| field.name == name && field.base)
+}
+
+fn preset_named(value: &Value) -> Result<Preset> {
+    let preset = Preset::ALL.iter().find(|preset| value == preset.name());
+    preset.copied().ok_or_else(|| {
+        let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+        Error::input(format!(
+            "preset = {value} does not fit: it must be one of {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// How a value of a setting that has another name now is read.
+#[derive(Debug, Clone, Copy)]
+enum Conversion {
+    /// As it is.
+    Same,
+    /// It counted decisions of each environment, of which there are as many as this setting says.
+    TimesEnvs(&'static str),
+    /// It was per decision of all environments together.
+    PerEnv(&'static str),
+}
+
+const DSRL_ENVS: &str = "finetune.dsrl.envs";
+
+/// Settings that have another name now: old, new, conversion.
+const RENAMED: &[(&str, &str, Conversion)] = &[
+    ("pretrain.bc.steps", "pretrain.bc.updates", Conversion::Same),
+    (
+        "pretrain.post_bc.steps",
+        "pretrain.post_bc.updates",
+        Conversion::Same,
+    ),
+    (
+        "pretrain.value_dice.steps",
+        "pretrain.value_dice.updates",
+        Conversion::Same,
+    ),
+    (
+        "finetune.best_of_n.steps",
+        "finetune.best_of_n.updates",
+        Conversion::Same,
+    ),
+    (
+        "finetune.best_of_n.tau",
+        "finetune.best_of_n.target_rate",
+        Conversion::Same,
+    ),
+    (
+        "finetune.dsrl.steps",
+        "finetune.dsrl.total_steps",
+        Conversion::TimesEnvs(DSRL_ENVS),
+    ),
+    (
+        "finetune.dsrl.warmup",
+        "finetune.dsrl.learning_starts",
+        Conversion::TimesEnvs(DSRL_ENVS),
+    ),
+    (
+        "finetune.dsrl.eval_every",
+        "finetune.dsrl.eval_every",
+        Conversion::TimesEnvs(DSRL_ENVS),
+    ),
+    (
+        "finetune.dsrl.updates",
+        "finetune.dsrl.utd_ratio",
+        Conversion::PerEnv(DSRL_ENVS),
+    ),
+    (
+        "finetune.dsrl.noise_updates",
+        "finetune.dsrl.noise_utd_ratio",
+        Conversion::PerEnv(DSRL_ENVS),
+    ),
+    (
+        "finetune.dsrl.tau",
+        "finetune.dsrl.target_rate",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.decisions",
+        "finetune.td_mpc.total_steps",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.seed_decisions",
+        "finetune.td_mpc.learning_starts",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.updates_per_decision",
+        "finetune.td_mpc.utd_ratio",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.tau",
+        "finetune.td_mpc.target_rate",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.decisions",
+        "finetune.csil.total_steps",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.seed_decisions",
+        "finetune.csil.learning_starts",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.updates_per_decision",
+        "finetune.csil.utd_ratio",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.tau",
+        "finetune.csil.target_rate",
+        Conversion::Same,
+    ),
+];
+
+fn name_of_now(key: &str) -> Option<&'static str> {
+    let entry = RENAMED
+        .iter()
+        .find(|(old, now, _)| *old == key && old != now);
+    entry.map(|(_, now, _)| *now)
+}
+
+/// Settings by their names of now, as a file of an earlier version has them.
+///
+/// # Errors
+/// When the file does not say how a value is to be counted now.
+pub fn renamed(settings: Vec<Setting>) -> Result<Vec<Setting>> {
+    let present = settings.clone();
+    let is_old = |group: &str| {
+        let old = |key: &str| {
+            RENAMED
+                .iter()
+                .any(|(old, now, _)| *old == key && old != now)
+        };
+        present
+            .iter()
+            .any(|(key, _)| key.starts_with(group) && old(key))
+    };
+    let number = |key: &str| {
+        let setting = present.iter().rev().find(|(name, _)| name == key);
+        setting.and_then(|(_, value)| value.as_f64())
+    };
+    let rename = |(key, value): Setting| {
+        let Some((_, now, conversion)) = RENAMED.iter().find(|(old, _, _)| *old == key) else {
+            return Ok((key, value));
+        };
+        // A setting that counts otherwise under its old name is told by others of its group.
+        let group = key.rsplit_once('.').map_or("", |(group, _)| group);
+        if *now == key && !is_old(group) {
+            return Ok((key, value));
+        }
+        let envs = match conversion {
+            Conversion::Same => return Ok(((*now).to_owned(), value)),
+            Conversion::TimesEnvs(envs) | Conversion::PerEnv(envs) => envs,
+        };
+        let (Some(count), Some(envs)) = (value.as_f64(), number(envs)) else {
+            return Err(Error::input(format!(
+                "the setting {key} is called {now} now, and counts all environments together: set \
+                 that"
+            )));
+        };
+        let value = match conversion {
+            Conversion::PerEnv(_) => Value::from(count / envs),
+            _ => Value::from((count * envs) as u64),
+        };
+        Ok(((*now).to_owned(), value))
+    };
+    settings.into_iter().map(rename).collect()
+}
