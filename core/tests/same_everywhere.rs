@@ -97,8 +97,8 @@ const LOSSES: [f64; 4] = [0.233_006_75, 0.108_878_57, 1.128_339_53, 1.026_443_72
 fn losses() -> Vec<(String, f64)> {
     let settings = [
         ("demos.count", "3"),
-        ("pretrain.post_bc.steps", "100"),
-        ("pretrain.bc.steps", "100"),
+        ("pretrain.post_bc.updates", "100"),
+        ("pretrain.bc.updates", "100"),
     ];
     let config = settings
         .iter()

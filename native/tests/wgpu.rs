@@ -34,12 +34,12 @@ fn a_run_on_the_gpu_learns_what_it_learns_on_the_cpu() {
 /// The last value of every loss of a run of a few steps.
 fn losses(device: Device) -> BTreeMap<String, f64> {
     let settings = [
-        ("pretrain.post_bc.steps", "4"),
-        ("pretrain.bc.steps", "4"),
+        ("pretrain.post_bc.updates", "4"),
+        ("pretrain.bc.updates", "4"),
         ("eval.episodes", "2"),
         ("env.parallel", "2"),
         ("finetune.best_of_n.rollouts", "2"),
-        ("finetune.best_of_n.steps", "4"),
+        ("finetune.best_of_n.updates", "4"),
         ("demos.count", "2"),
     ];
     let config = settings

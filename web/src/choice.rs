@@ -1,7 +1,10 @@
 //! What a visitor chooses, as the address bar keeps it:
 //! `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
 
+use protege_core::pretrain::PostBcConfig;
+use protege_core::run::config::DemosConfig;
 use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
+use protege_core::settings::{self, Field};
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +19,15 @@ pub const TASKS: [&str; 4] = [
 
 /// What the page can learn on.
 pub const DEVICES: [&str; 2] = ["cpu", "webgpu"];
+
+/// The number of demonstrations, as a setting. Copies, so that the page does not carry all others.
+pub const DEMOS: Field = settings::field(DemosConfig::FIELDS, "count");
+/// PostBC's alpha.
+pub const ALPHA: Field = settings::field(PostBcConfig::FIELDS, "alpha");
+/// PostBC's ensemble size.
+pub const MEMBERS: Field = settings::field(PostBcConfig::FIELDS, "members");
+/// The seed.
+pub const SEED: Field = settings::field(Config::FIELDS, "seed");
 
 /// The settings that the page offers; the preset `tiny` gives all the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,9 +137,10 @@ impl Choice {
                     "{name} is {value}; it must lie between {low} and {high}"
                 ))),
             };
-        range("demos", self.demos as f64, 1.0, 200.0)?;
-        range("alpha", self.alpha, 0.0, 10.0)?;
-        range("members", self.members as f64, 2.0, 100.0)?;
+        // The upper ends are those of a tab, which has less memory and patience than the settings.
+        range("demos", self.demos as f64, DEMOS.least(), 200.0)?;
+        range("alpha", self.alpha, ALPHA.least(), 10.0)?;
+        range("members", self.members as f64, MEMBERS.least(), 100.0)?;
         range("speed", self.speed, 0.1, 8.0)?;
         range("the number of lanes", self.lanes().len() as f64, 1.0, 4.0)?;
         if !TASKS.contains(&self.task.as_str()) {

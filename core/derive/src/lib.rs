@@ -13,14 +13,16 @@
 //! for numbers, `source` says where the paper's value comes from, `base` marks settings on whose
 //! values others depend, `group` a struct of settings. `label` and `usual` (a range) are for forms.
 
+mod arguments;
+mod choices;
+
+use arguments::Arguments;
+use choices::choices_of;
 use proc_macro::TokenStream;
-use proc_macro2::{Span, TokenStream as Tokens, TokenTree};
+use proc_macro2::{Span, TokenStream as Tokens};
 use quote::{format_ident, quote};
-use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, Fields, Ident, Lit, Meta, Result, Token, Type,
-};
+use syn::{Attribute, Data, DeriveInput, Error, Expr, Fields, Ident, Lit, Meta, Result, Type};
 
 /// Gives a struct of settings the constant `FIELDS`, its presets and the check of its ranges.
 #[proc_macro_derive(Settings, attributes(setting))]
@@ -85,47 +87,6 @@ fn settings_of(input: &DeriveInput) -> Result<Tokens> {
             }
         }
     })
-}
-
-fn choices_of(input: &DeriveInput) -> Result<Tokens> {
-    let Data::Enum(data) = &input.data else {
-        return Err(Error::new(
-            input.span(),
-            "choices are the variants of an enum",
-        ));
-    };
-    let variants: Vec<&Ident> = data.variants.iter().map(|variant| &variant.ident).collect();
-    let names: Vec<String> = variants.iter().map(|variant| kebab_case(variant)).collect();
-    let meanings = data.variants.iter().map(|variant| meaning(&variant.attrs));
-    let name = &input.ident;
-    Ok(quote! {
-        impl #name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[#(Self::#variants),*];
-
-            /// Their names and meanings.
-            pub const CHOICES: &'static [crate::settings::Choice] = &[
-                #(crate::settings::Choice { name: #names, meaning: #meanings }),*
-            ];
-
-            /// The name that files and commands use.
-            pub fn name(self) -> &'static str {
-                match self { #(Self::#variants => #names),* }
-            }
-        }
-    })
-}
-
-/// `TdMpc2` is `td-mpc2`, as serde has it.
-fn kebab_case(name: &Ident) -> String {
-    let mut kebab = String::new();
-    for letter in name.to_string().chars() {
-        if letter.is_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.extend(letter.to_lowercase());
-    }
-    kebab
 }
 
 /// One field and what is said about it.
@@ -262,86 +223,6 @@ impl<'a> Setting<'a> {
             crate::settings::within(path, #key, self.#name, #low, #high)?;
         })
     }
-}
-
-/// What stands in `#[setting(...)]`.
-#[derive(Default)]
-struct Arguments {
-    value: Option<Tokens>,
-    paper: Option<Tokens>,
-    cpu: Option<Tokens>,
-    tiny: Option<Tokens>,
-    range: Option<(Tokens, Tokens)>,
-    usual: Option<(Tokens, Tokens)>,
-    label: String,
-    source: String,
-    base: bool,
-    group: bool,
-    root: bool,
-}
-
-impl Arguments {
-    fn read(attributes: &[Attribute]) -> Result<Self> {
-        let mut arguments = Self::default();
-        for attribute in attributes {
-            if attribute.path().is_ident("setting") {
-                attribute.parse_args_with(|input: ParseStream| arguments.read_list(input))?;
-            }
-        }
-        Ok(arguments)
-    }
-
-    fn read_list(&mut self, input: ParseStream) -> Result<()> {
-        while !input.is_empty() {
-            let name: Ident = input.parse()?;
-            match name.to_string().as_str() {
-                "base" => self.base = true,
-                "group" => self.group = true,
-                "root" => self.root = true,
-                other => {
-                    input.parse::<Token![=]>()?;
-                    self.read_value(other, name.span(), input)?;
-                }
-            }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_value(&mut self, name: &str, place: Span, input: ParseStream) -> Result<()> {
-        match name {
-            "value" => self.value = Some(until_comma(input)?),
-            "paper" => self.paper = Some(until_comma(input)?),
-            "cpu" => self.cpu = Some(until_comma(input)?),
-            "tiny" => self.tiny = Some(until_comma(input)?),
-            "range" => self.range = Some(bounds(input)?),
-            "usual" => self.usual = Some(bounds(input)?),
-            "label" => self.label = input.parse::<syn::LitStr>()?.value(),
-            "source" => self.source = input.parse::<syn::LitStr>()?.value(),
-            _ => return Err(Error::new(place, "settings know nothing of that name")),
-        }
-        Ok(())
-    }
-}
-
-fn until_comma(input: ParseStream) -> Result<Tokens> {
-    let mut tokens = Tokens::new();
-    while !input.is_empty() && !input.peek(Token![,]) {
-        tokens.extend([input.parse::<TokenTree>()?]);
-    }
-    Ok(tokens)
-}
-
-/// `low..=high`.
-fn bounds(input: ParseStream) -> Result<(Tokens, Tokens)> {
-    let mut low = Tokens::new();
-    while !input.peek(Token![..=]) {
-        low.extend([input.parse::<TokenTree>()?]);
-    }
-    input.parse::<Token![..=]>()?;
-    Ok((low, until_comma(input)?))
 }
 
 /// The doc comment in one line.

@@ -9,7 +9,7 @@ pub mod config;
 mod demos;
 pub mod portrait;
 mod progress;
-mod published;
+pub mod published;
 pub mod resolve;
 mod stage;
 pub mod stats;

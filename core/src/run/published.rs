@@ -13,10 +13,13 @@ use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
 use crate::pretrain::Unit;
-use crate::settings::Preset;
+use crate::settings::{Preset, leaves};
+use std::collections::BTreeSet;
 
 /// Settings that follow from others.
 struct Rule {
+    /// What it follows from, and the source, in words.
+    what: &'static str,
     /// Whether it applies to what was asked for.
     when: fn(&Config) -> bool,
     /// Gives the settings their values.
@@ -25,13 +28,14 @@ struct Rule {
 
 /// In the order in which they apply.
 const RULES: &[Rule] = &[
-    // The first engine that `protege tasks` shows for the task.
     Rule {
+        what: "The task: the first engine that `protege tasks` shows for it",
         when: |_| true,
         set: |config| config.engine = crate::env::catalogue::usual_engine(&config.task).to_owned(),
     },
-    // MoDem's configuration, where it differs from TD-MPC2's.
     Rule {
+        what: "`finetune.td_mpc.backbone` td-mpc: MoDem's configuration, where it differs \
+               from TD-MPC2's",
         when: |asked| asked.finetune.td_mpc.backbone == Backbone::TdMpc,
         set: |config| {
             let td_mpc = &mut config.finetune.td_mpc;
@@ -41,12 +45,13 @@ const RULES: &[Rule] = &[
             td_mpc.latent = 50;
         },
     },
-    // In other presets the discount stays: with 0.99, values of so few decisions grew beyond what
-    // can be earned, and lab/lift went from 97 to 0%.
     Rule {
+        what: "Preset paper, `finetune.td_mpc.backbone` td-mpc: MoDem's planner and schedules",
         when: |asked| is_paper(asked) && asked.finetune.td_mpc.backbone == Backbone::TdMpc,
         set: |config| {
             let td_mpc = &mut config.finetune.td_mpc;
+            // In other presets the discount stays: values of so few decisions grew beyond what can
+            // be earned, and lab/lift went from 97 to 0%.
             td_mpc.gamma = 0.99;
             td_mpc.samples = 537;
             td_mpc.policy_samples = 25;
@@ -55,8 +60,8 @@ const RULES: &[Rule] = &[
             td_mpc.std_decay = 12_500;
         },
     },
-    // XQC's settings.
     Rule {
+        what: "Preset paper, `finetune.csil.variant` xqc: XQC's settings",
         when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Xqc,
         set: |config| {
             let csil = &mut config.finetune.csil;
@@ -65,12 +70,14 @@ const RULES: &[Rule] = &[
             csil.batch = 256;
         },
     },
-    // RLPD, table of hyperparameters; the number of critics is what makes it RLPD.
     Rule {
+        what: "`finetune.csil.variant` rlpd: RLPD's number of critics, without which it is \
+               none",
         when: |asked| asked.finetune.csil.variant == Variant::Rlpd,
         set: |config| config.finetune.csil.critics = 10,
     },
     Rule {
+        what: "Preset paper, `finetune.csil.variant` rlpd: RLPD's settings",
         when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Rlpd,
         set: |config| {
             let csil = &mut config.finetune.csil;
@@ -81,8 +88,8 @@ const RULES: &[Rule] = &[
             csil.batch = 256;
         },
     },
-    // Haarnoja et al. 2018.
     Rule {
+        what: "Preset paper, `finetune.csil.variant` sac: Haarnoja et al. 2018",
         when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Sac,
         set: |config| {
             let csil = &mut config.finetune.csil;
@@ -92,37 +99,38 @@ const RULES: &[Rule] = &[
             csil.batch = 256;
         },
     },
-    // PostBC, tables 1 to 4.
     Rule {
+        what: "Preset paper, task and `finetune.method`: PostBC, tables 1 to 4",
         when: is_paper,
         set: pretraining,
     },
-    // PostBC, table 2, and DSRL's code.
     Rule {
+        what: "Preset paper, task and `pretrain.method`: PostBC, table 2, and DSRL's code",
         when: is_paper,
         set: dsrl,
     },
-    // PostBC, table 3, and DPPO's code: of 300 and 500 iterations every tenth only evaluates.
     Rule {
+        what: "Preset paper, task: PostBC, table 3, and DPPO's code",
         when: is_paper,
         set: |config| {
             let column = column(&config.task);
+            // Of 300 and 500 iterations every tenth only evaluates.
             config.finetune.dppo.iterations = [270, 270, 450][column];
             config.finetune.dppo.batch = [7500, 7500, 10_000][column];
         },
     },
-    // PostBC, table 4.
     Rule {
+        what: "Preset paper, task and `pretrain.method`: PostBC, table 4",
         when: is_paper,
         set: best_of_n,
     },
-    // PostBC, appendix D.
     Rule {
+        what: "Preset paper, `finetune.method` dppo: PostBC, appendix D",
         when: |asked| is_paper(asked) && asked.finetune.method == FinetuneMethod::Dppo,
         set: |config| config.policy.sampler = Sampler::Ddpm,
     },
-    // The actor of ValueDICE's code.
     Rule {
+        what: "Preset paper, `pretrain.method` value-dice: the actor of ValueDICE's code",
         when: |asked| is_paper(asked) && asked.pretrain.method == PretrainMethod::ValueDice,
         set: |config| {
             config.policy.hidden = 256;
@@ -131,23 +139,25 @@ const RULES: &[Rule] = &[
             config.policy.residual = false;
         },
     },
-    // Methods that decide action by action hold each for longer: 20 decisions a second in the lab.
     Rule {
+        what: "`finetune.method` td-mpc or csil: methods that decide action by action hold \
+               each for longer, 20 decisions a second in the lab",
         when: |asked| decides_one_by_one(asked.finetune.method),
         set: |config| {
             let in_the_lab = config.task.starts_with("lab/");
             config.env.action_repeat = if in_the_lab { 4 } else { 2 };
         },
     },
-    // CSIL on a frozen policy: the policy's chunk is 10 actions in the paper.
     Rule {
+        what: "`finetune.method` csil: chunks of 10 actions, as in the paper (preset paper), \
+               else 4",
         when: |asked| asked.finetune.method == FinetuneMethod::Csil,
         set: |config| config.policy.chunk = if is_paper(config) { 10 } else { 4 },
     },
-    // TD-MPC: five demonstrations are recorded, as in MoDem and the paper that follows it. The
-    // policy clones single actions there; else chunks that reach as far as the planner looks, so
-    // that it can propose them.
     Rule {
+        what: "`finetune.method` td-mpc: five demonstrations, as in MoDem and the paper that \
+               follows it, and chunks that reach as far as the planner looks, so that the \
+               policy can propose them",
         when: |asked| asked.finetune.method == FinetuneMethod::TdMpc,
         set: |config| {
             config.demos.count = 5;
@@ -155,28 +165,31 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        what: "Preset paper, `finetune.method` td-mpc: the policy clones single actions, as \
+               in MoDem",
         when: |asked| is_paper(asked) && asked.finetune.method == FinetuneMethod::TdMpc,
         set: |config| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
         },
     },
-    // So few decisions make some agents worse than they were.
     Rule {
+        what: "Presets cpu and tiny, `finetune.method` td-mpc: so few decisions make some \
+               agents worse than they were",
         when: |asked| !is_paper(asked) && asked.finetune.method == FinetuneMethod::TdMpc,
         set: |config| config.eval.keep = Keep::Best,
     },
-    // What the method trains.
     Rule {
+        what: "`pretrain.method` value-dice: the kind of policy that it trains",
         when: |asked| asked.pretrain.method.policy_kind().is_some(),
         set: |config| {
             let kind = config.pretrain.method.policy_kind();
             config.policy.kind = kind.unwrap_or(config.policy.kind);
         },
     },
-    // Where pictures are seen, the world model's own prior seeds and proposes: the pretrained
-    // policy, which sees none, has no part in it, so it is a small one.
     Rule {
+        what: "`env.image_size`: where pictures are seen, the world model's own prior seeds \
+               and proposes",
         when: |asked| asked.env.image_size > 0,
         set: |config| {
             config.finetune.td_mpc.seed_by = Actor::Prior;
@@ -184,14 +197,16 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        what: "`env.image_size`, `finetune.method` td-mpc: the pretrained policy, which sees \
+               nothing, has no part in it, so it is a small one",
         when: |asked| asked.env.image_size > 0 && asked.finetune.method == FinetuneMethod::TdMpc,
         set: |config| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
         },
     },
-    // A transformer of 113, 1.2 and 0.3 million parameters.
     Rule {
+        what: "`policy.kind` flow-transformer: 113, 1.2 and 0.3 million parameters",
         when: |asked| asked.policy.kind == PolicyKind::FlowTransformer,
         set: |config| {
             let policy = &mut config.policy;
@@ -211,6 +226,42 @@ pub(super) fn ruled(asked: Config) -> Config {
         (rule.set)(&mut config);
     }
     config
+}
+
+/// Every rule in words, and the settings that it decides.
+pub fn rules() -> Vec<(&'static str, BTreeSet<String>)> {
+    let decided = |rule: &Rule| {
+        let mut decided = BTreeSet::new();
+        for example in examples() {
+            let mut ruled = example.clone();
+            (rule.set)(&mut ruled);
+            let before = leaves(&example.to_value(), "");
+            let after = leaves(&ruled.to_value(), "");
+            let changed = after.into_iter().zip(before).filter(|(a, b)| a != b);
+            decided.extend(changed.map(|((key, _), _)| key));
+        }
+        decided
+    };
+    RULES
+        .iter()
+        .map(|rule| (rule.what, decided(rule)))
+        .collect()
+}
+
+/// Configurations that between them show every setting that a rule decides.
+fn examples() -> impl Iterator<Item = Config> {
+    let tasks = ["lab/lift", "lab/assembly", "metaworld/assembly"];
+    let methods = FinetuneMethod::ALL.iter();
+    let jobs = methods.flat_map(move |method| tasks.map(|task| (*method, task)));
+    jobs.flat_map(|(method, task)| {
+        Preset::ALL.iter().map(move |preset| {
+            let mut example = Config::bare(*preset);
+            example.task = task.to_owned();
+            example.finetune.method = method;
+            example.pretrain.method = PretrainMethod::ValueDice;
+            example
+        })
+    })
 }
 
 fn is_paper(config: &Config) -> bool {

@@ -45,6 +45,17 @@ pub struct Field {
     pub base: bool,
 }
 
+impl Field {
+    /// The least number that it takes; of other settings 0.
+    pub const fn least(&self) -> f64 {
+        match self.kind {
+            Kind::Whole { low, .. } => low as f64,
+            Kind::Number { low, .. } => low,
+            _ => 0.0,
+        }
+    }
+}
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {

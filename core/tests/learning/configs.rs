@@ -1,10 +1,13 @@
 //! Configurations: every mistake is answered with the key that it is about.
 
 use protege_core::Error;
+use protege_core::finetune::csil::Variant;
+use protege_core::finetune::td_mpc::Backbone;
 use protege_core::nn::Activation;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
-use serde_json::json;
+use protege_core::settings;
+use serde_json::{Value, json};
 
 fn refused(result: protege_core::Result<Config>) -> String {
     match result {
@@ -31,14 +34,14 @@ fn a_setting_changes_only_itself() {
     (
         expected.demos.noise,
         expected.demos.varied,
-        expected.pretrain.bc.steps,
+        expected.pretrain.bc.updates,
     ) = (0.0, false, 2000);
     let settings = [
         ("finetune.best_of_n.samples", "7"),
         ("pretrain.method", "bc"),
         ("demos.noise", "0"),
         ("demos.varied", "false"),
-        ("pretrain.bc.steps", "2e3"),
+        ("pretrain.bc.updates", "2e3"),
     ];
     let found = settings
         .iter()
@@ -102,7 +105,6 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("pretrain.bc.lr", "2"),
         ("pretrain.value_dice.replay", "1.5"),
         ("pretrain.value_dice.hidden", "0"),
-        ("pretrain.method", "value-dice"),
         ("finetune.best_of_n.expectile", "1.5"),
         ("finetune.best_of_n.samples", "0"),
         ("finetune.dppo.batch", "1"),
@@ -115,7 +117,7 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("finetune.csil.variance_floor", "0"),
         ("finetune.csil.least_reward", "1"),
         ("finetune.csil.success_reward", "-1"),
-        ("finetune.csil.seed_decisions", "1000000"),
+        ("finetune.csil.learning_starts", "1000000"),
         ("eval.episodes", "0"),
         ("preset", "cpu"),
         ("engine", "bullet"),
@@ -181,12 +183,12 @@ fn settings_that_cannot_work_together_are_refused() {
 #[test]
 fn the_paper_preset_has_the_official_actor_of_value_dice() {
     for task in ["lab/lift", "lab/pick-place", "lab/assembly"] {
-        let config = Config::for_job(
-            Preset::Paper,
-            task,
-            PretrainMethod::ValueDice,
-            FinetuneMethod::None,
-        );
+        let overlay = json!({
+            "task": task,
+            "pretrain": {"method": "value-dice"},
+            "finetune": {"method": "none"},
+        });
+        let config = Config::from_overlay(&overlay, Preset::Paper).unwrap();
         let PolicyConfig {
             kind,
             hidden,
@@ -202,18 +204,18 @@ fn the_paper_preset_has_the_official_actor_of_value_dice() {
     }
 }
 
-/// ValueDICE trains squashed policies only; another kind is refused in a sentence that says what to
-/// set, and no other method minds a squashed policy.
+/// ValueDICE trains squashed policies only, and brings one along; another kind is refused in a
+/// sentence that says what to set, and no other method minds a squashed policy.
 #[test]
 fn a_policy_kind_that_the_method_cannot_train_is_refused() {
-    let sentence = refused(set("pretrain.method", "value-dice"));
+    let config = set("pretrain.method", "value-dice").unwrap();
+    assert_eq!(config.policy.kind, PolicyKind::Squashed);
+    let sentence = refused(config.set("policy.kind", "flow"));
     assert!(
         sentence.contains("policy.kind") && sentence.contains("squashed"),
         "{sentence}"
     );
-    let squashed = set("policy.kind", "squashed").unwrap();
-    let config = squashed.set("pretrain.method", "value-dice").unwrap();
-    assert!(refused(config.set("policy.kind", "flow")).contains("value-dice"));
+    set("policy.kind", "squashed").unwrap();
     let both = json!({"pretrain": {"method": "value-dice"}, "policy": {"kind": "squashed"}});
     assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
 }
@@ -243,18 +245,18 @@ fn the_paper_preset_knows_the_tables() {
     assert_eq!(
         (
             can.pretrain.post_bc.members,
-            can.pretrain.post_bc.steps,
+            can.pretrain.post_bc.updates,
             can.pretrain.post_bc.alpha
         ),
         (100, 6000, 0.5)
     );
     assert_eq!(
         (
-            can.finetune.dsrl.updates,
-            can.finetune.dsrl.noise_updates,
-            can.finetune.dsrl.warmup
+            can.finetune.dsrl.utd_ratio,
+            can.finetune.dsrl.noise_utd_ratio,
+            can.finetune.dsrl.learning_starts
         ),
-        (20, 10, 1501)
+        (5.0, 2.5, 6004)
     );
     let square = paper("lab/assembly", "sigma-bc", "dppo");
     assert_eq!(
@@ -314,22 +316,188 @@ fn an_overlay_changes_its_preset() {
 #[test]
 fn the_schema_describes_every_setting() {
     let config = Config::preset(Preset::Paper);
-    let back = Config::from_overlay(&serde_json::to_value(&config).unwrap(), Preset::Tiny).unwrap();
-    assert_eq!(back, config);
+    assert_eq!(
+        Config::from_saved(&config.to_value().to_string()).unwrap(),
+        config
+    );
     let schema = Config::schema();
-    let groups = schema["$defs"]
-        .as_object()
-        .unwrap()
-        .values()
-        .chain([&schema]);
-    let properties: Vec<_> = groups
-        .filter_map(|group| group["properties"].as_object())
-        .flatten()
+    let all = settings::keys(Config::FIELDS, "");
+    assert!(all.len() > 180);
+    for (key, field) in all {
+        let described = key
+            .split('.')
+            .fold(&schema, |group, name| &group["properties"][name]);
+        assert_eq!(described["description"], field.meaning, "{key}");
+        assert!(!described["presets"]["cpu"].is_null(), "{key}");
+    }
+}
+
+fn resolved(settings: &[(&str, &str)]) -> Config {
+    let settings: Vec<(String, Value)> = settings
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
         .collect();
-    assert!(properties.len() > 40);
+    Config::resolve(&settings).unwrap()
+}
+
+/// What goes on from a policy has the published values of the method that is asked for now, whatever
+/// the policy was pretrained for.
+#[test]
+fn what_a_method_asks_for_follows_it_from_a_checkpoint() {
+    for preset in ["paper", "cpu", "tiny"] {
+        for before in ["none", "best-of-n", "csil"] {
+            let pretrained = resolved(&[("preset", preset), ("finetune.method", before)]);
+            let go_on = |method: &str, key: &str, value: &str| {
+                let mut settings = pretrained.policy_settings().unwrap();
+                settings.push(("finetune.method".to_owned(), json!(method)));
+                settings.push((key.to_owned(), json!(value)));
+                Config::resolve(&settings).unwrap().finetune
+            };
+            let anew = |method: &str, key: &str, value: &str| {
+                let base = [
+                    ("preset", preset),
+                    ("finetune.method", method),
+                    (key, value),
+                ];
+                resolved(&base).finetune
+            };
+            for variant in Variant::ALL {
+                let asked = ("csil", "finetune.csil.variant", variant.name());
+                assert_eq!(
+                    go_on(asked.0, asked.1, asked.2),
+                    anew(asked.0, asked.1, asked.2)
+                );
+            }
+            for backbone in Backbone::ALL {
+                let asked = ("td-mpc", "finetune.td_mpc.backbone", backbone.name());
+                assert_eq!(
+                    go_on(asked.0, asked.1, asked.2),
+                    anew(asked.0, asked.1, asked.2)
+                );
+            }
+        }
+    }
+    let rlpd = resolved(&[("preset", "paper"), ("finetune.csil.variant", "rlpd")]);
+    let rlpd = rlpd.finetune.csil;
+    assert_eq!((rlpd.critics, rlpd.hidden, rlpd.layers), (10, 256, 3));
+    assert_eq!((rlpd.utd_ratio, rlpd.temperature), (20.0, 1.0));
+}
+
+/// Whoever goes on from a policy keeps what was set for it, and what the policy itself fixes.
+#[test]
+fn what_was_set_for_a_policy_is_kept() {
+    let overlay = json!({
+        "env": {"parallel": 7},
+        "policy": {"hidden": 48},
+        "finetune": {"method": "none", "csil": {"lr": 0.004}},
+    });
+    let pretrained = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    let mut settings = pretrained.policy_settings().unwrap();
+    settings.push(("finetune.method".to_owned(), json!("csil")));
+    let config = Config::resolve(&settings).unwrap();
+    assert_eq!(config.preset, Preset::Tiny);
+    assert_eq!(config.policy, pretrained.policy);
+    assert_eq!((config.env.action_repeat, config.env.parallel), (1, 7));
+    assert_eq!(config.finetune.csil.lr, 0.004);
+    let alone = Config::resolve(&pretrained.policy_settings().unwrap()).unwrap();
+    assert_eq!(alone.finetune.method, FinetuneMethod::BestOfN);
+}
+
+/// The settings of a configuration make it again, whatever they are.
+#[test]
+fn its_own_settings_make_a_configuration_again() {
+    for preset in ["paper", "cpu", "tiny"] {
+        for task in ["lab/lift", "metaworld/assembly"] {
+            for pretrain in PretrainMethod::ALL {
+                for finetune in FinetuneMethod::ALL {
+                    let job = [
+                        ("preset", preset),
+                        ("task", task),
+                        ("pretrain.method", pretrain.name()),
+                        ("finetune.method", finetune.name()),
+                        ("finetune.csil.variant", "sac"),
+                        ("finetune.td_mpc.backbone", "td-mpc"),
+                    ];
+                    let job = job.map(|(key, value)| (key.to_owned(), json!(value)));
+                    // Not every method finetunes what every other one pretrains.
+                    let Ok(config) = Config::resolve(&job) else {
+                        continue;
+                    };
+                    let again = Config::resolve(&config.own_settings().unwrap()).unwrap();
+                    assert_eq!(again, config);
+                    let changed = config.set("eval.episodes", "17").unwrap();
+                    assert_eq!(changed.eval.episodes, 17);
+                }
+            }
+        }
+    }
+}
+
+/// A saved configuration is read although it lacks a setting: one that came later takes away no
+/// policy.
+#[test]
+fn a_saved_configuration_outlives_new_settings() {
+    for preset in Preset::ALL {
+        let config = Config::preset(*preset);
+        for (key, field) in settings::keys(Config::FIELDS, "") {
+            let mut saved = config.to_value();
+            let (group, name) = key.rsplit_once('.').unwrap_or(("", &key));
+            let pointer = format!("/{}", group.replace('.', "/"));
+            let pointer = if group.is_empty() { "" } else { &pointer };
+            let slot = saved.pointer_mut(pointer).and_then(Value::as_object_mut);
+            slot.unwrap().remove(name).unwrap();
+            let read = Config::from_saved(&saved.to_string());
+            assert!(read.is_ok(), "{key}: {read:?}");
+            if !field.base {
+                assert_eq!(read.unwrap(), config, "{key}");
+            }
+        }
+    }
+}
+
+/// Names of settings that an earlier version had are read, and what was counted otherwise is
+/// converted.
+#[test]
+fn a_saved_configuration_outlives_renamed_settings() {
+    let expected = Config::preset(Preset::Cpu);
+    let mut saved = expected.to_value();
+    let mut rename = |group: &str, now: &str, old: &str, value: Value| {
+        let group = saved.pointer_mut(group).and_then(Value::as_object_mut);
+        let group = group.unwrap();
+        group.remove(now).unwrap();
+        group.insert(old.to_owned(), value);
+    };
+    rename("/finetune/dsrl", "total_steps", "steps", json!(500));
+    rename("/finetune/dsrl", "learning_starts", "warmup", json!(50));
+    rename("/finetune/dsrl", "eval_every", "eval_every", json!(100));
+    rename("/finetune/dsrl", "utd_ratio", "updates", json!(20));
+    rename(
+        "/finetune/dsrl",
+        "noise_utd_ratio",
+        "noise_updates",
+        json!(20),
+    );
+    rename("/finetune/csil", "target_rate", "tau", json!(0.05));
+    rename(
+        "/finetune/td_mpc",
+        "total_steps",
+        "decisions",
+        json!(30_000),
+    );
+    rename("/pretrain/bc", "updates", "steps", json!(3000));
+    assert_eq!(Config::from_saved(&saved.to_string()).unwrap(), expected);
+    let sentence = refused(set("finetune.csil.tau", "0.1"));
+    assert!(sentence.contains("finetune.csil.target_rate"), "{sentence}");
+}
+
+/// What a later version wrote is refused in a sentence that says so.
+#[test]
+fn a_configuration_of_a_later_version_is_refused() {
+    let mut saved = Config::preset(Preset::Tiny).to_value();
+    saved["finetune"]["csil"]["curiosity"] = json!(1);
+    let sentence = refused(Config::from_saved(&saved.to_string()));
     assert!(
-        properties
-            .iter()
-            .all(|(_, property)| property["description"].is_string())
+        sentence.contains("finetune.csil.curiosity") && sentence.contains("later version"),
+        "{sentence}"
     );
 }

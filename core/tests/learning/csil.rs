@@ -1,6 +1,6 @@
 //! CSIL and what it is compared with, on environments with known answers.
 
-use crate::{distance, on_probe, trainer};
+use crate::{distance, on_probe, tiny_csil, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
@@ -40,23 +40,23 @@ fn config(variant: Variant) -> CsilConfig {
     CsilConfig {
         compose: Compose::Alone,
         envs: 10,
-        decisions: 1200,
+        total_steps: 1200,
         clone_updates: 300,
         critic_updates: 300,
-        seed_decisions: 200,
-        updates_per_decision: 0.5,
+        learning_starts: 200,
+        utd_ratio: 0.5,
         eval_every: 100_000,
         batch: 64,
         lr: 3e-3,
         gamma: PROBE_DISCOUNT,
-        tau: 0.05,
+        target_rate: 0.05,
         hidden: 32,
         layers: 2,
         atoms: 31,
         policy_hidden: 24,
         features: 32,
         log_scale: 0.0,
-        ..CsilConfig::preset(Preset::Tiny, variant)
+        ..tiny_csil(variant)
     }
 }
 
@@ -193,7 +193,7 @@ fn the_learned_reward_favors_what_was_demonstrated() {
         let agent = learned(
             5,
             CsilConfig {
-                decisions: 220,
+                total_steps: 220,
                 clone_updates: 800,
                 clone_lr: 3e-3,
                 ..csil
@@ -237,7 +237,7 @@ fn a_residual_undoes_the_pretrained_policy() {
     let csil = CsilConfig {
         compose: Compose::Residual,
         residual_scale: 2.0,
-        decisions: 2000,
+        total_steps: 2000,
         ..config(Variant::Xqc)
     };
     let agent = learned(5, csil, &policy, &demos);

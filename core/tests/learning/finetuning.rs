@@ -18,7 +18,7 @@ fn config() -> BestOfNConfig {
         lr: 3e-3,
         gamma: PROBE_DISCOUNT,
         expectile: 0.7,
-        tau: 0.05,
+        target_rate: 0.05,
         hidden: 32,
         batch: 64,
         samples: 64,

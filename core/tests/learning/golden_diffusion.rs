@@ -12,6 +12,7 @@ use protege_core::policy::{
     Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes,
 };
 use protege_core::rng::Rng;
+use protege_core::run::Preset;
 use std::collections::BTreeMap;
 
 const TOLERANCE: f32 = 1e-5;
@@ -36,7 +37,7 @@ impl Golden {
         let config = PolicyConfig {
             kind: PolicyKind::Diffusion,
             view: View::default(),
-            served: ServedConfig::default(),
+            served: ServedConfig::preset(Preset::Paper),
             chunk: sizes.chunk,
             hidden: layer("mlp_mean.layers.0")[0],
             layers: 1 + 2 * blocks(&file),

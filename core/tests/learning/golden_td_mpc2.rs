@@ -7,7 +7,7 @@ use pollster::block_on;
 use protege_core::data::{Archive, Stretches};
 use protege_core::env::View;
 use protege_core::finetune::td_mpc::{
-    Backbone, Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
+    Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
 };
 use protege_core::nn;
 use protege_core::policy::Sizes;
@@ -50,7 +50,7 @@ impl Golden {
             iterations: (plan - actions[0]) / 3,
             gamma: 0.95,
             lr: 3e-4,
-            ..TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc2)
+            ..TdMpcConfig::preset(Preset::Paper)
         };
         config.check().unwrap();
         let sizes = Sizes {

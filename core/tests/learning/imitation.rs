@@ -41,7 +41,7 @@ fn fresh(obs: usize) -> Policy {
 fn learned(pairs: &Pairs, seed: u64) -> Policy {
     let transitions = Transitions::new(pairs, &vec![true; pairs.episode_pairs.len()], 1).unwrap();
     let config = ValueDiceConfig {
-        steps: STEPS,
+        updates: STEPS,
         batch: 64,
         policy_lr: 1e-4,
         gamma: 0.5,

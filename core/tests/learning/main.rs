@@ -21,7 +21,10 @@ mod together;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::env::{RolloutSpec, View, make_on};
+use protege_core::finetune::csil::{CsilConfig, Variant};
+use protege_core::finetune::td_mpc::{Backbone, TdMpcConfig};
 use protege_core::nn;
+use protege_core::run::{Config, Preset};
 
 /// A tensor's values.
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -62,4 +65,18 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         seed: 0,
         threads: 1,
     }
+}
+
+/// The preset `tiny` of a variant of CSIL.
+fn tiny_csil(variant: Variant) -> CsilConfig {
+    let tiny = Config::preset(Preset::Tiny);
+    let tiny = tiny.set("finetune.csil.variant", variant.name()).unwrap();
+    tiny.finetune.csil
+}
+
+/// The preset `tiny` of a world model.
+fn tiny_td_mpc(backbone: Backbone) -> TdMpcConfig {
+    let tiny = Config::preset(Preset::Tiny);
+    let tiny = tiny.set("finetune.td_mpc.backbone", backbone.name());
+    tiny.unwrap().finetune.td_mpc
 }

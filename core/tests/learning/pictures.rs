@@ -3,7 +3,7 @@
 
 use crate::csil::meta_of_probe_5;
 use crate::runs::{resumable_phases, small_csil, small_td_mpc};
-use crate::{distance, on_probe, trainer};
+use crate::{distance, on_probe, tiny_csil, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
@@ -113,13 +113,13 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
         arm: Arm::Vanilla,
         envs: 10,
-        decisions: 1200,
+        total_steps: 1200,
         clone_updates: 0,
-        seed_decisions: 200,
+        learning_starts: 200,
         seed_by: Actor::Prior,
         seed_updates: 200,
         proposals: Proposals::Prior,
-        updates_per_decision: 0.4,
+        utd_ratio: 0.4,
         eval_every: 100_000,
         batch: 32,
         lr: 3e-3,
@@ -131,7 +131,7 @@ fn config(backbone: Backbone) -> TdMpcConfig {
         latent: 16,
         hidden: 32,
         encoder_hidden: 16,
-        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+        ..tiny_td_mpc(backbone)
     }
 }
 
@@ -234,11 +234,11 @@ fn csil_acts_upon_what_it_sees() {
         let csil = CsilConfig {
             compose: Compose::Alone,
             envs: 10,
-            decisions: if variant == Variant::Csil { 200 } else { 900 },
+            total_steps: if variant == Variant::Csil { 200 } else { 900 },
             clone_updates: 200,
             critic_updates: 100,
-            seed_decisions: 100,
-            updates_per_decision: 0.5,
+            learning_starts: 100,
+            utd_ratio: 0.5,
             eval_every: 100_000,
             batch: 32,
             lr: 3e-3,
@@ -246,7 +246,7 @@ fn csil_acts_upon_what_it_sees() {
             hidden: 32,
             policy_hidden: 24,
             log_scale: 0.0,
-            ..CsilConfig::preset(Preset::Tiny, variant)
+            ..tiny_csil(variant)
         };
         let (policy, config) = (
             policy(),
@@ -298,7 +298,7 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
         let mut config = small_td_mpc(backbone);
         (config.env.image_size, config.env.image_stack) = (VIEW.size, VIEW.stack);
         config.finetune.td_mpc = TdMpcConfig {
-            decisions: 90,
+            total_steps: 90,
             handover: 0,
             seed_by: Actor::Prior,
             proposals: Proposals::Prior,

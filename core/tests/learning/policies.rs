@@ -160,7 +160,7 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
         &trainer(),
     );
     let bc = BcConfig {
-        steps: 1000,
+        updates: 1000,
         batch: 64,
         lr: 5e-3,
         ..BcConfig::preset(Preset::Tiny)

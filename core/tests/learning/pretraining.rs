@@ -228,7 +228,7 @@ fn weights_along_the_way(config: &BcConfig) -> Vec<Vec<f32>> {
 #[test]
 fn the_result_is_the_average_of_the_weights() {
     let plain = BcConfig {
-        steps: 10,
+        updates: 10,
         batch: 5,
         lr: 1e-2,
         ..BcConfig::preset(Preset::Tiny)
@@ -275,14 +275,14 @@ fn the_result_is_the_average_of_the_weights() {
 #[test]
 fn epochs_are_counted_in_gradient_steps() {
     let epochs = BcConfig {
-        steps: 3000,
+        updates: 3000,
         batch: 256,
         ..BcConfig::preset(Preset::Paper)
     };
     let steps = epochs.in_steps(1000);
     assert_eq!(
         (
-            steps.steps,
+            steps.updates,
             steps.cycle,
             steps.warmup,
             steps.ema_every,
@@ -291,7 +291,7 @@ fn epochs_are_counted_in_gradient_steps() {
         (12_000, 40_000, 400, 40, 80)
     );
     assert_eq!(steps.in_steps(1000), steps);
-    assert_eq!(epochs.in_steps(1).steps, 3000);
+    assert_eq!(epochs.in_steps(1).updates, 3000);
 }
 
 /// The learning rate warms up: a first step at a hundredth of the rate moves the weights a
@@ -299,7 +299,7 @@ fn epochs_are_counted_in_gradient_steps() {
 #[test]
 fn the_learning_rate_of_a_step_is_that_of_the_schedule() {
     let settings = |lr: f64, warmup: usize, floor: f64| BcConfig {
-        steps: 10,
+        updates: 10,
         batch: 5,
         lr,
         warmup,
@@ -334,7 +334,7 @@ fn trained(bootstrap: Bootstrap) -> (Ensemble, Pairs) {
         members: 10,
         hidden: 16,
         layers: 2,
-        steps: 400,
+        updates: 400,
         batch: 32,
         lr: 5e-3,
         bootstrap,

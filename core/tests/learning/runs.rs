@@ -1,6 +1,6 @@
 //! Whole runs: stopped and resumed, on any number of threads, with what they are given.
 
-use crate::same_bits;
+use crate::{same_bits, tiny_csil, tiny_td_mpc};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
@@ -35,7 +35,7 @@ pub fn small() -> Config {
     };
     let bc = config.pretrain.bc;
     config.pretrain.bc = BcConfig {
-        steps: 25,
+        updates: 25,
         batch: 8,
         ema_decay: 0.9,
         ema_every: 3,
@@ -46,21 +46,21 @@ pub fn small() -> Config {
         members: 3,
         hidden: 8,
         layers: 1,
-        steps: 25,
+        updates: 25,
         batch: 8,
         ..config.pretrain.post_bc
     };
     config.pretrain.value_dice = protege_core::pretrain::ValueDiceConfig {
         hidden: 8,
         layers: 1,
-        steps: 25,
+        updates: 25,
         batch: 8,
         ..config.pretrain.value_dice
     };
     config.finetune.best_of_n = protege_core::finetune::best_of_n::BestOfNConfig {
         rollouts: 5,
         rounds: 2,
-        steps: 25,
+        updates: 25,
         batch: 8,
         samples: 3,
         hidden: 8,
@@ -69,11 +69,11 @@ pub fn small() -> Config {
     };
     config.finetune.dsrl = DsrlConfig {
         envs: 2,
-        steps: 24,
-        warmup: 8,
-        eval_every: 12,
-        updates: 3,
-        noise_updates: 2,
+        total_steps: 48,
+        learning_starts: 16,
+        eval_every: 24,
+        utd_ratio: 1.5,
+        noise_utd_ratio: 1.0,
         batch: 8,
         hidden: 8,
         layers: 1,
@@ -100,12 +100,12 @@ pub fn small() -> Config {
 fn small_world(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
         envs: 2,
-        decisions: 120,
+        total_steps: 120,
         clone_updates: 12,
-        seed_decisions: 70,
+        learning_starts: 70,
         seed_updates: 12,
         handover: 20,
-        updates_per_decision: 0.2,
+        utd_ratio: 0.2,
         eval_every: 60,
         batch: 8,
         horizon: 2,
@@ -117,18 +117,18 @@ fn small_world(backbone: Backbone) -> TdMpcConfig {
         proposals: Proposals::Both,
         elites: 2,
         iterations: 2,
-        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+        ..tiny_td_mpc(backbone)
     }
 }
 
 fn small_improvement(variant: Learning) -> CsilConfig {
     CsilConfig {
         envs: 2,
-        decisions: 130,
+        total_steps: 130,
         clone_updates: 12,
         critic_updates: 12,
-        seed_decisions: 70,
-        updates_per_decision: 0.2,
+        learning_starts: 70,
+        utd_ratio: 0.2,
         eval_every: 100,
         batch: 8,
         hidden: 8,
@@ -137,7 +137,7 @@ fn small_improvement(variant: Learning) -> CsilConfig {
         policy_hidden: 8,
         bottleneck: 3,
         features: 4,
-        ..CsilConfig::preset(Preset::Tiny, variant)
+        ..tiny_csil(variant)
     }
 }
 
@@ -145,7 +145,7 @@ fn small_improvement(variant: Learning) -> CsilConfig {
 pub fn small_td_mpc(backbone: Backbone) -> Config {
     let mut config = small();
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::TdMpc);
-    (config.pretrain.bc.steps, config.policy.chunk) = (10, 2);
+    (config.pretrain.bc.updates, config.policy.chunk) = (10, 2);
     config.finetune.td_mpc = small_world(backbone);
     config.eval.keep = Keep::Best;
     config
@@ -156,7 +156,7 @@ pub fn small_csil() -> Config {
     let mut config = small();
     (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
     (
-        config.pretrain.bc.steps,
+        config.pretrain.bc.updates,
         config.policy.chunk,
         config.env.action_repeat,
     ) = (10, 3, 4);
@@ -196,7 +196,7 @@ fn the_result_is_the_best_of_the_learning_curve() {
     (
         config.demos.count,
         config.policy.hidden,
-        config.pretrain.bc.steps,
+        config.pretrain.bc.updates,
         config.pretrain.bc.batch,
     ) = (5, 64, 800, 64);
     (
@@ -221,7 +221,7 @@ fn the_result_is_the_best_of_the_learning_curve() {
     let (before, after, improved) = outcome(config.clone());
     assert!(before > after && improved, "{before} {after} {improved}");
     // A policy that knows nothing succeeds as seldom as what comes of it.
-    (config.eval.keep, config.pretrain.bc.steps) = (Keep::Best, 1);
+    (config.eval.keep, config.pretrain.bc.updates) = (Keep::Best, 1);
     let (before, after, improved) = outcome(config);
     assert!(
         before == 0.0 && after == 0.0 && improved,
@@ -314,7 +314,7 @@ fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
         let mut config = small();
         (config.pretrain.method, config.finetune.method) =
             (PretrainMethod::Bc, FinetuneMethod::Dsrl);
-        (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
+        (config.pretrain.bc.updates, config.finetune.dsrl.variant) = (10, variant);
         let phases = assert_resumable(config);
         assert_eq!(
             phases
@@ -334,7 +334,7 @@ fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
         let mut config = small();
         (
             config.pretrain.method,
-            config.pretrain.bc.steps,
+            config.pretrain.bc.updates,
             config.finetune.method,
         ) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
         (
@@ -456,7 +456,7 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
     };
     let bc = paper.pretrain.bc;
     config.pretrain.bc = BcConfig {
-        steps: 3,
+        updates: 3,
         batch: 8,
         cycle: 2,
         warmup: 1,

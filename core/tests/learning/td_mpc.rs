@@ -1,6 +1,6 @@
 //! TD-MPC on environments with known answers, and what it is given.
 
-use crate::{distance, on_probe, trainer};
+use crate::{distance, on_probe, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
@@ -43,11 +43,11 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
         arm: Arm::Vanilla,
         envs: 10,
-        decisions: 1200,
+        total_steps: 1200,
         clone_updates: 0,
-        seed_decisions: 200,
+        learning_starts: 200,
         seed_updates: 300,
-        updates_per_decision: 0.5,
+        utd_ratio: 0.5,
         eval_every: 100_000,
         batch: 32,
         lr: 3e-3,
@@ -65,7 +65,7 @@ fn config(backbone: Backbone) -> TdMpcConfig {
         policy_samples: 8,
         elites: 8,
         iterations: 3,
-        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+        ..tiny_td_mpc(backbone)
     }
 }
 
@@ -173,7 +173,7 @@ fn the_planner_finds_the_best_action() {
             4,
             TdMpcConfig {
                 proposals,
-                decisions: 2000,
+                total_steps: 2000,
                 ..config(backbone)
             },
             &policy,
@@ -198,7 +198,7 @@ fn planner_and_prior_see_the_observation() {
         let agent = learned(
             5,
             TdMpcConfig {
-                decisions: 1500,
+                total_steps: 1500,
                 ..config(backbone)
             },
             &policy,
@@ -221,7 +221,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
     let agent = learned(
         4,
         TdMpcConfig {
-            decisions: 320,
+            total_steps: 320,
             seed_updates: 20,
             ..config(Backbone::TdMpc2)
         },
@@ -261,7 +261,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
 fn learning_that_diverges_leaves_its_last_batches() {
     let td_mpc = TdMpcConfig {
         lr: 1e30,
-        seed_decisions: 100,
+        learning_starts: 100,
         seed_updates: 400,
         ..config(Backbone::TdMpc)
     };

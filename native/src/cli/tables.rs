@@ -1,6 +1,6 @@
 //! Tables of settings: what the docs show of them is made from the fields of the configuration.
 
-use protege_core::run::{Config, Preset};
+use protege_core::run::{Config, Preset, published};
 use protege_core::settings::{Field, Kind, group};
 use protege_core::{Error, Result};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 const BEGIN: &str = "<!-- settings:";
 const END: &str = "<!-- /settings -->";
+const RULES: [&str; 2] = ["<!-- rules -->", "<!-- /rules -->"];
 
 /// Makes the tables of the pages in `folder` and its folders anew; gives the pages that changed.
 ///
@@ -60,7 +61,22 @@ fn updated(page: &str) -> Result<String> {
         };
         new += &format!("{BEGIN}{key} -->\n{}{END}{rest}", table(key)?);
     }
-    Ok(new)
+    let [begin, end] = RULES;
+    let marked = new.split_once(begin).zip(new.split_once(end));
+    Ok(match marked {
+        Some(((before, _), (_, after))) => format!("{before}{begin}\n{}{end}{after}", rules()),
+        None => new,
+    })
+}
+
+/// The table of the rules by which settings follow from others.
+fn rules() -> String {
+    let mut table = "\n| what it follows from, and the source | settings |\n|---|---|\n".to_owned();
+    for (what, settings) in published::rules() {
+        let settings: Vec<String> = settings.iter().map(|key| format!("`{key}`")).collect();
+        table += &format!("| {what} | {} |\n", settings.join(", "));
+    }
+    table + "\n"
 }
 
 /// The table of the settings of one group, those of groups in it left out.

@@ -550,7 +550,7 @@ fn served(address: &str) -> ServedConfig {
         address: address.to_owned(),
         image: "observation/image, wrist".into(),
         prompt: "lift".into(),
-        ..ServedConfig::default()
+        ..ServedConfig::preset(Preset::Paper)
     }
 }
 

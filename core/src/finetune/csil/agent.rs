@@ -314,13 +314,12 @@ impl CsilConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finetune::csil::Variant;
     use crate::policy::{PolicyConfig, PolicyKind, Sizes};
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
     fn config(compose: Compose) -> CsilConfig {
-        let tiny = CsilConfig::preset(Preset::Tiny, Variant::Csil);
+        let tiny = CsilConfig::preset(Preset::Tiny);
         CsilConfig {
             compose,
             policy_hidden: 5,

@@ -278,11 +278,12 @@ mod tests {
 
     fn critic(variant: Variant, rng: &mut Rng) -> Critic {
         let config = CsilConfig {
+            variant,
             critics: 2,
             hidden: 6,
             layers: 2,
             atoms: 7,
-            ..CsilConfig::preset(Preset::Tiny, variant)
+            ..CsilConfig::preset(Preset::Tiny)
         };
         let critic = Critic::new(&config, 3, View::default(), rng, &Device::flex().autodiff());
         // As loaded: running statistics have a gradient, too, where something asks for one.

@@ -124,7 +124,6 @@ fn taught(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32]) -
 mod tests {
     use super::*;
     use crate::data::{Meta, Normaliser};
-    use crate::finetune::csil::Variant;
     use crate::policy::{PolicyConfig, PolicyKind};
     use crate::run::{Config, Preset};
     use pollster::block_on;
@@ -176,7 +175,7 @@ mod tests {
         let config = CsilConfig {
             compose: Compose::Residual,
             residual_scale: 2.0,
-            ..CsilConfig::preset(Preset::Tiny, Variant::Csil)
+            ..CsilConfig::preset(Preset::Tiny)
         };
         let found = block_on(decisions(
             &config,

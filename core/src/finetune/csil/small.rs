@@ -141,7 +141,7 @@ impl Squashed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finetune::csil::{Compose, Variant};
+    use crate::finetune::csil::Compose;
     use crate::nn::{self, gradient_check::worst_error_of_smooth};
     use crate::settings::Preset;
     use pollster::block_on;
@@ -163,7 +163,7 @@ mod tests {
             bottleneck: 3,
             features: 6,
             log_scale: 0.0,
-            ..CsilConfig::preset(Preset::Tiny, Variant::Csil)
+            ..CsilConfig::preset(Preset::Tiny)
         }
     }
 

@@ -324,13 +324,16 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Config, Preset};
 
     /// MoDem's planner looks one decision ahead at first and five after 25,000, and its spread
     /// falls from 0.1 to 0.05 in half that time; where there is no schedule, everything is there at
     /// once.
     #[test]
     fn modems_schedules_are_followed() {
-        let modem = TdMpcConfig::preset(Preset::Paper, Backbone::TdMpc);
+        let paper = Config::preset(Preset::Paper);
+        let paper = paper.set("finetune.td_mpc.backbone", "td-mpc").unwrap();
+        let modem = paper.finetune.td_mpc;
         let at = |decisions| {
             (
                 modem.after(decisions).horizon,
@@ -342,7 +345,7 @@ mod tests {
             [(1, 100.0), (2, 75.0), (3, 50.0), (5, 50.0), (5, 50.0)]
         );
         for preset in [Preset::Paper, Preset::Cpu] {
-            let config = TdMpcConfig::preset(preset, Backbone::TdMpc2);
+            let config = TdMpcConfig::preset(preset);
             assert_eq!(config.after(0), config);
         }
     }

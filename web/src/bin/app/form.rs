@@ -5,7 +5,9 @@
 
 use crate::controls::{self, Changed, Range};
 use crate::words::{FINETUNERS, TASKS};
+use protege_core::settings::{Field, Kind};
 use protege_web::Choice;
+use protege_web::choice::{ALPHA, DEMOS, MEMBERS, SEED};
 use yew::{Html, Properties, component, html};
 
 /// Lanes that can be had side by side.
@@ -65,37 +67,25 @@ pub fn Form(Props { choice, changed }: &Props) -> Html {
                 &choice.finetune,
                 changed,
             ) }
-            { controls::slider(
-                "demos",
-                "Demonstrations",
-                "How many the policies are cloned from; every lane gets the same.",
-                &Range { bounds: (1.0, 30.0, 1.0), unit: "" },
-                choice.demos as f64,
-                changed,
-            ) }
-            { controls::slider(
-                "alpha",
-                "Alpha",
-                "How much of the posterior's spread PostBC adds to the demonstrations; 0 is BC.",
-                &Range { bounds: (0.0, 3.0, 0.1), unit: "" },
-                choice.alpha,
-                changed,
-            ) }
-            { controls::slider(
-                "members",
-                "Ensemble",
-                "How many models PostBC asks where the demonstrations leave doubt.",
-                &Range { bounds: (2.0, 40.0, 1.0), unit: "" },
-                choice.members as f64,
-                changed,
-            ) }
-            { controls::number(
-                "seed",
-                "Seed",
-                "Everything random follows from it: the same seed is the same race.",
-                choice.seed,
-                changed,
-            ) }
+            { slider("demos", &DEMOS, choice.demos as f64, changed) }
+            { slider("alpha", &ALPHA, choice.alpha, changed) }
+            { slider("members", &MEMBERS, choice.members as f64, changed) }
+            { controls::number("seed", SEED.label, SEED.meaning, choice.seed, changed) }
         </div>
     }
+}
+
+/// A slider over the values that a setting usually has.
+fn slider(key: &'static str, field: &Field, value: f64, changed: &Changed) -> Html {
+    let (low, high) = field.usual.unwrap_or_default();
+    let step = if matches!(field.kind, Kind::Whole { .. }) {
+        1.0
+    } else {
+        0.1
+    };
+    let range = Range {
+        bounds: (low, high, step),
+        unit: "",
+    };
+    controls::slider(key, field.label, field.meaning, &range, value, changed)
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::finetune::csil::{Compose, RewardMode, Variant};
 use crate::nn::gradient_check::worst_error_of_smooth;
+use crate::run::Config;
 use crate::settings::Preset;
 use pollster::block_on;
 
@@ -19,6 +20,8 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 /// Small, and with values of a few units only: rounding hides the gradients of larger ones.
 fn config(variant: Variant) -> CsilConfig {
+    let tiny = Config::preset(Preset::Tiny);
+    let tiny = tiny.set("finetune.csil.variant", variant.name()).unwrap();
     CsilConfig {
         compose: Compose::Residual,
         hidden: 8,
@@ -33,7 +36,7 @@ fn config(variant: Variant) -> CsilConfig {
         gamma: 0.7,
         least_reward: -1.0,
         variance_floor: 0.1,
-        ..CsilConfig::preset(Preset::Tiny, variant)
+        ..tiny.finetune.csil
     }
 }
 
@@ -175,7 +178,7 @@ fn pretrained_critics_expect_the_reward() {
         hidden: 64,
         atoms: 51,
         lr: 3e-3,
-        tau: 0.05,
+        target_rate: 0.05,
         ..config(Variant::Csil)
     };
     let mut learner = learner(settings, &mut rng);

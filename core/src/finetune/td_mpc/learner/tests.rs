@@ -18,12 +18,13 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 fn config(backbone: Backbone) -> TdMpcConfig {
     let small = TdMpcConfig {
+        backbone,
         latent: 8,
         hidden: 5,
         encoder_hidden: 5,
         horizon: 2,
         critics: 3,
-        ..TdMpcConfig::preset(Preset::Tiny, backbone)
+        ..TdMpcConfig::preset(Preset::Tiny)
     };
     match backbone {
         Backbone::TdMpc => TdMpcConfig {
