@@ -1,11 +1,12 @@
 //! A run's folder: what was asked for, and where everything stands.
 
-use super::settings::Settings;
+use super::settings::read_toml;
 use crate::engines::inputs;
 use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -103,11 +104,8 @@ impl Folder {
             ))
         };
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
-        let config = Settings {
-            config: Some(path.join("config.toml")),
-            ..Settings::default()
-        }
-        .resolve(None)?;
+        let config = Value::Object(read_toml(&path.join("config.toml"))?);
+        let config = Config::from_saved(&config.to_string())?;
         Ok((folder, plan, config))
     }
 

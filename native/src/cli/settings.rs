@@ -197,7 +197,7 @@ fn split(pair: &str) -> Result<(String, String)> {
 }
 
 /// Reads a TOML file as JSON.
-fn read_toml(path: &Path) -> Result<Map<String, Value>> {
+pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
     let text = String::from_utf8(crate::files::read(path)?)
         .map_err(|_| Error::input(format!("{} is not a text file", path.display())))?;
     toml::from_str(&text).map_err(|e: toml::de::Error| {
