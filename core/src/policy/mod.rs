@@ -50,6 +50,30 @@ pub enum PolicyKind {
     Served,
 }
 
+impl PolicyKind {
+    /// Every kind, in the order of lists.
+    pub const ALL: [Self; 6] = [
+        Self::Gaussian,
+        Self::Flow,
+        Self::FlowTransformer,
+        Self::Diffusion,
+        Self::Squashed,
+        Self::Served,
+    ];
+
+    /// Its name, as configurations write it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Gaussian => "gaussian",
+            Self::Flow => "flow",
+            Self::FlowTransformer => "flow-transformer",
+            Self::Diffusion => "diffusion",
+            Self::Squashed => "squashed",
+            Self::Served => "served",
+        }
+    }
+}
+
 /// How a diffusion policy is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

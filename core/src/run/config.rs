@@ -6,12 +6,15 @@
 use super::paper;
 use crate::env::View;
 use crate::error::within;
-use crate::finetune::csil::CsilConfig;
-use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE, TdMpcConfig};
+use crate::finetune::csil::{self, CsilConfig};
+use crate::finetune::td_mpc::{self, Actor, Proposals, TdMpcConfig};
+use crate::finetune::{self, best_of_n};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::nn::{Activation, Keypoints};
+use crate::method::{MethodInfo, listed};
+use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler, ServedConfig};
-use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
+pub use crate::pretrain::PretrainMethod;
+use crate::pretrain::{self, BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig, post_bc};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,30 +104,6 @@ fn two() -> usize {
     2
 }
 
-/// Which pretraining.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PretrainMethod {
-    /// Behavioral cloning.
-    Bc,
-    /// Behavioral cloning with the same noise on every action.
-    SigmaBc,
-    /// Posterior behavioral cloning.
-    PostBc,
-    /// ValueDICE: matches the distribution of states and actions, from the demonstrations alone.
-    ValueDice,
-}
-
-impl PretrainMethod {
-    /// The one kind of policy that the method trains; none: it trains every kind.
-    pub fn policy_kind(self) -> Option<PolicyKind> {
-        match self {
-            Self::Bc | Self::SigmaBc | Self::PostBc => None,
-            Self::ValueDice => Some(PolicyKind::Squashed),
-        }
-    }
-}
-
 /// Pretraining: the method and each method's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -184,8 +163,8 @@ impl Config {
         Self::for_job(
             preset,
             "lab/pick-place",
-            PretrainMethod::PostBc,
-            FinetuneMethod::BestOfN,
+            post_bc::METHOD.id(),
+            best_of_n::METHOD.id(),
         )
     }
 
@@ -205,7 +184,7 @@ impl Config {
             paper::apply(&mut config);
         }
         decide_one_by_one(&mut config);
-        if finetune == FinetuneMethod::TdMpc && preset != Preset::Paper {
+        if finetune == td_mpc::METHOD.id() && preset != Preset::Paper {
             config.eval.keep = Keep::Best;
         }
         config.policy.kind = pretrain.policy_kind().unwrap_or(config.policy.kind);
@@ -231,7 +210,7 @@ impl Config {
             },
             policy: policy(preset),
             pretrain: PretrainConfig {
-                method: PretrainMethod::PostBc,
+                method: post_bc::METHOD.id(),
                 tasks: Vec::new(),
                 bc: BcConfig::preset(preset),
                 sigma_bc: SigmaBcConfig::preset(preset),
@@ -270,8 +249,8 @@ impl Config {
             .get("task")
             .and_then(Value::as_str)
             .unwrap_or("lab/pick-place");
-        let pretrain = named(overlay, "pretrain")?.unwrap_or(PretrainMethod::PostBc);
-        let finetune = named(overlay, "finetune")?.unwrap_or(FinetuneMethod::BestOfN);
+        let pretrain = named(overlay, "pretrain")?.unwrap_or(post_bc::METHOD.id());
+        let finetune = named(overlay, "finetune")?.unwrap_or(best_of_n::METHOD.id());
         let mut base = Self::for_job(preset, task, pretrain, finetune);
         if let Some(name) = overlay.pointer("/finetune/td_mpc/backbone") {
             base.finetune.td_mpc =
@@ -408,7 +387,7 @@ impl Config {
         self.check_policy_kind()?;
         self.check_tasks()?;
         self.check_sight()?;
-        self.finetune.check(&self.policy)
+        self.finetune.check(&self.policy, self.env.view())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
@@ -443,59 +422,45 @@ impl Config {
         Ok(())
     }
 
-    /// Only a world model sees, and it can see from a certain size on.
+    /// Methods that see no pictures are not given any, and the others none that are too small.
     fn check_sight(&self) -> Result<()> {
-        let (size, td_mpc) = (self.env.image_size, &self.finetune.td_mpc);
+        let size = self.env.image_size;
         if size == 0 {
             return Ok(());
         }
-        let method = self.finetune.method;
-        let least = if method == FinetuneMethod::Csil {
-            Keypoints::SMALLEST
-        } else {
-            SMALLEST_IMAGE
+        let method = self.finetune.method.info();
+        let Some(least) = method.smallest_image else {
+            let seeing = finetune::METHODS.map(|row| row.info);
+            let seeing = seeing.iter().filter(|info| info.smallest_image.is_some());
+            return Err(Error::input(format!(
+                "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
+                method.id,
+                listed(seeing.map(|info| info.id), " or ")
+            )));
         };
         if size < least {
             return Err(Error::input(format!(
                 "env.image_size is {size}: set it to {least} or more, or to 0 for states"
             )));
         }
-        if !matches!(
-            method,
-            FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None
-        ) {
-            let method = name_of(&method);
+        let pretraining = self.pretrain.method.info();
+        if self.policy.view.is_some() && pretraining.smallest_image.is_none() {
+            let seeing = pretrain::INFOS
+                .iter()
+                .filter(|info| info.smallest_image.is_some());
             return Err(Error::input(format!(
-                "finetune.method {method} sees no pictures: set it to td-mpc or csil, or \
-                 env.image_size to 0"
+                "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
+                 env.image_size to 0",
+                pretraining.id,
+                listed(seeing.map(|info| info.id), " or ")
             )));
-        }
-        let judged_by_states = matches!(
-            self.pretrain.method,
-            PretrainMethod::PostBc | PretrainMethod::ValueDice
-        );
-        if self.policy.view.is_some() && judged_by_states {
-            let method = name_of(&self.pretrain.method);
-            return Err(Error::input(format!(
-                "pretrain.method {method} sees no pictures, which the policy does: set it to bc or \
-                 sigma-bc, or env.image_size to 0"
-            )));
-        }
-        if method != FinetuneMethod::Csil
-            && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior)
-        {
-            return Err(Error::input(
-                "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
-                 finetune.td_mpc.seed_by to prior, or env.image_size to 0",
-            ));
         }
         Ok(())
     }
 
-    /// Whatever another program serves is only asked for chunks.
+    /// Whatever another program serves has an address, and a method that only asks it for chunks.
     fn check_served(&self) -> Result<()> {
-        let (kind, method) = (self.policy.kind, self.finetune.method);
-        if kind != PolicyKind::Served {
+        if self.policy.kind != PolicyKind::Served {
             return Ok(());
         }
         if self.policy.served.address.is_empty() {
@@ -504,42 +469,50 @@ impl Config {
                  openpi://host:port`",
             ));
         }
-        if !matches!(method, FinetuneMethod::Csil | FinetuneMethod::None) {
-            let method = name_of(&method);
+        let method = self.finetune.method.info();
+        if !method.accepts(PolicyKind::Served) {
+            let able = finetune::METHODS.map(|row| row.info);
+            let able = able.iter().filter(|info| info.accepts(PolicyKind::Served));
             return Err(Error::input(format!(
-                "finetune.method {method} cannot improve a served policy: set it to csil"
+                "finetune.method {} cannot improve a served policy: set it to {}",
+                method.id,
+                listed(able.map(|info| info.id), " or ")
             )));
         }
         Ok(())
     }
 
+    /// Both methods can work with the kind of policy.
     fn check_policy_kind(&self) -> Result<()> {
         self.check_served()?;
-        let (method, kind) = (self.pretrain.method, self.policy.kind);
-        match method.policy_kind() {
-            Some(wanted) if wanted != kind => {
-                let [method, kind, wanted] = [name_of(&method), name_of(&kind), name_of(&wanted)];
-                Err(Error::input(format!(
-                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to \
-                     {wanted} first, as `--pretrain {method}` does"
-                )))
-            }
-            _ => Ok(()),
+        let kind = self.policy.kind;
+        let pretraining = self.pretrain.method.info();
+        if !pretraining.accepts(kind) {
+            let MethodInfo { id, because, .. } = pretraining;
+            return Err(Error::input(format!(
+                "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
+                 to {} first, as `--pretrain {id}` does",
+                kind.id(),
+                listed(pretraining.policies.iter().map(|kind| kind.id()), " or ")
+            )));
         }
+        let finetuning = self.finetune.method.info();
+        if !finetuning.accepts(kind) {
+            let MethodInfo { id, because, .. } = finetuning;
+            return Err(Error::input(format!(
+                "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
+                 to {}",
+                kind.id(),
+                listed(finetuning.policies.iter().map(|kind| kind.id()), " or ")
+            )));
+        }
+        Ok(())
     }
 
     /// The JSON schema of the configuration, descriptions included: what forms and tables are made
     /// from.
     pub fn schema() -> Value {
         schemars::schema_for!(Config).to_value()
-    }
-}
-
-/// The name of a method, as configurations write it.
-pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
-    match serde_json::to_value(method) {
-        Ok(Value::String(name)) => name,
-        _ => String::new(),
     }
 }
 
@@ -550,7 +523,7 @@ pub(crate) fn name_of<T: Serialize>(method: &T) -> String {
 /// propose them. CSIL: the policy's chunk is 10 actions in the paper.
 fn decide_one_by_one(config: &mut Config) {
     let method = config.finetune.method;
-    if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil) {
+    if !method.info().per_step {
         return;
     }
     config.env.action_repeat = if config.task.starts_with("lab/") {
@@ -558,15 +531,16 @@ fn decide_one_by_one(config: &mut Config) {
     } else {
         2
     };
-    match (method, config.preset) {
-        (FinetuneMethod::Csil, Preset::Paper) => config.policy.chunk = 10,
-        (FinetuneMethod::Csil, _) => config.policy.chunk = 4,
-        (_, Preset::Paper) => {
-            (config.demos.count, config.policy.kind, config.policy.chunk) =
-                (5, PolicyKind::Gaussian, 1)
-        }
-        (_, _) => {
-            (config.demos.count, config.policy.chunk) = (5, 4.max(config.finetune.td_mpc.horizon))
+    let published = config.preset == Preset::Paper;
+    if method == csil::METHOD.id() {
+        config.policy.chunk = if published { 10 } else { 4 };
+    }
+    if method == td_mpc::METHOD.id() {
+        config.demos.count = 5;
+        if published {
+            (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);
+        } else {
+            config.policy.chunk = 4.max(config.finetune.td_mpc.horizon);
         }
     }
 }
@@ -578,7 +552,7 @@ fn see(config: &mut Config) {
         config.finetune.td_mpc.seed_by,
         config.finetune.td_mpc.proposals,
     ) = (Actor::Prior, Proposals::Prior);
-    if config.finetune.method != FinetuneMethod::TdMpc {
+    if config.finetune.method != td_mpc::METHOD.id() {
         return;
     }
     (config.policy.kind, config.policy.chunk) = (PolicyKind::Gaussian, 1);

@@ -3,10 +3,11 @@
 //!
 //! Each of our tasks takes the settings of the robomimic task that it resembles in difficulty.
 
-use super::config::{Config, FinetuneMethod, PretrainMethod};
+use super::config::Config;
+use crate::finetune::{best_of_n, dppo};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, Sampler};
-use crate::pretrain::Unit;
+use crate::pretrain::{Unit, bc, post_bc, sigma_bc, value_dice};
 
 /// A setting for Lift, Can and Square.
 type Row<T> = [T; 3];
@@ -63,13 +64,13 @@ const BEST_OF_N: Table = Table {
 /// `paper` preset.
 pub(super) fn apply(config: &mut Config) {
     let at = column(&config.task);
-    let table = match config.finetune.method {
-        FinetuneMethod::None
-        | FinetuneMethod::Dsrl
-        | FinetuneMethod::TdMpc
-        | FinetuneMethod::Csil => DSRL,
-        FinetuneMethod::Dppo => DPPO,
-        FinetuneMethod::BestOfN => BEST_OF_N,
+    let finetuning = config.finetune.method;
+    let table = if finetuning == dppo::METHOD.id() {
+        DPPO
+    } else if finetuning == best_of_n::METHOD.id() {
+        BEST_OF_N
+    } else {
+        DSRL
     };
     config.demos.count = table.demos[at];
     config.policy.chunk = table.chunk;
@@ -80,11 +81,11 @@ pub(super) fn apply(config: &mut Config) {
     (post_bc.members, post_bc.alpha, post_bc.hidden) =
         (table.members[at], table.alpha[at], config.policy.hidden);
     (post_bc.steps, post_bc.unit) = (table.ensemble_epochs[at], Unit::Epoch);
-    if config.finetune.method == FinetuneMethod::Dppo {
+    if finetuning == dppo::METHOD.id() {
         // PostBC, appendix D.
         config.policy.sampler = Sampler::Ddpm;
     }
-    if config.pretrain.method == PretrainMethod::ValueDice {
+    if config.pretrain.method == value_dice::METHOD.id() {
         // The actor of ValueDICE's code.
         config.policy = PolicyConfig {
             hidden: 256,
@@ -94,13 +95,13 @@ pub(super) fn apply(config: &mut Config) {
             ..config.policy.clone()
         };
     }
-    dsrl(config, at);
-    dppo(config, at);
-    best_of_n(config, at);
+    set_dsrl(config, at);
+    set_dppo(config, at);
+    set_best_of_n(config, at);
 }
 
-fn dsrl(config: &mut Config, at: usize) {
-    let sigma_bc = config.pretrain.method == PretrainMethod::SigmaBc;
+fn set_dsrl(config: &mut Config, at: usize) {
+    let sigma_bc = config.pretrain.method == sigma_bc::METHOD.id();
     let dsrl = &mut config.finetune.dsrl;
     dsrl.updates = if sigma_bc { 10 } else { 20 };
     dsrl.noise_updates = [20, 10, 10][at];
@@ -109,21 +110,25 @@ fn dsrl(config: &mut Config, at: usize) {
     dsrl.eval_every = [3000, 3000, 4000][at];
 }
 
-fn dppo(config: &mut Config, at: usize) {
+fn set_dppo(config: &mut Config, at: usize) {
     let dppo = &mut config.finetune.dppo;
     // 300 and 500, of which every tenth only evaluates.
     dppo.iterations = [270, 270, 450][at];
     dppo.batch = [7500, 7500, 10_000][at];
 }
 
-fn best_of_n(config: &mut Config, at: usize) {
+fn set_best_of_n(config: &mut Config, at: usize) {
     let best_of_n = &mut config.finetune.best_of_n;
     best_of_n.gamma = 0.999;
     (best_of_n.rounds, best_of_n.steps) = (1, 2_000_000);
-    best_of_n.expectile = match (config.pretrain.method, at) {
-        (PretrainMethod::ValueDice, 0) => 0.9,
-        (PretrainMethod::SigmaBc, _) | (_, 1 | 2) => 0.7,
-        (PretrainMethod::Bc | PretrainMethod::PostBc, _) => 0.5,
-        (PretrainMethod::ValueDice, _) => 0.7,
-    };
+    // For Lift, method by method; for the others 0.7.
+    let lift = [
+        (value_dice::METHOD.id(), 0.9),
+        (bc::METHOD.id(), 0.5),
+        (post_bc::METHOD.id(), 0.5),
+    ];
+    let own = lift
+        .into_iter()
+        .find(|(method, _)| at == 0 && *method == config.pretrain.method);
+    best_of_n.expectile = own.map_or(0.7, |(_, expectile)| expectile);
 }
