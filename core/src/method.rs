@@ -86,9 +86,9 @@ impl MethodInfo {
         self.policies.contains(&kind)
     }
 
-    /// The name of its page in the folder `docs/methods`.
-    pub fn page(&self) -> String {
-        format!("{}.md", self.id)
+    /// Whether it lets one look into this.
+    pub fn shows(&self, insight: Insight) -> bool {
+        self.insights.contains(&insight)
     }
 }
 

@@ -3,7 +3,8 @@
 use protege_core::Error;
 use protege_core::nn::Activation;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
+use protege_core::pretrain::{bc, value_dice};
+use protege_core::run::{Config, FinetuneMethod, Preset};
 use serde_json::json;
 
 fn refused(result: protege_core::Result<Config>) -> String {
@@ -27,7 +28,7 @@ fn a_setting_changes_only_itself() {
     (
         expected.finetune.best_of_n.samples,
         expected.pretrain.method,
-    ) = (7, PretrainMethod::Bc);
+    ) = (7, bc::METHOD.id());
     (
         expected.demos.noise,
         expected.demos.varied,
@@ -149,7 +150,8 @@ fn settings_that_cannot_work_together_are_refused() {
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
     let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
     assert!(
-        sentence.contains("policy.kind gaussian") && sentence.contains("use flow or diffusion"),
+        sentence.contains("policy.kind gaussian")
+            && sentence.contains("to flow, flow-transformer or"),
         "{sentence}"
     );
     let not_steerable = [
@@ -184,8 +186,8 @@ fn the_paper_preset_has_the_official_actor_of_value_dice() {
         let config = Config::for_job(
             Preset::Paper,
             task,
-            PretrainMethod::ValueDice,
-            FinetuneMethod::None,
+            value_dice::METHOD.id(),
+            FinetuneMethod::NONE,
         );
         let PolicyConfig {
             kind,

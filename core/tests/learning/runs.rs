@@ -6,16 +6,16 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv, Maker, make_on};
-use protege_core::finetune::csil::{Compose, CsilConfig, Variant as Learning};
-use protege_core::finetune::dppo::DppoConfig;
-use protege_core::finetune::dsrl::{DsrlConfig, Variant};
-use protege_core::finetune::td_mpc::{Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::csil::{self, Compose, CsilConfig, Variant as Learning};
+use protege_core::finetune::dppo::{self, DppoConfig};
+use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
+use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::pretrain::BcConfig;
+use protege_core::pretrain::{BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
 use protege_core::run::{
-    Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, PretrainMethod, Progress, Run,
+    Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, Progress, Run,
 };
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
@@ -144,7 +144,7 @@ fn small_improvement(variant: Learning) -> CsilConfig {
 /// The same with TD-MPC.
 pub fn small_td_mpc(backbone: Backbone) -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::TdMpc);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), td_mpc::METHOD.id());
     (config.pretrain.bc.steps, config.policy.chunk) = (10, 2);
     config.finetune.td_mpc = small_world(backbone);
     config.eval.keep = Keep::Best;
@@ -154,7 +154,7 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
 /// The same with CSIL, and episodes that are short enough to end while it practices.
 pub fn small_csil() -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), csil::METHOD.id());
     (
         config.pretrain.bc.steps,
         config.policy.chunk,
@@ -166,8 +166,7 @@ pub fn small_csil() -> Config {
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
-    (config.policy.kind, config.pretrain.method) =
-        (PolicyKind::Squashed, PretrainMethod::ValueDice);
+    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, value_dice::METHOD.id());
     config
 }
 
@@ -312,8 +311,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
 fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let mut config = small();
-        (config.pretrain.method, config.finetune.method) =
-            (PretrainMethod::Bc, FinetuneMethod::Dsrl);
+        (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), dsrl::METHOD.id());
         (config.pretrain.bc.steps, config.finetune.dsrl.variant) = (10, variant);
         let phases = assert_resumable(config);
         assert_eq!(
@@ -336,7 +334,7 @@ fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
             config.pretrain.method,
             config.pretrain.bc.steps,
             config.finetune.method,
-        ) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
+        ) = (bc::METHOD.id(), 10, dppo::METHOD.id());
         (
             config.policy.kind,
             config.policy.sampler,
@@ -422,8 +420,8 @@ fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
 fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
     let mut config = small();
     config.policy.kind = PolicyKind::Gaussian;
-    config.pretrain.method = PretrainMethod::Bc;
-    config.finetune.method = FinetuneMethod::None;
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = FinetuneMethod::NONE;
     assert_eq!(
         assert_resumable(config),
         [Phase::Demos, Phase::Pretrain, Phase::Evaluate]
@@ -465,7 +463,7 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
         ema_start: 2,
         ..bc
     };
-    config.pretrain.method = PretrainMethod::SigmaBc;
+    config.pretrain.method = sigma_bc::METHOD.id();
     (
         config.finetune.best_of_n.rounds,
         config.finetune.best_of_n.samples,
@@ -541,7 +539,7 @@ fn the_counts_of_a_run_add_up() {
 /// Demonstrations and policy of a small run without finetuning.
 fn pretrained() -> (Dataset, Archive) {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::None);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), FinetuneMethod::NONE);
     let mut run = start(config);
     play(&mut run);
     (

@@ -1,10 +1,10 @@
-//! `protege methods`: what there is to learn with. Everything here is read from the configuration's
-//! schema.
+//! `protege methods`: what there is to learn with, as the methods' rows and settings say.
 
 use super::Answer;
 use super::settings::PRESETS;
-use protege_core::Result;
+use protege_core::method::MethodInfo;
 use protege_core::run::Config;
+use protege_core::{Result, finetune, pretrain};
 use serde_json::{Map, Value, json};
 
 /// Arguments of `methods`.
@@ -22,7 +22,7 @@ pub struct Args {
 pub fn answer(args: &Args) -> Result<Answer> {
     let mut rows: Vec<Value> = ["pretrain", "finetune"]
         .into_iter()
-        .flat_map(|kind| variants(kind).into_iter().map(move |v| row(kind, v)))
+        .flat_map(|kind| infos(kind).iter().map(move |info| row(kind, info)))
         .collect();
     if let Some(wanted) = &args.method {
         super::settings::known(
@@ -44,43 +44,31 @@ pub fn answer(args: &Args) -> Result<Answer> {
     })
 }
 
-/// A method's name and what it is.
-struct Variant {
-    id: String,
-    about: String,
-}
-
 /// The methods of a stage (`pretrain` or `finetune`), in the order of the code.
-fn variants(kind: &str) -> Vec<Variant> {
-    let schema = Config::schema();
-    let list = match kind {
-        "pretrain" => &schema["$defs"]["PretrainMethod"]["oneOf"],
-        _ => &schema["$defs"]["FinetuneMethod"]["oneOf"],
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .map(|v| Variant {
-            id: text(&v["const"]),
-            about: text(&v["description"]).replace('\n', " "),
-        })
-        .collect()
+fn infos(kind: &str) -> &'static [&'static MethodInfo] {
+    match kind {
+        "pretrain" => &pretrain::INFOS,
+        _ => &finetune::INFOS,
+    }
 }
 
 /// The names of a stage's methods.
 pub fn names(kind: &str) -> Vec<String> {
-    variants(kind)
-        .into_iter()
-        .map(|variant| variant.id)
-        .collect()
+    let infos = infos(kind).iter();
+    infos.map(|info| info.id.to_owned()).collect()
+}
+
+/// What `--help` says of `--pretrain` and `--finetune`: `Pretraining method: bc, sigma-bc, ...`.
+pub fn help(kind: &str, title: &str, default: &str) -> String {
+    let names = names(kind).join(", ");
+    format!("{title} method: {names}; see `protege methods` [default: {default}]")
 }
 
 /// The names of a configuration's pretraining and finetuning.
 pub fn of(config: &Config) -> (String, String) {
     (
-        plain_name(&config.pretrain.method),
-        plain_name(&config.finetune.method),
+        config.pretrain.method.id().to_owned(),
+        config.finetune.method.id().to_owned(),
     )
 }
 
@@ -92,15 +80,18 @@ pub fn plain_name<T: serde::Serialize>(value: &T) -> String {
         .unwrap_or_default()
 }
 
-fn row(kind: &str, variant: Variant) -> Value {
+fn row(kind: &str, info: &MethodInfo) -> Value {
     let settings: Map<String, Value> = PRESETS
         .into_iter()
-        .map(|preset| (preset.to_owned(), settings(kind, &variant.id, preset)))
+        .map(|preset| (preset.to_owned(), settings(kind, info.id, preset)))
         .collect();
+    let paper = info.paper.as_ref();
     json!({
-        "id": variant.id,
+        "id": info.id,
         "kind": kind,
-        "about": variant.about,
+        "label": info.label,
+        "about": info.about,
+        "paper": paper.map(|paper| json!({"citation": paper.citation, "link": paper.link})),
         "presets": PRESETS,
         "settings": settings,
     })
@@ -116,13 +107,24 @@ fn settings(kind: &str, id: &str, preset: &str) -> Value {
 }
 
 fn line(row: &Value, in_full: bool) -> String {
-    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let text = |key: &str| text_of(&row[key]);
     let head = format!("{:12}{:10}{}\n", text("id"), text("kind"), text("about"));
-    let presets = PRESETS.into_iter().filter(|_| in_full);
-    let settings: String = presets
+    if !in_full {
+        return head;
+    }
+    let paper = match &row["paper"]["link"] {
+        Value::String(link) => format!("  {}: {link}\n", text_of(&row["paper"]["citation"])),
+        _ => String::new(),
+    };
+    let settings: String = PRESETS
+        .into_iter()
         .map(|preset| format!("  {preset}: {}\n", brief(&row["settings"][preset])))
         .collect();
-    head + &settings
+    head + &paper + &settings
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// `members 20, alpha 1.0, ...`

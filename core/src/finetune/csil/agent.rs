@@ -457,8 +457,14 @@ mod tests {
             ..agent
         };
         close(
-            &block_on(alone.act(&policy, &[0.1, 0.2], &mut [vec![]], &noise[..4], &device))
-                .unwrap(),
+            &block_on(alone.act(
+                &policy,
+                &[0.1, 0.2],
+                &mut [vec![]],
+                noise[..4].to_vec(),
+                &device,
+            ))
+            .unwrap(),
             &[0.0],
         );
     }

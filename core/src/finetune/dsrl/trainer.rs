@@ -1,7 +1,7 @@
 //! The loop of DSRL, a little at a time: a decision in every environment, then the updates that it
 //! pays for.
 
-use super::{DsrlConfig, SoftActorCritic, Variant};
+use super::{DsrlConfig, NoisePolicy, SoftActorCritic, Variant};
 use crate::data::{Archive, Replay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
@@ -71,6 +71,11 @@ impl DsrlTrainer {
             learner,
             count,
         })
+    }
+
+    /// The actor as it is now, and how it acts in evaluations.
+    pub fn noise_policy(&self) -> NoisePolicy {
+        self.learner.noise_policy(self.config.stochastic_eval)
     }
 
     async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
@@ -250,10 +255,8 @@ impl Trainer for DsrlTrainer {
         Box::pin(self.advance(cx))
     }
 
-    /// With the actor as it is now.
     fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
-        let policy = self.learner.noise_policy(self.config.stochastic_eval);
-        Some(Box::new(policy))
+        Some(Box::new(self.noise_policy()))
     }
 
     fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
