@@ -45,7 +45,7 @@ pub const METHODS: [&Method; 5] = [
     &csil::METHOD,
 ];
 
-/// What there is to say of every method, "none" first. It is made when the program is compiled, so
+/// What there is to say of every method, and of "none". It is made when the program is compiled, so
 /// that who reads it does not carry the methods' code along.
 pub const INFOS: [&MethodInfo; METHODS.len() + 1] = infos();
 
@@ -95,7 +95,7 @@ const fn infos() -> [&'static MethodInfo; METHODS.len() + 1] {
     let mut infos = [&NONE; METHODS.len() + 1];
     let mut i = 0;
     while i < METHODS.len() {
-        infos[i + 1] = METHODS[i].info;
+        infos[i] = METHODS[i].info;
         i += 1;
     }
     infos
@@ -476,4 +476,26 @@ pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) ->
         ));
     }
     Ok(replay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A method is found again by the name, or the number, that a file has of it; another name is
+    /// answered with the nearest.
+    #[test]
+    fn a_saved_method_is_found_again() {
+        let mut archive = Archive::new();
+        for (number, id) in NUMBERED.into_iter().enumerate() {
+            let method = FinetuneMethod::by_id(id).unwrap();
+            archive.put("name", &method).unwrap();
+            archive.put("number", &(number as u8)).unwrap();
+            assert_eq!(saved_method("name", &archive).unwrap(), method);
+            assert_eq!(saved_method("number", &archive).unwrap(), method);
+            assert_eq!(method.info().id, id);
+        }
+        let sentence = FinetuneMethod::by_id("bestofn").unwrap_err().to_string();
+        assert!(sentence.contains("did you mean `best-of-n`"), "{sentence}");
+    }
 }

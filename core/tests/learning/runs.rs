@@ -10,13 +10,13 @@ use protege_core::finetune::csil::{self, Compose, CsilConfig, Variant as Learnin
 use protege_core::finetune::dppo::{self, DppoConfig};
 use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
 use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::{self, FinetuneMethod};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::pretrain::{BcConfig, bc, sigma_bc, value_dice};
+use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{
-    Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, Progress, Run,
-};
+use protege_core::run::{Config, Inputs, Keep, Means, Phase, Preset, Progress, Run};
+use std::collections::BTreeSet;
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
 /// play three episodes: one of them starts a second while the other is still busy.
@@ -304,6 +304,83 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         assert_resumable(small()),
         [&pretraining[..], &practice, &practice].concat()
     );
+}
+
+/// A small run of one method: of pretraining alone, or of finetuning after a little cloning.
+fn small_run_of_each_method() -> Vec<Config> {
+    let pretraining = pretrain::METHODS.map(|row| {
+        let mut config = small();
+        config.pretrain.method = row.id();
+        config.finetune.method = FinetuneMethod::NONE;
+        config.policy.kind = row.id().policy_kind().unwrap_or(config.policy.kind);
+        config
+    });
+    let finetuning = finetune::METHODS.map(|row| {
+        let mut config = small();
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.steps = 10;
+        config.finetune.method = row.id();
+        if row.info.per_step {
+            config.env.action_repeat = 4;
+        }
+        config
+    });
+    pretraining.into_iter().chain(finetuning).collect()
+}
+
+/// The same for every method that there is.
+#[test]
+fn a_resumed_run_of_any_method_equals_one_that_never_stopped() {
+    for config in small_run_of_each_method() {
+        let finetunes = config.finetune.method != FinetuneMethod::NONE;
+        let phases = assert_resumable(config);
+        assert!(phases.contains(&Phase::Pretrain), "{phases:?}");
+        assert_eq!(phases.contains(&Phase::Finetune), finetunes, "{phases:?}");
+    }
+}
+
+/// The names in the first column of the table of metrics in the docs.
+fn documented_metrics() -> BTreeSet<&'static str> {
+    let docs = include_str!("../../../docs/design.md");
+    let (_, metrics) = docs.split_once("**Metrics.**").unwrap();
+    let (table, _) = metrics.split_once("\n\nEach line of").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
+    let names = rows.filter_map(|row| row.split(" | ").next());
+    names
+        .flat_map(|names| names.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+/// Long enough for every method to record its losses, which are read at every 50th update.
+fn recording(mut config: Config) -> Config {
+    config.finetune.dsrl.updates = 5;
+    config.finetune.dsrl.steps = 51;
+    config.finetune.dsrl.eval_every = 50;
+    config.finetune.td_mpc.clone_updates = 50;
+    config.finetune.td_mpc.seed_updates = 60;
+    config.finetune.csil.clone_updates = 50;
+    config.finetune.csil.critic_updates = 50;
+    config.finetune.csil.updates_per_decision = 1.0;
+    config.eval.to_horizon = true;
+    config
+}
+
+/// Whatever a method records has a name in the docs.
+#[test]
+fn every_metric_is_in_the_docs() {
+    let documented = documented_metrics();
+    for config in small_run_of_each_method() {
+        let mut run = start(recording(config));
+        let steps = play(&mut run);
+        let records = steps.iter().flat_map(|step| &step.records);
+        let names: BTreeSet<&str> = records
+            .flat_map(|record| record.values.keys().map(String::as_str))
+            .collect();
+        let losses = names.iter().filter(|name| name.starts_with("loss/"));
+        assert!(losses.count() > 0, "{:?}: {names:?}", run.summary());
+        let missing: Vec<_> = names.difference(&documented).collect();
+        assert!(missing.is_empty(), "{missing:?} are not in docs/design.md");
+    }
 }
 
 /// The same for both variants of DSRL: episodes go on across evaluations, and updates are owed.

@@ -13,6 +13,9 @@ pub struct Args {
     /// Show only this method, with every setting of every preset
     #[arg(value_name = "METHOD")]
     method: Option<String>,
+    /// Print what the page needs to know of them: the contents of www/methods.js
+    #[arg(long, hide = true)]
+    for_page: bool,
 }
 
 /// Lists.
@@ -20,6 +23,11 @@ pub struct Args {
 /// # Errors
 /// When there is no such method.
 pub fn answer(args: &Args) -> Result<Answer> {
+    if args.for_page {
+        let text = page();
+        let json = Value::from(text.as_str());
+        return Ok(Answer { json, text });
+    }
     let mut rows: Vec<Value> = ["pretrain", "finetune"]
         .into_iter()
         .flat_map(|kind| infos(kind).iter().map(move |info| row(kind, info)))
@@ -56,6 +64,39 @@ fn infos(kind: &str) -> &'static [&'static MethodInfo] {
 pub fn names(kind: &str) -> Vec<String> {
     let infos = infos(kind).iter();
     infos.map(|info| info.id.to_owned()).collect()
+}
+
+/// The contents of `www/methods.js`.
+fn page() -> String {
+    let pretrainers = entries(offered("pretrain"), |info| {
+        let color = info.color.as_ref().map_or("grey", |color| color.name);
+        format!("{{ name: '{}', color: '{color}' }}", info.label)
+    });
+    let finetuners = entries(offered("finetune"), |info| {
+        format!("{{ name: '{}' }}", info.label)
+    });
+    format!(
+        "// Names and colours of the methods, as their rows in core say: written by `protege methods \
+         --for-page`.\n\n\
+         /** Pretraining; a colour is a custom property without its `--`. */\n\
+         export const PRETRAINERS = {{\n{pretrainers}}};\n\n\
+         /** Finetuning. */\n\
+         export const FINETUNERS = {{\n{finetuners}}};\n"
+    )
+}
+
+/// The methods of a stage that the page has.
+fn offered(kind: &str) -> impl Iterator<Item = &'static MethodInfo> {
+    infos(kind).iter().copied().filter(|info| info.on_page)
+}
+
+fn entries(
+    infos: impl Iterator<Item = &'static MethodInfo>,
+    entry: impl Fn(&MethodInfo) -> String,
+) -> String {
+    infos
+        .map(|info| format!("  '{}': {},\n", info.id, entry(info)))
+        .collect()
 }
 
 /// What `--help` says of `--pretrain` and `--finetune`: `Pretraining method: bc, sigma-bc, ...`.

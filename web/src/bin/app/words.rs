@@ -20,12 +20,9 @@ pub const TASKS: [(&str, &str, &str); 4] = [
     ("lab/assembly", "Assembly", "Put the ring over the peg."),
 ];
 
-/// The finetuning methods that the page offers, as rows for a form: id, name, what it does. None at
-/// all comes last.
+/// The finetuning methods that the page offers, as rows for a form: id, name, what it does.
 pub fn finetuners() -> Vec<(&'static str, &'static str, &'static str)> {
-    let mut infos = finetune::INFOS;
-    infos.rotate_left(1);
-    let offered = infos.into_iter().filter(|info| info.on_page);
+    let offered = finetune::INFOS.into_iter().filter(|info| info.on_page);
     offered
         .map(|info| (info.id, info.label, info.sentence))
         .collect()
