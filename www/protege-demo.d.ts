@@ -5,7 +5,7 @@ export interface Options {
   task?: 'lab/lift' | 'lab/pick-place' | 'lab/box-close' | 'lab/assembly';
   /** Pretraining methods, one arm each, separated by commas: `bc,sigma-bc,post-bc`. */
   pretrain?: string;
-  finetune?: 'dsrl' | 'best-of-n' | 'dppo' | 'td-mpc' | 'csil' | 'none';
+  finetune?: 'best-of-n' | 'dsrl' | 'dppo' | 'td-mpc' | 'csil' | 'none';
   /** Demonstrations, the same for all arms. */
   demos?: number;
   /** How much of the posterior's spread PostBC adds; 1 is all of it. */

@@ -197,7 +197,7 @@ const downloadSize = memo(async (base) => {
 const STYLE = `
 :host {
   --paper: #fefefd; --sunk: #f1f1ed; --ink: #1b1f24; --muted: #5a636e; --rule: #d9dce1; --grid: #dfe2e6; --grey: #8a939e;
-  --blue: #0072b2; --vermilion: #d55e00; --green: #009e73; --purple: #b4578c;
+  --blue: #0072b2; --vermilion: #d55e00; --green: #009e73; --purple: #b4578c; --orange: #b97a00;
   --table: #e3d9cb; --beam: #b9c0c8; --metal: #8b949e; --dark: #454c56; --accent: #c2543f; --cube: #3f7fd0;
   display: grid; grid-template: minmax(min-content, 1fr) / minmax(0, 1fr); position: relative; width: 100%; aspect-ratio: 16 / 10;
   color: var(--ink); text-align: start; text-indent: 0; letter-spacing: normal; text-transform: none;
@@ -206,7 +206,7 @@ const STYLE = `
 @media (prefers-color-scheme: dark) {
   :host {
     --paper: #14171b; --sunk: #1c2025; --ink: #e9ebee; --muted: #a3abb5; --rule: #353b44; --grid: #2f353d; --grey: #8d97a3;
-    --blue: #4aa8e0; --vermilion: #f2853d; --green: #2fc49a; --purple: #d993bb;
+    --blue: #4aa8e0; --vermilion: #f2853d; --green: #2fc49a; --purple: #d993bb; --orange: #f0b732;
     --table: #4d463d; --beam: #59616b; --metal: #868f9a; --dark: #383e47; --accent: #b0503e; --cube: #4a86d0;
   }
 }

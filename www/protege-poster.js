@@ -3,6 +3,8 @@
 // The scene is drawn from its geometry in metres, in a parallel projection, so that hand, cube and paths fit together whatever
 // the poster shows. Colours are custom properties: the element's style sheet gives them for light and dark.
 
+import { FINETUNERS, PRETRAINERS } from './methods.js';
+
 const SCALE = 430;
 const TURN = -0.42;
 const TILT = 0.5;
@@ -88,20 +90,17 @@ function scene(paths) {
 
 const demonstrated = () => path(START, GOAL, ARC, 'class="demonstrated"');
 
-const LANES = {
-  bc: { name: 'BC', colour: 'var(--vermilion)', spread: 0.014 },
-  'sigma-bc': { name: 'σ-BC', colour: 'var(--purple)', spread: 0.04 },
-  'post-bc': { name: 'PostBC', colour: 'var(--blue)', spread: 0.07 },
-};
-const OTHER = { colour: 'var(--grey)', spread: 0.04 };
+/** How widely the drawing spreads the proposals, in metres: narrow where the idea is to imitate only. */
+const SPREADS = { bc: 0.014, 'post-bc': 0.07 };
+const SPREAD = 0.04;
 
 /** The display name of a pretraining method. */
-export const laneName = (method) => LANES[method]?.name ?? method;
+export const laneName = (method) => PRETRAINERS[method]?.name ?? method;
 
 /** The scene of one arm that was pretrained by `method`. */
 function lane(method) {
-  const { colour, spread } = LANES[method] ?? OTHER;
-  return panel(scene(fan(spread, colour) + demonstrated()), SCENE, laneName(method), colour);
+  const colour = `var(--${PRETRAINERS[method]?.color ?? 'grey'})`;
+  return panel(scene(fan(SPREADS[method] ?? SPREAD, colour) + demonstrated()), SCENE, laneName(method), colour);
 }
 
 /** The part of the drawing, in its own units, that has to be seen; what lies around it may be. */
@@ -157,7 +156,6 @@ const TASKS = {
   'lab/box-close': 'put the lid on a box',
   'lab/assembly': 'put a ring over a peg',
 };
-const FINETUNING = { dsrl: 'DSRL', 'best-of-n': 'best-of-N', dppo: 'DPPO', 'td-mpc': 'TD-MPC', csil: 'CSIL' };
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 
 /** The words on the poster: what the button does, and what will happen. */
@@ -171,7 +169,7 @@ export function words({ kind, task, pretrain, finetune, demos }) {
   const lanes = pretrain.split(',').map((method) => laneName(method.trim()));
   const number = (count) => COUNTS[count] ?? count;
   const taught = `${number(demos)} demonstration${Number(demos) === 1 ? '' : 's'}`;
-  const practice = finetune === 'none' ? '' : `, then practise${lanes.length > 1 ? '' : 's'} by ${FINETUNING[finetune] ?? finetune}`;
+  const practice = finetune === 'none' ? '' : `, then practise${lanes.length > 1 ? '' : 's'} by ${FINETUNERS[finetune]?.name ?? finetune}`;
   if (lanes.length === 1) return { button: 'Start', sentence: `One arm learns to ${todo} from ${taught} by ${lanes[0]}${practice}.` };
   const count = number(lanes.length);
   const start = `${count[0].toUpperCase()}${count.slice(1)} arms learn to ${todo} from the same ${taught}`;

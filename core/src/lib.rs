@@ -15,6 +15,7 @@ pub mod data;
 pub mod env;
 pub mod error;
 pub mod finetune;
+pub mod method;
 pub mod nn;
 pub mod policy;
 pub mod pretrain;

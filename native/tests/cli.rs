@@ -860,12 +860,12 @@ fn the_lists_have_their_keys() {
             "sigma-bc",
             "post-bc",
             "value-dice",
-            "none",
             "best-of-n",
             "dsrl",
             "dppo",
             "td-mpc",
-            "csil"
+            "csil",
+            "none"
         ]
     );
     let doctor = answer(folder.path(), &["doctor", "--json"]);

@@ -1,6 +1,7 @@
 //! What a visitor chooses, as the address bar keeps it:
 //! `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
 
+use protege_core::method::MethodInfo;
 use protege_core::pretrain::PostBcConfig;
 use protege_core::run::config::DemosConfig;
 use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
@@ -157,10 +158,10 @@ impl Choice {
                 DEVICES.join(", ")
             )));
         }
-        known::<FinetuneMethod>("finetune", &self.finetune)?;
+        offered("finetune", FinetuneMethod::by_id(&self.finetune)?.info())?;
         self.lanes()
             .iter()
-            .try_for_each(|lane| known::<PretrainMethod>("pretrain", lane))
+            .try_for_each(|lane| offered("pretrain", PretrainMethod::by_id(lane)?.info()))
     }
 
     /// The run's configuration for one lane.
@@ -189,10 +190,15 @@ fn fields(choice: &Choice) -> Map<String, Value> {
     }
 }
 
-/// Whether `name` is one of a kind of methods.
-fn known<T: serde::de::DeserializeOwned>(key: &str, name: &str) -> Result<()> {
-    let fits = serde_json::from_value::<T>(json!(name)).map(|_| ());
-    fits.map_err(|e| Error::input(format!("{key} is {name}, which does not fit: {e}")))
+/// Not every method of the command line is one of the page.
+fn offered(key: &str, method: &MethodInfo) -> Result<()> {
+    if method.on_page {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{key} is {}, which this page does not have: use the command line",
+        method.id
+    )))
 }
 
 fn plain(value: &Value) -> String {
@@ -212,6 +218,7 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protege_core::finetune;
 
     /// A link reproduces what its sender saw, and the default needs no link.
     #[test]
@@ -250,7 +257,7 @@ mod tests {
         assert!(sentence("task=lab/lfit").contains("lab/lift, lab/pick-place"));
         assert!(sentence("demos=many").contains("demos"));
         assert!(sentence("demos=0").contains("between 1 and 200"));
-        assert!(sentence("pretrain=bc,postbc").contains("does not fit"));
+        assert!(sentence("pretrain=bc,postbc").contains("did you mean `post-bc`"));
         let together = Choice::default()
             .with_hash("finetune=dsrl&pretrain=value-dice")
             .unwrap();
@@ -274,10 +281,10 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         for task in TASKS {
-            for finetune in ["none", "best-of-n", "dsrl", "dppo", "td-mpc", "csil"] {
+            for finetune in finetune::INFOS.into_iter().filter(|info| info.on_page) {
                 let choice = Choice {
                     task: task.into(),
-                    finetune: finetune.into(),
+                    finetune: finetune.id.into(),
                     pretrain: "bc,sigma-bc,post-bc".into(),
                     ..Choice::default()
                 };

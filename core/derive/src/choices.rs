@@ -28,7 +28,7 @@ pub fn choices_of(input: &DeriveInput) -> Result<Tokens> {
             ];
 
             /// The name that files and commands use.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { #(Self::#variants => #names),* }
             }
         }

@@ -1,6 +1,6 @@
 //! Training pairs for cloning: an observation and the chunk of actions that followed it.
 
-use super::Dataset;
+use super::{Dataset, Normaliser};
 use crate::env::View;
 use crate::{Error, Result};
 
@@ -89,6 +89,16 @@ impl Pairs {
             .flat_map(|&i| &self.pixels[i * width..(i + 1) * width])
             .copied()
             .collect()
+    }
+
+    /// The scales in which observations and chunks span [-1, 1].
+    ///
+    /// # Errors
+    /// When there are no pairs.
+    pub fn scales(&self) -> Result<(Normaliser, Normaliser)> {
+        let obs = Normaliser::fit(&self.obs, self.obs_dim)?;
+        let actions = Normaliser::fit(&self.actions, self.action_dim)?;
+        Ok((obs, actions))
     }
 
     /// Pairs, N.

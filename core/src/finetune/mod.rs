@@ -1,27 +1,32 @@
-//! Finetuning: reinforcement learning that finishes what pretraining began. One folder, one page of
-//! docs each.
+//! Finetuning: reinforcement learning that finishes what pretraining began. One folder, one row in
+//! [`METHODS`], one page of docs each.
 //!
-//! A method at work is a state machine, as the run is: it does a little at a time, says when its
-//! result so far should be evaluated, and can be saved between any two steps. What it makes of the
-//! policy is an [`Improved`], which acts in the policy's place.
+//! A method at work is a [`Trainer`], a state machine as the run is: it does a little at a time,
+//! says when its result so far should be evaluated, and can be saved between any two steps. What it
+//! makes of the policy is a [`FinetunedPolicy`], which acts in the policy's place.
 
 pub mod best_of_n;
 pub mod csil;
 pub mod dppo;
 pub mod dsrl;
+mod quality;
 pub mod td_mpc;
 
-use crate::data::{Archive, Dataset, Replay};
-use crate::env::{Decision, Finished, RolloutSpec};
-use crate::policy::{Policy, PolicyConfig};
-use crate::settings::{Choices, Settings};
+use crate::data::{Archive, Dataset, Episode, Replay};
+use crate::env::{Decision, Finished, RolloutSpec, View};
+use crate::method::{self, LocalFuture, MethodInfo};
+use crate::nn::SMALLEST_IMAGE;
+use crate::policy::{Policy, PolicyConfig, PolicyKind};
+use crate::settings::{Choice, Settings};
 use crate::{Error, Result};
-use best_of_n::{BestOfNConfig, Chooser};
+use best_of_n::BestOfNConfig;
 use burn::tensor::{Device, Tensor};
 use csil::CsilConfig;
-use dppo::{DppoConfig, Finetuned};
-use dsrl::{DsrlConfig, Steering};
-use serde::{Deserialize, Serialize};
+use dppo::DppoConfig;
+use dsrl::DsrlConfig;
+pub use quality::Quality;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use td_mpc::TdMpcConfig;
 
 /// Gradient steps that a method makes at most per step of its own.
@@ -29,23 +34,118 @@ pub(crate) const UPDATES: usize = 10;
 /// Losses are read back and recorded every so many gradient steps: reading waits for the device.
 pub(crate) const RECORD_EVERY: usize = 50;
 
-/// Which finetuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
-#[serde(rename_all = "kebab-case")]
-pub enum FinetuneMethod {
-    /// None: the pretrained policy is the result.
-    None,
-    /// Best of N samples by an IQL critic.
-    BestOfN,
-    /// Diffusion steering: SAC chooses the noise from which the policy makes its actions.
-    Dsrl,
-    /// Diffusion policy policy optimization: PPO on the denoising steps.
-    Dppo,
-    /// TD-MPC: a world model of the task, and a planner over it.
-    TdMpc,
-    /// CSIL: a small policy beside the pretrained one learns from a reward that it learned from the
-    /// demonstrations.
-    Csil,
+/// Every method, in the order of lists. To add one is to add its folder and its row here.
+pub const METHODS: [&Method; 5] = [
+    &best_of_n::METHOD,
+    &dsrl::METHOD,
+    &dppo::METHOD,
+    &td_mpc::METHOD,
+    &csil::METHOD,
+];
+
+/// What there is to say of every method, and of "none". It is made when the program is compiled, so
+/// that who reads it does not carry the methods' code along.
+pub const INFOS: [&MethodInfo; METHODS.len() + 1] = infos();
+
+/// A row of [`METHODS`]: what there is to say of a method, and how it is made.
+pub struct Method {
+    /// Name, sentences, what it can work with.
+    pub info: &'static MethodInfo,
+    /// Says in one sentence why its settings do not go with a policy, or with pictures of this view,
+    /// if they do not. What [`MethodInfo`] says of policies and pictures is checked before.
+    pub check: fn(&FinetuneConfig, &PolicyConfig, View) -> Result<()>,
+    /// The method at its beginning.
+    pub new: fn(&FinetuneConfig, &Context) -> Result<Box<dyn Trainer>>,
+    /// Restores what [`Trainer::save`] wrote under the same settings.
+    pub load: fn(&FinetuneConfig, &Context, &mut Archive) -> Result<Box<dyn Trainer>>,
+    /// Restores what [`FinetunedPolicy::save`] wrote under the same settings and prefix.
+    pub load_policy: LoadPolicy,
+}
+
+impl Method {
+    /// Its name.
+    pub const fn id(&self) -> FinetuneMethod {
+        FinetuneMethod(self.info.id)
+    }
+}
+
+/// Settings, the pretrained policy, the prefix in the archive, the archive, and where to compute.
+pub type LoadPolicy =
+    fn(&FinetuneConfig, &Policy, &str, &Archive, &Device) -> Result<Box<dyn FinetunedPolicy>>;
+
+const NONE: MethodInfo = MethodInfo {
+    id: "none",
+    label: "None",
+    sentence: "The cloned policy as it is, for comparison.",
+    about: "None: the pretrained policy is the result.",
+    paper: None,
+    color: None,
+    policies: &PolicyKind::ALL,
+    because: "",
+    smallest_image: Some(SMALLEST_IMAGE),
+    per_step: false,
+    needs_demos: false,
+    insights: &[],
+    on_page: true,
+};
+
+const fn infos() -> [&'static MethodInfo; METHODS.len() + 1] {
+    let mut infos = [&NONE; METHODS.len() + 1];
+    let mut i = 0;
+    while i < METHODS.len() {
+        infos[i] = METHODS[i].info;
+        i += 1;
+    }
+    infos
+}
+
+/// Which finetuning: the name of a method, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinetuneMethod(&'static str);
+
+impl FinetuneMethod {
+    /// The pretrained policy is the result.
+    pub const NONE: Self = Self(NONE.id);
+
+    /// The names of all, and what they are.
+    pub const CHOICES: &'static [Choice] = &method::choices(&INFOS);
+
+    /// The method called `id`.
+    ///
+    /// # Errors
+    /// Names the nearest, and all.
+    pub fn by_id(id: &str) -> Result<Self> {
+        method::by_id("finetuning", &INFOS, id).map(|info| Self(info.id))
+    }
+
+    /// Its name, as files write it.
+    pub const fn id(self) -> &'static str {
+        self.0
+    }
+
+    /// What there is to say of it.
+    pub fn info(self) -> &'static MethodInfo {
+        let own = INFOS.iter().find(|info| info.id == self.0);
+        own.copied().unwrap_or(&NONE)
+    }
+
+    /// Its row; none where nothing is finetuned.
+    pub fn row(self) -> Option<&'static Method> {
+        METHODS.into_iter().find(|method| method.info.id == self.0)
+    }
+}
+
+impl Serialize for FinetuneMethod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FinetuneMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Self::by_id(&id).map_err(D::Error::custom)
+    }
 }
 
 /// Finetuning: the method and each method's settings.
@@ -53,7 +153,7 @@ pub enum FinetuneMethod {
 #[serde(deny_unknown_fields)]
 pub struct FinetuneConfig {
     /// The method.
-    #[setting(base, value = FinetuneMethod::BestOfN)]
+    #[setting(base, value = best_of_n::METHOD.id())]
     pub method: FinetuneMethod,
     /// Best of N samples by an IQL critic.
     #[setting(group)]
@@ -74,19 +174,74 @@ pub struct FinetuneConfig {
 
 impl FinetuneConfig {
     /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method
-    /// cannot improve.
-    pub fn check(&self, policy: &PolicyConfig) -> Result<()> {
+    /// cannot improve. `view`: the pictures that environments give.
+    pub fn check(&self, policy: &PolicyConfig, view: View) -> Result<()> {
         self.best_of_n.check()?;
         self.dsrl.check()?;
         self.dppo.check()?;
         self.td_mpc.check()?;
         self.csil.check()?;
-        match self.method {
-            FinetuneMethod::None | FinetuneMethod::BestOfN | FinetuneMethod::Csil => Ok(()),
-            FinetuneMethod::Dsrl => dsrl::check_policy(policy),
-            FinetuneMethod::Dppo => dppo::check_policy(policy),
-            FinetuneMethod::TdMpc => td_mpc::check_policy(&self.td_mpc, policy),
+        match self.method.row() {
+            Some(method) => (method.check)(self, policy, view),
+            None => Ok(()),
         }
+    }
+
+    /// The configured method at its beginning; none where none is configured.
+    ///
+    /// # Errors
+    /// When an environment cannot be made, or demonstrations are missing.
+    pub fn trainer(&self, cx: &Context) -> Result<Option<Box<dyn Trainer>>> {
+        let Some(method) = self.method.row() else {
+            return Ok(None);
+        };
+        let has_demos = cx.demos.is_some_and(has_steps);
+        if method.info.needs_demos && !has_demos {
+            return Err(Error::input(format!(
+                "finetune.method {} learns from demonstrations, but there are none: give them with \
+                 --demos-file",
+                method.info.id
+            )));
+        }
+        (method.new)(self, cx).map(Some)
+    }
+
+    /// Restores what [`Trainer::save`] wrote under the same settings.
+    pub fn load_trainer(&self, cx: &Context, archive: &mut Archive) -> Result<Box<dyn Trainer>> {
+        let method = self.method.row().ok_or_else(|| {
+            Error::input(
+                "the checkpoint is of a run without finetuning: use an undamaged checkpoint",
+            )
+        })?;
+        (method.load)(self, cx, archive)
+    }
+
+    /// Restores what [`save_policy`] wrote under the same settings and prefix; none where nothing
+    /// was written.
+    pub fn load_policy(
+        &self,
+        policy: &Policy,
+        prefix: &str,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Option<Box<dyn FinetunedPolicy>>> {
+        if !archive.contains(&format!("{prefix}/method")) {
+            return Ok(None);
+        }
+        let method = saved_method(&format!("{prefix}/method"), archive)?;
+        let load = |method: &Method| (method.load_policy)(self, policy, prefix, archive, device);
+        method.row().map(load).transpose()
+    }
+}
+
+/// What the first files had in the place of a method's name: its place in this list.
+const NUMBERED: [&str; 6] = ["none", "best-of-n", "dsrl", "dppo", "td-mpc", "csil"];
+
+fn saved_method(name: &str, archive: &Archive) -> Result<FinetuneMethod> {
+    let numbered = archive.get::<u8>(name).ok();
+    match numbered.and_then(|place| NUMBERED.get(usize::from(place))) {
+        Some(id) => FinetuneMethod::by_id(id),
+        None => archive.get(name),
     }
 }
 
@@ -102,26 +257,41 @@ pub struct Context<'a> {
     pub device: &'a Device,
 }
 
+/// A method at work.
+pub trait Trainer: Send {
+    /// Does a little: one decision in every running episode, or a few gradient steps.
+    ///
+    /// # Errors
+    /// When a simulator or the device fails, or when learning diverges.
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport>;
+
+    /// The result so far; none before anything was learned.
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>>;
+
+    /// Writes the whole state into the archive under `finetuner/`.
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()>;
+}
+
 /// What comes after a step of a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// More of the same.
-    GoOn,
-    /// The result so far is worth a point of the learning curve.
+    Continue,
+    /// An evaluation: the result so far is a point of the learning curve.
     Evaluate,
-    /// The method is done.
-    Finish,
+    /// Nothing: the method is done.
+    Done,
 }
 
 /// What one step of a method did.
 #[derive(Debug)]
-pub struct Work {
-    /// Whether it was playing rather than learning.
-    pub playing: bool,
-    /// How much of the present stretch of playing or learning is done, and how much there is.
+pub struct StepReport {
+    /// Whether it practiced rather than learned.
+    pub practicing: bool,
+    /// Progress within the present phase of practice or learning: done, total.
     pub progress: (u64, u64),
-    /// Figures by name.
-    pub values: Vec<(&'static str, f64)>,
+    /// Metrics by name.
+    pub metrics: Vec<(&'static str, f64)>,
     /// Practice episodes that ended.
     pub finished: Vec<Finished>,
     /// Control steps of practice.
@@ -134,9 +304,9 @@ pub struct Work {
     pub next: Next,
 }
 
-impl Work {
+impl StepReport {
     /// Practice that made these decisions and finished these episodes.
-    pub(crate) fn played(
+    pub(crate) fn practice(
         decisions: &[Decision],
         finished: Vec<Finished>,
         progress: (u64, u64),
@@ -145,274 +315,129 @@ impl Work {
             .iter()
             .map(|decision| decision.step.steps as u64)
             .sum();
-        let decisions = decisions.len() as u64;
         Self {
-            playing: true,
+            practicing: true,
             progress,
-            values: Vec::new(),
+            metrics: Vec::new(),
             finished,
             env_steps,
-            decisions,
+            decisions: decisions.len() as u64,
             updates: 0,
-            next: Next::GoOn,
+            next: Next::Continue,
         }
     }
 
     /// So many gradient steps.
-    pub(crate) fn learned(updates: usize, progress: (usize, usize)) -> Self {
-        let progress = (progress.0 as u64, progress.1 as u64);
-        let updates = updates as u64;
+    pub(crate) fn update(updates: usize, (done, total): (usize, usize)) -> Self {
         Self {
-            playing: false,
-            progress,
-            values: Vec::new(),
+            practicing: false,
+            progress: (done as u64, total as u64),
+            metrics: Vec::new(),
             finished: Vec::new(),
             env_steps: 0,
             decisions: 0,
-            updates,
-            next: Next::GoOn,
+            updates: updates as u64,
+            next: Next::Continue,
         }
     }
-}
-
-/// A method at work.
-pub enum Finetuner {
-    /// See [`best_of_n`].
-    BestOfN(Box<best_of_n::Practice>),
-    /// See [`dsrl`].
-    Dsrl(Box<dsrl::Practice>),
-    /// See [`dppo`].
-    Dppo(Box<dppo::Practice>),
-    /// See [`td_mpc`].
-    TdMpc(Box<td_mpc::Practice>),
-    /// See [`csil`].
-    Csil(Box<csil::Practice>),
-}
-
-impl Finetuner {
-    /// The configured method at its beginning; none where none is configured.
-    ///
-    /// # Errors
-    /// When an environment cannot be made.
-    pub fn new(config: &FinetuneConfig, cx: &Context) -> Result<Option<Self>> {
-        Ok(match config.method {
-            FinetuneMethod::None => None,
-            FinetuneMethod::BestOfN => Some(Self::BestOfN(Box::new(best_of_n::Practice::new(
-                config.best_of_n.clone(),
-                cx,
-            )?))),
-            FinetuneMethod::Dsrl => Some(Self::Dsrl(Box::new(dsrl::Practice::new(
-                config.dsrl.clone(),
-                cx,
-            )?))),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(dppo::Practice::new(
-                config.dppo.clone(),
-                cx,
-            )?))),
-            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Practice::new(
-                config.td_mpc.clone(),
-                cx,
-            )?))),
-            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Practice::new(
-                config.csil.clone(),
-                cx,
-            )?))),
-        })
-    }
-
-    /// Does a little: one decision in every running episode, or a few gradient steps.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        match self {
-            Self::BestOfN(practice) => practice.step(cx).await,
-            Self::Dsrl(practice) => practice.step(cx).await,
-            Self::Dppo(practice) => practice.step(cx).await,
-            Self::TdMpc(practice) => practice.step(cx).await,
-            Self::Csil(practice) => practice.step(cx).await,
-        }
-    }
-
-    /// The result so far; none before anything was learned.
-    pub fn improved(&self) -> Option<Improved> {
-        match self {
-            Self::BestOfN(practice) => practice.chooser().map(Improved::BestOfN),
-            Self::Dsrl(practice) => Some(Improved::Dsrl(practice.steering())),
-            Self::Dppo(practice) => Some(Improved::Dppo(Box::new(practice.finetuned()))),
-            Self::TdMpc(practice) => Some(Improved::TdMpc(Box::new(practice.agent()))),
-            Self::Csil(practice) => Some(Improved::Csil(Box::new(practice.agent()))),
-        }
-    }
-
-    /// Writes the whole state into the archive under `finetuner/`.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
-        match self {
-            Self::BestOfN(practice) => practice.save(archive).await,
-            Self::Dsrl(practice) => practice.save(archive).await,
-            Self::Dppo(practice) => practice.save(archive).await,
-            Self::TdMpc(practice) => practice.save(archive).await,
-            Self::Csil(practice) => practice.save(archive).await,
-        }
-    }
-
-    /// Restores what [`Finetuner::save`] wrote under the same settings.
-    pub fn load(config: &FinetuneConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        Ok(match config.method {
-            FinetuneMethod::None => {
-                return Err(Error::input(
-                    "the checkpoint is of a run without finetuning: use an undamaged checkpoint",
-                ));
-            }
-            FinetuneMethod::BestOfN => Self::BestOfN(Box::new(best_of_n::Practice::load(
-                config.best_of_n.clone(),
-                cx,
-                archive,
-            )?)),
-            FinetuneMethod::Dsrl => Self::Dsrl(Box::new(dsrl::Practice::load(
-                config.dsrl.clone(),
-                cx,
-                archive,
-            )?)),
-            FinetuneMethod::Dppo => Self::Dppo(Box::new(dppo::Practice::load(
-                config.dppo.clone(),
-                cx,
-                archive,
-            )?)),
-            FinetuneMethod::TdMpc => Self::TdMpc(Box::new(td_mpc::Practice::load(
-                config.td_mpc.clone(),
-                cx,
-                archive,
-            )?)),
-            FinetuneMethod::Csil => Self::Csil(Box::new(csil::Practice::load(
-                config.csil.clone(),
-                cx,
-                archive,
-            )?)),
-        })
-    }
-}
-
-/// What finetuning made of a policy: it decides in the policy's place.
-#[derive(Clone)]
-pub enum Improved {
-    /// A critic chooses among the policy's proposals.
-    BestOfN(Chooser),
-    /// An actor chooses the policy's noise.
-    Dsrl(Steering),
-    /// A copy of the policy's network, finetuned, makes the last denoising steps.
-    Dppo(Box<Finetuned>),
-    /// A world model's planner decides, the policy at most proposes.
-    TdMpc(Box<td_mpc::Agent>),
-    /// A small policy acts together with the policy, at every step.
-    Csil(Box<csil::Agent>),
 }
 
 /// What an actor remembers of an episode from one decision to the next; nothing at its start. A
 /// planner remembers its plan, a small policy what is left of the chunk that it acts beside.
 pub type Memory = Vec<f32>;
 
-impl Improved {
+/// What finetuning made of a policy: it decides in the policy's place. Weights are shared between
+/// clones.
+pub trait FinetunedPolicy: Send {
+    /// The method that made it.
+    fn method(&self) -> FinetuneMethod;
+
+    /// The same again.
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy>;
+
     /// Length of the noise vector per decision.
-    pub fn noise_len(&self, policy: &Policy) -> usize {
-        match self {
-            Self::BestOfN(chooser) => chooser.samples * policy.noise_len(),
-            Self::Dsrl(_) | Self::Dppo(_) => policy.noise_len(),
-            Self::TdMpc(agent) => agent.noise_len(policy),
-            Self::Csil(agent) => agent.noise_len(policy),
-        }
+    fn noise_len(&self, policy: &Policy) -> usize {
+        policy.noise_len()
     }
 
     /// Actions per decision.
-    pub fn chunk(&self, policy: &Policy) -> usize {
-        match self {
-            Self::BestOfN(_) | Self::Dsrl(_) | Self::Dppo(_) => policy.sizes.chunk,
-            Self::TdMpc(_) | Self::Csil(_) => 1,
-        }
+    fn chunk(&self, policy: &Policy) -> usize {
+        policy.sizes.chunk
     }
 
     /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as
     /// [`Policy::act`].
-    pub async fn act(
-        &self,
-        policy: &Policy,
-        obs: &[f32],
-        memories: &mut [Memory],
+    ///
+    /// # Errors
+    /// When the device fails, or whoever serves the policy.
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        memories: &'a mut [Memory],
         noise: Vec<f32>,
-        device: &Device,
-    ) -> Result<Vec<f32>> {
-        match self {
-            Self::TdMpc(agent) => agent.act(policy, obs, memories, &noise, device).await,
-            Self::Csil(agent) => agent.act(policy, obs, memories, &noise, device).await,
-            Self::BestOfN(chooser) => chooser.act(policy, obs, noise, device).await,
-            Self::Dsrl(steering) => steering.act(policy, obs, noise, device).await,
-            Self::Dppo(finetuned) => finetuned.act(policy, obs, noise, device).await,
-        }
-    }
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>>;
 
     /// Writes it into the archive under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        let method = match self {
-            Self::BestOfN(_) => FinetuneMethod::BestOfN,
-            Self::Dsrl(_) => FinetuneMethod::Dsrl,
-            Self::Dppo(_) => FinetuneMethod::Dppo,
-            Self::TdMpc(_) => FinetuneMethod::TdMpc,
-            Self::Csil(_) => FinetuneMethod::Csil,
-        };
-        archive.put(format!("{prefix}/method"), &method)?;
-        match self {
-            Self::BestOfN(chooser) => chooser.save(prefix, archive).await,
-            Self::Dsrl(steering) => steering.save(prefix, archive).await,
-            Self::Dppo(finetuned) => finetuned.save(prefix, archive).await,
-            Self::TdMpc(agent) => agent.save(prefix, archive).await,
-            Self::Csil(agent) => agent.save(prefix, archive).await,
-        }
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()>;
+
+    /// What is meant to be done from now on, once `chunk` was decided on and `memory` is what is
+    /// remembered: a planner's plan reaches further than what it decided on.
+    fn ahead<'a>(&self, _memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {
+        chunk
     }
 
-    /// Restores what [`Improved::save`] wrote under the same settings and prefix; none where
-    /// nothing was written.
-    pub fn load(
-        config: &FinetuneConfig,
-        policy: &Policy,
-        prefix: &str,
-        archive: &Archive,
-        device: &Device,
-    ) -> Result<Option<Self>> {
-        if !archive.contains(&format!("{prefix}/method")) {
-            return Ok(None);
-        }
-        Ok(match archive.get(&format!("{prefix}/method"))? {
-            FinetuneMethod::None => None,
-            FinetuneMethod::BestOfN => Some(Self::BestOfN(Chooser::load(
-                &config.best_of_n,
-                policy,
-                prefix,
-                archive,
-                device,
-            )?)),
-            FinetuneMethod::Dsrl => Some(Self::Dsrl(Steering::load(
-                &config.dsrl,
-                policy,
-                prefix,
-                archive,
-                device,
-            )?)),
-            FinetuneMethod::Dppo => Some(Self::Dppo(Box::new(Finetuned::load(
-                policy, prefix, archive,
-            )?))),
-            FinetuneMethod::TdMpc => Some(Self::TdMpc(Box::new(td_mpc::Agent::load(
-                &config.td_mpc,
-                policy,
-                prefix,
-                archive,
-                device,
-            )?))),
-            FinetuneMethod::Csil => Some(Self::Csil(Box::new(csil::Agent::load(
-                &config.csil,
-                policy,
-                prefix,
-                archive,
-                device,
-            )?))),
-        })
+    /// What a learned reward says of actions (N x act) at one raw observation: shares of what it
+    /// can give, 0 to 1, N. None where no reward is learned.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn rewards<'a>(
+        &'a self,
+        _policy: &'a Policy,
+        _obs: &'a [f32],
+        _actions: &'a [f32],
+        _device: &'a Device,
+    ) -> LocalFuture<'a, Option<Vec<f32>>> {
+        Box::pin(async { Ok(None) })
     }
+
+    /// How well a world model predicts an episode of raw observations, up to `ahead` decisions
+    /// ahead. None where there is no world model.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn quality<'a>(
+        &'a self,
+        _policy: &'a Policy,
+        _episode: &'a Episode,
+        _ahead: usize,
+        _device: &'a Device,
+    ) -> LocalFuture<'a, Option<Quality>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+impl Clone for Box<dyn FinetunedPolicy> {
+    fn clone(&self) -> Self {
+        self.clone_box()
+    }
+}
+
+/// Writes a finetuned policy, and the name of the method that made it, into the archive under
+/// `prefix/`.
+pub async fn save_policy(
+    policy: &dyn FinetunedPolicy,
+    prefix: &str,
+    archive: &mut Archive,
+) -> Result<()> {
+    archive.put(format!("{prefix}/method"), &policy.method())?;
+    policy.save(prefix, archive).await
+}
+
+fn has_steps(demos: &Dataset) -> bool {
+    demos.episodes.iter().any(|episode| !episode.is_empty())
 }
 
 /// Losses of one gradient step, read back.
@@ -436,4 +461,26 @@ pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) ->
         ));
     }
     Ok(replay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A method is found again by the name, or the number, that a file has of it; another name is
+    /// answered with the nearest.
+    #[test]
+    fn a_saved_method_is_found_again() {
+        let mut archive = Archive::new();
+        for (number, id) in NUMBERED.into_iter().enumerate() {
+            let method = FinetuneMethod::by_id(id).unwrap();
+            archive.put("name", &method).unwrap();
+            archive.put("number", &(number as u8)).unwrap();
+            assert_eq!(saved_method("name", &archive).unwrap(), method);
+            assert_eq!(saved_method("number", &archive).unwrap(), method);
+            assert_eq!(method.info().id, id);
+        }
+        let sentence = FinetuneMethod::by_id("bestofn").unwrap_err().to_string();
+        assert!(sentence.contains("did you mean `best-of-n`"), "{sentence}");
+    }
 }

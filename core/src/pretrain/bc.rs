@@ -1,16 +1,45 @@
 //! Behavioral cloning: the loop that every pretraining method here ends in.
 
-use super::Learner;
 use super::widening::Widening;
+use super::{Context, Losses, Method, Pretrainer};
 use crate::data::{Archive, Pairs, shifted_a_little};
-use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, params};
-use crate::policy::{Net, Policy, PolicyConfig};
+use crate::method::{Color, LocalFuture, MethodInfo, Paper};
+use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, SMALLEST_IMAGE, params};
+use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "bc",
+        label: "BC",
+        sentence: "Behavioral cloning: does what the demonstrations did, and nothing else.",
+        about: "Behavioral cloning.",
+        paper: Some(Paper {
+            citation: "Ren et al. 2024, whose loop this is",
+            link: "https://arxiv.org/abs/2409.00588",
+        }),
+        color: Some(Color {
+            name: "vermilion",
+            light: "#d55e00",
+            dark: "#f2853d",
+        }),
+        policies: &PolicyKind::ALL,
+        because: "",
+        smallest_image: Some(SMALLEST_IMAGE),
+        per_step: false,
+        needs_demos: true,
+        insights: &[],
+        on_page: true,
+    },
+    new: |cx| Ok(Box::new(Cloning::begin(cx, Widening::None)?)),
+    load: |cx, archive| Ok(Box::new(Cloning::resume(cx, archive)?)),
+};
 
 /// What a length of training is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
@@ -177,20 +206,31 @@ impl Cloning {
         });
     }
 
-    /// The policy as it is now, without gradients: with the average of the weights where there is
-    /// one.
-    pub fn policy(&self) -> Policy {
-        match &self.average {
-            Some(average) => Policy {
-                net: average.clone(),
-                ..self.policy.clone()
-            },
-            None => self.policy.frozen(),
-        }
+    /// Begins with a fresh policy.
+    pub(super) fn begin(cx: &Context, widening: Widening) -> Result<Self> {
+        let policy = cx.fresh_policy()?;
+        Ok(Self::new(
+            policy,
+            widening,
+            &cx.config.bc,
+            cx.pairs,
+            cx.seed,
+            cx.device.clone(),
+        ))
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    /// Restores what [`Pretrainer::save`] wrote.
+    pub(super) fn resume(cx: &Context, archive: &Archive) -> Result<Self> {
+        Self::load(
+            cx.policy,
+            &cx.config.bc,
+            cx.pairs,
+            archive,
+            cx.device.clone(),
+        )
+    }
+
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put(
             "cloning/state",
             &(&self.rng, self.step, self.average.is_some()),
@@ -203,7 +243,7 @@ impl Cloning {
         self.adam.save("cloning/adam", archive).await
     }
 
-    /// Restores what [`Cloning::save`] wrote with the same settings and data.
+    /// Restores what [`Pretrainer::save`] wrote with the same settings and data.
     pub fn load(
         policy: &PolicyConfig,
         config: &BcConfig,
@@ -246,9 +286,9 @@ impl Cloning {
     }
 }
 
-impl Learner for Cloning {
+impl Pretrainer for Cloning {
     /// One gradient step on a batch drawn with replacement.
-    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+    fn step(&mut self, data: &Pairs) -> Losses {
         let indices = self.rng.indices(self.config.batch, data.len());
         let (obs, mut chunks) = data.gather(&indices);
         self.widening.perturb(&indices, &mut chunks, &mut self.rng);
@@ -265,6 +305,22 @@ impl Learner for Cloning {
 
     fn progress(&self) -> (usize, usize) {
         (self.step, self.config.updates)
+    }
+
+    /// With the average of the weights where there is one.
+    fn policy(&self) -> Option<Policy> {
+        let policy = match &self.average {
+            Some(average) => Policy {
+                net: average.clone(),
+                ..self.policy.clone()
+            },
+            None => self.policy.frozen(),
+        };
+        Some(policy)
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

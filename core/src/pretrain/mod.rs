@@ -1,26 +1,228 @@
-//! Pretraining: from demonstrations to a policy.
+//! Pretraining: from demonstrations to a policy. One file or folder, one row in [`METHODS`], one
+//! page of docs each.
+//!
+//! A method at work is a [`Pretrainer`]: it makes one gradient step at a time, and can be saved
+//! between any two.
 
 pub mod bc;
-pub mod ensemble;
 pub mod post_bc;
 pub mod sigma_bc;
 pub mod value_dice;
 pub mod widening;
 
 pub use bc::{BcConfig, Cloning, Unit};
-pub use ensemble::Ensemble;
-pub use post_bc::{Covariance, PostBcConfig, Posterior};
+pub use post_bc::{Covariance, Ensemble, PostBcConfig, Posterior};
 pub use sigma_bc::SigmaBcConfig;
 pub use value_dice::{ValueDice, ValueDiceConfig};
 pub use widening::Widening;
 
-use crate::data::Pairs;
-use burn::tensor::Tensor;
+use crate::Result;
+use crate::data::{Archive, Dataset, Pairs};
+use crate::method::{self, LocalFuture, MethodInfo};
+use crate::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use crate::rng::Rng;
+use crate::settings::{Choice, Settings};
+use burn::tensor::{Device, Tensor};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Something that learns from demonstrations, one gradient step at a time.
-pub trait Learner {
-    /// One gradient step; gives its losses by name, still on the device.
-    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)>;
-    /// Gradient steps done, and to do in all.
+/// Every method, in the order of lists. To add one is to add its file or folder, and its row here.
+pub const METHODS: [&Method; 4] = [
+    &bc::METHOD,
+    &sigma_bc::METHOD,
+    &post_bc::METHOD,
+    &value_dice::METHOD,
+];
+
+/// What there is to say of every method. It is made when the program is compiled, so that who
+/// reads it does not carry the methods' code along.
+pub const INFOS: [&MethodInfo; METHODS.len()] = infos();
+
+/// A row of [`METHODS`]: what there is to say of a method, and how it is made.
+pub struct Method {
+    /// Name, sentences, what it can train.
+    pub info: &'static MethodInfo,
+    /// The method at its beginning.
+    pub new: fn(&Context) -> Result<Box<dyn Pretrainer>>,
+    /// Restores what [`Pretrainer::save`] wrote with the same settings and demonstrations.
+    pub load: fn(&Context, &Archive) -> Result<Box<dyn Pretrainer>>,
+}
+
+impl Method {
+    /// Its name.
+    pub const fn id(&self) -> PretrainMethod {
+        PretrainMethod(self.info.id)
+    }
+}
+
+const fn infos() -> [&'static MethodInfo; METHODS.len()] {
+    let mut infos = [METHODS[0].info; METHODS.len()];
+    let mut i = 1;
+    while i < METHODS.len() {
+        infos[i] = METHODS[i].info;
+        i += 1;
+    }
+    infos
+}
+
+/// Which pretraining: the name of a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PretrainMethod(&'static str);
+
+impl PretrainMethod {
+    /// The names of all, and what they are.
+    pub const CHOICES: &'static [Choice] = &method::choices(&INFOS);
+
+    /// The method called `id`.
+    ///
+    /// # Errors
+    /// Names the nearest, and all.
+    pub fn by_id(id: &str) -> Result<Self> {
+        method::by_id("pretraining", &INFOS, id).map(|info| Self(info.id))
+    }
+
+    /// Its name, as files write it.
+    pub const fn id(self) -> &'static str {
+        self.0
+    }
+
+    /// What there is to say of it.
+    pub fn info(self) -> &'static MethodInfo {
+        let own = INFOS.iter().find(|info| info.id == self.0);
+        own.copied().unwrap_or(INFOS[0])
+    }
+
+    /// Its row.
+    pub fn row(self) -> &'static Method {
+        let own = METHODS.into_iter().find(|row| row.info.id == self.0);
+        own.unwrap_or(METHODS[0])
+    }
+
+    /// The one kind of policy that the method trains; none: it trains several.
+    pub fn policy_kind(self) -> Option<PolicyKind> {
+        match self.info().policies {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for PretrainMethod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PretrainMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Self::by_id(&id).map_err(D::Error::custom)
+    }
+}
+
+/// Pretraining: the method and each method's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// The method.
+    #[setting(base, value = post_bc::METHOD.id())]
+    pub method: PretrainMethod,
+    /// Tasks that one policy learns together, the played one among them, from `demos.count`
+    /// demonstrations of each; they have equal observations and actions. None: the played task
+    /// alone.
+    #[setting(value = Vec::new())]
+    pub tasks: Vec<String>,
+    /// The cloning loop, in which all but `value-dice` end.
+    #[setting(group)]
+    pub bc: BcConfig,
+    /// Behavioral cloning with the same noise on every action.
+    #[setting(group)]
+    pub sigma_bc: SigmaBcConfig,
+    /// Posterior behavioral cloning.
+    #[setting(group)]
+    pub post_bc: PostBcConfig,
+    /// ValueDICE.
+    #[setting(group)]
+    pub value_dice: ValueDiceConfig,
+}
+
+/// What every method works with.
+pub struct Context<'a> {
+    /// The settings of all methods.
+    pub config: &'a PretrainConfig,
+    /// The policy's settings.
+    pub policy: &'a PolicyConfig,
+    /// What the policy reads and writes.
+    pub sizes: Sizes,
+    /// The demonstrations.
+    pub demos: &'a Dataset,
+    /// The same as normalized training pairs.
+    pub pairs: &'a Pairs,
+    /// The run's seed.
+    pub seed: u64,
+    /// The device that trains, with autodiff.
+    pub device: &'a Device,
+}
+
+impl Context<'_> {
+    /// A policy with fresh weights, scaled to the demonstrations.
+    ///
+    /// # Errors
+    /// When the demonstrations are too short.
+    pub fn fresh_policy(&self) -> Result<Policy> {
+        let raw = Pairs::new(self.demos, self.policy.chunk, true)?;
+        let mut weights = Rng::new(self.seed, "policy-weights", 0);
+        let scales = raw.scales()?;
+        Ok(Policy::new(
+            self.policy,
+            self.sizes,
+            scales,
+            &mut weights,
+            self.device,
+        ))
+    }
+}
+
+/// What a method is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PretrainPhase {
+    /// It fits an ensemble, from which it will learn where the demonstrations leave doubt.
+    Ensemble,
+    /// It trains the policy.
+    Policy,
+}
+
+/// Metrics by name, still on the device.
+pub type Losses = Vec<(&'static str, Tensor<1>)>;
+
+/// A method at work. Its phases follow each other; most have one.
+pub trait Pretrainer: Send {
+    /// The present phase.
+    fn phase(&self) -> PretrainPhase {
+        PretrainPhase::Policy
+    }
+
+    /// Gradient steps done in the present phase, and to do in it.
     fn progress(&self) -> (usize, usize);
+
+    /// One gradient step.
+    fn step(&mut self, data: &Pairs) -> Losses;
+
+    /// Begins the phase after one that is complete, and says in metrics what the complete one has
+    /// found. None: it was the last.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn begin_next<'a>(
+        &'a mut self,
+        _cx: &'a Context<'a>,
+    ) -> LocalFuture<'a, Option<Vec<(&'static str, f64)>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The policy as it is now, without gradients; none in phases before it is trained.
+    fn policy(&self) -> Option<Policy>;
+
+    /// Writes the whole state into the archive.
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()>;
 }

@@ -1,7 +1,44 @@
 //! Cloning with the same noise everywhere: PostBC's simplest rival.
 
+use super::{Cloning, Method, Widening};
+use crate::Result;
+use crate::method::{Color, MethodInfo, Paper};
+use crate::nn::SMALLEST_IMAGE;
+use crate::policy::PolicyKind;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "sigma-bc",
+        label: "\u{3c3}-BC",
+        sentence: "Cloning with the same noise on every action, whether it is needed or not.",
+        about: "Behavioral cloning with the same noise on every action.",
+        paper: Some(Paper {
+            citation: "Posterior Behavioral Cloning 2025, its baseline",
+            link: "https://arxiv.org/abs/2512.16911",
+        }),
+        color: Some(Color {
+            name: "orange",
+            light: "#e69f00",
+            dark: "#f0b732",
+        }),
+        policies: &PolicyKind::ALL,
+        because: "",
+        smallest_image: Some(SMALLEST_IMAGE),
+        per_step: false,
+        needs_demos: true,
+        insights: &[],
+        on_page: true,
+    },
+    new: |cx| {
+        let sigma = cx.config.sigma_bc.sigma as f32;
+        let cloning = Cloning::begin(cx, Widening::Uniform(sigma))?;
+        Ok(Box::new(cloning))
+    },
+    load: |cx, archive| Ok(Box::new(Cloning::resume(cx, archive)?)),
+};
 
 /// Settings of cloning with the same noise everywhere: a~ = a + sigma w with w ~ N(0, I), fresh
 /// whenever a pair is used.

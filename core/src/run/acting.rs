@@ -2,9 +2,8 @@
 
 use super::Config;
 use crate::Result;
-use crate::data::Archive;
-use crate::finetune::td_mpc::Agent;
-use crate::finetune::{Improved, Memory};
+use crate::data::{Archive, Episode};
+use crate::finetune::{FinetunedPolicy, Memory, Quality, save_policy};
 use crate::policy::{Net, Policy};
 use burn::tensor::Device;
 
@@ -12,7 +11,7 @@ use burn::tensor::Device;
 #[derive(Clone)]
 pub struct Acting {
     pub(super) policy: Policy,
-    pub(super) improved: Option<Improved>,
+    pub(super) finetuned: Option<Box<dyn FinetunedPolicy>>,
 }
 
 impl Acting {
@@ -26,39 +25,47 @@ impl Acting {
     pub fn pretrained(&self) -> Self {
         Self {
             policy: self.policy.clone(),
-            improved: None,
+            finetuned: None,
         }
     }
 
-    /// The world model that plans, where finetuning has made one.
-    pub fn agent(&self) -> Option<&Agent> {
-        match &self.improved {
-            Some(Improved::TdMpc(agent)) => Some(agent),
-            _ => None,
+    /// How well a world model predicts an episode, where finetuning has made one: see
+    /// [`FinetunedPolicy::quality`].
+    pub async fn quality(
+        &self,
+        episode: &Episode,
+        ahead: usize,
+        device: &Device,
+    ) -> Result<Option<Quality>> {
+        match &self.finetuned {
+            Some(finetuned) => {
+                finetuned
+                    .quality(&self.policy, episode, ahead, device)
+                    .await
+            }
+            None => Ok(None),
         }
     }
 
-    /// What a reward that was learned says of actions (N x act) at one raw observation: N shares of
-    /// what it can give. None where there is none.
+    /// What a learned reward says of actions: see [`FinetunedPolicy::rewards`].
     pub async fn rewards(
         &self,
         obs: &[f32],
         actions: &[f32],
         device: &Device,
     ) -> Result<Option<Vec<f32>>> {
-        match &self.improved {
-            Some(Improved::Csil(agent)) => agent.rewards(&self.policy, obs, actions, device).await,
-            _ => Ok(None),
+        match &self.finetuned {
+            Some(finetuned) => finetuned.rewards(&self.policy, obs, actions, device).await,
+            None => Ok(None),
         }
     }
 
-    /// What is meant to be done from now on, once something was decided: a planner's plan, which is
-    /// what it remembers; else the chunk that was decided on.
+    /// What is meant to be done from now on, once something was decided: see
+    /// [`FinetunedPolicy::ahead`].
     pub fn ahead<'a>(&self, memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {
-        if self.agent().is_some() && !memory.is_empty() {
-            memory
-        } else {
-            chunk
+        match &self.finetuned {
+            Some(finetuned) => finetuned.ahead(memory, chunk),
+            None => chunk,
         }
     }
 
@@ -66,40 +73,37 @@ impl Acting {
     pub async fn on(&self, config: &Config, device: &Device) -> Result<Self> {
         let mut archive = Archive::new();
         self.policy.save("policy", &mut archive).await?;
-        if let Some(improved) = &self.improved {
-            improved.save("improved", &mut archive).await?;
+        if let Some(finetuned) = &self.finetuned {
+            save_policy(&**finetuned, "improved", &mut archive).await?;
         }
         let mut policy = Policy::load(&config.policy, "policy", &archive, device)?;
         if let Net::Served(_) = self.policy.net {
             policy.net = self.policy.net.clone();
         }
-        let improved = Improved::load(&config.finetune, &policy, "improved", &archive, device)?;
-        Ok(Self { policy, improved })
+        let settings = &config.finetune;
+        let finetuned = settings.load_policy(&policy, "improved", &archive, device)?;
+        Ok(Self { policy, finetuned })
     }
 
     /// Length of the noise vector per decision.
     pub fn noise_len(&self) -> usize {
-        self.improved
-            .as_ref()
-            .map_or(self.policy.noise_len(), |improved| {
-                improved.noise_len(&self.policy)
-            })
+        match &self.finetuned {
+            Some(finetuned) => finetuned.noise_len(&self.policy),
+            None => self.policy.noise_len(),
+        }
     }
 
     /// Length of what is decided at a time: a chunk of actions.
     pub fn chunk_len(&self) -> usize {
-        self.policy.sizes.act
-            * self
-                .improved
-                .as_ref()
-                .map_or(self.policy.sizes.chunk, |improved| {
-                    improved.chunk(&self.policy)
-                })
+        let actions = match &self.finetuned {
+            Some(finetuned) => finetuned.chunk(&self.policy),
+            None => self.policy.sizes.chunk,
+        };
+        self.policy.sizes.act * actions
     }
 
     /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to
-    /// raw action rows, as
-    /// [`Policy::act`]: by what finetuning made, else by the policy.
+    /// raw action rows, as [`Policy::act`]: by what finetuning made, else by the policy.
     pub async fn act(
         &self,
         obs: &[f32],
@@ -107,16 +111,12 @@ impl Acting {
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        match &self.improved {
-            Some(improved) => {
-                improved
-                    .act(&self.policy, obs, memories, noise, device)
-                    .await
-            }
+        let policy = &self.policy;
+        match &self.finetuned {
+            Some(finetuned) => finetuned.act(policy, obs, memories, noise, device).await,
             None => {
-                self.policy
-                    .act(&self.policy.reading(obs, memories.len()), noise, device)
-                    .await
+                let rows = policy.reading(obs, memories.len());
+                policy.act(&rows, noise, device).await
             }
         }
     }

@@ -6,12 +6,12 @@
 use super::published;
 use crate::env::View;
 use crate::error::within;
-use crate::finetune::td_mpc::{Actor, Proposals, SMALLEST_IMAGE};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::nn::Keypoints;
+use crate::method::{MethodInfo, listed};
 use crate::policy::{PolicyConfig, PolicyKind};
-use crate::pretrain::{BcConfig, PostBcConfig, SigmaBcConfig, ValueDiceConfig};
+pub use crate::pretrain::{PretrainConfig, PretrainMethod};
 use crate::settings::{self, Choices, Preset, Settings};
+use crate::{finetune, pretrain};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -102,56 +102,6 @@ impl EnvConfig {
     }
 }
 
-/// Which pretraining.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
-#[serde(rename_all = "kebab-case")]
-pub enum PretrainMethod {
-    /// Behavioral cloning.
-    Bc,
-    /// Behavioral cloning with the same noise on every action.
-    SigmaBc,
-    /// Posterior behavioral cloning.
-    PostBc,
-    /// ValueDICE: matches the distribution of states and actions, from the demonstrations alone.
-    ValueDice,
-}
-
-impl PretrainMethod {
-    /// The one kind of policy that the method trains; none: it trains every kind.
-    pub fn policy_kind(self) -> Option<PolicyKind> {
-        match self {
-            Self::Bc | Self::SigmaBc | Self::PostBc => None,
-            Self::ValueDice => Some(PolicyKind::Squashed),
-        }
-    }
-}
-
-/// Pretraining: the method and each method's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
-#[serde(deny_unknown_fields)]
-pub struct PretrainConfig {
-    /// The method.
-    #[setting(base, value = PretrainMethod::PostBc)]
-    pub method: PretrainMethod,
-    /// Tasks that one policy learns together, the played one among them, from `demos.count`
-    /// demonstrations of each; they have equal observations and actions. None: the played task
-    /// alone.
-    #[setting(value = Vec::new())]
-    pub tasks: Vec<String>,
-    /// The cloning loop, in which all but `value-dice` end.
-    #[setting(group)]
-    pub bc: BcConfig,
-    /// Behavioral cloning with the same noise on every action.
-    #[setting(group)]
-    pub sigma_bc: SigmaBcConfig,
-    /// Posterior behavioral cloning.
-    #[setting(group)]
-    pub post_bc: PostBcConfig,
-    /// ValueDICE.
-    #[setting(group)]
-    pub value_dice: ValueDiceConfig,
-}
-
 /// Evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
@@ -235,7 +185,7 @@ impl Config {
         self.check_policy_kind()?;
         self.check_tasks()?;
         self.check_sight()?;
-        self.finetune.check(&self.policy)
+        self.finetune.check(&self.policy, self.env.view())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
@@ -270,59 +220,45 @@ impl Config {
         Ok(())
     }
 
-    /// Only a world model sees, and it can see from a certain size on.
+    /// Methods that see no pictures are not given any, and the others none that are too small.
     fn check_sight(&self) -> Result<()> {
-        let (size, td_mpc) = (self.env.image_size, &self.finetune.td_mpc);
+        let size = self.env.image_size;
         if size == 0 {
             return Ok(());
         }
-        let method = self.finetune.method;
-        let least = if method == FinetuneMethod::Csil {
-            Keypoints::SMALLEST
-        } else {
-            SMALLEST_IMAGE
+        let method = self.finetune.method.info();
+        let Some(least) = method.smallest_image else {
+            let seeing = finetune::METHODS.map(|row| row.info);
+            let seeing = seeing.iter().filter(|info| info.smallest_image.is_some());
+            return Err(Error::input(format!(
+                "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
+                method.id,
+                listed(seeing.map(|info| info.id), " or ")
+            )));
         };
         if size < least {
             return Err(Error::input(format!(
                 "env.image_size is {size}: set it to {least} or more, or to 0 for states"
             )));
         }
-        if !matches!(
-            method,
-            FinetuneMethod::TdMpc | FinetuneMethod::Csil | FinetuneMethod::None
-        ) {
-            let method = method.name();
+        let pretraining = self.pretrain.method.info();
+        if self.policy.view.is_some() && pretraining.smallest_image.is_none() {
+            let seeing = pretrain::INFOS
+                .iter()
+                .filter(|info| info.smallest_image.is_some());
             return Err(Error::input(format!(
-                "finetune.method {method} sees no pictures: set it to td-mpc or csil, or \
-                 env.image_size to 0"
+                "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
+                 env.image_size to 0",
+                pretraining.id,
+                listed(seeing.map(|info| info.id), " or ")
             )));
-        }
-        let judged_by_states = matches!(
-            self.pretrain.method,
-            PretrainMethod::PostBc | PretrainMethod::ValueDice
-        );
-        if self.policy.view.is_some() && judged_by_states {
-            let method = self.pretrain.method.name();
-            return Err(Error::input(format!(
-                "pretrain.method {method} sees no pictures, which the policy does: set it to bc or \
-                 sigma-bc, or env.image_size to 0"
-            )));
-        }
-        if method != FinetuneMethod::Csil
-            && (td_mpc.proposals, td_mpc.seed_by) != (Proposals::Prior, Actor::Prior)
-        {
-            return Err(Error::input(
-                "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
-                 finetune.td_mpc.seed_by to prior, or env.image_size to 0",
-            ));
         }
         Ok(())
     }
 
-    /// Whatever another program serves is only asked for chunks.
+    /// Whatever another program serves has an address, and a method that only asks it for chunks.
     fn check_served(&self) -> Result<()> {
-        let (kind, method) = (self.policy.kind, self.finetune.method);
-        if kind != PolicyKind::Served {
+        if self.policy.kind != PolicyKind::Served {
             return Ok(());
         }
         if self.policy.served.address.is_empty() {
@@ -331,28 +267,44 @@ impl Config {
                  openpi://host:port`",
             ));
         }
-        if !matches!(method, FinetuneMethod::Csil | FinetuneMethod::None) {
-            let method = method.name();
+        let method = self.finetune.method.info();
+        if !method.accepts(PolicyKind::Served) {
+            let able = finetune::METHODS.map(|row| row.info);
+            let able = able.iter().filter(|info| info.accepts(PolicyKind::Served));
             return Err(Error::input(format!(
-                "finetune.method {method} cannot improve a served policy: set it to csil"
+                "finetune.method {} cannot improve a served policy: set it to {}",
+                method.id,
+                listed(able.map(|info| info.id), " or ")
             )));
         }
         Ok(())
     }
 
+    /// Both methods can work with the kind of policy.
     fn check_policy_kind(&self) -> Result<()> {
         self.check_served()?;
-        let (method, kind) = (self.pretrain.method, self.policy.kind);
-        match method.policy_kind() {
-            Some(wanted) if wanted != kind => {
-                let [method, kind, wanted] = [method.name(), kind.name(), wanted.name()];
-                Err(Error::input(format!(
-                    "pretrain.method {method} cannot train policy.kind {kind}: set policy.kind to \
-                     {wanted} first, as `--pretrain {method}` does"
-                )))
-            }
-            _ => Ok(()),
+        let kind = self.policy.kind;
+        let pretraining = self.pretrain.method.info();
+        if !pretraining.accepts(kind) {
+            let MethodInfo { id, because, .. } = pretraining;
+            return Err(Error::input(format!(
+                "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
+                 to {} first, as `--pretrain {id}` does",
+                kind.name(),
+                listed(pretraining.policies.iter().map(|kind| kind.name()), " or ")
+            )));
         }
+        let finetuning = self.finetune.method.info();
+        if !finetuning.accepts(kind) {
+            let MethodInfo { id, because, .. } = finetuning;
+            return Err(Error::input(format!(
+                "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
+                 to {}",
+                kind.name(),
+                listed(finetuning.policies.iter().map(|kind| kind.name()), " or ")
+            )));
+        }
+        Ok(())
     }
 
     /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.

@@ -23,8 +23,9 @@ pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec, View};
-use crate::finetune::{FinetuneConfig, Improved};
+use crate::finetune::{FinetuneConfig, FinetunedPolicy, save_policy};
 use crate::policy::{Connect, Policy, PolicyKind, Sizes, served};
+use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -93,7 +94,7 @@ pub struct Run {
     pairs: Option<Pairs>,
     policy: Option<Policy>,
     /// What finetuning has made of the policy so far: it acts in evaluations.
-    improved: Option<Improved>,
+    finetuned: Option<Box<dyn FinetunedPolicy>>,
     /// The best so far, where that is what counts.
     best: Option<Best>,
     stage: Stage,
@@ -103,7 +104,7 @@ pub struct Run {
 struct Best {
     success: f64,
     /// None: the pretrained policy.
-    improved: Option<Improved>,
+    finetuned: Option<Box<dyn FinetunedPolicy>>,
 }
 
 impl Run {
@@ -140,7 +141,7 @@ impl Run {
             own_demos: None,
             pairs: None,
             policy: None,
-            improved: None,
+            finetuned: None,
             best: None,
             stage: Stage::Done,
         })
@@ -187,7 +188,7 @@ impl Run {
         };
         demos.check_task(shown, sizes.obs, sizes.act, self.config.env.image_size)?;
         let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
-        let scales = scales(&raw)?;
+        let scales = raw.scales()?;
         let raw = raw.seen(&demos, self.config.policy.view);
         self.pairs = Some(Pairs {
             obs: scales.0.apply(&raw.obs),
@@ -227,26 +228,27 @@ impl Run {
         self.config.policy = saved.policy.clone();
         self.config.pretrain.tasks = saved.pretrain.tasks.clone();
         self.policy = Some(self.load_policy(archive)?);
-        if self.config.finetune.method == FinetuneMethod::None {
+        if self.config.finetune.method == FinetuneMethod::NONE {
             self.config.finetune = FinetuneConfig {
-                method: FinetuneMethod::None,
+                method: FinetuneMethod::NONE,
                 ..saved.finetune
             };
-            self.load_improved(archive)?;
+            self.load_finetuned(archive)?;
         }
         Ok(())
     }
 
-    /// A fresh policy of the configured kind, scaled to the demonstrations.
-    fn fresh_policy(&self) -> Result<Policy> {
-        let raw = Pairs::new(self.given_demos()?, self.config.policy.chunk, true)?;
-        Ok(Policy::new(
-            &self.config.policy,
-            self.sizes()?,
-            scales(&raw)?,
-            &mut Rng::new(self.config.seed, "policy-weights", 0),
-            &self.device,
-        ))
+    /// What a pretraining method works with.
+    fn pretraining(&self) -> Result<pretrain::Context<'_>> {
+        Ok(pretrain::Context {
+            config: &self.config.pretrain,
+            policy: &self.config.policy,
+            sizes: self.sizes()?,
+            demos: self.given_demos()?,
+            pairs: self.given_pairs()?,
+            seed: self.config.seed,
+            device: &self.device,
+        })
     }
 
     /// The policy that another program serves, for observations as wide as those of the
@@ -256,7 +258,7 @@ impl Run {
         let identities = || (Normaliser::identity(obs), Normaliser::identity(act * chunk));
         let scales = self.demos.as_ref().map_or_else(
             || Ok(identities()),
-            |demos| scales(&Pairs::new(demos, chunk, true)?),
+            |demos| Pairs::new(demos, chunk, true)?.scales(),
         )?;
         let unconnected = Policy::new(
             &self.config.policy,
@@ -317,8 +319,8 @@ impl Run {
         let chunk = self
             .policy
             .as_ref()
-            .zip(self.improved.as_ref())
-            .map_or(spec.chunk, |(policy, improved)| improved.chunk(policy));
+            .zip(self.finetuned.as_ref())
+            .map_or(spec.chunk, |(policy, finetuned)| finetuned.chunk(policy));
         RolloutSpec {
             to_horizon: self.config.eval.to_horizon,
             chunk,
@@ -401,11 +403,11 @@ impl Run {
     /// What acts at this moment: the policy in whatever state learning has brought it to; none
     /// before cloning begins.
     pub fn acting(&self) -> Option<Acting> {
-        let (learning, improved) = self.stage.acting();
+        let (learning, finetuned) = self.stage.acting();
         let policy = learning.or_else(|| self.policy.clone())?;
         Some(Acting {
             policy,
-            improved: improved.or_else(|| self.improved.clone()),
+            finetuned: finetuned.or_else(|| self.finetuned.clone()),
         })
     }
 
@@ -428,9 +430,9 @@ impl Run {
             task: self.config.task.clone(),
             pretrain: match self.config.policy.kind {
                 PolicyKind::Served => PolicyKind::Served.name().to_owned(),
-                _ => self.config.pretrain.method.name().to_owned(),
+                _ => self.config.pretrain.method.id().to_owned(),
             },
-            finetune: self.config.finetune.method.name().to_owned(),
+            finetune: self.config.finetune.method.id().to_owned(),
             seed: self.config.seed,
             before: outcome(self.counters.before),
             after: outcome(self.counters.after),
@@ -471,30 +473,30 @@ impl Run {
         let mut archive = Archive::new();
         archive.put("config", &config_to_json(&self.config))?;
         self.given_policy()?.save("policy", &mut archive).await?;
-        self.save_improved(&mut archive).await?;
+        self.save_finetuned(&mut archive).await?;
         Ok(archive)
     }
 
-    async fn save_improved(&self, archive: &mut Archive) -> Result<()> {
-        match &self.improved {
-            Some(improved) => improved.save("improved", archive).await,
+    async fn save_finetuned(&self, archive: &mut Archive) -> Result<()> {
+        match &self.finetuned {
+            Some(finetuned) => save_policy(&**finetuned, "improved", archive).await,
             None => Ok(()),
         }
     }
 
     async fn save_best(&self, archive: &mut Archive) -> Result<()> {
-        let Some(Best { success, improved }) = &self.best else {
+        let Some(Best { success, finetuned }) = &self.best else {
             return Ok(());
         };
         archive.put("best/success", success)?;
-        match improved {
-            Some(improved) => improved.save("best", archive).await,
+        match finetuned {
+            Some(finetuned) => save_policy(&**finetuned, "best", archive).await,
             None => Ok(()),
         }
     }
 
-    fn load_improved(&mut self, archive: &Archive) -> Result<()> {
-        self.improved = self.saved_improved("improved", archive)?;
+    fn load_finetuned(&mut self, archive: &Archive) -> Result<()> {
+        self.finetuned = self.saved_finetuned("improved", archive)?;
         Ok(())
     }
 
@@ -502,20 +504,20 @@ impl Run {
         if archive.contains("best/success") {
             self.best = Some(Best {
                 success: archive.get("best/success")?,
-                improved: self.saved_improved("best", archive)?,
+                finetuned: self.saved_finetuned("best", archive)?,
             });
         }
         Ok(())
     }
 
-    fn saved_improved(&self, prefix: &str, archive: &Archive) -> Result<Option<Improved>> {
-        Improved::load(
-            &self.config.finetune,
-            self.given_policy()?,
-            prefix,
-            archive,
-            &self.device(),
-        )
+    fn saved_finetuned(
+        &self,
+        prefix: &str,
+        archive: &Archive,
+    ) -> Result<Option<Box<dyn FinetunedPolicy>>> {
+        let policy = self.given_policy()?;
+        let settings = &self.config.finetune;
+        settings.load_policy(policy, prefix, archive, &self.device())
     }
 
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
@@ -529,7 +531,7 @@ impl Run {
         if let Some(policy) = &self.policy {
             policy.save("policy", &mut archive).await?;
         }
-        self.save_improved(&mut archive).await?;
+        self.save_finetuned(&mut archive).await?;
         self.save_best(&mut archive).await?;
         self.stage.save(&mut archive).await?;
         Ok(archive)
@@ -553,20 +555,12 @@ impl Run {
         }
         if archive.contains("policy/scales") {
             run.policy = Some(run.load_policy(&archive)?);
-            run.load_improved(&archive)?;
+            run.load_finetuned(&archive)?;
             run.load_best(&archive)?;
         }
         run.stage = Stage::load(&run, &mut archive)?;
         Ok(run)
     }
-}
-
-/// Observations and action chunks of the demonstrations span [-1, 1].
-fn scales(raw: &Pairs) -> Result<(Normaliser, Normaliser)> {
-    Ok((
-        Normaliser::fit(&raw.obs, raw.obs_dim)?,
-        Normaliser::fit(&raw.actions, raw.action_dim)?,
-    ))
 }
 
 fn config_to_json(config: &Config) -> String {

@@ -7,12 +7,13 @@
 //! Each of our tasks takes the settings of the robomimic task that it resembles in difficulty:
 //! PostBC's tables 1 to 4, and DSRL's and DPPO's code for what they leave open.
 
-use super::config::{Config, FinetuneMethod, Keep, PretrainMethod};
+use super::config::{Config, FinetuneMethod, Keep};
 use crate::finetune::csil::Variant;
 use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
+use crate::finetune::{METHODS, best_of_n, csil, dppo, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
-use crate::pretrain::Unit;
+use crate::pretrain::{Unit, bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
 use std::collections::BTreeSet;
 
@@ -107,7 +108,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Preset paper, task and `pretrain.method`: PostBC, table 2, and DSRL's code",
         when: is_paper,
-        set: dsrl,
+        set: set_dsrl,
     },
     Rule {
         what: "Preset paper, task: PostBC, table 3, and DPPO's code",
@@ -122,16 +123,16 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Preset paper, task and `pretrain.method`: PostBC, table 4",
         when: is_paper,
-        set: best_of_n,
+        set: set_best_of_n,
     },
     Rule {
         what: "Preset paper, `finetune.method` dppo: PostBC, appendix D",
-        when: |asked| is_paper(asked) && asked.finetune.method == FinetuneMethod::Dppo,
+        when: |asked| is_paper(asked) && asked.finetune.method == dppo::METHOD.id(),
         set: |config| config.policy.sampler = Sampler::Ddpm,
     },
     Rule {
         what: "Preset paper, `pretrain.method` value-dice: the actor of ValueDICE's code",
-        when: |asked| is_paper(asked) && asked.pretrain.method == PretrainMethod::ValueDice,
+        when: |asked| is_paper(asked) && asked.pretrain.method == value_dice::METHOD.id(),
         set: |config| {
             config.policy.hidden = 256;
             config.policy.layers = 2;
@@ -142,7 +143,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "`finetune.method` td-mpc or csil: methods that decide action by action hold \
                each for longer, 20 decisions a second in the lab",
-        when: |asked| decides_one_by_one(asked.finetune.method),
+        when: |asked| asked.finetune.method.info().per_step,
         set: |config| {
             let in_the_lab = config.task.starts_with("lab/");
             config.env.action_repeat = if in_the_lab { 4 } else { 2 };
@@ -151,14 +152,14 @@ const RULES: &[Rule] = &[
     Rule {
         what: "`finetune.method` csil: chunks of 10 actions, as in the paper (preset paper), \
                else 4",
-        when: |asked| asked.finetune.method == FinetuneMethod::Csil,
+        when: |asked| asked.finetune.method == csil::METHOD.id(),
         set: |config| config.policy.chunk = if is_paper(config) { 10 } else { 4 },
     },
     Rule {
         what: "`finetune.method` td-mpc: five demonstrations, as in MoDem and the paper that \
                follows it, and chunks that reach as far as the planner looks, so that the \
                policy can propose them",
-        when: |asked| asked.finetune.method == FinetuneMethod::TdMpc,
+        when: |asked| asked.finetune.method == td_mpc::METHOD.id(),
         set: |config| {
             config.demos.count = 5;
             config.policy.chunk = 4.max(config.finetune.td_mpc.horizon);
@@ -167,7 +168,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Preset paper, `finetune.method` td-mpc: the policy clones single actions, as \
                in MoDem",
-        when: |asked| is_paper(asked) && asked.finetune.method == FinetuneMethod::TdMpc,
+        when: |asked| is_paper(asked) && asked.finetune.method == td_mpc::METHOD.id(),
         set: |config| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
@@ -176,7 +177,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Presets cpu and tiny, `finetune.method` td-mpc: so few decisions make some \
                agents worse than they were",
-        when: |asked| !is_paper(asked) && asked.finetune.method == FinetuneMethod::TdMpc,
+        when: |asked| !is_paper(asked) && asked.finetune.method == td_mpc::METHOD.id(),
         set: |config| config.eval.keep = Keep::Best,
     },
     Rule {
@@ -199,7 +200,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "`env.image_size`, `finetune.method` td-mpc: the pretrained policy, which sees \
                nothing, has no part in it, so it is a small one",
-        when: |asked| asked.env.image_size > 0 && asked.finetune.method == FinetuneMethod::TdMpc,
+        when: |asked| asked.env.image_size > 0 && asked.finetune.method == td_mpc::METHOD.id(),
         set: |config| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
@@ -251,14 +252,15 @@ pub fn rules() -> Vec<(&'static str, BTreeSet<String>)> {
 /// Configurations that between them show every setting that a rule decides.
 fn examples() -> impl Iterator<Item = Config> {
     let tasks = ["lab/lift", "lab/assembly", "metaworld/assembly"];
-    let methods = FinetuneMethod::ALL.iter();
-    let jobs = methods.flat_map(move |method| tasks.map(|task| (*method, task)));
+    let methods = METHODS.iter().map(|method| method.id());
+    let methods = methods.chain([FinetuneMethod::NONE]);
+    let jobs = methods.flat_map(move |method| tasks.map(|task| (method, task)));
     jobs.flat_map(|(method, task)| {
         Preset::ALL.iter().map(move |preset| {
             let mut example = Config::bare(*preset);
             example.task = task.to_owned();
             example.finetune.method = method;
-            example.pretrain.method = PretrainMethod::ValueDice;
+            example.pretrain.method = value_dice::METHOD.id();
             example
         })
     })
@@ -266,10 +268,6 @@ fn examples() -> impl Iterator<Item = Config> {
 
 fn is_paper(config: &Config) -> bool {
     config.preset == Preset::Paper
-}
-
-fn decides_one_by_one(method: FinetuneMethod) -> bool {
-    matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil)
 }
 
 /// A setting for Lift, Can and Square.
@@ -326,13 +324,13 @@ const BEST_OF_N: Table = Table {
 /// Demonstrations, policy and pretraining.
 fn pretraining(config: &mut Config) {
     let column = column(&config.task);
-    let table = match config.finetune.method {
-        FinetuneMethod::None
-        | FinetuneMethod::Dsrl
-        | FinetuneMethod::TdMpc
-        | FinetuneMethod::Csil => DSRL,
-        FinetuneMethod::Dppo => DPPO,
-        FinetuneMethod::BestOfN => BEST_OF_N,
+    let finetuning = config.finetune.method;
+    let table = if finetuning == dppo::METHOD.id() {
+        DPPO
+    } else if finetuning == best_of_n::METHOD.id() {
+        BEST_OF_N
+    } else {
+        DSRL
     };
     config.demos.count = table.demos[column];
     config.policy.chunk = table.chunk;
@@ -348,9 +346,9 @@ fn pretraining(config: &mut Config) {
 }
 
 /// The tables count for each of the four environments.
-fn dsrl(config: &mut Config) {
+fn set_dsrl(config: &mut Config) {
     let column = column(&config.task);
-    let sigma_bc = config.pretrain.method == PretrainMethod::SigmaBc;
+    let sigma_bc = config.pretrain.method == sigma_bc::METHOD.id();
     let dsrl = &mut config.finetune.dsrl;
     dsrl.utd_ratio = if sigma_bc { 10.0 / 4.0 } else { 20.0 / 4.0 };
     dsrl.noise_utd_ratio = [20.0 / 4.0, 10.0 / 4.0, 10.0 / 4.0][column];
@@ -359,16 +357,20 @@ fn dsrl(config: &mut Config) {
     dsrl.eval_every = 4 * [3000, 3000, 4000][column];
 }
 
-fn best_of_n(config: &mut Config) {
+fn set_best_of_n(config: &mut Config) {
     let column = column(&config.task);
     let best_of_n = &mut config.finetune.best_of_n;
     best_of_n.gamma = 0.999;
     best_of_n.rounds = 1;
     best_of_n.updates = 2_000_000;
-    best_of_n.expectile = match (config.pretrain.method, column) {
-        (PretrainMethod::ValueDice, 0) => 0.9,
-        (PretrainMethod::SigmaBc, _) | (_, 1 | 2) => 0.7,
-        (PretrainMethod::Bc | PretrainMethod::PostBc, _) => 0.5,
-        (PretrainMethod::ValueDice, _) => 0.7,
-    };
+    // For Lift method by method, for the others 0.7.
+    let lift = [
+        (value_dice::METHOD.id(), 0.9),
+        (bc::METHOD.id(), 0.5),
+        (post_bc::METHOD.id(), 0.5),
+    ];
+    let own = lift
+        .into_iter()
+        .find(|(method, _)| column == 0 && *method == config.pretrain.method);
+    best_of_n.expectile = own.map_or(0.7, |(_, expectile)| expectile);
 }

@@ -111,7 +111,7 @@ impl Config {
     pub fn policy_settings(&self) -> Result<Vec<Setting>> {
         let mut settings = self.own_settings()?;
         settings.retain(|(key, value)| {
-            key != "finetune.method" || value != FinetuneMethod::None.name()
+            key != "finetune.method" || value != FinetuneMethod::NONE.id()
         });
         let own = self.to_value();
         for (key, _) in keys(Self::FIELDS, "") {

@@ -1,15 +1,14 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
-use super::config::{Keep, PretrainMethod};
+use super::config::Keep;
 use super::demos::Demonstrations;
 use super::{Acting, Best, EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset, Meta};
 use crate::env::{Finished, RolloutSpec, Rollouts};
-use crate::finetune::{Context, Finetuner, Improved, Next, RECORD_EVERY, UPDATES};
+use crate::finetune::{Context, FinetunedPolicy, Next, RECORD_EVERY, Trainer, UPDATES};
 use crate::nn;
 use crate::policy::Policy;
-use crate::pretrain::value_dice::Transitions;
-use crate::pretrain::{Cloning, Ensemble, Learner, ValueDice, Widening};
+use crate::pretrain::{PretrainPhase, Pretrainer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +29,10 @@ pub(super) enum Occasion {
 /// What a run is doing.
 pub(super) enum Stage {
     Demos(Box<Demonstrations>),
-    Ensemble(Box<Ensemble>),
-    Pretrain(Box<Cloning>),
-    ValueDice(Box<ValueDice>),
-    /// The finetuner waits while its result so far is evaluated.
-    Evaluate(Box<Rollouts>, Occasion, Option<Finetuner>),
-    Finetune(Finetuner),
+    Pretrain(Box<dyn Pretrainer>),
+    /// The trainer waits while its result so far is evaluated.
+    Evaluate(Box<Rollouts>, Occasion, Option<Box<dyn Trainer>>),
+    Finetune(Box<dyn Trainer>),
     Done,
 }
 
@@ -43,7 +40,7 @@ impl Run {
     pub(super) fn first_stage(&self) -> Result<Stage> {
         match (&self.policy, &self.demos) {
             (Some(_), _) => self.evaluate(Occasion::Before, None),
-            (None, Some(_)) => self.pretraining(),
+            (None, Some(_)) => self.pretrain(),
             (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(
                 &self.config,
                 self.means.make,
@@ -51,63 +48,13 @@ impl Run {
         }
     }
 
-    fn pretraining(&self) -> Result<Stage> {
-        match self.config.pretrain.method {
-            PretrainMethod::Bc => self.cloning(Widening::None),
-            PretrainMethod::SigmaBc => self.cloning(Widening::Uniform(
-                self.config.pretrain.sigma_bc.sigma as f32,
-            )),
-            PretrainMethod::PostBc => {
-                let config = self.config.pretrain.post_bc.clone();
-                Ok(Stage::Ensemble(Box::new(Ensemble::new(
-                    config,
-                    self.given_pairs()?,
-                    self.config.seed,
-                    self.device.clone(),
-                ))))
-            }
-            PretrainMethod::ValueDice => {
-                let (config, seed) = (self.config.pretrain.value_dice.clone(), self.config.seed);
-                let learner = ValueDice::new(
-                    self.fresh_policy()?,
-                    self.transitions()?,
-                    config,
-                    seed,
-                    self.device.clone(),
-                )?;
-                Ok(Stage::ValueDice(Box::new(learner)))
-            }
-        }
+    fn pretrain(&self) -> Result<Stage> {
+        let method = self.config.pretrain.method.row();
+        let pretrainer = (method.new)(&self.pretraining()?)?;
+        Ok(Stage::Pretrain(pretrainer))
     }
 
-    /// The demonstrations as transitions between decisions.
-    fn transitions(&self) -> Result<Transitions> {
-        let terminated: Vec<bool> = self
-            .given_demos()?
-            .episodes
-            .iter()
-            .map(|episode| episode.terminated)
-            .collect();
-        Transitions::new(self.given_pairs()?, &terminated, self.config.policy.chunk)
-    }
-
-    fn cloning(&self, widening: Widening) -> Result<Stage> {
-        let (config, data, seed) = (
-            &self.config.pretrain.bc,
-            self.given_pairs()?,
-            self.config.seed,
-        );
-        Ok(Stage::Pretrain(Box::new(Cloning::new(
-            self.fresh_policy()?,
-            widening,
-            config,
-            data,
-            seed,
-            self.device.clone(),
-        ))))
-    }
-
-    fn evaluate(&self, occasion: Occasion, waiting: Option<Finetuner>) -> Result<Stage> {
+    fn evaluate(&self, occasion: Occasion, waiting: Option<Box<dyn Trainer>>) -> Result<Stage> {
         let eval = &self.config.eval;
         let curve = matches!(occasion, Occasion::During | Occasion::Last);
         let episodes = if curve {
@@ -137,25 +84,17 @@ impl Run {
         };
         let next = match stage {
             Stage::Demos(demos) => self.step_demos(demos, &mut progress)?,
-            Stage::Ensemble(ensemble) => {
-                self.step_learner(&mut **ensemble, Phase::Ensemble, &mut progress)
-                    .await?
-            }
-            Stage::Pretrain(cloning) => {
-                self.step_learner(&mut **cloning, Phase::Pretrain, &mut progress)
-                    .await?
-            }
-            Stage::ValueDice(learner) => {
-                self.step_learner(&mut **learner, Phase::Pretrain, &mut progress)
+            Stage::Pretrain(pretrainer) => {
+                self.step_pretrainer(&mut **pretrainer, &mut progress)
                     .await?
             }
             Stage::Evaluate(rollouts, _, _) => {
                 self.step_evaluation(rollouts, &mut progress).await?
             }
-            Stage::Finetune(finetuner) => self.step_finetuner(finetuner, &mut progress).await?,
-            Stage::Done => Next::GoOn,
+            Stage::Finetune(trainer) => self.step_trainer(&mut **trainer, &mut progress).await?,
+            Stage::Done => Next::Continue,
         };
-        if next != Next::GoOn {
+        if next != Next::Continue {
             let (following, record) = self
                 .after(std::mem::replace(stage, Stage::Done), next)
                 .await?;
@@ -172,19 +111,10 @@ impl Run {
         Ok(match stage {
             Stage::Demos(demos) => {
                 self.keep_demos(demos.dataset().clone())?;
-                (self.pretraining()?, None)
+                (self.pretrain()?, None)
             }
-            Stage::Ensemble(ensemble) => {
-                let posterior = ensemble.posterior(self.given_pairs()?).await?;
-                let record = self.record(vec![("policy/posterior_std", posterior.mean_std())]);
-                (self.cloning(Widening::Posterior(posterior))?, Some(record))
-            }
-            Stage::Pretrain(cloning) => {
-                self.policy = Some(cloning.policy());
-                (self.evaluate(Occasion::Before, None)?, None)
-            }
-            Stage::ValueDice(learner) => {
-                self.policy = Some(learner.policy());
+            Stage::Pretrain(pretrainer) => {
+                self.policy = pretrainer.policy();
                 (self.evaluate(Occasion::Before, None)?, None)
             }
             Stage::Evaluate(rollouts, occasion, waiting) => {
@@ -203,12 +133,12 @@ impl Run {
                     Some(record),
                 )
             }
-            Stage::Finetune(finetuner) => {
-                self.improved = finetuner.improved();
+            Stage::Finetune(trainer) => {
+                self.finetuned = trainer.policy();
                 let (occasion, waiting) = match (next, self.config.eval.keep) {
-                    (Next::Finish, Keep::Last) => (Occasion::After, None),
-                    (Next::Finish, Keep::Best) => (Occasion::Last, None),
-                    _ => (Occasion::During, Some(finetuner)),
+                    (Next::Done, Keep::Last) => (Occasion::After, None),
+                    (Next::Done, Keep::Best) => (Occasion::Last, None),
+                    _ => (Occasion::During, Some(trainer)),
                 };
                 (self.evaluate(occasion, waiting)?, None)
             }
@@ -220,7 +150,7 @@ impl Run {
         &mut self,
         occasion: Occasion,
         counts: (u64, u64),
-        waiting: Option<Finetuner>,
+        waiting: Option<Box<dyn Trainer>>,
     ) -> Result<Stage> {
         match occasion {
             Occasion::Before => self.counters.before = Some(counts),
@@ -230,18 +160,18 @@ impl Run {
         if self.config.eval.keep == Keep::Best && occasion != Occasion::After {
             self.compare(counts.0 as f64 / counts.1 as f64);
         }
-        let finetuner = match occasion {
+        let trainer = match occasion {
             Occasion::Before => {
                 let spec = self.rollout_spec();
-                Finetuner::new(&self.config.finetune, &self.context(&spec)?)?
+                self.config.finetune.trainer(&self.context(&spec)?)?
             }
             Occasion::Last => {
-                self.improved = self.best.take().and_then(|best| best.improved);
+                self.finetuned = self.best.take().and_then(|best| best.finetuned);
                 return self.evaluate(Occasion::After, None);
             }
             Occasion::During | Occasion::After => waiting,
         };
-        Ok(finetuner.map_or(Stage::Done, Stage::Finetune))
+        Ok(trainer.map_or(Stage::Done, Stage::Finetune))
     }
 
     /// Keeps what acts now where it succeeds at least as often as the best so far.
@@ -253,12 +183,12 @@ impl Run {
         {
             self.best = Some(Best {
                 success,
-                improved: self.improved.clone(),
+                finetuned: self.finetuned.clone(),
             });
         }
     }
 
-    /// What a finetuner works with; `rollouts` is the run's own [`Run::rollout_spec`].
+    /// What a trainer works with; `rollouts` is the run's own [`Run::rollout_spec`].
     fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
         Ok(Context {
             policy: self.given_policy()?,
@@ -296,22 +226,25 @@ impl Run {
         }
     }
 
-    /// A few gradient steps of pretraining.
-    async fn step_learner(
+    /// A few gradient steps of pretraining; after the last of a phase the next one begins.
+    async fn step_pretrainer(
         &mut self,
-        learner: &mut dyn Learner,
-        phase: Phase,
+        pretrainer: &mut dyn Pretrainer,
         progress: &mut Progress,
     ) -> Result<Next> {
-        let (before, total) = learner.progress();
+        let (before, total) = pretrainer.progress();
         let updates = UPDATES.min(total - before.min(total));
         let mut losses = Vec::new();
         for _ in 0..updates {
-            losses = learner.step(self.given_pairs()?);
+            losses = pretrainer.step(self.given_pairs()?);
         }
         self.counters.updates += updates as u64;
-        let (done, total) = learner.progress();
-        (progress.phase, progress.done, progress.total) = (phase, done as u64, total as u64);
+        let (done, total) = pretrainer.progress();
+        progress.phase = match pretrainer.phase() {
+            PretrainPhase::Ensemble => Phase::Ensemble,
+            PretrainPhase::Policy => Phase::Pretrain,
+        };
+        (progress.done, progress.total) = (done as u64, total as u64);
         if updates > 0 && (done.is_multiple_of(RECORD_EVERY) || done == total) {
             let mut values = Vec::new();
             for (name, loss) in losses {
@@ -319,7 +252,14 @@ impl Run {
             }
             progress.records.push(self.record(values));
         }
-        Ok(when_complete(progress))
+        if when_complete(progress) == Next::Continue {
+            return Ok(Next::Continue);
+        }
+        let Some(found) = pretrainer.begin_next(&self.pretraining()?).await? else {
+            return Ok(Next::Done);
+        };
+        progress.records.push(self.record(found));
+        Ok(Next::Continue)
     }
 
     /// One decision in every running episode: by what finetuning made, else by the policy itself.
@@ -330,7 +270,7 @@ impl Run {
     ) -> Result<Next> {
         let acting = Acting {
             policy: self.given_policy()?.clone(),
-            improved: self.improved.clone(),
+            finetuned: self.finetuned.clone(),
         };
         let (obs, mut memories) = (rollouts.observe(), rollouts.memories());
         let chunks = acting
@@ -348,27 +288,27 @@ impl Run {
         Ok(when_complete(progress))
     }
 
-    async fn step_finetuner(
+    async fn step_trainer(
         &mut self,
-        finetuner: &mut Finetuner,
+        trainer: &mut dyn Trainer,
         progress: &mut Progress,
     ) -> Result<Next> {
         let spec = self.rollout_spec();
-        let work = finetuner.step(&self.context(&spec)?).await?;
-        let phase = if work.playing {
+        let report = trainer.step(&self.context(&spec)?).await?;
+        progress.phase = if report.practicing {
             Phase::Collect
         } else {
             Phase::Finetune
         };
-        (progress.phase, (progress.done, progress.total)) = (phase, work.progress);
-        progress.episodes = self.episode_records(Phase::Collect, work.finished);
-        self.counters.env_steps += work.env_steps;
-        self.counters.decisions += work.decisions;
-        self.counters.updates += work.updates;
-        if !work.values.is_empty() {
-            progress.records.push(self.record(work.values));
+        (progress.done, progress.total) = report.progress;
+        progress.episodes = self.episode_records(Phase::Collect, report.finished);
+        self.counters.env_steps += report.env_steps;
+        self.counters.decisions += report.decisions;
+        self.counters.updates += report.updates;
+        if !report.metrics.is_empty() {
+            progress.records.push(self.record(report.metrics));
         }
-        Ok(work.next)
+        Ok(report.next)
     }
 
     fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
@@ -399,25 +339,22 @@ impl Run {
 /// A stage is over when all of it is done.
 fn when_complete(progress: &Progress) -> Next {
     if progress.done >= progress.total {
-        Next::Finish
+        Next::Done
     } else {
-        Next::GoOn
+        Next::Continue
     }
 }
 
 impl Stage {
-    /// The policy that is being cloned, and what finetuning has made of one, as far as this stage
+    /// The policy that is being trained, and what finetuning has made of one, as far as this stage
     /// is about either.
-    pub(super) fn acting(&self) -> (Option<Policy>, Option<Improved>) {
+    pub(super) fn acting(&self) -> (Option<Policy>, Option<Box<dyn FinetunedPolicy>>) {
         match self {
-            Self::Pretrain(cloning) => (Some(cloning.policy()), None),
-            Self::ValueDice(learner) => (Some(learner.policy()), None),
-            Self::Finetune(finetuner) | Self::Evaluate(_, _, Some(finetuner)) => {
-                (None, finetuner.improved())
+            Self::Pretrain(pretrainer) => (pretrainer.policy(), None),
+            Self::Finetune(trainer) | Self::Evaluate(_, _, Some(trainer)) => {
+                (None, trainer.policy())
             }
-            Self::Demos(_) | Self::Ensemble(_) | Self::Evaluate(_, _, None) | Self::Done => {
-                (None, None)
-            }
+            Self::Demos(_) | Self::Evaluate(_, _, None) | Self::Done => (None, None),
         }
     }
 
@@ -431,28 +368,20 @@ impl Stage {
                 }
                 "demos"
             }
-            Self::Ensemble(ensemble) => {
-                ensemble.save(archive).await?;
-                "ensemble"
-            }
-            Self::Pretrain(cloning) => {
-                cloning.save(archive).await?;
+            Self::Pretrain(pretrainer) => {
+                pretrainer.save(archive).await?;
                 "pretrain"
-            }
-            Self::ValueDice(learner) => {
-                learner.save(archive).await?;
-                "value-dice"
             }
             Self::Evaluate(rollouts, occasion, waiting) => {
                 archive.put_blob("stage/rollouts", rollouts.save()?);
                 archive.put("stage/occasion", &(occasion, waiting.is_some()))?;
-                if let Some(finetuner) = waiting {
-                    finetuner.save(archive).await?;
+                if let Some(trainer) = waiting {
+                    trainer.save(archive).await?;
                 }
                 "evaluate"
             }
-            Self::Finetune(finetuner) => {
-                finetuner.save(archive).await?;
+            Self::Finetune(trainer) => {
+                trainer.save(archive).await?;
                 "finetune"
             }
             Self::Done => "done",
@@ -462,7 +391,7 @@ impl Stage {
 
     /// Restores what [`Stage::save`] wrote; `run` already holds the rest.
     pub(super) fn load(run: &Run, archive: &mut Archive) -> Result<Self> {
-        let (config, device) = (&run.config, run.device.clone());
+        let config = &run.config;
         let spec = run.rollout_spec();
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
@@ -487,32 +416,10 @@ impl Stage {
                     archive.get("stage/attempts")?,
                 )?))
             }
-            "ensemble" => {
-                let settings = config.pretrain.post_bc.clone();
-                Self::Ensemble(Box::new(Ensemble::load(
-                    settings,
-                    run.given_pairs()?,
-                    config.seed,
-                    archive,
-                    device,
-                )?))
-            }
-            "pretrain" => Self::Pretrain(Box::new(Cloning::load(
-                &config.policy,
-                &config.pretrain.bc,
-                run.given_pairs()?,
-                archive,
-                device,
-            )?)),
-            "value-dice" => {
-                let settings = config.pretrain.value_dice.clone();
-                Self::ValueDice(Box::new(ValueDice::load(
-                    &config.policy,
-                    run.transitions()?,
-                    settings,
-                    archive,
-                    device,
-                )?))
+            // Earlier versions had a name for each of three kinds of pretraining.
+            "pretrain" | "ensemble" | "value-dice" => {
+                let method = config.pretrain.method.row();
+                Self::Pretrain((method.load)(&run.pretraining()?, archive)?)
             }
             "evaluate" => {
                 let rollouts = Box::new(Rollouts::load(
@@ -521,20 +428,21 @@ impl Stage {
                 )?);
                 let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
-                    true => Some(Finetuner::load(
-                        &config.finetune,
-                        &run.context(&spec)?,
-                        archive,
-                    )?),
+                    true => Some(
+                        config
+                            .finetune
+                            .load_trainer(&run.context(&spec)?, archive)?,
+                    ),
                     false => None,
                 };
                 Self::Evaluate(rollouts, occasion, waiting)
             }
-            "finetune" => Self::Finetune(Finetuner::load(
-                &config.finetune,
-                &run.context(&spec)?,
-                archive,
-            )?),
+            "finetune" => {
+                let trainer = config
+                    .finetune
+                    .load_trainer(&run.context(&spec)?, archive)?;
+                Self::Finetune(trainer)
+            }
             "done" => Self::Done,
             other => {
                 return Err(Error::input(format!(

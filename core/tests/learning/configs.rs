@@ -5,7 +5,7 @@ use protege_core::finetune::csil::Variant;
 use protege_core::finetune::td_mpc::Backbone;
 use protege_core::nn::Activation;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
+use protege_core::run::{Config, FinetuneMethod, Preset};
 use protege_core::settings;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn a_setting_changes_only_itself() {
     (
         expected.finetune.best_of_n.samples,
         expected.pretrain.method,
-    ) = (7, PretrainMethod::Bc);
+    ) = (7, bc::METHOD.id());
     (
         expected.demos.noise,
         expected.demos.varied,
@@ -151,7 +151,8 @@ fn settings_that_cannot_work_together_are_refused() {
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
     let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
     assert!(
-        sentence.contains("policy.kind gaussian") && sentence.contains("use flow or diffusion"),
+        sentence.contains("policy.kind gaussian")
+            && sentence.contains("to flow, flow-transformer or"),
         "{sentence}"
     );
     let not_steerable = [

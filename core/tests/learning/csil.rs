@@ -6,8 +6,8 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Dataset, Episode, Meta, Normaliser};
 use protege_core::env::{PROBE_DISCOUNT, View};
-use protege_core::finetune::csil::{Agent, Compose, CsilConfig, Variant};
-use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::finetune::csil::{self, Agent, Compose, CsilConfig, CsilTrainer, Variant};
+use protege_core::finetune::{Context, FinetuneConfig, FinetunedPolicy, Next, Trainer};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -95,12 +95,7 @@ fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
 }
 
 /// What is learned of a probe from demonstrations.
-fn learned(number: usize, csil: CsilConfig, policy: &Policy, demos: &Dataset) -> Box<Agent> {
-    let config = FinetuneConfig {
-        method: FinetuneMethod::Csil,
-        csil,
-        ..FinetuneConfig::preset(Preset::Tiny)
-    };
+fn learned(number: usize, config: CsilConfig, policy: &Policy, demos: &Dataset) -> Agent {
     let (rollouts, device) = (on_probe(number, 10, 2), trainer());
     let cx = Context {
         policy,
@@ -108,12 +103,9 @@ fn learned(number: usize, csil: CsilConfig, policy: &Policy, demos: &Dataset) ->
         rollouts: &rollouts,
         device: &device,
     };
-    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
-    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
-    match finetuner.improved() {
-        Some(Improved::Csil(agent)) => agent,
-        _ => panic!("CSIL makes an agent"),
-    }
+    let mut trainer = CsilTrainer::new(config, &cx).unwrap();
+    while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
+    trainer.agent()
 }
 
 /// The action in the middle at observations of -1 and 1.
@@ -123,7 +115,7 @@ fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
         policy,
         &[-1.0, 1.0],
         &mut [vec![], vec![]],
-        &noise,
+        noise,
         &Device::flex(),
     ))
     .unwrap()
@@ -256,11 +248,11 @@ fn missing_demonstrations_are_named() {
         device: &device,
     };
     let config = FinetuneConfig {
-        method: FinetuneMethod::Csil,
+        method: csil::METHOD.id(),
         csil: config(Variant::Csil),
         ..FinetuneConfig::preset(Preset::Tiny)
     };
-    match Finetuner::new(&config, &cx) {
+    match config.trainer(&cx) {
         Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
         _ => panic!("there is nothing to learn from"),
     }

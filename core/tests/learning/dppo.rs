@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
 use protege_core::env::PROBE_DISCOUNT;
-use protege_core::finetune::dppo::{DppoConfig, Practice};
-use protege_core::finetune::{Context, Improved, Next};
+use protege_core::finetune::dppo::{DppoConfig, DppoTrainer};
+use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -65,7 +65,7 @@ fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
 }
 
 /// DPPO's result on a probe, and what its critic says at `obs`.
-fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) {
+fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Box<dyn FinetunedPolicy>, Vec<f32>) {
     let (rollouts, device) = (on_probe(number, 16, 1), trainer());
     let cx = Context {
         policy,
@@ -73,21 +73,26 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Improved, Vec<f32>) 
         rollouts: &rollouts,
         device: &device,
     };
-    let mut practice = Practice::new(config(), &cx).unwrap();
-    while block_on(practice.step(&cx)).unwrap().next != Next::Finish {}
+    let mut trainer = DppoTrainer::new(config(), &cx).unwrap();
+    while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
     (
-        Improved::Dppo(Box::new(practice.finetuned())),
-        block_on(practice.values(&cx, obs)).unwrap(),
+        trainer.policy().unwrap(),
+        block_on(trainer.values(&cx, obs)).unwrap(),
     )
 }
 
 /// The mean squared distance of 200 actions at each observation from what is best there.
-fn error(improved: Option<&Improved>, policy: &Policy, obs: &[f32], best: &[f32]) -> f32 {
+fn error(
+    finetuned: Option<&dyn FinetunedPolicy>,
+    policy: &Policy,
+    obs: &[f32],
+    best: &[f32],
+) -> f32 {
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 200]).collect();
     let noise = Rng::new(2, "test", 0).normals(rows.len() * policy.noise_len());
-    let actions = match improved {
-        Some(improved) => {
-            block_on(improved.act(policy, &rows, &mut [], noise, &Device::flex())).unwrap()
+    let actions = match finetuned {
+        Some(finetuned) => {
+            block_on(finetuned.act(policy, &rows, &mut [], noise, &Device::flex())).unwrap()
         }
         None => block_on(policy.act(&rows, noise, &Device::flex())).unwrap(),
     };
@@ -101,10 +106,10 @@ fn error(improved: Option<&Improved>, policy: &Policy, obs: &[f32], best: &[f32]
 /// What DPPO makes of a policy that knows nothing: the errors before and after.
 fn errors(number: usize, chain: (PolicyKind, Sampler), obs: &[f32], best: &[f32]) -> (f32, f32) {
     let policy = policy(chain);
-    let (improved, _) = learned(number, &policy, obs);
+    let (finetuned, _) = learned(number, &policy, obs);
     (
         error(None, &policy, obs, best),
-        error(Some(&improved), &policy, obs, best),
+        error(Some(&*finetuned), &policy, obs, best),
     )
 }
 

@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
 use protege_core::env::PROBE_DISCOUNT;
-use protege_core::finetune::dsrl::{DsrlConfig, Variant};
-use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::finetune::dsrl::{DsrlConfig, DsrlTrainer, NoisePolicy, Variant};
+use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -39,8 +39,8 @@ fn policy(kind: PolicyKind) -> Policy {
 }
 
 /// What DSRL makes of a policy that knows nothing, on a probe.
-fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
-    let dsrl = DsrlConfig {
+fn steered(number: usize, variant: Variant, policy: &Policy) -> NoisePolicy {
+    let config = DsrlConfig {
         variant,
         envs: 10,
         total_steps: 2600,
@@ -58,11 +58,6 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
         layers: 2,
         ..DsrlConfig::preset(Preset::Tiny)
     };
-    let config = FinetuneConfig {
-        method: FinetuneMethod::Dsrl,
-        dsrl,
-        ..FinetuneConfig::preset(Preset::Tiny)
-    };
     let (rollouts, device) = (on_probe(number, 10, 1), trainer());
     let cx = Context {
         policy,
@@ -70,16 +65,16 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> Improved {
         rollouts: &rollouts,
         device: &device,
     };
-    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
-    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
-    finetuner.improved().unwrap()
+    let mut trainer = DsrlTrainer::new(config, &cx).unwrap();
+    while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
+    trainer.noise_policy()
 }
 
 /// The mean action at an observation.
-fn mean_action(improved: &Improved, policy: &Policy, obs: f32) -> f32 {
-    let noise = Rng::new(3, "test", 0).normals(ASKED * improved.noise_len(policy));
+fn mean_action(steering: &NoisePolicy, policy: &Policy, obs: f32) -> f32 {
+    let noise = Rng::new(3, "test", 0).normals(ASKED * steering.noise_len(policy));
     let actions =
-        block_on(improved.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
+        block_on(steering.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
     actions.iter().sum::<f32>() / ASKED as f32
 }
 
@@ -106,8 +101,8 @@ fn steering_learns_from_the_reward() {
 fn steering_sees_the_observation() {
     let policy = policy(PolicyKind::Flow);
     for variant in [Variant::NoiseAliased, Variant::Sac] {
-        let improved = steered(5, variant, &policy);
-        let actions = [-1.0, 1.0].map(|obs| mean_action(&improved, &policy, obs));
+        let steering = steered(5, variant, &policy);
+        let actions = [-1.0, 1.0].map(|obs| mean_action(&steering, &policy, obs));
         assert!(
             distance(&actions, &[-0.5, 0.5]) < 0.2,
             "{variant:?} plays {actions:?}"
@@ -119,9 +114,7 @@ fn steering_sees_the_observation() {
 #[test]
 fn the_noise_stays_within_the_magnitude() {
     let policy = policy(PolicyKind::Flow);
-    let Improved::Dsrl(steering) = steered(4, Variant::Sac, &policy) else {
-        panic!("DSRL makes a steering")
-    };
+    let steering = steered(4, Variant::Sac, &policy);
     let obs = protege_core::nn::matrix(vec![0.0; 50], 1, &Device::flex());
     let e = protege_core::nn::matrix(
         (0..50).map(|i| (i as f32 - 25.0) * 4.0).collect(),

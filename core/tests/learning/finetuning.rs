@@ -5,7 +5,8 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::{Normaliser, Replay};
 use protege_core::env::{Env, PROBE_DISCOUNT, Probe};
-use protege_core::finetune::best_of_n::{BestOfNConfig, Chooser, Iql};
+use protege_core::finetune::FinetunedPolicy;
+use protege_core::finetune::best_of_n::{BestOfNConfig, BestOfNPolicy, Iql};
 use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, Sizes};
 use protege_core::rng::Rng;
@@ -92,13 +93,14 @@ fn scores(iql: &Iql, obs: &[f32], actions: &[f32]) -> Vec<f32> {
 
 /// The best of 64 proposals at each observation.
 fn choices(iql: &Iql, obs: &[f32]) -> Vec<f32> {
-    let chooser = Chooser {
+    let chooser = BestOfNPolicy {
         critic: iql.critic(),
         samples: 64,
     };
     block_on(chooser.act(
         &policy(),
         obs,
+        &mut [],
         Rng::new(3, "test", 0).normals(64 * obs.len()),
         &Device::flex(),
     ))
@@ -191,11 +193,11 @@ fn the_best_of_one_is_the_policy_itself() {
     let (obs, noise) = ([0.3, -0.7], Rng::new(5, "test", 0).normals(2));
     let best = |samples, noise: &[f32]| {
         block_on(
-            Chooser {
+            BestOfNPolicy {
                 critic: iql.critic(),
                 samples,
             }
-            .act(&policy, &obs, noise.to_vec(), &plain),
+            .act(&policy, &obs, &mut [], noise.to_vec(), &plain),
         )
         .unwrap()
     };

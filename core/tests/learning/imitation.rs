@@ -7,7 +7,7 @@ use protege_core::data::{Normaliser, Pairs};
 use protege_core::env::{Env, Probe};
 use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
-use protege_core::pretrain::Learner;
+use protege_core::pretrain::Pretrainer;
 use protege_core::pretrain::value_dice::{Transitions, ValueDice, ValueDiceConfig};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -52,7 +52,7 @@ fn learned(pairs: &Pairs, seed: u64) -> Policy {
         ValueDice::new(fresh(pairs.obs_dim), transitions, config, seed, trainer()).unwrap();
     (0..STEPS).for_each(|_| drop(learner.step(pairs)));
     assert_eq!(learner.progress(), (STEPS, STEPS));
-    learner.policy()
+    learner.policy().unwrap()
 }
 
 fn sample(policy: &Policy, obs: &[f32], noise: Vec<f32>) -> Vec<f32> {

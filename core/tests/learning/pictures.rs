@@ -9,9 +9,9 @@ use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
 use protege_core::env::{Env, Pictured, RolloutSpec, Step, View, make_on};
-use protege_core::finetune::csil::{Compose, CsilConfig, Variant};
-use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig};
-use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::finetune::csil::{Compose, CsilConfig, CsilTrainer, Variant};
+use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
+use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Phase, Preset};
@@ -135,12 +135,12 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn learned(
-    config: &FinetuneConfig,
+fn learned<T: Trainer>(
+    new: impl Fn(&Context) -> Result<T>,
     policy: &Policy,
     view: View,
     demos: Option<&Dataset>,
-) -> Improved {
+) -> T {
     let rollouts = RolloutSpec {
         make: striped,
         view,
@@ -153,9 +153,9 @@ fn learned(
         rollouts: &rollouts,
         device: &device,
     };
-    let mut finetuner = Finetuner::new(config, &cx).unwrap().unwrap();
-    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
-    finetuner.improved().unwrap()
+    let mut trainer = new(&cx).unwrap();
+    while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
+    trainer
 }
 
 /// What probe 5 shows of a number, and does not say.
@@ -177,14 +177,8 @@ fn striped_row(shown: f32, view: View) -> Vec<f32> {
 fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let policy = policy();
-        let config = FinetuneConfig {
-            method: FinetuneMethod::TdMpc,
-            td_mpc: config(backbone),
-            ..FinetuneConfig::preset(Preset::Tiny)
-        };
-        let Improved::TdMpc(agent) = learned(&config, &policy, VIEW, None) else {
-            panic!("TD-MPC makes an agent")
-        };
+        let new = |cx: &Context| TdMpcTrainer::new(config(backbone), cx);
+        let agent = learned(new, &policy, VIEW, None).agent();
         let found = [-1.0, 1.0].map(|shown| {
             block_on(agent.prior_actions(&policy, &striped_row(shown, VIEW), &Device::flex()))
                 .unwrap()[0]
@@ -248,17 +242,9 @@ fn csil_acts_upon_what_it_sees() {
             log_scale: 0.0,
             ..tiny_csil(variant)
         };
-        let (policy, config) = (
-            policy(),
-            FinetuneConfig {
-                method: FinetuneMethod::Csil,
-                csil,
-                ..FinetuneConfig::preset(Preset::Tiny)
-            },
-        );
-        let Improved::Csil(agent) = learned(&config, &policy, WIDE_VIEW, Some(&demos)) else {
-            panic!("CSIL makes an agent")
-        };
+        let policy = policy();
+        let new = |cx: &Context| CsilTrainer::new(csil.clone(), cx);
+        let agent = learned(new, &policy, WIDE_VIEW, Some(&demos)).agent();
         let rows = [-1.0, 1.0]
             .map(|shown| striped_row(shown, WIDE_VIEW))
             .concat();
@@ -267,7 +253,7 @@ fn csil_acts_upon_what_it_sees() {
             &policy,
             &rows,
             &mut [vec![], vec![]],
-            &noise,
+            noise,
             &Device::flex(),
         ))
         .unwrap();

@@ -6,7 +6,7 @@ use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Learner, Widening};
+use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, Widening};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -167,7 +167,7 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
     };
     let mut cloning = Cloning::new(policy, Widening::None, &bc, &pairs, 0, trainer());
     (0..1000).for_each(|_| drop(cloning.step(&pairs)));
-    let policy = cloning.policy();
+    let policy = cloning.policy().unwrap();
     act(
         &policy,
         &[0.0; 500],

@@ -7,7 +7,7 @@ use protege_core::data::{Archive, Bootstrap, Normaliser, Pairs};
 use protege_core::nn::params;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::pretrain::{
-    BcConfig, Cloning, Covariance, Ensemble, Learner, PostBcConfig, Posterior, Widening,
+    BcConfig, Cloning, Covariance, Ensemble, PostBcConfig, Posterior, Pretrainer, Widening,
 };
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -213,7 +213,12 @@ fn weights_along_the_way(config: &BcConfig) -> Vec<Vec<f32>> {
     let step = |_| {
         cloning.step(&data);
         let mut archive = Archive::new();
-        block_on(params::save(&cloning.policy().net, "net", &mut archive)).unwrap();
+        block_on(params::save(
+            &cloning.policy().unwrap().net,
+            "net",
+            &mut archive,
+        ))
+        .unwrap();
         archive
             .names()
             .flat_map(|name| archive.get_f32(name).unwrap().1.to_vec())

@@ -6,17 +6,17 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv, Maker, make_on};
-use protege_core::finetune::csil::{Compose, CsilConfig, Variant as Learning};
-use protege_core::finetune::dppo::DppoConfig;
-use protege_core::finetune::dsrl::{DsrlConfig, Variant};
-use protege_core::finetune::td_mpc::{Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::csil::{self, Compose, CsilConfig, Variant as Learning};
+use protege_core::finetune::dppo::{self, DppoConfig};
+use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
+use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
+use protege_core::finetune::{self, FinetuneMethod};
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::pretrain::BcConfig;
+use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{
-    Config, FinetuneMethod, Inputs, Keep, Means, Phase, Preset, PretrainMethod, Progress, Run,
-};
+use protege_core::run::{Config, Inputs, Keep, Means, Phase, Preset, Progress, Run};
+use std::collections::BTreeSet;
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
 /// play three episodes: one of them starts a second while the other is still busy.
@@ -144,7 +144,7 @@ fn small_improvement(variant: Learning) -> CsilConfig {
 /// The same with TD-MPC.
 pub fn small_td_mpc(backbone: Backbone) -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::TdMpc);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), td_mpc::METHOD.id());
     (config.pretrain.bc.updates, config.policy.chunk) = (10, 2);
     config.finetune.td_mpc = small_world(backbone);
     config.eval.keep = Keep::Best;
@@ -154,7 +154,7 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
 /// The same with CSIL, and episodes that are short enough to end while it practices.
 pub fn small_csil() -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::Csil);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), csil::METHOD.id());
     (
         config.pretrain.bc.updates,
         config.policy.chunk,
@@ -166,8 +166,7 @@ pub fn small_csil() -> Config {
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
-    (config.policy.kind, config.pretrain.method) =
-        (PolicyKind::Squashed, PretrainMethod::ValueDice);
+    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, value_dice::METHOD.id());
     config
 }
 
@@ -307,13 +306,89 @@ fn a_resumed_run_equals_one_that_never_stopped() {
     );
 }
 
+/// A small run of one method: of pretraining alone, or of finetuning after a little cloning.
+fn small_run_of_each_method() -> Vec<Config> {
+    let pretraining = pretrain::METHODS.map(|row| {
+        let mut config = small();
+        config.pretrain.method = row.id();
+        config.finetune.method = FinetuneMethod::NONE;
+        config.policy.kind = row.id().policy_kind().unwrap_or(config.policy.kind);
+        config
+    });
+    let finetuning = finetune::METHODS.map(|row| {
+        let mut config = small();
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.steps = 10;
+        config.finetune.method = row.id();
+        if row.info.per_step {
+            config.env.action_repeat = 4;
+        }
+        config
+    });
+    pretraining.into_iter().chain(finetuning).collect()
+}
+
+/// The same for every method that there is.
+#[test]
+fn a_resumed_run_of_any_method_equals_one_that_never_stopped() {
+    for config in small_run_of_each_method() {
+        let finetunes = config.finetune.method != FinetuneMethod::NONE;
+        let phases = assert_resumable(config);
+        assert!(phases.contains(&Phase::Pretrain), "{phases:?}");
+        assert_eq!(phases.contains(&Phase::Finetune), finetunes, "{phases:?}");
+    }
+}
+
+/// The names in the first column of the table of metrics in the docs.
+fn documented_metrics() -> BTreeSet<&'static str> {
+    let docs = include_str!("../../../docs/design.md");
+    let (_, metrics) = docs.split_once("**Metrics.**").unwrap();
+    let (table, _) = metrics.split_once("\n\nEach line of").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
+    let names = rows.filter_map(|row| row.split(" | ").next());
+    names
+        .flat_map(|names| names.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+/// Long enough for every method to record its losses, which are read at every 50th update.
+fn recording(mut config: Config) -> Config {
+    config.finetune.dsrl.updates = 5;
+    config.finetune.dsrl.steps = 51;
+    config.finetune.dsrl.eval_every = 50;
+    config.finetune.td_mpc.clone_updates = 50;
+    config.finetune.td_mpc.seed_updates = 60;
+    config.finetune.csil.clone_updates = 50;
+    config.finetune.csil.critic_updates = 50;
+    config.finetune.csil.updates_per_decision = 1.0;
+    config.eval.to_horizon = true;
+    config
+}
+
+/// Whatever a method records has a name in the docs.
+#[test]
+fn every_metric_is_in_the_docs() {
+    let documented = documented_metrics();
+    for config in small_run_of_each_method() {
+        let mut run = start(recording(config));
+        let steps = play(&mut run);
+        let records = steps.iter().flat_map(|step| &step.records);
+        let names: BTreeSet<&str> = records
+            .flat_map(|record| record.values.keys().map(String::as_str))
+            .collect();
+        let losses = names.iter().filter(|name| name.starts_with("loss/"));
+        assert!(losses.count() > 0, "{:?}: {names:?}", run.summary());
+        let missing: Vec<_> = names.difference(&documented).collect();
+        assert!(missing.is_empty(), "{missing:?} are not in docs/design.md");
+    }
+}
+
 /// The same for both variants of DSRL: episodes go on across evaluations, and updates are owed.
 #[test]
 fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let mut config = small();
-        (config.pretrain.method, config.finetune.method) =
-            (PretrainMethod::Bc, FinetuneMethod::Dsrl);
+        (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), dsrl::METHOD.id());
         (config.pretrain.bc.updates, config.finetune.dsrl.variant) = (10, variant);
         let phases = assert_resumable(config);
         assert_eq!(
@@ -336,7 +411,7 @@ fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
             config.pretrain.method,
             config.pretrain.bc.updates,
             config.finetune.method,
-        ) = (PretrainMethod::Bc, 10, FinetuneMethod::Dppo);
+        ) = (bc::METHOD.id(), 10, dppo::METHOD.id());
         (
             config.policy.kind,
             config.policy.sampler,
@@ -422,8 +497,8 @@ fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
 fn a_resumed_run_of_plain_cloning_equals_one_that_never_stopped() {
     let mut config = small();
     config.policy.kind = PolicyKind::Gaussian;
-    config.pretrain.method = PretrainMethod::Bc;
-    config.finetune.method = FinetuneMethod::None;
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = FinetuneMethod::NONE;
     assert_eq!(
         assert_resumable(config),
         [Phase::Demos, Phase::Pretrain, Phase::Evaluate]
@@ -465,7 +540,7 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
         ema_start: 2,
         ..bc
     };
-    config.pretrain.method = PretrainMethod::SigmaBc;
+    config.pretrain.method = sigma_bc::METHOD.id();
     (
         config.finetune.best_of_n.rounds,
         config.finetune.best_of_n.samples,
@@ -541,7 +616,7 @@ fn the_counts_of_a_run_add_up() {
 /// Demonstrations and policy of a small run without finetuning.
 fn pretrained() -> (Dataset, Archive) {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (PretrainMethod::Bc, FinetuneMethod::None);
+    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), FinetuneMethod::NONE);
     let mut run = start(config);
     play(&mut run);
     (

@@ -6,8 +6,8 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Normaliser};
 use protege_core::env::PROBE_DISCOUNT;
-use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig};
-use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, Finetuner, Improved, Next};
+use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
+use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -70,12 +70,7 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 }
 
 /// What TD-MPC learns of a probe, without demonstrations.
-fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
-    let config = FinetuneConfig {
-        method: FinetuneMethod::TdMpc,
-        td_mpc,
-        ..FinetuneConfig::preset(Preset::Tiny)
-    };
+fn learned(number: usize, config: TdMpcConfig, policy: &Policy) -> Agent {
     let (rollouts, device) = (on_probe(number, 10, 2), trainer());
     let cx = Context {
         policy,
@@ -83,26 +78,17 @@ fn learned(number: usize, td_mpc: TdMpcConfig, policy: &Policy) -> Box<Agent> {
         rollouts: &rollouts,
         device: &device,
     };
-    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
-    while block_on(finetuner.step(&cx)).unwrap().next != Next::Finish {}
-    match finetuner.improved() {
-        Some(Improved::TdMpc(agent)) => agent,
-        _ => panic!("TD-MPC makes an agent"),
-    }
+    let mut trainer = TdMpcTrainer::new(config, &cx).unwrap();
+    while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
+    trainer.agent()
 }
 
 /// The mean planned action at an observation, at the start of an episode.
 fn action(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * agent.noise_len(policy));
     let mut memories = vec![Vec::new(); ASKED];
-    let actions = block_on(agent.act(
-        policy,
-        &[obs; ASKED],
-        &mut memories,
-        &noise,
-        &Device::flex(),
-    ))
-    .unwrap();
+    let actions =
+        block_on(agent.act(policy, &[obs; ASKED], &mut memories, noise, &Device::flex())).unwrap();
     assert!(
         memories.iter().all(|memory| memory.len() == 2),
         "the plan is remembered"
@@ -234,7 +220,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
         &policy,
         &obs,
         &mut memories.clone(),
-        &noise,
+        noise.clone(),
         &Device::flex(),
     ))
     .unwrap();
@@ -244,7 +230,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
             &policy,
             &obs[i..=i],
             &mut memory,
-            &noise[i * len..(i + 1) * len],
+            noise[i * len..(i + 1) * len].to_vec(),
             &Device::flex(),
         ))
         .unwrap();
@@ -259,16 +245,11 @@ fn a_decision_does_not_depend_on_its_neighbors() {
 /// that says what to do.
 #[test]
 fn learning_that_diverges_leaves_its_last_batches() {
-    let td_mpc = TdMpcConfig {
+    let config = TdMpcConfig {
         lr: 1e30,
         learning_starts: 100,
         seed_updates: 400,
         ..config(Backbone::TdMpc)
-    };
-    let config = FinetuneConfig {
-        method: FinetuneMethod::TdMpc,
-        td_mpc,
-        ..FinetuneConfig::preset(Preset::Tiny)
     };
     let (policy, rollouts, device) = (policy(), on_probe(5, 10, 2), trainer());
     let cx = Context {
@@ -277,11 +258,11 @@ fn learning_that_diverges_leaves_its_last_batches() {
         rollouts: &rollouts,
         device: &device,
     };
-    let mut finetuner = Finetuner::new(&config, &cx).unwrap().unwrap();
+    let mut trainer = TdMpcTrainer::new(config, &cx).unwrap();
     let error = loop {
-        match block_on(finetuner.step(&cx)) {
-            Ok(work) => assert!(
-                work.next != Next::Finish,
+        match block_on(trainer.step(&cx)) {
+            Ok(report) => assert!(
+                report.next != Next::Done,
                 "so high a learning rate diverges"
             ),
             Err(error) => break error,
@@ -315,16 +296,11 @@ fn missing_demonstrations_are_named() {
         rollouts: &rollouts,
         device: &device,
     };
-    let td_mpc = TdMpcConfig {
+    let config = TdMpcConfig {
         arm: Arm::Balanced,
         ..config(Backbone::TdMpc2)
     };
-    let config = FinetuneConfig {
-        method: FinetuneMethod::TdMpc,
-        td_mpc,
-        ..FinetuneConfig::preset(Preset::Tiny)
-    };
-    match Finetuner::new(&config, &cx) {
+    match TdMpcTrainer::new(config, &cx) {
         Err(Error::Input(sentence)) => assert!(sentence.contains("--demos-file"), "{sentence}"),
         _ => panic!("there is nothing to learn from"),
     }

@@ -8,12 +8,13 @@ use protege_core::data::Archive;
 use protege_core::env::{View, make_on};
 use protege_core::finetune::td_mpc::{Actor, Proposals};
 use protege_core::policy::PolicyKind;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, PretrainMethod, Run};
+use protege_core::pretrain::bc;
+use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Run};
 
 /// Two tasks, two demonstrations each, a transformer of one block.
 fn config() -> Config {
     let mut config = small();
-    config.pretrain.method = PretrainMethod::Bc;
+    config.pretrain.method = bc::METHOD.id();
     config.pretrain.tasks = vec!["lab/lift".into(), "lab/pick-place".into()];
     (
         config.policy.kind,
@@ -21,7 +22,7 @@ fn config() -> Config {
         config.policy.layers,
         config.policy.labels,
     ) = (PolicyKind::FlowTransformer, 32, 1, 2);
-    config.finetune.method = FinetuneMethod::None;
+    config.finetune.method = FinetuneMethod::NONE;
     config
 }
 
@@ -58,7 +59,7 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let policy = block_on(run.policy_archive()).unwrap().to_bytes().unwrap();
     let go_on = |task: &str| {
         let mut config = small();
-        (config.task, config.finetune.method) = (task.into(), FinetuneMethod::None);
+        (config.task, config.finetune.method) = (task.into(), FinetuneMethod::NONE);
         Run::new(
             config,
             Inputs {

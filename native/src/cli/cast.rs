@@ -39,7 +39,7 @@ impl Cast {
         let trained = policy_config(&policy)?;
         let mut config = trained.clone();
         // What finetuning made comes with the policy and is not to be made again.
-        config.finetune.method = FinetuneMethod::None;
+        config.finetune.method = FinetuneMethod::NONE;
         if let Some(task) = task {
             task.clone_into(&mut config.task);
         }

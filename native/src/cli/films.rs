@@ -44,7 +44,7 @@ fn shoot(folder: &Folder, plan: &Plan, seed: u64, stop: &Stop) -> Result<Vec<Gro
         device(&plan.device)?,
     )?;
     let mut casts = vec![("After pretraining", after.pretrained())];
-    if after.config.finetune.method != FinetuneMethod::None {
+    if after.config.finetune.method != FinetuneMethod::NONE {
         casts = vec![
             ("Before finetuning", after.pretrained()),
             ("After finetuning", after),

@@ -1,12 +1,13 @@
-//! `protege methods`: what there is to learn with. Everything here is read from the fields of the
-//! configuration.
+//! `protege methods`: what there is to learn with, as the methods' rows and the fields of the
+//! configuration say.
 
 use super::{Answer, tables};
-use protege_core::Result;
-use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
-use protege_core::settings::{Choice, Field, group};
+use protege_core::method::MethodInfo;
+use protege_core::run::{Config, Preset};
+use protege_core::settings::{Field, group};
+use protege_core::{Result, finetune, pretrain};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `methods`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,9 @@ pub struct Args {
     /// -->` and `<!-- /settings -->`
     #[arg(long, value_name = "FOLDER", conflicts_with = "method")]
     docs: Option<PathBuf>,
+    /// Print what the page needs to know of them: the contents of www/methods.js
+    #[arg(long, hide = true)]
+    for_page: bool,
 }
 
 /// Lists.
@@ -29,26 +33,29 @@ pub fn answer(args: &Args) -> Result<Answer> {
     if let Some(folder) = &args.docs {
         return written(folder);
     }
+    if args.for_page {
+        let text = page();
+        let json = Value::from(text.as_str());
+        return Ok(Answer { json, text });
+    }
     let mut rows: Vec<Value> = Vec::new();
     for stage in STAGES {
-        rows.extend(choices(stage).iter().map(|method| row(stage, method)));
+        rows.extend(infos(stage).iter().map(|info| row(stage, info)));
     }
     if let Some(wanted) = &args.method {
-        let names = STAGES.iter().flat_map(|stage| names(stage)).collect();
-        super::settings::known("method", wanted, names)?;
+        let ids = rows.iter().filter_map(|row| row["id"].as_str());
+        super::settings::known("method", wanted, ids.map(str::to_owned).collect())?;
         rows.retain(|row| row["id"] == wanted.as_str());
     }
-    let text = rows
-        .iter()
-        .map(|row| lines(row, args.method.is_some()))
-        .collect();
+    let in_full = args.method.is_some();
+    let text = rows.iter().map(|row| lines(row, in_full)).collect();
     Ok(Answer {
         json: Value::Array(rows),
         text,
     })
 }
 
-fn written(folder: &std::path::Path) -> Result<Answer> {
+fn written(folder: &Path) -> Result<Answer> {
     let changed = tables::write(folder)?;
     let names: Vec<String> = changed
         .iter()
@@ -63,43 +70,84 @@ fn written(folder: &std::path::Path) -> Result<Answer> {
 const STAGES: [&str; 2] = ["pretrain", "finetune"];
 
 /// The methods of a stage, in the order of the code.
-fn choices(stage: &str) -> &'static [Choice] {
+fn infos(stage: &str) -> &'static [&'static MethodInfo] {
     match stage {
-        "pretrain" => PretrainMethod::CHOICES,
-        _ => FinetuneMethod::CHOICES,
+        "pretrain" => &pretrain::INFOS,
+        _ => &finetune::INFOS,
     }
 }
 
 /// The names of a stage's methods.
 pub fn names(stage: &str) -> Vec<String> {
-    choices(stage)
-        .iter()
-        .map(|choice| choice.name.to_owned())
+    let infos = infos(stage).iter();
+    infos.map(|info| info.id.to_owned()).collect()
+}
+
+/// The contents of `www/methods.js`.
+fn page() -> String {
+    let pretrainers = entries(offered("pretrain"), |info| {
+        let color = info.color.as_ref().map_or("grey", |color| color.name);
+        format!("{{ name: '{}', color: '{color}' }}", info.label)
+    });
+    let finetuners = entries(offered("finetune"), |info| {
+        format!("{{ name: '{}' }}", info.label)
+    });
+    format!(
+        "// Names and colours of the methods, as their rows in core say: written by `protege methods \
+         --for-page`.\n\n\
+         /** Pretraining; a colour is a custom property without its `--`. */\n\
+         export const PRETRAINERS = {{\n{pretrainers}}};\n\n\
+         /** Finetuning. */\n\
+         export const FINETUNERS = {{\n{finetuners}}};\n"
+    )
+}
+
+/// The methods of a stage that the page has.
+fn offered(kind: &str) -> impl Iterator<Item = &'static MethodInfo> {
+    infos(kind).iter().copied().filter(|info| info.on_page)
+}
+
+fn entries(
+    infos: impl Iterator<Item = &'static MethodInfo>,
+    entry: impl Fn(&MethodInfo) -> String,
+) -> String {
+    infos
+        .map(|info| format!("  '{}': {},\n", info.id, entry(info)))
         .collect()
+}
+
+/// What `--help` says of `--pretrain` and `--finetune`: `Pretraining method: bc, sigma-bc, ...`.
+pub fn help(kind: &str, title: &str, default: &str) -> String {
+    let names = names(kind).join(", ");
+    format!("{title} method: {names}; see `protege methods` [default: {default}]")
 }
 
 /// The names of a configuration's pretraining and finetuning.
 pub fn of(config: &Config) -> (String, String) {
     (
-        config.pretrain.method.name().to_owned(),
-        config.finetune.method.name().to_owned(),
+        config.pretrain.method.id().to_owned(),
+        config.finetune.method.id().to_owned(),
     )
 }
 
-fn row(stage: &str, method: &Choice) -> Value {
-    let key = format!("{stage}.{}", method.name.replace('-', "_"));
+fn row(stage: &str, info: &MethodInfo) -> Value {
+    let name = info.id.replace('-', "_");
+    let key = format!("{stage}.{name}");
     let mut settings = Map::new();
     for preset in Preset::ALL {
         let values = Config::bare(*preset).to_value();
-        let own = &values[stage][method.name.replace('-', "_")];
-        settings.insert(preset.name().to_owned(), own.clone());
+        settings.insert(preset.name().to_owned(), values[stage][&name].clone());
     }
     let fields = group(Config::FIELDS, &key).unwrap_or_default();
+    let presets = Preset::ALL.iter().map(|preset| preset.name());
+    let paper = info.paper.as_ref();
     json!({
-        "id": method.name,
+        "id": info.id,
         "kind": stage,
-        "about": method.meaning,
-        "presets": Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>(),
+        "label": info.label,
+        "about": info.about,
+        "paper": paper.map(|paper| json!({"citation": paper.citation, "link": paper.link})),
+        "presets": presets.collect::<Vec<_>>(),
         "settings": settings,
         "fields": fields.iter().map(|field| described(&key, field)).collect::<Vec<_>>(),
     })
@@ -118,25 +166,35 @@ fn lines(row: &Value, in_full: bool) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let [id, kind, about] = ["id", "kind", "about"].map(|key| text(&row[key]));
     let mut lines = format!("{id:12}{kind:10}{about}\n");
-    let fields = row["fields"].as_array().filter(|_| in_full);
-    for field in fields.into_iter().flatten() {
-        let [key, meaning, range, source] =
-            ["key", "meaning", "range", "source"].map(|part| text(&field[part]));
-        let values: Vec<String> = Preset::ALL
-            .iter()
-            .map(|preset| format!("{} {}", preset.name(), tables::value(*preset, &key)))
-            .collect();
-        lines += &format!(
-            "\n{key} ({})\n    {meaning}\n    {range}",
-            values.join(", ")
-        );
-        lines += &match source.as_str() {
-            "" => "\n".to_owned(),
-            source => format!("; paper: {source}\n"),
-        };
+    if !in_full {
+        return lines;
     }
-    if in_full && row["fields"].as_array().is_none_or(Vec::is_empty) {
+    if let Value::String(link) = &row["paper"]["link"] {
+        let citation = text(&row["paper"]["citation"]);
+        lines += &format!("{citation}: {link}\n");
+    }
+    let fields = row["fields"].as_array();
+    for field in fields.into_iter().flatten() {
+        lines += &setting(field);
+    }
+    if fields.is_none_or(Vec::is_empty) {
         lines += "\nno settings\n";
     }
     lines
+}
+
+/// A setting's key and values, its meaning, and its range with the source of the paper's value.
+fn setting(field: &Value) -> String {
+    let text = |part: &str| field[part].as_str().unwrap_or_default().to_owned();
+    let [key, meaning, range, source] = ["key", "meaning", "range", "source"].map(text);
+    let value = |preset: &Preset| format!("{} {}", preset.name(), tables::value(*preset, &key));
+    let values: Vec<String> = Preset::ALL.iter().map(value).collect();
+    let source = match source.as_str() {
+        "" => String::new(),
+        source => format!("; paper: {source}"),
+    };
+    format!(
+        "\n{key} ({})\n    {meaning}\n    {range}{source}\n",
+        values.join(", ")
+    )
 }

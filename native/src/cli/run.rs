@@ -11,8 +11,10 @@ use super::{Answer, Output, bug, films, results};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::report::{self, Portrait, Report};
+use protege_core::method::Insight;
 use protege_core::policy::PolicyKind;
-use protege_core::run::{Config, FinetuneMethod, Inputs, PretrainMethod, Run};
+use protege_core::pretrain::bc;
+use protege_core::run::{Config, FinetuneMethod, Inputs, Run};
 use protege_core::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -173,7 +175,7 @@ pub fn begin(
         keep_last: 2,
         films: true,
         companion: !session.no_companion
-            && config.pretrain.method == PretrainMethod::PostBc
+            && config.pretrain.method.info().shows(Insight::Spread)
             && inputs.policy.is_none()
             && !served,
     };
@@ -243,12 +245,14 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
             "stopped; what was begun is saved: {go_on}"
         )));
     }
-    let world = if config.finetune.method == FinetuneMethod::TdMpc {
+    let method = config.finetune.method.info();
+    let world = if method.shows(Insight::WorldModel) {
         super::world::of_run(folder, plan)?
     } else {
         None
     };
-    let improvement = (config.finetune.method == FinetuneMethod::Csil)
+    let improvement = method
+        .shows(Insight::LearnedReward)
         .then(|| super::improvement::of_run(folder, plan))
         .transpose()?;
     let report = Report {
@@ -379,8 +383,8 @@ fn companion(
         seed,
         ..config.clone()
     };
-    plain.pretrain.method = PretrainMethod::Bc;
-    plain.finetune.method = FinetuneMethod::None;
+    plain.pretrain.method = bc::METHOD.id();
+    plain.finetune.method = FinetuneMethod::NONE;
     let inputs = Inputs {
         demos: post_bc.demos().cloned(),
         ..inputs()

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use protege_core::env::catalogue;
+use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Preset, resolve};
 use protege_core::settings::leaves;
 use protege_core::{Error, Result};
@@ -21,14 +22,19 @@ pub struct Settings {
     /// task]
     #[arg(long)]
     pub engine: Option<String>,
-    /// Pretraining method; see `protege methods` [default: post-bc]
-    #[arg(long, value_name = "METHOD")]
+    #[arg(
+        long,
+        value_name = "METHOD",
+        help = super::methods::help("pretrain", "Pretraining", "post-bc")
+    )]
     pub pretrain: Option<String>,
-    /// Finetuning method, or `none` [default: best-of-n]
-    #[arg(long, value_name = "METHOD")]
+    #[arg(
+        long,
+        value_name = "METHOD",
+        help = super::methods::help("finetune", "Finetuning", "best-of-n")
+    )]
     pub finetune: Option<String>,
-    /// Kind of policy: flow, diffusion, gaussian, squashed or flow-transformer [default: flow]
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", help = kinds_of_policy())]
     pub policy: Option<String>,
     /// Demonstrations to learn from, of each task [default: 10]
     #[arg(long, value_name = "N")]
@@ -155,6 +161,14 @@ impl Settings {
             .chain(self.set.iter().map(|pair| split(pair)))
             .collect()
     }
+}
+
+/// What `--help` says of `--policy`: the kinds that can be trained.
+fn kinds_of_policy() -> String {
+    let kinds = PolicyKind::ALL.iter();
+    let trained = kinds.filter(|kind| **kind != PolicyKind::Served);
+    let names: Vec<&str> = trained.map(|kind| kind.name()).collect();
+    format!("Kind of policy: {} [default: flow]", names.join(", "))
 }
 
 /// The tasks that a pattern such as `lab/*` names.

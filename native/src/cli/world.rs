@@ -30,15 +30,14 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
     let Some((acting, device)) = cast.policy_and_device() else {
         return Ok(None);
     };
-    let Some(agent) = acting.agent() else {
-        return Ok(None);
-    };
     let mut notes = Notes {
         view: cast.config.env.view(),
         ..Notes::default()
     };
     let played = cast.play(0, &mut [&mut notes])?;
-    let quality = block_on(agent.quality(acting.policy(), &notes.episode, AHEAD, &device))?;
+    let Some(quality) = block_on(acting.quality(&notes.episode, AHEAD, &device))? else {
+        return Ok(None);
+    };
     let lines = read_metrics(&folder.seed(seed))?;
     let planner_share = lines
         .iter()

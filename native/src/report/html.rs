@@ -1,5 +1,7 @@
 //! Text for a page: escaping and the writing of numbers.
 
+use protege_core::{finetune, pretrain};
+
 /// Makes a text safe inside an element or a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -91,19 +93,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A method's name as people write it.
+/// A method's name as people write it; the name of what is no method of ours stays as it is.
 pub fn method(id: &str) -> &str {
-    match id {
-        "bc" => "BC",
-        "sigma-bc" => "σ-BC",
-        "post-bc" => "PostBC",
-        "best-of-n" => "best-of-N",
-        "dsrl" => "DSRL",
-        "dppo" => "DPPO",
-        "td-mpc" => "TD-MPC",
-        "csil" => "CSIL",
-        other => other,
-    }
+    let all = pretrain::INFOS.into_iter().chain(finetune::INFOS);
+    let own = all.into_iter().find(|info| info.id == id);
+    own.map_or(id, |info| info.label)
 }
 
 /// `1 seed`, `4 seeds`.
@@ -127,6 +121,15 @@ mod tests {
             "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;"
         );
         assert!(!json(&"</script><script>").contains('<'));
+    }
+
+    /// Every method is named as people write it.
+    #[test]
+    fn methods_are_named_as_people_write_them() {
+        assert_eq!(
+            ["post-bc", "value-dice", "best-of-n", "served"].map(method),
+            ["PostBC", "ValueDICE", "best-of-N", "served"]
+        );
     }
 
     /// Numbers read as people write them.

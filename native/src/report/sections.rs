@@ -4,6 +4,8 @@ use super::canvas::{GREY, SERIES, Size};
 use super::html::{count, duration, escape, method, percent, percent_range, plural, points, short};
 use super::plot::{self, Line, Row};
 use super::{Outcome, Report, SeedRow, films, improvement, methods, portrait, world};
+use protege_core::finetune::best_of_n;
+use protege_core::pretrain::{bc, post_bc};
 use protege_core::run::stats::{
     Curve, area_under, common_grid, curve_over_seeds, difference, mean, steps_to,
 };
@@ -446,7 +448,13 @@ fn next(report: &Report) -> String {
     if finetune == "none" {
         steps.push((
             "Finetune the policy.".into(),
-            run(pretrain, "best-of-n", report.demos, seeds, "finetuned"),
+            run(
+                pretrain,
+                best_of_n::METHOD.info.id,
+                report.demos,
+                seeds,
+                "finetuned",
+            ),
         ));
     }
     if seeds < 4 {
@@ -455,7 +463,8 @@ fn next(report: &Report) -> String {
             run(pretrain, finetune, report.demos, 4, "four-seeds"),
         ));
     }
-    let other = if pretrain == "bc" { "post-bc" } else { "bc" };
+    let [plain, wider] = [bc::METHOD.info.id, post_bc::METHOD.info.id];
+    let other = if pretrain == plain { wider } else { plain };
     steps.push((
         format!(
             "Change the pretraining alone to {}, to see what it contributes.",

@@ -2,7 +2,7 @@
 
 use super::canvas::{GREY, GRID, INK, MUTED, PAPER, SERIES};
 use super::*;
-use protege_core::finetune::td_mpc::Quality;
+use protege_core::finetune::Quality;
 use protege_core::rng::Rng;
 
 /// A made-up run: success rises from about a third with the steps, each seed in its own way.

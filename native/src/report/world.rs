@@ -4,7 +4,7 @@ use super::axes::{Axes, extent, padded, spread_out, ticks};
 use super::canvas::{Anchor, INK, Pixel, SERIES, Size, svg};
 use super::html::{escape, percent, short};
 use super::sections::{both, figure};
-use protege_core::finetune::td_mpc::Quality;
+use protege_core::finetune::Quality;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a world model.

@@ -6,18 +6,61 @@
 //! why the coverage of pretraining matters.
 
 pub mod iql;
-mod practice;
+mod trainer;
 
+use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
 use crate::error::within;
+use crate::method::{LocalFuture, MethodInfo, Paper};
 use crate::nn;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyKind};
 use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
-pub use practice::Practice;
 use serde::{Deserialize, Serialize};
+pub use trainer::BestOfNTrainer;
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "best-of-n",
+        label: "best-of-N",
+        sentence: "Learns to judge: of several proposals of the frozen policy the best is played.",
+        about: "Best of N samples by an IQL critic.",
+        paper: Some(Paper {
+            citation: "Hansen-Estruch et al. 2023 (IDQL)",
+            link: "https://arxiv.org/abs/2304.10573",
+        }),
+        color: None,
+        policies: &[
+            PolicyKind::Gaussian,
+            PolicyKind::Flow,
+            PolicyKind::FlowTransformer,
+            PolicyKind::Diffusion,
+            PolicyKind::Squashed,
+        ],
+        because: "draws many proposals for every decision",
+        smallest_image: None,
+        per_step: false,
+        needs_demos: false,
+        insights: &[],
+        on_page: true,
+    },
+    check: |_, _, _| Ok(()),
+    new: |config, cx| {
+        let trainer = BestOfNTrainer::new(config.best_of_n.clone(), cx)?;
+        Ok(Box::new(trainer))
+    },
+    load: |config, cx, archive| {
+        let trainer = BestOfNTrainer::load(config.best_of_n.clone(), cx, archive)?;
+        Ok(Box::new(trainer))
+    },
+    load_policy: |config, policy, prefix, archive, device| {
+        let loaded = BestOfNPolicy::load(&config.best_of_n, policy, prefix, archive, device)?;
+        Ok(Box::new(loaded))
+    },
+};
 
 /// Settings of best-of-N.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
@@ -96,17 +139,17 @@ impl BestOfNConfig {
 }
 /// The deployed result: a frozen policy and the critic that chooses among its proposals.
 #[derive(Clone)]
-pub struct Chooser {
+pub struct BestOfNPolicy {
     /// Scores (observation, chunk) pairs, both normalized.
     pub critic: Critic,
     /// N, proposals per decision.
     pub samples: usize,
 }
 
-impl Chooser {
+impl BestOfNPolicy {
     /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of
     /// which is played.
-    pub async fn act(
+    async fn choose(
         &self,
         policy: &Policy,
         obs: &[f32],
@@ -137,13 +180,7 @@ impl Chooser {
         Ok(best.collect())
     }
 
-    /// Writes it into the archive under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/samples"), &self.samples)?;
-        self.critic.save(&format!("{prefix}/critic"), archive).await
-    }
-
-    /// Restores what [`Chooser::save`] wrote under the same settings.
+    /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
     pub fn load(
         config: &BestOfNConfig,
         policy: &Policy,
@@ -168,6 +205,38 @@ impl Chooser {
             device,
         )?;
         Ok(Self { critic, samples })
+    }
+}
+
+impl FinetunedPolicy for BestOfNPolicy {
+    fn method(&self) -> FinetuneMethod {
+        METHOD.id()
+    }
+
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
+        Box::new(self.clone())
+    }
+
+    fn noise_len(&self, policy: &Policy) -> usize {
+        self.samples * policy.noise_len()
+    }
+
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        _: &'a mut [Memory],
+        noise: Vec<f32>,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>> {
+        Box::pin(self.choose(policy, obs, noise, device))
+    }
+
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(async move {
+            archive.put(format!("{prefix}/samples"), &self.samples)?;
+            self.critic.save(&format!("{prefix}/critic"), archive).await
+        })
     }
 }
 

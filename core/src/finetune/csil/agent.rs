@@ -1,11 +1,14 @@
 //! What acts: a small policy that decides at every step, together with a frozen policy that decides
 //! on whole chunks.
 
+use super::METHOD;
 use super::config::{Compose, CsilConfig};
 use super::learner::scaled;
 use super::small::{REACH, SmallPolicy};
 use crate::data::{Archive, Normaliser};
 use crate::env::{self, View};
+use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
+use crate::method::LocalFuture;
 use crate::nn::{self, Keypoints, Observed, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
@@ -48,34 +51,8 @@ pub(super) struct Decided {
 }
 
 impl Agent {
-    /// Length of the noise vector per decision: for a chunk, in case that one is due, and for an
-    /// action of its own.
-    pub fn noise_len(&self, policy: &Policy) -> usize {
-        policy.noise_len() + policy.sizes.act
-    }
-
-    /// Raw observation rows, what each episode remembers, and noise rows to raw actions, those in
-    /// the middle of the small policy.
-    pub async fn act(
-        &self,
-        policy: &Policy,
-        obs: &[f32],
-        memories: &mut [Vec<f32>],
-        noise: &[f32],
-        device: &Device,
-    ) -> Result<Vec<f32>> {
-        let decided = self
-            .decide(policy, obs, memories, noise, false, device)
-            .await?;
-        memories
-            .iter_mut()
-            .zip(decided.memories)
-            .for_each(|(memory, new)| *memory = new);
-        Ok(decided.actions)
-    }
-
-    /// The same, with what else is known of the decision; drawn from the small policy where it is
-    /// to explore.
+    /// Decides at raw observation rows, given what each episode remembers and noise rows: in the
+    /// middle of the small policy, or drawn from it where it is to explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
@@ -138,10 +115,9 @@ impl Agent {
         })
     }
 
-    /// What the learned reward says of actions (N x act) at one raw observation: shares of what it
-    /// can give, 0 to 1, N. None where no reward is learned, or where it is about corrections of
-    /// the pretrained policy (residual).
-    pub async fn rewards(
+    /// See [`FinetunedPolicy::rewards`]. None, too, where the reward is about corrections of the
+    /// pretrained policy (residual).
+    async fn shares(
         &self,
         policy: &Policy,
         obs: &[f32],
@@ -217,8 +193,7 @@ impl Agent {
         Ok(chunks)
     }
 
-    /// Writes it into the archive under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/view"), &self.view)?;
         if let Some(reward) = &self.reward {
             params::save(reward, &format!("{prefix}/reward"), archive).await?;
@@ -226,7 +201,7 @@ impl Agent {
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
-    /// Restores what [`Agent::save`] wrote under the same settings.
+    /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
     pub fn load(
         config: &CsilConfig,
         policy: &Policy,
@@ -257,6 +232,59 @@ impl Agent {
             config: config.clone(),
             view,
         })
+    }
+}
+
+impl FinetunedPolicy for Agent {
+    fn method(&self) -> FinetuneMethod {
+        METHOD.id()
+    }
+
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
+        Box::new(self.clone())
+    }
+
+    /// For a chunk, in case that one is due, and for an action of its own.
+    fn noise_len(&self, policy: &Policy) -> usize {
+        policy.noise_len() + policy.sizes.act
+    }
+
+    fn chunk(&self, _: &Policy) -> usize {
+        1
+    }
+
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        memories: &'a mut [Memory],
+        noise: Vec<f32>,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>> {
+        Box::pin(async move {
+            let decided = self
+                .decide(policy, obs, memories, &noise, false, device)
+                .await?;
+            memories
+                .iter_mut()
+                .zip(decided.memories)
+                .for_each(|(memory, new)| *memory = new);
+            Ok(decided.actions)
+        })
+    }
+
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(prefix, archive))
+    }
+
+    fn rewards<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        actions: &'a [f32],
+        device: &'a Device,
+    ) -> LocalFuture<'a, Option<Vec<f32>>> {
+        Box::pin(self.shares(policy, obs, actions, device))
     }
 }
 
@@ -409,21 +437,33 @@ mod tests {
                 [9.0; 4]
             };
             let played =
-                block_on(agent.act(&policy, &obs, &mut memories, &noise, &device)).unwrap();
+                block_on(agent.act(&policy, &obs, &mut memories, noise.clone(), &device)).unwrap();
             close(&played, &[chunks[t], chunks[3 + t]]);
         }
         assert_eq!(memories, vec![Vec::<f32>::new(); 2]);
         let mut odd = vec![vec![0.5], vec![]];
-        let played =
-            block_on(agent.act(&policy, &[0.1, 0.2, 0.3, 0.4], &mut odd, &noise, &device)).unwrap();
+        let played = block_on(agent.act(
+            &policy,
+            &[0.1, 0.2, 0.3, 0.4],
+            &mut odd,
+            noise.clone(),
+            &device,
+        ))
+        .unwrap();
         close(&played, &[0.5, chunks[3]]);
         let alone = Agent {
             config: config(Compose::Alone),
             ..agent
         };
         close(
-            &block_on(alone.act(&policy, &[0.1, 0.2], &mut [vec![]], &noise[..4], &device))
-                .unwrap(),
+            &block_on(alone.act(
+                &policy,
+                &[0.1, 0.2],
+                &mut [vec![]],
+                noise[..4].to_vec(),
+                &device,
+            ))
+            .unwrap(),
             &[0.0],
         );
     }

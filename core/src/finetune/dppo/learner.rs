@@ -2,7 +2,7 @@
 
 use super::buffer::{Samples, gather};
 use super::chain::{self, Drawn, Spread};
-use super::{DppoConfig, Finetuned, ppo};
+use super::{DppoConfig, DppoPolicy, ppo};
 use crate::Result;
 use crate::data::Archive;
 use crate::nn::{self, Activation, Adam, AdamConfig, Residual, params};
@@ -117,8 +117,8 @@ impl Learner {
     }
 
     /// The policy as it is now.
-    pub fn finetuned(&self) -> Finetuned {
-        Finetuned {
+    pub fn policy(&self) -> DppoPolicy {
+        DppoPolicy {
             policy: self.actor.frozen(),
             steps: self.steps,
         }

@@ -12,44 +12,71 @@ mod config;
 pub mod gae;
 mod learner;
 pub mod ppo;
-mod practice;
 mod reward;
+mod trainer;
 
 pub use buffer::Samples;
 pub use config::DppoConfig;
 pub use learner::{Figures, Learner};
-pub use practice::Practice;
 pub use reward::RewardScaler;
+pub use trainer::DppoTrainer;
 
+use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
+use crate::method::{LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, params};
-use crate::policy::{Policy, PolicyConfig, PolicyKind};
+use crate::policy::{Policy, PolicyKind};
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 
-/// Says in one sentence when a policy cannot be finetuned by DPPO.
-///
-/// # Errors
-/// When it is a Gaussian, which has no denoising steps.
-pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
-    if matches!(policy.kind, PolicyKind::Gaussian | PolicyKind::Squashed) {
-        return Err(Error::input(
-            "finetune.method is dppo, which finetunes denoising steps, but policy.kind gaussian or \
-             squashed has none: use flow or diffusion",
-        ));
-    }
-    Ok(())
-}
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "dppo",
+        label: "DPPO",
+        sentence: "Changes the policy's own last denoising steps by policy gradients.",
+        about: "Diffusion policy policy optimization: PPO on the denoising steps.",
+        paper: Some(Paper {
+            citation: "Ren et al. 2024",
+            link: "https://arxiv.org/abs/2409.00588",
+        }),
+        color: None,
+        policies: &[
+            PolicyKind::Flow,
+            PolicyKind::FlowTransformer,
+            PolicyKind::Diffusion,
+        ],
+        because: "finetunes denoising steps",
+        smallest_image: None,
+        per_step: false,
+        needs_demos: false,
+        insights: &[],
+        on_page: true,
+    },
+    check: |_, _, _| Ok(()),
+    new: |config, cx| {
+        let trainer = DppoTrainer::new(config.dppo.clone(), cx)?;
+        Ok(Box::new(trainer))
+    },
+    load: |config, cx, archive| {
+        let trainer = DppoTrainer::load(config.dppo.clone(), cx, archive)?;
+        Ok(Box::new(trainer))
+    },
+    load_policy: |_, policy, prefix, archive, _| {
+        let loaded = DppoPolicy::load(policy, prefix, archive)?;
+        Ok(Box::new(loaded))
+    },
+};
 
 /// The deployed result: the pretrained network makes the first denoising steps, the finetuned one
 /// the last.
 #[derive(Debug, Clone)]
-pub struct Finetuned {
+pub struct DppoPolicy {
     policy: Policy,
     steps: usize,
 }
 
-impl Finetuned {
+impl DppoPolicy {
     /// Normalized observations and noise to normalized chunks, as [`Policy::sample`], without the
     /// noise of practice.
     pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
@@ -68,7 +95,7 @@ impl Finetuned {
     }
 
     /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`].
-    pub async fn act(
+    async fn decide(
         &self,
         pretrained: &Policy,
         obs: &[f32],
@@ -87,13 +114,7 @@ impl Finetuned {
             .await
     }
 
-    /// Writes it into the archive.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/steps"), &self.steps)?;
-        params::save(&self.policy.net, &format!("{prefix}/net"), archive).await
-    }
-
-    /// Restores what [`Finetuned::save`] wrote of a copy of `pretrained`.
+    /// Restores what [`FinetunedPolicy::save`] wrote of a copy of `pretrained`.
     pub fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
         let steps = archive.get(&format!("{prefix}/steps"))?;
         if steps > pretrained.chain_len() {
@@ -110,6 +131,34 @@ impl Finetuned {
                 ..pretrained.clone()
             },
             steps,
+        })
+    }
+}
+
+impl FinetunedPolicy for DppoPolicy {
+    fn method(&self) -> FinetuneMethod {
+        METHOD.id()
+    }
+
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
+        Box::new(self.clone())
+    }
+
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        _: &'a mut [Memory],
+        noise: Vec<f32>,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>> {
+        Box::pin(self.decide(policy, obs, noise, device))
+    }
+
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(async move {
+            archive.put(format!("{prefix}/steps"), &self.steps)?;
+            params::save(&self.policy.net, &format!("{prefix}/net"), archive).await
         })
     }
 }

@@ -14,8 +14,8 @@
 //! The critic of actions learns from practice, and the critic of noise is distilled from it. The
 //! SAC variant has one critic, of noise, which learns from practice: Q and QW are the same.
 
-use super::steering::sizes;
-use super::{Actor, DsrlConfig, Steering, Variant};
+use super::noise_policy::sizes;
+use super::{Actor, DsrlConfig, NoisePolicy, Variant};
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
@@ -184,8 +184,8 @@ impl SoftActorCritic {
     }
 
     /// What acts.
-    pub fn steering(&self, stochastic: bool) -> Steering {
-        Steering {
+    pub fn noise_policy(&self, stochastic: bool) -> NoisePolicy {
+        NoisePolicy {
             actor: self.actor.valid(),
             magnitude: self.config.magnitude,
             stochastic,

@@ -5,17 +5,58 @@
 //! pretraining matters.
 
 mod learner;
-mod practice;
-mod steering;
+mod noise_policy;
+mod trainer;
 
+use super::Method;
 use crate::error::within;
+use crate::method::{MethodInfo, Paper};
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 pub use learner::{Losses, SoftActorCritic};
-pub use practice::Practice;
+pub use noise_policy::{Actor, NoisePolicy};
 use serde::{Deserialize, Serialize};
-pub use steering::{Actor, Steering};
+pub use trainer::DsrlTrainer;
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "dsrl",
+        label: "DSRL",
+        sentence: "Learns which noise to feed the frozen policy, so that what comes out succeeds.",
+        about: "Diffusion steering: SAC chooses the noise from which the policy makes its actions.",
+        paper: Some(Paper {
+            citation: "Wagenmaker et al. 2025",
+            link: "https://arxiv.org/abs/2506.15799",
+        }),
+        color: None,
+        policies: &[
+            PolicyKind::Flow,
+            PolicyKind::FlowTransformer,
+            PolicyKind::Diffusion,
+        ],
+        because: "steers the noise of a generative policy",
+        smallest_image: None,
+        per_step: false,
+        needs_demos: false,
+        insights: &[],
+        on_page: true,
+    },
+    check: |_, policy, _| check_sampler(policy),
+    new: |config, cx| {
+        let trainer = DsrlTrainer::new(config.dsrl.clone(), cx)?;
+        Ok(Box::new(trainer))
+    },
+    load: |config, cx, archive| {
+        let trainer = DsrlTrainer::load(config.dsrl.clone(), cx, archive)?;
+        Ok(Box::new(trainer))
+    },
+    load_policy: |config, policy, prefix, archive, device| {
+        let loaded = NoisePolicy::load(&config.dsrl, policy, prefix, archive, device)?;
+        Ok(Box::new(loaded))
+    },
+};
 
 /// What the critic that teaches the actor is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
@@ -128,21 +169,14 @@ impl DsrlConfig {
         )
     }
 }
-/// Says in one sentence why a policy cannot be steered, if it cannot.
-pub fn check_policy(policy: &PolicyConfig) -> Result<()> {
+
+/// Only a deterministic sampler makes the same actions of the same noise.
+fn check_sampler(policy: &PolicyConfig) -> Result<()> {
     match (policy.kind, policy.sampler) {
-        (PolicyKind::Gaussian | PolicyKind::Squashed, _) => Err(Error::input(
-            "finetune.method dsrl steers the noise of a generative policy, but that of policy.kind \
-             gaussian or squashed only adds to its action: set policy.kind to flow or diffusion",
-        )),
         (PolicyKind::Diffusion, Sampler::Ddpm) => Err(Error::input(
             "finetune.method dsrl steers a deterministic sampler, but policy.sampler is ddpm, \
              which draws noise at every step: set it to ddim",
         )),
-        (PolicyKind::Served, _) => Err(Error::input(
-            "finetune.method dsrl steers a policy's noise, but a served policy draws its own: set \
-             finetune.method to csil",
-        )),
-        (PolicyKind::Flow | PolicyKind::FlowTransformer | PolicyKind::Diffusion, _) => Ok(()),
+        _ => Ok(()),
     }
 }

@@ -1,10 +1,13 @@
 //! What acts: the planner over a snapshot of the world model, or its policy prior alone.
 
+use super::METHOD;
 use super::config::{Proposals, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
 use super::planner::{Noise, Plan, Planner, Round, moved_on};
-use crate::data::Archive;
+use crate::data::{Archive, Episode};
 use crate::env::{self, View};
+use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory, Quality};
+use crate::method::LocalFuture;
 use crate::nn::{self, Observed, params};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
@@ -72,15 +75,6 @@ pub(super) fn model_sizes(sizes: Sizes) -> Sizes {
 }
 
 impl Agent {
-    /// Length of the noise vector per decision.
-    pub fn noise_len(&self, policy: &Policy) -> usize {
-        if self.planning {
-            self.layout(policy).len()
-        } else {
-            0
-        }
-    }
-
     fn layout(&self, policy: &Policy) -> Layout {
         let TdMpcConfig {
             samples,
@@ -107,27 +101,8 @@ impl Agent {
         }
     }
 
-    /// Raw observation rows, what each episode remembers, and noise rows to raw actions.
-    pub async fn act(
-        &self,
-        policy: &Policy,
-        obs: &[f32],
-        memories: &mut [Vec<f32>],
-        noise: &[f32],
-        device: &Device,
-    ) -> Result<Vec<f32>> {
-        let decided = self
-            .decide(policy, obs, memories, noise, false, device)
-            .await?;
-        memories
-            .iter_mut()
-            .zip(decided.memories)
-            .for_each(|(memory, new)| *memory = new);
-        Ok(decided.actions)
-    }
-
-    /// The same, with what else is known of the decision; with noise on the actions where it is to
-    /// explore.
+    /// Decides at raw observation rows, given what each episode remembers and noise rows; with noise
+    /// on the actions where it is to explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
@@ -256,8 +231,7 @@ impl Agent {
         ))
     }
 
-    /// Writes it into the archive under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(
             format!("{prefix}/planning"),
             &(
@@ -271,7 +245,7 @@ impl Agent {
         params::save(&self.prior, &format!("{prefix}/prior"), archive).await
     }
 
-    /// Restores what [`Agent::save`] wrote under the same settings.
+    /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
     pub fn load(
         config: &TdMpcConfig,
         policy: &Policy,
@@ -306,6 +280,70 @@ impl Agent {
                 ..config.clone()
             },
             planning,
+        })
+    }
+}
+
+impl FinetunedPolicy for Agent {
+    fn method(&self) -> FinetuneMethod {
+        METHOD.id()
+    }
+
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
+        Box::new(self.clone())
+    }
+
+    fn noise_len(&self, policy: &Policy) -> usize {
+        if self.planning {
+            self.layout(policy).len()
+        } else {
+            0
+        }
+    }
+
+    fn chunk(&self, _: &Policy) -> usize {
+        1
+    }
+
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        memories: &'a mut [Memory],
+        noise: Vec<f32>,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>> {
+        Box::pin(async move {
+            let decided = self
+                .decide(policy, obs, memories, &noise, false, device)
+                .await?;
+            memories
+                .iter_mut()
+                .zip(decided.memories)
+                .for_each(|(memory, new)| *memory = new);
+            Ok(decided.actions)
+        })
+    }
+
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(prefix, archive))
+    }
+
+    /// The plan.
+    fn ahead<'a>(&self, memory: &'a [f32], chunk: &'a [f32]) -> &'a [f32] {
+        if memory.is_empty() { chunk } else { memory }
+    }
+
+    fn quality<'a>(
+        &'a self,
+        policy: &'a Policy,
+        episode: &'a Episode,
+        ahead: usize,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Option<Quality>> {
+        Box::pin(async move {
+            let quality = self.compare(policy, episode, ahead, device).await?;
+            Ok(Some(quality))
         })
     }
 }

@@ -12,22 +12,74 @@ mod config;
 mod learner;
 mod model;
 mod planner;
-mod practice;
 mod quality;
+mod trainer;
 
-pub use crate::nn::SMALLEST_IMAGE;
-use crate::policy::PolicyConfig;
+use super::Method;
+use crate::env::View;
+use crate::method::{Insight, MethodInfo, Paper};
+use crate::nn::SMALLEST_IMAGE;
+use crate::policy::{PolicyConfig, PolicyKind};
 use crate::{Error, Result};
 pub use agent::Agent;
 pub use config::{Actor, Arm, Backbone, Coefficients, Proposals, TdMpcConfig};
 pub use learner::{Learner, Losses, UpdateNoise};
 pub use model::{Drawn, Prior, WorldModel, acting};
 pub use planner::{Noise, Plan, Planner, Round, moved_on};
-pub use practice::Practice;
-pub use quality::Quality;
+pub use trainer::TdMpcTrainer;
 
-/// Says in one sentence why a policy cannot take part, if it cannot.
-pub fn check_policy(config: &TdMpcConfig, policy: &PolicyConfig) -> Result<()> {
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "td-mpc",
+        label: "TD-MPC",
+        sentence: "Learns a model of the task and looks ahead in it. At this small size it can \
+                   also make a good policy worse.",
+        about: "TD-MPC: a world model of the task, and a planner over it.",
+        paper: Some(Paper {
+            citation: "Hansen et al. 2022 (MoDem) and 2024 (TD-MPC2)",
+            link: "https://arxiv.org/abs/2310.16828",
+        }),
+        color: None,
+        policies: &[
+            PolicyKind::Gaussian,
+            PolicyKind::Flow,
+            PolicyKind::FlowTransformer,
+            PolicyKind::Diffusion,
+            PolicyKind::Squashed,
+        ],
+        because: "asks the policy for many proposals at every decision",
+        smallest_image: Some(SMALLEST_IMAGE),
+        per_step: true,
+        // Vanilla TD-MPC learns without.
+        needs_demos: false,
+        insights: &[Insight::WorldModel],
+        on_page: true,
+    },
+    check: |config, policy, view| check(&config.td_mpc, policy, view),
+    new: |config, cx| {
+        let trainer = TdMpcTrainer::new(config.td_mpc.clone(), cx)?;
+        Ok(Box::new(trainer))
+    },
+    load: |config, cx, archive| {
+        let trainer = TdMpcTrainer::load(config.td_mpc.clone(), cx, archive)?;
+        Ok(Box::new(trainer))
+    },
+    load_policy: |config, policy, prefix, archive, device| {
+        let loaded = Agent::load(&config.td_mpc, policy, prefix, archive, device)?;
+        Ok(Box::new(loaded))
+    },
+};
+
+/// A policy that sees less than the planner takes no part, and one that does proposes enough actions.
+fn check(config: &TdMpcConfig, policy: &PolicyConfig, view: View) -> Result<()> {
+    let apart = (config.proposals, config.seed_by) == (Proposals::Prior, Actor::Prior);
+    if view.is_some() && !apart {
+        return Err(Error::input(
+            "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
+             finetune.td_mpc.seed_by to prior, or env.image_size to 0",
+        ));
+    }
     if config.proposals != Proposals::Prior && policy.chunk < config.horizon {
         return Err(Error::input(format!(
             "the pretrained policy is to propose {} actions to the planner, but policy.chunk is \

@@ -2,9 +2,10 @@
 
 use super::{Nu, Rows, Transitions, ValueDiceConfig, orthogonality};
 use crate::data::{Archive, Pairs};
+use crate::method::LocalFuture;
 use crate::nn::{self, Adam, AdamConfig, params};
 use crate::policy::{Policy, PolicyConfig};
-use crate::pretrain::Learner;
+use crate::pretrain::{Context, Losses, Pretrainer};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
@@ -159,13 +160,21 @@ impl ValueDice {
         objective(&self.nu, batch, proposals, &self.config) + penalty
     }
 
-    /// The policy as it is now, without gradients.
-    pub fn policy(&self) -> Policy {
-        self.policy.frozen()
+    /// Begins with a fresh policy, on the run's demonstrations.
+    pub(super) fn begin(cx: &Context) -> Result<Self> {
+        let config = cx.config.value_dice.clone();
+        let policy = cx.fresh_policy()?;
+        Self::new(policy, transitions(cx)?, config, cx.seed, cx.device.clone())
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    /// Restores what [`Pretrainer::save`] wrote.
+    pub(super) fn resume(cx: &Context, archive: &Archive) -> Result<Self> {
+        let config = cx.config.value_dice.clone();
+        let device = cx.device.clone();
+        Self::load(cx.policy, transitions(cx)?, config, archive, device)
+    }
+
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("value-dice/state", &(&self.rng, self.step))?;
         self.policy.save("value-dice/policy", archive).await?;
         params::save(&self.nu, "value-dice/nu", archive).await?;
@@ -175,7 +184,7 @@ impl ValueDice {
         self.nu_adam.save("value-dice/nu-adam", archive).await
     }
 
-    /// Restores what [`ValueDice::save`] wrote with the same settings and demonstrations.
+    /// Restores what [`Pretrainer::save`] wrote with the same settings and demonstrations.
     pub fn load(
         policy: &PolicyConfig,
         transitions: Transitions,
@@ -207,10 +216,21 @@ impl ValueDice {
     }
 }
 
-impl Learner for ValueDice {
+/// The demonstrations as transitions between decisions.
+fn transitions(cx: &Context) -> Result<Transitions> {
+    let terminated: Vec<bool> = cx
+        .demos
+        .episodes
+        .iter()
+        .map(|episode| episode.terminated)
+        .collect();
+    Transitions::new(cx.pairs, &terminated, cx.policy.chunk)
+}
+
+impl Pretrainer for ValueDice {
     /// One update of both players, each against the other as it was before. The transitions are the
     /// learner's own: pairs lack what came after them.
-    fn step(&mut self, _: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
+    fn step(&mut self, _: &Pairs) -> Losses {
         let batch = self.draw();
         let proposals = Proposals::new(&self.policy, &batch);
         let (policy_loss, divergence) = self.policy_loss(&batch, &proposals);
@@ -227,6 +247,14 @@ impl Learner for ValueDice {
 
     fn progress(&self) -> (usize, usize) {
         (self.step, self.config.updates)
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        Some(self.policy.frozen())
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

@@ -15,12 +15,45 @@ mod nu;
 mod orthogonality;
 mod transitions;
 
+use super::Method;
+use crate::Result;
+use crate::method::{Color, MethodInfo, Paper};
+use crate::policy::PolicyKind;
 use crate::settings::Settings;
 pub use learner::ValueDice;
 pub use nu::Nu;
 pub use orthogonality::orthogonality;
 use serde::{Deserialize, Serialize};
 pub use transitions::{Rows, Transitions};
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "value-dice",
+        label: "ValueDICE",
+        sentence: "Matches the states and actions of the demonstrations, adversarially.",
+        about: "ValueDICE: matches the distribution of states and actions, from the \
+                demonstrations alone.",
+        paper: Some(Paper {
+            citation: "Kostrikov, Nachum and Tompson 2020",
+            link: "https://arxiv.org/abs/1912.05032",
+        }),
+        color: Some(Color {
+            name: "purple",
+            light: "#cc79a7",
+            dark: "#d993bb",
+        }),
+        policies: &[PolicyKind::Squashed],
+        because: "trains the tanh of a Gaussian",
+        smallest_image: None,
+        per_step: false,
+        needs_demos: true,
+        insights: &[],
+        on_page: true,
+    },
+    new: |cx| Ok(Box::new(ValueDice::begin(cx)?)),
+    load: |cx, archive| Ok(Box::new(ValueDice::resume(cx, archive)?)),
+};
 
 /// Settings of ValueDICE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]

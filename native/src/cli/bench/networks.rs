@@ -9,7 +9,9 @@ use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
 use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
 use protege_core::policy::{Policy, PolicyKind, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Ensemble, Learner, PostBcConfig, Widening};
+use protege_core::pretrain::{
+    BcConfig, Cloning, Ensemble, Losses, PostBcConfig, Pretrainer, Widening,
+};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -51,8 +53,8 @@ fn policy(config: &Config, device: &Device) -> Policy {
 }
 
 /// The one loss of one gradient step.
-fn loss(learner: &mut dyn Learner, data: &Pairs) -> Tensor<1> {
-    learner.step(data).remove(0).1
+fn only(mut losses: Losses) -> Tensor<1> {
+    losses.remove(0).1
 }
 
 /// One step of all members of PostBC's ensemble.
@@ -68,7 +70,7 @@ pub fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
     let mut ensemble = Ensemble::new(config, &data, 0, device);
     let seconds = median(setup, || {
         seconds_each(1, || {
-            block_on(nn::scalar(loss(&mut ensemble, &data))).map(drop)
+            block_on(nn::scalar(only(ensemble.step(&data)))).map(drop)
         })
     })?;
     ms_row(
@@ -99,7 +101,7 @@ pub fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     );
     let seconds = median(setup, || {
         seconds_each(20, || {
-            block_on(nn::scalar(loss(&mut cloning, &data))).map(drop)
+            block_on(nn::scalar(only(cloning.step(&data)))).map(drop)
         })
     })?;
     ms_row(setup, seconds, format!("{}, batch {BATCH}", shape(&config)))

@@ -139,7 +139,7 @@ fn tick(axes: &Axes, minutes: f64) -> Html {
 }
 
 fn draw(axes: &Axes, pretrain: &str, curve: &Curve) -> Html {
-    let class = words::colour(pretrain);
+    let class = words::color(pretrain);
     let tests = curve
         .evaluations
         .iter()
@@ -188,7 +188,7 @@ fn ends(axes: &Axes, lanes: &[(&str, &Curve)]) -> Vec<Html> {
     let draw = |&(pretrain, x, y): &(&str, f64, f64)| {
         html! {
             <text
-                class={format!("name {}", words::colour(pretrain))}
+                class={format!("name {}", words::color(pretrain))}
                 x={(x + 10.0).to_string()}
                 y={(y + 4.0).to_string()}
             >

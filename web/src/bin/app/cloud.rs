@@ -47,7 +47,7 @@ pub fn cloud(pretrain: &str, stretch: &Stretch) -> Html {
     };
     html! {
         <svg
-            class={format!("protege-cloud {}", words::colour(pretrain))}
+            class={format!("protege-cloud {}", words::color(pretrain))}
             viewBox="-56 -56 112 112"
             role="img"
             aria-label={label}

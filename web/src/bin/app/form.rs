@@ -4,19 +4,19 @@
 //! visitor is typing would be lost.
 
 use crate::controls::{self, Changed, Range};
-use crate::words::{FINETUNERS, TASKS};
+use crate::words::{self, TASKS};
 use protege_core::settings::{Field, Kind};
 use protege_web::Choice;
 use protege_web::choice::{ALPHA, DEMOS, MEMBERS, SEED};
 use yew::{Html, Properties, component, html};
 
 /// Lanes that can be had side by side.
-const LANES: [(&str, &str); 5] = [
-    ("bc,post-bc", "BC and PostBC"),
-    ("bc,sigma-bc,post-bc", "BC, \u{3c3}-BC and PostBC"),
-    ("sigma-bc,post-bc", "\u{3c3}-BC and PostBC"),
-    ("bc", "BC alone"),
-    ("post-bc", "PostBC alone"),
+const LANES: [&str; 5] = [
+    "bc,post-bc",
+    "bc,sigma-bc,post-bc",
+    "sigma-bc,post-bc",
+    "bc",
+    "post-bc",
 ];
 
 /// The settings, and who is told of a change.
@@ -41,6 +41,12 @@ pub fn Form(Props { choice, changed }: &Props) -> Html {
             .find(|entry| entry.0 == id)
             .map_or("", |entry| entry.2)
     };
+    let finetuners = words::finetuners();
+    let lanes = LANES.map(|lanes| {
+        let each: Vec<&str> = lanes.split(',').collect();
+        (lanes, words::together(&each))
+    });
+    let lanes: Vec<(&str, &str)> = lanes.iter().map(|(id, name)| (*id, &name[..])).collect();
     html! {
         <div class="protege-grid">
             { controls::select(
@@ -55,15 +61,15 @@ pub fn Form(Props { choice, changed }: &Props) -> Html {
                 "pretrain",
                 "Lanes",
                 "Which ways of pretraining are side by side, from the same demonstrations.",
-                &LANES,
+                &lanes,
                 &choice.pretrain,
                 changed,
             ) }
             { controls::select(
                 "finetune",
                 "Finetuning",
-                about(&FINETUNERS, &choice.finetune),
-                &named(&FINETUNERS),
+                about(&finetuners, &choice.finetune),
+                &named(&finetuners),
                 &choice.finetune,
                 changed,
             ) }

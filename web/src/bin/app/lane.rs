@@ -93,7 +93,7 @@ impl Lane {
         let name = words::name(&self.pretrain);
         html! {
             <section
-                class={format!("protege-lane {}", words::colour(&self.pretrain))}
+                class={format!("protege-lane {}", words::color(&self.pretrain))}
                 aria-label={format!("Lane {name}")}
             >
                 <header>

@@ -8,6 +8,8 @@ use crate::frame::{self, Command, Controls, Events, Frame};
 use crate::lane::Lane;
 use crate::words;
 use gloo::events::EventListener;
+use protege_core::method::Insight;
+use protege_core::run::FinetuneMethod;
 use protege_web::Choice;
 use protege_web::protocol::{File, Learned, Order, Report};
 use serde_json::json;
@@ -199,7 +201,7 @@ impl Component for Race {
                         lane.html(ctx.link().callback(move |()| Msg::Restart(i)))
                     }) }
                 </div>
-                { legend(self.choice.finetune == "csil") }
+                { legend(&self.choice.finetune) }
                 { chart(&curves) }
                 if controls == Controls::Full { { self.settings(ctx) } }
                 <p class="protege-spoken" aria-live="polite">{ &self.spoken }</p>
@@ -527,7 +529,9 @@ impl Race {
 }
 
 /// What the picture's lines mean, and its dots where a reward is learned.
-fn legend(rewards: bool) -> Html {
+fn legend(finetune: &str) -> Html {
+    let rewards = FinetuneMethod::by_id(finetune)
+        .is_ok_and(|method| method.info().shows(Insight::LearnedReward));
     html! {
         <ul class="protege-legend" aria-label="In the pictures">
             <li class="proposals">{ "what the policy proposes here" }</li>

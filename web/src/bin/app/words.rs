@@ -1,6 +1,8 @@
 //! What the page says: names, colors and one sentence for each thing.
 
+use protege_core::method::MethodInfo;
 use protege_core::run::Phase;
+use protege_core::{finetune, pretrain};
 
 /// Tasks: id, name, what it is.
 pub const TASKS: [(&str, &str, &str); 4] = [
@@ -18,103 +20,53 @@ pub const TASKS: [(&str, &str, &str); 4] = [
     ("lab/assembly", "Assembly", "Put the ring over the peg."),
 ];
 
-/// Finetuning methods: id, name, what it does.
-pub const FINETUNERS: [(&str, &str, &str); 6] = [
-    (
-        "dsrl",
-        "DSRL",
-        "Learns which noise to feed the frozen policy, so that what comes out succeeds.",
-    ),
-    (
-        "best-of-n",
-        "Best of N",
-        "Learns to judge: of several proposals of the frozen policy the best is played.",
-    ),
-    (
-        "dppo",
-        "DPPO",
-        "Changes the policy's own last denoising steps by policy gradients.",
-    ),
-    (
-        "td-mpc",
-        "TD-MPC",
-        "Learns a model of the task and looks ahead in it. At this small size it can also make a \
-         good policy worse.",
-    ),
-    (
-        "csil",
-        "CSIL",
-        "A small policy acts beside the frozen one, and is rewarded for what the demonstrator \
-         would likely have done.",
-    ),
-    (
-        "none",
-        "None",
-        "The cloned policy as it is, for comparison.",
-    ),
-];
-
-/// Pretraining methods: id, name, color, what it does.
-pub const PRETRAINERS: [(&str, &str, &str, &str); 4] = [
-    (
-        "bc",
-        "BC",
-        "vermilion",
-        "Behavioral cloning: does what the demonstrations did, and nothing else.",
-    ),
-    (
-        "sigma-bc",
-        "\u{3c3}-BC",
-        "orange",
-        "Cloning with the same noise on every action, whether it is needed or not.",
-    ),
-    (
-        "post-bc",
-        "PostBC",
-        "blue",
-        "Posterior behavioral cloning: wider where the demonstrations leave doubt, and only there.",
-    ),
-    (
-        "value-dice",
-        "ValueDICE",
-        "purple",
-        "Matches the states and actions of the demonstrations, adversarially.",
-    ),
-];
+/// The finetuning methods that the page offers, as rows for a form: id, name, what it does.
+pub fn finetuners() -> Vec<(&'static str, &'static str, &'static str)> {
+    let offered = finetune::INFOS.into_iter().filter(|info| info.on_page);
+    offered
+        .map(|info| (info.id, info.label, info.sentence))
+        .collect()
+}
 
 /// The name of a pretraining method.
 pub fn name(pretrain: &str) -> &'static str {
-    find(pretrain).1
+    find(pretrain).label
 }
 
 /// The color of a pretraining method: the name of a custom property of the style.
-pub fn colour(pretrain: &str) -> &'static str {
-    find(pretrain).2
+pub fn color(pretrain: &str) -> &'static str {
+    find(pretrain)
+        .color
+        .as_ref()
+        .map_or("grey", |color| color.name)
 }
 
 /// What a pretraining method does.
 pub fn sentence(pretrain: &str) -> &'static str {
-    find(pretrain).3
+    find(pretrain).sentence
 }
 
-fn find(pretrain: &str) -> &'static (&'static str, &'static str, &'static str, &'static str) {
-    PRETRAINERS
-        .iter()
-        .find(|method| method.0 == pretrain)
-        .unwrap_or(&PRETRAINERS[0])
+fn find(pretrain: &str) -> &'static MethodInfo {
+    let own = pretrain::INFOS.into_iter().find(|info| info.id == pretrain);
+    own.unwrap_or(pretrain::INFOS[0])
 }
 
 /// The color as the 3D view wants it.
 pub fn accent(pretrain: &str, dark: bool) -> &'static str {
-    match (colour(pretrain), dark) {
-        ("blue", false) => "#0072b2",
-        ("blue", true) => "#4aa8e0",
-        ("orange", false) => "#e69f00",
-        ("orange", true) => "#f0b732",
-        ("purple", false) => "#cc79a7",
-        ("purple", true) => "#d993bb",
-        (_, false) => "#d55e00",
-        (_, true) => "#f2853d",
+    match &find(pretrain).color {
+        Some(color) if dark => color.dark,
+        Some(color) => color.light,
+        None => "#8a939e",
+    }
+}
+
+/// Lanes side by side, in words: `BC and PostBC`, `BC alone`.
+pub fn together(lanes: &[&str]) -> String {
+    let names: Vec<&str> = lanes.iter().map(|lane| name(lane)).collect();
+    match names.as_slice() {
+        [only] => format!("{only} alone"),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [] => String::new(),
     }
 }
 

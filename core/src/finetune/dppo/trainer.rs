@@ -2,10 +2,11 @@
 
 use super::buffer::{Buffer, Decided, Samples};
 use super::learner::{Figures, Learner};
-use super::{DppoConfig, Finetuned, RewardScaler, chain};
+use super::{DppoConfig, RewardScaler, chain};
 use crate::data::Archive;
 use crate::env::{Decision, Rollouts};
-use crate::finetune::{Context, Next, Work};
+use crate::finetune::{Context, FinetunedPolicy, Next, StepReport, Trainer};
+use crate::method::LocalFuture;
 use crate::nn;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -13,7 +14,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// DPPO at work.
-pub struct Practice {
+pub struct DppoTrainer {
     config: DppoConfig,
     learner: Learner,
     scaler: RewardScaler,
@@ -40,7 +41,7 @@ struct Sweep {
     sums: Figures,
 }
 
-impl Practice {
+impl DppoTrainer {
     /// Before the first episode.
     ///
     /// # Errors
@@ -64,11 +65,6 @@ impl Practice {
         })
     }
 
-    /// The policy as it is now.
-    pub fn finetuned(&self) -> Finetuned {
-        self.learner.finetuned()
-    }
-
     /// V at raw observation rows.
     pub async fn values(&self, cx: &Context<'_>, obs: &[f32]) -> Result<Vec<f32>> {
         let obs = nn::matrix(
@@ -79,15 +75,7 @@ impl Practice {
         nn::read(self.learner.values(obs)).await
     }
 
-    /// One decision in every running episode, or one gradient step.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        match &self.doing {
-            Doing::Playing(..) => self.play(cx).await,
-            Doing::Learning(..) => self.learn(cx).await,
-        }
-    }
-
-    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Doing::Playing(rollouts, buffer) = &mut self.doing else {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
@@ -130,12 +118,14 @@ impl Practice {
             );
         }
         let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
-        let mut work = Work::played(&decisions, finished, (done, total));
+        let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);
-            work.values
+            report
+                .metrics
                 .push(("train/success", successes as f64 / total as f64));
-            work.values
+            report
+                .metrics
                 .push(("policy/explained_variance", samples.explained_variance()));
             let order = (0..samples.len()).collect();
             self.doing = Doing::Learning(
@@ -147,10 +137,10 @@ impl Practice {
                 },
             );
         }
-        Ok(work)
+        Ok(report)
     }
 
-    async fn learn(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn learn(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Doing::Learning(samples, sweep) = &mut self.doing else {
             return Err(Error::failed("DPPO learns only while it learns"));
         };
@@ -170,27 +160,26 @@ impl Practice {
         sweep.done += 1;
         sweep.sums.add(&figures);
         let over = sweep.done == total || figures.kl > self.config.target_kl;
-        let mut work = Work::learned(1, (if over { total } else { sweep.done }, total));
+        let mut report = StepReport::update(1, (if over { total } else { sweep.done }, total));
         if over {
-            work.values = sweep.sums.over(sweep.done);
+            report.metrics = sweep.sums.over(sweep.done);
             self.iteration += 1;
-            work.next = self.next();
+            report.next = self.next();
             self.doing = play(&self.config, cx, self.iteration)?;
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// What comes after an iteration.
     fn next(&self) -> Next {
         match self.iteration {
-            i if i >= self.config.iterations => Next::Finish,
+            i if i >= self.config.iterations => Next::Done,
             i if i.is_multiple_of(self.config.eval_every) => Next::Evaluate,
-            _ => Next::GoOn,
+            _ => Next::Continue,
         }
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         let playing = matches!(self.doing, Doing::Playing(..));
         archive.put(
             "finetuner/state",
@@ -208,7 +197,7 @@ impl Practice {
         self.learner.save(archive).await
     }
 
-    /// Restores what [`Practice::save`] wrote under the same settings.
+    /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
@@ -232,6 +221,24 @@ impl Practice {
             iteration,
             doing,
         })
+    }
+}
+
+impl Trainer for DppoTrainer {
+    /// One decision in every running episode, or one gradient step.
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        match &self.doing {
+            Doing::Playing(..) => Box::pin(self.play(cx)),
+            Doing::Learning(..) => Box::pin(self.learn(cx)),
+        }
+    }
+
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        Some(Box::new(self.learner.policy()))
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The actor that chooses noise, and what it makes of a frozen policy.
 
-use super::DsrlConfig;
+use super::{DsrlConfig, METHOD};
 use crate::Result;
 use crate::data::Archive;
+use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
+use crate::method::LocalFuture;
 use crate::nn::{self, Activation, Mlp, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
@@ -78,7 +80,7 @@ pub(super) fn sizes(config: &DsrlConfig, input: usize, output: usize) -> Vec<usi
 
 /// The deployed result: a frozen policy whose noise an actor chooses.
 #[derive(Clone)]
-pub struct Steering {
+pub struct NoisePolicy {
     /// Chooses.
     pub actor: Actor,
     /// Largest noise, in standard deviations.
@@ -87,7 +89,7 @@ pub struct Steering {
     pub stochastic: bool,
 }
 
-impl Steering {
+impl NoisePolicy {
     /// The noise chosen at normalized observations with standard normal `e`: `[batch, width]`,
     /// within the magnitude.
     pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
@@ -100,7 +102,7 @@ impl Steering {
     }
 
     /// Raw observation rows and standard normal rows to raw action rows.
-    pub async fn act(
+    async fn steer(
         &self,
         policy: &Policy,
         obs: &[f32],
@@ -119,12 +121,7 @@ impl Steering {
             .collect())
     }
 
-    /// Writes it into the archive under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        params::save(&self.actor, &format!("{prefix}/actor"), archive).await
-    }
-
-    /// Restores what [`Steering::save`] wrote under the same settings.
+    /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
     pub fn load(
         config: &DsrlConfig,
         policy: &Policy,
@@ -145,5 +142,32 @@ impl Steering {
             magnitude: config.magnitude,
             stochastic: config.stochastic_eval,
         })
+    }
+}
+
+impl FinetunedPolicy for NoisePolicy {
+    fn method(&self) -> FinetuneMethod {
+        METHOD.id()
+    }
+
+    fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
+        Box::new(self.clone())
+    }
+
+    fn act<'a>(
+        &'a self,
+        policy: &'a Policy,
+        obs: &'a [f32],
+        _: &'a mut [Memory],
+        noise: Vec<f32>,
+        device: &'a Device,
+    ) -> LocalFuture<'a, Vec<f32>> {
+        Box::pin(self.steer(policy, obs, noise, device))
+    }
+
+    fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(
+            async move { params::save(&self.actor, &format!("{prefix}/actor"), archive).await },
+        )
     }
 }

@@ -1,18 +1,22 @@
 //! The rounds of best-of-N: practice, fit a critic to all practice so far, be evaluated.
 
-use super::{BestOfNConfig, Chooser, Iql};
+use super::{BestOfNConfig, BestOfNPolicy, Iql};
 use crate::data::{Archive, Replay};
 use crate::env::{Decision, Rollouts};
-use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, load_replay, read_losses};
+use crate::finetune::{
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, load_replay,
+    read_losses,
+};
+use crate::method::LocalFuture;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// Best-of-N at work.
-pub struct Practice {
+pub struct BestOfNTrainer {
     config: BestOfNConfig,
     round: usize,
     replay: Replay,
-    chooser: Option<Chooser>,
+    policy: Option<BestOfNPolicy>,
     doing: Doing,
 }
 
@@ -22,7 +26,7 @@ enum Doing {
     Learning(Box<Iql>, Box<Rng>),
 }
 
-impl Practice {
+impl BestOfNTrainer {
     /// Before the first episode.
     ///
     /// # Errors
@@ -36,26 +40,13 @@ impl Practice {
             config,
             round: 0,
             replay,
-            chooser: None,
+            policy: None,
         })
-    }
-
-    /// The critic of the last round that is over, as it chooses.
-    pub fn chooser(&self) -> Option<Chooser> {
-        self.chooser.clone()
-    }
-
-    /// One decision in every running episode, or a few updates of the critic.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        match &self.doing {
-            Doing::Playing(_) => self.play(cx).await,
-            Doing::Learning(..) => self.learn(cx).await,
-        }
     }
 
     /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy
     /// can do.
-    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Doing::Playing(rollouts) = &mut self.doing else {
             return Err(Error::failed("best-of-N plays only while it plays"));
         };
@@ -73,13 +64,14 @@ impl Practice {
             self.replay.push(obs, chunk, step.reward, &step.obs, over)?;
         }
         let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
-        let mut work = Work::played(&decisions, finished, (done, total));
+        let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
-            work.values
+            report
+                .metrics
                 .push(("train/success", successes as f64 / total as f64));
             self.doing = self.fit(cx);
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// Fresh critics for this round.
@@ -99,7 +91,7 @@ impl Practice {
         )
     }
 
-    async fn learn(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn learn(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Doing::Learning(iql, rng) = &mut self.doing else {
             return Err(Error::failed("best-of-N learns only while it learns"));
         };
@@ -108,10 +100,10 @@ impl Practice {
             .map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy))
             .last();
         let (done, total) = (iql.steps_done(), self.config.updates);
-        let mut work = Work::learned(updates, (done, total));
+        let mut report = StepReport::update(updates, (done, total));
         if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total)
         {
-            work.values = read_losses([
+            report.metrics = read_losses([
                 ("loss/value", losses.value),
                 ("loss/q", losses.q),
                 ("policy/value", losses.mean_value),
@@ -119,33 +111,32 @@ impl Practice {
             .await?;
         }
         if done == total {
-            self.chooser = Some(Chooser {
+            self.policy = Some(BestOfNPolicy {
                 critic: iql.critic(),
                 samples: self.config.samples,
             });
             self.round += 1;
             let last = self.round == self.config.rounds;
-            work.next = if last { Next::Finish } else { Next::Evaluate };
+            report.next = if last { Next::Done } else { Next::Evaluate };
             if !last {
                 self.doing = play(&self.config, cx, self.round)?;
             }
         }
-        Ok(work)
+        Ok(report)
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put(
             "finetuner/round",
             &(
                 self.round,
-                self.chooser.is_some(),
+                self.policy.is_some(),
                 matches!(self.doing, Doing::Playing(_)),
             ),
         )?;
         self.replay.save(archive, "finetuner/replay")?;
-        if let Some(chooser) = &self.chooser {
-            chooser.save("finetuner/chooser", archive).await?;
+        if let Some(policy) = &self.policy {
+            policy.save("finetuner/chooser", archive).await?;
         }
         match &self.doing {
             Doing::Playing(rollouts) => archive.put_blob("finetuner/rollouts", rollouts.save()?),
@@ -157,7 +148,7 @@ impl Practice {
         Ok(())
     }
 
-    /// Restores what [`Practice::save`] wrote under the same settings.
+    /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let (round, chosen, playing): (usize, bool, bool) = archive.get("finetuner/round")?;
@@ -168,8 +159,8 @@ impl Practice {
             )));
         }
         let replay = load_replay(cx, sizes.chunk_len(), archive)?;
-        let chooser = match chosen {
-            true => Some(Chooser::load(
+        let policy = match chosen {
+            true => Some(BestOfNPolicy::load(
                 &config,
                 cx.policy,
                 "finetuner/chooser",
@@ -203,9 +194,28 @@ impl Practice {
             config,
             round,
             replay,
-            chooser,
+            policy,
             doing,
         })
+    }
+}
+
+impl Trainer for BestOfNTrainer {
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        match &self.doing {
+            Doing::Playing(_) => Box::pin(self.play(cx)),
+            Doing::Learning(..) => Box::pin(self.learn(cx)),
+        }
+    }
+
+    /// With the critic of the last round that is over.
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        let policy = self.policy.clone()?;
+        Some(Box::new(policy))
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

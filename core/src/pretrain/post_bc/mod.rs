@@ -5,12 +5,49 @@
 //! demonstrator would do there. Every time a pair is used, its action target gets a fresh draw of
 //! that spread (Algorithm 2): a~ = a + alpha w with w ~ N(0, cov(s)).
 
-use super::Unit;
+mod ensemble;
+mod pretrainer;
+
+use super::{Method, Unit};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
+use crate::method::{Color, Insight, MethodInfo, Paper};
+use crate::policy::PolicyKind;
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
+pub use ensemble::Ensemble;
+pub use pretrainer::PostBc;
 use serde::{Deserialize, Serialize};
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "post-bc",
+        label: "PostBC",
+        sentence: "Posterior behavioral cloning: wider where the demonstrations leave doubt, and \
+                   only there.",
+        about: "Posterior behavioral cloning.",
+        paper: Some(Paper {
+            citation: "Posterior Behavioral Cloning 2025",
+            link: "https://arxiv.org/abs/2512.16911",
+        }),
+        color: Some(Color {
+            name: "blue",
+            light: "#0072b2",
+            dark: "#4aa8e0",
+        }),
+        policies: &PolicyKind::ALL,
+        because: "",
+        // The ensemble learns from states.
+        smallest_image: None,
+        per_step: false,
+        needs_demos: true,
+        insights: &[Insight::Spread],
+        on_page: true,
+    },
+    new: |cx| Ok(Box::new(PostBc::new(cx))),
+    load: |cx, archive| Ok(Box::new(PostBc::load(cx, archive)?)),
+};
 
 /// How much of the posterior covariance is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]

@@ -1,11 +1,11 @@
 //! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the
 //! demonstrations, trained as one stacked network.
 
-use super::Learner;
-use super::post_bc::{PostBcConfig, Posterior};
+use super::{PostBcConfig, Posterior};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
+use crate::pretrain::Losses;
 use crate::rng::Rng;
 use crate::threads;
 use burn::module::Module;
@@ -54,6 +54,38 @@ impl Ensemble {
             config,
             device,
         }
+    }
+
+    /// One gradient step of every member on a batch of its own.
+    pub fn step(&mut self, data: &Pairs) -> Losses {
+        let (members, batch) = (self.members.len(), self.config.batch);
+        let indices: Vec<usize> = (self.members.iter())
+            .flat_map(|pairs| {
+                self.rng
+                    .indices(batch, pairs.len())
+                    .into_iter()
+                    .map(|i| pairs[i] as usize)
+            })
+            .collect();
+        let rows = group_size(&self.config, &self.device) * batch;
+        let groups = std::mem::take(&mut self.groups)
+            .into_iter()
+            .zip(indices.chunks(rows));
+        let work =
+            |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
+        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) =
+            threads::map(groups.collect(), work).into_iter().unzip();
+        self.groups = groups;
+        self.step += 1;
+        vec![(
+            "loss/ensemble",
+            Tensor::cat(errors, 0).sum().div_scalar(members as f64),
+        )]
+    }
+
+    /// Gradient steps done, and to do in all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.step, self.total)
     }
 
     /// The predictions of all members at every pair, as deviations from their mean: the posterior
@@ -174,39 +206,6 @@ fn adam(config: &PostBcConfig) -> AdamConfig {
     AdamConfig {
         lr: config.lr,
         clip_norm: None,
-    }
-}
-
-impl Learner for Ensemble {
-    /// One gradient step of every member on a batch of its own.
-    fn step(&mut self, data: &Pairs) -> Vec<(&'static str, Tensor<1>)> {
-        let (members, batch) = (self.members.len(), self.config.batch);
-        let indices: Vec<usize> = (self.members.iter())
-            .flat_map(|pairs| {
-                self.rng
-                    .indices(batch, pairs.len())
-                    .into_iter()
-                    .map(|i| pairs[i] as usize)
-            })
-            .collect();
-        let rows = group_size(&self.config, &self.device) * batch;
-        let groups = std::mem::take(&mut self.groups)
-            .into_iter()
-            .zip(indices.chunks(rows));
-        let work =
-            |(group, indices): (Group, &[usize])| group.step(data, indices, batch, &self.device);
-        let (groups, errors): (Vec<Group>, Vec<Tensor<1>>) =
-            threads::map(groups.collect(), work).into_iter().unzip();
-        self.groups = groups;
-        self.step += 1;
-        vec![(
-            "loss/ensemble",
-            Tensor::cat(errors, 0).sum().div_scalar(members as f64),
-        )]
-    }
-
-    fn progress(&self) -> (usize, usize) {
-        (self.step, self.total)
     }
 }
 

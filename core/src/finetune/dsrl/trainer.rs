@@ -1,17 +1,21 @@
 //! The loop of DSRL, a little at a time: a decision in every environment, then the updates that it
 //! pays for.
 
-use super::{DsrlConfig, SoftActorCritic, Steering, Variant};
+use super::{DsrlConfig, NoisePolicy, SoftActorCritic, Variant};
 use crate::data::{Archive, Replay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
-use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, load_replay, read_losses};
+use crate::finetune::{
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, load_replay,
+    read_losses,
+};
+use crate::method::LocalFuture;
 use crate::nn;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// DSRL at work.
-pub struct Practice {
+pub struct DsrlTrainer {
     config: DsrlConfig,
     rollouts: Rollouts,
     replay: Replay,
@@ -35,7 +39,7 @@ struct Count {
     rng: Rng,
 }
 
-impl Practice {
+impl DsrlTrainer {
     /// Before the first decision.
     ///
     /// # Errors
@@ -65,27 +69,27 @@ impl Practice {
         })
     }
 
-    /// The actor as it is now.
-    pub fn steering(&self) -> Steering {
-        self.learner.steering(self.config.stochastic_eval)
+    /// The actor as it is now, and how it acts in evaluations.
+    pub fn noise_policy(&self) -> NoisePolicy {
+        self.learner.noise_policy(self.config.stochastic_eval)
     }
 
-    /// One decision in every environment, or a few updates.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let mut work = match self.count.owed {
+    async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        let mut report = match self.count.owed {
             (0, 0) => self.play(cx).await?,
             (0, _) => self.distil(cx).await?,
             _ => self.update(cx).await?,
         };
         if self.count.owed == (0, 0) && self.decisions() > self.config.learning_starts {
-            work.next = self.next();
+            report.next = self.next();
         }
-        if work.next != Next::GoOn {
+        if report.next != Next::Continue {
             let (successes, all) = std::mem::take(&mut self.count.episodes);
-            work.values
+            report
+                .metrics
                 .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// Decisions of all environments.
@@ -96,13 +100,13 @@ impl Practice {
     fn next(&self) -> Next {
         let decisions = self.decisions();
         if decisions >= self.config.total_steps {
-            return Next::Finish;
+            return Next::Done;
         }
         let before = decisions - self.config.envs;
         if decisions / self.config.eval_every > before / self.config.eval_every {
             Next::Evaluate
         } else {
-            Next::GoOn
+            Next::Continue
         }
     }
 
@@ -124,7 +128,7 @@ impl Practice {
     }
 
     /// The policy's own noise during the warm-up, then the actor's.
-    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
         let warm = self.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
@@ -137,7 +141,7 @@ impl Practice {
             let scaled = nn::matrix(policy.obs_scale.apply(&obs), policy.sizes.obs, &plain);
             noise = nn::read(
                 self.learner
-                    .steering(true)
+                    .noise_policy(true)
                     .noise(scaled, nn::matrix(noise, policy.noise_len(), &plain)),
             )
             .await?;
@@ -178,13 +182,13 @@ impl Practice {
         let (done, total) = self.progress();
         // After the warm-up playing and learning take turns many times a second: all of it is
         // finetuning.
-        Ok(Work {
-            playing: warm,
-            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        Ok(StepReport {
+            practicing: warm,
+            ..StepReport::practice(&decisions, finished, (done as u64, total as u64))
         })
     }
 
-    async fn update(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn update(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let updates = UPDATES.min(self.count.owed.0);
         let Count { rng, .. } = &mut self.count;
         let losses = (0..updates)
@@ -196,10 +200,10 @@ impl Practice {
         self.count.owed.0 -= updates;
         let before = self.count.updates;
         self.count.updates += updates;
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         let due = before / RECORD_EVERY != self.count.updates / RECORD_EVERY;
         if let Some(losses) = losses.filter(|_| due) {
-            work.values = read_losses([
+            report.metrics = read_losses([
                 ("loss/critic", losses.critic),
                 ("loss/actor", losses.actor),
                 ("policy/temperature", losses.temperature),
@@ -208,10 +212,10 @@ impl Practice {
             ])
             .await?;
         }
-        Ok(work)
+        Ok(report)
     }
 
-    async fn distil(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn distil(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let updates = UPDATES.min(self.count.owed.1);
         let Count { rng, .. } = &mut self.count;
         let loss = (0..updates)
@@ -221,24 +225,23 @@ impl Practice {
             })
             .last();
         self.count.owed.1 -= updates;
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         if let Some(loss) =
             loss.filter(|_| self.count.steps.is_multiple_of(RECORD_EVERY) && self.count.owed.1 == 0)
         {
-            work.values = read_losses([("loss/noise_critic", loss)]).await?;
+            report.metrics = read_losses([("loss/noise_critic", loss)]).await?;
         }
-        Ok(work)
+        Ok(report)
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.replay.save(archive, "finetuner/replay")?;
         self.learner.save(archive).await
     }
 
-    /// Restores what [`Practice::save`] wrote under the same settings.
+    /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let count: Count = archive.get("finetuner/count")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;
@@ -259,6 +262,20 @@ impl Practice {
             learner,
             count,
         })
+    }
+}
+
+impl Trainer for DsrlTrainer {
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        Box::pin(self.advance(cx))
+    }
+
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        Some(Box::new(self.noise_policy()))
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

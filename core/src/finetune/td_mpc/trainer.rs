@@ -6,7 +6,10 @@ use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
 use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences};
 use crate::env::{Decision, RolloutSpec, Rollouts};
-use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
+use crate::finetune::{
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
+};
+use crate::method::LocalFuture;
 use crate::nn;
 use crate::policy::Sizes;
 use crate::rng::Rng;
@@ -15,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// TD-MPC at work.
-pub struct Practice {
+pub struct TdMpcTrainer {
     config: TdMpcConfig,
     rollouts: Rollouts,
     demos: Sequences,
@@ -46,7 +49,7 @@ struct Count {
     rng: Rng,
 }
 
-impl Practice {
+impl TdMpcTrainer {
     /// Before the first step.
     ///
     /// # Errors
@@ -103,35 +106,32 @@ impl Practice {
         }
     }
 
-    /// A decision in every environment, or a few updates.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails, or when the world model diverges.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
-        let mut work = if self.count.cloned < self.config.clone_updates {
+    async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        let mut report = if self.count.cloned < self.config.clone_updates {
             self.clone_policy().await?
         } else if self.learner.updates() < self.owed() {
             self.update().await?
         } else {
             self.play(cx).await?
         };
-        work.next = self.next();
-        if work.next != Next::GoOn {
+        report.next = self.next();
+        if report.next != Next::Continue {
             self.count.evaluations += 1;
             let ((successes, all), (planned, proposed)) = (
                 std::mem::take(&mut self.count.episodes),
                 std::mem::take(&mut self.count.planned),
             );
-            work.values
+            report
+                .metrics
                 .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
-            work.values.extend((planned > 0).then(|| {
+            report.metrics.extend((planned > 0).then(|| {
                 (
                     "policy/planner_share",
                     1.0 - proposed as f64 / planned as f64,
                 )
             }));
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// Updates that the decisions so far pay for.
@@ -157,17 +157,17 @@ impl Practice {
             ..
         } = self.config;
         if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
-            return Next::GoOn;
+            return Next::Continue;
         }
         if arm == Arm::BcOnly || self.count.decisions >= total_steps {
-            return Next::Finish;
+            return Next::Done;
         }
         // The clone is the first point of the curve.
         let due = 1 + self.count.decisions / eval_every;
         if self.count.evaluations < due {
             Next::Evaluate
         } else {
-            Next::GoOn
+            Next::Continue
         }
     }
 
@@ -181,7 +181,7 @@ impl Practice {
         }
     }
 
-    async fn clone_policy(&mut self) -> Result<Work> {
+    async fn clone_policy(&mut self) -> Result<StepReport> {
         let updates = UPDATES.min(self.config.clone_updates - self.count.cloned);
         let Self {
             learner,
@@ -200,15 +200,15 @@ impl Practice {
         if self.count.cloned >= self.config.clone_updates {
             self.learner.begin();
         }
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         let due = before / RECORD_EVERY != self.count.cloned / RECORD_EVERY;
         if let Some(loss) = loss.filter(|_| due) {
-            work.values = read_losses([("loss/bc", loss)]).await?;
+            report.metrics = read_losses([("loss/bc", loss)]).await?;
         }
-        Ok(work)
+        Ok(report)
     }
 
-    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let seeding = self.count.decisions < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let actions = if seeding {
@@ -224,9 +224,9 @@ impl Practice {
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.count.episodes.1 += finished.len() as u64;
         let (done, total) = self.progress();
-        Ok(Work {
-            playing: seeding,
-            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        Ok(StepReport {
+            practicing: seeding,
+            ..StepReport::practice(&decisions, finished, (done as u64, total as u64))
         })
     }
 
@@ -322,7 +322,7 @@ impl Practice {
         Ok(())
     }
 
-    async fn update(&mut self) -> Result<Work> {
+    async fn update(&mut self) -> Result<StepReport> {
         let before = self.learner.updates();
         let updates = UPDATES.min(self.owed() - before);
         let mut last = None;
@@ -330,16 +330,18 @@ impl Practice {
             last = Some(self.learn().await?);
         }
         let after = self.learner.updates();
-        let mut work = Work::learned(after - before, self.progress());
+        let mut report = StepReport::update(after - before, self.progress());
         if let Some(losses) = last.filter(|_| before / RECORD_EVERY != after / RECORD_EVERY) {
-            work.values = figures(losses).await?;
-            if let Some((name, value)) = work.values.iter().find(|(_, value)| !value.is_finite()) {
+            report.metrics = figures(losses).await?;
+            if let Some((name, value)) = report.metrics.iter().find(|(_, value)| !value.is_finite())
+            {
                 return Err(self.diverged(name, *value));
             }
-            work.values
+            report
+                .metrics
                 .push(("data/demo_fraction", self.config.demo_fraction(after)));
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// The error of learning that broke, with the batches since the last time that it was known not
@@ -399,8 +401,7 @@ impl Practice {
         Ok(losses)
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
@@ -414,7 +415,7 @@ impl Practice {
         self.learner.save(archive).await
     }
 
-    /// Restores what [`Practice::save`] wrote under the same settings.
+    /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
         let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
@@ -470,6 +471,20 @@ impl Practice {
             recent: VecDeque::new(),
             config,
         })
+    }
+}
+
+impl Trainer for TdMpcTrainer {
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        Box::pin(self.advance(cx))
+    }
+
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        Some(Box::new(self.agent()))
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 

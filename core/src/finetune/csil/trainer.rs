@@ -7,14 +7,17 @@ use super::demos;
 use super::learner::{LearnedFigures, Learner, Losses, Made};
 use crate::data::{Archive, Balanced, Episode, Frames, Sequences, Stretches};
 use crate::env::{Decision, RolloutSpec, Rollouts};
-use crate::finetune::{Context, Next, RECORD_EVERY, UPDATES, Work, read_losses};
+use crate::finetune::{
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
+};
+use crate::method::LocalFuture;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// CSIL at work.
-pub struct Practice {
+pub struct CsilTrainer {
     config: CsilConfig,
     rollouts: Rollouts,
     /// Empty until the pretrained policy was asked what it would have done.
@@ -64,21 +67,12 @@ struct Count {
     rng: Rng,
 }
 
-impl Practice {
+impl CsilTrainer {
     /// Before the first step.
     ///
     /// # Errors
-    /// When an environment cannot be made, or when there are no demonstrations.
+    /// When an environment cannot be made.
     pub fn new(config: CsilConfig, cx: &Context) -> Result<Self> {
-        if cx
-            .demos
-            .is_none_or(|demos| demos.episodes.iter().all(crate::data::Episode::is_empty))
-        {
-            return Err(Error::input(
-                "finetune.method csil clones its small policy from demonstrations, but there are \
-                 none: give them with --demos-file",
-            ));
-        }
         let (seed, sizes, view) = (cx.rollouts.seed, cx.policy.sizes, cx.rollouts.view);
         let mut rng = Rng::new(seed, "csil-weights", 0);
         let learner = Learner::new(
@@ -117,17 +111,13 @@ impl Practice {
         }
     }
 
-    /// A decision in every environment, or a few updates.
-    ///
-    /// # Errors
-    /// When a simulator or the device fails, or when the learner diverges.
-    pub async fn step(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Made {
             cloned,
             pretrained,
             updates,
         } = self.learner.made();
-        let mut work = if self.demos.is_empty() {
+        let mut report = if self.demos.is_empty() {
             self.watch(cx).await?
         } else if cloned < self.config.clone_updates {
             self.clone_policy().await?
@@ -138,12 +128,12 @@ impl Practice {
         } else {
             self.play(cx).await?
         };
-        work.next = self.next();
-        if work.next != Next::GoOn {
+        report.next = self.next();
+        if report.next != Next::Continue {
             self.count.evaluations += 1;
-            work.values.extend(self.since_the_last());
+            report.metrics.extend(self.since_the_last());
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// Figures of practice since the last evaluation.
@@ -185,17 +175,17 @@ impl Practice {
             || pretrained < self.config.pretraining()
             || updates < self.owed()
         {
-            return Next::GoOn;
+            return Next::Continue;
         }
         if self.count.decisions >= self.config.total_steps {
-            return Next::Finish;
+            return Next::Done;
         }
         // What is composed with the clone, before any update, is the first point of the curve.
         let due = 1 + self.count.decisions / self.config.eval_every;
         if self.count.evaluations < due {
             Next::Evaluate
         } else {
-            Next::GoOn
+            Next::Continue
         }
     }
 
@@ -211,7 +201,7 @@ impl Practice {
     }
 
     /// Asks the pretrained policy what it would have done in the demonstrations.
-    async fn watch(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn watch(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let missing = || {
             Error::input(
                 "the demonstrations of the checkpoint are missing: use an undamaged checkpoint",
@@ -226,10 +216,10 @@ impl Practice {
         if self.demos.is_empty() {
             return Err(missing());
         }
-        Ok(Work::learned(0, self.progress()))
+        Ok(StepReport::update(0, self.progress()))
     }
 
-    async fn clone_policy(&mut self) -> Result<Work> {
+    async fn clone_policy(&mut self) -> Result<StepReport> {
         let before = self.learner.made().cloned;
         let updates = UPDATES.min(self.config.clone_updates - before);
         let Self {
@@ -242,15 +232,15 @@ impl Practice {
         let loss = (0..updates)
             .map(|_| learner.clone_step(&drawn(demos, config.batch, &mut count.rng)))
             .last();
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some(loss) = loss.filter(|_| due) {
-            work.values = finite(read_losses([("loss/bc", loss)]).await?)?;
+            report.metrics = finite(read_losses([("loss/bc", loss)]).await?)?;
         }
-        Ok(work)
+        Ok(report)
     }
 
-    async fn pretrain_critics(&mut self) -> Result<Work> {
+    async fn pretrain_critics(&mut self) -> Result<StepReport> {
         let before = self.learner.made().pretrained;
         let updates = UPDATES.min(self.config.pretraining() - before);
         let Self {
@@ -263,17 +253,17 @@ impl Practice {
         let last = (0..updates)
             .map(|_| learner.pretrain_step(&drawn(demos, config.batch, rng), rng))
             .last();
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
         if let Some((critic, steepness)) = last.filter(|_| due) {
-            work.values = finite(
+            report.metrics = finite(
                 read_losses([("loss/critic", critic), ("loss/steepness", steepness)]).await?,
             )?;
         }
-        Ok(work)
+        Ok(report)
     }
 
-    async fn play(&mut self, cx: &Context<'_>) -> Result<Work> {
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let obs = self.rollouts.observe();
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
@@ -305,9 +295,9 @@ impl Practice {
         self.count.episodes.1 += finished.len() as u64;
         let (done, total) = self.progress();
         let seeding = self.count.decisions <= self.config.learning_starts;
-        Ok(Work {
-            playing: seeding,
-            ..Work::played(&decisions, finished, (done as u64, total as u64))
+        Ok(StepReport {
+            practicing: seeding,
+            ..StepReport::practice(&decisions, finished, (done as u64, total as u64))
         })
     }
 
@@ -382,7 +372,7 @@ impl Practice {
         Ok(())
     }
 
-    async fn update(&mut self) -> Result<Work> {
+    async fn update(&mut self) -> Result<StepReport> {
         let before = self.learner.made().updates;
         let updates = UPDATES.min(self.owed() - before);
         let due = before / RECORD_EVERY != (before + updates) / RECORD_EVERY;
@@ -393,13 +383,14 @@ impl Practice {
                 .learner
                 .step(&batch, due && i == updates, &mut self.count.rng);
         }
-        let mut work = Work::learned(updates, self.progress());
+        let mut report = StepReport::update(updates, self.progress());
         if let Some(losses) = told {
-            work.values = figures(losses).await?;
-            work.values
+            report.metrics = figures(losses).await?;
+            report
+                .metrics
                 .push(("data/demo_fraction", self.config.demo_fraction()));
         }
-        Ok(work)
+        Ok(report)
     }
 
     /// A batch of demonstrations and practice.
@@ -415,8 +406,7 @@ impl Practice {
             .shifted_a_little(self.online.view(), rng)
     }
 
-    /// Writes the whole state into the archive.
-    pub async fn save(&self, archive: &mut Archive) -> Result<()> {
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
         let saved = |running: &Running| -> SavedRunning {
             let Running {
@@ -445,7 +435,7 @@ impl Practice {
         self.learner.save(archive).await
     }
 
-    /// Restores what [`Practice::save`] wrote under the same settings.
+    /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let (sizes, view) = (cx.policy.sizes, cx.rollouts.view);
         let damaged =
@@ -503,6 +493,20 @@ impl Practice {
             count: archive.get("finetuner/count")?,
             config,
         })
+    }
+}
+
+impl Trainer for CsilTrainer {
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        Box::pin(self.advance(cx))
+    }
+
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        Some(Box::new(self.agent()))
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
     }
 }
 
