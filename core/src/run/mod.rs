@@ -22,7 +22,7 @@ use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec, View};
 use crate::finetune::{FinetuneConfig, Improved};
-use crate::policy::{Connect, Policy, PolicyKind, Sizes, served};
+use crate::policy::{self, Connect, Policy, PolicyKind, Sizes, served};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -198,8 +198,7 @@ impl Run {
     }
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
-        let saved: String = archive.get("config")?;
-        let saved = config_from_json(&saved)?;
+        let saved = saved_config(archive)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!(
                 "the checkpoint is a policy for {}, not for {}",
@@ -467,7 +466,7 @@ impl Run {
     /// When there is no policy yet, or the device fails.
     pub async fn policy_archive(&self) -> Result<Archive> {
         let mut archive = Archive::new();
-        archive.put("config", &config_to_json(&self.config))?;
+        archive.put_value("config", &self.config)?;
         self.given_policy()?.save("policy", &mut archive).await?;
         self.save_improved(&mut archive).await?;
         Ok(archive)
@@ -519,7 +518,7 @@ impl Run {
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
     pub async fn save(&self) -> Result<Archive> {
         let mut archive = Archive::new();
-        archive.put("config", &config_to_json(&self.config))?;
+        archive.put_value("config", &self.config)?;
         archive.put("counters", &self.counters)?;
         if let Some(demos) = &self.demos {
             archive.put_blob("demos", demos.to_bytes()?);
@@ -543,13 +542,14 @@ impl Run {
 
     /// [`Run::load`] for a program that has means of its own.
     pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
-        let config = config_from_json(&archive.get::<String>("config")?)?;
+        check_resumable(&archive)?;
+        let config = saved_config(&archive)?;
         let mut run = Self::empty(config, device, means)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;
         }
-        if archive.contains("policy/scales") {
+        if policy::is_saved("policy", &archive) {
             run.policy = Some(run.load_policy(&archive)?);
             run.load_improved(&archive)?;
             run.load_best(&archive)?;
@@ -567,17 +567,38 @@ fn scales(raw: &Pairs) -> Result<(Normaliser, Normaliser)> {
     ))
 }
 
-fn config_to_json(config: &Config) -> String {
-    serde_json::to_string(config)
-        .expect("a configuration is plain data, which JSON can always hold")
-}
-
-fn config_from_json(text: &str) -> Result<Config> {
-    let config: Config = serde_json::from_str(text).map_err(|e| {
-        Error::input(format!(
-            "the checkpoint's configuration cannot be read ({e}): it was made by another version"
-        ))
-    })?;
+/// The configuration that a policy or a checkpoint was written with. In archives of version 1 it
+/// is JSON in a blob.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn saved_config(archive: &Archive) -> Result<Config> {
+    let value = match archive.version() {
+        1 => serde_json::from_str(&archive.get::<String>("config")?).map_err(unreadable)?,
+        _ => archive.value("config")?,
+    };
+    let config: Config = serde_json::from_value(value).map_err(unreadable)?;
     config.check()?;
     Ok(config)
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::input(format!(
+        "the checkpoint's configuration cannot be read ({error}): it was made by another version"
+    ))
+}
+
+/// The first format version of checkpoints that a run can go on from. In earlier ones the state of
+/// learners is encoded in ways that no reader is left of; their policies are read.
+const RESUMABLE: u32 = 2;
+
+fn check_resumable(archive: &Archive) -> Result<()> {
+    if archive.version() >= RESUMABLE {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "the checkpoint has format version {}, and runs can be resumed from version {RESUMABLE} \
+         on: evaluate or finetune its policy with --checkpoint, or run it again",
+        archive.version()
+    )))
 }

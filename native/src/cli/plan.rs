@@ -245,13 +245,11 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 /// # Errors
 /// When the archive is no policy, or one of another version.
 pub fn policy_config(policy: &Archive) -> Result<Config> {
-    let foreign = |e: String| {
+    protege_core::run::saved_config(policy).map_err(|e| {
         Error::input(format!(
             "the checkpoint is not a policy of this version ({e}); use a policy.safetensors"
         ))
-    };
-    let text: String = policy.get("config").map_err(|e| foreign(e.to_string()))?;
-    serde_json::from_str(&text).map_err(|e| foreign(e.to_string()))
+    })
 }
 
 /// Reads demonstrations.
