@@ -21,7 +21,10 @@ fn files(version: u32, kind: &str) -> Vec<PathBuf> {
     };
     let mut files: Vec<PathBuf> = paths.filter(is_kind).collect();
     files.sort();
-    assert!(!files.is_empty(), "there are no {kind} of version {version}");
+    assert!(
+        !files.is_empty(),
+        "there are no {kind} of version {version}"
+    );
     files
 }
 

@@ -254,9 +254,7 @@ fn unwritable(name: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 fn unexpected(name: &str) -> Error {
-    KIND.error(format!(
-        "holds something else than expected under {name:?}"
-    ))
+    KIND.error(format!("holds something else than expected under {name:?}"))
 }
 
 fn missing(what: &str, name: &str) -> Error {
