@@ -333,14 +333,3 @@ fn a_flipped_bit_spoils_an_archive() {
         sentence(Archive::from_bytes(&bytes));
     }
 }
-
-/// Parts nest and come apart again, and parts with similar names stay apart.
-#[test]
-fn archives_nest() {
-    let mut whole = Archive::new();
-    whole.nest("a", archive());
-    whole.nest("ab", Archive::new());
-    whole.put_blob("ab/physics", vec![1]);
-    assert_eq!(whole.unnest("a"), archive());
-    assert_eq!(whole.names().collect::<Vec<_>>(), ["ab/physics"]);
-}

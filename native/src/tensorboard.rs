@@ -5,7 +5,7 @@
 //! are written, so the few fields that they need are encoded by hand
 //! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
 
-use crate::cli::journal::Line;
+use crate::files::metrics::Line;
 use protege_core::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,8 +1,14 @@
-//! What checkpoints are made of: a named bag of tensors and blobs, as one safetensors file.
+//! Policies and checkpoints: a named bag of tensors, values and blobs, as one safetensors file.
 //!
 //! Tensors are F32, blobs are U8; the metadata's key `protege` holds `{format: "archive", version,
-//! code_version, sha256}`. Nothing is rounded on the way: what comes out is what went in, bit for
-//! bit.
+//! code_version, sha256, values}`. Values are what other programs want to know, as JSON: the
+//! configuration, sizes, names. Nothing is rounded on the way: what comes out is what went in, bit
+//! for bit.
+//!
+//! | version | since | what changed |
+//! |---|---|---|
+//! | 1 | 0.1 | tensors and blobs; the configuration and a policy's scales are blobs |
+//! | 2 | 0.2 | values; scales are tensors |
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, hex};
@@ -10,25 +16,32 @@ use crate::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 const KIND: Kind = Kind {
     name: "archive",
-    version: 1,
+    version: 2,
     remedy: "use an undamaged checkpoint, or train again",
 };
 
-/// A named bag of tensors and blobs.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Archive(BTreeMap<String, Entry>);
+/// A named bag of tensors, values and blobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archive {
+    /// The format version of the file that it was read from; of a new one, this program's.
+    version: u32,
+    entries: BTreeMap<String, Entry>,
+}
 
 /// One thing in the bag.
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
     /// Numbers: shape and row-major data.
     Numbers(Vec<usize>, Vec<f32>),
+    /// What other programs want to know.
+    Value(Value),
     /// Anything else.
     Blob(Vec<u8>),
 }
@@ -38,6 +51,17 @@ enum Entry {
 struct Header {
     code_version: String,
     sha256: String,
+    /// Since version 2.
+    #[serde(default)]
+    values: BTreeMap<String, Value>,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        let entries = BTreeMap::new();
+        let version = KIND.version;
+        Self { version, entries }
+    }
 }
 
 impl Archive {
@@ -46,16 +70,21 @@ impl Archive {
         Self::default()
     }
 
+    /// The format version of the file that it was read from.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Puts a tensor: `data` is row-major and has as many numbers as `shape` says. Only finite
     /// numbers can be saved: put figures that may be infinite in with [`Archive::put`].
     pub fn put_f32(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) {
-        self.0
+        self.entries
             .insert(name.into(), Entry::Numbers(shape.to_vec(), data));
     }
 
     /// Whether there is a tensor, a blob or a value of that name.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.entries.contains_key(name)
     }
 
     /// The shape and the numbers of a tensor.
@@ -63,7 +92,7 @@ impl Archive {
     /// # Errors
     /// When there is no tensor of that name.
     pub fn get_f32(&self, name: &str) -> Result<(&[usize], &[f32])> {
-        match self.0.get(name) {
+        match self.entries.get(name) {
             Some(Entry::Numbers(shape, data)) => Ok((shape, data)),
             _ => Err(missing("tensor", name)),
         }
@@ -74,7 +103,7 @@ impl Archive {
     /// # Errors
     /// When there is no tensor of that name.
     pub fn take_f32(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        match self.0.remove(name) {
+        match self.entries.remove(name) {
             Some(Entry::Numbers(shape, data)) => Ok((shape, data)),
             _ => Err(missing("tensor", name)),
         }
@@ -82,7 +111,7 @@ impl Archive {
 
     /// Puts bytes.
     pub fn put_blob(&mut self, name: impl Into<String>, bytes: Vec<u8>) {
-        self.0.insert(name.into(), Entry::Blob(bytes));
+        self.entries.insert(name.into(), Entry::Blob(bytes));
     }
 
     /// The bytes of that name.
@@ -90,66 +119,60 @@ impl Archive {
     /// # Errors
     /// When there are none.
     pub fn blob(&self, name: &str) -> Result<&[u8]> {
-        match self.0.get(name) {
+        match self.entries.get(name) {
             Some(Entry::Blob(bytes)) => Ok(bytes),
             _ => Err(missing("blob", name)),
         }
     }
 
-    /// Puts a value, written by postcard.
+    /// Puts a value that other programs may want to know; in the file it is JSON.
+    ///
+    /// # Errors
+    /// When the value cannot be written.
+    pub fn put_value<T: Serialize>(&mut self, name: impl Into<String>, value: &T) -> Result<()> {
+        let name = name.into();
+        let value = serde_json::to_value(value).map_err(|e| unwritable(&name, &e))?;
+        self.entries.insert(name, Entry::Value(value));
+        Ok(())
+    }
+
+    /// The value that [`Archive::put_value`] put.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another type.
+    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let Some(Entry::Value(value)) = self.entries.get(name) else {
+            return Err(missing("value", name));
+        };
+        T::deserialize(value).map_err(|_| unexpected(name))
+    }
+
+    /// Puts a part of a learner's or an environment's state, written by postcard: exact, and for
+    /// this program alone.
     ///
     /// # Errors
     /// When the value cannot be written.
     pub fn put<T: Serialize>(&mut self, name: impl Into<String>, value: &T) -> Result<()> {
         let name = name.into();
-        let bytes = postcard::to_allocvec(value).map_err(|e| {
-            Error::failed(format!("{name:?} could not be put into the archive: {e}."))
-        })?;
+        let bytes = postcard::to_allocvec(value).map_err(|e| unwritable(&name, &e))?;
         self.put_blob(name, bytes);
         Ok(())
     }
 
-    /// The value that [`Archive::put`] put.
+    /// The state that [`Archive::put`] put.
     ///
     /// # Errors
     /// When there is none, or it is of another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         match postcard::take_from_bytes(self.blob(name)?) {
             Ok((value, [])) => Ok(value),
-            _ => Err(KIND.error(format!("holds something else than expected under {name:?}"))),
+            _ => Err(unexpected(name)),
         }
     }
 
     /// The names of all entries, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// Puts all entries of `inner` under `prefix/`.
-    pub fn nest(&mut self, prefix: &str, inner: Self) {
-        self.0.extend(
-            inner
-                .0
-                .into_iter()
-                .map(|(name, entry)| (format!("{prefix}/{name}"), entry)),
-        );
-    }
-
-    /// Takes all entries under `prefix/` out.
-    pub fn unnest(&mut self, prefix: &str) -> Self {
-        let prefix = format!("{prefix}/");
-        let names: Vec<String> = self
-            .0
-            .keys()
-            .filter(|name| name.starts_with(&prefix))
-            .cloned()
-            .collect();
-        let taken = names.iter().filter_map(|name| self.0.remove_entry(name));
-        Self(
-            taken
-                .map(|(name, entry)| (name[prefix.len()..].to_string(), entry))
-                .collect(),
-        )
+        self.entries.keys().map(String::as_str)
     }
 
     /// The archive as a file. The same archive gives the same bytes.
@@ -158,21 +181,29 @@ impl Archive {
     /// When a tensor holds a number that is not finite (training diverged: better no new checkpoint
     /// than one that cannot be loaded), or fewer or more numbers than its shape says.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        for (name, entry) in &self.0 {
+        for (name, entry) in &self.entries {
             check(name, entry)?;
+        }
+        let mut values = BTreeMap::new();
+        let mut tensors = Vec::new();
+        for (name, entry) in &self.entries {
+            match entry {
+                Entry::Numbers(shape, data) => {
+                    let tensor = Tensor::F32(Cow::Borrowed(shape), data);
+                    tensors.push((name.clone(), tensor));
+                }
+                Entry::Blob(bytes) => tensors.push((name.clone(), Tensor::bytes(bytes))),
+                Entry::Value(value) => {
+                    values.insert(name.clone(), value.clone());
+                }
+            }
         }
         let header = Header {
             code_version: CODE_VERSION.into(),
             sha256: self.checksum(),
+            values,
         };
-        container::write(
-            &KIND,
-            &header,
-            self.0
-                .iter()
-                .map(|(name, entry)| (name.clone(), tensor(entry)))
-                .collect(),
-        )
+        container::write(&KIND, &header, tensors)
     }
 
     /// Reads what [`Archive::to_bytes`] wrote, and checks all of it.
@@ -181,11 +212,14 @@ impl Archive {
     /// When the file is foreign, cut short or damaged, or a tensor holds a number that is not
     /// finite; the sentence names the tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (header, tensors): (Header, _) = container::read(&KIND, bytes)?;
-        let entries = tensors
-            .iter()
-            .map(|(name, view)| Ok((name.to_string(), read_entry(name, &view)?)));
-        let archive = Self(entries.collect::<Result<_>>()?);
+        let (version, header, tensors): (_, Header, _) = container::read(&KIND, bytes)?;
+        let mut entries = BTreeMap::new();
+        for (name, view) in tensors.iter() {
+            entries.insert(name.to_string(), read_entry(name, &view)?);
+        }
+        let values = header.values.into_iter();
+        entries.extend(values.map(|(name, value)| (name, Entry::Value(value))));
+        let archive = Self { version, entries };
         if archive.checksum() != header.sha256 {
             return Err(KIND.error("is damaged: its content does not match its checksum"));
         }
@@ -195,13 +229,14 @@ impl Archive {
     /// SHA-256 of names, sizes and content.
     fn checksum(&self) -> String {
         let mut hash = Sha256::new();
-        for (name, entry) in &self.0 {
+        for (name, entry) in &self.entries {
             hash.update(name);
             match entry {
                 Entry::Numbers(shape, data) => {
                     hash.update(format!(" numbers {shape:?} "));
                     hash.update(container::to_le_bytes(data));
                 }
+                Entry::Value(value) => hash.update(format!(" value {value} ")),
                 Entry::Blob(bytes) => {
                     hash.update(format!(" blob {} ", bytes.len()));
                     hash.update(bytes);
@@ -212,11 +247,14 @@ impl Archive {
     }
 }
 
-fn tensor(entry: &Entry) -> Tensor<'_> {
-    match entry {
-        Entry::Numbers(shape, data) => Tensor::F32(Cow::Borrowed(shape), data),
-        Entry::Blob(bytes) => Tensor::bytes(bytes),
-    }
+fn unwritable(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!(
+        "{name:?} could not be put into the archive: {error}."
+    ))
+}
+
+fn unexpected(name: &str) -> Error {
+    KIND.error(format!("holds something else than expected under {name:?}"))
 }
 
 fn missing(what: &str, name: &str) -> Error {

@@ -124,15 +124,15 @@ pub(super) fn write<H: Serialize>(
         .map_err(|e| failed(&e))
 }
 
-/// The header and the tensors of a file. Nothing is copied; a length is believed only when the
-/// bytes are there.
+/// The format version, the header and the tensors of a file. Nothing is copied; a length is
+/// believed only when the bytes are there.
 ///
 /// # Errors
 /// When the file is foreign, cut short, of another kind or of a newer version.
 pub(super) fn read<'a, H: DeserializeOwned>(
     kind: &Kind,
     bytes: &'a [u8],
-) -> Result<(H, SafeTensors<'a>)> {
+) -> Result<(u32, H, SafeTensors<'a>)> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
@@ -154,7 +154,7 @@ pub(super) fn read<'a, H: DeserializeOwned>(
     }
     let header = serde_json::from_str(text)
         .map_err(|e| kind.error(format!("has a damaged header ({e})")))?;
-    Ok((header, tensors))
+    Ok((mark.version, header, tensors))
 }
 
 /// Why bytes are not a whole safetensors file, in words.

@@ -134,16 +134,10 @@ impl Dataset {
     /// When the file is foreign, cut short or damaged, or an episode is not what the header says;
     /// the sentence names the episode.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (
-            Header {
-                meta,
-                episodes: entries,
-            },
-            tensors,
-        ) = container::read(&KIND, bytes)?;
+        let (_, header, tensors): (_, Header, _) = container::read(&KIND, bytes)?;
+        let meta = header.meta;
+        let entries = header.episodes.iter().enumerate();
         let episodes = entries
-            .iter()
-            .enumerate()
             .map(|(i, entry)| read_episode(&tensors, &meta, i, entry))
             .collect::<Result<_>>()?;
         let dataset = Self { meta, episodes };

@@ -1,5 +1,6 @@
 //! Per-dimension scaling to [-1, 1].
 
+use super::Archive;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,31 @@ impl Normaliser {
         Self {
             ranges: self.ranges.iter().map(widen).collect(),
         }
+    }
+
+    /// Writes the ranges into the archive: the least values of the dimensions as the tensor
+    /// `prefix/low`, the greatest as `prefix/high`.
+    pub fn save(&self, prefix: &str, archive: &mut Archive) {
+        let low = self.ranges.iter().map(|range| range.0);
+        let high = self.ranges.iter().map(|range| range.1);
+        archive.put_f32(format!("{prefix}/low"), &[self.dim()], low.collect());
+        archive.put_f32(format!("{prefix}/high"), &[self.dim()], high.collect());
+    }
+
+    /// Restores what [`Normaliser::save`] wrote.
+    ///
+    /// # Errors
+    /// When the archive lacks the ranges, or they are not ranges.
+    pub fn load(prefix: &str, archive: &Archive) -> Result<Self> {
+        let (_, low) = archive.get_f32(&format!("{prefix}/low"))?;
+        let (_, high) = archive.get_f32(&format!("{prefix}/high"))?;
+        let ranges: Vec<(f32, f32)> = low.iter().copied().zip(high.iter().copied()).collect();
+        if low.len() != high.len() || ranges.iter().any(|(low, high)| low > high) {
+            return Err(Error::input(format!(
+                "the scales {prefix} of the archive are not ranges: use an undamaged file"
+            )));
+        }
+        Ok(Self { ranges })
     }
 
     /// Dimensions of a row.

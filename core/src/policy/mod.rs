@@ -425,10 +425,9 @@ impl Policy {
 
     /// Writes weights and scales into the archive under `prefix`.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(
-            format!("{prefix}/scales"),
-            &(&self.obs_scale, &self.act_scale, self.sizes),
-        )?;
+        archive.put_value(format!("{prefix}/sizes"), &self.sizes)?;
+        self.obs_scale.save(&format!("{prefix}/obs_scale"), archive);
+        self.act_scale.save(&format!("{prefix}/act_scale"), archive);
         params::save(&self.net, prefix, archive).await
     }
 
@@ -442,16 +441,10 @@ impl Policy {
         archive: &Archive,
         device: &Device,
     ) -> Result<Self> {
-        let (obs_scale, act_scale, sizes): (Normaliser, Normaliser, Sizes) =
-            archive.get(&format!("{prefix}/scales"))?;
-        let widths = (obs_scale.dim(), act_scale.dim(), sizes.chunk);
-        if widths
-            != (
-                sizes.obs,
-                sizes.act.saturating_mul(sizes.chunk),
-                config.chunk,
-            )
-        {
+        let (obs_scale, act_scale, sizes) = load_scales(prefix, archive)?;
+        let chunk_len = sizes.act.saturating_mul(sizes.chunk);
+        let fits = obs_scale.dim() == sizes.obs && act_scale.dim() == chunk_len;
+        if !fits || sizes.chunk != config.chunk {
             return Err(Error::input(format!(
                 "the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint"
             )));
@@ -466,6 +459,23 @@ impl Policy {
         policy.net = params::load(policy.net, prefix, archive)?;
         Ok(policy)
     }
+}
+
+/// Whether the archive holds a policy under `prefix`.
+pub(crate) fn is_saved(prefix: &str, archive: &Archive) -> bool {
+    archive.contains(&format!("{prefix}/sizes")) || archive.contains(&format!("{prefix}/scales"))
+}
+
+/// The scales of observations and action chunks, and the sizes. In archives of version 1 they are
+/// one blob.
+fn load_scales(prefix: &str, archive: &Archive) -> Result<(Normaliser, Normaliser, Sizes)> {
+    if archive.version() == 1 {
+        return archive.get(&format!("{prefix}/scales"));
+    }
+    let obs_scale = Normaliser::load(&format!("{prefix}/obs_scale"), archive)?;
+    let act_scale = Normaliser::load(&format!("{prefix}/act_scale"), archive)?;
+    let sizes = archive.value(&format!("{prefix}/sizes"))?;
+    Ok((obs_scale, act_scale, sizes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Cloning with the same noise everywhere: PostBC's simplest rival.
 
 use super::{Cloning, Method, Widening};
-use crate::Result;
 use crate::method::{Color, MethodInfo, Paper};
 use crate::nn::SMALLEST_IMAGE;
 use crate::policy::PolicyKind;

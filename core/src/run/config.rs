@@ -11,8 +11,8 @@ use crate::method::{MethodInfo, listed};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
 use crate::settings::{self, Choices, Preset, Settings};
-use crate::{finetune, pretrain};
 use crate::{Error, Result};
+use crate::{finetune, pretrain};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

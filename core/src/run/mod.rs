@@ -11,6 +11,7 @@ pub mod portrait;
 mod progress;
 pub mod published;
 pub mod resolve;
+mod saved;
 mod stage;
 pub mod stats;
 
@@ -19,12 +20,13 @@ pub use acting::Acting;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
+pub use saved::saved_config;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec, View};
 use crate::finetune::{FinetuneConfig, FinetunedPolicy, save_policy};
-use crate::policy::{Connect, Policy, PolicyKind, Sizes, served};
+use crate::policy::{self, Connect, Policy, PolicyKind, Sizes, served};
 use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -201,8 +203,7 @@ impl Run {
     }
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
-        let saved: String = archive.get("config")?;
-        let saved = Config::from_saved(&saved)?;
+        let saved = saved_config(archive)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!(
                 "the checkpoint is a policy for {}, not for {}",
@@ -471,7 +472,7 @@ impl Run {
     /// When there is no policy yet, or the device fails.
     pub async fn policy_archive(&self) -> Result<Archive> {
         let mut archive = Archive::new();
-        archive.put("config", &config_to_json(&self.config))?;
+        archive.put_value("config", &self.config)?;
         self.given_policy()?.save("policy", &mut archive).await?;
         self.save_finetuned(&mut archive).await?;
         Ok(archive)
@@ -523,7 +524,7 @@ impl Run {
     /// The whole run: what [`Run::load`] needs to go on bit for bit.
     pub async fn save(&self) -> Result<Archive> {
         let mut archive = Archive::new();
-        archive.put("config", &config_to_json(&self.config))?;
+        archive.put_value("config", &self.config)?;
         archive.put("counters", &self.counters)?;
         if let Some(demos) = &self.demos {
             archive.put_blob("demos", demos.to_bytes()?);
@@ -547,13 +548,14 @@ impl Run {
 
     /// [`Run::load`] for a program that has means of its own.
     pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
-        let config = Config::from_saved(&archive.get::<String>("config")?)?;
+        saved::check_resumable(&archive)?;
+        let config = saved_config(&archive)?;
         let mut run = Self::empty(config, device, means)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;
         }
-        if archive.contains("policy/scales") {
+        if policy::is_saved("policy", &archive) {
             run.policy = Some(run.load_policy(&archive)?);
             run.load_finetuned(&archive)?;
             run.load_best(&archive)?;
@@ -561,9 +563,4 @@ impl Run {
         run.stage = Stage::load(&run, &mut archive)?;
         Ok(run)
     }
-}
-
-fn config_to_json(config: &Config) -> String {
-    serde_json::to_string(config)
-        .expect("a configuration is plain data, which JSON can always hold")
 }

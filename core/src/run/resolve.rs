@@ -40,13 +40,8 @@ impl Config {
     ///
     /// # Errors
     /// When it has settings of a later version, or cannot work.
-    pub fn from_saved(json: &str) -> Result<Self> {
-        let saved: Value = serde_json::from_str(json).map_err(|e| {
-            Error::input(format!(
-                "the saved configuration is no JSON ({e}): use an undamaged file"
-            ))
-        })?;
-        let settings = renamed(leaves(&saved, ""))?;
+    pub fn from_saved(saved: &Value) -> Result<Self> {
+        let settings = renamed(leaves(saved, ""))?;
         let known = keys(Self::FIELDS, "");
         let is_known = |key: &str| known.iter().any(|(name, _)| name == key);
         if let Some((key, _)) = settings.iter().find(|(key, _)| !is_known(key)) {
@@ -110,9 +105,8 @@ impl Config {
     /// wanted of it now.
     pub fn policy_settings(&self) -> Result<Vec<Setting>> {
         let mut settings = self.own_settings()?;
-        settings.retain(|(key, value)| {
-            key != "finetune.method" || value != FinetuneMethod::NONE.id()
-        });
+        settings
+            .retain(|(key, value)| key != "finetune.method" || value != FinetuneMethod::NONE.id());
         let own = self.to_value();
         for (key, _) in keys(Self::FIELDS, "") {
             let fixed = key.starts_with("policy.") || key == "env.action_repeat";

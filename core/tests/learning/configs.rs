@@ -3,8 +3,10 @@
 use protege_core::Error;
 use protege_core::finetune::csil::Variant;
 use protege_core::finetune::td_mpc::Backbone;
+use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
+use protege_core::pretrain;
 use protege_core::run::{Config, FinetuneMethod, Preset};
 use protege_core::settings;
 use serde_json::{Value, json};
@@ -317,10 +319,7 @@ fn an_overlay_changes_its_preset() {
 #[test]
 fn the_schema_describes_every_setting() {
     let config = Config::preset(Preset::Paper);
-    assert_eq!(
-        Config::from_saved(&config.to_value().to_string()).unwrap(),
-        config
-    );
+    assert_eq!(Config::from_saved(&config.to_value()).unwrap(), config);
     let schema = Config::schema();
     let all = settings::keys(Config::FIELDS, "");
     assert!(all.len() > 180);
@@ -397,7 +396,7 @@ fn what_was_set_for_a_policy_is_kept() {
     assert_eq!((config.env.action_repeat, config.env.parallel), (1, 7));
     assert_eq!(config.finetune.csil.lr, 0.004);
     let alone = Config::resolve(&pretrained.policy_settings().unwrap()).unwrap();
-    assert_eq!(alone.finetune.method, FinetuneMethod::BestOfN);
+    assert_eq!(alone.finetune.method, best_of_n::METHOD.id());
 }
 
 /// The settings of a configuration make it again, whatever they are.
@@ -405,13 +404,13 @@ fn what_was_set_for_a_policy_is_kept() {
 fn its_own_settings_make_a_configuration_again() {
     for preset in ["paper", "cpu", "tiny"] {
         for task in ["lab/lift", "metaworld/assembly"] {
-            for pretrain in PretrainMethod::ALL {
-                for finetune in FinetuneMethod::ALL {
+            for pretrain in pretrain::METHODS.map(|method| method.info.id) {
+                for finetune in finetune::INFOS.map(|info| info.id) {
                     let job = [
                         ("preset", preset),
                         ("task", task),
-                        ("pretrain.method", pretrain.name()),
-                        ("finetune.method", finetune.name()),
+                        ("pretrain.method", pretrain),
+                        ("finetune.method", finetune),
                         ("finetune.csil.variant", "sac"),
                         ("finetune.td_mpc.backbone", "td-mpc"),
                     ];
@@ -443,7 +442,7 @@ fn a_saved_configuration_outlives_new_settings() {
             let pointer = if group.is_empty() { "" } else { &pointer };
             let slot = saved.pointer_mut(pointer).and_then(Value::as_object_mut);
             slot.unwrap().remove(name).unwrap();
-            let read = Config::from_saved(&saved.to_string());
+            let read = Config::from_saved(&saved);
             assert!(read.is_ok(), "{key}: {read:?}");
             if !field.base {
                 assert_eq!(read.unwrap(), config, "{key}");
@@ -482,7 +481,7 @@ fn a_saved_configuration_outlives_renamed_settings() {
         json!(30_000),
     );
     rename("/pretrain/bc", "updates", "steps", json!(3000));
-    assert_eq!(Config::from_saved(&saved.to_string()).unwrap(), expected);
+    assert_eq!(Config::from_saved(&saved).unwrap(), expected);
     let sentence = refused(set("finetune.csil.tau", "0.1"));
     assert!(sentence.contains("finetune.csil.target_rate"), "{sentence}");
 }
@@ -492,7 +491,7 @@ fn a_saved_configuration_outlives_renamed_settings() {
 fn a_configuration_of_a_later_version_is_refused() {
     let mut saved = Config::preset(Preset::Tiny).to_value();
     saved["finetune"]["csil"]["curiosity"] = json!(1);
-    let sentence = refused(Config::from_saved(&saved.to_string()));
+    let sentence = refused(Config::from_saved(&saved));
     assert!(
         sentence.contains("finetune.csil.curiosity") && sentence.contains("later version"),
         "{sentence}"

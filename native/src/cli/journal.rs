@@ -8,35 +8,23 @@
 use super::plan::{create, to_json};
 use crate::files::checkpoints::{Checkpoints, Content};
 use crate::files::jsonl::Jsonl;
-use crate::files::{read, write_atomic};
+use crate::files::metrics::{Line, METRICS, read_metrics};
+use crate::files::write_atomic;
 use crate::tensorboard::EventFile;
 use pollster::block_on;
+use protege_core::Result;
 use protege_core::data::Archive;
-use protege_core::run::{Progress, Record, Run};
-use protege_core::{Error, Result};
+use protege_core::run::{Progress, Run};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const METRICS: &str = "metrics.jsonl";
 const EPISODES: &str = "episodes.jsonl";
 /// The file of a checkpoint that holds the run.
 const STATE: &str = "state.safetensors";
 /// The entry of that file that holds the clocks.
 const CLOCKS: &str = "clocks";
-
-/// One line of `metrics.jsonl`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Line {
-    /// Environment steps (simulator control steps).
-    pub step: u64,
-    /// Seconds that the seed has run, all sessions together.
-    pub wall_s: f64,
-    /// Values by metric name; none for a number that is not finite.
-    #[serde(flatten)]
-    pub values: BTreeMap<String, Option<f64>>,
-}
 
 /// A seed as its newest complete checkpoint left it.
 pub struct Saved {
@@ -50,22 +38,6 @@ pub struct Saved {
     pub run_s: f64,
     /// What is wrong with newer checkpoints, one sentence each.
     pub passed_over: Vec<String>,
-}
-
-impl Line {
-    /// A record as a line.
-    fn new(record: &Record, wall_s: f64) -> Self {
-        let values = record
-            .values
-            .iter()
-            .map(|(name, &value)| (name.clone(), Some(value).filter(|v| v.is_finite())))
-            .collect();
-        Self {
-            step: record.step,
-            wall_s,
-            values,
-        }
-    }
 }
 
 /// When checkpoints are made and how many are kept.
@@ -292,39 +264,4 @@ pub struct SeedResult {
     pub demos: usize,
     /// Seconds.
     pub wall_s: f64,
-}
-
-/// The lines of a seed's `metrics.jsonl`.
-///
-/// # Errors
-/// When a line is not one of ours.
-pub fn read_metrics(folder: &Path) -> Result<Vec<Line>> {
-    read_lines(&folder.join(METRICS))
-}
-
-/// The lines of a file of JSON objects; none when there is no file. A last line without an end was
-/// cut off and does not count.
-///
-/// # Errors
-/// Names the file and the line that cannot be read.
-pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let bytes = read(path)?;
-    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end);
-    let lines = bytes[..whole]
-        .split(|&b| b == b'\n')
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty());
-    let read = |(i, line)| serde_json::from_slice(line).map_err(|e| damaged_line(path, i, &e));
-    lines.map(read).collect()
-}
-
-fn damaged_line(path: &Path, index: usize, error: &serde_json::Error) -> Error {
-    Error::input(format!(
-        "line {} of {} is damaged ({error}); restore the file or start the run again",
-        index + 1,
-        path.display()
-    ))
 }

@@ -105,7 +105,7 @@ impl Folder {
         };
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
         let config = Value::Object(read_toml(&path.join("config.toml"))?);
-        let config = Config::from_saved(&config.to_string())?;
+        let config = Config::from_saved(&config)?;
         Ok((folder, plan, config))
     }
 
@@ -243,13 +243,11 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 /// # Errors
 /// When the archive is no policy, or one of another version.
 pub fn policy_config(policy: &Archive) -> Result<Config> {
-    let foreign = |e: String| {
+    protege_core::run::saved_config(policy).map_err(|e| {
         Error::input(format!(
             "the checkpoint is not a policy ({e}); use a policy.safetensors"
         ))
-    };
-    let text: String = policy.get("config").map_err(|e| foreign(e.to_string()))?;
-    Config::from_saved(&text)
+    })
 }
 
 /// Reads demonstrations.

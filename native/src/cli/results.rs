@@ -1,8 +1,10 @@
 //! What a run's folder holds once its seeds are done: the pooled result, and the data of the
 //! report.
 
-use super::journal::{Line, SeedResult, read_lines, read_metrics};
+use super::journal::SeedResult;
 use super::plan::{Folder, Plan, to_toml};
+use crate::files::jsonl::read_lines;
+use crate::files::metrics::{Line, read_metrics};
 use crate::report::films::Films;
 use crate::report::{AtEnd, Outcome, Portrait, Report, SeedCurve, SeedRow, Series};
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};

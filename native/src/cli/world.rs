@@ -1,10 +1,10 @@
 //! How good a run's world model is, where finetuning has made one.
 
 use super::cast::Cast;
-use super::journal::read_metrics;
 use super::machine::device;
 use super::plan::{Folder, Plan};
 use crate::episode::{Moment, Watch};
+use crate::files::metrics::read_metrics;
 use crate::report::world::World;
 use pollster::block_on;
 use protege_core::Result;

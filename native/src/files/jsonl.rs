@@ -99,3 +99,30 @@ impl Jsonl {
         self.file.sync_all().map_err(|e| refused(&self.path, &e))
     }
 }
+
+/// The lines of a file of JSON objects; none when there is no file. A last line without an end was
+/// cut off and does not count.
+///
+/// # Errors
+/// Names the file and the line that cannot be read.
+pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = read(path)?;
+    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end);
+    let lines = bytes[..whole]
+        .split(|&b| b == b'\n')
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty());
+    let read = |(i, line)| serde_json::from_slice(line).map_err(|e| damaged_line(path, i, &e));
+    lines.map(read).collect()
+}
+
+fn damaged_line(path: &Path, index: usize, error: &serde_json::Error) -> Error {
+    Error::input(format!(
+        "line {} of {} is damaged ({error}); restore the file or start the run again",
+        index + 1,
+        path.display()
+    ))
+}

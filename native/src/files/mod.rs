@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub mod arrays;
 pub mod checkpoints;
 pub mod jsonl;
+pub mod metrics;
 
 /// Reads a whole file that the user named.
 ///

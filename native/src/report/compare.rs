@@ -3,8 +3,9 @@
 use super::canvas::{GREY, SERIES};
 use super::films::Films;
 use super::html::{count, duration, escape, json, percent, percent_range, plural, points, short};
+use super::parts::{self, both, figure, shell};
 use super::plot::{self, Line, Row};
-use super::sections::{self, both, figure, line, shell};
+use super::sections::line;
 use super::{Outcome, Report, methods, page};
 use protege_core::run::stats::{
     Estimate, area_under, bootstrap, difference, iqm, mean, probability_of_improvement, rank_test,
@@ -186,7 +187,7 @@ fn table(entries: &[Entry]) -> String {
          <p class=\"note\">IQM: the interquartile mean of the seeds’ success after finetuning, \
          with its 95% bootstrap interval.\n\
          Mean in training: the area under the learning curve.</p>",
-        sections::table("Figures by run", "", &columns, &rows)
+        parts::table("Figures by run", "", &columns, &rows)
     )
 }
 
@@ -267,7 +268,7 @@ fn tests(entries: &[Entry]) -> String {
          interval. p: exact Mann-Whitney test over seeds,\n\
          which needs at least four seeds a side to go below 0.05. The tests are not corrected for \
          their number.</p>",
-        sections::table("Tests of every pair", "tests", &columns, &rows)
+        parts::table("Tests of every pair", "tests", &columns, &rows)
     )
 }
 

@@ -4,8 +4,8 @@
 use super::Series;
 use super::canvas::Size;
 use super::html::{escape, percent, points, short};
+use super::parts::{figure, table, thin};
 use super::plot;
-use super::sections::{figure, table, thin};
 use serde::{Deserialize, Serialize};
 
 /// A learned reward that varies less than this in practice, per unit, teaches nothing: alpha log q

@@ -10,6 +10,7 @@ pub mod films;
 mod html;
 pub mod improvement;
 mod loglog;
+mod parts;
 mod plot;
 mod portrait;
 mod sections;
@@ -204,7 +205,7 @@ pub fn render(report: &Report) -> String {
         .losses
         .iter()
         .map(|series| Series {
-            points: sections::thin(&series.points),
+            points: parts::thin(&series.points),
             ..series.clone()
         })
         .collect();

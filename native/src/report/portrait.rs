@@ -2,8 +2,8 @@
 
 use super::axes::extent;
 use super::html::{escape, short};
+use super::parts::{both, figure};
 use super::plot;
-use super::sections::{both, figure};
 use super::{Portrait, PortraitState};
 use protege_core::run::stats::std;
 

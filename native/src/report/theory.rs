@@ -5,7 +5,7 @@ use super::canvas::{GREY, SERIES, Size};
 use super::html::{count, escape, json, plural, short};
 use super::loglog::{Frame, Look, Track, plot};
 use super::page;
-use super::sections::{both, figure, shell, table};
+use super::parts::{both, figure, shell, table};
 use protege_core::theory::{
     Matched, Method, Row, StudyConfig, coverage_bound, theorem_alpha, theorem_lambda,
 };

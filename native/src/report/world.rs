@@ -3,7 +3,7 @@
 use super::axes::{Axes, extent, padded, spread_out, ticks};
 use super::canvas::{Anchor, INK, Pixel, SERIES, Size, svg};
 use super::html::{escape, percent, short};
-use super::sections::{both, figure};
+use super::parts::{both, figure};
 use protege_core::finetune::Quality;
 use serde::{Deserialize, Serialize};
 

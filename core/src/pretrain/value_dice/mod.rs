@@ -16,7 +16,6 @@ mod orthogonality;
 mod transitions;
 
 use super::Method;
-use crate::Result;
 use crate::method::{Color, MethodInfo, Paper};
 use crate::policy::PolicyKind;
 use crate::settings::Settings;

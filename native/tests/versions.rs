@@ -1,0 +1,104 @@
+//! Files of every format version that was ever written are read, or refused by their version.
+
+use protege_core::data::{Archive, Dataset};
+use protege_core::run::{Run, saved_config};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The committed files of one format version; the README beside them says how they were made.
+fn corpus(version: u32) -> PathBuf {
+    let folder = format!("../core/tests/fixtures/version-{version}");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+/// The files of a format version whose names begin with `kind`, of which there must be some.
+fn files(version: u32, kind: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(corpus(version)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_kind = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with(kind)
+    };
+    let mut files: Vec<PathBuf> = paths.filter(is_kind).collect();
+    files.sort();
+    assert!(
+        !files.is_empty(),
+        "there are no {kind} of version {version}"
+    );
+    files
+}
+
+fn call(arguments: &[&str]) -> Output {
+    let mut protege = Command::new(env!("CARGO_BIN_EXE_protege"));
+    protege.args(arguments).stdin(Stdio::null());
+    protege.output().unwrap()
+}
+
+/// Every policy acts as it did: a network of each kind with what each method made of it.
+#[test]
+fn policies_of_every_version_are_evaluated() {
+    for version in [1, 2] {
+        for file in files(version, "policy-") {
+            let name = file.to_str().unwrap();
+            let arguments = ["eval", "--checkpoint", name, "--episodes", "1", "--json"];
+            let output = call(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{name}: {stderr}");
+        }
+    }
+}
+
+/// Demonstrations stay what they are, pictures included.
+#[test]
+fn datasets_of_every_version_are_read() {
+    for version in [1, 2] {
+        for file in files(version, "demos") {
+            let dataset = Dataset::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+            assert_eq!(dataset.meta.task, "lab/lift", "{}", file.display());
+        }
+    }
+}
+
+/// A checkpoint is resumed, or says from which version on checkpoints can be.
+#[test]
+fn checkpoints_of_every_version_are_resumed_or_refused_by_name() {
+    for version in [1, 2] {
+        for file in files(version, "checkpoint") {
+            let archive = Archive::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+            let device = burn::tensor::Device::flex();
+            match Run::load(archive, device) {
+                Ok(_) => assert!(version >= 2),
+                Err(error) => {
+                    let sentence = error.to_string();
+                    assert!(version == 1, "{sentence}");
+                    assert!(sentence.contains("from version 2 on"), "{sentence}");
+                }
+            }
+        }
+    }
+}
+
+/// A policy can be read without this program: its configuration is JSON in the metadata, its scales
+/// are tensors with names, and Python's standard library is enough.
+#[test]
+fn a_policy_is_readable_from_python() {
+    let file = corpus(2).join("policy-flow-none.safetensors");
+    let script = r#"
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+length = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8 : 8 + length])
+values = json.loads(header["__metadata__"]["protege"])["values"]
+begin, end = header["policy/obs_scale/low"]["data_offsets"]
+low = struct.unpack(f"<{(end - begin) // 4}f", data[8 + length + begin : 8 + length + end])
+assert len(low) == values["policy/sizes"]["obs"], values["policy/sizes"]
+print(values["config"]["task"])
+"#;
+    let mut python = Command::new("python3");
+    let output = python.args(["-c", script]).arg(&file).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "lab/lift");
+    let archive = Archive::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(saved_config(&archive).unwrap().task, "lab/lift");
+}
