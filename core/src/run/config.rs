@@ -10,7 +10,7 @@ use crate::finetune::csil::{self, CsilConfig};
 use crate::finetune::td_mpc::{self, Actor, Proposals, TdMpcConfig};
 use crate::finetune::{self, best_of_n};
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::method::{MethodInfo, listed};
+use crate::method::{MethodInfo, one_of};
 use crate::nn::Activation;
 use crate::policy::{PolicyConfig, PolicyKind, Sampler, ServedConfig};
 pub use crate::pretrain::PretrainMethod;
@@ -435,7 +435,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
                 method.id,
-                listed(seeing.map(|info| info.id), " or ")
+                one_of(seeing.map(|info| info.id))
             )));
         };
         if size < least {
@@ -452,7 +452,7 @@ impl Config {
                 "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
                  env.image_size to 0",
                 pretraining.id,
-                listed(seeing.map(|info| info.id), " or ")
+                one_of(seeing.map(|info| info.id))
             )));
         }
         Ok(())
@@ -476,7 +476,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} cannot improve a served policy: set it to {}",
                 method.id,
-                listed(able.map(|info| info.id), " or ")
+                one_of(able.map(|info| info.id))
             )));
         }
         Ok(())
@@ -493,7 +493,7 @@ impl Config {
                 "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
                  to {} first, as `--pretrain {id}` does",
                 kind.id(),
-                listed(pretraining.policies.iter().map(|kind| kind.id()), " or ")
+                one_of(pretraining.policies.iter().map(|kind| kind.id()))
             )));
         }
         let finetuning = self.finetune.method.info();
@@ -503,7 +503,7 @@ impl Config {
                 "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
                  to {}",
                 kind.id(),
-                listed(finetuning.policies.iter().map(|kind| kind.id()), " or ")
+                one_of(finetuning.policies.iter().map(|kind| kind.id()))
             )));
         }
         Ok(())
