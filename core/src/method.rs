@@ -104,15 +104,21 @@ pub(crate) fn by_id(
         return Ok(method);
     }
     let near = nearest(id, methods.iter().map(|method| method.id)).unwrap_or_default();
-    let all = listed(methods.iter().map(|method| method.id), ", ");
+    let all: Vec<&str> = methods.iter().map(|method| method.id).collect();
     Err(Error::input(format!(
-        "there is no {stage} method `{id}`; did you mean `{near}`? (there are {all})"
+        "there is no {stage} method `{id}`; did you mean `{near}`? (there are {})",
+        all.join(", ")
     )))
 }
 
-/// Names in a row.
-pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>, between: &str) -> String {
-    names.collect::<Vec<_>>().join(between)
+/// Names to choose from: `flow, flow-transformer or diffusion`.
+pub(crate) fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The names of methods, as values of a setting.

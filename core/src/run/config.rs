@@ -7,7 +7,7 @@ use super::published;
 use crate::env::View;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::method::{MethodInfo, listed};
+use crate::method::{MethodInfo, one_of};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
 use crate::settings::{self, Choices, Preset, Settings};
@@ -233,7 +233,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
                 method.id,
-                listed(seeing.map(|info| info.id), " or ")
+                one_of(seeing.map(|info| info.id))
             )));
         };
         if size < least {
@@ -250,7 +250,7 @@ impl Config {
                 "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
                  env.image_size to 0",
                 pretraining.id,
-                listed(seeing.map(|info| info.id), " or ")
+                one_of(seeing.map(|info| info.id))
             )));
         }
         Ok(())
@@ -274,7 +274,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} cannot improve a served policy: set it to {}",
                 method.id,
-                listed(able.map(|info| info.id), " or ")
+                one_of(able.map(|info| info.id))
             )));
         }
         Ok(())
@@ -291,7 +291,7 @@ impl Config {
                 "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
                  to {} first, as `--pretrain {id}` does",
                 kind.name(),
-                listed(pretraining.policies.iter().map(|kind| kind.name()), " or ")
+                one_of(pretraining.policies.iter().map(|kind| kind.name()))
             )));
         }
         let finetuning = self.finetune.method.info();
@@ -301,7 +301,7 @@ impl Config {
                 "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
                  to {}",
                 kind.name(),
-                listed(finetuning.policies.iter().map(|kind| kind.name()), " or ")
+                one_of(finetuning.policies.iter().map(|kind| kind.name()))
             )));
         }
         Ok(())
