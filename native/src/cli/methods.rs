@@ -108,7 +108,7 @@ fn row(stage: &str, method: &Choice) -> Value {
 fn described(group: &str, field: &Field) -> Value {
     json!({
         "key": tables::full(group, field.name),
-        "meaning": field.meaning,
+        "meaning": tables::meaning(field),
         "range": tables::range(field),
         "source": field.source,
     })
@@ -132,7 +132,7 @@ fn lines(row: &Value, in_full: bool) -> String {
         );
         lines += &match source.as_str() {
             "" => "\n".to_owned(),
-            source => format!("; paper: {source}\n"),
+            source => format!("; source: {source}\n"),
         };
     }
     if in_full && row["fields"].as_array().is_none_or(Vec::is_empty) {
