@@ -156,7 +156,7 @@ fn row(stage: &str, info: &MethodInfo) -> Value {
 fn described(group: &str, field: &Field) -> Value {
     json!({
         "key": tables::full(group, field.name),
-        "meaning": field.meaning,
+        "meaning": tables::meaning(field),
         "range": tables::range(field),
         "source": field.source,
     })
@@ -183,7 +183,7 @@ fn lines(row: &Value, in_full: bool) -> String {
     lines
 }
 
-/// A setting's key and values, its meaning, and its range with the source of the paper's value.
+/// A setting's key and values, its meaning, and its range with the source of its value.
 fn setting(field: &Value) -> String {
     let text = |part: &str| field[part].as_str().unwrap_or_default().to_owned();
     let [key, meaning, range, source] = ["key", "meaning", "range", "source"].map(text);
@@ -191,7 +191,7 @@ fn setting(field: &Value) -> String {
     let values: Vec<String> = Preset::ALL.iter().map(value).collect();
     let source = match source.as_str() {
         "" => String::new(),
-        source => format!("; paper: {source}"),
+        source => format!("; source: {source}"),
     };
     format!(
         "\n{key} ({})\n    {meaning}\n    {range}{source}\n",

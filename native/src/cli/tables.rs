@@ -96,10 +96,11 @@ fn table(key: &str) -> Result<String> {
             .map(|preset| value(*preset, &setting))
             .collect::<Vec<_>>()
             .join(" | ");
+        let meaning = meaning(field);
         let range = range(field);
         table += &format!(
-            "| `{setting}` | {} | {range} | {values} | {} |\n",
-            field.meaning, field.source
+            "| `{setting}` | {meaning} | {range} | {values} | {} |\n",
+            field.source
         );
         names += &meanings(&setting, field);
     }
@@ -125,6 +126,16 @@ pub fn full(group: &str, name: &str) -> String {
     } else {
         format!("{group}.{name}")
     }
+}
+
+/// What a setting means, in sentences.
+pub fn meaning(field: &Field) -> String {
+    let more = if field.base {
+        " Other settings depend on it."
+    } else {
+        ""
+    };
+    format!("{}{more}", field.meaning)
 }
 
 /// What values a setting takes, in words.
@@ -160,12 +171,11 @@ pub fn value(preset: Preset, key: &str) -> String {
     }
 }
 
-/// `0.05`, `3e-4`, `100000`, `1e9`: the shorter of the two ways, as long as it is easy to read.
+/// `0.05`, `3e-4`, `100000`, `1e9`: powers of ten where they are much shorter.
 fn brief(number: f64) -> String {
     let plain = format!("{number}");
     let short = format!("{number:e}");
-    let unusual = number.abs() >= 1e6 || number.abs() < 0.01;
-    if unusual && short.len() < plain.len() {
+    if short.len() + 1 < plain.len() {
         short
     } else {
         plain
