@@ -553,11 +553,7 @@ fn decide_one_by_one(config: &mut Config) {
     if !matches!(method, FinetuneMethod::TdMpc | FinetuneMethod::Csil) {
         return;
     }
-    config.env.action_repeat = if config.task.starts_with("lab/") {
-        4
-    } else {
-        2
-    };
+    config.env.action_repeat = crate::env::catalogue::action_repeat(&config.task);
     match (method, config.preset) {
         (FinetuneMethod::Csil, Preset::Paper) => config.policy.chunk = 10,
         (FinetuneMethod::Csil, _) => config.policy.chunk = 4,

@@ -8,6 +8,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/assembly",
+    label: "Assembly",
+    about: "Put the ring over the peg.",
     scene: include_str!("../../scenes/assembly.xml"),
     obs: OBS,
     act: ACT,

@@ -10,6 +10,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/box-close",
+    label: "Close the box",
+    about: "Put the lid onto the box.",
     scene: include_str!("../../scenes/box_close.xml"),
     obs: OBS,
     act: ACT,

@@ -8,6 +8,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/lift",
+    label: "Lift",
+    about: "Grasp the cube and raise it.",
     scene: include_str!("../../scenes/lift.xml"),
     obs: OBS,
     act: ACT,

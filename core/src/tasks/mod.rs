@@ -21,6 +21,10 @@ use crate::{Error, Result};
 pub struct Info {
     /// `suite/name`.
     pub id: &'static str,
+    /// Its name for people.
+    pub label: &'static str,
+    /// One sentence that says what is to be done.
+    pub about: &'static str,
     /// The scene, as MJCF text: the same for every engine.
     pub scene: &'static str,
     /// Length of an observation.

@@ -10,6 +10,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/pick-place",
+    label: "Pick and place",
+    about: "Bring the cube to the green point in the air.",
     scene: include_str!("../../scenes/pick_place.xml"),
     obs: OBS,
     act: ACT,

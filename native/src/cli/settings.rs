@@ -1,7 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
+use crate::engines;
 use clap::Args;
-use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -178,7 +178,10 @@ const JOB: [&str; 8] = [
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {
     let beginning = pattern.trim_end_matches('*');
-    let names = catalogue::all().into_iter().map(|task| task.spec.id);
+    let names = engines::catalog()
+        .all()
+        .into_iter()
+        .map(|task| task.spec.id);
     let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
     if tasks.is_empty() {
         Err(Error::input(format!(

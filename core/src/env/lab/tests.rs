@@ -1,7 +1,8 @@
 //! The promises of the suite `lab`.
 
 use super::*;
-use crate::env::make;
+use crate::env::catalogue::{picked, proprioception};
+use crate::env::{Step, make};
 
 /// Plays the expert's episode `seed` to its end.
 fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
@@ -189,12 +190,12 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = LabEnv::new("lab/lift").unwrap();
     env.reset(0);
     env.step(&[0.0; 4]).unwrap();
-    let cube = env.sim.body("object").unwrap();
+    let cube = env.sim().body("object").unwrap();
     let nowhere = crate::sim::Pose {
         position: [0.0, f64::NAN, 0.0],
         rotation: [1.0, 0.0, 0.0, 0.0],
     };
-    env.sim.set_pose(cube, nowhere);
+    env.world_mut().sim.set_pose(cube, nowhere);
     let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
     assert!(
         sentence.contains("lab/lift") && sentence.contains("step 2"),
@@ -243,5 +244,32 @@ fn ids_make_environments() {
     }
     let sentence = |id| make(id).map(|_| ()).unwrap_err().to_string();
     assert!(sentence("lab/asembly").contains("lab/assembly"));
-    assert!(sentence("probe/9").contains("1 to 5"));
+    assert!(sentence("probe/9").contains("probe/"));
+}
+
+/// What stays beside a picture is the hand and the gripper, now and one control step ago, and
+/// nothing of the object: what MoDem keeps of Meta-World's observations.
+#[test]
+fn the_hand_and_the_gripper_stay_beside_a_picture() {
+    for info in tasks::all() {
+        let mut env = make(info.id).unwrap();
+        let places = proprioception(info.id).unwrap();
+        assert_eq!(places, [0..4, 18..22]);
+        let before = picked(&env.reset(2), places);
+        assert_eq!(
+            before[..4],
+            before[4..],
+            "{}: the first observation repeats its frame",
+            info.id
+        );
+        assert!(
+            before[1] > 0.5 && before[3] > 0.9,
+            "{}: the hand starts open at y 0.6: {before:?}",
+            info.id
+        );
+        let step = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap();
+        let after = picked(&step.obs, places);
+        assert_eq!(after[4..], before[..4], "{}", info.id);
+        assert!(after[0] > before[0], "{}: the hand moved along x", info.id);
+    }
 }
