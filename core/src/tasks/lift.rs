@@ -20,6 +20,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -36,7 +38,7 @@ fn start(rng: &mut Rng) -> Start {
     let (x, y) = (rng.range(-0.03, 0.03), 0.6 + rng.range(-0.03, 0.03));
     let goal = [x, y, 0.1];
     Start {
-        object: turned([x, y, REST], rng.range(-0.3, 0.3)),
+        object: Some(turned([x, y, REST], rng.range(-0.3, 0.3))),
         goal,
         target: goal,
     }

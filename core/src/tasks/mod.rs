@@ -3,7 +3,9 @@
 
 mod assembly;
 mod box_close;
+mod door;
 mod expert;
+mod hammer;
 mod lift;
 mod pick_place;
 mod tabletop;
@@ -73,6 +75,8 @@ pub fn all() -> &'static [Info] {
         pick_place::INFO,
         box_close::INFO,
         assembly::INFO,
+        door::INFO,
+        hammer::INFO,
     ]
 }
 

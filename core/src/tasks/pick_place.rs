@@ -22,6 +22,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -42,7 +44,7 @@ fn start(rng: &mut Rng) -> Start {
         ];
         if distance_xy(object, goal) >= 0.15 {
             return Start {
-                object: upright(object),
+                object: Some(upright(object)),
                 goal,
                 target: goal,
             };

@@ -273,3 +273,59 @@ fn the_hand_and_the_gripper_stay_beside_a_picture() {
         assert!(after[0] > before[0], "{}: the hand moved along x", info.id);
     }
 }
+
+/// The door's latch holds: a hand that has the lever and pulls, without turning it, opens the door
+/// by no more than the latch's play.
+#[test]
+fn a_latched_door_stays_shut() {
+    let mut env = LabEnv::new("lab/door").unwrap();
+    let joint = |env: &LabEnv, name: &str| {
+        let joint = env.sim().joint(name).unwrap();
+        env.sim().joint_position(joint)
+    };
+    for seed in 0..5 {
+        env.reset(seed);
+        // The expert begins to turn the lever as soon as it has it.
+        while joint(&env, "latch") < 0.02 {
+            let action = env.expert().unwrap();
+            env.step(&action).unwrap();
+        }
+        for _ in 0..80 {
+            env.step(&[0.0, -0.5, 0.0, 1.0]).unwrap();
+            assert!(joint(&env, "hinge") < 0.03, "start {seed}");
+        }
+    }
+}
+
+/// The second object is observed as the first is, and tells what its joint says: the door's hinge,
+/// the nail's depth.
+#[test]
+fn the_second_object_tells_its_joint() {
+    for (id, name) in [("lab/door", "hinge"), ("lab/hammer", "nail")] {
+        let mut env = LabEnv::new(id).unwrap();
+        let mut obs = env.reset(1);
+        assert_eq!(obs[..18], obs[18..36], "{id}");
+        let start = obs.clone();
+        loop {
+            let action = env.expert().unwrap();
+            let step = env.step(&action).unwrap();
+            assert_eq!(step.obs[18..36], obs[..18], "{id}: the frame before");
+            obs = step.obs;
+            let joint = env.sim().joint(name).unwrap();
+            let position = env.sim().joint_position(joint);
+            let told = if name == "nail" {
+                f64::from(obs[12] - start[12])
+            } else {
+                // Opening turns the door to the right as seen from above.
+                -2.0 * f64::from(obs[17]).atan2(f64::from(obs[14]))
+            };
+            assert!(
+                (told - position).abs() < 5e-3,
+                "{id}: {told}, not {position}"
+            );
+            if step.terminated {
+                break;
+            }
+        }
+    }
+}

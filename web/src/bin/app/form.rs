@@ -4,7 +4,7 @@
 //! visitor is typing would be lost.
 
 use crate::controls::{self, Changed, Range};
-use crate::words::{FINETUNERS, TASKS};
+use crate::words::{self, FINETUNERS};
 use protege_web::Choice;
 use yew::{Html, Properties, component, html};
 
@@ -39,13 +39,14 @@ pub fn Form(Props { choice, changed }: &Props) -> Html {
             .find(|entry| entry.0 == id)
             .map_or("", |entry| entry.2)
     };
+    let tasks = words::tasks();
     html! {
         <div class="protege-grid">
             { controls::select(
                 "task",
                 "Task",
-                about(&TASKS, &choice.task),
-                &named(&TASKS),
+                about(&tasks, &choice.task),
+                &named(&tasks),
                 &choice.task,
                 changed,
             ) }
