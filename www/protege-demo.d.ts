@@ -2,7 +2,7 @@
 export interface Options {
   /** A race of arms (the default), an arm that the visitor teaches, or the theory on a small table. */
   kind?: 'race' | 'teach' | 'theory';
-  task?: 'lab/lift' | 'lab/pick-place' | 'lab/box-close' | 'lab/assembly';
+  task?: 'lab/lift' | 'lab/pick-place' | 'lab/box-close' | 'lab/assembly' | 'lab/door' | 'lab/hammer';
   /** Pretraining methods, one arm each, separated by commas: `bc,sigma-bc,post-bc`. */
   pretrain?: string;
   finetune?: 'best-of-n' | 'dsrl' | 'dppo' | 'td-mpc' | 'csil' | 'none';

@@ -155,6 +155,8 @@ const TASKS = {
   'lab/pick-place': 'carry a cube to a point in the air',
   'lab/box-close': 'put the lid on a box',
   'lab/assembly': 'put a ring over a peg',
+  'lab/door': 'open a door',
+  'lab/hammer': 'drive a nail in',
 };
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 

@@ -62,11 +62,13 @@ fn episode(task: &str) -> u64 {
     }
 }
 
-const EPISODES: [(&str, u64); 4] = [
+const EPISODES: [(&str, u64); 6] = [
     ("lab/lift", 0xab03_fbf5_cb04_6024),
     ("lab/pick-place", 0xfa2a_d956_5782_97de),
     ("lab/box-close", 0x9760_d645_2490_26f0),
     ("lab/assembly", 0x8fcb_1681_f8a8_1b56),
+    ("lab/door", 0x4103_750a_ce5d_7e57),
+    ("lab/hammer", 0xbf2a_65b7_cb2d_f0f2),
 ];
 
 /// FNV-1a over the bits of the numbers.

@@ -3,7 +3,7 @@
 
 use protege::engines;
 use protege::expert::{Guided, Network};
-use protege_core::env::{Env, Step, catalogue};
+use protege_core::env::{Env, Step};
 use protege_core::rng::Rng;
 use protege_core::run::stats::wilson;
 use protege_core::tasks::ExpertStyle;
@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         .first()
         .map_or(Ok(100), |text| text.parse())
         .map_err(|_| Error::input("STARTS is a number"))?;
-    let env = engines::make(task, catalogue::usual_engine(task))?;
+    let env = engines::make(task, engines::catalog().usual_engine(task))?;
     let network = Network::from_bytes(&protege::files::read(Path::new(file))?, file, env.spec())?;
     let mut env = Guided::new(env, network);
     for noise in [0.0, 0.1] {

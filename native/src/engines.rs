@@ -2,21 +2,38 @@
 
 use crate::film::{Draw, Look};
 use crate::rerun::Scenery;
+use crate::wheels::{self, Wheel};
 use protege_core::Result;
-use protege_core::env::{self, Env, catalogue};
+use protege_core::env::{Catalog, Env, catalogue};
 use protege_core::run::{Inputs, Means};
 
-/// The environment `id` on an engine: [`env::make_on`], and MuJoCo.
+/// The suites of this program. Every lookup of its goes through here, so that core, whose
+/// configurations are checked against them, knows them from the first one on.
+#[cfg(feature = "mujoco")]
+pub fn catalog() -> Catalog {
+    catalogue::install(crate::mujoco::suites::CATALOG);
+    crate::mujoco::suites::CATALOG
+}
+
+/// The suites of core: others need MuJoCo.
+#[cfg(not(feature = "mujoco"))]
+pub fn catalog() -> Catalog {
+    let suites = Catalog {
+        elsewhere: " (this program was built without MuJoCo, which other suites need: build it \
+                    with `--features mujoco`)",
+        ..catalogue::CORE
+    };
+    catalogue::install(suites);
+    suites
+}
+
+/// The environment `id` on an engine.
 ///
 /// # Errors
 /// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are
 /// missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    catalogue::checked_engine(id, engine)?;
-    Ok(seeing(match engine {
-        catalogue::MUJOCO => on_mujoco(id)?,
-        _ => env::make_on(id, engine)?,
-    }))
+    Ok(seeing(catalog().make(id, engine)?))
 }
 
 #[cfg(feature = "mujoco")]
@@ -29,16 +46,38 @@ fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
     env
 }
 
-#[cfg(feature = "mujoco")]
-fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
-    crate::mujoco::make(id)
+/// What is fetched from the Python package index: MuJoCo itself, and the scenes of others.
+pub fn packages() -> Vec<&'static Wheel> {
+    let mut packages = vec![&wheels::MUJOCO];
+    #[cfg(feature = "mujoco")]
+    packages.extend(
+        crate::mujoco::suites::ALL
+            .iter()
+            .filter_map(|suite| suite.package()),
+    );
+    packages
 }
 
+/// The tasks whose speed is measured against upstream's own code, with the camera that pictures are
+/// taken from.
+pub fn benchmarks() -> Vec<(&'static str, &'static str)> {
+    #[cfg(feature = "mujoco")]
+    let found = crate::mujoco::suites::ALL.map(|suite| suite.benchmarks());
+    #[cfg(not(feature = "mujoco"))]
+    let found: [&[_]; 0] = [];
+    found.concat()
+}
+
+/// Whether the scene of a task has meshes, which cost time to draw with shadows.
+#[cfg(feature = "mujoco")]
+pub fn has_meshes(id: &str) -> bool {
+    crate::mujoco::suites::of(id).is_ok_and(|suite| suite.has_meshes())
+}
+
+/// Nothing is drawn without MuJoCo.
 #[cfg(not(feature = "mujoco"))]
-fn on_mujoco(id: &str) -> Result<Box<dyn Env>> {
-    Err(protege_core::Error::input(format!(
-        "{id} on MuJoCo: this program was built without it; build it with `--features mujoco`"
-    )))
+pub fn has_meshes(_: &str) -> bool {
+    false
 }
 
 /// Draws the scene of the task `id`, whichever engine moves it.

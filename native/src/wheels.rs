@@ -1,6 +1,7 @@
 //! MuJoCo's library and the scenes of others, fetched from the Python package index into the cache:
-//! pinned by version and checksum, unpacked once. The build's set-up (`xtask`) compiles this file
-//! too, so it needs nothing but the standard library.
+//! pinned by version and checksum, unpacked once. A suite names its package in a `package.rs` of
+//! its own. The build's set-up (`xtask`) compiles these files, too, so they need nothing but the
+//! standard library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,11 +13,11 @@ pub struct Wheel {
     /// The version, exactly.
     pub version: &'static str,
     /// SHA-256 of the file for each processor, or the one for all.
-    sha256: &'static [(&'static str, &'static str)],
+    pub sha256: &'static [(&'static str, &'static str)],
     /// Which files are unpacked: names that start so.
-    keep: &'static [&'static str],
+    pub keep: &'static [&'static str],
     /// A file that shows that everything is there.
-    proof: &'static str,
+    pub proof: &'static str,
 }
 
 /// The physics engine.
@@ -36,36 +37,6 @@ pub const MUJOCO: Wheel = Wheel {
     keep: &["mujoco/libmujoco.so", "mujoco-3.17.0.dist-info/licenses/"],
     proof: "mujoco/libmujoco.so.3.17.0",
 };
-
-/// The scenes of the suite `metaworld` (MIT).
-pub const METAWORLD: Wheel = Wheel {
-    package: "metaworld",
-    version: "3.1.1",
-    sha256: &[(
-        "any",
-        "99e25d9baf97f2f1a19ca89c0d2ca9c6a2b396d9a9be81729de64eedc683f0d3",
-    )],
-    keep: &["metaworld/assets/", "metaworld-3.1.1.dist-info/"],
-    proof: "metaworld/assets/sawyer_xyz/sawyer_pick_place_v3.xml",
-};
-
-/// The scenes of the suite `adroit` (MIT; the hand's Apache-2.0).
-pub const ADROIT: Wheel = Wheel {
-    package: "gymnasium-robotics",
-    version: "1.4.2",
-    sha256: &[(
-        "any",
-        "a1743530431cb377e6b3b956d284bc96436fc68bac1648ef205054c178e7dc4b",
-    )],
-    keep: &[
-        "gymnasium_robotics/envs/assets/adroit_hand/",
-        "gymnasium_robotics-1.4.2.dist-info/",
-    ],
-    proof: "gymnasium_robotics/envs/assets/adroit_hand/adroit_door.xml",
-};
-
-/// Everything that the native program can use.
-pub const ALL: [&Wheel; 3] = [&MUJOCO, &METAWORLD, &ADROIT];
 
 /// Unpacks those members of a wheel whose names start with one of the given words.
 const UNPACK: &str = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \

@@ -6,17 +6,9 @@ use protege_core::pretrain::PostBcConfig;
 use protege_core::run::config::DemosConfig;
 use protege_core::run::{Config, FinetuneMethod, Preset, PretrainMethod};
 use protege_core::settings::{self, Field};
-use protege_core::{Error, Result};
+use protege_core::{Error, Result, tasks};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-
-/// The tasks that the page offers.
-pub const TASKS: [&str; 4] = [
-    "lab/lift",
-    "lab/pick-place",
-    "lab/box-close",
-    "lab/assembly",
-];
 
 /// What the page can learn on.
 pub const DEVICES: [&str; 2] = ["cpu", "webgpu"];
@@ -144,11 +136,12 @@ impl Choice {
         range("members", self.members as f64, MEMBERS.least(), 100.0)?;
         range("speed", self.speed, 0.1, 8.0)?;
         range("the number of lanes", self.lanes().len() as f64, 1.0, 4.0)?;
-        if !TASKS.contains(&self.task.as_str()) {
+        if tasks::all().iter().all(|task| task.id != self.task) {
+            let ids: Vec<&str> = tasks::all().iter().map(|task| task.id).collect();
             return Err(Error::input(format!(
                 "task is {}; here are: {}",
                 self.task,
-                TASKS.join(", ")
+                ids.join(", ")
             )));
         }
         if !DEVICES.contains(&self.device.as_str()) {
@@ -273,17 +266,10 @@ mod tests {
     /// Every task with every method that the page offers is a run.
     #[test]
     fn every_offered_combination_is_a_run() {
-        assert_eq!(
-            TASKS.to_vec(),
-            protege_core::tasks::all()
-                .iter()
-                .map(|task| task.id)
-                .collect::<Vec<_>>()
-        );
-        for task in TASKS {
+        for task in tasks::all() {
             for finetune in finetune::INFOS.into_iter().filter(|info| info.on_page) {
                 let choice = Choice {
-                    task: task.into(),
+                    task: task.id.into(),
                     finetune: finetune.id.into(),
                     pretrain: "bc,sigma-bc,post-bc".into(),
                     ..Choice::default()

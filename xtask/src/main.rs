@@ -1,7 +1,11 @@
 //! Set-up, tests, the demo and the bench: what the README's commands call.
 
+#[path = "../../native/src/mujoco/adroit/package.rs"]
+mod adroit;
 mod demo;
 mod licences;
+#[path = "../../native/src/mujoco/metaworld/package.rs"]
+mod metaworld;
 mod rerun;
 mod setup;
 mod shell;

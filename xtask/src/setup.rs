@@ -1,6 +1,7 @@
 //! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no
 //! time when it is there.
 
+use crate::wheels::Wheel;
 use crate::{shell, wheels};
 use std::path::PathBuf;
 
@@ -27,15 +28,17 @@ pub const MUJOCO: Need = Need {
     },
 };
 
-/// The scenes of the suites metaworld and adroit.
+/// The packages of the suites whose scenes are others'.
+const SUITES: [&Wheel; 2] = [&crate::metaworld::PACKAGE, &crate::adroit::PACKAGE];
+
+/// The scenes of these suites.
 pub const SCENES: Need = Need {
     what: "the scenes of Meta-World and Adroit",
-    is_there: || wheels::METAWORLD.is_there() && wheels::ADROIT.is_there(),
+    is_there: || SUITES.iter().all(|package| package.is_there()),
     get: || {
-        wheels::METAWORLD
-            .ensure()
-            .and_then(|_| wheels::ADROIT.ensure())
-            .map(drop)
+        SUITES
+            .iter()
+            .try_for_each(|package| package.ensure().map(drop))
     },
 };
 

@@ -1,178 +1,160 @@
-//! Every task by name and size, those included that only MuJoCo can play: what configurations and
-//! files are checked against, wherever the program runs.
+//! The suites of a program, and what configurations and files are checked against.
 
-mod proprioception;
+pub use super::suite::{Entry, MUJOCO, RAPIER};
 
-pub use proprioception::{picked, proprioception};
-
-use super::{Env, Probe, Spec};
+use super::lab::Lab;
+use super::probe::Probes;
+use super::{Env, Suite};
 use crate::error::nearest;
-use crate::tasks::{self, Info};
 use crate::{Error, Result};
+use std::ops::Range;
+use std::sync::OnceLock;
 
-/// The physics engine that compiles everywhere.
-pub const RAPIER: &str = "rapier";
-/// The physics engine of the native program.
-pub const MUJOCO: &str = "mujoco";
-
-/// A task and the engines that can play it, the usual one first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Name and sizes.
-    pub spec: Spec,
-    /// Engines, the default first.
-    pub engines: &'static [&'static str],
+/// The suites of a program: the one list that knows them all.
+#[derive(Clone, Copy)]
+pub struct Catalog {
+    /// In the order in which tasks are listed.
+    pub suites: &'static [&'static dyn Suite],
+    /// What is added when a task is not there: where others may be had. Empty, or a sentence's end
+    /// that begins with ` (`.
+    pub elsewhere: &'static str,
 }
 
-/// Tasks of an upstream suite, whose scenes are others' and which need MuJoCo. They have the same
-/// horizon.
-struct Suite {
-    name: &'static str,
-    /// Control steps.
-    horizon: usize,
-    /// Name, and the lengths of an observation and an action.
-    tasks: &'static [(&'static str, usize, usize)],
+/// The suites of core itself: what runs everywhere.
+pub const CORE: Catalog = Catalog {
+    suites: &[&Lab, &Probes],
+    elsewhere: " (the native program has more suites)",
+};
+
+impl Catalog {
+    /// Every task that is offered to users.
+    pub fn all(&self) -> Vec<Entry> {
+        self.suites
+            .iter()
+            .filter(|suite| suite.is_listed())
+            .flat_map(|suite| suite.tasks())
+            .collect()
+    }
+
+    /// The task called `id`.
+    ///
+    /// # Errors
+    /// When there is none; the message suggests the nearest name.
+    pub fn entry(&self, id: &str) -> Result<Entry> {
+        let tasks = || self.suites.iter().flat_map(|suite| suite.tasks());
+        tasks().find(|task| task.spec.id == id).ok_or_else(|| {
+            let near = nearest(id, tasks().map(|task| task.spec.id)).unwrap_or_default();
+            Error::input(format!(
+                "there is no task `{id}`; did you mean `{near}`?{}",
+                self.elsewhere
+            ))
+        })
+    }
+
+    /// The suite of the task called `id`.
+    ///
+    /// # Errors
+    /// When there is no such task; the message suggests the nearest name.
+    pub fn suite(&self, id: &str) -> Result<&'static dyn Suite> {
+        let task = self.entry(id)?;
+        let (name, _) = task.spec.id.split_once('/').unwrap_or_default();
+        let found = self.suites.iter().find(|suite| suite.name() == name);
+        let missing = || Error::failed(format!("{id} is not listed by a suite of its name"));
+        found.copied().ok_or_else(missing)
+    }
+
+    /// The engine that a task is played on unless another is named.
+    pub fn usual_engine(&self, id: &str) -> &'static str {
+        self.entry(id).map_or(RAPIER, |task| task.engines[0])
+    }
+
+    /// Checks that there is an engine of this name for this task.
+    ///
+    /// # Errors
+    /// When there is no such task, or the engine cannot play it.
+    pub fn checked_engine(&self, id: &str, engine: &str) -> Result<()> {
+        let engines = self.entry(id)?.engines;
+        if engines.contains(&engine) {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "{id} cannot be played on the engine `{engine}`: set engine to {}",
+            engines.join(" or ")
+        )))
+    }
+
+    /// Makes the environment `id` on an engine.
+    ///
+    /// # Errors
+    /// When there is no such task, the engine cannot play it, or this program cannot.
+    pub fn make(&self, id: &str, engine: &str) -> Result<Box<dyn Env>> {
+        self.checked_engine(id, engine)?;
+        self.suite(id)?.make(id, engine)
+    }
 }
 
-/// The upstream suites.
-const UPSTREAM: [Suite; 2] = [
-    Suite {
-        name: "metaworld",
-        horizon: 500,
-        tasks: &[
-            ("pick-place", 39, 4),
-            ("box-close", 39, 4),
-            ("assembly", 39, 4),
-            ("basketball", 39, 4),
-            ("bin-picking", 39, 4),
-            ("button-press", 39, 4),
-            ("button-press-topdown", 39, 4),
-            ("button-press-topdown-wall", 39, 4),
-            ("button-press-wall", 39, 4),
-            ("coffee-button", 39, 4),
-            ("coffee-pull", 39, 4),
-            ("coffee-push", 39, 4),
-            ("dial-turn", 39, 4),
-            ("disassemble", 39, 4),
-            ("door-close", 39, 4),
-            ("door-lock", 39, 4),
-            ("door-open", 39, 4),
-            ("door-unlock", 39, 4),
-            ("drawer-close", 39, 4),
-            ("drawer-open", 39, 4),
-            ("faucet-close", 39, 4),
-            ("faucet-open", 39, 4),
-            ("hammer", 39, 4),
-            ("hand-insert", 39, 4),
-            ("handle-press", 39, 4),
-            ("handle-press-side", 39, 4),
-            ("handle-pull", 39, 4),
-            ("handle-pull-side", 39, 4),
-            ("lever-pull", 39, 4),
-            ("peg-insert-side", 39, 4),
-            ("peg-unplug-side", 39, 4),
-            ("pick-out-of-hole", 39, 4),
-            ("pick-place-wall", 39, 4),
-            ("plate-slide", 39, 4),
-            ("plate-slide-back", 39, 4),
-            ("plate-slide-back-side", 39, 4),
-            ("plate-slide-side", 39, 4),
-            ("push", 39, 4),
-            ("push-back", 39, 4),
-            ("push-wall", 39, 4),
-            ("reach", 39, 4),
-            ("reach-wall", 39, 4),
-            ("shelf-place", 39, 4),
-            ("soccer", 39, 4),
-            ("stick-pull", 39, 4),
-            ("stick-push", 39, 4),
-            ("sweep", 39, 4),
-            ("sweep-into", 39, 4),
-            ("window-close", 39, 4),
-            ("window-open", 39, 4),
-        ],
-    },
-    Suite {
-        name: "adroit",
-        horizon: 200,
-        tasks: &[("pen", 45, 24), ("hammer", 46, 26), ("door", 39, 28)],
-    },
-];
+/// What the program has installed. Written once, before anything is looked up: a constant of the
+/// program that core cannot know when it is compiled.
+static INSTALLED: OnceLock<Catalog> = OnceLock::new();
 
-/// Every task, probes excepted.
+/// Makes a program's suites those of the functions below, which have core's own otherwise. The
+/// first call decides.
+pub fn install(catalog: Catalog) {
+    INSTALLED.get_or_init(|| catalog);
+}
+
+fn installed() -> Catalog {
+    INSTALLED.get().copied().unwrap_or(CORE)
+}
+
+/// [`Catalog::all`] of the program's suites.
 pub fn all() -> Vec<Entry> {
-    let lab = tasks::all().iter().map(|info| Entry {
-        spec: lab_spec(info),
-        engines: &[RAPIER, MUJOCO],
-    });
-    let upstream = UPSTREAM
-        .iter()
-        .flat_map(|suite| suite.tasks.iter().map(|task| upstream_entry(suite, *task)));
-    lab.chain(upstream).collect()
+    installed().all()
 }
 
-fn upstream_entry(suite: &Suite, (name, obs, act): (&str, usize, usize)) -> Entry {
-    let spec = Spec {
-        id: format!("{}/{name}", suite.name),
-        obs,
-        act,
-        horizon: suite.horizon,
-    };
-    Entry {
-        spec,
-        engines: &[MUJOCO],
-    }
-}
-
-pub(super) fn lab_spec(info: &Info) -> Spec {
-    Spec {
-        id: info.id.into(),
-        obs: info.obs,
-        act: info.act,
-        horizon: info.horizon,
-    }
-}
-
-/// The task called `id`; `probe/1` to `probe/5` are tasks, too.
+/// [`Catalog::entry`] of the program's suites.
 ///
 /// # Errors
-/// When there is none; the message suggests the nearest name.
+/// When there is no such task; the message suggests the nearest name.
 pub fn entry(id: &str) -> Result<Entry> {
-    if id.starts_with("probe/") {
-        return Ok(Entry {
-            spec: Probe::by_id(id)?.spec().clone(),
-            engines: &[RAPIER],
-        });
-    }
-    let all = all();
-    let unknown = || {
-        let near = nearest(id, all.iter().map(|task| task.spec.id.as_str())).unwrap_or_default();
-        Error::input(format!("there is no task `{id}`; did you mean `{near}`?"))
-    };
-    all.iter()
-        .find(|task| task.spec.id == id)
-        .cloned()
-        .ok_or_else(unknown)
+    installed().entry(id)
 }
 
-/// The engine that a task is played on unless another is named.
+/// [`Catalog::usual_engine`] of the program's suites.
 pub fn usual_engine(id: &str) -> &'static str {
-    entry(id).map_or(RAPIER, |task| task.engines[0])
+    installed().usual_engine(id)
 }
 
-/// Checks that there is an engine of this name for this task.
+/// [`Catalog::checked_engine`] of the program's suites.
 ///
 /// # Errors
 /// When there is no such task, or the engine cannot play it.
 pub fn checked_engine(id: &str, engine: &str) -> Result<()> {
-    let engines = entry(id)?.engines;
-    if engines.contains(&engine) {
-        return Ok(());
-    }
-    Err(Error::input(format!(
-        "{id} cannot be played on the engine `{engine}`: set engine to {}",
-        engines.join(" or ")
-    )))
+    installed().checked_engine(id, engine)
+}
+
+/// [`Suite::action_repeat`] of a task; 1 where there is no such task.
+pub fn action_repeat(id: &str) -> usize {
+    installed()
+        .suite(id)
+        .map_or(1, |suite| suite.action_repeat())
+}
+
+/// [`Entry::proprioception`] of a task; none where there is no such task.
+pub fn proprioception(id: &str) -> Option<&'static [Range<usize>]> {
+    entry(id).ok()?.proprioception
+}
+
+/// What an observation has at these places, in their order.
+///
+/// # Panics
+/// When the observation is too short: another task's.
+pub fn picked(observation: &[f32], places: &[Range<usize>]) -> Vec<f32> {
+    places
+        .iter()
+        .flat_map(|place| &observation[place.clone()])
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -184,23 +166,56 @@ mod tests {
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
         for (typed, meant) in [
             ("lab/pickplace", "lab/pick-place"),
-            ("metaworld/boxclose", "metaworld/box-close"),
-            ("adroit/dor", "adroit/door"),
+            ("lap/lift", "lab/lift"),
+            ("probe/9", "probe/"),
         ] {
-            let sentence = entry(typed).unwrap_err().to_string();
-            assert!(sentence.contains(&format!("`{meant}`")), "{sentence}");
+            let sentence = CORE.entry(typed).unwrap_err().to_string();
+            assert!(sentence.contains(&format!("`{meant}")), "{sentence}");
         }
     }
 
     /// An engine that cannot play a task is refused with the one that can.
     #[test]
     fn an_engine_that_cannot_play_the_task_is_refused() {
-        let sentence = checked_engine("adroit/door", RAPIER)
-            .unwrap_err()
-            .to_string();
-        assert!(sentence.contains("mujoco"), "{sentence}");
-        checked_engine("adroit/door", MUJOCO).unwrap();
-        checked_engine("lab/lift", MUJOCO).unwrap();
-        assert!(checked_engine("lab/lift", "bullet").is_err());
+        let refused = |id: &str, engine: &str| {
+            let refusal = CORE.checked_engine(id, engine).unwrap_err();
+            refusal.to_string()
+        };
+        let sentence = refused("probe/1", MUJOCO);
+        assert!(sentence.contains("set engine to rapier"), "{sentence}");
+        CORE.checked_engine("lab/lift", MUJOCO).unwrap();
+        refused("lab/lift", "bullet");
+    }
+
+    /// Every task is listed by the suite whose name its id begins with, with a sentence of its own,
+    /// and probes are not offered.
+    #[test]
+    fn every_task_is_of_the_suite_of_its_name() {
+        for suite in CORE.suites {
+            for task in suite.tasks() {
+                let id = &task.spec.id;
+                assert_eq!(CORE.suite(id).unwrap().name(), suite.name(), "{id}");
+                assert!(task.about.ends_with('.'), "{id}");
+            }
+        }
+        assert!(
+            CORE.all()
+                .iter()
+                .all(|task| task.spec.id.starts_with("lab/"))
+        );
+    }
+
+    /// What stays beside a picture lies within the observation, in order, none twice.
+    #[test]
+    fn proprioception_lies_within_the_observation() {
+        for task in CORE.all() {
+            let id = &task.spec.id;
+            let places = task.proprioception.unwrap();
+            let apart = |pair: &[Range<usize>]| pair[0].end <= pair[1].start;
+            assert!(places.windows(2).all(apart), "{id}");
+            assert!(places.last().unwrap().end <= task.spec.obs, "{id}");
+        }
+        assert!(proprioception("probe/1").is_none());
+        assert!(proprioception("lab/none").is_none());
     }
 }

@@ -1,20 +1,25 @@
 //! Environments: reset, step, spec; wrappers, a pool, and rollouts of many episodes.
 
 pub mod catalogue;
+mod episode;
 mod lab;
 mod labelled;
 mod pictured;
 mod pool;
 mod probe;
 mod rollouts;
+mod suite;
 mod wrappers;
 
-pub use lab::LabEnv;
+pub use catalogue::Catalog;
+pub use episode::{EpisodeEnv, Moment, World};
+pub use lab::{Lab, LabEnv, LabWorld};
 pub use labelled::{Labelled, dressed};
 pub use pictured::{Pictured, View, bytes};
 pub use pool::EnvPool;
-pub use probe::{PROBE_DISCOUNT, Probe};
+pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
+pub use suite::{Entry, PlayOnReward, Suite};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit, Wrapper};
 
 use crate::sim::Sim;
@@ -134,21 +139,12 @@ pub fn make(id: &str) -> Result<Box<dyn Env>> {
     make_on(id, catalogue::RAPIER)
 }
 
-/// The environment called `id`, where `engine` is one that core has.
+/// The environment called `id`, where suite and `engine` are ones that core has.
 ///
 /// # Errors
 /// When there is no such task, when the engine cannot play it, or when it is not Rapier.
 pub fn make_on(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    catalogue::checked_engine(id, engine)?;
-    if engine != catalogue::RAPIER {
-        return Err(Error::input(format!(
-            "{id} on the engine `{engine}` needs the native program: this one has only Rapier"
-        )));
-    }
-    if id.starts_with("probe/") {
-        return Ok(Box::new(Probe::by_id(id)?));
-    }
-    Ok(Box::new(LabEnv::new(id)?))
+    catalogue::CORE.make(id, engine)
 }
 
 /// Sizes and name of the environment called `id`.

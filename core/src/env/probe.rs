@@ -13,7 +13,8 @@
 //!
 //! Observation: 1 number. Action: 1 number. Success: a reward of at least 0.99.
 
-use super::{Env, Spec, Step, checked_action, episode_over, foreign_state};
+use super::suite::{Entry, RAPIER};
+use super::{Env, Spec, Step, Suite, checked_action, episode_over, foreign_state};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,49 @@ use serde::{Deserialize, Serialize};
 pub const PROBE_DISCOUNT: f64 = 0.9;
 
 const IDS: [&str; 5] = ["probe/1", "probe/2", "probe/3", "probe/4", "probe/5"];
+
+/// The suite `probe`.
+pub struct Probes;
+
+impl Suite for Probes {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn tasks(&self) -> Vec<Entry> {
+        let entry = |number| Entry {
+            spec: spec(number),
+            engines: &[RAPIER],
+            about: "A tiny environment with a known answer.",
+            expert_success: None,
+            proprioception: None,
+        };
+        (1..=IDS.len()).map(entry).collect()
+    }
+
+    fn is_listed(&self) -> bool {
+        false
+    }
+
+    /// Nothing moves: a step has no duration.
+    fn control_hz(&self) -> f64 {
+        1.0
+    }
+
+    fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
+        Ok(Box::new(Probe::by_id(id)?))
+    }
+}
+
+/// The sizes of a probe, 1 to 5.
+fn spec(number: usize) -> Spec {
+    Spec {
+        id: IDS[number - 1].into(),
+        obs: 1,
+        act: 1,
+        horizon: if number == 3 { 2 } else { 1 },
+    }
+}
 
 /// One of the five; see the head of this file.
 pub struct Probe {
@@ -49,16 +93,9 @@ impl Probe {
                 "there is no `probe/{number}`: probes are numbered 1 to 5"
             )));
         }
-        let horizon = if number == 3 { 2 } else { 1 };
-        let spec = Spec {
-            id: IDS[number - 1].into(),
-            obs: 1,
-            act: 1,
-            horizon,
-        };
         let mut probe = Self {
             number,
-            spec,
+            spec: spec(number),
             state: State {
                 number,
                 sign: 1.0,

@@ -8,6 +8,7 @@
 //! PostBC's tables 1 to 4, and DSRL's and DPPO's code for what they leave open.
 
 use super::config::{Config, FinetuneMethod, Keep};
+use crate::env::catalogue;
 use crate::finetune::csil::Variant;
 use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
 use crate::finetune::{METHODS, best_of_n, csil, dppo, td_mpc};
@@ -32,7 +33,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "The task: the first engine that `protege tasks` shows for it",
         when: |_| true,
-        set: |config| config.engine = crate::env::catalogue::usual_engine(&config.task).to_owned(),
+        set: |config| config.engine = catalogue::usual_engine(&config.task).to_owned(),
     },
     Rule {
         what: "`finetune.td_mpc.backbone` td-mpc: MoDem's configuration, where it differs \
@@ -144,10 +145,7 @@ const RULES: &[Rule] = &[
         what: "`finetune.method` td-mpc or csil: methods that decide action by action hold \
                each for longer, 20 decisions a second in the lab",
         when: |asked| asked.finetune.method.info().per_step,
-        set: |config| {
-            let in_the_lab = config.task.starts_with("lab/");
-            config.env.action_repeat = if in_the_lab { 4 } else { 2 };
-        },
+        set: |config| config.env.action_repeat = catalogue::action_repeat(&config.task),
     },
     Rule {
         what: "`finetune.method` csil: chunks of 10 actions, as in the paper (preset paper), \

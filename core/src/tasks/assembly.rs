@@ -8,6 +8,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/assembly",
+    label: "Assembly",
+    about: "Put the ring over the peg.",
     scene: include_str!("../../scenes/assembly.xml"),
     obs: OBS,
     act: ACT,
@@ -18,6 +20,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -36,7 +40,7 @@ fn start(rng: &mut Rng) -> Start {
         let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.75, 0.85)];
         if distance_xy(handle, [x, y, 0.0]) >= 0.1 {
             return Start {
-                object: upright(handle),
+                object: Some(upright(handle)),
                 goal: [x, y, TOP],
                 target: [x, y, 0.0],
             };

@@ -10,6 +10,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/box-close",
+    label: "Close the box",
+    about: "Put the lid onto the box.",
     scene: include_str!("../../scenes/box_close.xml"),
     obs: OBS,
     act: ACT,
@@ -20,6 +22,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -40,7 +44,7 @@ fn start(rng: &mut Rng) -> Start {
         let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.7, 0.8)];
         if distance_xy(lid, [x, y, 0.0]) >= 0.25 {
             return Start {
-                object: upright(lid),
+                object: Some(upright(lid)),
                 goal: [x, y, BOX + UNDERSIDE],
                 target: [x, y, 0.0],
             };

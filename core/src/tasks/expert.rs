@@ -105,7 +105,7 @@ pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f
 pub(super) fn carry(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
     let arc = style.lift * (distance_xy(view.key, to) / 0.1).min(1.0);
     let [x, y, z] = bend(view.key, to, style.side);
-    hand_over(view, [x, y, z + arc], style)
+    lead(view, [x, y, z + arc], style)
 }
 
 /// Moves the object in the hand so that its key point comes down onto `to` from `height` above it;
@@ -117,7 +117,7 @@ pub(super) fn put_down(
     width: f64,
     style: &ExpertStyle,
 ) -> [f64; ACT] {
-    hand_over(
+    lead(
         view,
         funnel(view.key, to, height + style.lift, width, style),
         style,
@@ -138,7 +138,7 @@ fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) ->
 }
 
 /// Moves the hand by what the key point lacks to `to`, gripping.
-fn hand_over(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
+pub(super) fn lead(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
     let hand = [0, 1, 2].map(|i| view.hand[i] + to[i] - view.key[i]);
     steer(view, hand, CLOSED, style)
 }

@@ -8,6 +8,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/lift",
+    label: "Lift",
+    about: "Grasp the cube and raise it.",
     scene: include_str!("../../scenes/lift.xml"),
     obs: OBS,
     act: ACT,
@@ -18,6 +20,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -34,7 +38,7 @@ fn start(rng: &mut Rng) -> Start {
     let (x, y) = (rng.range(-0.03, 0.03), 0.6 + rng.range(-0.03, 0.03));
     let goal = [x, y, 0.1];
     Start {
-        object: turned([x, y, REST], rng.range(-0.3, 0.3)),
+        object: Some(turned([x, y, REST], rng.range(-0.3, 0.3))),
         goal,
         target: goal,
     }

@@ -3,7 +3,9 @@
 
 mod assembly;
 mod box_close;
+mod door;
 mod expert;
+mod hammer;
 mod lift;
 mod pick_place;
 mod tabletop;
@@ -21,6 +23,10 @@ use crate::{Error, Result};
 pub struct Info {
     /// `suite/name`.
     pub id: &'static str,
+    /// Its name for people.
+    pub label: &'static str,
+    /// One sentence that says what is to be done.
+    pub about: &'static str,
     /// The scene, as MJCF text: the same for every engine.
     pub scene: &'static str,
     /// Length of an observation.
@@ -69,6 +75,8 @@ pub fn all() -> &'static [Info] {
         pick_place::INFO,
         box_close::INFO,
         assembly::INFO,
+        door::INFO,
+        hammer::INFO,
     ]
 }
 

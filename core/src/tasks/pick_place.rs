@@ -10,6 +10,8 @@ use crate::rng::Rng;
 
 pub(super) const INFO: Info = Info {
     id: "lab/pick-place",
+    label: "Pick and place",
+    about: "Bring the cube to the green point in the air.",
     scene: include_str!("../../scenes/pick_place.xml"),
     obs: OBS,
     act: ACT,
@@ -20,6 +22,8 @@ pub(super) const INFO: Info = Info {
 };
 
 static RULES: Rules = Rules {
+    second: None,
+    joints: &[],
     start,
     success,
     expert,
@@ -40,7 +44,7 @@ fn start(rng: &mut Rng) -> Start {
         ];
         if distance_xy(object, goal) >= 0.15 {
             return Start {
-                object: upright(object),
+                object: Some(upright(object)),
                 goal,
                 target: goal,
             };

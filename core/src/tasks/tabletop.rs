@@ -3,7 +3,8 @@
 //!
 //! Observation, 39 numbers: the current frame (18), the previous frame (18), the goal (3). A frame
 //! is the hand's position (3, m), the gripper's opening (1; 0 closed, 1 open), the object's
-//! position (3, m) and quaternion (4, w first, w >= 0), and zeros (7).
+//! position (3, m) and quaternion (4, w first, w >= 0), and the same of a second object (7), or
+//! zeros where there is none.
 //!
 //! Action, 4 numbers in [-1, 1]: three move the hand's target by at most 1 cm per control step; the
 //! last opens (-1) or closes (1) the gripper, with a force that grows with it.
@@ -34,9 +35,13 @@ const FINGER_TRAVEL: f64 = 0.045;
 /// A finger's furthest target (m): beyond closed, so that it presses.
 const FINGER_PRESS: f64 = 0.06;
 
+/// The joints of a task's own that its rules can name, at most.
+const JOINTS: usize = 2;
+
 /// A random start.
 pub(super) struct Start {
-    pub object: Pose,
+    /// Where the object is put; none for one that hangs on joints, which comes with the target.
+    pub object: Option<Pose>,
     /// What the observation ends with (m).
     pub goal: Vec3,
     /// Where the scene's `target` body goes: a fixture of the task, or the goal's marker.
@@ -52,6 +57,11 @@ pub struct View {
     pub opening: f64,
     /// The object's grip point and orientation.
     pub object: Pose,
+    /// The second object, where there is one.
+    pub second: Option<Pose>,
+    /// The task's own joints (m or rad), in the order in which its rules name them; zeros beyond.
+    /// The objects' poses tell them.
+    pub joints: [f64; JOINTS],
     /// The point of the object that has to reach the goal (m).
     pub key: Vec3,
     /// Meters.
@@ -60,6 +70,10 @@ pub struct View {
 
 /// What tells one table-top task from another.
 pub(super) struct Rules {
+    /// The body that is observed as the second object.
+    pub second: Option<&'static str>,
+    /// Joints that the success rule and the expert look at, two at most.
+    pub joints: &'static [&'static str],
     pub start: fn(&mut Rng) -> Start,
     pub success: fn(&View) -> bool,
     pub expert: fn(&View, &ExpertStyle) -> [f64; ACT],
@@ -72,6 +86,8 @@ struct Ids {
     finger_joints: [Id; 2],
     grip: Id,
     object: Id,
+    second: Option<Id>,
+    joints: Vec<Id>,
     key: Id,
     target: Id,
 }
@@ -101,6 +117,12 @@ impl Tabletop {
             finger_joints: [sim.joint("left")?, sim.joint("right")?],
             grip: sim.site("grip")?,
             object: sim.body("object")?,
+            second: rules.second.map(|name| sim.body(name)).transpose()?,
+            joints: rules
+                .joints
+                .iter()
+                .map(|name| sim.joint(name))
+                .collect::<Result<_>>()?,
             key: sim.site("key")?,
             target: sim.body("target")?,
         };
@@ -119,10 +141,16 @@ impl Tabletop {
             .map(|&j| sim.joint_position(j))
             .sum::<f64>()
             / (2.0 * FINGER_TRAVEL);
+        let mut joints = [0.0; JOINTS];
+        for (position, &joint) in joints.iter_mut().zip(&self.ids.joints) {
+            *position = sim.joint_position(joint);
+        }
         View {
             hand: sim.site_position(self.ids.grip),
             opening: (1.0 - closed).clamp(0.0, 1.0),
             object: sim.pose(self.ids.object),
+            second: self.ids.second.map(|body| sim.pose(body)),
+            joints,
             key: sim.site_position(self.ids.key),
             goal: self.memory.goal,
         }
@@ -132,7 +160,9 @@ impl Tabletop {
 impl Task for Tabletop {
     fn start(&mut self, sim: &mut dyn Sim, rng: &mut Rng) {
         let start = (self.rules.start)(rng);
-        sim.set_pose(self.ids.object, start.object);
+        if let Some(pose) = start.object {
+            sim.set_pose(self.ids.object, pose);
+        }
         sim.set_pose(self.ids.target, upright(start.target));
         self.memory = Memory {
             hand: HOME,
@@ -210,22 +240,20 @@ pub fn hand_path(from: Vec3, chunk: &[f32]) -> Vec<Vec3> {
 
 /// 18 numbers; see the head of this file.
 fn frame(view: &View) -> Vec<f32> {
-    // A quaternion and its negative are one rotation: show one of them only.
-    let sign = if view.object.rotation[0] < 0.0 {
-        -1.0
-    } else {
-        1.0
-    };
-    let quaternion = view.object.rotation.map(|v| sign * v);
-    let known = view
-        .hand
-        .iter()
-        .chain([&view.opening])
-        .chain(&view.object.position)
-        .chain(&quaternion);
-    let mut frame: Vec<f32> = known.map(|&v| v as f32).collect();
-    frame.resize(FRAME, 0.0);
-    frame
+    let mut frame = view.hand.to_vec();
+    frame.push(view.opening);
+    frame.extend(shown(view.object));
+    frame.extend(view.second.map_or([0.0; 7], shown));
+    frame.iter().map(|&v| v as f32).collect()
+}
+
+/// A pose as it is observed: position and quaternion. A quaternion and its negative are one
+/// rotation; the one with w >= 0 is shown.
+fn shown(Pose { position, rotation }: Pose) -> [f64; 7] {
+    let [x, y, z] = position;
+    let sign = if rotation[0] < 0.0 { -1.0 } else { 1.0 };
+    let [qw, qx, qy, qz] = rotation.map(|v| sign * v);
+    [x, y, z, qw, qx, qy, qz]
 }
 
 /// Standing straight at `position`.

@@ -86,7 +86,10 @@ impl Cast {
     /// # Errors
     /// When there is no such task.
     pub fn horizon(&self) -> Result<usize> {
-        Ok(protege_core::env::spec(&self.config.task)?.horizon)
+        Ok(crate::engines::catalog()
+            .entry(&self.config.task)?
+            .spec
+            .horizon)
     }
 
     /// Plays the `episode`-th of the starts that an evaluation plays.

@@ -154,14 +154,19 @@ fn name(path: &Path) -> String {
 /// From recordings of others.
 #[cfg(feature = "mujoco")]
 fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
-    use crate::mujoco::adroit::recorded::{Choice, Imported, import};
-    if !config.task.starts_with("adroit/") {
+    use crate::mujoco::suites::{self, Choice, Imported};
+    let Some(import) = suites::of(&config.task)?.import() else {
+        let able = suites::ALL.iter().filter(|suite| suite.import().is_some());
+        let tasks: Vec<String> = able
+            .flat_map(|suite| suite.tasks())
+            .map(|task| task.spec.id)
+            .collect();
         return Err(Error::input(format!(
-            "--from imports recordings of adroit/*, not of {}: name the task, as in --task \
-             adroit/door",
+            "--from imports recordings of {}, not of {}: name one of them with --task",
+            tasks.join(", "),
             config.task
         )));
-    }
+    };
     if config.env.action_repeat != 1 {
         return Err(Error::input(
             "recordings have one action per control step: leave env.action_repeat at 1 for --from",

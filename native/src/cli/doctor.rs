@@ -3,7 +3,7 @@
 use super::{Answer, machine};
 use crate::film::{Look, Quality};
 use crate::openpi::{Client, Settings};
-use crate::wheels::{self, Wheel, cache};
+use crate::wheels::{Wheel, cache};
 use crate::{engines, film, rerun};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
@@ -78,7 +78,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
         recordings(),
     ];
     checks.extend(
-        wheels::ALL
+        engines::packages()
             .into_iter()
             .map(|wheel| package(wheel, args.fix)),
     );

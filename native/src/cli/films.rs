@@ -5,7 +5,7 @@ use super::cast::Cast;
 use super::machine::{Stop, device, share_work};
 use super::plan::{Folder, Plan};
 use crate::dashboard::Dashboard;
-use crate::engines::renderer;
+use crate::engines::{has_meshes, renderer};
 use crate::film::{Camera, Film, Look, Quality, gif};
 use crate::report::films::{Clip, Films, Group, SPEED};
 use protege_core::run::FinetuneMethod;
@@ -52,11 +52,11 @@ fn shoot(folder: &Folder, plan: &Plan, seed: u64, stop: &Stop) -> Result<Vec<Gro
     }
     let film = |(name, cast): (&str, Cast)| -> Result<Group> {
         let _threads = share_work(1);
-        // Scenes of others have meshes: with shadows, they would take longer than the run.
-        let quality = if cast.config.task.starts_with("lab/") {
-            Quality::Light
-        } else {
+        // With shadows, meshes would take longer than the run.
+        let quality = if has_meshes(&cast.config.task) {
             Quality::Fast
+        } else {
+            Quality::Light
         };
         let look = Look {
             width: 240,

@@ -7,7 +7,6 @@ use crate::engines::renderer;
 use crate::episode::{Played, Watch};
 use crate::film::{self, Camera, Film, Format, Look, Quality, Showing, Window};
 use crate::rerun::{Program, Recorder};
-use protege_core::env::catalogue;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -279,7 +278,9 @@ fn cast(args: &Args) -> Result<Cast> {
     };
     if let Some(task) = args.task.as_ref().filter(|_| cast.acting.is_none()) {
         cast.config.task.clone_from(task);
-        catalogue::usual_engine(task).clone_into(&mut cast.config.engine);
+        crate::engines::catalog()
+            .usual_engine(task)
+            .clone_into(&mut cast.config.engine);
     }
     if let Some(engine) = &args.engine {
         cast.config.engine.clone_from(engine);

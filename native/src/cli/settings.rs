@@ -1,7 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
+use crate::engines;
 use clap::Args;
-use protege_core::env::catalogue;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Preset, resolve};
 use protege_core::settings::leaves;
@@ -174,7 +174,10 @@ fn kinds_of_policy() -> String {
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {
     let beginning = pattern.trim_end_matches('*');
-    let names = catalogue::all().into_iter().map(|task| task.spec.id);
+    let names = engines::catalog()
+        .all()
+        .into_iter()
+        .map(|task| task.spec.id);
     let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
     if tasks.is_empty() {
         Err(Error::input(format!(

@@ -4,8 +4,7 @@ use super::results::percent;
 use super::{Answer, machine};
 use crate::engines;
 use crate::report::Outcome;
-use protege_core::env::catalogue::{self, Entry};
-use protege_core::env::{Env, Spec};
+use protege_core::env::{Entry, Env, Spec};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
@@ -68,7 +67,8 @@ fn chosen(only: &str) -> Result<Vec<Entry>> {
                 .strip_prefix(only)
                 .is_some_and(|rest| rest.starts_with('/'))
     };
-    let tasks: Vec<Entry> = catalogue::all()
+    let tasks: Vec<Entry> = engines::catalog()
+        .all()
         .into_iter()
         .filter(|task| fits(&task.spec.id))
         .collect();
@@ -119,6 +119,7 @@ fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
     } = &task.spec;
     let mut row = json!({
         "id": id,
+        "about": task.about,
         "engines": task.engines,
         "obs": obs,
         "act": act,

@@ -3,7 +3,6 @@
 
 use super::Answer;
 use crate::engines;
-use protege_core::env::catalogue;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
@@ -117,8 +116,9 @@ fn compare(fixture: &Path, _key: &str) -> Result<Answer> {
 
 /// The expert's episode. Where upstream goes on after a success, so does it here.
 fn play(task: &str, args: &Args) -> Result<Answer> {
-    let mut env = engines::make(task, catalogue::entry(task)?.engines[0])?;
-    if !task.starts_with("lab/") {
+    let catalog = engines::catalog();
+    let mut env = engines::make(task, catalog.entry(task)?.engines[0])?;
+    if catalog.suite(task)?.plays_on() {
         env.play_on();
     }
     env.set_style(ExpertStyle {

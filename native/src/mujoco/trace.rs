@@ -5,8 +5,7 @@ mod broken;
 pub use broken::Replayed;
 
 use super::Plant;
-use super::adroit::Adroit;
-use super::metaworld::MetaWorld;
+use super::suites::{self, MakeReplay};
 use protege_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
@@ -36,11 +35,11 @@ pub trait Replay {
     /// # Errors
     /// When the numbers are of another scene.
     fn resume(&mut self, numbers: &[f64]) -> Result<()>;
-    /// Plays one recorded action for one control step.
+    /// Plays the `number`-th recorded action, from 1 on, for one control step.
     ///
     /// # Errors
     /// When the action does not fit or the simulation breaks.
-    fn play(&mut self, action: &[f64]) -> Result<Played>;
+    fn play(&mut self, action: &[f64], number: usize) -> Result<Played>;
 }
 
 /// What a step led to.
@@ -53,29 +52,23 @@ pub struct Played {
     pub reward: f64,
 }
 
-/// Makes the environment that replays a task.
-type Maker = fn(id: &str) -> Result<Box<dyn Replay>>;
-
-/// The suites whose episodes can be replayed.
-const SUITES: [(&str, Maker); 2] = [
-    ("metaworld", |id| Ok(Box::new(MetaWorld::new(id)?))),
-    ("adroit", |id| {
-        Ok(Box::new(Adroit::new(id)?.end_on_success(false)))
-    }),
-];
-
-/// What replays the suite of a task or key.
-fn maker(key: &str) -> Option<Maker> {
-    let (suite, _) = key.split_once('/')?;
-    SUITES
-        .iter()
-        .find(|(name, _)| *name == suite)
-        .map(|(_, make)| *make)
-}
-
 /// Whether this program can replay the suite of a key.
 pub fn knows(key: &str) -> bool {
     maker(key).is_some()
+}
+
+/// What replays the suite of a task or key.
+fn maker(key: &str) -> Option<MakeReplay> {
+    let (name, _) = key.split_once('/')?;
+    let suite = suites::ALL.iter().find(|suite| suite.name() == name)?;
+    suite.replay()
+}
+
+/// The names of the suites that can be replayed.
+fn replayed() -> String {
+    let able = suites::ALL.iter().filter(|suite| suite.replay().is_some());
+    let names: Vec<&str> = able.map(|suite| suite.name()).collect();
+    names.join(" or ")
 }
 
 /// What a comparison found.
@@ -146,11 +139,10 @@ impl<'a> Records<'a> {
             .numbers(&format!("{key}/actions"))?
             .ok_or_else(unknown)?;
         let (id, _) = key.rsplit_once('/').ok_or_else(unknown)?;
-        let suites = || SUITES.map(|(name, _)| name).join(" or ");
         let make = maker(id).ok_or_else(|| {
             Error::input(format!(
                 "{id} cannot be replayed, only episodes of {}",
-                suites()
+                replayed()
             ))
         })?;
         let mut env = make(id)?;
@@ -160,7 +152,8 @@ impl<'a> Records<'a> {
         let start = env.start(&init)?;
         let played: Vec<Played> = actions
             .rows()
-            .map(|action| env.play(action))
+            .zip(1..)
+            .map(|(action, number)| env.play(action, number))
             .collect::<Result<_>>()?;
         record.against(key, reset.as_deref(), &start, &played)
     }

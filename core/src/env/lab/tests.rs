@@ -1,7 +1,8 @@
 //! The promises of the suite `lab`.
 
 use super::*;
-use crate::env::make;
+use crate::env::catalogue::{picked, proprioception};
+use crate::env::{Step, make};
 
 /// Plays the expert's episode `seed` to its end.
 fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
@@ -189,12 +190,12 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = LabEnv::new("lab/lift").unwrap();
     env.reset(0);
     env.step(&[0.0; 4]).unwrap();
-    let cube = env.sim.body("object").unwrap();
+    let cube = env.sim().body("object").unwrap();
     let nowhere = crate::sim::Pose {
         position: [0.0, f64::NAN, 0.0],
         rotation: [1.0, 0.0, 0.0, 0.0],
     };
-    env.sim.set_pose(cube, nowhere);
+    env.world_mut().sim.set_pose(cube, nowhere);
     let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
     assert!(
         sentence.contains("lab/lift") && sentence.contains("step 2"),
@@ -243,5 +244,88 @@ fn ids_make_environments() {
     }
     let sentence = |id| make(id).map(|_| ()).unwrap_err().to_string();
     assert!(sentence("lab/asembly").contains("lab/assembly"));
-    assert!(sentence("probe/9").contains("1 to 5"));
+    assert!(sentence("probe/9").contains("probe/"));
+}
+
+/// What stays beside a picture is the hand and the gripper, now and one control step ago, and
+/// nothing of the object: what MoDem keeps of Meta-World's observations.
+#[test]
+fn the_hand_and_the_gripper_stay_beside_a_picture() {
+    for info in tasks::all() {
+        let mut env = make(info.id).unwrap();
+        let places = proprioception(info.id).unwrap();
+        assert_eq!(places, [0..4, 18..22]);
+        let before = picked(&env.reset(2), places);
+        assert_eq!(
+            before[..4],
+            before[4..],
+            "{}: the first observation repeats its frame",
+            info.id
+        );
+        assert!(
+            before[1] > 0.5 && before[3] > 0.9,
+            "{}: the hand starts open at y 0.6: {before:?}",
+            info.id
+        );
+        let step = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap();
+        let after = picked(&step.obs, places);
+        assert_eq!(after[4..], before[..4], "{}", info.id);
+        assert!(after[0] > before[0], "{}: the hand moved along x", info.id);
+    }
+}
+
+/// The door's latch holds: a hand that has the lever and pulls, without turning it, opens the door
+/// by no more than the latch's play.
+#[test]
+fn a_latched_door_stays_shut() {
+    let mut env = LabEnv::new("lab/door").unwrap();
+    let joint = |env: &LabEnv, name: &str| {
+        let joint = env.sim().joint(name).unwrap();
+        env.sim().joint_position(joint)
+    };
+    for seed in 0..5 {
+        env.reset(seed);
+        // The expert begins to turn the lever as soon as it has it.
+        while joint(&env, "latch") < 0.02 {
+            let action = env.expert().unwrap();
+            env.step(&action).unwrap();
+        }
+        for _ in 0..80 {
+            env.step(&[0.0, -0.5, 0.0, 1.0]).unwrap();
+            assert!(joint(&env, "hinge") < 0.03, "start {seed}");
+        }
+    }
+}
+
+/// The second object is observed as the first is, and tells what its joint says: the door's hinge,
+/// the nail's depth.
+#[test]
+fn the_second_object_tells_its_joint() {
+    for (id, name) in [("lab/door", "hinge"), ("lab/hammer", "nail")] {
+        let mut env = LabEnv::new(id).unwrap();
+        let mut obs = env.reset(1);
+        assert_eq!(obs[..18], obs[18..36], "{id}");
+        let start = obs.clone();
+        loop {
+            let action = env.expert().unwrap();
+            let step = env.step(&action).unwrap();
+            assert_eq!(step.obs[18..36], obs[..18], "{id}: the frame before");
+            obs = step.obs;
+            let joint = env.sim().joint(name).unwrap();
+            let position = env.sim().joint_position(joint);
+            let told = if name == "nail" {
+                f64::from(obs[12] - start[12])
+            } else {
+                // Opening turns the door to the right as seen from above.
+                -2.0 * f64::from(obs[17]).atan2(f64::from(obs[14]))
+            };
+            assert!(
+                (told - position).abs() < 5e-3,
+                "{id}: {told}, not {position}"
+            );
+            if step.terminated {
+                break;
+            }
+        }
+    }
 }

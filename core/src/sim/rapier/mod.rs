@@ -81,6 +81,14 @@ impl RapierSim {
         self.ccd = CCDSolver::new();
     }
 
+    fn put_at_rest(&mut self, handle: RigidBodyHandle, pose: RapierPose) {
+        if let Some(body) = self.world.bodies.get_mut(handle) {
+            body.set_position(pose, true);
+            body.set_linvel(Vector::ZERO, true);
+            body.set_angvel(Vector::ZERO, true);
+        }
+    }
+
     fn rigid_body(&self, handle: RigidBodyHandle) -> &RigidBody {
         &self.world.bodies[handle]
     }
@@ -166,10 +174,14 @@ impl Sim for RapierSim {
         let [x, y, z] = pose.position.map(|v| v as f32);
         let [qw, qx, qy, qz] = pose.rotation.map(|v| v as f32);
         let rotation = Rotation::from_xyzw(qx, qy, qz, qw).normalize();
-        if let Some(body) = self.world.bodies.get_mut(self.scene.bodies[body.0]) {
-            body.set_position(RapierPose::from_parts(Vector::new(x, y, z), rotation), true);
-            body.set_linvel(Vector::ZERO, true);
-            body.set_angvel(Vector::ZERO, true);
+        let handle = self.scene.bodies[body.0];
+        let old = *self.rigid_body(handle).position();
+        let new = RapierPose::from_parts(Vector::new(x, y, z), rotation);
+        self.put_at_rest(handle, new);
+        // What hangs on it by joints comes along, as in MuJoCo.
+        for carried in self.scene.carried_by(handle) {
+            let relative = old.inverse() * *self.rigid_body(carried).position();
+            self.put_at_rest(carried, new * relative);
         }
     }
 

@@ -35,6 +35,20 @@ pub(super) struct Scene {
     pub fingerprint: [u8; DIGEST],
 }
 
+impl Scene {
+    /// The bodies that hang on a body by joints, directly or not. Parents come before children in
+    /// the list of joints, as they do in the file.
+    pub fn carried_by(&self, body: RigidBodyHandle) -> Vec<RigidBodyHandle> {
+        let mut tree = vec![body];
+        for joint in &self.joints {
+            if tree.contains(&joint.parent) {
+                tree.push(joint.child);
+            }
+        }
+        tree.split_off(1)
+    }
+}
+
 /// One degree of freedom between two bodies, along (or about) the x axis of both frames.
 pub(super) struct Joint {
     pub parent: RigidBodyHandle,

@@ -213,6 +213,27 @@ fn a_set_pose_is_where_the_body_goes_on() {
     );
 }
 
+/// What hangs on a fixture by joints goes where the fixture is put, and stays there.
+#[test]
+fn what_hangs_on_a_fixture_comes_along() {
+    let mut sim = scene("lab/door");
+    let names = ["target", "door", "object"];
+    let bodies = names.map(|name| sim.body(name).unwrap());
+    let before = bodies.map(|body| sim.pose(body).position);
+    let fixture = before[0];
+    let put = [fixture[0] + 0.07, fixture[1] - 0.03, fixture[2]];
+    sim.set_pose(bodies[0], upright(put));
+    (0..100).for_each(|_| sim.step());
+    for (body, before) in bodies.into_iter().zip(before) {
+        let now = sim.pose(body).position;
+        let moved = [0, 1, 2].map(|i| now[i] - before[i]);
+        let off = [moved[0] - 0.07, moved[1] + 0.03, moved[2]];
+        assert!(off.iter().all(|v| v.abs() < 1e-3), "{moved:?}");
+    }
+    let hinge = sim.joint("hinge").unwrap();
+    assert!(sim.joint_position(hinge).abs() < 1e-3);
+}
+
 /// Damaged or foreign bytes are refused and change nothing.
 #[test]
 fn damaged_bytes_are_refused_and_change_nothing() {

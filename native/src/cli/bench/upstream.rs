@@ -2,21 +2,12 @@
 //! and says what is alike.
 
 use super::{Row, Setup, median, rate_row, seconds_each};
-use crate::engines::{make, renderer};
+use crate::engines::{benchmarks, make, renderer};
 use crate::film::{Look, Quality};
 use protege_core::Result;
 use protege_core::env::{Env, catalogue};
 use std::time::Instant;
 
-/// What is measured, with the camera that pictures are taken from.
-const TASKS: [(&str, &str); 6] = [
-    ("metaworld/pick-place", "corner2"),
-    ("metaworld/box-close", "corner2"),
-    ("metaworld/assembly", "corner2"),
-    ("adroit/pen", "fixed"),
-    ("adroit/hammer", "fixed"),
-    ("adroit/door", "fixed"),
-];
 /// Pixels along each side of a picture.
 const PIXELS: usize = 84;
 
@@ -27,7 +18,7 @@ fn rows(
     measure: impl Fn(&str, &str) -> Result<(f64, String)>,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (id, camera) in TASKS {
+    for (id, camera) in benchmarks() {
         match measure(id, camera) {
             Ok((seconds, size)) => rows.push(rate_row(setup, 1.0 / seconds, unit, size)),
             Err(why) => eprintln!("note: {} of {id} is not measured: {why}", setup.name),

@@ -3,7 +3,7 @@
 
 use super::super::plant::Plant;
 use super::Init;
-use crate::wheels;
+use super::package::PACKAGE;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::MjModel;
 use protege_core::{Error, Result};
@@ -14,6 +14,12 @@ const FRAME_SKIP: usize = 5;
 /// Actuators whose sensitivity upstream sets when it makes an environment: first, last, gain. The
 /// bias is minus the gain.
 const GAINS: [(&str, &str, f64); 2] = [("A_WRJ1", "A_WRJ0", 10.0), ("A_FFJ3", "A_THJ0", 1.0)];
+
+/// Where in the package the scene of the task `id` is.
+pub fn file(id: &str) -> String {
+    let task = id.rsplit('/').next().unwrap_or_default();
+    format!("gymnasium_robotics/envs/assets/adroit_hand/adroit_{task}.xml")
+}
 
 /// A loaded scene, and how actions drive it.
 pub struct Hand {
@@ -26,19 +32,18 @@ pub struct Hand {
 }
 
 impl Hand {
-    /// Loads the scene of a task (`pen`, `hammer`, `door`).
+    /// Loads the scene of the task `id`.
     ///
     /// # Errors
     /// When the scene is not there and cannot be fetched, or is not as expected.
-    pub fn load(task: &str) -> Result<Self> {
-        let folder = wheels::ADROIT.ensure();
+    pub fn load(id: &str) -> Result<Self> {
+        let folder = PACKAGE.ensure();
         let folder = folder.map_err(|why| {
             Error::failed(format!(
                 "the scenes of adroit are missing, run `cargo xtask setup`: {why}"
             ))
         })?;
-        let file = format!("gymnasium_robotics/envs/assets/adroit_hand/adroit_{task}.xml");
-        let plant = Plant::from_file(&folder.join(file), sensitise)?;
+        let plant = Plant::from_file(&folder.join(file(id)), sensitise)?;
         GAINS
             .iter()
             .flat_map(|(first, last, _)| [first, last])

@@ -5,15 +5,19 @@
 mod door;
 mod hammer;
 mod hand;
+mod package;
 mod pen;
-pub mod recorded;
+mod recorded;
 mod replay;
 mod rotations;
+mod suite;
+
+pub use suite::Adroit;
 
 use super::nan_state::NanState;
 use super::plant::Plant;
 use hand::Hand;
-use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
+use protege_core::env::{Moment, Spec, Subject, World};
 use protege_core::rng::Rng;
 use protege_core::{Error, Result, seal};
 use serde::{Deserialize, Serialize};
@@ -79,69 +83,38 @@ pub fn shows_success(id: &str, obs: &[f32]) -> Result<bool> {
     }
 }
 
-/// What the environment itself remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Progress {
-    /// Control steps since the start.
-    steps: usize,
-    over: bool,
-    /// Of the last step.
-    verdict: Verdict,
-}
-
-const FRESH: Progress = Progress {
-    steps: 0,
-    over: false,
-    verdict: Verdict {
-        success: false,
-        dense: 0.0,
-    },
+/// Before the first step.
+const FRESH: Verdict = Verdict {
+    success: false,
+    dense: 0.0,
 };
 
-/// A task of the suite `adroit`.
-///
-/// Upstream never ends an episode before its time limit, and pays as long as success lasts.
-/// Learning here expects what the suite `lab` does: the first success ends the episode with the
-/// only reward there is, 1. [`Adroit::end_on_success`] chooses.
-pub struct Adroit {
+/// A task of the suite `adroit`, without an end: upstream never ends an episode before its time
+/// limit.
+pub struct HandWorld {
     spec: Spec,
     hand: Hand,
     task: Box<dyn Task>,
-    ends: bool,
-    progress: Progress,
+    /// Of the last step.
+    verdict: Verdict,
     nan_state: NanState,
 }
 
-impl Adroit {
-    /// The task `id`, started from seed 0.
+impl HandWorld {
+    /// The task `id`, not yet started.
     ///
     /// # Errors
     /// When there is no such task, or its scene cannot be had or loaded.
     pub fn new(id: &str) -> Result<Self> {
-        let spec = catalogue::entry(id)?.spec;
-        let hand = Hand::load(id.strip_prefix("adroit/").ok_or_else(|| unknown(id))?)?;
-        let mut env = Self {
+        let spec = suite::spec(id)?;
+        let hand = Hand::load(id)?;
+        Ok(Self {
             task: task(id, &hand.plant)?,
             spec,
             hand,
-            ends: true,
-            progress: FRESH,
+            verdict: FRESH,
             nan_state: NanState::default(),
-        };
-        env.reset(0);
-        Ok(env)
-    }
-
-    /// Whether the first success ends the episode (the default, as in the suite `lab`), or it goes
-    /// on to the horizon, paying 1 on every step on which the success rule holds.
-    #[must_use]
-    pub fn end_on_success(self, ends: bool) -> Self {
-        Self { ends, ..self }
-    }
-
-    /// The dense reward of the last step, by gymnasium-robotics 1.4.2; 0 before the first.
-    pub fn dense_reward(&self) -> f64 {
-        self.progress.verdict.dense
+        })
     }
 
     /// Starts an episode from a given state and observes it. Needed are `qpos`, `qvel` and what the
@@ -151,59 +124,47 @@ impl Adroit {
     ///
     /// # Errors
     /// When something needed is missing, or something is not as long as it is in the scene.
-    pub fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
+    fn start_from(&mut self, init: &Init) -> Result<Vec<f64>> {
         self.hand.begin();
         self.hand.place(init)?;
         self.task.place(&mut self.hand.plant, init)?;
         self.hand.plant.data.forward();
-        (self.progress, self.nan_state) = (FRESH, NanState::default());
+        self.verdict = FRESH;
+        self.nan_state = NanState::default();
         Ok(self.task.observe(&self.hand.plant))
     }
 
-    /// Plays one action for one control step, in 64 bits and past any end: (observation, whether
-    /// the success rule holds, dense reward).
+    /// Plays the `number`-th action for one control step, in 64 bits: the observation.
     ///
     /// # Errors
     /// When the action has the wrong length, or the simulator's state stops being finite.
-    pub fn play(&mut self, action: &[f64]) -> Result<(Vec<f64>, bool, f64)> {
+    fn advance(&mut self, action: &[f64], number: usize) -> Result<Vec<f64>> {
         if action.len() != self.spec.act {
-            let (id, act, given) = (&self.spec.id, self.spec.act, action.len());
             return Err(Error::input(format!(
-                "{id} takes actions of {act} numbers, not {given}"
+                "{} takes actions of {} numbers, not {}",
+                self.spec.id,
+                self.spec.act,
+                action.len()
             )));
         }
         self.nan_state
             .before(&self.hand.plant, action.iter().copied());
         self.hand.step(action);
-        self.progress.steps += 1;
         let obs = self.task.observe(&self.hand.plant);
         if !self.hand.plant.is_finite() || !obs.iter().all(|v| v.is_finite()) {
-            return Err(self.nan_state.broken(
-                &self.hand.plant,
-                &self.spec.id,
-                self.progress.steps,
-            ));
+            return Err(self
+                .nan_state
+                .broken(&self.hand.plant, &self.spec.id, number));
         }
-        self.progress.verdict = self.task.judge(&self.hand.plant);
-        Ok((
-            obs,
-            self.progress.verdict.success,
-            self.progress.verdict.dense,
-        ))
+        self.verdict = self.task.judge(&self.hand.plant);
+        Ok(obs)
     }
 }
 
-impl Env for Adroit {
-    fn subject(&self) -> Option<Subject<'_>> {
-        Some(Subject::Numbers(self.hand.plant.numbers()))
-    }
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
-        (self.progress, self.nan_state) = (FRESH, NanState::of(seed));
+impl World for HandWorld {
+    fn start(&mut self, seed: u64) -> Vec<f32> {
+        self.verdict = FRESH;
+        self.nan_state = NanState::of(seed);
         self.hand.begin();
         self.task
             .shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
@@ -211,50 +172,30 @@ impl Env for Adroit {
         single(&self.task.observe(&self.hand.plant))
     }
 
-    fn step(&mut self, action: &[f32]) -> Result<Step> {
-        let action = checked_action(&self.spec, action)?;
-        if self.progress.over {
-            return Err(episode_over(&self.spec.id));
-        }
-        let action: Vec<f64> = action.into_iter().map(f64::from).collect();
-        let (obs, success, _) = self.play(&action)?;
-        let terminated = success && self.ends;
-        let truncated = !terminated && self.progress.steps >= self.spec.horizon;
-        self.progress.over = terminated || truncated;
-        Ok(Step {
+    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment> {
+        let action: Vec<f64> = action.iter().copied().map(f64::from).collect();
+        let obs = self.advance(&action, number)?;
+        Ok(Moment {
             obs: single(&obs),
-            reward: f32::from(success),
-            success,
-            success_at_end: success,
-            terminated,
-            truncated,
-            steps: 1,
+            success: self.verdict.success,
         })
     }
 
-    fn play_on(&mut self) {
-        self.ends = false;
-    }
-
-    /// There is none: the suite's experts are networks, which come from files (`protege demos
-    /// --expert`).
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        None
+    fn subject(&self) -> Subject<'_> {
+        Subject::Numbers(self.hand.plant.numbers())
     }
 
     fn save(&self) -> Vec<u8> {
-        let saved = (self.progress, self.hand.plant.save());
-        let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
+        let saved = (self.verdict, self.hand.plant.save());
+        postcard::to_allocvec(&saved).expect("plain data can be serialised into memory")
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let id = &self.spec.id;
-        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
-        let (progress, plant): (Progress, Vec<u8>) =
-            postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        let damaged = |_| seal::damaged(&self.spec.id);
+        let (verdict, plant): (Verdict, Vec<u8>) = postcard::from_bytes(state).map_err(damaged)?;
         self.hand.plant.restore(&plant)?;
-        (self.progress, self.nan_state) = (progress, NanState::default());
+        self.verdict = verdict;
+        self.nan_state = NanState::default();
         Ok(())
     }
 }

@@ -8,39 +8,19 @@
 //! episodes of this one. Without a start the episode is what was recorded, less the last action,
 //! whose outcome is not in the file.
 
-use super::{Adroit, Init, shows_success, single};
+use super::{HandWorld, Init, shows_success, single};
 use crate::files::arrays::{Array, Arrays};
+use crate::mujoco::suites::{Choice, Imported};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
-use protege_core::env::{Env, Spec, catalogue};
+use protege_core::env::{Spec, catalogue};
 use protege_core::{Error, Result};
-
-/// What is kept of recordings.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Choice {
-    /// Only episodes that succeed.
-    pub successful_only: bool,
-    /// Episodes end with their first success, and at the task's horizon at the latest.
-    pub trim: bool,
-}
-
-/// What an import gives.
-pub struct Imported {
-    /// The episodes kept.
-    pub dataset: Dataset,
-    /// Recordings in the file.
-    pub recorded: usize,
-    /// Of these, how many succeed (within the horizon, when trimmed).
-    pub successful: usize,
-    /// Of these, how many had a start and were played again.
-    pub replayed: usize,
-}
 
 /// Imports recordings of the task `id`; `what` names the file in sentences.
 ///
 /// # Errors
 /// When the task is not of this suite, the file is no recording of it, or nothing is left to keep.
 pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Imported> {
-    let mut env = Adroit::new(id)?;
+    let mut env = HandWorld::new(id)?;
     let arrays = Arrays::open(bytes, what)?;
     if arrays.has("episode_000/obs") {
         return Err(arrays.fault("is a dataset of protege already: give it to --demos-file"));
@@ -55,7 +35,7 @@ pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Impo
     // Up to the largest number, so that a gap is noticed.
     let demos = numbers.max().map_or(Ok(Vec::new()), |last| {
         (0..=last)
-            .map(|i| Recording::read(&arrays, i, env.spec()))
+            .map(|i| Recording::read(&arrays, i, &env.spec))
             .collect::<Result<_>>()
     })?;
     if demos.is_empty() {
@@ -84,7 +64,7 @@ pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Impo
     }
     let replayed = demos.iter().filter(|demo| demo.init.is_some()).count();
     let dataset = Dataset {
-        meta: meta(env.spec(), describe(what, choice, replayed, recorded)),
+        meta: meta(&env.spec, describe(what, choice, replayed, recorded)),
         episodes,
     };
     dataset.check()?;
@@ -177,21 +157,21 @@ impl Recording {
         })
     }
 
-    fn episode(&self, env: &mut Adroit, seed: u64, trim: bool) -> Result<Episode> {
-        let (id, horizon) = (env.spec().id.clone(), env.spec().horizon);
+    fn episode(&self, env: &mut HandWorld, seed: u64, trim: bool) -> Result<Episode> {
+        let (id, horizon) = (env.spec.id.clone(), env.spec.horizon);
         let mut seen = self.obs.rows().map(single);
         let first = match &self.init {
-            Some(init) => single(&env.start(init)?),
+            Some(init) => single(&env.start_from(init)?),
             None => seen
                 .next()
                 .ok_or_else(|| Error::input("it has no observations"))?,
         };
         let mut episode = Episode::start(seed, &first);
-        for action in self.actions.rows() {
+        for (before, action) in self.actions.rows().enumerate() {
             let action: Vec<f64> = action.iter().map(|a| a.clamp(-1.0, 1.0)).collect();
             let (obs, success) = if self.init.is_some() {
-                let (obs, success, _) = env.play(&action)?;
-                (single(&obs), success)
+                let obs = env.advance(&action, before + 1)?;
+                (single(&obs), env.verdict.success)
             } else {
                 let Some(obs) = seen.next() else { break };
                 let success = shows_success(&id, &obs)?;

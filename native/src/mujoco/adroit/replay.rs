@@ -1,16 +1,16 @@
 //! Upstream's recorded episodes, played again.
 
-use super::Adroit;
+use super::HandWorld;
 use crate::mujoco::trace::{Init, Played, Replay};
 use protege_core::Result;
 
-impl Replay for Adroit {
+impl Replay for HandWorld {
     fn reward_name(&self) -> &'static str {
         "reward_dense"
     }
 
     fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
-        Adroit::start(self, init.values())
+        self.start_from(init.values())
     }
 
     fn resume(&mut self, numbers: &[f64]) -> Result<()> {
@@ -19,12 +19,12 @@ impl Replay for Adroit {
         Ok(())
     }
 
-    fn play(&mut self, action: &[f64]) -> Result<Played> {
-        let (obs, success, reward) = Adroit::play(self, action)?;
+    fn play(&mut self, action: &[f64], number: usize) -> Result<Played> {
+        let obs = self.advance(action, number)?;
         Ok(Played {
             obs,
-            success,
-            reward,
+            success: self.verdict.success,
+            reward: self.verdict.dense,
         })
     }
 }

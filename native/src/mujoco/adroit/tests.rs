@@ -1,15 +1,23 @@
 use super::*;
+use protege_core::env::{Env, EpisodeEnv, Step, Suite};
+
+type HandEnv = EpisodeEnv<HandWorld>;
+
+fn make(id: &str) -> HandEnv {
+    let world = HandWorld::new(id).unwrap();
+    EpisodeEnv::of(world.spec.clone(), Adroit.reward(), world)
+}
 
 const TASKS: [&str; 3] = ["adroit/pen", "adroit/hammer", "adroit/door"];
 
 /// An action that wanders over all joints.
-fn action(env: &Adroit, step: usize) -> Vec<f32> {
-    (0..env.spec.act)
+fn action(env: &HandEnv, step: usize) -> Vec<f32> {
+    (0..env.spec().act)
         .map(|joint| ((step + 3 * joint) as f32 * 0.1).sin())
         .collect()
 }
 
-fn play(env: &mut Adroit, steps: std::ops::Range<usize>) -> Vec<Step> {
+fn play(env: &mut HandEnv, steps: std::ops::Range<usize>) -> Vec<Step> {
     steps
         .map(|step| env.step(&action(env, step)).unwrap())
         .collect()
@@ -23,7 +31,7 @@ fn sizes_are_upstreams() {
         ("adroit/hammer", 46, 26),
         ("adroit/door", 39, 28),
     ] {
-        let mut env = super::super::make(id).unwrap();
+        let mut env = crate::engines::make(id, "mujoco").unwrap();
         let start = env.reset(0);
         assert_eq!(
             (
@@ -43,15 +51,16 @@ fn sizes_are_upstreams() {
 #[test]
 fn the_same_seed_is_the_same_episode() {
     for id in TASKS {
-        let mut env = Adroit::new(id).unwrap();
+        let mut env = make(id);
         let mut episode = |seed| (env.reset(seed), play(&mut env, 0..20));
         let first = episode(3);
         assert_ne!(first.0, episode(4).0);
         assert_eq!(first, episode(3));
     }
-    let mut env = Adroit::new("adroit/door").unwrap();
-    let frame = |env: &Adroit| {
-        env.hand.plant.model().body_pos()[hand::body(&env.hand.plant, "frame").unwrap()]
+    let mut env = make("adroit/door");
+    let frame = |env: &HandEnv| {
+        env.world().hand.plant.model().body_pos()
+            [hand::body(&env.world().hand.plant, "frame").unwrap()]
     };
     for seed in 0..50 {
         env.reset(seed);
@@ -66,27 +75,31 @@ fn the_same_seed_is_the_same_episode() {
 #[test]
 fn a_restored_environment_goes_on_bit_for_bit() {
     for id in TASKS {
-        let mut env = Adroit::new(id).unwrap();
+        let mut env = make(id);
         env.reset(2);
         play(&mut env, 0..25);
         assert!(
-            id == "adroit/door" || !env.hand.plant.data.contact().is_empty(),
+            id == "adroit/door" || !env.world().hand.plant.data.contact().is_empty(),
             "what is restored should touch something"
         );
         let saved = env.save();
-        let mut other = Adroit::new(id).unwrap();
+        let mut other = make(id);
         other.restore(&saved).unwrap();
-        assert_eq!(other.dense_reward().to_bits(), env.dense_reward().to_bits());
-        let foreign = Adroit::new(if id == TASKS[0] { TASKS[1] } else { TASKS[0] })
-            .unwrap()
-            .save();
+        assert_eq!(
+            other.world().verdict.dense.to_bits(),
+            env.world().verdict.dense.to_bits()
+        );
+        let foreign = make(if id == TASKS[0] { TASKS[1] } else { TASKS[0] }).save();
         assert!(
             other.restore(&foreign).is_err()
                 && other.restore(&saved[..saved.len() - 9]).is_err()
                 && other.restore(&[]).is_err()
         );
         assert_eq!(play(&mut env, 25..60), play(&mut other, 25..60));
-        assert_eq!(other.dense_reward().to_bits(), env.dense_reward().to_bits());
+        assert_eq!(
+            other.world().verdict.dense.to_bits(),
+            env.world().verdict.dense.to_bits()
+        );
     }
 }
 
@@ -95,8 +108,11 @@ fn a_restored_environment_goes_on_bit_for_bit() {
 #[test]
 fn success_ends_the_episode_unless_it_is_to_go_on() {
     let opened = |ends: bool| {
-        let mut env = Adroit::new("adroit/door").unwrap().end_on_success(ends);
-        env.hand.plant.data.qpos_mut()[28] = 1.5;
+        let mut env = make("adroit/door");
+        if !ends {
+            env.play_on();
+        }
+        env.world_mut().hand.plant.data.qpos_mut()[28] = 1.5;
         let steps = play(&mut env, 0..2 - usize::from(ends));
         (
             env.step(&[0.0; 28]).is_err(),
@@ -108,7 +124,7 @@ fn success_ends_the_episode_unless_it_is_to_go_on() {
     };
     assert_eq!(opened(true), (true, vec![(1.0, true, true)]));
     assert_eq!(opened(false), (false, vec![(1.0, true, false); 2]));
-    let mut env = Adroit::new("adroit/door").unwrap();
+    let mut env = make("adroit/door");
     let steps: Vec<Step> = (0..200).map(|_| env.step(&[0.0; 28]).unwrap()).collect();
     assert!(
         steps[..199].iter().all(|s| !s.done())
@@ -122,7 +138,7 @@ fn success_ends_the_episode_unless_it_is_to_go_on() {
 /// error.
 #[test]
 fn wild_actions_are_clipped_and_impossible_ones_refused() {
-    let mut env = Adroit::new("adroit/pen").unwrap();
+    let mut env = make("adroit/pen");
     let mut play = |value: f32| {
         env.reset(0);
         env.step(&[value; 24]).unwrap()
@@ -131,16 +147,16 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     assert!(
         env.step(&[0.0; 23]).is_err()
             && env.step(&[f32::NAN; 24]).is_err()
-            && env.play(&[0.0; 25]).is_err()
+            && env.world_mut().advance(&[0.0; 25], 1).is_err()
     );
 }
 
 /// When the physics breaks, the error names the task and the step, and a reset mends it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
-    let mut env = Adroit::new("adroit/hammer").unwrap();
+    let mut env = make("adroit/hammer");
     env.step(&[0.0; 26]).unwrap();
-    env.hand.plant.data.qvel_mut()[3] = f64::NAN;
+    env.world_mut().hand.plant.data.qvel_mut()[3] = f64::NAN;
     let sentence = env.step(&[0.0; 26]).unwrap_err().to_string();
     assert!(
         sentence.contains("adroit/hammer") && sentence.contains("step 2"),
@@ -164,8 +180,8 @@ fn init(joints: usize, frame: &[f64]) -> Init {
 /// what it lacks.
 #[test]
 fn starts_that_do_not_fit_are_refused() {
-    let mut env = Adroit::new("adroit/door").unwrap();
-    let mut refused = |init: &Init| env.start(init).unwrap_err().to_string();
+    let mut env = make("adroit/door");
+    let mut refused = |init: &Init| env.world_mut().start_from(init).unwrap_err().to_string();
     assert!(refused(&init(33, &[0.0; 3])).contains("33 numbers in qpos"));
     assert!(refused(&init(30, &[0.0; 2])).contains("2 numbers in door_body_pos"));
     assert!(refused(&Init::new()).contains("lacks qpos"));
@@ -179,10 +195,13 @@ fn starts_that_do_not_fit_are_refused() {
 /// What an episode was started from leaves no trace in the next.
 #[test]
 fn starts_leave_no_trace() {
-    let mut env = Adroit::new("adroit/door").unwrap();
+    let mut env = make("adroit/door");
     let (drawn, played) = (env.reset(5), play(&mut env, 0..10));
-    let given = env.start(&init(30, &[-0.25, 0.3, 0.3])).unwrap();
-    let model = env.hand.plant.model();
+    let given = env
+        .world_mut()
+        .start_from(&init(30, &[-0.25, 0.3, 0.3]))
+        .unwrap();
+    let model = env.world().hand.plant.model();
     let mut moved = init(30, &[-0.25, 0.3, 0.3]);
     for (name, numbers) in [
         ("body_pos", model.body_pos().as_flattened()),
@@ -190,18 +209,23 @@ fn starts_leave_no_trace() {
     ] {
         moved.insert(name.into(), numbers.iter().map(|v| v + 0.1).collect());
     }
-    assert_ne!(env.start(&moved).unwrap(), given);
-    assert_eq!(env.start(&init(30, &[-0.25, 0.3, 0.3])).unwrap(), given);
-    env.start(&moved).unwrap();
+    assert_ne!(env.world_mut().start_from(&moved).unwrap(), given);
+    assert_eq!(
+        env.world_mut()
+            .start_from(&init(30, &[-0.25, 0.3, 0.3]))
+            .unwrap(),
+        given
+    );
+    env.world_mut().start_from(&moved).unwrap();
     assert_eq!((env.reset(5), play(&mut env, 0..10)), (drawn, played));
 }
 
 /// The error of a hammer whose joint moves absurdly fast.
 pub fn broken() -> protege_core::Error {
-    let mut env = Adroit::new("adroit/hammer").unwrap();
+    let mut env = make("adroit/hammer");
     env.reset(3);
     play(&mut env, 0..5);
-    env.hand.plant.data.qvel_mut()[3] = 1e200;
+    env.world_mut().hand.plant.data.qvel_mut()[3] = 1e200;
     env.step(&[0.0; 26]).unwrap_err()
 }
 
@@ -209,18 +233,20 @@ pub fn broken() -> protege_core::Error {
 #[test]
 fn the_quick_way_back_is_the_whole_way_back() {
     for id in TASKS {
-        let (mut quick, mut whole) = (Adroit::new(id).unwrap(), Adroit::new(id).unwrap());
-        let initial = { Hand::load(&id[7..]).unwrap().plant.save() };
+        let mut quick = make(id);
+        let mut whole = make(id);
+        let initial = { Hand::load(id).unwrap().plant.save() };
         play(&mut quick, 0..10);
         let start = quick.reset(7);
         play(&mut whole, 0..5);
-        whole.progress = FRESH;
-        whole.hand.plant.restore(&initial).unwrap();
-        whole
-            .task
-            .shuffle(&mut whole.hand.plant, &mut Rng::new(7, "start", 0));
-        whole.hand.plant.data.forward();
-        assert_eq!(start, single(&whole.task.observe(&whole.hand.plant)));
+        // The steps are counted from the start on.
+        whole.reset(7);
+        let world = whole.world_mut();
+        world.hand.plant.restore(&initial).unwrap();
+        let mut rng = Rng::new(7, "start", 0);
+        world.task.shuffle(&mut world.hand.plant, &mut rng);
+        world.hand.plant.data.forward();
+        assert_eq!(start, single(&world.task.observe(&world.hand.plant)));
         assert_eq!(play(&mut quick, 0..40), play(&mut whole, 0..40), "{id}");
     }
 }

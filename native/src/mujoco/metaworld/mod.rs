@@ -3,14 +3,18 @@
 //! Upstream's files are named where a formula comes from.
 
 mod caging;
+mod package;
 mod replay;
 mod reward;
 mod sawyer;
+mod suite;
 mod task;
 mod tasks;
 
+pub use suite::MetaWorld;
+
 use super::nan_state::NanState;
-use protege_core::env::{Env, Spec, Step, Subject, catalogue, checked_action, episode_over};
+use protege_core::env::{Moment, Spec, Subject, World};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result, seal};
@@ -34,27 +38,17 @@ type Frame = [f64; FRAME];
 /// An observation is a frame (the hand 3, the gripper's opening, the object's place 3 and
 /// quaternion 4, the same of a second object or zeros: 18 numbers), the frame before, and the goal
 /// (3): 39 numbers, lengths in meters. A control step is 12.5 ms.
-pub struct MetaWorld {
-    /// Whether the first success ends the episode, with a reward of 1 on that step and 0 on every
-    /// other, as in the suite `lab`. Otherwise it goes on to the horizon, as upstream, with a
-    /// reward of -1 on every step that does not succeed and 0 on those that do.
-    pub end_on_success: bool,
+pub struct SawyerWorld {
     spec: Spec,
     task: &'static Task,
     arm: Sawyer,
-    progress: Progress,
+    state: State,
     nan_state: NanState,
 }
 
-/// What the environment itself remembers.
+/// What a task remembers beside the physics.
 #[derive(Clone, Serialize, Deserialize)]
-struct Progress {
-    /// Control steps since the start.
-    steps: usize,
-    over: bool,
-    style: ExpertStyle,
-    /// The demonstrator's hand trembles from this stream.
-    noise: Rng,
+struct State {
     start: Start,
     now: Frame,
     before: Frame,
@@ -62,43 +56,32 @@ struct Progress {
     grip: f32,
 }
 
-/// The parts of a saved environment.
+/// The parts of a saved world.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    progress: Progress,
+    state: State,
     plant: Vec<u8>,
 }
 
-impl MetaWorld {
-    /// The task `id`, started from seed 0. The first success ends an episode.
+impl SawyerWorld {
+    /// The task `id`, not yet started.
     ///
     /// # Errors
     /// When there is no such task, or its scenes are missing or not the pinned ones.
     pub fn new(id: &str) -> Result<Self> {
-        let spec = catalogue::entry(id)?.spec;
         let task = by_id(id)?;
-        let arm = Sawyer::new(task)?;
-        let progress = Progress {
-            steps: 0,
-            over: false,
-            style: ExpertStyle::default(),
-            noise: Rng::new(0, "expert", 0),
-            start: Start::default(),
-            now: [0.0; FRAME],
-            before: [0.0; FRAME],
-            grip: 0.0,
-        };
-        let nan_state = NanState::default();
-        let mut env = Self {
-            end_on_success: true,
-            spec,
+        Ok(Self {
+            spec: suite::spec(task),
             task,
-            arm,
-            progress,
-            nan_state,
-        };
-        env.reset(0);
-        Ok(env)
+            arm: Sawyer::new(task)?,
+            state: State {
+                start: Start::default(),
+                now: [0.0; FRAME],
+                before: [0.0; FRAME],
+                grip: 0.0,
+            },
+            nan_state: NanState::default(),
+        })
     }
 
     /// Starts the episode of a random vector: the object's place (3), in most tasks followed by the
@@ -107,7 +90,7 @@ impl MetaWorld {
     /// Upstream resets twice. All that is left of the first time when the second begins is what no
     /// joint moves, such as a box or a peg; so here that is moved first, and the rest is done once.
     /// The numbers are the same.
-    pub fn start(&mut self, vector: &[f64]) {
+    fn start_from(&mut self, vector: &[f64]) {
         let mut start = Start::new(vector);
         (self.task.arrange)(&mut self.arm, &mut start);
         let hand = self.task.hand;
@@ -118,14 +101,11 @@ impl MetaWorld {
         };
         (self.task.put)(&mut self.arm, &mut start);
         let now = self.frame();
-        self.progress = Progress {
-            steps: 0,
-            over: false,
+        self.state = State {
             start,
             now,
             before: now,
             grip: 0.0,
-            ..self.progress.clone()
         };
     }
 
@@ -142,9 +122,9 @@ impl MetaWorld {
 
     /// What is observed now, in 64 bits.
     pub fn observation(&self) -> Vec<f64> {
-        let Progress {
+        let State {
             now, before, start, ..
-        } = &self.progress;
+        } = &self.state;
         [cut(now), cut(before)]
             .as_flattened()
             .iter()
@@ -154,8 +134,8 @@ impl MetaWorld {
     }
 
     fn seen(&self) -> Seen {
-        let [hx, hy, hz, open, x, y, z, a, b, c, d, ox, oy, oz, ..] = cut(&self.progress.now);
-        let goal = self.progress.start.goal;
+        let [hx, hy, hz, open, x, y, z, a, b, c, d, ox, oy, oz, ..] = cut(&self.state.now);
+        let goal = self.state.start.goal;
         Seen {
             hand: [hx, hy, hz],
             open,
@@ -168,7 +148,7 @@ impl MetaWorld {
 
     /// Judges this moment.
     fn judge<T>(&self, rule: fn(&Now) -> T) -> T {
-        let Progress { start, grip, .. } = &self.progress;
+        let State { start, grip, .. } = &self.state;
         rule(&Now {
             task: self.task,
             arm: &self.arm,
@@ -188,24 +168,23 @@ impl MetaWorld {
         self.judge(self.task.reward)
     }
 
-    /// Plays a checked action and observes.
-    fn advance(&mut self, action: &[f32]) -> Result<()> {
+    /// Plays a checked action, the episode's `number`-th, and observes.
+    fn advance(&mut self, action: &[f32], number: usize) -> Result<()> {
         self.nan_state
             .before(&self.arm.plant, action.iter().copied().map(f64::from));
         self.arm.act(action);
-        self.progress.steps += 1;
-        self.progress.grip = action[3];
-        self.progress.before = self.progress.now;
-        self.progress.now = self.frame();
-        if self.progress.steps == 1 {
-            self.progress.start.first = self.seen().object;
+        self.state.grip = action[3];
+        self.state.before = self.state.now;
+        self.state.now = self.frame();
+        if number == 1 {
+            self.state.start.first = self.seen().object;
         }
-        if self.arm.plant.is_finite() && self.progress.now.iter().all(|v| v.is_finite()) {
+        if self.arm.plant.is_finite() && self.state.now.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
         Err(self
             .nan_state
-            .broken(&self.arm.plant, &self.spec.id, self.progress.steps))
+            .broken(&self.arm.plant, &self.spec.id, number))
     }
 }
 
@@ -221,14 +200,6 @@ fn by_id(id: &str) -> Result<&'static Task> {
         .ok_or_else(unknown)
 }
 
-/// Where in Meta-World's package a task's scene is.
-///
-/// # Errors
-/// When there is no such task.
-pub fn scene(id: &str) -> Result<String> {
-    Ok(format!("{}/{}", sawyer::SCENES, by_id(id)?.scene))
-}
-
 /// A frame whose hand lies within upstream's space of observations.
 fn cut(frame: &Frame) -> Frame {
     let mut cut = *frame;
@@ -240,81 +211,44 @@ fn narrow(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|&v| v as f32).collect()
 }
 
-impl Env for MetaWorld {
-    fn subject(&self) -> Option<Subject<'_>> {
-        Some(Subject::Numbers(self.arm.plant.numbers()))
-    }
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+impl World for SawyerWorld {
+    fn start(&mut self, seed: u64) -> Vec<f32> {
         self.nan_state = NanState::of(seed);
-        self.progress.noise = Rng::new(seed, "expert", 0);
-        self.start(&self.task.draw(&mut Rng::new(seed, "start", 0)));
+        self.start_from(&self.task.draw(&mut Rng::new(seed, "start", 0)));
         narrow(&self.observation())
     }
 
-    fn step(&mut self, action: &[f32]) -> Result<Step> {
-        let action = checked_action(&self.spec, action)?;
-        if self.progress.over {
-            return Err(episode_over(&self.spec.id));
-        }
-        self.advance(&action)?;
-        let success = self.success();
-        let terminated = success && self.end_on_success;
-        let truncated = !terminated && self.progress.steps >= self.spec.horizon;
-        self.progress.over = terminated || truncated;
-        let reward = f32::from(success) - if self.end_on_success { 0.0 } else { 1.0 };
-        Ok(Step {
+    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment> {
+        self.advance(action, number)?;
+        Ok(Moment {
             obs: narrow(&self.observation()),
-            reward,
-            success,
-            success_at_end: success,
-            terminated,
-            truncated,
-            steps: 1,
+            success: self.success(),
         })
     }
 
-    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
-        self.progress.style = style.checked()?;
-        Ok(())
+    /// Upstream's scripted policy, clipped. It has no styles.
+    fn expert(&self, _style: &ExpertStyle) -> Option<Vec<f32>> {
+        let action = narrow(&(self.task.expert)(&self.seen()));
+        Some(action.iter().map(|a| a.clamp(-1.0, 1.0)).collect())
     }
 
-    fn play_on(&mut self) {
-        self.end_on_success = false;
-    }
-
-    /// Upstream's scripted policy, clipped. Of the style it has the noise only.
-    fn expert(&mut self) -> Option<Vec<f32>> {
-        let mut action = narrow(&(self.task.expert)(&self.seen()));
-        let Progress { style, noise, .. } = &mut self.progress;
-        action.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
-        if style.noise > 0.0 {
-            action
-                .iter_mut()
-                .for_each(|a| *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0));
-        }
-        Some(action)
+    fn subject(&self) -> Subject<'_> {
+        Subject::Numbers(self.arm.plant.numbers())
     }
 
     fn save(&self) -> Vec<u8> {
         let saved = Saved {
-            progress: self.progress.clone(),
+            state: self.state.clone(),
             plant: self.arm.plant.save(),
         };
-        let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
+        postcard::to_allocvec(&saved).expect("plain data can be serialised into memory")
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let id = &self.spec.id;
-        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
-        let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        let damaged = |_| seal::damaged(&self.spec.id);
+        let saved: Saved = postcard::from_bytes(state).map_err(damaged)?;
         self.arm.plant.restore(&saved.plant)?;
-        self.progress = saved.progress;
+        self.state = saved.state;
         self.nan_state = NanState::default();
         Ok(())
     }

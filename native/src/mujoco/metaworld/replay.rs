@@ -1,11 +1,11 @@
 //! Upstream's recorded episodes, played again.
 
-use super::{Env, MetaWorld};
+use super::SawyerWorld;
 use crate::mujoco::trace::{Init, Played, Replay};
 use protege_core::env::checked_action;
 use protege_core::{Error, Result};
 
-impl Replay for MetaWorld {
+impl Replay for SawyerWorld {
     fn reward_name(&self) -> &'static str {
         "reward_dense"
     }
@@ -16,14 +16,14 @@ impl Replay for MetaWorld {
     /// the random vector's start that is observed.
     fn start(&mut self, init: &Init) -> Result<Vec<f64>> {
         let vector = self.vector(init)?;
-        MetaWorld::start(self, &vector);
+        self.start_from(&vector);
         init.impose(&mut self.arm.plant)?;
         Ok(self.observation())
     }
 
     fn reset(&mut self, init: &Init) -> Result<Option<Vec<f64>>> {
         let vector = self.vector(init)?;
-        MetaWorld::start(self, &vector);
+        self.start_from(&vector);
         Ok(Some(self.observation()))
     }
 
@@ -33,10 +33,10 @@ impl Replay for MetaWorld {
         Ok(())
     }
 
-    fn play(&mut self, action: &[f64]) -> Result<Played> {
+    fn play(&mut self, action: &[f64], number: usize) -> Result<Played> {
         let action: Vec<f32> = action.iter().map(|&a| a as f32).collect();
-        let action = checked_action(self.spec(), &action)?;
-        self.advance(&action)?;
+        let action = checked_action(&self.spec, &action)?;
+        self.advance(&action, number)?;
         Ok(Played {
             obs: self.observation(),
             success: self.success(),
@@ -45,7 +45,7 @@ impl Replay for MetaWorld {
     }
 }
 
-impl MetaWorld {
+impl SawyerWorld {
     fn vector(&self, init: &Init) -> Result<Vec<f64>> {
         let missing = || {
             Error::input(format!(

@@ -1,10 +1,10 @@
 //! The robot that the tasks share: a Sawyer arm whose hand is led by a weld to a body that moves
 //! freely; after `metaworld/sawyer_xyz_env.py`.
 
+use super::package::PACKAGE;
 use super::reward::distance;
 use super::task::Task;
 use crate::mujoco::Plant;
-use crate::wheels::METAWORLD;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::MjModel;
 use mujoco_rs::wrappers::mj_auxiliary::MjContact;
@@ -80,17 +80,14 @@ impl Sawyer {
     /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in
     /// it.
     pub fn new(task: &Task) -> Result<Self> {
-        if !METAWORLD.is_there() {
+        if !PACKAGE.is_there() {
             return Err(Error::failed(format!(
                 "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or \
                  `protege doctor --fix`",
-                METAWORLD.folder().display()
+                PACKAGE.folder().display()
             )));
         }
-        let plant = Plant::from_file(
-            &METAWORLD.folder().join(SCENES).join(task.scene),
-            reset_welds,
-        )?;
+        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(task.scene), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {
@@ -274,7 +271,7 @@ fn find(plant: &Plant, kind: Kind, name: &str) -> Result<usize> {
     let missing = || {
         Error::failed(format!(
             "the scenes of Meta-World are not those of version {}: no `{name}`",
-            METAWORLD.version
+            PACKAGE.version
         ))
     };
     plant.model().name_to_id(kind, name).ok_or_else(missing)

@@ -1,12 +1,23 @@
 use super::*;
+use protege_core::env::{Env, EpisodeEnv, Step, Suite};
 use safetensors::SafeTensors;
 
-fn make(id: &str) -> MetaWorld {
-    MetaWorld::new(id).unwrap()
+type SawyerEnv = EpisodeEnv<SawyerWorld>;
+
+fn make(id: &str) -> SawyerEnv {
+    let world = SawyerWorld::new(id).unwrap();
+    EpisodeEnv::of(world.spec.clone(), MetaWorld.reward(), world)
+}
+
+/// An environment whose episodes go on after a success.
+fn whole(id: &str) -> SawyerEnv {
+    let mut env = make(id);
+    env.play_on();
+    env
 }
 
 /// Plays the expert's episode `seed` to its end.
-fn demonstrate(env: &mut MetaWorld, seed: u64) -> Vec<Step> {
+fn demonstrate(env: &mut SawyerEnv, seed: u64) -> Vec<Step> {
     env.reset(seed);
     let mut steps: Vec<Step> = Vec::new();
     while !steps.last().is_some_and(Step::done) {
@@ -45,12 +56,9 @@ fn experts_act_as_upstream() {
                 .iter()
                 .map(|&v| f32::from_le_bytes(v))
                 .collect();
-            let mut env = MetaWorld {
-                end_on_success: false,
-                ..make(task.id)
-            };
-            env.start(&vector);
-            for theirs in actions.chunks_exact(4) {
+            let mut env = whole(task.id);
+            env.world_mut().start_from(&vector);
+            for (step, theirs) in actions.chunks_exact(4).enumerate() {
                 let ours = env.expert().unwrap();
                 let error = ours
                     .iter()
@@ -59,9 +67,8 @@ fn experts_act_as_upstream() {
                     .fold(0.0, f32::max);
                 assert!(
                     error <= 1e-5,
-                    "{} at step {}: {ours:?}, not {theirs:?}",
-                    task.id,
-                    env.progress.steps
+                    "{} at step {step}: {ours:?}, not {theirs:?}",
+                    task.id
                 );
                 env.step(theirs).unwrap();
                 played += 1;
@@ -125,7 +132,7 @@ fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     );
     assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
     assert!(env.step(&[0.0; 4]).is_err(), "it is over");
-    env.end_on_success = false;
+    env.play_on();
     let long = demonstrate(&mut env, 0);
     assert_eq!(long.len(), env.spec().horizon);
     assert!(
@@ -169,7 +176,7 @@ fn the_observation_has_its_layout() {
         start[18..36],
         "the first observation repeats its frame"
     );
-    let drawn = env.task.draw(&mut Rng::new(1, "start", 0));
+    let drawn = env.world().task.draw(&mut Rng::new(1, "start", 0));
     assert_eq!(start[36..], narrow(&drawn[3..]), "the goal is shown");
     assert_eq!(start[4..7], narrow(&drawn[..3]), "the puck");
     let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
@@ -187,29 +194,25 @@ fn a_restored_environment_goes_on_bit_for_bit() {
         "metaworld/bin-picking",
         "metaworld/coffee-push",
     ] {
-        let whole = || MetaWorld {
-            end_on_success: false,
-            ..make(id)
-        };
-        let mut env = whole();
+        let mut env = whole(id);
         env.set_style(ExpertStyle {
             noise: 0.1,
             ..ExpertStyle::default()
         })
         .unwrap();
         env.reset(2);
-        let play = |env: &mut MetaWorld| {
+        let play = |env: &mut SawyerEnv| {
             let action = env.expert().unwrap();
-            (env.step(&action).unwrap(), env.dense_reward())
+            (env.step(&action).unwrap(), env.world().dense_reward())
         };
         (0..80).for_each(|_| drop(play(&mut env)));
         let saved = env.save();
-        let mut other = whole();
+        let mut other = whole(id);
         other.reset(9);
         other.restore(&saved).unwrap();
         assert_eq!(
-            (other.observation(), other.dense_reward()),
-            (env.observation(), env.dense_reward())
+            (other.world().observation(), other.world().dense_reward()),
+            (env.world().observation(), env.world().dense_reward())
         );
         assert!(other.restore(&saved[..saved.len() - 9]).is_err() && other.restore(&[]).is_err());
         for _ in 0..40 {
@@ -225,7 +228,7 @@ fn a_restored_environment_goes_on_bit_for_bit() {
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = make("metaworld/assembly");
     env.step(&[0.0; 4]).unwrap();
-    env.arm.plant.data.qpos_mut()[9] = f64::NAN;
+    env.world_mut().arm.plant.data.qpos_mut()[9] = f64::NAN;
     let sentence = env.step(&[0.0; 4]).unwrap_err().to_string();
     assert!(
         sentence.contains("metaworld/assembly") && sentence.contains("step 2"),
@@ -254,7 +257,7 @@ pub fn broken() -> Error {
     let mut env = make("metaworld/assembly");
     env.reset(3);
     (0..5).for_each(|_| drop(env.step(&[0.1; 4]).unwrap()));
-    env.arm.plant.data.qvel_mut()[9] = 1e200;
+    env.world_mut().arm.plant.data.qvel_mut()[9] = 1e200;
     env.step(&[0.0; 4]).unwrap_err()
 }
 
@@ -263,7 +266,8 @@ pub fn broken() -> Error {
 #[test]
 fn a_remembered_way_is_the_way() {
     for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {
-        let (mut env, mut arm) = (make(task.id), Sawyer::new(task).unwrap());
+        let mut world = SawyerWorld::new(task.id).unwrap();
+        let mut arm = Sawyer::new(task).unwrap();
         let corners = (0..4).map(|i| {
             let mut corner = task.low.to_vec();
             (0..2)
@@ -273,14 +277,14 @@ fn a_remembered_way_is_the_way() {
         });
         let drawn = (0..20).map(|seed| task.draw(&mut Rng::new(seed, "start", 0)));
         for vector in corners.chain(drawn) {
-            env.start(&vector);
+            world.start_from(&vector);
             let mut start = Start::new(&vector);
             (task.arrange)(&mut arm, &mut start);
             let fingers = arm.bring_hand(task.hand);
             (task.put)(&mut arm, &mut start);
             assert_eq!(
                 (fingers, arm.plant.numbers()),
-                (env.progress.start.fingers, env.arm.plant.numbers()),
+                (world.state.start.fingers, world.arm.plant.numbers()),
                 "{} {vector:?}",
                 task.id
             );

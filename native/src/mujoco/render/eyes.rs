@@ -2,21 +2,19 @@
 
 use super::Renderer;
 use crate::film::{Draw, Look, Quality};
+use crate::mujoco::suites;
 use protege_core::env::{Env, Wrapper};
 use protege_core::{Error, Result};
 use std::cell::RefCell;
-
-/// Where MoDem puts Meta-World's camera (facebookresearch/modem, `envs/`), in meters.
-const CORNER: [f64; 3] = [0.75, 0.075, 0.7];
 
 thread_local! {
     /// The renderer of a drawing thread, and what it draws: a task at a size.
     static RENDERER: RefCell<Option<(String, usize, Renderer)>> = const { RefCell::new(None) };
 }
 
-/// An environment that can be drawn, from where the papers look: Meta-World from `corner2`, moved
-/// as in MoDem; the pen from `view_1`. Where upstream's scenes have no such camera (door, hammer),
-/// and in our own, they are seen as people see them.
+/// An environment that can be drawn, from where the papers look: [`NativeSuite::camera`].
+///
+/// [`NativeSuite::camera`]: crate::mujoco::suites::NativeSuite::camera
 pub struct Eyes {
     inner: Box<dyn Env>,
 }
@@ -65,21 +63,14 @@ fn draw(env: &mut dyn Env, size: usize) -> Result<Vec<u8>> {
 }
 
 fn renderer(id: &str, size: usize) -> Result<Renderer> {
-    let (camera, at) = match id.split_once('/') {
-        Some(("metaworld", _)) => (Some("corner2".to_owned()), Some(CORNER)),
-        Some(("adroit", "pen")) => (Some("view_1".to_owned()), None),
-        _ => (None, None),
+    let camera = suites::of(id)?.camera(id);
+    let look = Look {
+        width: size,
+        height: size,
+        camera: camera.name.map(str::to_owned),
+        quality: Quality::Fast,
     };
-    Renderer::placed(
-        id,
-        &Look {
-            width: size,
-            height: size,
-            camera,
-            quality: Quality::Fast,
-        },
-        at,
-    )
+    Renderer::placed(id, &look, camera.at)
 }
 
 /// Pixels of three values as three planes.

@@ -1,6 +1,6 @@
 //! What pictures promise. Where EGL is missing, there is nothing to test.
 use super::*;
-use crate::engines::make;
+use crate::engines::{catalog, make};
 use protege_core::data::Frames;
 use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, View, catalogue};
 
@@ -194,7 +194,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         let play = |threads: usize| {
             let spec = RolloutSpec {
                 task: task.into(),
-                engine: catalogue::usual_engine(task).into(),
+                engine: catalog().usual_engine(task).into(),
                 make,
                 action_repeat: 2,
                 chunk: 1,
@@ -252,7 +252,7 @@ fn frames_of_an_episode_take_little_memory() {
         ("adroit/door", 224),
     ] {
         let mut env = Pictured::new(
-            make(task, catalogue::usual_engine(task)).unwrap(),
+            make(task, catalog().usual_engine(task)).unwrap(),
             View { size, stack: 1 },
         )
         .unwrap();

@@ -41,8 +41,8 @@ impl Records<'_> {
             obs: Vec::new(),
             broke: None,
         };
-        for action in actions.rows() {
-            match env.play(action) {
+        for (action, number) in actions.rows().zip(1..) {
+            match env.play(action, number) {
                 Ok(played) => replayed.obs.push(played.obs),
                 Err(Error::Broken { sentence, .. }) => {
                     replayed.broke = Some(sentence);

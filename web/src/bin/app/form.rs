@@ -4,7 +4,7 @@
 //! visitor is typing would be lost.
 
 use crate::controls::{self, Changed, Range};
-use crate::words::{self, TASKS};
+use crate::words;
 use protege_core::settings::{Field, Kind};
 use protege_web::Choice;
 use protege_web::choice::{ALPHA, DEMOS, MEMBERS, SEED};
@@ -47,13 +47,14 @@ pub fn Form(Props { choice, changed }: &Props) -> Html {
         (lanes, words::together(&each))
     });
     let lanes: Vec<(&str, &str)> = lanes.iter().map(|(id, name)| (*id, &name[..])).collect();
+    let tasks = words::tasks();
     html! {
         <div class="protege-grid">
             { controls::select(
                 "task",
                 "Task",
-                about(&TASKS, &choice.task),
-                &named(&TASKS),
+                about(&tasks, &choice.task),
+                &named(&tasks),
                 &choice.task,
                 changed,
             ) }

@@ -421,14 +421,12 @@ impl Teach {
             .as_ref()
             .map(|taught| taught.recorded.clone())
             .unwrap_or_default();
-        let about = words::TASKS
+        let tasks = words::tasks();
+        let about = tasks
             .iter()
             .find(|task| task.0 == self.choice.task)
             .map_or("", |task| task.2);
-        let names: Vec<_> = words::TASKS
-            .iter()
-            .map(|&(id, name, _)| (id, name))
-            .collect();
+        let names: Vec<_> = tasks.iter().map(|&(id, name, _)| (id, name)).collect();
         let row = |(i, seconds): (usize, &f64)| {
             html! {
                 <li>

@@ -2,23 +2,14 @@
 
 use protege_core::method::MethodInfo;
 use protege_core::run::Phase;
+use protege_core::tasks::Info;
 use protege_core::{finetune, pretrain};
 
 /// Tasks: id, name, what it is.
-pub const TASKS: [(&str, &str, &str); 4] = [
-    ("lab/lift", "Lift", "Grasp the cube and raise it."),
-    (
-        "lab/pick-place",
-        "Pick and place",
-        "Bring the cube to the green point in the air.",
-    ),
-    (
-        "lab/box-close",
-        "Close the box",
-        "Put the lid onto the box.",
-    ),
-    ("lab/assembly", "Assembly", "Put the ring over the peg."),
-];
+pub fn tasks() -> Vec<(&'static str, &'static str, &'static str)> {
+    let words = |task: &Info| (task.id, task.label, task.about);
+    protege_core::tasks::all().iter().map(words).collect()
+}
 
 /// The finetuning methods that the page offers, as rows for a form: id, name, what it does.
 pub fn finetuners() -> Vec<(&'static str, &'static str, &'static str)> {

@@ -8,6 +8,8 @@ use super::super::task::{Task, is_at, narrow, planar, raised, scaled, towards};
 /// The task.
 pub const BOX_CLOSE: Task = Task {
     id: "metaworld/box-close",
+    about: "Put the lid on the box.",
+    expert_success: 0.98,
     scene: "sawyer_box.xml",
     parts: &[Body("top_link"), Body("boxbody"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),

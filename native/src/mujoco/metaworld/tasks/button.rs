@@ -10,6 +10,8 @@ use super::super::task::{Now, Task, narrow, planar, plus, raised, towards};
 /// Press a button in a wall of the box.
 pub const BUTTON_PRESS: Task = Task {
     id: "metaworld/button-press",
+    about: "Press a button at the front of a box.",
+    expert_success: 1.0,
     scene: "sawyer_button_press.xml",
     parts: PARTS,
     hand: narrow([0.0, 0.4, 0.2]),
@@ -47,6 +49,8 @@ pub const BUTTON_PRESS: Task = Task {
 /// Press a button on the box.
 pub const BUTTON_PRESS_TOPDOWN: Task = Task {
     id: "metaworld/button-press-topdown",
+    about: "Press a button on top of a box.",
+    expert_success: 1.0,
     scene: "sawyer_button_press_topdown.xml",
     low: &[-0.1, 0.8, 0.115],
     high: &[0.1, 0.9, 0.115],
@@ -76,6 +80,8 @@ pub const BUTTON_PRESS_TOPDOWN: Task = Task {
 /// Press a button in a wall of the box, behind another wall.
 pub const BUTTON_PRESS_WALL: Task = Task {
     id: "metaworld/button-press-wall",
+    about: "Press a button at the front of a box, behind a wall.",
+    expert_success: 0.98,
     scene: "sawyer_button_press_wall.xml",
     low: &[-0.05, 0.85, 0.1149],
     high: &[0.05, 0.9, 0.1151],
@@ -105,6 +111,8 @@ pub const BUTTON_PRESS_WALL: Task = Task {
 /// Press a button on the box, behind a wall.
 pub const BUTTON_PRESS_TOPDOWN_WALL: Task = Task {
     id: "metaworld/button-press-topdown-wall",
+    about: "Press a button on top of a box, behind a wall.",
+    expert_success: 1.0,
     scene: "sawyer_button_press_topdown_wall.xml",
     reward: |now| from_above(now, now.seen.open),
     expert: |seen| {

@@ -10,6 +10,8 @@ use super::super::task::{Now, Seen, Task, descend, is_at, plus, raised, scaled, 
 /// Push the mug under the machine.
 pub const COFFEE_PUSH: Task = Task {
     id: "metaworld/coffee-push",
+    about: "Push the mug under the machine.",
+    expert_success: 1.0,
     scene: "sawyer_coffee.xml",
     parts: &[
         Body("obj"),
@@ -67,6 +69,8 @@ pub const COFFEE_PUSH: Task = Task {
 /// Pull the mug out from under the machine.
 pub const COFFEE_PULL: Task = Task {
     id: "metaworld/coffee-pull",
+    about: "Pull the mug out from under the machine.",
+    expert_success: 1.0,
     low: &[-0.05, 0.7, -0.001, -0.1, 0.55, -0.001],
     high: &[0.05, 0.75, 0.001, 0.1, 0.65, 0.001],
     arrange: |arm, start| {
@@ -88,6 +92,8 @@ pub const COFFEE_PULL: Task = Task {
 /// Press the machine's button.
 pub const COFFEE_BUTTON: Task = Task {
     id: "metaworld/coffee-button",
+    about: "Press the coffee machine's button.",
+    expert_success: 1.0,
     scene: "sawyer_coffee.xml",
     parts: &[Site("buttonStart"), Body("coffee_machine")],
     hand: [0.0, 0.4, 0.2],

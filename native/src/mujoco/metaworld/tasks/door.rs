@@ -11,6 +11,8 @@ use std::f64::consts::PI;
 /// Pull the door open.
 pub const DOOR_OPEN: Task = Task {
     id: "metaworld/door-open",
+    about: "Pull the door open.",
+    expert_success: 0.98,
     scene: "sawyer_door_pull.xml",
     parts: &[Geom("handle"), Body("door"), Site("goal")],
     low: &[0.0, 0.85, 0.15],
@@ -47,6 +49,8 @@ pub const DOOR_OPEN: Task = Task {
 /// Push the door shut.
 pub const DOOR_CLOSE: Task = Task {
     id: "metaworld/door-close",
+    about: "Push the door shut.",
+    expert_success: 1.0,
     hand: narrow([-0.5, 0.6, 0.2]),
     arrange: |arm, start| {
         arm.move_body(1, start.object);
@@ -89,6 +93,8 @@ pub const DOOR_CLOSE: Task = Task {
 /// Turn the lock down.
 pub const DOOR_LOCK: Task = Task {
     id: "metaworld/door-lock",
+    about: "Turn the lock down.",
+    expert_success: 1.0,
     scene: "sawyer_door_lock.xml",
     parts: &[
         Site("lockStartLock"),
@@ -130,6 +136,8 @@ pub const DOOR_LOCK: Task = Task {
 /// Turn the lock to the side.
 pub const DOOR_UNLOCK: Task = Task {
     id: "metaworld/door-unlock",
+    about: "Turn the lock to the side.",
+    expert_success: 1.0,
     parts: &[
         Site("lockStartUnlock"),
         Body("door"),

@@ -9,6 +9,8 @@ use super::super::task::{Task, descend, narrow, plus, raised, scaled, towards};
 /// Pull the drawer out.
 pub const DRAWER_OPEN: Task = Task {
     id: "metaworld/drawer-open",
+    about: "Pull the drawer out.",
+    expert_success: 1.0,
     scene: "sawyer_drawer.xml",
     parts: &[Body("drawer_link"), Body("drawer"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),
@@ -50,6 +52,8 @@ pub const DRAWER_OPEN: Task = Task {
 /// Push the drawer in.
 pub const DRAWER_CLOSE: Task = Task {
     id: "metaworld/drawer-close",
+    about: "Push the drawer in.",
+    expert_success: 1.0,
     arrange: |arm, start| {
         arm.move_body(1, start.object);
         start.goal = plus(start.object, [0.0, -0.16, 0.09]);

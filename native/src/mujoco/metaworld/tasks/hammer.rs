@@ -9,6 +9,8 @@ use super::super::task::{Task, is_at, planar, plus, raised, towards};
 /// The task.
 pub const HAMMER: Task = Task {
     id: "metaworld/hammer",
+    about: "Drive the nail in with the hammer.",
+    expert_success: 1.0,
     scene: "sawyer_hammer.xml",
     parts: &[Body("hammer"), Body("nail_link"), Body("box"), Site("goal")],
     hand: [0.0, 0.4, 0.2],

@@ -11,6 +11,8 @@ use super::super::task::{Now, Task, descend, is_at, planar, plus, raised, toward
 /// Press the handle down.
 pub const HANDLE_PRESS: Task = Task {
     id: "metaworld/handle-press",
+    about: "Press the handle down.",
+    expert_success: 1.0,
     scene: "sawyer_handle_press.xml",
     parts: &[Site("handleStart"), Body("box"), Site("goalPress")],
     low: &[-0.1, 0.8, -0.001],
@@ -52,6 +54,8 @@ pub const HANDLE_PRESS: Task = Task {
 /// Press the handle of a box at the side down.
 pub const HANDLE_PRESS_SIDE: Task = Task {
     id: "metaworld/handle-press-side",
+    about: "Press the handle down from the side.",
+    expert_success: 1.0,
     scene: "sawyer_handle_press_sideways.xml",
     low: &[-0.35, 0.65, -0.001],
     high: &[-0.25, 0.75, 0.001],
@@ -70,6 +74,8 @@ pub const HANDLE_PRESS_SIDE: Task = Task {
 /// Pull the handle up.
 pub const HANDLE_PULL: Task = Task {
     id: "metaworld/handle-pull",
+    about: "Pull the handle up.",
+    expert_success: 1.0,
     parts: &[Site("handleRight"), Body("box"), Site("goalPull")],
     put: |arm, start| {
         arm.put(OBJECT, &[-0.1], OBJECT..OBJECT + 1);
@@ -101,6 +107,8 @@ pub const HANDLE_PULL: Task = Task {
 /// Pull the handle of a box at the side up.
 pub const HANDLE_PULL_SIDE: Task = Task {
     id: "metaworld/handle-pull-side",
+    about: "Pull the handle up from the side.",
+    expert_success: 1.0,
     scene: "sawyer_handle_press_sideways.xml",
     parts: &[Site("handleCenter"), Body("box"), Site("goalPull")],
     low: &[-0.35, 0.65, 0.0],

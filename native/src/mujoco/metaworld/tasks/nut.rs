@@ -11,6 +11,8 @@ use super::super::task::{
 /// Put the ring over the peg.
 pub const ASSEMBLY: Task = Task {
     id: "metaworld/assembly",
+    about: "Put the ring over the peg.",
+    expert_success: 1.0,
     scene: "sawyer_assembly_peg.xml",
     parts: PARTS,
     hand: narrow([0.0, 0.6, 0.2]),
@@ -64,6 +66,8 @@ pub const ASSEMBLY: Task = Task {
 /// Take the ring off the peg.
 pub const DISASSEMBLE: Task = Task {
     id: "metaworld/disassemble",
+    about: "Take the ring off the peg.",
+    expert_success: 0.92,
     hand: narrow([0.0, 0.4, 0.2]),
     low: &[0.0, 0.6, 0.025, -0.1, 0.6, 0.1699],
     high: &[0.1, 0.75, 0.02501, 0.1, 0.75, 0.1701],

@@ -10,6 +10,8 @@ use super::super::task::{Now, Task, descend, is_at, planar, plus, raised, scaled
 /// Put the peg into the hole.
 pub const PEG_INSERT_SIDE: Task = Task {
     id: "metaworld/peg-insert-side",
+    about: "Put the peg into the hole in the box's side.",
+    expert_success: 0.86,
     scene: "sawyer_peg_insertion_side.xml",
     parts: &[
         Site("pegGrasp"),
@@ -76,6 +78,8 @@ pub const PEG_INSERT_SIDE: Task = Task {
 /// Pull the peg out of the box.
 pub const PEG_UNPLUG_SIDE: Task = Task {
     id: "metaworld/peg-unplug-side",
+    about: "Pull the peg out of the box.",
+    expert_success: 0.98,
     scene: "sawyer_peg_unplug_side.xml",
     parts: &[Site("pegEnd"), Body("box"), Body("plug1"), Site("goal")],
     low: &[-0.25, 0.6, -0.001],

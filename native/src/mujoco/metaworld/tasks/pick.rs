@@ -13,6 +13,8 @@ use super::super::task::{
 /// Take the puck out of the hole.
 pub const PICK_OUT_OF_HOLE: Task = Task {
     id: "metaworld/pick-out-of-hole",
+    about: "Take the puck out of the hole to a point in the air.",
+    expert_success: 1.0,
     scene: "sawyer_pick_out_of_hole.xml",
     parts: &[Body("obj"), Site("goal")],
     lead_low: [-0.5, 0.4, -0.05],
@@ -72,6 +74,8 @@ pub const PICK_OUT_OF_HOLE: Task = Task {
 /// Take the cube from one bin to the other.
 pub const BIN_PICKING: Task = Task {
     id: "metaworld/bin-picking",
+    about: "Bring the cube from one bin to the other.",
+    expert_success: 1.0,
     scene: "sawyer_bin_picking.xml",
     parts: &[Body("obj"), Body("bin_goal")],
     lead_low: [-0.5, 0.4, 0.07],
@@ -134,6 +138,8 @@ pub const BIN_PICKING: Task = Task {
 /// Put the block into the shelf.
 pub const SHELF_PLACE: Task = Task {
     id: "metaworld/shelf-place",
+    about: "Put the block into the shelf.",
+    expert_success: 0.98,
     scene: "sawyer_shelf_placing.xml",
     parts: &[Body("obj"), Geom("objGeom"), Body("shelf")],
     hand: narrow([0.0, 0.6, 0.2]),
@@ -195,6 +201,8 @@ pub const SHELF_PLACE: Task = Task {
 /// Drop the ball into the hoop.
 pub const BASKETBALL: Task = Task {
     id: "metaworld/basketball",
+    about: "Drop the ball into the hoop.",
+    expert_success: 0.94,
     scene: "sawyer_basketball.xml",
     parts: &[Body("bsktball"), Body("basket_goal"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),
@@ -248,6 +256,8 @@ pub const BASKETBALL: Task = Task {
 /// Put the block, and the hand with it, into the hole.
 pub const HAND_INSERT: Task = Task {
     id: "metaworld/hand-insert",
+    about: "Put the block, and the hand with it, into the hole.",
+    expert_success: 0.96,
     scene: "sawyer_table_with_hole.xml",
     parts: &[Body("obj"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),

@@ -9,6 +9,8 @@ use super::{PUCK, puck};
 /// The task without a wall.
 pub const PICK_PLACE: Task = Task {
     id: "metaworld/pick-place",
+    about: "Bring the puck to a point in the air.",
+    expert_success: 1.0,
     scene: "sawyer_pick_place_v3.xml",
     parts: PUCK,
     low: &[-0.1, 0.6, 0.02, -0.1, 0.8, 0.05],
@@ -64,6 +66,8 @@ pub const PICK_PLACE: Task = Task {
 /// The task with a wall in the way.
 pub const PICK_PLACE_WALL: Task = Task {
     id: "metaworld/pick-place-wall",
+    about: "Bring the puck to a point in the air over a wall.",
+    expert_success: 0.98,
     scene: "sawyer_pick_place_wall_v3.xml",
     low: &[-0.05, 0.6, 0.015, -0.05, 0.85, 0.05],
     high: &[0.05, 0.65, 0.015, 0.05, 0.9, 0.3],

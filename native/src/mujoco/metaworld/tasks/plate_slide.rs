@@ -10,6 +10,8 @@ use super::super::task::{Now, Task, descend, narrow, plus, towards};
 /// Slide the plate away, into the goal.
 pub const PLATE_SLIDE: Task = Task {
     id: "metaworld/plate-slide",
+    about: "Slide the plate into the goal.",
+    expert_success: 1.0,
     scene: "sawyer_plate_slide.xml",
     parts: &[Geom("puck"), Body("puck_goal"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),
@@ -55,6 +57,8 @@ pub const PLATE_SLIDE: Task = Task {
 /// Slide the plate to the left, into the goal.
 pub const PLATE_SLIDE_SIDE: Task = Task {
     id: "metaworld/plate-slide-side",
+    about: "Slide the plate sideways into the goal.",
+    expert_success: 1.0,
     scene: "sawyer_plate_slide_sideway.xml",
     low: &[0.0, 0.6, 0.0, -0.3, 0.54, 0.0],
     high: &[0.0, 0.6, 0.0, -0.25, 0.66, 0.0],
@@ -80,6 +84,8 @@ pub const PLATE_SLIDE_SIDE: Task = Task {
 /// Slide the plate back, out of the goal.
 pub const PLATE_SLIDE_BACK: Task = Task {
     id: "metaworld/plate-slide-back",
+    about: "Slide the plate out of the goal.",
+    expert_success: 1.0,
     low: &[0.0, 0.85, 0.0, -0.1, 0.6, 0.015],
     high: &[0.0, 0.85, 0.0, 0.1, 0.6, 0.015],
     arrange: |arm, start| arm.mark(2, start.goal),
@@ -107,6 +113,8 @@ pub const PLATE_SLIDE_BACK: Task = Task {
 /// Slide the plate to the right, out of the goal.
 pub const PLATE_SLIDE_BACK_SIDE: Task = Task {
     id: "metaworld/plate-slide-back-side",
+    about: "Slide the plate sideways out of the goal.",
+    expert_success: 1.0,
     scene: "sawyer_plate_slide_sideway.xml",
     low: &[-0.25, 0.6, 0.0, -0.05, 0.6, 0.015],
     high: &[-0.25, 0.6, 0.0, 0.15, 0.6, 0.015],

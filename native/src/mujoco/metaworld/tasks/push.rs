@@ -13,6 +13,8 @@ use super::{PUCK, puck};
 /// The task without a wall.
 pub const PUSH: Task = Task {
     id: "metaworld/push",
+    about: "Push the puck to a point on the table.",
+    expert_success: 1.0,
     scene: "sawyer_push_v3.xml",
     parts: PUCK,
     low: &[-0.1, 0.6, 0.02, -0.1, 0.8, 0.01],
@@ -51,6 +53,8 @@ pub const PUSH: Task = Task {
 /// The task with a wall in the way.
 pub const PUSH_WALL: Task = Task {
     id: "metaworld/push-wall",
+    about: "Push the puck past a wall.",
+    expert_success: 1.0,
     scene: "sawyer_push_wall_v3.xml",
     low: &[-0.05, 0.6, 0.015, -0.05, 0.85, 0.01],
     high: &[0.05, 0.65, 0.015, 0.05, 0.9, 0.02],
@@ -98,6 +102,8 @@ pub const PUSH_WALL: Task = Task {
 /// The task that brings the puck back.
 pub const PUSH_BACK: Task = Task {
     id: "metaworld/push-back",
+    about: "Pull the puck back to a point on the table.",
+    expert_success: 1.0,
     scene: "sawyer_push_back_v3.xml",
     hand: super::super::task::narrow([0.0, 0.6, 0.2]),
     low: &[-0.1, 0.8, 0.02, -0.1, 0.6, 0.0199],

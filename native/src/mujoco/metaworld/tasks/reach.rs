@@ -8,6 +8,8 @@ use super::{PUCK, puck};
 /// The task without a wall.
 pub const REACH: Task = Task {
     id: "metaworld/reach",
+    about: "Bring the hand to a point in the air.",
+    expert_success: 1.0,
     scene: "sawyer_reach_v3.xml",
     parts: PUCK,
     low: &[-0.1, 0.6, 0.02, -0.1, 0.8, 0.05],
@@ -24,6 +26,8 @@ pub const REACH: Task = Task {
 /// The task with a wall in the way.
 pub const REACH_WALL: Task = Task {
     id: "metaworld/reach-wall",
+    about: "Bring the hand to a point in the air over a wall.",
+    expert_success: 1.0,
     scene: "sawyer_reach_wall_v3.xml",
     low: &[-0.05, 0.6, 0.015, -0.05, 0.85, 0.05],
     high: &[0.05, 0.65, 0.015, 0.05, 0.9, 0.3],

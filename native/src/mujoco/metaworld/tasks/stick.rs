@@ -12,6 +12,8 @@ use super::super::task::{Now, Seen, Start, Task, is_at, planar, plus, raised, sc
 /// Push the thermos to the right.
 pub const STICK_PUSH: Task = Task {
     id: "metaworld/stick-push",
+    about: "Push the thermos with a stick.",
+    expert_success: 1.0,
     scene: "sawyer_stick_obj.xml",
     parts: &[
         Body("stick"),
@@ -62,6 +64,8 @@ pub const STICK_PUSH: Task = Task {
 /// Hook the thermos and pull it to the front.
 pub const STICK_PULL: Task = Task {
     id: "metaworld/stick-pull",
+    about: "Hook the thermos with a stick and pull it.",
+    expert_success: 0.98,
     parts: &[
         Body("stick"),
         Site("insertion"),

@@ -11,6 +11,8 @@ use super::{PUCK, puck};
 /// Sweep the cube off the table.
 pub const SWEEP: Task = Task {
     id: "metaworld/sweep",
+    about: "Sweep the cube to the right.",
+    expert_success: 1.0,
     scene: "sawyer_sweep_v3.xml",
     parts: &[Body("obj"), Site("goal")],
     low: &[-0.1, 0.6, 0.02],
@@ -38,6 +40,8 @@ pub const SWEEP: Task = Task {
 /// Sweep the puck into the hole. Upstream draws a goal, and uses it for nothing.
 pub const SWEEP_INTO: Task = Task {
     id: "metaworld/sweep-into",
+    about: "Sweep the puck into the hole.",
+    expert_success: 0.96,
     scene: "sawyer_table_with_hole.xml",
     parts: PUCK,
     low: &[-0.1, 0.6, 0.02, HOLE[0], HOLE[1], HOLE[2]],
@@ -79,6 +83,8 @@ pub const SWEEP_INTO: Task = Task {
 /// Shoot the ball into the goal.
 pub const SOCCER: Task = Task {
     id: "metaworld/soccer",
+    about: "Shoot the ball into the goal.",
+    expert_success: 0.98,
     scene: "sawyer_soccer.xml",
     parts: &[Body("soccer_ball"), Body("goal_whole"), Site("goal")],
     low: &[-0.1, 0.6, 0.03, -0.1, 0.8, 0.0],

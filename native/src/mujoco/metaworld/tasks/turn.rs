@@ -11,6 +11,8 @@ use std::f64::consts::PI;
 /// Turn the faucet to the right.
 pub const FAUCET_OPEN: Task = Task {
     id: "metaworld/faucet-open",
+    about: "Turn the faucet to the right.",
+    expert_success: 1.0,
     scene: "sawyer_faucet.xml",
     parts: &[
         Site("handleStartOpen"),
@@ -51,6 +53,8 @@ pub const FAUCET_OPEN: Task = Task {
 /// Turn the faucet to the left.
 pub const FAUCET_CLOSE: Task = Task {
     id: "metaworld/faucet-close",
+    about: "Turn the faucet to the left.",
+    expert_success: 1.0,
     parts: &[
         Site("handleStartClose"),
         Body("faucetBase"),
@@ -87,6 +91,8 @@ pub const FAUCET_CLOSE: Task = Task {
 /// Turn the dial by half.
 pub const DIAL_TURN: Task = Task {
     id: "metaworld/dial-turn",
+    about: "Turn the dial by half.",
+    expert_success: 1.0,
     scene: "sawyer_dial.xml",
     parts: &[Body("dial"), Site("goal")],
     hand: narrow([0.0, 0.6, 0.2]),
@@ -132,6 +138,8 @@ pub const DIAL_TURN: Task = Task {
 /// Pull the lever up.
 pub const LEVER_PULL: Task = Task {
     id: "metaworld/lever-pull",
+    about: "Pull the lever up.",
+    expert_success: 1.0,
     scene: "sawyer_lever_pull.xml",
     parts: &[
         Site("leverStart"),

@@ -9,6 +9,8 @@ use super::super::task::{Now, Task, descend, narrow, plus, towards};
 /// Slide the window to the right.
 pub const WINDOW_OPEN: Task = Task {
     id: "metaworld/window-open",
+    about: "Slide the window to the right.",
+    expert_success: 1.0,
     scene: "sawyer_window_horizontal.xml",
     parts: &[Site("handleOpenStart"), Body("window"), Site("goal")],
     hand: narrow([0.0, 0.4, 0.2]),
@@ -43,6 +45,8 @@ pub const WINDOW_OPEN: Task = Task {
 /// Slide the window to the left.
 pub const WINDOW_CLOSE: Task = Task {
     id: "metaworld/window-close",
+    about: "Slide the window to the left.",
+    expert_success: 1.0,
     parts: &[Site("handleCloseStart"), Body("window"), Site("goal")],
     low: &[0.0, 0.75, 0.2],
     high: &[0.0, 0.9, 0.2],

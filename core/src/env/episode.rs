@@ -1,0 +1,190 @@
+//! A world made into an environment: what all suites do alike in an episode.
+
+use super::{Env, PlayOnReward, Spec, Step, Subject, checked_action, episode_over};
+use crate::rng::Rng;
+use crate::tasks::ExpertStyle;
+use crate::{Result, seal};
+use serde::{Deserialize, Serialize};
+
+/// A task on an engine, without a notion of an episode: what tells one suite from another.
+pub trait World: Send {
+    /// Arranges the start that `seed` picks, and observes it.
+    fn start(&mut self, seed: u64) -> Vec<f32>;
+    /// Plays an action (as long as the task's, within [-1, 1]) for one control step, and observes.
+    /// `number` is the step's place in the episode, from 1 on.
+    ///
+    /// # Errors
+    /// When the simulator's state stops being finite.
+    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment>;
+    /// What the scripted expert would do now, without noise, within [-1, 1]; none where the task
+    /// has no such expert.
+    fn expert(&self, _style: &ExpertStyle) -> Option<Vec<f32>> {
+        None
+    }
+    /// What a picture of this moment is drawn from.
+    fn subject(&self) -> Subject<'_>;
+    /// Everything needed to go on bit for bit.
+    fn save(&self) -> Vec<u8>;
+    /// Restores what [`World::save`] wrote for the same task.
+    ///
+    /// # Errors
+    /// When the bytes are damaged; nothing has changed then.
+    fn restore(&mut self, state: &[u8]) -> Result<()>;
+}
+
+/// What a control step led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// The observation.
+    pub obs: Vec<f32>,
+    /// Whether the success rule holds.
+    pub success: bool,
+}
+
+/// A world as an environment, with a time limit, a sparse reward and a demonstrator whose hand
+/// trembles.
+///
+/// The first success ends an episode; the step that succeeds earns 1, every other 0. An episode
+/// that plays on ([`Env::play_on`]) reaches its horizon, and earns what its suite's
+/// [`PlayOnReward`] says.
+pub struct EpisodeEnv<W> {
+    spec: Spec,
+    reward: PlayOnReward,
+    world: W,
+    /// Whether the first success ends an episode.
+    ends: bool,
+    progress: Progress,
+}
+
+/// What an episode remembers beside its world.
+#[derive(Clone, Serialize, Deserialize)]
+struct Progress {
+    /// Control steps since the start.
+    steps: usize,
+    over: bool,
+    style: ExpertStyle,
+    /// The noise of the demonstrator's actions.
+    noise: Rng,
+}
+
+/// The parts of a saved environment.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    progress: Progress,
+    world: Vec<u8>,
+}
+
+impl<W: World> EpisodeEnv<W> {
+    /// The world as an environment, started from seed 0.
+    pub fn of(spec: Spec, reward: PlayOnReward, world: W) -> Self {
+        let progress = Progress {
+            steps: 0,
+            over: false,
+            style: ExpertStyle::default(),
+            noise: Rng::new(0, "expert", 0),
+        };
+        let mut env = Self {
+            spec,
+            reward,
+            world,
+            ends: true,
+            progress,
+        };
+        env.reset(0);
+        env
+    }
+
+    /// The world, to be looked at.
+    pub fn world(&self) -> &W {
+        &self.world
+    }
+
+    /// The world, to be changed behind the environment's back.
+    pub fn world_mut(&mut self) -> &mut W {
+        &mut self.world
+    }
+}
+
+impl<W: World> Env for EpisodeEnv<W> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Vec<f32> {
+        self.progress = Progress {
+            steps: 0,
+            over: false,
+            style: self.progress.style,
+            noise: Rng::new(seed, "expert", 0),
+        };
+        self.world.start(seed)
+    }
+
+    fn step(&mut self, action: &[f32]) -> Result<Step> {
+        let action = checked_action(&self.spec, action)?;
+        if self.progress.over {
+            return Err(episode_over(&self.spec.id));
+        }
+        self.progress.steps += 1;
+        let Moment { obs, success } = self.world.play(&action, self.progress.steps)?;
+        let terminated = success && self.ends;
+        let truncated = !terminated && self.progress.steps >= self.spec.horizon;
+        self.progress.over = terminated || truncated;
+        let reward = if self.ends {
+            f32::from(success)
+        } else {
+            self.reward.of(success)
+        };
+        Ok(Step {
+            obs,
+            reward,
+            success,
+            success_at_end: success,
+            terminated,
+            truncated,
+            steps: 1,
+        })
+    }
+
+    fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
+        self.progress.style = style.checked()?;
+        Ok(())
+    }
+
+    fn play_on(&mut self) {
+        self.ends = false;
+    }
+
+    fn expert(&mut self) -> Option<Vec<f32>> {
+        let Progress { style, noise, .. } = &mut self.progress;
+        let mut action = self.world.expert(style)?;
+        if style.noise > 0.0 {
+            for a in &mut action {
+                *a = (*a + (style.noise * noise.normal()) as f32).clamp(-1.0, 1.0);
+            }
+        }
+        Some(action)
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        Some(self.world.subject())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let saved = Saved {
+            progress: self.progress.clone(),
+            world: self.world.save(),
+        };
+        let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
+        seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let id = &self.spec.id;
+        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
+        let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        self.world.restore(&saved.world)?;
+        self.progress = saved.progress;
+        Ok(())
+    }
+}

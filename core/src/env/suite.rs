@@ -1,0 +1,80 @@
+//! What a suite is: tasks that share a robot, its control and how their success is counted.
+
+use super::{Env, Spec};
+use crate::Result;
+use std::ops::Range;
+
+/// The physics engine that compiles everywhere.
+pub const RAPIER: &str = "rapier";
+/// The physics engine of the native program.
+pub const MUJOCO: &str = "mujoco";
+
+/// Everything that the rest of a program asks of a family of tasks. A program lists its suites in
+/// one [`super::Catalog`]; nothing else knows one of them by name.
+pub trait Suite: Sync {
+    /// What the ids of its tasks begin with, before the `/`.
+    fn name(&self) -> &'static str;
+    /// Its tasks, in the order in which they are listed.
+    fn tasks(&self) -> Vec<Entry>;
+    /// Whether its tasks are offered to users. Those of probes, which test learners, are not.
+    fn is_listed(&self) -> bool {
+        true
+    }
+    /// Control steps per second.
+    fn control_hz(&self) -> f64;
+    /// Control steps for which methods that decide step by step hold an action, unless
+    /// `env.action_repeat` says otherwise. 2 is MoDem's and TD-MPC's.
+    fn action_repeat(&self) -> usize {
+        2
+    }
+    /// Whether its published episodes go on to the horizon after a success.
+    fn plays_on(&self) -> bool {
+        false
+    }
+    /// What a step earns in an episode that goes on after a success.
+    fn reward(&self) -> PlayOnReward {
+        PlayOnReward::SuccessPays
+    }
+    /// Makes the task `id`, which is one of [`Suite::tasks`], on one of its engines.
+    ///
+    /// # Errors
+    /// When this program lacks the engine, or the scene cannot be had.
+    fn make(&self, id: &str, engine: &str) -> Result<Box<dyn Env>>;
+}
+
+/// A task, as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Name and sizes.
+    pub spec: Spec,
+    /// Engines that can play it, the usual one first.
+    pub engines: &'static [&'static str],
+    /// One sentence that says what is to be done.
+    pub about: &'static str,
+    /// Share of random starts that the scripted expert solves without noise; none where the task
+    /// has no such expert.
+    pub expert_success: Option<f64>,
+    /// What a robot knows of itself: the numbers of an observation that stay beside a camera's
+    /// image, as places in it. None for a task that cannot be drawn.
+    pub proprioception: Option<&'static [Range<usize>]>,
+}
+
+/// What a step earns in an episode that goes on after a success. (In an episode that success ends,
+/// every suite pays 1 on the step that succeeds, and 0 on every other.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlayOnReward {
+    /// 1 while the success rule holds, else 0: `lab`, `adroit`.
+    SuccessPays,
+    /// 0 while the success rule holds, else -1: `metaworld`.
+    FailureCosts,
+}
+
+impl PlayOnReward {
+    /// The reward of a step.
+    pub fn of(self, success: bool) -> f32 {
+        match self {
+            Self::SuccessPays => f32::from(success),
+            Self::FailureCosts => f32::from(success) - 1.0,
+        }
+    }
+}

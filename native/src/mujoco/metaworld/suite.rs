@@ -1,0 +1,115 @@
+//! Meta-World as a suite: what the rest of the program knows of it.
+
+use super::package::PACKAGE;
+use super::task::Task;
+use super::{SawyerWorld, sawyer, tasks};
+use crate::mujoco::suites::{Camera, MakeReplay, NativeSuite, Scene, View};
+use crate::wheels::Wheel;
+use protege_core::env::{Entry, Env, EpisodeEnv, PlayOnReward, Spec, Suite, catalogue};
+use protege_core::{Error, Result};
+use std::ops::Range;
+
+/// The suite `metaworld`.
+pub struct MetaWorld;
+
+/// Control steps after which an episode ends (`max_path_length`).
+const HORIZON: usize = 500;
+/// The hand and the gripper's opening, now and one control step earlier: what MoDem keeps of an
+/// observation beside a picture (facebookresearch/modem, `envs/`).
+const HAND: &[Range<usize>] = &[0..4, 18..22];
+/// Where MoDem puts the camera `corner2`, in meters.
+const CORNER: [f64; 3] = [0.75, 0.075, 0.7];
+/// The table with the robot behind.
+const VIEW: View = View {
+    point: [0.0, 0.6, 0.1],
+    distance: 1.35,
+    azimuth: 225.0,
+    elevation: -30.0,
+};
+
+/// Name and sizes of a task.
+pub fn spec(task: &Task) -> Spec {
+    Spec {
+        id: task.id.into(),
+        obs: 39,
+        act: 4,
+        horizon: HORIZON,
+    }
+}
+
+impl Suite for MetaWorld {
+    fn name(&self) -> &'static str {
+        "metaworld"
+    }
+
+    fn tasks(&self) -> Vec<Entry> {
+        let entry = |task: &&Task| Entry {
+            spec: spec(task),
+            engines: &[catalogue::MUJOCO],
+            about: task.about,
+            expert_success: Some(task.expert_success),
+            proprioception: Some(HAND),
+        };
+        tasks::ALL.iter().map(entry).collect()
+    }
+
+    fn control_hz(&self) -> f64 {
+        80.0
+    }
+
+    fn plays_on(&self) -> bool {
+        true
+    }
+
+    fn reward(&self) -> PlayOnReward {
+        PlayOnReward::FailureCosts
+    }
+
+    fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
+        let world = SawyerWorld::new(id)?;
+        Ok(Box::new(EpisodeEnv::of(
+            world.spec.clone(),
+            self.reward(),
+            world,
+        )))
+    }
+}
+
+impl NativeSuite for MetaWorld {
+    fn scene(&self, id: &str) -> Result<Scene> {
+        let task = super::by_id(id)?;
+        let folder = PACKAGE.ensure().map_err(Error::failed)?;
+        Ok(Scene::File(folder.join(sawyer::SCENES).join(task.scene)))
+    }
+
+    fn view(&self, _id: &str) -> View {
+        VIEW
+    }
+
+    fn camera(&self, _id: &str) -> Camera {
+        Camera {
+            name: Some("corner2"),
+            at: Some(CORNER),
+        }
+    }
+
+    fn has_meshes(&self) -> bool {
+        true
+    }
+
+    fn package(&self) -> Option<&'static Wheel> {
+        Some(&PACKAGE)
+    }
+
+    fn replay(&self) -> Option<MakeReplay> {
+        Some(|id| Ok(Box::new(SawyerWorld::new(id)?)))
+    }
+
+    fn benchmarks(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("metaworld/pick-place", "corner2"),
+            ("metaworld/box-close", "corner2"),
+            ("metaworld/assembly", "corner2"),
+        ]
+    }
+}
