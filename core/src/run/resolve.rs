@@ -91,9 +91,8 @@ impl Config {
             }
         }
         let implied = Self::implied_by(&base)?.derived().to_value();
-        for (key, field) in &known {
-            let differs = value_at(&implied, key) != value_at(&own, key);
-            if differs && !field.base {
+        for (key, _) in &known {
+            if value_at(&implied, key) != value_at(&own, key) {
                 base.push(setting(key));
             }
         }

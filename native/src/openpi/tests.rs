@@ -637,8 +637,8 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         ("eval.curve_episodes", "2".into()),
         ("env.parallel", "2".into()),
         ("finetune.csil.envs", "2".into()),
-        ("finetune.csil.seed_decisions", "80".into()),
-        ("finetune.csil.decisions", "100".into()),
+        ("finetune.csil.learning_starts", "80".into()),
+        ("finetune.csil.total_steps", "100".into()),
         ("finetune.csil.clone_updates", "20".into()),
         ("finetune.csil.critic_updates", "10".into()),
     ];
