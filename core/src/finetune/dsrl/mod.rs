@@ -110,8 +110,8 @@ pub struct DsrlConfig {
     /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1]. Default 0
     /// (DSRL).
     pub target_entropy: f64,
-    /// Added to the reward of every decision. Default 0: success, which ends an episode, is worth
-    /// 1. -1 makes it -1 until success and 0 then (paper preset: DSRL, where success ends nothing);
+    /// Added to the reward of every decision. Default 0: success, which ends an episode, earns 1.
+    /// With -1 it is -1 until success and 0 then (paper preset: DSRL, where success ends nothing);
     /// here an actor can then learn to run into the time limit.
     pub reward_offset: f64,
     /// Whether an episode that the time limit cut off goes on for the critic. Default false (DSRL).
