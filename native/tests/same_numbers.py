@@ -29,7 +29,7 @@ FINETUNE = [
     ("none", "none", {}),
     ("best-of-n", "best-of-n", {}),
     ("dsrl", "dsrl", {}),
-    ("dsrl-na", "dsrl", {"finetune.dsrl.variant": "na"}),
+    ("dsrl-sac", "dsrl", {"finetune.dsrl.variant": "sac"}),
     ("dppo", "dppo", {}),
     ("td-mpc", "td-mpc", {"finetune.td_mpc.backbone": "td-mpc"}),
     ("td-mpc2", "td-mpc", {"finetune.td_mpc.backbone": "td-mpc2"}),

@@ -80,7 +80,7 @@ const NONE: MethodInfo = MethodInfo {
     about: "None: the pretrained policy is the result.",
     paper: None,
     color: None,
-    policies: &PolicyKind::ALL,
+    policies: PolicyKind::ALL,
     because: "",
     smallest_image: Some(SMALLEST_IMAGE),
     per_step: false,

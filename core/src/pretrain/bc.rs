@@ -29,7 +29,7 @@ pub const METHOD: Method = Method {
             light: "#d55e00",
             dark: "#f2853d",
         }),
-        policies: &PolicyKind::ALL,
+        policies: PolicyKind::ALL,
         because: "",
         smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,

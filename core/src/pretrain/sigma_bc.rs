@@ -23,7 +23,7 @@ pub const METHOD: Method = Method {
             light: "#e69f00",
             dark: "#f0b732",
         }),
-        policies: &PolicyKind::ALL,
+        policies: PolicyKind::ALL,
         because: "",
         smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,

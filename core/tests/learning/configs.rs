@@ -6,8 +6,8 @@ use protege_core::finetune::td_mpc::Backbone;
 use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
-use protege_core::pretrain;
-use protege_core::run::{Config, FinetuneMethod, Preset};
+use protege_core::pretrain::{self, bc};
+use protege_core::run::{Config, Preset};
 use protege_core::settings;
 use serde_json::{Value, json};
 

@@ -318,7 +318,7 @@ fn small_run_of_each_method() -> Vec<Config> {
     let finetuning = finetune::METHODS.map(|row| {
         let mut config = small();
         config.pretrain.method = bc::METHOD.id();
-        config.pretrain.bc.steps = 10;
+        config.pretrain.bc.updates = 10;
         config.finetune.method = row.id();
         if row.info.per_step {
             config.env.action_repeat = 4;
@@ -353,14 +353,14 @@ fn documented_metrics() -> BTreeSet<&'static str> {
 
 /// Long enough for every method to record its losses, which are read at every 50th update.
 fn recording(mut config: Config) -> Config {
-    config.finetune.dsrl.updates = 5;
-    config.finetune.dsrl.steps = 51;
-    config.finetune.dsrl.eval_every = 50;
+    config.finetune.dsrl.utd_ratio = 2.5;
+    config.finetune.dsrl.total_steps = 102;
+    config.finetune.dsrl.eval_every = 100;
     config.finetune.td_mpc.clone_updates = 50;
     config.finetune.td_mpc.seed_updates = 60;
     config.finetune.csil.clone_updates = 50;
     config.finetune.csil.critic_updates = 50;
-    config.finetune.csil.updates_per_decision = 1.0;
+    config.finetune.csil.utd_ratio = 1.0;
     config.eval.to_horizon = true;
     config
 }

@@ -40,7 +40,7 @@ pub const METHOD: Method = Method {
             link: "https://arxiv.org/abs/2606.02194",
         }),
         color: None,
-        policies: &PolicyKind::ALL,
+        policies: PolicyKind::ALL,
         because: "",
         smallest_image: Some(Keypoints::SMALLEST),
         per_step: true,

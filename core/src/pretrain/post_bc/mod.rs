@@ -36,7 +36,7 @@ pub const METHOD: Method = Method {
             light: "#0072b2",
             dark: "#4aa8e0",
         }),
-        policies: &PolicyKind::ALL,
+        policies: PolicyKind::ALL,
         because: "",
         // The ensemble learns from states.
         smallest_image: None,
