@@ -181,10 +181,20 @@ impl FinetuneConfig {
         self.dppo.check()?;
         self.td_mpc.check()?;
         self.csil.check()?;
-        match self.method.row() {
-            Some(method) => (method.check)(self, policy, view),
-            None => Ok(()),
+        let Some(method) = self.method.row() else {
+            return Ok(());
+        };
+        if !method.info.accepts(policy.kind) {
+            let MethodInfo { id, because, .. } = method.info;
+            let kinds = method.info.policies.iter().map(|kind| kind.id());
+            return Err(Error::input(format!(
+                "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
+                 to {}",
+                policy.kind.id(),
+                method::one_of(kinds)
+            )));
         }
+        (method.check)(self, policy, view)
     }
 
     /// The configured method at its beginning; none where none is configured.

@@ -280,7 +280,7 @@ impl Config {
         Ok(())
     }
 
-    /// Both methods can work with the kind of policy.
+    /// Pretraining can train the kind of policy.
     fn check_policy_kind(&self) -> Result<()> {
         self.check_served()?;
         let kind = self.policy.kind;
@@ -292,16 +292,6 @@ impl Config {
                  to {} first, as `--pretrain {id}` does",
                 kind.name(),
                 one_of(pretraining.policies.iter().map(|kind| kind.name()))
-            )));
-        }
-        let finetuning = self.finetune.method.info();
-        if !finetuning.accepts(kind) {
-            let MethodInfo { id, because, .. } = finetuning;
-            return Err(Error::input(format!(
-                "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
-                 to {}",
-                kind.name(),
-                one_of(finetuning.policies.iter().map(|kind| kind.name()))
             )));
         }
         Ok(())
