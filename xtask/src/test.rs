@@ -50,11 +50,12 @@ const ALWAYS: [&str; 5] = [
 ];
 const MANIFESTS: &[&str] = &[
     "core/Cargo.toml",
+    "core/derive/Cargo.toml",
     "native/Cargo.toml",
     "web/Cargo.toml",
     "xtask/Cargo.toml",
 ];
-const CORE: &[&str] = &["core/src", "core/scenes"];
+const CORE: &[&str] = &["core/src", "core/derive/src", "core/scenes"];
 /// Tests and examples included.
 const EVERYTHING: &[&str] = &["core", "native", "web", "xtask"];
 /// What else some test may look at, to compare it with the code.
