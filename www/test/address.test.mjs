@@ -1,7 +1,20 @@
 // Protects links: the address says what the race is about, and whoever opens it gets the same race.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { heard, ready, server, silent, start, visit } from './site.mjs';
+import { after, before, test } from 'node:test';
+import { heard, launch, ready, serve, silent, start, visit } from './site.mjs';
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+  server.close();
+});
 
 /** What the form says: name to value. */
 const form = (page) =>
@@ -11,7 +24,7 @@ const form = (page) =>
 test('the form writes the address, and the address fills the form', async () => {
   let link;
   let chosen;
-  await visit(server.url, async (page) => {
+  await visit(browser, server.url, async (page) => {
     await start(page);
     await page.getByRole('button', { name: 'Pause' }).click();
     await silent(page);
@@ -23,7 +36,7 @@ test('the form writes the address, and the address fills the form', async () => 
     [link, chosen] = [page.url(), await form(page)];
     assert.equal(new URL(link).hash, '#pretrain=post-bc&seed=41&task=lab/assembly');
   });
-  await visit(link, async (page) => {
+  await visit(browser, link, async (page) => {
     await page.getByText('put a ring over a peg').waitFor();
     await start(page);
     assert.deepEqual(await form(page), chosen);
@@ -35,7 +48,7 @@ test('the form writes the address, and the address fills the form', async () => 
 });
 
 test('a link that cannot work is answered with a sentence', () =>
-  visit(`${server.url}#task=lab/nope`, async (page) => {
+  visit(browser, `${server.url}#task=lab/nope`, async (page) => {
     await page.locator('protege-demo .caption button').click();
     await page.getByText(/link does not fit.*lab\/nope.*lab\/lift/).waitFor();
     await heard(page, (event) => event.type === 'error');

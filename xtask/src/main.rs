@@ -9,7 +9,6 @@ mod metaworld;
 mod rerun;
 mod setup;
 mod shell;
-mod stamps;
 mod test;
 mod web;
 #[allow(
@@ -28,9 +27,8 @@ const COMMANDS: [(&str, &str); 7] = [
         "install what the tests need (with --web also what the web app needs)",
     ),
     (
-        "test [--quick] [--all]",
-        "set up, then run every check and test whose inputs have changed since it passed (--quick: \
-         without wasm, GPU and fuzzing; --all: also what has not changed)",
+        "test [--quick]",
+        "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)",
     ),
     (
         "demo [ARGS]",
@@ -60,7 +58,7 @@ fn main() -> ExitCode {
     };
     let result = match command.as_str() {
         "setup" => flag(rest, "--web").map(setup::everything),
-        "test" => flags(rest, ["--quick", "--all"]).map(|[quick, all]| test::run(quick, all)),
+        "test" => flag(rest, "--quick").map(test::run),
         "demo" => Ok(demo::demo(rest)),
         "web" => flags(rest, ["--build-only", "--webgpu"])
             .map(|[only_build, webgpu]| web::web(only_build, webgpu)),

@@ -329,11 +329,16 @@ struct Tool {
     remedy: &'static str,
 }
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 4] = [
     Tool {
         program: "wasm-bindgen",
         purpose: "the browser build",
         remedy: "cargo xtask setup",
+    },
+    Tool {
+        program: "trunk",
+        purpose: "the browser build",
+        remedy: "cargo xtask setup --web",
     },
     Tool {
         program: "node",
