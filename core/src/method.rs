@@ -40,7 +40,7 @@ pub struct MethodInfo {
     pub smallest_image: Option<usize>,
     /// Whether it decides on every action by itself, and not on chunks.
     pub per_step: bool,
-    /// Whether it cannot do without demonstrations.
+    /// Whether finetuning cannot do without demonstrations, whatever its settings.
     pub needs_demos: bool,
     /// What it lets one look into, beside success.
     pub insights: &'static [Insight],

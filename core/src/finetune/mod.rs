@@ -186,11 +186,11 @@ impl FinetuneConfig {
         };
         if !method.info.accepts(policy.kind) {
             let MethodInfo { id, because, .. } = method.info;
-            let kinds = method.info.policies.iter().map(|kind| kind.id());
+            let kinds = method.info.policies.iter().map(|kind| kind.name());
             return Err(Error::input(format!(
                 "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
                  to {}",
-                policy.kind.id(),
+                policy.kind.name(),
                 method::one_of(kinds)
             )));
         }

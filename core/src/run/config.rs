@@ -182,6 +182,7 @@ impl Config {
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.check_served()?;
         self.check_policy_kind()?;
         self.check_tasks()?;
         self.check_sight()?;
@@ -282,7 +283,6 @@ impl Config {
 
     /// Pretraining can train the kind of policy.
     fn check_policy_kind(&self) -> Result<()> {
-        self.check_served()?;
         let kind = self.policy.kind;
         let pretraining = self.pretrain.method.info();
         if !pretraining.accepts(kind) {

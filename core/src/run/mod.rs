@@ -226,8 +226,8 @@ impl Run {
                  env.image_size to {size} and env.image_stack to {stack}"
             )));
         }
-        self.config.policy = saved.policy.clone();
-        self.config.pretrain.tasks = saved.pretrain.tasks.clone();
+        self.config.policy = saved.policy;
+        self.config.pretrain.tasks = saved.pretrain.tasks;
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::NONE {
             self.config.finetune = FinetuneConfig {

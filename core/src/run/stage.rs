@@ -416,8 +416,7 @@ impl Stage {
                     archive.get("stage/attempts")?,
                 )?))
             }
-            // Earlier versions had a name for each of three kinds of pretraining.
-            "pretrain" | "ensemble" | "value-dice" => {
+            "pretrain" => {
                 let method = config.pretrain.method.row();
                 Self::Pretrain((method.load)(&run.pretraining()?, archive)?)
             }

@@ -7,6 +7,7 @@ use pollster::block_on;
 use proptest::prelude::*;
 use protege_core::data::{Archive, Replay};
 use protege_core::run::Run;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -63,23 +64,29 @@ fn damaged(archive: &Archive, name: &str, damage: &Damage) -> Archive {
         match (archive.get_f32(entry), archive.blob(entry)) {
             _ if entry == name => damage_entry(&mut out, archive, name, damage),
             (Ok((shape, values)), _) => out.put_f32(entry, shape, values.to_vec()),
-            (_, blob) => out.put_blob(entry, blob.unwrap().to_vec()),
+            (_, Ok(blob)) => out.put_blob(entry, blob.to_vec()),
+            _ => out.put_value(entry, &value(archive, entry)).unwrap(),
         }
     }
     out
+}
+
+fn value(archive: &Archive, name: &str) -> Value {
+    archive.value(name).unwrap()
 }
 
 fn damage_entry(out: &mut Archive, archive: &Archive, name: &str, damage: &Damage) {
     let names: Vec<&str> = archive.names().collect();
     if let Damage::Swap(other) = damage {
         let other = names[other.index(names.len())];
-        return match archive.get_f32(other) {
-            Ok((shape, values)) => out.put_f32(name, shape, values.to_vec()),
-            Err(_) => out.put_blob(name, archive.blob(other).unwrap().to_vec()),
+        return match (archive.get_f32(other), archive.blob(other)) {
+            (Ok((shape, values)), _) => out.put_f32(name, shape, values.to_vec()),
+            (_, Ok(blob)) => out.put_blob(name, blob.to_vec()),
+            _ => out.put_value(name, &value(archive, other)).unwrap(),
         };
     }
-    match archive.get_f32(name) {
-        Ok((_, values)) => {
+    match (archive.get_f32(name), archive.blob(name)) {
+        (Ok((_, values)), _) => {
             let mut values = values.to_vec();
             change(&mut values, damage, |byte| f32::from(byte) * 1e30);
             let rows = values.len();
@@ -87,11 +94,21 @@ fn damage_entry(out: &mut Archive, archive: &Archive, name: &str, damage: &Damag
                 out.put_f32(name, &[rows], values);
             }
         }
-        Err(_) => {
-            let mut blob = archive.blob(name).unwrap().to_vec();
+        (_, Ok(blob)) => {
+            let mut blob = blob.to_vec();
             change(&mut blob, damage, |byte| byte);
             if !matches!(damage, Damage::Remove) {
                 out.put_blob(name, blob);
+            }
+        }
+        _ => {
+            // Where the damaged text is no JSON any more, it is a value of another type.
+            let mut text = value(archive, name).to_string().into_bytes();
+            change(&mut text, damage, |byte| byte);
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            if !matches!(damage, Damage::Remove) {
+                out.put_value(name, &value).unwrap();
             }
         }
     }
@@ -160,7 +177,7 @@ proptest! {
 fn a_checkpoint_that_lacks_something_is_refused() {
     let optional = [
         "demos",
-        "policy/scales",
+        "policy/sizes",
         "improved/method",
         "best/success",
         "best/method",
@@ -208,7 +225,7 @@ fn a_replay_that_does_not_fit_is_refused() {
 #[test]
 fn absurd_sizes_are_refused() {
     for archive in checkpoints() {
-        let config: String = archive.get("config").unwrap();
+        let config = value(&archive, "config").to_string();
         for (from, to) in [
             ("\"hidden\":8", "\"hidden\":99999999999"),
             ("\"chunk\":12", "\"chunk\":0"),
@@ -216,7 +233,8 @@ fn absurd_sizes_are_refused() {
             ("\"parallel\":2", "\"parallel\":0"),
         ] {
             let mut absurd = archive.clone();
-            absurd.put("config", &config.replace(from, to)).unwrap();
+            let config: Value = serde_json::from_str(&config.replace(from, to)).unwrap();
+            absurd.put_value("config", &config).unwrap();
             assert!(Run::load(absurd, Device::flex()).is_err(), "{to}");
         }
     }

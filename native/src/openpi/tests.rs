@@ -7,7 +7,7 @@ use pollster::block_on;
 use protege_core::data::Dataset;
 use protege_core::env::View;
 use protege_core::policy::{ServedConfig, Sizes};
-use protege_core::run::{Config, Demonstrations, Inputs, Preset, Run};
+use protege_core::run::{Config, Demonstrations, FinetuneMethod, Inputs, Preset, Run};
 use rmpv::Value as Packed;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -695,7 +695,8 @@ fn a_run_builds_on_a_served_policy() {
     );
 
     let policy = Some(block_on(run.policy_archive()).unwrap());
-    let only = config.set("finetune.method", "none").unwrap();
+    let mut only = config;
+    only.finetune.method = FinetuneMethod::NONE;
     let mut evaluation = Run::new(
         only,
         Inputs {
