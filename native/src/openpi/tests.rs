@@ -695,7 +695,7 @@ fn a_run_builds_on_a_served_policy() {
     );
 
     let policy = Some(block_on(run.policy_archive()).unwrap());
-    let mut only = config;
+    let mut only = config.clone();
     only.finetune.method = FinetuneMethod::NONE;
     let mut evaluation = Run::new(
         only,
