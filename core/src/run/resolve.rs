@@ -3,7 +3,7 @@
 //!
 //! Settings come in an order: a policy's own, a file's, flags. Of those on which others depend
 //! (`base`), the last of each comes first: it chooses the preset and the rules of
-//! [`published`](super::published). Then every setting is put in its place, what follows from
+//! [`published`]. Then every setting is put in its place, what follows from
 //! others is derived, and the result is checked.
 
 use super::config::{Config, FinetuneMethod};

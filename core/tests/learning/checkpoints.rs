@@ -225,7 +225,7 @@ fn a_replay_that_does_not_fit_is_refused() {
 #[test]
 fn absurd_sizes_are_refused() {
     for archive in checkpoints() {
-        let config = value(&archive, "config").to_string();
+        let config = value(archive, "config").to_string();
         for (from, to) in [
             ("\"hidden\":8", "\"hidden\":99999999999"),
             ("\"chunk\":12", "\"chunk\":0"),
