@@ -12,7 +12,8 @@ use crate::{Error, Result};
 use std::future::Future;
 use std::pin::Pin;
 
-/// What a method does in its own time. It need not move between threads, and in a browser it cannot.
+/// What a method does in its own time. It need not move between threads, and in a browser it
+/// cannot.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// What there is to say of a method.

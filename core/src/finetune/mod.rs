@@ -51,8 +51,8 @@ pub const INFOS: [&MethodInfo; METHODS.len() + 1] = infos();
 pub struct Method {
     /// Name, sentences, what it can work with.
     pub info: &'static MethodInfo,
-    /// Says in one sentence why its settings do not go with a policy, or with pictures of this view,
-    /// if they do not. What [`MethodInfo`] says of policies and pictures is checked before.
+    /// Says in one sentence why its settings do not go with a policy, or with pictures of this
+    /// view, if they do not. What [`MethodInfo`] says of policies and pictures is checked before.
     pub check: fn(&FinetuneConfig, &PolicyConfig, View) -> Result<()>,
     /// The method at its beginning.
     pub new: fn(&FinetuneConfig, &Context) -> Result<Box<dyn Trainer>>,

@@ -70,8 +70,8 @@ impl Config {
         Self::resolve(&settings)
     }
 
-    /// The settings that make this configuration: those on which others depend, and whatever differs
-    /// from what follows from them.
+    /// The settings that make this configuration: those on which others depend, and whatever
+    /// differs from what follows from them.
     pub fn own_settings(&self) -> Result<Vec<Setting>> {
         let own = self.to_value();
         let setting = |key: &str| (key.to_owned(), value_at(&own, key).clone());

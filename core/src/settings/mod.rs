@@ -123,8 +123,8 @@ const fn same(a: &str, b: &str) -> bool {
     true
 }
 
-/// The fields of the group at `key`, `finetune.dsrl`; of all settings where it is empty. None: there
-/// is no such group.
+/// The fields of the group at `key`, `finetune.dsrl`; of all settings where it is empty. None:
+/// there is no such group.
 pub fn group(fields: &'static [Field], key: &str) -> Option<&'static [Field]> {
     key.split('.')
         .filter(|part| !part.is_empty())

@@ -1,8 +1,8 @@
 //! Hammer: drive the nail into the board. After Adroit's hammer: the board's height varies in its
 //! range, 0.1 to 0.25 m, and the nail, held by friction, has to go in by 9 cm (Adroit: to less than
-//! 1 cm from its goal, which is 9 cm in). The hammer is a mallet that stands on its head, since this
-//! hand cannot turn; where it stands varies. As upstream, nothing keeps the bare hand from pressing
-//! the nail.
+//! 1 cm from its goal, which is 9 cm in). The hammer is a mallet that stands on its head, since
+//! this hand cannot turn; where it stands varies. As upstream, nothing keeps the bare hand from
+//! pressing the nail.
 
 use super::Info;
 use super::expert::{self, ExpertStyle};

@@ -340,8 +340,8 @@ fn resolved(settings: &[(&str, &str)]) -> Config {
     Config::resolve(&settings).unwrap()
 }
 
-/// What goes on from a policy has the published values of the method that is asked for now, whatever
-/// the policy was pretrained for.
+/// What goes on from a policy has the published values of the method that is asked for now,
+/// whatever the policy was pretrained for.
 #[test]
 fn what_a_method_asks_for_follows_it_from_a_checkpoint() {
     for preset in ["paper", "cpu", "tiny"] {

@@ -101,8 +101,8 @@ impl Agent {
         }
     }
 
-    /// Decides at raw observation rows, given what each episode remembers and noise rows; with noise
-    /// on the actions where it is to explore.
+    /// Decides at raw observation rows, given what each episode remembers and noise rows; with
+    /// noise on the actions where it is to explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,

@@ -71,7 +71,8 @@ pub const METHOD: Method = Method {
     },
 };
 
-/// A policy that sees less than the planner takes no part, and one that does proposes enough actions.
+/// A policy that sees less than the planner takes no part, and one that does proposes enough
+/// actions.
 fn check(config: &TdMpcConfig, policy: &PolicyConfig, view: View) -> Result<()> {
     let apart = (config.proposals, config.seed_by) == (Proposals::Prior, Actor::Prior);
     if view.is_some() && !apart {
