@@ -1,36 +1,38 @@
-// Completes the site beside what Trunk has built from Rust: node www/site.mjs [OUTDIR] (Trunk names the folder itself).
+// Puts the site together: node www/site.mjs OUTDIR PROGRAMS... (`cargo xtask web` compiles the programs and calls this).
 //
-// Copies the static pages, bundles the 3D view, and lists all files for the service worker; puts the npm package together.
+// Copies the static pages and the programs, each a folder of what wasm-bindgen wrote, bundles the 3D view, and lists all files
+// for the service worker; puts the npm package together.
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './build.mjs';
-import { withoutNames } from './names.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const out = process.argv[2] ?? process.env.TRUNK_STAGING_DIR;
-if (!out) {
-  console.error('usage: node www/site.mjs OUTDIR');
+const [out, ...programs] = process.argv.slice(2);
+if (!programs.length) {
+  console.error('usage: node www/site.mjs OUTDIR PROGRAMS...');
   process.exit(2);
 }
 
 /** What is in www/ for those who build, not for those who visit. */
-const OURS = new Set(['build.mjs', 'weigh.mjs', 'site.mjs', 'names.mjs', 'index.html', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
+const OURS = new Set(['build.mjs', 'weigh.mjs', 'site.mjs', 'serve.mjs', 'package.json', 'package-lock.json', 'node_modules', 'npm', 'test', 'view', '.gitignore']);
 
+// Nothing of an older site stays.
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
 for (const entry of readdirSync(here).filter((entry) => !OURS.has(entry))) cpSync(join(here, entry), join(out, entry), { recursive: true });
 cpSync(join(here, '../web/app.css'), join(out, 'app.css'));
+for (const folder of programs) cpSync(folder, out, { recursive: true });
 await bundle(out);
-// The program for GPUs is several times as large as the other, and loaded only when it is chosen: it is not kept for offline use.
-if (process.env.WORKER_GPU) cpSync(process.env.WORKER_GPU, out, { recursive: true });
-for (const program of readdirSync(out, { recursive: true }).filter((path) => path.endsWith('.wasm'))) {
-  writeFileSync(join(out, program), withoutNames(readFileSync(join(out, program))));
-}
 const files = list(out);
 writeFileSync(join(out, 'files.json'), JSON.stringify({ version: version(files), files }));
 pack();
 
-/** Every file of the site, relative, in order. */
+/**
+ * Every file of the site, relative, in order. The program for GPUs is several times as large as the other, and loaded only when
+ * it is chosen: it is not kept for offline use.
+ */
 function list(folder) {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = entries.map((entry) => relative(out, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'));

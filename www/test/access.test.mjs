@@ -1,26 +1,13 @@
 // Protects visitors who see little or listen to the page: everything has a name, and all text stands out from what is behind it.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, screenshot, serve, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { heard, screenshot, server, start, visit } from './site.mjs';
 
 const PAGES = {
   '#task=lab/lift&demos=3&pretrain=bc,sigma-bc,post-bc': (page) => heard(page, (event) => event.type === 'metrics'),
   'teach.html#task=lab/lift': (page) => page.locator('.clock').waitFor(),
   'tutorial/2-the-posterior.html': (page) => page.locator('.protege-theory .curve path').first().waitFor({ state: 'attached' }),
 };
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
 
 /** In the page: what lacks a name, and headings of the first level that are too few or too many. */
 function nameless() {
@@ -77,7 +64,7 @@ function faint() {
 for (const [path, running] of Object.entries(PAGES)) {
   for (const colorScheme of ['light', 'dark']) {
     test(`/${path} has names and stands out, ${colorScheme}`, () =>
-      visit(browser, server.url + path, async (page) => {
+      visit(server.url + path, async (page) => {
         await page.locator('protege-demo .panel').first().waitFor();
         assert.deepEqual(await page.evaluate(nameless), []);
         assert.deepEqual(await page.evaluate(faint), [], 'before the start');

@@ -1,20 +1,7 @@
 // Protects links: the address says what the race is about, and whoever opens it gets the same race.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, ready, serve, silent, start, visit } from './site.mjs';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
+import { test } from 'node:test';
+import { heard, ready, server, silent, start, visit } from './site.mjs';
 
 /** What the form says: name to value. */
 const form = (page) =>
@@ -24,7 +11,7 @@ const form = (page) =>
 test('the form writes the address, and the address fills the form', async () => {
   let link;
   let chosen;
-  await visit(browser, server.url, async (page) => {
+  await visit(server.url, async (page) => {
     await start(page);
     await page.getByRole('button', { name: 'Pause' }).click();
     await silent(page);
@@ -36,7 +23,7 @@ test('the form writes the address, and the address fills the form', async () => 
     [link, chosen] = [page.url(), await form(page)];
     assert.equal(new URL(link).hash, '#pretrain=post-bc&seed=41&task=lab/assembly');
   });
-  await visit(browser, link, async (page) => {
+  await visit(link, async (page) => {
     await page.getByText('put a ring over a peg').waitFor();
     await start(page);
     assert.deepEqual(await form(page), chosen);
@@ -48,7 +35,7 @@ test('the form writes the address, and the address fills the form', async () => 
 });
 
 test('a link that cannot work is answered with a sentence', () =>
-  visit(browser, `${server.url}#task=lab/nope`, async (page) => {
+  visit(`${server.url}#task=lab/nope`, async (page) => {
     await page.locator('protege-demo .caption button').click();
     await page.getByText(/link does not fit.*lab\/nope.*lab\/lift/).waitFor();
     await heard(page, (event) => event.type === 'error');

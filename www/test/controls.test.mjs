@@ -1,22 +1,9 @@
 // Protects the visitor's hold on the race: it rests, steps, begins anew and recovers when told, and rests while nobody looks.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { count, events, heard, launch, screenshot, serve, silent, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { count, events, heard, screenshot, server, silent, start, visit } from './site.mjs';
 
 const RACE = '#task=lab/lift&demos=3&seed=0';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
 
 const press = (page, name) => page.getByRole('toolbar').getByRole('button', { name, exact: true }).click();
 
@@ -26,7 +13,7 @@ async function both(page, since) {
 }
 
 test('Pause rests, Start goes on, Step does a little, and Reset begins at zero', () =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
 
@@ -56,7 +43,7 @@ test('Pause rests, Start goes on, Step does a little, and Reset begins at zero',
   }));
 
 test('a page that nobody sees does not learn, and goes on when it is seen', () =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     const show = (state) => page.evaluate((state) => {
       Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
       Object.defineProperty(document, 'hidden', { value: state === 'hidden', configurable: true });
@@ -73,7 +60,7 @@ test('a page that nobody sees does not learn, and goes on when it is seen', () =
   }));
 
 test('an arm whose worker dies says so, the other goes on, and it can be started again', () =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.lane === 1);
     const before = await count(page);
@@ -94,7 +81,7 @@ test('an arm whose worker dies says so, the other goes on, and it can be started
   }));
 
 test('what is typed and dragged stays while the arms learn', () =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
     const seed = page.getByLabel('Seed');
@@ -109,7 +96,6 @@ test('what is typed and dragged stays while the arms learn', () =>
 
 test('when the learning part cannot be loaded the page says so, and another attempt works', () =>
   visit(
-    browser,
     server.url + RACE,
     async (page, context) => {
       await context.route('**/worker_bg.wasm', (route) => (route.request().method() === 'GET' ? route.fulfill({ status: 500 }) : route.continue()));

@@ -1,24 +1,12 @@
 // Protects pages of others: one script tag brings demos from this site to a page on another origin, each loads only when it is
 // asked for, and nothing is left of one that is removed.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, listen, serve, start, visit } from './site.mjs';
+import { after, test } from 'node:test';
+import { heard, listen, server, start, visit } from './site.mjs';
 
-let server;
-let host;
-let browser;
+const host = await listen(async (path) => (path === '/frame' ? frame() : page()));
 
-before(async () => {
-  server = await serve();
-  host = await listen(async (path) => (path === '/frame' ? frame() : page()));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-  host.close();
-});
+after(() => host.close());
 
 const html = (body) => ({ status: 200, type: 'text/html; charset=utf-8', body: Buffer.from(`<!doctype html><link rel="icon" href="data:,">${body}`) });
 
@@ -32,7 +20,7 @@ const frame = () => html(`<iframe src="${server.url}embed.html#task=lab/lift&pre
 <script>window.told = []; addEventListener('message', ({ data }) => told.push(data));</script>`);
 
 test('three demos live on a page of another origin, and load one by one', () =>
-  visit(browser, host.url, async (page) => {
+  visit(host.url, async (page) => {
     await page.locator('#race .panel svg').waitFor();
     assert.equal(page.workers().length, 0);
 
@@ -63,7 +51,7 @@ async function workers(page, wanted) {
 }
 
 test('a demo that nobody can see rests until it is seen again', () =>
-  visit(browser, host.url, async (page) => {
+  visit(host.url, async (page) => {
     await start(page, 'race');
     await heard(page, (event) => event.type === 'phase');
     const demo = page.locator('#race');
@@ -76,7 +64,7 @@ test('a demo that nobody can see rests until it is seen again', () =>
   }, { viewport: { width: 700, height: 500 } }));
 
 test('a frame obeys its page and tells it what happens', () =>
-  visit(browser, `${host.url}frame`, async (page) => {
+  visit(`${host.url}frame`, async (page) => {
     await page.frameLocator('iframe').locator('.panel svg').waitFor();
     await page.evaluate(() => document.querySelector('iframe').contentWindow.postMessage({ protege: 'start' }, '*'));
     await page.waitForFunction(() => window.told.some((event) => event.protege === 'phase' && event.done > 0));

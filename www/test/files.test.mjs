@@ -1,22 +1,9 @@
 // Protects files: what is trained here can be kept and used again, and a damaged file costs nothing but a sentence.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { choose, count, header, heard, launch, saved, serve, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { choose, count, header, heard, saved, server, start, visit } from './site.mjs';
 
 const RACE = '#task=lab/lift&demos=3&seed=0';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
 
 /** Waits until the race has begun anew since then, and tells what it did first. */
 async function firstPhase(page, since) {
@@ -28,7 +15,7 @@ async function firstPhase(page, since) {
 test('demonstrations and a policy are saved, and a fresh race with that policy skips pretraining', async () => {
   let policy;
   let demos;
-  await visit(browser, server.url + RACE, async (page) => {
+  await visit(server.url + RACE, async (page) => {
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.phase === 'evaluate' && event.lane === 0);
     demos = await saved(page, 'Save demonstrations', 'demos.safetensors');
@@ -38,14 +25,14 @@ test('demonstrations and a policy are saved, and a fresh race with that policy s
   assert.match(JSON.stringify(header(policy)), /archive/);
   assert.ok(policy.includes('lab/lift'), 'the policy says what it was trained for');
 
-  await visit(browser, `${server.url}${RACE}&pretrain=bc`, async (page) => {
+  await visit(`${server.url}${RACE}&pretrain=bc`, async (page) => {
     await start(page);
     const since = await count(page);
     await choose(page, 'Load a policy', policy);
     assert.equal(await firstPhase(page, since), 'evaluate');
   });
 
-  await visit(browser, `${server.url}#task=lab/lift&demos=30&pretrain=bc`, async (page) => {
+  await visit(`${server.url}#task=lab/lift&demos=30&pretrain=bc`, async (page) => {
     await start(page);
     const since = await count(page);
     await choose(page, 'Load demonstrations', demos);
@@ -56,7 +43,7 @@ test('demonstrations and a policy are saved, and a fresh race with that policy s
 });
 
 test('a damaged file is refused in a sentence, and the race goes on', () =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
     for (const label of ['Load a policy', 'Load demonstrations']) {
@@ -69,7 +56,7 @@ test('a damaged file is refused in a sentence, and the race goes on', () =>
   }));
 
 test('nothing to save yet is a sentence, too', () =>
-  visit(browser, `${server.url}${RACE}&demos=30&pretrain=bc`, async (page) => {
+  visit(`${server.url}${RACE}&demos=30&pretrain=bc`, async (page) => {
     await start(page);
     await page.getByRole('button', { name: 'Save the policy of BC' }).click();
     await page.getByRole('alert').filter({ hasText: 'there is no policy yet' }).waitFor();

@@ -1,23 +1,10 @@
 // Protects the first impression: the page is there at once, costs nothing until it is asked for, and then shows robots.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { colours, launch, screenshot, serve, start, visit } from './site.mjs';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
+import { test } from 'node:test';
+import { colours, screenshot, server, start, visit } from './site.mjs';
 
 test('headline and poster are there before anything heavy is fetched, and a press brings two arms', () =>
-  visit(browser, 'about:blank', async (page) => {
+  visit('about:blank', async (page) => {
     const fetched = [];
     page.on('request', (request) => request.method() === 'GET' && fetched.push(new URL(request.url()).pathname));
     await page.goto(server.url);
@@ -38,13 +25,12 @@ test('headline and poster are there before anything heavy is fetched, and a pres
   }));
 
 test('the poster says how much will be loaded', () =>
-  visit(browser, server.url, async (page) => {
+  visit(server.url, async (page) => {
     await page.getByText(/^Loads \d+\.\d MB, once/).waitFor();
   }));
 
 test('a page that is not there says so and leads back', () =>
   visit(
-    browser,
     `${server.url}nothing.html`,
     async (page) => {
       await page.getByRole('link', { name: 'Back to the race' }).click();

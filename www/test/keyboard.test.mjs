@@ -1,20 +1,7 @@
 // Protects visitors without a mouse: everything is reached in a sensible order, can be seen when it has the focus, and works.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, ready, screenshot, serve, visit } from './site.mjs';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
+import { test } from 'node:test';
+import { heard, ready, screenshot, server, visit } from './site.mjs';
 
 /** What has the focus, also inside of the element: its name, and whether one can see that it has it. */
 const focused = (page) =>
@@ -39,7 +26,7 @@ async function tab(page, name, most = 1) {
 }
 
 test('the race is run by keys alone', () =>
-  visit(browser, `${server.url}#task=lab/lift&demos=3`, async (page) => {
+  visit(`${server.url}#task=lab/lift&demos=3`, async (page) => {
     await page.getByRole('button', { name: 'Start the race' }).waitFor();
     for (const name of ['Skip the demo', 'protege', 'Race', 'Teach it', 'Tutorial', 'Start the race']) await tab(page, name);
     await page.keyboard.press('Enter');
@@ -67,7 +54,7 @@ test('the race is run by keys alone', () =>
   }, { reducedMotion: 'reduce' }));
 
 test('the demo can be skipped', () =>
-  visit(browser, server.url, async (page) => {
+  visit(server.url, async (page) => {
     await page.getByRole('button', { name: 'Start the race' }).waitFor();
     await tab(page, 'Skip the demo');
     await page.keyboard.press('Enter');
@@ -75,7 +62,7 @@ test('the demo can be skipped', () =>
   }));
 
 test('the hand is moved and closed by keys', () =>
-  visit(browser, `${server.url}teach.html#task=lab/lift`, async (page) => {
+  visit(`${server.url}teach.html#task=lab/lift`, async (page) => {
     await page.getByRole('button', { name: 'Take the hand' }).press('Enter');
     await page.locator('.clock').waitFor();
     await tab(page, "The robot's hand");

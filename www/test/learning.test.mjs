@@ -1,23 +1,10 @@
 // Protects the main promise: within minutes, practice makes PostBC better, and everyone is told so.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { events, launch, screenshot, serve, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { events, screenshot, server, start, visit } from './site.mjs';
 
 /** Two cores that also draw in software took 204 s for both arms. */
 const LIMIT = 540_000;
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
 
 const finished = (lanes) => {
   const done = new Set(window.heard.filter((event) => event.type === 'finished').map((event) => event.lane));
@@ -38,7 +25,7 @@ const visible = (page, name) =>
   });
 
 test('both arms finish, and practice makes PostBC better', (t) =>
-  visit(browser, `${server.url}#task=lab/lift&demos=3&seed=0`, async (page) => {
+  visit(`${server.url}#task=lab/lift&demos=3&seed=0`, async (page) => {
     const begin = Date.now();
     await start(page);
     await page.waitForFunction(better, 1, { polling: 500, timeout: LIMIT });
@@ -62,7 +49,7 @@ test('both arms finish, and practice makes PostBC better', (t) =>
   }));
 
 test('CSIL learns beside the cloned policy, and shows where its reward is high', (t) =>
-  visit(browser, `${server.url}#task=lab/lift&demos=5&seed=0&pretrain=bc&finetune=csil`, async (page) => {
+  visit(`${server.url}#task=lab/lift&demos=5&seed=0&pretrain=bc&finetune=csil`, async (page) => {
     const begin = Date.now();
     await start(page);
     assert.equal(await page.getByText('where the learned reward is high').count(), 1);

@@ -1,39 +1,28 @@
 // Protects the promise at the foot of every page: after the first visit it works offline.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, serve, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { heard, serve, server, start, visit } from './site.mjs';
 
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(() => browser.close());
-
-test('after the first visit every page opens without a network, and the race starts', () =>
-  visit(browser, server.url, async (page, context) => {
+test('after the first visit every page opens without a network, and the race starts', async () => {
+  const own = await serve();
+  await visit(own.url, async (page, context) => {
     await page.waitForFunction(() => navigator.serviceWorker.controller);
     await context.setOffline(true);
     // What a service worker asks for is not held back by `setOffline`, so the server goes, too.
-    server.close();
+    own.close();
     for (const path of ['teach.html', 'tutorial/', 'tutorial/2-the-posterior.html', '#task=lab/lift&demos=3']) {
-      await page.goto(server.url + path);
+      await page.goto(own.url + path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       assert.ok(await page.evaluate(() => getComputedStyle(document.body).marginTop === '0px'), 'the page has its style');
     }
     await page.reload();
     await start(page);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
-  }, { keep: true }));
+  }, { keep: true }).finally(() => own.close());
+});
 
-test('a visitor who saves data gets no copy of the site', async () => {
-  server = await serve();
-  await visit(browser, server.url, async (page) => {
+test('a visitor who saves data gets no copy of the site', () =>
+  visit(server.url, async (page) => {
     await page.waitForTimeout(3000);
     assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
-  });
-  server.close();
-});
+  }));

@@ -1,7 +1,7 @@
 // Protects visitors with a phone: nothing overflows, everything can be hit with a thumb, light and dark.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, screenshot, serve, visit } from './site.mjs';
+import { test } from 'node:test';
+import { heard, screenshot, server, visit } from './site.mjs';
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, reducedMotion: 'reduce' };
 const PAGES = {
@@ -11,19 +11,6 @@ const PAGES = {
   'tutorial/2-the-posterior.html': 'phone-chapter-2',
   'tutorial/3-finetuning-with-five-demos.html': 'phone-chapter-3',
 };
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
 
 async function fits(page) {
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390, 'the page is no wider than the phone');
@@ -38,7 +25,7 @@ const low = (page) =>
 
 for (const colorScheme of ['light', 'dark']) {
   test(`the race fits a phone, ${colorScheme}`, () =>
-    visit(browser, `${server.url}#task=lab/lift&demos=3`, async (page) => {
+    visit(`${server.url}#task=lab/lift&demos=3`, async (page) => {
       await page.getByRole('button', { name: 'Start the race' }).waitFor();
       await fits(page);
       await screenshot(page, `phone-poster-${colorScheme}`);
@@ -53,7 +40,7 @@ for (const colorScheme of ['light', 'dark']) {
 }
 
 test('teaching fits a phone', () =>
-  visit(browser, `${server.url}teach.html#task=lab/lift`, async (page) => {
+  visit(`${server.url}teach.html#task=lab/lift`, async (page) => {
     await page.getByRole('button', { name: 'Take the hand' }).tap();
     await page.locator('.clock').waitFor();
     await fits(page);
@@ -63,7 +50,7 @@ test('teaching fits a phone', () =>
 
 test('every page fits a phone', async () => {
   for (const [path, name] of Object.entries(PAGES)) {
-    await visit(browser, server.url + path, async (page) => {
+    await visit(server.url + path, async (page) => {
       await fits(page);
       if (name !== 'phone-teach') await screenshot(page, name, { fullPage: true });
     }, PHONE);

@@ -4,28 +4,20 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
+import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { serveFolder } from '../serve.mjs';
+
+export { listen } from '../serve.mjs';
 
 export const SITE = process.env.SITE ?? fileURLToPath(new URL('../../dist', import.meta.url));
 export const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), 'dist-screenshots');
 
 /** What a quiet machine does in seconds may take a busy one minutes. */
 export const PATIENCE = 60_000;
-
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json',
-  '.webmanifest': 'application/manifest+json',
-  '.wasm': 'application/wasm',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-};
 
 const ARGS = [
   '--no-sandbox',
@@ -37,48 +29,39 @@ const ARGS = [
   '--no-first-run',
 ];
 
-/** Answers requests on a free port; `answer` makes { status, type, body } of a path. */
-export function listen(answer, headers = {}) {
-  const server = createServer(async (request, response) => {
-    const { status, type, body } = await answer(new URL(request.url, 'http://localhost').pathname);
-    response.writeHead(status, { 'content-type': type, 'content-length': body.length, 'cache-control': 'no-cache', ...headers });
-    response.end(request.method === 'HEAD' ? undefined : body);
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
-    url: `http://localhost:${server.address().port}/`,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  })));
-}
-
 /** Serves the site, to pages of any origin, as a host of static files does. */
-export function serve(headers = {}) {
-  return listen(file, { 'access-control-allow-origin': '*', ...headers });
-}
+export const serve = () => serveFolder(SITE);
 
-async function file(path) {
-  const wanted = normalize(path.endsWith('/') ? `${path}index.html` : path);
-  try {
-    return { status: 200, type: TYPES[extname(wanted)] ?? 'application/octet-stream', body: await readFile(join(SITE, wanted)) };
-  } catch {
-    return { status: 404, type: TYPES['.html'], body: await readFile(join(SITE, '404.html')) };
-  }
-}
+/** The site, for all tests of this process. */
+export const server = await serve();
 
-/** Starts Chromium, drawing in software; CHROMIUM says where it is. */
-export function launch(args = []) {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...ARGS, ...args] });
+/** The browsers of this process, by their switches: starting one takes as long as many a test. */
+const browsers = new Map();
+
+after(async () => {
+  for (const browser of browsers.values()) await (await browser).close();
+  server.close();
+});
+
+/** Chromium, drawing in software; CHROMIUM says where it is. */
+async function chromiumWith(switches) {
+  const key = switches.join(' ');
+  const known = await browsers.get(key);
+  if (known?.isConnected()) return known;
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  browsers.set(key, chromium.launch({ executablePath, args: [...ARGS, ...switches] }));
+  return browsers.get(key);
 }
 
 /**
  * Opens a page in a fresh profile, hands it to a check, and fails if the page complained: an error or a warning in the console,
- * an uncaught error, a request that failed. `expected` names the complaints that belong to the test.
+ * an uncaught error, a request that failed. `expected` names the complaints that belong to the test; `switches` are more for
+ * Chromium.
  *
  * The visitor saves data, so that the service worker does not fetch the site beside what is tested, unless `keep` is set.
  */
-export async function visit(browser, url, check, { expected = [], keep = false, ...options } = {}) {
+export async function visit(url, check, { expected = [], keep = false, switches = [], ...options } = {}) {
+  const browser = await chromiumWith(switches);
   // Pictures that stand still leave the time to the learning: without a GPU the processor draws them.
   const context = await browser.newContext({ viewport: { width: 1000, height: 720 }, reducedMotion: 'reduce', ...options });
   const complaints = [];

@@ -1,27 +1,14 @@
 // Protects teaching: what a visitor shows is recorded, kept, played again, carried away and brought back, and learned from.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { choose, count, header, heard, launch, saved, screenshot, serve, start, visit } from './site.mjs';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
+import { test } from 'node:test';
+import { choose, count, header, heard, saved, screenshot, server, start, visit } from './site.mjs';
 
 /**
  * Opens the teaching page with a task. `eyes`, in the page, is what a visitor sees in the picture: where
  * the hand, the object and the ring that is dragged are.
  */
 const teach = (task, check) =>
-  visit(browser, 'about:blank', async (page, context) => {
+  visit('about:blank', async (page, context) => {
     await context.route('**/view.js', (route) => route.fulfill({ contentType: 'text/javascript', body: EYES }));
     await page.goto(`${server.url}teach.html#task=${task}`);
     await start(page);

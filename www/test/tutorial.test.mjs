@@ -1,24 +1,11 @@
 // Protects the tutorial: every chapter is there with its figures, and every demo in it starts and does what the text says.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { heard, launch, screenshot, serve, start, visit } from './site.mjs';
-
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
+import { test } from 'node:test';
+import { heard, screenshot, server, start, visit } from './site.mjs';
 
 /** Reads a chapter: `check` looks at its demos, `name` is that of the picture. */
 const read = (path, name, check) =>
-  visit(browser, `${server.url}tutorial/${path}`, async (page) => {
+  visit(`${server.url}tutorial/${path}`, async (page) => {
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForFunction(() => [...document.querySelectorAll('svg.plot')].every((plot) => plot.childElementCount > 5));
     await check(page);

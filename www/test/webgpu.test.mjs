@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { SITE, count, heard, launch, serve, start, visit } from './site.mjs';
+import { test } from 'node:test';
+import { SITE, count, heard, server, start, visit } from './site.mjs';
 
 const RACE = '#task=lab/lift&demos=1&pretrain=bc&seed=0';
 
@@ -13,19 +13,7 @@ const LIMIT = 540_000;
 
 const skip = existsSync(join(SITE, 'worker_gpu.js')) ? false : 'the site was built without the program for GPUs (cargo xtask web --webgpu)';
 
-let server;
-let browser;
-
-before(async () => {
-  server = await serve();
-  browser = await launch(['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']);
-});
-
-after(async () => {
-  await browser.close();
-  server.close();
-});
-
+const switches = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const device = (page) => page.getByLabel('Device', { exact: false });
 
 /** In the page: the losses of cloning that were told from event `since` on, as (updates, loss), two or more. */
@@ -35,7 +23,7 @@ const losses = (since) => {
 };
 
 test('on the GPU a policy is cloned: the loss falls, and the policy is seen at work', { skip }, (t) =>
-  visit(browser, server.url + RACE, async (page) => {
+  visit(server.url + RACE, async (page) => {
     await start(page);
     await device(page).locator('option[value=webgpu]').waitFor({ state: 'attached' });
     await device(page).selectOption('webgpu');
@@ -48,10 +36,10 @@ test('on the GPU a policy is cloned: the loss falls, and the policy is seen at w
     assert.ok(later > earlier, `${later} updates after ${earlier}`);
     assert.ok(low < 0.95 * high, `a loss of ${low} after ${high}`);
     await page.getByText('The policy at work').first().waitFor({ timeout: LIMIT });
-  }));
+  }, { switches }));
 
 test('a site without the program for GPUs says so, and learns on the CPU', () =>
-  visit(browser, 'about:blank', async (page) => {
+  visit('about:blank', async (page) => {
     await page.route('**/worker_gpu.js', (route) => route.fulfill({ status: 404 }));
     await page.goto(server.url + RACE);
     await start(page);
@@ -59,4 +47,4 @@ test('a site without the program for GPUs says so, and learns on the CPU', () =>
     assert.deepEqual(await device(page).locator('option').allTextContents(), ['CPU']);
     await heard(page, (event) => event.type === 'phase' && event.done > 0);
   // The browser itself reports the file that was asked for and is not there.
-  }, { expected: [/404/] }));
+  }, { switches, expected: [/404/] }));

@@ -9,6 +9,7 @@ mod metaworld;
 mod rerun;
 mod setup;
 mod shell;
+mod stamps;
 mod test;
 mod web;
 #[allow(
@@ -27,8 +28,9 @@ const COMMANDS: [(&str, &str); 7] = [
         "install what the tests need (with --web also what the web app needs)",
     ),
     (
-        "test [--quick]",
-        "set up, then run every check and test (--quick: without wasm, GPU and fuzzing)",
+        "test [--quick] [--all]",
+        "set up, then run every check and test whose inputs have changed since it passed (--quick: \
+         without wasm, GPU and fuzzing; --all: also what has not changed)",
     ),
     (
         "demo [ARGS]",
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
     };
     let result = match command.as_str() {
         "setup" => flag(rest, "--web").map(setup::everything),
-        "test" => flag(rest, "--quick").map(test::run),
+        "test" => flags(rest, ["--quick", "--all"]).map(|[quick, all]| test::run(quick, all)),
         "demo" => Ok(demo::demo(rest)),
         "web" => flags(rest, ["--build-only", "--webgpu"])
             .map(|[only_build, webgpu]| web::web(only_build, webgpu)),

@@ -8,17 +8,18 @@ use std::path::PathBuf;
 /// One thing that must be there.
 pub struct Need {
     what: &'static str,
-    is_there: fn() -> bool,
+    /// Its version, or other words that change when it does; none when it is missing.
+    found: fn() -> Option<String>,
     get: fn() -> Result<(), String>,
 }
 
 /// The physics engine that the native program links, and where the linker finds it on this machine.
 pub const MUJOCO: Need = Need {
     what: "MuJoCo's library",
-    is_there: || {
-        wheels::MUJOCO.is_there()
-            && std::fs::read_to_string(machine_config())
-                .is_ok_and(|text| text == machine_settings())
+    found: || {
+        let configured =
+            std::fs::read_to_string(machine_config()).is_ok_and(|text| text == machine_settings());
+        (wheels::MUJOCO.is_there() && configured).then(|| wheels::MUJOCO.version.to_owned())
     },
     get: || {
         wheels::MUJOCO.ensure()?;
@@ -34,7 +35,10 @@ const SUITES: [&Wheel; 2] = [&crate::metaworld::PACKAGE, &crate::adroit::PACKAGE
 /// The scenes of these suites.
 pub const SCENES: Need = Need {
     what: "the scenes of Meta-World and Adroit",
-    is_there: || SUITES.iter().all(|package| package.is_there()),
+    found: || {
+        let are_there = SUITES.iter().all(|package| package.is_there());
+        are_there.then(|| SUITES.map(|package| package.version).join(" "))
+    },
     get: || {
         SUITES
             .iter()
@@ -57,9 +61,10 @@ fn machine_settings() -> String {
 /// rustfmt and clippy.
 pub const LINTS: Need = Need {
     what: "rustfmt and clippy",
-    is_there: || {
-        answers(shell::cargo(&["fmt", "--version"]))
-            && answers(shell::cargo(&["clippy", "--version"]))
+    found: || {
+        let rustfmt = answer(shell::cargo(&["fmt", "--version"]))?;
+        let clippy = answer(shell::cargo(&["clippy", "--version"]))?;
+        Some(format!("{rustfmt}, {clippy}"))
     },
     get: || {
         shell::run(shell::command(
@@ -72,24 +77,14 @@ pub const LINTS: Need = Need {
 /// Rust's standard library for the browser.
 pub const WASM_TARGET: Need = Need {
     what: "the wasm32-unknown-unknown target",
-    is_there: || {
-        let folder = shell::command(
+    found: || {
+        let folder = answer(shell::command(
             "rustc",
-            &[
-                "--print",
-                "target-libdir",
-                "--target",
-                "wasm32-unknown-unknown",
-            ],
-        );
-        shell::output(folder).is_ok_and(|path| PathBuf::from(path.trim()).is_dir())
+            &["--print", "target-libdir", "--target", shell::WASM],
+        ))?;
+        PathBuf::from(&folder).is_dir().then_some(folder)
     },
-    get: || {
-        shell::run(shell::command(
-            "rustup",
-            &["target", "add", "wasm32-unknown-unknown"],
-        ))
-    },
+    get: || shell::run(shell::command("rustup", &["target", "add", shell::WASM])),
 };
 
 /// The version of wasm-bindgen in Cargo.lock: library and tool must be the same.
@@ -97,59 +92,61 @@ const WASM_BINDGEN: &str = "0.2.130";
 
 /// The tool that runs wasm tests.
 pub const WASM_RUNNER: Need = Need {
-    what: "wasm-bindgen (built here, up to ten minutes)",
-    is_there: || version_is("wasm-bindgen", WASM_BINDGEN),
-    // Its lock file names a crate that package mirrors no longer serve, hence no --locked.
-    get: || install(&["wasm-bindgen-cli", "--version", WASM_BINDGEN]),
+    what: "wasm-bindgen (built here, some minutes)",
+    found: || {
+        let version = answer(shell::command(tool("wasm-bindgen"), &["--version"]))?;
+        let is_ours = version.split_whitespace().nth(1) == Some(WASM_BINDGEN);
+        is_ours.then_some(version)
+    },
+    get: || {
+        // Its lock file names a crate that package mirrors no longer serve, hence no --locked. Its
+        // default features are encryption, for browsers at other addresses than this machine's.
+        install(&[
+            "wasm-bindgen-cli",
+            "--version",
+            WASM_BINDGEN,
+            "--no-default-features",
+        ])
+    },
 };
 
 /// The JavaScript engine that wasm tests run in.
 pub const NODE: Need = Need {
     what: "Node.js",
-    is_there: || answers(shell::command("node", &["--version"])),
+    found: || answer(shell::command("node", &["--version"])),
     get: || apt(&["nodejs"]),
 };
 
 /// Vulkan in software, so that GPU code runs on a machine without a GPU.
 pub const LAVAPIPE: Need = Need {
     what: "a software Vulkan device (Mesa's lavapipe)",
-    is_there: || lavapipe().is_some(),
+    found: || lavapipe().map(|driver| driver.display().to_string()),
     get: || apt(&["mesa-vulkan-drivers", "libvulkan1"]),
 };
 
 /// Drawing without a display, so that pictures are tested, too. Mesa has a device in software.
 pub const EGL: Need = Need {
     what: "EGL (Mesa's, for pictures)",
-    is_there: || {
+    found: || {
         let vendors = std::fs::read_dir("/usr/share/glvnd/egl_vendor.d")
             .is_ok_and(|mut files| files.next().is_some());
-        vendors
-            && answers(shell::command(
-                "sh",
-                &[
-                    "-c",
-                    "ldconfig -p | grep -q libEGL.so.1 && ls /usr/lib/*/dri/swrast_dri.so \
-                     /usr/lib*/dri/swrast_dri.so 2>/dev/null | grep -q .",
-                ],
-            ))
+        let drivers = answer(shell::command(
+            "sh",
+            &[
+                "-c",
+                "ldconfig -p | grep -q libEGL.so.1 && ls /usr/lib/*/dri/swrast_dri.so \
+                 /usr/lib*/dri/swrast_dri.so 2>/dev/null | grep .",
+            ],
+        ))?;
+        vendors.then_some(drivers)
     },
     get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
-};
-
-/// The newest trunk that Rust 1.95 builds.
-const TRUNK: &str = "0.21.14";
-
-/// What builds the web app.
-pub const WEB_BUNDLER: Need = Need {
-    what: "trunk (built here, up to ten minutes)",
-    is_there: || version_is("trunk", TRUNK),
-    get: || install(&["trunk", "--version", TRUNK, "--locked"]),
 };
 
 /// three.js, its bundler and the driver of browser tests, as www/package-lock.json says.
 pub const NPM_PACKAGES: Need = Need {
     what: "the site's npm packages",
-    is_there: || {
+    found: || {
         // npm writes this file when an installation is complete; an older one is of another lock
         // file.
         let time = |path: &str| {
@@ -157,8 +154,9 @@ pub const NPM_PACKAGES: Need = Need {
                 .and_then(|data| data.modified())
                 .ok()
         };
-        time("www/node_modules/.package-lock.json")
-            .is_some_and(|installed| Some(installed) >= time("www/package-lock.json"))
+        let installed = time("www/node_modules/.package-lock.json")?;
+        let is_newer = Some(installed) >= time("www/package-lock.json");
+        is_newer.then(|| "as www/package-lock.json says".to_owned())
     },
     get: || {
         shell::run(shell::command(
@@ -171,7 +169,7 @@ pub const NPM_PACKAGES: Need = Need {
 /// A browser without a window, for the tests of the site.
 pub const CHROMIUM: Need = Need {
     what: "Chromium",
-    is_there: || answers(shell::command("chromium", &["--version"])),
+    found: || answer(shell::command("chromium", &["--version"])),
     get: || apt(&["chromium", "fonts-noto-core"]),
 };
 
@@ -191,7 +189,7 @@ pub fn everything(web: bool) -> Result<(), String> {
         WASM_RUNNER,
     ];
     if web {
-        needs.extend([WEB_BUNDLER, NPM_PACKAGES, CHROMIUM]);
+        needs.extend([NPM_PACKAGES, CHROMIUM]);
     }
     let missing: Vec<String> = needs.iter().filter_map(|need| ensure(need).err()).collect();
     if !missing.is_empty() {
@@ -206,12 +204,12 @@ pub fn everything(web: bool) -> Result<(), String> {
 /// # Errors
 /// A sentence that names what is missing, why, and what to do.
 pub fn ensure(need: &Need) -> Result<(), String> {
-    if (need.is_there)() {
+    if (need.found)().is_some() {
         return Ok(());
     }
     eprintln!("Installing {} ...", need.what);
     (need.get)().map_err(|why| format!("{} is missing: {why}", need.what))?;
-    if (need.is_there)() {
+    if (need.found)().is_some() {
         Ok(())
     } else {
         Err(format!(
@@ -219,6 +217,12 @@ pub fn ensure(need: &Need) -> Result<(), String> {
             need.what
         ))
     }
+}
+
+/// What is found of a thing, for those who care which version it was.
+pub fn found(need: &Need) -> (&'static str, String) {
+    let version = (need.found)().unwrap_or_else(|| "missing".to_owned());
+    (need.what, version)
 }
 
 /// The driver file of lavapipe, where Debian and Fedora put it.
@@ -281,18 +285,22 @@ fn forget_our_crates(fingerprints: &std::path::Path) {
     }
 }
 
-/// `cargo install` into our own folder.
+/// `cargo install` into our own folder. What is installed runs for seconds, so most of the
+/// compiler's work on its speed would be lost time.
 fn install(args: &[&str]) -> Result<(), String> {
     let folder = shell::cache().join("tools");
     let mut install = shell::cargo(&["install", "--root", &folder.to_string_lossy()]);
-    install.args(args).env_remove("CARGO_TARGET_DIR");
+    install
+        .args(args)
+        .env_remove("CARGO_TARGET_DIR")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     shell::run(install)
 }
 
 /// Installs Debian packages where that needs no password.
 fn apt(packages: &[&str]) -> Result<(), String> {
     let list = packages.join(" ");
-    if !answers(shell::command("apt-get", &["--version"])) {
+    if answer(shell::command("apt-get", &["--version"])).is_none() {
         return Err(format!(
             "install it with your system's package manager (on Debian the packages are {list})."
         ));
@@ -324,15 +332,12 @@ fn root_prefix() -> Option<&'static [&'static str]> {
     if shell::output(shell::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0") {
         return Some(&[]);
     }
-    answers(shell::command("sudo", &["-n", "true"])).then_some(&["sudo", "-n", "env"])
+    let needs_none = answer(shell::command("sudo", &["-n", "true"])).is_some();
+    needs_none.then_some(&["sudo", "-n", "env"])
 }
 
-/// True when the program can be started and ends well.
-fn answers(command: std::process::Command) -> bool {
-    shell::output(command).is_ok()
-}
-
-fn version_is(name: &str, version: &str) -> bool {
-    shell::output(shell::command(tool(name), &["--version"]))
-        .is_ok_and(|line| line.split_whitespace().nth(1) == Some(version))
+/// What a program says, when it can be started and ends well.
+fn answer(command: std::process::Command) -> Option<String> {
+    let said = shell::output(command).ok()?;
+    Some(said.trim().to_owned())
 }

@@ -1,7 +1,10 @@
 //! Running other programs.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+
+/// What programs for browsers are compiled for.
+pub const WASM: &str = "wasm32-unknown-unknown";
 
 /// The root of the workspace. Asked at run time: a build folder shared by two clones may hold the
 /// other one's xtask.
@@ -42,6 +45,12 @@ pub fn cargo(args: &[&str]) -> Command {
     cargo
 }
 
+/// Cargo with the one profile of this workspace.
+pub fn cargo_release(args: &[&str]) -> Command {
+    let (subcommand, rest) = args.split_at(1);
+    cargo(&[subcommand, &["--release"], rest].concat())
+}
+
 /// Shows the command, runs it, and waits.
 ///
 /// # Errors
@@ -54,6 +63,17 @@ pub fn run(mut command: Command) -> Result<(), String> {
         Ok(status) => Err(format!("`{line}` ended with {status}.")),
         Err(error) => Err(format!("`{line}` could not be started: {error}.")),
     }
+}
+
+/// Shows the command and starts it.
+///
+/// # Errors
+/// One sentence when it cannot be started.
+pub fn start(mut command: Command) -> Result<Child, String> {
+    let line = line(&command);
+    eprintln!("$ {line}");
+    let started = command.spawn();
+    started.map_err(|error| format!("`{line}` could not be started: {error}."))
 }
 
 /// Runs the command and returns what it printed on stdout.

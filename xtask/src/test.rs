@@ -1,15 +1,27 @@
-//! Every check and test, one after the other; a failure does not keep the others from running.
+//! Every check and test, one after the other; a failure does not keep the others from running, and
+//! what passed with the same inputs before does not run again.
+//!
+//! Cargo compiles a dependency once for each set of features that anybody asks for, and burn takes
+//! a quarter of an hour. So the native tests are built with one set of features, [`FEATURES`], the
+//! lints and the docs are checked with one, everything, and the tests in WebAssembly use what the
+//! site is built from.
 
 use crate::setup::{self, Need};
-use crate::{licences, rerun, shell, web};
+use crate::shell::{self, WASM, cargo_release};
+use crate::stamps::{self, Inputs, Stamp};
+use crate::{licences, rerun, web};
 use std::process::Command;
 use std::time::Instant;
 
 /// One step of the test run.
 struct Step {
     name: &'static str,
-    needs: &'static [Need],
     kind: Kind,
+    needs: &'static [Need],
+    /// The files and folders that its outcome depends on, beside [`ALWAYS`].
+    reads: &'static [&'static [&'static str]],
+    /// The folder that it makes for later steps.
+    makes: Option<&'static str>,
     run: fn() -> Result<(), String>,
 }
 
@@ -24,114 +36,169 @@ enum Kind {
     IfPossible,
 }
 
+/// Which features the native tests are built with. The tests on a GPU need them; without, all of
+/// burn would have to be built once more for these tests.
+const FEATURES: [&str; 2] = ["--features", "protege/wgpu"];
+
+/// What every step depends on: the commands of the steps, and how cargo builds.
+const ALWAYS: [&str; 5] = [
+    "xtask/src",
+    ".cargo/config.toml",
+    "rust-toolchain.toml",
+    "Cargo.toml",
+    "Cargo.lock",
+];
+const MANIFESTS: &[&str] = &[
+    "core/Cargo.toml",
+    "core/derive/Cargo.toml",
+    "native/Cargo.toml",
+    "web/Cargo.toml",
+    "xtask/Cargo.toml",
+];
+const CORE: &[&str] = &["core/src", "core/derive/src", "core/scenes"];
+/// Tests and examples included.
+const EVERYTHING: &[&str] = &["core", "native", "web", "xtask"];
+/// What else some test may look at, to compare it with the code.
+const PROSE: &[&str] = &["docs", "README.md", "www"];
+const RERUN: &[&str] = &["rerun", "native/src/rerun"];
+const SITE: &[&str] = &["web", "www", "LICENSE-MIT", "LICENSE-APACHE"];
+
 /// In the order of how soon they tell something.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "format",
-        needs: &[setup::LINTS],
         kind: Kind::Quick,
+        needs: &[setup::LINTS],
+        reads: &[EVERYTHING, RERUN, &["rustfmt.toml"]],
+        makes: None,
         run: format,
     },
     Step {
         name: "licences",
-        needs: &[],
         kind: Kind::Quick,
+        needs: &[],
+        reads: &[MANIFESTS, &["rerun/Cargo.toml", "rerun/Cargo.lock"]],
+        makes: None,
         run: licences::check,
     },
     Step {
         name: "tests",
-        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL],
         kind: Kind::Quick,
-        run: || release(&["test", "--workspace"]),
+        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL],
+        reads: &[EVERYTHING, PROSE],
+        makes: None,
+        run: || shell::run(native_tests(&[])),
     },
     Step {
         name: "lints",
-        needs: &[setup::MUJOCO, setup::LINTS],
         kind: Kind::Quick,
+        needs: &[setup::MUJOCO, setup::LINTS],
+        reads: &[EVERYTHING],
+        makes: None,
         run: lints,
     },
     Step {
         name: "docs",
-        needs: &[setup::MUJOCO],
         kind: Kind::Quick,
+        needs: &[setup::MUJOCO],
+        reads: &[EVERYTHING],
+        makes: None,
         run: docs,
     },
     Step {
         name: "fuzzing",
-        needs: &[setup::MUJOCO],
         kind: Kind::Full,
+        needs: &[setup::MUJOCO],
+        reads: &[MANIFESTS, CORE, &["core/tests/fuzz.rs"]],
+        makes: None,
         run: fuzz,
     },
     Step {
+        name: "GPU tests on a software device",
+        kind: Kind::IfPossible,
+        needs: &[setup::MUJOCO, setup::LAVAPIPE],
+        reads: &[MANIFESTS, CORE, &["native/tests/wgpu.rs"]],
+        makes: None,
+        run: gpu_tests,
+    },
+    Step {
         name: "recordings",
-        needs: &[],
         kind: Kind::Full,
+        needs: &[],
+        reads: &[RERUN],
+        makes: None,
         run: rerun::test,
     },
     Step {
-        name: "wasm build",
-        needs: &[setup::WASM_TARGET],
-        kind: Kind::Full,
-        run: || release(&["build", "-p", "protege-core", "--target", WASM]),
-    },
-    Step {
         name: "wasm tests",
-        needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER],
         kind: Kind::Full,
+        needs: &[setup::WASM_TARGET, setup::NODE, setup::WASM_RUNNER],
+        reads: &[MANIFESTS, CORE, &["core/tests/same_everywhere.rs"]],
+        makes: None,
         run: wasm_tests,
     },
     Step {
         name: "wasm lints",
-        needs: &[setup::WASM_TARGET],
         kind: Kind::Full,
+        needs: &[setup::WASM_TARGET, setup::LINTS],
+        reads: &[MANIFESTS, CORE, &["web"]],
+        makes: None,
         run: wasm_lints,
     },
     Step {
-        name: "the site in a browser",
-        needs: &[
-            setup::WASM_TARGET,
-            setup::NODE,
-            setup::WASM_RUNNER,
-            setup::WEB_BUNDLER,
-            setup::NPM_PACKAGES,
-            setup::CHROMIUM,
-        ],
+        name: "the site",
         kind: Kind::Full,
-        run: web::test,
+        needs: &web::NEEDS,
+        reads: &[MANIFESTS, CORE, SITE],
+        makes: Some(web::SITE),
+        run: web::weigh,
     },
     Step {
-        name: "GPU tests on a software device",
-        needs: &[setup::MUJOCO, setup::LAVAPIPE],
-        kind: Kind::IfPossible,
-        run: gpu_tests,
+        name: "the 3D view in a browser",
+        kind: Kind::Full,
+        needs: &[setup::NODE, setup::NPM_PACKAGES, setup::CHROMIUM],
+        reads: &[&["www/view", "www/package-lock.json", "core/scenes"]],
+        makes: None,
+        run: web::test_view,
+    },
+    Step {
+        name: "the site in a browser",
+        kind: Kind::Full,
+        needs: &[setup::NODE, setup::NPM_PACKAGES, setup::CHROMIUM],
+        reads: &[&[
+            web::SITE,
+            "www/test",
+            "www/serve.mjs",
+            "www/package-lock.json",
+        ]],
+        makes: None,
+        run: web::test,
     },
 ];
 
-const WASM: &str = "wasm32-unknown-unknown";
-
 /// Installs what is missing, runs the steps, and prints what each took; the last line is `N passed,
-/// N failed`.
+/// N failed`. With `quick` only those that are; with `all` also those that passed before.
 ///
 /// # Errors
 /// One sentence when a step failed.
-pub fn run(quick: bool) -> Result<(), String> {
+pub fn run(quick: bool, all: bool) -> Result<(), String> {
     setup::claim_target()?;
-    let steps: Vec<&Step> = STEPS
+    let steps = STEPS
         .iter()
-        .filter(|step| !quick || step.kind == Kind::Quick)
-        .collect();
-    let reports: Vec<(Outcome, String)> = steps.iter().map(|step| report(step)).collect();
+        .filter(|step| !quick || step.kind == Kind::Quick);
+    let reports: Vec<(Outcome, String)> = steps.map(|step| report(step, all)).collect();
     println!();
     for (_, line) in &reports {
         println!("{line}");
     }
-    let count = |outcome| reports.iter().filter(|(each, _)| *each == outcome).count();
-    println!(
-        "\n{} passed, {} failed",
-        count(Outcome::Passed),
-        count(Outcome::Failed)
-    );
-    if count(Outcome::Failed) == 0 {
+    let count = |wanted: fn(&Outcome) -> bool| {
+        let outcomes = reports.iter().map(|(outcome, _)| outcome);
+        outcomes.filter(|outcome| wanted(outcome)).count()
+    };
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed | Outcome::Unchanged));
+    println!("\n{passed} passed, {failed} failed");
+    if failed == 0 {
         Ok(())
     } else {
         Err("Not everything passed; the lines above say what.".to_owned())
@@ -139,45 +206,98 @@ pub fn run(quick: bool) -> Result<(), String> {
 }
 
 /// How a step ended.
-#[derive(PartialEq)]
+#[derive(Debug, PartialEq)]
 enum Outcome {
     Passed,
-    Failed,
-    Skipped,
+    /// It passed before, with exactly these inputs.
+    Unchanged,
+    /// Why.
+    Failed(String),
+    /// Why.
+    Skipped(String),
 }
 
 /// Runs one step; how it ended, and its line of the summary.
-fn report(step: &Step) -> (Outcome, String) {
+fn report(step: &Step, all: bool) -> (Outcome, String) {
     eprintln!("\n== {}", step.name);
     let start = Instant::now();
-    let (outcome, word, why) = match step.needs.iter().try_for_each(setup::ensure) {
-        Err(missing) if step.kind == Kind::IfPossible => (Outcome::Skipped, "skipped", missing),
-        ready => match ready.and_then(|()| (step.run)()) {
-            Ok(()) => (Outcome::Passed, "ok", String::new()),
-            Err(sentence) => (Outcome::Failed, "FAILED", sentence),
-        },
+    let stamp = Stamp::new(&shell::target(), step.name);
+    let outcome = outcome(step, &stamp, all);
+    let (word, why) = match &outcome {
+        Outcome::Passed => ("ok", ""),
+        Outcome::Unchanged => ("unchanged", ""),
+        Outcome::Failed(why) => ("FAILED", why.as_str()),
+        Outcome::Skipped(why) => ("skipped", why.as_str()),
     };
-    let line = format!(
-        "{word:<7} {:>6.1} s  {:<31} {why}",
-        start.elapsed().as_secs_f64(),
-        step.name
-    );
+    let seconds = start.elapsed().as_secs_f64();
+    let line = format!("{word:<9} {seconds:>6.1} s  {:<31} {why}", step.name);
     eprintln!("{}", line.trim_end());
     (outcome, line.trim_end().to_owned())
 }
 
-/// Cargo with the one profile of this workspace.
-fn release(args: &[&str]) -> Result<(), String> {
-    shell::run(cargo_release(args))
+/// Runs a step unless its stamp says that it would pass.
+fn outcome(step: &Step, stamp: &Stamp, all: bool) -> Outcome {
+    match stamp.check(&inputs_and_result(step)) {
+        Ok(()) if !all => return Outcome::Unchanged,
+        Ok(()) => {}
+        Err(why) => eprintln!("({why})"),
+    }
+    if let Err(why) = stamp.remove() {
+        return Outcome::Failed(why);
+    }
+    if let Err(missing) = step.needs.iter().try_for_each(setup::ensure) {
+        return match step.kind {
+            Kind::IfPossible => Outcome::Skipped(missing),
+            _ => Outcome::Failed(missing),
+        };
+    }
+    let before = inputs(step);
+    if let Err(sentence) = (step.run)() {
+        return Outcome::Failed(sentence);
+    }
+    // What was edited meanwhile may or may not have been part of it.
+    if inputs(step) == before {
+        stamp.write(&inputs_and_result(step));
+    }
+    Outcome::Passed
 }
 
-fn cargo_release(args: &[&str]) -> Command {
-    let (subcommand, rest) = args.split_at(1);
-    shell::cargo(&[subcommand, &["--release"], rest].concat())
+/// The features of the program that the tests have left in the build folder, so that it is taken
+/// instead of built without them, which would take many minutes more.
+pub fn features_built() -> &'static [&'static str] {
+    let has_tests = Stamp::new(&shell::target(), "tests").is_there();
+    if has_tests { &FEATURES } else { &[] }
+}
+
+/// Whatever the outcome of a step depends on.
+fn inputs(step: &Step) -> Inputs {
+    let paths = step.reads.iter().copied().flatten().copied();
+    let mut inputs = stamps::files(&shell::root(), ALWAYS.into_iter().chain(paths));
+    inputs.extend(stamps::surroundings());
+    for need in step.needs {
+        let (name, version) = setup::found(need);
+        inputs.insert(name.to_owned(), version);
+    }
+    inputs
+}
+
+/// The same, and what the step has made, which later steps may rely on only while it is there.
+fn inputs_and_result(step: &Step) -> Inputs {
+    let mut inputs = inputs(step);
+    inputs.extend(stamps::files(&shell::root(), step.makes));
+    inputs
 }
 
 fn format() -> Result<(), String> {
     shell::run(shell::cargo(&["fmt", "--all", "--check"])).and_then(|()| rerun::check_format())
+}
+
+/// All packages, whichever tests are wanted: which features a dependency has is decided by the
+/// packages that are chosen.
+fn native_tests(wanted: &[&str]) -> Command {
+    let mut test = cargo_release(&["test", "--workspace"]);
+    test.args(FEATURES).args(wanted);
+    test
 }
 
 /// With every feature: this is where the code for NVIDIA devices is compiled on machines that have
@@ -196,7 +316,7 @@ fn lints() -> Result<(), String> {
 
 /// The page's own code exists in a browser only, and the program for GPUs with a feature only.
 fn wasm_lints() -> Result<(), String> {
-    release(&[
+    shell::run(cargo_release(&[
         "clippy",
         "-p",
         "protege-web",
@@ -207,7 +327,7 @@ fn wasm_lints() -> Result<(), String> {
         "--",
         "--deny",
         "warnings",
-    ])
+    ]))
 }
 
 fn docs() -> Result<(), String> {
@@ -230,19 +350,21 @@ fn without_llvm(mut cargo: Command) -> Command {
 
 /// The parsers' fuzz tests again, longer than within the ordinary tests.
 fn fuzz() -> Result<(), String> {
-    let mut test = cargo_release(&["test", "--workspace", "--test", "fuzz"]);
-    test.env(
-        "BOLERO_RANDOM_ITERATIONS",
-        std::env::var("BOLERO_RANDOM_ITERATIONS").unwrap_or_else(|_| "20000".to_owned()),
-    );
+    let mut test = native_tests(&["--test", "fuzz"]);
+    if std::env::var_os("BOLERO_RANDOM_ITERATIONS").is_none() {
+        test.env("BOLERO_RANDOM_ITERATIONS", "20000");
+    }
     shell::run(test)
 }
 
+/// With the page's features, so that core is compiled for the site, too.
 fn wasm_tests() -> Result<(), String> {
     let mut test = cargo_release(&[
         "test",
         "-p",
         "protege-core",
+        "-p",
+        "protege-web",
         "--target",
         WASM,
         "--test",
@@ -256,17 +378,85 @@ fn wasm_tests() -> Result<(), String> {
 }
 
 fn gpu_tests() -> Result<(), String> {
-    let mut test = cargo_release(&[
-        "test",
-        "-p",
-        "protege",
-        "--features",
-        "wgpu",
-        "--test",
-        "wgpu",
-    ]);
+    let mut test = native_tests(&["--test", "wgpu", "--", "--ignored"]);
     if let Some(driver) = setup::lavapipe() {
         test.env("VK_ICD_FILENAMES", driver);
     }
     shell::run(test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step of nothing but its outcome, with a stamp of its own.
+    fn try_out(name: &str, run: fn() -> Result<(), String>) -> (Step, Stamp) {
+        let step = Step {
+            name: "a step",
+            kind: Kind::Quick,
+            needs: &[],
+            reads: &[],
+            makes: None,
+            run,
+        };
+        let folder = format!("xtask-{name}-{}", std::process::id());
+        let stamp = Stamp::new(&std::env::temp_dir().join(folder), step.name);
+        (step, stamp)
+    }
+
+    /// What passed is not run again, unless everything is asked for.
+    #[test]
+    fn a_step_that_passed_is_unchanged_until_all_is_asked_for() {
+        let (step, stamp) = try_out("passes", || Ok(()));
+        assert_eq!(outcome(&step, &stamp, false), Outcome::Passed);
+        assert_eq!(outcome(&step, &stamp, false), Outcome::Unchanged);
+        assert_eq!(outcome(&step, &stamp, true), Outcome::Passed);
+        stamp.remove().unwrap();
+    }
+
+    /// A step that fails is run again the next time, also when it passed before.
+    #[test]
+    fn a_failure_leaves_no_stamp() {
+        let (step, stamp) = try_out("fails", || Err("no".to_owned()));
+        stamp.write(&inputs(&step));
+        let failed = Outcome::Failed("no".to_owned());
+        assert_eq!(outcome(&step, &stamp, true), failed);
+        assert!(stamp.check(&inputs(&step)).is_err());
+        assert_eq!(outcome(&step, &stamp, false), failed);
+    }
+
+    /// A crate that joins the workspace has to be named in the table, and in [`CORE`] when core is
+    /// built from it.
+    #[test]
+    fn every_crate_of_the_workspace_is_read() {
+        let manifest = std::fs::read_to_string(shell::root().join("Cargo.toml")).unwrap();
+        let quoted = |line: &str| -> Vec<String> {
+            let words = line.split('"').skip(1).step_by(2);
+            words.map(str::to_owned).collect()
+        };
+        let members = manifest.lines().find(|line| line.starts_with("members"));
+        for member in quoted(members.unwrap()) {
+            assert!(EVERYTHING.contains(&member.as_str()), "{member}");
+            let its_manifest = format!("{member}/Cargo.toml");
+            assert!(MANIFESTS.contains(&its_manifest.as_str()), "{its_manifest}");
+        }
+        for line in manifest.lines().filter(|line| line.contains("path = \"")) {
+            let folder = quoted(line).pop().unwrap();
+            let is_read = CORE.iter().any(|path| path.starts_with(&folder));
+            assert!(is_read, "core may be built from {folder}");
+        }
+    }
+
+    /// Every path of the table is there, but for what is made or optional: a name that is wrong
+    /// would let a change go unnoticed.
+    #[test]
+    fn what_a_step_reads_exists() {
+        let optional = ["rust-toolchain.toml", web::SITE];
+        for step in &STEPS {
+            for path in step.reads.iter().copied().flatten() {
+                let exists = shell::root().join(path).exists();
+                assert!(exists || optional.contains(path), "{}: {path}", step.name);
+            }
+        }
+    }
 }

@@ -1,18 +1,34 @@
-//! The site: built by Trunk, served, weighed and driven in a browser.
+//! The site: its programs compiled, its pages put together, weighed, served and driven in a browser.
 
 use crate::setup::{self, Need};
-use crate::shell;
-use std::path::PathBuf;
-use std::process::Command;
+use crate::shell::{self, WASM};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, SystemTime};
 
 /// What building the site takes.
-pub const BUILD: [Need; 5] = [
+pub const NEEDS: [Need; 4] = [
     setup::WASM_TARGET,
     setup::NODE,
     setup::WASM_RUNNER,
-    setup::WEB_BUNDLER,
     setup::NPM_PACKAGES,
 ];
+
+/// The folder of the built site.
+pub const SITE: &str = "dist";
+
+/// What the site is made of.
+const SOURCES: [&str; 6] = [
+    "core/src",
+    "core/scenes",
+    "web",
+    "www",
+    "Cargo.toml",
+    "Cargo.lock",
+];
+
+/// How often the sources are looked at while the site is served.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Builds the site into `dist/`; without `only_build` also serves it, and builds again whenever a
 /// file changes. With `webgpu` it has the program for GPUs beside it.
@@ -20,43 +36,90 @@ pub const BUILD: [Need; 5] = [
 /// # Errors
 /// One sentence when something is missing or the build fails.
 pub fn web(only_build: bool, webgpu: bool) -> Result<(), String> {
-    BUILD.iter().try_for_each(setup::ensure)?;
-    let gpu = if webgpu { Some(worker_gpu()?) } else { None };
-    let mut trunk = trunk(if only_build {
-        &["build", "--release", "--offline"]
-    } else {
-        &["serve", "--release", "--offline", "--open=false"]
-    })?;
-    // www/site.mjs puts what is there into the site.
-    trunk.envs(gpu.map(|folder| ("WORKER_GPU", folder)));
+    NEEDS.iter().try_for_each(setup::ensure)?;
+    let seen = newest();
+    build(webgpu)?;
     if only_build {
-        shell::run(trunk)
-    } else {
-        shell::replace(trunk)
+        return Ok(());
+    }
+    let server = shell::start(shell::command("node", &["www/serve.mjs", SITE]))?;
+    watch(server, seen, webgpu)
+}
+
+/// Builds the site anew after every change, until the server ends: by Ctrl-C, which reaches both.
+fn watch(mut server: Child, mut seen: SystemTime, webgpu: bool) -> Result<(), String> {
+    loop {
+        std::thread::sleep(PAUSE);
+        if let Ok(Some(status)) = server.try_wait() {
+            return Err(format!("The server ended with {status}."));
+        }
+        let now = newest();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        // The site stays as it was until what was written compiles.
+        match build(webgpu) {
+            Ok(()) => eprintln!("Built anew: load the page again."),
+            Err(sentence) => eprintln!("{sentence}"),
+        }
     }
 }
 
-/// Builds the worker that learns on GPUs; the folder that it is then in.
-fn worker_gpu() -> Result<PathBuf, String> {
-    const WASM: &str = "wasm32-unknown-unknown";
-    let build = [
-        "build",
-        "--release",
-        "-p",
-        "protege-web",
-        "--bin",
-        "worker_gpu",
-        "--features",
-        "webgpu",
-        "--target",
-        WASM,
-    ];
-    shell::run(shell::cargo(&build))?;
-    let folder = shell::target().join("worker_gpu");
-    let program = shell::target()
-        .join(WASM)
-        .join("release")
-        .join("worker_gpu.wasm");
+/// When the sources last changed. A file that is removed changes its folder.
+fn newest() -> SystemTime {
+    let root = shell::root();
+    let times = SOURCES.iter().map(|path| newest_of(&root.join(path)));
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn newest_of(path: &Path) -> SystemTime {
+    let time = std::fs::metadata(path).and_then(|data| data.modified());
+    let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return time;
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let paths = paths.filter(|path| !path.ends_with("node_modules"));
+    paths
+        .map(|path| newest_of(&path))
+        .fold(time, SystemTime::max)
+}
+
+/// Compiles the programs and puts the site together.
+fn build(webgpu: bool) -> Result<(), String> {
+    let folder = shell::target().join("site-programs");
+    let mut site = shell::command("node", &["www/site.mjs", SITE]);
+    site.arg(programs(&folder, &["app", "worker"], &[])?);
+    if webgpu {
+        let folder = shell::target().join("site-programs-gpu");
+        site.arg(programs(
+            &folder,
+            &["worker_gpu"],
+            &["--features", "webgpu"],
+        )?);
+    }
+    shell::run(site)
+}
+
+/// Compiles programs for the browser into a folder, each with the JavaScript that loads it.
+fn programs(folder: &Path, names: &[&str], options: &[&str]) -> Result<PathBuf, String> {
+    let mut build = shell::cargo_release(&["build", "-p", "protege-web", "--target", WASM]);
+    build.args(options);
+    for name in names {
+        build.args(["--bin", name]);
+    }
+    shell::run(build)?;
+    let compiled = shell::target().join(WASM).join("release");
+    for name in names {
+        bindgen(&compiled.join(format!("{name}.wasm")), folder)?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// Writes NAME.js and NAME_bg.wasm, without the names of functions: they are for debuggers, and a
+/// tenth of what a visitor would have to load.
+fn bindgen(program: &Path, folder: &Path) -> Result<(), String> {
     let mut bindgen = shell::command(
         setup::tool("wasm-bindgen"),
         &[
@@ -66,53 +129,35 @@ fn worker_gpu() -> Result<PathBuf, String> {
             "--remove-name-section",
         ],
     );
-    bindgen.arg("--out-dir").arg(&folder).arg(program);
-    shell::run(bindgen)?;
-    Ok(folder)
+    bindgen.arg("--out-dir").arg(folder).arg(program);
+    shell::run(bindgen)
 }
 
-/// Checks the wire size of the site, then drives it, the program for GPUs included, in a browser:
-/// every promise to a visitor.
+/// Builds the site, the program for GPUs included, and checks its size over the wire.
 ///
 /// # Errors
-/// One sentence when the site is too heavy or a test fails.
-pub fn test() -> Result<(), String> {
+/// One sentence when the build fails or the site is too heavy.
+pub fn weigh() -> Result<(), String> {
     web(true, true)?;
-    shell::run(shell::command("node", &["www/weigh.mjs", "dist"]))?;
-    let mut tests = shell::command("node", &["--test", "--test-concurrency=1"]);
+    shell::run(shell::command("node", &["www/weigh.mjs", SITE]))
+}
+
+/// Tests the 3D view alone.
+///
+/// # Errors
+/// One sentence when a test fails.
+pub fn test_view() -> Result<(), String> {
+    shell::run(shell::command("npm", &["test", "--prefix", "www"]))
+}
+
+/// Drives the site in a browser: every promise to a visitor.
+///
+/// # Errors
+/// One sentence when a test fails.
+pub fn test() -> Result<(), String> {
+    let mut tests = shell::command("node", &["--test", "www/test/all.mjs"]);
     tests
-        .args(test_files("www/view/test")?)
-        .args(test_files("www/test")?);
-    tests
-        .env("SITE", shell::root().join("dist"))
+        .env("SITE", shell::root().join(SITE))
         .env("SCREENSHOTS", shell::target().join("screenshots"));
     shell::run(tests)
-}
-
-/// The test files of a folder, in order. (Given a folder, some versions of Node run everything in
-/// it as tests.)
-fn test_files(folder: &str) -> Result<Vec<PathBuf>, String> {
-    let entries = std::fs::read_dir(shell::root().join(folder))
-        .map_err(|error| format!("{folder} cannot be read: {error}."))?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> = paths
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
-        .collect();
-    files.sort();
-    Ok(files)
-}
-
-/// Trunk, which finds the tools that it needs on its path and fetches nothing.
-fn trunk(args: &[&str]) -> Result<Command, String> {
-    let mut trunk = shell::command(setup::tool("trunk"), args);
-    let tools: Option<PathBuf> = setup::tool("trunk").parent().map(PathBuf::from);
-    let own = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&own)));
-    let path = path.map_err(|error| {
-        format!("the PATH cannot be extended ({error}): remove what is wrong with it.")
-    })?;
-    trunk
-        .env("PATH", path)
-        .env("CARGO_TARGET_DIR", shell::target());
-    Ok(trunk)
 }

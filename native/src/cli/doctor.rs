@@ -329,16 +329,11 @@ struct Tool {
     remedy: &'static str,
 }
 
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 3] = [
     Tool {
         program: "wasm-bindgen",
         purpose: "the browser build",
         remedy: "cargo xtask setup",
-    },
-    Tool {
-        program: "trunk",
-        purpose: "the browser build",
-        remedy: "cargo xtask setup --web",
     },
     Tool {
         program: "node",
