@@ -9,7 +9,7 @@ use crate::{Error, Result};
 pub struct Pairs {
     /// N x obs, row-major.
     pub obs: Vec<f32>,
-    /// N x pixels of the view; none where nothing is seen.
+    /// N x pixels of the view; empty without one.
     pub pixels: Vec<u8>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
@@ -19,7 +19,7 @@ pub struct Pairs {
     pub obs_dim: usize,
     /// Length of a chunk: chunk * act.
     pub action_dim: usize,
-    /// What is seen.
+    /// The view of the pictures.
     pub view: View,
 }
 
@@ -54,6 +54,7 @@ impl Pairs {
             pairs
                 .obs
                 .extend_from_slice(&episode.obs[..starts * obs_dim]);
+            // Beyond the end of an episode the last action is repeated.
             for step in (0..starts).flat_map(|t| t..t + chunk) {
                 pairs
                     .actions
@@ -70,7 +71,7 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// The same with what was seen of `view` in the dataset that they were cut from.
+    /// Adds the pictures of `view`, from the dataset that the pairs were cut from.
     #[must_use]
     pub fn seen(mut self, dataset: &Dataset, view: View) -> Self {
         if view.is_some() {
@@ -81,7 +82,7 @@ impl Pairs {
         Self { view, ..self }
     }
 
-    /// What was seen at the pairs at `indices`, one after the other.
+    /// Pictures of the pairs at `indices`, one after the other.
     pub fn seen_at(&self, indices: &[usize]) -> Vec<u8> {
         let width = self.view.pixels();
         indices
