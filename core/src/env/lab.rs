@@ -87,7 +87,7 @@ impl LabEnv {
         Ok(EpisodeEnv::of(spec(info), Lab.reward(), world))
     }
 
-    /// The simulation, to look at (drawing, analysis).
+    /// The simulation, for drawing and analysis.
     pub fn sim(&self) -> &dyn Sim {
         &*self.world().sim
     }
@@ -148,6 +148,7 @@ impl World for LabWorld {
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let saved: Saved = postcard::from_bytes(state).map_err(|_| seal::damaged(self.id))?;
+        // Both parts or none: what fits the task may still not fit the engine.
         let before = self.task.save();
         self.task.restore(&saved.task)?;
         if let Err(error) = self.sim.restore(&saved.sim) {
