@@ -1,4 +1,4 @@
-//! What a task may ask of a physics engine, and the engines that core can run.
+//! The interface of physics engines, and the engines that core can run.
 
 mod drawing;
 mod rapier;
@@ -63,7 +63,7 @@ pub trait Sim: Send {
     fn timestep(&self) -> f64;
     /// Advances physics by one time step.
     fn step(&mut self);
-    /// Back to the scene's initial state, everything at rest, as freshly loaded.
+    /// Returns to the scene's initial state, everything at rest, as freshly loaded.
     fn reset(&mut self);
     /// The whole physics state: what [`Sim::restore`] needs to go on bit for bit.
     fn save(&self) -> Vec<u8>;

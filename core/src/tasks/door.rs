@@ -62,6 +62,7 @@ fn hinge_of([x, y, z]: Vec3) -> Vec3 {
 
 /// Where the knob is at these angles of latch and hinge.
 fn knob(hinge: Vec3, latch: f64, angle: f64) -> Vec3 {
+    // The lever turns in the leaf's plane, the leaf about the vertical.
     let along = SPINDLE[0] - LEVER * libm::sin(latch);
     let (sin, cos) = (libm::sin(angle), libm::cos(angle));
     [
@@ -79,6 +80,7 @@ fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     expert::fetch(view, style, GRIPPED).unwrap_or_else(|| {
         let [latch, hinge] = view.joints;
         let door = view.second.map_or(view.goal, |door| door.position);
+        // First the lever; once the door stands ajar, the bolt no longer matters.
         let free = latch > TURNED - 0.1 || hinge > 0.1;
         let aim = if free {
             knob(door, TURNED.max(latch), hinge + LEAD)

@@ -65,12 +65,14 @@ fn success(view: &View) -> bool {
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     expert::fetch(view, style, GRIPPED).unwrap_or_else(|| {
         let [x, _, z] = view.goal;
+        // Where the face of the nail's head is now.
         let nail = view.goal[1] - (OUT - IN) + view.joints[0] - HEAD;
+        // How far the hammer is off the nail's axis.
         let aside = libm::hypot(view.key[0] - x, view.key[2] - z);
         if aside < IN_LINE {
             return expert::lead(view, [x, nail + 0.1, z], style);
         }
-        // Almost in line: not on towards the nail before it is quite so.
+        // Almost in line: no further towards the nail until it is.
         let back = view.key[1].min(nail - BEFORE);
         let before = if aside < 0.05 { back } else { nail - BEFORE };
         expert::carry(view, [x, before, z], style)

@@ -22,7 +22,7 @@ pub struct RapierSim {
     scene: Scene,
     parameters: IntegrationParameters,
     world: World,
-    /// The world as freshly loaded: what [`Sim::reset`] goes back to.
+    /// The world as freshly loaded, to which [`Sim::reset`] returns.
     initial: World,
     /// Workspace only; everything that outlives a step is in `world`.
     pipeline: PhysicsPipeline,
@@ -74,7 +74,7 @@ impl RapierSim {
         );
     }
 
-    /// Makes `world` the present.
+    /// Replaces the world, and the pipeline's caches of the old one.
     fn enter(&mut self, world: World) {
         self.world = world;
         self.pipeline = PhysicsPipeline::new();
@@ -93,8 +93,8 @@ impl RapierSim {
         &self.world.bodies[handle]
     }
 
-    /// Where the body is; not a number once the engine had to take something out of the scene, so
-    /// that nobody goes on with the rest.
+    /// Pose of the body; not a number once the engine had to take something out of the scene, so
+    /// that no episode goes on without it.
     fn whereabouts(&self, handle: RigidBodyHandle) -> RapierPose {
         let pose = *self.rigid_body(handle).position();
         if self.world.broken {
