@@ -49,7 +49,7 @@ struct Mark<'a> {
     version: u32,
 }
 
-/// The header as it is written: the mark, then what the kind adds.
+/// The header as written: the mark, then the fields of the kind.
 #[derive(Serialize)]
 struct Marked<'a, H> {
     #[serde(flatten)]
@@ -138,6 +138,7 @@ pub(super) fn read<'a, H: DeserializeOwned>(
         SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| kind.error("is a safetensors file of another program"))?;
+    // Kind and version first: a newer header may have other fields.
     let mark: Mark = serde_json::from_str(text).map_err(|_| kind.error("has a damaged header"))?;
     if mark.format != kind.name {
         return Err(kind.error(format!(

@@ -1,9 +1,9 @@
 //! Demonstrations in one file: a safetensors file whose metadata carries a JSON header.
 //!
 //! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards`
-//! (T), all F32, and where pictures were seen `episode_000/frames`, U8, T+1 frames of 3 x size x
-//! size one after the other; the metadata's key `protege` holds `{format: "dataset", version, meta:
-//! {..}, episodes: [{seed, length, success, terminated, return, sha256}]}`.
+//! (T), all F32, and with pictures `episode_000/frames`, U8, T+1 frames of 3 x size x size one
+//! after the other; the metadata's key `protege` holds `{format: "dataset", version, meta: {..},
+//! episodes: [{seed, length, success, terminated, return, sha256}]}`.
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, Episode, Frames, hex};
@@ -165,8 +165,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// Checks that these are demonstrations of the task at hand, seen at `image_size` pixels (0:
-    /// not seen).
+    /// Checks that these are demonstrations of the task at hand, with pictures of `image_size`
+    /// pixels (0: without).
     ///
     /// # Errors
     /// When task or sizes differ.

@@ -8,7 +8,7 @@ use crate::env::View;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Frames of equal size, in the order in which they were seen.
+/// Frames of equal size, in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Frames {
     first: Vec<u8>,

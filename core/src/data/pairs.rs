@@ -13,7 +13,7 @@ pub struct Pairs {
     pub pixels: Vec<u8>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
-    /// How many of the N pairs come from each episode.
+    /// Number of pairs of each episode, N together.
     pub episode_pairs: Vec<usize>,
     /// Length of an observation.
     pub obs_dim: usize,
@@ -28,8 +28,7 @@ impl Pairs {
     ///
     /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond
     /// the end repeats the last action: else the last `chunk - 1` steps of an episode, often those
-    /// that finish the task, would never be shown. Without, only whole chunks make pairs, as in
-    /// DPPO.
+    /// that finish the task, would start none. Without, only whole chunks make pairs, as in DPPO.
     ///
     /// # Errors
     /// When the chunk is empty, or not one pair comes out.

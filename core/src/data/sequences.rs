@@ -407,6 +407,7 @@ impl Sequences {
         }
         let mut episodes = VecDeque::new();
         for ((steps, starts), frames) in lengths.into_iter().zip(frames) {
+            // As many starts as `push` gives an episode of this length.
             let expected = (steps.saturating_add(1))
                 .checked_sub(shape.horizon)
                 .filter(|&starts| starts > 0);
@@ -430,6 +431,7 @@ impl Sequences {
             {
                 return Err(damaged());
             }
+            // A column holds all episodes, one after the other: each takes its part.
             let mut parts = widths
                 .iter()
                 .zip(&mut columns)
@@ -575,6 +577,8 @@ impl Balanced {
         rng: &mut Rng,
         n: usize,
     ) -> Stretches {
+        // Before the first practice a batch is all demonstrations; without demonstrations, all
+        // practice.
         let shown = match (demos.is_empty(), online.is_empty()) {
             (true, _) => 0,
             (_, true) => n,

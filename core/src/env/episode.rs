@@ -115,6 +115,7 @@ impl<W: World> Env for EpisodeEnv<W> {
             steps: 0,
             over: false,
             style: self.progress.style,
+            // A stream per episode: its noise does not depend on episodes before.
             noise: Rng::new(seed, "expert", 0),
         };
         self.world.start(seed)

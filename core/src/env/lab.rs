@@ -120,6 +120,7 @@ impl World for LabWorld {
         self.task.act(&mut *self.sim, action);
         (0..self.substeps).for_each(|_| self.sim.step());
         let obs = self.task.observe(&*self.sim);
+        // Tested here, where the whole state passes: a diverged simulation must not go on.
         if !obs.iter().all(|v| v.is_finite()) {
             return Err(Error::failed(format!(
                 "the simulation of {} stopped being finite at control step {number}; reset it",

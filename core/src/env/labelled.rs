@@ -32,6 +32,7 @@ pub fn dressed(
     label: &[f32],
     view: View,
 ) -> Result<Box<dyn Env>> {
+    // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
     let labelled: Box<dyn Env> = if label.is_empty() {
         repeated

@@ -79,7 +79,7 @@ impl Pictured {
         inner.picture(view.size)?;
         let Spec { id, obs, .. } = inner.spec().clone();
         let felt: Vec<Range<usize>> = match proprioception(&id) {
-            // What was appended to the task's own observation is no state of an object: it says
+            // Numbers appended to the task's own observation are no state of objects: they say
             // which task it is.
             Some(felt) => felt
                 .iter()
@@ -88,6 +88,7 @@ impl Pictured {
                 .collect(),
             None => std::iter::once(0..obs).collect(),
         };
+        // Pictures travel at the end of a row, as numbers from 0 to 255.
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
         Ok(Self {
             spec: Spec {

@@ -219,6 +219,7 @@ impl Rollouts {
         chunks: &[f32],
         chunk_len: usize,
     ) -> Result<(Vec<Decision>, Vec<Finished>)> {
+        // Rows are those of the running episodes, in order; the other environments get nothing.
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
         let actions: Vec<Vec<f32>> = active
@@ -315,6 +316,7 @@ impl Rollouts {
         if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
+        // Environments are made anew: the bytes hold their states alone.
         let mut rollouts = Self::new(spec, &plan.stream, plan.first, plan.end)?;
         if running.len() != rollouts.slots.len() {
             return Err(damaged());

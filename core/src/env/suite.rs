@@ -9,8 +9,8 @@ pub const RAPIER: &str = "rapier";
 /// The physics engine of the native program.
 pub const MUJOCO: &str = "mujoco";
 
-/// Everything that the rest of a program asks of a family of tasks. A program lists its suites in
-/// one [`super::Catalog`]; nothing else knows one of them by name.
+/// The interface of a family of tasks. A program lists its suites in one [`super::Catalog`];
+/// nothing else knows one of them by name.
 pub trait Suite: Sync {
     /// Prefix of its tasks' ids, before the `/`.
     fn name(&self) -> &'static str;

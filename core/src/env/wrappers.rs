@@ -99,6 +99,7 @@ impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
     pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
+        // The last action of an episode may be held for fewer steps.
         let horizon = inner
             .spec()
             .horizon

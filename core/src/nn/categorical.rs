@@ -10,7 +10,7 @@ pub struct Atoms {
     pub low: f64,
     /// The greatest.
     pub high: f64,
-    /// How many there are, at least 2.
+    /// Number of atoms, at least 2.
     pub count: usize,
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub struct Observed {
     /// `[N, obs]`.
     pub numbers: Tensor<2>,
-    /// `[N, channels, size, size]`, 0 to 1; none where nothing is seen.
+    /// `[N, channels, size, size]`, 0 to 1; none without pictures.
     pub pictures: Option<Tensor<4>>,
 }
 

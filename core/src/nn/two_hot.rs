@@ -11,7 +11,7 @@ pub struct TwoHot {
     pub low: f64,
     /// The last bin.
     pub high: f64,
-    /// How many bins there are, at least 2.
+    /// Number of bins, at least 2.
     pub bins: usize,
 }
 

@@ -51,6 +51,7 @@ impl Flow {
         x: Tensor<2>,
     ) -> Tensor<2> {
         let ([batch, _], device) = (x.dims(), x.device());
+        // Encoded once: from step to step only latents and time change.
         let context = self.velocity.read(obs);
         let embedding = |step: usize| {
             nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device)

@@ -249,7 +249,7 @@ impl Net {
     }
 }
 
-/// A policy: the network and the scales of what it reads and writes.
+/// A policy: the network and the scales of its input and output.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The network, on normalized values.

@@ -11,7 +11,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Where a policy is served, and how it is asked.
+/// Address of a served policy, and the names of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct ServedConfig {

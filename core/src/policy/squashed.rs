@@ -11,7 +11,8 @@ use burn::tensor::{Device, Tensor};
 
 /// Range of log std, in units before the tanh (ValueDICE's code).
 const LOG_STD: (f64, f64) = (-5.0, 2.0);
-/// Where a density is asked for, actions are kept this far from ±1, whose inverse tanh is infinite.
+/// Distance that actions keep from ±1 where a density is computed: the inverse tanh is infinite
+/// there.
 const EDGE: f64 = 1e-3;
 
 /// tanh(mean(obs) + std(obs) noise).

@@ -40,7 +40,7 @@ pub const INFOS: [&MethodInfo; METHODS.len()] = infos();
 
 /// A row of [`METHODS`]: a method's description and its constructors.
 pub struct Method {
-    /// Name, sentences, what it can train.
+    /// Name, sentences, kinds of policy.
     pub info: &'static MethodInfo,
     /// The method before its first step.
     pub new: fn(&Context) -> Result<Box<dyn Pretrainer>>,
@@ -170,6 +170,7 @@ impl Context<'_> {
     /// # Errors
     /// When the demonstrations are too short.
     pub fn fresh_policy(&self) -> Result<Policy> {
+        // `pairs` are scaled already: the scales come from raw ones.
         let raw = Pairs::new(self.demos, self.policy.chunk, true)?;
         let mut weights = Rng::new(self.seed, "policy-weights", 0);
         let scales = raw.scales()?;

@@ -28,7 +28,7 @@ pub struct Shape {
     pub name: Option<String>,
     /// The body that carries it; none: it stands in the world.
     pub body: Option<usize>,
-    /// Which primitive.
+    /// The primitive.
     pub kind: ShapeKind,
     /// MJCF's half sizes, whose meaning depends on the kind.
     pub size: Vec3,
@@ -95,7 +95,7 @@ impl Drawing {
         })
     }
 
-    /// Where the bodies are: seven numbers each, x y z and a quaternion, w first.
+    /// Poses of the bodies: seven numbers each, x y z and a quaternion, w first.
     ///
     /// # Errors
     /// When the simulation is of another scene.

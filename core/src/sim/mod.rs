@@ -41,11 +41,11 @@ pub trait Sim: Send {
     /// The actuator of this name.
     fn actuator(&self, name: &str) -> Result<Id>;
 
-    /// Where the body is.
+    /// Pose of the body.
     fn pose(&self, body: Id) -> Pose;
     /// Linear (m/s) and angular (rad/s) velocity of the body, world axes.
     fn velocity(&self, body: Id) -> (Vec3, Vec3);
-    /// Where the site is (m, world).
+    /// Position of the site (m, world).
     fn site_position(&self, site: Id) -> Vec3;
     /// The joint's coordinate (m or rad).
     fn joint_position(&self, joint: Id) -> f64;

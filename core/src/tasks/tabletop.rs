@@ -23,7 +23,7 @@ pub(super) const ACT: usize = 4;
 pub(super) const SUBSTEPS: usize = 4;
 
 const FRAME: usize = 18;
-/// Where the hand starts (m): the zero of its three slides.
+/// Start of the hand (m): the zero of its three slides.
 const HOME: Vec3 = [0.0, 0.6, 0.2];
 /// The hand's target stays within these corners (m).
 const LOW: Vec3 = [-0.3, 0.4, 0.015];
@@ -40,11 +40,11 @@ const JOINTS: usize = 2;
 
 /// A random start.
 pub(super) struct Start {
-    /// Where the object is put; none for one that hangs on joints, which comes with the target.
+    /// Pose of the object; none for one that hangs on joints, which comes with the target.
     pub object: Option<Pose>,
     /// The goal, with which the observation ends (m).
     pub goal: Vec3,
-    /// Where the scene's `target` body goes: a fixture of the task, or the goal's marker.
+    /// Position of the scene's `target` body: a fixture of the task, or the goal's marker.
     pub target: Vec3,
 }
 
@@ -251,8 +251,8 @@ fn frame(view: &View) -> Vec<f32> {
     frame.iter().map(|&v| v as f32).collect()
 }
 
-/// A pose as it is observed: position and quaternion. A quaternion and its negative are one
-/// rotation; the one with w >= 0 is shown.
+/// A pose as observed: position and quaternion. A quaternion and its negative are one rotation; the
+/// one with w >= 0 stands for both.
 fn shown(Pose { position, rotation }: Pose) -> [f64; 7] {
     let [x, y, z] = position;
     let sign = if rotation[0] < 0.0 { -1.0 } else { 1.0 };

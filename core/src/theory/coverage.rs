@@ -24,7 +24,7 @@ pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
         .fold(1.0, f64::min)
 }
 
-/// The largest gamma that coverage reaches with probability at least 1 - delta, judged by the
+/// The largest gamma that coverage reaches with probability at least 1 - delta, estimated from the
 /// coverages of many independent data sets: their delta-quantile, rounded down. 0 of none.
 pub fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
     let mut sorted = coverages.to_vec();

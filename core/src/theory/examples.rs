@@ -5,10 +5,10 @@ use crate::error::within;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// How many powers of ten lie between the commonest and the rarest state of a random problem.
+/// Powers of ten between the commonest and the rarest state of a random problem.
 const STATE_DECADES: f64 = 4.0;
 
-/// The same for the actions that a demonstrator of a random problem may take.
+/// Powers of ten between the commonest and the rarest action of its demonstrator.
 const ACTION_DECADES: f64 = 2.0;
 
 /// The bandits on which BC fails (appendix B.1): three arms, of which the demonstrator pulls the

@@ -8,8 +8,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What is known before the data: the noise Sigma of an observation and the prior's covariance
-/// Lambda.
+/// The model before the data: the noise Sigma of an observation and the prior's covariance Lambda.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// Covariance of an observation around the mean, Sigma.

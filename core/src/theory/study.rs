@@ -32,8 +32,8 @@ pub struct StudyConfig {
     pub alphas: Vec<f64>,
     /// Independent data sets.
     pub repeats: usize,
-    /// The probability, in [0, 0.9], with which a data set may have less coverage than what is
-    /// reported.
+    /// The probability, in [0, 0.9], with which a data set may have less than the reported
+    /// coverage.
     pub delta: f64,
     /// Seed of the problem and of the demonstrations.
     pub seed: u64,
@@ -273,6 +273,7 @@ fn ascending<T: PartialOrd + std::fmt::Display>(name: &str, list: &[T]) -> Resul
 fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
+    // n - 1, as the mean is estimated, too; over n for the variance of the mean.
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
     (mean, libm::sqrt(variance / n))
 }

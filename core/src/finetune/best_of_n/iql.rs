@@ -49,6 +49,7 @@ impl Critic {
 
     /// The smallest of the critics' values: `[batch]`.
     pub fn score(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
+        // Pessimistic: a chunk must convince all critics.
         self.all(obs, chunks).min_dim(0).squeeze_dim(0)
     }
 
@@ -138,6 +139,7 @@ impl Iql {
         );
         let column = |values: &[f32]| matrix(values.to_vec(), 1).inner();
 
+        // V, then the critics with the new V, then their targets, as the reference's `_update_jit`.
         let (value_loss, mean_value) = self.value_loss(obs.clone(), chunks.clone());
         self.value = self.value_adam.step(self.value.clone(), &value_loss);
         // Eq. 6: the target is V(s'), not a maximum over actions, so that only actions of the data

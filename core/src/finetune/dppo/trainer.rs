@@ -170,7 +170,7 @@ impl DppoTrainer {
         Ok(report)
     }
 
-    /// What comes after an iteration.
+    /// What follows an iteration: more, an evaluation, or the end.
     fn next(&self) -> Next {
         match self.iteration {
             i if i >= self.config.iterations => Next::Done,

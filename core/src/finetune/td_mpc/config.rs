@@ -272,7 +272,7 @@ pub const RHO: f64 = 0.5;
 /// Factor of the values in the elites' softmax (both backbones).
 pub const TEMPERATURE: f64 = 0.5;
 
-/// What a backbone fixes: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
+/// Constants of a backbone: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
     /// Weight of the consistency loss.

@@ -284,7 +284,7 @@ impl Planner<'_> {
         let chosen = (taken.clone().unsqueeze_dim::<3>(2) * actions)
             .sum_dim(1)
             .squeeze_dim::<2>(1);
-        // Where the proposals stand: see `in_order`.
+        // The first proposal: see `in_order`.
         let first_policy = if self.config.backbone == Backbone::TdMpc2 {
             0
         } else {

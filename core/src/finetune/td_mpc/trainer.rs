@@ -39,7 +39,7 @@ struct Count {
     cloned: usize,
     /// Decisions of all environments.
     decisions: usize,
-    /// Evaluations asked for.
+    /// Evaluations requested.
     evaluations: usize,
     /// Practice episodes since the last evaluation: successes, and all.
     episodes: (u64, u64),

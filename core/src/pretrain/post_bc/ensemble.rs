@@ -35,6 +35,7 @@ pub struct Ensemble {
 impl Ensemble {
     /// Fresh members, each with its own weights and its own bootstrap, on an autodiff `device`.
     pub fn new(config: PostBcConfig, data: &Pairs, seed: u64, device: Device) -> Self {
+        // Weights are drawn for the whole stack, so that they do not depend on the groups.
         let nets = network(&config, data.obs_dim, data.action_dim, seed, &device)
             .split(group_size(&config, &device));
         let groups = nets

@@ -31,7 +31,8 @@ struct Batch {
     /// The policy's noise, row by row at the demonstrations' states and next states, then at the
     /// replay's next states.
     noise: Tensor<2>,
-    /// Where between a demonstration and a replay row the penalty looks, in [0, 1): `[batch, 1]`.
+    /// Position of the penalty's point between a demonstration and a replay row, in [0, 1):
+    /// `[batch, 1]`.
     mix: Tensor<2>,
 }
 
@@ -132,6 +133,7 @@ impl ValueDice {
 
     fn draw(&mut self) -> Batch {
         let n = self.config.batch;
+        // Nothing is played: the replay is a second draw from the demonstrations.
         let [demos, replay] = [(); 2].map(|()| self.rng.indices(n, self.transitions.len()));
         let width = self.policy.noise_len();
         let noise = nn::matrix(self.rng.normals(3 * n * width), width, &self.device);

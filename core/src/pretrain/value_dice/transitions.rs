@@ -37,8 +37,8 @@ pub struct Rows {
 
 impl Transitions {
     /// From padded `pairs` (one for every step) with chunks of `chunk` actions; `terminated` says
-    /// of each episode whether it ended for good. Where the time limit cut an episode off, what its
-    /// last decisions led to is unknown, and they are left out.
+    /// of each episode whether it ended for good. Where the time limit cut an episode off, the
+    /// outcome of its last decisions is unknown, and they are left out.
     ///
     /// # Errors
     /// When there is an episode too few or too many, or no transition is left.

@@ -1,8 +1,8 @@
 //! The Rapier engine: a scene's MJCF text becomes rigid bodies, impulse joints and motors.
 //!
-//! Sites, geoms, joints and actuators keep their MJCF names and meanings. What the loader does not
-//! translate (`solref`, `solimp`, `armature`, tendons) has no effect here; a joint's `ref` would
-//! silently shift its zero, so it is refused.
+//! Sites, geoms, joints and actuators keep their MJCF names and meanings. Settings that the loader
+//! does not translate (`solref`, `solimp`, `armature`, tendons) have no effect here; a joint's
+//! `ref` would silently shift its zero, so it is refused.
 
 mod scene;
 mod snapshot;
@@ -178,7 +178,7 @@ impl Sim for RapierSim {
         let old = *self.rigid_body(handle).position();
         let new = RapierPose::from_parts(Vector::new(x, y, z), rotation);
         self.put_at_rest(handle, new);
-        // What hangs on it by joints comes along, as in MuJoCo.
+        // Bodies that hang on it by joints move along, as in MuJoCo.
         for carried in self.scene.carried_by(handle) {
             let relative = old.inverse() * *self.rigid_body(carried).position();
             self.put_at_rest(carried, new * relative);
