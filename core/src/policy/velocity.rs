@@ -115,6 +115,8 @@ impl Tokens {
     /// Tokens of observations: `[batch, tokens, width]`.
     fn read(&self, Observed { numbers, pictures }: Observed) -> Tensor<3> {
         let state = numbers.dims()[1] - self.labels;
+        // The state, the task, the picture's places: the order does not matter, as every token sees
+        // every other.
         let mut tokens = vec![
             self.state
                 .forward(numbers.clone().narrow(1, 0, state))
