@@ -3,14 +3,13 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use super::published;
 use crate::env::View;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::method::{MethodInfo, one_of};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
-use crate::settings::{self, Choices, Preset, Settings};
+use crate::settings::{Choices, Preset, Settings};
 use crate::{Error, Result};
 use crate::{finetune, pretrain};
 use serde::{Deserialize, Serialize};
@@ -136,11 +135,6 @@ pub enum Keep {
 }
 
 impl Config {
-    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
-    pub fn preset(preset: Preset) -> Self {
-        published::ruled(Self::bare(preset))
-    }
-
     /// The tasks that are learned.
     pub fn tasks(&self) -> Vec<String> {
         if self.pretrain.tasks.is_empty() {
@@ -295,15 +289,6 @@ impl Config {
             )));
         }
         Ok(())
-    }
-
-    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
-    pub fn schema() -> Value {
-        let presets: Vec<(&'static str, Value)> = Preset::ALL
-            .iter()
-            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
-            .collect();
-        settings::schema(Self::FIELDS, &presets)
     }
 
     /// The configuration as JSON.

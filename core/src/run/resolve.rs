@@ -15,6 +15,11 @@ use crate::{Error, Result};
 use serde_json::Value;
 
 impl Config {
+    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
+    pub fn preset(preset: Preset) -> Self {
+        published::ruled(Self::bare(preset))
+    }
+
     /// The configuration that settings make, over the preset that they name, else `cpu`. Of several
     /// values of one setting the last counts.
     ///
@@ -115,6 +120,15 @@ impl Config {
             }
         }
         Ok(settings)
+    }
+
+    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
+    pub fn schema() -> Value {
+        let presets: Vec<(&'static str, Value)> = Preset::ALL
+            .iter()
+            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
+            .collect();
+        settings::schema(Self::FIELDS, &presets)
     }
 
     /// What follows from those of the settings on which others depend.

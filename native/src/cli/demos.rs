@@ -154,7 +154,8 @@ fn name(path: &Path) -> String {
 /// From recordings of others.
 #[cfg(feature = "mujoco")]
 fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
-    use crate::mujoco::suites::{self, Choice, Imported};
+    use crate::mujoco::suite::{Choice, Imported};
+    use crate::mujoco::suites;
     let Some(import) = suites::of(&config.task)?.import() else {
         let able = suites::ALL.iter().filter(|suite| suite.import().is_some());
         let tasks: Vec<String> = able

@@ -15,6 +15,7 @@ mod improvement;
 pub mod journal;
 mod machine;
 mod methods;
+mod names;
 mod nan_state;
 pub mod plan;
 mod play;

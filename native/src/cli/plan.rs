@@ -168,7 +168,7 @@ impl Folder {
 
     /// The first of `runs/<name>`, `runs/<name>-2`, ... that does not exist yet.
     pub fn unused(config: &Config) -> PathBuf {
-        let (pretrain, finetune) = super::methods::of(config);
+        let (pretrain, finetune) = super::names::of(config);
         let name = config.task.rsplit('/').next().unwrap_or_default();
         let path = |n: usize| {
             PathBuf::from("runs").join(format!(

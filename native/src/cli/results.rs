@@ -47,7 +47,7 @@ pub fn collect(
             seed,
         }));
     }
-    let (pretrain, finetune) = super::methods::of(config);
+    let (pretrain, finetune) = super::names::of(config);
     Ok(Report {
         task: config.task.clone(),
         pretrain,

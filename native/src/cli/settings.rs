@@ -1,5 +1,6 @@
 //! From a preset, a TOML file and flags to a configuration.
 
+use super::names::{self, known};
 use crate::engines;
 use clap::Args;
 use protege_core::policy::PolicyKind;
@@ -25,13 +26,13 @@ pub struct Settings {
     #[arg(
         long,
         value_name = "METHOD",
-        help = super::methods::help("pretrain", "Pretraining", "post-bc")
+        help = names::help("pretrain", "Pretraining", "post-bc")
     )]
     pub pretrain: Option<String>,
     #[arg(
         long,
         value_name = "METHOD",
-        help = super::methods::help("finetune", "Finetuning", "best-of-n")
+        help = names::help("finetune", "Finetuning", "best-of-n")
     )]
     pub finetune: Option<String>,
     #[arg(long, value_name = "KIND", help = kinds_of_policy())]
@@ -121,11 +122,7 @@ impl Settings {
         let methods = [("pretrain", &self.pretrain), ("finetune", &self.finetune)];
         for (stage, name) in methods {
             name.as_deref().map_or(Ok(()), |name| {
-                known(
-                    &format!("{stage} method"),
-                    name,
-                    super::methods::names(stage),
-                )
+                known(&format!("{stage} method"), name, names::methods(stage))
             })?;
         }
         let text = |value: &Option<String>| {
@@ -186,22 +183,6 @@ fn all_like(pattern: &str) -> Result<Vec<String>> {
     } else {
         Ok(tasks)
     }
-}
-
-/// Checks a name against those there are.
-///
-/// # Errors
-/// Names what is unknown, the nearest name and all of them.
-pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
-    if names.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let nearest = protege_core::error::nearest(name, names.iter());
-    let nearest = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    Err(Error::input(format!(
-        "there is no {what} `{name}`{nearest} (there are {})",
-        names.join(", ")
-    )))
 }
 
 fn split(pair: &str) -> Result<(String, String)> {

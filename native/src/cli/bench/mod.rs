@@ -145,7 +145,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let names: Vec<String> = BENCHES.iter().map(|bench| bench.name.to_owned()).collect();
     args.only
         .iter()
-        .try_for_each(|name| super::settings::known("figure", name, names.clone()))?;
+        .try_for_each(|name| super::names::known("figure", name, names.clone()))?;
     let device = machine::device(&args.device)?;
     let mut rows = Vec::new();
     for bench in BENCHES
