@@ -1,6 +1,6 @@
 //! Observations that say which task it is, where one policy learns several.
 
-use super::{ActionRepeat, Env, Pictured, Spec, Step, View, Wrapper};
+use super::{ActionRepeat, Entry, Env, Pictured, Spec, Step, View, Wrapper};
 use crate::Result;
 
 /// An environment at whose observations the same numbers end.
@@ -21,13 +21,14 @@ impl Labelled {
     }
 }
 
-/// The environment as a run plays it: every action held for `repeat` control steps, observations
-/// that end in `label`, and in what `view` shows.
+/// An environment of `task` as a run plays it: every action held for `repeat` control steps,
+/// observations that end in `label`, and in what `view` shows.
 ///
 /// # Errors
 /// When `repeat` is 0, or nothing can be seen.
 pub fn dressed(
     env: Box<dyn Env>,
+    task: &Entry,
     repeat: usize,
     label: &[f32],
     view: View,
@@ -38,11 +39,16 @@ pub fn dressed(
     } else {
         Box::new(Labelled::new(repeated, label.to_vec()))
     };
-    Ok(if view.is_some() {
-        Box::new(Pictured::new(labelled, view)?)
-    } else {
-        labelled
-    })
+    if !view.is_some() {
+        return Ok(labelled);
+    }
+    // The label is no state of the task's objects: it stays beside the pictures.
+    let label = task.spec.obs..task.spec.obs + label.len();
+    let felt = match task.proprioception {
+        Some(own) => own.iter().cloned().chain([label]).collect(),
+        None => std::iter::once(0..label.end).collect(),
+    };
+    Ok(Box::new(Pictured::new(labelled, felt, view)?))
 }
 
 impl Wrapper for Labelled {

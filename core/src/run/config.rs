@@ -3,7 +3,7 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use crate::env::View;
+use crate::env::{Catalog, View};
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::method::{MethodInfo, one_of};
@@ -167,24 +167,24 @@ impl Config {
         )
     }
 
-    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that
-    /// cannot work.
-    pub fn check(&self) -> Result<()> {
-        crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
-        let spec = crate::env::spec(&self.task)?;
+    /// Says in one sentence what is wrong, if anything is: sizes, ranges, tasks that are not in the
+    /// catalog, and combinations that cannot work.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        catalog.checked_engine(&self.task, &self.engine)?;
+        let spec = catalog.entry(&self.task)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.check_served()?;
         self.check_policy_kind()?;
-        self.check_tasks()?;
+        self.check_tasks(catalog)?;
         self.check_sight()?;
         self.finetune.check(&self.policy, self.env.view())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
-    fn check_tasks(&self) -> Result<()> {
+    fn check_tasks(&self, catalog: &Catalog) -> Result<()> {
         if self.pretrain.tasks.is_empty() {
             return Ok(());
         }
@@ -200,10 +200,10 @@ impl Config {
                 "pretrain.tasks needs policy.kind flow-transformer: set it",
             ));
         }
-        let own = crate::env::spec(&self.task)?;
+        let own = catalog.entry(&self.task)?.spec;
         for task in &self.pretrain.tasks {
-            crate::env::catalogue::checked_engine(task, &self.engine)?;
-            let spec = crate::env::spec(task)?;
+            catalog.checked_engine(task, &self.engine)?;
+            let spec = catalog.entry(task)?.spec;
             if (spec.obs, spec.act) != (own.obs, own.act) {
                 return Err(Error::input(format!(
                     "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of \

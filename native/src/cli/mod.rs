@@ -120,8 +120,6 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error, json),
     };
     let _threads = machine::share_work(0);
-    // Configurations are checked against the suites of this program.
-    crate::engines::catalog();
     match catch_unwind(AssertUnwindSafe(|| answer(cli))) {
         Ok(Ok(answer)) if json => print(&format!("{:#}\n", answer.json)),
         Ok(Ok(answer)) => print(&answer.text),

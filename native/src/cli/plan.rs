@@ -1,7 +1,7 @@
 //! A run's folder: what was asked for, and where everything stands.
 
 use super::settings::read_toml;
-use crate::engines::inputs;
+use crate::engines::{CATALOG, inputs};
 use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
 use protege_core::{Error, Result};
@@ -105,7 +105,7 @@ impl Folder {
         };
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
         let config = Value::Object(read_toml(&path.join("config.toml"))?);
-        let config = Config::from_saved(&config)?;
+        let config = Config::from_saved(&config, &CATALOG)?;
         Ok((folder, plan, config))
     }
 
@@ -243,7 +243,7 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 /// # Errors
 /// When the archive is no policy, or one of another version.
 pub fn policy_config(policy: &Archive) -> Result<Config> {
-    protege_core::run::saved_config(policy).map_err(|e| {
+    protege_core::run::saved_config(policy, &CATALOG).map_err(|e| {
         Error::input(format!(
             "the checkpoint is not a policy ({e}); use a policy.safetensors"
         ))

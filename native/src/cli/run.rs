@@ -184,14 +184,14 @@ pub fn begin(
     let Inputs {
         demos,
         policy,
-        means,
+        services,
     } = &inputs;
     Run::new(
         config.clone(),
         Inputs {
             demos: demos.clone(),
             policy: policy.clone(),
-            means: *means,
+            services: *services,
         },
         device(&plan.device)?,
     )?;
@@ -377,7 +377,7 @@ fn companion(
     let post_bc = Run::load_with(
         saved.archive,
         device(&plan.device)?,
-        crate::engines::means(),
+        crate::engines::services(),
     )?;
     let mut plain = Config {
         seed,

@@ -56,7 +56,7 @@ impl Seed {
             .for_each(|sentence| eprintln!("note: {sentence}"));
         let journal = Journal::resume(&path, &saved, habit, run_clock)?;
         Ok(Self {
-            run: Run::load_with(saved.archive, device, crate::engines::means())?,
+            run: Run::load_with(saved.archive, device, crate::engines::services())?,
             journal,
         })
     }

@@ -1,7 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
 use super::names::{self, known};
-use crate::engines;
+use crate::engines::CATALOG;
 use clap::Args;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Preset, resolve};
@@ -63,7 +63,7 @@ impl Settings {
     /// fit.
     pub fn resolve(&self, policy: Option<&Config>) -> Result<Config> {
         let mut settings = match policy {
-            Some(config) => config.policy_settings()?,
+            Some(config) => config.policy_settings(&CATALOG)?,
             None => Vec::new(),
         };
         if let Some(path) = &self.config {
@@ -76,7 +76,7 @@ impl Settings {
             settings.push(("preset".to_owned(), Value::from(name.as_str())));
         }
         settings.extend(resolve::parsed(&self.pairs()?)?);
-        Config::resolve(&settings)
+        Config::resolve(&settings, &CATALOG)
     }
 
     /// The same settings without finetuning, unless one is given: not every method could go on with
@@ -171,10 +171,7 @@ fn kinds_of_policy() -> String {
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {
     let beginning = pattern.trim_end_matches('*');
-    let names = engines::catalog()
-        .all()
-        .into_iter()
-        .map(|task| task.spec.id);
+    let names = CATALOG.all().into_iter().map(|task| task.spec.id);
     let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
     if tasks.is_empty() {
         Err(Error::input(format!(

@@ -67,7 +67,7 @@ fn chosen(only: &str) -> Result<Vec<Entry>> {
                 .strip_prefix(only)
                 .is_some_and(|rest| rest.starts_with('/'))
     };
-    let tasks: Vec<Entry> = engines::catalog()
+    let tasks: Vec<Entry> = engines::CATALOG
         .all()
         .into_iter()
         .filter(|task| fits(&task.spec.id))

@@ -8,7 +8,7 @@ use protege_core::{Error, Result};
 /// Every suite, in the order in which tasks are listed: the one place that knows them all.
 pub const ALL: [&dyn NativeSuite; 4] = [&lab::Lab, &metaworld::MetaWorld, &adroit::Adroit, &Probes];
 
-/// The same for core.
+/// The suites of this program, for core.
 pub const CATALOG: Catalog = Catalog {
     suites: &plain(ALL),
     elsewhere: "",
