@@ -1,7 +1,7 @@
 //! `protege trace`: an episode step by step, or a recorded one of an upstream suite compared with
 //! ours.
 
-use super::Answer;
+use crate::cli::answer::Answer;
 use crate::engines::{self, CATALOG};
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};

@@ -1,8 +1,8 @@
 //! Drives runs to their end: one with a journal, or one that is only looked at.
 
 use super::journal::{Clock, Habit, Journal, latest};
-use super::machine::Stop;
-use super::plan::{Folder, to_toml};
+use crate::cli::machine::Stop;
+use crate::cli::plan::{Folder, to_toml};
 use crate::dashboard::Dashboard;
 use crate::files::write_atomic;
 use burn::tensor::Device;

@@ -1,10 +1,10 @@
 //! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or
 //! from recordings of others.
 
-use super::machine::device;
-use super::seed::watch;
-use super::settings::Settings;
-use super::{Answer, Output};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::machine::device;
+use crate::cli::session::seed::watch;
+use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::{self, CATALOG, inputs};
 use crate::expert::{Guided, Network};

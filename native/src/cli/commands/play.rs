@@ -1,8 +1,9 @@
 //! `protege play`: a policy, or the scripted expert, in a window, on film or in a recording.
 
-use super::cast::Cast;
-use super::machine::device;
-use super::{Answer, Output, recording};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::cast::Cast;
+use crate::cli::machine::device;
+use crate::cli::recording;
 use crate::engines::{CATALOG, renderer};
 use crate::episode::{Played, Watch};
 use crate::film::{self, Camera, Film, Format, Look, Quality, Showing, Window};

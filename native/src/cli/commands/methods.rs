@@ -1,8 +1,9 @@
 //! `protege methods`: what there is to learn with, as the methods' rows and the fields of the
 //! configuration say.
 
-use super::names::{STAGES, infos, known};
-use super::{Answer, tables};
+use crate::cli::answer::Answer;
+use crate::cli::names::{STAGES, infos, known};
+use crate::cli::tables;
 use protege_core::Result;
 use protege_core::method::MethodInfo;
 use protege_core::run::{Config, Preset};
