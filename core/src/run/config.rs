@@ -122,11 +122,10 @@ pub struct EvalConfig {
 }
 
 /// Which agent is the result of finetuning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// As learning left it.
-    #[default]
     Last,
     /// Of the points of the learning curve, the pretrained policy included, the one with the most
     /// successes; of equals the latest. Points between the first and the result are then played

@@ -14,7 +14,7 @@ use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
 use crate::finetune::{METHODS, best_of_n, csil, dppo, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
-use crate::pretrain::{Unit, bc, post_bc, sigma_bc, value_dice};
+use crate::pretrain::{bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
 use std::collections::BTreeSet;
 
@@ -122,9 +122,9 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset paper, task and `pretrain.method`: PostBC, table 4",
-        when: is_paper,
-        set: |config, _| set_best_of_n(config),
+        what: "Preset paper, task lab/lift and `pretrain.method`: PostBC, table 4",
+        when: |asked| is_paper(asked) && column(&asked.task) == 0,
+        set: |config, _| set_expectile(config),
     },
     Rule {
         what: "Preset paper, `finetune.method` dppo: PostBC, appendix D",
@@ -340,7 +340,6 @@ fn pretraining(config: &mut Config) {
     post_bc.alpha = table.alpha[column];
     post_bc.hidden = config.policy.hidden;
     post_bc.updates = table.ensemble_epochs[column];
-    post_bc.unit = Unit::Epoch;
 }
 
 /// The tables count for each of the four environments.
@@ -355,20 +354,15 @@ fn set_dsrl(config: &mut Config) {
     dsrl.eval_every = 4 * [3000, 3000, 4000][column];
 }
 
-fn set_best_of_n(config: &mut Config) {
-    let column = column(&config.task);
-    let best_of_n = &mut config.finetune.best_of_n;
-    best_of_n.gamma = 0.999;
-    best_of_n.rounds = 1;
-    best_of_n.updates = 2_000_000;
-    // For Lift method by method, for the others 0.7.
-    let lift = [
+/// The expectile for Lift, method by method.
+fn set_expectile(config: &mut Config) {
+    let own = [
         (value_dice::METHOD.id(), 0.9),
         (bc::METHOD.id(), 0.5),
         (post_bc::METHOD.id(), 0.5),
     ];
-    let own = lift
-        .into_iter()
-        .find(|(method, _)| column == 0 && *method == config.pretrain.method);
-    best_of_n.expectile = own.map_or(0.7, |(_, expectile)| expectile);
+    let found = own.iter().find(|row| row.0 == config.pretrain.method);
+    if let Some((_, expectile)) = found {
+        config.finetune.best_of_n.expectile = *expectile;
+    }
 }
