@@ -7,6 +7,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -115,8 +116,8 @@ fn any_setting_is_refused_or_gives_a_configuration_that_works() {
             } else {
                 key.clone()
             };
-            if let Ok(config) = tiny.set(&key, text) {
-                config.check().unwrap();
+            if let Ok(config) = tiny.set(&key, text, &CORE) {
+                config.check(&CORE).unwrap();
             }
         });
 }
@@ -129,8 +130,8 @@ fn a_damaged_configuration_is_refused_or_works() {
         let Ok(overlay) = serde_json::from_slice::<Value>(&damaged(&valid, damage)) else {
             return;
         };
-        if let Ok(config) = Config::from_overlay(&overlay, Preset::Tiny) {
-            config.check().unwrap();
+        if let Ok(config) = Config::from_overlay(&overlay, Preset::Tiny, &CORE) {
+            config.check(&CORE).unwrap();
         }
     });
 }

@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         .first()
         .map_or(Ok(100), |text| text.parse())
         .map_err(|_| Error::input("STARTS is a number"))?;
-    let env = engines::make(task, engines::catalog().usual_engine(task))?;
+    let env = engines::make(task, engines::CATALOG.usual_engine(task))?;
     let network = Network::from_bytes(&protege::files::read(Path::new(file))?, file, env.spec())?;
     let mut env = Guided::new(env, network);
     for noise in [0.0, 0.1] {

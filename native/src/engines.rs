@@ -1,31 +1,21 @@
 //! Environments on every engine that this program has.
 
 use crate::film::{Draw, Look};
+#[cfg(feature = "mujoco")]
+pub use crate::mujoco::suites::CATALOG;
 use crate::rerun::Scenery;
 use crate::wheels::{self, Wheel};
 use protege_core::Result;
-use protege_core::env::{Catalog, Env, catalogue};
-use protege_core::run::{Inputs, Means};
-
-/// The suites of this program. Every lookup of its goes through here, so that core, whose
-/// configurations are checked against them, knows them from the first one on.
-#[cfg(feature = "mujoco")]
-pub fn catalog() -> Catalog {
-    catalogue::install(crate::mujoco::suites::CATALOG);
-    crate::mujoco::suites::CATALOG
-}
+use protege_core::env::Env;
+use protege_core::run::{Inputs, Services};
 
 /// The suites of core: others need MuJoCo.
 #[cfg(not(feature = "mujoco"))]
-pub fn catalog() -> Catalog {
-    let suites = Catalog {
-        elsewhere: " (this program was built without MuJoCo, which other suites need: build it \
-                    with `--features mujoco`)",
-        ..catalogue::CORE
-    };
-    catalogue::install(suites);
-    suites
-}
+pub const CATALOG: protege_core::env::Catalog = protege_core::env::Catalog {
+    elsewhere: " (this program was built without MuJoCo, which other suites need: build it with \
+                `--features mujoco`)",
+    ..protege_core::env::catalogue::CORE
+};
 
 /// The environment `id` on an engine.
 ///
@@ -33,7 +23,7 @@ pub fn catalog() -> Catalog {
 /// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are
 /// missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    Ok(seeing(catalog().make(id, engine)?))
+    Ok(seeing(CATALOG.make(id, engine)?))
 }
 
 #[cfg(feature = "mujoco")]
@@ -120,10 +110,11 @@ pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
     )))
 }
 
-/// What this program can do for a run: environments on all engines, and policies that openpi
-/// serves.
-pub fn means() -> Means {
-    Means {
+/// What this program can do for a run: its suites, environments on all engines, and policies that
+/// openpi serves.
+pub fn services() -> Services {
+    Services {
+        catalog: CATALOG,
         make,
         connect: crate::openpi::connect,
     }
@@ -132,7 +123,7 @@ pub fn means() -> Means {
 /// What a run is given when nothing is given.
 pub fn inputs() -> Inputs {
     Inputs {
-        means: means(),
+        services: services(),
         ..Inputs::default()
     }
 }

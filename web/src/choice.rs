@@ -1,6 +1,7 @@
 //! What a visitor chooses, as the address bar keeps it:
 //! `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
 
+use protege_core::env::catalogue::CORE;
 use protege_core::method::MethodInfo;
 use protege_core::pretrain::PostBcConfig;
 use protege_core::run::config::DemosConfig;
@@ -172,7 +173,7 @@ impl Choice {
             },
             "finetune": { "method": self.finetune },
         });
-        Config::from_overlay(&overlay, Preset::Tiny)
+        Config::from_overlay(&overlay, Preset::Tiny, &CORE)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Observations with a task label, for a policy that learns several tasks.
 
-use super::{ActionRepeat, Env, Pictured, Spec, Step, View, Wrapper};
+use super::{ActionRepeat, Entry, Env, Pictured, Spec, Step, View, Wrapper};
 use crate::Result;
 
 /// An environment that appends a label to its observations.
@@ -28,6 +28,7 @@ impl Labelled {
 /// When `repeat` is 0, or no picture can be drawn.
 pub fn dressed(
     env: Box<dyn Env>,
+    task: &Entry,
     repeat: usize,
     label: &[f32],
     view: View,
@@ -39,11 +40,16 @@ pub fn dressed(
     } else {
         Box::new(Labelled::new(repeated, label.to_vec()))
     };
-    Ok(if view.is_some() {
-        Box::new(Pictured::new(labelled, view)?)
-    } else {
-        labelled
-    })
+    if !view.is_some() {
+        return Ok(labelled);
+    }
+    // The label is no state of the task's objects: it stays beside the pictures.
+    let label = task.spec.obs..task.spec.obs + label.len();
+    let felt = match task.proprioception {
+        Some(own) => own.iter().cloned().chain([label]).collect(),
+        None => std::iter::once(0..label.end).collect(),
+    };
+    Ok(Box::new(Pictured::new(labelled, felt, view)?))
 }
 
 impl Wrapper for Labelled {

@@ -147,14 +147,6 @@ pub fn make_on(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     catalogue::CORE.make(id, engine)
 }
 
-/// Sizes and name of the environment called `id`.
-///
-/// # Errors
-/// When there is none; the message suggests the nearest name.
-pub fn spec(id: &str) -> Result<Spec> {
-    Ok(catalogue::entry(id)?.spec)
-}
-
 /// Checks an action's length and values, and clips it to [-1, 1].
 ///
 /// # Errors

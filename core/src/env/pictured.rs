@@ -1,6 +1,6 @@
 //! Observations with pictures: proprioception, and the newest frames of a camera.
 
-use super::catalogue::{picked, proprioception};
+use super::catalogue::picked;
 use super::{Env, Spec, Step, Wrapper, foreign_state};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().map(|&value| value as u8).collect()
 }
 
-/// An environment with a camera: an observation is the [`proprioception`] (all numbers where none
+/// An environment with a camera: an observation is the proprioception (all numbers where none
 /// is declared), then the newest frames, values 0 to 255. At an episode's start, the first frame
 /// fills the whole stack.
 pub struct Pictured {
@@ -72,23 +72,13 @@ pub struct Pictured {
 }
 
 impl Pictured {
+    /// `felt` are the places of the inner observation that stay beside the frames.
+    ///
     /// # Errors
-    /// When the environment cannot be drawn, or not here.
-    pub fn new(mut inner: Box<dyn Env>, view: View) -> Result<Self> {
+    /// When nothing can be seen of the environment, or not here.
+    pub fn new(mut inner: Box<dyn Env>, felt: Vec<Range<usize>>, view: View) -> Result<Self> {
         inner.reset(0);
         inner.picture(view.size)?;
-        let Spec { id, obs, .. } = inner.spec().clone();
-        let felt: Vec<Range<usize>> = match proprioception(&id) {
-            // Numbers appended to the task's own observation are no state of objects: they say
-            // which task it is.
-            Some(felt) => felt
-                .iter()
-                .cloned()
-                .chain(std::iter::once(super::spec(&id)?.obs..obs))
-                .collect(),
-            None => std::iter::once(0..obs).collect(),
-        };
-        // Pictures travel at the end of a row, as numbers from 0 to 255.
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
         Ok(Self {
             spec: Spec {
@@ -218,6 +208,7 @@ mod tests {
     fn pictured() -> Pictured {
         Pictured::new(
             Box::new(Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0)),
+            std::iter::once(0..1).collect(),
             VIEW,
         )
         .unwrap()
@@ -263,10 +254,9 @@ mod tests {
     /// Where nothing can be drawn, one sentence says what can.
     #[test]
     fn a_program_that_cannot_draw_says_so() {
-        let error = Pictured::new(crate::env::make("lab/lift").unwrap(), VIEW)
-            .err()
-            .unwrap()
-            .to_string();
+        let env = crate::env::make("lab/lift").unwrap();
+        let error = Pictured::new(env, Vec::new(), VIEW).err().unwrap();
+        let error = error.to_string();
         assert!(error.contains("env.image_size"), "{error}");
     }
 }

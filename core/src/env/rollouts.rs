@@ -1,7 +1,7 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
 //! experience.
 
-use super::{ChunkEnv, Env, EnvPool, Maker, Step, View, dressed};
+use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, View, dressed};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The environments that are played, and how.
 #[derive(Debug, Clone)]
 pub struct RolloutSpec {
-    /// The task, `suite/name`.
-    pub task: String,
+    /// The task.
+    pub task: Entry,
     /// The physics engine.
     pub engine: String,
     /// Makes the environments.
@@ -118,11 +118,9 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let env = (spec.make)(&spec.task, &spec.engine)?;
-            let mut chunked = ChunkEnv::new(
-                dressed(env, spec.action_repeat, &spec.label, spec.view)?,
-                spec.chunk,
-            )?;
+            let env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
+            let env = dressed(env, &spec.task, spec.action_repeat, &spec.label, spec.view)?;
+            let mut chunked = ChunkEnv::new(env, spec.chunk)?;
             if spec.to_horizon {
                 chunked.play_on();
             }

@@ -3,14 +3,13 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use super::published;
-use crate::env::View;
+use crate::env::{Catalog, View};
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::method::{MethodInfo, one_of};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
-use crate::settings::{self, Choices, Preset, Settings};
+use crate::settings::{Choices, Preset, Settings};
 use crate::{Error, Result};
 use crate::{finetune, pretrain};
 use serde::{Deserialize, Serialize};
@@ -123,11 +122,10 @@ pub struct EvalConfig {
 }
 
 /// Which agent is the result of finetuning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// As learning left it.
-    #[default]
     Last,
     /// Of the points of the learning curve, the pretrained policy included, the one with the most
     /// successes; of equals the latest. Points between the first and the result are then played
@@ -136,11 +134,6 @@ pub enum Keep {
 }
 
 impl Config {
-    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
-    pub fn preset(preset: Preset) -> Self {
-        published::ruled(Self::bare(preset))
-    }
-
     /// The tasks that are learned.
     pub fn tasks(&self) -> Vec<String> {
         if self.pretrain.tasks.is_empty() {
@@ -173,24 +166,24 @@ impl Config {
         )
     }
 
-    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that
-    /// cannot work.
-    pub fn check(&self) -> Result<()> {
-        crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
-        let spec = crate::env::spec(&self.task)?;
+    /// Says in one sentence what is wrong, if anything is: sizes, ranges, tasks that are not in the
+    /// catalog, and combinations that cannot work.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        catalog.checked_engine(&self.task, &self.engine)?;
+        let spec = catalog.entry(&self.task)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.check_served()?;
         self.check_policy_kind()?;
-        self.check_tasks()?;
+        self.check_tasks(catalog)?;
         self.check_sight()?;
         self.finetune.check(&self.policy, self.env.view())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
-    fn check_tasks(&self) -> Result<()> {
+    fn check_tasks(&self, catalog: &Catalog) -> Result<()> {
         if self.pretrain.tasks.is_empty() {
             return Ok(());
         }
@@ -206,10 +199,10 @@ impl Config {
                 "pretrain.tasks needs policy.kind flow-transformer: set it",
             ));
         }
-        let own = crate::env::spec(&self.task)?;
+        let own = catalog.entry(&self.task)?.spec;
         for task in &self.pretrain.tasks {
-            crate::env::catalogue::checked_engine(task, &self.engine)?;
-            let spec = crate::env::spec(task)?;
+            catalog.checked_engine(task, &self.engine)?;
+            let spec = catalog.entry(task)?.spec;
             if (spec.obs, spec.act) != (own.obs, own.act) {
                 return Err(Error::input(format!(
                     "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of \
@@ -295,15 +288,6 @@ impl Config {
             )));
         }
         Ok(())
-    }
-
-    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
-    pub fn schema() -> Value {
-        let presets: Vec<(&'static str, Value)> = Preset::ALL
-            .iter()
-            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
-            .collect();
-        settings::schema(Self::FIELDS, &presets)
     }
 
     /// The configuration as JSON.

@@ -12,6 +12,7 @@ mod progress;
 pub mod published;
 pub mod resolve;
 mod saved;
+mod services;
 mod stage;
 pub mod stats;
 
@@ -21,12 +22,12 @@ pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 pub use saved::saved_config;
+pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
-use crate::env::catalogue::proprioception;
-use crate::env::{self, Maker, RolloutSpec, View};
+use crate::env::{Entry, RolloutSpec, View};
 use crate::finetune::{FinetuneConfig, FinetunedPolicy, save_policy};
-use crate::policy::{self, Connect, Policy, PolicyKind, Sizes, served};
+use crate::policy::{self, Policy, PolicyKind, Sizes};
 use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -44,25 +45,7 @@ pub struct Inputs {
     /// A policy (what [`Run::policy_archive`] wrote); none: it is pretrained.
     pub policy: Option<Archive>,
     /// What the run needs of the program.
-    pub means: Means,
-}
-
-/// What a program can do for a run that core alone cannot.
-#[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// Makes the environments: core's own, or those of a program that has more engines.
-    pub make: Maker,
-    /// Reaches served policies.
-    pub connect: Connect,
-}
-
-impl Default for Means {
-    fn default() -> Self {
-        Self {
-            make: env::make_on,
-            connect: served::unreachable,
-        }
-    }
+    pub services: Services,
 }
 
 /// Where a run stands, beside its stage.
@@ -83,9 +66,11 @@ struct Counters {
 /// A run of one seed.
 pub struct Run {
     config: Config,
+    /// The task that is played.
+    task: Entry,
     /// Trains; the same device without autodiff acts.
     device: Device,
-    means: Means,
+    services: Services,
     /// Threads that environments are played on. No result depends on it.
     threads: usize,
     counters: Counters,
@@ -116,8 +101,8 @@ impl Run {
     /// # Errors
     /// When the configuration cannot work or the inputs do not fit it.
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
-        config.check()?;
-        let mut run = Self::empty(config, device, inputs.means)?;
+        config.check(&inputs.services.catalog)?;
+        let mut run = Self::empty(config, device, inputs.services)?;
         // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
             run.give_policy(&archive)?;
@@ -132,11 +117,12 @@ impl Run {
         Ok(run)
     }
 
-    fn empty(config: Config, device: Device, means: Means) -> Result<Self> {
+    fn empty(config: Config, device: Device, services: Services) -> Result<Self> {
         Ok(Self {
+            task: services.catalog.entry(&config.task)?,
             config,
             device: device.autodiff(),
-            means,
+            services,
             threads: 1,
             counters: Counters::default(),
             demos: None,
@@ -181,7 +167,7 @@ impl Run {
     }
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
-        let sizes = self.sizes()?;
+        let sizes = self.sizes();
         let together = self.config.tasks().join("+");
         let shown = if demos.meta.task == self.config.task {
             &self.config.task
@@ -203,7 +189,7 @@ impl Run {
     }
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
-        let saved = saved_config(archive)?;
+        let saved = saved_config(archive, &self.services.catalog)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!(
                 "the checkpoint is a policy for {}, not for {}",
@@ -244,7 +230,7 @@ impl Run {
         Ok(pretrain::Context {
             config: &self.config.pretrain,
             policy: &self.config.policy,
-            sizes: self.sizes()?,
+            sizes: self.sizes(),
             demos: self.given_demos()?,
             pairs: self.given_pairs()?,
             seed: self.config.seed,
@@ -255,7 +241,7 @@ impl Run {
     /// The policy that another program serves, for observations as wide as those of the
     /// demonstrations.
     fn served_policy(&self) -> Result<Policy> {
-        let Sizes { obs, act, chunk } = self.sizes()?;
+        let Sizes { obs, act, chunk } = self.sizes();
         let identities = || (Normaliser::identity(obs), Normaliser::identity(act * chunk));
         let scales = self.demos.as_ref().map_or_else(
             || Ok(identities()),
@@ -263,7 +249,7 @@ impl Run {
         )?;
         let unconnected = Policy::new(
             &self.config.policy,
-            self.sizes()?,
+            self.sizes(),
             scales,
             &mut Rng::new(0, "unused", 0),
             &self.device,
@@ -286,26 +272,30 @@ impl Run {
                 .unwrap_or_default()
                 .replace('-', " ");
         }
-        let remote = (self.means.connect)(&served, policy.sizes, self.config.env.view())?;
+        let remote = (self.services.connect)(&served, policy.sizes, self.config.env.view())?;
         Ok(policy.served_by(remote))
     }
 
     /// What a policy for the task reads and writes. It reads no pictures: beside them, what the
     /// robot feels of itself.
-    fn sizes(&self) -> Result<Sizes> {
-        let spec = env::spec(&self.config.task)?;
-        let felt = proprioception(&self.config.task).filter(|_| self.config.env.view().is_some());
+    fn sizes(&self) -> Sizes {
+        let Entry {
+            spec,
+            proprioception,
+            ..
+        } = &self.task;
+        let felt = proprioception.filter(|_| self.config.env.view().is_some());
         let obs = felt.map_or(spec.obs, |places| places.iter().map(Range::len).sum());
-        Ok(Sizes {
+        Sizes {
             obs: obs + self.config.label().len(),
             act: spec.act,
             chunk: self.config.policy.chunk,
-        })
+        }
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
         let policy = Policy::load(&self.config.policy, "policy", archive, &self.device)?.frozen();
-        if policy.sizes != self.sizes()? {
+        if policy.sizes != self.sizes() {
             return Err(Error::input(format!(
                 "the checkpoint's policy does not fit {}: use one that was trained on it",
                 self.config.task
@@ -332,7 +322,6 @@ impl Run {
     /// How this run practices.
     fn rollout_spec(&self) -> RolloutSpec {
         let Config {
-            task,
             engine,
             seed,
             env,
@@ -340,9 +329,9 @@ impl Run {
             ..
         } = &self.config;
         RolloutSpec {
-            task: task.clone(),
+            task: self.task.clone(),
             engine: engine.clone(),
-            make: self.means.make,
+            make: self.services.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),
@@ -543,14 +532,14 @@ impl Run {
     /// # Errors
     /// When the archive is damaged or is no run's.
     pub fn load(archive: Archive, device: Device) -> Result<Self> {
-        Self::load_with(archive, device, Means::default())
+        Self::load_with(archive, device, Services::default())
     }
 
-    /// [`Run::load`] for a program that has means of its own.
-    pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
+    /// [`Run::load`] for a program that has services of its own.
+    pub fn load_with(mut archive: Archive, device: Device, services: Services) -> Result<Self> {
         saved::check_resumable(&archive)?;
-        let config = saved_config(&archive)?;
-        let mut run = Self::empty(config, device, means)?;
+        let config = saved_config(&archive, &services.catalog)?;
+        let mut run = Self::empty(config, device, services)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::data::Archive;
+use crate::env::Catalog;
 use crate::{Error, Result};
 
 /// The first format version of checkpoints that a run can go on from. In earlier ones the state of
@@ -13,9 +14,9 @@ const RESUMABLE: u32 = 2;
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
-pub fn saved_config(archive: &Archive) -> Result<Config> {
+pub fn saved_config(archive: &Archive, catalog: &Catalog) -> Result<Config> {
     if archive.version() > 1 {
-        return Config::from_saved(&archive.value("config")?);
+        return Config::from_saved(&archive.value("config")?, catalog);
     }
     let text: String = archive.get("config")?;
     let value = serde_json::from_str(&text).map_err(|error| {
@@ -23,7 +24,7 @@ pub fn saved_config(archive: &Archive) -> Result<Config> {
             "the saved configuration is no JSON ({error}): use an undamaged file"
         ))
     })?;
-    Config::from_saved(&value)
+    Config::from_saved(&value, catalog)
 }
 
 /// Refuses checkpoints that are too old to go on from.

@@ -43,7 +43,7 @@ impl Run {
             (None, Some(_)) => self.pretrain(),
             (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(
                 &self.config,
-                self.means.make,
+                &self.services,
             )?))),
         }
     }
@@ -396,7 +396,7 @@ impl Stage {
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
             "demos" => {
-                let fresh = Demonstrations::new(config, run.means.make)?;
+                let fresh = Demonstrations::new(config, &run.services)?;
                 let dataset = if archive.contains("stage/demos") {
                     Dataset::from_bytes(archive.blob("stage/demos")?)?
                 } else {
@@ -411,7 +411,7 @@ impl Stage {
                 dataset.check_task(&fresh.dataset().meta.task, obs, act, image_size)?;
                 Self::Demos(Box::new(Demonstrations::resume(
                     config,
-                    run.means.make,
+                    &run.services,
                     dataset,
                     archive.get("stage/attempts")?,
                 )?))

@@ -8,7 +8,8 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
-use protege_core::env::{Env, Pictured, RolloutSpec, Step, View, make_on};
+use protege_core::env::catalogue::CORE;
+use protege_core::env::{Env, RolloutSpec, Step, View, dressed, make_on};
 use protege_core::finetune::csil::{Compose, CsilConfig, CsilTrainer, Variant};
 use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
@@ -304,27 +305,29 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
 fn settings_of_pictures_that_do_not_fit_are_named() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
     config.env.image_size = 84;
-    let sentence = config.check().unwrap_err().to_string();
+    let sentence = config.check(&CORE).unwrap_err().to_string();
     assert!(sentence.contains("finetune.td_mpc.proposals"), "{sentence}");
     config.env.image_size = 5;
     assert!(
         config
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("env.image_size is 5")
     );
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
-    let seeing = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    let seeing = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
     assert_eq!(
         (seeing.env.view(), seeing.policy.kind),
         (View { size: 84, stack: 2 }, PolicyKind::Gaussian)
     );
     let sentence = seeing
-        .set("finetune.method", "dsrl")
+        .set("finetune.method", "dsrl", &CORE)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
-    let env = Pictured::new(striped("lab/lift", "rapier").unwrap(), VIEW).unwrap();
+    let lift = CORE.entry("lab/lift").unwrap();
+    let env = striped("lab/lift", "rapier").unwrap();
+    let env = dressed(env, &lift, 1, &[], VIEW).unwrap();
     assert_eq!(env.spec().obs, 8 + VIEW.pixels());
 }

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv, Maker, make_on};
 use protege_core::finetune::csil::{self, Compose, CsilConfig, Variant as Learning};
 use protege_core::finetune::dppo::{self, DppoConfig};
@@ -15,7 +16,7 @@ use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{Config, Inputs, Keep, Means, Phase, Preset, Progress, Run};
+use protege_core::run::{Config, Inputs, Keep, Phase, Preset, Progress, Run, Services};
 use std::collections::BTreeSet;
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
@@ -182,7 +183,7 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
     Run::load_with(
         Archive::from_bytes(bytes).unwrap(),
         Device::flex(),
-        means(make),
+        services(make),
     )
     .unwrap()
 }
@@ -245,10 +246,10 @@ fn assert_resumable(config: Config) -> Vec<Phase> {
 }
 
 /// The same with other environments.
-pub fn means(make: Maker) -> Means {
-    Means {
+pub fn services(make: Maker) -> Services {
+    Services {
         make,
-        ..Means::default()
+        ..Services::default()
     }
 }
 
@@ -256,7 +257,7 @@ pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
     let whole = Run::new(
         config,
         Inputs {
-            means: means(make),
+            services: services(make),
             ..Inputs::default()
         },
         Device::flex(),
@@ -667,10 +668,10 @@ fn a_run_takes_what_it_is_given_if_it_fits() {
         first(given(small(), None, Some(policy.clone()))),
         Phase::Evaluate
     );
-    let other = small().set("task", "lab/pick-place").unwrap();
+    let other = small().set("task", "lab/pick-place", &CORE).unwrap();
     assert!(refusal(given(other.clone(), Some(demos.clone()), None)).contains("lab/lift"));
     assert!(refusal(given(other, None, Some(policy.clone()))).contains("lab/lift"));
-    let repeat = small().set("env.action_repeat", "1").unwrap();
+    let repeat = small().set("env.action_repeat", "1", &CORE).unwrap();
     assert!(refusal(given(repeat.clone(), Some(demos), None)).contains("env.action_repeat"));
     assert!(refusal(given(repeat, None, Some(policy))).contains("env.action_repeat"));
     assert!(refusal(given(small(), None, Some(Archive::new()))).contains("config"));
@@ -702,10 +703,16 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
             .map(|e| e.seed)
             .collect::<Vec<_>>()
     };
-    let (first, other) = (drawn(small()), drawn(small().set("seed", "1").unwrap()));
+    let (first, other) = (
+        drawn(small()),
+        drawn(small().set("seed", "1", &CORE).unwrap()),
+    );
     assert_eq!(first.len(), 2);
     assert_ne!(first, other);
-    assert_eq!(first, drawn(small().set("pretrain.method", "bc").unwrap()));
+    assert_eq!(
+        first,
+        drawn(small().set("pretrain.method", "bc", &CORE).unwrap())
+    );
 }
 
 /// A portrait shows, at every stride-th state of the first demonstration, the demonstrator's action

@@ -1,10 +1,11 @@
 //! Several tasks learned by one policy.
 
 use crate::pictures::striped;
-use crate::runs::{means, resumable_phases, small, start};
+use crate::runs::{resumable_phases, services, small, start};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Archive;
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{View, make_on};
 use protege_core::finetune::td_mpc::{Actor, Proposals};
 use protege_core::policy::PolicyKind;
@@ -94,7 +95,7 @@ fn a_policy_of_several_tasks_sees() {
     let phases = resumable_phases(config.clone(), striped);
     assert!(phases.contains(&Phase::Evaluate), "{phases:?}");
     let inputs = || Inputs {
-        means: means(striped),
+        services: services(striped),
         ..Inputs::default()
     };
     let mut run = Run::new(config.clone(), inputs(), Device::flex()).unwrap();
@@ -139,7 +140,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.pretrain.tasks.push("adroit/door".into());
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("adroit/door")
@@ -148,7 +149,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.policy.kind = PolicyKind::Flow;
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("flow-transformer")
@@ -157,7 +158,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.task = "lab/assembly".into();
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("pretrain.tasks")

@@ -1,7 +1,7 @@
 //! Who plays an episode that is watched: a policy, or the scripted expert.
 
 use super::plan::{policy_config, policy_file, read_archive};
-use crate::engines::inputs;
+use crate::engines::{CATALOG, inputs};
 use crate::episode::{self, Played, Player, Watch};
 use crate::film::{Camera, Film};
 use burn::tensor::Device;
@@ -86,10 +86,7 @@ impl Cast {
     /// # Errors
     /// When there is no such task.
     pub fn horizon(&self) -> Result<usize> {
-        Ok(crate::engines::catalog()
-            .entry(&self.config.task)?
-            .spec
-            .horizon)
+        Ok(CATALOG.entry(&self.config.task)?.spec.horizon)
     }
 
     /// Plays the `episode`-th of the starts that an evaluation plays.
@@ -104,7 +101,9 @@ impl Cast {
         } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
         let inner = crate::engines::make(task, engine)?;
-        let mut stage = dressed(inner, env.action_repeat, &self.config.label(), env.view())?;
+        let entry = CATALOG.entry(task)?;
+        let label = self.config.label();
+        let mut stage = dressed(inner, &entry, env.action_repeat, &label, env.view())?;
         if eval.to_horizon {
             stage.play_on();
         }

@@ -1,6 +1,6 @@
 //! Recordings for Rerun's viewer: who plays what, into which file.
 
-use super::Output;
+use super::answer::Output;
 use super::cast::Cast;
 use crate::engines::{renderer, scenery};
 use crate::film::{Draw, Look};

@@ -6,8 +6,10 @@ mod metaworld;
 mod nan_state;
 mod plant;
 mod render;
+mod replay;
 mod shared;
 mod sim;
+pub(crate) mod suite;
 pub mod suites;
 pub mod trace;
 

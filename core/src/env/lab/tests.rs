@@ -1,7 +1,7 @@
 //! The promises of the suite `lab`.
 
 use super::*;
-use crate::env::catalogue::{picked, proprioception};
+use crate::env::catalogue::{CORE, picked};
 use crate::env::{Step, make};
 
 /// Plays the expert's episode `seed` to its end.
@@ -253,7 +253,7 @@ fn ids_make_environments() {
 fn the_hand_and_the_gripper_stay_beside_a_picture() {
     for info in tasks::all() {
         let mut env = make(info.id).unwrap();
-        let places = proprioception(info.id).unwrap();
+        let places = CORE.entry(info.id).unwrap().proprioception.unwrap();
         assert_eq!(places, [0..4, 18..22]);
         let before = picked(&env.reset(2), places);
         assert_eq!(

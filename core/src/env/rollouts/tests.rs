@@ -61,15 +61,18 @@ impl Env for Blinking {
     }
 }
 
-fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
-    let spec = Spec {
+fn spec(id: &str) -> Spec {
+    Spec {
         id: id.into(),
         obs: 1,
         act: 1,
         horizon: 6,
-    };
+    }
+}
+
+fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
     Ok(Box::new(Blinking {
-        spec,
+        spec: spec(id),
         steps: 0,
         ends: true,
         over: false,
@@ -78,10 +81,16 @@ fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
 
 /// One episode, saved and loaded after every chunk.
 fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
-    let (task, engine) = (task.to_owned(), String::new());
+    let task = Entry {
+        spec: spec(task),
+        engines: &[],
+        about: "",
+        expert_success: None,
+        proprioception: None,
+    };
     let spec = RolloutSpec {
         task,
-        engine,
+        engine: String::new(),
         make: blinking,
         action_repeat: 1,
         chunk,

@@ -74,13 +74,10 @@ pub struct BestOfNConfig {
     pub rollouts: usize,
     /// Points of the learning curve: the rollouts are collected in this many equal parts, the
     /// critic is fitted anew to all episodes so far, and the result is evaluated.
-    #[setting(range = 1..=10_000_000, paper = 4, cpu = 3, tiny = 1)]
+    #[setting(range = 1..=10_000_000, value = 1, cpu = 3, source = "PostBC")]
     pub rounds: usize,
     /// Gradient steps of the critic per round.
-    #[setting(
-        range = 1..=1_000_000_000, value = 3000, paper = 500_000,
-        source = "PostBC: 2,000,000, in one round"
-    )]
+    #[setting(range = 1..=1_000_000_000, value = 3000, paper = 2_000_000, source = "PostBC")]
     pub updates: usize,
     /// Decisions per gradient step.
     #[setting(range = 1..=1 << 20, value = 256, source = "PostBC's Libero runs")]
@@ -90,8 +87,8 @@ pub struct BestOfNConfig {
     pub lr: f64,
     /// Discount per decision.
     #[setting(
-        range = 0.0..=1.0, value = 0.99,
-        source = "PostBC's Libero runs, chunks of 4; 0.999 per action on robomimic"
+        range = 0.0..=1.0, value = 0.99, paper = 0.999,
+        source = "PostBC: per action on robomimic; 0.99 in its Libero runs, chunks of 4"
     )]
     pub gamma: f64,
     /// Expectile of the value loss; 0.5 is the mean.

@@ -33,7 +33,7 @@ impl BestOfNTrainer {
     /// When an environment cannot be made.
     pub fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
         let sizes = cx.policy.sizes;
-        let horizon = crate::env::spec(&cx.rollouts.task)?.horizon;
+        let horizon = cx.rollouts.task.spec.horizon;
         let replay = Replay::new(sizes.obs, sizes.chunk_len(), config.rollouts * horizon);
         Ok(Self {
             doing: play(&config, cx, 0)?,

@@ -325,6 +325,7 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::catalogue::CORE;
     use crate::run::{Config, Preset};
 
     /// MoDem's planner looks one decision ahead at first and five after 25,000, and its spread
@@ -333,7 +334,9 @@ mod tests {
     #[test]
     fn modems_schedules_are_followed() {
         let paper = Config::preset(Preset::Paper);
-        let paper = paper.set("finetune.td_mpc.backbone", "td-mpc").unwrap();
+        let paper = paper
+            .set("finetune.td_mpc.backbone", "td-mpc", &CORE)
+            .unwrap();
         let modem = paper.finetune.td_mpc;
         let at = |decisions| {
             (

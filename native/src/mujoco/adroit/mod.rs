@@ -11,6 +11,7 @@ mod recorded;
 mod replay;
 mod rotations;
 mod suite;
+mod tasks;
 
 pub use suite::Adroit;
 
@@ -22,6 +23,7 @@ use protege_core::rng::Rng;
 use protege_core::{Error, Result, seal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tasks::{by_id, unknown};
 
 /// Numbers by name: what upstream's `get_env_state` gives, or everything that a start may move.
 pub type Init = BTreeMap<String, Vec<f64>>;
@@ -58,13 +60,6 @@ fn task(id: &str, plant: &Plant) -> Result<Box<dyn Task>> {
         "adroit/door" => Ok(Box::new(door::Door::find(plant)?)),
         _ => Err(unknown(id)),
     }
-}
-
-fn unknown(id: &str) -> Error {
-    Error::input(format!(
-        "there is no task `{id}` in the suite adroit, which has adroit/pen, adroit/hammer and \
-         adroit/door"
-    ))
 }
 
 /// Whether an observation shows that the task is done: for recordings that cannot be played again.
@@ -106,7 +101,7 @@ impl HandWorld {
     /// # Errors
     /// When there is no such task, or its scene cannot be had or loaded.
     pub fn new(id: &str) -> Result<Self> {
-        let spec = suite::spec(id)?;
+        let spec = by_id(id)?.spec();
         let hand = Hand::load(id)?;
         Ok(Self {
             task: task(id, &hand.plant)?,

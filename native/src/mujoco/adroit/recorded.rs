@@ -10,7 +10,7 @@
 
 use super::{HandWorld, Init, shows_success, single};
 use crate::files::arrays::{Array, Arrays};
-use crate::mujoco::suites::{Choice, Imported};
+use crate::mujoco::suite::{Choice, Imported};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::env::{Spec, catalogue};
 use protege_core::{Error, Result};

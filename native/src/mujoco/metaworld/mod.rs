@@ -71,9 +71,9 @@ impl SawyerWorld {
     pub fn new(id: &str) -> Result<Self> {
         let task = by_id(id)?;
         Ok(Self {
-            spec: suite::spec(task),
+            spec: task.spec(),
             task,
-            arm: Sawyer::new(task)?,
+            arm: Sawyer::new(task.scene, task.parts, task.lead_low)?,
             state: State {
                 start: Start::default(),
                 now: [0.0; FRAME],

@@ -3,7 +3,6 @@
 
 use super::package::PACKAGE;
 use super::reward::distance;
-use super::task::Task;
 use crate::mujoco::Plant;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::MjModel;
@@ -74,12 +73,12 @@ struct Settled {
 }
 
 impl Sawyer {
-    /// Loads the scene of a task.
+    /// Loads a scene, a file in [`SCENES`], and finds `parts` in it; the hand can be led as far to
+    /// the left, to the front and down as `lead_low`, in meters.
     ///
     /// # Errors
-    /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in
-    /// it.
-    pub fn new(task: &Task) -> Result<Self> {
+    /// When the scenes were not fetched, MuJoCo refuses this one, or a part is not in it.
+    pub fn new(scene: &str, parts: &[Part], lead_low: [f64; 3]) -> Result<Self> {
         if !PACKAGE.is_there() {
             return Err(Error::failed(format!(
                 "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or \
@@ -87,7 +86,7 @@ impl Sawyer {
                 PACKAGE.folder().display()
             )));
         }
-        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(task.scene), reset_welds)?;
+        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(scene), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {
@@ -100,8 +99,8 @@ impl Sawyer {
             claws: [body("rightclaw")?, body("leftclaw")?],
             pads: [body("leftpad")?, body("rightpad")?],
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
-            parts: task.parts.iter().map(part).collect::<Result<_>>()?,
-            lead_low: task.lead_low,
+            parts: parts.iter().map(part).collect::<Result<_>>()?,
+            lead_low,
             settled: None,
             plant,
         })

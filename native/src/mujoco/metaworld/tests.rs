@@ -267,7 +267,7 @@ pub fn broken() -> Error {
 fn a_remembered_way_is_the_way() {
     for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {
         let mut world = SawyerWorld::new(task.id).unwrap();
-        let mut arm = Sawyer::new(task).unwrap();
+        let mut arm = Sawyer::new(task.scene, task.parts, task.lead_low).unwrap();
         let corners = (0..4).map(|i| {
             let mut corner = task.low.to_vec();
             (0..2)

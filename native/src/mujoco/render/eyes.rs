@@ -14,7 +14,7 @@ thread_local! {
 
 /// An environment that can be drawn, from where the papers look: [`NativeSuite::camera`].
 ///
-/// [`NativeSuite::camera`]: crate::mujoco::suites::NativeSuite::camera
+/// [`NativeSuite::camera`]: crate::mujoco::suite::NativeSuite::camera
 pub struct Eyes {
     inner: Box<dyn Env>,
 }

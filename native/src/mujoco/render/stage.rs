@@ -1,7 +1,8 @@
 //! The scenes as they are drawn, and how a simulation's state is put into them.
 
 use super::super::Plant;
-use super::super::suites::{self, Scene, View};
+use super::super::suite::{Scene, View};
+use super::super::suites;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::mujoco_c::mjtJoint;
 use mujoco_rs::prelude::{MjModel, MjvCamera};

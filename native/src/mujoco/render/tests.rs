@@ -1,8 +1,8 @@
 //! What pictures promise. Where EGL is missing, there is nothing to test.
 use super::*;
-use crate::engines::{catalog, make};
+use crate::engines::{CATALOG, make};
 use protege_core::data::Frames;
-use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, View, catalogue};
+use protege_core::env::{Pictured, RolloutSpec, Rollouts, View, catalogue, dressed};
 
 fn look(size: usize, quality: Quality) -> Look {
     Look {
@@ -193,8 +193,8 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
     ] {
         let play = |threads: usize| {
             let spec = RolloutSpec {
-                task: task.into(),
-                engine: catalog().usual_engine(task).into(),
+                task: CATALOG.entry(task).unwrap(),
+                engine: CATALOG.usual_engine(task).into(),
                 make,
                 action_repeat: 2,
                 chunk: 1,
@@ -251,12 +251,10 @@ fn frames_of_an_episode_take_little_memory() {
         ("metaworld/box-close", 224),
         ("adroit/door", 224),
     ] {
-        let mut env = Pictured::new(
-            make(task, catalog().usual_engine(task)).unwrap(),
-            View { size, stack: 1 },
-        )
-        .unwrap();
         let view = View { size, stack: 1 };
+        let env = make(task, CATALOG.usual_engine(task)).unwrap();
+        let entry = CATALOG.entry(task).unwrap();
+        let mut env = dressed(env, &entry, 1, &[], view).unwrap();
         let mut frames = Frames::default();
         frames.push(&view.newest(&env.reset(3)).unwrap());
         let act = env.spec().act;
@@ -281,6 +279,7 @@ fn frames_of_an_episode_take_little_memory() {
 fn what_cannot_be_seen_is_refused() {
     let sentence = Pictured::new(
         make("probe/1", catalogue::RAPIER).unwrap(),
+        Vec::new(),
         View { size: 32, stack: 1 },
     )
     .err()

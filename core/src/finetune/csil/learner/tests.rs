@@ -1,6 +1,7 @@
 //! The promises of the learner of CSIL.
 
 use super::*;
+use crate::env::catalogue::CORE;
 use crate::finetune::csil::{Compose, RewardMode, Variant};
 use crate::nn::gradient_check::worst_error_of_smooth;
 use crate::run::Config;
@@ -21,7 +22,9 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Small, and with values of a few units only: rounding hides the gradients of larger ones.
 fn config(variant: Variant) -> CsilConfig {
     let tiny = Config::preset(Preset::Tiny);
-    let tiny = tiny.set("finetune.csil.variant", variant.name()).unwrap();
+    let tiny = tiny
+        .set("finetune.csil.variant", variant.name(), &CORE)
+        .unwrap();
     CsilConfig {
         compose: Compose::Residual,
         hidden: 8,

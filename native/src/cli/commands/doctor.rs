@@ -1,6 +1,7 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
-use super::{Answer, machine};
+use crate::cli::answer::Answer;
+use crate::cli::machine;
 use crate::film::{Look, Quality};
 use crate::openpi::{Client, Settings};
 use crate::wheels::{Wheel, cache};

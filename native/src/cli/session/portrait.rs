@@ -1,10 +1,17 @@
 //! The picture of the idea: where a BC policy and a PostBC policy put their actions at the same
 //! states.
 
+use super::journal::latest;
+use super::seed::watch;
+use crate::cli::machine::{Stop, device};
+use crate::cli::plan::{Folder, Plan};
+use crate::dashboard::Dashboard;
+use crate::engines::{inputs, services};
 use crate::report::{Portrait, PortraitState, SpreadPoint};
 use pollster::block_on;
-use protege_core::run::Run;
+use protege_core::pretrain::bc;
 use protege_core::run::portrait::{StatePortrait, along_a_demonstration};
+use protege_core::run::{Config, FinetuneMethod, Inputs, Run};
 use protege_core::{Error, Result};
 
 /// Sampled actions per policy and state.
@@ -14,9 +21,47 @@ const STATES: usize = 40;
 /// Names of the action's components; see the tasks.
 const AXES: [&str; 4] = ["hand x", "hand y", "hand z", "gripper"];
 
+/// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each
+/// other. None when it is to stop.
+pub fn of_run(
+    folder: &Folder,
+    plan: &Plan,
+    config: &Config,
+    dashboard: &Dashboard,
+    stop: &Stop,
+) -> Result<Option<Portrait>> {
+    let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else {
+        return Ok(None);
+    };
+    let Some(saved) = latest(&folder.seed(seed))? else {
+        return Ok(None);
+    };
+    let post_bc = Run::load_with(saved.archive, device(&plan.device)?, services())?;
+    let mut plain = Config {
+        seed,
+        ..config.clone()
+    };
+    plain.pretrain.method = bc::METHOD.id();
+    plain.finetune.method = FinetuneMethod::NONE;
+    let inputs = Inputs {
+        demos: post_bc.demos().cloned(),
+        ..inputs()
+    };
+    let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
+    let mut bar = dashboard.seed(seed);
+    watch(&mut bc, &mut bar, |run, _| {
+        run.policy().is_some() || stop.wished()
+    })?;
+    if stop.wished() {
+        return Ok(None);
+    }
+    bar.finish("BC, to compare: done");
+    draw(&bc, &post_bc)
+}
+
 /// Samples both runs' policies along the first demonstration of the second. None for a task with a
 /// single action.
-pub fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
+fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
     let missing = || {
         Error::failed("the picture of BC and PostBC needs a pretrained run with its demonstrations")
     };

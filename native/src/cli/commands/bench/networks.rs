@@ -1,6 +1,7 @@
 //! Networks: training steps and decisions.
 
 use super::{Row, Setup, median, ms_row, seconds_each};
+use crate::engines::CATALOG;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::Result;
@@ -193,9 +194,9 @@ fn batch(rng: &mut Rng) -> Batch {
 
 /// A preset that samples in eight steps, the paper's with DPPO's network for Lift and Can.
 fn eight_steps(preset: Preset) -> Result<Config> {
-    let config = Config::preset(preset).set("policy.inference_steps", "8")?;
+    let config = Config::preset(preset).set("policy.inference_steps", "8", &CATALOG)?;
     if preset == Preset::Paper {
-        config.set("policy.hidden", "512")
+        config.set("policy.hidden", "512", &CATALOG)
     } else {
         Ok(config)
     }

@@ -1,8 +1,8 @@
 //! `protege trace`: an episode step by step, or a recorded one of an upstream suite compared with
 //! ours.
 
-use super::Answer;
-use crate::engines;
+use crate::cli::answer::Answer;
+use crate::engines::{self, CATALOG};
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
@@ -116,9 +116,8 @@ fn compare(fixture: &Path, _key: &str) -> Result<Answer> {
 
 /// The expert's episode. Where upstream goes on after a success, so does it here.
 fn play(task: &str, args: &Args) -> Result<Answer> {
-    let catalog = engines::catalog();
-    let mut env = engines::make(task, catalog.entry(task)?.engines[0])?;
-    if catalog.suite(task)?.plays_on() {
+    let mut env = engines::make(task, CATALOG.entry(task)?.engines[0])?;
+    if CATALOG.suite(task)?.plays_on() {
         env.play_on();
     }
     env.set_style(ExpertStyle {

@@ -5,7 +5,8 @@ mod networks;
 mod td_mpc;
 mod upstream;
 
-use super::{Answer, Output, machine};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::{machine, names};
 use burn::tensor::Device;
 use protege_core::Result;
 use protege_core::run::Preset;
@@ -145,7 +146,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let names: Vec<String> = BENCHES.iter().map(|bench| bench.name.to_owned()).collect();
     args.only
         .iter()
-        .try_for_each(|name| super::settings::known("figure", name, names.clone()))?;
+        .try_for_each(|name| names::known("figure", name, names.clone()))?;
     let device = machine::device(&args.device)?;
     let mut rows = Vec::new();
     for bench in BENCHES

@@ -1,8 +1,8 @@
 //! `protege pretrain`: a run that ends before finetuning.
 
-use super::run::{self, Session};
-use super::settings::Settings;
-use super::{Answer, Output};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::session::{self, Session};
+use crate::cli::settings::Settings;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
 
@@ -31,17 +31,17 @@ pub struct Args {
 /// Clones and evaluates.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
-        return run::resume(path, &args.session, output);
+        return session::resume(path, &args.session, output);
     }
     if args.settings.finetune.is_some() {
         return Err(Error::input(
             "pretrain ends before finetuning and takes no --finetune; `protege run` does both",
         ));
     }
-    let (config, inputs) = run::prepare(
+    let (config, inputs) = session::prepare(
         &args.settings.before_finetuning(),
         args.demos_file.as_deref(),
         None,
     )?;
-    run::begin(&config, inputs, None, &args.session, output)
+    session::begin(&config, inputs, None, &args.session, output)
 }

@@ -1,7 +1,8 @@
 //! `protege tasks`: what there is to learn, and how often the scripted expert succeeds.
 
-use super::results::percent;
-use super::{Answer, machine};
+use crate::cli::answer::{Answer, bug};
+use crate::cli::machine;
+use crate::cli::session::results::percent;
 use crate::engines;
 use crate::report::Outcome;
 use protege_core::env::{Entry, Env, Spec};
@@ -67,7 +68,7 @@ fn chosen(only: &str) -> Result<Vec<Entry>> {
                 .strip_prefix(only)
                 .is_some_and(|rest| rest.starts_with('/'))
     };
-    let tasks: Vec<Entry> = engines::catalog()
+    let tasks: Vec<Entry> = engines::CATALOG
         .all()
         .into_iter()
         .filter(|task| fits(&task.spec.id))
@@ -187,11 +188,7 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| Err(super::bug(&*panic)))
-            })
+            .map(|thread| thread.join().unwrap_or_else(|panic| Err(bug(&*panic))))
             .try_fold((0, 0), sum)
     })
     .map(|(once, at_end)| Expert::Succeeded(once, at_end))

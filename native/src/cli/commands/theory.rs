@@ -1,6 +1,8 @@
 //! `protege theory`: what PostBC promises, measured exactly on problems small enough for it.
 
-use super::{Answer, Output, machine, run};
+use crate::cli::answer::{Answer, Output, bug};
+use crate::cli::machine;
+use crate::cli::plan::command_line;
 use crate::dashboard::Dashboard;
 use crate::files::{create_folder, write_atomic};
 use crate::report::theory::{Theory, finding, render};
@@ -73,7 +75,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         config: study.config().clone(),
         rows,
         matched,
-        command: run::command_line(),
+        command: command_line(),
         version,
     };
     let (page, table) = (args.out.join("theory.html"), args.out.join("theory.csv"));
@@ -149,7 +151,7 @@ fn measure(study: &Study, output: Output) -> Result<Vec<Vec<Vec<Outcome>>>> {
         let threads: Vec<_> = (0..machine::cores()).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|panic| super::bug(&*panic)))
+            .try_for_each(|thread| thread.join().map_err(|panic| bug(&*panic)))
     })?;
     let (_, outcomes, mut bar) = shared
         .into_inner()

@@ -1,9 +1,10 @@
 //! Films for a run's report: the first evaluation episodes of its first seed, before finetuning and
 //! after.
 
-use super::cast::Cast;
-use super::machine::{Stop, device, share_work};
-use super::plan::{Folder, Plan};
+use crate::cli::answer::bug;
+use crate::cli::cast::Cast;
+use crate::cli::machine::{Stop, device, share_work};
+use crate::cli::plan::{Folder, Plan};
 use crate::dashboard::Dashboard;
 use crate::engines::{has_meshes, renderer};
 use crate::film::{Camera, Film, Look, Quality, gif};
@@ -89,11 +90,7 @@ fn shoot(folder: &Folder, plan: &Plan, seed: u64, stop: &Stop) -> Result<Vec<Gro
             .collect();
         threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| Err(super::bug(&*panic)))
-            })
+            .map(|thread| thread.join().unwrap_or_else(|panic| Err(bug(&*panic))))
             .collect()
     })
 }

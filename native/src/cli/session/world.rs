@@ -1,8 +1,8 @@
 //! How good a run's world model is, where finetuning has made one.
 
-use super::cast::Cast;
-use super::machine::device;
-use super::plan::{Folder, Plan};
+use crate::cli::cast::Cast;
+use crate::cli::machine::device;
+use crate::cli::plan::{Folder, Plan};
 use crate::episode::{Moment, Watch};
 use crate::files::metrics::read_metrics;
 use crate::report::world::World;

@@ -1,7 +1,8 @@
 //! `protege compare`: several runs on one page.
 
-use super::plan::Folder;
-use super::{Answer, results};
+use crate::cli::answer::Answer;
+use crate::cli::plan::Folder;
+use crate::cli::session::results;
 use crate::report::{Report, compare};
 use protege_core::Result;
 use protege_core::run::stats::{

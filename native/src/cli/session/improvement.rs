@@ -1,6 +1,6 @@
 //! What the metrics of a run say of a small policy that learned beside the pretrained one.
 
-use super::plan::{Folder, Plan};
+use crate::cli::plan::{Folder, Plan};
 use crate::files::metrics::{Line, read_metrics};
 use crate::report::Series;
 use crate::report::improvement::{Improvement, Start};

@@ -1,8 +1,8 @@
 //! Drives runs to their end: one with a journal, or one that is only looked at.
 
 use super::journal::{Clock, Habit, Journal, latest};
-use super::machine::Stop;
-use super::plan::{Folder, to_toml};
+use crate::cli::machine::Stop;
+use crate::cli::plan::{Folder, to_toml};
 use crate::dashboard::Dashboard;
 use crate::files::write_atomic;
 use burn::tensor::Device;
@@ -56,7 +56,7 @@ impl Seed {
             .for_each(|sentence| eprintln!("note: {sentence}"));
         let journal = Journal::resume(&path, &saved, habit, run_clock)?;
         Ok(Self {
-            run: Run::load_with(saved.archive, device, crate::engines::means())?,
+            run: Run::load_with(saved.archive, device, crate::engines::services())?,
             journal,
         })
     }

@@ -1,12 +1,12 @@
 //! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or
 //! from recordings of others.
 
-use super::machine::device;
-use super::seed::watch;
-use super::settings::Settings;
-use super::{Answer, Output};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::machine::device;
+use crate::cli::session::seed::watch;
+use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
-use crate::engines::{self, inputs};
+use crate::engines::{self, CATALOG, inputs};
 use crate::expert::{Guided, Network};
 use protege_core::data::Dataset;
 use protege_core::run::{Config, Demonstrations, Run};
@@ -111,7 +111,7 @@ fn scripted(config: &Config, output: Output) -> Result<Collected> {
 
 /// From an expert network.
 fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
-    config.check()?;
+    config.check(&CATALOG)?;
     let env = engines::make(&config.task, &config.engine)?;
     let network = Network::from_bytes(
         &crate::files::read(path)?,
@@ -123,7 +123,8 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
         name(path),
         config.demos.noise
     );
-    let mut demos = Demonstrations::with_env(config, Box::new(Guided::new(env, network)), words)?;
+    let env = Box::new(Guided::new(env, network));
+    let mut demos = Demonstrations::with_env(config, env, words, &CATALOG)?;
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);
     while demos.dataset().episodes.len() < config.demos.count {
@@ -154,7 +155,8 @@ fn name(path: &Path) -> String {
 /// From recordings of others.
 #[cfg(feature = "mujoco")]
 fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
-    use crate::mujoco::suites::{self, Choice, Imported};
+    use crate::mujoco::suite::{Choice, Imported};
+    use crate::mujoco::suites;
     let Some(import) = suites::of(&config.task)?.import() else {
         let able = suites::ALL.iter().filter(|suite| suite.import().is_some());
         let tasks: Vec<String> = able

@@ -1,9 +1,10 @@
 //! `protege play`: a policy, or the scripted expert, in a window, on film or in a recording.
 
-use super::cast::Cast;
-use super::machine::device;
-use super::{Answer, Output, recording};
-use crate::engines::renderer;
+use crate::cli::answer::{Answer, Output};
+use crate::cli::cast::Cast;
+use crate::cli::machine::device;
+use crate::cli::recording;
+use crate::engines::{CATALOG, renderer};
 use crate::episode::{Played, Watch};
 use crate::film::{self, Camera, Film, Format, Look, Quality, Showing, Window};
 use crate::rerun::{Program, Recorder};
@@ -278,7 +279,7 @@ fn cast(args: &Args) -> Result<Cast> {
     };
     if let Some(task) = args.task.as_ref().filter(|_| cast.acting.is_none()) {
         cast.config.task.clone_from(task);
-        crate::engines::catalog()
+        CATALOG
             .usual_engine(task)
             .clone_into(&mut cast.config.engine);
     }

@@ -5,11 +5,11 @@
 //! length, so a run that was stopped and resumed leaves the same lines as one that was not, but for
 //! the time of day (`wall_s`).
 
-use super::plan::{create, to_json};
+use crate::cli::plan::to_json;
 use crate::files::checkpoints::{Checkpoints, Content};
 use crate::files::jsonl::Jsonl;
 use crate::files::metrics::{Line, METRICS, read_metrics};
-use crate::files::write_atomic;
+use crate::files::{create_folder, write_atomic};
 use crate::tensorboard::EventFile;
 use pollster::block_on;
 use protege_core::Result;
@@ -110,7 +110,7 @@ impl Journal {
     /// # Errors
     /// When a file cannot be written.
     pub fn begin(folder: &Path, habit: Habit, run_clock: Clock) -> Result<Self> {
-        create(folder)?;
+        create_folder(folder)?;
         let (metrics, episodes) = (
             Jsonl::create(&folder.join(METRICS))?,
             Jsonl::create(&folder.join(EPISODES))?,

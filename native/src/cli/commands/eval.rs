@@ -1,12 +1,13 @@
 //! `protege eval`: how often a policy succeeds.
 
-use super::cast::Cast;
-use super::machine::{cores, device};
-use super::plan::{policy_config, policy_file, read_archive};
-use super::seed::watch;
-
-use super::settings::Settings;
-use super::{Answer, Output, recording, results};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::cast::Cast;
+use crate::cli::machine::{cores, device};
+use crate::cli::plan::{policy_config, policy_file, read_archive};
+use crate::cli::recording;
+use crate::cli::session::results;
+use crate::cli::session::seed::watch;
+use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::film::{Look, Quality};

@@ -1,8 +1,8 @@
 //! `protege finetune`: a run that begins with a pretrained policy.
 
-use super::run::{self, Session};
-use super::settings::Settings;
-use super::{Answer, Output};
+use crate::cli::answer::{Answer, Output};
+use crate::cli::session::{self, Session};
+use crate::cli::settings::Settings;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub struct Args {
 /// Finetunes and evaluates.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
-        return run::resume(path, &args.session, output);
+        return session::resume(path, &args.session, output);
     }
     if args.settings.pretrain.is_some() {
         return Err(Error::input(
@@ -56,12 +56,12 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         || args.settings.clone(),
         |address| args.settings.served(address),
     );
-    let (config, inputs) = run::prepare(
+    let (config, inputs) = session::prepare(
         &settings,
         args.demos_file.as_deref(),
         args.checkpoint.as_deref(),
     )?;
-    run::begin(
+    session::begin(
         &config,
         inputs,
         args.checkpoint.as_deref(),

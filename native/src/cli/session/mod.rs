@@ -1,58 +1,33 @@
-//! `protege run`: the whole job over several seeds, with a report at the end.
+//! How `run`, `pretrain` and `finetune` carry out a run: its folder, its seeds and its report.
 
-use super::journal::{Clock, Habit, latest};
+mod films;
+mod improvement;
+mod journal;
+mod nan_state;
+mod portrait;
+pub mod results;
+pub mod seed;
+mod world;
+
+use super::answer::{Answer, Output, bug};
 use super::machine::{Stop, cores, device, share_work};
 use super::plan::{
-    Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset,
+    Folder, Plan, command_line, policies_by_seed, policy_config, policy_file, read_archive,
+    read_dataset, to_json,
 };
-use super::seed::{Ended, Seed, is_finished, watch};
 use super::settings::Settings;
-use super::{Answer, Output, bug, films, results};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
-use crate::report::{self, Portrait, Report};
+use crate::report::{self, Report};
+use journal::{Clock, Habit, latest};
 use protege_core::method::Insight;
 use protege_core::policy::PolicyKind;
-use protege_core::pretrain::bc;
-use protege_core::run::{Config, FinetuneMethod, Inputs, Run};
+use protege_core::run::{Config, Inputs, Run};
 use protege_core::{Error, Result};
+use seed::{Ended, Seed, is_finished};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
-
-const EXAMPLES: &str = "\
-Examples:
-  protege run --demos 10 --seeds 3                                    \
-      the defaults: lab/pick-place, PostBC, then best-of-N
-  protege run --task lab/lift --pretrain bc --preset tiny --out runs/quick
-  protege run --set pretrain.post_bc.alpha=0.5 --set finetune.best_of_n.samples=32
-  protege run --config runs/quick/config.toml --seeds 5               \
-      the same again, with more seeds
-  protege run --resume runs/quick                                     go on after an interruption
-
-A run's folder holds config.toml, summary.json and report.html, and for each seed seed-K/ with \
-metrics.jsonl, episodes.jsonl,
-demos.safetensors, policy.safetensors, checkpoints/ and tensorboard/. A run that was stopped \
-and resumed leaves the same
-numbers as one that was not; only wall_s differs.";
-
-/// Arguments of `run`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    #[command(flatten)]
-    pub settings: Settings,
-    /// Demonstrations from this file instead of the scripted expert; with `--demos N`, N of them
-    /// drawn at random
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub demos_file: Option<PathBuf>,
-    /// A pretrained policy (a file, or the folder of a run, whose seeds go on each with their own):
-    /// pretraining is skipped
-    #[arg(long, value_name = "POLICY", conflicts_with = "resume")]
-    pub checkpoint: Option<PathBuf>,
-    #[command(flatten)]
-    pub session: Session,
-}
 
 /// How the job is carried out; none of it changes the numbers of a seed.
 #[derive(Debug, Clone, clap::Args)]
@@ -86,28 +61,6 @@ pub struct Session {
     /// Put no films of episodes into the report
     #[arg(long)]
     pub no_video: bool,
-}
-
-/// Runs, or resumes, and reports.
-///
-/// # Errors
-/// When the input is wrong, a step fails, or Ctrl-C stopped it.
-pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    if let Some(path) = &args.session.resume {
-        return resume(path, &args.session, output);
-    }
-    let (config, inputs) = prepare(
-        &args.settings,
-        args.demos_file.as_deref(),
-        args.checkpoint.as_deref(),
-    )?;
-    begin(
-        &config,
-        inputs,
-        args.checkpoint.as_deref(),
-        &args.session,
-        output,
-    )
 }
 
 /// Goes on with the run in a folder.
@@ -184,14 +137,14 @@ pub fn begin(
     let Inputs {
         demos,
         policy,
-        means,
+        services,
     } = &inputs;
     Run::new(
         config.clone(),
         Inputs {
             demos: demos.clone(),
             policy: policy.clone(),
-            means: *means,
+            services: *services,
         },
         device(&plan.device)?,
     )?;
@@ -235,7 +188,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         other => other,
     })?;
     let picture = if plan.companion {
-        companion(folder, plan, config, &dashboard, &stop)?
+        portrait::of_run(folder, plan, config, &dashboard, &stop)?
     } else {
         None
     };
@@ -247,13 +200,13 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     }
     let method = config.finetune.method.info();
     let world = if method.shows(Insight::WorldModel) {
-        super::world::of_run(folder, plan)?
+        world::of_run(folder, plan)?
     } else {
         None
     };
     let improvement = method
         .shows(Insight::LearnedReward)
-        .then(|| super::improvement::of_run(folder, plan))
+        .then(|| improvement::of_run(folder, plan))
         .transpose()?;
     let report = Report {
         films,
@@ -265,10 +218,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
     let json = results::to_value(&report, &page);
-    crate::files::write_atomic(
-        &folder.0.join("summary.json"),
-        super::plan::to_json(&json)?.as_bytes(),
-    )?;
+    crate::files::write_atomic(&folder.0.join("summary.json"), to_json(&json)?.as_bytes())?;
     Ok(Answer {
         text: results::to_text(&report, &page),
         json,
@@ -350,72 +300,11 @@ fn drive(
         .with_threads(threads_each(plan));
     let ended = seed
         .drive(&mut bar, stop)
-        .map_err(|error| super::nan_state::kept(error, &path))?;
+        .map_err(|error| nan_state::kept(error, &path))?;
     bar.finish(if ended == Ended::Finished {
         "done"
     } else {
         "saved"
     });
     Ok(())
-}
-
-/// Clones the first seed's demonstrations plainly, and puts both policies' actions beside each
-/// other. None when it is to stop.
-fn companion(
-    folder: &Folder,
-    plan: &Plan,
-    config: &Config,
-    dashboard: &Dashboard,
-    stop: &Stop,
-) -> Result<Option<Portrait>> {
-    let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else {
-        return Ok(None);
-    };
-    let Some(saved) = latest(&folder.seed(seed))? else {
-        return Ok(None);
-    };
-    let post_bc = Run::load_with(
-        saved.archive,
-        device(&plan.device)?,
-        crate::engines::means(),
-    )?;
-    let mut plain = Config {
-        seed,
-        ..config.clone()
-    };
-    plain.pretrain.method = bc::METHOD.id();
-    plain.finetune.method = FinetuneMethod::NONE;
-    let inputs = Inputs {
-        demos: post_bc.demos().cloned(),
-        ..inputs()
-    };
-    let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
-    let mut bar = dashboard.seed(seed);
-    watch(&mut bc, &mut bar, |run, _| {
-        run.policy().is_some() || stop.wished()
-    })?;
-    if stop.wished() {
-        return Ok(None);
-    }
-    bar.finish("BC, to compare: done");
-    super::portrait::draw(&bc, &post_bc)
-}
-
-/// The command line as it was typed, quoted where a shell needs it.
-pub fn command_line() -> String {
-    let plain = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || "-_=./:,".contains(c))
-    };
-    let quote = |text: String| {
-        if plain(&text) {
-            text
-        } else {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-    };
-    std::iter::once("protege".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -2,7 +2,9 @@
 //! report.
 
 use super::journal::SeedResult;
-use super::plan::{Folder, Plan, to_toml};
+use crate::cli::machine::peak_memory_mb;
+use crate::cli::names;
+use crate::cli::plan::{Folder, Plan, to_toml};
 use crate::files::jsonl::read_lines;
 use crate::files::metrics::{Line, read_metrics};
 use crate::report::films::Films;
@@ -47,7 +49,7 @@ pub fn collect(
             seed,
         }));
     }
-    let (pretrain, finetune) = super::methods::of(config);
+    let (pretrain, finetune) = names::of(config);
     Ok(Report {
         task: config.task.clone(),
         pretrain,
@@ -243,7 +245,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "env_steps": report.env_steps,
         "decisions": report.decisions,
         "wall_s": report.wall_s,
-        "peak_memory_mb": super::machine::peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(),
         "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
         "report": page,
     })

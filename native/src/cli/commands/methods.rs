@@ -1,11 +1,13 @@
 //! `protege methods`: what there is to learn with, as the methods' rows and the fields of the
 //! configuration say.
 
-use super::{Answer, tables};
+use crate::cli::answer::Answer;
+use crate::cli::names::{STAGES, infos, known};
+use crate::cli::tables;
+use protege_core::Result;
 use protege_core::method::MethodInfo;
 use protege_core::run::{Config, Preset};
 use protege_core::settings::{Field, group};
-use protege_core::{Result, finetune, pretrain};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
     }
     if let Some(wanted) = &args.method {
         let ids = rows.iter().filter_map(|row| row["id"].as_str());
-        super::settings::known("method", wanted, ids.map(str::to_owned).collect())?;
+        known("method", wanted, ids.map(str::to_owned).collect())?;
         rows.retain(|row| row["id"] == wanted.as_str());
     }
     let in_full = args.method.is_some();
@@ -65,22 +67,6 @@ fn written(folder: &Path) -> Result<Answer> {
         text: names.iter().map(|name| format!("{name}\n")).collect(),
         json: json!({ "changed": names }),
     })
-}
-
-const STAGES: [&str; 2] = ["pretrain", "finetune"];
-
-/// The methods of a stage, in the order of the code.
-fn infos(stage: &str) -> &'static [&'static MethodInfo] {
-    match stage {
-        "pretrain" => &pretrain::INFOS,
-        _ => &finetune::INFOS,
-    }
-}
-
-/// The names of a stage's methods.
-pub fn names(stage: &str) -> Vec<String> {
-    let infos = infos(stage).iter();
-    infos.map(|info| info.id.to_owned()).collect()
 }
 
 /// The contents of `www/methods.js`.
@@ -115,20 +101,6 @@ fn entries(
     infos
         .map(|info| format!("  '{}': {},\n", info.id, entry(info)))
         .collect()
-}
-
-/// What `--help` says of `--pretrain` and `--finetune`: `Pretraining method: bc, sigma-bc, ...`.
-pub fn help(kind: &str, title: &str, default: &str) -> String {
-    let names = names(kind).join(", ");
-    format!("{title} method: {names}; see `protege methods` [default: {default}]")
-}
-
-/// The names of a configuration's pretraining and finetuning.
-pub fn of(config: &Config) -> (String, String) {
-    (
-        config.pretrain.method.id().to_owned(),
-        config.finetune.method.id().to_owned(),
-    )
 }
 
 fn row(stage: &str, info: &MethodInfo) -> Value {
