@@ -26,7 +26,7 @@ pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::{Entry, RolloutSpec, View};
-use crate::finetune::{FinetuneConfig, FinetunedPolicy, save_policy};
+use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::policy::{self, Policy, PolicyKind, Sizes};
 use crate::pretrain;
 use crate::rng::Rng;
@@ -216,11 +216,10 @@ impl Run {
         self.config.pretrain.tasks = saved.pretrain.tasks;
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::NONE {
-            self.config.finetune = FinetuneConfig {
-                method: FinetuneMethod::NONE,
-                ..saved.finetune
-            };
+            // As it was saved, so that what was made of the policy is read.
+            self.config.finetune = saved.finetune;
             self.load_finetuned(archive)?;
+            self.config.finetune.method = FinetuneMethod::NONE;
         }
         Ok(())
     }
