@@ -19,6 +19,7 @@ pub mod method;
 pub mod nn;
 pub mod policy;
 pub mod pretrain;
+mod rl;
 pub mod rng;
 pub mod run;
 pub mod seal;

@@ -17,6 +17,8 @@ use crate::env::{Decision, Finished, RolloutSpec, View};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
+pub(crate) use crate::rl::RECORD_EVERY;
+use crate::rl::{OnlineLoop, Schedule};
 use crate::settings::{Choice, Settings};
 use crate::{Error, Result};
 use best_of_n::BestOfNConfig;
@@ -31,8 +33,6 @@ use td_mpc::TdMpcConfig;
 
 /// Gradient steps that a method makes at most per step of its own.
 pub(crate) const UPDATES: usize = 10;
-/// Losses are read back and recorded every so many gradient steps: reading waits for the device.
-pub(crate) const RECORD_EVERY: usize = 50;
 
 /// Every method, in the order of lists. To add one is to add its folder and its row here.
 pub const METHODS: [&Method; 5] = [
@@ -293,6 +293,19 @@ pub enum Next {
     Done,
 }
 
+impl Next {
+    /// What comes once all updates were made that the decisions so far pay for.
+    pub(crate) fn after(online: &OnlineLoop, schedule: &Schedule) -> Self {
+        if online.is_done(schedule) {
+            Self::Done
+        } else if online.evaluation_due(schedule) {
+            Self::Evaluate
+        } else {
+            Self::Continue
+        }
+    }
+}
+
 /// What one step of a method did.
 #[derive(Debug)]
 pub struct StepReport {
@@ -451,8 +464,8 @@ fn has_steps(demos: &Dataset) -> bool {
 }
 
 /// Losses of one gradient step, read back.
-pub(crate) async fn read_losses<const N: usize>(
-    losses: [(&'static str, Tensor<1>); N],
+pub(crate) async fn read_losses(
+    losses: impl IntoIterator<Item = (&'static str, Tensor<1>)>,
 ) -> Result<Vec<(&'static str, f64)>> {
     let mut values = Vec::new();
     for (name, loss) in losses {
@@ -466,11 +479,14 @@ pub(crate) async fn read_losses<const N: usize>(
 pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) -> Result<Replay> {
     let replay = Replay::load(archive, "finetuner/replay")?;
     if replay.row_sizes() != (cx.policy.sizes.obs, action) {
-        return Err(Error::input(
-            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
-        ));
+        return Err(damaged());
     }
     Ok(replay)
+}
+
+/// The error of a replay from an archive that is another policy's.
+pub(crate) fn damaged() -> Error {
+    Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint")
 }
 
 #[cfg(test)]

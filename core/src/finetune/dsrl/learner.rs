@@ -14,21 +14,16 @@
 //! The critic of actions learns from practice, and the critic of noise is distilled from it. The
 //! SAC variant has one critic, of noise, which learns from practice: Q and QW are the same.
 
-use super::noise_policy::sizes;
-use super::{Actor, DsrlConfig, NoisePolicy, Variant};
+use super::noise_policy::{Actor, sizes};
+use super::{DsrlConfig, NoisePolicy, Variant};
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::policy::Policy;
+use crate::rl::Temperature;
 use crate::rng::Rng;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-
-/// The weight of entropy against reward, as its logarithm.
-#[derive(Module, Debug)]
-struct Temperature {
-    log: Param<Tensor<1>>,
-}
 
 /// The losses of one update, still on the device.
 pub struct Losses {
@@ -61,7 +56,6 @@ struct Adams {
     actor: Adam,
     critic: Adam,
     noise_critic: Adam,
-    temperature: Adam,
 }
 
 /// A batch of decisions as normalized rows on the device.
@@ -97,9 +91,12 @@ impl SoftActorCritic {
             critic(judged),
             (config.variant == Variant::NoiseAliased).then(|| critic(width)),
         );
-        let temperature = Temperature {
-            log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)),
-        };
+        let temperature = Temperature::new(
+            config.temperature,
+            config.target_entropy,
+            config.lr,
+            &device,
+        );
         let adam = || {
             Adam::new(AdamConfig {
                 lr: config.lr,
@@ -110,7 +107,6 @@ impl SoftActorCritic {
             actor: adam(),
             critic: adam(),
             noise_critic: adam(),
-            temperature: adam(),
         };
         Self {
             target: critic.valid(),
@@ -129,14 +125,11 @@ impl SoftActorCritic {
     pub fn step(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Losses {
         let rows = self.rows(batch, policy);
         let e = self.normals(batch.len(), policy.noise_len(), rng);
-        let alpha = self.temperature.log.val().inner().exp();
+        let alpha = self.temperature.value();
 
-        let (_, log_density) = self.actor.valid().sample(rows.obs.clone(), e.clone());
-        let temperature_loss = self.temperature_loss(log_density.clone());
-        self.temperature = self
-            .adams
-            .temperature
-            .step(self.temperature.clone(), &temperature_loss);
+        let at = self.actor.valid().at(rows.obs.clone());
+        let (_, log_prob) = at.sample_with_log_prob(e.clone());
+        self.temperature.step(log_prob.clone().mean());
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
         let (obs, actions) = (
@@ -154,7 +147,7 @@ impl SoftActorCritic {
             critic: critic_loss.inner(),
             actor: actor_loss.inner(),
             temperature: alpha,
-            entropy: log_density.mean().neg(),
+            entropy: log_prob.mean().neg(),
             value: targets.mean(),
         }
     }
@@ -217,7 +210,8 @@ impl SoftActorCritic {
     fn targets(&self, rows: &Rows, alpha: Tensor<1>, policy: &Policy, rng: &mut Rng) -> Tensor<1> {
         let [batch, _] = rows.next_obs.dims();
         let e = self.normals(batch, policy.noise_len(), rng);
-        let (choice, log_density) = self.actor.valid().sample(rows.next_obs.clone(), e);
+        let at = self.actor.valid().at(rows.next_obs.clone());
+        let (choice, log_prob) = at.sample_with_log_prob(e);
         let judged = match self.config.variant {
             Variant::NoiseAliased => {
                 policy.sample(rows.next_obs.clone(), choice * self.config.magnitude)
@@ -226,7 +220,7 @@ impl SoftActorCritic {
         };
         let value = least(&self.target, rows.next_obs.clone(), judged);
         let next = if self.config.backup_entropy {
-            value - alpha * log_density
+            value - alpha * log_prob
         } else {
             value
         };
@@ -237,20 +231,15 @@ impl SoftActorCritic {
     /// sampler.
     fn actor_loss(&self, obs: Tensor<2>, e: Tensor<2>, alpha: Tensor<1>) -> Tensor<1> {
         let obs = self.tracked(obs);
-        let (choice, log_density) = self.actor.sample(obs.clone(), self.tracked(e));
+        let at = self.actor.at(obs.clone());
+        let (choice, log_prob) = at.sample_with_log_prob(self.tracked(e));
         let critic = self
             .noise_critic
             .as_ref()
             .unwrap_or(&self.critic)
             .clone()
             .no_grad();
-        (self.tracked(alpha) * log_density - least(&critic, obs, choice)).mean()
-    }
-
-    /// L_a at log-densities of the actor's choices.
-    fn temperature_loss(&self, log_density: Tensor<1>) -> Tensor<1> {
-        let lacking = self.tracked(log_density.mean() + self.config.target_entropy);
-        (self.temperature.log.val() * lacking).neg()
+        (self.tracked(alpha) * log_prob - least(&critic, obs, choice)).mean()
     }
 
     fn normals(&self, rows: usize, width: usize, rng: &mut Rng) -> Tensor<2> {
@@ -271,7 +260,7 @@ impl SoftActorCritic {
         params::save(&self.actor, "dsrl/actor", archive).await?;
         params::save(&self.critic, "dsrl/critic", archive).await?;
         params::save(&self.target, "dsrl/target", archive).await?;
-        params::save(&self.temperature, "dsrl/temperature", archive).await?;
+        self.temperature.save("dsrl/temperature", archive).await?;
         if let Some(noise_critic) = &self.noise_critic {
             params::save(noise_critic, "dsrl/noise-critic", archive).await?;
         }
@@ -280,10 +269,6 @@ impl SoftActorCritic {
         self.adams
             .noise_critic
             .save("dsrl/noise-critic-adam", archive)
-            .await?;
-        self.adams
-            .temperature
-            .save("dsrl/temperature-adam", archive)
             .await
     }
 
@@ -302,11 +287,9 @@ impl SoftActorCritic {
         learner.actor = params::load(learner.actor, "dsrl/actor", archive)?;
         learner.critic = params::load(learner.critic, "dsrl/critic", archive)?;
         learner.target = params::load(learner.target, "dsrl/target", archive)?;
-        learner.temperature = params::load(learner.temperature, "dsrl/temperature", archive)?;
+        learner.temperature = learner.temperature.loaded("dsrl/temperature", archive)?;
         learner.adams.actor = Adam::load(adam, "dsrl/actor-adam", archive, &learner.actor)?;
         learner.adams.critic = Adam::load(adam, "dsrl/critic-adam", archive, &learner.critic)?;
-        learner.adams.temperature =
-            Adam::load(adam, "dsrl/temperature-adam", archive, &learner.temperature)?;
         if let Some(noise_critic) = learner.noise_critic.take() {
             let noise_critic = params::load(noise_critic, "dsrl/noise-critic", archive)?;
             learner.adams.noise_critic =
@@ -401,7 +384,7 @@ mod tests {
     }
 
     /// The actor's gradient is right through the squashed choice, its density and the critic of
-    /// noise, none reaches the critic, and the temperature's is right.
+    /// noise, and none reaches the critic.
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, _, mut rng) = learner();
@@ -409,16 +392,10 @@ mod tests {
             learner.normals(ROWS, 3, &mut rng),
             learner.normals(ROWS, 2, &mut rng),
         );
-        let alpha = learner.temperature.log.val().inner().exp();
+        let alpha = learner.temperature.value();
         let error = worst_error(&learner.actor.clone(), |actor| {
             learner.actor = actor.clone();
             learner.actor_loss(obs.clone(), e.clone(), alpha.clone())
-        });
-        assert!(error < 1e-2, "{error}");
-        let (_, density) = learner.actor.valid().sample(obs, e);
-        let error = worst_error(&learner.temperature.clone(), |temperature| {
-            learner.temperature = temperature.clone();
-            learner.temperature_loss(density.clone())
         });
         assert!(error < 1e-2, "{error}");
     }
@@ -475,7 +452,8 @@ mod tests {
             &policy,
             &mut rng,
         ));
-        let (choice, density) = learner.actor.valid().sample(rows.next_obs.clone(), e);
+        let at = learner.actor.valid().at(rows.next_obs.clone());
+        let (choice, density) = at.sample_with_log_prob(e);
         let chunks = policy.sample(rows.next_obs.clone(), choice * learner.config.magnitude);
         let (q, r, density) = (
             read(judge(&learner.target, rows.next_obs, chunks)),
@@ -502,10 +480,8 @@ mod tests {
         let (learner, _, mut rng) = learner();
         let (obs, e) = (learner.normals(1, 3, &mut rng), [0.4f32, -1.1]);
         let choose = |e: [f32; 2]| {
-            learner
-                .actor
-                .valid()
-                .sample(obs.clone(), nn::matrix(e.to_vec(), 2, &Device::flex()))
+            let at = learner.actor.valid().at(obs.clone());
+            at.sample_with_log_prob(nn::matrix(e.to_vec(), 2, &Device::flex()))
         };
         let mut expected = 0.0;
         for i in 0..2 {

@@ -4,18 +4,20 @@
 use super::agent::{Agent, Decided, marked, model_sizes, observed};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
-use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences};
+use crate::data::{Archive, Balanced, Dataset, Episode, Place, Sequences};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
-    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, damaged,
+    read_losses,
 };
 use crate::method::LocalFuture;
 use crate::nn;
 use crate::policy::Sizes;
+use crate::rl::{OnlineLoop, RunningEpisodes, Schedule, recording_due};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// TD-MPC at work.
 pub struct TdMpcTrainer {
@@ -23,8 +25,7 @@ pub struct TdMpcTrainer {
     rollouts: Rollouts,
     demos: Sequences,
     online: Sequences,
-    /// The episodes that are being played, by their seeds.
-    running: BTreeMap<u64, Episode>,
+    running: RunningEpisodes<()>,
     learner: Learner,
     count: Count,
     /// Where the last batches came from, demonstrations and practice: for whoever wants to know why
@@ -37,13 +38,9 @@ pub struct TdMpcTrainer {
 struct Count {
     /// Cloning steps made.
     cloned: usize,
-    /// Decisions of all environments.
-    decisions: usize,
-    /// Evaluations asked for.
-    evaluations: usize,
-    /// Practice episodes since the last evaluation: successes, and all.
-    episodes: (u64, u64),
-    /// Decisions since then: planned ones, and those of them that a policy had proposed.
+    online: OnlineLoop,
+    /// Decisions since the last evaluation: planned ones, and those of them that a policy had
+    /// proposed.
     planned: (u64, u64),
     /// Draws batches and the learner's noise.
     rng: Rng,
@@ -68,9 +65,7 @@ impl TdMpcTrainer {
         let rng = Rng::new(seed, "td-mpc", 0);
         let count = Count {
             cloned: 0,
-            decisions: 0,
-            evaluations: 0,
-            episodes: (0, 0),
+            online: OnlineLoop::default(),
             planned: (0, 0),
             rng,
         };
@@ -87,7 +82,7 @@ impl TdMpcTrainer {
             rollouts,
             demos,
             online,
-            running: BTreeMap::new(),
+            running: RunningEpisodes::default(),
             config,
             learner,
             count,
@@ -101,7 +96,7 @@ impl TdMpcTrainer {
         Agent {
             world: frozen(&self.learner.world),
             prior: frozen(&self.learner.prior),
-            config: self.config.after(self.count.decisions),
+            config: self.config.after(self.count.online.decisions()),
             planning,
         }
     }
@@ -116,14 +111,11 @@ impl TdMpcTrainer {
         };
         report.next = self.next();
         if report.next != Next::Continue {
-            self.count.evaluations += 1;
-            let ((successes, all), (planned, proposed)) = (
-                std::mem::take(&mut self.count.episodes),
-                std::mem::take(&mut self.count.planned),
-            );
+            let success = self.count.online.evaluated();
+            let (planned, proposed) = std::mem::take(&mut self.count.planned);
             report
                 .metrics
-                .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+                .extend(success.map(|success| ("train/success", success)));
             report.metrics.extend((planned > 0).then(|| {
                 (
                     "policy/planner_share",
@@ -134,50 +126,46 @@ impl TdMpcTrainer {
         Ok(report)
     }
 
-    /// Updates that the decisions so far pay for.
+    /// Updates that the decisions so far pay for, those on the seeds included.
     fn owed(&self) -> usize {
+        if self.count.online.decisions() < self.config.learning_starts {
+            return 0;
+        }
+        self.config.seed_updates + self.count.online.updates_owed(&self.schedule())
+    }
+
+    fn schedule(&self) -> Schedule {
         let TdMpcConfig {
+            total_steps,
             learning_starts,
-            seed_updates,
             utd_ratio,
+            eval_every,
             ..
         } = self.config;
-        match self.count.decisions.checked_sub(learning_starts) {
-            Some(later) => seed_updates + (later as f64 * utd_ratio) as usize,
-            None => 0,
+        Schedule {
+            total_steps,
+            learning_starts,
+            utd_ratio,
+            eval_every,
         }
     }
 
     fn next(&self) -> Next {
-        let TdMpcConfig {
-            clone_updates,
-            total_steps,
-            eval_every,
-            arm,
-            ..
-        } = self.config;
-        if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
+        let cloning = self.count.cloned < self.config.clone_updates;
+        if cloning || self.learner.updates() < self.owed() {
             return Next::Continue;
         }
-        if arm == Arm::BcOnly || self.count.decisions >= total_steps {
+        if self.config.arm == Arm::BcOnly {
             return Next::Done;
         }
         // The clone is the first point of the curve.
-        let due = 1 + self.count.decisions / eval_every;
-        if self.count.evaluations < due {
-            Next::Evaluate
-        } else {
-            Next::Continue
-        }
+        Next::after(&self.count.online, &self.schedule())
     }
 
     fn progress(&self) -> (usize, usize) {
-        match self.count.decisions {
+        match self.count.online.decisions() {
             0 => (self.count.cloned, self.config.clone_updates),
-            decisions => (
-                decisions.min(self.config.total_steps),
-                self.config.total_steps,
-            ),
+            _ => self.count.online.progress(&self.schedule()),
         }
     }
 
@@ -201,7 +189,7 @@ impl TdMpcTrainer {
             self.learner.begin();
         }
         let mut report = StepReport::update(updates, self.progress());
-        let due = before / RECORD_EVERY != self.count.cloned / RECORD_EVERY;
+        let due = recording_due(before, self.count.cloned);
         if let Some(loss) = loss.filter(|_| due) {
             report.metrics = read_losses([("loss/bc", loss)]).await?;
         }
@@ -209,7 +197,7 @@ impl TdMpcTrainer {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let seeding = self.count.decisions < self.config.learning_starts;
+        let seeding = self.count.online.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let actions = if seeding {
             self.seed(&obs, cx).await?
@@ -220,9 +208,7 @@ impl TdMpcTrainer {
         for decision in &decisions {
             self.note(decision, cx)?;
         }
-        self.count.decisions += decisions.len();
-        self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
-        self.count.episodes.1 += finished.len() as u64;
+        self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
         Ok(StepReport {
             practicing: seeding,
@@ -278,7 +264,7 @@ impl TdMpcTrainer {
         self.rollouts.remember(memories);
         self.count.planned.0 += (actions.len() / act) as u64;
         self.count.planned.1 += from_policy as u64;
-        let passed = self.count.decisions - self.config.learning_starts;
+        let passed = self.count.online.decisions() - self.config.learning_starts;
         if passed < self.config.handover {
             let share = 1.0 - passed as f64 / self.config.handover as f64;
             let cloned = self.seed(obs, cx).await?;
@@ -302,22 +288,21 @@ impl TdMpcTrainer {
         cx: &Context,
     ) -> Result<()> {
         let view = cx.rollouts.view;
-        let episode = self
+        let (mut episode, ()) = self
             .running
-            .entry(*seed)
-            .or_insert_with(|| Episode::start_seen(*seed, obs, view));
+            .take(*seed)
+            .unwrap_or_else(|| (Episode::start_seen(*seed, obs, view), ()));
         episode.push_seen(chunk, step.reward, &step.obs, view);
-        if step.done() {
-            let mut episode = self.running.remove(seed).unwrap_or_default();
-            episode.terminated = step.terminated;
-            let (success, episode) = (
-                step.success && step.terminated,
-                told(&episode, cx.policy.sizes.obs, &self.config),
-            );
-            self.online.push(&episode)?;
-            if success && self.config.self_imitation {
-                self.demos.push(&episode)?;
-            }
+        if !step.done() {
+            self.running.keep(episode, ());
+            return Ok(());
+        }
+        episode.terminated = step.terminated;
+        let success = step.success && step.terminated;
+        let episode = told(&episode, cx.policy.sizes.obs, &self.config);
+        self.online.push(&episode)?;
+        if success && self.config.self_imitation {
+            self.demos.push(&episode)?;
         }
         Ok(())
     }
@@ -331,7 +316,7 @@ impl TdMpcTrainer {
         }
         let after = self.learner.updates();
         let mut report = StepReport::update(after - before, self.progress());
-        if let Some(losses) = last.filter(|_| before / RECORD_EVERY != after / RECORD_EVERY) {
+        if let Some(losses) = last.filter(|_| recording_due(before, after)) {
             report.metrics = figures(losses).await?;
             if let Some((name, value)) = report.metrics.iter().find(|(_, value)| !value.is_finite())
             {
@@ -406,52 +391,21 @@ impl TdMpcTrainer {
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
-        let running: Vec<_> = self
-            .running
-            .values()
-            .map(|e| (e.seed, &e.obs, &e.frames, &e.actions, &e.rewards))
-            .collect();
-        archive.put("finetuner/running", &running)?;
+        self.running.save("finetuner/running", archive)?;
         self.learner.save(archive).await
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
         let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
-        let (demos, online) = (
-            Sequences::load(archive, "finetuner/demos")?,
-            Sequences::load(archive, "finetuner/online")?,
-        );
-        let (view, damaged) = (
-            cx.rollouts.view,
-            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
-        );
-        if [&demos, &online].iter().any(|sequences| {
-            (sequences.sizes(), sequences.view()) != ((obs, act, config.horizon), view)
-        }) {
-            return Err(Error::input(damaged));
+        let view = cx.rollouts.view;
+        let demos = Sequences::load(archive, "finetuner/demos")?;
+        let online = Sequences::load(archive, "finetuner/online")?;
+        for replay in [&demos, &online] {
+            if (replay.sizes(), replay.view()) != ((obs, act, config.horizon), view) {
+                return Err(damaged());
+            }
         }
-        let running: Running = archive.get("finetuner/running")?;
-        if running
-            .iter()
-            .any(|(_, _, frames, _, _)| !frames.are_sound(view.frame()))
-        {
-            return Err(Error::input(damaged));
-        }
-        let episode = |(seed, obs, frames, actions, rewards)| {
-            (
-                seed,
-                Episode {
-                    seed,
-                    obs,
-                    frames,
-                    actions,
-                    rewards,
-                    ..Episode::default()
-                },
-            )
-        };
         Ok(Self {
             rollouts: Rollouts::load(
                 &single(&config, cx.rollouts),
@@ -459,7 +413,7 @@ impl TdMpcTrainer {
             )?,
             demos,
             online,
-            running: running.into_iter().map(episode).collect(),
+            running: RunningEpisodes::load("finetuner/running", archive, view)?,
             learner: Learner::load(
                 config.clone(),
                 model_sizes(cx.policy.sizes),
