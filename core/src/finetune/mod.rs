@@ -5,12 +5,16 @@
 //! says when its result so far should be evaluated, and can be saved between any two steps. What it
 //! makes of the policy is a [`FinetunedPolicy`], which acts in the policy's place.
 
+pub mod actor_critic;
 pub mod best_of_n;
 pub mod csil;
 pub mod dppo;
 pub mod dsrl;
 mod quality;
+pub mod rlpd;
+pub mod sac;
 pub mod td_mpc;
+pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
 use crate::env::{Decision, Finished, RolloutSpec, View};
@@ -27,20 +31,26 @@ use csil::CsilConfig;
 use dppo::DppoConfig;
 use dsrl::DsrlConfig;
 pub use quality::Quality;
+use rlpd::RlpdConfig;
+use sac::SacConfig;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use td_mpc::TdMpcConfig;
+use xqc::XqcConfig;
 
 /// Gradient steps that a method makes at most per step of its own.
 pub(crate) const UPDATES: usize = 10;
 
 /// Every method, in the order of lists. To add one is to add its folder and its row here.
-pub const METHODS: [&Method; 5] = [
+pub const METHODS: [&Method; 8] = [
     &best_of_n::METHOD,
     &dsrl::METHOD,
     &dppo::METHOD,
     &td_mpc::METHOD,
     &csil::METHOD,
+    &xqc::METHOD,
+    &rlpd::METHOD,
+    &sac::METHOD,
 ];
 
 /// What there is to say of every method, and of "none". It is made when the program is compiled, so
@@ -170,6 +180,15 @@ pub struct FinetuneConfig {
     /// A small policy beside the pretrained one, and a learned reward.
     #[setting(group)]
     pub csil: CsilConfig,
+    /// A small policy beside the pretrained one, and categorical critics of the task's reward.
+    #[setting(group)]
+    pub xqc: XqcConfig,
+    /// A small policy beside the pretrained one, and many critics of the task's reward.
+    #[setting(group)]
+    pub rlpd: RlpdConfig,
+    /// A small policy beside the pretrained one, and soft actor-critic.
+    #[setting(group)]
+    pub sac: SacConfig,
 }
 
 impl FinetuneConfig {
@@ -181,6 +200,9 @@ impl FinetuneConfig {
         self.dppo.check()?;
         self.td_mpc.check()?;
         self.csil.check()?;
+        self.xqc.check()?;
+        self.rlpd.check()?;
+        self.sac.check()?;
         let Some(method) = self.method.row() else {
             return Ok(());
         };
@@ -238,7 +260,11 @@ impl FinetuneConfig {
         if !archive.contains(&format!("{prefix}/method")) {
             return Ok(None);
         }
-        let method = saved_method(&format!("{prefix}/method"), archive)?;
+        let mut method = saved_method(&format!("{prefix}/method"), archive)?;
+        // Methods that were variants of csil before were saved under its name.
+        if method == csil::METHOD.id() && self.method.info().acts_beside() {
+            method = self.method;
+        }
         let load = |method: &Method| (method.load_policy)(self, policy, prefix, archive, device);
         method.row().map(load).transpose()
     }

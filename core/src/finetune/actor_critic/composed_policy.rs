@@ -1,59 +1,46 @@
-//! What acts: a small policy that decides at every step, together with a frozen policy that decides
-//! on whole chunks.
+//! What acts: an actor that decides at every step, together with a frozen policy that decides on
+//! whole chunks.
 
-use super::METHOD;
-use super::config::{Compose, CsilConfig};
-use super::learner::scaled;
-use super::small::{REACH, SmallPolicy};
-use crate::data::{Archive, Normaliser};
+use super::{ActorConfig, Compose, HetstatPolicy, InputReader, RawInputs};
+use crate::data::Archive;
 use crate::env::{self, View};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
 use crate::method::LocalFuture;
-use crate::nn::{self, Keypoints, Observed, params};
+use crate::nn::{self, Keypoints, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
 
-/// The least range in which an observed number counts, as a share of the widest: in a few
-/// demonstrations some numbers hardly vary, and blown up to [-1, 1] they would tell practice from
-/// demonstrations better than what matters does.
-const LEAST_RANGE: f64 = 0.1;
-
-/// A small policy, without gradients, and how it is put together with the pretrained one.
+/// An actor, without gradients, and how it is put together with the pretrained policy.
 #[derive(Clone)]
-pub struct Agent {
-    pub(super) actor: SmallPolicy,
-    /// Whose likelihoods are the learned reward, where one is learned.
-    pub(super) reward: Option<SmallPolicy>,
-    pub(super) config: CsilConfig,
-    pub(super) view: View,
-}
-
-/// What decisions are made of, on the host.
-pub(super) struct Inputs {
-    /// Observation and the pretrained policy's action: E x (obs + act).
-    pub numbers: Vec<f32>,
-    /// What is seen: E x pixels of the view.
-    pub pixels: Vec<u8>,
+pub(crate) struct ComposedPolicy {
+    /// Whose it is.
+    pub method: FinetuneMethod,
+    /// The actor.
+    pub actor: HetstatPolicy,
+    /// Its settings.
+    pub config: ActorConfig,
+    /// What it sees.
+    pub view: View,
 }
 
 /// A decision for each of E episodes, on the host.
-pub(super) struct Decided {
+pub(crate) struct Decided {
     /// What is played: E x act.
     pub actions: Vec<f32>,
-    /// The small policy's own: E x act.
+    /// The actor's own: E x act.
     pub own: Vec<f32>,
     /// What they were made of.
-    pub inputs: Inputs,
+    pub inputs: RawInputs,
     /// What each episode is to remember: what is left of the pretrained policy's chunk.
     pub memories: Vec<Vec<f32>>,
 }
 
-impl Agent {
+impl ComposedPolicy {
     /// Decides at raw observation rows, given what each episode remembers and noise rows: in the
-    /// middle of the small policy, or drawn from it where it is to explore.
-    pub(super) async fn decide(
+    /// middle of the actor's distribution, or drawn from it where it is to explore.
+    pub async fn decide(
         &self,
         policy: &Policy,
         obs: &[f32],
@@ -62,17 +49,18 @@ impl Agent {
         explore: bool,
         device: &Device,
     ) -> Result<Decided> {
-        let (sizes, plain) = (policy.sizes, device.clone().without_autodiff());
-        let (chunk_noise, own_noise) = split(noise, policy.noise_len(), sizes.act);
+        let reader = InputReader::new(policy, self.view, device);
+        let act = policy.sizes.act;
+        let (chunk_noise, own_noise) = split(noise, policy.noise_len(), act);
         let chunks = self
-            .chunks(policy, obs, memories, &chunk_noise, &plain)
+            .chunks(policy, obs, memories, &chunk_noise, &reader.device)
             .await?;
-        let bases = || chunks.iter().map(|chunk| &chunk[..sizes.act]);
+        let bases = || chunks.iter().map(|chunk| &chunk[..act]);
         let rows = || {
-            obs.chunks(sizes.obs + self.view.pixels())
+            obs.chunks(policy.sizes.obs + self.view.pixels())
                 .map(|row| self.view.split(row))
         };
-        let inputs = Inputs {
+        let inputs = RawInputs {
             numbers: rows()
                 .zip(bases())
                 .flat_map(|((felt, _), base)| felt.iter().chain(base))
@@ -81,22 +69,17 @@ impl Agent {
             pixels: rows().flat_map(|(_, seen)| env::bytes(seen)).collect(),
         };
 
-        let numbers = scaled(&observed(policy), &inputs.numbers, sizes);
-        let at = self.actor.at(Observed::new(
-            numbers,
-            sizes.obs + sizes.act,
-            &inputs.pixels,
-            self.view,
-            &plain,
-        ));
+        let at = self
+            .actor
+            .at(reader.observed(&inputs.numbers, &inputs.pixels));
         let own = if explore {
-            at.draw(nn::matrix(own_noise, sizes.act, &plain))
+            at.sample(reader.matrix(own_noise, act))
         } else {
-            at.middle()
+            at.mode()
         };
         let own = nn::read(own).await?;
         let actions = own
-            .chunks(sizes.act)
+            .chunks(act)
             .zip(bases())
             .flat_map(|(own, base)| self.config.composed(base, own))
             .collect();
@@ -104,7 +87,7 @@ impl Agent {
             if self.config.compose == Compose::Alone {
                 Vec::new()
             } else {
-                chunk[sizes.act..].to_vec()
+                chunk[act..].to_vec()
             }
         });
         Ok(Decided {
@@ -113,45 +96,6 @@ impl Agent {
             memories: memories.collect(),
             inputs,
         })
-    }
-
-    /// See [`FinetunedPolicy::rewards`]. None, too, where the reward is about corrections of the
-    /// pretrained policy (residual).
-    async fn shares(
-        &self,
-        policy: &Policy,
-        obs: &[f32],
-        actions: &[f32],
-        device: &Device,
-    ) -> Result<Option<Vec<f32>>> {
-        let (sizes, plain) = (policy.sizes, device.clone().without_autodiff());
-        let Some(reward) = self.reward.as_ref().filter(|_| !self.config.sees_base()) else {
-            return Ok(None);
-        };
-        let (felt, seen) = self.view.split(obs);
-        let count = actions.len() / sizes.act;
-        let inputs = [felt, &vec![0.0; sizes.act]].concat().repeat(count);
-        let numbers = scaled(&observed(policy), &inputs, sizes);
-        let x = Observed::new(
-            numbers,
-            sizes.obs + sizes.act,
-            &env::bytes(seen).repeat(count),
-            self.view,
-            &plain,
-        );
-        let u = actions
-            .iter()
-            .map(|a| a.clamp(-1.0, 1.0) * REACH as f32)
-            .collect();
-        let (low, high) = self.config.reward_range();
-        let raw = reward.reward(
-            x,
-            nn::matrix(u, sizes.act, &plain),
-            self.config.reward_scale,
-        ) - self.config.least_reward;
-        nn::read(raw.clamp(0.0, high - low) / (high - low))
-            .await
-            .map(Some)
     }
 
     /// For every episode what the pretrained policy does from now on: what is left of its chunk, or
@@ -195,15 +139,13 @@ impl Agent {
 
     async fn write(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put(format!("{prefix}/view"), &self.view)?;
-        if let Some(reward) = &self.reward {
-            params::save(reward, &format!("{prefix}/reward"), archive).await?;
-        }
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
     pub fn load(
-        config: &CsilConfig,
+        method: FinetuneMethod,
+        config: &ActorConfig,
         policy: &Policy,
         prefix: &str,
         archive: &Archive,
@@ -215,29 +157,20 @@ impl Agent {
                 "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
             ));
         }
-        let fresh = || {
-            SmallPolicy::new(
-                config,
-                policy.sizes,
-                view,
-                &mut Rng::new(0, "unused", 0),
-                device,
-            )
-        };
-        let load = |part: &str| params::load(fresh(), &format!("{prefix}/{part}"), archive);
-        let reward = config.learns_reward().then(|| load("reward")).transpose()?;
+        let rng = &mut Rng::new(0, "unused", 0);
+        let actor = HetstatPolicy::new(config, policy.sizes, view, rng, device);
         Ok(Self {
-            actor: load("actor")?,
-            reward,
+            method,
+            actor: params::load(actor, &format!("{prefix}/actor"), archive)?,
             config: config.clone(),
             view,
         })
     }
 }
 
-impl FinetunedPolicy for Agent {
+impl FinetunedPolicy for ComposedPolicy {
     fn method(&self) -> FinetuneMethod {
-        METHOD.id()
+        self.method
     }
 
     fn clone_box(&self) -> Box<dyn FinetunedPolicy> {
@@ -276,22 +209,6 @@ impl FinetunedPolicy for Agent {
     fn save<'a>(&'a self, prefix: &'a str, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
         Box::pin(self.write(prefix, archive))
     }
-
-    fn rewards<'a>(
-        &'a self,
-        policy: &'a Policy,
-        obs: &'a [f32],
-        actions: &'a [f32],
-        device: &'a Device,
-    ) -> LocalFuture<'a, Option<Vec<f32>>> {
-        Box::pin(self.shares(policy, obs, actions, device))
-    }
-}
-
-/// How the small policy's networks see observations: as the pretrained policy does, but no number
-/// in a range that is all too small.
-pub(super) fn observed(policy: &Policy) -> Normaliser {
-    policy.obs_scale.widened(LEAST_RANGE as f32)
 }
 
 /// Noise rows as noise of chunks and noise of own actions.
@@ -303,58 +220,21 @@ fn split(noise: &[f32], chunk: usize, act: usize) -> (Vec<f32>, Vec<f32>) {
     )
 }
 
-impl CsilConfig {
-    /// The action that is played, from the pretrained policy's and the small policy's own; within
-    /// ±1.
-    pub(super) fn composed(&self, base: &[f32], own: &[f32]) -> Vec<f32> {
-        let scale = self.residual_scale as f32;
-        let compose = |(base, own): (&f32, &f32)| {
-            let own = (own / REACH as f32).clamp(-1.0, 1.0);
-            match self.compose {
-                Compose::Ensemble => 0.5 * (base + own),
-                Compose::Residual => base + scale * own,
-                Compose::Alone => own,
-            }
-        };
-        base.iter()
-            .zip(own)
-            .map(compose)
-            .map(|a| a.clamp(-1.0, 1.0))
-            .collect()
-    }
-
-    /// What the small policy is to learn of a demonstrated action: the action itself, or what the
-    /// pretrained policy's lacks.
-    pub(super) fn taught(&self, base: &[f32], shown: &[f32]) -> Vec<f32> {
-        let scale = self.residual_scale as f32;
-        let teach = |(base, shown): (&f32, &f32)| match self.compose {
-            Compose::Ensemble | Compose::Alone => *shown,
-            Compose::Residual => (shown - base) / scale,
-        };
-        base.iter()
-            .zip(shown)
-            .map(teach)
-            .map(|a| a.clamp(-1.0, 1.0) * REACH as f32)
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Normaliser;
     use crate::policy::{PolicyConfig, PolicyKind, Sizes};
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
-    fn config(compose: Compose) -> CsilConfig {
-        let tiny = CsilConfig::preset(Preset::Tiny);
-        CsilConfig {
+    fn config(compose: Compose) -> ActorConfig {
+        ActorConfig {
             compose,
-            policy_hidden: 5,
+            hidden: 5,
             bottleneck: 3,
             features: 4,
-            residual_scale: 0.25,
-            ..tiny
+            ..ActorConfig::preset(Preset::Tiny)
         }
     }
 
@@ -367,34 +247,6 @@ mod tests {
                     .all(|(f, e)| (f - e).abs() < 1e-6),
             "{found:?} {expected:?}"
         );
-    }
-
-    /// The ensemble plays the mean, the residual adds a small part, and both and the small policy
-    /// alone stay within ±1; what is taught of a demonstration makes the demonstrated action (the
-    /// ensemble: where the pretrained policy imitates it, too).
-    #[test]
-    fn actions_are_composed_as_configured() {
-        let (base, own) = ([0.6, -0.9], [REACH as f32, -1.0]);
-        close(
-            &config(Compose::Ensemble).composed(&base, &own),
-            &[0.8, -0.95],
-        );
-        close(
-            &config(Compose::Residual).composed(&base, &own),
-            &[0.85, -1.0],
-        );
-        close(&config(Compose::Alone).composed(&base, &own), &[1.0, -1.0]);
-        for (compose, base) in [
-            (Compose::Ensemble, [0.5, -1.0]),
-            (Compose::Residual, [0.4, -0.8]),
-            (Compose::Alone, [0.0, 0.3]),
-        ] {
-            let config = config(compose);
-            close(
-                &config.composed(&base, &config.taught(&base, &[0.5, -1.0])),
-                &[0.5, -1.0],
-            );
-        }
     }
 
     /// A chunk is decided on once and then played out, one action a decision, whatever is seen
@@ -417,17 +269,17 @@ mod tests {
         };
         let scales = (Normaliser::identity(2), Normaliser::identity(3));
         let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
-        let config_of = config(Compose::Residual);
-        let actor = SmallPolicy::new(&config_of, sizes, View::default(), &mut rng, &device);
-        let agent = Agent {
+        let residual = config(Compose::Residual);
+        let actor = HetstatPolicy::new(&residual, sizes, View::default(), &mut rng, &device);
+        let agent = ComposedPolicy {
+            method: FinetuneMethod::NONE,
             actor,
-            reward: None,
-            config: config_of,
+            config: residual,
             view: View::default(),
         };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
-        // The actor is fresh: its middle is 0, so what is played is the chunk.
+        // The actor is fresh: its mode is 0, so what is played is the chunk.
         let chunks =
             block_on(policy.act(&[0.1, 0.2, 0.3, 0.4], split(&noise, 3, 1).0, &device)).unwrap();
         for t in 0..3 {
@@ -451,7 +303,7 @@ mod tests {
         ))
         .unwrap();
         close(&played, &[0.5, chunks[3]]);
-        let alone = Agent {
+        let alone = ComposedPolicy {
             config: config(Compose::Alone),
             ..agent
         };
