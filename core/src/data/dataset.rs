@@ -1,9 +1,9 @@
 //! Demonstrations in one file: a safetensors file whose metadata carries a JSON header.
 //!
 //! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards`
-//! (T), all F32, and where pictures were seen `episode_000/frames`, U8, T+1 frames of 3 x size x
-//! size one after the other; the metadata's key `protege` holds `{format: "dataset", version, meta:
-//! {..}, episodes: [{seed, length, success, terminated, return, sha256}]}`.
+//! (T), all F32, and with pictures `episode_000/frames`, U8, T+1 frames of 3 x size x size one
+//! after the other; the metadata's key `protege` holds `{format: "dataset", version, meta: {..},
+//! episodes: [{seed, length, success, terminated, return, sha256}]}`.
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, Episode, Frames, hex};
@@ -21,7 +21,7 @@ const KIND: Kind = Kind {
     remedy: "record it again with `protege demos`",
 };
 
-/// What a dataset was recorded from.
+/// The origin of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// The task, `suite/name`.
@@ -48,13 +48,13 @@ pub struct Meta {
 /// Demonstrations of one task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// What they were recorded from.
+    /// Their origin.
     pub meta: Meta,
     /// The episodes, in the order of recording.
     pub episodes: Vec<Episode>,
 }
 
-/// What the header says about one episode.
+/// The header's entry of one episode.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     seed: u64,
@@ -165,8 +165,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// Checks that these are demonstrations of the task at hand, seen at `image_size` pixels (0:
-    /// not seen).
+    /// Checks that these are demonstrations of the task at hand, with pictures of `image_size`
+    /// pixels (0: without).
     ///
     /// # Errors
     /// When task or sizes differ.
@@ -244,7 +244,7 @@ impl Dataset {
         })
     }
 
-    /// The same with `label` at the end of every observation.
+    /// Appends `label` to every observation.
     #[must_use]
     pub fn labelled(mut self, label: &[f32]) -> Self {
         for episode in &mut self.episodes {
@@ -319,6 +319,7 @@ fn read_episode(
         success,
         terminated,
     };
+    // Last, because only now are all parts known to have their sizes.
     if checksum(&episode) != entry.sha256 {
         return Err(fault(index, "does not match its checksum"));
     }
@@ -379,6 +380,7 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
             "has observations or actions that do not fit its {steps} steps"
         ));
     }
+    // Sizes come from a file: products saturate instead of overflowing.
     let frames = if meta.image_size == 0 {
         (0, 0)
     } else {
@@ -422,7 +424,7 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
     }
 }
 
-/// SHA-256 of everything that an episode is.
+/// SHA-256 of all of an episode.
 fn checksum(episode: &Episode) -> String {
     let mut hash = Sha256::new();
     hash.update(episode.seed.to_le_bytes());

@@ -1,4 +1,4 @@
-//! One episode: what was seen, done and earned, from a start to an end.
+//! One episode: observations, actions and rewards from a start to an end.
 
 use super::Frames;
 use crate::env::View;
@@ -10,7 +10,7 @@ pub struct Episode {
     pub seed: u64,
     /// (T+1) x obs, row-major: the observation before every step and the one after the last.
     pub obs: Vec<f32>,
-    /// T+1 frames, where pictures were seen.
+    /// T+1 frames, where there is a camera.
     pub frames: Frames,
     /// T x act, row-major, each component in [-1, 1].
     pub actions: Vec<f32>,
@@ -32,27 +32,29 @@ impl Episode {
         }
     }
 
-    /// The same, where the observation may end in the frames of `view`: of those, the newest is
-    /// kept.
+    /// As [`Episode::start`] for an observation that may end in the frames of `view`; of those, the
+    /// newest is kept.
     pub fn start_seen(seed: u64, first_row: &[f32], view: View) -> Self {
         let mut episode = Self::start(seed, view.split(first_row).0);
         episode.see(first_row, view);
         episode
     }
 
-    /// Adds one step, after which this was observed.
+    /// Adds one step whose next observation may end in the frames of `view`.
     pub fn push_seen(&mut self, action: &[f32], reward: f32, next_row: &[f32], view: View) {
         self.push(action, reward, view.split(next_row).0);
         self.see(next_row, view);
     }
 
+    /// Keeps the newest frame of an observation, where there is one: the older ones are stored
+    /// already.
     fn see(&mut self, row: &[f32], view: View) {
         if let Some(frame) = view.newest(row) {
             self.frames.push(&frame);
         }
     }
 
-    /// Adds one step: what was done, what it earned and what was seen then.
+    /// Adds one step: action, reward and next observation.
     pub fn push(&mut self, action: &[f32], reward: f32, next_obs: &[f32]) {
         self.actions.extend_from_slice(action);
         self.rewards.push(reward);
@@ -74,10 +76,10 @@ impl Episode {
         &self.obs[t * obs_dim..(t + 1) * obs_dim]
     }
 
-    /// What of `view` was seen then, values 0 to 255; nothing where nothing is.
+    /// The stacked frames of `view` before step `t`, values 0 to 255; empty without a view.
     ///
     /// # Panics
-    /// When something is to be seen, and the episode has no frames.
+    /// When there is a view, and the episode has no frames.
     pub fn seen_at(&self, t: usize, view: View) -> Vec<f32> {
         let mut pixels = Vec::new();
         if view.is_some() {

@@ -8,7 +8,7 @@ use crate::env::View;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Frames of equal size, in the order in which they were seen.
+/// Frames of equal size, in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Frames {
     first: Vec<u8>,
@@ -31,6 +31,7 @@ impl Frames {
             self.first.len(),
             "the frames of an episode have one size"
         );
+        // XOR: exact, its own inverse, and zero wherever nothing has changed.
         let difference: Vec<u8> = frame
             .iter()
             .zip(&self.first)
@@ -39,7 +40,7 @@ impl Frames {
         self.later.push(lz4_flex::block::compress(&difference));
     }
 
-    /// How many there are.
+    /// Number of frames.
     pub fn len(&self) -> usize {
         usize::from(!self.first.is_empty()) + self.later.len()
     }
@@ -78,6 +79,7 @@ impl Frames {
     /// # Panics
     /// When there are no frames.
     pub fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
+        // Moments at - stack + 1 to at, held at the first and the last frame.
         (0..stack).for_each(|back| {
             self.copy(
                 (at + back + 1).saturating_sub(stack).min(self.len() - 1),
@@ -122,7 +124,7 @@ impl Frames {
     }
 }
 
-/// Pictures of `view`, where there are any, moved by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of
+/// Shifts pictures of `view`, where there are any, by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of
 /// 224): see `shifted`.
 pub fn shifted_a_little(pixels: Vec<u8>, view: View, rng: &mut Rng) -> Vec<u8> {
     if view.is_some() {
@@ -132,9 +134,9 @@ pub fn shifted_a_little(pixels: Vec<u8>, view: View, rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// Every picture moved by up to `reach` pixels along each side, its edges drawn out where something
-/// is missing: what is seen does not depend on where exactly it is seen (random shift; Yarats et
-/// al. 2021). The frames of one picture move together.
+/// Random shift (Yarats et al. 2021): every picture moved by up to `reach` pixels along each side,
+/// its edge pixels repeated where something is missing, so that what is learned does not depend on
+/// the exact position. The frames of one picture move together.
 fn shifted(mut pixels: Vec<u8>, view: View, reach: usize, rng: &mut Rng) -> Vec<u8> {
     let mut still = vec![0; view.pixels()];
     for picture in pixels.chunks_mut(view.pixels().max(1)) {
@@ -147,6 +149,7 @@ fn shifted(mut pixels: Vec<u8>, view: View, reach: usize, rng: &mut Rng) -> Vec<
 
 /// Planes of `size` x `size` moved down and to the right by `by` pixels.
 fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize)) {
+    // Clamped coordinates repeat the edge pixels.
     let within = |at: usize, by: isize| (at as isize - by).clamp(0, size as isize - 1) as usize;
     for (from, to) in from.chunks(size * size).zip(to.chunks_mut(size * size)) {
         for (y, row) in to.chunks_mut(size).enumerate() {

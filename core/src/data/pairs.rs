@@ -9,17 +9,17 @@ use crate::{Error, Result};
 pub struct Pairs {
     /// N x obs, row-major.
     pub obs: Vec<f32>,
-    /// N x pixels of the view; none where nothing is seen.
+    /// N x pixels of the view; empty without one.
     pub pixels: Vec<u8>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
-    /// How many of the N pairs come from each episode.
+    /// Number of pairs of each episode, N together.
     pub episode_pairs: Vec<usize>,
     /// Length of an observation.
     pub obs_dim: usize,
     /// Length of a chunk: chunk * act.
     pub action_dim: usize,
-    /// What is seen.
+    /// The view of the pictures.
     pub view: View,
 }
 
@@ -28,8 +28,7 @@ impl Pairs {
     ///
     /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond
     /// the end repeats the last action: else the last `chunk - 1` steps of an episode, often those
-    /// that finish the task, would never be shown. Without, only whole chunks make pairs, as in
-    /// DPPO.
+    /// that finish the task, would start none. Without, only whole chunks make pairs, as in DPPO.
     ///
     /// # Errors
     /// When the chunk is empty, or not one pair comes out.
@@ -54,6 +53,7 @@ impl Pairs {
             pairs
                 .obs
                 .extend_from_slice(&episode.obs[..starts * obs_dim]);
+            // Beyond the end of an episode the last action is repeated.
             for step in (0..starts).flat_map(|t| t..t + chunk) {
                 pairs
                     .actions
@@ -70,7 +70,7 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// The same with what was seen of `view` in the dataset that they were cut from.
+    /// Adds the pictures of `view`, from the dataset that the pairs were cut from.
     #[must_use]
     pub fn seen(mut self, dataset: &Dataset, view: View) -> Self {
         if view.is_some() {
@@ -81,7 +81,7 @@ impl Pairs {
         Self { view, ..self }
     }
 
-    /// What was seen at the pairs at `indices`, one after the other.
+    /// Pictures of the pairs at `indices`, one after the other.
     pub fn seen_at(&self, indices: &[usize]) -> Vec<u8> {
         let width = self.view.pixels();
         indices

@@ -71,7 +71,7 @@ impl Batch {
     }
 }
 
-/// What the columns are called in an archive.
+/// Names of the columns in an archive.
 const COLUMNS: [&str; 5] = ["obs", "actions", "rewards", "next_obs", "terminated"];
 
 impl Shape {
@@ -145,6 +145,7 @@ impl Replay {
                 widths[i]
             )));
         }
+        // A ring: rows are appended until it is full, then the oldest is overwritten.
         let (full, at) = (self.len() == self.shape.capacity, self.next);
         for ((column, values), width) in self.rows.columns_mut().into_iter().zip(row).zip(widths) {
             match full {
@@ -216,6 +217,7 @@ impl Replay {
             .iter()
             .zip(shape.widths())
             .all(|(size, width)| *size == [rows.len(), width]);
+        // Before the ring is full, the next row is the one after the last.
         let next_fits = if rows.len() < shape.capacity {
             next == rows.len()
         } else {

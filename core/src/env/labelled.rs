@@ -1,9 +1,9 @@
-//! Observations that say which task it is, where one policy learns several.
+//! Observations with a task label, for a policy that learns several tasks.
 
 use super::{ActionRepeat, Env, Pictured, Spec, Step, View, Wrapper};
 use crate::Result;
 
-/// An environment at whose observations the same numbers end.
+/// An environment that appends a label to its observations.
 pub struct Labelled {
     inner: Box<dyn Env>,
     spec: Spec,
@@ -11,7 +11,7 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    /// `label` are those numbers.
+    /// Appends `label`.
     pub fn new(inner: Box<dyn Env>, label: Vec<f32>) -> Self {
         let spec = Spec {
             obs: inner.spec().obs + label.len(),
@@ -21,17 +21,18 @@ impl Labelled {
     }
 }
 
-/// The environment as a run plays it: every action held for `repeat` control steps, observations
-/// that end in `label`, and in what `view` shows.
+/// Wraps an environment as a run plays it: every action is held for `repeat` control steps, and
+/// observations end in `label` and in the pictures of `view`.
 ///
 /// # Errors
-/// When `repeat` is 0, or nothing can be seen.
+/// When `repeat` is 0, or no picture can be drawn.
 pub fn dressed(
     env: Box<dyn Env>,
     repeat: usize,
     label: &[f32],
     view: View,
 ) -> Result<Box<dyn Env>> {
+    // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
     let labelled: Box<dyn Env> = if label.is_empty() {
         repeated

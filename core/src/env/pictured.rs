@@ -1,4 +1,4 @@
-//! Observations with pictures: what the robot feels of itself, and the newest frames of a camera.
+//! Observations with pictures: proprioception, and the newest frames of a camera.
 
 use super::catalogue::{picked, proprioception};
 use super::{Env, Spec, Step, Wrapper, foreign_state};
@@ -6,8 +6,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How pictures are seen: square frames of three colors, the newest `stack` of them. Of size 0:
-/// not at all.
+/// The pictures of an observation: square frames of three colors, the newest `stack` of them. Size
+/// 0: none.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, crate::settings::Settings,
 )]
@@ -20,7 +20,7 @@ pub struct View {
     pub stack: usize,
 }
 impl View {
-    /// Whether there is anything to see.
+    /// Whether there are pictures.
     pub fn is_some(self) -> bool {
         self.size > 0
     }
@@ -45,7 +45,7 @@ impl View {
         row.split_at(row.len() - self.pixels())
     }
 
-    /// The newest frame of an observation; none where nothing is seen.
+    /// The newest frame of an observation; none without pictures.
     pub fn newest(self, row: &[f32]) -> Option<Vec<u8>> {
         self.is_some()
             .then(|| bytes(&row[row.len() - self.frame()..]))
@@ -57,9 +57,9 @@ pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().map(|&value| value as u8).collect()
 }
 
-/// Sees an environment: an observation is what the robot feels of itself ([`proprioception`];
-/// everything where no such thing is known), then the newest frames, values 0 to 255. At an
-/// episode's start, the first frame fills the whole stack.
+/// An environment with a camera: an observation is the [`proprioception`] (all numbers where none
+/// is declared), then the newest frames, values 0 to 255. At an episode's start, the first frame
+/// fills the whole stack.
 pub struct Pictured {
     inner: Box<dyn Env>,
     spec: Spec,
@@ -67,19 +67,19 @@ pub struct Pictured {
     felt: Vec<Range<usize>>,
     /// The newest frames.
     stack: Vec<u8>,
-    /// Why a start could not be seen.
+    /// The error of a start's picture, which the next step returns.
     blind: Option<Error>,
 }
 
 impl Pictured {
     /// # Errors
-    /// When nothing can be seen of the environment, or not here.
+    /// When the environment cannot be drawn, or not here.
     pub fn new(mut inner: Box<dyn Env>, view: View) -> Result<Self> {
         inner.reset(0);
         inner.picture(view.size)?;
         let Spec { id, obs, .. } = inner.spec().clone();
         let felt: Vec<Range<usize>> = match proprioception(&id) {
-            // What was added to the task's own observation is no state of its objects: it says
+            // Numbers appended to the task's own observation are no state of objects: they say
             // which task it is.
             Some(felt) => felt
                 .iter()
@@ -88,6 +88,7 @@ impl Pictured {
                 .collect(),
             None => std::iter::once(0..obs).collect(),
         };
+        // Pictures travel at the end of a row, as numbers from 0 to 255.
         let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
         Ok(Self {
             spec: Spec {
@@ -102,6 +103,7 @@ impl Pictured {
         })
     }
 
+    /// Draws the newest frame in place of the oldest.
     fn look(&mut self) -> Result<()> {
         let frame = self.inner.picture(self.view.size)?;
         if self.stack.is_empty() {
@@ -113,6 +115,7 @@ impl Pictured {
         Ok(())
     }
 
+    /// The observation: proprioception, then the stack of frames.
     fn row(&self, obs: &[f32]) -> Vec<f32> {
         let mut row = picked(obs, &self.felt);
         row.extend(self.stack.iter().map(|&value| f32::from(value)));
@@ -136,6 +139,7 @@ impl Wrapper for Pictured {
     fn reset(&mut self, seed: u64) -> Vec<f32> {
         let obs = self.inner.reset(seed);
         self.stack.clear();
+        // A reset returns no error: this one waits for the next step.
         self.blind = self.look().err();
         self.stack.resize(self.view.pixels(), 0);
         self.row(&obs)

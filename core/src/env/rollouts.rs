@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which environments are played, and how.
+/// The environments that are played, and how.
 #[derive(Debug, Clone)]
 pub struct RolloutSpec {
     /// The task, `suite/name`.
@@ -19,9 +19,9 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
-    /// Which task it is, where a policy knows several: numbers at the end of every observation.
+    /// The task's label at the end of every observation, where a policy knows several.
     pub label: Vec<f32>,
-    /// What is seen beside what the robot feels; nothing: observations are the task's own.
+    /// Pictures beside the proprioception; none: observations are the task's own.
     pub view: View,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
     pub to_horizon: bool,
@@ -45,7 +45,7 @@ struct Slot {
     /// The policy's noise: a stream per episode, so that an episode does not depend on its
     /// neighbors.
     noise: Rng,
-    /// What the actor wants to remember until its next decision.
+    /// The actor's memory until its next decision.
     memory: Vec<f32>,
 }
 
@@ -60,7 +60,7 @@ pub struct Decision {
     pub obs: Vec<f32>,
     /// The chunk that was played.
     pub chunk: Vec<f32>,
-    /// What came of it.
+    /// Its result.
     pub step: Step,
 }
 
@@ -79,14 +79,14 @@ pub struct Finished {
     pub length: u64,
 }
 
-/// Plays a fixed set of episodes, `stream` naming which starts they are.
+/// Plays a fixed set of episodes, whose starts `stream` names.
 pub struct Rollouts {
     pool: EnvPool,
     slots: Vec<Option<Slot>>,
     plan: Plan,
 }
 
-/// Which episodes, and how far they are.
+/// The episodes to play, and how many are done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
     seed: u64,
@@ -160,6 +160,8 @@ impl Rollouts {
     pub fn observe(&mut self) -> Vec<f32> {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
+                // A start follows from the seed, the stream and its number alone, not from what was
+                // played before.
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
                 let obs = self.pool.env(i).reset(seed);
                 *slot = Some(Slot {
@@ -191,8 +193,8 @@ impl Rollouts {
             .collect()
     }
 
-    /// What the actor remembers of every running episode, in the order of [`Rollouts::observe`];
-    /// nothing at an episode's start.
+    /// The actor's memory of every running episode, in the order of [`Rollouts::observe`]; empty at
+    /// an episode's start.
     pub fn memories(&self) -> Vec<Vec<f32>> {
         self.slots
             .iter()
@@ -201,7 +203,7 @@ impl Rollouts {
             .collect()
     }
 
-    /// What it is to remember from now on, in the same order.
+    /// Replaces the memories, in the same order.
     pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
         self.slots
             .iter_mut()
@@ -217,6 +219,7 @@ impl Rollouts {
         chunks: &[f32],
         chunk_len: usize,
     ) -> Result<(Vec<Decision>, Vec<Finished>)> {
+        // Rows are those of the running episodes, in order; the other environments get nothing.
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
         let actions: Vec<Vec<f32>> = active
@@ -239,6 +242,7 @@ impl Rollouts {
             running.episode_return += step.reward;
             running.length += step.steps as u64;
             let seed = running.seed;
+            // The decision keeps the observation that it was made at.
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());
             if step.done() {
                 let Slot {
@@ -312,6 +316,7 @@ impl Rollouts {
         if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
+        // Environments are made anew: the bytes hold their states alone.
         let mut rollouts = Self::new(spec, &plan.stream, plan.first, plan.end)?;
         if running.len() != rollouts.slots.len() {
             return Err(damaged());

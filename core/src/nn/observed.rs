@@ -1,4 +1,4 @@
-//! What networks read: numbers, and pictures where there are any.
+//! The input of networks: numbers, and pictures where there are any.
 
 use super::Keypoints;
 use crate::env::View;
@@ -9,13 +9,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub struct Observed {
     /// `[N, obs]`.
     pub numbers: Tensor<2>,
-    /// `[N, channels, size, size]`, 0 to 1; none where nothing is seen.
+    /// `[N, channels, size, size]`, 0 to 1; none without pictures.
     pub pictures: Option<Tensor<4>>,
 }
 
 impl Observed {
-    /// Rows of `width` numbers, and the pictures that were seen with them, on a device without
-    /// gradients.
+    /// Rows of `width` numbers and their pictures, on a device without gradients.
     pub fn new(
         numbers: Vec<f32>,
         width: usize,
@@ -40,7 +39,7 @@ impl Observed {
         Self { numbers, pictures }
     }
 
-    /// The same with a graph.
+    /// The same on the autodiff device.
     #[must_use]
     pub fn autodiff(self) -> Self {
         Self {
@@ -49,13 +48,13 @@ impl Observed {
         }
     }
 
-    /// How many there are, N.
+    /// Number of rows, N.
     pub fn rows(&self) -> usize {
         self.numbers.dims()[0]
     }
 
-    /// What eyes make of the pictures, where there are both, then the first `numbers` numbers: `[N,
-    /// places + numbers]`.
+    /// The keypoints that `eyes` finds in the pictures, where there are both, then the first
+    /// `numbers` numbers: `[N, places + numbers]`.
     pub fn read_by(self, eyes: Option<&Keypoints>, numbers: usize) -> Tensor<2> {
         let numbers = self.numbers.narrow(1, 0, numbers);
         match eyes.zip(self.pictures) {

@@ -163,7 +163,7 @@ impl PolicyConfig {
 /// Numbers of a transformer's token that a head of its attention has to itself.
 const HEAD: usize = 32;
 
-/// What a policy reads and writes.
+/// Sizes of a policy's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Length of an observation.
@@ -249,7 +249,7 @@ impl Net {
     }
 }
 
-/// A policy: the network and the scales of what it reads and writes.
+/// A policy: the network and the scales of its input and output.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The network, on normalized values.
@@ -260,7 +260,7 @@ pub struct Policy {
     pub act_scale: Normaliser,
     /// Sizes.
     pub sizes: Sizes,
-    /// What a network of ours sees; [`Policy::view`] knows of those that are served, too.
+    /// The pictures that a network of ours reads; [`Policy::view`] covers served ones, too.
     pub sight: View,
 }
 
@@ -282,7 +282,7 @@ impl Policy {
         }
     }
 
-    /// What it sees.
+    /// The pictures that the policy reads.
     pub fn view(&self) -> View {
         match &self.net {
             Net::Served(served) => served.view(),
@@ -290,8 +290,8 @@ impl Policy {
         }
     }
 
-    /// So many raw observation rows as the policy reads them: without the pictures at their ends,
-    /// where it sees none.
+    /// `count` raw observation rows as the policy reads them: without the pictures at their ends,
+    /// where it reads none.
     pub fn reading(&self, rows: &[f32], count: usize) -> Vec<f32> {
         let (width, row) = (
             self.sizes.obs + self.view().pixels(),
@@ -303,7 +303,7 @@ impl Policy {
             .collect()
     }
 
-    /// The same, asking `remote`.
+    /// Replaces the network by a connection to a served policy.
     #[must_use]
     pub fn served_by(self, remote: Remote) -> Self {
         Self {
@@ -380,12 +380,13 @@ impl Policy {
     /// act` each, within ±1), on the host.
     ///
     /// # Errors
-    /// When the device fails, or whoever serves the policy.
+    /// When the device or the serving program fails.
     pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         if let Net::Served(served) = &self.net {
             return served.chunks(obs);
         }
         let plain = device.clone().without_autodiff();
+        // A row is numbers, then pixels as numbers from 0 to 255.
         let rows = || {
             obs.chunks(self.sizes.obs + self.sight.pixels())
                 .map(|row| self.sight.split(row))

@@ -1,6 +1,6 @@
-//! A policy that another program serves: it is asked for chunks, and never learns.
+//! A policy that another program serves: it is queried for chunks, and never learns.
 //!
-//! Core knows no networks of that kind: a program that can reach one gives a run the way to it
+//! Core has no network connections: a program that has them gives a run the way to a served policy
 //! ([`Connect`]).
 
 use super::Sizes;
@@ -11,7 +11,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Where a policy is served, and how it is asked.
+/// Address of a served policy, and the names of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct ServedConfig {
@@ -29,8 +29,7 @@ pub struct ServedConfig {
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
-/// Makes the connection that a configuration describes, for a policy that reads and writes this,
-/// and sees this.
+/// Connects to the policy that a configuration describes, for these sizes and this view.
 pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
 
 /// For programs without a way to served policies.
@@ -44,20 +43,20 @@ pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
     )))
 }
 
-/// Whoever is asked.
+/// A policy at the other end of a connection.
 pub trait Serve: Send + Sync {
-    /// What it sees beside the numbers of an observation.
+    /// The pictures that it reads beside the numbers of an observation.
     fn view(&self) -> View;
 
-    /// Raw observation rows, the values of the newest frames at their ends where something is seen,
-    /// to raw chunks of actions.
+    /// Raw observation rows, with the values of the newest frames at their ends where it reads
+    /// pictures, to raw action chunks.
     ///
     /// # Errors
     /// When there is no usable answer.
     fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>>;
 }
 
-/// A connection that several may use.
+/// A shared connection.
 #[derive(Clone)]
 pub struct Remote(pub Arc<dyn Serve>);
 
@@ -67,7 +66,7 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-/// In the place of a network.
+/// A served policy in the place of a network.
 #[derive(Module, Debug)]
 pub struct Served {
     /// None until the run has connected it.
@@ -76,19 +75,19 @@ pub struct Served {
 }
 
 impl Served {
-    /// Asks nobody yet.
+    /// Without a connection.
     pub fn unconnected() -> Self {
         Self { remote: None }
     }
 
-    /// Asks `remote`.
+    /// With the connection `remote`.
     pub fn by(remote: Remote) -> Self {
         Self {
             remote: Some(remote),
         }
     }
 
-    /// What it sees.
+    /// The pictures that it reads.
     pub fn view(&self) -> View {
         self.remote
             .as_ref()
@@ -99,7 +98,7 @@ impl Served {
     /// See [`Serve::chunks`].
     ///
     /// # Errors
-    /// When nobody is connected, or gives no usable answer.
+    /// When there is no connection, or no usable answer.
     pub fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
         let remote = self
             .remote
