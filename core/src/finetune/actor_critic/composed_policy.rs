@@ -254,7 +254,8 @@ mod tests {
     /// chunk.
     #[test]
     fn a_chunk_is_played_out() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let flow = PolicyConfig {
             kind: PolicyKind::Flow,
             chunk: 3,

@@ -124,7 +124,8 @@ mod tests {
     /// playing out beside it, the action that follows, and an end where the episode ended.
     #[test]
     fn every_demonstrated_step_is_a_decision() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let flow = PolicyConfig {
             kind: PolicyKind::Flow,
             chunk: 2,
@@ -188,7 +189,8 @@ mod tests {
         for copy in 0..4 {
             for t in 0..3 {
                 let at = copy * 3 + t;
-                let (base, own) = (rows.obs[2 * at + 1], &rows.actions[2 * at..2 * at + 2]);
+                let base = rows.obs[2 * at + 1];
+                let own = &rows.actions[2 * at..2 * at + 2];
                 assert_eq!((rows.obs[2 * at], next[2 * at]), (t as f32, t as f32 + 1.0));
                 assert_eq!(own[0], config.target(&[base], &[0.1 * (t + 1) as f32])[0]);
                 if t < 2 {

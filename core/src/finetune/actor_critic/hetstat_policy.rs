@@ -105,7 +105,8 @@ mod tests {
     /// squared error alone, the spread by the likelihood alone.
     #[test]
     fn the_faithful_loss_has_the_right_gradients() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(0, "test", 0);
         let policy = HetstatPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
         let x = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh();
@@ -133,10 +134,8 @@ mod tests {
             parts(&policy)[1].clone(),
         ]
         .map(step);
-        let (mean, std) = (
-            |p: &HetstatPolicy| read(plain(p).mean.inner()),
-            |p: &HetstatPolicy| read(plain(p).std.inner()),
-        );
+        let mean = |p: &HetstatPolicy| read(plain(p).mean.inner());
+        let std = |p: &HetstatPolicy| read(plain(p).std.inner());
         assert_eq!(
             mean(&both),
             mean(&by_error),
@@ -153,7 +152,8 @@ mod tests {
     /// Likelihood and divergence have the right gradient in every parameter.
     #[test]
     fn likelihood_and_divergence_have_the_right_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut policy = HetstatPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
         // Where C is the identity and the means are 0, many gradients vanish.
         let train = Observed::from(nn::matrix(rng.normals(28), 4, &device));

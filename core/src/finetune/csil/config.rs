@@ -175,7 +175,8 @@ impl CsilConfig {
     /// prior's 1/2, per dimension, at the least standard deviation (CSIL: -ln(1e-5) / 2 + ln 2 =
     /// 6.45).
     pub fn reward_range(&self) -> (f64, f64) {
-        let (low, high) = (self.least_reward, self.reward_scale * self.highest_ratio());
+        let low = self.least_reward;
+        let high = self.reward_scale * self.highest_ratio();
         match self.reward_mode {
             RewardMode::Negative => (low - high, 0.0),
             RewardMode::Positive => (low, high),

@@ -61,24 +61,25 @@ struct Adams {
 /// A batch of decisions as normalized rows on the device.
 struct Rows {
     obs: Tensor<2>,
-    /// What the critic judges: chunks, or noise over magnitude.
+    /// What the critic reads: chunks, or noise over magnitude.
     actions: Tensor<2>,
     rewards: Tensor<1>,
     next_obs: Tensor<2>,
-    goes_on: Tensor<1>,
+    not_done: Tensor<1>,
 }
 
 impl SoftActorCritic {
     /// A fresh learner for a policy, on an autodiff `device`.
     pub fn new(config: DsrlConfig, policy: &Policy, rng: &mut Rng, device: Device) -> Self {
-        let (obs, width) = (policy.sizes.obs, policy.noise_len());
-        let judged = if config.variant == Variant::NoiseAliased {
+        let obs = policy.sizes.obs;
+        let width = policy.noise_len();
+        let action_width = if config.variant == Variant::NoiseAliased {
             policy.sizes.chunk_len()
         } else {
             width
         };
         let actor = Actor::new(&config, obs, width, rng, &device);
-        let mut critic = |input| {
+        let mut fresh = |input| {
             Mlp::normed(
                 config.critics,
                 &sizes(&config, obs + input, 1),
@@ -87,10 +88,8 @@ impl SoftActorCritic {
                 &device,
             )
         };
-        let (critic, noise_critic) = (
-            critic(judged),
-            (config.variant == Variant::NoiseAliased).then(|| critic(width)),
-        );
+        let critic = fresh(action_width);
+        let noise_critic = (config.variant == Variant::NoiseAliased).then(|| fresh(width));
         let temperature = Temperature::new(
             config.temperature,
             config.target_entropy,
@@ -132,10 +131,8 @@ impl SoftActorCritic {
         self.temperature.step(log_prob.clone().mean());
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
-        let (obs, actions) = (
-            self.tracked(rows.obs.clone()),
-            self.tracked(rows.actions.clone()),
-        );
+        let obs = self.tracked(rows.obs.clone());
+        let actions = self.tracked(rows.actions.clone());
         let critic_loss = q_loss(&self.critic, obs, actions, targets.clone().unsqueeze_dim(0));
         self.critic = self.adams.critic.step(self.critic.clone(), &critic_loss);
 
@@ -159,12 +156,12 @@ impl SoftActorCritic {
         let obs = self.plain(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
-        let taught = judge(&self.critic.valid(), obs.clone(), chunks);
+        let targets = q_values(&self.critic.valid(), obs.clone(), chunks);
         let loss = q_loss(
             &noise_critic,
             self.tracked(obs),
             self.tracked(noise / self.config.magnitude),
-            taught,
+            targets,
         );
         self.noise_critic = Some(self.adams.noise_critic.step(noise_critic, &loss));
         Some(loss.inner())
@@ -202,7 +199,7 @@ impl SoftActorCritic {
             actions,
             rewards: column(&batch.rewards),
             next_obs: obs(&batch.next_obs),
-            goes_on: column(&batch.terminated).neg() + 1.0,
+            not_done: column(&batch.terminated).neg() + 1.0,
         }
     }
 
@@ -212,19 +209,19 @@ impl SoftActorCritic {
         let e = self.normals(batch, policy.noise_len(), rng);
         let at = self.actor.valid().at(rows.next_obs.clone());
         let (choice, log_prob) = at.sample_with_log_prob(e);
-        let judged = match self.config.variant {
+        let action = match self.config.variant {
             Variant::NoiseAliased => {
                 policy.sample(rows.next_obs.clone(), choice * self.config.magnitude)
             }
             Variant::Sac => choice,
         };
-        let value = least(&self.target, rows.next_obs.clone(), judged);
+        let value = least(&self.target, rows.next_obs.clone(), action);
         let next = if self.config.backup_entropy {
             value - alpha * log_prob
         } else {
             value
         };
-        rows.rewards.clone() + rows.goes_on.clone() * next * self.config.gamma
+        rows.rewards.clone() + rows.not_done.clone() * next * self.config.gamma
     }
 
     /// L_pi; the gradient reaches the actor through the noise critic only, never through the
@@ -301,7 +298,7 @@ impl SoftActorCritic {
 }
 
 /// Every critic's value: `[critics, batch]`.
-fn judge(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
+fn q_values(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
     critic
         .forward_shared(Tensor::cat(vec![obs, actions], 1))
         .squeeze_dim(2)
@@ -309,13 +306,13 @@ fn judge(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
 
 /// The least of the critics' values: `[batch]`.
 fn least(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
-    judge(critic, obs, actions).min_dim(0).squeeze_dim(0)
+    q_values(critic, obs, actions).min_dim(0).squeeze_dim(0)
 }
 
 /// L_Q, or L_W: half the squared error of every critic against fixed targets (`[1, batch]` for all,
 /// or one row for each), averaged over the batch and summed over the critics.
 fn q_loss(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    let error = judge(critic, obs, actions) - targets.autodiff();
+    let error = q_values(critic, obs, actions) - targets.autodiff();
     error
         .square()
         .mean()
@@ -388,10 +385,8 @@ mod tests {
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, _, mut rng) = learner();
-        let (obs, e) = (
-            learner.normals(ROWS, 3, &mut rng),
-            learner.normals(ROWS, 2, &mut rng),
-        );
+        let obs = learner.normals(ROWS, 3, &mut rng);
+        let e = learner.normals(ROWS, 2, &mut rng);
         let alpha = learner.temperature.value();
         let error = worst_error(&learner.actor.clone(), |actor| {
             learner.actor = actor.clone();
@@ -405,10 +400,8 @@ mod tests {
     #[test]
     fn the_critic_losses_have_the_right_gradient() {
         let (learner, _, mut rng) = learner();
-        let (obs, actions) = (
-            learner.normals(ROWS, 3, &mut rng),
-            learner.normals(ROWS, 2, &mut rng),
-        );
+        let obs = learner.normals(ROWS, 3, &mut rng);
+        let actions = learner.normals(ROWS, 2, &mut rng);
         for rows in [1, 2] {
             let targets = learner.normals(rows, ROWS, &mut rng);
             let loss = |critic: &Mlp| {
@@ -419,10 +412,12 @@ mod tests {
                     targets.clone(),
                 )
             };
-            let (q, y) = (
-                read(judge(&learner.critic.valid(), obs.clone(), actions.clone())),
-                read(targets.clone()),
-            );
+            let q = read(q_values(
+                &learner.critic.valid(),
+                obs.clone(),
+                actions.clone(),
+            ));
+            let y = read(targets.clone());
             let expected: f64 = (0..2 * ROWS)
                 .map(|i| (q[i] - y[i % (rows * ROWS)]).powi(2))
                 .sum::<f64>()
@@ -436,14 +431,14 @@ mod tests {
     /// The target is r + gamma (1 - d) (least target critic of what the sampler makes of the
     /// actor's noise - alpha log pi).
     #[test]
-    fn the_target_judges_what_the_sampler_makes_of_the_noise() {
+    fn the_target_is_of_what_the_sampler_makes_of_the_noise() {
         let (learner, policy, mut rng) = learner();
         let rows = Rows {
             obs: learner.normals(ROWS, 3, &mut rng),
             actions: learner.normals(ROWS, 2, &mut rng),
             rewards: learner.normals(1, ROWS, &mut rng).squeeze_dim(0),
             next_obs: learner.normals(ROWS, 3, &mut rng),
-            goes_on: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
+            not_done: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
         };
         let e = learner.normals(ROWS, 2, &mut rng.clone());
         let y = read(learner.targets(
@@ -455,11 +450,9 @@ mod tests {
         let at = learner.actor.valid().at(rows.next_obs.clone());
         let (choice, density) = at.sample_with_log_prob(e);
         let chunks = policy.sample(rows.next_obs.clone(), choice * learner.config.magnitude);
-        let (q, r, density) = (
-            read(judge(&learner.target, rows.next_obs, chunks)),
-            read(rows.rewards),
-            read(density),
-        );
+        let q = read(q_values(&learner.target, rows.next_obs, chunks));
+        let r = read(rows.rewards);
+        let density = read(density);
         for i in 0..ROWS {
             let next = if i % 2 == 0 {
                 q[i].min(q[ROWS + i]) - 0.3 * density[i]
@@ -478,7 +471,8 @@ mod tests {
     #[test]
     fn the_density_is_that_of_the_choice() {
         let (learner, _, mut rng) = learner();
-        let (obs, e) = (learner.normals(1, 3, &mut rng), [0.4f32, -1.1]);
+        let obs = learner.normals(1, 3, &mut rng);
+        let e = [0.4f32, -1.1];
         let choose = |e: [f32; 2]| {
             let at = learner.actor.valid().at(obs.clone());
             at.sample_with_log_prob(nn::matrix(e.to_vec(), 2, &Device::flex()))

@@ -135,7 +135,8 @@ impl DsrlTrainer {
 
     /// The policy's own noise during the warm-up, then the actor's.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
+        let policy = cx.policy;
+        let plain = cx.device.clone().without_autodiff();
         let warm = self.count.online.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let mut noise = self.rollouts.noise(policy.noise_len());

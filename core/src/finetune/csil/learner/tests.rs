@@ -59,8 +59,8 @@ fn the_refinement_has_the_right_gradient() {
     let rows = transitions(&mut rng);
     let r = reward_of(&learner, &learner.reward, rows.x.clone(), rows.u.clone());
     let mean = |values: &mut dyn Iterator<Item = f32>, n: f32| values.sum::<f32>() / n;
-    let shown = mean(&mut r[..5].iter().copied(), 5.0);
-    let practised = mean(
+    let demos = mean(&mut r[..5].iter().copied(), 5.0);
+    let practice = mean(
         &mut r[5..]
             .iter()
             .map(|r| r.max(-5.0))
@@ -69,8 +69,8 @@ fn the_refinement_has_the_right_gradient() {
     );
     let found = read(learner.refinement(&rows).inner())[0];
     assert!(
-        (found - (practised - shown)).abs() < 1e-4 * (1.0 + found.abs()),
-        "{found} {practised} {shown}"
+        (found - (practice - demos)).abs() < 1e-4 * (1.0 + found.abs()),
+        "{found} {practice} {demos}"
     );
     let error = worst_error_of_smooth(&learner.reward.clone(), 1e-3, |reward| {
         learner.reward = reward.clone();
@@ -151,9 +151,8 @@ fn pretrained_critics_expect_the_reward() {
     for _ in 0..400 {
         learner.pretrain_step(&demos(&mut rng), &mut rng);
     }
-    let shown = demos(&mut rng);
     let e = learner.normals(64, &mut rng);
-    let rows = learner.inputs.transitions(&shown, 64);
+    let rows = learner.inputs.transitions(&demos(&mut rng), 64);
     let own = learner.policy.clone_at(&rows.x).sample(e);
     let mean = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
     let value_of = |action: Tensor<2>| {
@@ -187,7 +186,8 @@ fn rewards_are_counted_from_their_bound() {
     assert!((bound - 6.45).abs() < 0.01);
     let rows = transitions(&mut rng);
     let Rewards { raw, counted } = negative.learned_rewards(&rows);
-    let (raw, counted) = (read(raw), read(counted));
+    let raw = read(raw);
+    let counted = read(counted);
     assert!(
         raw.iter()
             .zip(&counted)
