@@ -1,7 +1,8 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
 //! experience.
 
-use super::{ChunkEnv, Env, EnvPool, Maker, Step, View, dressed};
+use super::{ChunkEnv, Env, EnvPool, Maker, Step, dressed};
+use crate::obs::{ImageSpec, ObsBatch, Observation, TaskLabel};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,10 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
-    /// Which task it is, where a policy knows several: numbers at the end of every observation.
-    pub label: Vec<f32>,
-    /// What is seen beside what the robot feels; nothing: observations are the task's own.
-    pub view: View,
+    /// Which task it is, where a policy knows several.
+    pub label: Option<TaskLabel>,
+    /// What sees beside what the robot feels; none: observations are the task's own.
+    pub cameras: Vec<ImageSpec>,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
     pub to_horizon: bool,
     /// Environments played in lockstep.
@@ -37,7 +38,7 @@ pub struct RolloutSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot {
     seed: u64,
-    obs: Vec<f32>,
+    obs: Observation,
     /// Whether the success rule has held at some step.
     success: bool,
     episode_return: f32,
@@ -57,7 +58,7 @@ pub struct Decision {
     /// The seed of its episode: which decisions belong together.
     pub seed: u64,
     /// Observation before.
-    pub obs: Vec<f32>,
+    pub obs: Observation,
     /// The chunk that was played.
     pub chunk: Vec<f32>,
     /// What came of it.
@@ -120,7 +121,7 @@ impl Rollouts {
         let make = |_| -> Result<Box<dyn Env>> {
             let env = (spec.make)(&spec.task, &spec.engine)?;
             let mut chunked = ChunkEnv::new(
-                dressed(env, spec.action_repeat, &spec.label, spec.view)?,
+                dressed(env, spec.action_repeat, spec.label, &spec.cameras)?,
                 spec.chunk,
             )?;
             if spec.to_horizon {
@@ -155,9 +156,8 @@ impl Rollouts {
         Self::new(spec, stream, 0, u64::MAX)
     }
 
-    /// Starts episodes where none is running; gives every running episode's observation, in order,
-    /// in one row-major vector.
-    pub fn observe(&mut self) -> Vec<f32> {
+    /// Starts episodes where none is running; gives every running episode's observation, in order.
+    pub fn observe(&mut self) -> ObsBatch {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
@@ -174,11 +174,7 @@ impl Rollouts {
                 self.plan.next += 1;
             }
         }
-        self.slots
-            .iter()
-            .flatten()
-            .flat_map(|slot| slot.obs.iter().copied())
-            .collect()
+        ObsBatch::of(self.slots.iter().flatten().map(|slot| &slot.obs))
     }
 
     /// Noise for every running episode, `per_episode` values each, in the order of
@@ -322,7 +318,7 @@ impl Rollouts {
             .filter_map(|(i, running)| Some((i, running?)))
         {
             let env = rollouts.pool.env(i);
-            if slot.obs.len() != env.spec().obs {
+            if slot.obs.spec() != env.spec().obs || !slot.obs.is_whole() {
                 return Err(damaged());
             }
             env.restore(&state)?;

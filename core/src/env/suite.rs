@@ -54,8 +54,8 @@ pub struct Entry {
     /// Share of random starts that the scripted expert solves without noise; none where the task
     /// has no such expert.
     pub expert_success: Option<f64>,
-    /// What a robot knows of itself: the numbers of an observation that stay beside a camera's
-    /// image, as places in it. None for a task that cannot be drawn.
+    /// What a robot knows of itself: the numbers of a state that stay beside a camera's image, as
+    /// places in it. None for a task that cannot be drawn.
     pub proprioception: Option<&'static [Range<usize>]>,
 }
 

@@ -4,7 +4,7 @@
 //! ([`Connect`]).
 
 use super::Sizes;
-use crate::env::View;
+use crate::obs::ObsBatch;
 use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::module::Module;
@@ -21,23 +21,22 @@ pub struct ServedConfig {
     /// What it is told to do, under the name `prompt`; empty: the task's name in words.
     #[setting(value = "")]
     pub prompt: String,
-    /// The name under which it is told the numbers of an observation.
+    /// The name under which it is told the state.
     #[setting(value = "observation/state", source = "openpi's examples")]
     pub state: String,
-    /// The names, with commas between them, under which it is shown the camera's newest frame,
-    /// where there is one.
+    /// The names, with commas between them, under which it is shown the newest frame of each camera
+    /// of `env.cameras`, in their order. Where there is one camera, it has all the names.
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
-/// Makes the connection that a configuration describes, for a policy that reads and writes this,
-/// and sees this.
-pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
+/// Makes the connection that a configuration describes, for a policy that reads and writes this.
+pub type Connect = fn(&ServedConfig, Sizes) -> Result<Remote>;
 
 /// For programs without a way to served policies.
 ///
 /// # Errors
 /// Always.
-pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
+pub fn unreachable(config: &ServedConfig, _: Sizes) -> Result<Remote> {
     Err(Error::input(format!(
         "the policy at {} cannot be reached from here: use the native program",
         config.address
@@ -46,15 +45,11 @@ pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
 
 /// Whoever is asked.
 pub trait Serve: Send + Sync {
-    /// What it sees beside the numbers of an observation.
-    fn view(&self) -> View;
-
-    /// Raw observation rows, the values of the newest frames at their ends where something is seen,
-    /// to raw chunks of actions.
+    /// Raw observations to raw chunks of actions.
     ///
     /// # Errors
     /// When there is no usable answer.
-    fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>>;
+    fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>>;
 }
 
 /// A connection that several may use.
@@ -88,23 +83,15 @@ impl Served {
         }
     }
 
-    /// What it sees.
-    pub fn view(&self) -> View {
-        self.remote
-            .as_ref()
-            .map(|remote| remote.0.view())
-            .unwrap_or_default()
-    }
-
     /// See [`Serve::chunks`].
     ///
     /// # Errors
     /// When nobody is connected, or gives no usable answer.
-    pub fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
+    pub fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>> {
         let remote = self
             .remote
             .as_ref()
             .ok_or_else(|| Error::failed("the served policy is not connected"))?;
-        remote.0.chunks(rows)
+        remote.0.chunks(obs)
     }
 }

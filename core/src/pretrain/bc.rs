@@ -2,7 +2,7 @@
 
 use super::widening::Widening;
 use super::{Context, Losses, Method, Pretrainer};
-use crate::data::{Archive, Pairs, shifted_a_little};
+use crate::data::{Archive, Pairs};
 use crate::method::{Color, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, SMALLEST_IMAGE, params};
 use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
@@ -254,8 +254,9 @@ impl Cloning {
         let (rng, step, averaged) = archive.get("cloning/state")?;
         let config = config.in_steps(data.len());
         let policy = Policy::load(policy, "cloning/policy", archive, &device)?;
-        if (policy.sizes.obs, policy.sizes.chunk_len(), policy.view())
-            != (data.obs_dim, data.action_dim, data.view)
+        let seen = data.images.iter().map(|images| &images.camera);
+        if (policy.sizes.obs, policy.sizes.chunk_len()) != (data.obs_dim, data.action_dim)
+            || !seen.eq(&policy.reads.cameras)
         {
             return Err(Error::input(
                 "the checkpoint's policy does not fit its demonstrations: use an undamaged \
@@ -292,8 +293,11 @@ impl Pretrainer for Cloning {
         let indices = self.rng.indices(self.config.batch, data.len());
         let (obs, mut chunks) = data.gather(&indices);
         self.widening.perturb(&indices, &mut chunks, &mut self.rng);
-        let pixels = shifted_a_little(data.seen_at(&indices), data.view, &mut self.rng);
-        let obs = Observed::new(obs, data.obs_dim, &pixels, data.view, &self.device);
+        let mut images = data.images_at(&indices);
+        for seen in &mut images {
+            seen.shift_randomly(&mut self.rng);
+        }
+        let obs = Observed::new(obs, data.obs_dim, &images, &self.device);
         let chunks = nn::matrix(chunks, data.action_dim, &self.device);
         let loss = self.policy.loss(obs, chunks, &mut self.rng);
         let lr = self.config.lr * self.config.learning_rate().at(self.step);

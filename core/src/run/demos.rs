@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Env, Maker, dressed};
+use crate::env::{Env, Maker, Spec, dressed};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -43,26 +43,27 @@ impl Demonstrations {
     }
 
     fn with_envs(config: &Config, envs: Vec<Box<dyn Env>>, demonstrator: String) -> Result<Self> {
-        let view = config.env.view();
-        let dress = |(i, env)| dressed(env, config.env.action_repeat, &config.label_of(i), view);
+        let cameras = config.env.images();
+        let repeat = config.env.action_repeat;
+        let dress = |(i, env)| dressed(env, repeat, config.label_of(i), &cameras);
         let envs = envs
             .into_iter()
             .enumerate()
             .map(dress)
             .collect::<Result<Vec<_>>>()?;
-        let spec = envs
+        let Spec { obs, act, .. } = envs
             .first()
             .ok_or_else(|| Error::failed("there is no task to demonstrate"))?
-            .spec();
+            .spec()
+            .clone();
         let meta = Meta {
             task: config.tasks().join("+"),
             engine: config.engine.clone(),
             seed: config.seed,
             code_version: CODE_VERSION.into(),
-            obs: spec.obs - view.pixels(),
-            image_size: view.size,
-            act: spec.act,
-            action_repeat: config.env.action_repeat,
+            obs,
+            act,
+            action_repeat: repeat,
             demonstrator,
         };
         Ok(Self {
@@ -121,12 +122,11 @@ impl Demonstrations {
             noise: self.config.demos.noise,
             ..style
         })?;
-        let view = self.config.env.view();
-        let mut episode = Episode::start_seen(seed, &env.reset(seed), view);
+        let mut episode = Episode::start(seed, &env.reset(seed));
         loop {
             let action = env.expert().ok_or_else(|| no_expert(&env.spec().id))?;
             let step = env.step(&action)?;
-            episode.push_seen(&action, step.reward, &step.obs, view);
+            episode.push(&action, step.reward, &step.obs);
             if step.done() {
                 (episode.success, episode.terminated) = (step.success, step.terminated);
                 return Ok(episode);

@@ -104,7 +104,7 @@ impl Cast {
         } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
         let inner = crate::engines::make(task, engine)?;
-        let mut stage = dressed(inner, env.action_repeat, &self.config.label(), env.view())?;
+        let mut stage = dressed(inner, env.action_repeat, self.config.label(), &env.images())?;
         if eval.to_horizon {
             stage.play_on();
         }

@@ -3,13 +3,13 @@
 
 use super::METHOD;
 use super::config::{Compose, CsilConfig};
-use super::learner::scaled;
+use super::learner::observed as inputs;
 use super::small::{REACH, SmallPolicy};
 use crate::data::{Archive, Normaliser};
-use crate::env::{self, View};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
 use crate::method::LocalFuture;
-use crate::nn::{self, Keypoints, Observed, params};
+use crate::nn::{self, Keypoints, params};
+use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -27,15 +27,15 @@ pub struct Agent {
     /// Whose likelihoods are the learned reward, where one is learned.
     pub(super) reward: Option<SmallPolicy>,
     pub(super) config: CsilConfig,
-    pub(super) view: View,
+    pub(super) cameras: Vec<ImageSpec>,
 }
 
 /// What decisions are made of, on the host.
 pub(super) struct Inputs {
-    /// Observation and the pretrained policy's action: E x (obs + act).
-    pub numbers: Vec<f32>,
-    /// What is seen: E x pixels of the view.
-    pub pixels: Vec<u8>,
+    /// E observations.
+    pub obs: ObsBatch,
+    /// The pretrained policy's actions: E x act.
+    pub base: Vec<f32>,
 }
 
 /// A decision for each of E episodes, on the host.
@@ -51,12 +51,12 @@ pub(super) struct Decided {
 }
 
 impl Agent {
-    /// Decides at raw observation rows, given what each episode remembers and noise rows: in the
+    /// Decides at raw observations, given what each episode remembers and noise rows: in the
     /// middle of the small policy, or drawn from it where it is to explore.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         explore: bool,
@@ -68,27 +68,11 @@ impl Agent {
             .chunks(policy, obs, memories, &chunk_noise, &plain)
             .await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..sizes.act]);
-        let rows = || {
-            obs.chunks(sizes.obs + self.view.pixels())
-                .map(|row| self.view.split(row))
-        };
-        let inputs = Inputs {
-            numbers: rows()
-                .zip(bases())
-                .flat_map(|((felt, _), base)| felt.iter().chain(base))
-                .copied()
-                .collect(),
-            pixels: rows().flat_map(|(_, seen)| env::bytes(seen)).collect(),
-        };
-
-        let numbers = scaled(&observed(policy), &inputs.numbers, sizes);
-        let at = self.actor.at(Observed::new(
-            numbers,
-            sizes.obs + sizes.act,
-            &inputs.pixels,
-            self.view,
-            &plain,
-        ));
+        let base = bases().flatten().copied().collect::<Vec<f32>>();
+        let scale = observed(policy);
+        let at = self
+            .actor
+            .at(inputs(&scale, obs, &base, &self.cameras, &plain));
         let own = if explore {
             at.draw(nn::matrix(own_noise, sizes.act, &plain))
         } else {
@@ -111,7 +95,10 @@ impl Agent {
             actions,
             own,
             memories: memories.collect(),
-            inputs,
+            inputs: Inputs {
+                obs: obs.clone(),
+                base,
+            },
         })
     }
 
@@ -120,7 +107,7 @@ impl Agent {
     async fn shares(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         actions: &[f32],
         device: &Device,
     ) -> Result<Option<Vec<f32>>> {
@@ -128,15 +115,12 @@ impl Agent {
         let Some(reward) = self.reward.as_ref().filter(|_| !self.config.sees_base()) else {
             return Ok(None);
         };
-        let (felt, seen) = self.view.split(obs);
         let count = actions.len() / sizes.act;
-        let inputs = [felt, &vec![0.0; sizes.act]].concat().repeat(count);
-        let numbers = scaled(&observed(policy), &inputs, sizes);
-        let x = Observed::new(
-            numbers,
-            sizes.obs + sizes.act,
-            &env::bytes(seen).repeat(count),
-            self.view,
+        let x = inputs(
+            &observed(policy),
+            &obs.repeat(count),
+            &vec![0.0; count * sizes.act],
+            &self.cameras,
             &plain,
         );
         let u = actions
@@ -159,7 +143,7 @@ impl Agent {
     async fn chunks(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         device: &Device,
@@ -173,19 +157,12 @@ impl Agent {
         let due: Vec<usize> = (0..memories.len())
             .filter(|&i| !left(&memories[i]))
             .collect();
-        let obs = policy.reading(obs, memories.len());
-        let width = obs.len().checked_div(memories.len()).unwrap_or(0);
-        let rows = |values: &[f32], width: usize| {
-            due.iter()
-                .flat_map(|&i| &values[i * width..(i + 1) * width])
-                .copied()
-                .collect::<Vec<_>>()
-        };
+        let width = policy.noise_len();
+        let due_noise = due.iter().flat_map(|&i| &noise[i * width..(i + 1) * width]);
         let mut chunks = memories.to_vec();
         if !due.is_empty() {
-            let new = policy
-                .act(&rows(&obs, width), rows(noise, policy.noise_len()), device)
-                .await?;
+            let due_noise = due_noise.copied().collect();
+            let new = policy.act(&obs.select(&due), due_noise, device).await?;
             due.iter()
                 .zip(new.chunks(policy.sizes.chunk_len()))
                 .for_each(|(&i, chunk)| chunks[i] = chunk.to_vec());
@@ -194,7 +171,7 @@ impl Agent {
     }
 
     async fn write(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/view"), &self.view)?;
+        archive.put(format!("{prefix}/cameras"), &self.cameras)?;
         if let Some(reward) = &self.reward {
             params::save(reward, &format!("{prefix}/reward"), archive).await?;
         }
@@ -209,8 +186,14 @@ impl Agent {
         archive: &Archive,
         device: &Device,
     ) -> Result<Self> {
-        let view: View = archive.get(&format!("{prefix}/view"))?;
-        if view.is_some() && !(Keypoints::SMALLEST..=512).contains(&view.size) || view.stack > 16 {
+        let cameras: Vec<ImageSpec> = if archive.version() < 3 {
+            let (size, stack) = archive.get(&format!("{prefix}/view"))?;
+            ImageSpec::unnamed(size, stack)
+        } else {
+            archive.get(&format!("{prefix}/cameras"))?
+        };
+        let possible = |camera: &ImageSpec| camera.is_possible(Keypoints::SMALLEST);
+        if !cameras.iter().all(possible) {
             return Err(Error::input(
                 "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
             ));
@@ -219,7 +202,7 @@ impl Agent {
             SmallPolicy::new(
                 config,
                 policy.sizes,
-                view,
+                &cameras,
                 &mut Rng::new(0, "unused", 0),
                 device,
             )
@@ -230,7 +213,7 @@ impl Agent {
             actor: load("actor")?,
             reward,
             config: config.clone(),
-            view,
+            cameras,
         })
     }
 }
@@ -256,7 +239,7 @@ impl FinetunedPolicy for Agent {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         memories: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,
@@ -280,7 +263,7 @@ impl FinetunedPolicy for Agent {
     fn rewards<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         actions: &'a [f32],
         device: &'a Device,
     ) -> LocalFuture<'a, Option<Vec<f32>>> {
@@ -342,6 +325,7 @@ impl CsilConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::obs::ObsSpec;
     use crate::policy::{PolicyConfig, PolicyKind, Sizes};
     use crate::run::{Config, Preset};
     use pollster::block_on;
@@ -356,6 +340,11 @@ mod tests {
             residual_scale: 0.25,
             ..tiny
         }
+    }
+
+    /// Observations of two numbers.
+    fn rows(values: &[f32]) -> ObsBatch {
+        ObsBatch::of_states(values.to_vec(), 2)
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -416,20 +405,21 @@ mod tests {
             chunk: 3,
         };
         let scales = (Normaliser::identity(2), Normaliser::identity(3));
-        let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
+        let policy = Policy::new(&flow, &ObsSpec::of_state(2), 1, scales, &mut rng, &device);
         let config_of = config(Compose::Residual);
-        let actor = SmallPolicy::new(&config_of, sizes, View::default(), &mut rng, &device);
+        let actor = SmallPolicy::new(&config_of, sizes, &[], &mut rng, &device);
         let agent = Agent {
             actor,
             reward: None,
             config: config_of,
-            view: View::default(),
+            cameras: Vec::new(),
         };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
         // The actor is fresh: its middle is 0, so what is played is the chunk.
         let chunks =
-            block_on(policy.act(&[0.1, 0.2, 0.3, 0.4], split(&noise, 3, 1).0, &device)).unwrap();
+            block_on(policy.act(&rows(&[0.1, 0.2, 0.3, 0.4]), split(&noise, 3, 1).0, &device))
+                .unwrap();
         for t in 0..3 {
             let obs = if t == 0 {
                 [0.1, 0.2, 0.3, 0.4]
@@ -437,14 +427,15 @@ mod tests {
                 [9.0; 4]
             };
             let played =
-                block_on(agent.act(&policy, &obs, &mut memories, noise.clone(), &device)).unwrap();
+                block_on(agent.act(&policy, &rows(&obs), &mut memories, noise.clone(), &device))
+                    .unwrap();
             close(&played, &[chunks[t], chunks[3 + t]]);
         }
         assert_eq!(memories, vec![Vec::<f32>::new(); 2]);
         let mut odd = vec![vec![0.5], vec![]];
         let played = block_on(agent.act(
             &policy,
-            &[0.1, 0.2, 0.3, 0.4],
+            &rows(&[0.1, 0.2, 0.3, 0.4]),
             &mut odd,
             noise.clone(),
             &device,
@@ -458,7 +449,7 @@ mod tests {
         close(
             &block_on(alone.act(
                 &policy,
-                &[0.1, 0.2],
+                &rows(&[0.1, 0.2]),
                 &mut [vec![]],
                 noise[..4].to_vec(),
                 &device,

@@ -2,9 +2,9 @@
 //! ones, which give a number.
 
 use super::config::{CsilConfig, Variant};
-use crate::env::View;
 use crate::nn::batch_normed::Pass;
 use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observed, Statistics};
+use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -18,7 +18,7 @@ const EPSILON: f64 = 1e-8;
 /// K critics of inputs and actions, which see with the same eyes.
 #[derive(Module, Debug)]
 pub struct Critic {
-    eyes: Option<Keypoints>,
+    eyes: Vec<Keypoints>,
     head: Head,
 }
 
@@ -69,14 +69,12 @@ impl Critic {
     pub fn new(
         config: &CsilConfig,
         width: usize,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let eyes = view
-            .is_some()
-            .then(|| Keypoints::new(view.channels(), rng, device));
-        let width = width + eyes.as_ref().map_or(0, |_| Keypoints::WIDTH);
+        let eyes = Keypoints::of(cameras, rng, device);
+        let width = width + eyes.len() * Keypoints::WIDTH;
         let sizes = |outputs: usize| -> Vec<usize> {
             std::iter::once(width)
                 .chain(std::iter::repeat_n(config.hidden, config.layers))
@@ -112,10 +110,7 @@ impl Critic {
     fn rows(&self, Acted { at, action }: &Acted) -> Tensor<2> {
         let width = at.numbers.dims()[1];
         Tensor::cat(
-            vec![
-                at.clone().read_by(self.eyes.as_ref(), width),
-                action.clone(),
-            ],
+            vec![at.clone().read_by(&self.eyes, width), action.clone()],
             1,
         )
     }
@@ -212,16 +207,12 @@ impl Critic {
 
     /// Directions of inputs and actions as those of rows: what is seen stays as it is.
     fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
-        match self.eyes {
-            Some(_) => Tensor::cat(
-                vec![
-                    Tensor::zeros([along.dims()[0], Keypoints::WIDTH], &along.device()),
-                    along,
-                ],
-                1,
-            ),
-            None => along,
+        let places = self.eyes.len() * Keypoints::WIDTH;
+        if places == 0 {
+            return along;
         }
+        let still = Tensor::zeros([along.dims()[0], places], &along.device());
+        Tensor::cat(vec![still, along], 1)
     }
 
     /// After a step of the optimizer: unit weights, and running statistics that follow.
@@ -285,7 +276,7 @@ mod tests {
             atoms: 7,
             ..CsilConfig::preset(Preset::Tiny)
         };
-        let critic = Critic::new(&config, 3, View::default(), rng, &Device::flex().autodiff());
+        let critic = Critic::new(&config, 3, &[], rng, &Device::flex().autodiff());
         // As loaded: running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&critic, "c", &mut archive)).unwrap();

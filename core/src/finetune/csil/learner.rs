@@ -24,8 +24,8 @@ use super::critic::{Acted, Critic, Errors, Lesson};
 use super::small::{SmallPolicy, Squashed};
 use crate::Result;
 use crate::data::{Archive, Normaliser, Stretches};
-use crate::env::View;
 use crate::nn::{self, Adam, AdamConfig, Atoms, Observed, descend, params};
+use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -61,7 +61,7 @@ pub struct Learner {
     scale: Normaliser,
     config: CsilConfig,
     sizes: Sizes,
-    view: View,
+    cameras: Vec<ImageSpec>,
     device: Device,
 }
 
@@ -150,13 +150,13 @@ impl Learner {
     pub fn new(
         config: CsilConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         scale: Normaliser,
         rng: &mut Rng,
         device: Device,
     ) -> Self {
-        let clone = SmallPolicy::new(&config, sizes, view, rng, &device);
-        let critic = Critic::new(&config, sizes.obs + 2 * sizes.act, view, rng, &device);
+        let clone = SmallPolicy::new(&config, sizes, cameras, rng, &device);
+        let critic = Critic::new(&config, sizes.obs + 2 * sizes.act, cameras, rng, &device);
         let temperature = Temperature {
             log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)),
         };
@@ -175,7 +175,7 @@ impl Learner {
             scale,
             config,
             sizes,
-            view,
+            cameras: cameras.to_vec(),
             device,
         }
     }
@@ -359,7 +359,7 @@ impl Learner {
     /// The learned reward of raw inputs and own actions, before bounds: N each.
     pub(super) async fn rewards_of(&self, inputs: &Inputs, own: Vec<f32>) -> Result<Vec<f32>> {
         let (x, u) = (
-            self.inputs(&inputs.numbers, &inputs.pixels),
+            self.inputs(&inputs.obs, &inputs.base),
             self.plain(own, self.sizes.act),
         );
         nn::read(self.raw_rewards(&self.reward.valid(), x, u)).await
@@ -522,12 +522,11 @@ impl Learner {
         let (n, act) = (batch.len(), self.sizes.act);
         let both = self.plain(batch.actions.clone(), 2 * act);
         let column = |values: &[f32]| self.plain(values.to_vec(), 1).squeeze_dim::<1>(1);
-        let (now, next) = batch.obs.split_at(n * (self.sizes.obs + act));
-        let (seen_now, seen_next) = batch.pixels.split_at(n * self.view.pixels());
+        let (base, next_base) = batch.base_actions.split_at(n * act);
         Rows {
-            x: self.inputs(now, seen_now),
+            x: self.inputs(&batch.obs.slice(0..n), base),
             u: both.clone().narrow(1, 0, act),
-            next_x: self.inputs(next, seen_next),
+            next_x: self.inputs(&batch.obs.slice(n..2 * n), next_base),
             next_u: both.narrow(1, act, act),
             rewards: column(&batch.rewards),
             goes_on: column(&batch.over).neg() + 1.0,
@@ -535,16 +534,9 @@ impl Learner {
         }
     }
 
-    /// Raw inputs as the networks read them.
-    fn inputs(&self, numbers: &[f32], pixels: &[u8]) -> Observed {
-        let numbers = scaled(&self.scale, numbers, self.sizes);
-        Observed::new(
-            numbers,
-            self.sizes.obs + self.sizes.act,
-            pixels,
-            self.view,
-            &self.device.clone().without_autodiff(),
-        )
+    /// Raw observations and the pretrained policy's actions as the networks read them.
+    fn inputs(&self, obs: &ObsBatch, base: &[f32]) -> Observed {
+        observed(&self.scale, obs, base, &self.cameras, &self.device)
     }
 
     fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
@@ -585,7 +577,7 @@ impl Learner {
     pub fn load(
         config: CsilConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         scale: Normaliser,
         archive: &Archive,
         device: Device,
@@ -593,7 +585,7 @@ impl Learner {
         let mut learner = Self::new(
             config,
             sizes,
-            view,
+            cameras,
             scale,
             &mut Rng::new(0, "unused", 0),
             device,
@@ -651,21 +643,19 @@ impl Squashed {
     }
 }
 
-/// Raw inputs, rows of an observation and the pretrained policy's action, with the observations
-/// scaled.
-pub(super) fn scaled(scale: &Normaliser, rows: &[f32], sizes: Sizes) -> Vec<f32> {
-    let width = sizes.obs + sizes.act;
-    let obs: Vec<f32> = rows
-        .chunks(width)
-        .flat_map(|row| &row[..sizes.obs])
-        .copied()
-        .collect();
-    let obs = scale.apply(&obs);
-    rows.chunks(width)
-        .zip(obs.chunks(sizes.obs))
-        .flat_map(|(row, obs)| obs.iter().chain(&row[sizes.obs..]))
-        .copied()
-        .collect()
+/// Raw observations, whose numbers `scale` scales, and the pretrained policy's actions beside them,
+/// on a device without gradients.
+pub(super) fn observed(
+    scale: &Normaliser,
+    obs: &ObsBatch,
+    base: &[f32],
+    cameras: &[ImageSpec],
+    device: &Device,
+) -> Observed {
+    let plain = device.clone().without_autodiff();
+    let numbers = scale.apply(&obs.numbers());
+    let base = nn::matrix(base.to_vec(), base.len() / obs.len(), &plain);
+    Observed::new(numbers, obs.numbers_width(), obs.seen_by(cameras), &plain).with(base)
 }
 
 #[cfg(test)]

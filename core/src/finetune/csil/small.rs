@@ -2,8 +2,8 @@
 //! of them are apart.
 
 use super::config::CsilConfig;
-use crate::env::View;
 use crate::nn::{Gaussians, Hetstat, HetstatConfig, Keypoints, Observed};
+use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -20,7 +20,8 @@ const EDGE: f64 = 1e-3;
 #[derive(Module, Debug)]
 pub struct SmallPolicy {
     net: Hetstat,
-    eyes: Option<Keypoints>,
+    /// One for each camera.
+    eyes: Vec<Keypoints>,
     /// How many of the inputs' numbers it reads: all, or only the observation before the pretrained
     /// policy's action.
     reads: usize,
@@ -31,11 +32,11 @@ pub struct SmallPolicy {
 pub struct Squashed(pub Gaussians);
 
 impl SmallPolicy {
-    /// Fresh weights, for observations and actions of these sizes, and for what is seen.
+    /// Fresh weights, for observations and actions of these sizes, and for these cameras.
     pub fn new(
         config: &CsilConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
@@ -45,7 +46,7 @@ impl SmallPolicy {
             sizes.obs
         };
         let settings = HetstatConfig {
-            inputs: reads + if view.is_some() { Keypoints::WIDTH } else { 0 },
+            inputs: reads + cameras.len() * Keypoints::WIDTH,
             hidden: vec![config.policy_hidden; 2],
             bottleneck: config.bottleneck,
             features: config.features,
@@ -56,15 +57,13 @@ impl SmallPolicy {
         let net = Hetstat::new(&settings, rng, device);
         Self {
             net,
-            eyes: view
-                .is_some()
-                .then(|| Keypoints::new(view.channels(), rng, device)),
+            eyes: Keypoints::of(cameras, rng, device),
             reads,
         }
     }
 
     fn read(&self, x: Observed) -> Tensor<2> {
-        x.read_by(self.eyes.as_ref(), self.reads)
+        x.read_by(&self.eyes, self.reads)
     }
 
     /// What it does at inputs of obs + act numbers.
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn the_faithful_loss_has_the_right_gradients() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
-        let policy = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let policy = SmallPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         let x = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh();
         let plain = |policy: &SmallPolicy| policy.at(x.clone());
@@ -270,14 +269,14 @@ mod tests {
     #[test]
     fn likelihood_and_divergence_have_the_right_gradient() {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
-        let mut policy = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let mut policy = SmallPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         // Where C is the identity and the means are 0, many gradients vanish.
         let train = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let mut adam = nn::Adam::new(nn::AdamConfig {
             lr: 3e-2,
             clip_norm: None,
         });
-        let other = SmallPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let other = SmallPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh() * 0.9;
         for _ in 0..30 {
             let loss = policy.faithful_loss(train.clone(), actions.clone());

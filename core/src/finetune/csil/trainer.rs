@@ -1,16 +1,17 @@
 //! The loop of CSIL, a little at a time: cloning, critics on the demonstrations, then updates for
 //! every decision of practice.
 
-use super::agent::{Agent, Decided, Inputs, observed};
+use super::agent::{Agent, Decided, observed};
 use super::config::CsilConfig;
 use super::demos;
 use super::learner::{LearnedFigures, Learner, Losses, Made};
-use crate::data::{Archive, Balanced, Episode, Frames, Sequences, Stretches};
+use crate::data::{Archive, Balanced, Episode, Sequences, Stretches};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
     Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
 };
 use crate::method::LocalFuture;
+use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,29 +28,19 @@ pub struct CsilTrainer {
     running: BTreeMap<u64, Running>,
     learner: Learner,
     count: Count,
+    cameras: Vec<ImageSpec>,
 }
 
 /// An episode that is being played, and its last decision, which waits: what the pretrained policy
 /// does next is not known yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Running {
-    /// Its observations have the pretrained policy's action at their ends.
     episode: Episode,
     own: Vec<f32>,
     reward: f32,
     /// Sum of the learned rewards, and how many.
     learned: (f64, u64),
 }
-
-/// The same as it is saved: observations, frames, actions and rewards of the episode, and the rest.
-type SavedRunning = (
-    u64,
-    Vec<f32>,
-    Frames,
-    Vec<f32>,
-    Vec<f32>,
-    (Vec<f32>, f32, (f64, u64)),
-);
 
 /// Where the loop stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,12 +64,12 @@ impl CsilTrainer {
     /// # Errors
     /// When an environment cannot be made.
     pub fn new(config: CsilConfig, cx: &Context) -> Result<Self> {
-        let (seed, sizes, view) = (cx.rollouts.seed, cx.policy.sizes, cx.rollouts.view);
+        let (seed, sizes) = (cx.rollouts.seed, cx.policy.sizes);
         let mut rng = Rng::new(seed, "csil-weights", 0);
         let learner = Learner::new(
             config.clone(),
             sizes,
-            view,
+            &cx.rollouts.cameras,
             observed(cx.policy),
             &mut rng,
             cx.device.clone(),
@@ -92,12 +83,13 @@ impl CsilTrainer {
         };
         Ok(Self {
             rollouts: Rollouts::endless(&single(&config, cx.rollouts), "practice")?,
-            demos: demos::replay(sizes, usize::MAX, view),
-            online: demos::replay(sizes, config.capacity, view),
+            demos: demos::replay(cx.obs(), sizes.act, usize::MAX),
+            online: demos::replay(cx.obs(), sizes.act, config.capacity),
             running: BTreeMap::new(),
             config,
             learner,
             count,
+            cameras: cx.rollouts.cameras.clone(),
         })
     }
 
@@ -107,7 +99,7 @@ impl CsilTrainer {
             actor: self.learner.actor(),
             reward: self.learner.reward(),
             config: self.config.clone(),
-            view: self.online.view(),
+            cameras: self.cameras.clone(),
         }
     }
 
@@ -208,10 +200,7 @@ impl CsilTrainer {
             )
         };
         let plain = cx.device.clone().without_autodiff();
-        let (shown, how) = (
-            cx.demos.ok_or_else(missing)?,
-            (cx.rollouts.seed, cx.rollouts.view),
-        );
+        let (shown, how) = (cx.demos.ok_or_else(missing)?, (cx.rollouts.seed, cx.obs()));
         self.demos = demos::decisions(&self.config, cx.policy, shown, how, &plain).await?;
         if self.demos.is_empty() {
             return Err(missing());
@@ -312,33 +301,22 @@ impl CsilTrainer {
         i: usize,
         learned: Option<f32>,
     ) -> Result<()> {
-        let Inputs { numbers, .. } = &decided.inputs;
-        let (view, act) = (
-            self.online.view(),
-            decided.own.len() / decided.memories.len(),
-        );
-        let row = |values: &[f32], width: usize| values[i * width..(i + 1) * width].to_vec();
-        let (input, own) = (
-            row(numbers, numbers.len() / decided.memories.len()),
-            row(&decided.own, act),
-        );
-        let with_frames = |numbers: &[f32], row: &[f32]| [numbers, view.split(row).1].concat();
+        let act = decided.own.len() / decided.memories.len();
+        let row = |values: &[f32]| values[i * act..(i + 1) * act].to_vec();
+        let base = row(&decided.inputs.base);
+        let own = row(&decided.own);
         let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
         let mut running = match self.running.remove(seed) {
             Some(mut before) => {
-                before.episode.push_seen(
-                    &wide(&before.own),
-                    before.reward,
-                    &with_frames(&input, obs),
-                    view,
-                );
+                before.episode.push(&wide(&before.own), before.reward, obs);
                 before
             }
             None => Running {
-                episode: Episode::start_seen(*seed, &with_frames(&input, obs), view),
+                episode: Episode::start(*seed, obs),
                 ..Running::default()
             },
         };
+        running.episode.base_actions.extend_from_slice(&base);
         if let Some(reward) = learned {
             running.learned = (running.learned.0 + f64::from(reward), running.learned.1 + 1);
         }
@@ -355,16 +333,9 @@ impl CsilTrainer {
         }
         // Nobody decides after the last step: the rest of the chunk, or else its last action,
         // stands in.
-        let base = decided.memories[i]
-            .get(..act)
-            .unwrap_or(&input[input.len() - act..]);
-        let last = [view.split(&step.obs).0, base].concat();
-        running.episode.push_seen(
-            &wide(&own),
-            step.reward,
-            &with_frames(&last, &step.obs),
-            view,
-        );
+        let last = decided.memories[i].get(..act).unwrap_or(&base);
+        running.episode.base_actions.extend_from_slice(last);
+        running.episode.push(&wide(&own), step.reward, &step.obs);
         running.episode.terminated = step.terminated;
         self.online.push(&running.episode)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
@@ -401,34 +372,15 @@ impl CsilTrainer {
             },
             &mut self.count.rng,
         );
-        balanced
-            .sample(&self.demos, &self.online, rng, self.config.batch)
-            .shifted_a_little(self.online.view(), rng)
+        let mut batch = balanced.sample(&self.demos, &self.online, rng, self.config.batch);
+        batch.obs.shift_randomly(rng);
+        batch
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
-        let saved = |running: &Running| -> SavedRunning {
-            let Running {
-                episode:
-                    Episode {
-                        seed,
-                        obs,
-                        frames,
-                        actions,
-                        rewards,
-                        ..
-                    },
-                own,
-                reward,
-                learned,
-            } = running.clone();
-            (seed, obs, frames, actions, rewards, (own, reward, learned))
-        };
-        archive.put(
-            "finetuner/running",
-            &self.running.values().map(saved).collect::<Vec<_>>(),
-        )?;
+        let running: Vec<&Running> = self.running.values().collect();
+        archive.put("finetuner/running", &running)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
@@ -437,43 +389,20 @@ impl CsilTrainer {
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: CsilConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        let (sizes, view) = (cx.policy.sizes, cx.rollouts.view);
-        let damaged =
-            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint";
-        let (demos, online) = (
-            Sequences::load(archive, "finetuner/demos")?,
-            Sequences::load(archive, "finetuner/online")?,
-        );
-        let fits = |replay: &Sequences| {
-            (replay.sizes(), replay.view()) == ((sizes.obs + sizes.act, 2 * sizes.act, 1), view)
-        };
-        let saved: Vec<SavedRunning> = archive.get("finetuner/running")?;
-        let sound = saved.iter().all(|(_, _, frames, ..)| {
-            frames.are_sound(view.frame()) && frames.is_empty() != view.is_some()
-        });
-        if !fits(&demos) || !fits(&online) || !sound {
-            return Err(Error::input(damaged));
+        let (sizes, obs) = (cx.policy.sizes, cx.obs());
+        let demos = Sequences::load(archive, "finetuner/demos")?;
+        let online = Sequences::load(archive, "finetuner/online")?;
+        let empty = |capacity| demos::replay(obs.clone(), sizes.act, capacity);
+        let fits = demos.is_like(&empty(usize::MAX)) && online.is_like(&empty(config.capacity));
+        let running: Vec<Running> = archive.get("finetuner/running")?;
+        let sound = running
+            .iter()
+            .all(|running| running.episode.obs.is_sound(&obs));
+        if !fits || !sound {
+            return Err(Error::input(
+                "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
+            ));
         }
-        let running =
-            |(seed, obs, frames, actions, rewards, (own, reward, learned)): SavedRunning| {
-                let episode = Episode {
-                    seed,
-                    obs,
-                    frames,
-                    actions,
-                    rewards,
-                    ..Episode::default()
-                };
-                (
-                    seed,
-                    Running {
-                        episode,
-                        own,
-                        reward,
-                        learned,
-                    },
-                )
-            };
         Ok(Self {
             rollouts: Rollouts::load(
                 &single(&config, cx.rollouts),
@@ -481,16 +410,17 @@ impl CsilTrainer {
             )?,
             demos,
             online,
-            running: saved.into_iter().map(running).collect(),
+            running: running.into_iter().map(|r| (r.episode.seed, r)).collect(),
             learner: Learner::load(
                 config.clone(),
                 sizes,
-                view,
+                &cx.rollouts.cameras,
                 observed(cx.policy),
                 archive,
                 cx.device.clone(),
             )?,
             count: archive.get("finetuner/count")?,
+            cameras: cx.rollouts.cameras.clone(),
             config,
         })
     }
@@ -512,7 +442,9 @@ impl Trainer for CsilTrainer {
 
 /// `n` decisions, whose pictures were moved a little.
 fn drawn(replay: &Sequences, n: usize, rng: &mut Rng) -> Stretches {
-    replay.sample(rng, n).shifted_a_little(replay.view(), rng)
+    let mut batch = replay.sample(rng, n);
+    batch.obs.shift_randomly(rng);
+    batch
 }
 
 /// Practice decides for a few environments at a time, one action after the other.

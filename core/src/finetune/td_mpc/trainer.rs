@@ -1,17 +1,17 @@
 //! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for
 //! every decision.
 
-use super::agent::{Agent, Decided, marked, model_sizes, observed};
+use super::agent::{Agent, Decided, model_sizes};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
-use crate::data::{Archive, Balanced, Dataset, Episode, Frames, Place, Sequences};
+use crate::data::{Archive, Balanced, Dataset, Episode, Place, Sequences};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
     Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
 };
 use crate::method::LocalFuture;
 use crate::nn;
-use crate::policy::Sizes;
+use crate::obs::ObsBatch;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -56,12 +56,11 @@ impl TdMpcTrainer {
     /// When an environment cannot be made, or when there are no demonstrations where they are
     /// needed.
     pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
-        let (seed, sizes) = (cx.rollouts.seed, model_sizes(cx.policy.sizes));
-        let view = cx.rollouts.view;
+        let seed = cx.rollouts.seed;
         let learner = Learner::new(
             config.clone(),
-            sizes,
-            view,
+            model_sizes(cx.policy.sizes),
+            &cx.rollouts.cameras,
             &mut Rng::new(seed, "td-mpc-weights", 0),
             cx.device.clone(),
         );
@@ -74,13 +73,7 @@ impl TdMpcTrainer {
             planned: (0, 0),
             rng,
         };
-        let online = sequences(
-            &config,
-            sizes,
-            config.capacity,
-            Rng::new(seed, "after-the-end", 1),
-        )
-        .seen(view);
+        let online = online(&config, cx);
         let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
         let demos = demonstrations(&config, cx)?;
         Ok(Self {
@@ -190,8 +183,11 @@ impl TdMpcTrainer {
             config,
             ..
         } = self;
-        let view = demos.view();
-        let batch = |rng: &mut Rng| demos.sample(rng, config.batch).shifted_a_little(view, rng);
+        let batch = |rng: &mut Rng| {
+            let mut batch = demos.sample(rng, config.batch);
+            batch.obs.shift_randomly(rng);
+            batch
+        };
         let loss = (0..updates)
             .map(|_| learner.clone_step(&batch(&mut count.rng)))
             .last();
@@ -218,7 +214,7 @@ impl TdMpcTrainer {
         };
         let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
         for decision in &decisions {
-            self.note(decision, cx)?;
+            self.note(decision)?;
         }
         self.count.decisions += decisions.len();
         self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
@@ -231,7 +227,7 @@ impl TdMpcTrainer {
     }
 
     /// The clone's actions.
-    async fn seed(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+    async fn seed(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (plain, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
         match self.config.seed_by {
             Actor::Pretrained => {
@@ -244,12 +240,7 @@ impl TdMpcTrainer {
                     .collect())
             }
             Actor::Prior => {
-                let z = frozen(&self.learner.world).encode(observed(
-                    obs,
-                    cx.policy.sizes.obs,
-                    cx.rollouts.view,
-                    &plain,
-                ));
+                let z = self.agent().encode(obs, &plain);
                 let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
@@ -257,7 +248,7 @@ impl TdMpcTrainer {
     }
 
     /// The planner's actions; during the hand-over some are the clone's.
-    async fn plan(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+    async fn plan(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
         let decided = agent
@@ -299,20 +290,18 @@ impl TdMpcTrainer {
             chunk,
             step,
         }: &Decision,
-        cx: &Context,
     ) -> Result<()> {
-        let view = cx.rollouts.view;
         let episode = self
             .running
             .entry(*seed)
-            .or_insert_with(|| Episode::start_seen(*seed, obs, view));
-        episode.push_seen(chunk, step.reward, &step.obs, view);
+            .or_insert_with(|| Episode::start(*seed, obs));
+        episode.push(chunk, step.reward, &step.obs);
         if step.done() {
             let mut episode = self.running.remove(seed).unwrap_or_default();
             episode.terminated = step.terminated;
             let (success, episode) = (
                 step.success && step.terminated,
-                told(&episode, cx.policy.sizes.obs, &self.config),
+                told(&episode, &self.config),
             );
             self.online.push(&episode)?;
             if success && self.config.self_imitation {
@@ -352,7 +341,8 @@ impl TdMpcTrainer {
             let batch = self.demos.at(shown).with(&self.online.at(online));
             let update = updates + 1 - self.recent.len() + i;
             for (part, values) in [
-                ("obs", batch.obs),
+                ("obs", batch.obs.numbers()),
+                ("ended", batch.ended),
                 ("actions", batch.actions),
                 ("rewards", batch.rewards),
                 ("over", batch.over),
@@ -371,12 +361,13 @@ impl TdMpcTrainer {
     }
 
     async fn learn(&mut self) -> Result<Losses> {
-        let (size, act) = (self.config.batch, self.demos.sizes().1);
+        let size = self.config.batch;
         let demo_fraction = self.config.demo_fraction(self.learner.updates());
         let rng = &mut self.count.rng;
-        let batch = Balanced { demo_fraction }.sample(&self.demos, &self.online, rng, size);
+        let balanced = Balanced { demo_fraction };
+        let mut batch = balanced.sample(&self.demos, &self.online, rng, size);
         let shown = batch.shown;
-        let batch = batch.shifted_a_little(self.demos.view(), rng);
+        batch.obs.shift_randomly(rng);
         if batch.is_empty() {
             return Err(Error::input(
                 "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or \
@@ -390,7 +381,7 @@ impl TdMpcTrainer {
         }
         let losses = self.learner.step(
             &batch,
-            &UpdateNoise::draw(&self.config, act, batch.len(), rng),
+            &UpdateNoise::draw(&self.config, self.demos.act(), batch.len(), rng),
         );
         if self.config.backbone == Backbone::TdMpc {
             let surprise = nn::read(losses.surprise.clone()).await?;
@@ -406,64 +397,36 @@ impl TdMpcTrainer {
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
-        let running: Vec<_> = self
-            .running
-            .values()
-            .map(|e| (e.seed, &e.obs, &e.frames, &e.actions, &e.rewards))
-            .collect();
+        let running: Vec<&Episode> = self.running.values().collect();
         archive.put("finetuner/running", &running)?;
         self.learner.save(archive).await
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        type Running = Vec<(u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>)>;
-        let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
-        let (demos, online) = (
-            Sequences::load(archive, "finetuner/demos")?,
-            Sequences::load(archive, "finetuner/online")?,
-        );
-        let (view, damaged) = (
-            cx.rollouts.view,
-            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
-        );
-        if [&demos, &online].iter().any(|sequences| {
-            (sequences.sizes(), sequences.view()) != ((obs, act, config.horizon), view)
-        }) {
-            return Err(Error::input(damaged));
+        let demos = Sequences::load(archive, "finetuner/demos")?;
+        let replay = Sequences::load(archive, "finetuner/online")?;
+        let running: Vec<Episode> = archive.get("finetuner/running")?;
+        let spec = cx.obs();
+        let sound = running.iter().all(|episode| episode.obs.is_sound(&spec));
+        let fits = demos.is_like(&empty_demos(&config, cx)) && replay.is_like(&online(&config, cx));
+        if !sound || !fits {
+            return Err(Error::input(
+                "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
+            ));
         }
-        let running: Running = archive.get("finetuner/running")?;
-        if running
-            .iter()
-            .any(|(_, _, frames, _, _)| !frames.are_sound(view.frame()))
-        {
-            return Err(Error::input(damaged));
-        }
-        let episode = |(seed, obs, frames, actions, rewards)| {
-            (
-                seed,
-                Episode {
-                    seed,
-                    obs,
-                    frames,
-                    actions,
-                    rewards,
-                    ..Episode::default()
-                },
-            )
-        };
         Ok(Self {
             rollouts: Rollouts::load(
                 &single(&config, cx.rollouts),
                 archive.blob("finetuner/rollouts")?,
             )?,
             demos,
-            online,
-            running: running.into_iter().map(episode).collect(),
+            online: replay,
+            running: running.into_iter().map(|e| (e.seed, e)).collect(),
             learner: Learner::load(
                 config.clone(),
                 model_sizes(cx.policy.sizes),
-                view,
+                &cx.rollouts.cameras,
                 archive,
                 cx.device.clone(),
             )?,
@@ -502,30 +465,35 @@ fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
     }
 }
 
-fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> Sequences {
+fn sequences(config: &TdMpcConfig, cx: &Context, capacity: usize, stream: u64) -> Sequences {
     Sequences::new(
-        (sizes.obs, sizes.act),
+        cx.obs(),
+        cx.policy.sizes.act,
         config.horizon,
         capacity,
         config.backbone == Backbone::TdMpc,
-        rng,
+        Rng::new(cx.rollouts.seed, "after-the-end", stream),
     )
+}
+
+/// The replay of practice, empty.
+fn online(config: &TdMpcConfig, cx: &Context) -> Sequences {
+    sequences(config, cx, config.capacity, 1)
+}
+
+/// The replay of demonstrations, empty.
+fn empty_demos(config: &TdMpcConfig, cx: &Context) -> Sequences {
+    sequences(config, cx, usize::MAX, 0)
 }
 
 /// The demonstrations as the world model sees them, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
-    let sequences = sequences(
-        config,
-        model_sizes(cx.policy.sizes),
-        usize::MAX,
-        Rng::new(cx.rollouts.seed, "after-the-end", 0),
-    );
-    let mut sequences = sequences.seen(cx.rollouts.view);
+    let mut sequences = empty_demos(config, cx);
     let episodes = cx
         .demos
         .map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
-        sequences.push(&told(episode, cx.policy.sizes.obs, config))?;
+        sequences.push(&told(episode, config))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -538,23 +506,13 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     Ok(sequences)
 }
 
-/// The episode as the world model is told it: with the offset of rewards, and its last observation
-/// marked where it ended for good.
-fn told(episode: &Episode, width: usize, config: &TdMpcConfig) -> Episode {
-    let rewards = episode
-        .rewards
-        .iter()
-        .map(|r| r + config.reward_offset as f32)
-        .collect();
-    let mut episode = Episode {
-        obs: marked(&episode.obs, width),
-        rewards,
+/// The episode as the world model is told it: with the offset of rewards.
+fn told(episode: &Episode, config: &TdMpcConfig) -> Episode {
+    let offset = config.reward_offset as f32;
+    Episode {
+        rewards: episode.rewards.iter().map(|r| r + offset).collect(),
         ..episode.clone()
-    };
-    if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
-        *mark = 1.0;
     }
-    episode
 }
 
 /// The figures of an update, read back.

@@ -5,6 +5,7 @@ use super::{HandWorld, hand, recorded, unknown};
 use crate::mujoco::suites::{Camera, Import, MakeReplay, NativeSuite, Scene, View};
 use crate::wheels::Wheel;
 use protege_core::env::{Entry, Env, EpisodeEnv, Spec, Suite, catalogue};
+use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
 use std::ops::Range;
 
@@ -101,7 +102,7 @@ pub fn spec(id: &str) -> Result<Spec> {
 fn sizes(task: &Task) -> Spec {
     Spec {
         id: task.id.into(),
-        obs: task.obs,
+        obs: ObsSpec::of_state(task.obs),
         act: task.act,
         horizon: HORIZON,
     }

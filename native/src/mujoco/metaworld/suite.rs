@@ -6,6 +6,7 @@ use super::{SawyerWorld, sawyer, tasks};
 use crate::mujoco::suites::{Camera, MakeReplay, NativeSuite, Scene, View};
 use crate::wheels::Wheel;
 use protege_core::env::{Entry, Env, EpisodeEnv, PlayOnReward, Spec, Suite, catalogue};
+use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
 use std::ops::Range;
 
@@ -31,7 +32,7 @@ const VIEW: View = View {
 pub fn spec(task: &Task) -> Spec {
     Spec {
         id: task.id.into(),
-        obs: 39,
+        obs: ObsSpec::of_state(39),
         act: 4,
         horizon: HORIZON,
     }

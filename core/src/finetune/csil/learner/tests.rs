@@ -48,14 +48,17 @@ fn batch(n: usize, rng: &mut Rng) -> Stretches {
         .flat_map(|x| [0.1 * x[0] + 0.2, -0.3, 0.1, 0.2])
         .collect::<Vec<_>>();
     let noise = rng.normals(4 * n);
+    let rewards = rng.normals(n);
+    let rows = [obs, rng.normals(3 * n)].concat();
     Stretches {
         actions: actions
             .iter()
             .zip(noise)
             .map(|(a, e)| (a + 0.1 * e).clamp(-0.9, 0.9))
             .collect(),
-        rewards: rng.normals(n),
-        obs: [obs, rng.normals(3 * n)].concat(),
+        rewards,
+        obs: ObsBatch::of_states(rows.chunks(3).map(|row| row[0]).collect(), 1),
+        base_actions: rows.chunks(3).flat_map(|row| &row[1..]).copied().collect(),
         over: (0..n).map(|i| (i % 2) as f32).collect(),
         weights: vec![1.0; n],
         ..Stretches::default()
@@ -67,7 +70,7 @@ fn learner(config: CsilConfig, rng: &mut Rng) -> Learner {
     let mut learner = Learner::new(
         config,
         SIZES,
-        View::default(),
+        &[],
         Normaliser::identity(1),
         rng,
         Device::flex().autodiff(),
@@ -154,7 +157,8 @@ fn the_clone_is_soft_optimal_for_its_own_reward() {
     let at = |i: usize| (2.0 * (i as f64 + 0.5) / n as f64 - 1.0) as f32;
     let grid: Vec<f32> = (0..n * n).flat_map(|k| [at(k / n), at(k % n)]).collect();
     for input in [[0.3, -0.2, 0.5], [-2.0, 1.0, 0.0], [30.0, 0.0, 0.0]] {
-        let x = learner.inputs(&input.repeat(n * n), &[]);
+        let obs = ObsBatch::of_states(vec![input[0]; n * n], 1);
+        let x = learner.inputs(&obs, &input[1..].repeat(n * n));
         let r = read(learner.raw_rewards(&q, x.clone(), learner.plain(grid.clone(), 2)));
         let ratio = read(q.at(x).log_density(learner.plain(grid.clone(), 2)));
         assert!(
