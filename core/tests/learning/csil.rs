@@ -1,14 +1,15 @@
 //! CSIL and what it is compared with, on environments with known answers.
 
-use crate::{distance, on_probe, tiny_csil, trainer};
+use crate::{distance, numbers, on_probe, tiny_csil, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Dataset, Episode, Meta, Normaliser};
-use protege_core::env::{PROBE_DISCOUNT, View};
+use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::csil::{self, Agent, Compose, CsilConfig, CsilTrainer, Variant};
 use protege_core::finetune::{Context, FinetuneConfig, FinetunedPolicy, Next, Trainer};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::{ImageSpec, ObsSpec};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -24,11 +25,8 @@ fn policy() -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 2,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -60,15 +58,17 @@ fn config(variant: Variant) -> CsilConfig {
     }
 }
 
-/// What demonstrations of probe 5 say of themselves, where `view` was seen.
-pub fn meta_of_probe_5(view: View) -> Meta {
+/// What demonstrations of probe 5 say of themselves, where these cameras saw.
+pub fn meta_of_probe_5(cameras: Vec<ImageSpec>) -> Meta {
     Meta {
         task: "probe/5".into(),
         engine: "rapier".into(),
         seed: 0,
         code_version: String::new(),
-        obs: 1,
-        image_size: view.size,
+        obs: ObsSpec {
+            cameras,
+            ..ObsSpec::of_state(1)
+        },
         act: 1,
         action_repeat: 1,
         demonstrator: String::new(),
@@ -80,16 +80,17 @@ pub fn meta_of_probe_5(view: View) -> Meta {
 fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
-        let mut episode = Episode::start(i, &[obs]);
+        let mut episode = Episode::start(i, &vec![obs].into());
         let action = act(obs);
-        episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
+        let reward = 1.0 - (action - 0.5 * obs).powi(2);
+        episode.push(&[action], reward, &vec![obs].into());
         Episode {
             terminated: true,
             ..episode
         }
     };
     Dataset {
-        meta: meta_of_probe_5(View::default()),
+        meta: meta_of_probe_5(Vec::new()),
         episodes: (0..80).map(episode).collect(),
     }
 }
@@ -113,7 +114,7 @@ fn actions(agent: &Agent, policy: &Policy) -> Vec<f32> {
     let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(policy));
     block_on(agent.act(
         policy,
-        &[-1.0, 1.0],
+        &numbers(&[-1.0, 1.0]),
         &mut [vec![], vec![]],
         noise,
         &Device::flex(),
@@ -195,7 +196,7 @@ fn the_learned_reward_favors_what_was_demonstrated() {
         );
         block_on(agent.rewards(
             &policy,
-            &[1.0],
+            &numbers(&[1.0]),
             &[-1.0, -0.5, 0.0, 0.5, 1.0],
             &Device::flex(),
         ))
