@@ -436,7 +436,8 @@ mod tests {
         };
         let members = manifest.lines().find(|line| line.starts_with("members"));
         for member in quoted(members.unwrap()) {
-            assert!(EVERYTHING.contains(&member.as_str()), "{member}");
+            let is_read = EVERYTHING.iter().any(|path| member.starts_with(path));
+            assert!(is_read, "{member}");
             let its_manifest = format!("{member}/Cargo.toml");
             assert!(MANIFESTS.contains(&its_manifest.as_str()), "{its_manifest}");
         }

@@ -1,9 +1,8 @@
 //! Policies and checkpoints: a named bag of tensors, values and blobs, as one safetensors file.
 //!
 //! Tensors are F32, blobs are U8; the metadata's key `protege` holds `{format: "archive", version,
-//! code_version, sha256, values}`. Values are what other programs want to know, as JSON: the
-//! configuration, sizes, names. Nothing is rounded on the way: what comes out is what went in, bit
-//! for bit.
+//! code_version, sha256, values}`. Values are meant for other programs, as JSON: the configuration,
+//! sizes, names. Nothing is rounded: what is read is what was written, bit for bit.
 //!
 //! | version | since | what changed |
 //! |---|---|---|
@@ -31,19 +30,19 @@ const KIND: Kind = Kind {
 /// A named bag of tensors, values and blobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Archive {
-    /// The format version of the file that it was read from; of a new one, this program's.
+    /// Format version of the file that it was read from; this program's for a new one.
     version: u32,
     entries: BTreeMap<String, Entry>,
 }
 
-/// One thing in the bag.
+/// An entry of the bag.
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
     /// Numbers: shape and row-major data.
     Numbers(Vec<usize>, Vec<f32>),
-    /// What other programs want to know.
+    /// A value for other programs, as JSON.
     Value(Value),
-    /// Anything else.
+    /// Bytes: this program's own state.
     Blob(Vec<u8>),
 }
 
@@ -126,7 +125,7 @@ impl Archive {
         }
     }
 
-    /// Puts a value that other programs may want to know; in the file it is JSON.
+    /// Puts a value for other programs; in the file it is JSON.
     ///
     /// # Errors
     /// When the value cannot be written.
@@ -199,6 +198,7 @@ impl Archive {
     /// than one that cannot be loaded), or fewer or more numbers than its shape says.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         for (name, entry) in &self.entries {
+            // First of all: a diverged run must not replace a good file.
             check(name, entry)?;
         }
         let mut values = BTreeMap::new();
@@ -245,6 +245,7 @@ impl Archive {
 
     /// SHA-256 of names, sizes and content.
     fn checksum(&self) -> String {
+        // Names, kinds and sizes are hashed, too, so that content cannot move from entry to entry.
         let mut hash = Sha256::new();
         for (name, entry) in &self.entries {
             hash.update(name);

@@ -1,10 +1,10 @@
-//! The bootstraps on which the members of an ensemble are fitted (PostBC, Algorithm 1).
+//! The bootstraps to which the members of an ensemble are fitted (PostBC, algorithm 1).
 
 use crate::rng::Rng;
 use crate::settings::Choices;
 use serde::{Deserialize, Serialize};
 
-/// What is drawn with replacement.
+/// Unit of the draws with replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bootstrap {
@@ -29,6 +29,7 @@ pub fn member_indices(mode: Bootstrap, episode_pairs: &[usize], rng: &mut Rng) -
             .map(|i| i as u32)
             .collect(),
         Bootstrap::Trajectory => {
+            // As many trajectories as there are; a repeated one brings all of its pairs again.
             let starts = starts(episode_pairs);
             let drawn = rng.indices(episode_pairs.len(), episode_pairs.len());
             drawn

@@ -1,4 +1,4 @@
-//! What datasets and archives share: one safetensors file with a JSON header of ours in its
+//! The container of datasets and archives: one safetensors file with a JSON header of ours in its
 //! metadata.
 
 use crate::{Error, Result};
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// The key of our header in the metadata of the file.
 const KEY: &str = "protege";
-/// What the first bytes of files of other kinds look like.
+/// First bytes of files of other kinds.
 const FOREIGN: [(&[u8], &str); 5] = [
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -21,11 +21,11 @@ const FOREIGN: [(&[u8], &str); 5] = [
 
 /// One kind of file of ours.
 pub(super) struct Kind {
-    /// What it is called, in the file and in sentences.
+    /// Its name, in the file and in sentences.
     pub name: &'static str,
     /// The format version that this code writes, and the newest that it reads.
     pub version: u32,
-    /// How somebody whose file is no good gets a good one.
+    /// How to get a good file in place of a bad one.
     pub remedy: &'static str,
 }
 
@@ -49,7 +49,7 @@ struct Mark<'a> {
     version: u32,
 }
 
-/// The header as it is written: the mark, then what the kind adds.
+/// The header as written: the mark, then the fields of the kind.
 #[derive(Serialize)]
 struct Marked<'a, H> {
     #[serde(flatten)]
@@ -138,6 +138,7 @@ pub(super) fn read<'a, H: DeserializeOwned>(
         SafeTensors::read_metadata(bytes).map_err(|e| kind.error(diagnosis(bytes, &e)))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| kind.error("is a safetensors file of another program"))?;
+    // Kind and version first: a newer header may have other fields.
     let mark: Mark = serde_json::from_str(text).map_err(|_| kind.error("has a damaged header"))?;
     if mark.format != kind.name {
         return Err(kind.error(format!(
@@ -165,6 +166,7 @@ fn diagnosis(bytes: &[u8], error: &SafeTensorError) -> String {
     if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return format!("is {what}");
     }
+    // A safetensors file is 8 bytes of length, then JSON.
     let looks_like_ours = bytes.len() < 9 || bytes[8] == b'{';
     match error {
         SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength

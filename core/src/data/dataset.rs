@@ -29,7 +29,7 @@ const KIND: Kind = Kind {
     remedy: "record it again with `protege demos`",
 };
 
-/// What a dataset was recorded from.
+/// The origin of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// The task, `suite/name`.
@@ -54,7 +54,7 @@ pub struct Meta {
 /// Demonstrations of one task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// What they were recorded from.
+    /// Their origin.
     pub meta: Meta,
     /// The episodes, in the order of recording.
     pub episodes: Vec<Episode>,
@@ -71,7 +71,7 @@ struct Version1 {
     image_size: usize,
 }
 
-/// What the header says about one episode.
+/// The header's entry of one episode.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     seed: u64,
@@ -277,7 +277,7 @@ impl Dataset {
         })
     }
 
-    /// The same as demonstrations of one of several tasks.
+    /// Labels every episode as one of several tasks.
     #[must_use]
     pub fn labelled(mut self, label: TaskLabel) -> Self {
         for episode in &mut self.episodes {
@@ -380,6 +380,7 @@ fn read_episode(
         terminated: entry.terminated,
         ..Episode::default()
     };
+    // Last, because only now are all parts known to have their sizes.
     if checksum(&episode) != entry.sha256 {
         return Err(fault(index, "does not match its checksum"));
     }
@@ -497,7 +498,7 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
     }
 }
 
-/// SHA-256 of everything that an episode is.
+/// SHA-256 of all of an episode.
 fn checksum(episode: &Episode) -> String {
     let mut hash = Sha256::new();
     hash.update(episode.seed.to_le_bytes());

@@ -1,4 +1,4 @@
-//! One episode: what was seen, done and earned, from a start to an end.
+//! One episode: observations, actions and rewards from a start to an end.
 
 use super::History;
 use crate::obs::Observation;
@@ -34,7 +34,7 @@ impl Episode {
         }
     }
 
-    /// Adds one step: what was done, what it earned and what was observed then.
+    /// Adds one step: action, reward and next observation.
     pub fn push(&mut self, action: &[f32], reward: f32, next: &Observation) {
         self.actions.extend_from_slice(action);
         self.rewards.push(reward);

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Frames of equal size, in the order in which they were seen.
+/// Frames of equal size, in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Frames {
     first: Vec<u8>,
@@ -29,6 +29,7 @@ impl Frames {
             self.first.len(),
             "the frames of an episode have one size"
         );
+        // XOR: exact, its own inverse, and zero wherever nothing has changed.
         let difference: Vec<u8> = frame
             .iter()
             .zip(&self.first)
@@ -37,7 +38,7 @@ impl Frames {
         self.later.push(lz4_flex::block::compress(&difference));
     }
 
-    /// How many there are.
+    /// Number of frames.
     pub fn len(&self) -> usize {
         usize::from(!self.first.is_empty()) + self.later.len()
     }
@@ -76,6 +77,7 @@ impl Frames {
     /// # Panics
     /// When there are no frames.
     pub fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
+        // Moments at - stack + 1 to at, held at the first and the last frame.
         (0..stack).for_each(|back| {
             self.copy(
                 (at + back + 1).saturating_sub(stack).min(self.len() - 1),

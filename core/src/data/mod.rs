@@ -1,5 +1,5 @@
-//! Episodes and what is made of them: datasets, normalizer, bootstraps, replay; and the archive
-//! that checkpoints are made of.
+//! Episodes and the data made of them: datasets, normalizer, bootstraps, replay; and the archive of
+//! checkpoints.
 
 mod container;
 

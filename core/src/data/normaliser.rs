@@ -52,16 +52,15 @@ impl Normaliser {
         })
     }
 
-    /// Changes nothing: for data in [-1, 1] already.
+    /// The identity: for data in [-1, 1] already.
     pub fn identity(dim: usize) -> Self {
         Self {
             ranges: vec![(-1.0, 1.0); dim],
         }
     }
 
-    /// The same with every range at least `share` of the widest one, about its middle: a dimension
-    /// that hardly varies in the data is not blown up, and one that is constant there is not
-    /// ignored.
+    /// Widens every range to at least `share` of the widest one, about its middle: a dimension that
+    /// hardly varies in the data is not blown up, and one that is constant there is not ignored.
     #[must_use]
     pub fn widened(&self, share: f32) -> Self {
         let widest = self

@@ -13,7 +13,7 @@ pub struct Pairs {
     pub images: Vec<Images>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
-    /// How many of the N pairs come from each episode.
+    /// Number of pairs of each episode, N together.
     pub episode_pairs: Vec<usize>,
     /// Length of an observation's numbers.
     pub obs_dim: usize,
@@ -27,8 +27,7 @@ impl Pairs {
     ///
     /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond
     /// the end repeats the last action: else the last `chunk - 1` steps of an episode, often those
-    /// that finish the task, would never be shown. Without, only whole chunks make pairs, as in
-    /// DPPO.
+    /// that finish the task, would start none. Without, only whole chunks make pairs, as in DPPO.
     ///
     /// # Errors
     /// When the chunk is empty, or not one pair comes out.
@@ -52,6 +51,7 @@ impl Pairs {
                 (episode.len() + 1).saturating_sub(chunk)
             };
             (0..starts).for_each(|t| episode.obs.read(t, &mut observed));
+            // Beyond the end of an episode the last action is repeated.
             for step in (0..starts).flat_map(|t| t..t + chunk) {
                 pairs
                     .actions
@@ -70,7 +70,7 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// What was seen at the pairs at `indices`, by each camera.
+    /// Pictures of the pairs at `indices`, from each camera.
     pub fn images_at(&self, indices: &[usize]) -> Vec<Images> {
         let cameras = self.images.iter();
         cameras.map(|images| images.select(indices)).collect()

@@ -60,7 +60,7 @@ impl Batch {
     }
 }
 
-/// What the columns of numbers are called in an archive.
+/// Names of the columns of numbers in an archive.
 const COLUMNS: [&str; 3] = ["actions", "rewards", "terminated"];
 
 impl Shape {
@@ -141,6 +141,7 @@ impl Replay {
             terminated: ends,
         } = &mut self.rows;
         let end = f32::from(terminated);
+        // A ring: rows are appended until it is full, then the oldest is overwritten.
         if rewards.len() < self.shape.capacity {
             held.push(obs);
             held_next.push(next_obs);
@@ -222,6 +223,7 @@ impl Replay {
                 .iter()
                 .zip(shape.widths())
                 .all(|(size, width)| *size == [rows.len(), width]);
+        // Before the ring is full, the next row is the one after the last.
         let next_fits = if rows.len() < shape.capacity {
             next == rows.len()
         } else {

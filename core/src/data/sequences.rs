@@ -1,8 +1,8 @@
-//! Replay of sequences: whole episodes, of which a world model learns from short stretches.
+//! Replay buffer of whole episodes, sampled as sub-sequences of fixed length for world models.
 //!
-//! An episode that ended for good goes on in its last state for one stretch, earning nothing: a
-//! model that is asked what comes after the end has seen it, and every stretch has the same length.
-//! Where nobody is asked ([`Sequences::ending`]), it ends there.
+//! An episode that ended for good is padded with its last state for one sub-sequence, without
+//! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
+//! same length. Without padding ([`Sequences::ending`]) it ends there.
 
 use super::{Archive, Episode, History};
 use crate::obs::{ObsBatch, ObsSpec};
@@ -11,10 +11,10 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Prioritised replay's exponents: alpha of the priorities, beta of the weights (Schaul et al.
-/// 2016; MoDem's).
+/// Prioritized replay: exponents alpha of the priorities and beta of the weights (Schaul et al.
+/// 2016, sec. 3.3 and 3.4; MoDem's values).
 const PRIORITY: (f32, f32) = (0.6, 0.4);
-/// Keeps every stretch possible.
+/// Added to every priority, so that each sub-sequence can be drawn.
 const LEAST_PRIORITY: f32 = 1e-6;
 
 /// Episodes of decisions, in the order in which they ended.
@@ -22,32 +22,32 @@ const LEAST_PRIORITY: f32 = 1e-6;
 pub struct Sequences {
     shape: Shape,
     episodes: VecDeque<Stored>,
-    /// Episodes that were dropped because there was no more room: places count them, too.
+    /// Episodes dropped for lack of room: indices count them, too, and so stay valid.
     dropped: usize,
     /// Draws the actions after the end.
     rng: Rng,
 }
 
-/// What does not change.
+/// The constants of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Shape {
     obs: ObsSpec,
     act: usize,
     /// Length of a base policy's action; 0 without one.
     base: usize,
-    /// Decisions of a stretch.
+    /// Decisions of a sub-sequence.
     horizon: usize,
     /// Decisions held at most.
     capacity: usize,
     prioritised: bool,
-    /// Whether an episode that ended for good goes on.
+    /// Whether an episode that ended for good is padded.
     goes_on: bool,
 }
 
-/// One episode of T decisions, those after the end included.
+/// One episode of T decisions, padding included.
 #[derive(Debug, Clone, PartialEq)]
 struct Stored {
-    /// One for each observation before the end: the last one stands for all that come after.
+    /// The observations before the padding, for which the last one stands.
     obs: History,
     /// As many x base.
     base_actions: Vec<f32>,
@@ -57,11 +57,11 @@ struct Stored {
     rewards: Vec<f32>,
     /// T: 1 where nothing can be earned after the decision, else 0.
     over: Vec<f32>,
-    /// How much each stretch surprised; one for each decision at which a stretch can begin.
+    /// Priority of each sub-sequence, by the decision with which it begins.
     priorities: Vec<f32>,
 }
 
-/// Where a stretch begins: the number of its episode, counted from the first ever, and the
+/// Where a sub-sequence begins: the number of its episode, counted from the first ever, and the
 /// decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -69,7 +69,7 @@ pub struct Place {
     decision: usize,
 }
 
-/// B stretches of H decisions; one moment after the other, each with the rows of all stretches.
+/// A batch of B sub-sequences of H decisions, time-major.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stretches {
     /// (H+1) x B.
@@ -84,18 +84,18 @@ pub struct Stretches {
     pub rewards: Vec<f32>,
     /// H x B: 1 where nothing can be earned afterwards, else 0.
     pub over: Vec<f32>,
-    /// B: how much each stretch counts; 1 without priorities.
+    /// B: importance weights; 1 without priorities.
     pub weights: Vec<f32>,
     /// B: where they come from.
     pub places: Vec<Place>,
-    /// How many of them, the first, show success.
+    /// How many of them, the first, are demonstrations.
     pub shown: usize,
 }
 
 impl Sequences {
-    /// Empty, for observations of this spec and actions of `act` numbers. `horizon` (at least 1) is
-    /// the length of a stretch in decisions, `capacity` that of everything held; `rng` draws the
-    /// actions after the end of an episode.
+    /// An empty replay for observations of this spec and actions of `act` numbers. `horizon` (at
+    /// least 1) is the length of a sub-sequence in decisions, `capacity` the number of decisions
+    /// held; `rng` draws the actions of the padding.
     pub fn new(
         obs: ObsSpec,
         act: usize,
@@ -121,14 +121,14 @@ impl Sequences {
         }
     }
 
-    /// The same for episodes beside a base policy, whose actions have `base` numbers.
+    /// For episodes with a base policy's actions, of `base` numbers, beside their own.
     #[must_use]
     pub fn beside(mut self, base: usize) -> Self {
         self.shape.base = base;
         self
     }
 
-    /// The same for whoever does not ask what comes after the end.
+    /// Does not pad episodes that ended for good.
     #[must_use]
     pub fn ending(mut self) -> Self {
         self.shape.goes_on = false;
@@ -145,7 +145,7 @@ impl Sequences {
         self.shape == other.shape
     }
 
-    /// Decisions held, those after the ends included.
+    /// Decisions held, padding included.
     pub fn len(&self) -> usize {
         self.episodes
             .iter()
@@ -153,13 +153,13 @@ impl Sequences {
             .sum()
     }
 
-    /// Whether not one stretch can be drawn.
+    /// Whether no sub-sequence can be drawn.
     pub fn is_empty(&self) -> bool {
         self.episodes.is_empty()
     }
 
-    /// Adds an episode (one that is shorter than a stretch, and has not ended for good, teaches
-    /// nothing and is left out), and drops the oldest while there is no room.
+    /// Adds an episode, and drops the oldest while there is no room. An episode that is shorter
+    /// than a sub-sequence and has not ended for good is left out.
     ///
     /// # Errors
     /// When its rows have other lengths.
@@ -189,6 +189,7 @@ impl Sequences {
             (true, Some(last)) => *last = 1.0,
             _ => {}
         }
+        // A sub-sequence lies within one episode.
         let starts = (stored.rewards.len() + 1).saturating_sub(self.shape.horizon);
         if starts == 0 {
             return Ok(());
@@ -202,8 +203,11 @@ impl Sequences {
         Ok(())
     }
 
+    /// Pads an episode with its last state: no reward, done, and random actions, since none of them
+    /// matters there.
     fn go_on_after_the_end(&mut self, stored: &mut Stored) {
         let Shape { act, horizon, .. } = self.shape;
+        // The last real decision is done, and so is every padded one.
         stored.over.pop();
         stored.over.resize(stored.rewards.len() + horizon, 1.0);
         stored.rewards.resize(stored.over.len(), 0.0);
@@ -212,7 +216,8 @@ impl Sequences {
             .extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
     }
 
-    /// New stretches are drawn as often as the most surprising one.
+    /// The largest priority held: new sub-sequences get it, so that each is soon drawn once (Schaul
+    /// et al. 2016, algorithm 1).
     fn most_surprising(&self) -> f32 {
         let all = self
             .episodes
@@ -224,8 +229,8 @@ impl Sequences {
         .unwrap_or(1.0)
     }
 
-    /// `n` stretches drawn with replacement, uniformly or by their priorities; none when there are
-    /// none.
+    /// `n` sub-sequences drawn with replacement, uniformly or by their priorities; none from an
+    /// empty replay.
     pub fn sample(&self, rng: &mut Rng, n: usize) -> Stretches {
         if self.is_empty() || n == 0 {
             return Stretches::default();
@@ -239,6 +244,8 @@ impl Sequences {
             false => (rng.indices(n, starts.len()), vec![1.0; n]),
             true => by_priority(&starts, rng, n),
         };
+        // A flat index counts starts episode by episode: the first one of each episode, for a
+        // binary search.
         let firsts: Vec<usize> = self
             .episodes
             .iter()
@@ -258,7 +265,7 @@ impl Sequences {
         self.gather(picked.into_iter().map(place).collect(), weights)
     }
 
-    /// All stretches, one episode after the other.
+    /// All sub-sequences, one episode after the other.
     #[cfg(test)]
     pub(crate) fn all(&self) -> Stretches {
         let starts = |(i, stored): (usize, &Stored)| {
@@ -277,7 +284,7 @@ impl Sequences {
             .collect::<Vec<_>>())
     }
 
-    /// The stretches that begin at these places; those that were dropped since are left out.
+    /// The sub-sequences that begin at these places, less those dropped since.
     pub fn at(&self, places: &[Place]) -> Stretches {
         let held: Vec<Place> = places
             .iter()
@@ -306,6 +313,7 @@ impl Sequences {
                 .iter()
                 .map(|place| (&self.episodes[place.episode - self.dropped], place.decision))
         };
+        // Time-major: all rows of a moment, then those of the next; H + 1 observations, H actions.
         for t in 0..=horizon {
             rows().for_each(|(episode, at)| {
                 episode.obs.read(at + t, &mut out.obs);
@@ -328,8 +336,7 @@ impl Sequences {
         out
     }
 
-    /// Notes how much each stretch surprised, from now on; stretches that were dropped since are
-    /// left out.
+    /// Sets the priorities of sub-sequences to these TD errors; those dropped since are left out.
     pub fn set_priorities(&mut self, places: &[Place], surprise: &[f32]) {
         for (place, &surprise) in places.iter().zip(surprise) {
             let episode = place
@@ -389,6 +396,7 @@ impl Sequences {
         }
         let mut episodes = VecDeque::new();
         for ((steps, starts), obs) in lengths.into_iter().zip(histories) {
+            // As many starts as `push` gives an episode of this length.
             let expected = (steps.saturating_add(1))
                 .checked_sub(shape.horizon)
                 .filter(|&starts| starts > 0);
@@ -409,6 +417,7 @@ impl Sequences {
             {
                 return Err(damaged());
             }
+            // A column holds all episodes, one after the other: each takes its part.
             let mut parts = widths
                 .iter()
                 .zip(&mut columns)
@@ -435,7 +444,7 @@ impl Sequences {
     }
 }
 
-/// What an episode's columns are called in an archive.
+/// An episode's column and its name in an archive.
 type Column = (&'static str, fn(&Stored) -> &Vec<f32>);
 const COLUMNS: [Column; 5] = [
     ("base_actions", |episode| &episode.base_actions),
@@ -445,10 +454,11 @@ const COLUMNS: [Column; 5] = [
     ("priorities", |episode| &episode.priorities),
 ];
 
-/// Draws by priority^alpha; a draw counts (N p)^-beta, relative to the largest of its batch,
-/// because it comes up more often.
+/// Draws with probabilities p_i^alpha / sum p^alpha, and gives importance weights (N P(i))^-beta
+/// relative to the largest of the batch (Schaul et al. 2016, eq. 1 and sec. 3.4).
 fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec<f32>) {
     let (alpha, beta) = PRIORITY;
+    // Running sums in f64: a draw is a binary search among them.
     let sums: Vec<f64> = priorities
         .iter()
         .scan(0.0, |sum, priority| {
@@ -467,6 +477,7 @@ fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec
         .iter()
         .map(|&i| libm::powf((sums.len() as f64 * share(i)) as f32, -beta))
         .collect();
+    // Relative to the largest, so that weights only ever shrink a step.
     let most = weights
         .iter()
         .fold(f32::MIN_POSITIVE, |most, &weight| most.max(weight));
@@ -477,7 +488,7 @@ fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec
 }
 
 impl Stretches {
-    /// Stretches, B.
+    /// Number of sub-sequences, B.
     pub fn len(&self) -> usize {
         self.weights.len()
     }
@@ -487,12 +498,13 @@ impl Stretches {
         self.weights.is_empty()
     }
 
-    /// The stretches of both, moment by moment: those of `self` first.
+    /// The sub-sequences of both, time-major: those of `self` first.
     #[must_use]
     pub fn with(self, other: &Self) -> Self {
         if self.is_empty() || other.is_empty() {
             return if self.is_empty() { other.clone() } else { self };
         }
+        // H, the same for both: replays of one learner share it.
         let moments = self.rewards.len() / self.len();
         Self {
             obs: join_obs(&self.obs, &other.obs, moments + 1),
@@ -508,7 +520,7 @@ impl Stretches {
     }
 }
 
-/// The rows of both, moment by moment.
+/// The rows of both, time-major.
 fn join<T: Copy>(a: &[T], b: &[T], moments: usize) -> Vec<T> {
     let part = |rows: &[T]| (rows.len() / moments).max(1);
     let mut b_moments = b.chunks(part(b));
@@ -538,8 +550,8 @@ pub struct Balanced {
 }
 
 impl Balanced {
-    /// `n` stretches, those from the demonstrations first: exactly the share, rounded to whole
-    /// stretches. While one of the two is empty, the other fills the whole batch.
+    /// `n` sub-sequences, those from the demonstrations first: exactly the share, rounded. While
+    /// one of the two is empty, the other fills the whole batch.
     pub fn sample(
         self,
         demos: &Sequences,
@@ -547,6 +559,8 @@ impl Balanced {
         rng: &mut Rng,
         n: usize,
     ) -> Stretches {
+        // Before the first practice a batch is all demonstrations; without demonstrations, all
+        // practice.
         let shown = match (demos.is_empty(), online.is_empty()) {
             (true, _) => 0,
             (_, true) => n,

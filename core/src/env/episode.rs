@@ -1,4 +1,4 @@
-//! A world made into an environment: what all suites do alike in an episode.
+//! A world as an environment: the parts of an episode that are the same in all suites.
 
 use super::{Env, PlayOnReward, Spec, Step, Subject, checked_action, episode_over};
 use crate::obs::Observation;
@@ -7,7 +7,7 @@ use crate::tasks::ExpertStyle;
 use crate::{Result, seal};
 use serde::{Deserialize, Serialize};
 
-/// A task on an engine, without a notion of an episode: what tells one suite from another.
+/// A task on an engine, without a notion of an episode: the part in which suites differ.
 pub trait World: Send {
     /// Arranges the start that `seed` picks, and gives its state.
     fn start(&mut self, seed: u64) -> Vec<f32>;
@@ -17,12 +17,12 @@ pub trait World: Send {
     /// # Errors
     /// When the simulator's state stops being finite.
     fn play(&mut self, action: &[f32], number: usize) -> Result<Moment>;
-    /// What the scripted expert would do now, without noise, within [-1, 1]; none where the task
-    /// has no such expert.
+    /// The scripted expert's action now, without noise, within [-1, 1]; none where the task has no
+    /// such expert.
     fn expert(&self, _style: &ExpertStyle) -> Option<Vec<f32>> {
         None
     }
-    /// What a picture of this moment is drawn from.
+    /// The state from which a picture of this moment is drawn.
     fn subject(&self) -> Subject<'_>;
     /// Everything needed to go on bit for bit.
     fn save(&self) -> Vec<u8>;
@@ -33,7 +33,7 @@ pub trait World: Send {
     fn restore(&mut self, state: &[u8]) -> Result<()>;
 }
 
-/// What a control step led to.
+/// Result of a control step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
     /// The state that is observed.
@@ -42,8 +42,8 @@ pub struct Moment {
     pub success: bool,
 }
 
-/// A world as an environment, with a time limit, a sparse reward and a demonstrator whose hand
-/// trembles.
+/// A world as an environment, with a time limit, a sparse reward and noise on the demonstrator's
+/// actions.
 ///
 /// The first success ends an episode; the step that succeeds earns 1, every other 0. An episode
 /// that plays on ([`Env::play_on`]) reaches its horizon, and earns what its suite's
@@ -57,7 +57,7 @@ pub struct EpisodeEnv<W> {
     progress: Progress,
 }
 
-/// What an episode remembers beside its world.
+/// State of an episode beside its world's.
 #[derive(Clone, Serialize, Deserialize)]
 struct Progress {
     /// Control steps since the start.
@@ -95,12 +95,12 @@ impl<W: World> EpisodeEnv<W> {
         env
     }
 
-    /// The world, to be looked at.
+    /// The world.
     pub fn world(&self) -> &W {
         &self.world
     }
 
-    /// The world, to be changed behind the environment's back.
+    /// The world, for changes of which the environment knows nothing.
     pub fn world_mut(&mut self) -> &mut W {
         &mut self.world
     }
@@ -116,6 +116,7 @@ impl<W: World> Env for EpisodeEnv<W> {
             steps: 0,
             over: false,
             style: self.progress.style,
+            // A stream per episode: its noise does not depend on episodes before.
             noise: Rng::new(seed, "expert", 0),
         };
         self.world.start(seed).into()
@@ -128,6 +129,7 @@ impl<W: World> Env for EpisodeEnv<W> {
         }
         self.progress.steps += 1;
         let Moment { obs, success } = self.world.play(&action, self.progress.steps)?;
+        // A success on the last step terminates: it is no time limit.
         let terminated = success && self.ends;
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
         self.progress.over = terminated || truncated;
@@ -184,6 +186,7 @@ impl<W: World> Env for EpisodeEnv<W> {
         let id = &self.spec.id;
         let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
         let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        // The world first: if it refuses, nothing has changed.
         self.world.restore(&saved.world)?;
         self.progress = saved.progress;
         Ok(())

@@ -88,7 +88,7 @@ impl LabEnv {
         Ok(EpisodeEnv::of(spec(info), Lab.reward(), world))
     }
 
-    /// The simulation, to look at (drawing, analysis).
+    /// The simulation, for drawing and analysis.
     pub fn sim(&self) -> &dyn Sim {
         &*self.world().sim
     }
@@ -121,6 +121,7 @@ impl World for LabWorld {
         self.task.act(&mut *self.sim, action);
         (0..self.substeps).for_each(|_| self.sim.step());
         let obs = self.task.observe(&*self.sim);
+        // Tested here, where the whole state passes: a diverged simulation must not go on.
         if !obs.iter().all(|v| v.is_finite()) {
             return Err(Error::failed(format!(
                 "the simulation of {} stopped being finite at control step {number}; reset it",
@@ -149,6 +150,7 @@ impl World for LabWorld {
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let saved: Saved = postcard::from_bytes(state).map_err(|_| seal::damaged(self.id))?;
+        // Both parts or none: what fits the task may still not fit the engine.
         let before = self.task.save();
         self.task.restore(&saved.task)?;
         if let Err(error) = self.sim.restore(&saved.sim) {

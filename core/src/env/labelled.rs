@@ -1,10 +1,10 @@
-//! Observations that say which task it is, where one policy learns several.
+//! Observations with a task label, for a policy that learns several tasks.
 
 use super::{ActionRepeat, Env, Pictured, Spec, Step, Wrapper};
 use crate::Result;
 use crate::obs::{ImageSpec, Observation, TaskLabel};
 
-/// An environment whose observations name its task.
+/// An environment that labels its observations with the task.
 pub struct Labelled {
     inner: Box<dyn Env>,
     spec: Spec,
@@ -12,7 +12,7 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    /// Which of several tasks it is.
+    /// Labels them with `task`.
     pub fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
         let mut spec = inner.spec().clone();
         spec.obs.tasks = task.of;
@@ -27,17 +27,18 @@ impl Labelled {
     }
 }
 
-/// The environment as a run plays it: every action held for `repeat` control steps, with
-/// observations that name the task, where there are several, and in which the cameras see.
+/// Wraps an environment as a run plays it: every action is held for `repeat` control steps, and
+/// observations have the label of the task, where there are several, and the pictures of cameras.
 ///
 /// # Errors
-/// When `repeat` is 0, or nothing can be seen.
+/// When `repeat` is 0, or no picture can be drawn.
 pub fn dressed(
     env: Box<dyn Env>,
     repeat: usize,
     task: Option<TaskLabel>,
     cameras: &[ImageSpec],
 ) -> Result<Box<dyn Env>> {
+    // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
     let labelled: Box<dyn Env> = match task {
         Some(task) => Box::new(Labelled::new(repeated, task)),

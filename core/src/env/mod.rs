@@ -28,7 +28,7 @@ use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What an environment is, in sizes.
+/// Name and sizes of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// `suite/name`.
@@ -41,7 +41,7 @@ pub struct Spec {
     pub horizon: usize,
 }
 
-/// What one step gives back.
+/// Result of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The observation after the step.
@@ -50,11 +50,12 @@ pub struct Step {
     pub reward: f32,
     /// Whether the task's success rule held at any control step of it.
     pub success: bool,
-    /// Whether it holds now. The two differ only in an episode that goes on after a success.
+    /// Whether it holds after the last control step. The two differ only in an episode that goes on
+    /// after a success.
     pub success_at_end: bool,
-    /// The episode has ended for good: nothing can be earned after it.
+    /// The episode has ended for good: no reward follows.
     pub terminated: bool,
-    /// The time limit cut the episode off; its value goes on.
+    /// The time limit cut the episode off: the state still has a value.
     pub truncated: bool,
     /// Control steps that passed: 1, unless a wrapper repeats or chunks actions.
     pub steps: usize,
@@ -67,12 +68,11 @@ impl Step {
     }
 }
 
-/// What a picture of an environment is drawn from.
+/// The state from which a picture of an environment is drawn.
 pub enum Subject<'a> {
-    /// A simulation, on any engine, whose bodies and joints can be asked for by their names in the
-    /// task's scene.
+    /// A simulation, on any engine, with the bodies and joints of the task's scene by name.
     Sim(&'a dyn Sim),
-    /// The state of an upstream scene on MuJoCo: what its plant calls its numbers.
+    /// The state of an upstream scene on MuJoCo, as its plant's numbers.
     Numbers(Vec<f64>),
 }
 
@@ -89,20 +89,20 @@ pub trait Env: Send {
     /// When the action has the wrong length or is not finite, or when the simulator's state stops
     /// being finite.
     fn step(&mut self, action: &[f32]) -> Result<Step>;
-    /// How [`Env::expert`] acts from now on. An expert of one style takes the style's noise only.
+    /// Sets the style of [`Env::expert`]. An expert of a single style takes only its noise.
     ///
     /// # Errors
     /// When a value of the style is out of its range.
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         style.checked().map(drop)
     }
-    /// From now on, no success ends an episode: it goes on to the horizon, as upstream suites play.
-    /// Where success earns a reward and ends the episode, every step on which the success rule
-    /// holds may then earn one.
+    /// Lets episodes go on after a success, to the horizon, as upstream suites play. Where success
+    /// earns a reward and ends the episode, every step on which the success rule holds may then
+    /// earn one.
     fn play_on(&mut self);
-    /// What the scripted expert would do now, when the task has one.
+    /// The scripted expert's action now; none where the task has no expert.
     fn expert(&mut self) -> Option<Vec<f32>>;
-    /// What a picture of this moment is drawn from; none where there is nothing to see.
+    /// The state from which a picture of this moment is drawn; none where there is nothing to draw.
     fn subject(&self) -> Option<Subject<'_>> {
         None
     }
@@ -110,8 +110,8 @@ pub trait Env: Send {
     /// this moment, `size` pixels along each side: the rows of red, of green, of blue, 0 to 255.
     ///
     /// # Errors
-    /// Where nothing can be drawn, or there is no such camera: core draws nothing, a program that
-    /// can gives its environments eyes.
+    /// Where nothing can be drawn, or there is no such camera: core has no renderer; a program that
+    /// has one wraps its environments.
     fn picture(&mut self, _camera: &str, size: usize) -> Result<Vec<u8>> {
         let id = &self.spec().id;
         Err(Error::input(format!(

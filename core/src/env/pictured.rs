@@ -1,4 +1,4 @@
-//! Observations with pictures: what the robot feels of itself, and the newest frames of cameras.
+//! Observations with pictures: proprioception, and the newest frames of cameras.
 
 use super::catalogue::{picked, proprioception};
 use super::{Env, Spec, Step, Wrapper, foreign_state};
@@ -6,22 +6,22 @@ use crate::obs::{ImageSpec, Images, ObsSpec, Observation};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Sees an environment: an observation's state is what the robot feels of itself
-/// ([`proprioception`]; everything where no such thing is known), beside the newest frames of each
-/// camera. At an episode's start, the first frame fills the whole stack.
+/// An environment with cameras: an observation's state is the [`proprioception`] (all of it where
+/// none is declared), beside the newest frames of each camera. At an episode's start, the first
+/// frame fills the whole stack.
 pub struct Pictured {
     inner: Box<dyn Env>,
     spec: Spec,
     felt: Vec<Range<usize>>,
     /// The newest frames of each camera.
     stacks: Vec<Images>,
-    /// Why a start could not be seen.
+    /// The error of a start's picture, which the next step returns.
     blind: Option<Error>,
 }
 
 impl Pictured {
     /// # Errors
-    /// When nothing can be seen of the environment, or not here.
+    /// When the environment cannot be drawn, or not here.
     pub fn new(mut inner: Box<dyn Env>, cameras: &[ImageSpec]) -> Result<Self> {
         inner.reset(0);
         for camera in cameras {
@@ -46,6 +46,7 @@ impl Pictured {
         })
     }
 
+    /// Draws the newest frame in place of the oldest.
     fn look(&mut self) -> Result<()> {
         for Images { camera, pixels } in &mut self.stacks {
             let frame = self.inner.picture(&camera.name, camera.size)?;
@@ -86,6 +87,7 @@ impl Wrapper for Pictured {
         self.stacks
             .iter_mut()
             .for_each(|stack| stack.pixels.clear());
+        // A reset returns no error: this one waits for the next step.
         self.blind = self.look().err();
         for Images { camera, pixels } in &mut self.stacks {
             pixels.resize(camera.stack_len(), 0);

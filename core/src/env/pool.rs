@@ -4,9 +4,9 @@ use super::{Env, Step};
 use crate::obs::Observation;
 use crate::{Error, Result};
 
-/// Environments that are dealt out to threads. What comes back depends on the environments and the
-/// actions only, never on the number of threads: nothing is shared between environments. In a
-/// browser everything runs on the calling thread.
+/// Environments distributed over threads. Results depend on the environments and the actions only,
+/// never on the number of threads: nothing is shared between environments. In a browser everything
+/// runs on the calling thread.
 pub struct EnvPool {
     envs: Vec<Box<dyn Env>>,
     threads: usize,
@@ -25,7 +25,7 @@ impl EnvPool {
         Ok(Self { envs, threads })
     }
 
-    /// How many environments there are.
+    /// Number of environments.
     pub fn len(&self) -> usize {
         self.envs.len()
     }
@@ -66,6 +66,7 @@ impl EnvPool {
     /// threads costs tens of microseconds: give it a whole chunk of actions to play rather than
     /// one.
     pub fn map<R: Send>(&mut self, work: impl Fn(usize, &mut dyn Env) -> R + Sync) -> Vec<R> {
+        // Contiguous shares, so that results come back in order.
         let share = self.envs.len().div_ceil(self.threads);
         let shares = self.envs.chunks_mut(share).enumerate();
         let serve = |(k, envs): (usize, &mut [Box<dyn Env>])| -> Vec<R> {

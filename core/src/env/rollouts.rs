@@ -7,7 +7,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which environments are played, and how.
+/// The environments that are played, and how.
 #[derive(Debug, Clone)]
 pub struct RolloutSpec {
     /// The task, `suite/name`.
@@ -22,7 +22,7 @@ pub struct RolloutSpec {
     pub chunk: usize,
     /// Which task it is, where a policy knows several.
     pub label: Option<TaskLabel>,
-    /// What sees beside what the robot feels; none: observations are the task's own.
+    /// Cameras beside the proprioception; none: observations are the task's own.
     pub cameras: Vec<ImageSpec>,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
     pub to_horizon: bool,
@@ -46,7 +46,7 @@ struct Slot {
     /// The policy's noise: a stream per episode, so that an episode does not depend on its
     /// neighbors.
     noise: Rng,
-    /// What the actor wants to remember until its next decision.
+    /// The actor's memory until its next decision.
     memory: Vec<f32>,
 }
 
@@ -61,7 +61,7 @@ pub struct Decision {
     pub obs: Observation,
     /// The chunk that was played.
     pub chunk: Vec<f32>,
-    /// What came of it.
+    /// Its result.
     pub step: Step,
 }
 
@@ -80,14 +80,14 @@ pub struct Finished {
     pub length: u64,
 }
 
-/// Plays a fixed set of episodes, `stream` naming which starts they are.
+/// Plays a fixed set of episodes, whose starts `stream` names.
 pub struct Rollouts {
     pool: EnvPool,
     slots: Vec<Option<Slot>>,
     plan: Plan,
 }
 
-/// Which episodes, and how far they are.
+/// The episodes to play, and how many are done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
     seed: u64,
@@ -160,6 +160,8 @@ impl Rollouts {
     pub fn observe(&mut self) -> ObsBatch {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
+                // A start follows from the seed, the stream and its number alone, not from what was
+                // played before.
                 let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
                 let obs = self.pool.env(i).reset(seed);
                 *slot = Some(Slot {
@@ -187,8 +189,8 @@ impl Rollouts {
             .collect()
     }
 
-    /// What the actor remembers of every running episode, in the order of [`Rollouts::observe`];
-    /// nothing at an episode's start.
+    /// The actor's memory of every running episode, in the order of [`Rollouts::observe`]; empty at
+    /// an episode's start.
     pub fn memories(&self) -> Vec<Vec<f32>> {
         self.slots
             .iter()
@@ -197,7 +199,7 @@ impl Rollouts {
             .collect()
     }
 
-    /// What it is to remember from now on, in the same order.
+    /// Replaces the memories, in the same order.
     pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
         self.slots
             .iter_mut()
@@ -213,6 +215,7 @@ impl Rollouts {
         chunks: &[f32],
         chunk_len: usize,
     ) -> Result<(Vec<Decision>, Vec<Finished>)> {
+        // Rows are those of the running episodes, in order; the other environments get nothing.
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
         let actions: Vec<Vec<f32>> = active
@@ -235,6 +238,7 @@ impl Rollouts {
             running.episode_return += step.reward;
             running.length += step.steps as u64;
             let seed = running.seed;
+            // The decision keeps the observation that it was made at.
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());
             if step.done() {
                 let Slot {
@@ -308,6 +312,7 @@ impl Rollouts {
         if !plan.is_possible(running.iter().flatten().count() as u64) {
             return Err(damaged());
         }
+        // Environments are made anew: the bytes hold their states alone.
         let mut rollouts = Self::new(spec, &plan.stream, plan.first, plan.end)?;
         if running.len() != rollouts.slots.len() {
             return Err(damaged());

@@ -1,4 +1,4 @@
-//! What a suite is: tasks that share a robot, its control and how their success is counted.
+//! Suites: tasks that share a robot, its control and the way in which success is counted.
 
 use super::{Env, Spec};
 use crate::Result;
@@ -9,10 +9,10 @@ pub const RAPIER: &str = "rapier";
 /// The physics engine of the native program.
 pub const MUJOCO: &str = "mujoco";
 
-/// Everything that the rest of a program asks of a family of tasks. A program lists its suites in
-/// one [`super::Catalog`]; nothing else knows one of them by name.
+/// The interface of a family of tasks. A program lists its suites in one [`super::Catalog`];
+/// nothing else knows one of them by name.
 pub trait Suite: Sync {
-    /// What the ids of its tasks begin with, before the `/`.
+    /// Prefix of its tasks' ids, before the `/`.
     fn name(&self) -> &'static str;
     /// Its tasks, in the order in which they are listed.
     fn tasks(&self) -> Vec<Entry>;
@@ -31,7 +31,7 @@ pub trait Suite: Sync {
     fn plays_on(&self) -> bool {
         false
     }
-    /// What a step earns in an episode that goes on after a success.
+    /// Reward of a step in an episode that goes on after a success.
     fn reward(&self) -> PlayOnReward {
         PlayOnReward::SuccessPays
     }
@@ -49,17 +49,17 @@ pub struct Entry {
     pub spec: Spec,
     /// Engines that can play it, the usual one first.
     pub engines: &'static [&'static str],
-    /// One sentence that says what is to be done.
+    /// The goal, in one sentence.
     pub about: &'static str,
     /// Share of random starts that the scripted expert solves without noise; none where the task
     /// has no such expert.
     pub expert_success: Option<f64>,
-    /// What a robot knows of itself: the numbers of a state that stay beside a camera's image, as
-    /// places in it. None for a task that cannot be drawn.
+    /// Proprioception: the numbers of a state that are kept beside a camera's image, as ranges.
+    /// None for a task that cannot be drawn.
     pub proprioception: Option<&'static [Range<usize>]>,
 }
 
-/// What a step earns in an episode that goes on after a success. (In an episode that success ends,
+/// Reward of a step in an episode that goes on after a success. (In an episode that success ends,
 /// every suite pays 1 on the step that succeeds, and 0 on every other.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlayOnReward {

@@ -5,12 +5,12 @@ use crate::obs::Observation;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 
-/// An environment around another one: what it does not say itself, the inner one answers. Every
+/// An environment around another one, to which it forwards whatever it does not override. Every
 /// wrapper is an [`Env`], whose methods these are.
 pub trait Wrapper: Send {
     /// The environment inside.
     fn inner(&self) -> &dyn Env;
-    /// The same, to be played.
+    /// The environment inside, to be played.
     fn inner_mut(&mut self) -> &mut dyn Env;
     /// [`Env::spec`].
     fn spec(&self) -> &Spec {
@@ -100,6 +100,7 @@ impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
     pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
+        // The last action of an episode may be held for fewer steps.
         let horizon = inner
             .spec()
             .horizon
@@ -249,8 +250,8 @@ impl Wrapper for TimeLimit {
     }
 }
 
-/// Plays the actions until the episode is over or they are; the result is the last step's, with the
-/// rewards summed.
+/// Plays the actions until the episode ends or none is left; the result is the last step's, with
+/// the rewards summed.
 fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> Result<Step> {
     let nothing = || Error::input("a chunk without actions was played; give it at least one");
     let mut step = env.step(actions.next().ok_or_else(nothing)?)?;
@@ -259,6 +260,7 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
             break;
         }
         let next = env.step(action)?;
+        // Rewards and steps add up, a success at any step counts, the rest is the last step's.
         let (reward, steps) = (step.reward + next.reward, step.steps + next.steps);
         step = Step {
             reward,

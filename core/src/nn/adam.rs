@@ -20,7 +20,7 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// What Adam needs to know.
+/// Adam's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamConfig {
     /// Learning rate.
@@ -34,14 +34,14 @@ pub struct Adam {
     config: AdamConfig,
     weight_decay: f64,
     epsilon: f64,
-    /// Parameters whose path begins with the name learn at so many times the rate.
+    /// Prefix of a path, and factor of the learning rate of the parameters under it.
     slower: Option<(&'static str, f64)>,
     /// Norm of all gradients together before they were clipped, at the last step that clipped.
     norm: Option<Tensor<1>>,
     moments: BTreeMap<String, Moments>,
 }
 
-/// What is remembered of a parameter's gradients, flattened.
+/// The moments of a parameter's gradients, flattened.
 struct Moments {
     /// Updates so far.
     time: usize,
@@ -62,7 +62,7 @@ impl Adam {
         }
     }
 
-    /// Another number than 1e-8 keeps the quotient finite.
+    /// Replaces epsilon, which keeps the quotient finite: 1e-8.
     #[must_use]
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
@@ -99,6 +99,7 @@ impl Adam {
     /// One step down the gradient of `loss`, with this learning rate.
     pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
+        // The norm stays on the device: clipping reads nothing back.
         self.norm = self
             .config
             .clip_norm
@@ -121,6 +122,8 @@ impl Adam {
     /// at zero.
     fn update(&self, lr: f64, time: usize) -> Update {
         let missing = |beta: f64| 1.0 - libm::pow(beta, time as f64);
+        // Bias correction as a rate and an epsilon (Kingma and Ba 2015, end of sec. 2): the moments
+        // themselves stay as they are, and one pass over the weights does it all.
         let spread = libm::sqrt(missing(BETA_2));
         Update {
             keep: (1.0 - lr * self.weight_decay) as f32,
@@ -195,6 +198,7 @@ fn read_moment(name: &str, size: usize, archive: &Archive, device: &Device) -> R
     ))
 }
 
+/// Walks a module and updates each parameter that has a gradient.
 struct Stepper<'a> {
     path: Path,
     adam: &'a mut Adam,
@@ -249,6 +253,7 @@ impl ModuleMapper for Stepper<'_> {
                     second,
                 },
             );
+            // A new leaf: the graph of one step ends with it.
             value.reshape(shape).autodiff().require_grad()
         })
     }
@@ -256,6 +261,7 @@ impl ModuleMapper for Stepper<'_> {
 
 /// The factor that brings gradients of this norm down to `limit`; 1 for smaller ones.
 pub(super) fn shrinking(norm: Tensor<1>, limit: f64) -> Tensor<1> {
+    // PyTorch's `clip_grad_norm_`, its 1e-6 included.
     (norm + 1e-6).recip().mul_scalar(limit).clamp_max(1.0)
 }
 
@@ -268,6 +274,7 @@ pub(super) fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) 
         .sqrt()
 }
 
+/// Sums the squares of all gradients.
 struct SquaredNorm<'a> {
     grads: &'a mut GradientsParams,
     sum: Option<Tensor<1>>,

@@ -37,24 +37,23 @@ struct Norm {
     variance: Param<Tensor<3>>,
 }
 
-/// By what a forward pass normalizes.
+/// The statistics by which a forward pass normalizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
-    /// Means and variances of the batch itself: for learning. What shall be normalized alike
-    /// belongs into one batch.
+    /// Means and variances of the batch itself: for learning. Rows that are to be normalized alike
+    /// belong into one batch.
     Batch,
     /// The slow averages of earlier batches: a row's output does not depend on its neighbors.
     Running,
 }
 
-/// What a forward pass gives.
+/// The result of a forward pass.
 pub struct Pass {
     /// `[K, batch, output]`.
     pub output: Tensor<3>,
-    /// How fast the output of the first rows changes along the given directions: `[K, rows,
-    /// output]`.
+    /// Directional derivatives of the output at the first rows: `[K, rows, output]`.
     pub change: Option<Tensor<3>>,
-    /// Mean and variance of every layer's batch.
+    /// Batch mean and variance of every layer.
     seen: Vec<[Tensor<3>; 2]>,
 }
 
@@ -62,6 +61,7 @@ impl BatchNormed {
     /// `members` networks with layer sizes `sizes` (input, hidden ..., output): random unit
     /// weights, biases 0.
     pub fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
+        // The scale does not matter: `projected` brings every unit to length 1.
         let mut weight = |w: &[usize]| {
             let shape = [members, w[0], w[1]];
             Param::from_data(
@@ -102,12 +102,12 @@ impl BatchNormed {
         self.forward_along(x, None, statistics)
     }
 
-    /// The same, with the change of the output per unit along `directions` `[rows, input]` at each
-    /// of the first rows.
+    /// As [`BatchNormed::forward`], with the directional derivatives of the output along
+    /// `directions` `[rows, input]` at the first rows.
     ///
-    /// The change is carried through the network beside the values, so that it can itself be
-    /// differentiated in the weights: the tensor library differentiates once only. Exact where no
-    /// ReLU bends, for means and variances as they are.
+    /// The derivatives are carried through the network beside the values, so that they can
+    /// themselves be differentiated in the weights: the tensor library differentiates once only.
+    /// They are exact where no ReLU has its kink, for means and variances taken as constants.
     pub fn forward_along(
         &self,
         x: Tensor<2>,
@@ -123,9 +123,11 @@ impl BatchNormed {
         let (mut x, mut change) =
             self.norms[0].forward(spread(x), directions.map(spread), statistics, &mut seen);
         for (weight, norm) in self.weights.iter().zip(&self.norms[1..]) {
+            // Forward-mode differentiation: a linear layer maps values and derivatives alike.
             let through = |x: Tensor<3>| x.matmul(weight.val());
             (x, change) = norm.forward(through(x), change.map(through), statistics, &mut seen);
             change = change.map(|change| {
+                // ReLU's slope, 0 or 1, is a constant: its own derivative is 0 almost everywhere.
                 let rows = change.dims()[1];
                 change
                     * x.clone()
@@ -144,10 +146,11 @@ impl BatchNormed {
         }
     }
 
-    /// The slow averages go a little, by `rate`, towards what a pass has seen.
+    /// Moves the running averages towards the statistics of a pass, by `rate`.
     #[must_use]
     pub fn having_seen(mut self, pass: &Pass, rate: f64) -> Self {
         let towards = |average: Param<Tensor<3>>, now: &Tensor<3>| {
+            // Averaged outside of the graph: no gradient reaches the statistics.
             let tracked = average.device().is_autodiff();
             let plain = |x: Tensor<3>| if tracked { x.inner() } else { x };
             let next = plain(average.val()) * (1.0 - rate) + plain(now.clone()) * rate;
@@ -174,13 +177,15 @@ impl BatchNormed {
         averages.fold(self.norms[0].shift.val().mean(), |sum, part| sum + part)
     }
 
-    /// The weights of every unit, with its bias if it has one, scaled to length 1.
+    /// Scales the weights of every unit, with its bias if it has one, to length 1.
     #[must_use]
     pub fn projected(self) -> Self {
         let weights = self.weights.into_iter().map(|weight| {
             let length = plain(&weight).square().sum_dim(1).sqrt();
             divided(weight, length)
         });
+        // The last layer is scaled together with its bias; the reference leaves that bias out
+        // (`networks/common.py`, `norm_network`).
         let length = (plain(&self.output).square().sum_dim(1) + plain(&self.bias).square()).sqrt();
         Self {
             weights: weights.collect(),
@@ -229,6 +234,7 @@ impl Norm {
             }
             Statistics::Running => [self.mean.val().detach(), self.variance.val().detach()],
         };
+        // Values are centered and scaled; derivatives are scaled only.
         let slope = self.gain.val() / (variance + EPSILON).sqrt();
         (
             (x - mean) * slope.clone() + self.shift.val(),

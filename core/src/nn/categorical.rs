@@ -1,4 +1,4 @@
-//! A value as a distribution over evenly spaced atoms (Bellemare, Dabney and Munos 2017, C51).
+//! A value as a distribution over evenly spaced atoms (C51: Bellemare, Dabney and Munos 2017).
 
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Tensor};
@@ -10,7 +10,7 @@ pub struct Atoms {
     pub low: f64,
     /// The greatest.
     pub high: f64,
-    /// How many there are, at least 2.
+    /// Number of atoms, at least 2.
     pub count: usize,
 }
 
@@ -36,21 +36,23 @@ impl Atoms {
         (softmax(logits, 2) * values).sum_dim(2).squeeze_dim(2)
     }
 
-    /// How fast the expected values change where the logits `[K, N, count]` change by `change` per
-    /// unit: `[K, N]`.
+    /// Derivative of the expected values where the logits `[K, N, count]` move along `change` `[K,
+    /// N, count]`: `[K, N]`.
     pub fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
         let values = self
             .values(&logits.device())
             .unsqueeze_dim::<2>(0)
             .unsqueeze_dim::<3>(0);
+        // d E[z] = sum_i p_i (z_i - E[z]) dl_i, the softmax's derivative written out, so that it
+        // can be differentiated once more.
         let p = softmax(logits, 2);
         let mean = (p.clone() * values.clone()).sum_dim(2);
         (p * (values - mean) * change).sum_dim(2).squeeze_dim(2)
     }
 
-    /// The distribution of `added + factor * value`, where values have the probabilities `[N,
-    /// count]`, shared out to the atoms next to it; what lies beyond the atoms counts as the last
-    /// one. `added` and `factor` are `[N]`. Gives `[N, count]`.
+    /// The distribution of `added + factor * value` for values with the probabilities `[N, count]`,
+    /// each shared between the two nearest atoms (C51, algorithm 1); what lies beyond the range
+    /// falls on the outer atoms. `added` and `factor` are `[N]`. Gives `[N, count]`.
     pub fn project(
         &self,
         probabilities: Tensor<2>,
@@ -60,6 +62,7 @@ impl Atoms {
         let values = self.values(&probabilities.device());
         let moved = added.unsqueeze_dim::<2>(1)
             + factor.unsqueeze_dim::<2>(1) * values.unsqueeze_dim::<2>(0);
+        // In units of the gap, from the lowest atom.
         let places = (moved.clamp(self.low, self.high) - self.low) / self.gap();
         let indices: Vec<f32> = (0..self.count).map(|i| i as f32).collect();
         let indices = Tensor::<1>::from_floats(indices.as_slice(), &places.device())
@@ -71,6 +74,8 @@ impl Atoms {
             .neg()
             .add_scalar(1.0)
             .clamp_min(0.0);
+        // A dense [from, to] matrix instead of the algorithm's scatter: one product, the same on
+        // every device.
         (shares * probabilities.unsqueeze_dim::<3>(2))
             .sum_dim(1)
             .squeeze_dim(1)

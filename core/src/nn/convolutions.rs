@@ -65,7 +65,7 @@ impl Filters {
         filters
     }
 
-    /// The same, whose last layer has no bias.
+    /// Drops the last layer's bias.
     #[must_use]
     pub fn without_last_bias(mut self) -> Self {
         self.biases.pop();
@@ -82,7 +82,7 @@ impl Filters {
         )
     }
 
-    /// How many layers.
+    /// Number of layers.
     pub fn len(&self) -> usize {
         self.kernels.len()
     }
@@ -103,7 +103,7 @@ impl Filters {
 #[derive(Module, Debug)]
 pub struct Convolutions {
     filters: Filters,
-    /// What is left of the picture, to the output.
+    /// From the flattened feature map to the output.
     head: Mlp,
 }
 
@@ -150,6 +150,8 @@ impl Convolutions {
     pub fn orthogonal(mut self, rng: &mut Rng) -> Self {
         let fresh = |kernel: Param<Tensor<4>>, rng: &mut Rng| {
             let [outputs, inputs, height, width] = kernel.dims();
+            // One row per output channel; sqrt(2) is the gain of ReLU (`helper.py`,
+            // `orthogonal_init`).
             let values = Initial::Orthogonal.draw(outputs, inputs * height * width, rng);
             let values = values
                 .into_iter()
@@ -178,13 +180,13 @@ impl Convolutions {
     }
 }
 
-/// A picture as tokens: the same layers, and what is left of each place of the picture is a token.
-/// `[N, channels, size, size]` to `[N, places, width]`.
+/// A picture as tokens: the same layers, and one token for each place of their feature map. `[N,
+/// channels, size, size]` to `[N, places, width]`.
 #[derive(Module, Debug)]
 pub struct Patches {
     filters: Filters,
     token: Linear,
-    /// Of the places, which are otherwise alike: `[1, places, width]`.
+    /// Position embeddings, without which places are alike: `[1, places, width]`.
     places: Param<Tensor<3>>,
 }
 
@@ -216,6 +218,7 @@ impl Patches {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
         let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
         let [n, channels, height, width] = x.dims();
+        // Channels last: the linear layer maps the channels of one place to one token.
         let rows = x
             .reshape([n, channels, height * width])
             .swap_dims(1, 2)
@@ -231,6 +234,7 @@ fn layers(size: usize) -> Vec<(usize, usize)> {
     let mut layers = Vec::new();
     let mut left = size;
     for kernel in [7, 5].into_iter().chain(std::iter::repeat(3)) {
+        // Two layers at least; then until no more than ENOUGH pixels a side are left.
         if left < kernel || (left <= ENOUGH && layers.len() > 1) {
             break;
         }

@@ -15,6 +15,7 @@ impl CosineCycles {
     /// The share of the highest learning rate at step 0, 1 and so on.
     pub fn at(&self, step: usize) -> f64 {
         let step = step % self.cycle;
+        // As `util/scheduler.py` of DPPO's code: the warm-up counts in the cycle.
         let rise = match step.checked_sub(self.warmup) {
             None => step as f64 / self.warmup as f64,
             Some(since) => {

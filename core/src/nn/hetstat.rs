@@ -27,10 +27,11 @@ use std::f64::consts::{FRAC_PI_4, PI, TAU};
 
 /// Height of the triangle wave: its slope is then 1 / sqrt(2).
 const HEIGHT: f64 = PI / (2.0 * std::f64::consts::SQRT_2);
-/// The largest standard deviation.
+/// The largest standard deviation, sqrt(3/4), that of the prior: the tanh of such a Gaussian is
+/// nearly uniform.
 const MAX_STD: f64 = 0.866_025_403_784_438_6;
 
-/// Sizes and numbers that a network is made with.
+/// Sizes and constants of a network.
 #[derive(Debug, Clone)]
 pub struct HetstatConfig {
     /// Numbers of an input.
@@ -112,8 +113,12 @@ impl Hetstat {
 
     /// phi: `[batch, features]`.
     fn features(&self, x: Tensor<2>) -> Tensor<2> {
+        // The last layer of the perceptron has its activation, too, as in the reference.
         let u = Activation::Elu.forward(self.body.forward_one(x));
         let phase = (u * self.log_scales.val().exp()).matmul(self.frequencies.val());
+        // Two waves a quarter of a period apart, like sine and cosine: products of features depend
+        // on the difference of two u alone, which is what makes the Gaussian stationary (Meronen et
+        // al. 2021).
         let features = 2 * phase.dims()[1];
         Tensor::cat(
             vec![
@@ -130,6 +135,8 @@ impl Hetstat {
         let phi = features
             .unsqueeze_dim::<3>(0)
             .expand([outputs, batch, width]);
+        // phi^T C, with C = its strict lower triangle plus the exponential of its diagonal: the
+        // variance |phi^T C|^2 is not negative, whatever the weights.
         let turned =
             phi.clone().matmul(self.lower.val().tril(-1)) + phi * self.log_diagonal.val().exp();
         let variance = turned.square().sum_dim(2).squeeze_dim::<2>(2).transpose();
@@ -145,8 +152,8 @@ impl Hetstat {
         }
     }
 
-    /// The Gaussians at inputs twice: as [`Hetstat::forward`] but for the means alone; and with
-    /// means and features as constants, so that a likelihood teaches C only (the faithful loss).
+    /// For the faithful loss: the means, with gradients; and the Gaussians with means and features
+    /// as constants, so that their likelihood trains C alone.
     pub fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
         let phi = self.features(x);
         let mean = phi.clone().matmul(self.mean.val());
@@ -163,6 +170,7 @@ impl Hetstat {
 /// A triangle wave with the zeros and the period of a sine.
 fn triangle(x: Tensor<2>) -> Tensor<2> {
     let turns = x / TAU + 0.25;
+    // The number of the period is a constant; within a period the wave is piecewise linear.
     let whole = turns.clone().detach().floor();
     ((turns - whole - 0.5).abs() * -4.0 + 1.0) * HEIGHT
 }

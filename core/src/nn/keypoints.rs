@@ -1,6 +1,6 @@
-//! Where things are in a picture: convolutions, and a spatial softmax that gives for each of their
-//! channels the place that it looks at (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training
-//! of Deep Visuomotor Policies"; what CSIL and robomimic see with).
+//! Keypoints of a picture: convolutions, and a spatial softmax that gives the expected position of
+//! each of their channels (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training of Deep
+//! Visuomotor Policies"; the vision of CSIL and robomimic).
 
 use super::convolutions::Filters;
 use crate::obs::ImageSpec;
@@ -49,7 +49,8 @@ impl Keypoints {
             rng,
             device,
         );
-        // The softmax takes out whatever is added to all of a map.
+        // A softmax does not change when a constant is added to a map: a last bias would never
+        // learn.
         Self {
             filters: filters.without_last_bias(),
         }
@@ -67,8 +68,8 @@ impl Keypoints {
     }
 }
 
-/// The place at which each map looks on average, where its softmax is the chance to look: `[N,
-/// maps, side, side] -> [N, 2 * maps]`.
+/// The expected position of each map under its spatial softmax: `[N, maps, side, side] -> [N, 2 *
+/// maps]`.
 fn expected_places(maps: Tensor<4>) -> Tensor<2> {
     let [n, channels, height, width] = maps.dims();
     let along = |i: usize, side: usize| {
@@ -78,6 +79,7 @@ fn expected_places(maps: Tensor<4>) -> Tensor<2> {
             0.0
         }
     };
+    // Coordinates of every place, right and down, from -1 to 1.
     let places = (0..height * width)
         .flat_map(|i| [along(i % width, width), along(i / width, height)])
         .collect::<Vec<_>>();

@@ -83,8 +83,8 @@ impl Mlp {
         }
     }
 
-    /// The same with a layer normalization (Ba et al. 2016) before each non-linearity, gains 1 and
-    /// shifts 0 at the start.
+    /// As [`Mlp::new`], with a layer normalization (Ba et al. 2016) before each non-linearity,
+    /// gains 1 and shifts 0 at the start.
     pub fn normed(
         members: usize,
         sizes: &[usize],
@@ -95,8 +95,8 @@ impl Mlp {
         Self::new(members, sizes, activation, rng, device).with_norms(sizes.len() - 2)
     }
 
-    /// The same with a layer normalization after the last layer, too (TD-MPC2's encoder and
-    /// dynamics).
+    /// As [`Mlp::normed`], with a layer normalization after the last layer, too (TD-MPC2's encoder
+    /// and dynamics).
     pub fn normed_throughout(
         members: usize,
         sizes: &[usize],
@@ -141,7 +141,7 @@ impl Mlp {
         }
     }
 
-    /// Other weights instead of the uniform ones, and biases 0.
+    /// Replaces the uniform weights, and sets biases to 0.
     #[must_use]
     pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
         let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
@@ -178,6 +178,8 @@ impl Mlp {
     pub fn select(&self, indices: &[usize]) -> Self {
         let member = |value: &Tensor<3>, i: usize| value.clone().slice_dim(0, i..i + 1);
         let part = |params: &Vec<Param<Tensor<3>>>| {
+            // Constants, but on the same kind of device: gradients still reach the input, as an
+            // actor's loss needs.
             let stack = |param: &Param<Tensor<3>>| {
                 let (value, tracked) = (param.val(), param.device().is_autodiff());
                 let value = if tracked { value.inner() } else { value };
@@ -203,12 +205,14 @@ impl Mlp {
         self.forward_dropping(x, None)
     }
 
-    /// The same with dropout (Srivastava et al. 2014) after the first linear layer: its units, of
-    /// every member and row, are multiplied by `kept` `[K, batch, units]`, where it is given.
+    /// As [`Mlp::forward`], with dropout (Srivastava et al. 2014) after the first linear layer: its
+    /// units, of every member and row, are multiplied by `kept` `[K, batch, units]`, where it is
+    /// given.
     pub fn forward_dropping(&self, mut x: Tensor<3>, mut kept: Option<Tensor<3>>) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
+            // Dropout before the normalization (TD-MPC2, `common/layers.py`, `NormedLinear`).
             if let Some(kept) = kept.take() {
                 x = x * kept;
             }
@@ -225,20 +229,22 @@ impl Mlp {
     /// The gradient of the only output with respect to the input, for ReLU networks: `[K, batch,
     /// input] -> [K, batch, input]`.
     ///
-    /// Written out as the product of the weights and of the slopes (0 or 1) of the units, so that
-    /// it can itself be differentiated in the weights: the tensor library differentiates once only.
-    /// The slopes enter as constants, since their own derivative is 0 wherever there is one.
+    /// Written out as the product of the weights and of the units' slopes (0 or 1), so that it can
+    /// itself be differentiated in the weights: the tensor library differentiates once only. The
+    /// slopes are constants, since their own derivative is 0 almost everywhere.
     pub fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
         debug_assert_eq!(
             (self.activation, self.biases.last().map(|b| b.dims()[2])),
             (Activation::Relu, Some(1))
         );
         let hidden = self.weights.len() - 1;
+        // Forward, for the slopes.
         let mut slopes = Vec::with_capacity(hidden);
         for (weight, bias) in self.weights.iter().zip(&self.biases).take(hidden) {
             x = relu(x.matmul(weight.val()) + bias.val()).detach();
             slopes.push(x.clone().greater_elem(0.0).float());
         }
+        // Backward, from the output's weights to the input's.
         let output = self.weights[hidden].val().transpose();
         self.weights[..hidden]
             .iter()
@@ -261,7 +267,7 @@ impl Mlp {
         self.forward_shared_dropping(x, None)
     }
 
-    /// The same with dropout: see [`Mlp::forward_dropping`].
+    /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_dropping`].
     pub fn forward_shared_dropping(&self, x: Tensor<2>, kept: Option<Tensor<3>>) -> Tensor<3> {
         let [batch, inputs] = x.dims();
         self.forward_dropping(
@@ -275,6 +281,7 @@ impl Mlp {
     /// the device has gradients.
     pub fn split(self, size: usize) -> Vec<Self> {
         let members = self.members();
+        // Detached, so that each stack is a leaf and is trained on its own.
         let part = |params: &Vec<Param<Tensor<3>>>, range: Range<usize>| {
             params
                 .iter()
@@ -310,7 +317,7 @@ fn zeros_like(param: Param<Tensor<3>>) -> Param<Tensor<3>> {
     Param::from_tensor(Tensor::zeros(param.dims(), &param.device()))
 }
 
-/// How weights begin.
+/// Initialization of weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initial {
     /// Normal with this standard deviation (TD-MPC2's 0.02, whose truncation at ±2 never happens).
@@ -321,7 +328,7 @@ pub enum Initial {
 }
 
 impl Initial {
-    /// A matrix of `inputs` rows, row-major.
+    /// A matrix of `inputs` rows and `outputs` columns, row-major.
     pub(super) fn draw(self, inputs: usize, outputs: usize, rng: &mut Rng) -> Vec<f32> {
         match self {
             Self::Normal(std) => (0..inputs * outputs)

@@ -57,8 +57,8 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
     })
 }
 
-/// Waits until the device has done all that it was told. A GPU in a browser can be told any number
-/// of things ahead of what it does.
+/// Waits until the device has finished its queue. A GPU in a browser can be any amount of work
+/// behind.
 pub async fn settle(device: &Device) -> crate::Result<()> {
     if *device == Device::flex() {
         Ok(())

@@ -1,4 +1,4 @@
-//! What networks read: observations on the device.
+//! The input of networks: observations on the device.
 
 use super::Keypoints;
 use crate::obs::Images;
@@ -14,7 +14,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Rows of `width` numbers, and what cameras saw, on a device without gradients.
+    /// Rows of `width` numbers and the pictures of cameras, on a device without gradients.
     pub fn new<'a>(
         numbers: Vec<f32>,
         width: usize,
@@ -42,7 +42,7 @@ impl Observed {
         }
     }
 
-    /// The same with a graph.
+    /// The same on the autodiff device.
     #[must_use]
     pub fn autodiff(self) -> Self {
         Self {
@@ -51,13 +51,13 @@ impl Observed {
         }
     }
 
-    /// How many there are, N.
+    /// Number of rows, N.
     pub fn rows(&self) -> usize {
         self.numbers.dims()[0]
     }
 
-    /// What eyes make of the pictures of each camera, then the first `numbers` numbers: `[N, places
-    /// + numbers]`.
+    /// The keypoints that `eyes` find in the pictures of each camera, then the first `numbers`
+    /// numbers: `[N, places + numbers]`.
     pub fn read_by(self, eyes: &[Keypoints], numbers: usize) -> Tensor<2> {
         let seen = eyes.iter().zip(self.images);
         let mut parts: Vec<Tensor<2>> = seen.map(|(eyes, images)| eyes.forward(images)).collect();

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
 
-/// The path of the parameter being visited, `weights.0` and the like.
+/// Path of the parameter being visited, `weights.0` and the like.
 #[derive(Default)]
 pub(crate) struct Path(Vec<String>);
 
@@ -62,7 +62,7 @@ impl ModuleVisitor for Collector {
     }
 }
 
-/// How many numbers each parameter of `module` has.
+/// Size of each parameter of `module`, by its path.
 pub fn sizes<M: Module>(module: &M) -> BTreeMap<String, usize> {
     let mut counter = Counter::default();
     module.visit(&mut counter);

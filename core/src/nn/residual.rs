@@ -31,6 +31,7 @@ impl Residual {
         let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
         Self {
             input: linear(inputs, hidden),
+            // Input and output, one hidden layer before the blocks, two in each.
             blocks: (0..(sizes.len() - 3) / 2)
                 .map(|_| Block {
                     first: linear(hidden, hidden),

@@ -5,14 +5,15 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// A module one step of length `lr` times the gradient down `loss`, whose norm counts as `limit`
-/// where it is more; what the loss does not depend on stays as it is.
+/// One step of gradient descent on `loss` with learning rate `lr` and the gradient's norm, over the
+/// whole module, clipped to `limit`. Parameters on which the loss does not depend stay as they are.
 pub fn descend<M: Module>(module: M, loss: &Tensor<1>, lr: f64, limit: f64) -> M {
     let mut grads = GradientsParams::from_grads(loss.backward(), &module);
     let rate = shrinking(gradient_norm(&module, &mut grads), limit) * lr;
     module.map(&mut Descent { grads, rate })
 }
 
+/// Subtracts `rate` times the gradient from each parameter that has one.
 struct Descent {
     grads: GradientsParams,
     rate: Tensor<1>,

@@ -1,5 +1,5 @@
-//! Simplicial normalization: what keeps TD-MPC2's latent states bounded (Lavoie et al. 2023;
-//! TD-MPC2, section 3.1).
+//! Simplicial normalization, SimNorm, which bounds TD-MPC2's latent states (Lavoie et al. 2023;
+//! TD-MPC2, sec. 3.1).
 
 use burn::tensor::{Tensor, activation::softmax};
 

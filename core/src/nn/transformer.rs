@@ -1,6 +1,6 @@
-//! A transformer: blocks of self-attention and of a network of two layers, a layer normalization
-//! before each and a short cut around it (Vaswani et al. 2017; the normalization first: Xiong et
-//! al. 2020). Every token sees every other.
+//! A transformer: blocks of self-attention and of a network of two layers, each with a layer
+//! normalization before it and a residual connection around it (Vaswani et al. 2017; the
+//! normalization first: Xiong et al. 2020). Every token sees every other.
 
 use super::{Activation, Linear, fused};
 use crate::rng::Rng;
@@ -87,12 +87,14 @@ impl Transformer {
 impl Block {
     /// Tokens as rows: `[batch * tokens, width]`.
     fn forward(&self, x: Tensor<2>, shape: [usize; 3]) -> Tensor<2> {
+        // Pre-norm: nothing on the residual path itself is normalized.
         let mixed = self.attend(self.before_attention.forward(x.clone()), shape);
         let x = x + self.merge.forward(mixed);
         let hidden = Activation::Mish.forward(self.up.forward(self.before_net.forward(x.clone())));
         x + self.down.forward(hidden)
     }
 
+    /// Self-attention of all heads over normalized tokens, before their outputs are merged.
     fn attend(&self, x: Tensor<2>, [batch, tokens, width]: [usize; 3]) -> Tensor<2> {
         let size = width / self.heads;
         let parts = self
@@ -107,6 +109,7 @@ impl Block {
                 .squeeze_dim::<4>(2)
                 .swap_dims(1, 2)
         };
+        // softmax(q k^T / sqrt(size)) v (Vaswani et al. 2017, eq. 1), each head in its own columns.
         let scores = part(0)
             .matmul(part(1).swap_dims(2, 3))
             .div_scalar((size as f64).sqrt());

@@ -1,5 +1,5 @@
-//! Regression as classification: a number is two neighboring bins of a symmetric logarithm (Hafner
-//! et al. 2023; TD-MPC2, section 3.1; `tdmpc2/common/math.py`).
+//! Regression as classification: a number as weights of two neighboring bins, after a symmetric
+//! logarithm (Hafner et al. 2023; TD-MPC2, sec. 3.1; `tdmpc2/common/math.py`).
 
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Tensor};
@@ -11,7 +11,7 @@ pub struct TwoHot {
     pub low: f64,
     /// The last bin.
     pub high: f64,
-    /// How many bins there are, at least 2.
+    /// Number of bins, at least 2.
     pub bins: usize,
 }
 
@@ -43,6 +43,7 @@ impl TwoHot {
     pub fn decode(&self, logits: Tensor<3>) -> Tensor<2> {
         let size = (self.high - self.low) / (self.bins - 1) as f64;
         let bins = self.numbers(&logits.device()) * size + self.low;
+        // The expectation is taken over symlog values, before symexp (`two_hot_inv`).
         let expected = softmax(logits, 2) * bins.unsqueeze_dim::<2>(0).unsqueeze_dim(0);
         symexp(expected.sum_dim(2).squeeze_dim(2))
     }

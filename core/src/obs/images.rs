@@ -107,9 +107,9 @@ impl Images {
         selected
     }
 
-    /// Every stack moved by up to 1 of 21 pixels along each side (MoDem: 4 of 84, 10 of 224), its
-    /// edges drawn out where something is missing: what is seen does not depend on where exactly
-    /// it is seen (random shift; Yarats et al. 2021). The frames of a stack move together.
+    /// Random shift (Yarats et al. 2021): every stack moved by up to 1 of 21 pixels along each side
+    /// (MoDem: 4 of 84, 10 of 224), its edge pixels repeated where something is missing, so that
+    /// what is learned does not depend on the exact position. The frames of a stack move together.
     pub fn shift_randomly(&mut self, rng: &mut Rng) {
         self.shift_within(self.camera.size / 21, rng);
     }
@@ -127,6 +127,7 @@ impl Images {
 
 /// Planes of `size` x `size` moved down and to the right by `by` pixels.
 fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize)) {
+    // Clamped coordinates repeat the edge pixels.
     let within = |at: usize, by: isize| (at as isize - by).clamp(0, size as isize - 1) as usize;
     for (from, to) in from.chunks(size * size).zip(to.chunks_mut(size * size)) {
         for (y, row) in to.chunks_mut(size).enumerate() {

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 pub enum Body {
     /// One layer after the other.
     Plain(Mlp),
-    /// With blocks around which there is a short cut (DPPO).
+    /// With residual blocks (DPPO).
     Residual(Residual),
 }
 

@@ -33,7 +33,8 @@ pub struct Diffusion {
     /// The steps of sampling, noisiest first.
     #[module(skip)]
     sampling: Vec<Step>,
-    /// The same with the sampler's full noise: the chain that finetuning learns from.
+    /// The same steps with eta = 1, the sampler's full noise: the chain that finetuning learns
+    /// from.
     #[module(skip)]
     chain: Vec<Step>,
     #[module(skip)]
@@ -92,6 +93,7 @@ impl Diffusion {
         let (device, last) = (noise.device(), self.sampling.len() - 1);
         let draw = |i: usize| noise.clone().narrow(1, i * self.width, self.width);
         let times: Vec<usize> = self.sampling.iter().map(|step| step.time).collect();
+        // Embeddings depend on the time alone: all of them in one pass.
         let embedded = self.embed(&times, &device);
         for (i, step) in self
             .sampling
@@ -102,9 +104,12 @@ impl Diffusion {
         {
             let time = embedded.clone().narrow(0, i, 1).repeat_dim(0, batch);
             let eps = self.predict(x.clone(), time, obs.clone());
+            // x0 from x_t and eps (Ho et al. 2020, eq. 15), clipped to the range of scaled actions
+            // as in DPPO's code (`diffusion.py`, `p_mean_var`).
             let x0 =
                 (x.clone().mul_scalar(step.x0_x) - eps.mul_scalar(step.x0_eps)).clamp(-1.0, 1.0);
             x = x0.mul_scalar(step.mean_x0) + x.mul_scalar(step.mean_x);
+            // Algorithm 2: fresh noise after every step but the last.
             if self.sampler == Sampler::Ddpm && i < last {
                 x = x + draw(i + 1)
                     .clamp(-MAX_DRAW, MAX_DRAW)
@@ -130,6 +135,7 @@ impl Diffusion {
             )
         };
         let times: Vec<usize> = self.chain.iter().map(|step| step.time).collect();
+        // Rows may be at different steps: embedding and coefficients are gathered row by row.
         let time = self
             .embed(&times, &device)
             .select(0, indices(steps, &device));
@@ -147,8 +153,8 @@ impl Diffusion {
         self.loss_at(obs, chunks, &times, noise)
     }
 
-    /// The same with these times (0 is the cleanest), one per row, and this noise `[batch, chunk *
-    /// act]`.
+    /// As [`Diffusion::loss`], with these times (0 is the cleanest), one per row, and this noise
+    /// `[batch, chunk * act]`.
     pub fn loss_at(
         &self,
         obs: Tensor<2>,
@@ -164,12 +170,13 @@ impl Diffusion {
                 &device,
             )
         };
+        // x_t by eq. 4, and the simple loss, eq. 14 (Ho et al. 2020).
         let x = chunks * column(|m| m.0) + noise.clone() * column(|m| m.1);
         (self.noise(obs, x, times) - noise).square().mean()
     }
 
-    /// The noise that the network sees in the latents `x` `[batch, chunk * act]` at these times,
-    /// one per row.
+    /// The network's estimate of the noise in the latents `x` `[batch, chunk * act]` at these
+    /// times, one per row.
     pub fn noise(&self, obs: Tensor<2>, x: Tensor<2>, times: &[usize]) -> Tensor<2> {
         let device = x.device();
         let all: Vec<usize> = (0..self.mixture.len()).collect();
@@ -177,11 +184,12 @@ impl Diffusion {
         self.predict(x, time, obs)
     }
 
+    /// eps(x_t, t, obs), given the embedding of t.
     fn predict(&self, x: Tensor<2>, time: Tensor<2>, obs: Tensor<2>) -> Tensor<2> {
         self.body.forward(Tensor::cat(vec![x, time, obs], 1))
     }
 
-    /// Embeddings of these times: `[times, time_dim]`.
+    /// Embeddings of these times, sinusoids through two layers: `[times, time_dim]`.
     fn embed(&self, times: &[usize], device: &Device) -> Tensor<2> {
         let time_dim = self.sinusoids.len() / self.mixture.len();
         let rows = times

@@ -58,6 +58,7 @@ impl Flow {
         x: Tensor<2>,
     ) -> Tensor<2> {
         let ([batch, _], device) = (x.dims(), x.device());
+        // Encoded once: from step to step only latents and time change.
         let context = self.velocity.read(obs);
         let embedding = |step: usize| {
             nn::matrix(self.embedding(step).to_vec(), self.time_dim, &device)
@@ -88,6 +89,8 @@ impl Flow {
             .iter()
             .flat_map(|&t| time_embedding(t, self.time_dim))
             .collect();
+        // x_t = z + t (a - z), a straight line with velocity a - z at every t; the loss is eq. 1 of
+        // Liu et al. 2023.
         let target = chunks - z.clone();
         let x = z + target.clone() * t;
         (self.velocity.forward(
@@ -99,11 +102,13 @@ impl Flow {
             .mean()
     }
 
+    /// One Euler step, of length 1 / steps.
     fn euler(&self, context: &Context, x: Tensor<2>, times: Tensor<2>) -> Tensor<2> {
         let dt = 1.0 / self.steps as f64;
         x.clone() + self.velocity.forward(x, times, context).mul_scalar(dt)
     }
 
+    /// The embedding of an Euler step's time.
     fn embedding(&self, step: usize) -> &[f32] {
         &self.times[step * self.time_dim..(step + 1) * self.time_dim]
     }

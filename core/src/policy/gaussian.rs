@@ -40,6 +40,7 @@ impl Gaussian {
     /// Negative log-likelihood per component, without the constant log(2 pi) / 2.
     pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
         let log_std = self.log_std();
+        // -log N(a; mean, std) = z^2 / 2 + log std + log(2 pi) / 2 for each component.
         let z = (chunks - self.mean.forward(obs)) * log_std.clone().neg().exp();
         (z.square() * 0.5 + log_std).mean()
     }

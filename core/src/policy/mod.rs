@@ -164,7 +164,7 @@ impl PolicyConfig {
 /// Numbers of a transformer's token that a head of its attention has to itself.
 const HEAD: usize = 32;
 
-/// What a policy reads and writes.
+/// Sizes of a policy's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Numbers of an observation: the state, and a one-hot task.
@@ -256,7 +256,7 @@ impl Net {
     }
 }
 
-/// A policy: the network and the scales of what it reads and writes.
+/// A policy: the network and the scales of its input and output.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The network, on normalized values.
@@ -267,7 +267,7 @@ pub struct Policy {
     pub act_scale: Normaliser,
     /// Sizes.
     pub sizes: Sizes,
-    /// What it reads of observations, which may have more.
+    /// The fields of an observation that it reads.
     pub reads: ObsSpec,
 }
 
@@ -310,7 +310,7 @@ impl Policy {
         )
     }
 
-    /// The same, asking `remote` about observations of this spec.
+    /// Replaces the network by a connection to a served policy, for observations of this spec.
     #[must_use]
     pub fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {
         Self {
@@ -388,7 +388,7 @@ impl Policy {
     /// host.
     ///
     /// # Errors
-    /// When the device fails, or whoever serves the policy.
+    /// When the device or the serving program fails.
     pub async fn act(&self, obs: &ObsBatch, noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         if let Net::Served(served) = &self.net {
             return served.chunks(obs);

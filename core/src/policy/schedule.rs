@@ -11,7 +11,7 @@ const MAX_BETA: f64 = 0.999;
 /// x0 = clip(x0_x x - x0_eps eps), mean = mean_x0 x0 + mean_x x.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
-    /// The time that the network is told.
+    /// The network's input for the time.
     pub time: usize,
     pub x0_x: f32,
     pub x0_eps: f32,
@@ -30,7 +30,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The cosine schedule over `times` times.
+    /// The cosine schedule over `times` times (Nichol and Dhariwal 2021, eq. 17).
     pub fn cosine(times: usize) -> Self {
         let level = |i: usize| {
             let angle =
@@ -66,6 +66,8 @@ impl Schedule {
         match sampler {
             Sampler::Ddpm => (0..times).rev().map(|time| self.ddpm(time)).collect(),
             Sampler::Ddim => {
+                // Leading spacing, as in DPPO's code: times 0, stride, 2 stride and so on. Sampling
+                // then begins below the noisiest time, though from pure noise.
                 let stride = times / inference_steps;
                 (0..inference_steps)
                     .rev()
@@ -93,11 +95,13 @@ impl Schedule {
         }
     }
 
-    /// Song et al. 2021, equation 12, with eps computed anew from the clipped x0, eps = (x -
-    /// sqrt(now) x0) / sqrt(1 - now): that makes the mean a mixture of x0 and x, too.
+    /// Song et al. 2021, equations 12 and 16, with eps computed anew from the clipped x0,
+    /// eps = (x - sqrt(now) x0) / sqrt(1 - now): that makes the mean a mixture of x0 and x, too.
     fn ddim(&self, time: usize, next_time: Option<usize>, eta: f32) -> Step {
         let (now, next) = (self.product(Some(time)), self.product(next_time));
+        // Equation 16.
         let std = eta * ((1.0 - next) / (1.0 - now) * (1.0 - now / next)).sqrt();
+        // The direction towards x_t. Rounding may leave less than 0 at the last step.
         let mean_eps = (1.0 - next - std * std).max(0.0).sqrt();
         Step {
             time,

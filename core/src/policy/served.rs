@@ -1,6 +1,6 @@
-//! A policy that another program serves: it is asked for chunks, and never learns.
+//! A policy that another program serves: it is queried for chunks, and never learns.
 //!
-//! Core knows no networks of that kind: a program that can reach one gives a run the way to it
+//! Core has no network connections: a program that has them gives a run the way to a served policy
 //! ([`Connect`]).
 
 use super::Sizes;
@@ -11,7 +11,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Where a policy is served, and how it is asked.
+/// Address of a served policy, and the names of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct ServedConfig {
@@ -29,7 +29,7 @@ pub struct ServedConfig {
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
-/// Makes the connection that a configuration describes, for a policy that reads and writes this.
+/// Connects to the policy that a configuration describes, for these sizes.
 pub type Connect = fn(&ServedConfig, Sizes) -> Result<Remote>;
 
 /// For programs without a way to served policies.
@@ -43,16 +43,16 @@ pub fn unreachable(config: &ServedConfig, _: Sizes) -> Result<Remote> {
     )))
 }
 
-/// Whoever is asked.
+/// A policy at the other end of a connection.
 pub trait Serve: Send + Sync {
-    /// Raw observations to raw chunks of actions.
+    /// Raw observations to raw action chunks.
     ///
     /// # Errors
     /// When there is no usable answer.
     fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>>;
 }
 
-/// A connection that several may use.
+/// A shared connection.
 #[derive(Clone)]
 pub struct Remote(pub Arc<dyn Serve>);
 
@@ -62,7 +62,7 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-/// In the place of a network.
+/// A served policy in the place of a network.
 #[derive(Module, Debug)]
 pub struct Served {
     /// None until the run has connected it.
@@ -71,12 +71,12 @@ pub struct Served {
 }
 
 impl Served {
-    /// Asks nobody yet.
+    /// Without a connection.
     pub fn unconnected() -> Self {
         Self { remote: None }
     }
 
-    /// Asks `remote`.
+    /// With the connection `remote`.
     pub fn by(remote: Remote) -> Self {
         Self {
             remote: Some(remote),
@@ -86,7 +86,7 @@ impl Served {
     /// See [`Serve::chunks`].
     ///
     /// # Errors
-    /// When nobody is connected, or gives no usable answer.
+    /// When there is no connection, or no usable answer.
     pub fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>> {
         let remote = self
             .remote

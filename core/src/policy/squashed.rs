@@ -11,7 +11,8 @@ use burn::tensor::{Device, Tensor};
 
 /// Range of log std, in units before the tanh (ValueDICE's code).
 const LOG_STD: (f64, f64) = (-5.0, 2.0);
-/// Where a density is asked for, actions are kept this far from ±1, whose inverse tanh is infinite.
+/// Distance that actions keep from ±1 where a density is computed: the inverse tanh is infinite
+/// there.
 const EDGE: f64 = 1e-3;
 
 /// tanh(mean(obs) + std(obs) noise).
@@ -32,6 +33,8 @@ impl Squashed {
     fn gaussian(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let both = self.trunk.forward(obs);
         let width = both.dims()[1] / 2;
+        // The raw spread is mapped into the range of log std by a tanh, which has a gradient
+        // throughout; a clamp has none at the bounds.
         let share = (both.clone().narrow(1, width, width).tanh() + 1.0) * 0.5;
         (
             both.narrow(1, 0, width),
@@ -50,6 +53,8 @@ impl Squashed {
     pub fn loss(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
         let (mean, log_std) = self.gaussian(obs);
         let a = chunks.clamp(EDGE - 1.0, 1.0 - EDGE);
+        // atanh(a) = (ln(1 + a) - ln(1 - a)) / 2; the sum of the same two logarithms is ln(1 -
+        // a^2).
         let (above, below) = ((a.clone() + 1.0).log(), (a.neg() + 1.0).log());
         let u = (above.clone() - below.clone()) * 0.5;
         let z = (u - mean) * log_std.clone().neg().exp();

@@ -44,7 +44,7 @@ impl Velocity {
         }
     }
 
-    /// What there is to know of observations, whatever the time.
+    /// Encodes observations, which do not depend on the time: once for all Euler steps.
     pub(super) fn read(&self, obs: Observed) -> Context {
         match self {
             Self::Body(_) => Context::Numbers(obs.numbers),
@@ -72,8 +72,8 @@ pub(super) enum Context {
 }
 
 /// A transformer with a token for the state, one for the task where several are learned together,
-/// some for what is seen, and one for each action of the chunk, which also knows the time of the
-/// flow and its place; as the action expert of pi-0 (Black et al. 2024), in small.
+/// some for pictures, and one for each action of the chunk, which also carries the flow's time and
+/// its own position; after the action expert of pi-0 (Black et al. 2024), in small.
 #[derive(Module, Debug)]
 pub struct Tokens {
     task: Option<Linear>,
@@ -82,7 +82,7 @@ pub struct Tokens {
     state: Linear,
     action: Linear,
     time: Linear,
-    /// Of the actions: `[1, chunk, width]`.
+    /// Position embeddings of the actions: `[1, chunk, width]`.
     places: Param<Tensor<3>>,
     transformer: Transformer,
     out: Linear,
@@ -105,6 +105,7 @@ impl Tokens {
             ..
         } = *config;
         let tasks = reads.tasks;
+        // Position embeddings begin small, with the usual standard deviation of 0.02.
         let places = rng
             .normals(sizes.chunk * width)
             .into_iter()
@@ -131,6 +132,8 @@ impl Tokens {
     /// Tokens of observations: `[batch, tokens, width]`.
     fn read(&self, Observed { numbers, images }: Observed) -> Tensor<3> {
         let state = numbers.dims()[1] - self.tasks;
+        // The state, the task, the pictures' places: the order does not matter, as every token sees
+        // every other.
         let mut tokens = vec![
             self.state
                 .forward(numbers.clone().narrow(1, 0, state))
@@ -154,7 +157,9 @@ impl Tokens {
             .action
             .forward(x.reshape([batch * chunk, self.act]))
             .reshape([batch, chunk, width]);
+        // The time is added to every action, as one row for all of them.
         let actions = actions + self.places.val() + self.time.forward(time).unsqueeze_dim::<3>(1);
+        // Only the actions' tokens are read out.
         let tokens = self
             .transformer
             .forward(Tensor::cat(vec![read, actions], 1))

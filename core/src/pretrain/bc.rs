@@ -41,7 +41,7 @@ pub const METHOD: Method = Method {
     load: |cx, archive| Ok(Box::new(Cloning::resume(cx, archive)?)),
 };
 
-/// What a length of training is counted in.
+/// Unit of a length of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
@@ -198,6 +198,8 @@ impl Cloning {
         if ema_decay == 0.0 || !self.step.is_multiple_of(ema_every) {
             return;
         }
+        // As DPPO's `step_ema`: the average copies the weights until `ema_start`, so that it
+        // forgets the initial ones.
         self.average = Some(match self.average.take() {
             Some(average) if self.step >= ema_start => {
                 params::polyak(average, &self.policy.net, 1.0 - ema_decay)
@@ -292,6 +294,8 @@ impl Pretrainer for Cloning {
     fn step(&mut self, data: &Pairs) -> Losses {
         let indices = self.rng.indices(self.config.batch, data.len());
         let (obs, mut chunks) = data.gather(&indices);
+        // PostBC, algorithm 2: the target is perturbed afresh at every use. The noise of a flow or
+        // diffusion loss comes on top.
         self.widening.perturb(&indices, &mut chunks, &mut self.rng);
         let mut images = data.images_at(&indices);
         for seen in &mut images {
@@ -300,6 +304,7 @@ impl Pretrainer for Cloning {
         let obs = Observed::new(obs, data.obs_dim, &images, &self.device);
         let chunks = nn::matrix(chunks, data.action_dim, &self.device);
         let loss = self.policy.loss(obs, chunks, &mut self.rng);
+        // The schedule is a function of the step, so that it needs no state of its own.
         let lr = self.config.lr * self.config.learning_rate().at(self.step);
         self.policy.net = self.adam.step_at(lr, self.policy.net.clone(), &loss);
         self.step += 1;

@@ -35,15 +35,15 @@ pub const METHODS: [&Method; 4] = [
     &value_dice::METHOD,
 ];
 
-/// What there is to say of every method. It is made when the program is compiled, so that who
-/// reads it does not carry the methods' code along.
+/// The description of every method, made at compile time: a program that only reads it does not
+/// carry the methods' code along.
 pub const INFOS: [&MethodInfo; METHODS.len()] = infos();
 
-/// A row of [`METHODS`]: what there is to say of a method, and how it is made.
+/// A row of [`METHODS`]: a method's description and its constructors.
 pub struct Method {
-    /// Name, sentences, what it can train.
+    /// Name, sentences, kinds of policy.
     pub info: &'static MethodInfo,
-    /// The method at its beginning.
+    /// The method before its first step.
     pub new: fn(&Context) -> Result<Box<dyn Pretrainer>>,
     /// Restores what [`Pretrainer::save`] wrote with the same settings and demonstrations.
     pub load: fn(&Context, &Archive) -> Result<Box<dyn Pretrainer>>,
@@ -66,7 +66,7 @@ const fn infos() -> [&'static MethodInfo; METHODS.len()] {
     infos
 }
 
-/// Which pretraining: the name of a method.
+/// Name of a pretraining method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PretrainMethod(&'static str);
 
@@ -87,7 +87,7 @@ impl PretrainMethod {
         self.0
     }
 
-    /// What there is to say of it.
+    /// Its description.
     pub fn info(self) -> &'static MethodInfo {
         let own = INFOS.iter().find(|info| info.id == self.0);
         own.copied().unwrap_or(INFOS[0])
@@ -147,13 +147,13 @@ pub struct PretrainConfig {
     pub value_dice: ValueDiceConfig,
 }
 
-/// What every method works with.
+/// The inputs of every method.
 pub struct Context<'a> {
     /// The settings of all methods.
     pub config: &'a PretrainConfig,
     /// The policy's settings.
     pub policy: &'a PolicyConfig,
-    /// What the policy reads of observations.
+    /// The fields of an observation that the policy reads.
     pub reads: ObsSpec,
     /// The demonstrations.
     pub demos: &'a Dataset,
@@ -171,6 +171,7 @@ impl Context<'_> {
     /// # Errors
     /// When the demonstrations are too short.
     pub fn fresh_policy(&self) -> Result<Policy> {
+        // `pairs` are scaled already: the scales come from raw ones.
         let numbers = self.reads.without_cameras();
         let raw = Pairs::new(self.demos, &numbers, self.policy.chunk, true)?;
         let mut weights = Rng::new(self.seed, "policy-weights", 0);
@@ -186,12 +187,12 @@ impl Context<'_> {
     }
 }
 
-/// What a method is at.
+/// Phase of a method at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PretrainPhase {
-    /// It fits an ensemble, from which it will learn where the demonstrations leave doubt.
+    /// Fits an ensemble, whose disagreement shows where the demonstrations leave doubt.
     Ensemble,
-    /// It trains the policy.
+    /// Trains the policy.
     Policy,
 }
 
@@ -211,8 +212,8 @@ pub trait Pretrainer: Send {
     /// One gradient step.
     fn step(&mut self, data: &Pairs) -> Losses;
 
-    /// Begins the phase after one that is complete, and says in metrics what the complete one has
-    /// found. None: it was the last.
+    /// Begins the phase after a completed one and gives the metrics of that; none where it was the
+    /// last.
     ///
     /// # Errors
     /// When the device fails.

@@ -1,4 +1,4 @@
-//! How the cloning loop widens its targets: what tells the pretraining methods apart.
+//! Noise on the targets of the cloning loop: the difference between BC, sigma-BC and PostBC.
 
 use super::post_bc::Posterior;
 use crate::Result;
@@ -6,7 +6,7 @@ use crate::data::{Archive, Pairs};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-/// What is added to an action chunk whenever its pair is used.
+/// Noise added to an action chunk whenever its pair is used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Widening {
     /// Nothing: behavioral cloning.
@@ -17,7 +17,7 @@ pub enum Widening {
     Posterior(Posterior),
 }
 
-/// What the archive says about a widening; a posterior follows.
+/// The kind as the archive holds it; a posterior's numbers follow.
 #[derive(Serialize, Deserialize)]
 enum Kind {
     None,
@@ -26,7 +26,7 @@ enum Kind {
 }
 
 impl Widening {
-    /// Widens the target chunks of the pairs in `indices`, with fresh draws.
+    /// Adds fresh noise to the target chunks of the pairs in `indices`.
     pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
         match self {
             Self::None => {}

@@ -1,5 +1,5 @@
-//! What a scene looks like: bodies and the primitive shapes that they carry, from the same MJCF
-//! text that the engines load.
+//! The look of a scene: bodies and the primitive shapes that they carry, from the same MJCF text
+//! that the engines load.
 
 use super::{Pose, Sim, Vec3};
 use crate::{Error, Result};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// MuJoCo's color of a geom that names none.
 const GRAY: [f64; 4] = [0.5, 0.5, 0.5, 1.0];
 
-/// A scene, for whoever draws it. Meters, z up.
+/// A scene to be drawn. Meters, z up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drawing {
     /// Names of the bodies, in the order of [`Drawing::poses`].
@@ -28,11 +28,11 @@ pub struct Shape {
     pub name: Option<String>,
     /// The body that carries it; none: it stands in the world.
     pub body: Option<usize>,
-    /// Which primitive.
+    /// The primitive.
     pub kind: ShapeKind,
-    /// MJCF's half sizes: see there.
+    /// MJCF's half sizes, whose meaning depends on the kind.
     pub size: Vec3,
-    /// Where it is, relative to its body.
+    /// Position relative to its body.
     pub position: Vec3,
     /// Unit quaternion, w first, relative to its body.
     pub rotation: [f64; 4],
@@ -95,7 +95,7 @@ impl Drawing {
         })
     }
 
-    /// Where the bodies are: seven numbers each, x y z and a quaternion, w first.
+    /// Poses of the bodies: seven numbers each, x y z and a quaternion, w first.
     ///
     /// # Errors
     /// When the simulation is of another scene.

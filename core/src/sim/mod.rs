@@ -1,4 +1,4 @@
-//! What a task may ask of a physics engine, and the engines that core can run.
+//! The interface of physics engines, and the engines that core can run.
 
 mod drawing;
 mod rapier;
@@ -41,11 +41,11 @@ pub trait Sim: Send {
     /// The actuator of this name.
     fn actuator(&self, name: &str) -> Result<Id>;
 
-    /// Where the body is.
+    /// Pose of the body.
     fn pose(&self, body: Id) -> Pose;
     /// Linear (m/s) and angular (rad/s) velocity of the body, world axes.
     fn velocity(&self, body: Id) -> (Vec3, Vec3);
-    /// Where the site is (m, world).
+    /// Position of the site (m, world).
     fn site_position(&self, site: Id) -> Vec3;
     /// The joint's coordinate (m or rad).
     fn joint_position(&self, joint: Id) -> f64;
@@ -63,7 +63,7 @@ pub trait Sim: Send {
     fn timestep(&self) -> f64;
     /// Advances physics by one time step.
     fn step(&mut self);
-    /// Back to the scene's initial state, everything at rest, as freshly loaded.
+    /// Returns to the scene's initial state, everything at rest, as freshly loaded.
     fn reset(&mut self);
     /// The whole physics state: what [`Sim::restore`] needs to go on bit for bit.
     fn save(&self) -> Vec<u8>;

@@ -38,6 +38,7 @@ fn start(rng: &mut Rng) -> Start {
     loop {
         let handle = [0.0, 0.6, REST];
         let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.75, 0.85)];
+        // Drawn anew until they are far enough apart, as in Meta-World.
         if distance_xy(handle, [x, y, 0.0]) >= 0.1 {
             return Start {
                 object: Some(upright(handle)),

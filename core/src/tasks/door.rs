@@ -41,7 +41,7 @@ const LEVER: f64 = 0.075;
 const TURNED: f64 = 1.1;
 /// The hinge's angle at which the door is open (rad).
 const OPEN: f64 = 1.35;
-/// How far ahead of the lever and of the door the hand is led (rad).
+/// Lead of the hand ahead of the lever and of the door (rad).
 const LEAD: f64 = 0.5;
 /// Fingers on the knob, with a little room: 0.026 m of 0.09 m.
 const GRIPPED: f64 = 0.36;
@@ -55,13 +55,14 @@ fn start(rng: &mut Rng) -> Start {
     }
 }
 
-/// Where the hinge's line meets the table.
+/// The point of the hinge's line on the table.
 fn hinge_of([x, y, z]: Vec3) -> Vec3 {
     [x + HINGE, y, z]
 }
 
-/// Where the knob is at these angles of latch and hinge.
+/// Position of the knob at these angles of latch and hinge.
 fn knob(hinge: Vec3, latch: f64, angle: f64) -> Vec3 {
+    // The lever turns in the leaf's plane, the leaf about the vertical.
     let along = SPINDLE[0] - LEVER * libm::sin(latch);
     let (sin, cos) = (libm::sin(angle), libm::cos(angle));
     [
@@ -79,6 +80,7 @@ fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     expert::fetch(view, style, GRIPPED).unwrap_or_else(|| {
         let [latch, hinge] = view.joints;
         let door = view.second.map_or(view.goal, |door| door.position);
+        // First the lever; once the door stands ajar, the bolt no longer matters.
         let free = latch > TURNED - 0.1 || hinge > 0.1;
         let aim = if free {
             knob(door, TURNED.max(latch), hinge + LEAD)

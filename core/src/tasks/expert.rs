@@ -7,7 +7,7 @@ use crate::sim::Vec3;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How a demonstrator goes about it. Two styles solve a task along different paths, so that
+/// The style of a demonstrator. Two styles solve a task along different paths, so that
 /// demonstrations of several are multimodal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -83,7 +83,7 @@ const GAIN: f64 = 10.0;
 const OPEN: f64 = -1.0;
 const CLOSED: f64 = 1.0;
 
-/// What to do about an object that is not in the hand yet; `None` once it is.
+/// The action that fetches an object which is not in the hand yet; `None` once it is.
 ///
 /// `gripped` is the opening below which the fingers can only be on the object.
 pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f64; ACT]> {
@@ -93,6 +93,7 @@ pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f
     if within && view.opening <= gripped {
         return None;
     }
+    // At the object the hand stays and closes; else it comes down, open.
     let to = if within {
         grip
     } else {
@@ -103,6 +104,7 @@ pub(super) fn fetch(view: &View, style: &ExpertStyle, gripped: f64) -> Option<[f
 
 /// Moves the object in the hand so that its key point goes to `to`.
 pub(super) fn carry(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
+    // The extra height fades out over the last 10 cm.
     let arc = style.lift * (distance_xy(view.key, to) / 0.1).min(1.0);
     let [x, y, z] = bend(view.key, to, style.side);
     lead(view, [x, y, z + arc], style)
@@ -124,12 +126,14 @@ pub(super) fn put_down(
     )
 }
 
-/// The next aim on the way down to `to`: within a funnel that is `height` high and `width` wide.
-/// Whoever is below it rises first, so that nothing is swept aside.
+/// The next waypoint on the way down to `to`: within a funnel that is `height` high and `width`
+/// wide. A hand below it rises first, so that nothing is swept aside.
 fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) -> Vec3 {
+    // Within a quarter of the width the funnel's floor is `to` itself.
     let inner = 0.25 * width;
     let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
     let z = to[2] + share * height;
+    // With slack: on the funnel itself the hand does not stop to rise.
     if from[2] < to[2] + 0.85 * share * height {
         return [from[0], from[1], z];
     }
@@ -137,7 +141,7 @@ fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle) ->
     [x, y, z]
 }
 
-/// Moves the hand by what the key point lacks to `to`, gripping.
+/// Moves the hand by the key point's distance to `to`, gripping.
 pub(super) fn lead(view: &View, to: Vec3, style: &ExpertStyle) -> [f64; ACT] {
     let hand = [0, 1, 2].map(|i| view.hand[i] + to[i] - view.key[i]);
     steer(view, hand, CLOSED, style)
@@ -152,6 +156,7 @@ fn steer(view: &View, to: Vec3, gripper: f64, style: &ExpertStyle) -> [f64; ACT]
 
 /// Shifts the aim to the side by `side` meters per meter still to go.
 fn bend(from: Vec3, to: Vec3, side: f64) -> Vec3 {
+    // At a right angle to the way, in proportion to its length: the path still ends at `to`.
     let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
     [to[0] - side * dy, to[1] + side * dx, to[2]]
 }

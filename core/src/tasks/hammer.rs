@@ -32,7 +32,7 @@ static RULES: Rules = Rules {
 
 /// The hammer's grip point when it stands on the table (m).
 const REST: f64 = 0.08;
-/// Where the board stands (m).
+/// Position of the board (m).
 const BOARD: [f64; 2] = [0.0, 0.93];
 /// The nail's head before the board's middle, at the start and at the end of its way (m).
 const OUT: f64 = 0.17;
@@ -41,7 +41,7 @@ const IN: f64 = 0.07;
 const DEEP: f64 = 0.09;
 /// Half the thickness of the nail's head (m).
 const HEAD: f64 = 0.005;
-/// How far before the nail the hammer is brought into line (m), and how well.
+/// Distance before the nail at which the hammer is brought into line (m), and the tolerance.
 const BEFORE: f64 = 0.04;
 const IN_LINE: f64 = 0.012;
 /// Fingers on the handle, with a little room: 0.018 m of 0.09 m.
@@ -65,12 +65,14 @@ fn success(view: &View) -> bool {
 fn expert(view: &View, style: &ExpertStyle) -> [f64; ACT] {
     expert::fetch(view, style, GRIPPED).unwrap_or_else(|| {
         let [x, _, z] = view.goal;
+        // The face of the nail's head, which moves in with the joint.
         let nail = view.goal[1] - (OUT - IN) + view.joints[0] - HEAD;
+        // The hammer's distance from the nail's axis.
         let aside = libm::hypot(view.key[0] - x, view.key[2] - z);
         if aside < IN_LINE {
             return expert::lead(view, [x, nail + 0.1, z], style);
         }
-        // Almost in line: not on towards the nail before it is quite so.
+        // Almost in line: no further towards the nail until it is.
         let back = view.key[1].min(nail - BEFORE);
         let before = if aside < 0.05 { back } else { nail - BEFORE };
         expert::carry(view, [x, before, z], style)

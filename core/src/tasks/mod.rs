@@ -18,14 +18,14 @@ use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::{Error, Result};
 
-/// What a task is, as data.
+/// A task, as data.
 #[derive(Clone, Copy)]
 pub struct Info {
     /// `suite/name`.
     pub id: &'static str,
     /// Its name for people.
     pub label: &'static str,
-    /// One sentence that says what is to be done.
+    /// The goal, in one sentence.
     pub about: &'static str,
     /// The scene, as MJCF text: the same for every engine.
     pub scene: &'static str,
@@ -51,15 +51,15 @@ pub trait Task: Send {
     fn start(&mut self, sim: &mut dyn Sim, rng: &mut Rng);
     /// Turns one action (finite, within [-1, 1]) into targets that hold for one control step.
     fn act(&mut self, sim: &mut dyn Sim, action: &[f32]);
-    /// Observes. Call it once after [`Task::start`] and once per control step: an observation
-    /// carries the one before.
+    /// The observation. Call it once after [`Task::start`] and once per control step: an
+    /// observation carries the one before.
     fn observe(&mut self, sim: &dyn Sim) -> Vec<f32>;
     /// Whether the success rule holds now.
     fn success(&self, sim: &dyn Sim) -> bool;
-    /// What the scripted expert does now: a function of what is observed and of its style, without
+    /// The scripted expert's action now: a function of what is observed and of its style, without
     /// noise.
     fn expert(&self, sim: &dyn Sim, style: &ExpertStyle) -> Vec<f32>;
-    /// What the task remembers besides the physics.
+    /// The task's state besides the physics.
     fn save(&self) -> Vec<u8>;
     /// Restores what [`Task::save`] wrote.
     ///

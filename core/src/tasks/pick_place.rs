@@ -42,6 +42,7 @@ fn start(rng: &mut Rng) -> Start {
             rng.range(0.8, 0.9),
             rng.range(0.05, 0.3),
         ];
+        // Drawn anew until they are far enough apart, as in Meta-World.
         if distance_xy(object, goal) >= 0.15 {
             return Start {
                 object: Some(upright(object)),

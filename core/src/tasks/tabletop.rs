@@ -1,5 +1,5 @@
-//! What the table-top tasks share: a gantry hand with two fingers, the observation and the action
-//! of Meta-World's Sawyer tasks.
+//! The common part of the table-top tasks: a gantry hand with two fingers, the observation and the
+//! action of Meta-World's Sawyer tasks.
 //!
 //! Observation, 39 numbers: the current frame (18), the previous frame (18), the goal (3). A frame
 //! is the hand's position (3, m), the gripper's opening (1; 0 closed, 1 open), the object's
@@ -23,7 +23,7 @@ pub(super) const ACT: usize = 4;
 pub(super) const SUBSTEPS: usize = 4;
 
 const FRAME: usize = 18;
-/// Where the hand starts (m): the zero of its three slides.
+/// Start of the hand (m): the zero of its three slides.
 const HOME: Vec3 = [0.0, 0.6, 0.2];
 /// The hand's target stays within these corners (m).
 const LOW: Vec3 = [-0.3, 0.4, 0.015];
@@ -40,15 +40,15 @@ const JOINTS: usize = 2;
 
 /// A random start.
 pub(super) struct Start {
-    /// Where the object is put; none for one that hangs on joints, which comes with the target.
+    /// Pose of the object; none for one that hangs on joints, which comes with the target.
     pub object: Option<Pose>,
-    /// What the observation ends with (m).
+    /// The goal, with which the observation ends (m).
     pub goal: Vec3,
-    /// Where the scene's `target` body goes: a fixture of the task, or the goal's marker.
+    /// Position of the scene's `target` body: a fixture of the task, or the goal's marker.
     pub target: Vec3,
 }
 
-/// What the success rule and the expert look at: no more than an observation tells.
+/// The state that the success rule and the expert read: no more than an observation has.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     /// Between the finger pads (m).
@@ -60,7 +60,7 @@ pub struct View {
     /// The second object, where there is one.
     pub second: Option<Pose>,
     /// The task's own joints (m or rad), in the order in which its rules name them; zeros beyond.
-    /// The objects' poses tell them.
+    /// They follow from the objects' poses.
     pub joints: [f64; JOINTS],
     /// The point of the object that has to reach the goal (m).
     pub key: Vec3,
@@ -68,7 +68,7 @@ pub struct View {
     pub goal: Vec3,
 }
 
-/// What tells one table-top task from another.
+/// The part in which table-top tasks differ.
 pub(super) struct Rules {
     /// The body that is observed as the second object.
     pub second: Option<&'static str>,
@@ -92,10 +92,10 @@ struct Ids {
     target: Id,
 }
 
-/// What a task remembers from step to step.
+/// State of a task between steps.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Memory {
-    /// Where the hand was told to go (m).
+    /// The hand's target (m).
     hand: Vec3,
     goal: Vec3,
     /// The latest frame.
@@ -134,6 +134,7 @@ impl Tabletop {
     }
 
     fn view(&self, sim: &dyn Sim) -> View {
+        // The mean of both fingers, as a share of their way.
         let closed = self
             .ids
             .finger_joints
@@ -177,6 +178,8 @@ impl Task for Tabletop {
             self.memory.hand[axis] = moved.clamp(LOW[axis], HIGH[axis]);
             sim.set_target(rail, self.memory.hand[axis] - HOME[axis]);
         }
+        // Open below -0.5, pressed above 0.5, linear between: noise on a full command changes
+        // little.
         let finger = FINGER_PRESS * (0.5 + f64::from(action[3])).clamp(0.0, 1.0);
         self.ids
             .fingers
@@ -186,6 +189,7 @@ impl Task for Tabletop {
 
     fn observe(&mut self, sim: &dyn Sim) -> Vec<f32> {
         let now = frame(&self.view(sim));
+        // The first frame of an episode counts as its own predecessor.
         let before = if self.memory.frame.is_empty() {
             &now
         } else {
@@ -223,8 +227,8 @@ impl Task for Tabletop {
     }
 }
 
-/// Where a chunk of actions (rows of four numbers) sends a hand that is at `from`: that point, and
-/// one more per action (m). What the hand meets on the way is not in it.
+/// Path of a hand from `from` under a chunk of actions (rows of four numbers): that point, and one
+/// more per action (m). Contacts on the way are not considered.
 pub fn hand_path(from: Vec3, chunk: &[f32]) -> Vec<Vec3> {
     let mut path = vec![from];
     let mut hand = from;
@@ -247,8 +251,8 @@ fn frame(view: &View) -> Vec<f32> {
     frame.iter().map(|&v| v as f32).collect()
 }
 
-/// A pose as it is observed: position and quaternion. A quaternion and its negative are one
-/// rotation; the one with w >= 0 is shown.
+/// A pose as observed: position and quaternion. A quaternion and its negative are one rotation; the
+/// one with w >= 0 stands for both.
 fn shown(Pose { position, rotation }: Pose) -> [f64; 7] {
     let [x, y, z] = position;
     let sign = if rotation[0] < 0.0 { -1.0 } else { 1.0 };

@@ -13,17 +13,18 @@ pub fn coverage(policy: &Table, demonstrator: &Table) -> f64 {
         .fold(1.0, f64::min)
 }
 
-/// The same at one step and state: both rows are distributions over actions.
+/// Coverage at one step and state: both rows are distributions over actions.
 pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
     policy
         .iter()
         .zip(demonstrator)
+        // An action that the demonstrator never takes needs no cover.
         .filter(|(_, p)| **p > 0.0)
         .map(|(policy, p)| policy / p)
         .fold(1.0, f64::min)
 }
 
-/// The largest gamma that coverage reaches with probability at least 1 - delta, judged by the
+/// The largest gamma that coverage reaches with probability at least 1 - delta, estimated from the
 /// coverages of many independent data sets: their delta-quantile, rounded down. 0 of none.
 pub fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
     let mut sorted = coverages.to_vec();

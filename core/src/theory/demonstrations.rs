@@ -26,6 +26,7 @@ pub fn draw(probabilities: &[f64], rng: &mut Rng) -> usize {
     let mut last = 0;
     for (i, &p) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
         last = i;
+        // Inversion: the first index at which the running sum exceeds the draw.
         left -= p;
         if left < 0.0 {
             break;

@@ -6,6 +6,8 @@ use super::{Mdp, Problem, Table};
 pub fn value(mdp: &Mdp, policy: &Table) -> f64 {
     let size = mdp.size();
     let mut ahead = vec![0.0; size.states];
+    // V_h(s) = sum_a pi_h(a|s) [r_h(s, a) + sum_s' P_h(s'|s, a) V_h+1(s')], with V_H+1 = 0: the
+    // last step has no successors.
     for step in (0..size.horizon).rev() {
         let here = |state| {
             let of_action = |(action, p): (usize, &f64)| {
@@ -34,6 +36,7 @@ pub fn visitation(mdp: &Mdp, policy: &Table) -> Vec<Vec<f64>> {
     let size = mdp.size();
     let mut visits = vec![mdp.start.clone()];
     for step in 0..size.horizon - 1 {
+        // d_h+1(s') = sum_s,a d_h(s) pi_h(a|s) P_h(s'|s, a).
         let mut next = vec![0.0; size.states];
         for (state, here) in visits[step].iter().enumerate() {
             for (action, p) in policy.row(step, state).iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The estimators: what each makes of visit counts, and the theorem's settings.
+//! The estimators, which make policies of visit counts, and the theorem's settings.
 
 use super::{Size, Table};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,7 @@ fn log_steps(size: Size, demos: usize) -> f64 {
     libm::log((size.horizon * demos.max(1)) as f64)
 }
 
+/// A row of [`bc`].
 fn cloned(row: &[f64]) -> Vec<f64> {
     let visits: f64 = row.iter().sum();
     let share = |count: &f64| {
@@ -94,6 +95,7 @@ fn cloned(row: &[f64]) -> Vec<f64> {
     row.iter().map(share).collect()
 }
 
+/// A row of [`posterior`].
 fn regularized(row: &[f64], lambda: f64) -> Vec<f64> {
     let visits: f64 = row.iter().sum();
     row.iter()
@@ -101,6 +103,7 @@ fn regularized(row: &[f64], lambda: f64) -> Vec<f64> {
         .collect()
 }
 
+/// (1 - alpha) a + alpha b.
 fn mix(alpha: f64, a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter()
         .zip(b)

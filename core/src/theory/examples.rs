@@ -5,10 +5,10 @@ use crate::error::within;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// How many powers of ten lie between the commonest and the rarest state of a random problem.
+/// Powers of ten between the commonest and the rarest state of a random problem.
 const STATE_DECADES: f64 = 4.0;
 
-/// The same for the actions that a demonstrator of a random problem may take.
+/// Powers of ten between the commonest and the rarest action of its demonstrator.
 const ACTION_DECADES: f64 = 2.0;
 
 /// The bandits on which BC fails (appendix B.1): three arms, of which the demonstrator pulls the
@@ -120,6 +120,7 @@ pub fn random(size: Size, seed: u64) -> Result<Problem> {
     let mut rng = Rng::new(seed, "theory-problem", 0);
     let start = next_state(size, &mut rng);
     let demonstrator = Table::new(size, |_, state| ways(size, is_lost(size, state), &mut rng));
+    // The good actions are the demonstrator's; in the lost state nothing is good.
     let good = |step: usize, state: usize, action: usize| {
         !is_lost(size, state) && demonstrator.row(step, state)[action] > 0.0
     };
@@ -133,6 +134,7 @@ pub fn random(size: Size, seed: u64) -> Result<Problem> {
     for step in 0..size.horizon - 1 {
         for state in 0..size.states {
             for action in 0..size.actions {
+                // A mistake is final: the worst case for cloning.
                 transitions.extend(if good(step, state, action) {
                     next_state(size, &mut rng)
                 } else {
@@ -164,6 +166,8 @@ fn lost(size: Size) -> Vec<f64> {
 /// A random distribution over the states that are not lost, on the whole the first ones commonest.
 fn next_state(size: Size, rng: &mut Rng) -> Vec<f64> {
     let last = (size.states - 2).max(1) as f64;
+    // Normalized exponential draws are uniform over distributions; the decades make the first
+    // states the commonest.
     let weight = |state| decades(STATE_DECADES * state as f64 / last) * exponential(rng);
     let mut weights: Vec<f64> = (0..size.states - 1).map(weight).collect();
     weights.push(0.0);
@@ -185,6 +189,7 @@ fn ways(size: Size, all: bool, rng: &mut Rng) -> Vec<f64> {
             }
         })
         .collect();
+    // Which half is good differs from state to state.
     rng.shuffle(&mut weights);
     normalized(weights)
 }

@@ -8,8 +8,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What is known before the data: the noise Sigma of an observation and the prior's covariance
-/// Lambda.
+/// The model before the data: the noise Sigma of an observation and the prior's covariance Lambda.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// Covariance of an observation around the mean, Sigma.
@@ -78,6 +77,7 @@ fn least_squares(
     let sum: Vec<f64> = (0..width)
         .map(|i| data.iter().map(|x| x[i]).sum())
         .collect();
+    // Normal equations: (Lambda^-1 + T Sigma^-1) mu = Sigma^-1 sum x_t + Lambda^-1 center.
     let precision: Vec<Vec<f64>> = (0..width)
         .map(|i| {
             (0..width)
@@ -101,6 +101,7 @@ fn colored(lower: &[Vec<f64>], rng: &mut Rng) -> Vec<f64> {
 /// The lower triangle L with L L' = matrix.
 fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
     let width = matrix.len();
+    // Up to rounding: covariances may come from other programs.
     let symmetric = matrix.iter().all(|row| row.len() == width)
         && (0..width).all(|i| {
             (0..i).all(|j| {
@@ -133,6 +134,7 @@ fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
 /// The x with L L' x = b.
 fn solve(lower: &[Vec<f64>], b: &[f64]) -> Vec<f64> {
     let width = b.len();
+    // L y = b forwards, then L' x = y backwards.
     let mut x = b.to_vec();
     for i in 0..width {
         x[i] = (x[i] - dot(&lower[i][..i], &x[..i])) / lower[i][i];
@@ -144,6 +146,7 @@ fn solve(lower: &[Vec<f64>], b: &[f64]) -> Vec<f64> {
     x
 }
 
+/// Column by column, by the same decomposition; the matrix is symmetric.
 fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
     let lower = cholesky(matrix)?;
     let unit = |i: usize| {

@@ -3,7 +3,7 @@
 use super::{Method, Row};
 use serde::{Deserialize, Serialize};
 
-/// Uniform noise with as large an alpha as costs what PostBC costs.
+/// Uniform noise with the alpha that costs what PostBC costs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Matched {
     /// Demonstrations.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Most transition probabilities of one MDP: 80 MB.
 const LARGEST: f64 = 1e7;
 
-/// How far a distribution's sum may be from 1.
+/// Tolerance of a distribution's sum.
 const ROUNDING: f64 = 1e-9;
 
 /// The size of a problem. Steps, states and actions are counted from 0.
@@ -51,7 +51,7 @@ impl Size {
 /// T_h(s, a), or rewards r_h(s, a).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// What the table is over.
+    /// The sizes of its axes.
     pub size: Size,
     /// The numbers, (step, state, action), actions next to each other.
     pub values: Vec<f64>,
@@ -118,7 +118,7 @@ impl Mdp {
         self.rewards.size
     }
 
-    /// Where an action leads: a distribution over states, (S); nothing at the last step.
+    /// Successors of an action: a distribution over states, (S); empty at the last step.
     pub fn next(&self, step: usize, state: usize, action: usize) -> &[f64] {
         let Size {
             horizon,

@@ -1,6 +1,6 @@
 //! The theory of posterior behavioral cloning (PostBC, arXiv 2512.16911, appendices A to C) on
-//! problems small enough to be solved exactly: what an estimator keeps of the demonstrator's
-//! actions, and what that costs.
+//! problems small enough to be solved exactly: how much of the demonstrator's actions an estimator
+//! covers, and at what cost.
 //!
 //! A [`Problem`] is a tabular finite-horizon MDP with its demonstrator. Demonstrations are drawn
 //! into visit counts ([`visit_counts`]), an [`Estimator`] makes a policy of them, and two figures

@@ -1,7 +1,7 @@
 //! A study: coverage and suboptimality of the estimators as demonstrations grow, over many data
 //! sets.
 //!
-//! Whoever runs it owns the loop: [`Study::measure`] is one data set, from its number alone, and
+//! The caller owns the loop: [`Study::measure`] is one data set, from its number alone, and
 //! [`Study::summarise`] makes rows of all of them.
 
 use super::{
@@ -20,7 +20,7 @@ const LONGEST: f64 = 5e11;
 /// Most outcomes of a study: 320 MB.
 const LARGEST: f64 = 2e7;
 
-/// What is studied.
+/// Settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyConfig {
     /// Size of the random problem; see [`examples::random`].
@@ -32,8 +32,8 @@ pub struct StudyConfig {
     pub alphas: Vec<f64>,
     /// Independent data sets.
     pub repeats: usize,
-    /// The probability, in [0, 0.9], with which a data set may have less coverage than what is
-    /// reported.
+    /// The probability, in [0, 0.9], with which a data set may have less than the reported
+    /// coverage.
     pub delta: f64,
     /// Seed of the problem and of the demonstrations.
     pub seed: u64,
@@ -63,7 +63,7 @@ pub struct Arm {
     pub theorem: bool,
 }
 
-/// What came of one data set.
+/// Outcome of one data set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// [`coverage`] of the policy.
@@ -72,7 +72,7 @@ pub struct Outcome {
     pub suboptimality: f64,
 }
 
-/// What came of all data sets.
+/// Outcome of all data sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Demonstrations.
@@ -117,8 +117,8 @@ impl Study {
         &self.config
     }
 
-    /// What is measured at each number of demonstrations: BC, the other two with the theorem's
-    /// alpha, then both with each alpha of the list.
+    /// The arms at each number of demonstrations: BC, the other two with the theorem's alpha, then
+    /// both with each alpha of the list.
     pub fn arms(&self, demos: usize) -> Vec<Arm> {
         let alpha = theorem_alpha(self.config.size, demos);
         let arm = |method, alpha, theorem| Arm {
@@ -144,6 +144,7 @@ impl Study {
         let mut counts = Table::zeros(self.config.size);
         let mut seen = 0;
         let mut at = |&demos: &usize| {
+            // Only what is new: the data set grows from one number of demonstrations to the next.
             (seen..demos).for_each(|_| demonstrate(&self.problem, &mut counts, &mut rng));
             seen = demos;
             self.arms(demos)
@@ -154,6 +155,7 @@ impl Study {
         self.config.demos.iter().map(&mut at).collect()
     }
 
+    /// Coverage and suboptimality of a policy.
     fn judge(&self, policy: &Table) -> Outcome {
         let suboptimality = self.optimum - value(&self.problem.mdp, policy);
         Outcome {
@@ -222,7 +224,7 @@ impl StudyConfig {
         limit("operations", self.operations(), LONGEST)
     }
 
-    /// How many policies a study judges.
+    /// Number of policies that a study evaluates.
     fn outcomes(&self) -> f64 {
         self.repeats as f64 * self.demos.len() as f64 * (3 + 2 * self.alphas.len()) as f64
     }
@@ -271,6 +273,7 @@ fn ascending<T: PartialOrd + std::fmt::Display>(name: &str, list: &[T]) -> Resul
 fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
+    // n - 1, as the mean is estimated, too; over n for the variance of the mean.
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
     (mean, libm::sqrt(variance / n))
 }

@@ -1,5 +1,5 @@
-//! Implicit Q-learning (Kostrikov et al. 2021) on the rollouts of a frozen policy; no policy is
-//! extracted.
+//! Implicit Q-learning (IQL, Kostrikov et al. 2021, eq. 5 and 6) on the rollouts of a frozen
+//! policy; no policy is extracted.
 //!
 //! ```text
 //! L_V = E |expectile - 1(u < 0)| u^2,   u = min_i Qtarget_i(s, a) - V(s)
@@ -41,7 +41,7 @@ impl Critic {
         }
     }
 
-    /// Every critic: `[critics, batch]`.
+    /// Values of every critic: `[critics, batch]`.
     fn all(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<2> {
         self.q
             .forward_shared(Tensor::cat(vec![obs, chunks], 1))
@@ -50,6 +50,7 @@ impl Critic {
 
     /// The smallest of the critics' values: `[batch]`.
     pub fn score(&self, obs: Tensor<2>, chunks: Tensor<2>) -> Tensor<1> {
+        // Pessimistic: a chunk must convince all critics.
         self.all(obs, chunks).min_dim(0).squeeze_dim(0)
     }
 
@@ -77,15 +78,15 @@ impl Critic {
 
 /// The losses of one update, still on the device.
 pub struct Losses {
-    /// L_V.
+    /// The value loss L_V.
     pub value: Tensor<1>,
-    /// L_Q, summed over the critics.
+    /// The critic loss L_Q, summed over the critics.
     pub q: Tensor<1>,
     /// Mean of V(s).
     pub mean_value: Tensor<1>,
 }
 
-/// The learner.
+/// IQL's learner.
 pub struct Iql {
     critic: Critic,
     target: Critic,
@@ -140,8 +141,11 @@ impl Iql {
         );
         let column = |values: &[f32]| matrix(values.to_vec(), 1).inner();
 
+        // V, then the critics with the new V, then their targets, as the reference's `_update_jit`.
         let (value_loss, mean_value) = self.value_loss(obs.clone(), chunks.clone());
         self.value = self.value_adam.step(self.value.clone(), &value_loss);
+        // Eq. 6: the target is V(s'), not a maximum over actions, so that only actions of the data
+        // are ever judged.
         let next_value = self.value.valid().forward_one(next_obs);
         let targets = column(&batch.rewards)
             + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
@@ -164,6 +168,8 @@ impl Iql {
             .unsqueeze_dim::<2>(1);
         let v = self.value.forward_one(obs);
         let u = q - v.clone();
+        // Expectile regression (eq. 5): weight tau where u >= 0, 1 - tau below, constant for the
+        // gradient.
         let weight = u.clone().inner().lower_elem(0.0).float()
             * (1.0 - 2.0 * self.config.expectile)
             + self.config.expectile;
@@ -173,6 +179,7 @@ impl Iql {
     /// L_Q against fixed targets `[batch, 1]`, on normalized rows.
     fn q_loss(&self, obs: Tensor<2>, chunks: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let error = self.critic.all(obs, chunks) - targets.transpose();
+        // The mean over critics times their number: each learns as if it were alone.
         error.square().mean().mul_scalar(self.config.critics as f64)
     }
 

@@ -161,6 +161,7 @@ impl BestOfNPolicy {
         let (sizes, n) = (policy.sizes, self.samples);
         let rows = obs.len();
         let obs = policy.observe(obs, &plain).numbers;
+        // N consecutive rows per observation: one batch for policy and critic.
         let repeated: Tensor<2> = obs
             .unsqueeze_dim::<3>(1)
             .expand([rows, n, sizes.obs])
@@ -172,6 +173,7 @@ impl BestOfNPolicy {
         let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
         let chunks = policy.act_scale.invert(&nn::read(chunks).await?);
         let width = sizes.chunk_len();
+        // Greedy, as IDQL acts in evaluation; chunks are clamped once they are unscaled.
         let best = (0..rows).flat_map(|row| {
             let winner = row * n + argmax(&scores[row * n..(row + 1) * n]);
             chunks[winner * width..(winner + 1) * width]

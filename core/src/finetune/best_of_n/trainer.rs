@@ -1,4 +1,4 @@
-//! The rounds of best-of-N: practice, fit a critic to all practice so far, be evaluated.
+//! The rounds of best-of-N: practice, fit a critic to all practice so far, evaluate.
 
 use super::{BestOfNConfig, BestOfNPolicy, Iql};
 use crate::data::{Archive, Replay};
@@ -20,7 +20,7 @@ pub struct BestOfNTrainer {
     doing: Doing,
 }
 
-/// What a round is at.
+/// Phase of a round.
 enum Doing {
     Playing(Box<Rollouts>),
     Learning(Box<Iql>, Box<Rng>),
@@ -44,8 +44,8 @@ impl BestOfNTrainer {
         })
     }
 
-    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns what the policy
-    /// can do.
+    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns the values of
+    /// what the policy proposes.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let Doing::Playing(rollouts) = &mut self.doing else {
             return Err(Error::failed("best-of-N plays only while it plays"));
@@ -60,6 +60,7 @@ impl BestOfNTrainer {
             obs, chunk, step, ..
         } in &decisions
         {
+            // A time limit is a failure unless its state is bootstrapped.
             let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, chunk, step.reward, &step.obs, over)?;
         }
@@ -208,7 +209,7 @@ impl Trainer for BestOfNTrainer {
         }
     }
 
-    /// With the critic of the last round that is over.
+    /// With the critic of the last completed round.
     fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
         let policy = self.policy.clone()?;
         Some(Box::new(policy))
@@ -221,6 +222,7 @@ impl Trainer for BestOfNTrainer {
 
 /// The rollouts of a round: its share of all.
 fn play(config: &BestOfNConfig, cx: &Context, round: usize) -> Result<Doing> {
+    // Rounded edges: together the rounds play exactly `rollouts` episodes.
     let edge = |round: usize| (config.rollouts * round / config.rounds) as u64;
     Ok(Doing::Playing(Box::new(Rollouts::new(
         cx.rollouts,

@@ -1,11 +1,11 @@
-//! What an iteration has practiced, and the samples that become of it.
+//! The decisions of an iteration, and the samples made of them.
 
 use super::{DppoConfig, RewardScaler, gae};
 use crate::policy::Sizes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One decision: what was observed, drawn and earned.
+/// One decision: observation, chain, reward.
 pub struct Decided<'a> {
     /// Normalized observation.
     pub obs: &'a [f32],
@@ -17,7 +17,7 @@ pub struct Decided<'a> {
     pub value: f32,
     /// Sum of the chunk's rewards.
     pub reward: f32,
-    /// What the state afterwards is worth: V where the time limit cut the episode off, 0 where it
+    /// Value of the state afterwards: V where the time limit cut the episode off, 0 where it
     /// terminated or goes on.
     pub last_value: f32,
 }
@@ -49,8 +49,9 @@ impl Buffer {
         trajectory.last_value = decided.last_value;
     }
 
-    /// Samples of whole episodes: rewards are scaled by what `scaler` has seen, theirs included.
+    /// Samples of whole episodes, with rewards scaled by `scaler`, which sees them first.
     pub fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
+        // An iteration's returns count for its own scale (`RunningRewardScaler.__call__`).
         scaler.observe(
             self.0
                 .values()
@@ -63,6 +64,8 @@ impl Buffer {
                 .iter()
                 .map(|&r| scaler.scale(r))
                 .collect();
+            // Episode by episode: advantages do not leak across a time limit, as they do in the
+            // reference.
             let advantages = gae::advantages(
                 &rewards,
                 &trajectory.values,
@@ -70,6 +73,7 @@ impl Buffer {
                 config.gamma,
                 config.gae_lambda,
             );
+            // The critic learns the lambda-return, A + V.
             samples.returns.extend(
                 advantages
                     .iter()
@@ -97,9 +101,9 @@ pub struct Samples {
     pub log_probs: Vec<f32>,
     /// Advantages, not normalized.
     pub advantages: Vec<f32>,
-    /// Advantage plus value: what the critic should have said.
+    /// Advantage plus value: the critic's targets.
     pub returns: Vec<f32>,
-    /// What the critic said.
+    /// The critic's values.
     pub values: Vec<f32>,
 }
 
@@ -114,8 +118,8 @@ impl Samples {
         self.returns.is_empty()
     }
 
-    /// Whether there are any, and every row is whole: those of a policy of these sizes, of whose
-    /// chain `steps` are finetuned.
+    /// Whether there are samples, and every row has the length that a policy of these sizes with
+    /// `steps` finetuned steps needs.
     pub fn fit(&self, sizes: Sizes, steps: usize) -> bool {
         let rows = self.len();
         let widths = [sizes.obs, (steps + 1) * sizes.chunk_len(), steps, 1, 1];
@@ -133,8 +137,8 @@ impl Samples {
                 .all(|(part, width)| part.len() == rows * width)
     }
 
-    /// 1 - Var(returns - values) / Var(returns): 1 for a critic that knows, 0 for one that says the
-    /// mean; 0 where all returns agree.
+    /// 1 - Var(returns - values) / Var(returns): 1 for a perfect critic, 0 for one that predicts
+    /// the mean; 0 where all returns agree.
     pub fn explained_variance(&self) -> f64 {
         let total = variance(self.returns.iter().map(|&r| f64::from(r)));
         let rest = variance(

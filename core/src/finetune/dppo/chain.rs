@@ -1,5 +1,5 @@
-//! The two-level MDP: every decision is a chain of denoising decisions, each a draw from a Gaussian
-//! whose mean is the network's.
+//! The two-layer MDP (DPPO, sec. 4.1): every decision is a chain of denoising decisions, each a
+//! draw from a Gaussian whose mean is the network's.
 //!
 //! A chain of K steps leads from noise to the action chunk. The pretrained network makes the first
 //! K - K' of them, the finetuned one the last K', and only those are learned from.
@@ -8,12 +8,13 @@ use crate::nn;
 use crate::policy::Policy;
 use burn::tensor::Tensor;
 
-/// Draws lie within plus and minus this many standard deviations (DPPO).
+/// Bound of a draw, in standard deviations (DPPO, `randn_clip_value`).
 const LARGEST_DRAW: f64 = 3.0;
 /// Range of one component's log-density (DPPO).
 const LOG_DENSITY: (f64, f64) = (-5.0, 2.0);
 
-/// How practice draws, and how draws are judged.
+/// Floors of a denoising step's standard deviation (DPPO, `diffusion_vpg.py`:
+/// `min_sampling_denoising_std`, `min_logprob_denoising_std`).
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     /// Least standard deviation of a draw.
@@ -22,7 +23,7 @@ pub struct Spread {
     pub logprob: f32,
 }
 
-/// What practice keeps of the chains of a batch.
+/// The part of a batch's chains that learning needs.
 pub struct Drawn {
     /// K' + 1 latents `[batch, chunk * act]`: before the first finetuned step, and after each. The
     /// last is the action chunk.
@@ -31,13 +32,13 @@ pub struct Drawn {
     pub log_probs: Vec<Tensor<2>>,
 }
 
-/// Noise that a decision of practice takes: the beginning of the chain, and a draw for each of its
-/// steps.
+/// Length of the noise of a decision in practice: the start of the chain, and a draw for each of
+/// its steps.
 pub fn noise_len(policy: &Policy) -> usize {
     (policy.chain_len() + 1) * policy.sizes.chunk_len()
 }
 
-/// The last steps that are finetuned: `wanted`, or all that there are.
+/// K', the number of last steps that are finetuned: `wanted`, or all that there are.
 pub fn finetuned_steps(policy: &Policy, wanted: usize) -> usize {
     wanted.min(policy.chain_len())
 }
@@ -57,9 +58,11 @@ pub fn draw(
     let mut x = noise.next().expect("a chain begins with noise");
     let (mut latents, mut log_probs) = (Vec::new(), Vec::new());
     for (step, draw) in noise.enumerate() {
+        // Steps are counted from the noisiest: the last K' are the finetuned network's.
         let learned = step + steps >= length;
         let policy = if learned { finetuned } else { pretrained };
         let (mean, std) = policy.denoise(obs.clone(), x.clone(), &vec![step; batch]);
+        // The floor is the exploration of DPPO: without it a step near the end hardly varies.
         let next = mean.clone()
             + draw.clamp(-LARGEST_DRAW, LARGEST_DRAW) * column(&std, spread.sampling, &mean);
         if learned {
@@ -86,16 +89,18 @@ pub fn log_probs(
     log_prob(mean, &std, after, spread)
 }
 
-/// The mean over components, and not their sum, of the clamped log-density of N(mean, max(std,
-/// floor)^2).
+/// Log-probability of `x` under N(mean, max(std, floor)^2): clamped per component, then the mean
+/// over components.
 fn log_prob(mean: Tensor<2>, std: &[f32], x: Tensor<2>, spread: Spread) -> Tensor<2> {
     let std = column(std, spread.logprob, &mean);
     let constant = 0.5 * libm::log(std::f64::consts::TAU);
     let density = ((x - mean) / std.clone()).square().mul_scalar(-0.5) - std.log() - constant;
+    // The mean over the chunk, not the sum, keeps PPO's ratios near 1 however long a chunk is
+    // (`diffusion_ppo.py`, `loss`).
     density.clamp(LOG_DENSITY.0, LOG_DENSITY.1).mean_dim(1)
 }
 
-/// A standard deviation per row, at least `floor`, beside `like`.
+/// A standard deviation per row, at least `floor`, as a column on the device of `like`.
 fn column(std: &[f32], floor: f32, like: &Tensor<2>) -> Tensor<2> {
     nn::matrix(
         std.iter().map(|s| s.max(floor)).collect(),

@@ -1,9 +1,10 @@
-//! Generalized advantage estimation (Schulman et al. 2016) over the decisions of one episode.
+//! Generalized advantage estimation (Schulman et al. 2016, eq. 16) over the decisions of one
+//! episode.
 
 /// A_t = delta_t + gamma lambda A_{t+1} with delta_t = r_t + gamma V(s_{t+1}) - V(s_t).
 ///
-/// `values` holds V(s_t) for every decision; `last_value` is what the state after the last one is
-/// worth: 0 where the episode terminated, its V where the time limit cut it off.
+/// `values` holds V(s_t) for every decision; `last_value` is the value of the state after the last
+/// one: 0 where the episode terminated, its V where the time limit cut it off.
 pub fn advantages(
     rewards: &[f32],
     values: &[f32],
@@ -13,6 +14,7 @@ pub fn advantages(
 ) -> Vec<f32> {
     let mut advantages = vec![0.0; rewards.len()];
     let (mut next_value, mut next_advantage) = (f64::from(last_value), 0.0);
+    // The sum of eq. 16, from its end: every term is needed once.
     for t in (0..rewards.len()).rev() {
         let value = f64::from(values[t]);
         let delta = f64::from(rewards[t]) + gamma * next_value - value;

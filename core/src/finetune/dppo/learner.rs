@@ -1,4 +1,4 @@
-//! Actor and critic, and one gradient step of both.
+//! Actor and critic of DPPO, and one gradient step of both.
 
 use super::buffer::{Samples, gather};
 use super::chain::{self, Drawn, Spread};
@@ -12,12 +12,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// The critic sees scaled observations within plus and minus this. What hardly varies in
-/// demonstrations, such as a quaternion of a cube that never tips over, is scaled up a hundredfold
-/// once it does, and one such decision would outweigh all others.
+/// Bound of the scaled observations that the critic reads. A number that hardly varies in
+/// demonstrations, such as the quaternion of a cube that never tips over, is scaled up a
+/// hundredfold once it does, and one such decision would outweigh all others.
 const FURTHEST: f64 = 5.0;
 
-/// What one gradient step, or the mean of several, tells.
+/// Metrics of one gradient step, or their mean over several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// PPO's objective.
@@ -38,7 +38,7 @@ impl Figures {
         self.clipped += other.clipped;
     }
 
-    /// By name, divided by `count`.
+    /// The metrics by name, divided by `count`.
     pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
         let sums = [
             ("loss/actor", self.actor_loss),
@@ -50,7 +50,7 @@ impl Figures {
     }
 }
 
-/// The learner.
+/// DPPO's learner.
 pub struct Learner {
     actor: Policy,
     /// V(s): a residual network (DPPO).
@@ -138,6 +138,8 @@ impl Learner {
         );
         let returns = nn::matrix(gather(&samples.returns, 1, rows), 1, &self.device);
         let critic_loss = critic_loss(&self.critic, obs, returns);
+        // Actor and critic share no weights: a backward pass for each gives the gradients of the
+        // joint loss.
         self.critic = self.critic_adam.step(
             self.critic.clone(),
             &critic_loss.clone().mul_scalar(self.config.vf_coef),
@@ -152,6 +154,7 @@ impl Learner {
         self.actor.net = self
             .actor_adam
             .step(self.actor.net.clone(), &surrogate.loss);
+        // One read for all four: every read waits for the device.
         let figures = nn::read(Tensor::cat(
             vec![
                 surrogate.loss.inner(),
@@ -171,7 +174,8 @@ impl Learner {
         })
     }
 
-    /// The actor's objective on these rows: every decision counts once for each of its K' steps.
+    /// PPO's objective on these rows (DPPO, sec. 4.2): every decision counts once for each of its
+    /// K' steps.
     fn surrogate(&self, samples: &Samples, rows: &[usize]) -> ppo::Surrogate {
         let (sizes, steps, length) = (self.actor.sizes, self.steps, self.actor.chain_len());
         let (width, first) = (sizes.chunk_len(), length - steps);
@@ -182,9 +186,12 @@ impl Learner {
                 .collect::<Vec<_>>()
         };
 
+        // Below, row i is step i % K' of decision i / K'.
         let obs =
             each_step(&|i| samples.obs[rows[i] * sizes.obs..(rows[i] + 1) * sizes.obs].to_vec());
         let latents = gather(&samples.latents, (steps + 1) * width, rows);
+        // A step leads from one latent of a chain to the next: `before` and `after` are two windows
+        // of the same row, one latent apart.
         let part = |from: usize| {
             latents
                 .chunks((steps + 1) * width)
@@ -207,6 +214,8 @@ impl Learner {
             &step_numbers,
         );
 
+        // Normalized over decisions first, then discounted per step: noisier steps count less
+        // (`diffusion_ppo.py`, `loss`).
         let advantages = ppo::normalised(&gather(&samples.advantages, 1, rows));
         let discounts = ppo::discounts(&self.config, steps);
         let advantages = advantages
@@ -268,7 +277,7 @@ impl Learner {
     }
 }
 
-/// What the critic sees of normalized observations.
+/// Normalized observations as the critic reads them.
 fn seen(obs: Tensor<2>) -> Tensor<2> {
     obs.clamp(-FURTHEST, FURTHEST)
 }

@@ -2,9 +2,9 @@
 //! policy.
 //!
 //! A policy that makes its actions step by step from noise is a policy in a second, inner Markov
-//! decision process, whose decisions are the denoising steps: each is a Gaussian whose density is
-//! known, which that of the action is not. PPO finetunes a copy of the network in the last steps of
-//! the chain; the pretrained network goes on making the first.
+//! decision process whose decisions are the denoising steps. Each of these is a Gaussian with a
+//! known density, which the action's is not. PPO finetunes a copy of the network in the last steps
+//! of the chain; the first remain the pretrained network's.
 
 mod buffer;
 pub mod chain;
@@ -86,6 +86,7 @@ impl DppoPolicy {
             length - self.steps,
             noise.clone().narrow(1, 0, self.policy.sizes.chunk_len()),
         );
+        // Evaluation: the sampler's own noise, without the floor of practice.
         let x = pretrained
             .net
             .sample_steps(0..first, obs.clone(), start, &noise);

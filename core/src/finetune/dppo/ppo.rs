@@ -4,7 +4,7 @@
 use super::DppoConfig;
 use burn::tensor::Tensor;
 
-/// How sharply the clip range grows along the chain (DPPO).
+/// How sharply the clip range grows along the chain (DPPO, `clip_ploss_coef_rate`).
 const CLIP_RATE: f64 = 3.0;
 
 /// The clip range of every finetuned step, from the noisiest to the last:
@@ -23,7 +23,7 @@ pub fn clip_ranges(config: &DppoConfig, steps: usize) -> Vec<f32> {
         .collect()
 }
 
-/// What an advantage counts at every finetuned step, from the noisiest to the last:
+/// Weight of an advantage at every finetuned step, from the noisiest to the last:
 /// gamma_denoising^k, k steps before the last.
 pub fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
     (0..steps)
@@ -32,7 +32,7 @@ pub fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Zero mean and standard deviation 1 (n - 1).
+/// Advantages with mean 0 and standard deviation 1 (n - 1).
 pub fn normalised(advantages: &[f32]) -> Vec<f32> {
     let count = advantages.len() as f64;
     let mean = advantages.iter().map(|&a| f64::from(a)).sum::<f64>() / count;
@@ -47,7 +47,7 @@ pub fn normalised(advantages: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// The objective of one batch, and how far the policy has moved, still on the device.
+/// The objective of one batch, and the policy's change, still on the device.
 pub struct Surrogate {
     /// mean max(-A r, -A clip(r, 1 - eps, 1 + eps)), r = exp(new - old).
     pub loss: Tensor<1>,
@@ -67,15 +67,19 @@ pub fn surrogate(
 ) -> Surrogate {
     let log_ratio = new - old;
     let ratio = log_ratio.clone().exp();
+    // A clamp whose bounds differ from row to row: the clip range depends on the denoising step.
     let bounded = ratio
         .clone()
         .max_pair(1.0 - range.clone())
         .min_pair(1.0 + range.clone());
+    // PPO, eq. 7, as a loss: of the clipped and the unclipped objective the worse.
     let cost = advantages.neg();
     let loss = (cost.clone() * ratio.clone())
         .max_pair(cost * bounded)
         .mean();
     let (ratio, log_ratio) = (ratio.inner(), log_ratio.inner());
+    // Unbiased under the old policy, as E r = 1, and each term is at least 0 (Schulman 2020,
+    // "Approximating KL Divergence", k3).
     let kl = (ratio.clone() - 1.0 - log_ratio).mean();
     let clipped = (ratio - 1.0).abs().greater(range.inner()).float().mean();
     Surrogate { loss, kl, clipped }

@@ -28,10 +28,11 @@ impl Default for RewardScaler {
 }
 
 impl RewardScaler {
-    /// Learns from the rewards of whole episodes: at each decision the discounted sum of the
-    /// rewards up to it.
+    /// Adds the rewards of whole episodes: at each decision the discounted sum of the rewards up to
+    /// it.
     pub fn observe<'a>(&mut self, episodes: impl Iterator<Item = &'a [f32]>) {
         for value in episodes.flat_map(discounted_sums) {
+            // Welford's update of mean and sum of squares.
             let delta = value - self.mean;
             self.count += 1.0;
             self.mean += delta / self.count;
@@ -41,6 +42,7 @@ impl RewardScaler {
 
     /// The reward in standard deviations, within ±10.
     pub fn scale(&self, reward: f32) -> f32 {
+        // The count starts at 1e-4: n - 1 would be negative.
         let variance = if self.count > 1.0 {
             self.squares / (self.count - 1.0)
         } else {
@@ -52,6 +54,8 @@ impl RewardScaler {
 
 /// r_t + gamma r_{t-1} + gamma^2 r_{t-2} + ...
 fn discounted_sums(rewards: &[f32]) -> impl Iterator<Item = f64> {
+    // Backwards in time: sums of past rewards stand in for returns, which are not known yet (DPPO,
+    // `util/reward_scaling.py`).
     rewards.iter().scan(0.0, |sum, &reward| {
         *sum = f64::from(reward) + GAMMA * *sum;
         Some(*sum)

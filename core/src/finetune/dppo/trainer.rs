@@ -25,13 +25,13 @@ pub struct DppoTrainer {
     doing: Doing,
 }
 
-/// What an iteration is at.
+/// Phase of an iteration.
 enum Doing {
     Playing(Box<Rollouts>, Buffer),
     Learning(Samples, Sweep),
 }
 
-/// How far the passes over an iteration's decisions are.
+/// Progress of the passes over an iteration's decisions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Sweep {
     /// The decisions, in the order of this pass.
@@ -141,8 +141,8 @@ impl DppoTrainer {
         let Doing::Learning(samples, sweep) = &mut self.doing else {
             return Err(Error::failed("DPPO learns only while it learns"));
         };
-        // What does not fill a batch waits for the next pass, where other decisions are left over
-        // (DPPO).
+        // A remainder that fills no batch is left out; the next pass, shuffled anew, leaves out
+        // others (DPPO).
         let per_pass = (samples.len() / self.config.batch).max(1);
         let total = per_pass * self.config.epochs;
         let at = sweep.done % per_pass * self.config.batch;
@@ -167,7 +167,7 @@ impl DppoTrainer {
         Ok(report)
     }
 
-    /// What comes after an iteration.
+    /// What follows an iteration: more, an evaluation, or the end.
     fn next(&self) -> Next {
         match self.iteration {
             i if i >= self.config.iterations => Next::Done,
@@ -248,6 +248,7 @@ impl Sweep {
 
 /// The episodes of an iteration.
 fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
+    // Every iteration starts where the last one ended: no start is practiced twice.
     let edge = |iteration: usize| (config.episodes * iteration) as u64;
     let rollouts = Rollouts::new(
         cx.rollouts,
@@ -258,8 +259,7 @@ fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
     Ok(Doing::Playing(Box::new(rollouts), Buffer::default()))
 }
 
-/// What the state after each decision is worth where the time limit cut the episode off; 0
-/// elsewhere.
+/// Value of the state after each decision where the time limit cut the episode off; 0 elsewhere.
 async fn last_values(
     learner: &Learner,
     decisions: &[Decision],

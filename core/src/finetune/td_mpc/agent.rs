@@ -1,4 +1,4 @@
-//! What acts: the planner over a snapshot of the world model, or its policy prior alone.
+//! The acting agent: the planner over a snapshot of the world model, or its policy prior alone.
 
 use super::METHOD;
 use super::config::{Proposals, TdMpcConfig};
@@ -20,7 +20,7 @@ pub struct Agent {
     pub(super) world: WorldModel,
     pub(super) prior: Prior,
     pub(super) config: TdMpcConfig,
-    /// Whether it plans; else the prior's middle acts.
+    /// Whether it plans; else the prior's mean acts.
     pub(super) planning: bool,
 }
 
@@ -28,19 +28,19 @@ pub struct Agent {
 pub struct Decided {
     /// E x act.
     pub actions: Vec<f32>,
-    /// What each episode is to remember: its plan. Empty without planning.
+    /// Per episode the mean of its plan, the next one's warm start. Empty without planning.
     pub memories: Vec<Vec<f32>>,
-    /// How many of the actions a policy had proposed.
+    /// How many of the actions are from a policy's proposal.
     pub from_policy: usize,
 }
 
-/// Raw observations as the world model reads them, on a device without gradients: as they are, each
-/// with one more number that is 1 where the episode has ended for good, else 0: what comes after
-/// the end must not be mistaken for a state that looks the same.
+/// Raw observations as the world model's input, on a device without gradients, each with one more
+/// number: 1 after the episode has ended for good, else 0. Without it the state after the end could
+/// not be told from one that goes on.
 ///
-/// They are not scaled to the demonstrations, as a policy's are: in five demonstrations some
-/// numbers hardly vary, and blown up to [-1, 1] they tell one demonstration from another, and all
-/// of them from practice, better than what matters does.
+/// Unlike a policy's they are not scaled to the demonstrations: a number that hardly varies in five
+/// of them would be blown up to [-1, 1] and tell one demonstration from another, and all of them
+/// from practice, better than what matters does.
 pub(super) fn observed(
     obs: &ObsBatch,
     ended: &[f32],
@@ -56,7 +56,7 @@ pub(super) fn observed(
     ))
 }
 
-/// What the world model reads and writes, for a policy's sizes.
+/// Sizes of the world model's inputs and outputs, from a policy's.
 pub(super) fn model_sizes(sizes: Sizes) -> Sizes {
     Sizes {
         obs: sizes.obs + 1,
@@ -92,8 +92,8 @@ impl Agent {
         }
     }
 
-    /// Decides at raw observations, given what each episode remembers and noise rows; with
-    /// noise on the actions where it is to explore.
+    /// Chooses an action for each raw observation, with each episode's memory and noise; `explore`
+    /// adds noise to the actions.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
@@ -131,13 +131,12 @@ impl Agent {
         })
     }
 
-    /// What the middle of the prior does at raw observations: N x act.
+    /// The prior's mean actions at raw observations: N x act.
     pub async fn prior_actions(&self, obs: &ObsBatch, device: &Device) -> Result<Vec<f32>> {
         nn::read(self.prior.mean(self.encode(obs, device))).await
     }
 
-    /// What the critics make of raw observations, where the prior's middle acts: the mean of all of
-    /// them, N.
+    /// Values of raw observations: the mean of all critics at the prior's mean action, N.
     pub async fn values(&self, obs: &ObsBatch, device: &Device) -> Result<Vec<f32>> {
         let z = self.encode(obs, device);
         let judged = self
@@ -170,6 +169,8 @@ impl Agent {
         if !explore {
             noise.exploration = None;
         }
+        // The pretrained policy knows no latent states: it proposes one open-loop chunk per sample,
+        // from the observation itself.
         let given = match layout.sizes.2 {
             0 => None,
             count => Some(self.given(policy, obs, given_noise, count, &device).await?),
@@ -264,8 +265,8 @@ impl Agent {
     }
 }
 
-/// Whether a saved agent plans, what sees, how far it looks ahead, and its least spread. Before
-/// version 3 there was one camera, as its size and its frames.
+/// Of a saved agent whether it plans, its cameras, horizon and least standard deviation. Before
+/// version 3 there was one camera, as its size and its stack.
 fn saved_planning(name: &str, archive: &Archive) -> Result<(bool, Vec<ImageSpec>, usize, f64)> {
     if archive.version() >= 3 {
         return archive.get(name);
@@ -338,11 +339,11 @@ impl FinetunedPolicy for Agent {
     }
 }
 
-/// What a plan's standard normal numbers are for, in their order for one environment: the prior's
-/// proposals, the pretrained policy's, then per round samples, last actions and the choice of
-/// critics; the draw of the elite; exploration.
+/// Layout of a plan's standard normal numbers for one environment, in order: the prior's proposals,
+/// the pretrained policy's, then per round samples, last actions and the choice of critics; the
+/// draw of the elite; exploration.
 struct Layout {
-    /// All samples, the prior's proposals, the pretrained policy's.
+    /// Numbers of all samples, of the prior's proposals and of the pretrained policy's.
     sizes: (usize, usize, usize),
     horizon: usize,
     act: usize,
@@ -363,7 +364,7 @@ impl Layout {
             + self.act
     }
 
-    /// The noise of all environments in the planner's order, and that of the pretrained policy's
+    /// The noise of all environments as the planner takes it, and that of the pretrained policy's
     /// chunks.
     fn split(&self, noise: &[f32]) -> (Noise, Vec<f32>) {
         let (samples, own, given) = self.sizes;
@@ -397,6 +398,7 @@ impl Layout {
                 round.last.extend_from_slice(take(samples * self.act));
                 round.critics.push(self.pair(take(2)));
             }
+            // All noise of a policy is normal numbers; Gumbel and uniform ones are made of them.
             out.draw
                 .iter_mut()
                 .for_each(|draw| draw.extend(take(samples).iter().map(|&e| gumbel(e))));
@@ -415,12 +417,12 @@ impl Layout {
     }
 }
 
-/// A standard normal number as one that is uniform in (0, 1).
+/// A standard normal number as a uniform one in (0, 1), by its distribution function.
 fn uniform(e: f32) -> f64 {
     0.5 * libm::erfc(-f64::from(e) * std::f64::consts::FRAC_1_SQRT_2)
 }
 
-/// A standard normal number as one of a Gumbel distribution.
+/// A standard normal number as one with the Gumbel distribution.
 fn gumbel(e: f32) -> f32 {
     -libm::log(-libm::log(uniform(e).clamp(1e-12, 1.0 - 1e-12))) as f32
 }

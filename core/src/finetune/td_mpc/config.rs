@@ -230,7 +230,7 @@ impl TdMpcConfig {
         }
         Ok(())
     }
-    /// The settings with which is planned after so many decisions (MoDem's two schedules).
+    /// The planner's settings after `decisions` decisions (MoDem's schedules of horizon and std).
     #[must_use]
     pub fn after(&self, decisions: usize) -> Self {
         let share = |of: usize| {
@@ -240,6 +240,7 @@ impl TdMpcConfig {
                 (decisions as f64 / of as f64).min(1.0)
             }
         };
+        // Both are linear (MoDem, `cfgs/config.yaml`: `horizon_schedule`, `std_schedule`).
         let horizon = 1 + (share(self.horizon_growth) * (self.horizon - 1) as f64) as usize;
         let min_std =
             self.min_std + (1.0 - share(self.std_decay)) * (FIRST_MIN_STD - self.min_std).max(0.0);
@@ -250,7 +251,7 @@ impl TdMpcConfig {
         }
     }
 
-    /// The share of a batch that demonstrations are after so many updates.
+    /// Share of demonstrations in a batch after `updates` updates.
     pub fn demo_fraction(&self, updates: usize) -> f64 {
         match self.arm {
             Arm::Balanced => 0.5,
@@ -262,38 +263,38 @@ impl TdMpcConfig {
 
 /// Updates over which MoDem's share of demonstrations falls (Meta-World).
 const DEMO_DECAY: f64 = 50_000.0;
-/// MoDem's least standard deviation at first.
+/// Least standard deviation at the start (MoDem).
 const FIRST_MIN_STD: f64 = 0.1;
-/// Numbers of a group of a simplicial latent state.
+/// Size of a group of a simplicial latent state.
 pub const SIMNORM: usize = 8;
-/// Of a later decision's errors, per decision further ahead (both backbones).
+/// rho: a decision's weight in the loss, relative to the decision before (both backbones).
 pub const RHO: f64 = 0.5;
-/// Of scores among the elites (both backbones).
+/// Factor of the values in the elites' softmax (both backbones).
 pub const TEMPERATURE: f64 = 0.5;
 
-/// What a backbone fixes: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
+/// Constants of a backbone: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
-    /// Weights of the parts of the loss.
+    /// Weight of the consistency loss.
     pub consistency: f64,
-    /// See `consistency`.
+    /// Weight of the reward loss.
     pub reward: f64,
-    /// See `consistency`; of all critics together.
+    /// Weight of the value loss, of all critics together.
     pub value: f64,
     /// Largest norm of the gradients.
     pub clip: f64,
     /// Updates between two steps of the targets.
     pub target_every: usize,
-    /// Rate of the encoder, of the others'.
+    /// Learning rate of the encoder, relative to the others'.
     pub encoder_rate: f64,
     /// Adam's epsilon for the policy prior.
     pub prior_epsilon: f64,
-    /// Share of the planner's mean that stays from round to round.
+    /// Share of the planner's mean that is kept from round to round.
     pub momentum: f64,
 }
 
 impl Backbone {
-    /// The numbers of the reference.
+    /// The reference's values.
     pub fn coefficients(self) -> Coefficients {
         let td_mpc2 = Coefficients {
             consistency: 20.0,

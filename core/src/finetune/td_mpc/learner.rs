@@ -1,4 +1,6 @@
-//! The learner: one update of world model, prior and targets on stretches of H decisions.
+//! One update of world model, policy prior and target networks on sub-sequences of H decisions
+//! (TD-MPC2, eq. 3 and 4, `tdmpc2.py`: `_update`, `update_pi`; MoDem, `algorithm/tdmpc.py`:
+//! `update`, `update_pi`).
 //!
 //! With z_0 = h(o_0), z_t+1 = d(z_t, a_t), z'_t = h(o_t), and a' drawn by the prior at z'_t+1:
 //!
@@ -29,11 +31,11 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::ops::Range;
 
-/// Weight of TD-MPC2's entropy.
+/// Weight of the prior's entropy (TD-MPC2, `entropy_coef`).
 const ENTROPY: f64 = 1e-4;
-/// Rate at which TD-MPC2's range of values follows.
+/// Rate of the moving average of the values' range (TD-MPC2, `common/scale.py`).
 const RANGE_RATE: f64 = 0.01;
-/// MoDem cuts the parts of a stretch's loss off here.
+/// Upper bound of each part of a sub-sequence's loss (MoDem).
 const LARGEST_LOSS: f64 = 1e4;
 
 /// World model, prior, targets and their optimizers.
@@ -42,9 +44,10 @@ pub struct Learner {
     pub world: WorldModel,
     /// The policy in its latent space.
     pub prior: Prior,
-    /// Slow copies: of the critics, and with td-mpc of the encoder.
+    /// Target networks: the critics, and with td-mpc the encoder.
     target: WorldModel,
-    /// Range of the critics' values between their 5th and 95th percentile, slowly (td-mpc2). `[1]`.
+    /// S: moving average of the range between the 5th and the 95th percentile of the values
+    /// (td-mpc2). `[1]`.
     range: Tensor<1>,
     adams: Adams,
     updates: usize,
@@ -59,7 +62,7 @@ struct Adams {
     clone: Adam,
 }
 
-/// What is cloned from demonstrations.
+/// The modules that behavioral cloning trains.
 #[derive(Module, Debug)]
 struct Cloned {
     encoder: Mlp,
@@ -70,24 +73,25 @@ struct Cloned {
 /// The random numbers of one update.
 #[derive(Debug, Clone)]
 pub struct UpdateNoise {
-    /// For the actions of the targets: H x B x act.
+    /// For the actions of the TD targets: H x B x act.
     pub targets: Vec<f32>,
-    /// The two target critics that judge them.
+    /// The two target critics of the TD targets.
     pub target_critics: [usize; 2],
     /// For the prior's actions: (H+1) x B x act.
     pub prior: Vec<f32>,
-    /// The two critics that judge those.
+    /// The two critics of the prior's loss.
     pub prior_critics: [usize; 2],
-    /// What dropout leaves of the first hidden units of the critics that learn: K x H x B x hidden;
-    /// empty without dropout.
+    /// Dropout factors of the learning critics' first hidden layer: K x H x B x hidden; empty
+    /// without dropout.
     pub kept: Vec<f32>,
-    /// Of those that judge the prior's actions: 2 x (H+1) x B x hidden.
+    /// Dropout factors of the critics in the prior's loss: 2 x (H+1) x B x hidden.
     pub prior_kept: Vec<f32>,
 }
 
 impl UpdateNoise {
-    /// Draws all of it.
+    /// Draws the noise of one update on `batch` sub-sequences.
     pub fn draw(config: &TdMpcConfig, act: usize, batch: usize, rng: &mut Rng) -> Self {
+        // Two different critics: the second is drawn among the others.
         let pair = |rng: &mut Rng| {
             let first = rng.below(config.critics);
             let second = rng.below(config.critics - 1);
@@ -111,9 +115,9 @@ impl UpdateNoise {
     }
 }
 
-/// `count` factors of dropout: 0 with probability `share`, otherwise what keeps their mean at 1;
-/// none where nothing is left out. Only those that are left out are drawn, by the number of others
-/// before each, which is geometrically distributed.
+/// `count` dropout factors: 0 with probability `share`, else 1 / (1 - `share`), which keeps their
+/// mean at 1; empty where `share` is 0. Drawn are the gaps between zeros, which are geometrically
+/// distributed: one draw per dropped unit.
 fn kept(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
     if share == 0.0 {
         return Vec::new();
@@ -128,41 +132,41 @@ fn kept(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
     factors
 }
 
-/// The figures of one update, still on the device.
+/// Metrics of one update, still on the device.
 pub struct Losses {
-    /// The latent states' error, weighted by time, per decision.
+    /// Consistency loss, weighted by rho^t, per decision.
     pub consistency: Tensor<1>,
-    /// The rewards' error.
+    /// Reward loss.
     pub reward: Tensor<1>,
-    /// The critics' error.
+    /// Value loss.
     pub value: Tensor<1>,
-    /// All of them, weighted.
+    /// Their weighted sum, which the world model minimizes.
     pub total: Tensor<1>,
     /// Norm of the gradients before clipping.
     pub gradient: Tensor<1>,
     /// The prior's loss.
     pub prior: Tensor<1>,
-    /// Norm of its gradients.
+    /// Norm of the prior's gradients before clipping.
     pub prior_gradient: Tensor<1>,
     /// The prior's entropy; 0 with td-mpc.
     pub entropy: Tensor<1>,
-    /// The same scaled by the number of dimensions.
+    /// The prior's entropy as its loss has it, scaled by the action's dimensions.
     pub scaled_entropy: Tensor<1>,
-    /// Range of the values.
+    /// S, the range of the values.
     pub range: Tensor<1>,
-    /// Mean of the critics' targets.
+    /// Mean TD target.
     pub target: Tensor<1>,
-    /// How much each stretch surprised: `[B]`.
+    /// Absolute TD errors of each sub-sequence, for the replay's priorities: `[B]`.
     pub surprise: Tensor<1>,
 }
 
-/// A batch on the device; rows are moment by moment.
+/// A batch on the device, time-major.
 struct Rows {
-    /// B, with the graph.
+    /// Observations o_0, B rows, with gradients.
     first: Observed,
-    /// H * B.
+    /// Observations o_1 to o_H, H * B rows.
     next: Observed,
-    /// Per moment `[B, act]`.
+    /// Actions a_0 to a_H-1, `[B, act]` each.
     actions: Vec<Tensor<2>>,
     rewards: Tensor<1>,
     goes_on: Tensor<1>,
@@ -200,8 +204,7 @@ impl Learner {
         self.updates
     }
 
-    /// Cloning: one step of encoder and prior towards the demonstrated actions of stretches; the
-    /// mean squared error.
+    /// One step of behavioral cloning of encoder and prior; gives the mean squared error.
     pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
         let obs = self.observed(batch, 0..rows).autodiff();
@@ -216,6 +219,8 @@ impl Learner {
             encoder_of_pictures,
             prior: self.prior.clone(),
         };
+        // MoDem, sec. 3, policy pretraining (`init_bc`): encoder and policy together predict the
+        // demonstrated action. Only the mean is trained, also where the prior has a spread.
         let mean = clone.prior.mean(self.world.encode(obs));
         let loss = (mean - actions).square().mean();
         let clone = self.adams.clone.step(clone, &loss);
@@ -227,17 +232,21 @@ impl Learner {
         loss.inner()
     }
 
-    /// The targets as they are after cloning: TD-MPC's slow encoder begins as the cloned one.
+    /// Copies the cloned networks into the targets, so that TD-MPC's slow encoder begins as the
+    /// cloned one.
     pub fn begin(&mut self) {
         self.target = self.world.valid();
     }
 
-    /// One update on stretches.
+    /// One update of world model, prior and targets.
     pub fn step(&mut self, batch: &Stretches, noise: &UpdateNoise) -> Losses {
         let rows = self.rows(batch);
+        // TD targets and target latent states are constants: no gradient passes through them.
         let plain = self.world.valid();
         let next = plain.encode(rows.next.clone());
         let targets = self.targets(&rows, next.clone(), noise);
+        // Targets of the consistency: the slow encoder's in TD-MPC; TD-MPC2 has no slow encoder and
+        // stops the gradient of the learning one.
         let aims = if self.config.backbone == Backbone::TdMpc {
             self.target.encode(rows.next.clone())
         } else {
@@ -254,15 +263,20 @@ impl Learner {
         } = self.parts(&rows, targets.clone(), aims, noise);
         self.world = self.adams.world.step(self.world.clone(), &total);
 
+        // The prior learns at the predicted latent states, as constants, from the critics just
+        // updated.
         let Judged {
             values,
             entropy,
             scaled_entropy,
         } = self.judged(states.clone(), noise);
         if self.config.backbone == Backbone::TdMpc2 {
+            // S is measured at the first latent states only (`update_pi`: `qs[0]`).
             self.widen(values.clone().inner().narrow(0, 0, batch.len()));
         }
         let mut loss = self.prior_loss(values, scaled_entropy.clone());
+        // Ours, after TD3+BC: where critics know nothing yet, the prior stays with the
+        // demonstrations.
         if self.config.prior_cloning > 0.0 && batch.shown > 0 {
             loss = loss
                 + self.cloning_loss(states, rows.actions, batch.shown) * self.config.prior_cloning;
@@ -307,13 +321,13 @@ impl Learner {
         }
     }
 
-    /// Some of the observations of stretches, counted moment by moment.
+    /// Rows `rows` of a batch's observations, which are time-major.
     fn observed(&self, batch: &Stretches, rows: Range<usize>) -> Observed {
         let obs = batch.obs.slice(rows.clone());
         observed(&obs, &batch.ended[rows], &self.world.cameras, &self.device)
     }
 
-    /// y: `[H * B]`.
+    /// TD targets y: `[H * B]`.
     fn targets(&self, rows: &Rows, next: Tensor<2>, noise: &UpdateNoise) -> Tensor<1> {
         let action = self
             .prior
@@ -328,11 +342,14 @@ impl Learner {
             .critics
             .select(&noise.target_critics)
             .forward_shared(acting(next, action));
+        // Clipped double Q: TD-MPC has two critics, TD-MPC2 draws two of five (`Q`,
+        // `return_type="min"`).
         let value = self.target.numbers(judged).min_dim(0).squeeze_dim::<1>(0);
         rows.rewards.clone() + rows.goes_on.clone() * value * self.config.gamma
     }
 
-    /// The loss of the world model against values `[H * B]` and latent states `[H * B, latent]`.
+    /// The world model's loss (TD-MPC2, eq. 3) for TD targets `[H * B]` and target latent states
+    /// `[H * B, latent]`.
     fn parts(
         &self,
         rows: &Rows,
@@ -347,6 +364,7 @@ impl Learner {
             value,
             ..
         } = self.config.backbone.coefficients();
+        // Latent rollout: only o_0 is encoded with gradients, then z_t+1 = d(z_t, a_t).
         let mut states = vec![self.world.encode(rows.first.clone())];
         let mut acted = Vec::new();
         for action in &rows.actions {
@@ -354,7 +372,9 @@ impl Learner {
             states.push(self.world.next(both.clone()));
             acted.push(both);
         }
+        // All H decisions as one batch: one pass per head.
         let acted = Tensor::cat(acted, 0);
+        // Consistency: mean over the latent's dimensions of |z_t+1 - target|^2.
         let latents = Tensor::cat(states[1..].to_vec(), 0) - aims.autodiff();
         let latents = latents.square().mean_dim(1).squeeze_dim::<1>(1);
         let rewards = self.world.errors(
@@ -365,12 +385,14 @@ impl Learner {
             .world
             .critics
             .forward_shared_dropping(acted, self.factors(&noise.kept, self.config.critics));
+        // TD errors of every critic, for the replay's priorities.
         let surprise =
             self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
         let values = self.world.errors(judged, targets.autodiff());
 
         let over_time = |errors: Tensor<1>| self.over_time(errors, [horizon, batch]);
         let sum = |errors: Tensor<2>| errors.sum_dim(0).squeeze_dim::<1>(0);
+        // TD-MPC2 averages over its critics, TD-MPC adds them up.
         let share = if self.config.backbone == Backbone::TdMpc2 {
             1.0 / self.config.critics as f64
         } else {
@@ -381,6 +403,8 @@ impl Learner {
             over_time(sum(rewards)),
             over_time(sum(values)).mul_scalar(share),
         ];
+        // A part beyond MoDem's bound has no gradient: one broken sub-sequence cannot throw the
+        // model off.
         let [a, b, c] = parts.clone().map(|part| {
             if self.config.backbone == Backbone::TdMpc {
                 part.clamp_max(LARGEST_LOSS)
@@ -389,12 +413,15 @@ impl Learner {
             }
         });
         let weighted = a * consistency + b * reward + c * value;
+        // Importance weights of prioritized replay, 1 without. MoDem scales the gradient by 1 / H,
+        // TD-MPC2 the loss.
         let total = (weighted * rows.weights.clone())
             .mean()
             .div_scalar(horizon as f64);
         let [consistency, reward, value] =
             parts.map(|part| part.inner().mean().div_scalar(horizon as f64));
         let states = Tensor::cat(states, 0).inner();
+        // MoDem's priority: sum_t rho^t |Q - y|, bounded as the losses are.
         let surprise = over_time(sum(surprise.abs()).autodiff())
             .inner()
             .clamp_max(LARGEST_LOSS);
@@ -425,7 +452,7 @@ impl Learner {
         )
     }
 
-    /// What the prior does at latent states `[(H+1) * B, latent]`, and what the critics say of it.
+    /// Values and entropies of the prior's actions at latent states `[(H+1) * B, latent]`.
     fn judged(&self, states: Tensor<2>, noise: &UpdateNoise) -> Judged {
         let states = states.autodiff();
         let drawn = self.prior.draw(
@@ -438,6 +465,7 @@ impl Learner {
             self.factors(&noise.prior_kept, 2),
         );
         let numbers = self.world.numbers(judged);
+        // TD-MPC maximizes the lesser of its two critics, TD-MPC2 the mean of two drawn ones.
         let values = match self.config.backbone {
             Backbone::TdMpc => numbers.min_dim(0),
             Backbone::TdMpc2 => numbers.mean_dim(0),
@@ -449,7 +477,7 @@ impl Learner {
         }
     }
 
-    /// Factors of dropout of an update, `[critics, rows, hidden]`; none where there are none.
+    /// Dropout factors as a tensor `[critics, rows, hidden]`; none without dropout.
     fn factors(&self, kept: &[f32], critics: usize) -> Option<Tensor<3>> {
         let hidden = self.config.hidden;
         let shape = [critics, kept.len() / critics / hidden, hidden];
@@ -459,13 +487,14 @@ impl Learner {
         })
     }
 
-    /// The prior's loss, from the values of its actions and their entropy.
+    /// The prior's loss (TD-MPC2, eq. 4), from the values of its actions and their entropy.
     fn prior_loss(&self, values: Tensor<1>, scaled_entropy: Tensor<1>) -> Tensor<1> {
         let moments = self.config.horizon + 1;
         let shape = [moments, values.dims()[0] / moments];
         match self.config.backbone {
             Backbone::TdMpc => self.over_time(values, shape).mean().neg(),
             Backbone::TdMpc2 => {
+                // Q / S, so that one weight of the entropy fits rewards of any size.
                 let good = values / self.range.clone().autodiff() + scaled_entropy * ENTROPY;
                 self.over_time(good, shape)
                     .mean()
@@ -475,10 +504,11 @@ impl Learner {
         }
     }
 
-    /// How far the prior is from the actions of the first `shown` stretches, weighted by time as
-    /// its loss.
+    /// Mean squared error of the prior's mean against the actions of the first `shown`
+    /// sub-sequences, weighted by rho^t as its loss.
     fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>, shown: usize) -> Tensor<1> {
         let (moments, batch) = (actions.len(), actions[0].dims()[0]);
+        // Demonstrations come first in a batch. z_H is left out: no action was demonstrated there.
         let first = |t: usize| states.clone().narrow(0, t * batch, shown);
         let states = Tensor::cat((0..moments).map(first).collect(), 0);
         let actions = Tensor::cat(
@@ -497,22 +527,27 @@ impl Learner {
             .div_scalar(moments as f64)
     }
 
-    /// The range of the values goes a little towards that of these.
+    /// Moves S towards the range between the 5th and the 95th percentile of `values`.
     fn widen(&mut self, values: Tensor<1>) {
         let [n] = values.dims();
         let order = ranks(values.clone().unsqueeze_dim(0)).squeeze_dim::<1>(0);
+        // A value by its place in the order, as a sum over a one-hot row: nothing is sorted or read
+        // back.
         let at = |place: usize| {
             (order.clone().equal_elem((n - 1 - place) as f64).float() * values.clone()).sum()
         };
+        // Linear between neighbors, as `RunningScale._percentile`.
         let percentile = |share: f64| {
             let position = share * (n - 1) as f64;
             let (below, part) = (position.floor() as usize, position.fract());
             at(below) * (1.0 - part) + at((below + 1).min(n - 1)) * part
         };
+        // At least 1: small values are not blown up.
         let now = (percentile(0.95) - percentile(0.05)).clamp_min(1.0);
         self.range = self.range.clone() * (1.0 - RANGE_RATE) + now * RANGE_RATE;
     }
 
+    /// Polyak step of the target networks, every `target_every` updates.
     fn follow(&mut self) {
         let (tau, Coefficients { target_every, .. }) =
             (self.config.target_rate, self.config.backbone.coefficients());
@@ -530,10 +565,12 @@ impl Learner {
         self.updates += 1;
     }
 
+    /// A constant of rows of `width` numbers.
     fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         nn::matrix(values, width, &self.device.clone().without_autodiff())
     }
 
+    /// The same with gradients.
     fn tracked(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         self.plain(values, width).autodiff()
     }
@@ -589,14 +626,14 @@ impl Learner {
     }
 }
 
-/// The prior's actions as the critics see them, each `[(H+1) * B]`.
+/// Values and entropies of the prior's actions, each `[(H+1) * B]`.
 struct Judged {
     values: Tensor<1>,
     entropy: Tensor<1>,
     scaled_entropy: Tensor<1>,
 }
 
-/// The world model's loss, and what it is made of.
+/// The world model's loss and its parts.
 struct Parts {
     total: Tensor<1>,
     consistency: Tensor<1>,

@@ -3,8 +3,8 @@
 //!
 //! | part | td-mpc (MoDem, `algorithm/tdmpc.py`) | td-mpc2 (`tdmpc2/common/world_model.py`) |
 //! |---|---|---|
-//! | pictures | added to what the robot feels, then one more network | the mean of two latents |
-//! | latent | as it comes | groups of 8 on a simplex, after a layer normalization |
+//! | pictures | added to the numbers' latent, then one more network | the mean of both latents |
+//! | latent | not normalized | groups of 8 on a simplex, after a layer normalization |
 //! | hidden layers | ELU | layer normalization, Mish |
 //! | critics | layer normalization and tanh first, then ELU | as the others |
 //! | reward, value | one number | 101 bins of a symmetric logarithm |
@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-/// Standard deviation of TD-MPC2's first weights.
+/// Standard deviation of TD-MPC2's initial weights.
 const INITIAL_STD: f64 = 0.02;
 
 /// The encoder of a camera's pictures.
@@ -65,15 +65,16 @@ impl Sight {
 /// Encoder, dynamics, reward and critics.
 #[derive(Module, Debug)]
 pub struct WorldModel {
-    /// The numbers of an observation to a latent state.
+    /// Encoder h of an observation's numbers.
     pub encoder: Mlp,
-    /// Its pictures, camera by camera. The optimizer knows them by the first part of the name.
+    /// Encoders of its pictures, one for each camera. The name begins with `encoder`, by which the
+    /// optimizer finds the encoder's learning rate.
     pub encoder_of_pictures: Vec<Sight>,
-    /// Latent state and action to the next latent state.
+    /// Latent dynamics d: latent state and action to the next latent state.
     pub dynamics: Mlp,
-    /// Latent state and action to the reward.
+    /// Reward head R: latent state and action to the reward.
     pub reward: Mlp,
-    /// Latent state and action to the value, each.
+    /// Critics Q: latent state and action to a value each.
     pub critics: Mlp,
     #[module(skip)]
     pub(super) backbone: Backbone,
@@ -113,6 +114,8 @@ impl WorldModel {
         let acting = latent + sizes.act;
         match backbone {
             Backbone::TdMpc2 => {
+                // Encoder and dynamics end in a layer normalization, before SimNorm; reward and
+                // critics begin at 0 (`common/world_model.py`, `__init__`).
                 let how = Initial::Normal(INITIAL_STD);
                 let bins = TwoHot::TD_MPC2.bins;
                 let throughout = |sizes: &[usize], rng: &mut Rng| {
@@ -135,6 +138,7 @@ impl WorldModel {
                 }
             }
             Backbone::TdMpc => {
+                // Orthogonal weights; reward and critics begin at 0 (`algorithm/tdmpc.py`, `TOLD`).
                 let how = Initial::Orthogonal;
                 let plain = |sizes: &[usize], rng: &mut Rng| {
                     Mlp::new(1, sizes, Activation::Elu, rng, device).initialised(how, rng)
@@ -159,9 +163,9 @@ impl WorldModel {
         }
     }
 
-    /// Observations to latent states `[N, latent]`. With pictures: their latent and that of the
-    /// numbers are added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`), or
-    /// their mean is taken (td-mpc2; as MoDem's version on TD-MPC2). Cameras join one by one.
+    /// Encodes observations: `[N, latent]`. With pictures, their latent and that of the numbers are
+    /// added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`) or are averaged
+    /// (td-mpc2; MoDem's version on TD-MPC2). Cameras join one after the other.
     pub fn encode(&self, Observed { numbers, images }: Observed) -> Tensor<2> {
         let felt = self.settle(self.encoder.forward(numbers.unsqueeze_dim(0)));
         let sights = self.encoder_of_pictures.iter().zip(images);
@@ -174,11 +178,13 @@ impl WorldModel {
         })
     }
 
-    /// What follows latent states `[N, latent]` and actions `[N, act]`: `[N, latent]`.
+    /// Latent dynamics: latent states and actions `[N, latent + act]` to next latent states `[N,
+    /// latent]`.
     pub fn next(&self, acting: Tensor<2>) -> Tensor<2> {
         self.settle(self.dynamics.forward(acting.unsqueeze_dim(0)))
     }
 
+    /// SimNorm with td-mpc2, the identity with td-mpc.
     fn settle(&self, z: Tensor<3>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => z,
@@ -187,7 +193,7 @@ impl WorldModel {
         .squeeze_dim(0)
     }
 
-    /// The rewards that follow: `[N]`.
+    /// Predicted rewards: `[N]`.
     pub fn rewards(&self, acting: Tensor<2>) -> Tensor<1> {
         self.numbers(self.reward.forward(acting.unsqueeze_dim(0)))
             .squeeze_dim(0)
@@ -225,20 +231,20 @@ pub struct Prior {
     backbone: Backbone,
 }
 
-/// An action that the prior drew, and what is known of it.
+/// Sampled actions and their entropy.
 pub struct Drawn {
     /// `[N, act]`, within ±1.
     pub action: Tensor<2>,
-    /// Entropy per row, as TD-MPC2 scales it by the number of dimensions: `[N]`; 0 with td-mpc,
+    /// Entropy per row, scaled by the number of dimensions as TD-MPC2's: `[N]`; 0 with td-mpc,
     /// whose spread is fixed.
     pub scaled_entropy: Tensor<1>,
     /// Entropy per row: `[N]`.
     pub entropy: Tensor<1>,
 }
 
-/// Range of the logarithm of TD-MPC2's standard deviation.
+/// Range of TD-MPC2's log std.
 const LOG_STD: (f64, f64) = (-10.0, 2.0);
-/// TD-MPC's spread, and how far its noise goes at most.
+/// TD-MPC: standard deviation of the noise, and its bound.
 const STD: (f64, f64) = (0.05, 0.3);
 
 impl Prior {
@@ -280,19 +286,20 @@ impl Prior {
         self.act
     }
 
-    /// The middle of the distribution: `[N, latent] -> [N, act]`.
+    /// tanh of the mean, the deterministic action: `[N, latent] -> [N, act]`.
     pub fn mean(&self, z: Tensor<2>) -> Tensor<2> {
         self.net.forward_one(z).narrow(1, 0, self.act).tanh()
     }
 
-    /// The action made with standard normal `e` `[N, act]`.
+    /// Samples actions by reparameterization, with standard normal `e` `[N, act]`.
     pub fn draw(&self, z: Tensor<2>, e: Tensor<2>) -> Drawn {
         let out = self.net.forward_one(z);
         match self.backbone {
             Backbone::TdMpc => {
                 let mean = out.tanh();
                 let noisy = mean.clone() + e.mul_scalar(STD.0).clamp(-STD.1, STD.1);
-                // Clipped, but the gradient passes as if it were not.
+                // Straight-through: clipped, but the gradient passes as if it were not
+                // (`TruncatedNormal`).
                 let clipped = noisy.clone().detach().clamp(-1.0 + 1e-6, 1.0 - 1e-6);
                 let action = noisy.clone() - noisy.detach() + clipped;
                 let nothing = Tensor::zeros([action.dims()[0]], &action.device());
@@ -309,11 +316,15 @@ impl Prior {
                 );
                 let log_std =
                     (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
+                // `world_model.py`, `pi`: the reparameterized action, and its density by change of
+                // variables.
                 let action = (mean + e.clone() * log_std.clone().exp()).tanh();
+                // log N(u; mean, std) with u before the tanh.
                 let gaussian =
                     (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln())
                         .sum_dim(1)
                         .squeeze_dim::<1>(1);
+                // log |d tanh(u) / du|, kept finite where the tanh saturates (`math.py`, `squash`).
                 let slope = (action.clone().square().neg() + 1.0)
                     .clamp_min(0.0)
                     .add_scalar(1e-6)
@@ -321,6 +332,9 @@ impl Prior {
                     .sum_dim(1)
                     .squeeze_dim::<1>(1);
                 let density = gaussian.clone() - slope;
+                // The reference multiplies the entropy by dims * log N / log p. Where the tanh is
+                // nearly linear that is dims, so one weight of the entropy fits any number of
+                // dimensions.
                 let scale = gaussian.mul_scalar(self.act as f64) / (density.clone() + 1e-8);
                 Drawn {
                     action,

@@ -1,5 +1,5 @@
-//! The planner: model-predictive path integral control with policy trajectories (TD-MPC2,
-//! `tdmpc2.py`, `_plan`; MoDem, `plan`), for many environments at once.
+//! The planner: model-predictive path integral control (MPPI) with policy trajectories (TD-MPC2,
+//! sec. 3.2, `tdmpc2.py`: `_plan`; MoDem, `plan`), for many environments at once.
 //!
 //! ```text
 //! mean = the previous plan moved on by one decision, std = 2
@@ -9,14 +9,14 @@
 //! act: the first action of an elite drawn by its weight, and noise of that std in practice
 //! ```
 //!
-//! Everything stays on the device: elites are told by counting how many samples are better, without
-//! sorting.
+//! Everything stays on the device: elites are found by counting how many samples are better,
+//! without sorting.
 
 use super::config::{Backbone, TEMPERATURE, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// What a plan is made with: world model and prior without gradients, and how long it looks ahead.
+/// World model and prior without gradients, and the planner's settings.
 pub struct Planner<'a> {
     /// The world model.
     pub world: &'a WorldModel,
@@ -36,9 +36,9 @@ pub struct Noise {
     pub proposals: Vec<Vec<f32>>,
     /// Per round.
     pub rounds: Vec<Round>,
-    /// Draws the elite: E x N numbers of a Gumbel distribution; none: the best one acts.
+    /// Gumbel noise that samples the elite, E x N; none: the best one acts.
     pub draw: Option<Vec<f32>>,
-    /// Added to the action in units of the plan's std: E x act; none: nothing is.
+    /// Exploration noise in units of the plan's std, E x act; none: no exploration.
     pub exploration: Option<Vec<f32>>,
 }
 
@@ -47,29 +47,29 @@ pub struct Noise {
 pub struct Round {
     /// For the samples: E x (N - P) x horizon x act.
     pub samples: Vec<f32>,
-    /// For the prior's action at the end: E x N x act.
+    /// For the prior's action at the horizon: E x N x act.
     pub last: Vec<f32>,
-    /// The two critics that judge, for each environment.
+    /// The two critics of the value at the horizon, for each environment.
     pub critics: Vec<[usize; 2]>,
 }
 
 /// A plan for each of E environments.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What to do now: `[E, act]`, within ±1.
+    /// The action to play: `[E, act]`, within ±1.
     pub action: Tensor<2>,
-    /// Where the next plan begins: `[E, horizon * act]`.
+    /// Mean of the sequences, the warm start of the next plan: `[E, horizon * act]`.
     pub mean: Tensor<2>,
-    /// The sequence whose first action is done: `[E, horizon * act]`.
+    /// The sampled elite, whose first action is played: `[E, horizon * act]`.
     pub chosen: Tensor<2>,
-    /// 1 where a policy proposed it: `[E]`.
+    /// 1 where that elite is a policy's proposal: `[E]`.
     pub from_policy: Tensor<1>,
 }
 
 impl Planner<'_> {
-    /// Plans from latent states `z` `[E, latent]`. `start` `[E, horizon * act]` is the mean at the
-    /// beginning; `given` are proposals `[E, P', horizon * act]` beside the prior's, whose number
-    /// is what the noise is for.
+    /// Plans from latent states `z` `[E, latent]`, with the warm start `start` `[E, horizon * act]`
+    /// and, beside the prior's own proposals, `given` ones `[E, P', horizon * act]`. The noise says
+    /// how many the prior makes.
     pub fn plan(
         &self,
         z: Tensor<2>,
@@ -87,7 +87,7 @@ impl Planner<'_> {
             start.clone(),
             Tensor::full([envs, width], self.config.max_std, &device),
         );
-        // What the first samples are around: the mean, or one proposal after the other.
+        // Centers of the first samples: the warm start, or the proposals in turn.
         let mut centers = match proposed.as_ref().filter(|_| self.config.around_proposals) {
             Some(proposed) => proposed
                 .clone()
@@ -101,6 +101,8 @@ impl Planner<'_> {
                 TensorData::new(round.samples.clone(), [envs, sampled, width]),
                 &device,
             );
+            // One round of MPPI: sample, roll out, weigh the elites, refit mean and std. The
+            // proposals are the same in every round.
             let samples = (centers + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);
             let actions = match &proposed {
                 Some(proposed) => Tensor::cat(self.in_order(proposed.clone(), samples), 1),
@@ -117,7 +119,7 @@ impl Planner<'_> {
         self.act((actions, weights, elite), policies, (mean, std), noise)
     }
 
-    /// The prior's proposals, and those that are given: `[E, P, horizon * act]`.
+    /// The prior's proposals and the given ones: `[E, P, horizon * act]`.
     fn proposals(
         &self,
         z: &Tensor<2>,
@@ -130,6 +132,7 @@ impl Planner<'_> {
             return given;
         }
         let mut actions: Vec<Tensor<2>> = Vec::new();
+        // The prior is rolled out in latent space; its last action needs no next state.
         let mut at = repeat(z.clone(), count);
         for (t, rows) in noise.iter().enumerate() {
             let e = crate::nn::matrix(rows.clone(), act, &z.device());
@@ -146,8 +149,8 @@ impl Planner<'_> {
         })
     }
 
-    /// TD-MPC2 has the policies' sequences first, TD-MPC its own samples: it matters where two are
-    /// equally good.
+    /// TD-MPC2 puts the policies' sequences first, TD-MPC its own samples: the order decides
+    /// between equally good ones.
     fn in_order(&self, proposed: Tensor<3>, samples: Tensor<3>) -> Vec<Tensor<3>> {
         match self.config.backbone {
             Backbone::TdMpc2 => vec![proposed, samples],
@@ -155,7 +158,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What each sequence is worth: `[E, N]`.
+    /// Predicted return of each sequence (`_estimate_value`): `[E, N]`.
     fn values(&self, mut z: Tensor<2>, actions: &Tensor<3>, round: &Round) -> Tensor<2> {
         let ([envs, samples, width], device) = (actions.dims(), actions.device());
         let act = width / self.horizon;
@@ -172,6 +175,7 @@ impl Planner<'_> {
             z = self.world.next(both);
             discount *= self.config.gamma;
         }
+        // The critics stand for everything beyond the horizon, at the prior's action there.
         let last = self
             .prior
             .draw(
@@ -182,12 +186,12 @@ impl Planner<'_> {
         let later = self.judge(acting(z, last), &round.critics);
         let total =
             value.reshape([envs, samples]) + later.reshape([envs, samples]).mul_scalar(discount);
+        // A sequence on which the model diverges counts 0, as in both references.
         let broken = total.clone().is_nan();
         total.mask_fill(broken, 0.0)
     }
 
-    /// What two critics of each environment say of its rows: their mean, or the lesser with td-mpc.
-    /// `[E * N]`.
+    /// Values of two critics per environment: their mean, or with td-mpc the lesser. `[E * N]`.
     fn judge(&self, acting: Tensor<2>, critics: &[[usize; 2]]) -> Tensor<1> {
         let [rows, width] = acting.dims();
         let same = critics.iter().all(|pair| *pair == critics[0]);
@@ -197,6 +201,8 @@ impl Planner<'_> {
                 .select(&critics[0])
                 .forward_shared(acting)
         } else {
+            // Every environment has its own pair: a stack of 2 E networks, pair after pair, whose
+            // outputs are then regrouped as [first or second, all rows].
             let (envs, own) = (critics.len(), rows / critics.len());
             let stack = acting
                 .reshape([envs, 1, own, width])
@@ -217,11 +223,12 @@ impl Planner<'_> {
         .squeeze_dim(0)
     }
 
-    /// The weight of every sequence, 0 but for the elites, and 1 where it is one: both `[E, N]`.
+    /// Weights of the sequences, 0 beyond the elites, and the elites as 0 or 1: both `[E, N]`.
     fn weights(&self, values: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let elite = ranks(values.clone())
             .lower_elem(self.config.elites as f64 - 0.5)
             .float();
+        // Softmax over the elites, less the largest value, so that the exponential stays in range.
         let most = values.clone().max_dim(1);
         let scores = ((values - most) * TEMPERATURE).exp() * elite.clone();
         let sum = scores.clone().sum_dim(1);
@@ -235,6 +242,7 @@ impl Planner<'_> {
         weights: &Tensor<2>,
         before: Tensor<2>,
     ) -> (Tensor<2>, Tensor<2>) {
+        // Weighted maximum likelihood, with the references' 1e-9.
         let weights = weights.clone().unsqueeze_dim::<3>(2);
         let sum = weights.clone().sum_dim(1) + 1e-9;
         let mean = (weights.clone() * actions.clone()).sum_dim(1) / sum.clone();
@@ -243,6 +251,7 @@ impl Planner<'_> {
             .sqrt()
             .squeeze_dim(1)
             .clamp(self.config.min_std, self.config.max_std);
+        // MoDem keeps a tenth of the round before; TD-MPC2 keeps nothing.
         let momentum = self.config.backbone.coefficients().momentum;
         let mean = mean.squeeze_dim(1);
         (
@@ -255,6 +264,7 @@ impl Planner<'_> {
         )
     }
 
+    /// Samples an elite by its weight and takes its first action.
     fn act(
         &self,
         best: (Tensor<3>, Tensor<2>, Tensor<2>),
@@ -265,7 +275,7 @@ impl Planner<'_> {
         let ((actions, weights, elite), (mean, std)) = (best, moments);
         let ([envs, samples, width], device) = (actions.dims(), actions.device());
         let act = width / self.horizon;
-        // The largest of log(weight) + Gumbel noise is drawn by its weight.
+        // Gumbel-max: the largest of log(weight) + Gumbel noise is a draw by weight.
         let mut chance = (weights + 1e-30).log() + (elite - 1.0) * 1e3;
         if let Some(draw) = &noise.draw {
             chance = chance + crate::nn::matrix(draw.clone(), samples, &device);
@@ -274,6 +284,7 @@ impl Planner<'_> {
         let chosen = (taken.clone().unsqueeze_dim::<3>(2) * actions)
             .sum_dim(1)
             .squeeze_dim::<2>(1);
+        // The first proposal: see `in_order`.
         let first_policy = if self.config.backbone == Backbone::TdMpc2 {
             0
         } else {
@@ -302,8 +313,7 @@ impl Planner<'_> {
     }
 }
 
-/// How many numbers of its row are greater than each one, or equal and further left: `[E, N]`, 0
-/// for the greatest.
+/// Ranks within each row, 0 for the greatest; of equals, the left one comes first: `[E, N]`.
 pub fn ranks(values: Tensor<2>) -> Tensor<2> {
     let [rows, n] = values.dims();
     let (own, other) = (
@@ -314,11 +324,12 @@ pub fn ranks(values: Tensor<2>) -> Tensor<2> {
     let earlier = earlier(n, &own.device())
         .unsqueeze_dim::<3>(0)
         .expand([rows, n, n]);
+    // O(N^2) comparisons, all on the device. Equals keep their order, so that no rank is missing.
     let better = other.clone().greater(own.clone()).float() + other.equal(own).float() * earlier;
     better.sum_dim(2).squeeze_dim(2)
 }
 
-/// 1 where the column is before the row.
+/// 1 where the column comes before the row: `[n, n]`.
 fn earlier(n: usize, device: &Device) -> Tensor<2> {
     let values: Vec<f32> = (0..n * n)
         .map(|i| f32::from(u8::from(i % n < i / n)))
@@ -326,7 +337,7 @@ fn earlier(n: usize, device: &Device) -> Tensor<2> {
     crate::nn::matrix(values, n, device)
 }
 
-/// Every row `times` times in a row.
+/// Each row repeated `times` times.
 fn repeat(x: Tensor<2>, times: usize) -> Tensor<2> {
     let [rows, width] = x.dims();
     x.unsqueeze_dim::<3>(1)
@@ -334,8 +345,8 @@ fn repeat(x: Tensor<2>, times: usize) -> Tensor<2> {
         .reshape([rows * times, width])
 }
 
-/// The mean at which a plan begins: what is left of the previous one, `[horizon * act]` or nothing
-/// at the start of an episode, moved on by one decision.
+/// Warm start of a plan: the previous mean (`[horizon * act]`, empty at the start of an episode)
+/// shifted by one decision, and zeros.
 pub fn moved_on(previous: &[f32], width: usize, act: usize) -> Vec<f32> {
     let mut mean = previous.get(act..).unwrap_or_default().to_vec();
     mean.resize(width, 0.0);

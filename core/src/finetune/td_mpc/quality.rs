@@ -1,4 +1,4 @@
-//! Compares what the world model predicts along a real episode with what happened.
+//! The world model's predictions along a recorded episode, against what happened.
 
 use super::agent::{Agent, observed};
 use super::model::acting;
@@ -47,6 +47,7 @@ impl Agent {
             .map(|r| r + self.config.reward_offset as f32)
             .collect();
         let mut sums: Vec<f32> = real.clone();
+        // Discounted returns, by backward recursion.
         for t in (0..steps.saturating_sub(1)).rev() {
             sums[t] += self.config.gamma as f32 * sums[t + 1];
         }
@@ -59,6 +60,7 @@ impl Agent {
         })
     }
 
+    /// Mean squared errors of the latent state predicted 1 to `ahead` decisions ahead.
     async fn consistency(
         &self,
         states: &Tensor<2>,
@@ -68,6 +70,7 @@ impl Agent {
         let steps = actions.dims()[0];
         let (mut z, mut errors) = (states.clone(), Vec::new());
         for k in 0..ahead {
+            // All starts at once: row t is what was predicted at t, k + 1 decisions ahead.
             let rows = steps - k;
             z = self.world.next(acting(
                 z.narrow(0, 0, rows),

@@ -1,5 +1,5 @@
-//! The loop of TD-MPC, a little at a time: cloning, seeding, updates on the seeds, then updates for
-//! every decision.
+//! The training loop of TD-MPC, in small steps: cloning, seeding, updates on the seed data, then
+//! updates for every decision (MoDem, sec. 3).
 
 use super::agent::{Agent, Decided, model_sizes};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
@@ -27,23 +27,23 @@ pub struct TdMpcTrainer {
     running: BTreeMap<u64, Episode>,
     learner: Learner,
     count: Count,
-    /// Where the last batches came from, demonstrations and practice: for whoever wants to know why
-    /// learning broke.
+    /// Indices of the last batches, of demonstrations and practice: they are written out when
+    /// learning diverges.
     recent: VecDeque<[Vec<Place>; 2]>,
 }
 
-/// Where the loop stands.
+/// The loop's counters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Count {
     /// Cloning steps made.
     cloned: usize,
     /// Decisions of all environments.
     decisions: usize,
-    /// Evaluations asked for.
+    /// Evaluations requested.
     evaluations: usize,
     /// Practice episodes since the last evaluation: successes, and all.
     episodes: (u64, u64),
-    /// Decisions since then: planned ones, and those of them that a policy had proposed.
+    /// Planned decisions since then, and how many of them are from a policy's proposal.
     planned: (u64, u64),
     /// Draws batches and the learner's noise.
     rng: Rng,
@@ -100,6 +100,7 @@ impl TdMpcTrainer {
     }
 
     async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        // One kind of work per call: cloning, then the updates that are owed, else practice.
         let mut report = if self.count.cloned < self.config.clone_updates {
             self.clone_policy().await?
         } else if self.learner.updates() < self.owed() {
@@ -127,7 +128,7 @@ impl TdMpcTrainer {
         Ok(report)
     }
 
-    /// Updates that the decisions so far pay for.
+    /// Updates owed so far: `seed_updates` once seeding is over, then `utd_ratio` per decision.
     fn owed(&self) -> usize {
         let TdMpcConfig {
             learning_starts,
@@ -226,7 +227,7 @@ impl TdMpcTrainer {
         })
     }
 
-    /// The clone's actions.
+    /// The seed policy's actions.
     async fn seed(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (plain, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
         match self.config.seed_by {
@@ -247,7 +248,7 @@ impl TdMpcTrainer {
         }
     }
 
-    /// The planner's actions; during the hand-over some are the clone's.
+    /// The planner's actions; during the handover some are the seed policy's.
     async fn plan(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
@@ -271,6 +272,7 @@ impl TdMpcTrainer {
         self.count.planned.1 += from_policy as u64;
         let passed = self.count.decisions - self.config.learning_starts;
         if passed < self.config.handover {
+            // Linear decay of the seed policy's share, drawn for each decision (MoDem on TD-MPC2).
             let share = 1.0 - passed as f64 / self.config.handover as f64;
             let cloned = self.seed(obs, cx).await?;
             for (own, cloned) in actions.chunks_mut(act).zip(cloned.chunks(act)) {
@@ -282,6 +284,7 @@ impl TdMpcTrainer {
         Ok(actions)
     }
 
+    /// Adds a decision to its running episode; a finished episode goes to the replay.
     fn note(
         &mut self,
         Decision {
@@ -304,6 +307,7 @@ impl TdMpcTrainer {
                 told(&episode, &self.config),
             );
             self.online.push(&episode)?;
+            // Self-imitation: success counts as a demonstration from now on.
             if success && self.config.self_imitation {
                 self.demos.push(&episode)?;
             }
@@ -333,8 +337,7 @@ impl TdMpcTrainer {
         Ok(report)
     }
 
-    /// The error of learning that broke, with the batches since the last time that it was known not
-    /// to have.
+    /// The error of a diverged run, with the batches since the losses were last known to be finite.
     fn diverged(&self, name: &str, value: f64) -> Error {
         let (mut archive, updates) = (Archive::new(), self.learner.updates());
         for (i, [shown, online]) in self.recent.iter().enumerate() {
@@ -375,6 +378,7 @@ impl TdMpcTrainer {
             ));
         }
         let (demos, online) = batch.places.split_at(shown);
+        // Losses are read back every `RECORD_EVERY` updates: a fault lies within so many batches.
         self.recent.push_back([demos.to_vec(), online.to_vec()]);
         if self.recent.len() > RECORD_EVERY {
             self.recent.pop_front();
@@ -384,6 +388,7 @@ impl TdMpcTrainer {
             &UpdateNoise::draw(&self.config, self.demos.act(), batch.len(), rng),
         );
         if self.config.backbone == Backbone::TdMpc {
+            // Prioritized replay: TD errors become priorities, each replay's own (MoDem, `update`).
             let surprise = nn::read(losses.surprise.clone()).await?;
             let (demos, online) = batch.places.split_at(shown);
             self.demos.set_priorities(demos, &surprise[..shown]);
@@ -456,7 +461,7 @@ fn frozen<M: burn::module::Module>(module: &M) -> M {
     module.valid()
 }
 
-/// Practice decides for a few environments at a time, one action after the other.
+/// Practice: `envs` environments in lockstep, one action per decision.
 fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
     RolloutSpec {
         parallel: config.envs,
@@ -486,7 +491,7 @@ fn empty_demos(config: &TdMpcConfig, cx: &Context) -> Sequences {
     sequences(config, cx, usize::MAX, 0)
 }
 
-/// The demonstrations as the world model sees them, in a replay of their own.
+/// The demonstrations, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     let mut sequences = empty_demos(config, cx);
     let episodes = cx
@@ -506,7 +511,7 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     Ok(sequences)
 }
 
-/// The episode as the world model is told it: with the offset of rewards.
+/// The episode as the replay stores it: rewards with their offset.
 fn told(episode: &Episode, config: &TdMpcConfig) -> Episode {
     let offset = config.reward_offset as f32;
     Episode {
@@ -515,7 +520,7 @@ fn told(episode: &Episode, config: &TdMpcConfig) -> Episode {
     }
 }
 
-/// The figures of an update, read back.
+/// Metrics of an update, read back from the device.
 async fn figures(losses: Losses) -> Result<Vec<(&'static str, f64)>> {
     read_losses([
         ("loss/consistency", losses.consistency),

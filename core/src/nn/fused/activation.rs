@@ -29,6 +29,7 @@ pub(super) fn composed<const D: usize>(activation: Activation, x: Tensor<D>) -> 
     match activation {
         Activation::Relu => relu(x),
         Activation::Mish => {
+            // See `mish_forward`. The bound keeps e^x in range; beyond it the quotient is 1.
             let e = x.clone().clamp_max(MISH_IS_IDENTITY).exp();
             let n = e.clone() * (e + 2.0);
             x * n.clone() / (n + 2.0)
@@ -46,7 +47,7 @@ fn with_gradient(activation: Activation, x: FloatTensor<Tracked>) -> FloatTensor
     let x = x.into_primitive();
     match (prepared.compute_bound().stateful(), activation) {
         (OpsKind::UnTracked(prepared), _) => prepared.finish(forward(activation, x)),
-        // These slopes can be told from the output: the input is overwritten.
+        // These slopes follow from the output, so the input may be overwritten.
         (OpsKind::Tracked(prepared), Activation::Relu | Activation::Tanh | Activation::Elu) => {
             let y = forward(activation, x);
             prepared.finish(y.clone(), y)
@@ -179,6 +180,7 @@ fn tanh(x: f32) -> f32 {
         2.268_434_6e-3,
         4.893_525_3e-3,
     ];
+    // Beyond this, tanh is 1 in f32, and the polynomials are fitted no further.
     let x = x.clamp(-7.905_311, 7.905_311);
     let square = x * x;
     let polynomial = |coefficients: &[f32]| {
@@ -198,6 +200,7 @@ fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     /// ln(2) in two parts, the first with few digits: k times it is exact.
     const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    // Below, 2^k would leave the normal numbers.
     let x = x.max(-87.0);
     let k = x * std::f32::consts::LOG2_E + ROUND - ROUND;
     let r = x - k * LN_2.0 - k * LN_2.1;
@@ -212,6 +215,7 @@ fn exp(x: f32) -> f32 {
     let tail = p
         .into_iter()
         .fold(0.0, |sum, coefficient| sum * r + coefficient);
+    // 2^k, written into the bits of the exponent.
     let power = f32::from_bits(((k as i32 + 127) as u32) << 23);
     (tail * r * r + r + 1.0) * power
 }

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use macerator::Simd;
 
 /// One update of Adam with gradient g: m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2)
-/// g^2, and then w <- keep w - rate m / (sqrt(v) + epsilon). That the moments started at zero is
-/// accounted for in `rate` and `epsilon`.
+/// g^2, and then w <- keep w - rate m / (sqrt(v) + epsilon). The bias correction is part of `rate`
+/// and `epsilon`.
 #[derive(Debug, Clone, Copy)]
 pub struct Update {
     pub keep: f32,

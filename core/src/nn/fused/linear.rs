@@ -53,6 +53,7 @@ fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
     let (_, outputs) = rows_and_columns(&weight);
     let bias = dense(bias);
     let biases = bias.storage::<f32>().chunks_exact(outputs);
+    // Every row begins as the bias, and the product is added to it in place.
     let mut y = biases
         .flat_map(|bias| std::iter::repeat_n(bias, batch))
         .collect::<Vec<_>>()
@@ -71,6 +72,7 @@ impl Backward<Flex, 3> for LinearBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = dense(grads.consume::<Flex>(&ops.node));
         let ([x_node, weight_node, bias_node], (x, weight)) = (ops.parents, ops.state);
+        // db: the column sums of dy; dW = x^T dy; dx = dy W^T. Only what is asked for is computed.
         if let Some(node) = bias_node {
             grads.register::<Flex>(node.id, column_sums(&dy));
         }
@@ -96,6 +98,7 @@ fn times_transposed(y: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
         add_products(&mut product, Stack::of(y), Stack::of(weight).transposed());
         return tensor(product, with_last_two(y, batch, inputs));
     }
+    // (W y^T)^T: of a wide W the rows are read, as they lie in memory.
     add_products(&mut product, Stack::of(weight), Stack::of(y).transposed());
     let (product, rank) = (
         tensor(product, with_last_two(y, inputs, batch)),

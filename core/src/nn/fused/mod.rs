@@ -34,12 +34,12 @@ type Tracked = Autodiff<Flex>;
 /// hand-over.
 const BLOCK: usize = 1 << 14;
 
-/// What lies beneath a tensor that is on the CPU and has gradients.
+/// The CPU tensor with gradients behind `x`; none where it is another.
 fn tracked<const D: usize>(x: &Tensor<D>) -> Option<FloatTensor<Tracked>> {
     x.clone().try_into_primitive::<Tracked>().ok()
 }
 
-/// What lies beneath a tensor that is on the CPU and has none.
+/// The CPU tensor without gradients behind `x`; none where it is another.
 fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
     x.clone().try_into_primitive::<Flex>().ok()
 }
@@ -52,7 +52,7 @@ fn dense(x: FlexTensor) -> FlexTensor {
     if whole { x } else { x.to_contiguous() }
 }
 
-/// The last two dimensions.
+/// Sizes of the last two dimensions.
 fn rows_and_columns(x: &FlexTensor) -> (usize, usize) {
     let shape = x.shape();
     let rank = shape.num_dims();

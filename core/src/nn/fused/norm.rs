@@ -51,9 +51,11 @@ fn forward(x: FlexTensor, gain: FlexTensor, shift: FlexTensor) -> FlexTensor {
     let (mut y, gain, shift) = (dense(x), dense(gain), dense(shift));
     let (batch, width) = rows_and_columns(&y);
     let (gains, shifts) = (gain.storage::<f32>(), shift.storage::<f32>());
+    // Blocks are whole rows: a row's statistics are one task's work.
     let rows = (BLOCK / width).max(1);
     in_blocks(y.storage_mut(), rows * width, |i, block| {
         for (row, values) in block.chunks_exact_mut(width).enumerate() {
+            // The member of the stack that the row belongs to.
             let start = (i * rows + row) / batch * width;
             row_forward(
                 values,
@@ -82,6 +84,8 @@ impl Backward<Flex, 3> for NormBackward {
         let members = stacks
             .zip(x.storage::<f32>().chunks_exact(batch * width))
             .zip(gain.storage::<f32>().chunks_exact(width));
+        // One task per member: the order in which gains and shifts are summed does not depend on
+        // the number of threads.
         let sums = threads::map(members.collect(), |((gradient, x), gain)| {
             let (mut gains, mut shifts) = (vec![0.0; width], vec![0.0; width]);
             for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
@@ -131,6 +135,7 @@ fn row_backward<S: Simd>(
         *g *= gain;
     }
     let width = x.len() as f32;
+    // Here `gradient` is d, the gradient of the normalized row.
     let mean_d = sum(gradient, |_, d| d) / width;
     let mean_dz = sum(gradient, |i, d| d * (x[i] - mean) * scale) / width;
     for (g, x) in gradient.iter_mut().zip(x) {

@@ -22,7 +22,7 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// What a tensor of two or three dimensions holds.
+    /// The matrices of a tensor of two or three dimensions.
     pub(super) fn of(tensor: &'a FlexTensor) -> Self {
         let (dims, layout) = (tensor.shape(), tensor.layout());
         let last = dims.num_dims() - 1;
@@ -40,6 +40,7 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// The same with every matrix transposed: strides change places, nothing is copied.
     pub(super) fn transposed(self) -> Self {
         let ([members, rows, columns], [apart, down, right]) = (self.shape, self.strides);
         Self {
@@ -81,6 +82,8 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
     #[cfg(not(target_arch = "wasm32"))]
     {
         use rayon::prelude::*;
+        // A thread per matrix where there are enough of them, else all threads on one large
+        // product.
         let work = rows * columns * inner;
         if members >= rayon::current_num_threads().clamp(2, 4) && members * work >= LARGE_STACK {
             return out

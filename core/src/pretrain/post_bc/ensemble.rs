@@ -1,4 +1,4 @@
-//! The ensemble of PostBC (Algorithm 1): K regressors, each fitted to its own bootstrap of the
+//! The ensemble of PostBC (algorithm 1): K regressors, each fitted to its own bootstrap of the
 //! demonstrations, trained as one stacked network.
 
 use super::{PostBcConfig, Posterior};
@@ -35,6 +35,7 @@ pub struct Ensemble {
 impl Ensemble {
     /// Fresh members, each with its own weights and its own bootstrap, on an autodiff `device`.
     pub fn new(config: PostBcConfig, data: &Pairs, seed: u64, device: Device) -> Self {
+        // Weights are drawn for the whole stack, so that they do not depend on the groups.
         let nets = network(&config, data.obs_dim, data.action_dim, seed, &device)
             .split(group_size(&config, &device));
         let groups = nets
@@ -59,6 +60,7 @@ impl Ensemble {
     /// One gradient step of every member on a batch of its own.
     pub fn step(&mut self, data: &Pairs) -> Losses {
         let (members, batch) = (self.members.len(), self.config.batch);
+        // Every member draws its batch from its own bootstrap.
         let indices: Vec<usize> = (self.members.iter())
             .flat_map(|pairs| {
                 self.rng
@@ -102,6 +104,8 @@ impl Ensemble {
                     .collect(),
                 0,
             );
+            // f_l - mean: what algorithm 1 makes the covariance of. The deviations are kept
+            // instead, from which it can be sampled without ever being formed.
             let centered = predictions.clone() - predictions.mean_dim(0);
             // [K, rows, width] -> [rows, K, width]: a pair's deviations lie together.
             deviations.extend(nn::read(centered.swap_dims(0, 1)).await?);
@@ -232,6 +236,7 @@ fn network(config: &PostBcConfig, obs: usize, chunk: usize, seed: u64, device: &
 fn bootstraps(config: &PostBcConfig, episode_pairs: &[usize], seed: u64) -> Vec<Vec<u32>> {
     (0..config.members as u64)
         .map(|member| {
+            // A stream of its own: a member does not depend on how many others there are.
             bootstrap::member_indices(
                 config.bootstrap,
                 episode_pairs,

@@ -1,9 +1,9 @@
 //! Posterior behavioral cloning: clone the posterior over the demonstrator's action instead of the
-//! action.
+//! action itself.
 //!
-//! The ensemble's disagreement at a demonstrated state is the spread of the posterior over what the
-//! demonstrator would do there. Every time a pair is used, its action target gets a fresh draw of
-//! that spread (Algorithm 2): a~ = a + alpha w with w ~ N(0, cov(s)).
+//! The ensemble's disagreement at a demonstrated state is the spread of the posterior over the
+//! demonstrator's action there. Every time a pair is used, its action target gets a fresh draw of
+//! that spread (algorithm 2): a~ = a + alpha w with w ~ N(0, cov(s)).
 
 mod ensemble;
 mod pretrainer;
@@ -189,6 +189,7 @@ impl Posterior {
         }
         squares
             .into_iter()
+            // Over K, as algorithm 1 has it, not over K - 1.
             .map(|s: f32| (s / self.members as f32).sqrt())
             .collect()
     }

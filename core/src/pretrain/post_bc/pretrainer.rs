@@ -9,9 +9,9 @@ use crate::pretrain::{Cloning, Context, Losses, PretrainPhase, Pretrainer, Widen
 
 /// PostBC at work.
 pub enum PostBc {
-    /// The first phase.
+    /// The first phase: the ensemble is fitted.
     Ensemble(Box<Ensemble>),
-    /// The second.
+    /// The second phase: the policy is cloned.
     Cloning(Box<Cloning>),
 }
 
@@ -37,6 +37,7 @@ impl PostBc {
         Ok(Self::Ensemble(Box::new(ensemble)))
     }
 
+    /// Ends the first phase: the posterior becomes the noise of the cloning loop.
     async fn clone_with_posterior(
         &mut self,
         cx: &Context<'_>,

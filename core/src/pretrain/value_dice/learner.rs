@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-/// A policy that learns to visit and do what the demonstrator did.
+/// ValueDICE at work: the policy, and the critic nu against which it plays.
 pub struct ValueDice {
     policy: Policy,
     nu: Nu,
@@ -24,14 +24,15 @@ pub struct ValueDice {
     device: Device,
 }
 
-/// What an update draws: transitions and random numbers.
+/// The random part of an update: transitions and noise.
 struct Batch {
     demos: Rows,
     replay: Rows,
     /// The policy's noise, row by row at the demonstrations' states and next states, then at the
     /// replay's next states.
     noise: Tensor<2>,
-    /// Where between a demonstration and a replay row the penalty looks, in [0, 1): `[batch, 1]`.
+    /// Position of the penalty's point between a demonstration and a replay row, in [0, 1):
+    /// `[batch, 1]`.
     mix: Tensor<2>,
 }
 
@@ -132,6 +133,7 @@ impl ValueDice {
 
     fn draw(&mut self) -> Batch {
         let n = self.config.batch;
+        // Nothing is played: the replay is a second draw from the demonstrations.
         let [demos, replay] = [(); 2].map(|()| self.rng.indices(n, self.transitions.len()));
         let width = self.policy.noise_len();
         let noise = nn::matrix(self.rng.normals(3 * n * width), width, &self.device);
@@ -144,9 +146,11 @@ impl ValueDice {
         }
     }
 
-    /// -J and the orthogonal regularization, and -J alone, for `proposals` that the policy can be
-    /// blamed for.
+    /// The policy's loss, -J and the orthogonal regularization, and -J alone; gradients flow
+    /// through `proposals`.
     fn policy_loss(&self, batch: &Batch, proposals: &Proposals) -> (Tensor<1>, Tensor<1>) {
+        // nu is a constant here, as the proposals are in nu's loss: each player moves its own
+        // weights.
         let divergence = objective(&self.nu.valid(), batch, proposals, &self.config).neg();
         (
             divergence.clone() + orthogonality(&self.policy.net) * self.config.orthogonality,
@@ -154,7 +158,7 @@ impl ValueDice {
         )
     }
 
-    /// J and the gradient penalty, for fixed `proposals`.
+    /// nu's loss, J and the gradient penalty, for fixed `proposals`.
     fn nu_loss(&self, batch: &Batch, proposals: &Proposals) -> Tensor<1> {
         let penalty = self.nu.penalty(between(batch, proposals)) * self.config.gradient_penalty;
         objective(&self.nu, batch, proposals, &self.config) + penalty
@@ -280,10 +284,13 @@ fn objective(nu: &Nu, batch: &Batch, proposals: &Proposals, config: &ValueDiceCo
         0,
     ));
     let n = demos.state.dims()[0];
+    // d = nu(s, a) - gamma nu(s', a'), of the demonstrations, then of the replay.
     let differences =
         values.clone().narrow(0, 0, 2 * n) - values.clone().narrow(0, 2 * n, 2 * n) * gamma;
     let replay_difference = differences.clone().narrow(0, n, n).mean();
+    // Every demonstrated state counts as an initial one (`value_dice.py`, `update`).
     let first = values.narrow(0, 4 * n, n).mean();
+    // Inside the logarithm both distributions are mixed: 1 - beta of the one, beta of the other.
     let weights = Tensor::cat(
         vec![
             Tensor::full([n], 1.0 - beta, &differences.device()),
@@ -291,14 +298,15 @@ fn objective(nu: &Nu, batch: &Batch, proposals: &Proposals, config: &ValueDiceCo
         ],
         0,
     );
+    // log mean exp, with the largest exponent taken out: as it cancels, it needs no gradient.
     let largest = differences.clone().detach().max();
     let exponentials = (differences - largest.clone()).exp() * weights;
     let log_mean = (exponentials.sum() / n as f64).log() + largest;
     log_mean - first * ((1.0 - beta) * (1.0 - gamma)) - replay_difference * beta
 }
 
-/// Where the gradient of nu is held to length 1: between demonstrations and replay, and between
-/// what the policy does after both.
+/// Inputs at which the gradient of nu is held to length 1: random points between demonstrations and
+/// replay, and between the policy's proposals after both.
 fn between(batch: &Batch, proposals: &Proposals) -> Tensor<2> {
     let Batch {
         demos, replay, mix, ..

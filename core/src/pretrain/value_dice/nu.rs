@@ -34,7 +34,7 @@ impl Nu {
         self.net.forward_one(inputs).squeeze_dim(1)
     }
 
-    /// mean (|gradient of nu in its input| - 1)^2 over the rows (Gulrajani et al. 2017),
+    /// mean (|gradient of nu in its input| - 1)^2 over the rows (Gulrajani et al. 2017, eq. 3),
     /// differentiable in nu's weights.
     pub fn penalty(&self, inputs: Tensor<2>) -> Tensor<1> {
         let gradient = self.net.input_gradient(inputs.unsqueeze_dim(0)) + EPSILON;

@@ -35,6 +35,8 @@ impl ModuleVisitor for Sum {
             return;
         }
         let weight = param.val();
+        // A mask over the diagonal: columns may have any length, only the angles between them are
+        // held.
         let others = Tensor::<2>::eye(weight.dims()[D - 1], &weight.device()).neg() + 1.0;
         let others: Tensor<D> = others.unsqueeze();
         let term = (weight.clone().transpose().matmul(weight) * others)

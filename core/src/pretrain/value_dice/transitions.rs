@@ -1,5 +1,5 @@
 //! Demonstrations as transitions from decision to decision, with the absorbing state that follows
-//! an episode's end.
+//! an episode's end (Kostrikov et al. 2019).
 
 use crate::data::Pairs;
 use crate::nn;
@@ -16,7 +16,7 @@ use burn::tensor::{Device, Tensor};
 pub struct Transitions {
     /// (N + 1) x (obs + 1): the states of N pairs, then the absorbing one.
     states: Vec<f32>,
-    /// (N + 1) x chunk: what the demonstrator did there; zeros in the absorbing state.
+    /// (N + 1) x chunk: the demonstrator's chunks there; zeros in the absorbing state.
     chunks: Vec<f32>,
     /// Rows of (s, a) and of s'.
     steps: Vec<(usize, usize)>,
@@ -37,8 +37,8 @@ pub struct Rows {
 
 impl Transitions {
     /// From padded `pairs` (one for every step) with chunks of `chunk` actions; `terminated` says
-    /// of each episode whether it ended for good. Where the time limit cut an episode off, what its
-    /// last decisions led to is unknown, and they are left out.
+    /// of each episode whether it ended for good. Where the time limit cut an episode off, the
+    /// outcome of its last decisions is unknown, and they are left out.
     ///
     /// # Errors
     /// When there is an episode too few or too many, or no transition is left.
@@ -55,6 +55,8 @@ impl Transitions {
         for (&length, &terminated) in pairs.episode_pairs.iter().zip(terminated) {
             let end = first + length;
             for row in first..end {
+                // A decision lasts `chunk` steps. One that leads beyond the end of an episode leads
+                // into the absorbing state; what a time limit cut off is not known.
                 match row + chunk < end {
                     true => steps.push((row, row + chunk)),
                     false if terminated => steps.extend([(row, absorbing), (absorbing, absorbing)]),
@@ -69,6 +71,7 @@ impl Transitions {
                  value-dice longer demonstrations"
             )));
         }
+        // The flag tells an observation of zeros from the absorbing state.
         let mut states: Vec<f32> = pairs
             .obs
             .chunks(pairs.obs_dim)
@@ -90,7 +93,7 @@ impl Transitions {
         })
     }
 
-    /// Transitions.
+    /// Number of transitions.
     pub fn len(&self) -> usize {
         self.steps.len()
     }

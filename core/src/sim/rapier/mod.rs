@@ -1,8 +1,8 @@
 //! The Rapier engine: a scene's MJCF text becomes rigid bodies, impulse joints and motors.
 //!
-//! Sites, geoms, joints and actuators keep their MJCF names and meanings. What the loader does not
-//! translate (`solref`, `solimp`, `armature`, tendons) has no effect here; a joint's `ref` would
-//! silently shift its zero, so it is refused.
+//! Sites, geoms, joints and actuators keep their MJCF names and meanings. Settings that the loader
+//! does not translate (`solref`, `solimp`, `armature`, tendons) have no effect here; a joint's
+//! `ref` would silently shift its zero, so it is refused.
 
 mod scene;
 mod snapshot;
@@ -22,7 +22,7 @@ pub struct RapierSim {
     scene: Scene,
     parameters: IntegrationParameters,
     world: World,
-    /// The world as freshly loaded: what [`Sim::reset`] goes back to.
+    /// The world as freshly loaded, to which [`Sim::reset`] returns.
     initial: World,
     /// Workspace only; everything that outlives a step is in `world`.
     pipeline: PhysicsPipeline,
@@ -74,7 +74,7 @@ impl RapierSim {
         );
     }
 
-    /// Makes `world` the present.
+    /// Replaces the world, and the pipeline's caches of the old one.
     fn enter(&mut self, world: World) {
         self.world = world;
         self.pipeline = PhysicsPipeline::new();
@@ -93,8 +93,8 @@ impl RapierSim {
         &self.world.bodies[handle]
     }
 
-    /// Where the body is; not a number once the engine had to take something out of the scene, so
-    /// that nobody goes on with the rest.
+    /// Pose of the body; not a number once the engine had to take something out of the scene, so
+    /// that no episode goes on without it.
     fn whereabouts(&self, handle: RigidBodyHandle) -> RapierPose {
         let pose = *self.rigid_body(handle).position();
         if self.world.broken {
@@ -178,7 +178,7 @@ impl Sim for RapierSim {
         let old = *self.rigid_body(handle).position();
         let new = RapierPose::from_parts(Vector::new(x, y, z), rotation);
         self.put_at_rest(handle, new);
-        // What hangs on it by joints comes along, as in MuJoCo.
+        // Bodies that hang on it by joints move along, as in MuJoCo.
         for carried in self.scene.carried_by(handle) {
             let relative = old.inverse() * *self.rigid_body(carried).position();
             self.put_at_rest(carried, new * relative);

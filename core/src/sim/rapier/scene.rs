@@ -1,4 +1,4 @@
-//! From MJCF text to a [`World`] and the table of what the scene names.
+//! From MJCF text to a [`World`] and the table of the scene's names.
 
 use super::snapshot::World;
 use crate::seal::{DIGEST, digest};
@@ -14,8 +14,8 @@ use rapier3d_mjcf::mjcf_rs::model::Model;
 use rapier3d_mjcf::{MjcfBodyHandle, MjcfLoaderOptions, MjcfRobot, MjcfRobotHandles};
 use std::collections::HashMap;
 
-/// What never changes while a scene runs. An id of [`crate::sim::Sim`] is a position in the list of
-/// its kind.
+/// The constant part of a scene. An id of [`crate::sim::Sim`] is a position in the list of its
+/// kind.
 pub(super) struct Scene {
     pub body_names: Vec<String>,
     pub bodies: Vec<RigidBodyHandle>,
@@ -65,6 +65,7 @@ impl Joint {
         if self.slides {
             return f64::from(relative.translation.x);
         }
+        // The rotation is about x: its half angle is that of the quaternion's x and w.
         2.0 * libm::atan2(
             f64::from(relative.rotation.x),
             f64::from(relative.rotation.w),
@@ -77,6 +78,7 @@ impl Joint {
         if !self.slides {
             return f64::from((child.angvel() - parent.angvel()).dot(axis));
         }
+        // The bodies' relative velocity at the joint, along its axis.
         let anchor = (*child.position() * self.frame2).translation;
         f64::from((child.velocity_at_point(anchor) - parent.velocity_at_point(anchor)).dot(axis))
     }
@@ -99,6 +101,7 @@ pub(super) fn load(mjcf: &str) -> Result<(Scene, World)> {
         .map(|j| j.name.clone().unwrap_or_default())
         .collect();
     let joint_frames: Vec<_> = robot.joints.iter().map(|j| j.joint).collect();
+    // A body with several joints becomes a chain of bodies; sites hang on the last.
     let leaf_of: HashMap<_, _> = robot
         .bodies
         .iter()

@@ -1,4 +1,4 @@
-//! Everything of a Rapier scene that changes, and how it is written down.
+//! The changing part of a Rapier scene, and its serialization.
 
 use crate::Result;
 use crate::seal::{self, DIGEST};
