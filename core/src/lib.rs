@@ -20,6 +20,7 @@ pub mod nn;
 pub mod obs;
 pub mod policy;
 pub mod pretrain;
+mod rl;
 pub mod rng;
 pub mod run;
 pub mod seal;

@@ -76,7 +76,9 @@ pub enum Insight {
     Spread,
     /// A model of the task, whose predictions can be compared with what happens.
     WorldModel,
-    /// A reward that is learned, and how learning beside the pretrained policy began.
+    /// How learning beside the pretrained policy began, and how far it fell.
+    Improvement,
+    /// A reward that is learned.
     LearnedReward,
 }
 
@@ -84,6 +86,12 @@ impl MethodInfo {
     /// Whether it can train or improve policies of this kind.
     pub fn accepts(&self, kind: PolicyKind) -> bool {
         self.policies.contains(&kind)
+    }
+
+    /// Whether it acts beside a pretrained policy that goes on deciding on chunks: on every action,
+    /// and whatever the policy's kind, even one that another program serves.
+    pub fn acts_beside(&self) -> bool {
+        self.per_step && self.accepts(PolicyKind::Served)
     }
 
     /// Whether it lets one look into this.

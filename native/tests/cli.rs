@@ -865,6 +865,9 @@ fn the_lists_have_their_keys() {
             "dppo",
             "td-mpc",
             "csil",
+            "xqc",
+            "rlpd",
+            "sac",
             "none"
         ]
     );

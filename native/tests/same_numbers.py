@@ -35,11 +35,11 @@ FINETUNE = [
     ("td-mpc", "td-mpc", {"finetune.td_mpc.backbone": "td-mpc"}),
     ("td-mpc2", "td-mpc", {"finetune.td_mpc.backbone": "td-mpc2"}),
     ("csil", "csil", {}),
-    ("csil-residual", "csil", {"finetune.csil.compose": "residual"}),
-    ("csil-alone", "csil", {"finetune.csil.compose": "alone"}),
-    ("xqc", "csil", {"finetune.csil.variant": "xqc"}),
-    ("rlpd", "csil", {"finetune.csil.variant": "rlpd"}),
-    ("sac", "csil", {"finetune.csil.variant": "sac"}),
+    ("csil-residual", "csil", {"finetune.csil.actor.compose": "residual"}),
+    ("csil-alone", "csil", {"finetune.csil.actor.compose": "alone"}),
+    ("xqc", "xqc", {}),
+    ("rlpd", "rlpd", {}),
+    ("sac", "sac", {}),
 ]
 POLICY = [
     ("flow", {}),
@@ -168,23 +168,29 @@ SMALL = {
     "finetune.td_mpc.policy_samples": 2,
     "finetune.td_mpc.elites": 2,
     "finetune.td_mpc.iterations": 2,
-    "finetune.csil.envs": 2,
-    "finetune.csil.total_steps": 280,
-    "finetune.csil.clone_updates": 12,
     "finetune.csil.critic_updates": 12,
-    "finetune.csil.learning_starts": 140,
-    "finetune.csil.utd_ratio": 0.5,
-    "finetune.csil.eval_every": 100,
-    "finetune.csil.batch": 8,
-    "finetune.csil.hidden": 8,
-    "finetune.csil.layers": 1,
     "finetune.csil.atoms": 5,
-    "finetune.csil.policy_hidden": 8,
-    "finetune.csil.bottleneck": 3,
-    "finetune.csil.features": 4,
+    "finetune.xqc.atoms": 5,
     "eval.episodes": 3,
     "eval.curve_episodes": 3,
 }
+# Of every method that acts beside the pretrained policy.
+BESIDE = {
+    "envs": 2,
+    "total_steps": 280,
+    "learning_starts": 140,
+    "utd_ratio": 0.5,
+    "eval_every": 100,
+    "batch": 8,
+    "hidden": 8,
+    "layers": 1,
+    "actor.clone_updates": 12,
+    "actor.hidden": 8,
+    "actor.bottleneck": 3,
+    "actor.features": 4,
+}
+for beside in ["csil", "xqc", "rlpd", "sac"]:
+    SMALL |= {f"finetune.{beside}.{name}": value for name, value in BESIDE.items()}
 
 
 def cells():

@@ -31,13 +31,13 @@ for task in $tasks; do
                     --out "$file" --quiet
                 set -- --demos-file "$file"
             fi
-            variant=${arm%/*}
-            if [ "$variant" = csil-success ]; then
-                variant=csil
+            method=${arm%/*}
+            if [ "$method" = csil-success ]; then
+                method=csil
                 set -- "$@" --set finetune.csil.success_reward=60 --set finetune.csil.kl_weight=0.02
             fi
-            "$protege" run --task "$task" --pretrain bc --finetune csil --preset cpu --seed "$seed" "$@" \
-                --set finetune.csil.variant="$variant" --set finetune.csil.compose="${arm#*/}" --set eval.curve_episodes=$points \
+            "$protege" run --task "$task" --pretrain bc --finetune "$method" --preset cpu --seed "$seed" "$@" \
+                --set "finetune.$method.actor.compose=${arm#*/}" --set eval.curve_episodes=$points \
                 --no-video --quiet --out "$run"
         done
     done

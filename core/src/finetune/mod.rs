@@ -5,12 +5,16 @@
 //! says when its result so far should be evaluated, and can be saved between any two steps. What it
 //! makes of the policy is a [`FinetunedPolicy`], which acts in the policy's place.
 
+pub mod actor_critic;
 pub mod best_of_n;
 pub mod csil;
 pub mod dppo;
 pub mod dsrl;
 mod quality;
+pub mod rlpd;
+pub mod sac;
 pub mod td_mpc;
+pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
 use crate::env::{Decision, Finished, RolloutSpec};
@@ -18,6 +22,8 @@ use crate::method::{self, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
+pub(crate) use crate::rl::RECORD_EVERY;
+use crate::rl::{OnlineLoop, Schedule};
 use crate::settings::{Choice, Settings};
 use crate::{Error, Result};
 use best_of_n::BestOfNConfig;
@@ -26,22 +32,26 @@ use csil::CsilConfig;
 use dppo::DppoConfig;
 use dsrl::DsrlConfig;
 pub use quality::Quality;
+use rlpd::RlpdConfig;
+use sac::SacConfig;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use td_mpc::TdMpcConfig;
+use xqc::XqcConfig;
 
 /// Gradient steps that a method makes at most per step of its own.
 pub(crate) const UPDATES: usize = 10;
-/// Losses are read back and recorded every so many gradient steps: reading waits for the device.
-pub(crate) const RECORD_EVERY: usize = 50;
 
 /// Every method, in the order of lists. To add one is to add its folder and its row here.
-pub const METHODS: [&Method; 5] = [
+pub const METHODS: [&Method; 8] = [
     &best_of_n::METHOD,
     &dsrl::METHOD,
     &dppo::METHOD,
     &td_mpc::METHOD,
     &csil::METHOD,
+    &xqc::METHOD,
+    &rlpd::METHOD,
+    &sac::METHOD,
 ];
 
 /// What there is to say of every method, and of "none". It is made when the program is compiled, so
@@ -171,6 +181,15 @@ pub struct FinetuneConfig {
     /// A small policy beside the pretrained one, and a learned reward.
     #[setting(group)]
     pub csil: CsilConfig,
+    /// A small policy beside the pretrained one, and categorical critics of the task's reward.
+    #[setting(group)]
+    pub xqc: XqcConfig,
+    /// A small policy beside the pretrained one, and many critics of the task's reward.
+    #[setting(group)]
+    pub rlpd: RlpdConfig,
+    /// A small policy beside the pretrained one, and soft actor-critic.
+    #[setting(group)]
+    pub sac: SacConfig,
 }
 
 impl FinetuneConfig {
@@ -182,6 +201,9 @@ impl FinetuneConfig {
         self.dppo.check()?;
         self.td_mpc.check()?;
         self.csil.check()?;
+        self.xqc.check()?;
+        self.rlpd.check()?;
+        self.sac.check()?;
         let Some(method) = self.method.row() else {
             return Ok(());
         };
@@ -239,7 +261,11 @@ impl FinetuneConfig {
         if !archive.contains(&format!("{prefix}/method")) {
             return Ok(None);
         }
-        let method = saved_method(&format!("{prefix}/method"), archive)?;
+        let mut method = saved_method(&format!("{prefix}/method"), archive)?;
+        // Methods that were variants of csil before were saved under its name.
+        if method == csil::METHOD.id() && self.method.info().acts_beside() {
+            method = self.method;
+        }
         let load = |method: &Method| (method.load_policy)(self, policy, prefix, archive, device);
         method.row().map(load).transpose()
     }
@@ -303,6 +329,19 @@ pub enum Next {
     Evaluate,
     /// Nothing: the method is done.
     Done,
+}
+
+impl Next {
+    /// What comes once all updates were made that the decisions so far pay for.
+    pub(crate) fn after(online: &OnlineLoop, schedule: &Schedule) -> Self {
+        if online.is_done(schedule) {
+            Self::Done
+        } else if online.evaluation_due(schedule) {
+            Self::Evaluate
+        } else {
+            Self::Continue
+        }
+    }
 }
 
 /// What one step of a method did.
@@ -463,8 +502,8 @@ fn has_steps(demos: &Dataset) -> bool {
 }
 
 /// Losses of one gradient step, read back.
-pub(crate) async fn read_losses<const N: usize>(
-    losses: [(&'static str, Tensor<1>); N],
+pub(crate) async fn read_losses(
+    losses: impl IntoIterator<Item = (&'static str, Tensor<1>)>,
 ) -> Result<Vec<(&'static str, f64)>> {
     let mut values = Vec::new();
     for (name, loss) in losses {
@@ -478,11 +517,14 @@ pub(crate) async fn read_losses<const N: usize>(
 pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) -> Result<Replay> {
     let replay = Replay::load(archive, "finetuner/replay")?;
     if replay.row_sizes() != (&cx.obs(), action) {
-        return Err(Error::input(
-            "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
-        ));
+        return Err(damaged());
     }
     Ok(replay)
+}
+
+/// The error of a replay from an archive that is another policy's.
+pub(crate) fn damaged() -> Error {
+    Error::input("the checkpoint's replay does not fit its policy: use an undamaged checkpoint")
 }
 
 #[cfg(test)]

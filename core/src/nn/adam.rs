@@ -180,6 +180,16 @@ impl Adam {
         }
         Ok(adam)
     }
+
+    /// The same settings with the moments that [`Adam::save`] wrote while training a module like
+    /// `module`.
+    ///
+    /// # Errors
+    /// As [`Adam::load`].
+    pub fn restored<M: Module>(self, prefix: &str, archive: &Archive, module: &M) -> Result<Self> {
+        let Self { moments, .. } = Self::load(self.config, prefix, archive, module)?;
+        Ok(Self { moments, ..self })
+    }
 }
 
 /// The moment called `name` of a parameter of `size` numbers.

@@ -25,7 +25,7 @@ pub use saved::saved_config;
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
 use crate::env::catalogue::proprioception;
 use crate::env::{self, Maker, RolloutSpec};
-use crate::finetune::{FinetuneConfig, FinetunedPolicy, save_policy};
+use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::obs::{ImageSpec, ObsSpec};
 use crate::policy::{self, Connect, Policy, PolicyKind, served};
 use crate::pretrain;
@@ -235,11 +235,10 @@ impl Run {
         self.config.pretrain.tasks = saved.pretrain.tasks;
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::NONE {
-            self.config.finetune = FinetuneConfig {
-                method: FinetuneMethod::NONE,
-                ..saved.finetune
-            };
+            // As it was saved, so that what was made of the policy is read.
+            self.config.finetune = saved.finetune;
             self.load_finetuned(archive)?;
+            self.config.finetune.method = FinetuneMethod::NONE;
         }
         Ok(())
     }

@@ -9,9 +9,8 @@
 
 use super::config::{Config, FinetuneMethod, Keep};
 use crate::env::catalogue;
-use crate::finetune::csil::Variant;
 use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
-use crate::finetune::{METHODS, best_of_n, csil, dppo, td_mpc};
+use crate::finetune::{METHODS, best_of_n, dppo, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
 use crate::pretrain::{Unit, bc, post_bc, sigma_bc, value_dice};
@@ -63,45 +62,6 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset paper, `finetune.csil.variant` xqc: XQC's settings",
-        when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Xqc,
-        set: |config| {
-            let csil = &mut config.finetune.csil;
-            csil.utd_ratio = 2.0;
-            csil.actor_every = 3;
-            csil.batch = 256;
-        },
-    },
-    Rule {
-        what: "`finetune.csil.variant` rlpd: RLPD's number of critics, without which it is \
-               none",
-        when: |asked| asked.finetune.csil.variant == Variant::Rlpd,
-        set: |config| config.finetune.csil.critics = 10,
-    },
-    Rule {
-        what: "Preset paper, `finetune.csil.variant` rlpd: RLPD's settings",
-        when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Rlpd,
-        set: |config| {
-            let csil = &mut config.finetune.csil;
-            csil.utd_ratio = 20.0;
-            csil.hidden = 256;
-            csil.layers = 3;
-            csil.temperature = 1.0;
-            csil.batch = 256;
-        },
-    },
-    Rule {
-        what: "Preset paper, `finetune.csil.variant` sac: Haarnoja et al. 2018",
-        when: |asked| is_paper(asked) && asked.finetune.csil.variant == Variant::Sac,
-        set: |config| {
-            let csil = &mut config.finetune.csil;
-            csil.hidden = 256;
-            csil.layers = 2;
-            csil.temperature = 1.0;
-            csil.batch = 256;
-        },
-    },
-    Rule {
         what: "Preset paper, task and `finetune.method`: PostBC, tables 1 to 4",
         when: is_paper,
         set: pretraining,
@@ -142,15 +102,15 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "`finetune.method` td-mpc or csil: methods that decide action by action hold \
-               each for longer, 20 decisions a second in the lab",
+        what: "`finetune.method` td-mpc, csil, xqc, rlpd or sac: methods that decide action by \
+               action hold each for longer, 20 decisions a second in the lab",
         when: |asked| asked.finetune.method.info().per_step,
         set: |config| config.env.action_repeat = catalogue::action_repeat(&config.task),
     },
     Rule {
-        what: "`finetune.method` csil: chunks of 10 actions, as in the paper (preset paper), \
-               else 4",
-        when: |asked| asked.finetune.method == csil::METHOD.id(),
+        what: "`finetune.method` csil, xqc, rlpd or sac, which act beside the pretrained policy: \
+               chunks of 10 actions, as in CSIL++ (preset paper), else 4",
+        when: |asked| asked.finetune.method.info().acts_beside(),
         set: |config| config.policy.chunk = if is_paper(config) { 10 } else { 4 },
     },
     Rule {

@@ -7,6 +7,7 @@
 
 use super::config::{Config, FinetuneMethod};
 use super::published;
+use crate::finetune::csil;
 use crate::settings::{self, Preset, Setting, keys, leaves, put, value_at};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -129,14 +130,8 @@ impl Config {
     fn with(&self, settings: &[Setting]) -> Result<Self> {
         let mut tree = self.to_value();
         for setting in settings {
-            put(&mut tree, Self::FIELDS, setting).map_err(|error| {
-                name_of_now(&setting.0).map_or(error, |now| {
-                    Error::input(format!(
-                        "the setting {} is called {now} now: set that",
-                        setting.0
-                    ))
-                })
-            })?;
+            put(&mut tree, Self::FIELDS, setting)
+                .map_err(|error| answer_of_now(setting).unwrap_or(error))?;
         }
         serde_json::from_value(tree)
             .map_err(|e| Error::failed(format!("the settings are no configuration: {e}")))
@@ -290,13 +285,76 @@ const RENAMED: &[(&str, &str, Conversion)] = &[
         "finetune.csil.target_rate",
         Conversion::Same,
     ),
+    (
+        "finetune.csil.compose",
+        "finetune.csil.actor.compose",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.residual_scale",
+        "finetune.csil.actor.residual_scale",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.clone_updates",
+        "finetune.csil.actor.clone_updates",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.clone_lr",
+        "finetune.csil.actor.clone_lr",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.policy_hidden",
+        "finetune.csil.actor.hidden",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.bottleneck",
+        "finetune.csil.actor.bottleneck",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.features",
+        "finetune.csil.actor.features",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.log_scale",
+        "finetune.csil.actor.log_scale",
+        Conversion::Same,
+    ),
+    (
+        "finetune.csil.variance_floor",
+        "finetune.csil.actor.variance_floor",
+        Conversion::Same,
+    ),
 ];
 
-fn name_of_now(key: &str) -> Option<&'static str> {
-    let entry = RENAMED
+/// Which reinforcement learning csil did: csil's own, or one that is a method now.
+const VARIANT: &str = "finetune.csil.variant";
+
+/// What to set instead of a setting that there was before.
+fn answer_of_now((key, value): &Setting) -> Option<Error> {
+    if key == VARIANT {
+        return Some(variant_now(value));
+    }
+    let (_, now, _) = RENAMED
         .iter()
-        .find(|(old, now, _)| *old == key && old != now);
-    entry.map(|(_, now, _)| *now)
+        .find(|(old, now, _)| old == key && old != now)?;
+    Some(Error::input(format!(
+        "the setting {key} is called {now} now: set that"
+    )))
+}
+
+/// What to set instead of a variant of csil.
+fn variant_now(value: &Value) -> Error {
+    let method = value.as_str().unwrap_or_default();
+    Error::input(format!(
+        "{VARIANT} = {method}: the variants of csil are methods of their own now; use --finetune \
+         {method}, or set finetune.method to it"
+    ))
 }
 
 /// Settings by their names of now, as a file of an earlier version has them.
@@ -345,5 +403,41 @@ pub fn renamed(settings: Vec<Setting>) -> Result<Vec<Setting>> {
         Ok(((*now).to_owned(), value))
     };
     let is_kept = |(key, _): &Setting| !DROPPED.contains(&key.as_str());
-    settings.into_iter().filter(is_kept).map(rename).collect()
+    let renamed: Vec<Setting> = settings
+        .into_iter()
+        .filter(is_kept)
+        .map(rename)
+        .collect::<Result<_>>()?;
+    without_variant(renamed)
+}
+
+/// Settings without csil's variant: where it was another method, that one, and its settings in the
+/// place of csil's; what it did not look at is left out.
+///
+/// # Errors
+/// When there is a variant but no method, so that it is open whether csil was meant at all.
+fn without_variant(settings: Vec<Setting>) -> Result<Vec<Setting>> {
+    let last = |key: &str| settings.iter().rev().find(|(name, _)| name == key);
+    let Some(variant) = last(VARIANT) else {
+        return Ok(settings);
+    };
+    let csil = csil::METHOD.id();
+    let method = FinetuneMethod::by_id(variant.1.as_str().unwrap_or_default())?;
+    if method != csil && last("finetune.method").is_none() {
+        return Err(variant_now(&variant.1));
+    }
+    let known = keys(Config::FIELDS, "");
+    let is_known = |key: &str| known.iter().any(|(name, _)| name == key);
+    let moved = |(key, value): Setting| {
+        if key == "finetune.method" && value == csil.id() {
+            return Some((key, method.id().into()));
+        }
+        let Some(name) = key.strip_prefix("finetune.csil.") else {
+            return Some((key, value));
+        };
+        let now = format!("finetune.{}.{name}", method.id());
+        let was_csils = is_known(&key) || ["variant", "temperature"].contains(&name);
+        (is_known(&now) || !was_csils).then_some((now, value))
+    };
+    Ok(settings.into_iter().filter_map(moved).collect())
 }

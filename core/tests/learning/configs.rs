@@ -1,7 +1,6 @@
 //! Configurations: every mistake is answered with the key that it is about.
 
 use protege_core::Error;
-use protege_core::finetune::csil::Variant;
 use protege_core::finetune::td_mpc::Backbone;
 use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
@@ -112,14 +111,15 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
         ("finetune.dppo.batch", "1"),
         ("finetune.dppo.clip", "-0.1"),
         ("finetune.dppo.min_logprob_std", "0"),
-        ("finetune.csil.variant", "ppo"),
-        ("finetune.csil.compose", "sum"),
+        ("finetune.csil.actor.compose", "sum"),
         ("finetune.csil.gamma", "1"),
-        ("finetune.csil.features", "7"),
-        ("finetune.csil.variance_floor", "0"),
+        ("finetune.csil.actor.features", "7"),
+        ("finetune.sac.actor.features", "7"),
+        ("finetune.csil.actor.variance_floor", "0"),
         ("finetune.csil.least_reward", "1"),
         ("finetune.csil.success_reward", "-1"),
         ("finetune.csil.learning_starts", "1000000"),
+        ("finetune.rlpd.learning_starts", "1000000"),
         ("eval.episodes", "0"),
         ("preset", "cpu"),
         ("engine", "bullet"),
@@ -361,9 +361,9 @@ fn what_a_method_asks_for_follows_it_from_a_checkpoint() {
                 ];
                 resolved(&base).finetune
             };
-            for variant in Variant::ALL.iter().map(|variant| variant.name()) {
-                let key = "finetune.csil.variant";
-                assert_eq!(go_on("csil", key, variant), anew("csil", key, variant));
+            for actor in ["csil", "xqc", "rlpd", "sac"] {
+                let key = "preset";
+                assert_eq!(go_on(actor, key, preset), anew(actor, key, preset));
             }
             // A policy with the chunks that CSIL asks for is too short-sighted for the planner.
             for backbone in Backbone::ALL.iter().filter(|_| before != "csil") {
@@ -373,10 +373,21 @@ fn what_a_method_asks_for_follows_it_from_a_checkpoint() {
             }
         }
     }
-    let rlpd = resolved(&[("preset", "paper"), ("finetune.csil.variant", "rlpd")]);
-    let rlpd = rlpd.finetune.csil;
+    let paper = resolved(&[("preset", "paper"), ("finetune.method", "rlpd")]);
+    let rlpd = paper.finetune.rlpd;
     assert_eq!((rlpd.critics, rlpd.hidden, rlpd.layers), (10, 256, 3));
     assert_eq!((rlpd.utd_ratio, rlpd.temperature), (20.0, 1.0));
+}
+
+/// A method that acts beside a policy gets it with chunks, and holds each action for longer.
+#[test]
+fn a_policy_that_is_acted_beside_has_chunks() {
+    for method in ["csil", "xqc", "rlpd", "sac"] {
+        let of = |preset: &str| resolved(&[("preset", preset), ("finetune.method", method)]);
+        assert_eq!(of("paper").policy.chunk, 10, "{method}");
+        assert_eq!(of("cpu").policy.chunk, 4, "{method}");
+        assert!(of("tiny").env.action_repeat > 1, "{method}");
+    }
 }
 
 /// Whoever goes on from a policy keeps what was set for it, and what the policy itself fixes.
@@ -411,7 +422,6 @@ fn its_own_settings_make_a_configuration_again() {
                         ("task", task),
                         ("pretrain.method", pretrain),
                         ("finetune.method", finetune),
-                        ("finetune.csil.variant", "sac"),
                         ("finetune.td_mpc.backbone", "td-mpc"),
                     ];
                     let job = job.map(|(key, value)| (key.to_owned(), json!(value)));
@@ -487,6 +497,77 @@ fn a_saved_configuration_outlives_renamed_settings() {
     assert_eq!(Config::from_saved(&saved).unwrap(), expected);
     let sentence = refused(set("finetune.csil.tau", "0.1"));
     assert!(sentence.contains("finetune.csil.target_rate"), "{sentence}");
+    let sentence = refused(set("finetune.csil.policy_hidden", "8"));
+    assert!(
+        sentence.contains("finetune.csil.actor.hidden"),
+        "{sentence}"
+    );
+}
+
+/// A configuration of csil as it was saved when its actor's settings were csil's own, and other
+/// methods its variants.
+fn with_variant(method: &str, variant: &str) -> Value {
+    let mut saved = Config::preset(Preset::Cpu).to_value();
+    saved["finetune"]["method"] = json!(method);
+    for later in ["xqc", "rlpd", "sac"] {
+        saved["finetune"].as_object_mut().unwrap().remove(later);
+    }
+    let csil = saved["finetune"]["csil"].as_object_mut().unwrap();
+    let actor = csil.remove("actor").unwrap();
+    for (name, value) in actor.as_object().unwrap() {
+        let name = match name.as_str() {
+            "hidden" => "policy_hidden",
+            other => other,
+        };
+        csil.insert(name.to_owned(), value.clone());
+    }
+    csil.extend([
+        ("variant".to_owned(), json!(variant)),
+        ("temperature".to_owned(), json!(0.02)),
+        ("policy_hidden".to_owned(), json!(24)),
+        ("utd_ratio".to_owned(), json!(3.0)),
+    ]);
+    saved
+}
+
+/// A saved variant of csil is the method that it is now, with its settings; csil's own is csil.
+#[test]
+fn a_saved_variant_of_csil_is_a_method_now() {
+    for variant in ["xqc", "rlpd", "sac"] {
+        let config = Config::from_saved(&with_variant("csil", variant)).unwrap();
+        let value = config.to_value();
+        assert_eq!(value["finetune"]["method"], json!(variant));
+        let own = &value["finetune"][variant];
+        assert_eq!(own["actor"]["hidden"], json!(24));
+        assert_eq!(
+            (&own["temperature"], &own["utd_ratio"]),
+            (&json!(0.02), &json!(3.0))
+        );
+        let usual = Config::preset(Preset::Cpu);
+        assert_eq!(config.finetune.csil, usual.finetune.csil);
+        // Where another method was chosen, it stays.
+        let config = Config::from_saved(&with_variant("dsrl", variant)).unwrap();
+        assert_eq!(config.finetune.method.id(), "dsrl");
+        assert_eq!(config.to_value()["finetune"][variant], *own);
+    }
+    let csil = Config::from_saved(&with_variant("csil", "csil")).unwrap();
+    assert_eq!(csil.finetune.method.id(), "csil");
+    assert_eq!(csil.finetune.csil.actor.hidden, 24);
+    let mut open = with_variant("csil", "rlpd");
+    open["finetune"].as_object_mut().unwrap().remove("method");
+    assert!(refused(Config::from_saved(&open)).contains("--finetune rlpd"));
+}
+
+/// A variant of csil among the flags is answered with the method that it is now.
+#[test]
+fn a_variant_of_csil_is_answered_with_its_method() {
+    for variant in ["xqc", "rlpd", "sac"] {
+        let sentence = refused(set("finetune.csil.variant", variant));
+        assert!(
+            sentence.contains(&format!("--finetune {variant}")),
+            "{sentence}"
+        );
+    }
 }
 
 /// What a later version wrote is refused in a sentence that says so.

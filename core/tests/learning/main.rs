@@ -1,5 +1,6 @@
 //! The learning code: networks, policies, pretraining, finetuning, and whole runs.
 
+mod actor_critic;
 mod checkpoints;
 mod configs;
 mod csil;
@@ -21,7 +22,6 @@ mod together;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::env::{RolloutSpec, make_on};
-use protege_core::finetune::csil::{CsilConfig, Variant};
 use protege_core::finetune::td_mpc::{Backbone, TdMpcConfig};
 use protege_core::nn;
 use protege_core::obs::ObsBatch;
@@ -71,13 +71,6 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         seed: 0,
         threads: 1,
     }
-}
-
-/// The preset `tiny` of a variant of CSIL.
-fn tiny_csil(variant: Variant) -> CsilConfig {
-    let tiny = Config::preset(Preset::Tiny);
-    let tiny = tiny.set("finetune.csil.variant", variant.name()).unwrap();
-    tiny.finetune.csil
 }
 
 /// The preset `tiny` of a world model.

@@ -1,17 +1,19 @@
 //! What is learned from pictures. Here they are drawn by hand: what a number says is shown as a
 //! bright stripe, and not said.
 
-use crate::csil::meta_of_probe_5;
+use crate::actor_critic::meta_of_probe_5;
 use crate::runs::{resumable_phases, small_csil, small_td_mpc};
-use crate::{distance, on_probe, tiny_csil, tiny_td_mpc, trainer};
+use crate::{distance, on_probe, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
 use protege_core::env::{Env, Pictured, RolloutSpec, Step, make_on};
-use protege_core::finetune::csil::{Compose, CsilConfig, CsilTrainer, Variant};
+use protege_core::finetune::actor_critic::{ActorConfig, Compose};
+use protege_core::finetune::csil::{self, CsilConfig};
 use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
-use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
+use protege_core::finetune::xqc::{self, XqcConfig};
+use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
@@ -134,12 +136,12 @@ fn config(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn learned<T: Trainer>(
-    new: impl Fn(&Context) -> Result<T>,
+fn learned<T: Trainer + ?Sized>(
+    new: impl Fn(&Context) -> Result<Box<T>>,
     policy: &Policy,
     (size, stack): (usize, usize),
     demos: Option<&Dataset>,
-) -> T {
+) -> Box<T> {
     let rollouts = RolloutSpec {
         make: striped,
         cameras: ImageSpec::unnamed(size, stack),
@@ -184,7 +186,7 @@ fn striped_obs(shown: f32, (size, stack): (usize, usize)) -> Observation {
 fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let policy = policy();
-        let new = |cx: &Context| TdMpcTrainer::new(config(backbone), cx);
+        let new = |cx: &Context| TdMpcTrainer::new(config(backbone), cx).map(Box::new);
         let agent = learned(new, &policy, SMALL, None).agent();
         let found = [-1.0, 1.0].map(|shown| {
             let obs = ObsBatch::of(&[striped_obs(shown, SMALL)]);
@@ -217,49 +219,69 @@ fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     }
 }
 
-/// CSIL's small policy and critics act upon what only a picture says, cloned from what was seen
-/// (csil), and taught by the task's reward (xqc, from demonstrations that know nothing).
+/// Actor and critics act upon what only a picture says, cloned from what was seen (csil), and
+/// taught by the task's reward (xqc, from demonstrations that know nothing).
 #[test]
-fn csil_acts_upon_what_it_sees() {
-    for variant in [Variant::Csil, Variant::Xqc] {
-        let mut rng = Rng::new(2, "test", 0);
-        let demos = match variant {
-            Variant::Csil => seen_demos(|shown| 0.5 * shown + 0.05 * rng.normal() as f32),
-            _ => seen_demos(|_| rng.range(-0.9, 0.9) as f32),
-        };
-        let csil = CsilConfig {
-            compose: Compose::Alone,
+fn an_actor_beside_a_policy_acts_upon_what_it_sees() {
+    let actor = ActorConfig {
+        compose: Compose::Alone,
+        clone_updates: 200,
+        clone_lr: 3e-3,
+        hidden: 24,
+        log_scale: 0.0,
+        ..ActorConfig::preset(Preset::Tiny)
+    };
+    let small = FinetuneConfig {
+        csil: CsilConfig {
+            actor: actor.clone(),
             envs: 10,
-            total_steps: if variant == Variant::Csil { 200 } else { 900 },
-            clone_updates: 200,
+            total_steps: 200,
             critic_updates: 100,
             learning_starts: 100,
             utd_ratio: 0.5,
             eval_every: 100_000,
             batch: 32,
             lr: 3e-3,
-            clone_lr: 3e-3,
             hidden: 32,
-            policy_hidden: 24,
-            log_scale: 0.0,
-            ..tiny_csil(variant)
+            ..CsilConfig::preset(Preset::Tiny)
+        },
+        xqc: XqcConfig {
+            actor,
+            envs: 10,
+            total_steps: 900,
+            learning_starts: 100,
+            utd_ratio: 0.5,
+            eval_every: 100_000,
+            batch: 32,
+            lr: 3e-3,
+            hidden: 32,
+            ..XqcConfig::preset(Preset::Tiny)
+        },
+        ..FinetuneConfig::preset(Preset::Tiny)
+    };
+    for method in [csil::METHOD.id(), xqc::METHOD.id()] {
+        let mut rng = Rng::new(2, "test", 0);
+        let demos = if method == csil::METHOD.id() {
+            seen_demos(|shown| 0.5 * shown + 0.05 * rng.normal() as f32)
+        } else {
+            seen_demos(|_| rng.range(-0.9, 0.9) as f32)
+        };
+        let config = FinetuneConfig {
+            method,
+            ..small.clone()
         };
         let policy = policy();
-        let new = |cx: &Context| CsilTrainer::new(csil.clone(), cx);
-        let agent = learned(new, &policy, WIDE, Some(&demos)).agent();
+        let new = |cx: &Context| config.trainer(cx).map(Option::unwrap);
+        let trainer = learned(new, &policy, WIDE, Some(&demos));
+        let acting = trainer.policy().unwrap();
         let rows = ObsBatch::of(&[-1.0, 1.0].map(|shown| striped_obs(shown, WIDE)));
-        let noise = Rng::new(3, "test", 0).normals(2 * agent.noise_len(&policy));
-        let found = block_on(agent.act(
-            &policy,
-            &rows,
-            &mut [vec![], vec![]],
-            noise,
-            &Device::flex(),
-        ))
-        .unwrap();
+        let noise = Rng::new(3, "test", 0).normals(2 * acting.noise_len(&policy));
+        let memories = &mut [vec![], vec![]];
+        let device = Device::flex();
+        let found = block_on(acting.act(&policy, &rows, memories, noise, &device)).unwrap();
         assert!(
             distance(&found, &[-0.5, 0.5]) < 0.25,
-            "{variant:?}: {found:?}"
+            "{method:?}: {found:?}"
         );
     }
 }

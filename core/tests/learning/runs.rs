@@ -1,16 +1,20 @@
 //! Whole runs: stopped and resumed, on any number of threads, with what they are given.
 
-use crate::{same_bits, tiny_csil, tiny_td_mpc};
+use crate::{same_bits, tiny_td_mpc};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv, Maker, make_on};
-use protege_core::finetune::csil::{self, Compose, CsilConfig, Variant as Learning};
+use protege_core::finetune::actor_critic::{ActorConfig, Compose};
+use protege_core::finetune::csil::{self, CsilConfig};
 use protege_core::finetune::dppo::{self, DppoConfig};
 use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
+use protege_core::finetune::rlpd::{self, RlpdConfig};
+use protege_core::finetune::sac::{self, SacConfig};
 use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
-use protege_core::finetune::{self, FinetuneMethod};
+use protege_core::finetune::xqc::{self, XqcConfig};
+use protege_core::finetune::{self, FinetuneConfig, FinetuneMethod};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
@@ -92,7 +96,7 @@ pub fn small() -> Config {
         ..config.finetune.dppo
     };
     config.finetune.td_mpc = small_world(config.finetune.td_mpc.backbone);
-    config.finetune.csil = small_improvement(config.finetune.csil.variant);
+    config.finetune = small_actors(config.finetune, Compose::Ensemble);
     config.eval.episodes = 3;
     config.eval.curve_episodes = 3;
     config
@@ -122,23 +126,69 @@ fn small_world(backbone: Backbone) -> TdMpcConfig {
     }
 }
 
-fn small_improvement(variant: Learning) -> CsilConfig {
-    CsilConfig {
-        envs: 2,
-        total_steps: 130,
+/// The same settings with small actors beside the pretrained policy.
+fn small_actors(finetune: FinetuneConfig, compose: Compose) -> FinetuneConfig {
+    let actor = ActorConfig {
+        compose,
         clone_updates: 12,
-        critic_updates: 12,
-        learning_starts: 70,
-        utd_ratio: 0.2,
-        eval_every: 100,
-        batch: 8,
         hidden: 8,
-        layers: 1,
-        atoms: 5,
-        policy_hidden: 8,
         bottleneck: 3,
         features: 4,
-        ..tiny_csil(variant)
+        ..ActorConfig::preset(Preset::Tiny)
+    };
+    FinetuneConfig {
+        csil: CsilConfig {
+            actor: actor.clone(),
+            envs: 2,
+            total_steps: 130,
+            critic_updates: 12,
+            learning_starts: 70,
+            utd_ratio: 0.2,
+            eval_every: 100,
+            batch: 8,
+            hidden: 8,
+            layers: 1,
+            atoms: 5,
+            ..finetune.csil
+        },
+        xqc: XqcConfig {
+            actor: actor.clone(),
+            envs: 2,
+            total_steps: 130,
+            learning_starts: 70,
+            utd_ratio: 0.2,
+            eval_every: 100,
+            batch: 8,
+            hidden: 8,
+            layers: 1,
+            atoms: 5,
+            ..finetune.xqc
+        },
+        rlpd: RlpdConfig {
+            actor: actor.clone(),
+            envs: 2,
+            total_steps: 130,
+            learning_starts: 70,
+            utd_ratio: 0.2,
+            eval_every: 100,
+            batch: 8,
+            hidden: 8,
+            layers: 1,
+            ..finetune.rlpd
+        },
+        sac: SacConfig {
+            actor,
+            envs: 2,
+            total_steps: 130,
+            learning_starts: 70,
+            utd_ratio: 0.2,
+            eval_every: 100,
+            batch: 8,
+            hidden: 8,
+            layers: 1,
+            ..finetune.sac
+        },
+        ..finetune
     }
 }
 
@@ -359,9 +409,12 @@ fn recording(mut config: Config) -> Config {
     config.finetune.dsrl.eval_every = 100;
     config.finetune.td_mpc.clone_updates = 50;
     config.finetune.td_mpc.seed_updates = 60;
-    config.finetune.csil.clone_updates = 50;
+    config.finetune.csil.actor.clone_updates = 50;
     config.finetune.csil.critic_updates = 50;
     config.finetune.csil.utd_ratio = 1.0;
+    config.finetune.xqc.utd_ratio = 1.0;
+    config.finetune.rlpd.utd_ratio = 1.0;
+    config.finetune.sac.utd_ratio = 1.0;
     config.eval.to_horizon = true;
     config
 }
@@ -456,38 +509,30 @@ fn a_resumed_run_of_td_mpc_equals_one_that_never_stopped() {
     }
 }
 
-/// The same for CSIL and what it is compared with: chunks that are being played out, decisions that
-/// wait for the next, running statistics.
+/// The same for actors beside the pretrained policy: chunks that are being played out, decisions
+/// that wait for the next, running statistics.
 #[test]
-fn a_resumed_run_of_csil_equals_one_that_never_stopped() {
+fn a_resumed_run_of_an_actor_equals_one_that_never_stopped() {
     let ways = [
-        (Learning::Csil, Compose::Ensemble),
-        (Learning::Csil, Compose::Alone),
-        (Learning::Xqc, Compose::Residual),
-        (Learning::Rlpd, Compose::Ensemble),
-        (Learning::Sac, Compose::Residual),
+        (csil::METHOD.id(), Compose::Ensemble),
+        (csil::METHOD.id(), Compose::Alone),
+        (xqc::METHOD.id(), Compose::Residual),
+        (rlpd::METHOD.id(), Compose::Ensemble),
+        (sac::METHOD.id(), Compose::Residual),
     ];
-    for (variant, compose) in ways {
+    for (method, compose) in ways {
         let mut config = small_csil();
-        config.finetune.csil = CsilConfig {
-            compose,
-            ..small_improvement(variant)
-        };
+        config.finetune = small_actors(config.finetune, compose);
+        config.finetune.method = method;
         let phases = assert_resumable(config);
+        let count = |wanted: Phase| phases.iter().filter(|&&phase| phase == wanted).count();
         assert!(
-            phases
-                .iter()
-                .filter(|&&phase| phase == Phase::Finetune)
-                .count()
-                > 1,
+            count(Phase::Finetune) > 1,
             "cloning, and updates in practice: {phases:?}"
         );
-        let evaluations = phases
-            .iter()
-            .filter(|&&phase| phase == Phase::Evaluate)
-            .count();
         assert_eq!(
-            evaluations, 4,
+            count(Phase::Evaluate),
+            4,
             "before, of what begins, once during, and after: {phases:?}"
         );
     }

@@ -4,7 +4,7 @@
 use super::{Answer, tables};
 use protege_core::method::MethodInfo;
 use protege_core::run::{Config, Preset};
-use protege_core::settings::{Field, group};
+use protege_core::settings::{Field, group, keys};
 use protege_core::{Result, finetune, pretrain};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -139,7 +139,7 @@ fn row(stage: &str, info: &MethodInfo) -> Value {
         let values = Config::bare(*preset).to_value();
         settings.insert(preset.name().to_owned(), values[stage][&name].clone());
     }
-    let fields = group(Config::FIELDS, &key).unwrap_or_default();
+    let fields = keys(group(Config::FIELDS, &key).unwrap_or_default(), &key);
     let presets = Preset::ALL.iter().map(|preset| preset.name());
     let paper = info.paper.as_ref();
     json!({
@@ -150,13 +150,13 @@ fn row(stage: &str, info: &MethodInfo) -> Value {
         "paper": paper.map(|paper| json!({"citation": paper.citation, "link": paper.link})),
         "presets": presets.collect::<Vec<_>>(),
         "settings": settings,
-        "fields": fields.iter().map(|field| described(&key, field)).collect::<Vec<_>>(),
+        "fields": fields.iter().map(|(key, field)| described(key, field)).collect::<Vec<_>>(),
     })
 }
 
-fn described(group: &str, field: &Field) -> Value {
+fn described(key: &str, field: &Field) -> Value {
     json!({
-        "key": tables::full(group, field.name),
+        "key": key,
         "meaning": tables::meaning(field),
         "range": tables::range(field),
         "source": field.source,

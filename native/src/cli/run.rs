@@ -252,7 +252,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         None
     };
     let improvement = method
-        .shows(Insight::LearnedReward)
+        .shows(Insight::Improvement)
         .then(|| super::improvement::of_run(folder, plan))
         .transpose()?;
     let report = Report {

@@ -642,7 +642,7 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         ("finetune.csil.envs", "2".into()),
         ("finetune.csil.learning_starts", "80".into()),
         ("finetune.csil.total_steps", "100".into()),
-        ("finetune.csil.clone_updates", "20".into()),
+        ("finetune.csil.actor.clone_updates", "20".into()),
         ("finetune.csil.critic_updates", "10".into()),
     ];
     config

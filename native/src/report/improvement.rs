@@ -123,7 +123,7 @@ fn verdict(improvement: &Improvement) -> String {
         None => "Against environment steps; one line a seed.".to_owned(),
         Some(spread) if spread < CONSTANT => format!(
             "The learned reward is all but constant in practice (standard deviation {}): it \
-             teaches nothing. Raise finetune.csil.variance_floor, or demos.noise. Against \
+             teaches nothing. Raise finetune.csil.actor.variance_floor, or demos.noise. Against \
              environment steps; one line a seed.",
             short(spread)
         ),

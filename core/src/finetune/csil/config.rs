@@ -1,38 +1,12 @@
-//! Settings of CSIL and of the methods that it is compared with.
+//! Settings of CSIL.
 
+use crate::Result;
 use crate::error::within;
+use crate::finetune::actor_critic::{ActorConfig, PracticeConfig};
+use crate::nn::Atoms;
+use crate::rl::{CriticConfig, CriticKind, Schedule};
 use crate::settings::{Choices, Settings};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-/// Which reinforcement learning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
-    /// Coherent soft imitation learning: the reward is learned from the demonstrations, and the
-    /// learner is held to the clone.
-    Csil,
-    /// XQC with demonstrations: the same critic on the task's sparse reward, and entropy instead of
-    /// the clone.
-    Xqc,
-    /// RLPD: the sparse reward, many critics with layer normalization, two of which judge a target.
-    Rlpd,
-    /// Soft actor-critic from the clone: the sparse reward, two plain critics, no demonstrations in
-    /// the batches.
-    Sac,
-}
-
-/// How the small policy's action and the pretrained policy's become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compose {
-    /// Their mean.
-    Ensemble,
-    /// The pretrained policy's action, and `residual_scale` times the small policy's.
-    Residual,
-    /// The small policy acts alone: CSIL as such.
-    Alone,
-}
 
 /// What the learned reward is counted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
@@ -45,20 +19,13 @@ pub enum RewardMode {
     Positive,
 }
 
-/// Settings of CSIL. A decision is one action, held for `env.action_repeat` control steps. Values
-/// are those of the variant `csil`; what differs with others is a rule of `run/published.rs`.
+/// Settings of CSIL. A decision is one action, held for `env.action_repeat` control steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
 pub struct CsilConfig {
-    /// Which reinforcement learning: `csil`, or what it is compared with.
-    #[setting(base, value = Variant::Csil)]
-    pub variant: Variant,
-    /// How the two policies' actions become one.
-    #[setting(value = Compose::Ensemble, source = "the paper's main method")]
-    pub compose: Compose,
-    /// Of a residual action, in the range of actions: how far it reaches.
-    #[setting(range = 1e-3..=2.0, value = 0.2, source = "residual policies: 0.1 to 0.2")]
-    pub residual_scale: f64,
+    /// The actor beside the pretrained policy.
+    #[setting(group)]
+    pub actor: ActorConfig,
     /// Environments that practice in lockstep.
     #[setting(range = 1..=10_000, value = 8, paper = 1, source = "CSIL")]
     pub envs: usize,
@@ -68,14 +35,8 @@ pub struct CsilConfig {
         source = "CSIL"
     )]
     pub total_steps: usize,
-    /// Gradient steps that clone the small policy from the demonstrations.
-    #[setting(range = 1..=100_000_000, paper = 25_000, cpu = 2000, tiny = 800, source = "CSIL")]
-    pub clone_updates: usize,
-    /// Adam's learning rate while cloning.
-    #[setting(range = 0.0..=1.0, value = 1e-3, source = "CSIL")]
-    pub clone_lr: f64,
-    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA; `csil`
-    /// only). A critic that is still on its way when practice begins undoes the good start.
+    /// Gradient steps of the critic on the demonstrations alone, before practice (SARSA).
+    /// A critic that is still on its way when practice begins undoes the good start.
     #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 1500, source = "CSIL")]
     pub critic_updates: usize,
     /// Decisions before the first update of practice.
@@ -102,14 +63,14 @@ pub struct CsilConfig {
     /// Adam's learning rate of actor and critic.
     #[setting(
         range = 0.0..=1.0, paper = 3e-4, cpu = 1e-3, tiny = 2e-3,
-        source = "CSIL, XQC, RLPD"
+        source = "CSIL, XQC"
     )]
     pub lr: f64,
     /// Discount per decision.
     #[setting(range = 0.0..=0.9999, value = 0.95, paper = 0.99, source = "CSIL")]
     pub gamma: f64,
     /// Polyak rate of the target critics, per update.
-    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.005, source = "CSIL, XQC, RLPD")]
+    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.005, source = "CSIL, XQC")]
     pub target_rate: f64,
     /// Learned reward per dimension of the action and unit of log-likelihood ratio, alpha times the
     /// dimensions.
@@ -118,7 +79,7 @@ pub struct CsilConfig {
     /// What the learned reward is counted from.
     #[setting(value = RewardMode::Negative)]
     pub reward_mode: RewardMode,
-    /// Earned for success on top of what is learned (`csil` only); 0 leaves success to end the
+    /// Earned for success on top of what is learned; 0 leaves success to end the
     /// episode. Above 0, the clone is no longer optimal from the start, but finetuning knows what
     /// counts.
     #[setting(range = 0.0..=1e3, value = 0.0, source = "CSIL knows of none")]
@@ -133,21 +94,17 @@ pub struct CsilConfig {
     /// stays as cloned.
     #[setting(range = 0.0..=1.0, value = 1e-3, source = "CSIL")]
     pub reward_lr: f64,
-    /// Weight of the KL divergence from the clone in the actor's loss and in the values (`csil`
-    /// only).
+    /// Weight of the KL divergence from the clone in the actor's loss and in the values.
     #[setting(range = 0.0..=1e3, value = 0.1, paper = 0.01, source = "CSIL")]
     pub kl_weight: f64,
     /// Weight of the size of the critic's gradient in the action, at demonstrations, while the
-    /// critic is pretrained (`csil` only).
+    /// critic is pretrained.
     #[setting(range = 0.0..=1e3, value = 1.0, source = "CSIL")]
     pub gradient_penalty: f64,
     /// The same in practice. Where the gradient at the demonstrations is gone, a critic whose
     /// inputs are normalized by the batch ignores actions everywhere, and nothing is learned.
     #[setting(range = 0.0..=1e3, value = 0.0, paper = 1.0, source = "CSIL")]
     pub practice_penalty: f64,
-    /// The temperature at the start, of the variants that keep an entropy.
-    #[setting(range = 1e-6..=1e3, value = 0.01, source = "XQC")]
-    pub temperature: f64,
     /// Critics.
     #[setting(range = 1..=100, value = 2, source = "CSIL, XQC")]
     pub critics: usize,
@@ -157,28 +114,9 @@ pub struct CsilConfig {
     /// Hidden layers of the critics.
     #[setting(range = 1..=16, value = 2, paper = 4, source = "XQC")]
     pub layers: usize,
-    /// Atoms of a value's distribution (`csil` and `xqc`).
+    /// Atoms of a value's distribution.
     #[setting(range = 2..=1001, paper = 101, cpu = 51, tiny = 31, source = "XQC")]
     pub atoms: usize,
-    /// Units of both hidden layers of the small policy.
-    #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "CSIL")]
-    pub policy_hidden: usize,
-    /// Numbers that the small policy narrows an input to.
-    #[setting(range = 1..=1024, value = 12, source = "CSIL")]
-    pub bottleneck: usize,
-    /// Random features of the small policy, an even number.
-    #[setting(range = 2..=2048, paper = 256, cpu = 64, tiny = 32, source = "CSIL")]
-    pub features: usize,
-    /// Logarithm of the scales of the features at the start.
-    #[setting(
-        range = -10.0..=10.0, value = -1.0, paper = -5.0,
-        source = "CSIL, which has 25,000 steps to learn it"
-    )]
-    pub log_scale: f64,
-    /// Least variance of the small policy, before its tanh: how sure a clone of few demonstrations
-    /// can become. It bounds the learned reward.
-    #[setting(range = 1e-8..=1.0, value = 1e-2, paper = 1e-5, source = "CSIL")]
-    pub variance_floor: f64,
 }
 
 impl CsilConfig {
@@ -193,53 +131,41 @@ impl CsilConfig {
             1,
             self.total_steps,
         )?;
-        if !self.features.is_multiple_of(2) {
-            return Err(Error::input(format!(
-                "finetune.csil.features is {}, but half of the features are one wave and half \
-                 another: set it to an even number",
-                self.features
-            )));
-        }
-        Ok(())
-    }
-    /// Whether the small policy sees the pretrained policy's action of this step: what it adds to
-    /// that depends on it. For the ensemble its likelihood is about the demonstrator's action,
-    /// whatever the other one proposes. The critics always see it.
-    pub fn sees_base(&self) -> bool {
-        self.compose == Compose::Residual
+        self.actor.check("finetune.csil.actor")
     }
 
-    /// The share of a batch that demonstrations are.
-    pub fn demo_fraction(&self) -> f64 {
-        if self.variant == Variant::Sac {
-            0.0
-        } else {
-            0.5
+    /// How it practices: half of a batch is demonstrations.
+    pub(super) fn practice(&self) -> PracticeConfig {
+        PracticeConfig {
+            actor: self.actor.clone(),
+            envs: self.envs,
+            schedule: Schedule {
+                total_steps: self.total_steps,
+                learning_starts: self.learning_starts,
+                utd_ratio: self.utd_ratio,
+                eval_every: self.eval_every,
+            },
+            capacity: self.capacity,
+            batch: self.batch,
+            demo_fraction: 0.5,
         }
     }
 
-    /// Whether the reward is learned, and the learner held to the clone.
-    pub fn learns_reward(&self) -> bool {
-        self.variant == Variant::Csil
-    }
-
-    /// Whether the critics are categorical, with batch normalization.
-    pub fn is_categorical(&self) -> bool {
-        matches!(self.variant, Variant::Csil | Variant::Xqc)
-    }
-
-    /// How many critics, drawn anew, judge a target: the least of them counts. Where it is not all,
-    /// their mean teaches the actor.
-    pub fn judges(&self) -> usize {
-        self.critics.min(2)
-    }
-
-    /// Gradient steps of the critic before practice.
-    pub fn pretraining(&self) -> usize {
-        if self.learns_reward() {
-            self.critic_updates
-        } else {
-            0
+    /// XQC's critics, over all values that there can be.
+    pub(super) fn critics(&self) -> CriticConfig {
+        let (low, high) = self.value_range();
+        CriticConfig {
+            kind: CriticKind::Categorical(Atoms {
+                low,
+                high,
+                count: self.atoms,
+            }),
+            critics: self.critics,
+            target_critics: self.critics,
+            hidden: self.hidden,
+            layers: self.layers,
+            lr: self.lr,
+            target_rate: self.target_rate,
         }
     }
 
@@ -249,10 +175,8 @@ impl CsilConfig {
     /// prior's 1/2, per dimension, at the least standard deviation (CSIL: -ln(1e-5) / 2 + ln 2 =
     /// 6.45).
     pub fn reward_range(&self) -> (f64, f64) {
-        if !self.learns_reward() {
-            return (0.0, 1.0);
-        }
-        let (low, high) = (self.least_reward, self.reward_scale * self.highest_ratio());
+        let low = self.least_reward;
+        let high = self.reward_scale * self.highest_ratio();
         match self.reward_mode {
             RewardMode::Negative => (low - high, 0.0),
             RewardMode::Positive => (low, high),
@@ -260,16 +184,13 @@ impl CsilConfig {
     }
 
     fn highest_ratio(&self) -> f64 {
-        std::f64::consts::LN_2 - 0.5 * libm::log(self.variance_floor)
+        std::f64::consts::LN_2 - 0.5 * libm::log(self.actor.variance_floor)
     }
 
     /// Least and greatest value: those of the least and greatest reward for ever, and what success
     /// can earn.
     pub fn value_range(&self) -> (f64, f64) {
         let (low, high) = self.reward_range();
-        if !self.learns_reward() {
-            return (low, high);
-        }
         (
             low / (1.0 - self.gamma),
             high / (1.0 - self.gamma) + self.success_reward,

@@ -1,30 +1,22 @@
-//! CSIL, coherent soft imitation learning, on top of a frozen policy: a small policy that acts at
+//! CSIL, coherent soft imitation learning, on top of a frozen policy: an actor that decides at
 //! every step is cloned from the demonstrations, the reward is how much likelier the clone makes an
 //! action than a prior does, and reinforcement learning begins where the clone is already the best
 //! there is ("Coherent Off-Policy Improvement of Large Behavior Models with Learned Rewards",
 //! Scherer et al. 2026, CSIL++; Watson, Huang and Heess 2023, CSIL).
-//!
-//! The same small policy and loop also learn from the task's sparse reward, by XQC with
-//! demonstrations, RLPD or SAC: what the paper compares with.
 
-mod agent;
 mod config;
-mod critic;
-mod demos;
 mod learner;
-mod small;
-mod trainer;
+mod policy;
+mod reward;
 
-use super::Method;
+use super::actor_critic::{ActorCriticTrainer, InputReader, weights};
+use super::{Context, Method};
 use crate::method::{Insight, MethodInfo, Paper};
 use crate::nn::Keypoints;
 use crate::policy::PolicyKind;
-pub use agent::Agent;
-pub use config::{Compose, CsilConfig, RewardMode, Variant};
-pub use critic::Critic;
-pub use learner::{LearnedFigures, Learner, Losses, Made};
-pub use small::{SmallPolicy, Squashed};
-pub use trainer::CsilTrainer;
+pub use config::{CsilConfig, RewardMode};
+use learner::CsilLearner;
+use policy::CsilPolicy;
 
 /// The method.
 pub const METHOD: Method = Method {
@@ -45,20 +37,27 @@ pub const METHOD: Method = Method {
         smallest_image: Some(Keypoints::SMALLEST),
         per_step: true,
         needs_demos: true,
-        insights: &[Insight::LearnedReward],
+        insights: &[Insight::Improvement, Insight::LearnedReward],
         on_page: true,
     },
     check: |_, _, _| Ok(()),
     new: |config, cx| {
-        let trainer = CsilTrainer::new(config.csil.clone(), cx)?;
+        let learner = fresh(&config.csil, cx);
+        let trainer = ActorCriticTrainer::new(config.csil.practice(), learner, cx)?;
         Ok(Box::new(trainer))
     },
     load: |config, cx, archive| {
-        let trainer = CsilTrainer::load(config.csil.clone(), cx, archive)?;
+        let learner = fresh(&config.csil, cx).loaded(archive)?;
+        let trainer = ActorCriticTrainer::load(config.csil.practice(), learner, cx, archive)?;
         Ok(Box::new(trainer))
     },
     load_policy: |config, policy, prefix, archive, device| {
-        let loaded = Agent::load(&config.csil, policy, prefix, archive, device)?;
+        let loaded = CsilPolicy::load(&config.csil, policy, prefix, archive, device)?;
         Ok(Box::new(loaded))
     },
 };
+
+fn fresh(config: &CsilConfig, cx: &Context) -> CsilLearner {
+    let inputs = InputReader::new(cx.policy, &cx.rollouts.cameras, cx.device);
+    CsilLearner::new(config.clone(), inputs, &mut weights(cx), cx.device)
+}

@@ -14,22 +14,17 @@
 //! The critic of actions learns from practice, and the critic of noise is distilled from it. The
 //! SAC variant has one critic, of noise, which learns from practice: Q and QW are the same.
 
-use super::noise_policy::sizes;
-use super::{Actor, DsrlConfig, NoisePolicy, Variant};
+use super::noise_policy::{Actor, sizes};
+use super::{DsrlConfig, NoisePolicy, Variant};
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
 use crate::obs::ObsBatch;
 use crate::policy::Policy;
+use crate::rl::Temperature;
 use crate::rng::Rng;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-
-/// The weight of entropy against reward, as its logarithm.
-#[derive(Module, Debug)]
-struct Temperature {
-    log: Param<Tensor<1>>,
-}
 
 /// The losses of one update, still on the device.
 pub struct Losses {
@@ -62,30 +57,30 @@ struct Adams {
     actor: Adam,
     critic: Adam,
     noise_critic: Adam,
-    temperature: Adam,
 }
 
 /// A batch of decisions as normalized rows on the device.
 struct Rows {
     obs: Tensor<2>,
-    /// What the critic judges: chunks, or noise over magnitude.
+    /// What the critic reads: chunks, or noise over magnitude.
     actions: Tensor<2>,
     rewards: Tensor<1>,
     next_obs: Tensor<2>,
-    goes_on: Tensor<1>,
+    not_done: Tensor<1>,
 }
 
 impl SoftActorCritic {
     /// A fresh learner for a policy, on an autodiff `device`.
     pub fn new(config: DsrlConfig, policy: &Policy, rng: &mut Rng, device: Device) -> Self {
-        let (obs, width) = (policy.sizes.obs, policy.noise_len());
-        let judged = if config.variant == Variant::NoiseAliased {
+        let obs = policy.sizes.obs;
+        let width = policy.noise_len();
+        let action_width = if config.variant == Variant::NoiseAliased {
             policy.sizes.chunk_len()
         } else {
             width
         };
         let actor = Actor::new(&config, obs, width, rng, &device);
-        let mut critic = |input| {
+        let mut fresh = |input| {
             Mlp::normed(
                 config.critics,
                 &sizes(&config, obs + input, 1),
@@ -94,13 +89,14 @@ impl SoftActorCritic {
                 &device,
             )
         };
-        let (critic, noise_critic) = (
-            critic(judged),
-            (config.variant == Variant::NoiseAliased).then(|| critic(width)),
+        let critic = fresh(action_width);
+        let noise_critic = (config.variant == Variant::NoiseAliased).then(|| fresh(width));
+        let temperature = Temperature::new(
+            config.temperature,
+            config.target_entropy,
+            config.lr,
+            &device,
         );
-        let temperature = Temperature {
-            log: Param::from_tensor(Tensor::full([1], libm::log(config.temperature), &device)),
-        };
         let adam = || {
             Adam::new(AdamConfig {
                 lr: config.lr,
@@ -111,7 +107,6 @@ impl SoftActorCritic {
             actor: adam(),
             critic: adam(),
             noise_critic: adam(),
-            temperature: adam(),
         };
         Self {
             target: critic.valid(),
@@ -130,20 +125,15 @@ impl SoftActorCritic {
     pub fn step(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Losses {
         let rows = self.rows(batch, policy);
         let e = self.normals(batch.len(), policy.noise_len(), rng);
-        let alpha = self.temperature.log.val().inner().exp();
+        let alpha = self.temperature.value();
 
-        let (_, log_density) = self.actor.valid().sample(rows.obs.clone(), e.clone());
-        let temperature_loss = self.temperature_loss(log_density.clone());
-        self.temperature = self
-            .adams
-            .temperature
-            .step(self.temperature.clone(), &temperature_loss);
+        let at = self.actor.valid().at(rows.obs.clone());
+        let (_, log_prob) = at.sample_with_log_prob(e.clone());
+        self.temperature.step(log_prob.clone().mean());
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
-        let (obs, actions) = (
-            self.tracked(rows.obs.clone()),
-            self.tracked(rows.actions.clone()),
-        );
+        let obs = self.tracked(rows.obs.clone());
+        let actions = self.tracked(rows.actions.clone());
         let critic_loss = q_loss(&self.critic, obs, actions, targets.clone().unsqueeze_dim(0));
         self.critic = self.adams.critic.step(self.critic.clone(), &critic_loss);
 
@@ -155,7 +145,7 @@ impl SoftActorCritic {
             critic: critic_loss.inner(),
             actor: actor_loss.inner(),
             temperature: alpha,
-            entropy: log_density.mean().neg(),
+            entropy: log_prob.mean().neg(),
             value: targets.mean(),
         }
     }
@@ -167,12 +157,12 @@ impl SoftActorCritic {
         let obs = policy.observe(&batch.obs, &self.device).numbers;
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
-        let taught = judge(&self.critic.valid(), obs.clone(), chunks);
+        let targets = q_values(&self.critic.valid(), obs.clone(), chunks);
         let loss = q_loss(
             &noise_critic,
             self.tracked(obs),
             self.tracked(noise / self.config.magnitude),
-            taught,
+            targets,
         );
         self.noise_critic = Some(self.adams.noise_critic.step(noise_critic, &loss));
         Some(loss.inner())
@@ -210,7 +200,7 @@ impl SoftActorCritic {
             actions,
             rewards: column(&batch.rewards),
             next_obs: obs(&batch.next_obs),
-            goes_on: column(&batch.terminated).neg() + 1.0,
+            not_done: column(&batch.terminated).neg() + 1.0,
         }
     }
 
@@ -218,40 +208,36 @@ impl SoftActorCritic {
     fn targets(&self, rows: &Rows, alpha: Tensor<1>, policy: &Policy, rng: &mut Rng) -> Tensor<1> {
         let [batch, _] = rows.next_obs.dims();
         let e = self.normals(batch, policy.noise_len(), rng);
-        let (choice, log_density) = self.actor.valid().sample(rows.next_obs.clone(), e);
-        let judged = match self.config.variant {
+        let at = self.actor.valid().at(rows.next_obs.clone());
+        let (choice, log_prob) = at.sample_with_log_prob(e);
+        let action = match self.config.variant {
             Variant::NoiseAliased => {
                 policy.sample(rows.next_obs.clone(), choice * self.config.magnitude)
             }
             Variant::Sac => choice,
         };
-        let value = least(&self.target, rows.next_obs.clone(), judged);
+        let value = least(&self.target, rows.next_obs.clone(), action);
         let next = if self.config.backup_entropy {
-            value - alpha * log_density
+            value - alpha * log_prob
         } else {
             value
         };
-        rows.rewards.clone() + rows.goes_on.clone() * next * self.config.gamma
+        rows.rewards.clone() + rows.not_done.clone() * next * self.config.gamma
     }
 
     /// L_pi; the gradient reaches the actor through the noise critic only, never through the
     /// sampler.
     fn actor_loss(&self, obs: Tensor<2>, e: Tensor<2>, alpha: Tensor<1>) -> Tensor<1> {
         let obs = self.tracked(obs);
-        let (choice, log_density) = self.actor.sample(obs.clone(), self.tracked(e));
+        let at = self.actor.at(obs.clone());
+        let (choice, log_prob) = at.sample_with_log_prob(self.tracked(e));
         let critic = self
             .noise_critic
             .as_ref()
             .unwrap_or(&self.critic)
             .clone()
             .no_grad();
-        (self.tracked(alpha) * log_density - least(&critic, obs, choice)).mean()
-    }
-
-    /// L_a at log-densities of the actor's choices.
-    fn temperature_loss(&self, log_density: Tensor<1>) -> Tensor<1> {
-        let lacking = self.tracked(log_density.mean() + self.config.target_entropy);
-        (self.temperature.log.val() * lacking).neg()
+        (self.tracked(alpha) * log_prob - least(&critic, obs, choice)).mean()
     }
 
     fn normals(&self, rows: usize, width: usize, rng: &mut Rng) -> Tensor<2> {
@@ -272,7 +258,7 @@ impl SoftActorCritic {
         params::save(&self.actor, "dsrl/actor", archive).await?;
         params::save(&self.critic, "dsrl/critic", archive).await?;
         params::save(&self.target, "dsrl/target", archive).await?;
-        params::save(&self.temperature, "dsrl/temperature", archive).await?;
+        self.temperature.save("dsrl/temperature", archive).await?;
         if let Some(noise_critic) = &self.noise_critic {
             params::save(noise_critic, "dsrl/noise-critic", archive).await?;
         }
@@ -281,10 +267,6 @@ impl SoftActorCritic {
         self.adams
             .noise_critic
             .save("dsrl/noise-critic-adam", archive)
-            .await?;
-        self.adams
-            .temperature
-            .save("dsrl/temperature-adam", archive)
             .await
     }
 
@@ -303,11 +285,9 @@ impl SoftActorCritic {
         learner.actor = params::load(learner.actor, "dsrl/actor", archive)?;
         learner.critic = params::load(learner.critic, "dsrl/critic", archive)?;
         learner.target = params::load(learner.target, "dsrl/target", archive)?;
-        learner.temperature = params::load(learner.temperature, "dsrl/temperature", archive)?;
+        learner.temperature = learner.temperature.loaded("dsrl/temperature", archive)?;
         learner.adams.actor = Adam::load(adam, "dsrl/actor-adam", archive, &learner.actor)?;
         learner.adams.critic = Adam::load(adam, "dsrl/critic-adam", archive, &learner.critic)?;
-        learner.adams.temperature =
-            Adam::load(adam, "dsrl/temperature-adam", archive, &learner.temperature)?;
         if let Some(noise_critic) = learner.noise_critic.take() {
             let noise_critic = params::load(noise_critic, "dsrl/noise-critic", archive)?;
             learner.adams.noise_critic =
@@ -319,7 +299,7 @@ impl SoftActorCritic {
 }
 
 /// Every critic's value: `[critics, batch]`.
-fn judge(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
+fn q_values(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
     critic
         .forward_shared(Tensor::cat(vec![obs, actions], 1))
         .squeeze_dim(2)
@@ -327,13 +307,13 @@ fn judge(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
 
 /// The least of the critics' values: `[batch]`.
 fn least(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
-    judge(critic, obs, actions).min_dim(0).squeeze_dim(0)
+    q_values(critic, obs, actions).min_dim(0).squeeze_dim(0)
 }
 
 /// L_Q, or L_W: half the squared error of every critic against fixed targets (`[1, batch]` for all,
 /// or one row for each), averaged over the batch and summed over the critics.
 fn q_loss(critic: &Mlp, obs: Tensor<2>, actions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    let error = judge(critic, obs, actions) - targets.autodiff();
+    let error = q_values(critic, obs, actions) - targets.autodiff();
     error
         .square()
         .mean()
@@ -399,24 +379,16 @@ mod tests {
     }
 
     /// The actor's gradient is right through the squashed choice, its density and the critic of
-    /// noise, none reaches the critic, and the temperature's is right.
+    /// noise, and none reaches the critic.
     #[test]
     fn the_actor_loss_has_the_right_gradient() {
         let (mut learner, _, mut rng) = learner();
-        let (obs, e) = (
-            learner.normals(ROWS, 3, &mut rng),
-            learner.normals(ROWS, 2, &mut rng),
-        );
-        let alpha = learner.temperature.log.val().inner().exp();
+        let obs = learner.normals(ROWS, 3, &mut rng);
+        let e = learner.normals(ROWS, 2, &mut rng);
+        let alpha = learner.temperature.value();
         let error = worst_error(&learner.actor.clone(), |actor| {
             learner.actor = actor.clone();
             learner.actor_loss(obs.clone(), e.clone(), alpha.clone())
-        });
-        assert!(error < 1e-2, "{error}");
-        let (_, density) = learner.actor.valid().sample(obs, e);
-        let error = worst_error(&learner.temperature.clone(), |temperature| {
-            learner.temperature = temperature.clone();
-            learner.temperature_loss(density.clone())
         });
         assert!(error < 1e-2, "{error}");
     }
@@ -426,10 +398,8 @@ mod tests {
     #[test]
     fn the_critic_losses_have_the_right_gradient() {
         let (learner, _, mut rng) = learner();
-        let (obs, actions) = (
-            learner.normals(ROWS, 3, &mut rng),
-            learner.normals(ROWS, 2, &mut rng),
-        );
+        let obs = learner.normals(ROWS, 3, &mut rng);
+        let actions = learner.normals(ROWS, 2, &mut rng);
         for rows in [1, 2] {
             let targets = learner.normals(rows, ROWS, &mut rng);
             let loss = |critic: &Mlp| {
@@ -440,10 +410,12 @@ mod tests {
                     targets.clone(),
                 )
             };
-            let (q, y) = (
-                read(judge(&learner.critic.valid(), obs.clone(), actions.clone())),
-                read(targets.clone()),
-            );
+            let q = read(q_values(
+                &learner.critic.valid(),
+                obs.clone(),
+                actions.clone(),
+            ));
+            let y = read(targets.clone());
             let expected: f64 = (0..2 * ROWS)
                 .map(|i| (q[i] - y[i % (rows * ROWS)]).powi(2))
                 .sum::<f64>()
@@ -457,14 +429,14 @@ mod tests {
     /// The target is r + gamma (1 - d) (least target critic of what the sampler makes of the
     /// actor's noise - alpha log pi).
     #[test]
-    fn the_target_judges_what_the_sampler_makes_of_the_noise() {
+    fn the_target_is_of_what_the_sampler_makes_of_the_noise() {
         let (learner, policy, mut rng) = learner();
         let rows = Rows {
             obs: learner.normals(ROWS, 3, &mut rng),
             actions: learner.normals(ROWS, 2, &mut rng),
             rewards: learner.normals(1, ROWS, &mut rng).squeeze_dim(0),
             next_obs: learner.normals(ROWS, 3, &mut rng),
-            goes_on: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
+            not_done: Tensor::from_floats([1.0, 0.0].repeat(ROWS / 2).as_slice(), &Device::flex()),
         };
         let e = learner.normals(ROWS, 2, &mut rng.clone());
         let y = read(learner.targets(
@@ -473,13 +445,12 @@ mod tests {
             &policy,
             &mut rng,
         ));
-        let (choice, density) = learner.actor.valid().sample(rows.next_obs.clone(), e);
+        let at = learner.actor.valid().at(rows.next_obs.clone());
+        let (choice, density) = at.sample_with_log_prob(e);
         let chunks = policy.sample(rows.next_obs.clone(), choice * learner.config.magnitude);
-        let (q, r, density) = (
-            read(judge(&learner.target, rows.next_obs, chunks)),
-            read(rows.rewards),
-            read(density),
-        );
+        let q = read(q_values(&learner.target, rows.next_obs, chunks));
+        let r = read(rows.rewards);
+        let density = read(density);
         for i in 0..ROWS {
             let next = if i % 2 == 0 {
                 q[i].min(q[ROWS + i]) - 0.3 * density[i]
@@ -498,12 +469,11 @@ mod tests {
     #[test]
     fn the_density_is_that_of_the_choice() {
         let (learner, _, mut rng) = learner();
-        let (obs, e) = (learner.normals(1, 3, &mut rng), [0.4f32, -1.1]);
+        let obs = learner.normals(1, 3, &mut rng);
+        let e = [0.4f32, -1.1];
         let choose = |e: [f32; 2]| {
-            learner
-                .actor
-                .valid()
-                .sample(obs.clone(), nn::matrix(e.to_vec(), 2, &Device::flex()))
+            let at = learner.actor.valid().at(obs.clone());
+            at.sample_with_log_prob(nn::matrix(e.to_vec(), 2, &Device::flex()))
         };
         let mut expected = 0.0;
         for i in 0..2 {

@@ -15,7 +15,7 @@ use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 pub use learner::{Losses, SoftActorCritic};
-pub use noise_policy::{Actor, NoisePolicy};
+pub use noise_policy::NoisePolicy;
 use serde::{Deserialize, Serialize};
 pub use trainer::DsrlTrainer;
 

@@ -8,9 +8,9 @@ use crate::method::LocalFuture;
 use crate::nn::{self, Activation, Mlp, params};
 use crate::obs::ObsBatch;
 use crate::policy::Policy;
+use crate::rl::SquashedGaussian;
 use crate::rng::Rng;
 use burn::module::Module;
-use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor};
 
 /// Range of the logarithm of the actor's standard deviation (Stable-Baselines3's).
@@ -18,7 +18,7 @@ const LOG_STD: (f64, f64) = (-20.0, 2.0);
 
 /// A squashed Gaussian over noise scaled to [-1, 1]: tanh(mean(obs) + std(obs) e), e ~ N(0, I).
 #[derive(Module, Debug)]
-pub struct Actor {
+pub(super) struct Actor {
     net: Mlp,
     width: usize,
 }
@@ -43,30 +43,14 @@ impl Actor {
         }
     }
 
-    fn head(&self, obs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    /// The distribution of its choice at normalized observations, scaled to [-1, 1].
+    pub fn at(&self, obs: Tensor<2>) -> SquashedGaussian {
         let out = self.net.forward_one(obs);
-        let log_std = out
-            .clone()
-            .narrow(1, self.width, self.width)
-            .clamp(LOG_STD.0, LOG_STD.1);
-        (out.narrow(1, 0, self.width), log_std)
-    }
-
-    /// The choice made with standard normal `e` `[batch, width]`, scaled to [-1, 1], and the
-    /// logarithm of its density `[batch]`.
-    pub fn sample(&self, obs: Tensor<2>, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
-        let (mean, log_std) = self.head(obs);
-        let raw = mean + e.clone() * log_std.clone().exp();
-        let gaussian = e.square() * -0.5 - log_std - 0.5 * std::f64::consts::TAU.ln();
-        // log(1 - tanh(u)^2) = 2 (log sigmoid(2 u) - u + log 2), which stays exact where tanh
-        // rounds to 1.
-        let slope = (log_sigmoid(raw.clone() * 2.0) - raw.clone() + std::f64::consts::LN_2) * 2.0;
-        (raw.tanh(), (gaussian - slope).sum_dim(1).squeeze_dim(1))
-    }
-
-    /// The middle of the distribution, scaled to [-1, 1].
-    pub fn mean(&self, obs: Tensor<2>) -> Tensor<2> {
-        self.head(obs).0.tanh()
+        let log_std = out.clone().narrow(1, self.width, self.width);
+        SquashedGaussian::from_log_std(
+            out.narrow(1, 0, self.width),
+            log_std.clamp(LOG_STD.0, LOG_STD.1),
+        )
     }
 }
 
@@ -83,21 +67,22 @@ pub(super) fn sizes(config: &DsrlConfig, input: usize, output: usize) -> Vec<usi
 #[derive(Clone)]
 pub struct NoisePolicy {
     /// Chooses.
-    pub actor: Actor,
+    pub(super) actor: Actor,
     /// Largest noise, in standard deviations.
-    pub magnitude: f64,
+    pub(super) magnitude: f64,
     /// Whether the choice is drawn, or the middle.
-    pub stochastic: bool,
+    pub(super) stochastic: bool,
 }
 
 impl NoisePolicy {
     /// The noise chosen at normalized observations with standard normal `e`: `[batch, width]`,
     /// within the magnitude.
     pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
+        let at = self.actor.at(obs);
         let choice = if self.stochastic {
-            self.actor.sample(obs, e).0
+            at.sample(e)
         } else {
-            self.actor.mean(obs)
+            at.mode()
         };
         choice * self.magnitude
     }

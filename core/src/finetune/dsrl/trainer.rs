@@ -5,11 +5,11 @@ use super::{DsrlConfig, NoisePolicy, SoftActorCritic, Variant};
 use crate::data::{Archive, Replay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
-    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, load_replay,
-    read_losses,
+    Context, FinetunedPolicy, Next, StepReport, Trainer, UPDATES, load_replay, read_losses,
 };
 use crate::method::LocalFuture;
 use crate::nn;
+use crate::rl::{OnlineLoop, Schedule, recording_due};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -26,15 +26,11 @@ pub struct DsrlTrainer {
 /// Where the loop stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Count {
-    /// Decisions of each environment.
-    steps: usize,
-    /// Updates of the learner, and of the noise critic, that are still to be made before the next
-    /// decision.
-    owed: (usize, usize),
+    online: OnlineLoop,
     /// Updates of the learner.
     updates: usize,
-    /// Practice episodes since the last evaluation: successes, and all.
-    episodes: (u64, u64),
+    /// Updates of the noise critic.
+    noise_updates: usize,
     /// Draws batches and the learner's noise.
     rng: Rng,
 }
@@ -54,10 +50,9 @@ impl DsrlTrainer {
         );
         let replay = Replay::new(cx.obs(), stored(&config, cx), config.total_steps);
         let count = Count {
-            steps: 0,
-            owed: (0, 0),
+            online: OnlineLoop::default(),
             updates: 0,
-            episodes: (0, 0),
+            noise_updates: 0,
             rng: Rng::new(seed, "dsrl", 0),
         };
         Ok(Self {
@@ -75,62 +70,74 @@ impl DsrlTrainer {
     }
 
     async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let mut report = match self.count.owed {
-            (0, 0) => self.play(cx).await?,
-            (0, _) => self.distil(cx).await?,
-            _ => self.update(cx).await?,
+        let mut report = if self.count.updates < self.owed(self.config.utd_ratio) {
+            self.update(cx).await?
+        } else if self.count.noise_updates < self.noise_owed() {
+            self.distil(cx).await?
+        } else {
+            self.play(cx).await?
         };
-        if self.count.owed == (0, 0) && self.decisions() > self.config.learning_starts {
-            report.next = self.next();
-        }
+        report.next = self.next();
         if report.next != Next::Continue {
-            let (successes, all) = std::mem::take(&mut self.count.episodes);
+            let success = self.count.online.evaluated();
             report
                 .metrics
-                .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+                .extend(success.map(|success| ("train/success", success)));
         }
         Ok(report)
     }
 
-    /// Decisions of all environments.
-    fn decisions(&self) -> usize {
-        self.count.steps * self.config.envs
+    /// The decisions of the round that ends the warm-up pay for the first updates.
+    fn schedule(&self, utd_ratio: f64) -> Schedule {
+        let DsrlConfig {
+            envs,
+            total_steps,
+            eval_every,
+            learning_starts,
+            ..
+        } = self.config;
+        Schedule {
+            total_steps,
+            learning_starts: (learning_starts.div_ceil(envs) - 1) * envs,
+            utd_ratio,
+            eval_every,
+        }
+    }
+
+    /// Updates that the decisions so far pay for, at so many per decision.
+    fn owed(&self, utd_ratio: f64) -> usize {
+        self.count.online.updates_owed(&self.schedule(utd_ratio))
+    }
+
+    /// Those of the noise critic.
+    fn noise_owed(&self) -> usize {
+        match self.config.variant {
+            Variant::NoiseAliased => self.owed(self.config.noise_utd_ratio),
+            Variant::Sac => 0,
+        }
     }
 
     fn next(&self) -> Next {
-        let decisions = self.decisions();
-        if decisions >= self.config.total_steps {
-            return Next::Done;
+        let behind = self.count.updates < self.owed(self.config.utd_ratio)
+            || self.count.noise_updates < self.noise_owed();
+        if behind || self.count.online.decisions() <= self.config.learning_starts {
+            return Next::Continue;
         }
-        let before = decisions - self.config.envs;
-        if decisions / self.config.eval_every > before / self.config.eval_every {
-            Next::Evaluate
-        } else {
-            Next::Continue
-        }
+        Next::after(&self.count.online, &self.schedule(self.config.utd_ratio))
     }
 
     fn progress(&self) -> (usize, usize) {
-        match self.decisions() {
+        match self.count.online.decisions() {
             warm if warm <= self.config.learning_starts => (warm, self.config.learning_starts),
             learning => (learning, self.config.total_steps),
         }
     }
 
-    /// Updates that the newest decision of every environment pays for, at so many per decision: the
-    /// whole ones, of all that was due so far.
-    fn due(&self, per_decision: f64) -> usize {
-        let start = self.config.learning_starts.div_ceil(self.config.envs);
-        let learning = (self.count.steps + 1).saturating_sub(start);
-        // A ratio such as 10 / 3 has no exact float: a hair below a whole number counts as it.
-        let by = |steps: usize| ((steps * self.config.envs) as f64 * per_decision + 1e-6) as usize;
-        by(learning) - by(learning.saturating_sub(1))
-    }
-
     /// The policy's own noise during the warm-up, then the actor's.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
-        let warm = self.decisions() < self.config.learning_starts;
+        let policy = cx.policy;
+        let plain = cx.device.clone().without_autodiff();
+        let warm = self.count.online.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let mut noise = self.rollouts.noise(policy.noise_len());
         if warm && self.config.variant == Variant::Sac {
@@ -169,15 +176,11 @@ impl DsrlTrainer {
                 over,
             )?;
         }
-        self.count.steps += 1;
-        self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
-        self.count.episodes.1 += finished.len() as u64;
-        if self.decisions() >= self.config.learning_starts {
-            let noise_updates = match self.config.variant {
-                Variant::NoiseAliased => self.due(self.config.noise_utd_ratio),
-                Variant::Sac => 0,
-            };
-            self.count.owed = (self.due(self.config.utd_ratio), noise_updates);
+        self.count.online.practiced(decisions.len(), &finished);
+        if self.count.online.decisions() <= self.config.learning_starts {
+            // Nothing was learned that could be evaluated.
+            let schedule = self.schedule(self.config.utd_ratio);
+            self.count.online.skip_evaluations(&schedule);
         }
         let (done, total) = self.progress();
         // After the warm-up playing and learning take turns many times a second: all of it is
@@ -189,7 +192,8 @@ impl DsrlTrainer {
     }
 
     async fn update(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let updates = UPDATES.min(self.count.owed.0);
+        let before = self.count.updates;
+        let updates = UPDATES.min(self.owed(self.config.utd_ratio) - before);
         let Count { rng, .. } = &mut self.count;
         let losses = (0..updates)
             .map(|_| {
@@ -197,11 +201,9 @@ impl DsrlTrainer {
                     .step(&self.replay.sample(rng, self.config.batch), cx.policy, rng)
             })
             .last();
-        self.count.owed.0 -= updates;
-        let before = self.count.updates;
         self.count.updates += updates;
         let mut report = StepReport::update(updates, self.progress());
-        let due = before / RECORD_EVERY != self.count.updates / RECORD_EVERY;
+        let due = recording_due(before, self.count.updates);
         if let Some(losses) = losses.filter(|_| due) {
             report.metrics = read_losses([
                 ("loss/critic", losses.critic),
@@ -216,7 +218,8 @@ impl DsrlTrainer {
     }
 
     async fn distil(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let updates = UPDATES.min(self.count.owed.1);
+        let before = self.count.noise_updates;
+        let updates = UPDATES.min(self.noise_owed() - before);
         let Count { rng, .. } = &mut self.count;
         let loss = (0..updates)
             .filter_map(|_| {
@@ -224,18 +227,17 @@ impl DsrlTrainer {
                     .distil(&self.replay.sample(rng, self.config.batch), cx.policy, rng)
             })
             .last();
-        self.count.owed.1 -= updates;
+        self.count.noise_updates += updates;
         let mut report = StepReport::update(updates, self.progress());
-        if let Some(loss) =
-            loss.filter(|_| self.count.steps.is_multiple_of(RECORD_EVERY) && self.count.owed.1 == 0)
-        {
+        let due = recording_due(before, self.count.noise_updates);
+        if let Some(loss) = loss.filter(|_| due) {
             report.metrics = read_losses([("loss/noise_critic", loss)]).await?;
         }
         Ok(report)
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
-        archive.put("finetuner/count", &self.count)?;
+        archive.put("finetuner/loop", &self.count)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.replay.save(archive, "finetuner/replay")?;
         self.learner.save(archive).await
@@ -243,9 +245,9 @@ impl DsrlTrainer {
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        let count: Count = archive.get("finetuner/count")?;
+        let count: Count = archive.get("finetuner/loop")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;
-        if replay.is_empty() && count.owed != (0, 0) {
+        if replay.is_empty() && count.online.decisions() > 0 {
             return Err(Error::input(
                 "the checkpoint has nothing to learn from: use an undamaged checkpoint",
             ));

@@ -25,6 +25,7 @@ use crate::data::{Archive, Stretches};
 use crate::nn::{self, Adam, AdamConfig, Mlp, Observed, params};
 use crate::obs::ImageSpec;
 use crate::policy::Sizes;
+use crate::rl::draw_subset;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::module::Module;
@@ -93,9 +94,8 @@ impl UpdateNoise {
     pub fn draw(config: &TdMpcConfig, act: usize, batch: usize, rng: &mut Rng) -> Self {
         // Two different critics: the second is drawn among the others.
         let pair = |rng: &mut Rng| {
-            let first = rng.below(config.critics);
-            let second = rng.below(config.critics - 1);
-            [first, if second < first { second } else { second + 1 }]
+            let drawn = draw_subset(config.critics, 2, rng);
+            [drawn[0], drawn[1]]
         };
         let TdMpcConfig {
             horizon,

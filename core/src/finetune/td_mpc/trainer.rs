@@ -7,15 +7,17 @@ use super::learner::{Learner, Losses, UpdateNoise};
 use crate::data::{Archive, Balanced, Dataset, Episode, Place, Sequences};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
-    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, read_losses,
+    Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, damaged,
+    read_losses,
 };
 use crate::method::LocalFuture;
 use crate::nn;
 use crate::obs::ObsBatch;
+use crate::rl::{OnlineLoop, RunningEpisodes, Schedule, recording_due};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// TD-MPC at work.
 pub struct TdMpcTrainer {
@@ -23,8 +25,7 @@ pub struct TdMpcTrainer {
     rollouts: Rollouts,
     demos: Sequences,
     online: Sequences,
-    /// The episodes that are being played, by their seeds.
-    running: BTreeMap<u64, Episode>,
+    running: RunningEpisodes<()>,
     learner: Learner,
     count: Count,
     /// Indices of the last batches, of demonstrations and practice: they are written out when
@@ -37,13 +38,9 @@ pub struct TdMpcTrainer {
 struct Count {
     /// Cloning steps made.
     cloned: usize,
-    /// Decisions of all environments.
-    decisions: usize,
-    /// Evaluations requested.
-    evaluations: usize,
-    /// Practice episodes since the last evaluation: successes, and all.
-    episodes: (u64, u64),
-    /// Planned decisions since then, and how many of them are from a policy's proposal.
+    online: OnlineLoop,
+    /// Decisions since the last evaluation: planned ones, and those of them that a policy had
+    /// proposed.
     planned: (u64, u64),
     /// Draws batches and the learner's noise.
     rng: Rng,
@@ -67,9 +64,7 @@ impl TdMpcTrainer {
         let rng = Rng::new(seed, "td-mpc", 0);
         let count = Count {
             cloned: 0,
-            decisions: 0,
-            evaluations: 0,
-            episodes: (0, 0),
+            online: OnlineLoop::default(),
             planned: (0, 0),
             rng,
         };
@@ -80,7 +75,7 @@ impl TdMpcTrainer {
             rollouts,
             demos,
             online,
-            running: BTreeMap::new(),
+            running: RunningEpisodes::default(),
             config,
             learner,
             count,
@@ -94,7 +89,7 @@ impl TdMpcTrainer {
         Agent {
             world: frozen(&self.learner.world),
             prior: frozen(&self.learner.prior),
-            config: self.config.after(self.count.decisions),
+            config: self.config.after(self.count.online.decisions()),
             planning,
         }
     }
@@ -110,14 +105,11 @@ impl TdMpcTrainer {
         };
         report.next = self.next();
         if report.next != Next::Continue {
-            self.count.evaluations += 1;
-            let ((successes, all), (planned, proposed)) = (
-                std::mem::take(&mut self.count.episodes),
-                std::mem::take(&mut self.count.planned),
-            );
+            let success = self.count.online.evaluated();
+            let (planned, proposed) = std::mem::take(&mut self.count.planned);
             report
                 .metrics
-                .extend((all > 0).then(|| ("train/success", successes as f64 / all as f64)));
+                .extend(success.map(|success| ("train/success", success)));
             report.metrics.extend((planned > 0).then(|| {
                 (
                     "policy/planner_share",
@@ -130,48 +122,44 @@ impl TdMpcTrainer {
 
     /// Updates owed so far: `seed_updates` once seeding is over, then `utd_ratio` per decision.
     fn owed(&self) -> usize {
+        if self.count.online.decisions() < self.config.learning_starts {
+            return 0;
+        }
+        self.config.seed_updates + self.count.online.updates_owed(&self.schedule())
+    }
+
+    fn schedule(&self) -> Schedule {
         let TdMpcConfig {
+            total_steps,
             learning_starts,
-            seed_updates,
             utd_ratio,
+            eval_every,
             ..
         } = self.config;
-        match self.count.decisions.checked_sub(learning_starts) {
-            Some(later) => seed_updates + (later as f64 * utd_ratio) as usize,
-            None => 0,
+        Schedule {
+            total_steps,
+            learning_starts,
+            utd_ratio,
+            eval_every,
         }
     }
 
     fn next(&self) -> Next {
-        let TdMpcConfig {
-            clone_updates,
-            total_steps,
-            eval_every,
-            arm,
-            ..
-        } = self.config;
-        if self.count.cloned < clone_updates || self.learner.updates() < self.owed() {
+        let cloning = self.count.cloned < self.config.clone_updates;
+        if cloning || self.learner.updates() < self.owed() {
             return Next::Continue;
         }
-        if arm == Arm::BcOnly || self.count.decisions >= total_steps {
+        if self.config.arm == Arm::BcOnly {
             return Next::Done;
         }
         // The clone is the first point of the curve.
-        let due = 1 + self.count.decisions / eval_every;
-        if self.count.evaluations < due {
-            Next::Evaluate
-        } else {
-            Next::Continue
-        }
+        Next::after(&self.count.online, &self.schedule())
     }
 
     fn progress(&self) -> (usize, usize) {
-        match self.count.decisions {
+        match self.count.online.decisions() {
             0 => (self.count.cloned, self.config.clone_updates),
-            decisions => (
-                decisions.min(self.config.total_steps),
-                self.config.total_steps,
-            ),
+            _ => self.count.online.progress(&self.schedule()),
         }
     }
 
@@ -198,7 +186,7 @@ impl TdMpcTrainer {
             self.learner.begin();
         }
         let mut report = StepReport::update(updates, self.progress());
-        let due = before / RECORD_EVERY != self.count.cloned / RECORD_EVERY;
+        let due = recording_due(before, self.count.cloned);
         if let Some(loss) = loss.filter(|_| due) {
             report.metrics = read_losses([("loss/bc", loss)]).await?;
         }
@@ -206,7 +194,7 @@ impl TdMpcTrainer {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let seeding = self.count.decisions < self.config.learning_starts;
+        let seeding = self.count.online.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let actions = if seeding {
             self.seed(&obs, cx).await?
@@ -217,9 +205,7 @@ impl TdMpcTrainer {
         for decision in &decisions {
             self.note(decision)?;
         }
-        self.count.decisions += decisions.len();
-        self.count.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
-        self.count.episodes.1 += finished.len() as u64;
+        self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
         Ok(StepReport {
             practicing: seeding,
@@ -270,7 +256,7 @@ impl TdMpcTrainer {
         self.rollouts.remember(memories);
         self.count.planned.0 += (actions.len() / act) as u64;
         self.count.planned.1 += from_policy as u64;
-        let passed = self.count.decisions - self.config.learning_starts;
+        let passed = self.count.online.decisions() - self.config.learning_starts;
         if passed < self.config.handover {
             // Linear decay of the seed policy's share, drawn for each decision (MoDem on TD-MPC2).
             let share = 1.0 - passed as f64 / self.config.handover as f64;
@@ -294,23 +280,22 @@ impl TdMpcTrainer {
             step,
         }: &Decision,
     ) -> Result<()> {
-        let episode = self
+        let (mut episode, ()) = self
             .running
-            .entry(*seed)
-            .or_insert_with(|| Episode::start(*seed, obs));
+            .take(*seed)
+            .unwrap_or_else(|| (Episode::start(*seed, obs), ()));
         episode.push(chunk, step.reward, &step.obs);
-        if step.done() {
-            let mut episode = self.running.remove(seed).unwrap_or_default();
-            episode.terminated = step.terminated;
-            let (success, episode) = (
-                step.success && step.terminated,
-                told(&episode, &self.config),
-            );
-            self.online.push(&episode)?;
-            // Self-imitation: success counts as a demonstration from now on.
-            if success && self.config.self_imitation {
-                self.demos.push(&episode)?;
-            }
+        if !step.done() {
+            self.running.keep(episode, ());
+            return Ok(());
+        }
+        episode.terminated = step.terminated;
+        let success = step.success && step.terminated;
+        let episode = told(&episode, &self.config);
+        self.online.push(&episode)?;
+        // Self-imitation: success counts as a demonstration from now on.
+        if success && self.config.self_imitation {
+            self.demos.push(&episode)?;
         }
         Ok(())
     }
@@ -324,7 +309,7 @@ impl TdMpcTrainer {
         }
         let after = self.learner.updates();
         let mut report = StepReport::update(after - before, self.progress());
-        if let Some(losses) = last.filter(|_| before / RECORD_EVERY != after / RECORD_EVERY) {
+        if let Some(losses) = last.filter(|_| recording_due(before, after)) {
             report.metrics = figures(losses).await?;
             if let Some((name, value)) = report.metrics.iter().find(|(_, value)| !value.is_finite())
             {
@@ -402,8 +387,7 @@ impl TdMpcTrainer {
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
-        let running: Vec<&Episode> = self.running.values().collect();
-        archive.put("finetuner/running", &running)?;
+        self.running.save("finetuner/running", archive)?;
         self.learner.save(archive).await
     }
 
@@ -411,14 +395,8 @@ impl TdMpcTrainer {
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let demos = Sequences::load(archive, "finetuner/demos")?;
         let replay = Sequences::load(archive, "finetuner/online")?;
-        let running: Vec<Episode> = archive.get("finetuner/running")?;
-        let spec = cx.obs();
-        let sound = running.iter().all(|episode| episode.obs.is_sound(&spec));
-        let fits = demos.is_like(&empty_demos(&config, cx)) && replay.is_like(&online(&config, cx));
-        if !sound || !fits {
-            return Err(Error::input(
-                "the checkpoint's replay does not fit its policy: use an undamaged checkpoint",
-            ));
+        if !demos.is_like(&empty_demos(&config, cx)) || !replay.is_like(&online(&config, cx)) {
+            return Err(damaged());
         }
         Ok(Self {
             rollouts: Rollouts::load(
@@ -427,7 +405,7 @@ impl TdMpcTrainer {
             )?,
             demos,
             online: replay,
-            running: running.into_iter().map(|e| (e.seed, e)).collect(),
+            running: RunningEpisodes::load("finetuner/running", archive, &cx.obs())?,
             learner: Learner::load(
                 config.clone(),
                 model_sizes(cx.policy.sizes),

@@ -1,7 +1,7 @@
-//! The demonstrations as decisions of the small policy: with what the pretrained policy would have
-//! done beside the demonstrator.
+//! The demonstrations as decisions of the actor: with what the pretrained policy would have done
+//! beside the demonstrator.
 
-use super::config::{Compose, CsilConfig};
+use super::{ActorConfig, Compose};
 use crate::Result;
 use crate::data::{Dataset, Episode, Sequences};
 use crate::obs::ObsSpec;
@@ -14,7 +14,7 @@ use burn::tensor::Device;
 const COPIES: usize = 4;
 
 /// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained
-/// policy's action; the small policy's own action, and where it is demonstrated the next one.
+/// policy's action; the actor's own action, and where it is demonstrated the next one.
 pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> Sequences {
     let rng = Rng::new(0, "unused", 0);
     Sequences::new(obs, 2 * act, 1, capacity, false, rng)
@@ -27,7 +27,7 @@ pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> Sequences {
 /// # Errors
 /// When the device fails, or an episode is not whole.
 pub(super) async fn decisions(
-    config: &CsilConfig,
+    config: &ActorConfig,
     policy: &Policy,
     demos: &Dataset,
     (seed, obs): (u64, ObsSpec),
@@ -42,20 +42,12 @@ pub(super) async fn decisions(
     let mut rng = Rng::new(seed, "csil-demos", 0);
     for episode in &demos.episodes {
         for copy in 0..copies {
+            let begin = copy * policy.sizes.chunk / copies;
             let bases = match config.compose {
                 Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
-                _ => {
-                    beside(
-                        policy,
-                        episode,
-                        copy * policy.sizes.chunk / copies,
-                        &mut rng,
-                        device,
-                    )
-                    .await?
-                }
+                _ => beside(policy, episode, begin, &mut rng, device).await?,
             };
-            replay.push(&taught(config, policy.sizes, episode, &bases))?;
+            replay.push(&targets(config, policy.sizes, episode, &bases))?;
         }
     }
     Ok(replay)
@@ -88,11 +80,11 @@ async fn beside(
         .collect())
 }
 
-/// The episode as the small policy is to learn it.
-fn taught(config: &CsilConfig, sizes: Sizes, episode: &Episode, bases: &[f32]) -> Episode {
+/// The episode as the actor is to learn it.
+fn targets(config: &ActorConfig, sizes: Sizes, episode: &Episode, bases: &[f32]) -> Episode {
     let base = |t: usize| &bases[t * sizes.act..(t + 1) * sizes.act];
     let own = |t: usize| match t < episode.len() {
-        true => config.taught(base(t), episode.action_at(t, sizes.act)),
+        true => config.target(base(t), episode.action_at(t, sizes.act)),
         false => vec![0.0; sizes.act],
     };
     Episode {
@@ -117,7 +109,8 @@ mod tests {
     /// playing out beside it, the action that follows, and an end where the episode ended.
     #[test]
     fn every_demonstrated_step_is_a_decision() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let flow = PolicyConfig {
             kind: PolicyKind::Flow,
             chunk: 2,
@@ -153,10 +146,10 @@ mod tests {
             meta,
             episodes: vec![episode.clone()],
         };
-        let config = CsilConfig {
+        let config = ActorConfig {
             compose: Compose::Residual,
             residual_scale: 2.0,
-            ..CsilConfig::preset(Preset::Tiny)
+            ..ActorConfig::preset(Preset::Tiny)
         };
         let found = block_on(decisions(
             &config,
@@ -180,7 +173,7 @@ mod tests {
                 let own = &rows.actions[2 * at..2 * at + 2];
                 let seen = [at, 12 + at].map(|row| rows.obs.state(row)[0]);
                 assert_eq!(seen, [t as f32, t as f32 + 1.0]);
-                assert_eq!(own[0], config.taught(&[base], &[0.1 * (t + 1) as f32])[0]);
+                assert_eq!(own[0], config.target(&[base], &[0.1 * (t + 1) as f32])[0]);
                 if t < 2 {
                     assert_eq!(
                         (rows.base_actions[12 + at], own[1]),

@@ -1,0 +1,364 @@
+//! The loop, a little at a time: cloning, what a method learns from demonstrations alone, then
+//! updates for every decision of practice.
+
+use super::composed_policy::Decided;
+use super::demos;
+use super::{Figures, Learner, PracticeConfig, STREAM};
+use crate::data::{Archive, Balanced, Episode, Sequences, Stretches};
+use crate::env::{Decision, RolloutSpec, Rollouts};
+use crate::finetune::{
+    Context, FinetunedPolicy, Next, StepReport, Trainer, UPDATES, damaged, read_losses,
+};
+use crate::method::LocalFuture;
+use crate::rl::{OnlineLoop, RunningEpisodes, recording_due};
+use crate::rng::Rng;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A method at work.
+pub(crate) struct ActorCriticTrainer<L> {
+    config: PracticeConfig,
+    rollouts: Rollouts,
+    /// Empty until the pretrained policy was asked what it would have done.
+    demos: Sequences,
+    online: Sequences,
+    running: RunningEpisodes<Pending>,
+    learner: L,
+    count: Count,
+}
+
+/// The last decision of an episode that is being played, which waits: what the pretrained policy
+/// does next is not known yet.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Pending {
+    /// The actor's own action.
+    own: Vec<f32>,
+    reward: f32,
+    /// Learned rewards of the episode so far: their sum, and how many.
+    learned: (f64, u64),
+}
+
+/// Where the loop stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Count {
+    online: OnlineLoop,
+    /// Learned rewards since the last evaluation, their sum and number: in episodes that succeeded,
+    /// and in those that failed.
+    learned: [(f64, u64); 2],
+    /// Draws batches and the learner's noise.
+    rng: Rng,
+}
+
+impl<L: Learner> ActorCriticTrainer<L> {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// When an environment cannot be made.
+    pub fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
+        let act = cx.policy.sizes.act;
+        Ok(Self {
+            rollouts: Rollouts::endless(&spec(&config, cx), "practice")?,
+            demos: demos::replay(cx.obs(), act, usize::MAX),
+            online: demos::replay(cx.obs(), act, config.capacity),
+            running: RunningEpisodes::default(),
+            learner,
+            count: Count {
+                online: OnlineLoop::default(),
+                learned: [(0.0, 0); 2],
+                rng: Rng::new(cx.rollouts.seed, STREAM, 0),
+            },
+            config,
+        })
+    }
+
+    /// Restores what [`Trainer::save`] wrote under the same settings; the learner was restored
+    /// before.
+    pub fn load(
+        config: PracticeConfig,
+        learner: L,
+        cx: &Context,
+        archive: &mut Archive,
+    ) -> Result<Self> {
+        let demos = Sequences::load(archive, "finetuner/demos")?;
+        let online = Sequences::load(archive, "finetuner/online")?;
+        let empty = |capacity| demos::replay(cx.obs(), cx.policy.sizes.act, capacity);
+        if !demos.is_like(&empty(usize::MAX)) || !online.is_like(&empty(config.capacity)) {
+            return Err(damaged());
+        }
+        let rollouts = archive.blob("finetuner/rollouts")?;
+        Ok(Self {
+            rollouts: Rollouts::load(&spec(&config, cx), rollouts)?,
+            demos,
+            online,
+            running: RunningEpisodes::load("finetuner/running", archive, &cx.obs())?,
+            learner,
+            count: archive.get("finetuner/count")?,
+            config,
+        })
+    }
+
+    async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        let done = self.learner.updates();
+        let mut report = if self.demos.is_empty() {
+            self.watch(cx).await?
+        } else if done.cloning < self.config.actor.clone_updates {
+            self.clone_policy().await?
+        } else if done.pretraining < self.learner.pretraining() {
+            self.pretrain().await?
+        } else if done.practice < self.owed() {
+            self.update().await?
+        } else {
+            self.play(cx).await?
+        };
+        report.next = self.next();
+        if report.next != Next::Continue {
+            report.metrics.extend(self.since_the_last_evaluation());
+        }
+        Ok(report)
+    }
+
+    /// Figures of practice since the last evaluation.
+    fn since_the_last_evaluation(&mut self) -> Vec<(&'static str, f64)> {
+        let success = self.count.online.evaluated();
+        let learned = std::mem::take(&mut self.count.learned);
+        let mut figures: Vec<(&'static str, f64)> = Vec::new();
+        figures.extend(success.map(|success| ("train/success", success)));
+        let names = ["reward/successes", "reward/failures"];
+        for (name, (sum, count)) in names.into_iter().zip(learned) {
+            figures.extend((count > 0).then(|| (name, sum / count as f64)));
+        }
+        figures
+    }
+
+    /// Updates that the decisions so far pay for; they wait for the first episode that ends.
+    fn owed(&self) -> usize {
+        if self.online.is_empty() {
+            return 0;
+        }
+        self.count.online.updates_owed(&self.config.schedule)
+    }
+
+    fn next(&self) -> Next {
+        let done = self.learner.updates();
+        let prepared = done.cloning >= self.config.actor.clone_updates
+            && done.pretraining >= self.learner.pretraining();
+        // What is composed with the clone, before any update, is the first point of the curve.
+        if prepared && done.practice >= self.owed() {
+            Next::after(&self.count.online, &self.config.schedule)
+        } else {
+            Next::Continue
+        }
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        if self.count.online.decisions() > 0 {
+            return self.count.online.progress(&self.config.schedule);
+        }
+        let done = self.learner.updates();
+        (
+            done.cloning + done.pretraining,
+            self.config.actor.clone_updates + self.learner.pretraining(),
+        )
+    }
+
+    /// Asks the pretrained policy what it would have done in the demonstrations.
+    async fn watch(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        let missing = || {
+            Error::input(
+                "the demonstrations of the checkpoint are missing: use an undamaged checkpoint",
+            )
+        };
+        let device = cx.device.clone().without_autodiff();
+        let seen = (cx.rollouts.seed, cx.obs());
+        let demos = cx.demos.ok_or_else(missing)?;
+        self.demos = demos::decisions(&self.config.actor, cx.policy, demos, seen, &device).await?;
+        if self.demos.is_empty() {
+            return Err(missing());
+        }
+        Ok(StepReport::update(0, self.progress()))
+    }
+
+    async fn clone_policy(&mut self) -> Result<StepReport> {
+        let before = self.learner.updates().cloning;
+        let updates = UPDATES.min(self.config.actor.clone_updates - before);
+        let mut loss = None;
+        for _ in 0..updates {
+            let demos = self.demonstrated();
+            loss = Some(self.learner.clone_step(&demos));
+        }
+        let due = recording_due(before, before + updates);
+        let figures = loss.filter(|_| due).map(|loss| vec![("loss/bc", loss)]);
+        self.updated(updates, figures).await
+    }
+
+    async fn pretrain(&mut self) -> Result<StepReport> {
+        let before = self.learner.updates().pretraining;
+        let updates = UPDATES.min(self.learner.pretraining() - before);
+        let mut figures = None;
+        for _ in 0..updates {
+            let demos = self.demonstrated();
+            figures = Some(self.learner.pretrain_step(&demos, &mut self.count.rng));
+        }
+        let due = recording_due(before, before + updates);
+        self.updated(updates, figures.filter(|_| due)).await
+    }
+
+    async fn update(&mut self) -> Result<StepReport> {
+        let before = self.learner.updates().practice;
+        let updates = UPDATES.min(self.owed() - before);
+        let due = recording_due(before, before + updates);
+        let mut figures = None;
+        for i in 1..=updates {
+            let batch = self.drawn();
+            let record = due && i == updates;
+            figures = self.learner.step(&batch, record, &mut self.count.rng);
+        }
+        let recorded = figures.is_some();
+        let mut report = self.updated(updates, figures).await?;
+        if recorded {
+            let share = ("data/demo_fraction", self.config.demo_fraction);
+            report.metrics.push(share);
+        }
+        Ok(report)
+    }
+
+    /// So many gradient steps, and the figures that are recorded of them.
+    async fn updated(&self, updates: usize, figures: Option<Figures>) -> Result<StepReport> {
+        let mut report = StepReport::update(updates, self.progress());
+        report.metrics = read_losses(figures.into_iter().flatten()).await?;
+        let broken = report.metrics.iter().find(|(_, value)| !value.is_finite());
+        let Some((name, value)) = broken else {
+            return Ok(report);
+        };
+        let method = self.learner.acting().method.id();
+        Err(Error::failed(format!(
+            "{name} is {value}: {method} diverged; go on from the last checkpoint with a lower \
+             finetune.{method}.lr"
+        )))
+    }
+
+    async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
+        let acting = self.learner.acting();
+        let obs = self.rollouts.observe();
+        let noise = self.rollouts.noise(acting.noise_len(cx.policy));
+        let memories = self.rollouts.memories();
+        let decided = acting
+            .decide(cx.policy, &obs, &memories, &noise, true, cx.device)
+            .await?;
+        self.rollouts.remember(decided.memories.clone());
+        let (decisions, finished) = self.rollouts.play(&decided.actions, cx.policy.sizes.act)?;
+        let rewards = self.learner.rewards(&decided.inputs, &decided.own).await?;
+        for (i, decision) in decisions.iter().enumerate() {
+            let learned = rewards.as_ref().map(|rewards| rewards[i]);
+            self.note(decision, &decided, i, learned)?;
+        }
+        self.count.online.practiced(decisions.len(), &finished);
+        let (done, total) = self.progress();
+        let seeding = self.count.online.decisions() <= self.config.schedule.learning_starts;
+        Ok(StepReport {
+            practicing: seeding,
+            ..StepReport::practice(&decisions, finished, (done as u64, total as u64))
+        })
+    }
+
+    /// Adds the decision before this one to its episode; and this one, too, where it is the last,
+    /// and the episode to the replay.
+    fn note(
+        &mut self,
+        Decision {
+            seed, obs, step, ..
+        }: &Decision,
+        decided: &Decided,
+        i: usize,
+        learned: Option<f32>,
+    ) -> Result<()> {
+        let act = decided.own.len() / decided.memories.len();
+        let row = |values: &[f32]| values[i * act..(i + 1) * act].to_vec();
+        let base = row(&decided.inputs.base);
+        let own = row(&decided.own);
+        let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
+        let (mut episode, before) = match self.running.take(*seed) {
+            Some((mut episode, before)) => {
+                episode.push(&wide(&before.own), before.reward, obs);
+                (episode, before)
+            }
+            None => (Episode::start(*seed, obs), Pending::default()),
+        };
+        episode.base_actions.extend_from_slice(&base);
+        let (mut sum, mut rewards) = before.learned;
+        if let Some(reward) = learned {
+            sum += f64::from(reward);
+            rewards += 1;
+        }
+        if !step.done() {
+            let pending = Pending {
+                own,
+                reward: step.reward,
+                learned: (sum, rewards),
+            };
+            self.running.keep(episode, pending);
+            return Ok(());
+        }
+        // Nobody decides after the last step: the rest of the chunk, or else its last action,
+        // stands in.
+        let last = decided.memories[i].get(..act).unwrap_or(&base);
+        episode.base_actions.extend_from_slice(last);
+        episode.push(&wide(&own), step.reward, &step.obs);
+        episode.terminated = step.terminated;
+        self.online.push(&episode)?;
+        let kind = &mut self.count.learned[usize::from(!step.success)];
+        *kind = (kind.0 + sum, kind.1 + rewards);
+        Ok(())
+    }
+
+    /// A batch of demonstrations, whose pictures were moved a little.
+    fn demonstrated(&mut self) -> Stretches {
+        let rng = &mut self.count.rng;
+        let mut batch = self.demos.sample(rng, self.config.batch);
+        batch.obs.shift_randomly(rng);
+        batch
+    }
+
+    /// A batch of demonstrations and practice, whose pictures were moved a little.
+    fn drawn(&mut self) -> Stretches {
+        let rng = &mut self.count.rng;
+        let balanced = Balanced {
+            demo_fraction: self.config.demo_fraction,
+        };
+        let mut batch = balanced.sample(&self.demos, &self.online, rng, self.config.batch);
+        batch.obs.shift_randomly(rng);
+        batch
+    }
+
+    async fn write(&self, archive: &mut Archive) -> Result<()> {
+        archive.put("finetuner/count", &self.count)?;
+        self.running.save("finetuner/running", archive)?;
+        archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
+        self.demos.save(archive, "finetuner/demos")?;
+        self.online.save(archive, "finetuner/online")?;
+        self.learner.save(archive).await
+    }
+}
+
+impl<L: Learner> Trainer for ActorCriticTrainer<L> {
+    fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
+        Box::pin(self.advance(cx))
+    }
+
+    fn policy(&self) -> Option<Box<dyn FinetunedPolicy>> {
+        Some(self.learner.finetuned())
+    }
+
+    fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(self.write(archive))
+    }
+}
+
+/// Practice decides for a few environments at a time, one action after the other.
+fn spec(config: &PracticeConfig, cx: &Context) -> RolloutSpec {
+    RolloutSpec {
+        parallel: config.envs,
+        chunk: 1,
+        ..cx.rollouts.clone()
+    }
+}

@@ -1,0 +1,158 @@
+//! XQC with demonstrations, beside a frozen policy: soft actor-critic on the task's sparse reward,
+//! whose critics give distributions of values, under batch normalization and with unit weights
+//! (Palenicek et al. 2025). Half of every batch is demonstrations, as in RLPD.
+
+use super::Method;
+use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
+use crate::Result;
+use crate::error::within;
+use crate::method::{Insight, MethodInfo, Paper};
+use crate::nn::{Atoms, Keypoints};
+use crate::policy::PolicyKind;
+use crate::rl::{CriticConfig, CriticKind, Schedule};
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+/// The method.
+pub const METHOD: Method = Method {
+    info: &MethodInfo {
+        id: "xqc",
+        label: "XQC",
+        sentence: "A small policy acts beside the frozen one, and learns from success alone, with \
+                   critics that were made to learn fast.",
+        about: "XQC: a small policy beside the pretrained one learns from the task's reward, with \
+                categorical, batch-normalized critics.",
+        paper: Some(Paper {
+            citation: "Palenicek et al. 2025",
+            link: "https://arxiv.org/abs/2509.25174",
+        }),
+        color: None,
+        policies: PolicyKind::ALL,
+        because: "",
+        smallest_image: Some(Keypoints::SMALLEST),
+        per_step: true,
+        // The actor is cloned from them.
+        needs_demos: true,
+        insights: &[Insight::Improvement],
+        on_page: false,
+    },
+    check: |_, _, _| Ok(()),
+    new: |config, cx| actor_critic::begun(config.xqc.learner(), cx),
+    load: |config, cx, archive| actor_critic::loaded(config.xqc.learner(), cx, archive),
+    load_policy: |config, policy, prefix, archive, device| {
+        actor_critic::loaded_policy(&config.xqc.learner(), policy, prefix, archive, device)
+    },
+};
+
+/// Settings of XQC. A decision is one action, held for `env.action_repeat` control steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
+#[serde(deny_unknown_fields)]
+pub struct XqcConfig {
+    /// The actor beside the pretrained policy.
+    #[setting(group)]
+    pub actor: ActorConfig,
+    /// Environments that practice in lockstep.
+    #[setting(range = 1..=10_000, value = 8, paper = 1, source = "XQC")]
+    pub envs: usize,
+    /// Decisions of practice, of all environments together.
+    #[setting(
+        range = 1..=1_000_000_000, paper = 250_000, cpu = 12_000, tiny = 4000,
+        source = "as csil"
+    )]
+    pub total_steps: usize,
+    /// Decisions before the first update of practice.
+    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 1000, tiny = 400, source = "XQC")]
+    pub learning_starts: usize,
+    /// Updates per decision afterwards.
+    #[setting(range = 0.0..=100.0, paper = 2.0, cpu = 1.0, tiny = 0.5, source = "XQC")]
+    pub utd_ratio: f64,
+    /// Updates of the critics for each of the actor.
+    #[setting(range = 1..=1000, value = 1, paper = 3, source = "XQC")]
+    pub actor_every: usize,
+    /// Decisions between two points of the learning curve.
+    #[setting(range = 1..=1_000_000_000, paper = 10_000, cpu = 2000, tiny = 1000)]
+    pub eval_every: usize,
+    /// Decisions that the replay of practice holds at most.
+    #[setting(range = 1..=1_000_000_000, value = 200_000, paper = 250_000, source = "as csil")]
+    pub capacity: usize,
+    /// Decisions per update, demonstrated ones included.
+    #[setting(range = 4..=1 << 20, paper = 256, cpu = 128, tiny = 64, source = "XQC")]
+    pub batch: usize,
+    /// Adam's learning rate of actor, critics and temperature.
+    #[setting(range = 0.0..=1.0, paper = 3e-4, cpu = 1e-3, tiny = 2e-3, source = "XQC")]
+    pub lr: f64,
+    /// Discount per decision.
+    #[setting(range = 0.0..=0.9999, value = 0.95, paper = 0.99, source = "XQC")]
+    pub gamma: f64,
+    /// Polyak rate of the target critics, per update.
+    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.005, source = "XQC")]
+    pub target_rate: f64,
+    /// The temperature at the start, alpha.
+    #[setting(range = 1e-6..=1e3, value = 0.01, source = "XQC")]
+    pub temperature: f64,
+    /// Critics; the least counts.
+    #[setting(range = 1..=100, value = 2, source = "XQC")]
+    pub critics: usize,
+    /// Units per hidden layer of the critics.
+    #[setting(range = 1..=8192, paper = 512, cpu = 128, tiny = 64, source = "XQC")]
+    pub hidden: usize,
+    /// Hidden layers of the critics.
+    #[setting(range = 1..=16, value = 2, paper = 4, source = "XQC")]
+    pub layers: usize,
+    /// Atoms of a value's distribution.
+    #[setting(range = 2..=1001, paper = 101, cpu = 51, tiny = 31, source = "XQC")]
+    pub atoms: usize,
+}
+
+impl XqcConfig {
+    /// What single ranges do not say.
+    ///
+    /// # Errors
+    /// Names the setting that does not fit.
+    pub fn check(&self) -> Result<()> {
+        within(
+            "finetune.xqc.learning_starts",
+            self.learning_starts,
+            1,
+            self.total_steps,
+        )?;
+        self.actor.check("finetune.xqc.actor")
+    }
+
+    fn learner(&self) -> SoftActorCriticConfig {
+        SoftActorCriticConfig {
+            method: METHOD.id(),
+            practice: PracticeConfig {
+                actor: self.actor.clone(),
+                envs: self.envs,
+                schedule: Schedule {
+                    total_steps: self.total_steps,
+                    learning_starts: self.learning_starts,
+                    utd_ratio: self.utd_ratio,
+                    eval_every: self.eval_every,
+                },
+                capacity: self.capacity,
+                batch: self.batch,
+                demo_fraction: 0.5,
+            },
+            critics: CriticConfig {
+                // Success, which ends an episode, earns 1, and nothing else does.
+                kind: CriticKind::Categorical(Atoms {
+                    low: 0.0,
+                    high: 1.0,
+                    count: self.atoms,
+                }),
+                critics: self.critics,
+                target_critics: self.critics,
+                hidden: self.hidden,
+                layers: self.layers,
+                lr: self.lr,
+                target_rate: self.target_rate,
+            },
+            lr: self.lr,
+            gamma: self.gamma,
+            temperature: self.temperature,
+            actor_every: self.actor_every,
+        }
+    }
+}
