@@ -5,8 +5,8 @@
 //! system, no clock and no global state.
 //!
 //! Arrows point one way: [`run`] -> [`finetune`], [`pretrain`] -> [`policy`], [`data`] -> [`nn`],
-//! and [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]. Nothing below knows what stands above.
-//! [`theory`] stands beside them.
+//! and [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]; [`obs`] is below all that observe.
+//! Nothing below knows what stands above. [`theory`] stands beside them.
 
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]
@@ -17,6 +17,7 @@ pub mod error;
 pub mod finetune;
 pub mod method;
 pub mod nn;
+pub mod obs;
 pub mod policy;
 pub mod pretrain;
 mod rl;

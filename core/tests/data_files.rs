@@ -3,14 +3,15 @@
 
 use protege_core::Error;
 use protege_core::data::{Archive, CODE_VERSION, Dataset, Episode, Meta};
+use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation, TaskLabel};
 use protege_core::rng::Rng;
 
 fn episode(seed: u64, steps: usize) -> Episode {
     let mut rng = Rng::new(seed, "episode", 0);
-    let mut episode = Episode::start(seed, &rng.normals(3));
+    let mut episode = Episode::start(seed, &rng.normals(3).into());
     for _ in 0..steps {
         let action = [rng.range(-1.0, 1.0) as f32, -0.0];
-        episode.push(&action, rng.normal() as f32, &rng.normals(3));
+        episode.push(&action, rng.normal() as f32, &rng.normals(3).into());
     }
     Episode {
         success: seed.is_multiple_of(2),
@@ -25,8 +26,7 @@ fn dataset() -> Dataset {
         engine: "rapier".into(),
         seed: 7,
         code_version: CODE_VERSION.into(),
-        obs: 3,
-        image_size: 0,
+        obs: ObsSpec::of_state(3),
         act: 2,
         action_repeat: 2,
         demonstrator: "expert with noise 0.1, \"quoted\"".into(),
@@ -114,7 +114,7 @@ fn files_cut_short_are_refused() {
 fn a_flipped_bit_names_the_episode() {
     let bytes = dataset().to_bytes().unwrap();
     for index in 0..3 {
-        let number = dataset().episodes[index].obs[1];
+        let number = dataset().episodes[index].obs.state[1];
         let flipped = f32::from_bits(number.to_bits() ^ 1);
         let sentence = sentence(Dataset::from_bytes(&patched(
             &bytes,
@@ -150,7 +150,72 @@ fn faults_in_the_file_name_the_episode() {
     assert!(
         fault(b"episode_001/rewards", b"episode_009/rewards").contains("episode 1 has no rewards")
     );
-    assert!(fault(br#"\"version\":1"#, br#"\"version\":9"#).contains("update protege"));
+    assert!(fault(br#"\"version\":2"#, br#"\"version\":9"#).contains("update protege"));
+}
+
+/// The task's place among others, and what each camera saw, come back, frame by frame: how many are
+/// looked at together is the reader's business.
+#[test]
+fn every_field_of_an_observation_survives_its_file() {
+    let cameras = [("front", 2, 2), ("wrist", 1, 1)].map(|(name, size, stack)| ImageSpec {
+        name: name.into(),
+        size,
+        stack,
+    });
+    let label = TaskLabel { index: 1, of: 3 };
+    let seen = |t: u8| {
+        let stack = |camera: &ImageSpec| Images {
+            pixels: vec![t; camera.stack_len()],
+            camera: camera.clone(),
+        };
+        Observation {
+            state: vec![f32::from(t)],
+            task: Some(label),
+            images: cameras.iter().map(stack).collect(),
+        }
+    };
+    let mut episode = Episode::start(0, &seen(0));
+    (1..4).for_each(|t| episode.push(&[0.0, 0.5], 0.0, &seen(t)));
+    let whole = Dataset {
+        meta: Meta {
+            obs: seen(0).spec(),
+            ..dataset().meta
+        },
+        episodes: vec![episode],
+    };
+    let bytes = whole.to_bytes().unwrap();
+    let back = Dataset::from_bytes(&bytes).unwrap();
+    assert_eq!(back, whole);
+    let mut spec = whole.meta.obs.clone();
+    spec.cameras = vec![ImageSpec {
+        stack: 3,
+        ..cameras[0].clone()
+    }];
+    back.check_task("lab/lift", &spec, 2).unwrap();
+    let read = back.episodes[0].obs.batch(&spec, [1, 9]);
+    let newest: Vec<u8> = read.images()[0]
+        .pixels
+        .chunks(12)
+        .map(|frame| frame[0])
+        .collect();
+    assert_eq!(
+        (newest, read.state(1)),
+        (vec![0, 0, 1, 3, 3, 3], &[3.0][..])
+    );
+    let of_task = |index| {
+        back.of_task(Some(TaskLabel { index, of: 3 }))
+            .episodes
+            .len()
+    };
+    assert_eq!([0, 1, 2].map(of_task), [0, 1, 0]);
+    spec.cameras[0].name = "side".into();
+    assert!(sentence(back.check_task("lab/lift", &spec, 2)).contains("camera side"));
+    let misread = patched(
+        &bytes,
+        b"episode_000/images/wrist",
+        b"episode_000/images/fist2",
+    );
+    assert!(sentence(Dataset::from_bytes(&misread)).contains("has no images/wrist"));
 }
 
 /// A dataset that would be refused later is refused when it is written, and the episode is named.
@@ -166,18 +231,19 @@ fn faults_are_caught_before_writing() {
             .contains("episode 1 has the action 1.5 at step 0")
     );
     assert!(
-        fault(|d| d.episodes[2].obs[3] = f32::INFINITY)
-            .contains("episode 2 holds inf in obs at step 1")
+        fault(|d| d.episodes[2].obs.state[3] = f32::INFINITY)
+            .contains("episode 2 holds inf in state at step 1")
     );
     assert!(
-        fault(|d| d.episodes[0].obs.truncate(3))
+        fault(|d| d.episodes[0].obs.state.truncate(3))
             .contains("episode 0 has observations or actions that do not fit its 4 steps")
     );
     assert!(
-        fault(|d| d.episodes.push(Episode::start(0, &[0.0; 3]))).contains("episode 3 has no steps")
+        fault(|d| d.episodes.push(Episode::start(0, &vec![0.0; 3].into())))
+            .contains("episode 3 has no steps")
     );
     assert!(fault(|d| d.episodes.clear()).contains("holds no episodes"));
-    assert!(fault(|d| d.meta.obs = 0).contains("no numbers"));
+    assert!(fault(|d| d.meta.obs.state = 0).contains("no numbers"));
     assert!(fault(|d| d.meta.action_repeat = 0).contains("held for 0 control steps"));
 }
 
@@ -229,12 +295,11 @@ fn safetensors_of_another_program() -> Vec<u8> {
 #[test]
 fn a_dataset_knows_its_task() {
     let dataset = dataset();
-    dataset.check_task("lab/lift", 3, 2, 0).unwrap();
+    let check = |task: &str, obs: usize| dataset.check_task(task, &ObsSpec::of_state(obs), 2);
+    check("lab/lift", 3).unwrap();
+    assert!(sentence(check("lab/door", 3)).contains("shows lab/lift, not lab/door"));
     assert!(
-        sentence(dataset.check_task("lab/door", 3, 2, 0)).contains("shows lab/lift, not lab/door")
-    );
-    assert!(
-        sentence(dataset.check_task("lab/lift", 4, 2, 0))
+        sentence(check("lab/lift", 4))
             .contains("3 observed numbers and 2 actions, but the task has 4 and 2")
     );
     assert_eq!(dataset.note(), None);

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::obs::ObsSpec;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -60,16 +61,15 @@ fn parse(bytes: &[u8]) {
 }
 
 fn dataset() -> Vec<u8> {
-    let mut episode = Episode::start(0, &[0.5, 0.25]);
-    (0..5).for_each(|i| episode.push(&[0.1], i as f32, &[0.0, i as f32]));
+    let mut episode = Episode::start(0, &vec![0.5, 0.25].into());
+    (0..5).for_each(|i| episode.push(&[0.1], i as f32, &vec![0.0, i as f32].into()));
     let text = || "x".to_string();
     let meta = Meta {
         task: text(),
         engine: text(),
         seed: 0,
         code_version: text(),
-        obs: 2,
-        image_size: 0,
+        obs: ObsSpec::of_state(2),
         act: 1,
         action_repeat: 1,
         demonstrator: text(),
@@ -112,6 +112,10 @@ fn header() -> impl Strategy<Value = String> {
     };
     (number(), number(), number(), number(), number(), 0u64..64).prop_map(
         |(version, obs, act, length, dim, end)| {
+            let obs = match version {
+                2 => format!(r#"{{"state":{obs},"tasks":{dim},"cameras":[]}}"#),
+                _ => obs.to_string(),
+            };
             let meta = format!(
                 r#"{{"task":"t","engine":"e","seed":0,"code_version":"",
                 "obs":{obs},"act":{act},"action_repeat":1,"demonstrator":""}}"#

@@ -9,6 +9,7 @@
 use protege_core::data::{Archive, Dataset, Episode, Meta};
 use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv};
+use protege_core::obs::ObsSpec;
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 use serde_json::Value;
@@ -46,16 +47,15 @@ fn a_damaged_random_stream_is_an_error_or_a_stream() {
 /// No bytes, however damaged, make the reader of datasets panic.
 #[test]
 fn a_damaged_dataset_is_an_error_or_a_dataset() {
-    let mut episode = Episode::start(0, &[0.5, 0.25]);
-    episode.push(&[0.1], 1.0, &[0.0, 1.0]);
+    let mut episode = Episode::start(0, &vec![0.5, 0.25].into());
+    episode.push(&[0.1], 1.0, &vec![0.0, 1.0].into());
     let text = || "x".to_owned();
     let meta = Meta {
         task: text(),
         engine: text(),
         seed: 0,
         code_version: text(),
-        obs: 2,
-        image_size: 0,
+        obs: ObsSpec::of_state(2),
         act: 1,
         action_repeat: 1,
         demonstrator: text(),

@@ -51,11 +51,11 @@ fn episode(task: &str) -> u64 {
         ..ExpertStyle::default()
     })
     .unwrap();
-    let mut hash = env.reset(5).iter().fold(FNV, fold);
+    let mut hash = env.reset(5).state.iter().fold(FNV, fold);
     loop {
         let action = env.expert().unwrap();
         let step = env.step(&action).unwrap();
-        hash = step.obs.iter().fold(hash, fold);
+        hash = step.obs.state.iter().fold(hash, fold);
         if step.done() {
             assert!(step.success, "{task} ends in success");
             return hash;

@@ -55,8 +55,11 @@ fn compare(id: &str, starts: u64) -> Result<()> {
         // Compared where both still play: an engine that succeeds a step sooner stops there.
         let (ours, theirs) = (&episodes[0].steps, &again);
         let last = ours.len().min(theirs.len()) - 1;
-        hand.push(apart(&ours[last].obs[HAND], &theirs[last].obs[HAND]));
-        object.push(apart(&ours[last].obs[OBJECT], &theirs[last].obs[OBJECT]));
+        let state = |steps: &[Step]| steps[last].obs.state.clone();
+        let our_state = state(ours);
+        let their_state = state(theirs);
+        hand.push(apart(&our_state[HAND], &their_state[HAND]));
+        object.push(apart(&our_state[OBJECT], &their_state[OBJECT]));
         same += usize::from(
             ours.last().map(|step| step.success) == theirs.last().map(|step| step.success),
         );

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::env::{Env, Step};
+use protege_core::obs::{ObsBatch, Observation};
 use protege_core::rng::Rng;
 use protege_core::run::Acting;
 use protege_core::{Error, Result};
@@ -30,7 +31,7 @@ pub struct Played {
 /// What the player decided on, and from what.
 pub struct Decision {
     /// What was observed.
-    pub obs: Vec<f32>,
+    pub obs: Observation,
     /// The noise that was drawn for it; an expert draws none.
     pub noise: Vec<f32>,
     /// The actions that are played next, one after the other.
@@ -132,7 +133,7 @@ pub fn play(
 fn decide(
     env: &mut dyn Env,
     player: &Player<'_>,
-    obs: Vec<f32>,
+    obs: Observation,
     memory: &mut [Vec<f32>],
     rng: &mut Rng,
 ) -> Result<Decision> {
@@ -150,7 +151,8 @@ fn decide(
         }
         Player::Policy(acting, device) => {
             let noise = rng.normals(acting.noise_len());
-            let plan = block_on(acting.act(&obs, memory, noise.clone(), device))?;
+            let batch = ObsBatch::of([&obs]);
+            let plan = block_on(acting.act(&batch, memory, noise.clone(), device))?;
             let ahead = acting
                 .ahead(memory.first().map_or(&[], Vec::as_slice), &plan)
                 .to_vec();

@@ -10,6 +10,7 @@
 
 use crate::files::arrays::{Array, Arrays};
 use protege_core::env::{self, Env, Spec, Step};
+use protege_core::obs::Observation;
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Result, seal};
@@ -63,11 +64,12 @@ impl Network {
             );
         };
         let sizes = (first.weight.width(), last.bias.len());
-        if sizes != (spec.obs, spec.act) {
-            let (Spec { id, obs, act, .. }, (own_obs, own_act)) = (spec, sizes);
+        let state = spec.obs.state;
+        if sizes != (state, spec.act) {
+            let (Spec { id, act, .. }, (own_obs, own_act)) = (spec, sizes);
             let fault = format!(
                 "is an expert of another task: it answers {own_obs} numbers with {own_act}, and \
-                 {id} has {obs} and {act}"
+                 {id} has {state} and {act}"
             );
             return Err(arrays.fault(fault));
         }
@@ -81,7 +83,7 @@ impl Network {
             )));
         }
         let (input, output) = (
-            scaling(&arrays, "in", spec.obs)?,
+            scaling(&arrays, "in", state)?,
             scaling(&arrays, "out", spec.act)?,
         );
         Ok(Self {
@@ -160,7 +162,7 @@ pub struct Guided {
 #[derive(Clone, Serialize, Deserialize)]
 struct Memory {
     /// The newest observation.
-    obs: Vec<f32>,
+    obs: Observation,
     /// Standard deviation of the noise on every action.
     trembling: f64,
     noise: Rng,
@@ -191,7 +193,7 @@ impl env::Wrapper for Guided {
         &mut *self.env
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         self.memory = Memory {
             obs: self.env.reset(seed),
             noise: Rng::new(seed, "expert", 0),
@@ -217,7 +219,7 @@ impl env::Wrapper for Guided {
             trembling,
             noise,
         } = &mut self.memory;
-        let mut action = self.network.act(obs);
+        let mut action = self.network.act(&obs.state);
         if *trembling > 0.0 {
             action
                 .iter_mut()
@@ -247,11 +249,12 @@ impl env::Wrapper for Guided {
 mod tests {
     use super::*;
     use crate::files::arrays::written as file;
+    use protege_core::obs::ObsSpec;
 
     fn spec() -> Spec {
         Spec {
             id: "lab/lift".into(),
-            obs: 39,
+            obs: ObsSpec::of_state(39),
             act: 4,
             horizon: 120,
         }

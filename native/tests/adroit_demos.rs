@@ -3,6 +3,7 @@
 #![cfg(feature = "mujoco")]
 
 use protege_core::data::Dataset;
+use protege_core::obs::ObsSpec;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde_json::Value;
@@ -125,7 +126,9 @@ fn recordings_become_a_dataset() {
     );
     let dataset =
         Dataset::from_bytes(&std::fs::read(folder.join("demos.safetensors")).unwrap()).unwrap();
-    dataset.check_task("adroit/door", 39, 28, 0).unwrap();
+    dataset
+        .check_task("adroit/door", &ObsSpec::of_state(39), 28)
+        .unwrap();
     assert_eq!(
         (dataset.episodes[0].len(), dataset.episodes[0].success),
         (1, true)

@@ -2,9 +2,13 @@
 
 use protege::engines::CATALOG;
 use protege_core::data::{Archive, Dataset};
+use protege_core::obs::ImageSpec;
 use protege_core::run::{Run, saved_config};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// Every format version of archives that was ever written.
+const VERSIONS: [u32; 3] = [1, 2, 3];
 
 /// The committed files of one format version; the README beside them says how they were made.
 fn corpus(version: u32) -> PathBuf {
@@ -38,7 +42,7 @@ fn call(arguments: &[&str]) -> Output {
 /// Every policy acts as it did: a network of each kind with what each method made of it.
 #[test]
 fn policies_of_every_version_are_evaluated() {
-    for version in [1, 2] {
+    for version in VERSIONS {
         for file in files(version, "policy-") {
             let name = file.to_str().unwrap();
             let arguments = ["eval", "--checkpoint", name, "--episodes", "1", "--json"];
@@ -49,13 +53,29 @@ fn policies_of_every_version_are_evaluated() {
     }
 }
 
-/// Demonstrations stay what they are, pictures included.
+/// Demonstrations stay what they are, pictures and tasks included.
 #[test]
 fn datasets_of_every_version_are_read() {
-    for version in [1, 2] {
+    for version in VERSIONS {
         for file in files(version, "demos") {
             let dataset = Dataset::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
-            assert_eq!(dataset.meta.task, "lab/lift", "{}", file.display());
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let (task, tasks, cameras) = match name {
+                "demos-tasks" => ("lab/lift+lab/pick-place", 2, vec![]),
+                "demos-pictures" => ("lab/lift", 0, ImageSpec::unnamed(42, 1)),
+                _ => ("lab/lift", 0, vec![]),
+            };
+            let obs = &dataset.meta.obs;
+            assert_eq!((&dataset.meta.task[..], obs.tasks), (task, tasks), "{name}");
+            let seen = |camera: &ImageSpec| (camera.name.clone(), camera.size);
+            assert!(
+                obs.cameras.iter().map(seen).eq(cameras.iter().map(seen)),
+                "{name}"
+            );
+            for (place, episode) in dataset.episodes.iter().enumerate() {
+                let expected = (tasks > 0).then_some(place);
+                assert_eq!(episode.obs.task.map(|task| task.index), expected, "{name}");
+            }
         }
     }
 }
@@ -63,16 +83,16 @@ fn datasets_of_every_version_are_read() {
 /// A checkpoint is resumed, or says from which version on checkpoints can be.
 #[test]
 fn checkpoints_of_every_version_are_resumed_or_refused_by_name() {
-    for version in [1, 2] {
+    for version in VERSIONS {
         for file in files(version, "checkpoint") {
             let archive = Archive::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
             let device = burn::tensor::Device::flex();
             match Run::load(archive, device) {
-                Ok(_) => assert!(version >= 2),
+                Ok(_) => assert!(version >= 3),
                 Err(error) => {
                     let sentence = error.to_string();
-                    assert!(version == 1, "{sentence}");
-                    assert!(sentence.contains("from version 2 on"), "{sentence}");
+                    assert!(version < 3, "{sentence}");
+                    assert!(sentence.contains("from version 3 on"), "{sentence}");
                 }
             }
         }
@@ -83,7 +103,7 @@ fn checkpoints_of_every_version_are_resumed_or_refused_by_name() {
 /// are tensors with names, and Python's standard library is enough.
 #[test]
 fn a_policy_is_readable_from_python() {
-    let file = corpus(2).join("policy-flow-none.safetensors");
+    let file = corpus(3).join("policy-flow-none.safetensors");
     let script = r#"
 import json, struct, sys
 data = open(sys.argv[1], "rb").read()
@@ -92,7 +112,7 @@ header = json.loads(data[8 : 8 + length])
 values = json.loads(header["__metadata__"]["protege"])["values"]
 begin, end = header["policy/obs_scale/low"]["data_offsets"]
 low = struct.unpack(f"<{(end - begin) // 4}f", data[8 + length + begin : 8 + length + end])
-assert len(low) == values["policy/sizes"]["obs"], values["policy/sizes"]
+assert len(low) == values["policy/sizes"]["obs"] == values["policy/reads"]["state"], values
 print(values["config"]["task"])
 "#;
     let mut python = Command::new("python3");

@@ -6,6 +6,7 @@
 use crate::protocol::{Actor, Stretch};
 use burn::tensor::Device;
 use protege_core::env::{Env, LabEnv, Step};
+use protege_core::obs::{ObsBatch, Observation};
 use protege_core::rng::Rng;
 use protege_core::run::{Acting, Run};
 use protege_core::sim::{Drawing, Vec3};
@@ -33,7 +34,7 @@ pub struct Exhibit {
 
 /// The running episode.
 struct Now {
-    obs: Vec<f32>,
+    obs: Observation,
     acting: Option<Acting>,
     noise: Rng,
     /// What the actor remembers of the episode.
@@ -138,6 +139,7 @@ impl Exhibit {
             obs, noise, memory, ..
         } = now;
         let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
+        let obs = ObsBatch::of([&*obs]);
         let proposals = policy
             .act(
                 &obs.repeat(PROPOSALS),
@@ -146,7 +148,7 @@ impl Exhibit {
             )
             .await?;
         let chunk = acting
-            .act(obs, memory, noise.normals(acting.noise_len()), &device)
+            .act(&obs, memory, noise.normals(acting.noise_len()), &device)
             .await?;
         let path =
             |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
@@ -155,7 +157,7 @@ impl Exhibit {
             .map(path)
             .collect();
         stretch.rewards = self
-            .rewards(acting, obs, &chunk, (policy.sizes.act, repeat))
+            .rewards(acting, &obs, &chunk, (policy.sizes.act, repeat))
             .await?;
         // A planner looks further ahead than it acts.
         stretch.planned = path(acting.ahead(&memory[0], &chunk));
@@ -167,7 +169,7 @@ impl Exhibit {
     async fn rewards(
         &self,
         acting: &Acting,
-        obs: &[f32],
+        obs: &ObsBatch,
         chunk: &[f32],
         (act, repeat): (usize, usize),
     ) -> Result<Vec<f32>> {
@@ -196,7 +198,7 @@ impl Exhibit {
         &mut self,
         chunk: Vec<f32>,
         repeat: usize,
-        obs: &mut Vec<f32>,
+        obs: &mut Observation,
         stretch: &mut Stretch,
     ) -> Result<bool> {
         stretch.demonstrator = self.ahead(chunk.len() / self.env.spec().act * repeat)?;
@@ -212,7 +214,7 @@ impl Exhibit {
         Ok(false)
     }
 
-    fn demonstrate(&mut self, obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+    fn demonstrate(&mut self, obs: &mut Observation, stretch: &mut Stretch) -> Result<bool> {
         for _ in 0..CHUNK {
             let action = self.expert()?;
             if self.step(&action, obs, stretch)? {
@@ -222,7 +224,12 @@ impl Exhibit {
         Ok(false)
     }
 
-    fn step(&mut self, action: &[f32], obs: &mut Vec<f32>, stretch: &mut Stretch) -> Result<bool> {
+    fn step(
+        &mut self,
+        action: &[f32],
+        obs: &mut Observation,
+        stretch: &mut Stretch,
+    ) -> Result<bool> {
         let step: Step = self.env.step(action)?;
         stretch.poses.extend(self.poses()?);
         stretch.success |= step.success;

@@ -3,6 +3,7 @@
 use crate::protocol::{Actor, News, Report, Steering, Stretch, Taught};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
+use protege_core::obs::ObsSpec;
 use protege_core::rng::Rng;
 use protege_core::sim::{Drawing, Vec3};
 use protege_core::tasks;
@@ -36,8 +37,7 @@ impl Teaching {
             engine: "rapier".into(),
             seed,
             code_version: CODE_VERSION.into(),
-            obs: info.obs,
-            image_size: 0,
+            obs: ObsSpec::of_state(info.obs),
             act: info.act,
             action_repeat: 1,
             demonstrator: "a person at a web page, who steered the hand; successful episodes only"
@@ -215,7 +215,7 @@ impl Teaching {
             action_repeat,
             ..
         } = &self.dataset.meta;
-        other.check_task(task, *obs, *act, 0)?;
+        other.check_task(task, obs, *act)?;
         if other.meta.action_repeat != *action_repeat {
             return Err(Error::input(format!(
                 "the file's demonstrations hold each action for {} control steps; here it is one",

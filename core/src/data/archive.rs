@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | 1 | 0.1 | tensors and blobs; the configuration and a policy's scales are blobs |
 //! | 2 | 0.2 | values; scales are tensors |
+//! | 3 | 0.3 | a policy says what it reads of observations; replays hold them field by field |
 
 use super::container::{self, Kind, Tensor};
 use super::{CODE_VERSION, hex};
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 
 const KIND: Kind = Kind {
     name: "archive",
-    version: 2,
+    version: 3,
     remedy: "use an undamaged checkpoint, or train again",
 };
 
@@ -133,6 +134,22 @@ impl Archive {
         let value = serde_json::to_value(value).map_err(|e| unwritable(&name, &e))?;
         self.entries.insert(name, Entry::Value(value));
         Ok(())
+    }
+
+    /// The configuration, as JSON, that the file was written with. In version 1 it is a blob.
+    ///
+    /// # Errors
+    /// When there is none, or it is no JSON.
+    pub fn config(&self) -> Result<Value> {
+        if self.version > 1 {
+            return self.value("config");
+        }
+        let text: String = self.get("config")?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::input(format!(
+                "the saved configuration is no JSON ({error}): use an undamaged file"
+            ))
+        })
     }
 
     /// The value that [`Archive::put_value`] put.

@@ -63,13 +63,13 @@ pub(super) enum Tensor<'a> {
     /// Numbers, row-major.
     F32(Cow<'a, [usize]>, &'a [f32]),
     /// Bytes.
-    U8([usize; 1], Cow<'a, [u8]>),
+    U8(Cow<'a, [usize]>, Cow<'a, [u8]>),
 }
 
 impl<'a> Tensor<'a> {
     /// Bytes, as a tensor of one dimension.
     pub fn bytes(bytes: &'a [u8]) -> Self {
-        Self::U8([bytes.len()], Cow::Borrowed(bytes))
+        Self::U8(Cow::Owned(vec![bytes.len()]), Cow::Borrowed(bytes))
     }
 }
 

@@ -1,23 +1,31 @@
 //! Demonstrations in one file: a safetensors file whose metadata carries a JSON header.
 //!
-//! Tensors `episode_000/obs` (T+1, obs), `episode_000/actions` (T, act) and `episode_000/rewards`
-//! (T), all F32, and with pictures `episode_000/frames`, U8, T+1 frames of 3 x size x size one
-//! after the other; the metadata's key `protege` holds `{format: "dataset", version, meta: {..},
-//! episodes: [{seed, length, success, terminated, return, sha256}]}`.
+//! Tensors `episode_000/state` (T+1, state), `episode_000/actions` (T, act) and
+//! `episode_000/rewards` (T), all F32, and for each camera `episode_000/images/<camera>` (T+1, 3,
+//! size, size), U8; the metadata's key `protege` holds `{format: "dataset", version, meta: {..},
+//! episodes: [{seed, task, length, success, terminated, return, sha256}]}`.
+//!
+//! | version | since | what changed |
+//! |---|---|---|
+//! | 1 | 0.1 | `episode_000/obs`, in which the task's one-hot numbers follow the state; one camera, `frames` |
+//! | 2 | 0.3 | fields: state, the task's place among others, images by camera |
 
 use super::container::{self, Kind, Tensor};
-use super::{CODE_VERSION, Episode, Frames, hex};
+use super::{CODE_VERSION, Episode, Frames, History, hex};
+use crate::obs::{ImageSpec, ObsSpec, TaskLabel};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// How far an action may lie outside [-1, 1]: room for rounding.
 const ACTION_TOLERANCE: f32 = 1e-3;
 const KIND: Kind = Kind {
     name: "dataset",
-    version: 1,
+    version: 2,
     remedy: "record it again with `protege demos`",
 };
 
@@ -32,11 +40,9 @@ pub struct Meta {
     pub seed: u64,
     /// The version of the code that recorded it.
     pub code_version: String,
-    /// Length of an observation.
-    pub obs: usize,
-    /// Pixels along each side of the frames; 0: there are none.
-    #[serde(default)]
-    pub image_size: usize,
+    /// What observations are made of. Frames are kept one by one: a camera's `stack` says how many
+    /// were looked at together.
+    pub obs: ObsSpec,
     /// Length of an action.
     pub act: usize,
     /// Control steps for which each recorded action was held.
@@ -54,10 +60,24 @@ pub struct Dataset {
     pub episodes: Vec<Episode>,
 }
 
+/// The observations of version 1, beside the other parts of [`Meta`].
+#[derive(Deserialize)]
+struct Version1 {
+    task: String,
+    /// Numbers of an observation.
+    obs: usize,
+    /// Pixels along each side of the frames; 0: there are none.
+    #[serde(default)]
+    image_size: usize,
+}
+
 /// The header's entry of one episode.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     seed: u64,
+    /// The task's place among several.
+    #[serde(default)]
+    task: Option<usize>,
     length: usize,
     success: bool,
     terminated: bool,
@@ -69,6 +89,7 @@ impl Entry {
     fn new(episode: &Episode) -> Self {
         Self {
             seed: episode.seed,
+            task: episode.obs.task.map(|task| task.index),
             length: episode.len(),
             success: episode.success,
             terminated: episode.terminated,
@@ -80,8 +101,8 @@ impl Entry {
 
 /// The header that a dataset adds to the mark.
 #[derive(Serialize, Deserialize)]
-struct Header {
-    meta: Meta,
+struct Header<M> {
+    meta: M,
     episodes: Vec<Entry>,
 }
 
@@ -106,7 +127,8 @@ impl Dataset {
     }
 
     fn tensors<'a>(&self, index: usize, episode: &'a Episode) -> Vec<(String, Tensor<'a>)> {
-        let (steps, Meta { obs, act, .. }) = (episode.len(), &self.meta);
+        let steps = episode.len();
+        let Meta { obs, act, .. } = &self.meta;
         let tensor = |name, shape: &[usize], data| {
             (
                 tensor_name(index, name),
@@ -114,16 +136,15 @@ impl Dataset {
             )
         };
         let mut tensors = vec![
-            tensor("obs", &[steps + 1, *obs], &episode.obs),
+            tensor("state", &[steps + 1, obs.state], &episode.obs.state),
             tensor("actions", &[steps, *act], &episode.actions),
             tensor("rewards", &[steps], &episode.rewards),
         ];
-        if !episode.frames.is_empty() {
-            let values = episode.frames.values();
-            tensors.push((
-                tensor_name(index, "frames"),
-                Tensor::U8([values.len()], Cow::Owned(values)),
-            ));
+        for camera in &obs.cameras {
+            let values = episode.obs.frames[&camera.name].values();
+            let shape = vec![steps + 1, 3, camera.size, camera.size];
+            let tensor = Tensor::U8(Cow::Owned(shape), Cow::Owned(values));
+            tensors.push((tensor_name(index, &images(&camera.name)), tensor));
         }
         tensors
     }
@@ -134,11 +155,11 @@ impl Dataset {
     /// When the file is foreign, cut short or damaged, or an episode is not what the header says;
     /// the sentence names the episode.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (_, header, tensors): (_, Header, _) = container::read(&KIND, bytes)?;
-        let meta = header.meta;
+        let (version, header, tensors): (_, Header<Value>, _) = container::read(&KIND, bytes)?;
+        let meta = read_meta(version, header.meta)?;
         let entries = header.episodes.iter().enumerate();
         let episodes = entries
-            .map(|(i, entry)| read_episode(&tensors, &meta, i, entry))
+            .map(|(i, entry)| read_episode(version, &tensors, &meta, i, entry))
             .collect::<Result<_>>()?;
         let dataset = Self { meta, episodes };
         dataset.check()?;
@@ -150,7 +171,8 @@ impl Dataset {
     /// # Errors
     /// Names the first episode with a fault, and the fault.
     pub fn check(&self) -> Result<()> {
-        if self.meta.obs == 0 || self.meta.act == 0 {
+        self.meta.obs.check()?;
+        if self.meta.obs.state == 0 || self.meta.act == 0 {
             return Err(KIND.error("says that its observations or actions have no numbers"));
         }
         if self.meta.action_repeat == 0 {
@@ -165,17 +187,16 @@ impl Dataset {
         Ok(())
     }
 
-    /// Checks that these are demonstrations of the task at hand, with pictures of `image_size`
-    /// pixels (0: without).
+    /// Checks that these are demonstrations of the task at hand, with the observations that it
+    /// makes here; how many frames are looked at together does not matter.
     ///
     /// # Errors
     /// When task or sizes differ.
-    pub fn check_task(&self, id: &str, obs: usize, act: usize, image_size: usize) -> Result<()> {
+    pub fn check_task(&self, id: &str, obs: &ObsSpec, act: usize) -> Result<()> {
         let Meta {
             task,
-            obs: own_obs,
+            obs: own,
             act: own_act,
-            image_size: own_image,
             ..
         } = &self.meta;
         if task != id {
@@ -184,16 +205,28 @@ impl Dataset {
                  of {id}."
             )));
         }
-        if *own_image != image_size {
+        let size = |spec: &ObsSpec| spec.cameras.first().map_or(0, |camera| camera.size);
+        let (own_size, asked) = (size(own), size(obs));
+        if own_size != asked {
             return Err(Error::input(format!(
-                "The dataset of {id} has frames of {own_image} pixels, but env.image_size is \
-                 {image_size}; set it to {own_image}, or record it again with `protege demos --set \
-                 env.image_size={image_size}`."
+                "The dataset of {id} has frames of {own_size} pixels, but env.image_size is \
+                 {asked}; set it to {own_size}, or record it again with `protege demos --set \
+                 env.image_size={asked}`."
             )));
         }
-        if (*own_obs, *own_act) != (obs, act) {
+        let seen = |camera: &ImageSpec| own.cameras.iter().any(|own| own.name == camera.name);
+        if let Some(unseen) = obs.cameras.iter().find(|camera| !seen(camera)) {
+            return Err(Error::input(format!(
+                "The dataset of {id} has no pictures of the camera {}; set env.cameras to those \
+                 that it has, or record it again with `protege demos`.",
+                unseen.name
+            )));
+        }
+        if (own.numbers(), *own_act) != (obs.numbers(), act) {
             let sizes = format!(
-                "{own_obs} observed numbers and {own_act} actions, but the task has {obs} and {act}"
+                "{} observed numbers and {own_act} actions, but the task has {} and {act}",
+                own.numbers(),
+                obs.numbers()
             );
             return Err(Error::input(format!(
                 "The dataset of {id} has {sizes}; record it again with `protege demos`."
@@ -244,25 +277,20 @@ impl Dataset {
         })
     }
 
-    /// Appends `label` to every observation.
+    /// Labels every episode as one of several tasks.
     #[must_use]
-    pub fn labelled(mut self, label: &[f32]) -> Self {
+    pub fn labelled(mut self, label: TaskLabel) -> Self {
         for episode in &mut self.episodes {
-            episode.obs = episode
-                .obs
-                .chunks(self.meta.obs)
-                .flat_map(|row| row.iter().chain(label))
-                .copied()
-                .collect();
+            episode.obs.task = Some(label);
         }
-        self.meta.obs += label.len();
+        self.meta.obs.tasks = label.of;
         self
     }
 
-    /// The episodes whose observations end in `label`.
+    /// The episodes of this task.
     #[must_use]
-    pub fn ending_in(&self, label: &[f32]) -> Self {
-        let own = |episode: &&Episode| episode.obs.ends_with(label);
+    pub fn of_task(&self, label: Option<TaskLabel>) -> Self {
+        let own = |episode: &&Episode| episode.obs.task == label;
         Self {
             meta: self.meta.clone(),
             episodes: self.episodes.iter().filter(own).cloned().collect(),
@@ -284,7 +312,35 @@ fn fault(index: usize, what: impl AsRef<str>) -> Error {
     KIND.error(format!("is damaged: episode {index} {}", what.as_ref()))
 }
 
+/// The tensor of a camera's frames.
+fn images(camera: &str) -> String {
+    format!("images/{camera}")
+}
+
+/// What a dataset of any version was recorded from. In version 1 the numbers of tasks that are
+/// learned together count as observed ones, and the one camera has no name.
+fn read_meta(version: u32, mut meta: Value) -> Result<Meta> {
+    let damaged = |e: serde_json::Error| KIND.error(format!("has a damaged header ({e})"));
+    if version == 1 {
+        let old = Version1::deserialize(&meta).map_err(damaged)?;
+        let tasks = match old.task.split('+').count() {
+            1 => 0,
+            several => several,
+        };
+        let spec = ObsSpec {
+            state: old.obs.saturating_sub(tasks),
+            tasks,
+            cameras: ImageSpec::unnamed(old.image_size, 1),
+        };
+        meta["obs"] = serde_json::to_value(spec).map_err(damaged)?;
+    }
+    let meta: Meta = serde_json::from_value(meta).map_err(damaged)?;
+    meta.obs.check()?;
+    Ok(meta)
+}
+
 fn read_episode(
+    version: u32,
     tensors: &SafeTensors,
     meta: &Meta,
     index: usize,
@@ -292,38 +348,63 @@ fn read_episode(
 ) -> Result<Episode> {
     // The rewards come first: once as many are there as the header says, no size below can
     // overflow.
-    let rewards = read_tensor(tensors, index, "rewards", &[entry.length])?;
-    let actions = read_tensor(tensors, index, "actions", &[entry.length, meta.act])?;
-    let obs = read_tensor(tensors, index, "obs", &[entry.length + 1, meta.obs])?;
-    let frames = match meta.image_size {
-        0 => Frames::default(),
-        size => read_frames(
-            tensors,
-            index,
-            size.saturating_mul(size).saturating_mul(3),
-            entry.length + 1,
-        )?,
+    let steps = entry.length;
+    let rewards = read_tensor(tensors, index, "rewards", &[steps])?;
+    let actions = read_tensor(tensors, index, "actions", &[steps, meta.act])?;
+    let (part, width) = match version {
+        1 => ("obs", meta.obs.numbers()),
+        _ => ("state", meta.obs.state),
     };
-    let Entry {
-        seed,
-        success,
-        terminated,
-        ..
-    } = *entry;
-    let episode = Episode {
-        seed,
-        obs,
-        frames,
+    let state = read_tensor(tensors, index, part, &[steps + 1, width])?;
+    let mut frames = BTreeMap::new();
+    for camera in &meta.obs.cameras {
+        let part = match version {
+            1 => "frames".to_owned(),
+            _ => images(&camera.name),
+        };
+        let seen = read_frames(tensors, index, &part, camera, steps + 1)?;
+        frames.insert(camera.name.clone(), seen);
+    }
+    let of = meta.obs.tasks;
+    let mut episode = Episode {
+        seed: entry.seed,
+        obs: History {
+            width,
+            state,
+            task: entry.task.map(|index| TaskLabel { index, of }),
+            frames,
+        },
         actions,
         rewards,
-        success,
-        terminated,
+        success: entry.success,
+        terminated: entry.terminated,
+        ..Episode::default()
     };
     // Last, because only now are all parts known to have their sizes.
     if checksum(&episode) != entry.sha256 {
         return Err(fault(index, "does not match its checksum"));
     }
+    if version == 1 && of > 0 {
+        let task = split_task(&mut episode.obs, meta.obs.state);
+        task.ok_or_else(|| fault(index, "does not say which task it shows"))?;
+    }
     Ok(episode)
+}
+
+/// Takes the one-hot numbers of a task off states, of which `width` numbers are left; none where
+/// they name no task.
+fn split_task(history: &mut History, width: usize) -> Option<()> {
+    let one_hot = &history.state[width..history.width];
+    let index = one_hot.iter().position(|&hot| hot == 1.0)?;
+    let of = one_hot.len();
+    let rows = history.state.chunks(history.width);
+    *history = History {
+        width,
+        state: rows.flat_map(|row| &row[..width]).copied().collect(),
+        task: Some(TaskLabel { index, of }),
+        frames: std::mem::take(&mut history.frames),
+    };
+    Some(())
 }
 
 fn read_tensor(
@@ -352,15 +433,22 @@ fn read_tensor(
     })
 }
 
-/// `count` frames of `size` values each.
-fn read_frames(tensors: &SafeTensors, index: usize, size: usize, count: usize) -> Result<Frames> {
+/// `count` frames of a camera.
+fn read_frames(
+    tensors: &SafeTensors,
+    index: usize,
+    part: &str,
+    camera: &ImageSpec,
+    count: usize,
+) -> Result<Frames> {
     let view = tensors
-        .tensor(&tensor_name(index, "frames"))
-        .map_err(|_| fault(index, "has no frames"))?;
+        .tensor(&tensor_name(index, part))
+        .map_err(|_| fault(index, format!("has no {part}")))?;
+    let size = camera.frame_len();
     if view.dtype() != Dtype::U8 || Some(view.data().len()) != size.checked_mul(count) {
         return Err(fault(
             index,
-            format!("has frames that are not {count} times {size} bytes"),
+            format!("has {part} that are not {count} times {size} bytes"),
         ));
     }
     let mut frames = Frames::default();
@@ -375,30 +463,16 @@ fn check_episode(meta: &Meta, episode: &Episode) -> std::result::Result<(), Stri
     if steps == 0 {
         return Err("has no steps".into());
     }
-    if episode.obs.len() != (steps + 1) * meta.obs || episode.actions.len() != steps * meta.act {
+    let fits = episode.obs.len() == steps + 1
+        && episode.obs.is_of(&meta.obs)
+        && episode.obs.frames.len() == meta.obs.cameras.len();
+    if !fits || episode.actions.len() != steps * meta.act {
         return Err(format!(
             "has observations or actions that do not fit its {steps} steps"
         ));
     }
-    // Sizes come from a file: products saturate instead of overflowing.
-    let frames = if meta.image_size == 0 {
-        (0, 0)
-    } else {
-        (
-            steps + 1,
-            meta.image_size
-                .saturating_mul(meta.image_size)
-                .saturating_mul(3),
-        )
-    };
-    if (episode.frames.len(), episode.frames.size()) != frames {
-        return Err(format!(
-            "has frames that do not fit its {steps} steps of {} pixels",
-            meta.image_size
-        ));
-    }
     for (part, numbers, width) in [
-        ("obs", &episode.obs, meta.obs),
+        ("state", &episode.obs.state, meta.obs.state),
         ("actions", &episode.actions, meta.act),
         ("rewards", &episode.rewards, 1),
     ] {
@@ -429,9 +503,14 @@ fn checksum(episode: &Episode) -> String {
     let mut hash = Sha256::new();
     hash.update(episode.seed.to_le_bytes());
     hash.update([u8::from(episode.success), u8::from(episode.terminated)]);
-    for numbers in [&episode.obs, &episode.actions, &episode.rewards] {
+    if let Some(task) = episode.obs.task {
+        hash.update((task.index as u64).to_le_bytes());
+    }
+    for numbers in [&episode.obs.state, &episode.actions, &episode.rewards] {
         hash.update(container::to_le_bytes(numbers));
     }
-    hash.update(episode.frames.values());
+    for frames in episode.obs.frames.values() {
+        hash.update(frames.values());
+    }
     hex(hash)
 }

@@ -4,8 +4,6 @@
 //! episode's first one, most of which is zeros, and which LZ4 packs to a small part. Any frame is
 //! read back without the others.
 
-use crate::env::View;
-use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 /// Frames of equal size, in order of time.
@@ -88,13 +86,6 @@ impl Frames {
         });
     }
 
-    /// The stacks at all moments, one after the other; none without frames.
-    pub fn stacked(&self, stack: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        (0..self.len()).for_each(|at| self.stack(at, stack, &mut out));
-        out
-    }
-
     /// The values of all frames, one after the other.
     pub fn values(&self) -> Vec<u8> {
         let mut values = Vec::with_capacity(self.len() * self.size());
@@ -124,46 +115,10 @@ impl Frames {
     }
 }
 
-/// Shifts pictures of `view`, where there are any, by up to 1 of 21 pixels (MoDem: 4 of 84, 10 of
-/// 224): see `shifted`.
-pub fn shifted_a_little(pixels: Vec<u8>, view: View, rng: &mut Rng) -> Vec<u8> {
-    if view.is_some() {
-        shifted(pixels, view, view.size / 21, rng)
-    } else {
-        pixels
-    }
-}
-
-/// Random shift (Yarats et al. 2021): every picture moved by up to `reach` pixels along each side,
-/// its edge pixels repeated where something is missing, so that what is learned does not depend on
-/// the exact position. The frames of one picture move together.
-fn shifted(mut pixels: Vec<u8>, view: View, reach: usize, rng: &mut Rng) -> Vec<u8> {
-    let mut still = vec![0; view.pixels()];
-    for picture in pixels.chunks_mut(view.pixels().max(1)) {
-        still.copy_from_slice(picture);
-        let mut by = || rng.below(2 * reach + 1) as isize - reach as isize;
-        shift(&still, picture, view.size, (by(), by()));
-    }
-    pixels
-}
-
-/// Planes of `size` x `size` moved down and to the right by `by` pixels.
-fn shift(from: &[u8], to: &mut [u8], size: usize, (down, right): (isize, isize)) {
-    // Clamped coordinates repeat the edge pixels.
-    let within = |at: usize, by: isize| (at as isize - by).clamp(0, size as isize - 1) as usize;
-    for (from, to) in from.chunks(size * size).zip(to.chunks_mut(size * size)) {
-        for (y, row) in to.chunks_mut(size).enumerate() {
-            let source = &from[within(y, down) * size..][..size];
-            row.iter_mut()
-                .enumerate()
-                .for_each(|(x, value)| *value = source[within(x, right)]);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
 
     /// Every frame comes back as it was, in any order, whatever it shows.
     #[test]
@@ -215,37 +170,5 @@ mod tests {
             ..frames
         };
         assert!(!cut.are_sound(100) && !without_first.are_sound(100));
-    }
-
-    /// A picture moves as a whole, its frames together, its edges drawn out, and no further than it
-    /// may; without reach it stays as it is.
-    #[test]
-    fn a_picture_moves_as_a_whole() {
-        let view = View { size: 4, stack: 2 };
-        let pictures: Vec<u8> = (0..2 * view.pixels())
-            .map(|i| (i % 16 + 16 * (i / 96)) as u8)
-            .collect();
-        let mut rng = Rng::new(1, "test", 0);
-        assert_eq!(shifted(pictures.clone(), view, 0, &mut rng), pictures);
-        let mut places = std::collections::BTreeSet::new();
-        for _ in 0..200 {
-            for (moved, still) in shifted(pictures.clone(), view, 1, &mut rng)
-                .chunks(96)
-                .zip(pictures.chunks(96))
-            {
-                let planes: Vec<&[u8]> = moved.chunks(16).collect();
-                assert!(
-                    planes.iter().all(|plane| *plane == planes[0]),
-                    "all frames and colours move together"
-                );
-                // Inside, where no edge was drawn out, the numbers say by how much.
-                places.insert(i32::from(planes[0][5]) - i32::from(still[5]));
-                assert!(planes[0].iter().all(|value| still[..16].contains(value)));
-            }
-        }
-        assert_eq!(
-            places.into_iter().collect::<Vec<_>>(),
-            [-5, -4, -3, -1, 0, 1, 3, 4, 5]
-        );
     }
 }

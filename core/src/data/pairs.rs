@@ -1,30 +1,29 @@
 //! Training pairs for cloning: an observation and the chunk of actions that followed it.
 
 use super::{Dataset, Normaliser};
-use crate::env::View;
+use crate::obs::{Images, ObsBatch, ObsSpec};
 use crate::{Error, Result};
 
 /// Observations and the action chunks that followed them, episode after episode, in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pairs {
-    /// N x obs, row-major.
+    /// N x obs, row-major: the numbers of the observations ([`ObsBatch::numbers`]).
     pub obs: Vec<f32>,
-    /// N x pixels of the view; empty without one.
-    pub pixels: Vec<u8>,
+    /// N stacks from each camera.
+    pub images: Vec<Images>,
     /// N x (chunk * act), row-major; a chunk is its actions one after the other.
     pub actions: Vec<f32>,
     /// Number of pairs of each episode, N together.
     pub episode_pairs: Vec<usize>,
-    /// Length of an observation.
+    /// Length of an observation's numbers.
     pub obs_dim: usize,
     /// Length of a chunk: chunk * act.
     pub action_dim: usize,
-    /// The view of the pictures.
-    pub view: View,
 }
 
 impl Pairs {
-    /// Cuts a dataset into pairs with chunks of `chunk` actions.
+    /// Cuts a dataset into pairs of observations, as `reads` has them, and chunks of `chunk`
+    /// actions.
     ///
     /// With `pad` (the default elsewhere) every step starts a pair, and a chunk that reaches beyond
     /// the end repeats the last action: else the last `chunk - 1` steps of an episode, often those
@@ -32,15 +31,16 @@ impl Pairs {
     ///
     /// # Errors
     /// When the chunk is empty, or not one pair comes out.
-    pub fn new(dataset: &Dataset, chunk: usize, pad: bool) -> Result<Self> {
+    pub fn new(dataset: &Dataset, reads: &ObsSpec, chunk: usize, pad: bool) -> Result<Self> {
         if chunk == 0 {
             return Err(Error::input(
                 "A chunk of 0 actions is none; set the chunk to 1 or more.",
             ));
         }
-        let (obs_dim, act) = (dataset.meta.obs, dataset.meta.act);
+        let act = dataset.meta.act;
+        let mut observed = ObsBatch::new(reads);
         let mut pairs = Self {
-            obs_dim,
+            obs_dim: reads.numbers(),
             action_dim: chunk * act,
             ..Self::default()
         };
@@ -50,9 +50,7 @@ impl Pairs {
             } else {
                 (episode.len() + 1).saturating_sub(chunk)
             };
-            pairs
-                .obs
-                .extend_from_slice(&episode.obs[..starts * obs_dim]);
+            (0..starts).for_each(|t| episode.obs.read(t, &mut observed));
             // Beyond the end of an episode the last action is repeated.
             for step in (0..starts).flat_map(|t| t..t + chunk) {
                 pairs
@@ -61,6 +59,8 @@ impl Pairs {
             }
             pairs.episode_pairs.push(starts);
         }
+        pairs.obs = observed.numbers();
+        pairs.images = observed.into_images();
         if pairs.is_empty() {
             return Err(Error::input(format!(
                 "No episode of the dataset has {chunk} steps; set a shorter chunk, or let chunks \
@@ -70,25 +70,10 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// Adds the pictures of `view`, from the dataset that the pairs were cut from.
-    #[must_use]
-    pub fn seen(mut self, dataset: &Dataset, view: View) -> Self {
-        if view.is_some() {
-            for (episode, &starts) in dataset.episodes.iter().zip(&self.episode_pairs) {
-                (0..starts).for_each(|t| episode.frames.stack(t, view.stack, &mut self.pixels));
-            }
-        }
-        Self { view, ..self }
-    }
-
-    /// Pictures of the pairs at `indices`, one after the other.
-    pub fn seen_at(&self, indices: &[usize]) -> Vec<u8> {
-        let width = self.view.pixels();
-        indices
-            .iter()
-            .flat_map(|&i| &self.pixels[i * width..(i + 1) * width])
-            .copied()
-            .collect()
+    /// Pictures of the pairs at `indices`, from each camera.
+    pub fn images_at(&self, indices: &[usize]) -> Vec<Images> {
+        let cameras = self.images.iter();
+        cameras.map(|images| images.select(indices)).collect()
     }
 
     /// The scales in which observations and chunks span [-1, 1].
@@ -136,8 +121,10 @@ mod tests {
 
     /// One episode whose observation is t and whose action is t / 10.
     fn counting(steps: usize) -> Episode {
-        let mut episode = Episode::start(0, &[0.0]);
-        (0..steps).for_each(|t| episode.push(&[t as f32 / 10.0], 0.0, &[(t + 1) as f32]));
+        let mut episode = Episode::start(0, &vec![0.0].into());
+        for t in 0..steps {
+            episode.push(&[t as f32 / 10.0], 0.0, &vec![(t + 1) as f32].into());
+        }
         episode
     }
 
@@ -148,8 +135,7 @@ mod tests {
             engine: text(),
             seed: 0,
             code_version: text(),
-            obs: 1,
-            image_size: 0,
+            obs: ObsSpec::of_state(1),
             act: 1,
             action_repeat: 1,
             demonstrator: text(),
@@ -160,10 +146,14 @@ mod tests {
         }
     }
 
+    fn cut(lengths: &[usize], chunk: usize, pad: bool) -> Result<Pairs> {
+        Pairs::new(&dataset(lengths), &ObsSpec::of_state(1), chunk, pad)
+    }
+
     /// Padded, every step starts a pair, and the last action is repeated.
     #[test]
     fn padding_gives_a_pair_for_every_step() {
-        let pairs = Pairs::new(&dataset(&[3, 1]), 2, true).unwrap();
+        let pairs = cut(&[3, 1], 2, true).unwrap();
         assert_eq!(pairs.episode_pairs, [3, 1]);
         assert_eq!(pairs.obs, [0.0, 1.0, 2.0, 0.0]);
         assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2, 0.2, 0.2, 0.0, 0.0]);
@@ -176,7 +166,7 @@ mod tests {
     /// Unpadded, only whole chunks make pairs, and a short episode makes none.
     #[test]
     fn without_padding_only_whole_chunks_count() {
-        let pairs = Pairs::new(&dataset(&[3, 1]), 2, false).unwrap();
+        let pairs = cut(&[3, 1], 2, false).unwrap();
         assert_eq!(pairs.episode_pairs, [2, 0]);
         assert_eq!(pairs.actions, [0.0, 0.1, 0.1, 0.2]);
     }
@@ -184,17 +174,8 @@ mod tests {
     /// What makes no pair is refused in words.
     #[test]
     fn what_makes_no_pair_is_refused() {
-        assert!(matches!(
-            Pairs::new(&dataset(&[3]), 0, true),
-            Err(Error::Input(_))
-        ));
-        assert!(matches!(
-            Pairs::new(&dataset(&[3]), 4, false),
-            Err(Error::Input(_))
-        ));
-        assert!(matches!(
-            Pairs::new(&dataset(&[]), 1, true),
-            Err(Error::Input(_))
-        ));
+        for (length, chunk, pad) in [(&[3][..], 0, true), (&[3], 4, false), (&[], 1, true)] {
+            assert!(matches!(cut(length, chunk, pad), Err(Error::Input(_))));
+        }
     }
 }

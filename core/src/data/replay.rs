@@ -1,6 +1,7 @@
 //! Replay of decisions: a ring of transitions.
 
 use super::Archive;
+use crate::obs::{ObsBatch, ObsSpec, Observation};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,24 +17,24 @@ pub struct Replay {
 }
 
 /// The sizes of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Shape {
-    obs: usize,
+    obs: ObsSpec,
     action: usize,
     capacity: usize,
 }
 
-/// N decisions, in flat row-major vectors.
+/// N decisions, field by field.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
-    /// N x obs.
-    pub obs: Vec<f32>,
+    /// N.
+    pub obs: ObsBatch,
     /// N x action: whole chunks.
     pub actions: Vec<f32>,
     /// N: the sum over the chunk.
     pub rewards: Vec<f32>,
-    /// N x obs.
-    pub next_obs: Vec<f32>,
+    /// N.
+    pub next_obs: ObsBatch,
     /// N: 1 where nothing can be earned afterwards, else 0 (also where a time limit cut the episode
     /// off).
     pub terminated: Vec<f32>,
@@ -50,41 +51,34 @@ impl Batch {
         self.rewards.is_empty()
     }
 
-    fn columns(&self) -> [&Vec<f32>; 5] {
-        [
-            &self.obs,
-            &self.actions,
-            &self.rewards,
-            &self.next_obs,
-            &self.terminated,
-        ]
+    fn columns(&self) -> [&Vec<f32>; 3] {
+        [&self.actions, &self.rewards, &self.terminated]
     }
 
-    fn columns_mut(&mut self) -> [&mut Vec<f32>; 5] {
-        [
-            &mut self.obs,
-            &mut self.actions,
-            &mut self.rewards,
-            &mut self.next_obs,
-            &mut self.terminated,
-        ]
+    fn columns_mut(&mut self) -> [&mut Vec<f32>; 3] {
+        [&mut self.actions, &mut self.rewards, &mut self.terminated]
     }
 }
 
-/// Names of the columns in an archive.
-const COLUMNS: [&str; 5] = ["obs", "actions", "rewards", "next_obs", "terminated"];
+/// Names of the columns of numbers in an archive.
+const COLUMNS: [&str; 3] = ["actions", "rewards", "terminated"];
 
 impl Shape {
-    /// Length of a row in each column.
-    fn widths(&self) -> [usize; 5] {
-        [self.obs, self.action, 1, self.obs, 1]
+    /// Length of a row in each column of numbers.
+    fn widths(&self) -> [usize; 3] {
+        [self.action, 1, 1]
     }
 }
 
 impl Replay {
     /// An empty replay. `action` is the length of a whole chunk; memory is taken as decisions come,
     /// `capacity` (>= 1) at most.
-    pub fn new(obs: usize, action: usize, capacity: usize) -> Self {
+    pub fn new(obs: ObsSpec, action: usize, capacity: usize) -> Self {
+        let rows = Batch {
+            obs: ObsBatch::new(&obs),
+            next_obs: ObsBatch::new(&obs),
+            ..Batch::default()
+        };
         Self {
             shape: Shape {
                 obs,
@@ -92,7 +86,7 @@ impl Replay {
                 capacity: capacity.max(1),
             },
             next: 0,
-            rows: Batch::default(),
+            rows,
         }
     }
 
@@ -106,9 +100,9 @@ impl Replay {
         self.rows.is_empty()
     }
 
-    /// Lengths of an observation and of an action chunk.
-    pub fn row_sizes(&self) -> (usize, usize) {
-        (self.shape.obs, self.shape.action)
+    /// What observations are made of, and the length of an action chunk.
+    pub fn row_sizes(&self) -> (&ObsSpec, usize) {
+        (&self.shape.obs, self.shape.action)
     }
 
     /// All decisions held; the oldest is overwritten first, so the order of rows is not that of
@@ -120,38 +114,46 @@ impl Replay {
     /// Adds one decision, in place of the oldest when the replay is full.
     ///
     /// # Errors
-    /// When a row has the wrong length.
+    /// When an observation or the action has another shape.
     pub fn push(
         &mut self,
-        obs: &[f32],
+        obs: &Observation,
         action: &[f32],
         reward: f32,
-        next_obs: &[f32],
+        next_obs: &Observation,
         terminated: bool,
     ) -> Result<()> {
-        let row: [&[f32]; 5] = [
-            obs,
-            action,
-            &[reward],
-            next_obs,
-            &[f32::from(u8::from(terminated))],
-        ];
-        let widths = self.shape.widths();
-        if let Some(i) = (0..5).find(|&i| row[i].len() != widths[i]) {
+        let fits = |obs: &Observation| obs.spec() == self.shape.obs && obs.is_whole();
+        if !fits(obs) || !fits(next_obs) || action.len() != self.shape.action {
             return Err(Error::failed(format!(
-                "A decision has {} numbers in {} where the replay holds {}.",
-                row[i].len(),
-                COLUMNS[i],
-                widths[i]
+                "A decision does not fit the replay: its action has {} numbers where the replay \
+                 holds {}, or its observations are others.",
+                action.len(),
+                self.shape.action
             )));
         }
+        let at = self.next;
+        let Batch {
+            obs: held,
+            actions,
+            rewards,
+            next_obs: held_next,
+            terminated: ends,
+        } = &mut self.rows;
+        let end = f32::from(terminated);
         // A ring: rows are appended until it is full, then the oldest is overwritten.
-        let (full, at) = (self.len() == self.shape.capacity, self.next);
-        for ((column, values), width) in self.rows.columns_mut().into_iter().zip(row).zip(widths) {
-            match full {
-                true => column[at * width..(at + 1) * width].copy_from_slice(values),
-                false => column.extend_from_slice(values),
-            }
+        if rewards.len() < self.shape.capacity {
+            held.push(obs);
+            held_next.push(next_obs);
+            actions.extend_from_slice(action);
+            rewards.push(reward);
+            ends.push(end);
+        } else {
+            held.set(at, obs);
+            held_next.set(at, next_obs);
+            actions[at * action.len()..][..action.len()].copy_from_slice(action);
+            rewards[at] = reward;
+            ends[at] = end;
         }
         self.next = (at + 1) % self.shape.capacity;
         Ok(())
@@ -159,19 +161,19 @@ impl Replay {
 
     /// The decisions in these rows.
     pub fn select(&self, indices: &[usize]) -> Batch {
-        let mut batch = Batch::default();
-        for ((out, column), width) in batch
-            .columns_mut()
-            .into_iter()
-            .zip(self.rows.columns())
-            .zip(self.shape.widths())
-        {
-            out.reserve_exact(indices.len() * width);
-            indices
-                .iter()
-                .for_each(|&i| out.extend_from_slice(&column[i * width..(i + 1) * width]));
+        let column = |values: &[f32], width: usize| -> Vec<f32> {
+            let rows = indices.iter();
+            rows.flat_map(|&i| &values[i * width..(i + 1) * width])
+                .copied()
+                .collect()
+        };
+        Batch {
+            obs: self.rows.obs.select(indices),
+            actions: column(&self.rows.actions, self.shape.action),
+            rewards: column(&self.rows.rewards, 1),
+            next_obs: self.rows.next_obs.select(indices),
+            terminated: column(&self.rows.terminated, 1),
         }
-        batch
     }
 
     /// `n` decisions drawn uniformly with replacement; none when the replay is empty.
@@ -185,17 +187,13 @@ impl Replay {
     /// # Errors
     /// When the sizes cannot be written.
     pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
-        archive.put(format!("{prefix}/shape"), &(self.shape, self.next))?;
-        for ((name, column), width) in COLUMNS
-            .into_iter()
-            .zip(self.rows.columns())
-            .zip(self.shape.widths())
-        {
-            archive.put_f32(
-                format!("{prefix}/{name}"),
-                &[self.len(), width],
-                column.clone(),
-            );
+        archive.put(format!("{prefix}/shape"), &(&self.shape, self.next))?;
+        let obs = (&self.rows.obs, &self.rows.next_obs);
+        archive.put(format!("{prefix}/obs"), &obs)?;
+        let columns = COLUMNS.into_iter().zip(self.rows.columns());
+        for ((name, column), width) in columns.zip(self.shape.widths()) {
+            let shape = [self.len(), width];
+            archive.put_f32(format!("{prefix}/{name}"), &shape, column.clone());
         }
         Ok(())
     }
@@ -206,17 +204,25 @@ impl Replay {
     /// When something is missing or does not fit together.
     pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
         let (shape, next): (Shape, usize) = archive.get(&format!("{prefix}/shape"))?;
-        let mut rows = Batch::default();
+        let (obs, next_obs): (ObsBatch, ObsBatch) = archive.get(&format!("{prefix}/obs"))?;
+        let mut rows = Batch {
+            obs,
+            next_obs,
+            ..Batch::default()
+        };
         let mut sizes = Vec::new();
         for (name, column) in COLUMNS.into_iter().zip(rows.columns_mut()) {
             let (size, values) = archive.take_f32(&format!("{prefix}/{name}"))?;
             sizes.push(size);
             *column = values;
         }
-        let fits = sizes
-            .iter()
-            .zip(shape.widths())
-            .all(|(size, width)| *size == [rows.len(), width]);
+        let observed = |obs: &ObsBatch| obs.len() == rows.len() && obs.is_sound(&shape.obs);
+        let fits = observed(&rows.obs)
+            && observed(&rows.next_obs)
+            && sizes
+                .iter()
+                .zip(shape.widths())
+                .all(|(size, width)| *size == [rows.len(), width]);
         // Before the ring is full, the next row is the one after the last.
         let next_fits = if rows.len() < shape.capacity {
             next == rows.len()
@@ -239,7 +245,7 @@ mod tests {
 
     /// A replay with decisions `first..first + n`, each recognizable in every column.
     fn counting(capacity: usize, first: usize, n: usize) -> Replay {
-        let mut replay = Replay::new(2, 1, capacity);
+        let mut replay = Replay::new(ObsSpec::of_state(2), 1, capacity);
         push(&mut replay, first, n);
         replay
     }
@@ -247,16 +253,16 @@ mod tests {
     fn push(replay: &mut Replay, first: usize, n: usize) {
         for i in first..first + n {
             let x = i as f32;
-            replay
-                .push(&[x, -x], &[x], x, &[x + 1.0, -x - 1.0], i % 2 == 0)
-                .unwrap();
+            let next = vec![x + 1.0, -x - 1.0].into();
+            let obs = vec![x, -x].into();
+            replay.push(&obs, &[x], x, &next, i % 2 == 0).unwrap();
         }
     }
 
     fn assert_whole(batch: &Batch) {
         for (i, &x) in batch.rewards.iter().enumerate() {
-            assert_eq!(batch.obs[2 * i..2 * i + 2], [x, -x]);
-            assert_eq!(batch.next_obs[2 * i..2 * i + 2], [x + 1.0, -x - 1.0]);
+            assert_eq!(batch.obs.state(i), [x, -x]);
+            assert_eq!(batch.next_obs.state(i), [x + 1.0, -x - 1.0]);
             assert_eq!((batch.actions[i], batch.terminated[i]), (x, 1.0 - x % 2.0));
         }
     }
@@ -277,11 +283,8 @@ mod tests {
         let batch = counting(8, 0, 8).sample(&mut Rng::new(0, "replay", 0), 200);
         assert_whole(&batch);
         assert!((0..8).all(|i| batch.rewards.contains(&(i as f32))));
-        assert!(
-            Replay::new(2, 1, 4)
-                .sample(&mut Rng::new(0, "replay", 0), 3)
-                .is_empty()
-        );
+        let empty = counting(4, 0, 0);
+        assert!(empty.sample(&mut Rng::new(0, "replay", 0), 3).is_empty());
     }
 
     /// A saved replay goes on bit for bit, empty, half full or full, and with it the samples.
@@ -313,10 +316,9 @@ mod tests {
             Replay::load(&mut Archive::new(), "online"),
             Err(Error::Input(_))
         ));
-        assert!(
-            Replay::new(2, 1, 5)
-                .push(&[0.0], &[0.0], 0.0, &[0.0; 2], false)
-                .is_err()
-        );
+        let (obs, other) = (vec![0.0; 2].into(), vec![0.0].into());
+        let mut replay = counting(5, 0, 0);
+        assert!(replay.push(&other, &[0.0], 0.0, &obs, false).is_err());
+        assert!(replay.push(&obs, &[], 0.0, &obs, false).is_err());
     }
 }

@@ -4,8 +4,8 @@
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
 //! same length. Without padding ([`Sequences::ending`]) it ends there.
 
-use super::{Archive, Episode, Frames, shifted_a_little};
-use crate::env::View;
+use super::{Archive, Episode, History};
+use crate::obs::{ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,12 @@ pub struct Sequences {
 }
 
 /// The constants of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Shape {
-    obs: usize,
+    obs: ObsSpec,
     act: usize,
+    /// Length of a base policy's action; 0 without one.
+    base: usize,
     /// Decisions of a sub-sequence.
     horizon: usize,
     /// Decisions held at most.
@@ -40,16 +42,15 @@ struct Shape {
     prioritised: bool,
     /// Whether an episode that ended for good is padded.
     goes_on: bool,
-    view: View,
 }
 
 /// One episode of T decisions, padding included.
 #[derive(Debug, Clone, PartialEq)]
 struct Stored {
-    /// (T+1) x obs.
-    obs: Vec<f32>,
-    /// One frame for each observation before the padding; none without a view.
-    frames: Frames,
+    /// The observations before the padding, for which the last one stands.
+    obs: History,
+    /// As many x base.
+    base_actions: Vec<f32>,
     /// T x act.
     actions: Vec<f32>,
     /// T.
@@ -71,10 +72,12 @@ pub struct Place {
 /// A batch of B sub-sequences of H decisions, time-major.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stretches {
-    /// (H+1) x B x obs.
-    pub obs: Vec<f32>,
-    /// (H+1) x B x pixels of the view.
-    pub pixels: Vec<u8>,
+    /// (H+1) x B.
+    pub obs: ObsBatch,
+    /// (H+1) x B: 1 where the episode has ended for good before, else 0.
+    pub ended: Vec<f32>,
+    /// (H+1) x B x base: what a base policy would do.
+    pub base_actions: Vec<f32>,
     /// H x B x act.
     pub actions: Vec<f32>,
     /// H x B.
@@ -90,10 +93,12 @@ pub struct Stretches {
 }
 
 impl Sequences {
-    /// An empty replay. `horizon` (at least 1) is the length of a sub-sequence in decisions,
-    /// `capacity` the number of decisions held; `rng` draws the actions of the padding.
+    /// An empty replay for observations of this spec and actions of `act` numbers. `horizon` (at
+    /// least 1) is the length of a sub-sequence in decisions, `capacity` the number of decisions
+    /// held; `rng` draws the actions of the padding.
     pub fn new(
-        (obs, act): (usize, usize),
+        obs: ObsSpec,
+        act: usize,
         horizon: usize,
         capacity: usize,
         prioritised: bool,
@@ -102,11 +107,11 @@ impl Sequences {
         let shape = Shape {
             obs,
             act,
+            base: 0,
             horizon: horizon.max(1),
             capacity,
             prioritised,
             goes_on: true,
-            view: View::default(),
         };
         Self {
             shape,
@@ -116,10 +121,10 @@ impl Sequences {
         }
     }
 
-    /// For episodes with pictures of `view`.
+    /// For episodes with a base policy's actions, of `base` numbers, beside their own.
     #[must_use]
-    pub fn seen(mut self, view: View) -> Self {
-        self.shape.view = view;
+    pub fn beside(mut self, base: usize) -> Self {
+        self.shape.base = base;
         self
     }
 
@@ -130,12 +135,14 @@ impl Sequences {
         self
     }
 
-    /// Bytes of memory that the frames take.
-    pub fn frame_bytes(&self) -> usize {
-        self.episodes
-            .iter()
-            .map(|episode| episode.frames.bytes())
-            .sum()
+    /// Length of an action.
+    pub fn act(&self) -> usize {
+        self.shape.act
+    }
+
+    /// Whether another replay holds episodes of the same shape, as many, and draws them alike.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.shape == other.shape
     }
 
     /// Decisions held, padding included.
@@ -157,29 +164,21 @@ impl Sequences {
     /// # Errors
     /// When its rows have other lengths.
     pub fn push(&mut self, episode: &Episode) -> Result<()> {
-        let Shape {
-            obs,
-            act,
-            horizon,
-            view,
-            ..
-        } = self.shape;
+        let Shape { obs, act, base, .. } = &self.shape;
         let steps = episode.len();
-        let frames = if view.is_some() {
-            (steps + 1, view.frame())
-        } else {
-            (0, 0)
-        };
-        let fits = episode.obs.len() == (steps + 1) * obs && episode.actions.len() == steps * act;
-        if !fits || (episode.frames.len(), episode.frames.size()) != frames {
+        let fits = episode.obs.is_of(obs)
+            && episode.obs.len() == steps + 1
+            && episode.base_actions.len() == (steps + 1) * base
+            && episode.actions.len() == steps * act;
+        if !fits {
             return Err(Error::failed(
-                "an episode does not fit the replay of sequences: its observations, frames or \
-                 actions have another length",
+                "an episode does not fit the replay of sequences: its observations or actions \
+                 have another length",
             ));
         }
         let mut stored = Stored {
             obs: episode.obs.clone(),
-            frames: episode.frames.clone(),
+            base_actions: episode.base_actions.clone(),
             actions: episode.actions.clone(),
             rewards: episode.rewards.clone(),
             over: vec![0.0; steps],
@@ -191,7 +190,7 @@ impl Sequences {
             _ => {}
         }
         // A sub-sequence lies within one episode.
-        let starts = (stored.rewards.len() + 1).saturating_sub(horizon);
+        let starts = (stored.rewards.len() + 1).saturating_sub(self.shape.horizon);
         if starts == 0 {
             return Ok(());
         }
@@ -207,15 +206,11 @@ impl Sequences {
     /// Pads an episode with its last state: no reward, done, and random actions, since none of them
     /// matters there.
     fn go_on_after_the_end(&mut self, stored: &mut Stored) {
-        let Shape {
-            obs, act, horizon, ..
-        } = self.shape;
-        let last = stored.obs[stored.obs.len() - obs..].to_vec();
+        let Shape { act, horizon, .. } = self.shape;
         // The last real decision is done, and so is every padded one.
         stored.over.pop();
         stored.over.resize(stored.rewards.len() + horizon, 1.0);
         stored.rewards.resize(stored.over.len(), 0.0);
-        (0..horizon).for_each(|_| stored.obs.extend_from_slice(&last));
         stored
             .actions
             .extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
@@ -306,13 +301,10 @@ impl Sequences {
 
     fn gather(&self, places: Vec<Place>, weights: Vec<f32>) -> Stretches {
         let Shape {
-            obs,
-            act,
-            horizon,
-            view,
-            ..
+            act, base, horizon, ..
         } = self.shape;
         let mut out = Stretches {
+            obs: ObsBatch::new(&self.shape.obs),
             weights,
             ..Stretches::default()
         };
@@ -324,11 +316,12 @@ impl Sequences {
         // Time-major: all rows of a moment, then those of the next; H + 1 observations, H actions.
         for t in 0..=horizon {
             rows().for_each(|(episode, at)| {
-                out.obs
-                    .extend_from_slice(&episode.obs[(at + t) * obs..(at + t + 1) * obs]);
-                if view.is_some() {
-                    episode.frames.stack(at + t, view.stack, &mut out.pixels);
-                }
+                episode.obs.read(at + t, &mut out.obs);
+                let over = (at + t).checked_sub(1).map(|before| episode.over[before]);
+                out.ended.push(over.unwrap_or(0.0));
+                let base_at = (at + t).min(episode.obs.len() - 1) * base;
+                out.base_actions
+                    .extend_from_slice(&episode.base_actions[base_at..base_at + base]);
             });
         }
         for t in 0..horizon {
@@ -370,14 +363,10 @@ impl Sequences {
             .collect();
         archive.put(
             format!("{prefix}/shape"),
-            &(self.shape, self.dropped, &lengths, &self.rng),
+            &(&self.shape, self.dropped, &lengths, &self.rng),
         )?;
-        let frames: Vec<&Frames> = self
-            .episodes
-            .iter()
-            .map(|episode| &episode.frames)
-            .collect();
-        archive.put(format!("{prefix}/frames"), &frames)?;
+        let obs: Vec<&History> = self.episodes.iter().map(|episode| &episode.obs).collect();
+        archive.put(format!("{prefix}/obs"), &obs)?;
         for (name, column) in COLUMNS {
             let values: Vec<f32> = self.episodes.iter().flat_map(column).copied().collect();
             archive.put_f32(format!("{prefix}/{name}"), &[values.len()], values);
@@ -397,8 +386,8 @@ impl Sequences {
         };
         type Head = (Shape, usize, Vec<(usize, usize)>, Rng);
         let (shape, dropped, lengths, rng): Head = archive.get(&format!("{prefix}/shape"))?;
-        let frames: Vec<Frames> = archive.get(&format!("{prefix}/frames"))?;
-        if frames.len() != lengths.len() {
+        let histories: Vec<History> = archive.get(&format!("{prefix}/obs"))?;
+        if histories.len() != lengths.len() {
             return Err(damaged());
         }
         let mut columns = Vec::new();
@@ -406,23 +395,20 @@ impl Sequences {
             columns.push(archive.take_f32(&format!("{prefix}/{name}"))?.1.into_iter());
         }
         let mut episodes = VecDeque::new();
-        for ((steps, starts), frames) in lengths.into_iter().zip(frames) {
+        for ((steps, starts), obs) in lengths.into_iter().zip(histories) {
             // As many starts as `push` gives an episode of this length.
             let expected = (steps.saturating_add(1))
                 .checked_sub(shape.horizon)
                 .filter(|&starts| starts > 0);
             let widths = [
-                steps.saturating_add(1).saturating_mul(shape.obs),
+                obs.len().saturating_mul(shape.base),
                 steps.saturating_mul(shape.act),
                 steps,
                 steps,
                 starts,
             ];
-            // One frame at least, and the last one stands for all that come after it.
-            let seen = frames.are_sound(shape.view.frame())
-                && frames.is_empty() != shape.view.is_some()
-                && frames.len() <= steps + 1;
-            if !seen
+            if !obs.is_sound(&shape.obs)
+                || obs.len() > steps + 1
                 || expected != Some(starts)
                 || widths
                     .iter()
@@ -438,8 +424,8 @@ impl Sequences {
                 .map(|(&width, column)| column.by_ref().take(width).collect());
             let mut part = || parts.next().unwrap_or_default();
             episodes.push_back(Stored {
-                obs: part(),
-                frames,
+                obs,
+                base_actions: part(),
                 actions: part(),
                 rewards: part(),
                 over: part(),
@@ -456,22 +442,12 @@ impl Sequences {
             rng,
         })
     }
-
-    /// The view of the pictures.
-    pub fn view(&self) -> View {
-        self.shape.view
-    }
-
-    /// Lengths of an observation, of an action and of a sub-sequence.
-    pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.shape.obs, self.shape.act, self.shape.horizon)
-    }
 }
 
 /// An episode's column and its name in an archive.
 type Column = (&'static str, fn(&Stored) -> &Vec<f32>);
 const COLUMNS: [Column; 5] = [
-    ("obs", |episode| &episode.obs),
+    ("base_actions", |episode| &episode.base_actions),
     ("actions", |episode| &episode.actions),
     ("rewards", |episode| &episode.rewards),
     ("over", |episode| &episode.over),
@@ -531,8 +507,9 @@ impl Stretches {
         // H, the same for both: replays of one learner share it.
         let moments = self.rewards.len() / self.len();
         Self {
-            obs: join(&self.obs, &other.obs, moments + 1),
-            pixels: join(&self.pixels, &other.pixels, moments + 1),
+            obs: join_obs(&self.obs, &other.obs, moments + 1),
+            ended: join(&self.ended, &other.ended, moments + 1),
+            base_actions: join(&self.base_actions, &other.base_actions, moments + 1),
             actions: join(&self.actions, &other.actions, moments),
             rewards: join(&self.rewards, &other.rewards, moments),
             over: join(&self.over, &other.over, moments),
@@ -540,13 +517,6 @@ impl Stretches {
             places: [&self.places[..], &other.places].concat(),
             shown: self.shown,
         }
-    }
-
-    /// Applies [`shifted_a_little`] to the pictures.
-    #[must_use]
-    pub fn shifted_a_little(mut self, view: View, rng: &mut Rng) -> Self {
-        self.pixels = shifted_a_little(self.pixels, view, rng);
-        self
     }
 }
 
@@ -558,6 +528,18 @@ fn join<T: Copy>(a: &[T], b: &[T], moments: usize) -> Vec<T> {
         .flat_map(|a| a.iter().chain(b_moments.next().unwrap_or_default()))
         .copied()
         .collect()
+}
+
+/// The same of observations.
+fn join_obs(a: &ObsBatch, b: &ObsBatch, moments: usize) -> ObsBatch {
+    let mut joined = ObsBatch::new(&a.spec());
+    for t in 0..moments {
+        for batch in [a, b] {
+            let rows = batch.len() / moments;
+            joined.append(batch, t * rows..(t + 1) * rows);
+        }
+    }
+    joined
 }
 
 /// Batches with a fixed share of demonstrations.

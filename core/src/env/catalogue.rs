@@ -97,14 +97,14 @@ impl Catalog {
     }
 }
 
-/// What an observation has at these places, in their order.
+/// What a state has at these places, in their order.
 ///
 /// # Panics
-/// When the observation is too short: another task's.
-pub fn picked(observation: &[f32], places: &[Range<usize>]) -> Vec<f32> {
+/// When the state is too short: another task's.
+pub fn picked(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
     places
         .iter()
-        .flat_map(|place| &observation[place.clone()])
+        .flat_map(|place| &state[place.clone()])
         .copied()
         .collect()
 }
@@ -165,7 +165,7 @@ mod tests {
             let places = task.proprioception.unwrap();
             let apart = |pair: &[Range<usize>]| pair[0].end <= pair[1].start;
             assert!(places.windows(2).all(apart), "{id}");
-            assert!(places.last().unwrap().end <= task.spec.obs, "{id}");
+            assert!(places.last().unwrap().end <= task.spec.obs.state, "{id}");
         }
         assert!(CORE.entry("probe/1").unwrap().proprioception.is_none());
     }

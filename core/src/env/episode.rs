@@ -1,6 +1,7 @@
 //! A world as an environment: the parts of an episode that are the same in all suites.
 
 use super::{Env, PlayOnReward, Spec, Step, Subject, checked_action, episode_over};
+use crate::obs::Observation;
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Result, seal};
@@ -8,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// A task on an engine, without a notion of an episode: the part in which suites differ.
 pub trait World: Send {
-    /// Arranges the start that `seed` picks, and observes it.
+    /// Arranges the start that `seed` picks, and gives its state.
     fn start(&mut self, seed: u64) -> Vec<f32>;
-    /// Plays an action (as long as the task's, within [-1, 1]) for one control step, and observes.
+    /// Plays an action (as long as the task's, within [-1, 1]) for one control step.
     /// `number` is the step's place in the episode, from 1 on.
     ///
     /// # Errors
@@ -35,7 +36,7 @@ pub trait World: Send {
 /// Result of a control step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
-    /// The observation.
+    /// The state that is observed.
     pub obs: Vec<f32>,
     /// Whether the success rule holds.
     pub success: bool,
@@ -110,7 +111,7 @@ impl<W: World> Env for EpisodeEnv<W> {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         self.progress = Progress {
             steps: 0,
             over: false,
@@ -118,7 +119,7 @@ impl<W: World> Env for EpisodeEnv<W> {
             // A stream per episode: its noise does not depend on episodes before.
             noise: Rng::new(seed, "expert", 0),
         };
-        self.world.start(seed)
+        self.world.start(seed).into()
     }
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
@@ -138,7 +139,7 @@ impl<W: World> Env for EpisodeEnv<W> {
             self.reward.of(success)
         };
         Ok(Step {
-            obs,
+            obs: obs.into(),
             reward,
             success,
             success_at_end: success,

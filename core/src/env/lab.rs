@@ -2,6 +2,7 @@
 
 use super::suite::{Entry, MUJOCO, RAPIER};
 use super::{Env, EpisodeEnv, Moment, Spec, Subject, Suite, World};
+use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use crate::sim::{RapierSim, Sim};
 use crate::tasks::{self, ExpertStyle, Task};
@@ -54,7 +55,7 @@ impl Suite for Lab {
 fn spec(info: &tasks::Info) -> Spec {
     Spec {
         id: info.id.into(),
-        obs: info.obs,
+        obs: ObsSpec::of_state(info.obs),
         act: info.act,
         horizon: info.horizon,
     }

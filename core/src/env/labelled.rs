@@ -1,55 +1,58 @@
 //! Observations with a task label, for a policy that learns several tasks.
 
-use super::{ActionRepeat, Entry, Env, Pictured, Spec, Step, View, Wrapper};
+use super::{ActionRepeat, Entry, Env, Pictured, Spec, Step, Wrapper};
 use crate::Result;
+use crate::obs::{ImageSpec, Observation, TaskLabel};
 
-/// An environment that appends a label to its observations.
+/// An environment that labels its observations with the task.
 pub struct Labelled {
     inner: Box<dyn Env>,
     spec: Spec,
-    label: Vec<f32>,
+    task: TaskLabel,
 }
 
 impl Labelled {
-    /// Appends `label`.
-    pub fn new(inner: Box<dyn Env>, label: Vec<f32>) -> Self {
-        let spec = Spec {
-            obs: inner.spec().obs + label.len(),
-            ..inner.spec().clone()
-        };
-        Self { inner, spec, label }
+    /// Labels them with `task`.
+    pub fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
+        let mut spec = inner.spec().clone();
+        spec.obs.tasks = task.of;
+        Self { inner, spec, task }
+    }
+
+    fn label(&self, obs: Observation) -> Observation {
+        Observation {
+            task: Some(self.task),
+            ..obs
+        }
     }
 }
 
 /// Wraps an environment as a run plays it: every action is held for `repeat` control steps, and
-/// observations end in `label` and in the pictures of `view`.
+/// observations have the label of the task, where there are several, and the pictures of cameras.
 ///
 /// # Errors
 /// When `repeat` is 0, or no picture can be drawn.
 pub fn dressed(
     env: Box<dyn Env>,
-    task: &Entry,
+    entry: &Entry,
     repeat: usize,
-    label: &[f32],
-    view: View,
+    task: Option<TaskLabel>,
+    cameras: &[ImageSpec],
 ) -> Result<Box<dyn Env>> {
     // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
-    let labelled: Box<dyn Env> = if label.is_empty() {
-        repeated
-    } else {
-        Box::new(Labelled::new(repeated, label.to_vec()))
+    let labelled: Box<dyn Env> = match task {
+        Some(task) => Box::new(Labelled::new(repeated, task)),
+        None => repeated,
     };
-    if !view.is_some() {
+    if cameras.is_empty() {
         return Ok(labelled);
     }
-    // The label is no state of the task's objects: it stays beside the pictures.
-    let label = task.spec.obs..task.spec.obs + label.len();
-    let felt = match task.proprioception {
-        Some(own) => own.iter().cloned().chain([label]).collect(),
-        None => std::iter::once(0..label.end).collect(),
+    let proprioception = match entry.proprioception {
+        Some(places) => places.to_vec(),
+        None => std::iter::once(0..entry.spec.obs.state).collect(),
     };
-    Ok(Box::new(Pictured::new(labelled, felt, view)?))
+    Ok(Box::new(Pictured::new(labelled, proprioception, cameras)?))
 }
 
 impl Wrapper for Labelled {
@@ -65,14 +68,15 @@ impl Wrapper for Labelled {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
-        [self.inner.reset(seed), self.label.clone()].concat()
+    fn reset(&mut self, seed: u64) -> Observation {
+        let obs = self.inner.reset(seed);
+        self.label(obs)
     }
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
         Ok(Step {
-            obs: [&step.obs[..], &self.label].concat(),
+            obs: self.label(step.obs),
             ..step
         })
     }
@@ -81,31 +85,26 @@ impl Wrapper for Labelled {
 #[cfg(test)]
 mod tests {
     use crate::env::{Env, Labelled, Step, make};
+    use crate::obs::{Observation, TaskLabel};
 
-    /// Every observation ends in the label, and nothing else changes.
+    /// Every observation names the task, and nothing else changes.
     #[test]
-    fn observations_end_in_the_label() {
-        let (mut plain, mut labelled) = (
-            make("lab/lift").unwrap(),
-            Labelled::new(make("lab/lift").unwrap(), vec![0.0, 1.0]),
-        );
-        assert_eq!(labelled.spec().obs, 41);
-        assert_eq!(
-            labelled.reset(3),
-            [&plain.reset(3)[..], &[0.0, 1.0]].concat()
-        );
+    fn observations_name_the_task() {
+        let task = TaskLabel { index: 1, of: 2 };
+        let named = |obs: Observation| Observation {
+            task: Some(task),
+            ..obs
+        };
+        let mut plain = make("lab/lift").unwrap();
+        let mut labelled = Labelled::new(make("lab/lift").unwrap(), task);
+        assert_eq!(labelled.spec().obs.numbers(), 41);
+        assert_eq!(labelled.reset(3), named(plain.reset(3)));
         let action = [0.2, -0.4, 0.1, 1.0];
-        let (step, other) = (
-            plain.step(&action).unwrap(),
-            labelled.step(&action).unwrap(),
-        );
-        assert_eq!(other.obs, [&step.obs[..], &[0.0, 1.0]].concat());
-        assert_eq!(
-            Step {
-                obs: step.obs.clone(),
-                ..other
-            },
-            step
-        );
+        let step = plain.step(&action).unwrap();
+        let expected = Step {
+            obs: named(step.obs),
+            ..step
+        };
+        assert_eq!(labelled.step(&action).unwrap(), expected);
     }
 }

@@ -15,13 +15,14 @@ pub use catalogue::Catalog;
 pub use episode::{EpisodeEnv, Moment, World};
 pub use lab::{Lab, LabEnv, LabWorld};
 pub use labelled::{Labelled, dressed};
-pub use pictured::{Pictured, View, bytes};
+pub use pictured::Pictured;
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
 pub use suite::{Entry, PlayOnReward, Suite};
 pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit, Wrapper};
 
+use crate::obs::{ObsSpec, Observation};
 use crate::sim::Sim;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -32,8 +33,8 @@ use serde::{Deserialize, Serialize};
 pub struct Spec {
     /// `suite/name`.
     pub id: String,
-    /// Length of an observation.
-    pub obs: usize,
+    /// What observations are made of.
+    pub obs: ObsSpec,
     /// Length of an action; every component lies in [-1, 1] (values outside are clipped).
     pub act: usize,
     /// Control steps per episode, after which it is truncated.
@@ -44,7 +45,7 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The observation after the step.
-    pub obs: Vec<f32>,
+    pub obs: Observation,
     /// The reward of the step (for a chunk: the sum over what was executed).
     pub reward: f32,
     /// Whether the task's success rule held at any control step of it.
@@ -81,7 +82,7 @@ pub trait Env: Send {
     fn spec(&self) -> &Spec;
     /// Starts the episode that `seed` picks, and observes it. The same seed gives the same start,
     /// bit for bit.
-    fn reset(&mut self, seed: u64) -> Vec<f32>;
+    fn reset(&mut self, seed: u64) -> Observation;
     /// Plays one action for one control step.
     ///
     /// # Errors
@@ -105,13 +106,13 @@ pub trait Env: Send {
     fn subject(&self) -> Option<Subject<'_>> {
         None
     }
-    /// A picture of this moment, `size` pixels along each side: the rows of red, of green, of blue,
-    /// 0 to 255.
+    /// What a camera ([`DEFAULT_CAMERA`](crate::obs::DEFAULT_CAMERA), or one of the scene) sees at
+    /// this moment, `size` pixels along each side: the rows of red, of green, of blue, 0 to 255.
     ///
     /// # Errors
-    /// Where nothing can be drawn: core has no renderer; a program that has one wraps its
-    /// environments.
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+    /// Where nothing can be drawn, or there is no such camera: core has no renderer; a program that
+    /// has one wraps its environments.
+    fn picture(&mut self, _camera: &str, size: usize) -> Result<Vec<u8>> {
         let id = &self.spec().id;
         Err(Error::input(format!(
             "{id} cannot be drawn at {size} pixels here: set env.image_size to 0, or use the \

@@ -1,72 +1,20 @@
-//! Observations with pictures: proprioception, and the newest frames of a camera.
+//! Observations with pictures: proprioception, and the newest frames of cameras.
 
 use super::catalogue::picked;
 use super::{Env, Spec, Step, Wrapper, foreign_state};
+use crate::obs::{ImageSpec, Images, ObsSpec, Observation};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The pictures of an observation: square frames of three colors, the newest `stack` of them. Size
-/// 0: none.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, crate::settings::Settings,
-)]
-pub struct View {
-    /// Pixels along each side; 0 is none.
-    #[setting(range = 0..=512, value = 0)]
-    pub size: usize,
-    /// Frames of an observation.
-    #[setting(range = 0..=16, value = 0)]
-    pub stack: usize,
-}
-impl View {
-    /// Whether there are pictures.
-    pub fn is_some(self) -> bool {
-        self.size > 0
-    }
-
-    /// Values of one frame: the rows of red, of green, of blue.
-    pub fn frame(self) -> usize {
-        3 * self.size * self.size
-    }
-
-    /// Values of all frames of an observation, the oldest first.
-    pub fn pixels(self) -> usize {
-        self.stack * self.frame()
-    }
-
-    /// Colors of all frames.
-    pub fn channels(self) -> usize {
-        3 * self.stack
-    }
-
-    /// The numbers of an observation, and the values of its frames, 0 to 255.
-    pub fn split(self, row: &[f32]) -> (&[f32], &[f32]) {
-        row.split_at(row.len() - self.pixels())
-    }
-
-    /// The newest frame of an observation; none without pictures.
-    pub fn newest(self, row: &[f32]) -> Option<Vec<u8>> {
-        self.is_some()
-            .then(|| bytes(&row[row.len() - self.frame()..]))
-    }
-}
-
-/// Values 0 to 255 as bytes.
-pub fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().map(|&value| value as u8).collect()
-}
-
-/// An environment with a camera: an observation is the proprioception (all numbers where none
-/// is declared), then the newest frames, values 0 to 255. At an episode's start, the first frame
+/// An environment with cameras: an observation's state is the proprioception (all of it where none
+/// is declared), beside the newest frames of each camera. At an episode's start, the first frame
 /// fills the whole stack.
 pub struct Pictured {
     inner: Box<dyn Env>,
     spec: Spec,
-    view: View,
     felt: Vec<Range<usize>>,
-    /// The newest frames.
-    stack: Vec<u8>,
+    /// The newest frames of each camera.
+    stacks: Vec<Images>,
     /// The error of a start's picture, which the next step returns.
     blind: Option<Error>,
 }
@@ -75,41 +23,51 @@ impl Pictured {
     /// `felt` are the places of the inner observation that stay beside the frames.
     ///
     /// # Errors
-    /// When nothing can be seen of the environment, or not here.
-    pub fn new(mut inner: Box<dyn Env>, felt: Vec<Range<usize>>, view: View) -> Result<Self> {
+    /// When the environment cannot be drawn, or not here.
+    pub fn new(
+        mut inner: Box<dyn Env>,
+        felt: Vec<Range<usize>>,
+        cameras: &[ImageSpec],
+    ) -> Result<Self> {
         inner.reset(0);
-        inner.picture(view.size)?;
-        let obs = felt.iter().map(Range::len).sum::<usize>() + view.pixels();
+        for camera in cameras {
+            inner.picture(&camera.name, camera.size)?;
+        }
+        let spec = inner.spec().clone();
+        let obs = ObsSpec {
+            state: felt.iter().map(Range::len).sum(),
+            cameras: cameras.to_vec(),
+            ..spec.obs
+        };
         Ok(Self {
-            spec: Spec {
-                obs,
-                ..inner.spec().clone()
-            },
+            spec: Spec { obs, ..spec },
             inner,
-            view,
             felt,
-            stack: Vec::new(),
+            stacks: cameras.iter().cloned().map(Images::new).collect(),
             blind: None,
         })
     }
 
     /// Draws the newest frame in place of the oldest.
     fn look(&mut self) -> Result<()> {
-        let frame = self.inner.picture(self.view.size)?;
-        if self.stack.is_empty() {
-            self.stack = frame.repeat(self.view.stack);
-        } else {
-            self.stack.drain(..frame.len());
-            self.stack.extend_from_slice(&frame);
+        for Images { camera, pixels } in &mut self.stacks {
+            let frame = self.inner.picture(&camera.name, camera.size)?;
+            if pixels.is_empty() {
+                *pixels = frame.repeat(camera.stack);
+            } else {
+                pixels.drain(..frame.len());
+                pixels.extend_from_slice(&frame);
+            }
         }
         Ok(())
     }
 
-    /// The observation: proprioception, then the stack of frames.
-    fn row(&self, obs: &[f32]) -> Vec<f32> {
-        let mut row = picked(obs, &self.felt);
-        row.extend(self.stack.iter().map(|&value| f32::from(value)));
-        row
+    fn see(&self, obs: Observation) -> Observation {
+        Observation {
+            state: picked(&obs.state, &self.felt),
+            images: self.stacks.clone(),
+            ..obs
+        }
     }
 }
 
@@ -126,13 +84,17 @@ impl Wrapper for Pictured {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         let obs = self.inner.reset(seed);
-        self.stack.clear();
+        self.stacks
+            .iter_mut()
+            .for_each(|stack| stack.pixels.clear());
         // A reset returns no error: this one waits for the next step.
         self.blind = self.look().err();
-        self.stack.resize(self.view.pixels(), 0);
-        self.row(&obs)
+        for Images { camera, pixels } in &mut self.stacks {
+            pixels.resize(camera.stack_len(), 0);
+        }
+        self.see(obs)
     }
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
@@ -142,32 +104,45 @@ impl Wrapper for Pictured {
         let step = self.inner.step(action)?;
         self.look()?;
         Ok(Step {
-            obs: self.row(&step.obs),
+            obs: self.see(step.obs),
             ..step
         })
     }
 
     fn save(&self) -> Vec<u8> {
-        [&self.stack[..], &self.inner.save()].concat()
+        let stacks = self.stacks.iter().map(|stack| &stack.pixels[..]);
+        let stacks: Vec<&[u8]> = stacks.collect();
+        [stacks.concat(), self.inner.save()].concat()
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let (stack, rest) = state
-            .split_at_checked(self.view.pixels())
+        let len = self
+            .stacks
+            .iter()
+            .map(|stack| stack.camera.stack_len())
+            .sum();
+        let (mut stacks, rest) = state
+            .split_at_checked(len)
             .ok_or_else(|| foreign_state(&self.spec.id))?;
         self.inner.restore(rest)?;
-        self.stack = stack.to_vec();
+        for Images { camera, pixels } in &mut self.stacks {
+            let (own, others) = stacks.split_at(camera.stack_len());
+            *pixels = own.to_vec();
+            stacks = others;
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pictured, View};
+    use super::Pictured;
     use crate::Result;
     use crate::env::{Env, Probe, Step};
+    use crate::obs::{DEFAULT_CAMERA, ImageSpec, Images, Observation};
 
-    /// A probe whose frames count what was played: all values are the steps since the start.
+    /// A probe whose frames count what was played: all values are the steps since the start; those
+    /// of any other camera than the usual one are 100 more.
     struct Counting(Box<dyn Env>, u8);
 
     impl crate::env::Wrapper for Counting {
@@ -179,7 +154,7 @@ mod tests {
             &mut *self.0
         }
 
-        fn reset(&mut self, seed: u64) -> Vec<f32> {
+        fn reset(&mut self, seed: u64) -> Observation {
             self.1 = 0;
             self.0.reset(seed)
         }
@@ -189,8 +164,9 @@ mod tests {
             self.0.step(action)
         }
 
-        fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-            Ok(vec![self.1; 3 * size * size])
+        fn picture(&mut self, camera: &str, size: usize) -> Result<Vec<u8>> {
+            let others = if camera == DEFAULT_CAMERA { 0 } else { 100 };
+            Ok(vec![self.1 + others; 3 * size * size])
         }
 
         fn save(&self) -> Vec<u8> {
@@ -203,40 +179,45 @@ mod tests {
         }
     }
 
-    const VIEW: View = View { size: 2, stack: 3 };
+    fn cameras() -> [ImageSpec; 2] {
+        [(DEFAULT_CAMERA, 2, 3), ("wrist", 1, 1)].map(|(name, size, stack)| ImageSpec {
+            name: name.into(),
+            size,
+            stack,
+        })
+    }
 
     fn pictured() -> Pictured {
-        Pictured::new(
-            Box::new(Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0)),
-            std::iter::once(0..1).collect(),
-            VIEW,
-        )
-        .unwrap()
+        let counting = Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0);
+        let state = std::iter::once(0..1).collect();
+        Pictured::new(Box::new(counting), state, &cameras()).unwrap()
     }
 
-    fn frames(row: &[f32]) -> Vec<f32> {
-        VIEW.split(row)
-            .1
-            .chunks(VIEW.frame())
-            .map(|frame| frame[0])
-            .collect()
+    /// The first value of each frame of the usual camera, then of the other's.
+    fn frames(obs: &Observation) -> Vec<u8> {
+        let frames = |images: &Images| -> Vec<u8> {
+            let frames = images.pixels.chunks(images.camera.frame_len());
+            frames.map(|frame| frame[0]).collect()
+        };
+        obs.images.iter().flat_map(frames).collect()
     }
 
-    /// A start is seen as still, then the oldest frame goes for the newest; the numbers stay in
-    /// front.
+    /// A start is seen as still, then the oldest frame goes for the newest, by every camera; the
+    /// state stays beside them.
     #[test]
     fn the_newest_frames_are_seen() {
         let mut env = pictured();
-        assert_eq!(env.spec().obs, 1 + 3 * 12);
+        let spec = env.spec().obs.clone();
+        assert_eq!((spec.state, &spec.cameras[..]), (1, &cameras()[..]));
         let start = env.reset(1);
-        assert_eq!(frames(&start), [0.0, 0.0, 0.0]);
+        assert_eq!((start.spec(), frames(&start)), (spec, vec![0, 0, 0, 100]));
         let step = env.step(&[0.0]).unwrap();
         assert_eq!(
-            (VIEW.split(&step.obs).0.len(), frames(&step.obs)),
-            (1, vec![0.0, 0.0, 1.0])
+            (step.obs.state.len(), frames(&step.obs)),
+            (1, vec![0, 0, 1, 101])
         );
-        assert_eq!(VIEW.newest(&step.obs).unwrap(), vec![1; 12]);
-        assert_eq!(frames(&env.reset(2)), [0.0, 0.0, 0.0]);
+        assert_eq!(step.obs.images[0].newest(), [1; 12]);
+        assert_eq!(frames(&env.reset(2)), [0, 0, 0, 100]);
     }
 
     /// A restored environment has the frames that it had seen; a state without them is refused.
@@ -247,7 +228,7 @@ mod tests {
         env.step(&[0.0]).unwrap();
         let mut other = pictured();
         other.restore(&env.save()).unwrap();
-        assert_eq!((&other.stack, other.save()), (&env.stack, env.save()));
+        assert_eq!((&other.stacks, other.save()), (&env.stacks, env.save()));
         assert!(other.restore(&[0; 5]).is_err());
     }
 
@@ -255,7 +236,7 @@ mod tests {
     #[test]
     fn a_program_that_cannot_draw_says_so() {
         let env = crate::env::make("lab/lift").unwrap();
-        let error = Pictured::new(env, Vec::new(), VIEW).err().unwrap();
+        let error = Pictured::new(env, Vec::new(), &cameras()).err().unwrap();
         let error = error.to_string();
         assert!(error.contains("env.image_size"), "{error}");
     }

@@ -1,6 +1,7 @@
 //! Many environments, stepped side by side.
 
 use super::{Env, Step};
+use crate::obs::Observation;
 use crate::{Error, Result};
 
 /// Environments distributed over threads. Results depend on the environments and the actions only,
@@ -43,7 +44,7 @@ impl EnvPool {
     ///
     /// # Errors
     /// When the number of seeds is not the number of environments.
-    pub fn reset(&mut self, seeds: &[u64]) -> Result<Vec<Vec<f32>>> {
+    pub fn reset(&mut self, seeds: &[u64]) -> Result<Vec<Observation>> {
         self.one_each("seeds", seeds.len())?;
         Ok(self.map(|i, env| env.reset(seeds[i])))
     }

@@ -15,6 +15,7 @@
 
 use super::suite::{Entry, RAPIER};
 use super::{Env, Spec, Step, Suite, checked_action, episode_over, foreign_state};
+use crate::obs::{ObsSpec, Observation};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ impl Suite for Probes {
 fn spec(number: usize) -> Spec {
     Spec {
         id: IDS[number - 1].into(),
-        obs: 1,
+        obs: ObsSpec::of_state(1),
         act: 1,
         horizon: if number == 3 { 2 } else { 1 },
     }
@@ -152,14 +153,14 @@ impl Env for Probe {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         let heads = Rng::new(seed, "start", 0).below(2) == 1;
         self.state = State {
             number: self.number,
             sign: if heads { 1.0 } else { -1.0 },
             time: 0,
         };
-        self.observe()
+        self.observe().into()
     }
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
@@ -172,7 +173,7 @@ impl Env for Probe {
         let terminated = self.state.time >= self.spec.horizon;
         let success = reward >= 0.99;
         Ok(Step {
-            obs: self.observe(),
+            obs: self.observe().into(),
             reward,
             success,
             success_at_end: success,
@@ -214,7 +215,7 @@ mod tests {
         let mut log = Vec::new();
         loop {
             let step = probe.step(&[action]).unwrap();
-            log.push((obs[0], step.reward));
+            log.push((obs.state[0], step.reward));
             if step.done() {
                 return log;
             }

@@ -1,7 +1,8 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
 //! experience.
 
-use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, View, dressed};
+use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, dressed};
+use crate::obs::{ImageSpec, ObsBatch, Observation, TaskLabel};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,10 @@ pub struct RolloutSpec {
     pub action_repeat: usize,
     /// Actions per decision.
     pub chunk: usize,
-    /// The task's label at the end of every observation, where a policy knows several.
-    pub label: Vec<f32>,
-    /// Pictures beside the proprioception; none: observations are the task's own.
-    pub view: View,
+    /// Which task it is, where a policy knows several.
+    pub label: Option<TaskLabel>,
+    /// Cameras beside the proprioception; none: observations are the task's own.
+    pub cameras: Vec<ImageSpec>,
     /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
     pub to_horizon: bool,
     /// Environments played in lockstep.
@@ -37,7 +38,7 @@ pub struct RolloutSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot {
     seed: u64,
-    obs: Vec<f32>,
+    obs: Observation,
     /// Whether the success rule has held at some step.
     success: bool,
     episode_return: f32,
@@ -57,7 +58,7 @@ pub struct Decision {
     /// The seed of its episode: which decisions belong together.
     pub seed: u64,
     /// Observation before.
-    pub obs: Vec<f32>,
+    pub obs: Observation,
     /// The chunk that was played.
     pub chunk: Vec<f32>,
     /// Its result.
@@ -119,7 +120,13 @@ impl Rollouts {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
             let env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
-            let env = dressed(env, &spec.task, spec.action_repeat, &spec.label, spec.view)?;
+            let env = dressed(
+                env,
+                &spec.task,
+                spec.action_repeat,
+                spec.label,
+                &spec.cameras,
+            )?;
             let mut chunked = ChunkEnv::new(env, spec.chunk)?;
             if spec.to_horizon {
                 chunked.play_on();
@@ -153,9 +160,8 @@ impl Rollouts {
         Self::new(spec, stream, 0, u64::MAX)
     }
 
-    /// Starts episodes where none is running; gives every running episode's observation, in order,
-    /// in one row-major vector.
-    pub fn observe(&mut self) -> Vec<f32> {
+    /// Starts episodes where none is running; gives every running episode's observation, in order.
+    pub fn observe(&mut self) -> ObsBatch {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
                 // A start follows from the seed, the stream and its number alone, not from what was
@@ -174,11 +180,7 @@ impl Rollouts {
                 self.plan.next += 1;
             }
         }
-        self.slots
-            .iter()
-            .flatten()
-            .flat_map(|slot| slot.obs.iter().copied())
-            .collect()
+        ObsBatch::of(self.slots.iter().flatten().map(|slot| &slot.obs))
     }
 
     /// Noise for every running episode, `per_episode` values each, in the order of
@@ -325,7 +327,7 @@ impl Rollouts {
             .filter_map(|(i, running)| Some((i, running?)))
         {
             let env = rollouts.pool.env(i);
-            if slot.obs.len() != env.spec().obs {
+            if slot.obs.spec() != env.spec().obs || !slot.obs.is_whole() {
                 return Err(damaged());
             }
             env.restore(&state)?;

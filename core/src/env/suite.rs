@@ -54,8 +54,8 @@ pub struct Entry {
     /// Share of random starts that the scripted expert solves without noise; none where the task
     /// has no such expert.
     pub expert_success: Option<f64>,
-    /// Proprioception: the numbers of an observation that are kept beside a camera's image, as
-    /// ranges. None for a task that cannot be drawn.
+    /// Proprioception: the numbers of a state that are kept beside a camera's image, as ranges.
+    /// None for a task that cannot be drawn.
     pub proprioception: Option<&'static [Range<usize>]>,
 }
 

@@ -1,6 +1,7 @@
 //! Environments around environments.
 
 use super::{Env, Spec, Step, Subject, foreign_state};
+use crate::obs::Observation;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ pub trait Wrapper: Send {
         self.inner().spec()
     }
     /// [`Env::reset`].
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         self.inner_mut().reset(seed)
     }
     /// [`Env::step`].
@@ -32,8 +33,8 @@ pub trait Wrapper: Send {
         self.inner_mut().expert()
     }
     /// [`Env::picture`].
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        self.inner_mut().picture(size)
+    fn picture(&mut self, camera: &str, size: usize) -> Result<Vec<u8>> {
+        self.inner_mut().picture(camera, size)
     }
     /// [`Env::save`].
     fn save(&self) -> Vec<u8> {
@@ -50,7 +51,7 @@ impl<W: Wrapper> Env for W {
         Wrapper::spec(self)
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         Wrapper::reset(self, seed)
     }
 
@@ -74,8 +75,8 @@ impl<W: Wrapper> Env for W {
         self.inner().subject()
     }
 
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        Wrapper::picture(self, size)
+    fn picture(&mut self, camera: &str, size: usize) -> Result<Vec<u8>> {
+        Wrapper::picture(self, camera, size)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -222,7 +223,7 @@ impl Wrapper for TimeLimit {
         &self.spec
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         self.steps = 0;
         self.inner.reset(seed)
     }

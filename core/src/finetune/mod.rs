@@ -17,9 +17,10 @@ pub mod td_mpc;
 pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
-use crate::env::{Decision, Finished, RolloutSpec, View};
+use crate::env::{Decision, Finished, RolloutSpec};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
+use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
 pub(crate) use crate::rl::RECORD_EVERY;
 use crate::rl::{OnlineLoop, Schedule};
@@ -61,9 +62,9 @@ pub const INFOS: [&MethodInfo; METHODS.len() + 1] = infos();
 pub struct Method {
     /// Name, sentences, what it can work with.
     pub info: &'static MethodInfo,
-    /// Says in one sentence why its settings do not go with a policy, or with pictures of this
-    /// view, if they do not. What [`MethodInfo`] says of policies and pictures is checked before.
-    pub check: fn(&FinetuneConfig, &PolicyConfig, View) -> Result<()>,
+    /// Says in one sentence why its settings do not go with a policy, or with what these cameras
+    /// see, if they do not. What [`MethodInfo`] says of policies and pictures is checked before.
+    pub check: fn(&FinetuneConfig, &PolicyConfig, &[ImageSpec]) -> Result<()>,
     /// The method at its beginning.
     pub new: fn(&FinetuneConfig, &Context) -> Result<Box<dyn Trainer>>,
     /// Restores what [`Trainer::save`] wrote under the same settings.
@@ -193,8 +194,8 @@ pub struct FinetuneConfig {
 
 impl FinetuneConfig {
     /// Says in one sentence what is wrong, if anything is: a setting, or a policy that the method
-    /// cannot improve. `view`: the pictures that environments give.
-    pub fn check(&self, policy: &PolicyConfig, view: View) -> Result<()> {
+    /// cannot improve. `cameras`: those of the environments.
+    pub fn check(&self, policy: &PolicyConfig, cameras: &[ImageSpec]) -> Result<()> {
         self.best_of_n.check()?;
         self.dsrl.check()?;
         self.dppo.check()?;
@@ -216,7 +217,7 @@ impl FinetuneConfig {
                 method::one_of(kinds)
             )));
         }
-        (method.check)(self, policy, view)
+        (method.check)(self, policy, cameras)
     }
 
     /// The configured method at its beginning; none where none is configured.
@@ -291,6 +292,17 @@ pub struct Context<'a> {
     pub rollouts: &'a RolloutSpec,
     /// The device that trains, with autodiff.
     pub device: &'a Device,
+}
+
+impl Context<'_> {
+    /// What the environments' observations are made of: what the policy reads, and what cameras
+    /// see that it does not know.
+    pub fn obs(&self) -> ObsSpec {
+        ObsSpec {
+            cameras: self.rollouts.cameras.clone(),
+            ..self.policy.reads
+        }
+    }
 }
 
 /// A method at work.
@@ -414,7 +426,7 @@ pub trait FinetunedPolicy: Send {
         policy.sizes.chunk
     }
 
-    /// Raw observation rows, what each episode remembers, and noise rows to raw action rows, as
+    /// Raw observations, what each episode remembers, and noise rows to raw action rows, as
     /// [`Policy::act`].
     ///
     /// # Errors
@@ -422,7 +434,7 @@ pub trait FinetunedPolicy: Send {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         memories: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,
@@ -437,15 +449,15 @@ pub trait FinetunedPolicy: Send {
         chunk
     }
 
-    /// What a learned reward says of actions (N x act) at one raw observation: shares of what it
-    /// can give, 0 to 1, N. None where no reward is learned.
+    /// What a learned reward says of actions (N x act) at one raw observation, a batch of one row:
+    /// shares of what it can give, 0 to 1, N. None where no reward is learned.
     ///
     /// # Errors
     /// When the device fails.
     fn rewards<'a>(
         &'a self,
         _policy: &'a Policy,
-        _obs: &'a [f32],
+        _obs: &'a ObsBatch,
         _actions: &'a [f32],
         _device: &'a Device,
     ) -> LocalFuture<'a, Option<Vec<f32>>> {
@@ -500,11 +512,11 @@ pub(crate) async fn read_losses(
     Ok(values)
 }
 
-/// A replay from an archive, which must hold what the policy reads and `action` numbers per
-/// decision.
+/// A replay from an archive, which must hold the environments' observations and `action` numbers
+/// per decision.
 pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) -> Result<Replay> {
     let replay = Replay::load(archive, "finetuner/replay")?;
-    if replay.row_sizes() != (cx.policy.sizes.obs, action) {
+    if replay.row_sizes() != (&cx.obs(), action) {
         return Err(damaged());
     }
     Ok(replay)

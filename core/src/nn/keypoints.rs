@@ -3,6 +3,7 @@
 //! Visuomotor Policies"; the vision of CSIL and robomimic).
 
 use super::convolutions::Filters;
+use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::activation::{relu, softmax};
@@ -30,6 +31,14 @@ impl Keypoints {
     /// Fresh layers for pictures of at least [`Keypoints::SMALLEST`] pixels a side.
     pub fn new(channels: usize, rng: &mut Rng, device: &Device) -> Self {
         Self::of_width(PLACES, channels, rng, device)
+    }
+
+    /// Fresh layers for each camera.
+    pub fn of(cameras: &[ImageSpec], rng: &mut Rng, device: &Device) -> Vec<Self> {
+        let cameras = cameras.iter();
+        cameras
+            .map(|camera| Self::new(camera.channels(), rng, device))
+            .collect()
     }
 
     fn of_width(width: usize, channels: usize, rng: &mut Rng, device: &Device) -> Self {

@@ -1,42 +1,45 @@
-//! The input of networks: numbers, and pictures where there are any.
+//! The input of networks: observations on the device.
 
 use super::Keypoints;
-use crate::env::View;
+use crate::obs::Images;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Observations on the device.
+/// N observations on the device.
 #[derive(Debug, Clone)]
 pub struct Observed {
-    /// `[N, obs]`.
+    /// The state, the one-hot task, and whatever else is known in numbers: `[N, numbers]`.
     pub numbers: Tensor<2>,
-    /// `[N, channels, size, size]`, 0 to 1; none without pictures.
-    pub pictures: Option<Tensor<4>>,
+    /// Of each camera `[N, channels, size, size]`, 0 to 1.
+    pub images: Vec<Tensor<4>>,
 }
 
 impl Observed {
-    /// Rows of `width` numbers and their pictures, on a device without gradients.
-    pub fn new(
+    /// Rows of `width` numbers and the pictures of cameras, on a device without gradients.
+    pub fn new<'a>(
         numbers: Vec<f32>,
         width: usize,
-        pixels: &[u8],
-        view: View,
+        images: impl IntoIterator<Item = &'a Images>,
         device: &Device,
     ) -> Self {
-        let numbers = super::matrix(numbers, width, device);
-        let pictures = view.is_some().then(|| {
-            let values: Vec<f32> = pixels
-                .iter()
-                .map(|&value| f32::from(value) / 255.0)
-                .collect();
-            Tensor::from_data(
-                TensorData::new(
-                    values,
-                    [numbers.dims()[0], view.channels(), view.size, view.size],
-                ),
-                device,
-            )
-        });
-        Self { numbers, pictures }
+        let pixels = |Images { camera, pixels }: &Images| {
+            let values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+            let rows = pixels.len() / camera.stack_len();
+            let shape = [rows, camera.channels(), camera.size, camera.size];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        Self {
+            numbers: super::matrix(numbers, width, device),
+            images: images.into_iter().map(pixels).collect(),
+        }
+    }
+
+    /// The same with more numbers at the end of each row: `[N, more]`.
+    #[must_use]
+    pub fn with(self, numbers: Tensor<2>) -> Self {
+        Self {
+            numbers: Tensor::cat(vec![self.numbers, numbers], 1),
+            ..self
+        }
     }
 
     /// The same on the autodiff device.
@@ -44,7 +47,7 @@ impl Observed {
     pub fn autodiff(self) -> Self {
         Self {
             numbers: self.numbers.autodiff(),
-            pictures: self.pictures.map(Tensor::autodiff),
+            images: self.images.into_iter().map(Tensor::autodiff).collect(),
         }
     }
 
@@ -53,14 +56,13 @@ impl Observed {
         self.numbers.dims()[0]
     }
 
-    /// The keypoints that `eyes` finds in the pictures, where there are both, then the first
-    /// `numbers` numbers: `[N, places + numbers]`.
-    pub fn read_by(self, eyes: Option<&Keypoints>, numbers: usize) -> Tensor<2> {
-        let numbers = self.numbers.narrow(1, 0, numbers);
-        match eyes.zip(self.pictures) {
-            Some((eyes, pictures)) => Tensor::cat(vec![eyes.forward(pictures), numbers], 1),
-            None => numbers,
-        }
+    /// The keypoints that `eyes` find in the pictures of each camera, then the first `numbers`
+    /// numbers: `[N, places + numbers]`.
+    pub fn read_by(self, eyes: &[Keypoints], numbers: usize) -> Tensor<2> {
+        let seen = eyes.iter().zip(self.images);
+        let mut parts: Vec<Tensor<2>> = seen.map(|(eyes, images)| eyes.forward(images)).collect();
+        parts.push(self.numbers.narrow(1, 0, numbers));
+        Tensor::cat(parts, 1)
     }
 }
 
@@ -69,7 +71,7 @@ impl From<Tensor<2>> for Observed {
     fn from(numbers: Tensor<2>) -> Self {
         Self {
             numbers,
-            pictures: None,
+            images: Vec::new(),
         }
     }
 }

@@ -114,7 +114,11 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn data<const D: usize>(&self, expected: [usize; D]) -> Result<TensorData> {
-        let name = format!("{}/{}", self.prefix, self.path.name());
+        let mut name = format!("{}/{}", self.prefix, self.path.name());
+        // Before version 3 there was one camera, and no number in the names of its encoder.
+        if self.archive.version() < 3 && !self.archive.contains(&name) {
+            name = name.replacen(".0.", ".", 1);
+        }
         let (shape, values) = self.archive.get_f32(&name)?;
         if shape != expected {
             let sentence = format!(

@@ -3,6 +3,7 @@
 use super::velocity::{Context, Velocity};
 use super::{PolicyConfig, Sizes};
 use crate::nn::{self, Observed};
+use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -21,11 +22,17 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &PolicyConfig,
+        reads: &ObsSpec,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let (steps, time_dim) = (config.inference_steps, config.time_dim);
         let dt = 1.0 / steps as f64;
         Self {
-            velocity: Velocity::new(config, sizes, rng, device),
+            velocity: Velocity::new(config, reads, sizes, rng, device),
             times: (0..steps)
                 .flat_map(|step| time_embedding(step as f64 * dt, time_dim))
                 .collect(),

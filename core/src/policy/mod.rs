@@ -14,8 +14,8 @@ pub mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
-use crate::env::{self, View};
 use crate::nn::{self, Activation, Observed, params};
+use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -25,6 +25,7 @@ pub use diffusion::Diffusion;
 pub use flow::Flow;
 pub use gaussian::Gaussian;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 pub use served::{Connect, Remote, Serve, Served, ServedConfig};
 pub use squashed::Squashed;
 use std::ops::Range;
@@ -48,6 +49,13 @@ pub enum PolicyKind {
     Squashed,
     /// Whatever another program serves (`--base`): it only acts.
     Served,
+}
+
+impl PolicyKind {
+    /// Whether it reads what cameras see, where there are any.
+    pub fn sees(self) -> bool {
+        matches!(self, Self::FlowTransformer | Self::Served)
+    }
 }
 
 /// How a diffusion policy is sampled.
@@ -80,13 +88,6 @@ pub struct PolicyConfig {
     /// Hidden layers; of a transformer: blocks.
     #[setting(range = 1..=16, value = 3, source = "PostBC")]
     pub layers: usize,
-    /// Numbers at the end of an observation that say which task it is: as many as `pretrain.tasks`
-    /// has, whatever is set here.
-    #[setting(range = 0..=1_000_000, value = 0)]
-    pub labels: usize,
-    /// What a `flow-transformer` sees: what `env.image_size` says, whatever is set here.
-    #[setting(group)]
-    pub view: View,
     /// The policy that another program serves.
     #[setting(group)]
     pub served: ServedConfig,
@@ -166,7 +167,7 @@ const HEAD: usize = 32;
 /// Sizes of a policy's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
-    /// Length of an observation.
+    /// Numbers of an observation: the state, and a one-hot task.
     pub obs: usize,
     /// Length of one action.
     pub act: usize,
@@ -201,11 +202,17 @@ pub enum Net {
 }
 
 impl Net {
-    fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    fn new(
+        config: &PolicyConfig,
+        reads: &ObsSpec,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         match config.kind {
             PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
             PolicyKind::Flow | PolicyKind::FlowTransformer => {
-                Self::Flow(Flow::new(config, sizes, rng, device))
+                Self::Flow(Flow::new(config, reads, sizes, rng, device))
             }
             PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
             PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
@@ -260,54 +267,55 @@ pub struct Policy {
     pub act_scale: Normaliser,
     /// Sizes.
     pub sizes: Sizes,
-    /// The pictures that a network of ours reads; [`Policy::view`] covers served ones, too.
-    pub sight: View,
+    /// The fields of an observation that it reads.
+    pub reads: ObsSpec,
 }
 
 impl Policy {
-    /// A policy with fresh weights. A `device` with autodiff makes it trainable.
+    /// A policy with fresh weights, for observations of this spec and actions of `act` numbers. A
+    /// `device` with autodiff makes it trainable.
     pub fn new(
         config: &PolicyConfig,
-        sizes: Sizes,
+        reads: &ObsSpec,
+        act: usize,
         scales: (Normaliser, Normaliser),
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
+        let sizes = Sizes {
+            obs: reads.numbers(),
+            act,
+            chunk: config.chunk,
+        };
         Self {
-            net: Net::new(config, sizes, rng, device),
+            net: Net::new(config, reads, sizes, rng, device),
             obs_scale: scales.0,
             act_scale: scales.1,
             sizes,
-            sight: config.view,
+            reads: reads.clone(),
         }
     }
 
-    /// The pictures that the policy reads.
-    pub fn view(&self) -> View {
-        match &self.net {
-            Net::Served(served) => served.view(),
-            _ => self.sight,
-        }
+    /// Observations as its network reads them: the numbers normalized, and the pictures of the
+    /// cameras that it knows. On `device`, without gradients.
+    ///
+    /// # Panics
+    /// When the observations lack one of its cameras.
+    pub fn observe(&self, obs: &ObsBatch, device: &Device) -> Observed {
+        Observed::new(
+            self.obs_scale.apply(&obs.numbers()),
+            self.sizes.obs,
+            obs.seen_by(&self.reads.cameras),
+            &device.clone().without_autodiff(),
+        )
     }
 
-    /// `count` raw observation rows as the policy reads them: without the pictures at their ends,
-    /// where it reads none.
-    pub fn reading(&self, rows: &[f32], count: usize) -> Vec<f32> {
-        let (width, row) = (
-            self.sizes.obs + self.view().pixels(),
-            rows.len().checked_div(count).unwrap_or(0),
-        );
-        rows.chunks(row.max(1))
-            .flat_map(|row| &row[..width.min(row.len())])
-            .copied()
-            .collect()
-    }
-
-    /// Replaces the network by a connection to a served policy.
+    /// Replaces the network by a connection to a served policy, for observations of this spec.
     #[must_use]
-    pub fn served_by(self, remote: Remote) -> Self {
+    pub fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {
         Self {
             net: Net::Served(Served::by(remote)),
+            reads,
             ..self
         }
     }
@@ -376,32 +384,18 @@ impl Policy {
         }
     }
 
-    /// Raw observation rows (see [`Policy::reading`]) and noise rows to raw action rows (`chunk *
-    /// act` each, within ±1), on the host.
+    /// Raw observations and noise rows to raw action rows (`chunk * act` each, within ±1), on the
+    /// host.
     ///
     /// # Errors
     /// When the device or the serving program fails.
-    pub async fn act(&self, obs: &[f32], noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
+    pub async fn act(&self, obs: &ObsBatch, noise: Vec<f32>, device: &Device) -> Result<Vec<f32>> {
         if let Net::Served(served) = &self.net {
             return served.chunks(obs);
         }
-        let plain = device.clone().without_autodiff();
-        // A row is numbers, then pixels as numbers from 0 to 255.
-        let rows = || {
-            obs.chunks(self.sizes.obs + self.sight.pixels())
-                .map(|row| self.sight.split(row))
-        };
-        let numbers: Vec<f32> = rows().flat_map(|(numbers, _)| numbers).copied().collect();
-        let pixels: Vec<u8> = rows().flat_map(|(_, seen)| env::bytes(seen)).collect();
-        let obs = Observed::new(
-            self.obs_scale.apply(&numbers),
-            self.sizes.obs,
-            &pixels,
-            self.sight,
-            &plain,
-        );
-        let noise = nn::matrix(noise, self.noise_len(), &plain);
-        self.actions(self.sample(obs, noise)).await
+        let noise = nn::matrix(noise, self.noise_len(), &device.clone().without_autodiff());
+        let chunks = self.sample(self.observe(obs, device), noise);
+        self.actions(chunks).await
     }
 
     /// Normalized chunks `[batch, chunk * act]`, clipped to ±1, as raw action rows within ±1, on
@@ -427,6 +421,7 @@ impl Policy {
     /// Writes weights and scales into the archive under `prefix`.
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put_value(format!("{prefix}/sizes"), &self.sizes)?;
+        archive.put_value(format!("{prefix}/reads"), &self.reads)?;
         self.obs_scale.save(&format!("{prefix}/obs_scale"), archive);
         self.act_scale.save(&format!("{prefix}/act_scale"), archive);
         params::save(&self.net, prefix, archive).await
@@ -443,8 +438,11 @@ impl Policy {
         device: &Device,
     ) -> Result<Self> {
         let (obs_scale, act_scale, sizes) = load_scales(prefix, archive)?;
+        let reads = load_spec(prefix, archive, sizes)?;
         let chunk_len = sizes.act.saturating_mul(sizes.chunk);
-        let fits = obs_scale.dim() == sizes.obs && act_scale.dim() == chunk_len;
+        let fits = reads.numbers() == sizes.obs
+            && obs_scale.dim() == sizes.obs
+            && act_scale.dim() == chunk_len;
         if !fits || sizes.chunk != config.chunk {
             return Err(Error::input(format!(
                 "the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint"
@@ -452,7 +450,8 @@ impl Policy {
         }
         let mut policy = Self::new(
             config,
-            sizes,
+            &reads,
+            sizes.act,
             (obs_scale, act_scale),
             &mut Rng::new(0, "unused", 0),
             device,
@@ -477,6 +476,30 @@ fn load_scales(prefix: &str, archive: &Archive) -> Result<(Normaliser, Normalise
     let act_scale = Normaliser::load(&format!("{prefix}/act_scale"), archive)?;
     let sizes = archive.value(&format!("{prefix}/sizes"))?;
     Ok((obs_scale, act_scale, sizes))
+}
+
+/// What the policy reads of observations. Before version 3 its settings said that.
+fn load_spec(prefix: &str, archive: &Archive, sizes: Sizes) -> Result<ObsSpec> {
+    let spec = if archive.version() < 3 {
+        spec_by_settings(&archive.config()?, sizes)
+    } else {
+        archive.value(&format!("{prefix}/reads"))?
+    };
+    spec.check()?;
+    Ok(spec)
+}
+
+fn spec_by_settings(config: &Value, sizes: Sizes) -> ObsSpec {
+    let number = |path: &str| {
+        let value = config.pointer(path).and_then(Value::as_u64);
+        value.map_or(0, |value| value as usize)
+    };
+    let tasks = number("/policy/labels");
+    ObsSpec {
+        state: sizes.obs.saturating_sub(tasks),
+        tasks,
+        cameras: ImageSpec::unnamed(number("/policy/view/size"), number("/policy/view/stack")),
+    }
 }
 
 #[cfg(test)]

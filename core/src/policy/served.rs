@@ -4,7 +4,7 @@
 //! ([`Connect`]).
 
 use super::Sizes;
-use crate::env::View;
+use crate::obs::ObsBatch;
 use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::module::Module;
@@ -21,22 +21,22 @@ pub struct ServedConfig {
     /// What it is told to do, under the name `prompt`; empty: the task's name in words.
     #[setting(value = "")]
     pub prompt: String,
-    /// The name under which it is told the numbers of an observation.
+    /// The name under which it is told the state.
     #[setting(value = "observation/state", source = "openpi's examples")]
     pub state: String,
-    /// The names, with commas between them, under which it is shown the camera's newest frame,
-    /// where there is one.
+    /// The names, with commas between them, under which it is shown the newest frame of each camera
+    /// of `env.cameras`, in their order. Where there is one camera, it has all the names.
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
-/// Connects to the policy that a configuration describes, for these sizes and this view.
-pub type Connect = fn(&ServedConfig, Sizes, View) -> Result<Remote>;
+/// Connects to the policy that a configuration describes, for these sizes.
+pub type Connect = fn(&ServedConfig, Sizes) -> Result<Remote>;
 
 /// For programs without a way to served policies.
 ///
 /// # Errors
 /// Always.
-pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
+pub fn unreachable(config: &ServedConfig, _: Sizes) -> Result<Remote> {
     Err(Error::input(format!(
         "the policy at {} cannot be reached from here: use the native program",
         config.address
@@ -45,15 +45,11 @@ pub fn unreachable(config: &ServedConfig, _: Sizes, _: View) -> Result<Remote> {
 
 /// A policy at the other end of a connection.
 pub trait Serve: Send + Sync {
-    /// The pictures that it reads beside the numbers of an observation.
-    fn view(&self) -> View;
-
-    /// Raw observation rows, with the values of the newest frames at their ends where it reads
-    /// pictures, to raw action chunks.
+    /// Raw observations to raw action chunks.
     ///
     /// # Errors
     /// When there is no usable answer.
-    fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>>;
+    fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>>;
 }
 
 /// A shared connection.
@@ -87,23 +83,15 @@ impl Served {
         }
     }
 
-    /// The pictures that it reads.
-    pub fn view(&self) -> View {
-        self.remote
-            .as_ref()
-            .map(|remote| remote.0.view())
-            .unwrap_or_default()
-    }
-
     /// See [`Serve::chunks`].
     ///
     /// # Errors
     /// When there is no connection, or no usable answer.
-    pub fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
+    pub fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>> {
         let remote = self
             .remote
             .as_ref()
             .ok_or_else(|| Error::failed("the served policy is not connected"))?;
-        remote.0.chunks(rows)
+        remote.0.chunks(obs)
     }
 }

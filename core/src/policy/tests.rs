@@ -23,6 +23,10 @@ const SIZES: Sizes = Sizes {
     chunk: 2,
 };
 
+fn reads() -> ObsSpec {
+    ObsSpec::of_state(SIZES.obs)
+}
+
 /// The gradient of the Gaussian's likelihood is right, in the mean's weights and in the spread.
 #[test]
 fn the_gaussian_loss_has_the_right_gradient() {
@@ -121,7 +125,13 @@ fn actions_at_the_edge_have_a_finite_likelihood() {
 #[test]
 fn the_flow_loss_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
-    let net = Flow::new(&config(PolicyKind::Flow), SIZES, &mut rng, &device);
+    let net = Flow::new(
+        &config(PolicyKind::Flow),
+        &reads(),
+        SIZES,
+        &mut rng,
+        &device,
+    );
     let (obs, chunks) = (
         nn::matrix(rng.normals(18), 3, &device),
         nn::matrix(rng.normals(12), 2, &device),
@@ -143,11 +153,14 @@ fn a_transformers_actions_see_everything() {
     let (device, mut rng) = (Device::flex(), Rng::new(10, "test", 0));
     let config = PolicyConfig {
         hidden: 32,
-        labels: 1,
         time_dim: 4,
         ..config(PolicyKind::FlowTransformer)
     };
-    let net = Flow::new(&config, SIZES, &mut rng, &device);
+    let reads = ObsSpec {
+        tasks: 1,
+        ..ObsSpec::of_state(2)
+    };
+    let net = Flow::new(&config, &reads, SIZES, &mut rng, &device);
     let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
     let velocity = |obs: [f32; 3], x: [f32; 2], step: usize| {
         let x = nn::matrix(x.to_vec(), 2, &device);
@@ -221,7 +234,7 @@ fn chains() -> [PolicyConfig; 3] {
 fn the_mean_of_a_denoising_step_has_the_right_gradient() {
     let (device, mut rng) = (Device::flex().autodiff(), Rng::new(7, "test", 0));
     for config in chains() {
-        let net = Net::new(&config, SIZES, &mut rng, &device);
+        let net = Net::new(&config, &reads(), SIZES, &mut rng, &device);
         let obs = nn::matrix(rng.normals(12), 3, &device);
         // Near zero, where the predicted chunk is not clipped.
         let x = nn::matrix(rng.normals(8), 2, &device).mul_scalar(0.1);
@@ -246,7 +259,7 @@ fn a_chain_that_is_gone_through_is_the_sample() {
     let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
     for config in chains() {
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
-        let policy = Policy::new(&config, SIZES, scales, &mut rng, &device);
+        let policy = Policy::new(&config, &reads(), 1, scales, &mut rng, &device);
         let obs = nn::matrix(rng.normals(15), 3, &device);
         let noise = nn::matrix(
             rng.normals(5 * policy.noise_len())
@@ -307,7 +320,7 @@ fn a_gaussian_is_no_chain() {
     let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));
     for kind in [PolicyKind::Gaussian, PolicyKind::Squashed] {
         assert_eq!(
-            Net::new(&config(kind), SIZES, &mut rng, &device).chain_len(),
+            Net::new(&config(kind), &reads(), SIZES, &mut rng, &device).chain_len(),
             0
         );
     }

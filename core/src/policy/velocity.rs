@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::{PolicyConfig, PolicyKind, Sizes};
 use crate::nn::{Linear, Observed, Patches, Transformer};
+use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -22,9 +23,17 @@ pub enum Velocity {
 }
 
 impl Velocity {
-    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &PolicyConfig,
+        reads: &ObsSpec,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         match config.kind {
-            PolicyKind::FlowTransformer => Self::Tokens(Tokens::new(config, sizes, rng, device)),
+            PolicyKind::FlowTransformer => {
+                Self::Tokens(Tokens::new(config, reads, sizes, rng, device))
+            }
             _ => Self::Body(Body::new(
                 sizes.chunk_len() + config.time_dim + sizes.obs,
                 config,
@@ -68,7 +77,8 @@ pub(super) enum Context {
 #[derive(Module, Debug)]
 pub struct Tokens {
     task: Option<Linear>,
-    pictures: Option<Patches>,
+    /// One for each camera.
+    pictures: Vec<Patches>,
     state: Linear,
     action: Linear,
     time: Linear,
@@ -77,19 +87,24 @@ pub struct Tokens {
     transformer: Transformer,
     out: Linear,
     act: usize,
-    labels: usize,
+    tasks: usize,
 }
 
 impl Tokens {
-    fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    fn new(
+        config: &PolicyConfig,
+        reads: &ObsSpec,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let PolicyConfig {
             hidden: width,
             layers,
             time_dim,
-            labels,
-            view,
             ..
         } = *config;
+        let tasks = reads.tasks;
         // Position embeddings begin small, with the usual standard deviation of 0.02.
         let places = rng
             .normals(sizes.chunk * width)
@@ -97,25 +112,27 @@ impl Tokens {
             .map(|z| 0.02 * z)
             .collect::<Vec<f32>>();
         Self {
-            task: (labels > 0).then(|| Linear::new(labels, width, rng, device)),
-            pictures: view
-                .is_some()
-                .then(|| Patches::new(view.channels(), view.size, width, rng, device)),
-            state: Linear::new(sizes.obs - labels, width, rng, device),
+            task: (tasks > 0).then(|| Linear::new(tasks, width, rng, device)),
+            pictures: reads
+                .cameras
+                .iter()
+                .map(|camera| Patches::new(camera.channels(), camera.size, width, rng, device))
+                .collect(),
+            state: Linear::new(reads.state, width, rng, device),
             action: Linear::new(sizes.act, width, rng, device),
             time: Linear::new(time_dim, width, rng, device),
             places: Param::from_data(TensorData::new(places, [1, sizes.chunk, width]), device),
             transformer: Transformer::new(layers, width, config.heads(), rng, device),
             out: Linear::new(width, sizes.act, rng, device),
             act: sizes.act,
-            labels,
+            tasks,
         }
     }
 
     /// Tokens of observations: `[batch, tokens, width]`.
-    fn read(&self, Observed { numbers, pictures }: Observed) -> Tensor<3> {
-        let state = numbers.dims()[1] - self.labels;
-        // The state, the task, the picture's places: the order does not matter, as every token sees
+    fn read(&self, Observed { numbers, images }: Observed) -> Tensor<3> {
+        let state = numbers.dims()[1] - self.tasks;
+        // The state, the task, the pictures' places: the order does not matter, as every token sees
         // every other.
         let mut tokens = vec![
             self.state
@@ -124,13 +141,12 @@ impl Tokens {
         ];
         if let Some(task) = &self.task {
             tokens.push(
-                task.forward(numbers.narrow(1, state, self.labels))
+                task.forward(numbers.narrow(1, state, self.tasks))
                     .unsqueeze_dim(1),
             );
         }
-        if let Some((patches, pictures)) = self.pictures.as_ref().zip(pictures) {
-            tokens.push(patches.forward(pictures));
-        }
+        let seen = self.pictures.iter().zip(images);
+        tokens.extend(seen.map(|(patches, images)| patches.forward(images)));
         Tensor::cat(tokens, 1)
     }
 

@@ -2,7 +2,7 @@
 
 use super::widening::Widening;
 use super::{Context, Losses, Method, Pretrainer};
-use crate::data::{Archive, Pairs, shifted_a_little};
+use crate::data::{Archive, Pairs};
 use crate::method::{Color, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, SMALLEST_IMAGE, params};
 use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
@@ -256,8 +256,9 @@ impl Cloning {
         let (rng, step, averaged) = archive.get("cloning/state")?;
         let config = config.in_steps(data.len());
         let policy = Policy::load(policy, "cloning/policy", archive, &device)?;
-        if (policy.sizes.obs, policy.sizes.chunk_len(), policy.view())
-            != (data.obs_dim, data.action_dim, data.view)
+        let seen = data.images.iter().map(|images| &images.camera);
+        if (policy.sizes.obs, policy.sizes.chunk_len()) != (data.obs_dim, data.action_dim)
+            || !seen.eq(&policy.reads.cameras)
         {
             return Err(Error::input(
                 "the checkpoint's policy does not fit its demonstrations: use an undamaged \
@@ -296,8 +297,11 @@ impl Pretrainer for Cloning {
         // PostBC, algorithm 2: the target is perturbed afresh at every use. The noise of a flow or
         // diffusion loss comes on top.
         self.widening.perturb(&indices, &mut chunks, &mut self.rng);
-        let pixels = shifted_a_little(data.seen_at(&indices), data.view, &mut self.rng);
-        let obs = Observed::new(obs, data.obs_dim, &pixels, data.view, &self.device);
+        let mut images = data.images_at(&indices);
+        for seen in &mut images {
+            seen.shift_randomly(&mut self.rng);
+        }
+        let obs = Observed::new(obs, data.obs_dim, &images, &self.device);
         let chunks = nn::matrix(chunks, data.action_dim, &self.device);
         let loss = self.policy.loss(obs, chunks, &mut self.rng);
         // The schedule is a function of the step, so that it needs no state of its own.

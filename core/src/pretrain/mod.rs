@@ -19,7 +19,8 @@ pub use widening::Widening;
 use crate::Result;
 use crate::data::{Archive, Dataset, Pairs};
 use crate::method::{self, LocalFuture, MethodInfo};
-use crate::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use crate::obs::ObsSpec;
+use crate::policy::{Policy, PolicyConfig, PolicyKind};
 use crate::rng::Rng;
 use crate::settings::{Choice, Settings};
 use burn::tensor::{Device, Tensor};
@@ -152,8 +153,8 @@ pub struct Context<'a> {
     pub config: &'a PretrainConfig,
     /// The policy's settings.
     pub policy: &'a PolicyConfig,
-    /// Sizes of the policy's input and output.
-    pub sizes: Sizes,
+    /// The fields of an observation that the policy reads.
+    pub reads: ObsSpec,
     /// The demonstrations.
     pub demos: &'a Dataset,
     /// The same as normalized training pairs.
@@ -171,12 +172,14 @@ impl Context<'_> {
     /// When the demonstrations are too short.
     pub fn fresh_policy(&self) -> Result<Policy> {
         // `pairs` are scaled already: the scales come from raw ones.
-        let raw = Pairs::new(self.demos, self.policy.chunk, true)?;
+        let numbers = self.reads.without_cameras();
+        let raw = Pairs::new(self.demos, &numbers, self.policy.chunk, true)?;
         let mut weights = Rng::new(self.seed, "policy-weights", 0);
         let scales = raw.scales()?;
         Ok(Policy::new(
             self.policy,
-            self.sizes,
+            &self.reads,
+            self.demos.meta.act,
             scales,
             &mut weights,
             self.device,

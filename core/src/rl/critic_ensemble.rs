@@ -1,9 +1,9 @@
 //! K critics as one network: categorical with batch normalization (XQC, Palenicek et al. 2025), or
 //! scalar with layer normalization (RLPD, Ball et al. 2023) or without (SAC, Haarnoja et al. 2018).
 
-use crate::env::View;
 use crate::nn::batch_normed::Pass;
 use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observed, Statistics};
+use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -87,7 +87,7 @@ pub struct TdBatch {
 /// K critics of states and actions, which see with the same eyes.
 #[derive(Module, Debug)]
 pub(super) struct CriticEnsemble {
-    eyes: Option<Keypoints>,
+    eyes: Vec<Keypoints>,
     head: Head,
 }
 
@@ -121,14 +121,12 @@ impl CriticEnsemble {
     pub fn new(
         config: &CriticConfig,
         width: usize,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let eyes = view
-            .is_some()
-            .then(|| Keypoints::new(view.channels(), rng, device));
-        let width = width + eyes.as_ref().map_or(0, |_| Keypoints::WIDTH);
+        let eyes = Keypoints::of(cameras, rng, device);
+        let width = width + eyes.len() * Keypoints::WIDTH;
         let sizes = |outputs: usize| -> Vec<usize> {
             std::iter::once(width)
                 .chain(std::iter::repeat_n(config.hidden, config.layers))
@@ -155,7 +153,7 @@ impl CriticEnsemble {
     /// Places that are seen, state and action side by side: `[N, places + width]`.
     fn rows(&self, StateAction { state, action }: &StateAction) -> Tensor<2> {
         let width = state.numbers.dims()[1];
-        let state = state.clone().read_by(self.eyes.as_ref(), width);
+        let state = state.clone().read_by(&self.eyes, width);
         Tensor::cat(vec![state, action.clone()], 1)
     }
 
@@ -243,13 +241,12 @@ impl CriticEnsemble {
 
     /// Directions of states and actions as those of rows: what is seen stays as it is.
     fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
-        match self.eyes {
-            Some(_) => {
-                let still = [along.dims()[0], Keypoints::WIDTH];
-                Tensor::cat(vec![Tensor::zeros(still, &along.device()), along], 1)
-            }
-            None => along,
+        let places = self.eyes.len() * Keypoints::WIDTH;
+        if places == 0 {
+            return along;
         }
+        let still = Tensor::zeros([along.dims()[0], places], &along.device());
+        Tensor::cat(vec![still, along], 1)
     }
 
     /// After a step of the optimizer: unit weights, and running statistics that follow.
@@ -335,7 +332,7 @@ pub(super) mod tests {
 
     fn ensemble(kind: CriticKind, rng: &mut Rng) -> CriticEnsemble {
         let device = Device::flex().autodiff();
-        let critics = CriticEnsemble::new(&config(kind), 3, View::default(), rng, &device);
+        let critics = CriticEnsemble::new(&config(kind), 3, &[], rng, &device);
         // As loaded: running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&critics, "c", &mut archive)).unwrap();

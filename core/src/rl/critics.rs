@@ -3,8 +3,8 @@
 use super::critic_ensemble::{CriticConfig, CriticEnsemble, Errors, StateAction, TdBatch};
 use crate::Result;
 use crate::data::Archive;
-use crate::env::View;
 use crate::nn::{Adam, AdamConfig, params};
+use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -36,15 +36,15 @@ pub struct Critics {
 
 impl Critics {
     /// Fresh critics, on an autodiff `device`, of states and actions of `width` numbers together,
-    /// and of what is seen.
+    /// and of what these cameras see.
     pub fn new(
         config: CriticConfig,
         width: usize,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let online = CriticEnsemble::new(&config, width, view, rng, device);
+        let online = CriticEnsemble::new(&config, width, cameras, rng, device);
         Self {
             target: online.valid(),
             online,
@@ -165,8 +165,7 @@ mod tests {
         for kind in KINDS {
             let mut rng = Rng::new(5, "test", 0);
             let device = Device::flex().autodiff();
-            let fresh =
-                |rng: &mut Rng| Critics::new(config(kind), 3, View::default(), rng, &device);
+            let fresh = |rng: &mut Rng| Critics::new(config(kind), 3, &[], rng, &device);
             let mut critics = fresh(&mut rng);
             let learned = batch(&mut rng.clone());
             let mut step = |critics: &mut Critics| {
@@ -208,7 +207,7 @@ mod tests {
                 target_critics,
                 ..config(KINDS[1])
             };
-            let critics = Critics::new(config, 3, View::default(), &mut rng, &device);
+            let critics = Critics::new(config, 3, &[], &mut rng, &device);
             let at = batch(&mut rng).now;
             let values = read(critics.values(&at));
             let found = read(critics.q_of_actor_actions(&at.autodiff()).inner());

@@ -1,8 +1,8 @@
 //! The episodes that are being played: a learner that keeps whole episodes has them once they
 //! ended.
 
-use crate::data::{Archive, Episode, Frames};
-use crate::env::View;
+use crate::data::{Archive, Episode};
+use crate::obs::ObsSpec;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 pub struct RunningEpisodes<T> {
     episodes: BTreeMap<u64, (Episode, T)>,
 }
-
-/// An episode as it is saved: seed, observations, frames, actions, rewards, and the rest.
-type Saved<T> = (u64, Vec<f32>, Frames, Vec<f32>, Vec<f32>, T);
 
 impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     /// Takes out the episode that `seed` picked; none where it has not begun.
@@ -33,47 +30,26 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     /// # Errors
     /// When they cannot be written.
     pub fn save(&self, name: &str, archive: &mut Archive) -> Result<()> {
-        let saved = self.episodes.values().cloned().map(|(episode, rest)| {
-            let Episode {
-                seed,
-                obs,
-                frames,
-                actions,
-                rewards,
-                ..
-            } = episode;
-            (seed, obs, frames, actions, rewards, rest)
-        });
-        archive.put(name, &saved.collect::<Vec<Saved<T>>>())
+        let saved: Vec<&(Episode, T)> = self.episodes.values().collect();
+        archive.put(name, &saved)
     }
 
-    /// Restores what [`RunningEpisodes::save`] wrote, of environments in which `view` is seen.
+    /// Restores what [`RunningEpisodes::save`] wrote, of environments with observations of this
+    /// spec.
     ///
     /// # Errors
-    /// When the archive lacks them, or something else was seen.
-    pub fn load(name: &str, archive: &Archive, view: View) -> Result<Self> {
-        let saved: Vec<Saved<T>> = archive.get(name)?;
-        let fits =
-            |frames: &Frames| frames.are_sound(view.frame()) && frames.is_empty() != view.is_some();
-        if !saved.iter().all(|(_, _, frames, ..)| fits(frames)) {
+    /// When the archive lacks them, or something else was observed.
+    pub fn load(name: &str, archive: &Archive, obs: &ObsSpec) -> Result<Self> {
+        let saved: Vec<(Episode, T)> = archive.get(name)?;
+        if !saved.iter().all(|(episode, _)| episode.obs.is_sound(obs)) {
             return Err(Error::input(
-                "the pictures of the checkpoint's running episodes do not fit its settings: use \
-                 an undamaged checkpoint",
+                "the checkpoint's running episodes do not fit its settings: use an undamaged \
+                 checkpoint",
             ));
         }
-        let running = |(seed, obs, frames, actions, rewards, rest): Saved<T>| {
-            let episode = Episode {
-                seed,
-                obs,
-                frames,
-                actions,
-                rewards,
-                ..Episode::default()
-            };
-            (seed, (episode, rest))
-        };
+        let by_seed = |saved: (Episode, T)| (saved.0.seed, saved);
         Ok(Self {
-            episodes: saved.into_iter().map(running).collect(),
+            episodes: saved.into_iter().map(by_seed).collect(),
         })
     }
 }
@@ -81,25 +57,41 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::obs::{ImageSpec, Images, Observation};
 
-    /// What is kept comes back, also from an archive, where what is seen fits.
+    /// A number, and what a camera sees.
+    fn observed(x: f32) -> Observation {
+        let camera = ImageSpec::unnamed(2, 1).remove(0);
+        Observation {
+            images: vec![Images {
+                pixels: vec![x as u8; camera.stack_len()],
+                camera,
+            }],
+            ..vec![x].into()
+        }
+    }
+
+    /// What is kept comes back, also from an archive, where what is observed fits.
     #[test]
     fn what_is_kept_comes_back() {
-        let view = View { size: 2, stack: 1 };
-        let row = |x: f32| [&[x][..], &[x; 12]].concat();
-        let mut episode = Episode::start_seen(7, &row(1.0), view);
-        episode.push_seen(&[0.5], 1.0, &row(2.0), view);
+        let mut episode = Episode::start(7, &observed(1.0));
+        episode.push(&[0.5], 1.0, &observed(2.0));
         let mut running = RunningEpisodes::default();
         running.keep(episode.clone(), 0.25f32);
         let mut archive = Archive::new();
         running.save("running", &mut archive).unwrap();
-        let load = |view| RunningEpisodes::<f32>::load("running", &archive, view);
-        let mut loaded = load(view).unwrap();
+        let load = |obs: &ObsSpec| RunningEpisodes::<f32>::load("running", &archive, obs);
+        let spec = observed(0.0).spec();
+        let mut loaded = load(&spec).unwrap();
         assert_eq!(loaded.take(7), Some((episode, 0.25)));
         assert_eq!(loaded.take(7), None);
-        for other in [View::default(), View { size: 3, stack: 1 }] {
-            let sentence = load(other).unwrap_err().to_string();
-            assert!(sentence.contains("pictures"), "{sentence}");
+        let larger = ObsSpec {
+            cameras: ImageSpec::unnamed(3, 1),
+            ..spec
+        };
+        for other in [ObsSpec::of_state(2), larger] {
+            let sentence = load(&other).unwrap_err().to_string();
+            assert!(sentence.contains("running episodes"), "{sentence}");
         }
     }
 }

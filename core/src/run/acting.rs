@@ -4,6 +4,7 @@ use super::Config;
 use crate::Result;
 use crate::data::{Archive, Episode};
 use crate::finetune::{FinetunedPolicy, Memory, Quality, save_policy};
+use crate::obs::ObsBatch;
 use crate::policy::{Net, Policy};
 use burn::tensor::Device;
 
@@ -50,7 +51,7 @@ impl Acting {
     /// What a learned reward says of actions: see [`FinetunedPolicy::rewards`].
     pub async fn rewards(
         &self,
-        obs: &[f32],
+        obs: &ObsBatch,
         actions: &[f32],
         device: &Device,
     ) -> Result<Option<Vec<f32>>> {
@@ -102,11 +103,11 @@ impl Acting {
         self.policy.sizes.act * actions
     }
 
-    /// Raw observation rows, what each episode remembers (nothing at its start), and noise rows to
+    /// Raw observations, what each episode remembers (nothing at its start), and noise rows to
     /// raw action rows, as [`Policy::act`]: by what finetuning made, else by the policy.
     pub async fn act(
         &self,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &mut [Memory],
         noise: Vec<f32>,
         device: &Device,
@@ -114,10 +115,7 @@ impl Acting {
         let policy = &self.policy;
         match &self.finetuned {
             Some(finetuned) => finetuned.act(policy, obs, memories, noise, device).await,
-            None => {
-                let rows = policy.reading(obs, memories.len());
-                policy.act(&rows, noise, device).await
-            }
+            None => policy.act(obs, noise, device).await,
         }
     }
 }

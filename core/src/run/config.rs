@@ -3,10 +3,11 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use crate::env::{Catalog, View};
+use crate::env::Catalog;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::method::{MethodInfo, one_of};
+use crate::obs::{DEFAULT_CAMERA, ImageSpec, TaskLabel};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
 use crate::settings::{Choices, Preset, Settings};
@@ -86,18 +87,26 @@ pub struct EnvConfig {
     /// How many of the newest frames an observation holds.
     #[setting(range = 1..=16, value = 2, source = "MoDem")]
     pub image_stack: usize,
+    /// The cameras: `default` is the one that the task's suite has for learning, other names are
+    /// cameras of its scene (`protege play --camera`).
+    #[setting(value = vec![DEFAULT_CAMERA.to_owned()])]
+    pub cameras: Vec<String>,
     /// Environments played in lockstep during rollouts and evaluation.
     #[setting(range = 1..=10_000, value = 50, tiny = 20)]
     pub parallel: usize,
 }
 
 impl EnvConfig {
-    /// How pictures are seen.
-    pub fn view(&self) -> View {
-        View {
-            size: self.image_size,
-            stack: self.image_stack,
-        }
+    /// How the cameras are seen; none where states are observed.
+    pub fn images(&self) -> Vec<ImageSpec> {
+        let names = self.cameras.iter().filter(|_| self.image_size > 0);
+        names
+            .map(|name| ImageSpec {
+                name: name.clone(),
+                size: self.image_size,
+                stack: self.image_stack,
+            })
+            .collect()
     }
 }
 
@@ -148,22 +157,23 @@ impl Config {
         self.demos.count * self.tasks().len()
     }
 
-    /// The numbers that say that it is the `i`-th of several tasks; none where there is one.
-    pub fn label_of(&self, i: usize) -> Vec<f32> {
-        (0..self.pretrain.tasks.len())
-            .map(|other| f32::from(u8::from(other == i)))
-            .collect()
+    /// What says that it is the `i`-th of several tasks; none where there is one.
+    pub fn label_of(&self, i: usize) -> Option<TaskLabel> {
+        let of = self.pretrain.tasks.len();
+        (of > 0).then_some(TaskLabel { index: i, of })
     }
 
-    /// The numbers that say that it is the played one.
-    pub fn label(&self) -> Vec<f32> {
-        self.label_of(
-            self.pretrain
-                .tasks
-                .iter()
-                .position(|task| *task == self.task)
-                .unwrap_or(0),
-        )
+    /// What says that it is the played one.
+    pub fn label(&self) -> Option<TaskLabel> {
+        let mut tasks = self.pretrain.tasks.iter();
+        self.label_of(tasks.position(|task| *task == self.task).unwrap_or(0))
+    }
+
+    /// What the policy sees, where it is one that does.
+    pub fn policy_images(&self) -> Vec<ImageSpec> {
+        let images = self.env.images();
+        let seen = images.into_iter().filter(|_| self.policy.kind.sees());
+        seen.collect()
     }
 
     /// Says in one sentence what is wrong, if anything is: sizes, ranges, tasks that are not in the
@@ -179,7 +189,7 @@ impl Config {
         self.check_policy_kind()?;
         self.check_tasks(catalog)?;
         self.check_sight()?;
-        self.finetune.check(&self.policy, self.env.view())
+        self.finetune.check(&self.policy, &self.env.images())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
@@ -203,11 +213,11 @@ impl Config {
         for task in &self.pretrain.tasks {
             catalog.checked_engine(task, &self.engine)?;
             let spec = catalog.entry(task)?.spec;
-            if (spec.obs, spec.act) != (own.obs, own.act) {
+            if (&spec.obs, spec.act) != (&own.obs, own.act) {
                 return Err(Error::input(format!(
                     "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of \
                      them out of pretrain.tasks",
-                    spec.obs, spec.act, own.id, own.obs, own.act
+                    spec.obs.state, spec.act, own.id, own.obs.state, own.act
                 )));
             }
         }
@@ -219,6 +229,13 @@ impl Config {
         let size = self.env.image_size;
         if size == 0 {
             return Ok(());
+        }
+        let cameras = &self.env.cameras;
+        let twice = |i: usize| cameras[..i].contains(&cameras[i]);
+        if cameras.is_empty() || (0..cameras.len()).any(twice) {
+            return Err(Error::input(format!(
+                "env.cameras is {cameras:?}: name one or more, each once, or set env.image_size to 0"
+            )));
         }
         let method = self.finetune.method.info();
         let Some(least) = method.smallest_image else {
@@ -236,7 +253,8 @@ impl Config {
             )));
         }
         let pretraining = self.pretrain.method.info();
-        if self.policy.view.is_some() && pretraining.smallest_image.is_none() {
+        let sees = self.policy.kind == PolicyKind::FlowTransformer;
+        if sees && pretraining.smallest_image.is_none() {
             let seeing = pretrain::INFOS
                 .iter()
                 .filter(|info| info.smallest_image.is_some());

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::services::Services;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Catalog, Env, dressed};
+use crate::env::{Catalog, Env, Spec, dressed};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -53,26 +53,26 @@ impl Demonstrations {
         catalog: &Catalog,
     ) -> Result<Self> {
         let repeat = config.env.action_repeat;
-        let view = config.env.view();
+        let cameras = config.env.images();
         let dress = |(i, env): (usize, Box<dyn Env>)| {
             let task = catalog.entry(&env.spec().id)?;
-            dressed(env, &task, repeat, &config.label_of(i), view)
+            dressed(env, &task, repeat, config.label_of(i), &cameras)
         };
         let envs = envs.into_iter().enumerate().map(dress);
         let envs = envs.collect::<Result<Vec<_>>>()?;
-        let spec = envs
+        let Spec { obs, act, .. } = envs
             .first()
             .ok_or_else(|| Error::failed("there is no task to demonstrate"))?
-            .spec();
+            .spec()
+            .clone();
         let meta = Meta {
             task: config.tasks().join("+"),
             engine: config.engine.clone(),
             seed: config.seed,
             code_version: CODE_VERSION.into(),
-            obs: spec.obs - view.pixels(),
-            image_size: view.size,
-            act: spec.act,
-            action_repeat: config.env.action_repeat,
+            obs,
+            act,
+            action_repeat: repeat,
             demonstrator,
         };
         Ok(Self {
@@ -136,12 +136,11 @@ impl Demonstrations {
             noise: self.config.demos.noise,
             ..style
         })?;
-        let view = self.config.env.view();
-        let mut episode = Episode::start_seen(seed, &env.reset(seed), view);
+        let mut episode = Episode::start(seed, &env.reset(seed));
         loop {
             let action = env.expert().ok_or_else(|| no_expert(&env.spec().id))?;
             let step = env.step(&action)?;
-            episode.push_seen(&action, step.reward, &step.obs, view);
+            episode.push(&action, step.reward, &step.obs);
             if step.done() {
                 (episode.success, episode.terminated) = (step.success, step.terminated);
                 return Ok(episode);

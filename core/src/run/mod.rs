@@ -25,9 +25,10 @@ pub use saved::saved_config;
 pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
-use crate::env::{Entry, RolloutSpec, View};
+use crate::env::{Entry, RolloutSpec};
 use crate::finetune::{FinetunedPolicy, save_policy};
-use crate::policy::{self, Policy, PolicyKind, Sizes};
+use crate::obs::{ImageSpec, ObsSpec};
+use crate::policy::{self, Policy, PolicyKind};
 use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -85,6 +86,12 @@ pub struct Run {
     /// The best so far, where that is what counts.
     best: Option<Best>,
     stage: Stage,
+}
+
+/// A camera that a policy knows, and that the environments do not have.
+fn unseen<'a>(policy: &'a ObsSpec, here: &ObsSpec) -> Option<&'a ImageSpec> {
+    let mut cameras = policy.cameras.iter();
+    cameras.find(|camera| !here.cameras.contains(camera))
 }
 
 /// An agent, and the share of episodes in which it succeeded.
@@ -161,29 +168,34 @@ impl Run {
         }
         let demos = demos.subset(&order)?;
         // Demonstrations of one task alone do not say which it is.
-        let label = self.config.label();
-        let bare = !label.is_empty() && demos.meta.task == self.config.task;
-        self.keep_demos(if bare { demos.labelled(&label) } else { demos })
+        let bare = demos.meta.obs.tasks == 0 && demos.meta.task == self.config.task;
+        self.keep_demos(match self.config.label() {
+            Some(label) if bare => demos.labelled(label),
+            _ => demos,
+        })
     }
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
-        let sizes = self.sizes();
         let together = self.config.tasks().join("+");
         let shown = if demos.meta.task == self.config.task {
             &self.config.task
         } else {
             &together
         };
-        demos.check_task(shown, sizes.obs, sizes.act, self.config.env.image_size)?;
-        let raw = Pairs::new(&demos, self.config.policy.chunk, true)?;
+        demos.check_task(shown, &self.obs(), self.task.spec.act)?;
+        let reads = match self.config.policy.kind {
+            // It only acts, and keeps no pictures to learn from.
+            PolicyKind::Served => self.obs().without_cameras(),
+            _ => self.reads(),
+        };
+        let raw = Pairs::new(&demos, &reads, self.config.policy.chunk, true)?;
         let scales = raw.scales()?;
-        let raw = raw.seen(&demos, self.config.policy.view);
         self.pairs = Some(Pairs {
             obs: scales.0.apply(&raw.obs),
             actions: scales.1.apply(&raw.actions),
             ..raw
         });
-        self.own_demos = Some(demos.ending_in(&self.config.label()));
+        self.own_demos = Some(demos.of_task(self.config.label()));
         self.demos = Some(demos);
         Ok(())
     }
@@ -205,13 +217,6 @@ impl Run {
             );
             return Err(Error::input(sentence));
         }
-        if saved.policy.view.is_some() && saved.policy.view != self.config.env.view() {
-            let View { size, stack } = saved.policy.view;
-            return Err(Error::input(format!(
-                "the checkpoint's policy sees the newest {stack} frames of {size} pixels: set \
-                 env.image_size to {size} and env.image_stack to {stack}"
-            )));
-        }
         self.config.policy = saved.policy;
         self.config.pretrain.tasks = saved.pretrain.tasks;
         self.policy = Some(self.load_policy(archive)?);
@@ -229,7 +234,7 @@ impl Run {
         Ok(pretrain::Context {
             config: &self.config.pretrain,
             policy: &self.config.policy,
-            sizes: self.sizes(),
+            reads: self.reads(),
             demos: self.given_demos()?,
             pairs: self.given_pairs()?,
             seed: self.config.seed,
@@ -240,15 +245,20 @@ impl Run {
     /// The policy that another program serves, for observations as wide as those of the
     /// demonstrations.
     fn served_policy(&self) -> Result<Policy> {
-        let Sizes { obs, act, chunk } = self.sizes();
-        let identities = || (Normaliser::identity(obs), Normaliser::identity(act * chunk));
-        let scales = self.demos.as_ref().map_or_else(
-            || Ok(identities()),
-            |demos| Pairs::new(demos, chunk, true)?.scales(),
-        )?;
+        let numbers = self.obs().without_cameras();
+        let chunk = self.config.policy.chunk;
+        let act = self.task.spec.act;
+        let scales = match &self.demos {
+            Some(demos) => Pairs::new(demos, &numbers, chunk, true)?.scales()?,
+            None => (
+                Normaliser::identity(numbers.numbers()),
+                Normaliser::identity(act * chunk),
+            ),
+        };
         let unconnected = Policy::new(
             &self.config.policy,
-            self.sizes(),
+            &numbers,
+            act,
             scales,
             &mut Rng::new(0, "unused", 0),
             &self.device,
@@ -271,36 +281,56 @@ impl Run {
                 .unwrap_or_default()
                 .replace('-', " ");
         }
-        let remote = (self.services.connect)(&served, policy.sizes, self.config.env.view())?;
-        Ok(policy.served_by(remote))
+        let remote = (self.services.connect)(&served, policy.sizes)?;
+        Ok(policy.served_by(remote, self.reads()))
     }
 
-    /// What a policy for the task reads and writes. It reads no pictures: beside them, what the
-    /// robot feels of itself.
-    fn sizes(&self) -> Sizes {
+    /// What the environments' observations are made of. Beside pictures, a state is the
+    /// proprioception.
+    fn obs(&self) -> ObsSpec {
         let Entry {
             spec,
             proprioception,
             ..
         } = &self.task;
-        let felt = proprioception.filter(|_| self.config.env.view().is_some());
-        let obs = felt.map_or(spec.obs, |places| places.iter().map(Range::len).sum());
-        Sizes {
-            obs: obs + self.config.label().len(),
-            act: spec.act,
-            chunk: self.config.policy.chunk,
+        let cameras = self.config.env.images();
+        let felt = proprioception.filter(|_| !cameras.is_empty());
+        let state = felt.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
+        ObsSpec {
+            state,
+            tasks: self.config.label().map_or(0, |label| label.of),
+            cameras,
+        }
+    }
+
+    /// What of them a policy reads.
+    fn reads(&self) -> ObsSpec {
+        ObsSpec {
+            cameras: self.config.policy_images(),
+            ..self.obs()
         }
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
         let policy = Policy::load(&self.config.policy, "policy", archive, &self.device)?.frozen();
-        if policy.sizes != self.sizes() {
+        let policy = self.connected(policy)?;
+        let reads = self.reads();
+        if let Some(camera) = unseen(&policy.reads, &reads) {
+            let ImageSpec { name, size, stack } = camera;
+            return Err(Error::input(format!(
+                "the checkpoint's policy sees the newest {stack} frames of {size} pixels of the \
+                 camera {name}: set env.image_size to {size}, env.image_stack to {stack} and \
+                 env.cameras to what it sees"
+            )));
+        }
+        let fits = policy.reads == reads && policy.sizes.obs == reads.numbers();
+        if !fits || policy.sizes.act != self.task.spec.act {
             return Err(Error::input(format!(
                 "the checkpoint's policy does not fit {}: use one that was trained on it",
                 self.config.task
             )));
         }
-        self.connected(policy)
+        Ok(policy)
     }
 
     /// How this run evaluates: with as many actions per decision as what acts decides at a time.
@@ -334,7 +364,7 @@ impl Run {
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),
-            view: env.view(),
+            cameras: env.images(),
             to_horizon: false,
             parallel: env.parallel,
             seed: *seed,

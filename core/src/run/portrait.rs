@@ -37,9 +37,8 @@ pub async fn along_a_demonstration(
     let episode = dataset.episodes.first().ok_or_else(|| {
         Error::input("a portrait is drawn along a demonstration, and there is none")
     })?;
-    let fits = |policy: &&Policy| {
-        (policy.sizes.obs, policy.sizes.act) == (dataset.meta.obs, dataset.meta.act)
-    };
+    let fits =
+        |policy: &&Policy| episode.obs.is_of(&policy.reads) && policy.sizes.act == dataset.meta.act;
     if !policies.iter().all(fits) {
         return Err(Error::input(format!(
             "a portrait along a demonstration of {} needs policies for it",
@@ -49,7 +48,6 @@ pub async fn along_a_demonstration(
     let count = count.max(1);
     let mut portraits = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
-        let obs = episode.obs_at(step, dataset.meta.obs).repeat(count);
         let mut portrait = StatePortrait {
             step,
             demo: episode.action_at(step, dataset.meta.act).to_vec(),
@@ -60,6 +58,7 @@ pub async fn along_a_demonstration(
             // The same noise for every policy: differences are theirs.
             let noise = Rng::new(dataset.meta.seed, "portrait", step as u64)
                 .normals(count * policy.noise_len());
+            let obs = episode.obs.batch(&policy.reads, [step]).repeat(count);
             let chunks = policy.act(&obs, noise, device).await?;
             let actions: Vec<Vec<f32>> = chunks
                 .chunks(policy.sizes.chunk_len())

@@ -3,15 +3,13 @@
 //!
 //! Settings come in an order: a policy's own, a file's, flags. Of those on which others depend
 //! (`base`), the last of each comes first: it chooses the preset and the rules of
-//! [`published`]. Then every setting is put in its place, what follows from
-//! others is derived, and the result is checked.
+//! [`published`]. Then every setting is put in its place, and the result is checked.
 
 use super::config::{Config, FinetuneMethod};
 use super::published;
+use crate::env::Catalog;
 use crate::env::catalogue::CORE;
-use crate::env::{Catalog, View};
 use crate::finetune::csil;
-use crate::policy::PolicyKind;
 use crate::settings::{self, Preset, Setting, keys, leaves, put, value_at};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -30,7 +28,6 @@ impl Config {
     /// settings that cannot work together.
     pub fn resolve(settings: &[Setting], catalog: &Catalog) -> Result<Self> {
         let config = Self::implied_by(settings, catalog)?.with(settings)?;
-        let config = config.derived();
         config.check(catalog)?;
         Ok(config)
     }
@@ -97,7 +94,7 @@ impl Config {
                 base = others;
             }
         }
-        let implied = Self::implied_by(&base, catalog)?.derived().to_value();
+        let implied = Self::implied_by(&base, catalog)?.to_value();
         for (key, _) in &known {
             if value_at(&implied, key) != value_at(&own, key) {
                 base.push(setting(key));
@@ -155,18 +152,6 @@ impl Config {
         serde_json::from_value(tree)
             .map_err(|e| Error::failed(format!("the settings are no configuration: {e}")))
     }
-
-    /// With the settings of the policy that others decide.
-    fn derived(mut self) -> Self {
-        self.policy.labels = self.pretrain.tasks.len();
-        let sees = self.policy.kind == PolicyKind::FlowTransformer && self.env.image_size > 0;
-        self.policy.view = if sees {
-            self.env.view()
-        } else {
-            View::default()
-        };
-        self
-    }
 }
 
 /// Settings given as text: JSON (numbers, true, false) or else bare strings.
@@ -217,6 +202,9 @@ enum Conversion {
     /// It was per decision of all environments together.
     PerEnv(&'static str),
 }
+
+/// Settings of before that say nothing any more: a policy's file says what it reads.
+const DROPPED: [&str; 3] = ["policy.labels", "policy.view.size", "policy.view.stack"];
 
 const DSRL_ENVS: &str = "finetune.dsrl.envs";
 
@@ -430,7 +418,12 @@ pub fn renamed(settings: Vec<Setting>) -> Result<Vec<Setting>> {
         };
         Ok(((*now).to_owned(), value))
     };
-    let renamed: Vec<Setting> = settings.into_iter().map(rename).collect::<Result<_>>()?;
+    let is_kept = |(key, _): &Setting| !DROPPED.contains(&key.as_str());
+    let renamed: Vec<Setting> = settings
+        .into_iter()
+        .filter(is_kept)
+        .map(rename)
+        .collect::<Result<_>>()?;
     without_variant(renamed)
 }
 

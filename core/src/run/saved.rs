@@ -6,25 +6,15 @@ use crate::env::Catalog;
 use crate::{Error, Result};
 
 /// The first format version of checkpoints that a run can go on from. In earlier ones the state of
-/// learners is encoded in ways that no reader is left of; their policies are read.
-const RESUMABLE: u32 = 2;
+/// learners and environments is encoded in ways that no reader is left of; their policies are read.
+const RESUMABLE: u32 = 3;
 
-/// The configuration that a policy or a checkpoint was written with. In archives of version 1 it
-/// is JSON in a blob.
+/// The configuration that a policy or a checkpoint was written with.
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
 pub fn saved_config(archive: &Archive, catalog: &Catalog) -> Result<Config> {
-    if archive.version() > 1 {
-        return Config::from_saved(&archive.value("config")?, catalog);
-    }
-    let text: String = archive.get("config")?;
-    let value = serde_json::from_str(&text).map_err(|error| {
-        Error::input(format!(
-            "the saved configuration is no JSON ({error}): use an undamaged file"
-        ))
-    })?;
-    Config::from_saved(&value, catalog)
+    Config::from_saved(&archive.config()?, catalog)
 }
 
 /// Refuses checkpoints that are too old to go on from.

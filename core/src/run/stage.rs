@@ -272,7 +272,8 @@ impl Run {
             policy: self.given_policy()?.clone(),
             finetuned: self.finetuned.clone(),
         };
-        let (obs, mut memories) = (rollouts.observe(), rollouts.memories());
+        let obs = rollouts.observe();
+        let mut memories = rollouts.memories();
         let chunks = acting
             .act(
                 &obs,
@@ -402,13 +403,8 @@ impl Stage {
                 } else {
                     fresh.dataset().clone()
                 };
-                let Meta {
-                    obs,
-                    act,
-                    image_size,
-                    ..
-                } = fresh.dataset().meta;
-                dataset.check_task(&fresh.dataset().meta.task, obs, act, image_size)?;
+                let Meta { task, obs, act, .. } = &fresh.dataset().meta;
+                dataset.check_task(task, obs, *act)?;
                 Self::Demos(Box::new(Demonstrations::resume(
                     config,
                     &run.services,

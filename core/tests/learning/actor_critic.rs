@@ -1,18 +1,19 @@
 //! Actors beside a frozen policy, on environments with known answers: what csil, xqc, rlpd and sac
 //! share, and what the latter three learn from the task's reward.
 
-use crate::{distance, on_probe, trainer};
+use crate::{distance, numbers, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Dataset, Episode, Meta, Normaliser};
-use protege_core::env::{PROBE_DISCOUNT, View};
+use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
 use protege_core::finetune::rlpd::RlpdConfig;
 use protege_core::finetune::sac::SacConfig;
 use protege_core::finetune::xqc::XqcConfig;
 use protege_core::finetune::{Context, FinetuneConfig, FinetuneMethod, FinetunedPolicy, Next};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::{ImageSpec, ObsSpec};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -28,11 +29,8 @@ pub fn policy() -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 2,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -106,15 +104,17 @@ fn config(method: &str, actor: ActorConfig) -> FinetuneConfig {
     }
 }
 
-/// What demonstrations of probe 5 say of themselves, where `view` was seen.
-pub fn meta_of_probe_5(view: View) -> Meta {
+/// What demonstrations of probe 5 say of themselves, where these cameras saw.
+pub fn meta_of_probe_5(cameras: Vec<ImageSpec>) -> Meta {
     Meta {
         task: "probe/5".into(),
         engine: "rapier".into(),
         seed: 0,
         code_version: String::new(),
-        obs: 1,
-        image_size: view.size,
+        obs: ObsSpec {
+            cameras,
+            ..ObsSpec::of_state(1)
+        },
         act: 1,
         action_repeat: 1,
         demonstrator: String::new(),
@@ -126,16 +126,17 @@ pub fn meta_of_probe_5(view: View) -> Meta {
 pub fn demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let obs = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
-        let mut episode = Episode::start(i, &[obs]);
+        let mut episode = Episode::start(i, &vec![obs].into());
         let action = act(obs);
-        episode.push(&[action], 1.0 - (action - 0.5 * obs).powi(2), &[obs]);
+        let reward = 1.0 - (action - 0.5 * obs).powi(2);
+        episode.push(&[action], reward, &vec![obs].into());
         Episode {
             terminated: true,
             ..episode
         }
     };
     Dataset {
-        meta: meta_of_probe_5(View::default()),
+        meta: meta_of_probe_5(Vec::new()),
         episodes: (0..80).map(episode).collect(),
     }
 }
@@ -164,7 +165,14 @@ pub fn learned(
 pub fn actions(acting: &dyn FinetunedPolicy, policy: &Policy) -> Vec<f32> {
     let noise = Rng::new(3, "test", 0).normals(2 * acting.noise_len(policy));
     let memories = &mut [vec![], vec![]];
-    block_on(acting.act(policy, &[-1.0, 1.0], memories, noise, &Device::flex())).unwrap()
+    block_on(acting.act(
+        policy,
+        &numbers(&[-1.0, 1.0]),
+        memories,
+        noise,
+        &Device::flex(),
+    ))
+    .unwrap()
 }
 
 /// From demonstrations that know nothing, each method on the task's reward finds the action that
@@ -179,7 +187,7 @@ fn the_task_reward_is_learned_from() {
         let found = actions(&*acting, &policy);
         assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{method}: {found:?}");
         assert_eq!(acting.method().id(), method);
-        let rewards = block_on(acting.rewards(&policy, &[1.0], &[0.5], &Device::flex()));
+        let rewards = block_on(acting.rewards(&policy, &numbers(&[1.0]), &[0.5], &Device::flex()));
         assert!(rewards.unwrap().is_none());
     }
 }

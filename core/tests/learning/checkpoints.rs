@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use proptest::prelude::*;
 use protege_core::data::{Archive, Replay};
+use protege_core::obs::ObsSpec;
 use protege_core::run::Run;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -206,10 +207,9 @@ fn a_replay_that_does_not_fit_is_refused() {
         .iter()
         .filter(|archive| archive.contains("finetuner/replay/shape"))
     {
-        let mut foreign = Replay::new(3, 4, 10);
-        foreign
-            .push(&[0.0; 3], &[0.0; 4], 0.0, &[0.0; 3], false)
-            .unwrap();
+        let mut foreign = Replay::new(ObsSpec::of_state(3), 4, 10);
+        let obs = vec![0.0; 3].into();
+        foreign.push(&obs, &[0.0; 4], 0.0, &obs, false).unwrap();
         let mut damaged = archive.clone();
         foreign.save(&mut damaged, "finetuner/replay").unwrap();
         assert!(Run::load(damaged, Device::flex()).is_err());

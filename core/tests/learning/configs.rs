@@ -501,6 +501,9 @@ fn a_saved_configuration_outlives_renamed_settings() {
         json!(30_000),
     );
     rename("/pretrain/bc", "updates", "steps", json!(3000));
+    // What a policy reads is told by its file now.
+    saved["policy"]["labels"] = json!(2);
+    saved["policy"]["view"] = json!({"size": 84, "stack": 2});
     assert_eq!(Config::from_saved(&saved, &CORE).unwrap(), expected);
     let sentence = refused(set("finetune.csil.tau", "0.1"));
     assert!(sentence.contains("finetune.csil.target_rate"), "{sentence}");

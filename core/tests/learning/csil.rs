@@ -1,7 +1,7 @@
 //! CSIL on environments with known answers.
 
 use crate::actor_critic::{actions, actor, demos, learned, policy};
-use crate::distance;
+use crate::{distance, numbers};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::env::PROBE_DISCOUNT;
@@ -106,7 +106,7 @@ fn the_learned_reward_favors_what_was_demonstrated() {
         };
         let acting = learned(5, &finetuning(config), &policy, &demos);
         let asked = [-1.0, -0.5, 0.0, 0.5, 1.0];
-        block_on(acting.rewards(&policy, &[1.0], &asked, &Device::flex())).unwrap()
+        block_on(acting.rewards(&policy, &numbers(&[1.0]), &asked, &Device::flex())).unwrap()
     };
     let found = rewards(Compose::Alone).unwrap();
     assert!(

@@ -1,13 +1,14 @@
 //! DPPO on environments with known answers, from policies that know nothing.
 
-use crate::{on_probe, trainer};
+use crate::{numbers, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
 use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::dppo::{DppoConfig, DppoTrainer};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -52,11 +53,8 @@ fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -77,7 +75,7 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Box<dyn FinetunedPol
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
     (
         trainer.policy().unwrap(),
-        block_on(trainer.values(&cx, obs)).unwrap(),
+        block_on(trainer.values(&cx, &numbers(obs))).unwrap(),
     )
 }
 
@@ -89,6 +87,7 @@ fn error(
     best: &[f32],
 ) -> f32 {
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 200]).collect();
+    let rows = numbers(&rows);
     let noise = Rng::new(2, "test", 0).normals(rows.len() * policy.noise_len());
     let actions = match finetuned {
         Some(finetuned) => {

@@ -1,13 +1,14 @@
 //! DSRL on environments with known answers.
 
-use crate::{distance, on_probe, trainer};
+use crate::{distance, numbers, on_probe, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Normaliser;
 use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::dsrl::{DsrlConfig, DsrlTrainer, NoisePolicy, Variant};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -26,11 +27,8 @@ fn policy(kind: PolicyKind) -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -73,8 +71,14 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> NoisePolicy {
 /// The mean action at an observation.
 fn mean_action(steering: &NoisePolicy, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * steering.noise_len(policy));
-    let actions =
-        block_on(steering.act(policy, &[obs; ASKED], &mut [], noise, &Device::flex())).unwrap();
+    let actions = block_on(steering.act(
+        policy,
+        &numbers(&[obs; ASKED]),
+        &mut [],
+        noise,
+        &Device::flex(),
+    ))
+    .unwrap();
     actions.iter().sum::<f32>() / ASKED as f32
 }
 

@@ -1,6 +1,6 @@
 //! Implicit Q-learning on environments with known answers, and the choice among proposals.
 
-use crate::{distance, read, same_bits, trainer};
+use crate::{distance, numbers, read, same_bits, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::{Normaliser, Replay};
@@ -8,7 +8,8 @@ use protege_core::env::{Env, PROBE_DISCOUNT, Probe};
 use protege_core::finetune::FinetunedPolicy;
 use protege_core::finetune::best_of_n::{BestOfNConfig, BestOfNPolicy, Iql};
 use protege_core::nn;
-use protege_core::policy::{Policy, PolicyConfig, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -30,7 +31,10 @@ fn config() -> BestOfNConfig {
 /// 500 episodes of uniformly random actions.
 fn practice(number: usize) -> Replay {
     let mut rng = Rng::new(0, "test", 0);
-    let (mut probe, mut replay) = (Probe::new(number).unwrap(), Replay::new(1, 1, 1000));
+    let (mut probe, mut replay) = (
+        Probe::new(number).unwrap(),
+        Replay::new(ObsSpec::of_state(1), 1, 1000),
+    );
     for seed in 0..500 {
         let mut obs = probe.reset(seed);
         loop {
@@ -60,11 +64,8 @@ fn policy() -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -99,7 +100,7 @@ fn choices(iql: &Iql, obs: &[f32]) -> Vec<f32> {
     };
     block_on(chooser.act(
         &policy(),
-        obs,
+        &numbers(obs),
         &mut [],
         Rng::new(3, "test", 0).normals(64 * obs.len()),
         &Device::flex(),
@@ -197,17 +198,17 @@ fn the_best_of_one_is_the_policy_itself() {
                 critic: iql.critic(),
                 samples,
             }
-            .act(&policy, &obs, &mut [], noise.to_vec(), &plain),
+            .act(&policy, &numbers(&obs), &mut [], noise.to_vec(), &plain),
         )
         .unwrap()
     };
     assert!(same_bits(
         &best(1, &noise),
-        &block_on(policy.act(&obs, noise.clone(), &plain)).unwrap()
+        &block_on(policy.act(&numbers(&obs), noise.clone(), &plain)).unwrap()
     ));
     let many = Rng::new(6, "test", 0).normals(2 * 8);
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 8]).collect();
-    let proposals = block_on(policy.act(&rows, many.clone(), &plain)).unwrap();
+    let proposals = block_on(policy.act(&numbers(&rows), many.clone(), &plain)).unwrap();
     let scores = scores(&iql, &rows, &proposals);
     let winner = |row: usize| {
         (row * 8..row * 8 + 8)

@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use protege_core::data::{Archive, Normaliser};
-use protege_core::env::View;
 use protege_core::nn::{self, Activation, params};
+use protege_core::obs::ObsSpec;
 use protege_core::policy::{
     Diffusion, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes,
 };
@@ -36,12 +36,10 @@ impl Golden {
         let layer = |name: &str| file.shape(&format!("net/{name}.weight"));
         let config = PolicyConfig {
             kind: PolicyKind::Diffusion,
-            view: View::default(),
             served: ServedConfig::preset(Preset::Paper),
             chunk: sizes.chunk,
             hidden: layer("mlp_mean.layers.0")[0],
             layers: 1 + 2 * blocks(&file),
-            labels: 0,
             activation: Activation::Mish,
             residual: true,
             time_dim: layer("time_embedding.1")[1],
@@ -56,7 +54,8 @@ impl Golden {
         );
         let mut policy = Policy::new(
             &config,
-            sizes,
+            &ObsSpec::of_state(sizes.obs),
+            sizes.act,
             scales,
             &mut Rng::new(0, "test", 0),
             &trainer(),

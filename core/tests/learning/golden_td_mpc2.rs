@@ -5,11 +5,11 @@ use crate::{read, trainer};
 use burn::module::Module;
 use pollster::block_on;
 use protege_core::data::{Archive, Stretches};
-use protege_core::env::View;
 use protege_core::finetune::td_mpc::{
     Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
 };
 use protege_core::nn;
+use protege_core::obs::ObsBatch;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
@@ -70,7 +70,7 @@ impl Golden {
         let fresh = Learner::new(
             self.config.clone(),
             self.sizes,
-            View::default(),
+            &[],
             &mut Rng::new(0, "test", 0),
             trainer(),
         );
@@ -79,14 +79,7 @@ impl Golden {
         for (ours, theirs) in networks() {
             put(&mut archive, &self.file, ours, &format!("before/{theirs}"));
         }
-        Learner::load(
-            self.config.clone(),
-            self.sizes,
-            View::default(),
-            &archive,
-            trainer(),
-        )
-        .unwrap()
+        Learner::load(self.config.clone(), self.sizes, &[], &archive, trainer()).unwrap()
     }
 
     fn floats(&self, name: &str) -> Vec<f32> {
@@ -95,8 +88,15 @@ impl Golden {
 
     fn batch(&self) -> Stretches {
         let rewards = self.floats("batch/reward");
+        // The last number of an observation stands where ours has the mark of an end.
+        let obs = self.floats("batch/obs");
+        let (state, ended): (Vec<&[f32]>, Vec<&[f32]>) = obs
+            .chunks(self.sizes.obs)
+            .map(|row| row.split_at(self.sizes.obs - 1))
+            .unzip();
         Stretches {
-            obs: self.floats("batch/obs"),
+            obs: ObsBatch::of_states(state.concat(), self.sizes.obs - 1),
+            ended: ended.concat(),
             actions: self.floats("batch/action"),
             over: vec![0.0; rewards.len()],
             rewards,

@@ -6,7 +6,8 @@ use protege_core::Error;
 use protege_core::data::{Normaliser, Pairs};
 use protege_core::env::{Env, Probe};
 use protege_core::nn;
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::Pretrainer;
 use protege_core::pretrain::value_dice::{Transitions, ValueDice, ValueDiceConfig};
 use protege_core::rng::Rng;
@@ -26,11 +27,8 @@ fn fresh(obs: usize) -> Policy {
     let scales = (Normaliser::identity(obs), Normaliser::identity(1));
     Policy::new(
         &config,
-        Sizes {
-            obs,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(obs),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -104,7 +102,7 @@ fn value_dice_recovers_the_expert_of_a_probe() {
     let (mut probe, mut rng) = (Probe::new(5).unwrap(), Rng::new(3, "test", 0));
     let (mut obs, mut actions) = (Vec::new(), Vec::new());
     for seed in 0..40 {
-        obs.extend(probe.reset(seed));
+        obs.extend(probe.reset(seed).state);
         actions.extend(
             probe
                 .expert()

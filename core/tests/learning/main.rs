@@ -22,9 +22,10 @@ mod together;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::env::catalogue::CORE;
-use protege_core::env::{RolloutSpec, View, make_on};
+use protege_core::env::{RolloutSpec, make_on};
 use protege_core::finetune::td_mpc::{Backbone, TdMpcConfig};
 use protege_core::nn;
+use protege_core::obs::ObsBatch;
 use protege_core::run::{Config, Preset};
 
 /// A tensor's values.
@@ -46,6 +47,11 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
+/// Observations of one number each.
+fn numbers(values: &[f32]) -> ObsBatch {
+    ObsBatch::of_states(values.to_vec(), 1)
+}
+
 /// The CPU, with gradients.
 fn trainer() -> Device {
     Device::flex().autodiff()
@@ -59,8 +65,8 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         make: make_on,
         action_repeat: 1,
         chunk,
-        label: Vec::new(),
-        view: View::default(),
+        label: None,
+        cameras: Vec::new(),
         to_horizon: false,
         parallel,
         seed: 0,

@@ -9,19 +9,21 @@ use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
 use protege_core::env::catalogue::CORE;
-use protege_core::env::{Env, RolloutSpec, Step, View, dressed, make_on};
+use protege_core::env::{Env, RolloutSpec, Step, dressed, make_on};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
 use protege_core::finetune::csil::{self, CsilConfig};
 use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Phase, Preset};
 
-const VIEW: View = View { size: 22, stack: 2 };
+/// Pixels and frames.
+const SMALL: (usize, usize) = (22, 2);
 /// Large enough for a spatial softmax.
-const WIDE_VIEW: View = View { size: 32, stack: 1 };
+const WIDE: (usize, usize) = (32, 1);
 
 /// An environment whose first number is a stripe in its picture: at the left for -1, at the right
 /// for 1. `silent`: observations do not say it.
@@ -32,10 +34,10 @@ struct Striped {
 }
 
 impl Striped {
-    fn told(&mut self, mut obs: Vec<f32>) -> Vec<f32> {
-        self.first = obs[0];
+    fn told(&mut self, mut obs: Observation) -> Observation {
+        self.first = obs.state[0];
         if self.silent {
-            obs[0] = 0.0;
+            obs.state[0] = 0.0;
         }
         obs
     }
@@ -50,7 +52,7 @@ impl protege_core::env::Wrapper for Striped {
         &mut *self.inner
     }
 
-    fn reset(&mut self, seed: u64) -> Vec<f32> {
+    fn reset(&mut self, seed: u64) -> Observation {
         let obs = self.inner.reset(seed);
         self.told(obs)
     }
@@ -58,12 +60,12 @@ impl protege_core::env::Wrapper for Striped {
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
         Ok(Step {
-            obs: self.told(step.obs.clone()),
+            obs: self.told(step.obs),
             ..step
         })
     }
 
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
+    fn picture(&mut self, _: &str, size: usize) -> Result<Vec<u8>> {
         let at = ((0.5 + 0.4 * f64::from(self.first)).clamp(0.0, 1.0) * (size - 1) as f64) as usize;
         let value = |i: usize| if (i % size).abs_diff(at) < 3 { 255 } else { 20 };
         Ok((0..3 * size * size).map(value).collect())
@@ -100,11 +102,8 @@ fn policy() -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 2,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -141,12 +140,12 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 fn learned<T: Trainer + ?Sized>(
     new: impl Fn(&Context) -> Result<Box<T>>,
     policy: &Policy,
-    view: View,
+    (size, stack): (usize, usize),
     demos: Option<&Dataset>,
 ) -> Box<T> {
     let rollouts = RolloutSpec {
         make: striped,
-        view,
+        cameras: ImageSpec::unnamed(size, stack),
         ..on_probe(5, 10, 2)
     };
     let device = trainer();
@@ -162,16 +161,24 @@ fn learned<T: Trainer + ?Sized>(
 }
 
 /// What probe 5 shows of a number, and does not say.
-fn striped_row(shown: f32, view: View) -> Vec<f32> {
+fn striped_obs(shown: f32, (size, stack): (usize, usize)) -> Observation {
     let mut env = Striped {
         inner: make_on("probe/5", "rapier").unwrap(),
         first: shown,
         silent: true,
     };
-    let frame = env.picture(view.size).unwrap();
-    std::iter::once(0.0)
-        .chain(frame.repeat(view.stack).into_iter().map(f32::from))
-        .collect()
+    let frame = env.picture(DEFAULT_CAMERA, size).unwrap();
+    let images = ImageSpec::unnamed(size, stack)
+        .into_iter()
+        .map(|camera| Images {
+            pixels: frame.repeat(camera.stack),
+            camera,
+        });
+    Observation {
+        state: vec![0.0],
+        task: None,
+        images: images.collect(),
+    }
 }
 
 /// What only a picture says is acted upon (probe 5: the best action is half of what is shown), on
@@ -181,10 +188,10 @@ fn td_mpc_acts_upon_what_it_sees() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let policy = policy();
         let new = |cx: &Context| TdMpcTrainer::new(config(backbone), cx).map(Box::new);
-        let agent = learned(new, &policy, VIEW, None).agent();
+        let agent = learned(new, &policy, SMALL, None).agent();
         let found = [-1.0, 1.0].map(|shown| {
-            block_on(agent.prior_actions(&policy, &striped_row(shown, VIEW), &Device::flex()))
-                .unwrap()[0]
+            let obs = ObsBatch::of(&[striped_obs(shown, SMALL)]);
+            block_on(agent.prior_actions(&obs, &Device::flex())).unwrap()[0]
         });
         assert!(
             distance(&found, &[-0.5, 0.5]) < 0.25,
@@ -198,22 +205,17 @@ fn td_mpc_acts_upon_what_it_sees() {
 fn seen_demos(mut act: impl FnMut(f32) -> f32) -> Dataset {
     let episode = |i: u64| {
         let shown = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
-        let row = striped_row(shown, WIDE_VIEW);
-        let mut episode = Episode::start_seen(i, &row, WIDE_VIEW);
+        let obs = striped_obs(shown, WIDE);
+        let mut episode = Episode::start(i, &obs);
         let action = act(shown);
-        episode.push_seen(
-            &[action],
-            1.0 - (action - 0.5 * shown).powi(2),
-            &row,
-            WIDE_VIEW,
-        );
+        episode.push(&[action], 1.0 - (action - 0.5 * shown).powi(2), &obs);
         Episode {
             terminated: true,
             ..episode
         }
     };
     Dataset {
-        meta: meta_of_probe_5(WIDE_VIEW),
+        meta: meta_of_probe_5(ImageSpec::unnamed(WIDE.0, WIDE.1)),
         episodes: (0..40).map(episode).collect(),
     }
 }
@@ -271,11 +273,9 @@ fn an_actor_beside_a_policy_acts_upon_what_it_sees() {
         };
         let policy = policy();
         let new = |cx: &Context| config.trainer(cx).map(Option::unwrap);
-        let trainer = learned(new, &policy, WIDE_VIEW, Some(&demos));
+        let trainer = learned(new, &policy, WIDE, Some(&demos));
         let acting = trainer.policy().unwrap();
-        let rows = [-1.0, 1.0]
-            .map(|shown| striped_row(shown, WIDE_VIEW))
-            .concat();
+        let rows = ObsBatch::of(&[-1.0, 1.0].map(|shown| striped_obs(shown, WIDE)));
         let noise = Rng::new(3, "test", 0).normals(2 * acting.noise_len(&policy));
         let memories = &mut [vec![], vec![]];
         let device = Device::flex();
@@ -291,7 +291,7 @@ fn an_actor_beside_a_policy_acts_upon_what_it_sees() {
 #[test]
 fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
     let mut config = small_csil();
-    (config.env.image_size, config.env.image_stack) = (WIDE_VIEW.size, WIDE_VIEW.stack);
+    (config.env.image_size, config.env.image_stack) = WIDE;
     let phases = resumable_phases(config, striped);
     assert!(
         phases.contains(&Phase::Collect) && phases.contains(&Phase::Demos),
@@ -305,7 +305,7 @@ fn a_resumed_csil_that_sees_equals_one_that_never_stopped() {
 fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut config = small_td_mpc(backbone);
-        (config.env.image_size, config.env.image_stack) = (VIEW.size, VIEW.stack);
+        (config.env.image_size, config.env.image_stack) = SMALL;
         config.finetune.td_mpc = TdMpcConfig {
             total_steps: 90,
             handover: 0,
@@ -340,16 +340,25 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
     let seeing = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
     assert_eq!(
-        (seeing.env.view(), seeing.policy.kind),
-        (View { size: 84, stack: 2 }, PolicyKind::Gaussian)
+        (seeing.env.images(), seeing.policy.kind),
+        (ImageSpec::unnamed(84, 2), PolicyKind::Gaussian)
     );
+    let cameras = |names: &str| seeing.set("env.cameras", names, &CORE);
+    let several = cameras(r#"["default", "wrist"]"#).unwrap().env.images();
+    let names: Vec<&str> = several.iter().map(|camera| &camera.name[..]).collect();
+    assert_eq!(names, [DEFAULT_CAMERA, "wrist"]);
+    for wrong in ["[]", r#"["wrist", "wrist"]"#] {
+        let sentence = cameras(wrong).unwrap_err().to_string();
+        assert!(sentence.contains("env.cameras"), "{sentence}");
+    }
     let sentence = seeing
         .set("finetune.method", "dsrl", &CORE)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
     let lift = CORE.entry("lab/lift").unwrap();
+    let seen = ImageSpec::unnamed(SMALL.0, SMALL.1);
     let env = striped("lab/lift", "rapier").unwrap();
-    let env = dressed(env, &lift, 1, &[], VIEW).unwrap();
-    assert_eq!(env.spec().obs, 8 + VIEW.pixels());
+    let env = dressed(env, &lift, 1, None, &seen).unwrap();
+    assert_eq!((env.spec().obs.state, &env.spec().obs.cameras), (8, &seen));
 }

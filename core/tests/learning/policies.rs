@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn;
+use protege_core::obs::{ObsBatch, ObsSpec};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
 use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, Widening};
 use protege_core::rng::Rng;
@@ -40,7 +41,8 @@ fn policy(kind: PolicyKind) -> Policy {
     );
     Policy::new(
         &config(kind),
-        SIZES,
+        &ObsSpec::of_state(SIZES.obs),
+        SIZES.act,
         scales,
         &mut Rng::new(0, "test", 0),
         &trainer(),
@@ -49,7 +51,8 @@ fn policy(kind: PolicyKind) -> Policy {
 }
 
 fn act(policy: &Policy, obs: &[f32], noise: &[f32]) -> Vec<f32> {
-    block_on(policy.act(obs, noise.to_vec(), &Device::flex())).unwrap()
+    let obs = ObsBatch::of_states(obs.to_vec(), SIZES.obs);
+    block_on(policy.act(&obs, noise.to_vec(), &Device::flex())).unwrap()
 }
 
 /// A sampler is a function: the same observation and noise give the same bits, and other noise
@@ -150,11 +153,8 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     let policy = Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(5, "test", 0),
         &trainer(),
@@ -248,7 +248,8 @@ fn ddpm_uses_every_draw_but_the_last() {
     let scales = (Normaliser::identity(3), Normaliser::identity(4));
     let policy = Policy::new(
         &diffusion(Sampler::Ddpm),
-        SIZES,
+        &ObsSpec::of_state(SIZES.obs),
+        SIZES.act,
         scales,
         &mut Rng::new(7, "test", 0),
         &trainer(),

@@ -5,7 +5,8 @@ use crate::{distance, same_bits, trainer};
 use pollster::block_on;
 use protege_core::data::{Archive, Bootstrap, Normaliser, Pairs};
 use protege_core::nn::params;
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{
     BcConfig, Cloning, Covariance, Ensemble, PostBcConfig, Posterior, Pretrainer, Widening,
 };
@@ -200,11 +201,8 @@ fn weights_along_the_way(config: &BcConfig) -> Vec<Vec<f32>> {
     let scales = (Normaliser::identity(1), Normaliser::identity(1));
     let policy = Policy::new(
         &small,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 1,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(7, "test", 0),
         &trainer(),

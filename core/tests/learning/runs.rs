@@ -16,6 +16,7 @@ use protege_core::finetune::sac::{self, SacConfig};
 use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{self, FinetuneConfig, FinetuneMethod};
+use protege_core::obs::ObsSpec;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
@@ -801,17 +802,14 @@ fn a_portrait_shows_policies_along_a_demonstration() {
         ..demos.clone()
     };
     assert!(block_on(along_a_demonstration(&[policy], &none, 7, 5, &device)).is_err());
+    let mut foreign = Episode::start(0, &vec![0.0; 2].into());
+    foreign.push(&[0.0; 4], 0.0, &vec![0.0; 2].into());
     let foreign = Dataset {
         meta: Meta {
-            obs: 2,
+            obs: ObsSpec::of_state(2),
             ..demos.meta.clone()
         },
-        episodes: vec![Episode {
-            obs: vec![0.0; 4],
-            actions: vec![0.0; 4],
-            rewards: vec![0.0],
-            ..Episode::default()
-        }],
+        episodes: vec![foreign],
     };
     assert!(block_on(along_a_demonstration(&[policy], &foreign, 7, 5, &device)).is_err());
 }
@@ -824,8 +822,7 @@ fn demonstrations_replay_from_their_seeds() {
     let mut env = LabEnv::new("lab/lift").unwrap();
     for episode in &demos.episodes {
         assert!(
-            episode.success
-                && same_bits(&env.reset(episode.seed), episode.obs_at(0, demos.meta.obs))
+            episode.success && same_bits(&env.reset(episode.seed).state, episode.obs.state_at(0))
         );
         for t in 0..episode.len() {
             let action = episode.action_at(t, demos.meta.act);
@@ -835,7 +832,7 @@ fn demonstrations_replay_from_their_seeds() {
             } else {
                 env.step(action).unwrap()
             };
-            assert!(same_bits(&step.obs, episode.obs_at(t + 1, demos.meta.obs)));
+            assert!(same_bits(&step.obs.state, episode.obs.state_at(t + 1)));
         }
     }
     assert_ne!(

@@ -1,6 +1,6 @@
 //! TD-MPC on environments with known answers, and what it is given.
 
-use crate::{distance, on_probe, tiny_td_mpc, trainer};
+use crate::{distance, numbers, on_probe, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
@@ -8,7 +8,8 @@ use protege_core::data::{Archive, Normaliser};
 use protege_core::env::PROBE_DISCOUNT;
 use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sizes};
+use protege_core::obs::ObsSpec;
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -27,11 +28,8 @@ fn policy() -> Policy {
     let scales = (Normaliser::identity(1), Normaliser::identity(2));
     Policy::new(
         &config,
-        Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 2,
-        },
+        &ObsSpec::of_state(1),
+        1,
         scales,
         &mut Rng::new(1, "test", 0),
         &trainer(),
@@ -87,8 +85,14 @@ fn learned(number: usize, config: TdMpcConfig, policy: &Policy) -> Agent {
 fn action(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
     let noise = Rng::new(3, "test", 0).normals(ASKED * agent.noise_len(policy));
     let mut memories = vec![Vec::new(); ASKED];
-    let actions =
-        block_on(agent.act(policy, &[obs; ASKED], &mut memories, noise, &Device::flex())).unwrap();
+    let actions = block_on(agent.act(
+        policy,
+        &numbers(&[obs; ASKED]),
+        &mut memories,
+        noise,
+        &Device::flex(),
+    ))
+    .unwrap();
     assert!(
         memories.iter().all(|memory| memory.len() == 2),
         "the plan is remembered"
@@ -96,8 +100,8 @@ fn action(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
     actions.iter().sum::<f32>() / ASKED as f32
 }
 
-fn value(agent: &Agent, policy: &Policy, obs: f32) -> f32 {
-    block_on(agent.values(policy, &[obs], &Device::flex())).unwrap()[0]
+fn value(agent: &Agent, obs: f32) -> f32 {
+    block_on(agent.values(&numbers(&[obs]), &Device::flex())).unwrap()[0]
 }
 
 const BACKBONES: [Backbone; 2] = [Backbone::TdMpc, Backbone::TdMpc2];
@@ -110,9 +114,9 @@ fn the_value_learns_from_the_reward_and_stops_at_the_end() {
         let policy = policy();
         let agent = learned(1, config(backbone), &policy);
         assert!(
-            (value(&agent, &policy, 0.0) - 1.0).abs() < 0.15,
+            (value(&agent, 0.0) - 1.0).abs() < 0.15,
             "{backbone:?}: {}",
-            value(&agent, &policy, 0.0)
+            value(&agent, 0.0)
         );
     }
 }
@@ -123,7 +127,7 @@ fn the_value_sees_the_observation() {
     for backbone in BACKBONES {
         let policy = policy();
         let agent = learned(2, config(backbone), &policy);
-        let found = [-1.0, 1.0].map(|obs| value(&agent, &policy, obs));
+        let found = [-1.0, 1.0].map(|obs| value(&agent, obs));
         assert!(
             distance(&found, &[-1.0, 1.0]) < 0.2,
             "{backbone:?}: {found:?}"
@@ -137,7 +141,7 @@ fn credit_travels_back_in_time() {
     for backbone in BACKBONES {
         let policy = policy();
         let agent = learned(3, config(backbone), &policy);
-        let found = [0.0, 1.0].map(|obs| value(&agent, &policy, obs));
+        let found = [0.0, 1.0].map(|obs| value(&agent, obs));
         assert!(
             distance(&found, &[PROBE_DISCOUNT as f32, 1.0]) < 0.15,
             "{backbone:?}: {found:?}"
@@ -191,7 +195,10 @@ fn planner_and_prior_see_the_observation() {
         );
         let found = [-1.0, 1.0].map(|obs| match plan {
             true => action(&agent, &policy, obs),
-            false => block_on(agent.prior_actions(&policy, &[obs], &Device::flex())).unwrap()[0],
+            false => {
+                let obs = numbers(&[obs]);
+                block_on(agent.prior_actions(&obs, &Device::flex())).unwrap()[0]
+            }
         });
         assert!(
             distance(&found, &[-0.5, 0.5]) < 0.2,
@@ -218,7 +225,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
     let (obs, memories) = ([0.1, -0.4, 0.8], [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]]);
     let together = block_on(agent.act(
         &policy,
-        &obs,
+        &numbers(&obs),
         &mut memories.clone(),
         noise.clone(),
         &Device::flex(),
@@ -228,7 +235,7 @@ fn a_decision_does_not_depend_on_its_neighbors() {
         let mut memory = [memories[i].clone()];
         let alone = block_on(agent.act(
             &policy,
-            &obs[i..=i],
+            &numbers(&obs[i..=i]),
             &mut memory,
             noise[i * len..(i + 1) * len].to_vec(),
             &Device::flex(),
@@ -278,11 +285,11 @@ fn learning_that_diverges_leaves_its_last_batches() {
         .filter(|name| name.ends_with("/obs"))
         .collect();
     assert!(!names.is_empty() && names.len() <= 50, "{names:?}");
-    // Three moments of 32 stretches of an observation and its mark.
+    // Three moments of 32 stretches of an observation of one number.
     assert!(
         names
             .iter()
-            .all(|name| archive.get_f32(name).unwrap().1.len() == 3 * 32 * 2)
+            .all(|name| archive.get_f32(name).unwrap().1.len() == 3 * 32)
     );
 }
 

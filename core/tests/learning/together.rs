@@ -6,8 +6,9 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Archive;
 use protege_core::env::catalogue::CORE;
-use protege_core::env::{View, make_on};
+use protege_core::env::make_on;
 use protege_core::finetune::td_mpc::{Actor, Proposals};
+use protege_core::obs::{ObsBatch, TaskLabel};
 use protege_core::policy::PolicyKind;
 use protege_core::pretrain::bc;
 use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Run};
@@ -21,8 +22,7 @@ fn config() -> Config {
         config.policy.kind,
         config.policy.hidden,
         config.policy.layers,
-        config.policy.labels,
-    ) = (PolicyKind::FlowTransformer, 32, 1, 2);
+    ) = (PolicyKind::FlowTransformer, 32, 1);
     config.finetune.method = FinetuneMethod::NONE;
     config
 }
@@ -39,15 +39,12 @@ fn every_task_is_demonstrated_and_named() {
     }
     let demos = run.demos().unwrap();
     assert_eq!(
-        (demos.meta.obs, demos.meta.task.as_str()),
+        (demos.meta.obs.numbers(), demos.meta.task.as_str()),
         (41, "lab/lift+lab/pick-place")
     );
-    let labels: Vec<&[f32]> = demos
-        .episodes
-        .iter()
-        .map(|episode| &episode.obs[39..41])
-        .collect();
-    assert_eq!(labels, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
+    let labels = demos.episodes.iter().map(|episode| episode.obs.task);
+    let expected = [0, 0, 1, 1].map(|index| Some(TaskLabel { index, of: 2 }));
+    assert!(labels.eq(expected));
 }
 
 /// A policy of several tasks goes on with any of them, and is told which; with no other.
@@ -70,9 +67,9 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
             Device::flex(),
         )
     };
-    for (task, label) in [("lab/lift", [1.0, 0.0]), ("lab/pick-place", [0.0, 1.0])] {
+    for (index, task) in ["lab/lift", "lab/pick-place"].into_iter().enumerate() {
         let mut run = go_on(task).unwrap();
-        assert_eq!(run.config().label(), label);
+        assert_eq!(run.config().label(), Some(TaskLabel { index, of: 2 }));
         while !block_on(run.step()).unwrap().finished {}
         assert!(run.summary().before.is_some());
     }
@@ -85,11 +82,7 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
 #[test]
 fn a_policy_of_several_tasks_sees() {
     let mut config = config();
-    (
-        config.env.image_size,
-        config.env.image_stack,
-        config.policy.view,
-    ) = (20, 2, View { size: 20, stack: 2 });
+    (config.env.image_size, config.env.image_stack) = (20, 2);
     config.finetune.td_mpc.proposals = Proposals::Prior;
     config.finetune.td_mpc.seed_by = Actor::Prior;
     let phases = resumable_phases(config.clone(), striped);
@@ -104,23 +97,22 @@ fn a_policy_of_several_tasks_sees() {
     }
     let (demos, policy) = (run.demos().unwrap(), run.policy().unwrap());
     assert_eq!(
-        (demos.meta.obs, policy.sizes.obs),
-        (10, 10),
+        (&demos.meta.obs, policy.sizes.obs),
+        (&policy.reads, 10),
         "what the hand feels, and which task it is"
     );
-    assert_eq!(demos.episodes[2].obs[8..10], [0.0, 1.0]);
-    let act = |light: f32| {
-        let row = [
-            demos.episodes[0].obs_at(0, 10),
-            &vec![light; config.env.view().pixels()],
-        ]
-        .concat();
-        block_on(policy.act(&row, vec![0.5; policy.noise_len()], &Device::flex())).unwrap()
+    let act = |light: u8| {
+        let mut obs = ObsBatch::new(&policy.reads);
+        let first = &demos.episodes[0].obs;
+        obs.push_fields(first.state_at(0), first.task, |camera, out| {
+            out.resize(camera.stack_len(), light);
+        });
+        block_on(policy.act(&obs, vec![0.5; policy.noise_len()], &Device::flex())).unwrap()
     };
-    assert_ne!(act(0.0), act(255.0), "another picture, another action");
+    assert_ne!(act(0), act(255), "another picture, another action");
 
     let archive = block_on(run.policy_archive()).unwrap();
-    (config.env.image_size, config.policy.view) = (24, View { size: 24, stack: 2 });
+    config.env.image_size = 24;
     let other = Run::new(
         config,
         Inputs {

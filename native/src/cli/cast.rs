@@ -103,7 +103,7 @@ impl Cast {
         let inner = crate::engines::make(task, engine)?;
         let entry = CATALOG.entry(task)?;
         let label = self.config.label();
-        let mut stage = dressed(inner, &entry, env.action_repeat, &label, env.view())?;
+        let mut stage = dressed(inner, &entry, env.action_repeat, label, &env.images())?;
         if eval.to_horizon {
             stage.play_on();
         }

@@ -1,7 +1,7 @@
 //! A served policy in the place of a pretrained one.
 
 use super::{Actions, Client, Settings, Value};
-use protege_core::env::View;
+use protege_core::obs::{Images, ObsBatch};
 use protege_core::policy::{Remote, Serve, ServedConfig, Sizes};
 use protege_core::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +14,10 @@ struct Base {
     client: Mutex<Client>,
     config: ServedConfig,
     sizes: Sizes,
-    view: View,
 }
 
 /// Connects a run with the policy that it is to build on; a key is taken from `OPENPI_API_KEY`.
-pub fn connect(config: &ServedConfig, sizes: Sizes, view: View) -> Result<Remote> {
+pub fn connect(config: &ServedConfig, sizes: Sizes) -> Result<Remote> {
     let settings = Settings {
         api_key: std::env::var(API_KEY).ok(),
         ..Settings::default()
@@ -28,51 +27,49 @@ pub fn connect(config: &ServedConfig, sizes: Sizes, view: View) -> Result<Remote
         client: Mutex::new(client),
         config: config.clone(),
         sizes,
-        view,
     })))
 }
 
 impl Serve for Base {
-    fn view(&self) -> View {
-        self.view
-    }
-
-    fn chunks(&self, rows: &[f32]) -> Result<Vec<f32>> {
+    fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>> {
         // A client that another thread left in the midst of a request has dropped its connection.
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         let mut chunks = Vec::new();
-        for row in rows.chunks(self.sizes.obs + self.view.pixels()) {
-            chunks.extend(self.chunk(&client.act(&self.observation(row))?)?);
+        for i in 0..obs.len() {
+            let asked = self.observation(&obs.slice(i..i + 1));
+            chunks.extend(self.chunk(&client.act(&asked)?)?);
         }
         Ok(chunks)
     }
 }
 
 impl Base {
-    /// What the server is told: the numbers, the newest frame, and what to do.
-    fn observation(&self, row: &[f32]) -> Value {
-        let ServedConfig {
-            state,
-            image,
-            prompt,
-            ..
-        } = &self.config;
-        let numbers = self.view.split(row).0;
-        let mut parts = vec![(
-            state.clone(),
-            Value::Floats(vec![numbers.len()], numbers.to_vec()),
-        )];
-        if let Some(frame) = self.view.newest(row) {
-            let names = image
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty());
-            let picture =
-                Value::Bytes(vec![self.view.size, self.view.size, 3], interleaved(&frame));
-            parts.extend(names.map(|name| (name.to_owned(), picture.clone())));
-        }
+    /// What the server is told of one observation: the state, the newest frames, and what to do.
+    fn observation(&self, obs: &ObsBatch) -> Value {
+        let ServedConfig { state, prompt, .. } = &self.config;
+        let numbers = obs.state(0).to_vec();
+        let mut parts = vec![(state.clone(), Value::Floats(vec![numbers.len()], numbers))];
+        parts.extend(self.pictures(obs.images()));
         parts.push(("prompt".to_owned(), Value::Text(prompt.clone())));
         Value::Map(parts)
+    }
+
+    /// The newest frame of each camera under its name; one camera has all names.
+    fn pictures(&self, seen: &[Images]) -> Vec<(String, Value)> {
+        let names = self.config.image.split(',').map(str::trim);
+        let names = names.filter(|name| !name.is_empty());
+        let cameras = match seen {
+            [only] => vec![only; names.clone().count()],
+            several => several.iter().collect(),
+        };
+        let picture = |images: &Images| {
+            let size = images.camera.size;
+            Value::Bytes(vec![size, size, 3], interleaved(images.newest()))
+        };
+        names
+            .zip(cameras)
+            .map(|(name, images)| (name.to_owned(), picture(images)))
+            .collect()
     }
 
     /// As many of the actions as a chunk has, within ±1.

@@ -6,7 +6,7 @@ use crate::engines::CATALOG;
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Dataset;
-use protege_core::env::View;
+use protege_core::obs::{ImageSpec, Images, ObsBatch, Observation};
 use protege_core::policy::{ServedConfig, Sizes};
 use protege_core::run::{Config, Demonstrations, FinetuneMethod, Inputs, Preset, Run};
 use rmpv::Value as Packed;
@@ -589,31 +589,34 @@ fn a_base_is_asked_row_by_row() {
         peer.hear().unwrap();
         peer.say(&chunk(&[0.0; 6], 3));
     });
-    let (sizes, view) = (
-        Sizes {
-            obs: 2,
-            act: 2,
-            chunk: 2,
-        },
-        View { size: 2, stack: 2 },
-    );
-    let base = connect(&served(&address), sizes, view).unwrap().0;
-    let row = |n: u8| -> Vec<f32> {
+    let sizes = Sizes {
+        obs: 2,
+        act: 2,
+        chunk: 2,
+    };
+    let base = connect(&served(&address), sizes).unwrap().0;
+    let row = |n: u8| {
         let planes = [10, 20, 30]
             .into_iter()
             .flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
-        let frames = [vec![0; 12], planes.collect::<Vec<u8>>()].concat();
-        [f32::from(n), 0.5]
-            .into_iter()
-            .chain(frames.into_iter().map(f32::from))
-            .collect()
+        let images = Images {
+            camera: ImageSpec::unnamed(2, 2).remove(0),
+            pixels: vec![0; 12].into_iter().chain(planes).collect(),
+        };
+        Observation {
+            state: vec![f32::from(n), 0.5],
+            task: None,
+            images: vec![images],
+        }
     };
-    assert_eq!(base.view(), view);
     assert_eq!(
-        base.chunks(&[row(0), row(1)].concat()).unwrap(),
+        base.chunks(&ObsBatch::of(&[row(0), row(1)])).unwrap(),
         [0.0, -0.5, 1.0, -1.0, 1.0, -0.5, 1.0, -1.0]
     );
-    let sentence = base.chunks(&row(0)).unwrap_err().to_string();
+    let sentence = base
+        .chunks(&ObsBatch::of(&[row(0)]))
+        .unwrap_err()
+        .to_string();
     assert!(
         sentence.contains("2 actions of 3 numbers") && sentence.contains("2 of 2"),
         "{sentence}"

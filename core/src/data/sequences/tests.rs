@@ -7,14 +7,26 @@ fn episode(e: usize, steps: usize, terminated: bool) -> Episode {
     let at = |t: usize| (10 * e + t) as f32;
     let mut episode = Episode {
         terminated,
-        ..Episode::start(e as u64, &[at(0)])
+        ..Episode::start(e as u64, &vec![at(0)].into())
     };
-    (0..steps).for_each(|t| episode.push(&[at(t) / 100.0], -1.0, &[at(t + 1)]));
+    for t in 0..steps {
+        episode.push(&[at(t) / 100.0], -1.0, &vec![at(t + 1)].into());
+    }
     episode
 }
 
+fn empty(horizon: usize, capacity: usize, prioritised: bool) -> Sequences {
+    let rng = Rng::new(0, "after", 0);
+    Sequences::new(ObsSpec::of_state(1), 1, horizon, capacity, prioritised, rng)
+}
+
+/// The one number of an observation.
+fn number(batch: &Stretches, row: usize) -> f32 {
+    batch.obs.state(row)[0]
+}
+
 fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
-    let mut sequences = Sequences::new((1, 1), 3, 1000, prioritised, Rng::new(0, "after", 0));
+    let mut sequences = empty(3, 1000, prioritised);
     for (e, &(steps, terminated)) in episodes.iter().enumerate() {
         sequences.push(&episode(e, steps, terminated)).unwrap();
     }
@@ -30,9 +42,11 @@ fn stretches_are_consecutive_and_go_on_after_the_end() {
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..300 {
         let (o, over) = (
-            [0, 1, 2, 3].map(|t| batch.obs[t * 300 + i]),
+            [0, 1, 2, 3].map(|t| number(&batch, t * 300 + i)),
             [0, 1, 2].map(|t| batch.over[t * 300 + i]),
         );
+        let ended = [0, 1, 2, 3].map(|t| batch.ended[t * 300 + i]);
+        assert_eq!(ended, o.map(|o| f32::from(o == 12.0)));
         seen.insert(o[0] as usize);
         for t in 0..3 {
             let reward = batch.rewards[t * 300 + i];
@@ -92,7 +106,7 @@ fn surprising_stretches_come_up_more_often() {
 /// The oldest episodes make room, and priorities of dropped stretches go nowhere.
 #[test]
 fn the_oldest_make_room() {
-    let mut sequences = Sequences::new((1, 1), 3, 10, true, Rng::new(0, "after", 0));
+    let mut sequences = empty(3, 10, true);
     (0..4).for_each(|e| sequences.push(&episode(e, 5, false)).unwrap());
     assert_eq!((sequences.len(), sequences.dropped), (10, 2));
     let before = sequences.clone();
@@ -104,13 +118,8 @@ fn the_oldest_make_room() {
         &[9.0],
     );
     assert_eq!(sequences, before);
-    assert!(
-        sequences
-            .sample(&mut Rng::new(0, "test", 0), 50)
-            .obs
-            .iter()
-            .all(|&o| o >= 20.0)
-    );
+    let batch = sequences.sample(&mut Rng::new(0, "test", 0), 50);
+    assert!((0..batch.obs.len()).all(|row| number(&batch, row) >= 20.0));
 }
 
 /// Saved sequences go on bit for bit; damaged ones are refused.
@@ -158,7 +167,7 @@ fn joined_batches_keep_stretches_whole() {
         (5, 20, 5)
     );
     for i in 0..5 {
-        let o = [0, 1, 2, 3].map(|t| joined.obs[t * 5 + i]);
+        let o = [0, 1, 2, 3].map(|t| number(&joined, t * 5 + i));
         assert!(
             o.windows(2)
                 .all(|pair| pair[1] == pair[0] + 1.0 || pair[1] == pair[0]),
@@ -179,7 +188,7 @@ fn every_batch_has_exactly_the_share() {
     let mut share = |demo_fraction, demos, online| {
         let batch = Balanced { demo_fraction }.sample(demos, online, &mut rng, 64);
         assert_eq!(batch.len(), 64);
-        let shown: Vec<bool> = batch.obs[..64].iter().map(|&x| x >= 500.0).collect();
+        let shown: Vec<bool> = (0..64).map(|i| number(&batch, i) >= 500.0).collect();
         assert!(
             shown[..batch.shown].iter().all(|&demo| demo) && !shown[batch.shown..].contains(&true)
         );
@@ -199,15 +208,11 @@ fn every_batch_has_exactly_the_share() {
 /// so.
 #[test]
 fn an_episode_may_end_where_it_ends() {
-    let mut sequences = Sequences::new((1, 1), 1, 1000, false, Rng::new(0, "after", 0)).ending();
+    let mut sequences = empty(1, 1000, false).ending();
     sequences.push(&episode(0, 3, true)).unwrap();
     sequences.push(&episode(1, 2, false)).unwrap();
     let all = sequences.all();
-    assert_eq!(
-        (&all.obs[..5], &all.over[..]),
-        (
-            &[0.0, 1.0, 2.0, 10.0, 11.0][..],
-            &[0.0, 0.0, 1.0, 0.0, 0.0][..]
-        )
-    );
+    let first: Vec<f32> = (0..5).map(|row| number(&all, row)).collect();
+    assert_eq!(first, [0.0, 1.0, 2.0, 10.0, 11.0]);
+    assert_eq!(all.over, [0.0, 0.0, 1.0, 0.0, 0.0]);
 }

@@ -113,8 +113,8 @@ fn a_resting_hand_is_truncated_at_the_horizon() {
 #[test]
 fn the_observation_has_the_layout_of_meta_world() {
     let mut env = LabEnv::new("lab/pick-place").unwrap();
-    let start = env.reset(1);
-    assert_eq!((start.len(), env.spec().obs), (39, 39));
+    let start = env.reset(1).state;
+    assert_eq!((start.len(), env.spec().obs.numbers()), (39, 39));
     assert_eq!(
         start[..18],
         start[18..36],
@@ -131,7 +131,7 @@ fn the_observation_has_the_layout_of_meta_world() {
     );
     assert!(start[11..18].iter().all(|&v| v == 0.0), "padding");
     assert!((0.8..0.9).contains(&start[37]), "goal");
-    let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
+    let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs.state;
     assert_eq!(after[18..36], start[..18], "the frame before");
     assert_ne!(after[..18], start[..18]);
 }
@@ -255,7 +255,7 @@ fn the_hand_and_the_gripper_stay_beside_a_picture() {
         let mut env = make(info.id).unwrap();
         let places = CORE.entry(info.id).unwrap().proprioception.unwrap();
         assert_eq!(places, [0..4, 18..22]);
-        let before = picked(&env.reset(2), places);
+        let before = picked(&env.reset(2).state, places);
         assert_eq!(
             before[..4],
             before[4..],
@@ -268,7 +268,7 @@ fn the_hand_and_the_gripper_stay_beside_a_picture() {
             info.id
         );
         let step = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap();
-        let after = picked(&step.obs, places);
+        let after = picked(&step.obs.state, places);
         assert_eq!(after[4..], before[..4], "{}", info.id);
         assert!(after[0] > before[0], "{}: the hand moved along x", info.id);
     }
@@ -303,14 +303,14 @@ fn a_latched_door_stays_shut() {
 fn the_second_object_tells_its_joint() {
     for (id, name) in [("lab/door", "hinge"), ("lab/hammer", "nail")] {
         let mut env = LabEnv::new(id).unwrap();
-        let mut obs = env.reset(1);
+        let mut obs = env.reset(1).state;
         assert_eq!(obs[..18], obs[18..36], "{id}");
         let start = obs.clone();
         loop {
             let action = env.expert().unwrap();
             let step = env.step(&action).unwrap();
-            assert_eq!(step.obs[18..36], obs[..18], "{id}: the frame before");
-            obs = step.obs;
+            assert_eq!(step.obs.state[18..36], obs[..18], "{id}: the frame before");
+            obs = step.obs.state;
             let joint = env.sim().joint(name).unwrap();
             let position = env.sim().joint_position(joint);
             let told = if name == "nail" {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::env::{Spec, episode_over};
+use crate::obs::ObsSpec;
 
 /// An episode of six steps. The success rule holds after the steps that its task's name has digits
 /// for.
@@ -17,9 +18,9 @@ impl Env for Blinking {
         &self.spec
     }
 
-    fn reset(&mut self, _: u64) -> Vec<f32> {
+    fn reset(&mut self, _: u64) -> Observation {
         (self.steps, self.over) = (0, false);
-        vec![0.0]
+        vec![0.0].into()
     }
 
     fn step(&mut self, _: &[f32]) -> Result<Step> {
@@ -31,7 +32,7 @@ impl Env for Blinking {
         let terminated = success && self.ends;
         let truncated = !terminated && self.steps == self.spec.horizon;
         self.over = terminated || truncated;
-        let (obs, reward) = (vec![self.steps as f32], f32::from(success));
+        let (obs, reward) = (vec![self.steps as f32].into(), f32::from(success));
         Ok(Step {
             obs,
             reward,
@@ -64,7 +65,7 @@ impl Env for Blinking {
 fn spec(id: &str) -> Spec {
     Spec {
         id: id.into(),
-        obs: 1,
+        obs: ObsSpec::of_state(1),
         act: 1,
         horizon: 6,
     }
@@ -94,8 +95,8 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
         make: blinking,
         action_repeat: 1,
         chunk,
-        label: Vec::new(),
-        view: View::default(),
+        label: None,
+        cameras: Vec::new(),
         to_horizon,
         parallel: 1,
         seed: 0,

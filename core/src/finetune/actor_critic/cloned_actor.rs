@@ -28,7 +28,7 @@ impl ClonedActor {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let clone = HetstatPolicy::new(config, inputs.sizes, inputs.view, rng, device);
+        let clone = HetstatPolicy::new(config, inputs.sizes, &inputs.cameras, rng, device);
         Self {
             actor: clone.clone(),
             clone,

@@ -3,10 +3,10 @@
 
 use super::{ActorConfig, Compose, HetstatPolicy, InputReader, RawInputs};
 use crate::data::Archive;
-use crate::env::{self, View};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
 use crate::method::LocalFuture;
 use crate::nn::{self, Keypoints, params};
+use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -21,8 +21,8 @@ pub(crate) struct ComposedPolicy {
     pub actor: HetstatPolicy,
     /// Its settings.
     pub config: ActorConfig,
-    /// What it sees.
-    pub view: View,
+    /// What sees.
+    pub cameras: Vec<ImageSpec>,
 }
 
 /// A decision for each of E episodes, on the host.
@@ -38,40 +38,26 @@ pub(crate) struct Decided {
 }
 
 impl ComposedPolicy {
-    /// Decides at raw observation rows, given what each episode remembers and noise rows: in the
+    /// Decides at raw observations, given what each episode remembers and noise rows: in the
     /// middle of the actor's distribution, or drawn from it where it is to explore.
     pub async fn decide(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         explore: bool,
         device: &Device,
     ) -> Result<Decided> {
-        let reader = InputReader::new(policy, self.view, device);
+        let reader = InputReader::new(policy, &self.cameras, device);
         let act = policy.sizes.act;
         let (chunk_noise, own_noise) = split(noise, policy.noise_len(), act);
         let chunks = self
             .chunks(policy, obs, memories, &chunk_noise, &reader.device)
             .await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..act]);
-        let rows = || {
-            obs.chunks(policy.sizes.obs + self.view.pixels())
-                .map(|row| self.view.split(row))
-        };
-        let inputs = RawInputs {
-            numbers: rows()
-                .zip(bases())
-                .flat_map(|((felt, _), base)| felt.iter().chain(base))
-                .copied()
-                .collect(),
-            pixels: rows().flat_map(|(_, seen)| env::bytes(seen)).collect(),
-        };
-
-        let at = self
-            .actor
-            .at(reader.observed(&inputs.numbers, &inputs.pixels));
+        let base: Vec<f32> = bases().flatten().copied().collect();
+        let at = self.actor.at(reader.observed(obs, &base));
         let own = if explore {
             at.sample(reader.matrix(own_noise, act))
         } else {
@@ -94,7 +80,10 @@ impl ComposedPolicy {
             actions,
             own,
             memories: memories.collect(),
-            inputs,
+            inputs: RawInputs {
+                obs: obs.clone(),
+                base,
+            },
         })
     }
 
@@ -103,7 +92,7 @@ impl ComposedPolicy {
     async fn chunks(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         device: &Device,
@@ -117,19 +106,12 @@ impl ComposedPolicy {
         let due: Vec<usize> = (0..memories.len())
             .filter(|&i| !left(&memories[i]))
             .collect();
-        let obs = policy.reading(obs, memories.len());
-        let width = obs.len().checked_div(memories.len()).unwrap_or(0);
-        let rows = |values: &[f32], width: usize| {
-            due.iter()
-                .flat_map(|&i| &values[i * width..(i + 1) * width])
-                .copied()
-                .collect::<Vec<_>>()
-        };
+        let width = policy.noise_len();
+        let due_noise = due.iter().flat_map(|&i| &noise[i * width..(i + 1) * width]);
         let mut chunks = memories.to_vec();
         if !due.is_empty() {
-            let new = policy
-                .act(&rows(&obs, width), rows(noise, policy.noise_len()), device)
-                .await?;
+            let due_noise = due_noise.copied().collect();
+            let new = policy.act(&obs.select(&due), due_noise, device).await?;
             due.iter()
                 .zip(new.chunks(policy.sizes.chunk_len()))
                 .for_each(|(&i, chunk)| chunks[i] = chunk.to_vec());
@@ -138,7 +120,7 @@ impl ComposedPolicy {
     }
 
     async fn write(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
-        archive.put(format!("{prefix}/view"), &self.view)?;
+        archive.put(format!("{prefix}/cameras"), &self.cameras)?;
         params::save(&self.actor, &format!("{prefix}/actor"), archive).await
     }
 
@@ -151,21 +133,33 @@ impl ComposedPolicy {
         archive: &Archive,
         device: &Device,
     ) -> Result<Self> {
-        let view: View = archive.get(&format!("{prefix}/view"))?;
-        if view.is_some() && !(Keypoints::SMALLEST..=512).contains(&view.size) || view.stack > 16 {
-            return Err(Error::input(
-                "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
-            ));
-        }
+        let cameras = saved_cameras(prefix, archive)?;
         let rng = &mut Rng::new(0, "unused", 0);
-        let actor = HetstatPolicy::new(config, policy.sizes, view, rng, device);
+        let actor = HetstatPolicy::new(config, policy.sizes, &cameras, rng, device);
         Ok(Self {
             method,
             actor: params::load(actor, &format!("{prefix}/actor"), archive)?,
             config: config.clone(),
-            view,
+            cameras,
         })
     }
+}
+
+/// What sees for a saved actor. Before version 3 there was one camera, as its size and its frames.
+fn saved_cameras(prefix: &str, archive: &Archive) -> Result<Vec<ImageSpec>> {
+    let cameras: Vec<ImageSpec> = if archive.version() < 3 {
+        let (size, stack) = archive.get(&format!("{prefix}/view"))?;
+        ImageSpec::unnamed(size, stack)
+    } else {
+        archive.get(&format!("{prefix}/cameras"))?
+    };
+    let possible = |camera: &ImageSpec| camera.is_possible(Keypoints::SMALLEST);
+    if !cameras.iter().all(possible) {
+        return Err(Error::input(
+            "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
+        ));
+    }
+    Ok(cameras)
 }
 
 impl FinetunedPolicy for ComposedPolicy {
@@ -189,7 +183,7 @@ impl FinetunedPolicy for ComposedPolicy {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         memories: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,
@@ -224,6 +218,7 @@ fn split(noise: &[f32], chunk: usize, act: usize) -> (Vec<f32>, Vec<f32>) {
 mod tests {
     use super::*;
     use crate::data::Normaliser;
+    use crate::obs::ObsSpec;
     use crate::policy::{PolicyConfig, PolicyKind, Sizes};
     use crate::run::{Config, Preset};
     use pollster::block_on;
@@ -236,6 +231,11 @@ mod tests {
             features: 4,
             ..ActorConfig::preset(Preset::Tiny)
         }
+    }
+
+    /// Observations of two numbers.
+    fn rows(values: &[f32]) -> ObsBatch {
+        ObsBatch::of_states(values.to_vec(), 2)
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -269,20 +269,21 @@ mod tests {
             chunk: 3,
         };
         let scales = (Normaliser::identity(2), Normaliser::identity(3));
-        let policy = Policy::new(&flow, sizes, scales, &mut rng, &device);
+        let policy = Policy::new(&flow, &ObsSpec::of_state(2), 1, scales, &mut rng, &device);
         let residual = config(Compose::Residual);
-        let actor = HetstatPolicy::new(&residual, sizes, View::default(), &mut rng, &device);
+        let actor = HetstatPolicy::new(&residual, sizes, &[], &mut rng, &device);
         let agent = ComposedPolicy {
             method: FinetuneMethod::NONE,
             actor,
             config: residual,
-            view: View::default(),
+            cameras: Vec::new(),
         };
         let noise = rng.normals(2 * agent.noise_len(&policy));
         let mut memories = vec![Vec::new(); 2];
         // The actor is fresh: its mode is 0, so what is played is the chunk.
         let chunks =
-            block_on(policy.act(&[0.1, 0.2, 0.3, 0.4], split(&noise, 3, 1).0, &device)).unwrap();
+            block_on(policy.act(&rows(&[0.1, 0.2, 0.3, 0.4]), split(&noise, 3, 1).0, &device))
+                .unwrap();
         for t in 0..3 {
             let obs = if t == 0 {
                 [0.1, 0.2, 0.3, 0.4]
@@ -290,14 +291,15 @@ mod tests {
                 [9.0; 4]
             };
             let played =
-                block_on(agent.act(&policy, &obs, &mut memories, noise.clone(), &device)).unwrap();
+                block_on(agent.act(&policy, &rows(&obs), &mut memories, noise.clone(), &device))
+                    .unwrap();
             close(&played, &[chunks[t], chunks[3 + t]]);
         }
         assert_eq!(memories, vec![Vec::<f32>::new(); 2]);
         let mut odd = vec![vec![0.5], vec![]];
         let played = block_on(agent.act(
             &policy,
-            &[0.1, 0.2, 0.3, 0.4],
+            &rows(&[0.1, 0.2, 0.3, 0.4]),
             &mut odd,
             noise.clone(),
             &device,
@@ -311,7 +313,7 @@ mod tests {
         close(
             &block_on(alone.act(
                 &policy,
-                &[0.1, 0.2],
+                &rows(&[0.1, 0.2]),
                 &mut [vec![]],
                 noise[..4].to_vec(),
                 &device,

@@ -4,7 +4,7 @@
 use super::{ActorConfig, Compose};
 use crate::Result;
 use crate::data::{Dataset, Episode, Sequences};
-use crate::env::View;
+use crate::obs::ObsSpec;
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use burn::tensor::Device;
@@ -15,16 +15,11 @@ const COPIES: usize = 4;
 
 /// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained
 /// policy's action; the actor's own action, and where it is demonstrated the next one.
-pub(super) fn replay(sizes: Sizes, capacity: usize, view: View) -> Sequences {
-    Sequences::new(
-        (sizes.obs + sizes.act, 2 * sizes.act),
-        1,
-        capacity,
-        false,
-        Rng::new(0, "unused", 0),
-    )
-    .seen(view)
-    .ending()
+pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> Sequences {
+    let rng = Rng::new(0, "unused", 0);
+    Sequences::new(obs, 2 * act, 1, capacity, false, rng)
+        .beside(act)
+        .ending()
 }
 
 /// All demonstrated decisions, in a replay of their size.
@@ -35,7 +30,7 @@ pub(super) async fn decisions(
     config: &ActorConfig,
     policy: &Policy,
     demos: &Dataset,
-    (seed, view): (u64, View),
+    (seed, obs): (u64, ObsSpec),
     device: &Device,
 ) -> Result<Sequences> {
     let copies = if config.compose == Compose::Alone {
@@ -43,7 +38,7 @@ pub(super) async fn decisions(
     } else {
         COPIES
     };
-    let mut replay = replay(policy.sizes, usize::MAX, view);
+    let mut replay = replay(obs, policy.sizes.act, usize::MAX);
     let mut rng = Rng::new(seed, "csil-demos", 0);
     for episode in &demos.episodes {
         for copy in 0..copies {
@@ -68,22 +63,13 @@ async fn beside(
     rng: &mut Rng,
     device: &Device,
 ) -> Result<Vec<f32>> {
-    let Sizes { obs, act, chunk } = policy.sizes;
-    let view = policy.view();
+    let Sizes { act, chunk, .. } = policy.sizes;
     let starts: Vec<usize> = (0..=episode.len())
         .filter(|&t| t == 0 || t % chunk == begin % chunk)
         .collect();
-    let seen: Vec<f32> = starts
-        .iter()
-        .flat_map(|&t| [episode.obs_at(t, obs), &episode.seen_at(t, view)].concat())
-        .collect();
-    let chunks = policy
-        .act(
-            &seen,
-            rng.normals(starts.len() * policy.noise_len()),
-            device,
-        )
-        .await?;
+    let obs = episode.obs.batch(&policy.reads, starts.iter().copied());
+    let noise = rng.normals(starts.len() * policy.noise_len());
+    let chunks = policy.act(&obs, noise, device).await?;
     let ends = starts[1..].iter().copied().chain([episode.len() + 1]);
     let played = chunks
         .chunks(policy.sizes.chunk_len())
@@ -102,9 +88,7 @@ fn targets(config: &ActorConfig, sizes: Sizes, episode: &Episode, bases: &[f32])
         false => vec![0.0; sizes.act],
     };
     Episode {
-        obs: (0..=episode.len())
-            .flat_map(|t| [episode.obs_at(t, sizes.obs), base(t)].concat())
-            .collect(),
+        base_actions: bases.to_vec(),
         actions: (0..episode.len())
             .flat_map(|t| [own(t), own(t + 1)].concat())
             .collect(),
@@ -116,6 +100,7 @@ fn targets(config: &ActorConfig, sizes: Sizes, episode: &Episode, bases: &[f32])
 mod tests {
     use super::*;
     use crate::data::{Meta, Normaliser};
+    use crate::obs::ObsBatch;
     use crate::policy::{PolicyConfig, PolicyKind};
     use crate::run::{Config, Preset};
     use pollster::block_on;
@@ -133,21 +118,18 @@ mod tests {
             layers: 1,
             ..Config::preset(Preset::Tiny).policy
         };
-        let sizes = Sizes {
-            obs: 1,
-            act: 1,
-            chunk: 2,
-        };
         let policy = Policy::new(
             &flow,
-            sizes,
+            &ObsSpec::of_state(1),
+            1,
             (Normaliser::identity(1), Normaliser::identity(2)),
             &mut rng,
             &device,
         );
-        let mut episode = Episode::start(0, &[0.0]);
+        let mut episode = Episode::start(0, &vec![0.0].into());
         (1..=3).for_each(|t| {
-            episode.push(&[0.1 * t as f32], f32::from(u8::from(t == 3)), &[t as f32])
+            let next = vec![t as f32].into();
+            episode.push(&[0.1 * t as f32], f32::from(t == 3), &next);
         });
         episode.terminated = true;
         let meta = Meta {
@@ -155,8 +137,7 @@ mod tests {
             engine: "rapier".into(),
             seed: 0,
             code_version: String::new(),
-            obs: 1,
-            image_size: 0,
+            obs: ObsSpec::of_state(1),
             act: 1,
             action_repeat: 1,
             demonstrator: String::new(),
@@ -174,7 +155,7 @@ mod tests {
             &config,
             &policy,
             &demos,
-            (0, View::default()),
+            (0, ObsSpec::of_state(1)),
             &device,
         ))
         .unwrap();
@@ -185,28 +166,26 @@ mod tests {
             (&rows.over[..3], &rows.rewards[..3]),
             (&[0.0, 0.0, 1.0][..], &[0.0, 0.0, 1.0][..])
         );
-        let next = &rows.obs[2 * 12..];
         for copy in 0..4 {
             for t in 0..3 {
                 let at = copy * 3 + t;
-                let base = rows.obs[2 * at + 1];
+                let base = rows.base_actions[at];
                 let own = &rows.actions[2 * at..2 * at + 2];
-                assert_eq!((rows.obs[2 * at], next[2 * at]), (t as f32, t as f32 + 1.0));
+                let seen = [at, 12 + at].map(|row| rows.obs.state(row)[0]);
+                assert_eq!(seen, [t as f32, t as f32 + 1.0]);
                 assert_eq!(own[0], config.target(&[base], &[0.1 * (t + 1) as f32])[0]);
                 if t < 2 {
                     assert_eq!(
-                        (next[2 * at + 1], own[1]),
-                        (rows.obs[2 * at + 3], rows.actions[2 * at + 2])
+                        (rows.base_actions[12 + at], own[1]),
+                        (rows.base_actions[at + 1], rows.actions[2 * at + 2])
                     );
                 }
             }
         }
         // The first copy begins chunks at 0 and 2, the third at 0, 1 and 3.
         let mut rng = Rng::new(0, "csil-demos", 0);
-        let first = block_on(policy.act(&[0.0, 2.0], rng.normals(4), &device)).unwrap();
-        assert_eq!(
-            [1, 3, 5].map(|i| rows.obs[i]),
-            [first[0], first[1], first[2]]
-        );
+        let asked = ObsBatch::of_states(vec![0.0, 2.0], 1);
+        let first = block_on(policy.act(&asked, rng.normals(4), &device)).unwrap();
+        assert_eq!(rows.base_actions[..3], [first[0], first[1], first[2]]);
     }
 }

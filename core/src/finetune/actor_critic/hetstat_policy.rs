@@ -2,8 +2,8 @@
 //! "Coherent Soft Imitation Learning").
 
 use super::ActorConfig;
-use crate::env::View;
 use crate::nn::{Hetstat, HetstatConfig, Keypoints, Observed};
+use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rl::SquashedGaussian;
 use crate::rng::Rng;
@@ -14,18 +14,19 @@ use burn::tensor::{Device, Tensor};
 #[derive(Module, Debug)]
 pub(crate) struct HetstatPolicy {
     net: Hetstat,
-    eyes: Option<Keypoints>,
+    /// One for each camera.
+    eyes: Vec<Keypoints>,
     /// How many of the inputs' numbers it reads: all, or only the observation before the pretrained
     /// policy's action.
     reads: usize,
 }
 
 impl HetstatPolicy {
-    /// Fresh weights, for observations and actions of these sizes, and for what is seen.
+    /// Fresh weights, for observations and actions of these sizes, and for these cameras.
     pub fn new(
         config: &ActorConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
@@ -35,7 +36,7 @@ impl HetstatPolicy {
             sizes.obs
         };
         let settings = HetstatConfig {
-            inputs: reads + if view.is_some() { Keypoints::WIDTH } else { 0 },
+            inputs: reads + cameras.len() * Keypoints::WIDTH,
             hidden: vec![config.hidden; 2],
             bottleneck: config.bottleneck,
             features: config.features,
@@ -46,15 +47,13 @@ impl HetstatPolicy {
         let net = Hetstat::new(&settings, rng, device);
         Self {
             net,
-            eyes: view
-                .is_some()
-                .then(|| Keypoints::new(view.channels(), rng, device)),
+            eyes: Keypoints::of(cameras, rng, device),
             reads,
         }
     }
 
     fn read(&self, x: Observed) -> Tensor<2> {
-        x.read_by(self.eyes.as_ref(), self.reads)
+        x.read_by(&self.eyes, self.reads)
     }
 
     /// What it does at inputs of obs + act numbers.
@@ -107,7 +106,7 @@ mod tests {
     fn the_faithful_loss_has_the_right_gradients() {
         let device = Device::flex().autodiff();
         let mut rng = Rng::new(0, "test", 0);
-        let policy = HetstatPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let policy = HetstatPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         let x = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh();
         let plain = |policy: &HetstatPolicy| policy.at(x.clone());
@@ -154,14 +153,14 @@ mod tests {
     fn likelihood_and_divergence_have_the_right_gradient() {
         let device = Device::flex().autodiff();
         let mut rng = Rng::new(1, "test", 0);
-        let mut policy = HetstatPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let mut policy = HetstatPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         // Where C is the identity and the means are 0, many gradients vanish.
         let train = Observed::from(nn::matrix(rng.normals(28), 4, &device));
         let mut adam = nn::Adam::new(nn::AdamConfig {
             lr: 3e-2,
             clip_norm: None,
         });
-        let other = HetstatPolicy::new(&config(), SIZES, View::default(), &mut rng, &device);
+        let other = HetstatPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh() * 0.9;
         for _ in 0..30 {
             let loss = policy.faithful_loss(train.clone(), actions.clone());

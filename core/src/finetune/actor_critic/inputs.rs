@@ -1,9 +1,8 @@
-//! What the networks read, made of raw rows: an observation and the pretrained policy's action of
-//! the step.
+//! What the networks read: an observation, and the pretrained policy's action of the step.
 
 use crate::data::{Normaliser, Stretches};
-use crate::env::View;
 use crate::nn::{self, Observed};
+use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rl::{StateAction, TdBatch};
 use burn::tensor::{Device, Tensor};
@@ -15,21 +14,21 @@ const LEAST_RANGE: f64 = 0.1;
 
 /// N rows on the host.
 pub(crate) struct RawInputs {
-    /// Observation and the pretrained policy's action: N x (obs + act).
-    pub numbers: Vec<f32>,
-    /// What is seen: N x pixels of the view.
-    pub pixels: Vec<u8>,
+    /// N observations.
+    pub obs: ObsBatch,
+    /// The pretrained policy's actions: N x act.
+    pub base: Vec<f32>,
 }
 
-/// Makes inputs of networks from raw rows, on a device without gradients.
+/// Makes inputs of networks, on a device without gradients.
 #[derive(Clone)]
 pub(crate) struct InputReader {
     /// Scales observations.
     pub scale: Normaliser,
     /// Of the pretrained policy.
     pub sizes: Sizes,
-    /// What is seen.
-    pub view: View,
+    /// What sees.
+    pub cameras: Vec<ImageSpec>,
     /// Without gradients.
     pub device: Device,
 }
@@ -55,11 +54,11 @@ pub(crate) struct Transitions {
 impl InputReader {
     /// For a policy: observations are scaled as it scales them, but no number in a range that is
     /// all too small.
-    pub fn new(policy: &Policy, view: View, device: &Device) -> Self {
+    pub fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
         Self {
             scale: policy.obs_scale.widened(LEAST_RANGE as f32),
             sizes: policy.sizes,
-            view,
+            cameras: cameras.to_vec(),
             device: device.clone().without_autodiff(),
         }
     }
@@ -69,10 +68,13 @@ impl InputReader {
         self.sizes.obs + self.sizes.act
     }
 
-    /// Inputs of networks, N, from raw numbers and pixels.
-    pub fn observed(&self, numbers: &[f32], pixels: &[u8]) -> Observed {
-        let numbers = self.scaled(numbers);
-        Observed::new(numbers, self.width(), pixels, self.view, &self.device)
+    /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them, N x
+    /// act.
+    pub fn observed(&self, obs: &ObsBatch, base: &[f32]) -> Observed {
+        let numbers = self.scale.apply(&obs.numbers());
+        let images = obs.seen_by(&self.cameras);
+        Observed::new(numbers, self.sizes.obs, images, &self.device)
+            .with(self.matrix(base.to_vec(), self.sizes.act))
     }
 
     /// Rows of `width` numbers as they are.
@@ -86,29 +88,16 @@ impl InputReader {
         let act = self.sizes.act;
         let both = self.matrix(batch.actions.clone(), 2 * act);
         let column = |values: &[f32]| self.matrix(values.to_vec(), 1).squeeze_dim::<1>(1);
-        let (now, next) = batch.obs.split_at(n * self.width());
-        let (pixels, next_pixels) = batch.pixels.split_at(n * self.view.pixels());
+        let (base, next_base) = batch.base_actions.split_at(n * act);
         Transitions {
-            x: self.observed(now, pixels),
+            x: self.observed(&batch.obs.slice(0..n), base),
             u: both.clone().narrow(1, 0, act),
-            next_x: self.observed(next, next_pixels),
+            next_x: self.observed(&batch.obs.slice(n..2 * n), next_base),
             next_u: both.narrow(1, act, act),
             rewards: column(&batch.rewards),
             not_done: column(&batch.over).neg() + 1.0,
             n_demos,
         }
-    }
-
-    /// Raw rows with the observations scaled.
-    fn scaled(&self, rows: &[f32]) -> Vec<f32> {
-        let Sizes { obs, .. } = self.sizes;
-        let observations = rows.chunks(self.width()).flat_map(|row| &row[..obs]);
-        let scaled = self.scale.apply(&observations.copied().collect::<Vec<_>>());
-        rows.chunks(self.width())
-            .zip(scaled.chunks(obs))
-            .flat_map(|(row, scaled)| scaled.iter().chain(&row[obs..]))
-            .copied()
-            .collect()
     }
 }
 

@@ -76,6 +76,6 @@ pub(super) fn loaded_policy(
 }
 
 fn fresh(config: SoftActorCriticConfig, cx: &Context) -> SoftActorCritic {
-    let inputs = InputReader::new(cx.policy, cx.rollouts.view, cx.device);
+    let inputs = InputReader::new(cx.policy, &cx.rollouts.cameras, cx.device);
     SoftActorCritic::new(config, inputs, &mut weights(cx), cx.device)
 }

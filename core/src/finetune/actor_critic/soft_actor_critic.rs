@@ -77,7 +77,7 @@ impl SoftActorCritic {
         let target_entropy = -(act as f64) / 2.0;
         Self {
             policy,
-            critics: Critics::new(config.critics, width, inputs.view, rng, device),
+            critics: Critics::new(config.critics, width, &inputs.cameras, rng, device),
             temperature: Temperature::new(config.temperature, target_entropy, config.lr, device),
             updates: Updates::default(),
             config,
@@ -189,7 +189,7 @@ impl Learner for SoftActorCritic {
             method: self.config.method,
             actor: self.policy.acting(),
             config: self.config.practice.actor.clone(),
-            view: self.inputs.view,
+            cameras: self.inputs.cameras.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{ActorConfig, Compose, InputReader};
 use crate::data::{Normaliser, Stretches};
-use crate::env::View;
+use crate::obs::ObsBatch;
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use crate::settings::Preset;
@@ -39,7 +39,7 @@ pub(crate) fn inputs() -> InputReader {
             act: 2,
             chunk: 1,
         },
-        view: View::default(),
+        cameras: Vec::new(),
         device: Device::flex(),
     }
 }
@@ -52,14 +52,17 @@ pub(crate) fn batch(n: usize, rng: &mut Rng) -> Stretches {
         .flat_map(|x| [0.1 * x[0] + 0.2, -0.3, 0.1, 0.2])
         .collect::<Vec<_>>();
     let noise = rng.normals(4 * n);
+    let rewards = rng.normals(n);
+    let rows = [obs, rng.normals(3 * n)].concat();
     Stretches {
         actions: actions
             .iter()
             .zip(noise)
             .map(|(a, e)| (a + 0.1 * e).clamp(-0.9, 0.9))
             .collect(),
-        rewards: rng.normals(n),
-        obs: [obs, rng.normals(3 * n)].concat(),
+        rewards,
+        obs: ObsBatch::of_states(rows.chunks(3).map(|row| row[0]).collect(), 1),
+        base_actions: rows.chunks(3).flat_map(|row| &row[1..]).copied().collect(),
         over: (0..n).map(|i| (i % 2) as f32).collect(),
         weights: vec![1.0; n],
         ..Stretches::default()

@@ -28,7 +28,7 @@ pub(crate) struct ActorCriticTrainer<L> {
 }
 
 /// The last decision of an episode that is being played, which waits: what the pretrained policy
-/// does next is not known yet. The episode's observations have its action at their ends.
+/// does next is not known yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Pending {
     /// The actor's own action.
@@ -55,12 +55,11 @@ impl<L: Learner> ActorCriticTrainer<L> {
     /// # Errors
     /// When an environment cannot be made.
     pub fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
-        let sizes = cx.policy.sizes;
-        let view = cx.rollouts.view;
+        let act = cx.policy.sizes.act;
         Ok(Self {
             rollouts: Rollouts::endless(&spec(&config, cx), "practice")?,
-            demos: demos::replay(sizes, usize::MAX, view),
-            online: demos::replay(sizes, config.capacity, view),
+            demos: demos::replay(cx.obs(), act, usize::MAX),
+            online: demos::replay(cx.obs(), act, config.capacity),
             running: RunningEpisodes::default(),
             learner,
             count: Count {
@@ -80,21 +79,18 @@ impl<L: Learner> ActorCriticTrainer<L> {
         cx: &Context,
         archive: &mut Archive,
     ) -> Result<Self> {
-        let view = cx.rollouts.view;
-        let empty = demos::replay(cx.policy.sizes, 0, view);
         let demos = Sequences::load(archive, "finetuner/demos")?;
         let online = Sequences::load(archive, "finetuner/online")?;
-        for replay in [&demos, &online] {
-            if (replay.sizes(), replay.view()) != (empty.sizes(), view) {
-                return Err(damaged());
-            }
+        let empty = |capacity| demos::replay(cx.obs(), cx.policy.sizes.act, capacity);
+        if !demos.is_like(&empty(usize::MAX)) || !online.is_like(&empty(config.capacity)) {
+            return Err(damaged());
         }
         let rollouts = archive.blob("finetuner/rollouts")?;
         Ok(Self {
             rollouts: Rollouts::load(&spec(&config, cx), rollouts)?,
             demos,
             online,
-            running: RunningEpisodes::load("finetuner/running", archive, view)?,
+            running: RunningEpisodes::load("finetuner/running", archive, &cx.obs())?,
             learner,
             count: archive.get("finetuner/count")?,
             config,
@@ -173,7 +169,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
             )
         };
         let device = cx.device.clone().without_autodiff();
-        let seen = (cx.rollouts.seed, cx.rollouts.view);
+        let seen = (cx.rollouts.seed, cx.obs());
         let demos = cx.demos.ok_or_else(missing)?;
         self.demos = demos::decisions(&self.config.actor, cx.policy, demos, seen, &device).await?;
         if self.demos.is_empty() {
@@ -276,25 +272,19 @@ impl<L: Learner> ActorCriticTrainer<L> {
         i: usize,
         learned: Option<f32>,
     ) -> Result<()> {
-        let view = self.online.view();
-        let count = decided.memories.len();
-        let act = decided.own.len() / count;
-        let row = |values: &[f32]| {
-            let width = values.len() / count;
-            values[i * width..(i + 1) * width].to_vec()
-        };
-        let input = row(&decided.inputs.numbers);
+        let act = decided.own.len() / decided.memories.len();
+        let row = |values: &[f32]| values[i * act..(i + 1) * act].to_vec();
+        let base = row(&decided.inputs.base);
         let own = row(&decided.own);
-        let with_frames = |numbers: &[f32], row: &[f32]| [numbers, view.split(row).1].concat();
         let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
-        let seen = with_frames(&input, obs);
         let (mut episode, before) = match self.running.take(*seed) {
             Some((mut episode, before)) => {
-                episode.push_seen(&wide(&before.own), before.reward, &seen, view);
+                episode.push(&wide(&before.own), before.reward, obs);
                 (episode, before)
             }
-            None => (Episode::start_seen(*seed, &seen, view), Pending::default()),
+            None => (Episode::start(*seed, obs), Pending::default()),
         };
+        episode.base_actions.extend_from_slice(&base);
         let (mut sum, mut rewards) = before.learned;
         if let Some(reward) = learned {
             sum += f64::from(reward);
@@ -311,12 +301,9 @@ impl<L: Learner> ActorCriticTrainer<L> {
         }
         // Nobody decides after the last step: the rest of the chunk, or else its last action,
         // stands in.
-        let base = decided.memories[i]
-            .get(..act)
-            .unwrap_or(&input[input.len() - act..]);
-        let last = [view.split(&step.obs).0, base].concat();
-        let seen = with_frames(&last, &step.obs);
-        episode.push_seen(&wide(&own), step.reward, &seen, view);
+        let last = decided.memories[i].get(..act).unwrap_or(&base);
+        episode.base_actions.extend_from_slice(last);
+        episode.push(&wide(&own), step.reward, &step.obs);
         episode.terminated = step.terminated;
         self.online.push(&episode)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
@@ -327,9 +314,9 @@ impl<L: Learner> ActorCriticTrainer<L> {
     /// A batch of demonstrations, whose pictures were moved a little.
     fn demonstrated(&mut self) -> Stretches {
         let rng = &mut self.count.rng;
-        self.demos
-            .sample(rng, self.config.batch)
-            .shifted_a_little(self.demos.view(), rng)
+        let mut batch = self.demos.sample(rng, self.config.batch);
+        batch.obs.shift_randomly(rng);
+        batch
     }
 
     /// A batch of demonstrations and practice, whose pictures were moved a little.
@@ -338,9 +325,9 @@ impl<L: Learner> ActorCriticTrainer<L> {
         let balanced = Balanced {
             demo_fraction: self.config.demo_fraction,
         };
-        balanced
-            .sample(&self.demos, &self.online, rng, self.config.batch)
-            .shifted_a_little(self.online.view(), rng)
+        let mut batch = balanced.sample(&self.demos, &self.online, rng, self.config.batch);
+        batch.obs.shift_randomly(rng);
+        batch
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {

@@ -10,6 +10,7 @@ use super::BestOfNConfig;
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
+use crate::obs::ObsBatch;
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -131,8 +132,9 @@ impl Iql {
     /// `policy`.
     pub fn step(&mut self, batch: &Batch, policy: &Policy) -> Losses {
         let matrix = |values, width| nn::matrix(values, width, &self.device);
-        let obs = matrix(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
-        let next_obs = matrix(policy.obs_scale.apply(&batch.next_obs), policy.sizes.obs);
+        let observe = |obs: &ObsBatch| policy.observe(obs, &self.device).numbers;
+        let obs = observe(&batch.obs).autodiff();
+        let next_obs = observe(&batch.next_obs);
         let chunks = matrix(
             policy.act_scale.apply(&batch.actions),
             policy.sizes.chunk_len(),
@@ -144,7 +146,7 @@ impl Iql {
         self.value = self.value_adam.step(self.value.clone(), &value_loss);
         // Eq. 6: the target is V(s'), not a maximum over actions, so that only actions of the data
         // are ever judged.
-        let next_value = self.value.valid().forward_one(next_obs.inner());
+        let next_value = self.value.valid().forward_one(next_obs);
         let targets = column(&batch.rewards)
             + (column(&batch.terminated).neg() + 1.0) * next_value * self.config.gamma;
         let q_loss = self.q_loss(obs, chunks, targets);

@@ -13,6 +13,7 @@ use crate::data::Archive;
 use crate::error::within;
 use crate::method::{LocalFuture, MethodInfo, Paper};
 use crate::nn;
+use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -144,19 +145,19 @@ pub struct BestOfNPolicy {
 }
 
 impl BestOfNPolicy {
-    /// For every raw observation row: N proposals from `noise` (`[rows * N, noise]`), the best of
+    /// For every raw observation: N proposals from `noise` (`[rows * N, noise]`), the best of
     /// which is played.
     async fn choose(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
         let plain = device.clone().without_autodiff();
         let (sizes, n) = (policy.sizes, self.samples);
-        let rows = obs.len() / sizes.obs;
-        let obs = nn::matrix(policy.obs_scale.apply(obs), sizes.obs, &plain);
+        let rows = obs.len();
+        let obs = policy.observe(obs, &plain).numbers;
         // N consecutive rows per observation: one batch for policy and critic.
         let repeated: Tensor<2> = obs
             .unsqueeze_dim::<3>(1)
@@ -223,7 +224,7 @@ impl FinetunedPolicy for BestOfNPolicy {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         _: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,

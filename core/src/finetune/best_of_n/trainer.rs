@@ -34,7 +34,7 @@ impl BestOfNTrainer {
     pub fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let horizon = cx.rollouts.task.spec.horizon;
-        let replay = Replay::new(sizes.obs, sizes.chunk_len(), config.rollouts * horizon);
+        let replay = Replay::new(cx.obs(), sizes.chunk_len(), config.rollouts * horizon);
         Ok(Self {
             doing: play(&config, cx, 0)?,
             config,

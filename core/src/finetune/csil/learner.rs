@@ -68,7 +68,7 @@ impl CsilLearner {
         Self {
             reward: policy.clone.clone(),
             policy,
-            critics: Critics::new(config.critics(), width, inputs.view, rng, device),
+            critics: Critics::new(config.critics(), width, &inputs.cameras, rng, device),
             updates: Updates::default(),
             config,
             inputs,
@@ -106,7 +106,7 @@ impl CsilLearner {
 
     /// The learned reward of raw inputs and own actions, before bounds: N each.
     async fn rewards_of(&self, inputs: &RawInputs, own: &[f32]) -> Result<Option<Vec<f32>>> {
-        let x = self.inputs.observed(&inputs.numbers, &inputs.pixels);
+        let x = self.inputs.observed(&inputs.obs, &inputs.base);
         let u = self.inputs.matrix(own.to_vec(), self.inputs.sizes.act);
         let raw = coherent_reward(&self.reward.valid(), x, u, self.config.reward_scale);
         nn::read(raw).await.map(Some)
@@ -286,7 +286,7 @@ impl Learner for CsilLearner {
             method: METHOD.id(),
             actor: self.policy.acting(),
             config: self.config.actor.clone(),
-            view: self.inputs.view,
+            cameras: self.inputs.cameras.clone(),
         }
     }
 

@@ -58,6 +58,6 @@ pub const METHOD: Method = Method {
 };
 
 fn fresh(config: &CsilConfig, cx: &Context) -> CsilLearner {
-    let inputs = InputReader::new(cx.policy, cx.rollouts.view, cx.device);
+    let inputs = InputReader::new(cx.policy, &cx.rollouts.cameras, cx.device);
     CsilLearner::new(config.clone(), inputs, &mut weights(cx), cx.device)
 }

@@ -4,11 +4,11 @@ use super::config::CsilConfig;
 use super::reward::coherent_reward;
 use crate::Result;
 use crate::data::Archive;
-use crate::env;
 use crate::finetune::actor_critic::{ACTION_LIMIT, ComposedPolicy, HetstatPolicy, InputReader};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
 use crate::method::LocalFuture;
 use crate::nn::{self, params};
+use crate::obs::ObsBatch;
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::tensor::Device;
@@ -27,20 +27,17 @@ impl CsilPolicy {
     async fn shares(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         actions: &[f32],
         device: &Device,
     ) -> Result<Option<Vec<f32>>> {
         if self.config.actor.sees_base() {
             return Ok(None);
         }
-        let view = self.acting.view;
-        let reader = InputReader::new(policy, view, device);
+        let reader = InputReader::new(policy, &self.acting.cameras, device);
         let act = policy.sizes.act;
         let count = actions.len() / act;
-        let (felt, seen) = view.split(obs);
-        let inputs = [felt, &vec![0.0; act]].concat().repeat(count);
-        let x = reader.observed(&inputs, &env::bytes(seen).repeat(count));
+        let x = reader.observed(&obs.repeat(count), &vec![0.0; count * act]);
         let own = actions
             .iter()
             .map(|a| a.clamp(-1.0, 1.0) * ACTION_LIMIT as f32);
@@ -67,7 +64,7 @@ impl CsilPolicy {
         let method = super::METHOD.id();
         let acting = ComposedPolicy::load(method, &config.actor, policy, prefix, archive, device)?;
         let rng = &mut Rng::new(0, "unused", 0);
-        let fresh = HetstatPolicy::new(&config.actor, policy.sizes, acting.view, rng, device);
+        let fresh = HetstatPolicy::new(&config.actor, policy.sizes, &acting.cameras, rng, device);
         Ok(Self {
             reward: params::load(fresh, &format!("{prefix}/reward"), archive)?,
             acting,
@@ -96,7 +93,7 @@ impl FinetunedPolicy for CsilPolicy {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         memories: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,
@@ -111,7 +108,7 @@ impl FinetunedPolicy for CsilPolicy {
     fn rewards<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         actions: &'a [f32],
         device: &'a Device,
     ) -> LocalFuture<'a, Option<Vec<f32>>> {

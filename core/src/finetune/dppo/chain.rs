@@ -113,6 +113,7 @@ fn column(std: &[f32], floor: f32, like: &Tensor<2>) -> Tensor<2> {
 mod tests {
     use super::*;
     use crate::data::Normaliser;
+    use crate::obs::ObsSpec;
     use crate::policy::{PolicyConfig, PolicyKind, Sampler, Sizes};
     use crate::rng::Rng;
     use crate::run::{Config, Preset};
@@ -157,7 +158,8 @@ mod tests {
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
         Policy::new(
             config,
-            SIZES,
+            &ObsSpec::of_state(SIZES.obs),
+            SIZES.act,
             scales,
             &mut Rng::new(seed, "test", 0),
             &Device::flex(),

@@ -302,7 +302,8 @@ mod tests {
     use super::*;
     use crate::data::Normaliser;
     use crate::nn::gradient_check::worst_error;
-    use crate::policy::{PolicyConfig, PolicyKind, Sizes};
+    use crate::obs::ObsSpec;
+    use crate::policy::{PolicyConfig, PolicyKind};
     use crate::run::{Config, Preset};
     use pollster::block_on;
 
@@ -322,14 +323,10 @@ mod tests {
             inference_steps: 3,
             ..tiny
         };
-        let sizes = Sizes {
-            obs: 3,
-            act: 1,
-            chunk: 2,
-        };
         let policy = Policy::new(
             &policy,
-            sizes,
+            &ObsSpec::of_state(3),
+            1,
             (Normaliser::identity(3), Normaliser::identity(2)),
             &mut rng,
             &device,
@@ -360,7 +357,7 @@ mod tests {
             values: vec![0.0; ROWS],
             obs,
         };
-        assert!(samples.fit(sizes, 3));
+        assert!(samples.fit(policy.sizes, 3));
         (learner, samples)
     }
 

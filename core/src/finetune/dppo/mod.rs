@@ -25,6 +25,7 @@ use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
 use crate::method::{LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, params};
+use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
@@ -95,20 +96,16 @@ impl DppoPolicy {
             .clamp(-1.0, 1.0)
     }
 
-    /// Raw observation rows and noise rows to raw action rows, as [`Policy::act`].
+    /// Raw observations and noise rows to raw action rows, as [`Policy::act`].
     async fn decide(
         &self,
         pretrained: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
         let plain = device.clone().without_autodiff();
-        let obs = nn::matrix(
-            pretrained.obs_scale.apply(obs),
-            pretrained.sizes.obs,
-            &plain,
-        );
+        let obs = pretrained.observe(obs, &plain).numbers;
         let noise = nn::matrix(noise, pretrained.noise_len(), &plain);
         pretrained
             .actions(self.sample(pretrained, obs, noise))
@@ -148,7 +145,7 @@ impl FinetunedPolicy for DppoPolicy {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         _: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,

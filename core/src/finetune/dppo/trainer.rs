@@ -8,6 +8,7 @@ use crate::env::{Decision, Rollouts};
 use crate::finetune::{Context, FinetunedPolicy, Next, StepReport, Trainer};
 use crate::method::LocalFuture;
 use crate::nn;
+use crate::obs::ObsBatch;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Tensor;
@@ -65,13 +66,9 @@ impl DppoTrainer {
         })
     }
 
-    /// V at raw observation rows.
-    pub async fn values(&self, cx: &Context<'_>, obs: &[f32]) -> Result<Vec<f32>> {
-        let obs = nn::matrix(
-            cx.policy.obs_scale.apply(obs),
-            cx.policy.sizes.obs,
-            cx.device,
-        );
+    /// V at raw observations.
+    pub async fn values(&self, cx: &Context<'_>, obs: &ObsBatch) -> Result<Vec<f32>> {
+        let obs = cx.policy.observe(obs, cx.device).numbers;
         nn::read(self.learner.values(obs)).await
     }
 
@@ -80,7 +77,7 @@ impl DppoTrainer {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
         let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
-        let obs = policy.obs_scale.apply(&rollouts.observe());
+        let obs = policy.obs_scale.apply(&rollouts.observe().numbers());
         let noise_len = chain::noise_len(policy);
         let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &plain);
         let rows = nn::matrix(obs.clone(), policy.sizes.obs, &plain);
@@ -275,15 +272,8 @@ async fn last_values(
     if cut.is_empty() {
         return Ok(values);
     }
-    let obs: Vec<f32> = cut
-        .iter()
-        .flat_map(|&i| decisions[i].step.obs.iter().copied())
-        .collect();
-    let obs = nn::matrix(
-        cx.policy.obs_scale.apply(&obs),
-        cx.policy.sizes.obs,
-        cx.device,
-    );
+    let obs = ObsBatch::of(cut.iter().map(|&i| &decisions[i].step.obs));
+    let obs = cx.policy.observe(&obs, cx.device).numbers;
     for (&i, value) in cut.iter().zip(nn::read(learner.values(obs)).await?) {
         values[i] = value;
     }

@@ -19,6 +19,7 @@ use super::{DsrlConfig, NoisePolicy, Variant};
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
+use crate::obs::ObsBatch;
 use crate::policy::Policy;
 use crate::rl::Temperature;
 use crate::rng::Rng;
@@ -153,7 +154,7 @@ impl SoftActorCritic {
     /// its loss. None in the SAC variant.
     pub fn distil(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Option<Tensor<1>> {
         let noise_critic = self.noise_critic.clone()?;
-        let obs = self.plain(policy.obs_scale.apply(&batch.obs), policy.sizes.obs);
+        let obs = policy.observe(&batch.obs, &self.device).numbers;
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
         let targets = q_values(&self.critic.valid(), obs.clone(), chunks);
@@ -184,7 +185,7 @@ impl SoftActorCritic {
 
     fn rows(&self, batch: &Batch, policy: &Policy) -> Rows {
         let sizes = policy.sizes;
-        let obs = |rows: &[f32]| self.plain(policy.obs_scale.apply(rows), sizes.obs);
+        let obs = |obs: &ObsBatch| policy.observe(obs, &self.device).numbers;
         let actions = match self.config.variant {
             Variant::NoiseAliased => {
                 self.plain(policy.act_scale.apply(&batch.actions), sizes.chunk_len())
@@ -324,7 +325,7 @@ mod tests {
     use super::*;
     use crate::data::Normaliser;
     use crate::nn::gradient_check::worst_error;
-    use crate::policy::Sizes;
+    use crate::obs::ObsSpec;
     use crate::run::{Config, Preset};
 
     const ROWS: usize = 12;
@@ -349,11 +350,8 @@ mod tests {
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
         Policy::new(
             &config,
-            Sizes {
-                obs: 3,
-                act: 1,
-                chunk: 2,
-            },
+            &ObsSpec::of_state(3),
+            1,
             scales,
             &mut Rng::new(1, "test", 0),
             device,

@@ -6,6 +6,7 @@ use crate::data::Archive;
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory};
 use crate::method::LocalFuture;
 use crate::nn::{self, Activation, Mlp, params};
+use crate::obs::ObsBatch;
 use crate::policy::Policy;
 use crate::rl::SquashedGaussian;
 use crate::rng::Rng;
@@ -86,16 +87,16 @@ impl NoisePolicy {
         choice * self.magnitude
     }
 
-    /// Raw observation rows and standard normal rows to raw action rows.
+    /// Raw observations and standard normal rows to raw action rows.
     async fn steer(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         e: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
         let plain = device.clone().without_autodiff();
-        let obs = nn::matrix(policy.obs_scale.apply(obs), policy.sizes.obs, &plain);
+        let obs = policy.observe(obs, &plain).numbers;
         let noise = self.noise(obs.clone(), nn::matrix(e, policy.noise_len(), &plain));
         let chunks = nn::read(policy.sample(obs, noise)).await?;
         Ok(policy
@@ -142,7 +143,7 @@ impl FinetunedPolicy for NoisePolicy {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         _: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,

@@ -48,7 +48,7 @@ impl DsrlTrainer {
             &mut Rng::new(seed, "dsrl-weights", 0),
             cx.device.clone(),
         );
-        let replay = Replay::new(cx.policy.sizes.obs, stored(&config, cx), config.total_steps);
+        let replay = Replay::new(cx.obs(), stored(&config, cx), config.total_steps);
         let count = Count {
             online: OnlineLoop::default(),
             updates: 0,
@@ -145,7 +145,7 @@ impl DsrlTrainer {
             noise.iter_mut().for_each(|w| *w = w.clamp(-limit, limit));
         }
         if !warm {
-            let scaled = nn::matrix(policy.obs_scale.apply(&obs), policy.sizes.obs, &plain);
+            let scaled = policy.observe(&obs, &plain).numbers;
             noise = nn::read(
                 self.learner
                     .noise_policy(true)

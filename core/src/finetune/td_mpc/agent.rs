@@ -5,10 +5,10 @@ use super::config::{Proposals, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
 use super::planner::{Noise, Plan, Planner, Round, moved_on};
 use crate::data::{Archive, Episode};
-use crate::env::{self, View};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory, Quality};
 use crate::method::LocalFuture;
 use crate::nn::{self, Observed, params};
+use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -34,33 +34,26 @@ pub struct Decided {
     pub from_policy: usize,
 }
 
-/// Raw observations, each with one more number: 1 after the episode has ended for good, else 0.
-/// Without it the state after the end could not be told from one that goes on.
+/// Raw observations as the world model's input, on a device without gradients, each with one more
+/// number: 1 after the episode has ended for good, else 0. Without it the state after the end could
+/// not be told from one that goes on.
 ///
 /// Unlike a policy's they are not scaled to the demonstrations: a number that hardly varies in five
 /// of them would be blown up to [-1, 1] and tell one demonstration from another, and all of them
 /// from practice, better than what matters does.
-pub(super) fn marked(obs: &[f32], width: usize) -> Vec<f32> {
-    obs.chunks(width)
-        .flat_map(|row| row.iter().copied().chain([0.0]))
-        .collect()
-}
-
-/// Raw rows, of `width` numbers and the pixels of `view` each, as the world model's input.
-pub(super) fn observed(rows: &[f32], width: usize, view: View, device: &Device) -> Observed {
-    let (mut numbers, mut pixels) = (Vec::new(), Vec::new());
-    for row in rows.chunks(width + view.pixels()) {
-        let (felt, seen) = view.split(row);
-        numbers.extend(marked(felt, width));
-        pixels.extend(env::bytes(seen));
-    }
-    Observed::new(
-        numbers,
-        width + 1,
-        &pixels,
-        view,
-        &device.clone().without_autodiff(),
-    )
+pub(super) fn observed(
+    obs: &ObsBatch,
+    ended: &[f32],
+    cameras: &[ImageSpec],
+    device: &Device,
+) -> Observed {
+    let plain = device.clone().without_autodiff();
+    let images = obs.seen_by(cameras);
+    Observed::new(obs.numbers(), obs.numbers_width(), images, &plain).with(nn::matrix(
+        ended.to_vec(),
+        1,
+        &plain,
+    ))
 }
 
 /// Sizes of the world model's inputs and outputs, from a policy's.
@@ -99,18 +92,18 @@ impl Agent {
         }
     }
 
-    /// Chooses an action for each raw observation row, with each episode's memory and noise;
-    /// `explore` adds noise to the actions.
+    /// Chooses an action for each raw observation, with each episode's memory and noise; `explore`
+    /// adds noise to the actions.
     pub(super) async fn decide(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         explore: bool,
         device: &Device,
     ) -> Result<Decided> {
-        let z = self.encode(policy, obs, device);
+        let z = self.encode(obs, device);
         if !self.planning {
             return Ok(Decided {
                 actions: nn::read(self.prior.mean(z)).await?,
@@ -139,18 +132,13 @@ impl Agent {
     }
 
     /// The prior's mean actions at raw observations: N x act.
-    pub async fn prior_actions(
-        &self,
-        policy: &Policy,
-        obs: &[f32],
-        device: &Device,
-    ) -> Result<Vec<f32>> {
-        nn::read(self.prior.mean(self.encode(policy, obs, device))).await
+    pub async fn prior_actions(&self, obs: &ObsBatch, device: &Device) -> Result<Vec<f32>> {
+        nn::read(self.prior.mean(self.encode(obs, device))).await
     }
 
     /// Values of raw observations: the mean of all critics at the prior's mean action, N.
-    pub async fn values(&self, policy: &Policy, obs: &[f32], device: &Device) -> Result<Vec<f32>> {
-        let z = self.encode(policy, obs, device);
+    pub async fn values(&self, obs: &ObsBatch, device: &Device) -> Result<Vec<f32>> {
+        let z = self.encode(obs, device);
         let judged = self
             .world
             .critics
@@ -159,9 +147,10 @@ impl Agent {
     }
 
     /// Latent states of raw observations: `[N, latent]`.
-    fn encode(&self, policy: &Policy, obs: &[f32], device: &Device) -> Tensor<2> {
+    pub(super) fn encode(&self, obs: &ObsBatch, device: &Device) -> Tensor<2> {
+        let going_on = vec![0.0; obs.len()];
         self.world
-            .encode(observed(obs, policy.sizes.obs, self.world.view, device))
+            .encode(observed(obs, &going_on, &self.world.cameras, device))
     }
 
     /// The plan at latent states of raw observations.
@@ -169,7 +158,7 @@ impl Agent {
         &self,
         policy: &Policy,
         z: Tensor<2>,
-        obs: &[f32],
+        obs: &ObsBatch,
         memories: &[Vec<f32>],
         noise: &[f32],
         explore: bool,
@@ -204,28 +193,20 @@ impl Agent {
     async fn given(
         &self,
         policy: &Policy,
-        obs: &[f32],
+        obs: &ObsBatch,
         noise: Vec<f32>,
         count: usize,
         device: &Device,
     ) -> Result<Tensor<3>> {
-        let Sizes {
-            obs: width, act, ..
-        } = policy.sizes;
-        let envs = obs.len() / width;
-        let rows: Vec<f32> = obs
-            .chunks(width)
-            .flat_map(|row| row.repeat(count))
-            .collect();
-        let chunks = policy.act(&rows, noise, device).await?;
-        let ahead = self.config.horizon * act;
+        let chunks = policy.act(&obs.repeat(count), noise, device).await?;
+        let ahead = self.config.horizon * policy.sizes.act;
         let firsts: Vec<f32> = chunks
             .chunks(policy.sizes.chunk_len())
             .flat_map(|chunk| &chunk[..ahead])
             .copied()
             .collect();
         Ok(Tensor::from_data(
-            TensorData::new(firsts, [envs, count, ahead]),
+            TensorData::new(firsts, [obs.len(), count, ahead]),
             device,
         ))
     }
@@ -235,7 +216,7 @@ impl Agent {
             format!("{prefix}/planning"),
             &(
                 self.planning,
-                self.world.view,
+                &self.world.cameras,
                 self.config.horizon,
                 self.config.min_std,
             ),
@@ -253,8 +234,8 @@ impl Agent {
         device: &Device,
     ) -> Result<Self> {
         let rng = &mut Rng::new(0, "unused", 0);
-        let (planning, view, horizon, min_std): (bool, View, usize, f64) =
-            archive.get(&format!("{prefix}/planning"))?;
+        let (planning, cameras, horizon, min_std): (bool, Vec<ImageSpec>, usize, f64) =
+            saved_planning(&format!("{prefix}/planning"), archive)?;
         if !(1..=config.horizon).contains(&horizon)
             || !(config.min_std..=config.max_std).contains(&min_std)
         {
@@ -263,12 +244,13 @@ impl Agent {
                  allow: use an undamaged one",
             ));
         }
-        if view.is_some() && !(nn::SMALLEST_IMAGE..=512).contains(&view.size) || view.stack > 16 {
+        let possible = |camera: &ImageSpec| camera.is_possible(nn::SMALLEST_IMAGE);
+        if !cameras.iter().all(possible) {
             return Err(Error::input(
                 "the checkpoint's pictures have an impossible size: use an undamaged checkpoint",
             ));
         }
-        let world = WorldModel::new(config, model_sizes(policy.sizes), view, rng, device);
+        let world = WorldModel::new(config, model_sizes(policy.sizes), &cameras, rng, device);
         let prior = Prior::new(config, policy.sizes.act, rng, device);
         Ok(Self {
             world: params::load(world, &format!("{prefix}/world"), archive)?,
@@ -281,6 +263,16 @@ impl Agent {
             planning,
         })
     }
+}
+
+/// Of a saved agent whether it plans, its cameras, horizon and least standard deviation. Before
+/// version 3 there was one camera, as its size and its stack.
+fn saved_planning(name: &str, archive: &Archive) -> Result<(bool, Vec<ImageSpec>, usize, f64)> {
+    if archive.version() >= 3 {
+        return archive.get(name);
+    }
+    let (planning, (size, stack), horizon, min_std) = archive.get(name)?;
+    Ok((planning, ImageSpec::unnamed(size, stack), horizon, min_std))
 }
 
 impl FinetunedPolicy for Agent {
@@ -307,7 +299,7 @@ impl FinetunedPolicy for Agent {
     fn act<'a>(
         &'a self,
         policy: &'a Policy,
-        obs: &'a [f32],
+        obs: &'a ObsBatch,
         memories: &'a mut [Memory],
         noise: Vec<f32>,
         device: &'a Device,

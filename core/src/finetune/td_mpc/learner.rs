@@ -17,12 +17,13 @@
 //! entropy with td-mpc2 (divided by the number of critics). The consistency's target is h's slow
 //! copy with td-mpc, h itself without gradient with td-mpc2.
 
+use super::agent::observed;
 use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
 use super::model::{Prior, Sight, WorldModel, acting};
 use super::planner::ranks;
 use crate::data::{Archive, Stretches};
-use crate::env::View;
 use crate::nn::{self, Adam, AdamConfig, Mlp, Observed, params};
+use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rl::draw_subset;
 use crate::rng::Rng;
@@ -66,7 +67,7 @@ struct Adams {
 #[derive(Module, Debug)]
 struct Cloned {
     encoder: Mlp,
-    encoder_of_pictures: Option<Sight>,
+    encoder_of_pictures: Vec<Sight>,
     prior: Prior,
 }
 
@@ -173,16 +174,16 @@ struct Rows {
 }
 
 impl Learner {
-    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes
-    /// and pictures of this view.
+    /// A fresh learner on an autodiff `device`, for observations and single actions of these sizes,
+    /// and for these cameras.
     pub fn new(
         config: TdMpcConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: Device,
     ) -> Self {
-        let world = WorldModel::new(&config, sizes, view, rng, &device);
+        let world = WorldModel::new(&config, sizes, cameras, rng, &device);
         let prior = Prior::new(&config, sizes.act, rng, &device);
         let range = Tensor::ones([1], &device.clone().without_autodiff());
         Self {
@@ -302,7 +303,7 @@ impl Learner {
     fn rows(&self, batch: &Stretches) -> Rows {
         let (size, act) = (batch.len(), self.sizes.act);
         let first = self.observed(batch, 0..size).autodiff();
-        let next = self.observed(batch, size..batch.obs.len() / self.sizes.obs);
+        let next = self.observed(batch, size..batch.obs.len());
         let actions = batch
             .actions
             .chunks(size * act)
@@ -322,16 +323,8 @@ impl Learner {
 
     /// Rows `rows` of a batch's observations, which are time-major.
     fn observed(&self, batch: &Stretches, rows: Range<usize>) -> Observed {
-        let (obs, view) = (self.sizes.obs, self.world.view);
-        let part = |width: usize| rows.start * width..rows.end * width;
-        let pixels = &batch.pixels[part(view.pixels())];
-        Observed::new(
-            batch.obs[part(obs)].to_vec(),
-            obs,
-            pixels,
-            view,
-            &self.device.clone().without_autodiff(),
-        )
+        let obs = batch.obs.slice(rows.clone());
+        observed(&obs, &batch.ended[rows], &self.world.cameras, &self.device)
     }
 
     /// TD targets y: `[H * B]`.
@@ -564,13 +557,9 @@ impl Learner {
             if self.config.backbone == Backbone::TdMpc {
                 self.target.encoder =
                     params::polyak(self.target.encoder.clone(), &self.world.encoder, tau);
-                let seen = self
-                    .target
-                    .encoder_of_pictures
-                    .take()
-                    .zip(self.world.encoder_of_pictures.as_ref());
+                let sights = std::mem::take(&mut self.target.encoder_of_pictures);
                 self.target.encoder_of_pictures =
-                    seen.map(|(target, source)| params::polyak(target, source, tau));
+                    params::polyak(sights, &self.world.encoder_of_pictures, tau);
             }
         }
         self.updates += 1;
@@ -603,15 +592,21 @@ impl Learner {
         Ok(())
     }
 
-    /// Restores what [`Learner::save`] wrote under the same settings and for the same view.
+    /// Restores what [`Learner::save`] wrote under the same settings and for the same cameras.
     pub fn load(
         config: TdMpcConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         archive: &Archive,
         device: Device,
     ) -> Result<Self> {
-        let mut learner = Self::new(config, sizes, view, &mut Rng::new(0, "unused", 0), device);
+        let mut learner = Self::new(
+            config,
+            sizes,
+            cameras,
+            &mut Rng::new(0, "unused", 0),
+            device,
+        );
         learner.world = params::load(learner.world, "td_mpc/world", archive)?;
         learner.prior = params::load(learner.prior, "td_mpc/prior", archive)?;
         learner.target = params::load(learner.target, "td_mpc/target", archive)?;

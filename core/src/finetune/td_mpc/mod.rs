@@ -16,9 +16,9 @@ mod quality;
 mod trainer;
 
 use super::Method;
-use crate::env::View;
 use crate::method::{Insight, MethodInfo, Paper};
 use crate::nn::SMALLEST_IMAGE;
+use crate::obs::ImageSpec;
 use crate::policy::{PolicyConfig, PolicyKind};
 use crate::{Error, Result};
 pub use agent::Agent;
@@ -56,7 +56,7 @@ pub const METHOD: Method = Method {
         insights: &[Insight::WorldModel],
         on_page: true,
     },
-    check: |config, policy, view| check(&config.td_mpc, policy, view),
+    check: |config, policy, cameras| check(&config.td_mpc, policy, cameras),
     new: |config, cx| {
         let trainer = TdMpcTrainer::new(config.td_mpc.clone(), cx)?;
         Ok(Box::new(trainer))
@@ -73,9 +73,9 @@ pub const METHOD: Method = Method {
 
 /// A policy that sees less than the planner takes no part, and one that does proposes enough
 /// actions.
-fn check(config: &TdMpcConfig, policy: &PolicyConfig, view: View) -> Result<()> {
+fn check(config: &TdMpcConfig, policy: &PolicyConfig, cameras: &[ImageSpec]) -> Result<()> {
     let apart = (config.proposals, config.seed_by) == (Proposals::Prior, Actor::Prior);
-    if view.is_some() && !apart {
+    if !cameras.is_empty() && !apart {
         return Err(Error::input(
             "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
              finetune.td_mpc.seed_by to prior, or env.image_size to 0",

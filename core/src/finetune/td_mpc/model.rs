@@ -11,8 +11,8 @@
 //! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
 
 use super::config::{Backbone, SIMNORM, TdMpcConfig};
-use crate::env::View;
 use crate::nn::{Activation, Convolutions, Initial, Mlp, Observed, TwoHot, simnorm};
+use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -21,16 +21,16 @@ use burn::tensor::{Device, Tensor};
 /// Standard deviation of TD-MPC2's initial weights.
 const INITIAL_STD: f64 = 0.02;
 
-/// The encoder of pictures.
+/// The encoder of a camera's pictures.
 #[derive(Module, Debug)]
 pub struct Sight {
     convolutions: Convolutions,
-    /// From the sum of both latents to one (td-mpc).
+    /// From the sum of the latents so far and this one's to one (td-mpc).
     fuse: Option<Mlp>,
 }
 
 impl Sight {
-    fn new(config: &TdMpcConfig, view: View, rng: &mut Rng, device: &Device) -> Self {
+    fn new(config: &TdMpcConfig, camera: &ImageSpec, rng: &mut Rng, device: &Device) -> Self {
         let TdMpcConfig {
             backbone,
             latent,
@@ -38,8 +38,8 @@ impl Sight {
             ..
         } = *config;
         let normed = backbone == Backbone::TdMpc2;
-        let convolutions =
-            Convolutions::new(view.channels(), view.size, latent, normed, rng, device);
+        let channels = camera.channels();
+        let convolutions = Convolutions::new(channels, camera.size, latent, normed, rng, device);
         match backbone {
             Backbone::TdMpc2 => Self {
                 convolutions,
@@ -67,9 +67,9 @@ impl Sight {
 pub struct WorldModel {
     /// Encoder h of an observation's numbers.
     pub encoder: Mlp,
-    /// Encoder of its pictures, where there are any. Its name begins with `encoder`, by which the
+    /// Encoders of its pictures, one for each camera. The name begins with `encoder`, by which the
     /// optimizer finds the encoder's learning rate.
-    pub encoder_of_pictures: Option<Sight>,
+    pub encoder_of_pictures: Vec<Sight>,
     /// Latent dynamics d: latent state and action to the next latent state.
     pub dynamics: Mlp,
     /// Reward head R: latent state and action to the reward.
@@ -79,25 +79,25 @@ pub struct WorldModel {
     #[module(skip)]
     pub(super) backbone: Backbone,
     #[module(skip)]
-    pub(super) view: View,
+    pub(super) cameras: Vec<ImageSpec>,
 }
 
 impl WorldModel {
-    /// Fresh networks for observations and single actions of these sizes and pictures of this view.
+    /// Fresh networks for observations and single actions of these sizes, and for these cameras.
     pub fn new(
         config: &TdMpcConfig,
         sizes: Sizes,
-        view: View,
+        cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
         let numbers = Self::of_numbers(config, sizes, rng, device);
-        let encoder_of_pictures = view
-            .is_some()
-            .then(|| Sight::new(config, view, rng, device));
+        let encoders = cameras.iter();
         Self {
-            encoder_of_pictures,
-            view,
+            encoder_of_pictures: encoders
+                .map(|camera| Sight::new(config, camera, rng, device))
+                .collect(),
+            cameras: cameras.to_vec(),
             ..numbers
         }
     }
@@ -133,8 +133,8 @@ impl WorldModel {
                     reward: normed(1, &[acting, hidden, hidden, bins], rng),
                     critics: normed(critics, &[acting, hidden, hidden, bins], rng),
                     backbone,
-                    encoder_of_pictures: None,
-                    view: View::default(),
+                    encoder_of_pictures: Vec::new(),
+                    cameras: Vec::new(),
                 }
             }
             Backbone::TdMpc => {
@@ -156,8 +156,8 @@ impl WorldModel {
                     reward: plain(&[acting, hidden, hidden, 1], rng).with_zero_output(),
                     critics: critics.initialised(how, rng).with_zero_output(),
                     backbone,
-                    encoder_of_pictures: None,
-                    view: View::default(),
+                    encoder_of_pictures: Vec::new(),
+                    cameras: Vec::new(),
                 }
             }
         }
@@ -165,17 +165,17 @@ impl WorldModel {
 
     /// Encodes observations: `[N, latent]`. With pictures, their latent and that of the numbers are
     /// added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`) or are averaged
-    /// (td-mpc2; MoDem's version on TD-MPC2).
-    pub fn encode(&self, Observed { numbers, pictures }: Observed) -> Tensor<2> {
+    /// (td-mpc2; MoDem's version on TD-MPC2). Cameras join one after the other.
+    pub fn encode(&self, Observed { numbers, images }: Observed) -> Tensor<2> {
         let felt = self.settle(self.encoder.forward(numbers.unsqueeze_dim(0)));
-        let (Some(sight), Some(pictures)) = (&self.encoder_of_pictures, pictures) else {
-            return felt;
-        };
-        let seen = self.settle(sight.convolutions.forward(pictures).unsqueeze_dim(0));
-        match &sight.fuse {
-            Some(fuse) => fuse.forward_one(felt + seen),
-            None => (felt + seen).mul_scalar(0.5),
-        }
+        let sights = self.encoder_of_pictures.iter().zip(images);
+        sights.fold(felt, |known, (sight, images)| {
+            let seen = self.settle(sight.convolutions.forward(images).unsqueeze_dim(0));
+            match &sight.fuse {
+                Some(fuse) => fuse.forward_one(known + seen),
+                None => (known + seen).mul_scalar(0.5),
+            }
+        })
     }
 
     /// Latent dynamics: latent states and actions `[N, latent + act]` to next latent states `[N,

@@ -1,11 +1,12 @@
 //! The world model's predictions along a recorded episode, against what happened.
 
-use super::agent::{Agent, marked};
+use super::agent::{Agent, observed};
 use super::model::acting;
 use crate::Result;
 use crate::data::Episode;
 use crate::finetune::Quality;
-use crate::nn::{self, Observed};
+use crate::nn;
+use crate::obs::ObsSpec;
 use crate::policy::Policy;
 use burn::tensor::{Device, Tensor};
 
@@ -23,15 +24,15 @@ impl Agent {
             policy.sizes.act,
             episode.len(),
         );
-        let (width, view) = (policy.sizes.obs, self.world.view);
-        let pixels = episode.frames.stacked(view.stack);
-        let states = self.world.encode(Observed::new(
-            marked(&episode.obs, width),
-            width + 1,
-            &pixels,
-            view,
-            &plain,
-        ));
+        let spec = ObsSpec {
+            cameras: self.world.cameras.clone(),
+            ..policy.reads
+        };
+        let obs = episode.obs.batch(&spec, 0..=steps);
+        let going_on = vec![0.0; steps + 1];
+        let states = self
+            .world
+            .encode(observed(&obs, &going_on, &spec.cameras, &plain));
         let actions = nn::matrix(episode.actions.clone(), act, &plain);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;

@@ -1,7 +1,7 @@
 //! The training loop of TD-MPC, in small steps: cloning, seeding, updates on the seed data, then
 //! updates for every decision (MoDem, sec. 3).
 
-use super::agent::{Agent, Decided, marked, model_sizes, observed};
+use super::agent::{Agent, Decided, model_sizes};
 use super::config::{Actor, Arm, Backbone, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
 use crate::data::{Archive, Balanced, Dataset, Episode, Place, Sequences};
@@ -12,7 +12,7 @@ use crate::finetune::{
 };
 use crate::method::LocalFuture;
 use crate::nn;
-use crate::policy::Sizes;
+use crate::obs::ObsBatch;
 use crate::rl::{OnlineLoop, RunningEpisodes, Schedule, recording_due};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -53,12 +53,11 @@ impl TdMpcTrainer {
     /// When an environment cannot be made, or when there are no demonstrations where they are
     /// needed.
     pub fn new(config: TdMpcConfig, cx: &Context) -> Result<Self> {
-        let (seed, sizes) = (cx.rollouts.seed, model_sizes(cx.policy.sizes));
-        let view = cx.rollouts.view;
+        let seed = cx.rollouts.seed;
         let learner = Learner::new(
             config.clone(),
-            sizes,
-            view,
+            model_sizes(cx.policy.sizes),
+            &cx.rollouts.cameras,
             &mut Rng::new(seed, "td-mpc-weights", 0),
             cx.device.clone(),
         );
@@ -69,13 +68,7 @@ impl TdMpcTrainer {
             planned: (0, 0),
             rng,
         };
-        let online = sequences(
-            &config,
-            sizes,
-            config.capacity,
-            Rng::new(seed, "after-the-end", 1),
-        )
-        .seen(view);
+        let online = online(&config, cx);
         let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
         let demos = demonstrations(&config, cx)?;
         Ok(Self {
@@ -179,8 +172,11 @@ impl TdMpcTrainer {
             config,
             ..
         } = self;
-        let view = demos.view();
-        let batch = |rng: &mut Rng| demos.sample(rng, config.batch).shifted_a_little(view, rng);
+        let batch = |rng: &mut Rng| {
+            let mut batch = demos.sample(rng, config.batch);
+            batch.obs.shift_randomly(rng);
+            batch
+        };
         let loss = (0..updates)
             .map(|_| learner.clone_step(&batch(&mut count.rng)))
             .last();
@@ -207,7 +203,7 @@ impl TdMpcTrainer {
         };
         let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
         for decision in &decisions {
-            self.note(decision, cx)?;
+            self.note(decision)?;
         }
         self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
@@ -218,7 +214,7 @@ impl TdMpcTrainer {
     }
 
     /// The seed policy's actions.
-    async fn seed(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+    async fn seed(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (plain, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
         match self.config.seed_by {
             Actor::Pretrained => {
@@ -231,12 +227,7 @@ impl TdMpcTrainer {
                     .collect())
             }
             Actor::Prior => {
-                let z = frozen(&self.learner.world).encode(observed(
-                    obs,
-                    cx.policy.sizes.obs,
-                    cx.rollouts.view,
-                    &plain,
-                ));
+                let z = self.agent().encode(obs, &plain);
                 let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
@@ -244,7 +235,7 @@ impl TdMpcTrainer {
     }
 
     /// The planner's actions; during the handover some are the seed policy's.
-    async fn plan(&mut self, obs: &[f32], cx: &Context<'_>) -> Result<Vec<f32>> {
+    async fn plan(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
         let (agent, act) = (self.agent(), cx.policy.sizes.act);
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
         let decided = agent
@@ -288,22 +279,21 @@ impl TdMpcTrainer {
             chunk,
             step,
         }: &Decision,
-        cx: &Context,
     ) -> Result<()> {
-        let view = cx.rollouts.view;
         let (mut episode, ()) = self
             .running
             .take(*seed)
-            .unwrap_or_else(|| (Episode::start_seen(*seed, obs, view), ()));
-        episode.push_seen(chunk, step.reward, &step.obs, view);
+            .unwrap_or_else(|| (Episode::start(*seed, obs), ()));
+        episode.push(chunk, step.reward, &step.obs);
         if !step.done() {
             self.running.keep(episode, ());
             return Ok(());
         }
         episode.terminated = step.terminated;
         let success = step.success && step.terminated;
-        let episode = told(&episode, cx.policy.sizes.obs, &self.config);
+        let episode = told(&episode, &self.config);
         self.online.push(&episode)?;
+        // Self-imitation: success counts as a demonstration from now on.
         if success && self.config.self_imitation {
             self.demos.push(&episode)?;
         }
@@ -339,7 +329,8 @@ impl TdMpcTrainer {
             let batch = self.demos.at(shown).with(&self.online.at(online));
             let update = updates + 1 - self.recent.len() + i;
             for (part, values) in [
-                ("obs", batch.obs),
+                ("obs", batch.obs.numbers()),
+                ("ended", batch.ended),
                 ("actions", batch.actions),
                 ("rewards", batch.rewards),
                 ("over", batch.over),
@@ -358,12 +349,13 @@ impl TdMpcTrainer {
     }
 
     async fn learn(&mut self) -> Result<Losses> {
-        let (size, act) = (self.config.batch, self.demos.sizes().1);
+        let size = self.config.batch;
         let demo_fraction = self.config.demo_fraction(self.learner.updates());
         let rng = &mut self.count.rng;
-        let batch = Balanced { demo_fraction }.sample(&self.demos, &self.online, rng, size);
+        let balanced = Balanced { demo_fraction };
+        let mut batch = balanced.sample(&self.demos, &self.online, rng, size);
         let shown = batch.shown;
-        let batch = batch.shifted_a_little(self.demos.view(), rng);
+        batch.obs.shift_randomly(rng);
         if batch.is_empty() {
             return Err(Error::input(
                 "no practice episode is as long as finetune.td_mpc.horizon: set it lower, or \
@@ -378,7 +370,7 @@ impl TdMpcTrainer {
         }
         let losses = self.learner.step(
             &batch,
-            &UpdateNoise::draw(&self.config, act, batch.len(), rng),
+            &UpdateNoise::draw(&self.config, self.demos.act(), batch.len(), rng),
         );
         if self.config.backbone == Backbone::TdMpc {
             // Prioritized replay: TD errors become priorities, each replay's own (MoDem, `update`).
@@ -401,14 +393,10 @@ impl TdMpcTrainer {
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        let Sizes { obs, act, .. } = model_sizes(cx.policy.sizes);
-        let view = cx.rollouts.view;
         let demos = Sequences::load(archive, "finetuner/demos")?;
-        let online = Sequences::load(archive, "finetuner/online")?;
-        for replay in [&demos, &online] {
-            if (replay.sizes(), replay.view()) != ((obs, act, config.horizon), view) {
-                return Err(damaged());
-            }
+        let replay = Sequences::load(archive, "finetuner/online")?;
+        if !demos.is_like(&empty_demos(&config, cx)) || !replay.is_like(&online(&config, cx)) {
+            return Err(damaged());
         }
         Ok(Self {
             rollouts: Rollouts::load(
@@ -416,12 +404,12 @@ impl TdMpcTrainer {
                 archive.blob("finetuner/rollouts")?,
             )?,
             demos,
-            online,
-            running: RunningEpisodes::load("finetuner/running", archive, view)?,
+            online: replay,
+            running: RunningEpisodes::load("finetuner/running", archive, &cx.obs())?,
             learner: Learner::load(
                 config.clone(),
                 model_sizes(cx.policy.sizes),
-                view,
+                &cx.rollouts.cameras,
                 archive,
                 cx.device.clone(),
             )?,
@@ -460,30 +448,35 @@ fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
     }
 }
 
-fn sequences(config: &TdMpcConfig, sizes: Sizes, capacity: usize, rng: Rng) -> Sequences {
+fn sequences(config: &TdMpcConfig, cx: &Context, capacity: usize, stream: u64) -> Sequences {
     Sequences::new(
-        (sizes.obs, sizes.act),
+        cx.obs(),
+        cx.policy.sizes.act,
         config.horizon,
         capacity,
         config.backbone == Backbone::TdMpc,
-        rng,
+        Rng::new(cx.rollouts.seed, "after-the-end", stream),
     )
+}
+
+/// The replay of practice, empty.
+fn online(config: &TdMpcConfig, cx: &Context) -> Sequences {
+    sequences(config, cx, config.capacity, 1)
+}
+
+/// The replay of demonstrations, empty.
+fn empty_demos(config: &TdMpcConfig, cx: &Context) -> Sequences {
+    sequences(config, cx, usize::MAX, 0)
 }
 
 /// The demonstrations, in a replay of their own.
 fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
-    let sequences = sequences(
-        config,
-        model_sizes(cx.policy.sizes),
-        usize::MAX,
-        Rng::new(cx.rollouts.seed, "after-the-end", 0),
-    );
-    let mut sequences = sequences.seen(cx.rollouts.view);
+    let mut sequences = empty_demos(config, cx);
     let episodes = cx
         .demos
         .map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
-        sequences.push(&told(episode, cx.policy.sizes.obs, config))?;
+        sequences.push(&told(episode, config))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -496,23 +489,13 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
     Ok(sequences)
 }
 
-/// The episode as the replay stores it: rewards with their offset, the last observation flagged
-/// where it ended for good.
-fn told(episode: &Episode, width: usize, config: &TdMpcConfig) -> Episode {
-    let rewards = episode
-        .rewards
-        .iter()
-        .map(|r| r + config.reward_offset as f32)
-        .collect();
-    let mut episode = Episode {
-        obs: marked(&episode.obs, width),
-        rewards,
+/// The episode as the replay stores it: rewards with their offset.
+fn told(episode: &Episode, config: &TdMpcConfig) -> Episode {
+    let offset = config.reward_offset as f32;
+    Episode {
+        rewards: episode.rewards.iter().map(|r| r + offset).collect(),
         ..episode.clone()
-    };
-    if let Some(mark) = episode.obs.last_mut().filter(|_| episode.terminated) {
-        *mark = 1.0;
     }
-    episode
 }
 
 /// Metrics of an update, read back from the device.

@@ -332,15 +332,10 @@ mod tests {
     use super::*;
     use crate::data::Normaliser;
     use crate::nn::{Activation, gradient_check::worst_error};
-    use crate::policy::{Net, PolicyKind, Sizes};
+    use crate::obs::ObsSpec;
+    use crate::policy::{Net, PolicyKind};
     use crate::run::Config;
     use crate::settings::Preset;
-
-    const SIZES: Sizes = Sizes {
-        obs: 2,
-        act: 1,
-        chunk: 2,
-    };
 
     fn learner(config: ValueDiceConfig) -> ValueDice {
         let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
@@ -364,7 +359,7 @@ mod tests {
             ..tiny
         };
         let scales = (Normaliser::identity(2), Normaliser::identity(2));
-        let policy = Policy::new(&policy, SIZES, scales, &mut rng, &device);
+        let policy = Policy::new(&policy, &ObsSpec::of_state(2), 1, scales, &mut rng, &device);
         let mut learner = ValueDice::new(policy, transitions, config, 0, device).unwrap();
         learner.nu = scaled(&learner.nu, 4.0);
         learner

@@ -89,6 +89,7 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
         act,
         horizon,
     } = &task.spec;
+    let obs = obs.state;
     let told = match expert {
         Expert::Unknown(why) => format!("- ({why})"),
         Expert::Succeeded(once, _) if !args.to_horizon => {
@@ -118,6 +119,7 @@ fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
         act,
         horizon,
     } = &task.spec;
+    let obs = obs.state;
     let mut row = json!({
         "id": id,
         "about": task.about,

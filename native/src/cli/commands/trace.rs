@@ -124,7 +124,7 @@ fn play(task: &str, args: &Args) -> Result<Answer> {
         noise: args.noise,
         ..ExpertStyle::default()
     })?;
-    let mut obs = env.reset(args.seed);
+    let mut obs = env.reset(args.seed).state;
     let mut lines = Vec::new();
     while lines.len() < args.steps.unwrap_or(usize::MAX) {
         let action = env.expert().ok_or_else(|| {
@@ -142,7 +142,7 @@ fn play(task: &str, args: &Args) -> Result<Answer> {
         if step.done() {
             break;
         }
-        obs = step.obs;
+        obs = step.obs.state;
     }
     let text = lines.iter().map(|line| format!("{line}\n")).collect();
     Ok(Answer {

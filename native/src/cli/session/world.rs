@@ -9,7 +9,6 @@ use crate::report::world::World;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Episode;
-use protege_core::env::View;
 
 /// Decisions ahead that predictions are compared for.
 const AHEAD: usize = 10;
@@ -30,10 +29,7 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
     let Some((acting, device)) = cast.policy_and_device() else {
         return Ok(None);
     };
-    let mut notes = Notes {
-        view: cast.config.env.view(),
-        ..Notes::default()
-    };
+    let mut notes = Notes::default();
     let played = cast.play(0, &mut [&mut notes])?;
     let Some(quality) = block_on(acting.quality(&notes.episode, AHEAD, &device))? else {
         return Ok(None);
@@ -54,24 +50,18 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
 #[derive(Default)]
 struct Notes {
     episode: Episode,
-    view: View,
     /// What is being done.
     action: Vec<f32>,
 }
 
 impl Watch for Notes {
     fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
-        match moment.last {
-            Some(step) => self
-                .episode
-                .push_seen(&self.action, step.reward, &step.obs, self.view),
-            None => {
-                self.episode = Episode::start_seen(
-                    moment.seed,
-                    moment.decision.map_or(&[], |decision| &decision.obs[..]),
-                    self.view,
-                )
+        match (moment.last, moment.decision) {
+            (Some(step), _) => self.episode.push(&self.action, step.reward, &step.obs),
+            (None, Some(decision)) => {
+                self.episode = Episode::start(moment.seed, &decision.obs);
             }
+            (None, None) => {}
         }
         self.action = moment.action.map(<[f32]>::to_vec).unwrap_or_default();
         Ok(())

@@ -22,7 +22,7 @@ use protege_core::{Error, Result};
 pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Imported> {
     let mut env = HandWorld::new(id)?;
     let arrays = Arrays::open(bytes, what)?;
-    if arrays.has("episode_000/obs") {
+    if arrays.has("episode_000/rewards") {
         return Err(arrays.fault("is a dataset of protege already: give it to --demos-file"));
     }
     let numbers = arrays.names().into_iter().filter_map(|name| {
@@ -82,8 +82,7 @@ fn meta(spec: &Spec, demonstrator: String) -> Meta {
         engine: catalogue::MUJOCO.into(),
         seed: 0,
         code_version: CODE_VERSION.into(),
-        obs: spec.obs,
-        image_size: 0,
+        obs: spec.obs.clone(),
         act: spec.act,
         action_repeat: 1,
         demonstrator,
@@ -123,7 +122,7 @@ impl Recording {
             arrays.get(&format!("{demo}/actions"))?,
         );
         for (part, array, size) in [
-            ("observations", &obs, spec.obs),
+            ("observations", &obs, spec.obs.state),
             ("actions", &actions, spec.act),
         ] {
             if array.shape.len() != 2 || array.width() != size {
@@ -166,7 +165,7 @@ impl Recording {
                 .next()
                 .ok_or_else(|| Error::input("it has no observations"))?,
         };
-        let mut episode = Episode::start(seed, &first);
+        let mut episode = Episode::start(seed, &first.into());
         for (before, action) in self.actions.rows().enumerate() {
             let action: Vec<f64> = action.iter().map(|a| a.clamp(-1.0, 1.0)).collect();
             let (obs, success) = if self.init.is_some() {
@@ -177,7 +176,7 @@ impl Recording {
                 let success = shows_success(&id, &obs)?;
                 (obs, success)
             };
-            episode.push(&single(&action), f32::from(success), &obs);
+            episode.push(&single(&action), f32::from(success), &obs.into());
             episode.success |= success;
             episode.terminated = trim && success;
             if episode.terminated || trim && episode.len() >= horizon {
@@ -288,7 +287,7 @@ mod tests {
         let lengths: Vec<usize> = all.dataset.episodes.iter().map(Episode::len).collect();
         assert_eq!(lengths, [4, 4]);
         assert!(
-            !all.dataset.episodes[0].success && all.dataset.episodes[1].obs_at(0, 39)[28] == 1.5
+            !all.dataset.episodes[0].success && all.dataset.episodes[1].obs.state_at(0)[28] == 1.5
         );
         let kept = door(
             &parts,

@@ -2,6 +2,7 @@
 
 use crate::mujoco::suite::{Camera, View};
 use protege_core::env::Spec;
+use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
 use std::ops::Range;
 
@@ -32,7 +33,7 @@ impl Info {
     pub fn spec(&self) -> Spec {
         Spec {
             id: self.id.into(),
-            obs: self.obs,
+            obs: ObsSpec::of_state(self.obs),
             act: self.act,
             horizon: HORIZON,
         }

@@ -32,11 +32,11 @@ fn sizes_are_upstreams() {
         ("adroit/door", 39, 28),
     ] {
         let mut env = crate::engines::make(id, "mujoco").unwrap();
-        let start = env.reset(0);
+        let start = env.reset(0).state;
         assert_eq!(
             (
                 start.len(),
-                env.spec().obs,
+                env.spec().obs.numbers(),
                 env.spec().act,
                 env.spec().horizon
             ),
@@ -246,7 +246,7 @@ fn the_quick_way_back_is_the_whole_way_back() {
         let mut rng = Rng::new(7, "start", 0);
         world.task.shuffle(&mut world.hand.plant, &mut rng);
         world.hand.plant.data.forward();
-        assert_eq!(start, single(&world.task.observe(&world.hand.plant)));
+        assert_eq!(start.state, single(&world.task.observe(&world.hand.plant)));
         assert_eq!(play(&mut quick, 0..40), play(&mut whole, 0..40), "{id}");
     }
 }

@@ -3,6 +3,7 @@
 use super::reward::distance;
 use super::sawyer::{LEAD_LOW, Part, Sawyer};
 use protege_core::env::Spec;
+use protege_core::obs::ObsSpec;
 use protege_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,7 @@ impl Task {
     pub fn spec(&self) -> Spec {
         Spec {
             id: self.id.into(),
-            obs: 39,
+            obs: ObsSpec::of_state(39),
             act: 4,
             horizon: HORIZON,
         }

@@ -170,7 +170,7 @@ fn starts_lie_in_the_ranges() {
 #[test]
 fn the_observation_has_its_layout() {
     let mut env = make("metaworld/pick-place");
-    let start = env.reset(1);
+    let start = env.reset(1).state;
     assert_eq!(
         start[..18],
         start[18..36],
@@ -179,7 +179,7 @@ fn the_observation_has_its_layout() {
     let drawn = env.world().task.draw(&mut Rng::new(1, "start", 0));
     assert_eq!(start[36..], narrow(&drawn[3..]), "the goal is shown");
     assert_eq!(start[4..7], narrow(&drawn[..3]), "the puck");
-    let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs;
+    let after = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap().obs.state;
     assert_eq!(after[18..36], start[..18], "the frame before");
     assert_ne!(after[..18], start[..18]);
 }

@@ -4,15 +4,23 @@ use super::Renderer;
 use crate::film::{Draw, Look, Quality};
 use crate::mujoco::suites;
 use protege_core::env::{Env, Wrapper};
+use protege_core::obs::DEFAULT_CAMERA;
 use protege_core::{Error, Result};
 use std::cell::RefCell;
 
-thread_local! {
-    /// The renderer of a drawing thread, and what it draws: a task at a size.
-    static RENDERER: RefCell<Option<(String, usize, Renderer)>> = const { RefCell::new(None) };
+/// The renderers of a drawing thread for the task that it drew last, by camera and size.
+#[derive(Default)]
+struct Renderers {
+    task: String,
+    cameras: Vec<(String, usize, Renderer)>,
 }
 
-/// An environment that can be drawn, from where the papers look: [`NativeSuite::camera`].
+thread_local! {
+    static RENDERERS: RefCell<Renderers> = RefCell::default();
+}
+
+/// An environment that can be drawn, from its scene's cameras and from where the papers look:
+/// [`NativeSuite::camera`].
 ///
 /// [`NativeSuite::camera`]: crate::mujoco::suite::NativeSuite::camera
 pub struct Eyes {
@@ -37,40 +45,48 @@ impl Wrapper for Eyes {
 
     /// Drawn on one of the threads that are kept for work of all kinds: a renderer stays with its
     /// thread, and environments are stepped on threads that come and go.
-    fn picture(&mut self, size: usize) -> Result<Vec<u8>> {
-        rayon::scope(|_| draw(&mut *self.inner, size))
+    fn picture(&mut self, camera: &str, size: usize) -> Result<Vec<u8>> {
+        rayon::scope(|_| draw(&mut *self.inner, camera, size))
     }
 }
 
 /// The environment as this thread's renderer draws it: three planes.
-fn draw(env: &mut dyn Env, size: usize) -> Result<Vec<u8>> {
-    let id = env.spec().id.clone();
+fn draw(env: &mut dyn Env, camera: &str, size: usize) -> Result<Vec<u8>> {
+    let id = &env.spec().id;
     let subject = env
         .subject()
         .ok_or_else(|| Error::input(format!("there is nothing to see in {id}")))?;
-    RENDERER.with_borrow_mut(|slot| {
-        if slot
-            .as_ref()
-            .is_none_or(|(task, pixels, _)| (task, pixels) != (&id, &size))
-        {
-            *slot = Some((id.clone(), size, renderer(&id, size)?));
+    RENDERERS.with_borrow_mut(|renderers| {
+        if renderers.task != *id {
+            renderers.task.clone_from(id);
+            renderers.cameras.clear();
         }
-        let Some((_, _, renderer)) = slot else {
-            return Err(Error::failed("a renderer was made and is gone"));
-        };
-        Ok(planes(&renderer.draw(&subject)?))
+        let mut known = renderers.cameras.iter();
+        let place = known.position(|(name, pixels, _)| (&name[..], *pixels) == (camera, size));
+        let place = place.unwrap_or(renderers.cameras.len());
+        if place == renderers.cameras.len() {
+            let new = renderer(id, camera, size)?;
+            renderers.cameras.push((camera.to_owned(), size, new));
+        }
+        Ok(planes(&renderers.cameras[place].2.draw(&subject)?))
     })
 }
 
-fn renderer(id: &str, size: usize) -> Result<Renderer> {
-    let camera = suites::of(id)?.camera(id);
+fn renderer(id: &str, camera: &str, size: usize) -> Result<Renderer> {
+    let (name, at) = match camera {
+        DEFAULT_CAMERA => {
+            let suites_own = suites::of(id)?.camera(id);
+            (suites_own.name.map(str::to_owned), suites_own.at)
+        }
+        named => (Some(named.to_owned()), None),
+    };
     let look = Look {
         width: size,
         height: size,
-        camera: camera.name.map(str::to_owned),
+        camera: name,
         quality: Quality::Fast,
     };
-    Renderer::placed(id, &look, camera.at)
+    Renderer::placed(id, &look, at)
 }
 
 /// Pixels of three values as three planes.

@@ -2,7 +2,8 @@
 use super::*;
 use crate::engines::{CATALOG, make};
 use protege_core::data::Frames;
-use protege_core::env::{Pictured, RolloutSpec, Rollouts, View, catalogue, dressed};
+use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, catalogue, dressed};
+use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
 fn look(size: usize, quality: Quality) -> Look {
     Look {
@@ -185,7 +186,6 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
     if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
         return;
     }
-    let view = View { size: 84, stack: 2 };
     for (task, felt, act) in [
         ("lab/lift", 8, 4),
         ("metaworld/box-close", 8, 4),
@@ -198,8 +198,8 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 make,
                 action_repeat: 2,
                 chunk: 1,
-                label: Vec::new(),
-                view,
+                label: None,
+                cameras: ImageSpec::unnamed(84, 2),
                 to_horizon: false,
                 parallel: 3,
                 seed: 1,
@@ -211,23 +211,26 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
             (start, rollouts.observe())
         };
         let (start, later) = play(1);
-        assert_eq!(start.len(), 3 * (felt + view.pixels()), "{task}");
-        for (start, later) in start
-            .chunks(start.len() / 3)
-            .zip(later.chunks(start.len() / 3))
-        {
-            let (still, moved) = (view.split(start).1, view.split(later).1);
+        let spec = ObsSpec {
+            cameras: ImageSpec::unnamed(84, 2),
+            ..ObsSpec::of_state(felt)
+        };
+        assert_eq!((start.len(), start.spec()), (3, spec), "{task}");
+        let frame = start.images()[0].camera.frame_len();
+        for i in 0..3 {
+            let still = start.images()[0].stacks(i..i + 1);
+            let moved = later.images()[0].stacks(i..i + 1);
             assert!(
-                still[..view.frame()] == still[view.frame()..],
+                still[..frame] == still[frame..],
                 "{task}: a start is seen as still"
             );
             assert!(
-                moved[..view.frame()] != moved[view.frame()..],
+                moved[..frame] != moved[frame..],
                 "{task}: what moves is seen to move"
             );
         }
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
-            let planes = view.newest(&later).unwrap();
+            let planes = later.images()[0].newest();
             let pixels: Vec<u8> = (0..84 * 84)
                 .flat_map(|i| [0, 1, 2].map(|c| planes[c * 84 * 84 + i]))
                 .collect();
@@ -236,6 +239,38 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         }
         assert!((start, later) == play(2), "{task}");
     }
+}
+
+/// Every camera that is named sees at its own place, the suite's own and the scene's, side by side;
+/// one that is not there is refused.
+#[test]
+fn every_named_camera_sees() {
+    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+        return;
+    }
+    let cameras = [DEFAULT_CAMERA, "corner", "corner3"].map(|name| ImageSpec {
+        name: name.into(),
+        size: 32,
+        stack: 1,
+    });
+    let task = "metaworld/box-close";
+    let entry = CATALOG.entry(task).unwrap();
+    let wrap = |cameras: &[ImageSpec]| {
+        let env = make(task, catalogue::MUJOCO).unwrap();
+        dressed(env, &entry, 1, None, cameras)
+    };
+    let mut env = wrap(&cameras).unwrap();
+    let seen = env.reset(1).images;
+    let names: Vec<&str> = seen.iter().map(|stack| &stack.camera.name[..]).collect();
+    assert_eq!(names, [DEFAULT_CAMERA, "corner", "corner3"]);
+    assert!(seen[0].pixels != seen[1].pixels && seen[1].pixels != seen[2].pixels);
+    let unknown = ImageSpec {
+        name: "corner9".into(),
+        ..cameras[0].clone()
+    };
+    let refused = wrap(&[unknown]);
+    let sentence = refused.err().unwrap().to_string();
+    assert!(sentence.contains("corner9"), "{sentence}");
 }
 
 /// The frames of an episode take less than a quarter of what they would as they are, at the papers'
@@ -251,18 +286,18 @@ fn frames_of_an_episode_take_little_memory() {
         ("metaworld/box-close", 224),
         ("adroit/door", 224),
     ] {
-        let view = View { size, stack: 1 };
+        let cameras = ImageSpec::unnamed(size, 1);
         let env = make(task, CATALOG.usual_engine(task)).unwrap();
         let entry = CATALOG.entry(task).unwrap();
-        let mut env = dressed(env, &entry, 1, &[], view).unwrap();
+        let mut env = dressed(env, &entry, 1, None, &cameras).unwrap();
         let mut frames = Frames::default();
-        frames.push(&view.newest(&env.reset(3)).unwrap());
+        frames.push(env.reset(3).images[0].newest());
         let act = env.spec().act;
         for t in 0..60 {
             let action: Vec<f32> = (0..act).map(|i| ((t + 7 * i) as f32 / 9.0).sin()).collect();
-            frames.push(&view.newest(&env.step(&action).unwrap().obs).unwrap());
+            frames.push(env.step(&action).unwrap().obs.images[0].newest());
         }
-        let (packed, plain) = (frames.bytes(), frames.len() * view.frame());
+        let (packed, plain) = (frames.bytes(), frames.len() * cameras[0].frame_len());
         eprintln!(
             "{task} at {size} pixels: {packed} of {plain} bytes, {:.1} times less",
             plain as f64 / packed as f64
@@ -280,7 +315,7 @@ fn what_cannot_be_seen_is_refused() {
     let sentence = Pictured::new(
         make("probe/1", catalogue::RAPIER).unwrap(),
         Vec::new(),
-        View { size: 32, stack: 1 },
+        &ImageSpec::unnamed(32, 1),
     )
     .err()
     .unwrap()

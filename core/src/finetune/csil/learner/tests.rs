@@ -6,6 +6,7 @@ use crate::finetune::actor_critic::test_support::{ROWS, actor, batch, inputs, re
 use crate::finetune::csil::RewardMode;
 use crate::nn::Observed;
 use crate::nn::gradient_check::worst_error_of_smooth;
+use crate::obs::ObsBatch;
 use crate::settings::Preset;
 
 /// Small, and with values of a few units only: rounding hides the gradients of larger ones.
@@ -114,7 +115,8 @@ fn the_clone_is_soft_optimal_for_its_own_reward() {
     let at = |i: usize| (2.0 * (i as f64 + 0.5) / n as f64 - 1.0) as f32;
     let grid: Vec<f32> = (0..n * n).flat_map(|k| [at(k / n), at(k % n)]).collect();
     for input in [[0.3, -0.2, 0.5], [-2.0, 1.0, 0.0], [30.0, 0.0, 0.0]] {
-        let x = learner.inputs.observed(&input.repeat(n * n), &[]);
+        let obs = ObsBatch::of_states(vec![input[0]; n * n], 1);
+        let x = learner.inputs.observed(&obs, &input[1..].repeat(n * n));
         let u = learner.inputs.matrix(grid.clone(), 2);
         let r = reward_of(&learner, &q, x.clone(), u.clone());
         let ratio = read(q.at(x).log_prob(u));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nn::gradient_check::worst_error_of_smooth;
+use crate::obs::ObsBatch;
 use crate::settings::Preset;
 use pollster::block_on;
 
@@ -43,13 +44,7 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 
 /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
 fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
-    let mut learner = Learner::new(
-        config(backbone),
-        SIZES,
-        View::default(),
-        rng,
-        Device::flex().autodiff(),
-    );
+    let mut learner = Learner::new(config(backbone), SIZES, &[], rng, Device::flex().autodiff());
     let how = crate::nn::Initial::Normal(0.5);
     let WorldModel {
         encoder,
@@ -74,8 +69,14 @@ fn batch(rng: &mut Rng) -> Stretches {
             .collect::<Vec<f32>>()
     };
     let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
+    // The last of three numbers stands where the mark of an end does.
+    let (state, ended) = (
+        obs.chunks(3).flat_map(|row| [row[0], row[1]]),
+        obs.chunks(3),
+    );
     Stretches {
-        obs,
+        obs: ObsBatch::of_states(state.collect(), 2),
+        ended: ended.map(|row| row[2]).collect(),
         actions,
         rewards,
         over: [0.0, 1.0].repeat(BATCH),
@@ -154,7 +155,8 @@ fn the_loss_of_td_mpc_is_its_equation() {
     let (mut total, mut surprises) = (0.0, Vec::new());
     for b in 0..BATCH {
         let mut surprise = 0.0;
-        let mut z = world.encode(plain(&batch.obs[b * 3..b * 3 + 3], 3).into());
+        let first = [batch.obs.state(b), &batch.ended[b..=b]].concat();
+        let mut z = world.encode(plain(&first, 3).into());
         for t in 0..2 {
             let row = t * BATCH + b;
             let both = acting(z, plain(&batch.actions[row * 2..row * 2 + 2], 2));

@@ -9,7 +9,8 @@ use protege_core::data::{Batch, Normaliser, Pairs};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
 use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
-use protege_core::policy::{Policy, PolicyKind, Sizes};
+use protege_core::obs::{ObsBatch, ObsSpec};
+use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{
     BcConfig, Cloning, Ensemble, Losses, PostBcConfig, Pretrainer, Widening,
 };
@@ -40,13 +41,14 @@ fn pairs() -> Pairs {
 
 fn policy(config: &Config, device: &Device) -> Policy {
     let scales = (Normaliser::identity(OBS), Normaliser::identity(ACT * CHUNK));
+    let config = PolicyConfig {
+        chunk: CHUNK,
+        ..config.policy.clone()
+    };
     Policy::new(
-        &config.policy,
-        Sizes {
-            obs: OBS,
-            act: ACT,
-            chunk: CHUNK,
-        },
+        &config,
+        &ObsSpec::of_state(OBS),
+        ACT,
         scales,
         &mut Rng::new(0, "bench", 1),
         device,
@@ -113,7 +115,7 @@ pub fn policy_act(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     let config = eight_steps(preset)?;
     let policy = policy(&config, &setup.device);
     let mut rng = Rng::new(0, "bench", 2);
-    let obs = rng.normals(OBS);
+    let obs = ObsBatch::of_states(rng.normals(OBS), OBS);
     let seconds = median(setup, || {
         seconds_each(100, || {
             block_on(policy.act(&obs, rng.normals(policy.noise_len()), &setup.device)).map(drop)
@@ -184,8 +186,8 @@ pub fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
 fn batch(rng: &mut Rng) -> Batch {
     let mut rows = |width: usize| rng.normals(BATCH * width);
     Batch {
-        obs: rows(OBS),
-        next_obs: rows(OBS),
+        obs: ObsBatch::of_states(rows(OBS), OBS),
+        next_obs: ObsBatch::of_states(rows(OBS), OBS),
         actions: rows(ACT * CHUNK),
         rewards: vec![0.0; BATCH],
         terminated: vec![0.0; BATCH],

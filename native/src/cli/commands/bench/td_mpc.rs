@@ -5,9 +5,9 @@ use burn::module::Module;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::Stretches;
-use protege_core::env::View;
 use protege_core::finetune::td_mpc::{Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise};
 use protege_core::nn;
+use protege_core::obs::ObsBatch;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
@@ -30,13 +30,7 @@ fn config() -> TdMpcConfig {
 }
 
 fn learner(setup: &Setup, rng: &mut Rng) -> Learner {
-    Learner::new(
-        config(),
-        SIZES,
-        View::default(),
-        rng,
-        setup.device.clone().autodiff(),
-    )
+    Learner::new(config(), SIZES, &[], rng, setup.device.clone().autodiff())
 }
 
 /// One update of world model, prior and targets.
@@ -50,8 +44,12 @@ pub fn update(setup: &Setup) -> Result<Vec<Row>> {
         hidden,
         ..
     } = config();
+    // The world model reads one number more: whether the episode has ended.
+    let state = SIZES.obs - 1;
+    let rows = (horizon + 1) * batch;
     let stretches = Stretches {
-        obs: rng.normals((horizon + 1) * batch * SIZES.obs),
+        obs: ObsBatch::of_states(rng.normals(rows * state), state),
+        ended: vec![0.0; rows],
         actions: rng.normals(horizon * batch * SIZES.act),
         rewards: vec![-1.0; horizon * batch],
         over: vec![0.0; horizon * batch],
