@@ -2,7 +2,7 @@
 use super::*;
 use crate::engines::{CATALOG, make};
 use protege_core::data::Frames;
-use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, catalogue, dressed};
+use protege_core::env::{Pictured, RolloutSpec, Rollouts, catalogue, dressed};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
 fn look(size: usize, quality: Quality) -> Look {
