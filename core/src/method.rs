@@ -121,7 +121,7 @@ pub(crate) fn by_id(
 }
 
 /// Names to choose from: `flow, flow-transformer or diffusion`.
-pub(crate) fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn or_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),

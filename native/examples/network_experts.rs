@@ -2,7 +2,7 @@
 //! `cargo run --release -p protege --example network_experts -- TASK FILE [STARTS]`.
 
 use protege::engines;
-use protege::expert::{Guided, Network};
+use protege::expert::{ExpertEnv, Network};
 use protege_core::env::{Env, Step};
 use protege_core::rng::Rng;
 use protege_core::run::stats::wilson;
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
         .map_err(|_| Error::input("STARTS is a number"))?;
     let env = engines::make(task, engines::CATALOG.usual_engine(task))?;
     let network = Network::from_bytes(&protege::files::read(Path::new(file))?, file, env.spec())?;
-    let mut env = Guided::new(env, network);
+    let mut env = ExpertEnv::new(env, network);
     for noise in [0.0, 0.1] {
         env.set_style(ExpertStyle {
             noise,
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
 }
 
 /// The control step of the first success, if there is one.
-fn solve(env: &mut Guided, seed: u64) -> Result<Option<usize>> {
+fn solve(env: &mut ExpertEnv, seed: u64) -> Result<Option<usize>> {
     env.reset(seed);
     let mut passed = 0;
     loop {

@@ -1,10 +1,10 @@
 //! Environments on every engine that this program has.
 
-use crate::film::{Draw, Look};
+use crate::downloads::{self, Download};
 #[cfg(feature = "mujoco")]
 pub use crate::mujoco::suites::CATALOG;
 use crate::rerun::Scenery;
-use crate::wheels::{self, Wheel};
+use crate::video::{Draw, RenderOptions};
 use protege_core::Result;
 use protege_core::env::Env;
 use protege_core::run::{Inputs, Services};
@@ -28,7 +28,7 @@ pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
 
 #[cfg(feature = "mujoco")]
 fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
-    Box::new(crate::mujoco::Eyes::new(env))
+    Box::new(crate::mujoco::RenderedEnv::new(env))
 }
 
 #[cfg(not(feature = "mujoco"))]
@@ -37,8 +37,8 @@ fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
 }
 
 /// What is fetched from the Python package index: MuJoCo itself, and the scenes of others.
-pub fn packages() -> Vec<&'static Wheel> {
-    let mut packages = vec![&wheels::MUJOCO];
+pub fn packages() -> Vec<&'static Download> {
+    let mut packages = vec![&downloads::MUJOCO];
     #[cfg(feature = "mujoco")]
     packages.extend(
         crate::mujoco::suites::ALL
@@ -75,8 +75,8 @@ pub fn has_meshes(_: &str) -> bool {
 /// # Errors
 /// When there is nothing to see in the task, no such camera, or no EGL on this machine.
 #[cfg(feature = "mujoco")]
-pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
-    Ok(Box::new(crate::mujoco::Renderer::new(id, look)?))
+pub fn renderer(id: &str, render_options: &RenderOptions) -> Result<Box<dyn Draw>> {
+    Ok(Box::new(crate::mujoco::Renderer::new(id, render_options)?))
 }
 
 /// Draws nothing: MuJoCo would.
@@ -84,7 +84,7 @@ pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
 /// # Errors
 /// Always.
 #[cfg(not(feature = "mujoco"))]
-pub fn renderer(id: &str, _: &Look) -> Result<Box<dyn Draw>> {
+pub fn renderer(id: &str, _: &RenderOptions) -> Result<Box<dyn Draw>> {
     Err(protege_core::Error::input(format!(
         "pictures of {id} need MuJoCo: build this program with `--features mujoco`"
     )))

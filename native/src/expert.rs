@@ -13,7 +13,7 @@ use protege_core::env::{self, Env, Spec, Step};
 use protege_core::obs::Observation;
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
-use protege_core::{Result, seal};
+use protege_core::{Result, checksummed};
 use serde::{Deserialize, Serialize};
 
 /// What upstream adds to `in_scale`, so that nothing is divided by zero.
@@ -152,7 +152,7 @@ fn scaling(arrays: &Arrays, side: &str, length: usize) -> Result<Vec<(f64, f64)>
 }
 
 /// A task whose expert is a network. Of a style it takes the noise only.
-pub struct Guided {
+pub struct ExpertEnv {
     env: Box<dyn Env>,
     network: Network,
     memory: Memory,
@@ -168,7 +168,7 @@ struct Memory {
     noise: Rng,
 }
 
-impl Guided {
+impl ExpertEnv {
     /// The environment, started from seed 0.
     pub fn new(mut env: Box<dyn Env>, network: Network) -> Self {
         let obs = env.reset(0);
@@ -184,7 +184,7 @@ impl Guided {
     }
 }
 
-impl env::Wrapper for Guided {
+impl env::Wrapper for ExpertEnv {
     fn inner(&self) -> &dyn Env {
         &*self.env
     }
@@ -231,14 +231,14 @@ impl env::Wrapper for Guided {
     fn save(&self) -> Vec<u8> {
         let body = postcard::to_allocvec(&(&self.memory, self.env.save()))
             .expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.env.spec().id.as_bytes()), &body)
+        checksummed::pack(&checksummed::digest(self.env.spec().id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let id = &self.env.spec().id;
-        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
+        let body = checksummed::unpack(&checksummed::digest(id.as_bytes()), state, id)?;
         let (memory, env): (Memory, Vec<u8>) =
-            postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+            postcard::from_bytes(body).map_err(|_| checksummed::damaged(id))?;
         self.env.restore(&env)?;
         self.memory = memory;
         Ok(())
@@ -357,7 +357,7 @@ mod tests {
         let make = || {
             let network =
                 Network::from_bytes(&file(&parts(39, 4, 0.02)), "expert", &spec()).unwrap();
-            let mut env = Guided::new(protege_core::env::make("lab/lift").unwrap(), network);
+            let mut env = ExpertEnv::new(protege_core::env::make("lab/lift").unwrap(), network);
             env.set_style(ExpertStyle {
                 noise: 0.3,
                 ..ExpertStyle::default()
@@ -365,7 +365,7 @@ mod tests {
             .unwrap();
             env
         };
-        let play = |env: &mut Guided| {
+        let play = |env: &mut ExpertEnv| {
             let action = env.expert().unwrap();
             (action.clone(), env.step(&action).unwrap())
         };

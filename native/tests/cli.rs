@@ -505,7 +505,7 @@ fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
     );
 }
 
-/// Films are written as the file's name says, of the expert and of a policy; the report shows some
+/// Videos are written as the file's name says, of the expert and of a policy; the report shows some
 /// unless it is told not to, and a run's numbers do not depend on it.
 #[test]
 fn episodes_can_be_watched() {

@@ -170,11 +170,12 @@ fn a_killed_save_loses_nothing() {
 /// be there, and nothing else.
 fn fails_for_want_of_room(mut child: Command, folder: &Path) {
     let output = child.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(11), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(11), "{stderr}");
     assert!(
-        told.contains("There is no room for") && told.contains("what was saved before is intact"),
-        "{told}"
+        stderr.contains("There is no room for")
+            && stderr.contains("what was saved before is intact"),
+        "{stderr}"
     );
     assert!(verify(folder) > 0);
     assert_eq!(hidden(folder), 0, "an unfinished checkpoint takes up room");

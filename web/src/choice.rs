@@ -76,7 +76,7 @@ impl Choice {
             .iter()
             .filter(|(key, value)| default.get(*key) != Some(value));
         changed
-            .map(|(key, value)| format!("{key}={}", plain(value)))
+            .map(|(key, value)| format!("{key}={}", unquoted(value)))
             .collect::<Vec<_>>()
             .join("&")
     }
@@ -195,7 +195,7 @@ fn offered(key: &str, method: &MethodInfo) -> Result<()> {
     )))
 }
 
-fn plain(value: &Value) -> String {
+fn unquoted(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)

@@ -23,7 +23,7 @@ pub use history::History;
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub use replay::{Batch, Replay};
-pub use sequences::{Balanced, Place, Sequences, Stretches};
+pub use sequences::{BalancedSampler, SequenceBatch, SequenceIndex, SequenceReplay};
 
 use sha2::{Digest, Sha256};
 

@@ -62,7 +62,7 @@ impl Normaliser {
     /// Widens every range to at least `share` of the widest one, about its middle: a dimension that
     /// hardly varies in the data is not blown up, and one that is constant there is not ignored.
     #[must_use]
-    pub fn widened(&self, share: f32) -> Self {
+    pub fn with_min_range(&self, share: f32) -> Self {
         let widest = self
             .ranges
             .iter()
@@ -191,10 +191,10 @@ mod tests {
     /// Small ranges are widened about their middle to the given share of the widest, others stay.
     #[test]
     fn small_ranges_are_widened() {
-        let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
+        let normaliser = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
             .unwrap()
-            .widened(0.2);
-        let found = widened.apply(&[5.0, 3.0, 1.55]);
+            .with_min_range(0.2);
+        let found = normaliser.apply(&[5.0, 3.0, 1.55]);
         assert!(
             found
                 .iter()
@@ -203,7 +203,7 @@ mod tests {
             "{found:?}"
         );
         assert!(
-            (widened.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6,
+            (normaliser.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6,
             "a constant dimension counts"
         );
     }

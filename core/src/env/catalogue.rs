@@ -101,7 +101,7 @@ impl Catalog {
 ///
 /// # Panics
 /// When the state is too short: another task's.
-pub fn picked(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
+pub fn select_ranges(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
     places
         .iter()
         .flat_map(|place| &state[place.clone()])

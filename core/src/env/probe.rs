@@ -184,7 +184,7 @@ impl Env for Probe {
     }
 
     /// A probe's episode ends at its horizon, whatever it earned.
-    fn play_on(&mut self) {}
+    fn set_terminate_on_success(&mut self, _: bool) {}
 
     fn expert(&mut self) -> Option<Vec<f32>> {
         Some(vec![self.best_action()])

@@ -1,7 +1,7 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
 //! experience.
 
-use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, dressed};
+use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, wrap};
 use crate::obs::{ImageSpec, ObsBatch, Observation, TaskLabel};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -24,7 +24,8 @@ pub struct RolloutSpec {
     pub label: Option<TaskLabel>,
     /// Cameras beside the proprioception; none: observations are the task's own.
     pub cameras: Vec<ImageSpec>,
-    /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
+    /// Whether episodes go on after a success, to the horizon: see
+    /// [`Env::set_terminate_on_success`].
     pub to_horizon: bool,
     /// Environments played in lockstep.
     pub parallel: usize,
@@ -67,7 +68,7 @@ pub struct Decision {
 
 /// An episode that ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Finished {
+pub struct FinishedEpisode {
     /// The seed that picked its start.
     pub seed: u64,
     /// Whether the success rule held at any control step.
@@ -120,7 +121,7 @@ impl Rollouts {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
             let env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
-            let env = dressed(
+            let env = wrap(
                 env,
                 &spec.task,
                 spec.action_repeat,
@@ -129,7 +130,7 @@ impl Rollouts {
             )?;
             let mut chunked = ChunkEnv::new(env, spec.chunk)?;
             if spec.to_horizon {
-                chunked.play_on();
+                chunked.set_terminate_on_success(false);
             }
             Ok(Box::new(chunked))
         };
@@ -218,7 +219,7 @@ impl Rollouts {
         &mut self,
         chunks: &[f32],
         chunk_len: usize,
-    ) -> Result<(Vec<Decision>, Vec<Finished>)> {
+    ) -> Result<(Vec<Decision>, Vec<FinishedEpisode>)> {
         // Rows are those of the running episodes, in order; the other environments get nothing.
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
@@ -251,7 +252,7 @@ impl Rollouts {
                     length,
                     ..
                 } = *running;
-                finished.push(Finished {
+                finished.push(FinishedEpisode {
                     seed,
                     success,
                     success_at_end: step.success_at_end,

@@ -63,8 +63,8 @@ impl<W: Wrapper> Env for W {
         Wrapper::set_style(self, style)
     }
 
-    fn play_on(&mut self) {
-        self.inner_mut().play_on();
+    fn set_terminate_on_success(&mut self, terminate: bool) {
+        self.inner_mut().set_terminate_on_success(terminate);
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

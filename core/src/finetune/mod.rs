@@ -17,7 +17,7 @@ pub mod td_mpc;
 pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
-use crate::env::{Decision, Finished, RolloutSpec};
+use crate::env::{Decision, FinishedEpisode, RolloutSpec};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
@@ -214,7 +214,7 @@ impl FinetuneConfig {
                 "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
                  to {}",
                 policy.kind.name(),
-                method::one_of(kinds)
+                method::or_list(kinds)
             )));
         }
         (method.check)(self, policy, cameras)
@@ -354,7 +354,7 @@ pub struct StepReport {
     /// Metrics by name.
     pub metrics: Vec<(&'static str, f64)>,
     /// Practice episodes that ended.
-    pub finished: Vec<Finished>,
+    pub finished: Vec<FinishedEpisode>,
     /// Control steps of practice.
     pub env_steps: u64,
     /// Decisions of practice.
@@ -369,7 +369,7 @@ impl StepReport {
     /// Practice that made these decisions and finished these episodes.
     pub(crate) fn practice(
         decisions: &[Decision],
-        finished: Vec<Finished>,
+        finished: Vec<FinishedEpisode>,
         progress: (u64, u64),
     ) -> Self {
         let env_steps = decisions

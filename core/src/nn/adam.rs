@@ -164,12 +164,17 @@ impl Adam {
     ) -> Result<Self> {
         let mut adam = Self::new(config);
         let sizes = params::sizes(module);
-        let plain = module.devices().remove(0).without_autodiff();
+        let inner_device = module.devices().remove(0).without_autodiff();
         let times: BTreeMap<String, usize> = archive.get(&format!("{prefix}/times"))?;
         for (name, time) in times {
             let size = sizes.get(&name).copied().unwrap_or(0);
             let moment = |which: &str| {
-                read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain)
+                read_moment(
+                    &format!("{prefix}/{which}/{name}"),
+                    size,
+                    archive,
+                    &inner_device,
+                )
             };
             let moments = Moments {
                 time,

@@ -54,7 +54,7 @@ pub struct Pass {
     /// Directional derivatives of the output at the first rows: `[K, rows, output]`.
     pub change: Option<Tensor<3>>,
     /// Batch mean and variance of every layer.
-    seen: Vec<[Tensor<3>; 2]>,
+    batch_stats: Vec<[Tensor<3>; 2]>,
 }
 
 impl BatchNormed {
@@ -119,13 +119,22 @@ impl BatchNormed {
             x.unsqueeze_dim::<3>(0)
                 .expand([self.members(), batch, width])
         };
-        let mut seen = Vec::new();
-        let (mut x, mut change) =
-            self.norms[0].forward(spread(x), directions.map(spread), statistics, &mut seen);
+        let mut batch_stats = Vec::new();
+        let (mut x, mut change) = self.norms[0].forward(
+            spread(x),
+            directions.map(spread),
+            statistics,
+            &mut batch_stats,
+        );
         for (weight, norm) in self.weights.iter().zip(&self.norms[1..]) {
             // Forward-mode differentiation: a linear layer maps values and derivatives alike.
             let through = |x: Tensor<3>| x.matmul(weight.val());
-            (x, change) = norm.forward(through(x), change.map(through), statistics, &mut seen);
+            (x, change) = norm.forward(
+                through(x),
+                change.map(through),
+                statistics,
+                &mut batch_stats,
+            );
             change = change.map(|change| {
                 // ReLU's slope, 0 or 1, is a constant: its own derivative is 0 almost everywhere.
                 let rows = change.dims()[1];
@@ -142,21 +151,21 @@ impl BatchNormed {
         Pass {
             output: through(x) + self.bias.val(),
             change: change.map(through),
-            seen,
+            batch_stats,
         }
     }
 
     /// Moves the running averages towards the statistics of a pass, by `rate`.
     #[must_use]
-    pub fn having_seen(mut self, pass: &Pass, rate: f64) -> Self {
+    pub fn update_running_stats(mut self, pass: &Pass, rate: f64) -> Self {
         let towards = |average: Param<Tensor<3>>, now: &Tensor<3>| {
             // Averaged outside of the graph: no gradient reaches the statistics.
-            let tracked = average.device().is_autodiff();
-            let plain = |x: Tensor<3>| if tracked { x.inner() } else { x };
-            let next = plain(average.val()) * (1.0 - rate) + plain(now.clone()) * rate;
-            average.map(|_| if tracked { next.autodiff() } else { next })
+            let attached = average.device().is_autodiff();
+            let detached = |x: Tensor<3>| if attached { x.inner() } else { x };
+            let next = detached(average.val()) * (1.0 - rate) + detached(now.clone()) * rate;
+            average.map(|_| if attached { next.autodiff() } else { next })
         };
-        for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.seen) {
+        for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.batch_stats) {
             (norm.mean, norm.variance) = (
                 towards(norm.mean.clone(), mean),
                 towards(norm.variance.clone(), variance),
@@ -181,12 +190,13 @@ impl BatchNormed {
     #[must_use]
     pub fn projected(self) -> Self {
         let weights = self.weights.into_iter().map(|weight| {
-            let length = plain(&weight).square().sum_dim(1).sqrt();
+            let length = detached(&weight).square().sum_dim(1).sqrt();
             divided(weight, length)
         });
         // The last layer is scaled together with its bias; the reference leaves that bias out
         // (`networks/common.py`, `norm_network`).
-        let length = (plain(&self.output).square().sum_dim(1) + plain(&self.bias).square()).sqrt();
+        let length =
+            (detached(&self.output).square().sum_dim(1) + detached(&self.bias).square()).sqrt();
         Self {
             weights: weights.collect(),
             output: divided(self.output, length.clone()),
@@ -197,7 +207,7 @@ impl BatchNormed {
 }
 
 /// A parameter's value, as a constant.
-fn plain(param: &Param<Tensor<3>>) -> Tensor<3> {
+fn detached(param: &Param<Tensor<3>>) -> Tensor<3> {
     if param.device().is_autodiff() {
         param.val().inner()
     } else {
@@ -207,9 +217,9 @@ fn plain(param: &Param<Tensor<3>>) -> Tensor<3> {
 
 /// A parameter divided by numbers of its units.
 fn divided(param: Param<Tensor<3>>, by: Tensor<3>) -> Param<Tensor<3>> {
-    let (tracked, value) = (param.device().is_autodiff(), plain(&param) / by);
+    let (attached, value) = (param.device().is_autodiff(), detached(&param) / by);
     param.map(|_| {
-        if tracked {
+        if attached {
             value.autodiff().require_grad()
         } else {
             value
@@ -223,13 +233,13 @@ impl Norm {
         x: Tensor<3>,
         change: Option<Tensor<3>>,
         statistics: Statistics,
-        seen: &mut Vec<[Tensor<3>; 2]>,
+        batch_stats: &mut Vec<[Tensor<3>; 2]>,
     ) -> (Tensor<3>, Option<Tensor<3>>) {
         let [mean, variance] = match statistics {
             Statistics::Batch => {
                 let mean = x.clone().mean_dim(1);
                 let variance = (x.clone() - mean.clone()).square().mean_dim(1);
-                seen.push([mean.clone(), variance.clone()]);
+                batch_stats.push([mean.clone(), variance.clone()]);
                 [mean, variance]
             }
             Statistics::Running => [self.mean.val().detach(), self.variance.val().detach()],
@@ -323,7 +333,7 @@ mod tests {
         let x = nn::matrix(rng.normals(60), 3, &device) * 2.0 + 1.0;
         for _ in 0..400 {
             let pass = net.forward(x.clone(), Statistics::Batch);
-            net = net.having_seen(&pass, 0.05);
+            net = net.update_running_stats(&pass, 0.05);
         }
         let (batch, running) = (
             net.forward(x.clone(), Statistics::Batch).output,

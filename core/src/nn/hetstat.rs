@@ -257,8 +257,8 @@ mod tests {
             );
             let y = nn::matrix(target(&mut rng), 1, &device);
             let (mean, Gaussians { mean: fixed, std }) = net.forward_faithful(x);
-            let surprise = ((y.clone() - fixed) / std.clone()).square() * 0.5 + std.log();
-            net = adam.step(net, &((mean - y).square().mean() + surprise.mean()));
+            let nll = ((y.clone() - fixed) / std.clone()).square() * 0.5 + std.log();
+            net = adam.step(net, &((mean - y).square().mean() + nll.mean()));
         }
         let net = net.valid();
         let at = |place: f32, rng: &mut Rng| {

@@ -181,10 +181,15 @@ impl Mlp {
             // Constants, but on the same kind of device: gradients still reach the input, as an
             // actor's loss needs.
             let stack = |param: &Param<Tensor<3>>| {
-                let (value, tracked) = (param.val(), param.device().is_autodiff());
-                let value = if tracked { value.inner() } else { value };
+                let (value, attached) = (param.val(), param.device().is_autodiff());
+                let value = if attached { value.inner() } else { value };
                 let stacked = Tensor::cat(indices.iter().map(|&i| member(&value, i)).collect(), 0);
-                Param::from_tensor(if tracked { stacked.autodiff() } else { stacked }).no_grad()
+                Param::from_tensor(if attached {
+                    stacked.autodiff()
+                } else {
+                    stacked
+                })
+                .no_grad()
             };
             params.iter().map(stack).collect()
         };
@@ -202,19 +207,23 @@ impl Mlp {
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.forward_dropping(x, None)
+        self.forward_with_dropout(x, None)
     }
 
     /// As [`Mlp::forward`], with dropout (Srivastava et al. 2014) after the first linear layer: its
-    /// units, of every member and row, are multiplied by `kept` `[K, batch, units]`, where it is
-    /// given.
-    pub fn forward_dropping(&self, mut x: Tensor<3>, mut kept: Option<Tensor<3>>) -> Tensor<3> {
+    /// units, of every member and row, are multiplied by `dropout_mask` `[K, batch, units]`, where
+    /// it is given.
+    pub fn forward_with_dropout(
+        &self,
+        mut x: Tensor<3>,
+        mut dropout_mask: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
             // Dropout before the normalization (TD-MPC2, `common/layers.py`, `NormedLinear`).
-            if let Some(kept) = kept.take() {
-                x = x * kept;
+            if let Some(dropout_mask) = dropout_mask.take() {
+                x = x * dropout_mask;
             }
             if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
                 x = fused::normalise(x, gain.val(), shift.val());
@@ -264,16 +273,20 @@ impl Mlp {
 
     /// All members on the same input: `[batch, input] -> [K, batch, output]`.
     pub fn forward_shared(&self, x: Tensor<2>) -> Tensor<3> {
-        self.forward_shared_dropping(x, None)
+        self.forward_shared_with_dropout(x, None)
     }
 
-    /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_dropping`].
-    pub fn forward_shared_dropping(&self, x: Tensor<2>, kept: Option<Tensor<3>>) -> Tensor<3> {
+    /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_with_dropout`].
+    pub fn forward_shared_with_dropout(
+        &self,
+        x: Tensor<2>,
+        dropout_mask: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let [batch, inputs] = x.dims();
-        self.forward_dropping(
+        self.forward_with_dropout(
             x.unsqueeze_dim::<3>(0)
                 .expand([self.members(), batch, inputs]),
-            kept,
+            dropout_mask,
         )
     }
 

@@ -12,7 +12,7 @@ pub mod hetstat;
 pub mod keypoints;
 pub mod linear;
 pub mod mlp;
-pub mod observed;
+pub mod observations;
 pub mod params;
 pub mod residual;
 pub mod sgd;
@@ -29,7 +29,7 @@ pub use hetstat::{Gaussians, Hetstat, HetstatConfig};
 pub use keypoints::Keypoints;
 pub use linear::Linear;
 pub use mlp::{Activation, Initial, Mlp};
-pub use observed::Observed;
+pub use observations::Observations;
 pub use residual::Residual;
 pub use sgd::descend;
 pub use simnorm::simnorm;
@@ -59,7 +59,7 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
 
 /// Waits until the device has finished its queue. A GPU in a browser can be any amount of work
 /// behind.
-pub async fn settle(device: &Device) -> crate::Result<()> {
+pub async fn synchronize(device: &Device) -> crate::Result<()> {
     if *device == Device::flex() {
         Ok(())
     } else {

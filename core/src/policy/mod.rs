@@ -14,7 +14,7 @@ pub mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
-use crate::nn::{self, Activation, Observed, params};
+use crate::nn::{self, Activation, Observations, params};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -301,8 +301,8 @@ impl Policy {
     ///
     /// # Panics
     /// When the observations lack one of its cameras.
-    pub fn observe(&self, obs: &ObsBatch, device: &Device) -> Observed {
-        Observed::new(
+    pub fn observe(&self, obs: &ObsBatch, device: &Device) -> Observations {
+        Observations::new(
             self.obs_scale.apply(&obs.numbers()),
             self.sizes.obs,
             obs.seen_by(&self.reads.cameras),
@@ -355,7 +355,7 @@ impl Policy {
     /// `[batch, noise]` to normalized chunks `[batch, chunk * act]`, clipped to ±1. The noise of
     /// DDPM is the first latent, then the draw after each step in turn; the last is not used, as in
     /// DPPO.
-    pub fn sample(&self, obs: impl Into<Observed>, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(&self, obs: impl Into<Observations>, noise: Tensor<2>) -> Tensor<2> {
         let obs = obs.into();
         let actions = match &self.net {
             Net::Gaussian(net) => net.sample(obs.numbers, noise),
@@ -371,7 +371,12 @@ impl Policy {
 
     /// The cloning loss on normalized rows; `rng` draws what the loss needs (times and noise, for
     /// flow and diffusion).
-    pub fn loss(&self, obs: impl Into<Observed>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+    pub fn loss(
+        &self,
+        obs: impl Into<Observations>,
+        chunks: Tensor<2>,
+        rng: &mut Rng,
+    ) -> Tensor<1> {
         let obs = obs.into();
         match &self.net {
             Net::Gaussian(net) => net.loss(obs.numbers, chunks),

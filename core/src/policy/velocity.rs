@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{PolicyConfig, PolicyKind, Sizes};
-use crate::nn::{Linear, Observed, Patches, Transformer};
+use crate::nn::{Linear, Observations, Patches, Transformer};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -45,7 +45,7 @@ impl Velocity {
     }
 
     /// Encodes observations, which do not depend on the time: once for all Euler steps.
-    pub(super) fn read(&self, obs: Observed) -> Context {
+    pub(super) fn read(&self, obs: Observations) -> Context {
         match self {
             Self::Body(_) => Context::Numbers(obs.numbers),
             Self::Tokens(net) => Context::Tokens(net.read(obs)),
@@ -130,7 +130,7 @@ impl Tokens {
     }
 
     /// Tokens of observations: `[batch, tokens, width]`.
-    fn read(&self, Observed { numbers, images }: Observed) -> Tensor<3> {
+    fn read(&self, Observations { numbers, images }: Observations) -> Tensor<3> {
         let state = numbers.dims()[1] - self.tasks;
         // The state, the task, the pictures' places: the order does not matter, as every token sees
         // every other.

@@ -7,14 +7,14 @@
 pub mod bc;
 pub mod post_bc;
 pub mod sigma_bc;
+pub mod target_noise;
 pub mod value_dice;
-pub mod widening;
 
 pub use bc::{BcConfig, Cloning, Unit};
 pub use post_bc::{Covariance, Ensemble, PostBcConfig, Posterior};
 pub use sigma_bc::SigmaBcConfig;
+pub use target_noise::TargetNoise;
 pub use value_dice::{ValueDice, ValueDiceConfig};
-pub use widening::Widening;
 
 use crate::Result;
 use crate::data::{Archive, Dataset, Pairs};

@@ -2,7 +2,7 @@
 //! scalar with layer normalization (RLPD, Ball et al. 2023) or without (SAC, Haarnoja et al. 2018).
 
 use crate::nn::batch_normed::Pass;
-use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observed, Statistics};
+use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observations, Statistics};
 use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -58,7 +58,7 @@ impl CriticConfig {
 #[derive(Debug, Clone)]
 pub struct StateAction {
     /// What networks read.
-    pub state: Observed,
+    pub state: Observations,
     /// `[N, act]`.
     pub action: Tensor<2>,
 }
@@ -84,10 +84,10 @@ pub struct TdBatch {
     pub discount: Tensor<1>,
 }
 
-/// K critics of states and actions, which see with the same eyes.
+/// K critics of states and actions, which share one image encoder.
 #[derive(Module, Debug)]
 pub(super) struct CriticEnsemble {
-    eyes: Vec<Keypoints>,
+    image_encoder: Vec<Keypoints>,
     head: Head,
 }
 
@@ -125,8 +125,8 @@ impl CriticEnsemble {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let eyes = Keypoints::of(cameras, rng, device);
-        let width = width + eyes.len() * Keypoints::WIDTH;
+        let image_encoder = Keypoints::of(cameras, rng, device);
+        let width = width + image_encoder.len() * Keypoints::WIDTH;
         let sizes = |outputs: usize| -> Vec<usize> {
             std::iter::once(width)
                 .chain(std::iter::repeat_n(config.hidden, config.layers))
@@ -147,13 +147,16 @@ impl CriticEnsemble {
                 Head::Scalar(Mlp::new(members, &sizes(1), relu, rng, device))
             }
         };
-        Self { eyes, head }
+        Self {
+            image_encoder,
+            head,
+        }
     }
 
     /// Places that are seen, state and action side by side: `[N, places + width]`.
     fn rows(&self, StateAction { state, action }: &StateAction) -> Tensor<2> {
         let width = state.numbers.dims()[1];
-        let state = state.clone().read_by(&self.eyes, width);
+        let state = state.clone().encode_with(&self.image_encoder, width);
         Tensor::cat(vec![state, action.clone()], 1)
     }
 
@@ -241,7 +244,7 @@ impl CriticEnsemble {
 
     /// Directions of states and actions as those of rows: what is seen stays as it is.
     fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
-        let places = self.eyes.len() * Keypoints::WIDTH;
+        let places = self.image_encoder.len() * Keypoints::WIDTH;
         if places == 0 {
             return along;
         }
@@ -254,7 +257,7 @@ impl CriticEnsemble {
     pub fn after_update(self, pass: Option<&Pass>) -> Self {
         let head = match (self.head, pass) {
             (Head::Categorical(Categorical { net, atoms }), Some(pass)) => {
-                let net = net.projected().having_seen(pass, STATISTICS_RATE);
+                let net = net.projected().update_running_stats(pass, STATISTICS_RATE);
                 Head::Categorical(Categorical { net, atoms })
             }
             (other, _) => other,
@@ -316,12 +319,12 @@ pub(super) mod tests {
         let device = Device::flex();
         let discount = Tensor::from_floats([0.9f32, 0.0].repeat(ROWS / 2).as_slice(), &device);
         let mut rows = |width: usize| nn::matrix(rng.normals(ROWS * width), width, &device);
-        let mut acted = || StateAction {
+        let mut state_action = || StateAction {
             state: rows(2).into(),
             action: rows(1),
         };
-        let now = acted();
-        let next = acted();
+        let now = state_action();
+        let next = state_action();
         TdBatch {
             now,
             next,

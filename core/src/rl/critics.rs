@@ -137,18 +137,18 @@ impl Critics {
 
 /// `count` different ones of `all` critics (at most that many), each as likely as any other.
 pub fn draw_subset(all: usize, count: usize, rng: &mut Rng) -> Vec<usize> {
-    let mut drawn: Vec<usize> = Vec::new();
+    let mut sample_shifted: Vec<usize> = Vec::new();
     for already in 0..count {
         // Among those that are left: the ones before it are counted past.
         let mut pick = rng.below(all - already);
-        let mut taken = drawn.clone();
+        let mut taken = sample_shifted.clone();
         taken.sort_unstable();
         for other in taken {
             pick += usize::from(pick >= other);
         }
-        drawn.push(pick);
+        sample_shifted.push(pick);
     }
-    drawn
+    sample_shifted
 }
 
 #[cfg(test)]
@@ -228,9 +228,9 @@ mod tests {
         let mut rng = Rng::new(7, "test", 0);
         let mut seen = BTreeSet::new();
         for _ in 0..200 {
-            let drawn = draw_subset(5, 2, &mut rng);
-            assert!(drawn.len() == 2 && drawn[0] != drawn[1]);
-            seen.extend(drawn);
+            let sample_shifted = draw_subset(5, 2, &mut rng);
+            assert!(sample_shifted.len() == 2 && sample_shifted[0] != sample_shifted[1]);
+            seen.extend(sample_shifted);
         }
         assert_eq!(seen, (0..5).collect());
         let mut all = draw_subset(4, 4, &mut rng);

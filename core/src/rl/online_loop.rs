@@ -1,6 +1,6 @@
 //! When a learner that practices updates, is evaluated and is done, and what it counts for that.
 
-use crate::env::Finished;
+use crate::env::FinishedEpisode;
 use serde::{Deserialize, Serialize};
 
 /// Losses are read back and recorded every so many gradient steps: reading waits for the device.
@@ -37,7 +37,7 @@ impl OnlineLoop {
     }
 
     /// Counts decisions, and the practice episodes that ended with them.
-    pub fn practiced(&mut self, decisions: usize, finished: &[Finished]) {
+    pub fn practiced(&mut self, decisions: usize, finished: &[FinishedEpisode]) {
         self.decisions += decisions;
         self.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.episodes.1 += finished.len() as u64;
@@ -103,8 +103,8 @@ mod tests {
         eval_every: 40,
     };
 
-    fn finished(success: bool) -> Finished {
-        Finished {
+    fn finished(success: bool) -> FinishedEpisode {
+        FinishedEpisode {
             seed: 0,
             success,
             success_at_end: success,

@@ -60,7 +60,7 @@ mod tests {
     use crate::obs::{ImageSpec, Images, Observation};
 
     /// A number, and what a camera sees.
-    fn observed(x: f32) -> Observation {
+    fn observations(x: f32) -> Observation {
         let camera = ImageSpec::unnamed(2, 1).remove(0);
         Observation {
             images: vec![Images {
@@ -74,14 +74,14 @@ mod tests {
     /// What is kept comes back, also from an archive, where what is observed fits.
     #[test]
     fn what_is_kept_comes_back() {
-        let mut episode = Episode::start(7, &observed(1.0));
-        episode.push(&[0.5], 1.0, &observed(2.0));
+        let mut episode = Episode::start(7, &observations(1.0));
+        episode.push(&[0.5], 1.0, &observations(2.0));
         let mut running = RunningEpisodes::default();
         running.keep(episode.clone(), 0.25f32);
         let mut archive = Archive::new();
         running.save("running", &mut archive).unwrap();
         let load = |obs: &ObsSpec| RunningEpisodes::<f32>::load("running", &archive, obs);
-        let spec = observed(0.0).spec();
+        let spec = observations(0.0).spec();
         let mut loaded = load(&spec).unwrap();
         assert_eq!(loaded.take(7), Some((episode, 0.25)));
         assert_eq!(loaded.take(7), None);

@@ -6,7 +6,7 @@
 use crate::env::Catalog;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::method::{MethodInfo, one_of};
+use crate::method::{MethodInfo, or_list};
 use crate::obs::{DEFAULT_CAMERA, ImageSpec, TaskLabel};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
@@ -244,7 +244,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
                 method.id,
-                one_of(seeing.map(|info| info.id))
+                or_list(seeing.map(|info| info.id))
             )));
         };
         if size < least {
@@ -262,7 +262,7 @@ impl Config {
                 "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
                  env.image_size to 0",
                 pretraining.id,
-                one_of(seeing.map(|info| info.id))
+                or_list(seeing.map(|info| info.id))
             )));
         }
         Ok(())
@@ -286,7 +286,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} cannot improve a served policy: set it to {}",
                 method.id,
-                one_of(able.map(|info| info.id))
+                or_list(able.map(|info| info.id))
             )));
         }
         Ok(())
@@ -302,7 +302,7 @@ impl Config {
                 "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
                  to {} first, as `--pretrain {id}` does",
                 kind.name(),
-                one_of(pretraining.policies.iter().map(|kind| kind.name()))
+                or_list(pretraining.policies.iter().map(|kind| kind.name()))
             )));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::services::Services;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Catalog, Env, Spec, dressed};
+use crate::env::{Catalog, Env, Spec, wrap};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -54,11 +54,11 @@ impl Demonstrations {
     ) -> Result<Self> {
         let repeat = config.env.action_repeat;
         let cameras = config.env.images();
-        let dress = |(i, env): (usize, Box<dyn Env>)| {
+        let wrapped = |(i, env): (usize, Box<dyn Env>)| {
             let task = catalog.entry(&env.spec().id)?;
-            dressed(env, &task, repeat, config.label_of(i), &cameras)
+            wrap(env, &task, repeat, config.label_of(i), &cameras)
         };
-        let envs = envs.into_iter().enumerate().map(dress);
+        let envs = envs.into_iter().enumerate().map(wrapped);
         let envs = envs.collect::<Result<Vec<_>>>()?;
         let Spec { obs, act, .. } = envs
             .first()

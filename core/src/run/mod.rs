@@ -5,9 +5,9 @@
 //! goes on bit for bit.
 
 mod acting;
+pub mod action_plot;
 pub mod config;
 mod demos;
-pub mod portrait;
 mod progress;
 pub mod published;
 pub mod resolve;
@@ -17,7 +17,7 @@ mod stage;
 pub mod stats;
 
 pub use crate::settings::Preset;
-pub use acting::Acting;
+pub use acting::ActingPolicy;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
@@ -294,8 +294,8 @@ impl Run {
             ..
         } = &self.task;
         let cameras = self.config.env.images();
-        let felt = proprioception.filter(|_| !cameras.is_empty());
-        let state = felt.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
+        let proprio = proprioception.filter(|_| !cameras.is_empty());
+        let state = proprio.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
         ObsSpec {
             state,
             tasks: self.config.label().map_or(0, |label| label.of),
@@ -421,10 +421,10 @@ impl Run {
 
     /// What acts at this moment: the policy in whatever state learning has brought it to; none
     /// before cloning begins.
-    pub fn acting(&self) -> Option<Acting> {
+    pub fn acting(&self) -> Option<ActingPolicy> {
         let (learning, finetuned) = self.stage.acting();
         let policy = learning.or_else(|| self.policy.clone())?;
-        Some(Acting {
+        Some(ActingPolicy {
             policy,
             finetuned: finetuned.or_else(|| self.finetuned.clone()),
         })

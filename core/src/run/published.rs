@@ -9,7 +9,7 @@
 
 use super::config::{Config, FinetuneMethod, Keep};
 use crate::env::Catalog;
-use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
+use crate::finetune::td_mpc::{Backbone, Proposals, SeedPolicy};
 use crate::finetune::{METHODS, best_of_n, dppo, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
@@ -151,7 +151,7 @@ const RULES: &[Rule] = &[
                and proposes",
         when: |asked| asked.env.image_size > 0,
         set: |config, _| {
-            config.finetune.td_mpc.seed_by = Actor::Prior;
+            config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
             config.finetune.td_mpc.proposals = Proposals::Prior;
         },
     },
@@ -179,7 +179,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// What was asked for, with everything that follows from it.
-pub(super) fn ruled(asked: Config, catalog: &Catalog) -> Config {
+pub(super) fn with_rules(asked: Config, catalog: &Catalog) -> Config {
     let mut config = asked.clone();
     for rule in RULES.iter().filter(|rule| (rule.when)(&asked)) {
         (rule.set)(&mut config, catalog);
@@ -192,10 +192,10 @@ pub fn rules(catalog: &Catalog) -> Vec<(&'static str, BTreeSet<String>)> {
     let decided = |rule: &Rule| {
         let mut decided = BTreeSet::new();
         for example in examples() {
-            let mut ruled = example.clone();
-            (rule.set)(&mut ruled, catalog);
+            let mut applied = example.clone();
+            (rule.set)(&mut applied, catalog);
             let before = leaves(&example.to_value(), "");
-            let after = leaves(&ruled.to_value(), "");
+            let after = leaves(&applied.to_value(), "");
             let changed = after.into_iter().zip(before).filter(|(a, b)| a != b);
             decided.extend(changed.map(|((key, _), _)| key));
         }

@@ -17,7 +17,7 @@ use serde_json::Value;
 impl Config {
     /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
     pub fn preset(preset: Preset) -> Self {
-        published::ruled(Self::bare(preset), &CORE)
+        published::with_rules(Self::bare(preset), &CORE)
     }
 
     /// The configuration that settings make, over the preset that they name, else `cpu`, with the
@@ -139,7 +139,10 @@ impl Config {
             .collect();
         let preset = base.iter().rev().find(|(key, _)| key == "preset");
         let preset = preset.map_or(Ok(Preset::Cpu), |(_, value)| preset_named(value))?;
-        Ok(published::ruled(Self::bare(preset).with(&base)?, catalog))
+        Ok(published::with_rules(
+            Self::bare(preset).with(&base)?,
+            catalog,
+        ))
     }
 
     /// The same configuration with other values of some settings.
@@ -344,6 +347,11 @@ const RENAMED: &[(&str, &str, Conversion)] = &[
     (
         "finetune.csil.variance_floor",
         "finetune.csil.actor.variance_floor",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.handover",
+        "finetune.td_mpc.seed_policy_decay",
         Conversion::Same,
     ),
 ];

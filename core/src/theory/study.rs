@@ -149,14 +149,14 @@ impl Study {
             seen = demos;
             self.arms(demos)
                 .into_iter()
-                .map(|arm| self.judge(&arm.estimator(self.config.size, demos).fit(&counts)))
+                .map(|arm| self.evaluate(&arm.estimator(self.config.size, demos).fit(&counts)))
                 .collect()
         };
         self.config.demos.iter().map(&mut at).collect()
     }
 
     /// Coverage and suboptimality of a policy.
-    fn judge(&self, policy: &Table) -> Outcome {
+    fn evaluate(&self, policy: &Table) -> Outcome {
         let suboptimality = self.optimum - value(&self.problem.mdp, policy);
         Outcome {
             coverage: coverage(policy, &self.problem.demonstrator),

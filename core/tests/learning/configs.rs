@@ -162,14 +162,14 @@ fn settings_that_cannot_work_together_are_refused() {
         (json!({"kind": "gaussian"}), "policy.kind gaussian"),
         (json!({"kind": "diffusion", "sampler": "ddpm"}), "ddim"),
     ];
-    for (policy, told) in not_steerable {
+    for (policy, expected) in not_steerable {
         let sentence = refused(Config::from_overlay(
             &json!({"policy": policy, "finetune": {"method": "dsrl"}}),
             Preset::Tiny,
             &CORE,
         ));
         assert!(
-            sentence.contains("dsrl") && sentence.contains(told),
+            sentence.contains("dsrl") && sentence.contains(expected),
             "{sentence}"
         );
     }

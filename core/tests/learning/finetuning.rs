@@ -85,10 +85,10 @@ fn values(iql: &Iql, obs: &[f32]) -> Vec<f32> {
 }
 
 fn scores(iql: &Iql, obs: &[f32], actions: &[f32]) -> Vec<f32> {
-    let plain = Device::flex();
+    let inner_device = Device::flex();
     read(iql.critic().score(
-        nn::matrix(obs.to_vec(), 1, &plain),
-        nn::matrix(actions.to_vec(), 1, &plain),
+        nn::matrix(obs.to_vec(), 1, &inner_device),
+        nn::matrix(actions.to_vec(), 1, &inner_device),
     ))
 }
 
@@ -189,7 +189,7 @@ fn the_choice_sees_the_observation() {
 /// The best of one is the policy itself, and the best of N is the proposal with the highest score.
 #[test]
 fn the_best_of_one_is_the_policy_itself() {
-    let (policy, plain) = (policy(), Device::flex());
+    let (policy, inner_device) = (policy(), Device::flex());
     let iql = Iql::new(config(), 1, 1, &mut Rng::new(4, "test", 0), trainer());
     let (obs, noise) = ([0.3, -0.7], Rng::new(5, "test", 0).normals(2));
     let best = |samples, noise: &[f32]| {
@@ -198,17 +198,23 @@ fn the_best_of_one_is_the_policy_itself() {
                 critic: iql.critic(),
                 samples,
             }
-            .act(&policy, &numbers(&obs), &mut [], noise.to_vec(), &plain),
+            .act(
+                &policy,
+                &numbers(&obs),
+                &mut [],
+                noise.to_vec(),
+                &inner_device,
+            ),
         )
         .unwrap()
     };
     assert!(same_bits(
         &best(1, &noise),
-        &block_on(policy.act(&numbers(&obs), noise.clone(), &plain)).unwrap()
+        &block_on(policy.act(&numbers(&obs), noise.clone(), &inner_device)).unwrap()
     ));
     let many = Rng::new(6, "test", 0).normals(2 * 8);
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 8]).collect();
-    let proposals = block_on(policy.act(&numbers(&rows), many.clone(), &plain)).unwrap();
+    let proposals = block_on(policy.act(&numbers(&rows), many.clone(), &inner_device)).unwrap();
     let scores = scores(&iql, &rows, &proposals);
     let winner = |row: usize| {
         (row * 8..row * 8 + 8)

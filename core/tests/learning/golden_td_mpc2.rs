@@ -4,9 +4,9 @@ use crate::fixtures::Fixture;
 use crate::{read, trainer};
 use burn::module::Module;
 use pollster::block_on;
-use protege_core::data::{Archive, Stretches};
+use protege_core::data::{Archive, SequenceBatch};
 use protege_core::finetune::td_mpc::{
-    Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
+    Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, shifted_plan,
 };
 use protege_core::nn;
 use protege_core::obs::ObsBatch;
@@ -86,7 +86,7 @@ impl Golden {
         self.file.floats(name)
     }
 
-    fn batch(&self) -> Stretches {
+    fn batch(&self) -> SequenceBatch {
         let rewards = self.floats("batch/reward");
         // The last number of an observation stands where ours has the mark of an end.
         let obs = self.floats("batch/obs");
@@ -94,14 +94,14 @@ impl Golden {
             .chunks(self.sizes.obs)
             .map(|row| row.split_at(self.sizes.obs - 1))
             .unzip();
-        Stretches {
+        SequenceBatch {
             obs: ObsBatch::of_states(state.concat(), self.sizes.obs - 1),
             ended: ended.concat(),
             actions: self.floats("batch/action"),
-            over: vec![0.0; rewards.len()],
+            done: vec![0.0; rewards.len()],
             rewards,
             weights: vec![1.0; self.config.batch],
-            ..Stretches::default()
+            ..SequenceBatch::default()
         }
     }
 
@@ -252,7 +252,7 @@ fn golden_td_mpc2_plans_as_the_reference() {
     let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device).into());
     let width = horizon * sizes.act;
     let start = nn::matrix(
-        moved_on(&golden.floats("plan/prev_mean"), width, sizes.act),
+        shifted_plan(&golden.floats("plan/prev_mean"), width, sizes.act),
         width,
         &device,
     );
@@ -288,8 +288,8 @@ fn golden_td_mpc2_learns_as_the_reference() {
         target_critics: golden.pair(orders[orders.len() - 2]),
         prior: golden.floats(draws[draws.len() - 1]),
         prior_critics: golden.pair(orders[orders.len() - 1]),
-        kept: Vec::new(),
-        prior_kept: Vec::new(),
+        dropout_mask: Vec::new(),
+        prior_dropout_mask: Vec::new(),
     };
     let losses = learner.step(&golden.batch(), &noise);
     let found = [

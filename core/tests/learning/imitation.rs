@@ -54,10 +54,10 @@ fn learned(pairs: &Pairs, seed: u64) -> Policy {
 }
 
 fn sample(policy: &Policy, obs: &[f32], noise: Vec<f32>) -> Vec<f32> {
-    let plain = Device::flex();
+    let inner_device = Device::flex();
     read(policy.sample(
-        nn::matrix(obs.to_vec(), policy.sizes.obs, &plain),
-        nn::matrix(noise, 1, &plain),
+        nn::matrix(obs.to_vec(), policy.sizes.obs, &inner_device),
+        nn::matrix(noise, 1, &inner_device),
     ))
 }
 

@@ -7,7 +7,7 @@ use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn;
 use protege_core::obs::{ObsBatch, ObsSpec};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, Widening};
+use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -99,10 +99,10 @@ fn actions_stay_in_the_range_of_the_demonstrations() {
             .collect::<Vec<_>>(),
     );
     for policy in KINDS.map(policy) {
-        let plain = Device::flex();
+        let inner_device = Device::flex();
         let samples = read(policy.sample(
-            nn::matrix(policy.obs_scale.apply(&obs), 3, &plain),
-            nn::matrix(noise.clone(), 4, &plain),
+            nn::matrix(policy.obs_scale.apply(&obs), 3, &inner_device),
+            nn::matrix(noise.clone(), 4, &inner_device),
         ));
         assert!(
             samples.iter().all(|a| a.abs() <= 1.0)
@@ -165,7 +165,7 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
         lr: 5e-3,
         ..BcConfig::preset(Preset::Tiny)
     };
-    let mut cloning = Cloning::new(policy, Widening::None, &bc, &pairs, 0, trainer());
+    let mut cloning = Cloning::new(policy, TargetNoise::None, &bc, &pairs, 0, trainer());
     (0..1000).for_each(|_| drop(cloning.step(&pairs)));
     let policy = cloning.policy().unwrap();
     act(

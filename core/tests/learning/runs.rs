@@ -20,7 +20,7 @@ use protege_core::obs::ObsSpec;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
-use protege_core::run::portrait::along_a_demonstration;
+use protege_core::run::action_plot::along_a_demonstration;
 use protege_core::run::{Config, Inputs, Keep, Phase, Preset, Progress, Run, Services};
 use std::collections::BTreeSet;
 
@@ -110,7 +110,7 @@ fn small_world(backbone: Backbone) -> TdMpcConfig {
         clone_updates: 12,
         learning_starts: 70,
         seed_updates: 12,
-        handover: 20,
+        seed_policy_decay: 20,
         utd_ratio: 0.2,
         eval_every: 60,
         batch: 8,
@@ -761,14 +761,15 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
     );
 }
 
-/// A portrait shows, at every stride-th state of the first demonstration, the demonstrator's action
-/// and as many sampled actions of each policy, with their spread; the same noise for every policy.
+/// An action plot shows, at every stride-th state of the first demonstration, the demonstrator's
+/// action and as many sampled actions of each policy, with their spread; the same noise for every
+/// policy.
 #[test]
-fn a_portrait_shows_policies_along_a_demonstration() {
+fn an_action_plot_shows_policies_along_a_demonstration() {
     let (demos, archive) = pretrained();
     let run = given(small(), None, Some(archive)).unwrap();
     let (policy, device) = (run.policy().unwrap(), Device::flex());
-    let portraits = block_on(along_a_demonstration(
+    let samples_by_state = block_on(along_a_demonstration(
         &[policy, policy],
         &demos,
         7,
@@ -778,24 +779,24 @@ fn a_portrait_shows_policies_along_a_demonstration() {
     .unwrap();
     let episode = &demos.episodes[0];
     assert_eq!(
-        portraits.iter().map(|p| p.step).collect::<Vec<_>>(),
+        samples_by_state.iter().map(|p| p.step).collect::<Vec<_>>(),
         (0..episode.len()).step_by(7).collect::<Vec<_>>()
     );
-    for portrait in &portraits {
+    for sampled in &samples_by_state {
         assert!(same_bits(
-            &portrait.demo,
-            episode.action_at(portrait.step, demos.meta.act)
+            &sampled.demo,
+            episode.action_at(sampled.step, demos.meta.act)
         ));
-        assert_eq!(portrait.samples[0], portrait.samples[1]);
-        assert_eq!((portrait.samples.len(), portrait.samples[0].len()), (2, 5));
-        let column = |i: usize| portrait.samples[0].iter().map(move |a| f64::from(a[i]));
+        assert_eq!(sampled.samples[0], sampled.samples[1]);
+        assert_eq!((sampled.samples.len(), sampled.samples[0].len()), (2, 5));
+        let column = |i: usize| sampled.samples[0].iter().map(move |a| f64::from(a[i]));
         let std = |i: usize| {
             (column(i).map(|a| a * a).sum::<f64>() / 5.0 - (column(i).sum::<f64>() / 5.0).powi(2))
                 .max(0.0)
                 .sqrt()
         };
         let spread = (0..demos.meta.act).map(std).sum::<f64>() / demos.meta.act as f64;
-        assert!((portrait.spread[0] - spread).abs() < 1e-5 && portrait.spread[0] > 0.0);
+        assert!((sampled.spread[0] - spread).abs() < 1e-5 && sampled.spread[0] > 0.0);
     }
     let none = Dataset {
         episodes: Vec::new(),

@@ -6,7 +6,9 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Normaliser};
 use protege_core::env::PROBE_DISCOUNT;
-use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
+use protege_core::finetune::td_mpc::{
+    Agent, Backbone, DemoSchedule, Proposals, TdMpcConfig, TdMpcTrainer,
+};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
@@ -39,7 +41,7 @@ fn policy() -> Policy {
 
 fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
-        arm: Arm::Vanilla,
+        arm: DemoSchedule::Vanilla,
         envs: 10,
         total_steps: 1200,
         clone_updates: 0,
@@ -285,7 +287,7 @@ fn learning_that_diverges_leaves_its_last_batches() {
         .filter(|name| name.ends_with("/obs"))
         .collect();
     assert!(!names.is_empty() && names.len() <= 50, "{names:?}");
-    // Three moments of 32 stretches of an observation of one number.
+    // Three moments of 32 sequences of an observation of one number.
     assert!(
         names
             .iter()
@@ -304,7 +306,7 @@ fn missing_demonstrations_are_named() {
         device: &device,
     };
     let config = TdMpcConfig {
-        arm: Arm::Balanced,
+        arm: DemoSchedule::Balanced,
         ..config(Backbone::TdMpc2)
     };
     match TdMpcTrainer::new(config, &cx) {

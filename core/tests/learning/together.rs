@@ -7,7 +7,7 @@ use pollster::block_on;
 use protege_core::data::Archive;
 use protege_core::env::catalogue::CORE;
 use protege_core::env::make_on;
-use protege_core::finetune::td_mpc::{Actor, Proposals};
+use protege_core::finetune::td_mpc::{Proposals, SeedPolicy};
 use protege_core::obs::{ObsBatch, TaskLabel};
 use protege_core::policy::PolicyKind;
 use protege_core::pretrain::bc;
@@ -84,7 +84,7 @@ fn a_policy_of_several_tasks_sees() {
     let mut config = config();
     (config.env.image_size, config.env.image_stack) = (20, 2);
     config.finetune.td_mpc.proposals = Proposals::Prior;
-    config.finetune.td_mpc.seed_by = Actor::Prior;
+    config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
     let phases = resumable_phases(config.clone(), striped);
     assert!(phases.contains(&Phase::Evaluate), "{phases:?}");
     let inputs = || Inputs {

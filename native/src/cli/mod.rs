@@ -5,11 +5,11 @@
 //! prints results and chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
 
 mod answer;
-mod cast;
 mod commands;
 mod machine;
 mod names;
 mod plan;
+mod player;
 mod recording;
 mod session;
 mod settings;
@@ -85,14 +85,14 @@ fn sentence(message: &str) -> String {
     let paragraphs = message
         .split("\n\n")
         .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let told: Vec<String> = paragraphs
+    let lines: Vec<String> = paragraphs
         .enumerate()
         .filter(|(i, text)| *i == 0 || text.starts_with("tip:"))
         .map(|(_, text)| text)
         .collect();
     format!(
         "{}; see --help",
-        told.join("; ").trim_start_matches("error: ")
+        lines.join("; ").trim_start_matches("error: ")
     )
 }
 

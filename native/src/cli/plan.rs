@@ -30,9 +30,9 @@ pub struct Plan {
     pub keep_last: usize,
     /// Whether a BC policy is trained beside PostBC, to show both in the report.
     pub companion: bool,
-    /// Whether the report shows films of episodes.
-    #[serde(default)]
-    pub films: bool,
+    /// Whether the report shows videos of episodes.
+    #[serde(default, rename = "films")]
+    pub videos: bool,
 }
 
 /// The folder of a run. Every path in it is named here.

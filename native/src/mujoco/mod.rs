@@ -14,7 +14,7 @@ pub mod suites;
 pub mod trace;
 
 pub use plant::Plant;
-pub use render::{Eyes, Renderer, Solids, Stage};
+pub use render::{RenderedEnv, Renderer, Solids, Stage};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

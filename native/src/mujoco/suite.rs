@@ -1,7 +1,7 @@
 //! What drawing, replaying and importing ask of a suite beside what core asks.
 
 use super::replay::Replay;
-use crate::wheels::Wheel;
+use crate::downloads::Download;
 use protege_core::data::Dataset;
 use protege_core::env::Suite;
 use protege_core::{Error, Result};
@@ -34,7 +34,7 @@ pub trait NativeSuite: Suite {
         false
     }
     /// The published package that holds its scenes.
-    fn package(&self) -> Option<&'static Wheel> {
+    fn package(&self) -> Option<&'static Download> {
         None
     }
     /// Makes tasks as they are before an episode that the suite's own code has recorded; none where

@@ -10,18 +10,20 @@ pub const ALL: [&dyn NativeSuite; 4] = [&lab::Lab, &metaworld::MetaWorld, &adroi
 
 /// The suites of this program, for core.
 pub const CATALOG: Catalog = Catalog {
-    suites: &plain(ALL),
+    suites: &as_suites(ALL),
     elsewhere: "",
 };
 
-const fn plain<const N: usize>(suites: [&'static dyn NativeSuite; N]) -> [&'static dyn Suite; N] {
-    let mut plain: [&'static dyn Suite; N] = [&Probes; N];
+const fn as_suites<const N: usize>(
+    suites: [&'static dyn NativeSuite; N],
+) -> [&'static dyn Suite; N] {
+    let mut as_suites: [&'static dyn Suite; N] = [&Probes; N];
     let mut at = 0;
     while at < N {
-        plain[at] = suites[at];
+        as_suites[at] = suites[at];
         at += 1;
     }
-    plain
+    as_suites
 }
 
 /// The suite of the task `id`.

@@ -5,7 +5,7 @@ use super::canvas::{
     Anchor, Canvas, GRID, INK, MUTED, PAPER, Pixel, SERIES, Scale, Size, svg, text_width,
 };
 use super::html::{percent, percent_range, short};
-use super::{Outcome, PortraitState, SpreadPoint};
+use super::{ActionPlotState, Outcome, SpreadPoint};
 use plotters::style::RGBColor;
 use protege_core::run::stats::{Curve, CurvePoint, Interval};
 
@@ -316,7 +316,7 @@ pub fn is_log(seeds: &[Vec<(f64, f64)>]) -> bool {
 
 /// The actions that BC and PostBC draw at one state, and the demonstrator's; both axes span
 /// `window` around `center`.
-pub fn actions(state: &PortraitState, center: [f64; 2], window: f64, label: &str) -> String {
+pub fn actions(state: &ActionPlotState, center: [f64; 2], window: f64, label: &str) -> String {
     const SIDE: f64 = 240.0;
     let half = window / 2.0;
     let scale = Scale::new(

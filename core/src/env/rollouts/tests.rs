@@ -9,8 +9,8 @@ use crate::obs::ObsSpec;
 struct Blinking {
     spec: Spec,
     steps: usize,
-    ends: bool,
-    over: bool,
+    terminates_on_success: bool,
+    done: bool,
 }
 
 impl Env for Blinking {
@@ -19,19 +19,19 @@ impl Env for Blinking {
     }
 
     fn reset(&mut self, _: u64) -> Observation {
-        (self.steps, self.over) = (0, false);
+        (self.steps, self.done) = (0, false);
         vec![0.0].into()
     }
 
     fn step(&mut self, _: &[f32]) -> Result<Step> {
-        if self.over {
+        if self.done {
             return Err(episode_over(&self.spec.id));
         }
         self.steps += 1;
         let success = self.spec.id.contains(&self.steps.to_string());
-        let terminated = success && self.ends;
+        let terminated = success && self.terminates_on_success;
         let truncated = !terminated && self.steps == self.spec.horizon;
-        self.over = terminated || truncated;
+        self.done = terminated || truncated;
         let (obs, reward) = (vec![self.steps as f32].into(), f32::from(success));
         Ok(Step {
             obs,
@@ -44,8 +44,8 @@ impl Env for Blinking {
         })
     }
 
-    fn play_on(&mut self) {
-        self.ends = false;
+    fn set_terminate_on_success(&mut self, terminate: bool) {
+        self.terminates_on_success = terminate;
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -75,13 +75,13 @@ fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
     Ok(Box::new(Blinking {
         spec: spec(id),
         steps: 0,
-        ends: true,
-        over: false,
+        terminates_on_success: true,
+        done: false,
     }))
 }
 
 /// One episode, saved and loaded after every chunk.
-fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
+fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64, u64) {
     let task = Entry {
         spec: spec(task),
         engines: &[],

@@ -3,7 +3,7 @@
 use super::{ActorConfig, HetstatPolicy, InputReader, Transitions};
 use crate::Result;
 use crate::data::Archive;
-use crate::nn::{Adam, AdamConfig, Observed, params};
+use crate::nn::{Adam, AdamConfig, Observations, params};
 use crate::rl::SquashedGaussian;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -59,17 +59,17 @@ impl ClonedActor {
     }
 
     /// q at inputs, without gradients.
-    pub fn clone_at(&self, x: &Observed) -> SquashedGaussian {
+    pub fn clone_at(&self, x: &Observations) -> SquashedGaussian {
         self.clone.valid().at(x.clone())
     }
 
     /// pi at inputs, without gradients.
-    pub fn actor_at(&self, x: &Observed) -> SquashedGaussian {
+    pub fn actor_at(&self, x: &Observations) -> SquashedGaussian {
         self.actor.valid().at(x.clone())
     }
 
     /// pi at inputs, with gradients, and the mean of KL(pi || q) there: `[1]`.
-    pub fn attached_at(&self, x: &Observed) -> (SquashedGaussian, Tensor<1>) {
+    pub fn attached_at(&self, x: &Observations) -> (SquashedGaussian, Tensor<1>) {
         let at = self.actor.at(x.clone().autodiff());
         let divergence = at.kl(&self.clone_at(x).autodiff()).mean();
         (at, divergence)

@@ -26,7 +26,7 @@ pub(crate) struct ComposedPolicy {
 }
 
 /// A decision for each of E episodes, on the host.
-pub(crate) struct Decided {
+pub(crate) struct AgentOutput {
     /// What is played: E x act.
     pub actions: Vec<f32>,
     /// The actor's own: E x act.
@@ -48,7 +48,7 @@ impl ComposedPolicy {
         noise: &[f32],
         explore: bool,
         device: &Device,
-    ) -> Result<Decided> {
+    ) -> Result<AgentOutput> {
         let reader = InputReader::new(policy, &self.cameras, device);
         let act = policy.sizes.act;
         let (chunk_noise, own_noise) = split(noise, policy.noise_len(), act);
@@ -57,7 +57,7 @@ impl ComposedPolicy {
             .await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..act]);
         let base: Vec<f32> = bases().flatten().copied().collect();
-        let at = self.actor.at(reader.observed(obs, &base));
+        let at = self.actor.at(reader.observations(obs, &base));
         let own = if explore {
             at.sample(reader.matrix(own_noise, act))
         } else {
@@ -76,7 +76,7 @@ impl ComposedPolicy {
                 chunk[act..].to_vec()
             }
         });
-        Ok(Decided {
+        Ok(AgentOutput {
             actions,
             own,
             memories: memories.collect(),
@@ -189,14 +189,14 @@ impl FinetunedPolicy for ComposedPolicy {
         device: &'a Device,
     ) -> LocalFuture<'a, Vec<f32>> {
         Box::pin(async move {
-            let decided = self
+            let output = self
                 .decide(policy, obs, memories, &noise, false, device)
                 .await?;
             memories
                 .iter_mut()
-                .zip(decided.memories)
+                .zip(output.memories)
                 .for_each(|(memory, new)| *memory = new);
-            Ok(decided.actions)
+            Ok(output.actions)
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the networks read: an observation, and the pretrained policy's action of the step.
 
-use crate::data::{Normaliser, Stretches};
-use crate::nn::{self, Observed};
+use crate::data::{Normaliser, SequenceBatch};
+use crate::nn::{self, Observations};
 use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rl::{StateAction, TdBatch};
@@ -36,11 +36,11 @@ pub(crate) struct InputReader {
 /// N decisions on the device, demonstrated ones first, without gradients.
 pub(crate) struct Transitions {
     /// Of obs + act numbers.
-    pub x: Observed,
+    pub x: Observations,
     /// The actor's own action: `[N, act]`.
     pub u: Tensor<2>,
     /// What was seen next.
-    pub next_x: Observed,
+    pub next_x: Observations,
     /// The actor's own action then, where it is known: `[N, act]`.
     pub next_u: Tensor<2>,
     /// The task's rewards: `[N]`.
@@ -56,7 +56,7 @@ impl InputReader {
     /// all too small.
     pub fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
         Self {
-            scale: policy.obs_scale.widened(LEAST_RANGE as f32),
+            scale: policy.obs_scale.with_min_range(LEAST_RANGE as f32),
             sizes: policy.sizes,
             cameras: cameras.to_vec(),
             device: device.clone().without_autodiff(),
@@ -70,10 +70,10 @@ impl InputReader {
 
     /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them, N x
     /// act.
-    pub fn observed(&self, obs: &ObsBatch, base: &[f32]) -> Observed {
+    pub fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
         let numbers = self.scale.apply(&obs.numbers());
         let images = obs.seen_by(&self.cameras);
-        Observed::new(numbers, self.sizes.obs, images, &self.device)
+        Observations::new(numbers, self.sizes.obs, images, &self.device)
             .with(self.matrix(base.to_vec(), self.sizes.act))
     }
 
@@ -83,19 +83,19 @@ impl InputReader {
     }
 
     /// A batch of single decisions, of which the first `n_demos` were demonstrated.
-    pub fn transitions(&self, batch: &Stretches, n_demos: usize) -> Transitions {
+    pub fn transitions(&self, batch: &SequenceBatch, n_demos: usize) -> Transitions {
         let n = batch.len();
         let act = self.sizes.act;
         let both = self.matrix(batch.actions.clone(), 2 * act);
         let column = |values: &[f32]| self.matrix(values.to_vec(), 1).squeeze_dim::<1>(1);
         let (base, next_base) = batch.base_actions.split_at(n * act);
         Transitions {
-            x: self.observed(&batch.obs.slice(0..n), base),
+            x: self.observations(&batch.obs.slice(0..n), base),
             u: both.clone().narrow(1, 0, act),
-            next_x: self.observed(&batch.obs.slice(n..2 * n), next_base),
+            next_x: self.observations(&batch.obs.slice(n..2 * n), next_base),
             next_u: both.narrow(1, act, act),
             rewards: column(&batch.rewards),
-            not_done: column(&batch.over).neg() + 1.0,
+            not_done: column(&batch.done).neg() + 1.0,
             n_demos,
         }
     }

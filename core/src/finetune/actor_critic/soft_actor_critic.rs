@@ -19,7 +19,7 @@ use super::{
     Updates,
 };
 use crate::Result;
-use crate::data::{Archive, Stretches};
+use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetuneMethod;
 use crate::method::LocalFuture;
 use crate::rl::{CriticConfig, Critics, StateAction, Temperature};
@@ -143,14 +143,14 @@ impl Learner for SoftActorCritic {
         self.updates
     }
 
-    fn clone_step(&mut self, demos: &Stretches) -> Tensor<1> {
+    fn clone_step(&mut self, demos: &SequenceBatch) -> Tensor<1> {
         self.updates.cloning += 1;
         let demos = self.inputs.transitions(demos, demos.len());
         self.policy.clone_step(&demos)
     }
 
-    fn step(&mut self, batch: &Stretches, record: bool, rng: &mut Rng) -> Option<Figures> {
-        let batch = self.inputs.transitions(batch, batch.shown);
+    fn step(&mut self, batch: &SequenceBatch, record: bool, rng: &mut Rng) -> Option<Figures> {
+        let batch = self.inputs.transitions(batch, batch.n_demos);
         let e_next = self.normals(batch.len(), rng);
         let e_now = self.normals(batch.len(), rng);
 

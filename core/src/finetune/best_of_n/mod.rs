@@ -154,10 +154,10 @@ impl BestOfNPolicy {
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
+        let inner_device = device.clone().without_autodiff();
         let (sizes, n) = (policy.sizes, self.samples);
         let rows = obs.len();
-        let obs = policy.observe(obs, &plain).numbers;
+        let obs = policy.observe(obs, &inner_device).numbers;
         // N consecutive rows per observation: one batch for policy and critic.
         let repeated: Tensor<2> = obs
             .unsqueeze_dim::<3>(1)
@@ -165,7 +165,7 @@ impl BestOfNPolicy {
             .reshape([rows * n, sizes.obs]);
         let chunks = policy.sample(
             repeated.clone(),
-            nn::matrix(noise, policy.noise_len(), &plain),
+            nn::matrix(noise, policy.noise_len(), &inner_device),
         );
         let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
         let chunks = policy.act_scale.invert(&nn::read(chunks).await?);

@@ -37,7 +37,7 @@ impl CsilPolicy {
         let reader = InputReader::new(policy, &self.acting.cameras, device);
         let act = policy.sizes.act;
         let count = actions.len() / act;
-        let x = reader.observed(&obs.repeat(count), &vec![0.0; count * act]);
+        let x = reader.observations(&obs.repeat(count), &vec![0.0; count * act]);
         let own = actions
             .iter()
             .map(|a| a.clamp(-1.0, 1.0) * ACTION_LIMIT as f32);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One decision: observation, chain, reward.
-pub struct Decided<'a> {
+pub struct Transition<'a> {
     /// Normalized observation.
     pub obs: &'a [f32],
     /// The K' + 1 latents of its chain.
@@ -39,14 +39,14 @@ pub struct Buffer(BTreeMap<u64, Trajectory>);
 
 impl Buffer {
     /// Adds the next decision of the episode of this seed.
-    pub fn push(&mut self, episode: u64, decided: &Decided) {
+    pub fn push(&mut self, episode: u64, transition: &Transition) {
         let trajectory = self.0.entry(episode).or_default();
-        trajectory.obs.extend(decided.obs);
-        trajectory.latents.extend(decided.latents);
-        trajectory.log_probs.extend(decided.log_probs);
-        trajectory.values.push(decided.value);
-        trajectory.rewards.push(decided.reward);
-        trajectory.last_value = decided.last_value;
+        trajectory.obs.extend(transition.obs);
+        trajectory.latents.extend(transition.latents);
+        trajectory.log_probs.extend(transition.log_probs);
+        trajectory.values.push(transition.value);
+        trajectory.rewards.push(transition.reward);
+        trajectory.last_value = transition.last_value;
     }
 
     /// Samples of whole episodes, with rewards scaled by `scaler`, which sees them first.
@@ -170,8 +170,8 @@ mod tests {
     use super::*;
     use crate::settings::Preset;
 
-    fn decided(value: f32, reward: f32, last_value: f32) -> Decided<'static> {
-        Decided {
+    fn transition(value: f32, reward: f32, last_value: f32) -> Transition<'static> {
+        Transition {
             obs: &[0.5],
             latents: &[1.0, 2.0],
             log_probs: &[-1.0],
@@ -192,14 +192,14 @@ mod tests {
             ..DppoConfig::preset(Preset::Tiny)
         };
         let mut buffer = Buffer::default();
-        for (episode, decided) in [
-            (7, decided(0.5, 0.0, 0.0)),
-            (3, decided(0.1, 0.0, 0.0)),
-            (7, decided(0.4, 0.0, 0.0)),
-            (3, decided(0.2, 0.0, 0.3)),
-            (7, decided(0.2, 2.0, 0.0)),
+        for (episode, transition) in [
+            (7, transition(0.5, 0.0, 0.0)),
+            (3, transition(0.1, 0.0, 0.0)),
+            (7, transition(0.4, 0.0, 0.0)),
+            (3, transition(0.2, 0.0, 0.3)),
+            (7, transition(0.2, 2.0, 0.0)),
         ] {
-            buffer.push(episode, &decided);
+            buffer.push(episode, &transition);
         }
         let mut scaler = RewardScaler::default();
         let samples = buffer.into_samples(&config, &mut scaler);

@@ -24,7 +24,7 @@ pub struct Spread {
 }
 
 /// The part of a batch's chains that learning needs.
-pub struct Drawn {
+pub struct ChainSample {
     /// K' + 1 latents `[batch, chunk * act]`: before the first finetuned step, and after each. The
     /// last is the action chunk.
     pub latents: Vec<Tensor<2>>,
@@ -52,7 +52,7 @@ pub fn draw(
     spread: Spread,
     obs: &Tensor<2>,
     noise: Tensor<2>,
-) -> Drawn {
+) -> ChainSample {
     let (length, [batch, _]) = (finetuned.chain_len(), obs.dims());
     let mut noise = noise.chunk(length + 1, 1).into_iter();
     let mut x = noise.next().expect("a chain begins with noise");
@@ -72,7 +72,7 @@ pub fn draw(
         x = next;
     }
     latents.push(x);
-    Drawn { latents, log_probs }
+    ChainSample { latents, log_probs }
 }
 
 /// Log-probability of the step from each row of `before` to that of `after`, by `policy`: `[rows,
@@ -217,7 +217,7 @@ mod tests {
     fn log_probabilities_are_the_densities_of_the_steps() {
         for config in chains() {
             let (pretrained, finetuned, steps) = (policy(&config, 0), policy(&config, 1), 3);
-            let drawn = draw(
+            let sample = draw(
                 &pretrained,
                 &finetuned,
                 steps,
@@ -226,14 +226,14 @@ mod tests {
                 noise(&pretrained),
             );
             assert_eq!(
-                (drawn.latents.len(), drawn.log_probs.len()),
+                (sample.latents.len(), sample.log_probs.len()),
                 (steps + 1, steps)
             );
             let first = finetuned.chain_len() - steps;
             for i in 0..steps {
                 let (mean, std) =
-                    finetuned.denoise(observed(), drawn.latents[i].clone(), &[first + i; ROWS]);
-                let (mean, next) = (read(&mean), read(&drawn.latents[i + 1]));
+                    finetuned.denoise(observed(), sample.latents[i].clone(), &[first + i; ROWS]);
+                let (mean, next) = (read(&mean), read(&sample.latents[i + 1]));
                 let expected: Vec<f32> = (0..ROWS)
                     .map(|row| {
                         density(
@@ -243,11 +243,11 @@ mod tests {
                         )
                     })
                     .collect();
-                assert_near(&read(&drawn.log_probs[i]), &expected);
+                assert_near(&read(&sample.log_probs[i]), &expected);
             }
             let (before, after) = (
-                Tensor::cat(drawn.latents[..steps].to_vec(), 0),
-                Tensor::cat(drawn.latents[1..].to_vec(), 0),
+                Tensor::cat(sample.latents[..steps].to_vec(), 0),
+                Tensor::cat(sample.latents[1..].to_vec(), 0),
             );
             let numbers: Vec<usize> = (0..steps * ROWS).map(|i| first + i / ROWS).collect();
             let again = log_probs(
@@ -258,7 +258,7 @@ mod tests {
                 after,
                 &numbers,
             );
-            assert_near(&read(&again), &read(&Tensor::cat(drawn.log_probs, 0)));
+            assert_near(&read(&again), &read(&Tensor::cat(sample.log_probs, 0)));
         }
     }
 
@@ -282,7 +282,7 @@ mod tests {
                         .mul_scalar(std[0].max(SPREAD.sampling));
                 all.push(x.clone());
             }
-            let drawn = draw(
+            let sample = draw(
                 &pretrained,
                 &finetuned,
                 length - 2,
@@ -290,7 +290,7 @@ mod tests {
                 &observed(),
                 noise.clone(),
             );
-            let found: Vec<f32> = drawn.latents.iter().flat_map(read).collect();
+            let found: Vec<f32> = sample.latents.iter().flat_map(read).collect();
             assert_near(&found, &all[2..].iter().flat_map(read).collect::<Vec<_>>());
             let whole = draw(
                 &pretrained,

@@ -1,7 +1,7 @@
 //! Actor and critic of DPPO, and one gradient step of both.
 
 use super::buffer::{Samples, gather};
-use super::chain::{self, Drawn, Spread};
+use super::chain::{self, ChainSample, Spread};
 use super::{DppoConfig, DppoPolicy, ppo};
 use crate::Result;
 use crate::data::Archive;
@@ -39,7 +39,7 @@ impl Figures {
     }
 
     /// The metrics by name, divided by `count`.
-    pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
+    pub(super) fn averaged(&self, count: usize) -> Vec<(&'static str, f64)> {
         let sums = [
             ("loss/actor", self.actor_loss),
             ("loss/critic", self.critic_loss),
@@ -95,7 +95,7 @@ impl Learner {
     }
 
     /// Draws a chain per row of normalized observations, as practice does; see [`chain::draw`].
-    pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> Drawn {
+    pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> ChainSample {
         chain::draw(
             pretrained,
             &self.actor.frozen(),
@@ -341,17 +341,17 @@ mod tests {
             ..DppoConfig::preset(Preset::Tiny)
         };
         let learner = Learner::new(config, &policy, &mut rng, device);
-        let (obs, plain) = (rng.normals(ROWS * 3), Device::flex());
+        let (obs, inner_device) = (rng.normals(ROWS * 3), Device::flex());
         let noise = nn::matrix(
             rng.normals(ROWS * chain::noise_len(&policy)),
             chain::noise_len(&policy),
-            &plain,
+            &inner_device,
         );
-        let drawn = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &plain), noise);
+        let sample = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &inner_device), noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
-            latents: columns(drawn.latents),
-            log_probs: columns(drawn.log_probs),
+            latents: columns(sample.latents),
+            log_probs: columns(sample.log_probs),
             advantages: rng.normals(ROWS),
             returns: rng.normals(ROWS),
             values: vec![0.0; ROWS],

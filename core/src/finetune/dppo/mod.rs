@@ -104,9 +104,9 @@ impl DppoPolicy {
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
-        let obs = pretrained.observe(obs, &plain).numbers;
-        let noise = nn::matrix(noise, pretrained.noise_len(), &plain);
+        let inner_device = device.clone().without_autodiff();
+        let obs = pretrained.observe(obs, &inner_device).numbers;
+        let noise = nn::matrix(noise, pretrained.noise_len(), &inner_device);
         pretrained
             .actions(self.sample(pretrained, obs, noise))
             .await

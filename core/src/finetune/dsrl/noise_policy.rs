@@ -95,9 +95,12 @@ impl NoisePolicy {
         e: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
-        let obs = policy.observe(obs, &plain).numbers;
-        let noise = self.noise(obs.clone(), nn::matrix(e, policy.noise_len(), &plain));
+        let inner_device = device.clone().without_autodiff();
+        let obs = policy.observe(obs, &inner_device).numbers;
+        let noise = self.noise(
+            obs.clone(),
+            nn::matrix(e, policy.noise_len(), &inner_device),
+        );
         let chunks = nn::read(policy.sample(obs, noise)).await?;
         Ok(policy
             .act_scale

@@ -20,7 +20,7 @@ pub enum Backbone {
 /// Where the batches come from: the arms that the paper compares, and MoDem's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
-pub enum Arm {
+pub enum DemoSchedule {
     /// Half of every batch are demonstrations (the paper's method).
     Balanced,
     /// The share of demonstrations falls from a half to a quarter (MoDem).
@@ -48,7 +48,7 @@ pub enum Proposals {
 /// Who acts before there is a world model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
-pub enum Actor {
+pub enum SeedPolicy {
     /// The world model's own policy, cloned from the demonstrations (the paper).
     Prior,
     /// The pretrained policy, whatever its kind; of every chunk the first action.
@@ -64,8 +64,8 @@ pub struct TdMpcConfig {
     #[setting(base, value = Backbone::TdMpc2)]
     pub backbone: Backbone,
     /// Which share of every batch are demonstrations.
-    #[setting(value = Arm::Balanced, source = "the paper")]
-    pub arm: Arm,
+    #[setting(value = DemoSchedule::Balanced, source = "the paper")]
+    pub arm: DemoSchedule,
     /// Environments that practice in lockstep.
     #[setting(range = 1..=10_000, value = 8, paper = 1, source = "MoDem, TD-MPC2")]
     pub envs: usize,
@@ -85,15 +85,15 @@ pub struct TdMpcConfig {
     #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 2000, tiny = 800, source = "MoDem")]
     pub learning_starts: usize,
     /// Who makes them.
-    #[setting(value = Actor::Pretrained, paper = Actor::Prior, source = "MoDem")]
-    pub seed_by: Actor,
+    #[setting(value = SeedPolicy::Pretrained, paper = SeedPolicy::Prior, source = "MoDem")]
+    pub seed_by: SeedPolicy,
     /// Updates on them before planning begins.
     #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 600, source = "MoDem")]
     pub seed_updates: usize,
     /// Decisions over which acting is handed over from that policy to the planner: the share of its
     /// decisions falls from 1 to 0; 0: the planner acts at once.
     #[setting(range = 0..=1_000_000_000, value = 0, source = "MoDem on TD-MPC2: 20,000")]
-    pub handover: usize,
+    pub seed_policy_decay: usize,
     /// Updates per decision afterwards.
     #[setting(range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "MoDem, TD-MPC2")]
     pub utd_ratio: f64,
@@ -254,9 +254,9 @@ impl TdMpcConfig {
     /// Share of demonstrations in a batch after `updates` updates.
     pub fn demo_fraction(&self, updates: usize) -> f64 {
         match self.arm {
-            Arm::Balanced => 0.5,
-            Arm::Scheduled => 0.5 - 0.25 * (updates as f64 / DEMO_DECAY).min(1.0),
-            Arm::Vanilla | Arm::BcOnly => 0.0,
+            DemoSchedule::Balanced => 0.5,
+            DemoSchedule::Scheduled => 0.5 - 0.25 * (updates as f64 / DEMO_DECAY).min(1.0),
+            DemoSchedule::Vanilla | DemoSchedule::BcOnly => 0.0,
         }
     }
 }

@@ -183,7 +183,7 @@ impl Planner<'_> {
                 crate::nn::matrix(round.last.clone(), act, &device),
             )
             .action;
-        let later = self.judge(acting(z, last), &round.critics);
+        let later = self.q_values(acting(z, last), &round.critics);
         let total =
             value.reshape([envs, samples]) + later.reshape([envs, samples]).mul_scalar(discount);
         // A sequence on which the model diverges counts 0, as in both references.
@@ -192,7 +192,7 @@ impl Planner<'_> {
     }
 
     /// Values of two critics per environment: their mean, or with td-mpc the lesser. `[E * N]`.
-    fn judge(&self, acting: Tensor<2>, critics: &[[usize; 2]]) -> Tensor<1> {
+    fn q_values(&self, acting: Tensor<2>, critics: &[[usize; 2]]) -> Tensor<1> {
         let [rows, width] = acting.dims();
         let same = critics.iter().all(|pair| *pair == critics[0]);
         let outputs = if same {
@@ -208,9 +208,9 @@ impl Planner<'_> {
                 .reshape([envs, 1, own, width])
                 .expand([envs, 2, own, width])
                 .reshape([2 * envs, own, width]);
-            let judged = self.world.critics.select(&critics.concat()).forward(stack);
-            let bins = judged.dims()[2];
-            judged
+            let q_outputs = self.world.critics.select(&critics.concat()).forward(stack);
+            let bins = q_outputs.dims()[2];
+            q_outputs
                 .reshape([envs, 2, own, bins])
                 .swap_dims(0, 1)
                 .reshape([2, rows, bins])
@@ -347,7 +347,7 @@ fn repeat(x: Tensor<2>, times: usize) -> Tensor<2> {
 
 /// Warm start of a plan: the previous mean (`[horizon * act]`, empty at the start of an episode)
 /// shifted by one decision, and zeros.
-pub fn moved_on(previous: &[f32], width: usize, act: usize) -> Vec<f32> {
+pub fn shifted_plan(previous: &[f32], width: usize, act: usize) -> Vec<f32> {
     let mut mean = previous.get(act..).unwrap_or_default().to_vec();
     mean.resize(width, 0.0);
     mean
@@ -378,8 +378,11 @@ mod tests {
     /// A plan goes on where the last one left off, and begins with nothing.
     #[test]
     fn a_plan_goes_on_where_the_last_one_left_off() {
-        assert_eq!(moved_on(&[1.0, 2.0, 3.0, 4.0], 4, 2), [3.0, 4.0, 0.0, 0.0]);
-        assert_eq!(moved_on(&[], 4, 2), [0.0; 4]);
-        assert_eq!(moved_on(&[1.0, 2.0], 4, 2), [0.0; 4]);
+        assert_eq!(
+            shifted_plan(&[1.0, 2.0, 3.0, 4.0], 4, 2),
+            [3.0, 4.0, 0.0, 0.0]
+        );
+        assert_eq!(shifted_plan(&[], 4, 2), [0.0; 4]);
+        assert_eq!(shifted_plan(&[1.0, 2.0], 4, 2), [0.0; 4]);
     }
 }

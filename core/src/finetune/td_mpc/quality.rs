@@ -1,6 +1,6 @@
 //! The world model's predictions along a recorded episode, against what happened.
 
-use super::agent::{Agent, observed};
+use super::agent::{Agent, observations};
 use super::model::acting;
 use crate::Result;
 use crate::data::Episode;
@@ -19,7 +19,7 @@ impl Agent {
         ahead: usize,
         device: &Device,
     ) -> Result<Quality> {
-        let (plain, act, steps) = (
+        let (inner_device, act, steps) = (
             device.clone().without_autodiff(),
             policy.sizes.act,
             episode.len(),
@@ -32,8 +32,8 @@ impl Agent {
         let going_on = vec![0.0; steps + 1];
         let states = self
             .world
-            .encode(observed(&obs, &going_on, &spec.cameras, &plain));
-        let actions = nn::matrix(episode.actions.clone(), act, &plain);
+            .encode(observations(&obs, &going_on, &spec.cameras, &inner_device));
+        let actions = nn::matrix(episode.actions.clone(), act, &inner_device);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;
         let values = self

@@ -94,10 +94,10 @@ impl Ensemble {
     /// over the demonstrator's action.
     pub async fn posterior(&self, data: &Pairs) -> Result<Posterior> {
         let nets: Vec<Mlp> = self.groups.iter().map(|group| group.net.valid()).collect();
-        let plain = self.device.clone().without_autodiff();
+        let inner_device = self.device.clone().without_autodiff();
         let mut deviations = Vec::new();
         for rows in data.obs.chunks(PREDICT_ROWS * data.obs_dim) {
-            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &plain);
+            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &inner_device);
             let predictions = Tensor::cat(
                 nets.iter()
                     .map(|net| net.forward_shared(obs.clone()))

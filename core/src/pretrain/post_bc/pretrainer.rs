@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::{Archive, Pairs};
 use crate::method::LocalFuture;
 use crate::policy::Policy;
-use crate::pretrain::{Cloning, Context, Losses, PretrainPhase, Pretrainer, Widening};
+use crate::pretrain::{Cloning, Context, Losses, PretrainPhase, Pretrainer, TargetNoise};
 
 /// PostBC at work.
 pub enum PostBc {
@@ -47,7 +47,7 @@ impl PostBc {
         };
         let posterior = ensemble.posterior(cx.pairs).await?;
         let found = vec![("policy/posterior_std", posterior.mean_std())];
-        let cloning = Cloning::begin(cx, Widening::Posterior(posterior))?;
+        let cloning = Cloning::begin(cx, TargetNoise::Posterior(posterior))?;
         *self = Self::Cloning(Box::new(cloning));
         Ok(Some(found))
     }

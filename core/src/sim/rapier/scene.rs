@@ -1,7 +1,7 @@
 //! From MJCF text to a [`World`] and the table of the scene's names.
 
 use super::snapshot::World;
-use crate::seal::{DIGEST, digest};
+use crate::checksummed::{DIGEST, digest};
 use crate::{Error, Result};
 use rapier3d::dynamics::JointAxesMask;
 use rapier3d::math::{Pose, Vector};

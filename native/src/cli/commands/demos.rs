@@ -7,7 +7,7 @@ use crate::cli::session::seed::watch;
 use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::{self, CATALOG, inputs};
-use crate::expert::{Guided, Network};
+use crate::expert::{ExpertEnv, Network};
 use protege_core::data::Dataset;
 use protege_core::run::{Config, Demonstrations, Run};
 use protege_core::{Error, Result};
@@ -123,7 +123,7 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
         name(path),
         config.demos.noise
     );
-    let env = Box::new(Guided::new(env, network));
+    let env = Box::new(ExpertEnv::new(env, network));
     let mut demos = Demonstrations::with_env(config, env, words, &CATALOG)?;
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);

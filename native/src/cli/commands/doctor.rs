@@ -2,10 +2,10 @@
 
 use crate::cli::answer::Answer;
 use crate::cli::machine;
-use crate::film::{Look, Quality};
+use crate::downloads::{Download, cache};
 use crate::openpi::{Client, Settings};
-use crate::wheels::{Wheel, cache};
-use crate::{engines, film, rerun};
+use crate::video::{Quality, RenderOptions};
+use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
@@ -81,7 +81,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
     checks.extend(
         engines::packages()
             .into_iter()
-            .map(|wheel| package(wheel, args.fix)),
+            .map(|download| package(download, args.fix)),
     );
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
@@ -205,7 +205,7 @@ fn physics(engine: &str) -> Check {
 
 /// Draws a small picture.
 fn rendering() -> Check {
-    let look = Look {
+    let render_options = RenderOptions {
         width: 64,
         height: 64,
         camera: None,
@@ -213,7 +213,8 @@ fn rendering() -> Check {
     };
     let draw = || {
         let env = LabEnv::new("lab/lift")?;
-        let picture = engines::renderer("lab/lift", &look)?.draw(&Subject::Sim(env.sim()))?;
+        let picture =
+            engines::renderer("lab/lift", &render_options)?.draw(&Subject::Sim(env.sim()))?;
         // A picture of nothing has one color.
         let colors: std::collections::BTreeSet<&[u8; 3]> = picture.as_chunks().0.iter().collect();
         if colors.len() > 9 {
@@ -222,7 +223,7 @@ fn rendering() -> Check {
             Err(Error::failed("what is drawn is empty"))
         }
     };
-    Check::new("rendering (EGL)", draw(), film::REMEDY).optional()
+    Check::new("rendering (EGL)", draw(), video::REMEDY).optional()
 }
 
 /// Looks for the program that writes recordings.
@@ -252,13 +253,13 @@ fn served(address: &str) -> Check {
 }
 
 /// Whether a package of others is in the cache; with `fix`, it is fetched.
-fn package(wheel: &Wheel, fix: bool) -> Check {
-    let Wheel {
+fn package(download: &Download, fix: bool) -> Check {
+    let Download {
         package, version, ..
-    } = wheel;
+    } = download;
     let name = format!("{package} {version}");
-    if wheel.is_there() {
-        return Check::new(&name, Ok(format!("in {}", wheel.folder().display())), "").optional();
+    if download.is_there() {
+        return Check::new(&name, Ok(format!("in {}", download.folder().display())), "").optional();
     }
     if !fix {
         return Check::new(
@@ -268,7 +269,7 @@ fn package(wheel: &Wheel, fix: bool) -> Check {
         )
         .optional();
     }
-    let fetched = wheel
+    let fetched = download
         .ensure()
         .map(|folder| format!("fetched just now into {}", folder.display()))
         .map_err(Error::failed);

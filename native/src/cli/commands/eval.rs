@@ -1,18 +1,18 @@
 //! `protege eval`: how often a policy succeeds.
 
 use crate::cli::answer::{Answer, Output};
-use crate::cli::cast::Cast;
 use crate::cli::machine::{cores, device};
 use crate::cli::plan::{policy_config, policy_file, read_archive};
+use crate::cli::player::Player;
 use crate::cli::recording;
 use crate::cli::session::results;
 use crate::cli::session::seed::watch;
 use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
-use crate::film::{Look, Quality};
 use crate::report::Outcome;
 use crate::rerun::{Program, Recorder};
+use crate::video::{Quality, RenderOptions};
 use protege_core::run::{Config, EpisodeRecord, Inputs, Run};
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -99,8 +99,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if episodes.is_empty() {
         return Err(Error::failed("the evaluation played no episode"));
     }
-    if let Some((cast, recorder)) = recorded {
-        record(&cast, recorder)?;
+    if let Some((player, recorder)) = recorded {
+        record(&player, recorder)?;
     }
     let outcome = Outcome::new(
         episodes.iter().filter(|e| e.success).count(),
@@ -150,10 +150,10 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
 }
 
 /// Plays the first episodes again before a recorder.
-fn record(cast: &Cast, mut recorder: Recorder<Program>) -> Result<()> {
-    let episodes = RECORDED.min(cast.config.eval.episodes as u64);
+fn record(player: &Player, mut recorder: Recorder<Program>) -> Result<()> {
+    let episodes = RECORDED.min(player.config.eval.episodes as u64);
     let played =
-        (0..episodes).try_for_each(|episode| cast.play(episode, &mut [&mut recorder]).map(drop));
+        (0..episodes).try_for_each(|episode| player.play(episode, &mut [&mut recorder]).map(drop));
     recording::finish(recorder, played)
 }
 
@@ -163,19 +163,19 @@ fn recorded(
     config: &Config,
     file: &Path,
     output: Output,
-) -> Result<(Cast, Recorder<Program>)> {
-    let mut cast = Cast::policy(
+) -> Result<(Player, Recorder<Program>)> {
+    let mut player = Player::policy(
         &args.checkpoint,
         args.task.as_deref(),
         device(&args.device)?,
     )?;
-    cast.config.clone_from(config);
-    let look = Look {
+    player.config.clone_from(config);
+    let render_options = RenderOptions {
         width: 480,
         height: 360,
         camera: None,
         quality: Quality::Light,
     };
-    let recorder = recording::begin(&cast, file, &look, output)?;
-    Ok((cast, recorder))
+    let recorder = recording::begin(&player, file, &render_options, output)?;
+    Ok((player, recorder))
 }

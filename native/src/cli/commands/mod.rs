@@ -32,7 +32,7 @@ pub enum Command {
     Finetune(finetune::Args),
     /// Measure how often a policy succeeds
     Eval(eval::Args),
-    /// Film a policy, or the scripted expert
+    /// Record a video of a policy, or of the scripted expert
     Play(play::Args),
     /// Put several runs side by side on one HTML page
     Compare(compare::Args),

@@ -1,13 +1,13 @@
-//! `protege play`: a policy, or the scripted expert, in a window, on film or in a recording.
+//! `protege play`: a policy, or the scripted expert, in a window, as a video or in a recording.
 
 use crate::cli::answer::{Answer, Output};
-use crate::cli::cast::Cast;
 use crate::cli::machine::device;
+use crate::cli::player::Player;
 use crate::cli::recording;
 use crate::engines::{CATALOG, renderer};
-use crate::episode::{Played, Watch};
-use crate::film::{self, Camera, Film, Format, Look, Quality, Showing, Window};
+use crate::episode::{EpisodeObserver, EpisodeResult};
 use crate::rerun::{Program, Recorder};
+use crate::video::{self, Camera, Format, Quality, RenderOptions, Video, Window, WindowObserver};
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -29,7 +29,7 @@ Examples:
   protege play --checkpoint runs/first --rerun first.rrd              \
       a recording: `rerun first.rrd` shows it
 
-Where there is no display, or with --out, a film is written instead of shown. Pictures are \
+Where there is no display, or with --out, a video is written instead of shown. Pictures are \
 drawn in memory (EGL; no GPU needed).
 MP4 needs ffmpeg. Escape closes the window.";
 
@@ -77,7 +77,7 @@ pub struct Args {
     device: String,
 }
 
-/// Plays, and shows or films and writes.
+/// Plays, and shows or records and writes.
 ///
 /// # Errors
 /// When there is nothing to draw with, the policy cannot be read, or a file cannot be written.
@@ -85,31 +85,33 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1000)?;
     protege_core::error::within("--speed", args.speed, 0.01, 100.0)?;
     let (width, height) = size(&args.size)?;
-    let look = Look {
+    let render_options = RenderOptions {
         width,
         height,
         camera: args.camera.clone(),
         quality: Quality::Fine,
     };
-    let cast = cast(args)?;
-    let mut window = window(args, &cast, &look);
+    let player = player(args)?;
+    let mut window = window(args, &player, &render_options);
     let wanted = args.out.is_some() || (args.rerun.is_none() && window.is_none());
-    let mut reel = wanted.then(|| Reel::of(args, &cast, &look)).transpose()?;
+    let mut video_output = wanted
+        .then(|| VideoOutput::of(args, &player, &render_options))
+        .transpose()?;
     let mut recorder = args
         .rerun
         .as_ref()
-        .map(|file| recording::begin(&cast, file, &look, output))
+        .map(|file| recording::begin(&player, file, &render_options, output))
         .transpose()?;
     let live = window
         .as_mut()
-        .map(|window| Ok((camera(args, &cast, &look)?, window)))
+        .map(|window| Ok((camera(args, &player, &render_options)?, window)))
         .transpose()?;
     let played = play(
         args,
-        &cast,
-        Audience {
+        &player,
+        Sinks {
             live,
-            reel: reel.as_mut(),
+            video_output: video_output.as_mut(),
             recorder: recorder.as_mut(),
         },
         output,
@@ -118,52 +120,63 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         Some(recorder) => recording::finish(recorder, played)?,
         None => played?,
     };
-    if let Some(reel) = &reel {
-        film::write(&reel.film, reel.format, &reel.out)?;
+    if let Some(video_output) = &video_output {
+        video::write(&video_output.video, video_output.format, &video_output.out)?;
     }
-    Ok(tell(&cast, args, reel.as_ref(), &played))
+    Ok(tell(&player, args, video_output.as_ref(), &played))
 }
 
 /// Who watches.
-struct Audience<'a, 'b> {
+struct Sinks<'a, 'b> {
     live: Option<(Camera<'b>, &'a mut Window)>,
-    reel: Option<&'a mut Reel<'b>>,
+    video_output: Option<&'a mut VideoOutput<'b>>,
     recorder: Option<&'a mut Recorder<Program>>,
 }
 
 /// Plays all episodes before its audience, until the window is closed where there is one.
 fn play(
     args: &Args,
-    cast: &Cast,
-    mut audience: Audience<'_, '_>,
+    player: &Player,
+    mut sinks: Sinks<'_, '_>,
     output: Output,
-) -> Result<Vec<Played>> {
+) -> Result<Vec<EpisodeResult>> {
     let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
             eprintln!("playing episode {} of {} ...", episode + 1, args.episodes);
         }
-        let repeat = cast.config.env.action_repeat;
-        let mut filming = audience.reel.as_mut().map(|reel| reel.camera.begin(repeat));
-        let mut showing = audience
+        let repeat = player.config.env.action_repeat;
+        let mut video_recorder = sinks
+            .video_output
+            .as_mut()
+            .map(|video_output| video_output.camera.begin(repeat));
+        let mut window_observer = sinks
             .live
             .as_mut()
-            .map(|(camera, window)| Showing::new(camera.begin(repeat), window, REST_S));
-        let mut watchers: Vec<&mut dyn Watch> = Vec::new();
-        watchers.extend(filming.as_mut().map(|filming| filming as &mut dyn Watch));
-        watchers.extend(showing.as_mut().map(|showing| showing as &mut dyn Watch));
-        watchers.extend(
-            audience
+            .map(|(camera, window)| WindowObserver::new(camera.begin(repeat), window, REST_S));
+        let mut observers: Vec<&mut dyn EpisodeObserver> = Vec::new();
+        observers.extend(
+            video_recorder
+                .as_mut()
+                .map(|video_recorder| video_recorder as &mut dyn EpisodeObserver),
+        );
+        observers.extend(
+            window_observer
+                .as_mut()
+                .map(|window_observer| window_observer as &mut dyn EpisodeObserver),
+        );
+        observers.extend(
+            sinks
                 .recorder
                 .as_mut()
-                .map(|recorder| *recorder as &mut dyn Watch),
+                .map(|recorder| *recorder as &mut dyn EpisodeObserver),
         );
-        let result = cast.play(episode, &mut watchers)?;
-        let film = filming.map(|filming| filming.film);
-        if let (Some(reel), Some(film)) = (audience.reel.as_mut(), film) {
-            reel.append(film);
+        let result = player.play(episode, &mut observers)?;
+        let video = video_recorder.map(|video_recorder| video_recorder.video);
+        if let (Some(video_output), Some(video)) = (sinks.video_output.as_mut(), video) {
+            video_output.append(video);
         }
-        if audience
+        if sinks
             .live
             .as_ref()
             .is_some_and(|(_, window)| window.is_closed())
@@ -176,85 +189,95 @@ fn play(
 }
 
 /// A window, where nothing else is asked for and there is a display.
-fn window(args: &Args, cast: &Cast, look: &Look) -> Option<Window> {
+fn window(args: &Args, player: &Player, render_options: &RenderOptions) -> Option<Window> {
     if args.out.is_some() || args.rerun.is_some() || !Window::is_possible() {
         return None;
     }
-    Window::open(&format!("protege · {}", cast.config.task), look)
+    Window::open(&format!("protege · {}", player.config.task), render_options)
         .inspect_err(|error| eprintln!("note: {error}; this time it is done"))
         .ok()
 }
 
-fn camera<'a>(args: &Args, cast: &Cast, look: &'a Look) -> Result<Camera<'a>> {
+fn camera<'a>(
+    args: &Args,
+    player: &Player,
+    render_options: &'a RenderOptions,
+) -> Result<Camera<'a>> {
     Ok(Camera {
-        draw: renderer(&cast.config.task, look)?,
-        look,
+        draw: renderer(&player.config.task, render_options)?,
+        render_options,
         rate: RATE,
         speed: args.speed,
     })
 }
 
-/// The film of all episodes, and what becomes of it.
-struct Reel<'a> {
+/// The video of all episodes, and what becomes of it.
+struct VideoOutput<'a> {
     camera: Camera<'a>,
-    film: Film,
+    video: Video,
     format: Format,
     out: PathBuf,
 }
 
-impl<'a> Reel<'a> {
-    fn of(args: &Args, cast: &Cast, look: &'a Look) -> Result<Self> {
-        let usual = || PathBuf::from(format!("{}.gif", cast.config.task.replace('/', "-")));
+impl<'a> VideoOutput<'a> {
+    fn of(args: &Args, player: &Player, render_options: &'a RenderOptions) -> Result<Self> {
+        let usual = || PathBuf::from(format!("{}.gif", player.config.task.replace('/', "-")));
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
-        let camera = camera(args, cast, look)?;
-        let film = Film {
-            width: look.width,
-            height: look.height,
+        let camera = camera(args, player, render_options)?;
+        let video = Video {
+            width: render_options.width,
+            height: render_options.height,
             rate: RATE,
             frames: Vec::new(),
         };
         Ok(Self {
             camera,
-            film,
+            video,
             format,
             out,
         })
     }
 
-    fn append(&mut self, mut film: Film) {
+    fn append(&mut self, mut video: Video) {
         if self.format != Format::Frames {
-            film.rest(REST_S);
+            video.rest(REST_S);
         }
-        self.film.rate = film.rate;
-        self.film.frames.append(&mut film.frames);
+        self.video.rate = video.rate;
+        self.video.frames.append(&mut video.frames);
     }
 }
 
-fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Answer {
-    let who = cast.who();
-    let episode = |p: &Played| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
-    let frames = reel.map(|reel| reel.film.frames.len());
+fn tell(
+    player: &Player,
+    args: &Args,
+    video_output: Option<&VideoOutput>,
+    played: &[EpisodeResult],
+) -> Answer {
+    let who = player.who();
+    let episode =
+        |p: &EpisodeResult| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
+    let frames = video_output.map(|video_output| video_output.video.frames.len());
     let json = json!({
-        "task": cast.config.task,
-        "engine": cast.config.engine,
+        "task": player.config.task,
+        "engine": player.config.engine,
         "player": who,
-        "seed": cast.config.seed,
+        "seed": player.config.seed,
         "speed": args.speed,
         "episodes": played.iter().map(episode).collect::<Vec<_>>(),
         "frames": frames,
-        "out": reel.map(|reel| &reel.out),
+        "out": video_output.map(|video_output| &video_output.out),
         "rerun": args.rerun,
     });
-    let line = |(i, p): (usize, &Played)| {
+    let line = |(i, p): (usize, &EpisodeResult)| {
         let end = if p.success { "success" } else { "no success" };
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let film = reel.map(|reel| {
+    let video = video_output.map(|video_output| {
         format!(
-            "  film         {}, at {} times its speed\n",
-            reel.out.display(),
+            "  video        {}, at {} times its speed\n",
+            video_output.out.display(),
             args.speed
         )
     });
@@ -264,31 +287,31 @@ fn tell(cast: &Cast, args: &Args, reel: Option<&Reel>, played: &[Played]) -> Ans
         .map(|file| format!("  recording    {}\n", file.display()));
     let text = format!(
         "{}, {who}\n{lines}{}{}",
-        cast.config.task,
-        film.unwrap_or_default(),
+        player.config.task,
+        video.unwrap_or_default(),
         recording.unwrap_or_default()
     );
     Answer { json, text }
 }
 
 /// Who plays what, as the arguments say.
-fn cast(args: &Args) -> Result<Cast> {
-    let mut cast = match &args.checkpoint {
-        Some(path) => Cast::policy(path, args.task.as_deref(), device(&args.device)?)?,
-        None => Cast::expert(Config::preset(Preset::Cpu), device("cpu")?),
+fn player(args: &Args) -> Result<Player> {
+    let mut player = match &args.checkpoint {
+        Some(path) => Player::policy(path, args.task.as_deref(), device(&args.device)?)?,
+        None => Player::expert(Config::preset(Preset::Cpu), device("cpu")?),
     };
-    if let Some(task) = args.task.as_ref().filter(|_| cast.acting.is_none()) {
-        cast.config.task.clone_from(task);
+    if let Some(task) = args.task.as_ref().filter(|_| player.acting.is_none()) {
+        player.config.task.clone_from(task);
         CATALOG
             .usual_engine(task)
-            .clone_into(&mut cast.config.engine);
+            .clone_into(&mut player.config.engine);
     }
     if let Some(engine) = &args.engine {
-        cast.config.engine.clone_from(engine);
+        player.config.engine.clone_from(engine);
     }
-    cast.config.seed = args.seed.unwrap_or(cast.config.seed);
-    cast.config.eval.to_horizon |= args.to_horizon;
-    Ok(cast)
+    player.config.seed = args.seed.unwrap_or(player.config.seed);
+    player.config.eval.to_horizon |= args.to_horizon;
+    Ok(player)
 }
 
 /// `480x360`.

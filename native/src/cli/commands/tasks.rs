@@ -90,7 +90,7 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
         horizon,
     } = &task.spec;
     let obs = obs.state;
-    let told = match expert {
+    let expert_success = match expert {
         Expert::Unknown(why) => format!("- ({why})"),
         Expert::Succeeded(once, _) if !args.to_horizon => {
             percent(&Outcome::new(*once, args.episodes))
@@ -107,7 +107,7 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
         }
     };
     format!(
-        "{id:36}{obs:5}{act:5}{horizon:9}  {:16}{told}\n",
+        "{id:36}{obs:5}{act:5}{horizon:9}  {:16}{expert_success}\n",
         task.engines.join(", ")
     )
 }
@@ -169,7 +169,7 @@ fn measure(task: &Entry, args: &Args) -> Result<Expert> {
     let work = || -> Result<(usize, usize)> {
         let mut env = make()?;
         if args.to_horizon {
-            env.play_on();
+            env.set_terminate_on_success(false);
         }
         let mut successes = (0, 0);
         while let Some(episode) = next() {

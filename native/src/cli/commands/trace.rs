@@ -117,8 +117,8 @@ fn compare(fixture: &Path, _key: &str) -> Result<Answer> {
 /// The expert's episode. Where upstream goes on after a success, so does it here.
 fn play(task: &str, args: &Args) -> Result<Answer> {
     let mut env = engines::make(task, CATALOG.entry(task)?.engines[0])?;
-    if CATALOG.suite(task)?.plays_on() {
-        env.play_on();
+    if CATALOG.suite(task)?.continues_after_success() {
+        env.set_terminate_on_success(false);
     }
     env.set_style(ExpertStyle {
         noise: args.noise,

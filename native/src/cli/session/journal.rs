@@ -42,7 +42,7 @@ pub struct Saved {
 
 /// When checkpoints are made and how many are kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Habit {
+pub struct CheckpointPolicy {
     /// Least time between two checkpoints within a phase.
     pub every: Duration,
     /// Checkpoints kept.
@@ -78,7 +78,7 @@ pub struct Journal {
     episodes: Jsonl,
     board: EventFile,
     checkpoints: Checkpoints,
-    habit: Habit,
+    checkpoint_policy: CheckpointPolicy,
     saved: Instant,
     clock: Clock,
     run_clock: Clock,
@@ -109,7 +109,11 @@ impl Journal {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn begin(folder: &Path, habit: Habit, run_clock: Clock) -> Result<Self> {
+    pub fn begin(
+        folder: &Path,
+        checkpoint_policy: CheckpointPolicy,
+        run_clock: Clock,
+    ) -> Result<Self> {
         create_folder(folder)?;
         let (metrics, episodes) = (
             Jsonl::create(&folder.join(METRICS))?,
@@ -118,7 +122,7 @@ impl Journal {
         Self::with(
             folder,
             (metrics, episodes),
-            habit,
+            checkpoint_policy,
             Clock::after(0.0),
             run_clock,
         )
@@ -128,7 +132,12 @@ impl Journal {
     ///
     /// # Errors
     /// When a file cannot be written, or has fewer lines than the checkpoint says.
-    pub fn resume(folder: &Path, saved: &Saved, habit: Habit, run_clock: Clock) -> Result<Self> {
+    pub fn resume(
+        folder: &Path,
+        saved: &Saved,
+        checkpoint_policy: CheckpointPolicy,
+        run_clock: Clock,
+    ) -> Result<Self> {
         let open = |name: &str| {
             Jsonl::resume(
                 &folder.join(name),
@@ -138,7 +147,7 @@ impl Journal {
         Self::with(
             folder,
             (open(METRICS)?, open(EPISODES)?),
-            habit,
+            checkpoint_policy,
             Clock::after(saved.seed_s),
             run_clock,
         )
@@ -147,7 +156,7 @@ impl Journal {
     fn with(
         folder: &Path,
         (metrics, episodes): (Jsonl, Jsonl),
-        habit: Habit,
+        checkpoint_policy: CheckpointPolicy,
         clock: Clock,
         run_clock: Clock,
     ) -> Result<Self> {
@@ -155,7 +164,7 @@ impl Journal {
         let lines = read_metrics(folder)?;
         lines.iter().try_for_each(|line| board.write(line))?;
         let step = lines.last().map_or(0, |line| line.step);
-        let checkpoints = Checkpoints::new(folder.join("checkpoints"), habit.keep_last);
+        let checkpoints = Checkpoints::new(folder.join("checkpoints"), checkpoint_policy.keep_last);
         let saved = Instant::now();
         Ok(Self {
             folder: folder.to_owned(),
@@ -163,7 +172,7 @@ impl Journal {
             episodes,
             board,
             checkpoints,
-            habit,
+            checkpoint_policy,
             saved,
             clock,
             run_clock,
@@ -190,7 +199,7 @@ impl Journal {
 
     /// Whether it is time for a checkpoint.
     pub fn due(&self) -> bool {
-        self.saved.elapsed() >= self.habit.every
+        self.saved.elapsed() >= self.checkpoint_policy.every
     }
 
     /// Makes a checkpoint. `score` is the success rate of the policy, where it was measured just

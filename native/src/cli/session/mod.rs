@@ -1,12 +1,12 @@
 //! How `run`, `pretrain` and `finetune` carry out a run: its folder, its seeds and its report.
 
-mod films;
+mod action_plot;
 mod improvement;
 mod journal;
 mod nan_state;
-mod portrait;
 pub mod results;
 pub mod seed;
+mod videos;
 mod world;
 
 use super::answer::{Answer, Output, bug};
@@ -19,12 +19,12 @@ use super::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::report::{self, Report};
-use journal::{Clock, Habit, latest};
+use journal::{CheckpointPolicy, Clock, latest};
 use protege_core::method::Insight;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Inputs, Run};
 use protege_core::{Error, Result};
-use seed::{Ended, Seed, is_finished};
+use seed::{Seed, SessionEnd, is_finished};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub struct Session {
     /// Do not train a BC policy beside PostBC for the picture in the report
     #[arg(long)]
     pub no_companion: bool,
-    /// Put no films of episodes into the report
+    /// Put no videos of episodes into the report
     #[arg(long)]
     pub no_video: bool,
 }
@@ -126,7 +126,7 @@ pub fn begin(
         device: "cpu".to_owned(),
         checkpoint_every: 60.0,
         keep_last: 2,
-        films: true,
+        videos: true,
         companion: !session.no_companion
             && config.pretrain.method.info().shows(Insight::Spread)
             && inputs.policy.is_none()
@@ -165,7 +165,7 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
         device: session.device.clone().unwrap_or(plan.device),
         checkpoint_every: session.checkpoint_every.unwrap_or(plan.checkpoint_every),
         keep_last: session.keep_last.unwrap_or(plan.keep_last),
-        films: plan.films && !session.no_video,
+        videos: plan.videos && !session.no_video,
         ..plan
     };
     protege_core::error::within("--checkpoint-every", plan.checkpoint_every, 0.0, 1e9)?;
@@ -188,12 +188,12 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         other => other,
     })?;
     let picture = if plan.companion {
-        portrait::of_run(folder, plan, config, &dashboard, &stop)?
+        action_plot::of_run(folder, plan, config, &dashboard, &stop)?
     } else {
         None
     };
-    let films = films::of_run(folder, plan, &dashboard, &stop);
-    if stop.wished() {
+    let videos = videos::of_run(folder, plan, &dashboard, &stop);
+    if stop.requested() {
         return Err(Error::failed(format!(
             "stopped; what was begun is saved: {go_on}"
         )));
@@ -209,7 +209,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         .then(|| improvement::of_run(folder, plan))
         .transpose()?;
     let report = Report {
-        films,
+        videos,
         world,
         improvement,
         ..results::collect(folder, plan, config, picture, clock.seconds())?
@@ -257,13 +257,13 @@ fn drive_all(
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .next()
-            .filter(|_| !stop.wished())
+            .filter(|_| !stop.requested())
     };
     let work = || -> Result<()> {
         let _threads = share_work(threads_each(plan));
         while let Some(seed) = next() {
             drive(folder, plan, config, seed, clock, dashboard, stop)
-                .inspect_err(|_| stop.wish())?;
+                .inspect_err(|_| stop.request())?;
         }
         Ok(())
     };
@@ -291,17 +291,24 @@ fn drive(
     dashboard: &Dashboard,
     stop: &Stop,
 ) -> Result<()> {
-    let habit = Habit {
+    let checkpoint_policy = CheckpointPolicy {
         every: Duration::from_secs_f64(plan.checkpoint_every),
         keep_last: plan.keep_last,
     };
     let (mut bar, path) = (dashboard.seed(seed), folder.seed(seed));
-    let mut seed = Seed::open(folder, config, seed, device(&plan.device)?, habit, clock)?
-        .with_threads(threads_each(plan));
+    let mut seed = Seed::open(
+        folder,
+        config,
+        seed,
+        device(&plan.device)?,
+        checkpoint_policy,
+        clock,
+    )?
+    .with_threads(threads_each(plan));
     let ended = seed
         .drive(&mut bar, stop)
-        .map_err(|error| nan_state::kept(error, &path))?;
-    bar.finish(if ended == Ended::Finished {
+        .map_err(|error| nan_state::with_dump(error, &path))?;
+    bar.finish(if ended == SessionEnd::Finished {
         "done"
     } else {
         "saved"

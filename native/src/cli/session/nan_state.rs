@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Writes the last finite state of a simulation that broke, or the last batches of a learner that
 /// did, into the folder of the run's seed, and names the file in the error. Other errors pass.
-pub fn kept(error: Error, folder: &Path) -> Error {
+pub fn with_dump(error: Error, folder: &Path) -> Error {
     let (sentence, task, state) = match error {
         Error::Broken {
             sentence,
@@ -58,7 +58,7 @@ mod tests {
             (broken_adroit(), "adroit/hammer/0"),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            let sentence = kept(error, folder.path()).to_string();
+            let sentence = with_dump(error, folder.path()).to_string();
             let file = folder.path().join("nan-state.safetensors");
             assert!(
                 sentence.contains(&format!("--fixture {} --key {key}", file.display()))
@@ -83,7 +83,7 @@ mod tests {
             sentence: "loss/model is NaN".into(),
             batches: vec![1, 2, 3],
         };
-        let sentence = kept(error, folder.path()).to_string();
+        let sentence = with_dump(error, folder.path()).to_string();
         let file = folder.path().join("last-batches.safetensors");
         assert!(
             sentence.starts_with("loss/model is NaN")
@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn other_errors_pass() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(kept(Error::input("x"), folder.path()), Error::input("x"));
+        assert_eq!(
+            with_dump(Error::input("x"), folder.path()),
+            Error::input("x")
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

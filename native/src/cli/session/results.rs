@@ -7,8 +7,8 @@ use crate::cli::names;
 use crate::cli::plan::{Folder, Plan, to_toml};
 use crate::files::jsonl::read_lines;
 use crate::files::metrics::{Line, read_metrics};
-use crate::report::films::Films;
-use crate::report::{AtEnd, Outcome, Portrait, Report, SeedCurve, SeedRow, Series};
+use crate::report::videos::Videos;
+use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
 use protege_core::{Error, Result};
@@ -23,7 +23,7 @@ pub fn collect(
     folder: &Folder,
     plan: &Plan,
     config: &Config,
-    portrait: Option<Portrait>,
+    action_plot: Option<ActionPlot>,
     wall_s: f64,
 ) -> Result<Report> {
     let results = plan
@@ -71,8 +71,8 @@ pub fn collect(
         wall_s,
         curves,
         losses,
-        portrait,
-        films: Films::None,
+        action_plot,
+        videos: Videos::None,
         world: None,
         improvement: None,
         per_seed: rows,

@@ -1,6 +1,6 @@
 //! Drives runs to their end: one with a journal, or one that is only looked at.
 
-use super::journal::{Clock, Habit, Journal, latest};
+use super::journal::{CheckpointPolicy, Clock, Journal, latest};
 use crate::cli::machine::Stop;
 use crate::cli::plan::{Folder, to_toml};
 use crate::dashboard::Dashboard;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// How a seed's session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum SessionEnd {
     /// There is nothing more to do.
     Finished,
     /// It was asked to stop, and saved a checkpoint.
@@ -36,7 +36,7 @@ impl Seed {
         config: &Config,
         seed: u64,
         device: Device,
-        habit: Habit,
+        checkpoint_policy: CheckpointPolicy,
         run_clock: Clock,
     ) -> Result<Self> {
         let path = folder.seed(seed);
@@ -46,7 +46,7 @@ impl Seed {
                 ..config.clone()
             };
             let run = Run::new(config, folder.given(seed)?, device)?;
-            let journal = Journal::begin(&path, habit, run_clock)?;
+            let journal = Journal::begin(&path, checkpoint_policy, run_clock)?;
             write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
             return Ok(Self { run, journal });
         };
@@ -54,7 +54,7 @@ impl Seed {
             .passed_over
             .iter()
             .for_each(|sentence| eprintln!("note: {sentence}"));
-        let journal = Journal::resume(&path, &saved, habit, run_clock)?;
+        let journal = Journal::resume(&path, &saved, checkpoint_policy, run_clock)?;
         Ok(Self {
             run: Run::load_with(saved.archive, device, crate::engines::services())?,
             journal,
@@ -74,7 +74,7 @@ impl Seed {
     ///
     /// # Errors
     /// When a step fails or the disk is full; the newest checkpoint stays.
-    pub fn drive(&mut self, bar: &mut Dashboard, stop: &Stop) -> Result<Ended> {
+    pub fn drive(&mut self, bar: &mut Dashboard, stop: &Stop) -> Result<SessionEnd> {
         let mut show = Show::default();
         loop {
             let progress = block_on(self.run.step())?;
@@ -84,15 +84,15 @@ impl Seed {
             if phase_over {
                 self.journal.keep_demos(&self.run)?;
             }
-            if phase_over || self.journal.due() || stop.wished() {
+            if phase_over || self.journal.due() || stop.requested() {
                 self.journal.save(&self.run, success(&progress))?;
             }
             if progress.finished {
                 self.journal.finish(&self.run)?;
-                return Ok(Ended::Finished);
+                return Ok(SessionEnd::Finished);
             }
-            if stop.wished() {
-                return Ok(Ended::Stopped);
+            if stop.requested() {
+                return Ok(SessionEnd::Stopped);
             }
         }
     }
@@ -123,9 +123,9 @@ pub fn watch(
     loop {
         let progress = block_on(run.step())?;
         show.progress(bar, &progress);
-        let over = progress.finished || until(run, &progress);
+        let done = progress.finished || until(run, &progress);
         all.push(progress);
-        if over {
+        if done {
             return Ok(all);
         }
     }

@@ -1,9 +1,9 @@
 //! How good a run's world model is, where finetuning has made one.
 
-use crate::cli::cast::Cast;
 use crate::cli::machine::device;
 use crate::cli::plan::{Folder, Plan};
-use crate::episode::{Moment, Watch};
+use crate::cli::player::Player;
+use crate::episode::{EpisodeObserver, Moment};
 use crate::files::metrics::read_metrics;
 use crate::report::world::World;
 use pollster::block_on;
@@ -21,16 +21,16 @@ pub fn of_run(folder: &Folder, plan: &Plan) -> Result<Option<World>> {
     let Some(&seed) = plan.seeds.first() else {
         return Ok(None);
     };
-    let cast = Cast::policy(
+    let player = Player::policy(
         &folder.seed(seed).join("policy.safetensors"),
         None,
         device(&plan.device)?,
     )?;
-    let Some((acting, device)) = cast.policy_and_device() else {
+    let Some((acting, device)) = player.policy_and_device() else {
         return Ok(None);
     };
     let mut notes = Notes::default();
-    let played = cast.play(0, &mut [&mut notes])?;
+    let played = player.play(0, &mut [&mut notes])?;
     let Some(quality) = block_on(acting.quality(&notes.episode, AHEAD, &device))? else {
         return Ok(None);
     };
@@ -54,8 +54,8 @@ struct Notes {
     action: Vec<f32>,
 }
 
-impl Watch for Notes {
-    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+impl EpisodeObserver for Notes {
+    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
         match (moment.last, moment.decision) {
             (Some(step), _) => self.episode.push(&self.action, step.reward, &step.obs),
             (None, Some(decision)) => {

@@ -71,7 +71,7 @@ impl Task for Door {
         .concat()
     }
 
-    fn judge(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant) -> Verdict {
         let angle = plant.data.qpos()[self.hinge];
         // The way to the handle counts as a gain: so it stands in 1.4.2.
         let way = distance(

@@ -81,7 +81,7 @@ impl Task for Hammer {
         parts.concat()
     }
 
-    fn judge(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant) -> Verdict {
         let (sites, hammer) = (plant.data.site_xpos(), plant.data.xpos()[self.hammer]);
         let (head, left) = (
             sites[self.tool],

@@ -84,7 +84,7 @@ impl Task for Pen {
         parts.concat()
     }
 
-    fn judge(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant) -> Verdict {
         let pen = plant.data.xpos()[self.pen];
         let away = distance(pen, plant.data.site_xpos()[self.place]);
         let alike = dot(

@@ -8,7 +8,7 @@
 //! episodes of this one. Without a start the episode is what was recorded, less the last action,
 //! whose outcome is not in the file.
 
-use super::{HandWorld, Init, shows_success, single};
+use super::{HandWorld, Init, shows_success, to_f32};
 use crate::files::arrays::{Array, Arrays};
 use crate::mujoco::suite::{Choice, Imported};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
@@ -158,9 +158,9 @@ impl Recording {
 
     fn episode(&self, env: &mut HandWorld, seed: u64, trim: bool) -> Result<Episode> {
         let (id, horizon) = (env.spec.id.clone(), env.spec.horizon);
-        let mut seen = self.obs.rows().map(single);
+        let mut seen = self.obs.rows().map(to_f32);
         let first = match &self.init {
-            Some(init) => single(&env.start_from(init)?),
+            Some(init) => to_f32(&env.start_from(init)?),
             None => seen
                 .next()
                 .ok_or_else(|| Error::input("it has no observations"))?,
@@ -170,13 +170,13 @@ impl Recording {
             let action: Vec<f64> = action.iter().map(|a| a.clamp(-1.0, 1.0)).collect();
             let (obs, success) = if self.init.is_some() {
                 let obs = env.advance(&action, before + 1)?;
-                (single(&obs), env.verdict.success)
+                (to_f32(&obs), env.verdict.success)
             } else {
                 let Some(obs) = seen.next() else { break };
                 let success = shows_success(&id, &obs)?;
                 (obs, success)
             };
-            episode.push(&single(&action), f32::from(success), &obs.into());
+            episode.push(&to_f32(&action), f32::from(success), &obs.into());
             episode.success |= success;
             episode.terminated = trim && success;
             if episode.terminated || trim && episode.len() >= horizon {

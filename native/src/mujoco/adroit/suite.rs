@@ -3,8 +3,8 @@
 use super::package::PACKAGE;
 use super::tasks::{Info, TASKS, by_id};
 use super::{HandWorld, hand, recorded};
+use crate::downloads::Download;
 use crate::mujoco::suite::{Camera, Import, MakeReplay, NativeSuite, Scene, View};
-use crate::wheels::Wheel;
 use protege_core::env::{Entry, Env, EpisodeEnv, Suite, catalogue};
 use protege_core::{Error, Result};
 
@@ -35,7 +35,7 @@ impl Suite for Adroit {
         100.0
     }
 
-    fn plays_on(&self) -> bool {
+    fn continues_after_success(&self) -> bool {
         true
     }
 
@@ -68,7 +68,7 @@ impl NativeSuite for Adroit {
         true
     }
 
-    fn package(&self) -> Option<&'static Wheel> {
+    fn package(&self) -> Option<&'static Download> {
         Some(&PACKAGE)
     }
 

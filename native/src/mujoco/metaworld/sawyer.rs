@@ -62,11 +62,11 @@ pub struct Sawyer {
     fingertips: [usize; 2],
     parts: Vec<Found>,
     lead_low: [f64; 3],
-    settled: Option<Settled>,
+    hand_snapshot: Option<HandSnapshot>,
 }
 
 /// The hand at its place, to be gone back to.
-struct Settled {
+struct HandSnapshot {
     state: Box<[f64]>,
     /// The point between the fingertips, as [`Sawyer::bring_hand`] gives it.
     fingers: [f64; 3],
@@ -101,7 +101,7 @@ impl Sawyer {
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
             parts: parts.iter().map(part).collect::<Result<_>>()?,
             lead_low,
-            settled: None,
+            hand_snapshot: None,
             plant,
         })
     }
@@ -194,12 +194,12 @@ impl Sawyer {
     /// The same where it comes to the same every time: after the first time, the state is
     /// remembered rather than reached.
     pub fn bring_hand_again(&mut self, to: [f64; 3]) -> [f64; 3] {
-        if let Some(Settled { state, fingers }) = &self.settled {
+        if let Some(HandSnapshot { state, fingers }) = &self.hand_snapshot {
             self.plant.set_integrator(state);
             return *fingers;
         }
         let fingers = self.bring_hand(to);
-        self.settled = Some(Settled {
+        self.hand_snapshot = Some(HandSnapshot {
             state: self.plant.integrator(),
             fingers,
         });

@@ -3,9 +3,9 @@
 use super::package::PACKAGE;
 use super::task::Task;
 use super::{SawyerWorld, sawyer, tasks};
+use crate::downloads::Download;
 use crate::mujoco::suite::{Camera, MakeReplay, NativeSuite, Scene, View};
-use crate::wheels::Wheel;
-use protege_core::env::{Entry, Env, EpisodeEnv, PlayOnReward, Suite, catalogue};
+use protege_core::env::{Entry, Env, EpisodeEnv, RewardAfterSuccess, Suite, catalogue};
 use protege_core::{Error, Result};
 use std::ops::Range;
 
@@ -45,12 +45,12 @@ impl Suite for MetaWorld {
         80.0
     }
 
-    fn plays_on(&self) -> bool {
+    fn continues_after_success(&self) -> bool {
         true
     }
 
-    fn reward(&self) -> PlayOnReward {
-        PlayOnReward::FailureCosts
+    fn reward(&self) -> RewardAfterSuccess {
+        RewardAfterSuccess::FailureCosts
     }
 
     fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
@@ -85,7 +85,7 @@ impl NativeSuite for MetaWorld {
         true
     }
 
-    fn package(&self) -> Option<&'static Wheel> {
+    fn package(&self) -> Option<&'static Download> {
         Some(&PACKAGE)
     }
 

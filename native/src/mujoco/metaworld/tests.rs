@@ -12,7 +12,7 @@ fn make(id: &str) -> SawyerEnv {
 /// An environment whose episodes go on after a success.
 fn whole(id: &str) -> SawyerEnv {
     let mut env = make(id);
-    env.play_on();
+    env.set_terminate_on_success(false);
     env
 }
 
@@ -132,7 +132,7 @@ fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     );
     assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
     assert!(env.step(&[0.0; 4]).is_err(), "it is over");
-    env.play_on();
+    env.set_terminate_on_success(false);
     let long = demonstrate(&mut env, 0);
     assert_eq!(long.len(), env.spec().horizon);
     assert!(

@@ -2,11 +2,11 @@
 use super::*;
 use crate::engines::{CATALOG, make};
 use protege_core::data::Frames;
-use protege_core::env::{Pictured, RolloutSpec, Rollouts, catalogue, dressed};
+use protege_core::env::{CameraEnv, RolloutSpec, Rollouts, catalogue, wrap};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
-fn look(size: usize, quality: Quality) -> Look {
-    Look {
+fn render_options(size: usize, quality: Quality) -> RenderOptions {
+    RenderOptions {
         width: size,
         height: size,
         camera: None,
@@ -15,8 +15,8 @@ fn look(size: usize, quality: Quality) -> Look {
 }
 
 /// A renderer, or a message and none where this machine has no EGL.
-fn renderer(id: &str, look: &Look) -> Option<Renderer> {
-    match Renderer::new(id, look) {
+fn renderer(id: &str, render_options: &RenderOptions) -> Option<Renderer> {
+    match Renderer::new(id, render_options) {
         Err(error) if error.to_string().contains(REMEDY) => {
             eprintln!("skipped: {error}");
             None
@@ -34,7 +34,7 @@ fn brightness(pixels: &[u8]) -> f64 {
 #[test]
 fn our_scenes_are_drawn_on_both_engines() {
     for info in protege_core::tasks::all() {
-        let Some(mut renderer) = renderer(info.id, &look(96, Quality::Fast)) else {
+        let Some(mut renderer) = renderer(info.id, &render_options(96, Quality::Fast)) else {
             return;
         };
         let mut pictures = Vec::new();
@@ -90,7 +90,7 @@ fn our_scenes_are_drawn_on_both_engines() {
 /// The same moment is the same picture, bit for bit, whatever was drawn before.
 #[test]
 fn the_same_moment_is_the_same_picture() {
-    let Some(mut first) = renderer("lab/box-close", &look(84, Quality::Fast)) else {
+    let Some(mut first) = renderer("lab/box-close", &render_options(84, Quality::Fast)) else {
         return;
     };
     let mut env = make("lab/box-close", catalogue::RAPIER).unwrap();
@@ -100,7 +100,7 @@ fn the_same_moment_is_the_same_picture() {
     first.draw(&env.subject().unwrap()).unwrap();
     env.reset(5);
     assert_eq!(start, first.draw(&env.subject().unwrap()).unwrap());
-    let mut second = Renderer::new("lab/box-close", &look(84, Quality::Fast)).unwrap();
+    let mut second = Renderer::new("lab/box-close", &render_options(84, Quality::Fast)).unwrap();
     assert_eq!(start, second.draw(&env.subject().unwrap()).unwrap());
 }
 
@@ -116,7 +116,7 @@ fn upstream_scenes_are_drawn_upright() {
         "adroit/hammer",
         "adroit/door",
     ] {
-        let Some(mut renderer) = renderer(id, &look(96, Quality::Fast)) else {
+        let Some(mut renderer) = renderer(id, &render_options(96, Quality::Fast)) else {
             return;
         };
         let numbers = renderer.stage.plant.numbers();
@@ -129,7 +129,7 @@ fn upstream_scenes_are_drawn_upright() {
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
             let mut renderer = Renderer::new(
                 id,
-                &Look {
+                &RenderOptions {
                     width: 480,
                     height: 360,
                     camera: None,
@@ -141,16 +141,16 @@ fn upstream_scenes_are_drawn_upright() {
             let frame = renderer.draw(&Subject::Numbers(numbers)).unwrap();
             std::fs::write(
                 format!("{folder}/{}.png", id.replace('/', "-")),
-                crate::film::png((480, 360), &frame).unwrap(),
+                crate::video::png((480, 360), &frame).unwrap(),
             )
             .unwrap();
         }
     }
     let Some(renderer) = renderer(
         "metaworld/pick-place",
-        &Look {
+        &RenderOptions {
             camera: Some("corner2".into()),
-            ..look(32, Quality::Fast)
+            ..render_options(32, Quality::Fast)
         },
     ) else {
         return;
@@ -161,12 +161,12 @@ fn upstream_scenes_are_drawn_upright() {
 /// A camera that is not there is answered with those that are.
 #[test]
 fn an_unknown_camera_is_answered_with_the_known_ones() {
-    if renderer("metaworld/pick-place", &look(32, Quality::Fast)).is_none() {
+    if renderer("metaworld/pick-place", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
-    let wrong = Look {
+    let wrong = RenderOptions {
         camera: Some("corner9".into()),
-        ..look(32, Quality::Fast)
+        ..render_options(32, Quality::Fast)
     };
     let sentence = Renderer::new("metaworld/pick-place", &wrong)
         .err()
@@ -183,10 +183,10 @@ fn an_unknown_camera_is_answered_with_the_known_ones() {
 /// is left there.
 #[test]
 fn environments_are_seen_the_same_on_any_number_of_threads() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
-    for (task, felt, act) in [
+    for (task, proprio, act) in [
         ("lab/lift", 8, 4),
         ("metaworld/box-close", 8, 4),
         ("adroit/door", 30, 28),
@@ -213,7 +213,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         let (start, later) = play(1);
         let spec = ObsSpec {
             cameras: ImageSpec::unnamed(84, 2),
-            ..ObsSpec::of_state(felt)
+            ..ObsSpec::of_state(proprio)
         };
         assert_eq!((start.len(), start.spec()), (3, spec), "{task}");
         let frame = start.images()[0].camera.frame_len();
@@ -235,7 +235,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 .flat_map(|i| [0, 1, 2].map(|c| planes[c * 84 * 84 + i]))
                 .collect();
             let name = format!("{folder}/{}-seen.png", task.replace('/', "-"));
-            std::fs::write(name, crate::film::png((84, 84), &pixels).unwrap()).unwrap();
+            std::fs::write(name, crate::video::png((84, 84), &pixels).unwrap()).unwrap();
         }
         assert!((start, later) == play(2), "{task}");
     }
@@ -245,7 +245,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
 /// one that is not there is refused.
 #[test]
 fn every_named_camera_sees() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
     let cameras = [DEFAULT_CAMERA, "corner", "corner3"].map(|name| ImageSpec {
@@ -257,7 +257,7 @@ fn every_named_camera_sees() {
     let entry = CATALOG.entry(task).unwrap();
     let wrap = |cameras: &[ImageSpec]| {
         let env = make(task, catalogue::MUJOCO).unwrap();
-        dressed(env, &entry, 1, None, cameras)
+        wrap(env, &entry, 1, None, cameras)
     };
     let mut env = wrap(&cameras).unwrap();
     let seen = env.reset(1).images;
@@ -277,7 +277,7 @@ fn every_named_camera_sees() {
 /// sizes.
 #[test]
 fn frames_of_an_episode_take_little_memory() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
     for (task, size) in [
@@ -289,7 +289,7 @@ fn frames_of_an_episode_take_little_memory() {
         let cameras = ImageSpec::unnamed(size, 1);
         let env = make(task, CATALOG.usual_engine(task)).unwrap();
         let entry = CATALOG.entry(task).unwrap();
-        let mut env = dressed(env, &entry, 1, None, &cameras).unwrap();
+        let mut env = wrap(env, &entry, 1, None, &cameras).unwrap();
         let mut frames = Frames::default();
         frames.push(env.reset(3).images[0].newest());
         let act = env.spec().act;
@@ -312,7 +312,7 @@ fn frames_of_an_episode_take_little_memory() {
 /// Where there is nothing to see, one sentence says so.
 #[test]
 fn what_cannot_be_seen_is_refused() {
-    let sentence = Pictured::new(
+    let sentence = CameraEnv::new(
         make("probe/1", catalogue::RAPIER).unwrap(),
         Vec::new(),
         &ImageSpec::unnamed(32, 1),

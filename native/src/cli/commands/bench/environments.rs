@@ -1,7 +1,7 @@
 //! Environments of our own, and pictures of them.
 
 use super::{Row, Setup, median, rate_row, seconds_each};
-use crate::film::{Look, Quality};
+use crate::video::{Quality, RenderOptions};
 use protege_core::env::{Env, LabEnv, Subject};
 use protege_core::rng::Rng;
 use protege_core::sim::{RapierSim, Sim};
@@ -82,13 +82,13 @@ pub fn render(setup: &Setup) -> Result<Vec<Row>> {
         .into_iter()
         .flat_map(|size| settings.map(|setting| (size, setting)))
     {
-        let look = Look {
+        let render_options = RenderOptions {
             width: size,
             height: size,
             camera: None,
             quality,
         };
-        let mut renderer = match crate::engines::renderer(&env.spec().id, &look) {
+        let mut renderer = match crate::engines::renderer(&env.spec().id, &render_options) {
             Ok(renderer) => renderer,
             Err(why) => {
                 eprintln!("note: {} is not measured: {why}", setup.name);

@@ -12,7 +12,7 @@ use protege_core::nn;
 use protege_core::obs::{ObsBatch, ObsSpec};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{
-    BcConfig, Cloning, Ensemble, Losses, PostBcConfig, Pretrainer, Widening,
+    BcConfig, Cloning, Ensemble, Losses, PostBcConfig, Pretrainer, TargetNoise,
 };
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -96,7 +96,7 @@ pub fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     };
     let mut cloning = Cloning::new(
         policy(&config, &device),
-        Widening::None,
+        TargetNoise::None,
         &bc,
         &data,
         0,

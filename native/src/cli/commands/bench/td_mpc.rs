@@ -4,7 +4,7 @@ use super::{Row, Setup, median, ms_row, seconds_each};
 use burn::module::Module;
 use pollster::block_on;
 use protege_core::Result;
-use protege_core::data::Stretches;
+use protege_core::data::SequenceBatch;
 use protege_core::finetune::td_mpc::{Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise};
 use protege_core::nn;
 use protege_core::obs::ObsBatch;
@@ -47,24 +47,24 @@ pub fn update(setup: &Setup) -> Result<Vec<Row>> {
     // The world model reads one number more: whether the episode has ended.
     let state = SIZES.obs - 1;
     let rows = (horizon + 1) * batch;
-    let stretches = Stretches {
+    let sequences = SequenceBatch {
         obs: ObsBatch::of_states(rng.normals(rows * state), state),
         ended: vec![0.0; rows],
         actions: rng.normals(horizon * batch * SIZES.act),
         rewards: vec![-1.0; horizon * batch],
-        over: vec![0.0; horizon * batch],
+        done: vec![0.0; horizon * batch],
         weights: vec![1.0; batch],
-        ..Stretches::default()
+        ..SequenceBatch::default()
     };
     let mut once = || {
         let noise = UpdateNoise::draw(&config(), SIZES.act, batch, &mut rng);
-        block_on(nn::scalar(learner.step(&stretches, &noise).total)).map(drop)
+        block_on(nn::scalar(learner.step(&sequences, &noise).total)).map(drop)
     };
     let seconds = median(setup, || seconds_each(5, &mut once))?;
     ms_row(
         setup,
         seconds,
-        format!("TD-MPC2, latent {latent}, hidden {hidden}, {batch} stretches of {horizon}"),
+        format!("TD-MPC2, latent {latent}, hidden {hidden}, {batch} sequences of {horizon}"),
     )
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Row, Setup, median, rate_row, seconds_each};
 use crate::engines::{benchmarks, make, renderer};
-use crate::film::{Look, Quality};
+use crate::video::{Quality, RenderOptions};
 use protege_core::Result;
 use protege_core::env::{Env, catalogue};
 use std::time::Instant;
@@ -50,7 +50,7 @@ pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
 /// An environment whose episodes go on after a success.
 fn whole(id: &str) -> Result<Box<dyn Env>> {
     let mut env = make(id, catalogue::MUJOCO)?;
-    env.play_on();
+    env.set_terminate_on_success(false);
     Ok(env)
 }
 
@@ -93,13 +93,13 @@ pub fn resets(setup: &Setup) -> Result<Vec<Row>> {
 /// Pictures a second, by one renderer with the settings for learning.
 pub fn frames(setup: &Setup) -> Result<Vec<Row>> {
     rows(setup, "frames/s", |id, camera| {
-        let look = Look {
+        let render_options = RenderOptions {
             width: PIXELS,
             height: PIXELS,
             camera: Some(camera.to_owned()),
             quality: Quality::Fast,
         };
-        let mut renderer = renderer(id, &look)?;
+        let mut renderer = renderer(id, &render_options)?;
         let mut env = whole(id)?;
         env.reset(0);
         let subject = || {

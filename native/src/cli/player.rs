@@ -2,25 +2,25 @@
 
 use super::plan::{policy_config, policy_file, read_archive};
 use crate::engines::{CATALOG, inputs};
-use crate::episode::{self, Played, Player, Watch};
-use crate::film::{Camera, Film};
+use crate::episode::{self, Actor, EpisodeObserver, EpisodeResult};
+use crate::video::{Camera, Video};
 use burn::tensor::Device;
 use protege_core::Result;
-use protege_core::env::dressed;
+use protege_core::env::wrap;
 use protege_core::rng::Rng;
-use protege_core::run::{Acting, Config, FinetuneMethod, Inputs, Run};
+use protege_core::run::{ActingPolicy, Config, FinetuneMethod, Inputs, Run};
 use std::path::Path;
 
 /// Who plays what.
-pub struct Cast {
+pub struct Player {
     /// The settings; those of the policy, where there is one.
     pub config: Config,
     /// The policy; none: the expert plays.
-    pub acting: Option<Acting>,
+    pub acting: Option<ActingPolicy>,
     device: Device,
 }
 
-impl Cast {
+impl Player {
     /// The scripted expert.
     pub fn expert(config: Config, device: Device) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Cast {
 
     /// The same without what finetuning made.
     pub fn pretrained(&self) -> Self {
-        let acting = self.acting.as_ref().map(Acting::pretrained);
+        let acting = self.acting.as_ref().map(ActingPolicy::pretrained);
         Self {
             config: self.config.clone(),
             acting,
@@ -90,7 +90,11 @@ impl Cast {
     }
 
     /// Plays the `episode`-th of the starts that an evaluation plays.
-    pub fn play(&self, episode: u64, watchers: &mut [&mut dyn Watch]) -> Result<Played> {
+    pub fn play(
+        &self,
+        episode: u64,
+        observers: &mut [&mut dyn EpisodeObserver],
+    ) -> Result<EpisodeResult> {
         let Config {
             task,
             engine,
@@ -103,27 +107,27 @@ impl Cast {
         let inner = crate::engines::make(task, engine)?;
         let entry = CATALOG.entry(task)?;
         let label = self.config.label();
-        let mut stage = dressed(inner, &entry, env.action_repeat, label, &env.images())?;
+        let mut stage = wrap(inner, &entry, env.action_repeat, label, &env.images())?;
         if eval.to_horizon {
-            stage.play_on();
+            stage.set_terminate_on_success(false);
         }
         let start = Rng::new(*seed, "eval", episode).bits();
-        let player = match self.policy_and_device() {
-            Some((acting, device)) => Player::Policy(acting, device),
-            None => Player::Expert,
+        let actor = match self.policy_and_device() {
+            Some((acting, device)) => Actor::Policy(acting, device),
+            None => Actor::Expert,
         };
-        episode::play(&mut *stage, &player, start, watchers)
+        episode::play(&mut *stage, &actor, start, observers)
     }
 
-    /// Films the same.
-    pub fn film(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Film, Played)> {
-        let mut filming = camera.begin(self.config.env.action_repeat);
-        let played = self.play(episode, &mut [&mut filming])?;
-        Ok((filming.film, played))
+    /// Records a video of the same.
+    pub fn video(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Video, EpisodeResult)> {
+        let mut video_recorder = camera.begin(self.config.env.action_repeat);
+        let played = self.play(episode, &mut [&mut video_recorder])?;
+        Ok((video_recorder.video, played))
     }
 
     /// The policy and where it computes; none: the expert plays.
-    pub fn policy_and_device(&self) -> Option<(&Acting, Device)> {
+    pub fn policy_and_device(&self) -> Option<(&ActingPolicy, Device)> {
         self.acting
             .as_ref()
             .map(|acting| (acting, self.device.clone()))

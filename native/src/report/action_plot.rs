@@ -4,23 +4,23 @@ use super::axes::extent;
 use super::html::{escape, short};
 use super::parts::{both, figure};
 use super::plot;
-use super::{Portrait, PortraitState};
+use super::{ActionPlot, ActionPlotState};
 use protege_core::run::stats::std;
 
 /// The section; empty without states and spread.
-pub fn section(portrait: &Portrait) -> String {
-    if portrait.states.is_empty() && portrait.spread.is_empty() {
+pub fn section(action_plot: &ActionPlot) -> String {
+    if action_plot.states.is_empty() && action_plot.spread.is_empty() {
         return String::new();
     }
-    let panels = if portrait.states.is_empty() {
+    let panels = if action_plot.states.is_empty() {
         String::new()
     } else {
-        panels(portrait)
+        panels(action_plot)
     };
-    let spread = if portrait.spread.len() < 2 {
+    let spread = if action_plot.spread.len() < 2 {
         String::new()
     } else {
-        spread(portrait)
+        spread(action_plot)
     };
     format!(
         "<section><h2>Where BC and PostBC put their actions</h2>\n\
@@ -28,13 +28,13 @@ pub fn section(portrait: &Portrait) -> String {
          PostBC also keeps every action that the demonstrations do not\n\
          rule out, so that reinforcement learning finds something to choose from. {}</p>\n\
          {panels}{spread}</section>",
-        escape(&finding(portrait))
+        escape(&finding(action_plot))
     )
 }
 
 /// What the numbers say, in one sentence.
-fn finding(portrait: &Portrait) -> String {
-    let ratios = portrait
+fn finding(action_plot: &ActionPlot) -> String {
+    let ratios = action_plot
         .states
         .iter()
         .map(|state| (ratio(state), state.label.as_str()))
@@ -56,17 +56,17 @@ fn finding(portrait: &Portrait) -> String {
     )
 }
 
-fn panels(portrait: &Portrait) -> String {
-    let (center, window) = window(portrait);
-    let one = |state: &PortraitState| {
+fn panels(action_plot: &ActionPlot) -> String {
+    let (center, window) = window(action_plot);
+    let one = |state: &ActionPlotState| {
         let (bc, post_bc) = (short_spread(&state.bc), short_spread(&state.post_bc));
         let label = format!(
             "{}: the demonstrator's action is {} = {}, {} = {}; the standard deviation of {} \
              sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
             state.label,
-            portrait.axes[0],
+            action_plot.axes[0],
             short(hundredths(state.demo[0].into())),
-            portrait.axes[1],
+            action_plot.axes[1],
             short(hundredths(state.demo[1].into())),
             state.bc.len(),
             state.post_bc.len(),
@@ -80,7 +80,7 @@ fn panels(portrait: &Portrait) -> String {
             plot::actions(state, center, window, &label)
         )
     };
-    let panels: String = portrait.states.iter().map(one).collect();
+    let panels: String = action_plot.states.iter().map(one).collect();
     format!(
         "<p class=\"legend\"><span class=\"key post\">PostBC</span><span class=\"key bc\">BC</span>\
          <span class=\"key demo\">demonstrator</span></p>\n\
@@ -88,20 +88,20 @@ fn panels(portrait: &Portrait) -> String {
          <p class=\"note\">One square a state, one dot a sampled action: <i>{}</i> across, \
          <i>{}</i> up. Every square spans {} in both; grey lines mark 0.\n\
          ± is the standard deviation.</p>",
-        escape(&portrait.axes[0]),
-        escape(&portrait.axes[1]),
+        escape(&action_plot.axes[0]),
+        escape(&action_plot.axes[1]),
         short(hundredths(window))
     )
 }
 
-fn spread(portrait: &Portrait) -> String {
-    let wider = portrait
+fn spread(action_plot: &ActionPlot) -> String {
+    let wider = action_plot
         .spread
         .iter()
         .filter(|p| p.post_bc > 1.5 * p.bc)
         .count() as f64
-        / portrait.spread.len() as f64;
-    let widest = portrait
+        / action_plot.spread.len() as f64;
+    let widest = action_plot
         .spread
         .iter()
         .max_by(|a, b| a.post_bc.total_cmp(&b.post_bc))
@@ -114,7 +114,7 @@ fn spread(portrait: &Portrait) -> String {
         short(hundredths(widest.2)),
         100.0 * wider
     );
-    let svg = both(|width| plot::spread(&portrait.spread, &label, width));
+    let svg = both(|width| plot::spread(&action_plot.spread, &label, width));
     figure(
         "Spread of the actions along a demonstration",
         "Standard deviation of the sampled actions, mean over their components.",
@@ -123,7 +123,7 @@ fn spread(portrait: &Portrait) -> String {
 }
 
 /// How many times as wide PostBC's actions are as BC's.
-fn ratio(state: &PortraitState) -> f64 {
+fn ratio(state: &ActionPlotState) -> f64 {
     spread_of(&state.post_bc) / spread_of(&state.bc)
 }
 
@@ -143,15 +143,15 @@ fn short_spread(actions: &[[f32; 2]]) -> String {
 }
 
 /// The center and the side of the square that holds all actions of all states.
-fn window(portrait: &Portrait) -> ([f64; 2], f64) {
+fn window(action_plot: &ActionPlot) -> ([f64; 2], f64) {
     let range = |axis: usize| {
-        let of = |state: &'_ PortraitState| {
+        let of = |state: &'_ ActionPlotState| {
             [&state.bc[..], &state.post_bc[..], &[state.demo]]
                 .concat()
                 .into_iter()
                 .map(move |a| f64::from(a[axis]))
         };
-        extent(portrait.states.iter().flat_map(of))
+        extent(action_plot.states.iter().flat_map(of))
     };
     let (x, y) = (range(0), range(1));
     let side = (x.end - x.start).max(y.end - y.start).max(0.1) * 1.1;

@@ -1,6 +1,6 @@
 //! Observations with pictures: proprioception, and the newest frames of cameras.
 
-use super::catalogue::picked;
+use super::catalogue::select_ranges;
 use super::{Env, Spec, Step, Wrapper, foreign_state};
 use crate::obs::{ImageSpec, Images, ObsSpec, Observation};
 use crate::{Error, Result};
@@ -9,24 +9,24 @@ use std::ops::Range;
 /// An environment with cameras: an observation's state is the proprioception (all of it where none
 /// is declared), beside the newest frames of each camera. At an episode's start, the first frame
 /// fills the whole stack.
-pub struct Pictured {
+pub struct CameraEnv {
     inner: Box<dyn Env>,
     spec: Spec,
-    felt: Vec<Range<usize>>,
+    proprio: Vec<Range<usize>>,
     /// The newest frames of each camera.
     stacks: Vec<Images>,
     /// The error of a start's picture, which the next step returns.
     blind: Option<Error>,
 }
 
-impl Pictured {
-    /// `felt` are the places of the inner observation that stay beside the frames.
+impl CameraEnv {
+    /// `proprio` are the places of the inner observation that stay beside the frames.
     ///
     /// # Errors
     /// When the environment cannot be drawn, or not here.
     pub fn new(
         mut inner: Box<dyn Env>,
-        felt: Vec<Range<usize>>,
+        proprio: Vec<Range<usize>>,
         cameras: &[ImageSpec],
     ) -> Result<Self> {
         inner.reset(0);
@@ -35,14 +35,14 @@ impl Pictured {
         }
         let spec = inner.spec().clone();
         let obs = ObsSpec {
-            state: felt.iter().map(Range::len).sum(),
+            state: proprio.iter().map(Range::len).sum(),
             cameras: cameras.to_vec(),
             ..spec.obs
         };
         Ok(Self {
             spec: Spec { obs, ..spec },
             inner,
-            felt,
+            proprio,
             stacks: cameras.iter().cloned().map(Images::new).collect(),
             blind: None,
         })
@@ -64,14 +64,14 @@ impl Pictured {
 
     fn see(&self, obs: Observation) -> Observation {
         Observation {
-            state: picked(&obs.state, &self.felt),
+            state: select_ranges(&obs.state, &self.proprio),
             images: self.stacks.clone(),
             ..obs
         }
     }
 }
 
-impl Wrapper for Pictured {
+impl Wrapper for CameraEnv {
     fn inner(&self) -> &dyn Env {
         &*self.inner
     }
@@ -136,7 +136,7 @@ impl Wrapper for Pictured {
 
 #[cfg(test)]
 mod tests {
-    use super::Pictured;
+    use super::CameraEnv;
     use crate::Result;
     use crate::env::{Env, Probe, Step};
     use crate::obs::{DEFAULT_CAMERA, ImageSpec, Images, Observation};
@@ -187,10 +187,10 @@ mod tests {
         })
     }
 
-    fn pictured() -> Pictured {
+    fn camera_env() -> CameraEnv {
         let counting = Counting(Box::new(Probe::by_id("probe/3").unwrap()), 0);
         let state = std::iter::once(0..1).collect();
-        Pictured::new(Box::new(counting), state, &cameras()).unwrap()
+        CameraEnv::new(Box::new(counting), state, &cameras()).unwrap()
     }
 
     /// The first value of each frame of the usual camera, then of the other's.
@@ -206,7 +206,7 @@ mod tests {
     /// state stays beside them.
     #[test]
     fn the_newest_frames_are_seen() {
-        let mut env = pictured();
+        let mut env = camera_env();
         let spec = env.spec().obs.clone();
         assert_eq!((spec.state, &spec.cameras[..]), (1, &cameras()[..]));
         let start = env.reset(1);
@@ -223,10 +223,10 @@ mod tests {
     /// A restored environment has the frames that it had seen; a state without them is refused.
     #[test]
     fn frames_survive_saving() {
-        let mut env = pictured();
+        let mut env = camera_env();
         env.reset(1);
         env.step(&[0.0]).unwrap();
-        let mut other = pictured();
+        let mut other = camera_env();
         other.restore(&env.save()).unwrap();
         assert_eq!((&other.stacks, other.save()), (&env.stacks, env.save()));
         assert!(other.restore(&[0; 5]).is_err());
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_program_that_cannot_draw_says_so() {
         let env = crate::env::make("lab/lift").unwrap();
-        let error = Pictured::new(env, Vec::new(), &cameras()).err().unwrap();
+        let error = CameraEnv::new(env, Vec::new(), &cameras()).err().unwrap();
         let error = error.to_string();
         assert!(error.contains("env.image_size"), "{error}");
     }

@@ -1,8 +1,8 @@
-//! One lane of the race: a run that learns, and the exhibit that shows it.
+//! One lane of the race: a run that learns, and the preview that shows it.
 
 use crate::choice::Choice;
-use crate::exhibit::Exhibit;
-use crate::protocol::{File, Learned, Report, Stretch};
+use crate::preview::Preview;
+use crate::protocol::{Clip, Event, File, LearningProgress};
 use burn::tensor::Device;
 use protege_core::data::{Archive, Dataset};
 use protege_core::nn;
@@ -14,12 +14,12 @@ use std::collections::VecDeque;
 /// Practice episodes that the running success rate is of.
 const WINDOW: usize = 50;
 
-/// A run and its exhibit.
-pub struct Lane {
+/// A run and its preview.
+pub struct PreviewedRun {
     run: Run,
-    exhibit: Exhibit,
+    preview: Preview,
     recent: VecDeque<bool>,
-    learned: Learned,
+    learned: LearningProgress,
     meter: Meter,
 }
 
@@ -32,7 +32,7 @@ struct Meter {
     physics_steps: f64,
 }
 
-impl Lane {
+impl PreviewedRun {
     /// A run that has not begun, with demonstrations or a policy of the visitor's own where there
     /// are any.
     ///
@@ -55,9 +55,9 @@ impl Lane {
             policy: policy.map(Archive::from_bytes).transpose()?,
             ..Inputs::default()
         };
-        let exhibit = Exhibit::new(&config.task, config.seed)?;
+        let preview = Preview::new(&config.task, config.seed)?;
         let run = Run::new(config, inputs, device.clone())?;
-        let learned = Learned {
+        let learned = LearningProgress {
             phase: Phase::Demos,
             done: 0,
             total: 0,
@@ -71,7 +71,7 @@ impl Lane {
         };
         Ok(Self {
             run,
-            exhibit,
+            preview,
             recent: VecDeque::new(),
             learned,
             meter: Meter::default(),
@@ -79,8 +79,8 @@ impl Lane {
     }
 
     /// What the task looks like.
-    pub fn scene(&self) -> Report {
-        Report::Scene(self.exhibit.drawing().clone())
+    pub fn scene(&self) -> Event {
+        Event::Scene(self.preview.drawing().clone())
     }
 
     /// Whether there is nothing more to learn.
@@ -98,9 +98,9 @@ impl Lane {
         let progress = self.run.step().await?;
         // What is reported has been done, and what the page asks for next waits for no more than
         // this.
-        nn::settle(&self.run.device()).await?;
+        nn::synchronize(&self.run.device()).await?;
         self.measure(&progress, now() - start, self.run.updates() - before);
-        self.note(progress);
+        self.record_progress(progress);
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Lane {
         }
     }
 
-    fn note(&mut self, progress: Progress) {
+    fn record_progress(&mut self, progress: Progress) {
         let practised = progress
             .episodes
             .iter()
@@ -145,15 +145,15 @@ impl Lane {
     }
 
     /// What there is to say since the last time.
-    pub fn report(&mut self) -> Report {
-        let report = self.learned.clone();
+    pub fn report(&mut self) -> Event {
+        let event = self.learned.clone();
         self.learned.records.clear();
-        Report::Learned(Box::new(report))
+        Event::LearningProgress(Box::new(event))
     }
 
     /// Plays one decision for the visitor.
-    pub async fn show(&mut self) -> Result<Stretch> {
-        self.exhibit.next(&self.run).await
+    pub async fn show(&mut self) -> Result<Clip> {
+        self.preview.next(&self.run).await
     }
 
     /// A file of what there is.

@@ -6,14 +6,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// N observations on the device.
 #[derive(Debug, Clone)]
-pub struct Observed {
+pub struct Observations {
     /// The state, the one-hot task, and whatever else is known in numbers: `[N, numbers]`.
     pub numbers: Tensor<2>,
     /// Of each camera `[N, channels, size, size]`, 0 to 1.
     pub images: Vec<Tensor<4>>,
 }
 
-impl Observed {
+impl Observations {
     /// Rows of `width` numbers and the pictures of cameras, on a device without gradients.
     pub fn new<'a>(
         numbers: Vec<f32>,
@@ -56,17 +56,19 @@ impl Observed {
         self.numbers.dims()[0]
     }
 
-    /// The keypoints that `eyes` find in the pictures of each camera, then the first `numbers`
-    /// numbers: `[N, places + numbers]`.
-    pub fn read_by(self, eyes: &[Keypoints], numbers: usize) -> Tensor<2> {
-        let seen = eyes.iter().zip(self.images);
-        let mut parts: Vec<Tensor<2>> = seen.map(|(eyes, images)| eyes.forward(images)).collect();
+    /// The keypoints that `image_encoder` find in the pictures of each camera, then the first
+    /// `numbers` numbers: `[N, places + numbers]`.
+    pub fn encode_with(self, image_encoder: &[Keypoints], numbers: usize) -> Tensor<2> {
+        let seen = image_encoder.iter().zip(self.images);
+        let mut parts: Vec<Tensor<2>> = seen
+            .map(|(image_encoder, images)| image_encoder.forward(images))
+            .collect();
         parts.push(self.numbers.narrow(1, 0, numbers));
         Tensor::cat(parts, 1)
     }
 }
 
-impl From<Tensor<2>> for Observed {
+impl From<Tensor<2>> for Observations {
     /// Numbers alone.
     fn from(numbers: Tensor<2>) -> Self {
         Self {

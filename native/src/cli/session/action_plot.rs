@@ -7,10 +7,10 @@ use crate::cli::machine::{Stop, device};
 use crate::cli::plan::{Folder, Plan};
 use crate::dashboard::Dashboard;
 use crate::engines::{inputs, services};
-use crate::report::{Portrait, PortraitState, SpreadPoint};
+use crate::report::{ActionPlot, ActionPlotState, SpreadPoint};
 use pollster::block_on;
 use protege_core::pretrain::bc;
-use protege_core::run::portrait::{StatePortrait, along_a_demonstration};
+use protege_core::run::action_plot::{ActionSamples, along_a_demonstration};
 use protege_core::run::{Config, FinetuneMethod, Inputs, Run};
 use protege_core::{Error, Result};
 
@@ -29,8 +29,8 @@ pub fn of_run(
     config: &Config,
     dashboard: &Dashboard,
     stop: &Stop,
-) -> Result<Option<Portrait>> {
-    let Some(&seed) = plan.seeds.first().filter(|_| !stop.wished()) else {
+) -> Result<Option<ActionPlot>> {
+    let Some(&seed) = plan.seeds.first().filter(|_| !stop.requested()) else {
         return Ok(None);
     };
     let Some(saved) = latest(&folder.seed(seed))? else {
@@ -50,9 +50,9 @@ pub fn of_run(
     let mut bc = Run::new(plain, inputs, device(&plan.device)?)?;
     let mut bar = dashboard.seed(seed);
     watch(&mut bc, &mut bar, |run, _| {
-        run.policy().is_some() || stop.wished()
+        run.policy().is_some() || stop.requested()
     })?;
-    if stop.wished() {
+    if stop.requested() {
         return Ok(None);
     }
     bar.finish("BC, to compare: done");
@@ -61,7 +61,7 @@ pub fn of_run(
 
 /// Samples both runs' policies along the first demonstration of the second. None for a task with a
 /// single action.
-fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
+fn draw(bc: &Run, post_bc: &Run) -> Result<Option<ActionPlot>> {
     let missing = || {
         Error::failed("the picture of BC and PostBC needs a pretrained run with its demonstrations")
     };
@@ -76,57 +76,60 @@ fn draw(bc: &Run, post_bc: &Run) -> Result<Option<Portrait>> {
         .ok_or_else(missing)?
         .len()
         .div_ceil(STATES);
-    let portraits = block_on(along_a_demonstration(
+    let samples_by_state = block_on(along_a_demonstration(
         &policies,
         demos,
         stride,
         SAMPLES,
         &post_bc.device(),
     ))?;
-    Ok(arrange(&portraits))
+    Ok(arrange(&samples_by_state))
 }
 
-fn arrange(portraits: &[StatePortrait]) -> Option<Portrait> {
-    let [first, second] = widest(portraits)?;
+fn arrange(samples_by_state: &[ActionSamples]) -> Option<ActionPlot> {
+    let [first, second] = widest(samples_by_state)?;
     let axis = |i: usize| {
         AXES.get(i)
             .map_or_else(|| format!("action {i}"), |name| (*name).to_owned())
     };
     let pair = |action: &Vec<f32>| [action[first], action[second]];
-    let last = portraits.last()?.step.max(1);
-    let state = |portrait: &StatePortrait| PortraitState {
+    let last = samples_by_state.last()?.step.max(1);
+    let state = |sampled: &ActionSamples| ActionPlotState {
         label: format!(
             "{:.0}% of the demonstration",
-            100.0 * portrait.step as f64 / last as f64
+            100.0 * sampled.step as f64 / last as f64
         ),
-        demo: pair(&portrait.demo),
-        bc: portrait.samples[0].iter().map(pair).collect(),
-        post_bc: portrait.samples[1].iter().map(pair).collect(),
+        demo: pair(&sampled.demo),
+        bc: sampled.samples[0].iter().map(pair).collect(),
+        post_bc: sampled.samples[1].iter().map(pair).collect(),
     };
-    let spread = |p: &StatePortrait| SpreadPoint {
+    let spread = |p: &ActionSamples| SpreadPoint {
         step: p.step as f64,
         bc: p.spread[0],
         post_bc: p.spread[1],
     };
-    Some(Portrait {
+    Some(ActionPlot {
         axes: [axis(first), axis(second)],
-        states: telling(portraits).into_iter().map(state).collect(),
-        spread: portraits.iter().map(spread).collect(),
+        states: representative(samples_by_state)
+            .into_iter()
+            .map(state)
+            .collect(),
+        spread: samples_by_state.iter().map(spread).collect(),
     })
 }
 
 /// The two components of the action in which PostBC spreads widest, in their own order.
-fn widest(portraits: &[StatePortrait]) -> Option<[usize; 2]> {
-    let width = portraits.first()?.demo.len();
+fn widest(samples_by_state: &[ActionSamples]) -> Option<[usize; 2]> {
+    let width = samples_by_state.first()?.demo.len();
     let deviation = |i: usize| {
-        let of_state = |p: &StatePortrait| {
+        let of_state = |p: &ActionSamples| {
             let values: Vec<f64> = p.samples[1]
                 .iter()
                 .map(|action| f64::from(action[i]))
                 .collect();
             protege_core::run::stats::std(&values)
         };
-        portraits.iter().map(of_state).sum::<f64>()
+        samples_by_state.iter().map(of_state).sum::<f64>()
     };
     let mut order: Vec<usize> = (0..width).collect();
     order.sort_by(|&a, &b| deviation(b).total_cmp(&deviation(a)));
@@ -136,12 +139,12 @@ fn widest(portraits: &[StatePortrait]) -> Option<[usize; 2]> {
 }
 
 /// The states where PostBC adds least, middling and most spread, in order of time.
-fn telling(portraits: &[StatePortrait]) -> Vec<&StatePortrait> {
-    let mut order: Vec<&StatePortrait> = portraits.iter().collect();
+fn representative(samples_by_state: &[ActionSamples]) -> Vec<&ActionSamples> {
+    let mut order: Vec<&ActionSamples> = samples_by_state.iter().collect();
     order.sort_by(|a, b| (a.spread[1] - a.spread[0]).total_cmp(&(b.spread[1] - b.spread[0])));
     let mut places = vec![0, order.len() / 2, order.len().saturating_sub(1)];
     places.dedup();
-    let mut chosen: Vec<&StatePortrait> = places
+    let mut chosen: Vec<&ActionSamples> = places
         .into_iter()
         .filter_map(|i| order.get(i).copied())
         .collect();

@@ -8,9 +8,9 @@ mod window;
 
 pub use formats::{Format, png, write};
 pub use gif::gif;
-pub use window::{Showing, Window};
+pub use window::{Window, WindowObserver};
 
-use crate::episode::{Moment, Watch};
+use crate::episode::{EpisodeObserver, Moment};
 use protege_core::env::{Env, Subject};
 use protege_core::{Error, Result};
 
@@ -30,7 +30,7 @@ pub enum Quality {
 
 /// What pictures are to be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct RenderOptions {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
@@ -53,9 +53,9 @@ pub trait Draw {
     fn control_s(&self) -> f64;
 }
 
-/// A film of one episode.
+/// A video of one episode.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Film {
+pub struct Video {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
@@ -66,7 +66,7 @@ pub struct Film {
     pub frames: Vec<Vec<u8>>,
 }
 
-impl Film {
+impl Video {
     /// Lets the last frame stay for so many seconds more.
     pub fn rest(&mut self, seconds: f64) {
         if let Some(last) = self.frames.last().cloned() {
@@ -78,12 +78,12 @@ impl Film {
     }
 }
 
-/// How an episode becomes a film.
+/// How an episode becomes a video.
 pub struct Camera<'a> {
     /// Draws the frames.
     pub draw: Box<dyn Draw>,
     /// What they are like.
-    pub look: &'a Look,
+    pub render_options: &'a RenderOptions,
     /// Frames a second, about.
     pub rate: f64,
     /// 1 is as fast as it happens.
@@ -91,39 +91,39 @@ pub struct Camera<'a> {
 }
 
 impl Camera<'_> {
-    /// A film of no frames yet, of an episode whose actions are held for `action_repeat` control
+    /// A video of no frames yet, of an episode whose actions are held for `action_repeat` control
     /// steps each.
-    pub fn begin(&mut self, action_repeat: usize) -> Filming<'_> {
+    pub fn begin(&mut self, action_repeat: usize) -> VideoRecorder<'_> {
         let control_s = self.draw.control_s() * action_repeat as f64;
         // As many actions for a frame as come nearest to the wanted rate.
         let stride = (self.speed / (control_s * self.rate)).round().max(1.0);
-        let film = Film {
-            width: self.look.width,
-            height: self.look.height,
+        let video = Video {
+            width: self.render_options.width,
+            height: self.render_options.height,
             rate: self.speed / (control_s * stride),
             frames: Vec::new(),
         };
-        Filming {
+        VideoRecorder {
             draw: &mut *self.draw,
             stride: stride as usize,
-            film,
+            video,
         }
     }
 }
 
-/// A film that is being made.
-pub struct Filming<'a> {
+/// A video that is being made.
+pub struct VideoRecorder<'a> {
     draw: &'a mut dyn Draw,
     /// Actions from frame to frame.
     stride: usize,
     /// What there is so far.
-    pub film: Film,
+    pub video: Video,
 }
 
-impl Watch for Filming<'_> {
-    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+impl EpisodeObserver for VideoRecorder<'_> {
+    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
         if moment.action.is_none() || moment.actions.is_multiple_of(self.stride) {
-            self.film.frames.push(shot(moment.env, self.draw)?);
+            self.video.frames.push(shot(moment.env, self.draw)?);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Noise added to an action chunk whenever its pair is used.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Widening {
+pub enum TargetNoise {
     /// Nothing: behavioral cloning.
     None,
     /// The same Gaussian everywhere, of this standard deviation in scaled actions: sigma-BC.
@@ -25,7 +25,7 @@ enum Kind {
     Posterior,
 }
 
-impl Widening {
+impl TargetNoise {
     /// Adds fresh noise to the target chunks of the pairs in `indices`.
     pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
         match self {
@@ -53,7 +53,7 @@ impl Widening {
         archive.put("widening", &kind)
     }
 
-    /// Restores what [`Widening::save`] wrote about the pairs of `data`.
+    /// Restores what [`TargetNoise::save`] wrote about the pairs of `data`.
     pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         Ok(match archive.get("widening")? {
             Kind::None => Self::None,

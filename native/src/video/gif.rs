@@ -1,7 +1,7 @@
-//! Films as GIF: one palette for the whole film, and of each frame only what has changed since the
-//! one before.
+//! Videos as GIF: one palette for the whole video, and of each frame only what has changed since
+//! the one before.
 
-use super::Film;
+use super::Video;
 use super::palette::Palette;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use protege_core::{Error, Result};
@@ -9,11 +9,11 @@ use protege_core::{Error, Result};
 /// The place in the palette that lets the frame before show through; the others are colors.
 const CLEAR: u8 = 255;
 
-/// The film as the bytes of a GIF that plays again and again.
+/// The video as the bytes of a GIF that plays again and again.
 ///
 /// # Errors
-/// When the film has no frame, or frames of another size than it says.
-pub fn gif(film: &Film) -> Result<Vec<u8>> {
+/// When the video has no frame, or frames of another size than it says.
+pub fn gif(video: &Video) -> Result<Vec<u8>> {
     let refused = |e: gif::EncodingError| Error::failed(format!("a GIF could not be written: {e}"));
     let side = |n: usize| {
         u16::try_from(n).map_err(|_| {
@@ -22,28 +22,28 @@ pub fn gif(film: &Film) -> Result<Vec<u8>> {
             ))
         })
     };
-    let (width, height) = (side(film.width)?, side(film.height)?);
-    if film.frames.is_empty()
-        || film
+    let (width, height) = (side(video.width)?, side(video.height)?);
+    if video.frames.is_empty()
+        || video
             .frames
             .iter()
-            .any(|frame| frame.len() != 3 * film.width * film.height)
+            .any(|frame| frame.len() != 3 * video.width * video.height)
     {
         return Err(Error::failed(
-            "a film without frames of one size cannot be written",
+            "a video without frames of one size cannot be written",
         ));
     }
-    let mut palette = Palette::of(&film.frames, usize::from(CLEAR));
+    let mut palette = Palette::of(&video.frames, usize::from(CLEAR));
     let mut colours = palette.colours.as_flattened().to_vec();
     colours.resize(3 * 256, 0);
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, width, height, &colours).map_err(refused)?;
     encoder.set_repeat(Repeat::Infinite).map_err(refused)?;
-    let delay = (100.0 / film.rate).round().clamp(2.0, 1000.0) as u16;
+    let delay = (100.0 / video.rate).round().clamp(2.0, 1000.0) as u16;
     let mut before: Option<Vec<u8>> = None;
-    for pixels in &film.frames {
+    for pixels in &video.frames {
         let now = palette.apply(pixels);
-        let mut frame = changed(before.as_deref(), &now, film.width);
+        let mut frame = changed(before.as_deref(), &now, video.width);
         frame.delay = delay;
         encoder.write_frame(&frame).map_err(refused)?;
         before = Some(now);
@@ -90,7 +90,7 @@ mod tests {
     /// A GIF that is read again shows every frame as it was, within the palette's accuracy, and a
     /// small thing keeps its color before a large background.
     #[test]
-    fn a_gif_shows_what_was_filmed() {
+    fn a_gif_shows_what_was_recorded() {
         let (width, height) = (40, 30);
         let frame = |at: usize| -> Vec<u8> {
             let pixel = |i: usize| {
@@ -102,18 +102,18 @@ mod tests {
             };
             (0..width * height).flat_map(pixel).collect()
         };
-        let film = Film {
+        let video = Video {
             width,
             height,
             rate: 20.0,
             frames: vec![frame(5), frame(5), frame(600)],
         };
-        let bytes = gif(&film).unwrap();
+        let bytes = gif(&video).unwrap();
         let mut options = ::gif::DecodeOptions::new();
         options.set_color_output(::gif::ColorOutput::RGBA);
         let mut decoder = options.read_info(&bytes[..]).unwrap();
         let mut screen = vec![[0; 4]; width * height];
-        for wanted in &film.frames {
+        for wanted in &video.frames {
             let frame = decoder.read_next_frame().unwrap().unwrap();
             assert_eq!(frame.delay, 5);
             for (i, &pixel) in frame
@@ -135,12 +135,12 @@ mod tests {
             assert!(worst < Some(16), "{worst:?}");
         }
         assert!(
-            gif(&Film {
+            gif(&Video {
                 frames: vec![],
-                ..film.clone()
+                ..video.clone()
             })
             .is_err()
-                && gif(&Film { width: 41, ..film }).is_err()
+                && gif(&Video { width: 41, ..video }).is_err()
         );
     }
 }

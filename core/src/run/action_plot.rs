@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Samples of several policies at one state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StatePortrait {
+pub struct ActionSamples {
     /// The step of the demonstration, counted in recorded actions.
     pub step: usize,
     /// The demonstrator's action.
@@ -33,22 +33,22 @@ pub async fn along_a_demonstration(
     stride: usize,
     count: usize,
     device: &Device,
-) -> Result<Vec<StatePortrait>> {
+) -> Result<Vec<ActionSamples>> {
     let episode = dataset.episodes.first().ok_or_else(|| {
-        Error::input("a portrait is drawn along a demonstration, and there is none")
+        Error::input("an action plot is drawn along a demonstration, and there is none")
     })?;
     let fits =
         |policy: &&Policy| episode.obs.is_of(&policy.reads) && policy.sizes.act == dataset.meta.act;
     if !policies.iter().all(fits) {
         return Err(Error::input(format!(
-            "a portrait along a demonstration of {} needs policies for it",
+            "an action plot along a demonstration of {} needs policies for it",
             dataset.meta.task
         )));
     }
     let count = count.max(1);
-    let mut portraits = Vec::new();
+    let mut samples_by_state = Vec::new();
     for step in (0..episode.len()).step_by(stride.max(1)) {
-        let mut portrait = StatePortrait {
+        let mut sampled = ActionSamples {
             step,
             demo: episode.action_at(step, dataset.meta.act).to_vec(),
             samples: Vec::new(),
@@ -64,12 +64,12 @@ pub async fn along_a_demonstration(
                 .chunks(policy.sizes.chunk_len())
                 .map(|chunk| chunk[..policy.sizes.act].to_vec())
                 .collect();
-            portrait.spread.push(mean_std(&actions));
-            portrait.samples.push(actions);
+            sampled.spread.push(mean_std(&actions));
+            sampled.samples.push(actions);
         }
-        portraits.push(portrait);
+        samples_by_state.push(sampled);
     }
-    Ok(portraits)
+    Ok(samples_by_state)
 }
 
 /// Standard deviation over the rows, averaged over the columns.

@@ -3,12 +3,12 @@
 //! Nothing that is shown enters the learning, and nothing that is learned depends on whether
 //! somebody watches.
 
-use crate::protocol::{Actor, Stretch};
+use crate::protocol::{Actor, Clip};
 use burn::tensor::Device;
 use protege_core::env::{Env, LabEnv, Step};
 use protege_core::obs::{ObsBatch, Observation};
 use protege_core::rng::Rng;
-use protege_core::run::{Acting, Run};
+use protege_core::run::{ActingPolicy, Run};
 use protege_core::sim::{Drawing, Vec3};
 use protege_core::tasks::{self, ExpertStyle, hand_path};
 use protege_core::{Error, Result};
@@ -17,13 +17,13 @@ use protege_core::{Error, Result};
 const PROPOSALS: usize = 24;
 /// Directions along each axis for which a learned reward is drawn.
 const DIRECTIONS: usize = 5;
-/// Actions of the demonstrator per stretch, as long as there is no policy.
+/// Actions of the demonstrator per clip, as long as there is no policy.
 const CHUNK: usize = 8;
 /// Frames for which the end of an episode stands still.
 const PAUSE: usize = 36;
 
 /// The world that is shown.
-pub struct Exhibit {
+pub struct Preview {
     env: LabEnv,
     drawing: Drawing,
     interval: f64,
@@ -35,13 +35,13 @@ pub struct Exhibit {
 /// The running episode.
 struct Now {
     obs: Observation,
-    acting: Option<Acting>,
+    acting: Option<ActingPolicy>,
     noise: Rng,
     /// What the actor remembers of the episode.
     memory: Vec<Vec<f32>>,
 }
 
-impl Exhibit {
+impl Preview {
     /// Episodes of the run's task; the same seed shows the same starts.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Exhibit {
     }
 
     /// Plays the next decision; the run's policy is looked at anew whenever an episode begins.
-    pub async fn next(&mut self, run: &Run) -> Result<Stretch> {
+    pub async fn next(&mut self, run: &Run) -> Result<Clip> {
         // Once there is a policy, nobody wants to see the demonstrator to the end.
         let outdated = |now: &Now| now.acting.is_none() && run.acting().is_some();
         let running = self.now.take().filter(|now| !outdated(now));
@@ -74,28 +74,28 @@ impl Exhibit {
             Some(now) => now,
             None => self.begin(run).await?,
         };
-        let mut stretch = Stretch {
+        let mut clip = Clip {
             interval: self.interval,
             reset,
             poses: self.poses()?,
-            ..Stretch::default()
+            ..Clip::default()
         };
-        let over = match now.acting.clone() {
+        let done = match now.acting.clone() {
             Some(acting) => {
-                stretch.actor = Actor::Policy;
+                clip.actor = Actor::Policy;
                 let repeat = run.config().env.action_repeat;
-                let chunk = self.decide(&acting, &mut now, repeat, &mut stretch).await?;
-                self.play(chunk, repeat, &mut now.obs, &mut stretch)?
+                let chunk = self.decide(&acting, &mut now, repeat, &mut clip).await?;
+                self.play(chunk, repeat, &mut now.obs, &mut clip)?
             }
-            None => self.demonstrate(&mut now.obs, &mut stretch)?,
+            None => self.demonstrate(&mut now.obs, &mut clip)?,
         };
-        if over {
+        if done {
             let rest = self.poses()?.repeat(PAUSE);
-            stretch.poses.extend(rest);
+            clip.poses.extend(rest);
         } else {
             self.now = Some(now);
         }
-        Ok(stretch)
+        Ok(clip)
     }
 
     async fn begin(&mut self, run: &Run) -> Result<Now> {
@@ -126,14 +126,14 @@ impl Exhibit {
         })
     }
 
-    /// The chunk that is played; and into the stretch, what else the policy proposes and what the
+    /// The chunk that is played; and into the clip, what else the policy proposes and what the
     /// demonstrator would do.
     async fn decide(
         &self,
-        acting: &Acting,
+        acting: &ActingPolicy,
         now: &mut Now,
         repeat: usize,
-        stretch: &mut Stretch,
+        clip: &mut Clip,
     ) -> Result<Vec<f32>> {
         let Now {
             obs, noise, memory, ..
@@ -152,15 +152,15 @@ impl Exhibit {
             .await?;
         let path =
             |actions: &[f32]| flat(&hand_path(hand, &held(actions, policy.sizes.act, repeat)));
-        stretch.cloud = proposals
+        clip.cloud = proposals
             .chunks(policy.sizes.chunk_len())
             .map(path)
             .collect();
-        stretch.rewards = self
+        clip.rewards = self
             .rewards(acting, &obs, &chunk, (policy.sizes.act, repeat))
             .await?;
         // A planner looks further ahead than it acts.
-        stretch.planned = path(acting.ahead(&memory[0], &chunk));
+        clip.planned = path(acting.ahead(&memory[0], &chunk));
         Ok(chunk)
     }
 
@@ -168,7 +168,7 @@ impl Exhibit {
     /// the policy has them; nothing where none is learned.
     async fn rewards(
         &self,
-        acting: &Acting,
+        acting: &ActingPolicy,
         obs: &ObsBatch,
         chunk: &[f32],
         (act, repeat): (usize, usize),
@@ -199,40 +199,35 @@ impl Exhibit {
         chunk: Vec<f32>,
         repeat: usize,
         obs: &mut Observation,
-        stretch: &mut Stretch,
+        clip: &mut Clip,
     ) -> Result<bool> {
-        stretch.demonstrator = self.ahead(chunk.len() / self.env.spec().act * repeat)?;
+        clip.demonstrator = self.ahead(chunk.len() / self.env.spec().act * repeat)?;
         let act = self.env.spec().act;
         for action in chunk
             .chunks(act)
             .flat_map(|action| std::iter::repeat_n(action, repeat))
         {
-            if self.step(action, obs, stretch)? {
+            if self.step(action, obs, clip)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn demonstrate(&mut self, obs: &mut Observation, stretch: &mut Stretch) -> Result<bool> {
+    fn demonstrate(&mut self, obs: &mut Observation, clip: &mut Clip) -> Result<bool> {
         for _ in 0..CHUNK {
             let action = self.expert()?;
-            if self.step(&action, obs, stretch)? {
+            if self.step(&action, obs, clip)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn step(
-        &mut self,
-        action: &[f32],
-        obs: &mut Observation,
-        stretch: &mut Stretch,
-    ) -> Result<bool> {
+    fn step(&mut self, action: &[f32], obs: &mut Observation, clip: &mut Clip) -> Result<bool> {
         let step: Step = self.env.step(action)?;
-        stretch.poses.extend(self.poses()?);
-        stretch.success |= step.success;
+        clip.poses.extend(self.poses()?);
+        clip.success |= step.success;
         let done = step.done();
         *obs = step.obs;
         Ok(done)

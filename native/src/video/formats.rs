@@ -1,18 +1,18 @@
-//! Films as files.
+//! Videos as files.
 
-use super::{Film, gif};
+use super::{Video, gif};
 use crate::files::write_atomic;
 use protege_core::{Error, Result};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What a film is written as.
+/// What a video is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// An animated GIF.
     Gif,
-    /// A film for players, made by ffmpeg.
+    /// A video for players, made by ffmpeg.
     Mp4,
     /// A folder with a PNG file for each frame.
     Frames,
@@ -37,22 +37,22 @@ impl Format {
                  write a .gif",
             )),
             Some(other) => Err(Error::input(format!(
-                "a film cannot be written as .{other}: use .gif, .mp4, or a folder's name for PNG \
+                "a video cannot be written as .{other}: use .gif, .mp4, or a folder's name for PNG \
                  frames"
             ))),
         }
     }
 }
 
-/// Writes a film.
+/// Writes a video.
 ///
 /// # Errors
 /// When the disk or ffmpeg refuses.
-pub fn write(film: &Film, format: Format, path: &Path) -> Result<()> {
+pub fn write(video: &Video, format: Format, path: &Path) -> Result<()> {
     match format {
-        Format::Gif => write_atomic(path, &gif(film)?),
-        Format::Mp4 => mp4(film, path),
-        Format::Frames => frames(film, path),
+        Format::Gif => write_atomic(path, &gif(video)?),
+        Format::Mp4 => mp4(video, path),
+        Format::Frames => frames(video, path),
     }
 }
 
@@ -80,22 +80,22 @@ pub fn png((width, height): (usize, usize), frame: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn frames(film: &Film, folder: &Path) -> Result<()> {
+fn frames(video: &Video, folder: &Path) -> Result<()> {
     crate::files::create_folder(folder)?;
     let one = |(i, frame): (usize, &Vec<u8>)| {
         write_atomic(
             &folder.join(format!("{i:04}.png")),
-            &png((film.width, film.height), frame)?,
+            &png((video.width, video.height), frame)?,
         )
     };
-    film.frames.iter().enumerate().try_for_each(one)
+    video.frames.iter().enumerate().try_for_each(one)
 }
 
 /// Hands the pixels to ffmpeg, which most players' H.264 comes from.
-fn mp4(film: &Film, path: &Path) -> Result<()> {
+fn mp4(video: &Video, path: &Path) -> Result<()> {
     let (size, rate) = (
-        format!("{}x{}", film.width, film.height),
-        format!("{:.3}", film.rate),
+        format!("{}x{}", video.width, video.height),
+        format!("{:.3}", video.rate),
     );
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args([
@@ -139,7 +139,8 @@ fn mp4(film: &Film, path: &Path) -> Result<()> {
     let mut child = started.map_err(|e| refused(&e.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
         // Where ffmpeg has given up, it says why.
-        film.frames
+        video
+            .frames
             .iter()
             .try_for_each(|frame| input.write_all(frame))
             .ok();

@@ -1,4 +1,4 @@
-//! The colors of a film: boxes in the space of colors, the worst of which is halved until there
+//! The colors of a video: boxes in the space of colors, the worst of which is halved until there
 //! are enough.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Pixels that the palette is made from.
 const SAMPLE: usize = 300_000;
 
-/// A film's colors, and which of them is nearest to each that was asked for.
+/// A video's colors, and which of them is nearest to each that was asked for.
 pub struct Palette {
     /// Red, green, blue.
     pub colours: Vec<[u8; 3]>,

@@ -1,8 +1,8 @@
-//! Eyes for an environment: pictures to learn from.
+//! A rendered environment: pictures to learn from.
 
 use super::Renderer;
-use crate::film::{Draw, Look, Quality};
 use crate::mujoco::suites;
+use crate::video::{Draw, Quality, RenderOptions};
 use protege_core::env::{Env, Wrapper};
 use protege_core::obs::DEFAULT_CAMERA;
 use protege_core::{Error, Result};
@@ -23,18 +23,18 @@ thread_local! {
 /// [`NativeSuite::camera`].
 ///
 /// [`NativeSuite::camera`]: crate::mujoco::suite::NativeSuite::camera
-pub struct Eyes {
+pub struct RenderedEnv {
     inner: Box<dyn Env>,
 }
 
-impl Eyes {
-    /// Opens them. Nothing is drawn before a picture is asked for.
+impl RenderedEnv {
+    /// Nothing is drawn before a picture is asked for.
     pub fn new(inner: Box<dyn Env>) -> Self {
         Self { inner }
     }
 }
 
-impl Wrapper for Eyes {
+impl Wrapper for RenderedEnv {
     fn inner(&self) -> &dyn Env {
         &*self.inner
     }
@@ -80,13 +80,13 @@ fn renderer(id: &str, camera: &str, size: usize) -> Result<Renderer> {
         }
         named => (Some(named.to_owned()), None),
     };
-    let look = Look {
+    let render_options = RenderOptions {
         width: size,
         height: size,
         camera: name,
         quality: Quality::Fast,
     };
-    Renderer::placed(id, &look, at)
+    Renderer::placed(id, &render_options, at)
 }
 
 /// Pixels of three values as three planes.

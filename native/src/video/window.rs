@@ -1,14 +1,14 @@
 //! A window in which an episode is watched while it is played.
 
-use super::{Filming, Look};
-use crate::episode::{Moment, Watch};
+use super::{RenderOptions, VideoRecorder};
+use crate::episode::{EpisodeObserver, Moment};
 use minifb::{Key, WindowOptions};
 use protege_core::{Error, Result};
 
 /// A window on the display that `DISPLAY` names (X11; Wayland desktops have one, too).
 pub struct Window {
     window: minifb::Window,
-    look: Look,
+    render_options: RenderOptions,
 }
 
 impl Window {
@@ -21,16 +21,21 @@ impl Window {
     ///
     /// # Errors
     /// When the display cannot be reached.
-    pub fn open(title: &str, look: &Look) -> Result<Self> {
-        let window = minifb::Window::new(title, look.width, look.height, WindowOptions::default());
+    pub fn open(title: &str, render_options: &RenderOptions) -> Result<Self> {
+        let window = minifb::Window::new(
+            title,
+            render_options.width,
+            render_options.height,
+            WindowOptions::default(),
+        );
         let window = window.map_err(|e| {
             Error::failed(format!(
-                "no window could be opened ({e}): write a film with --out FILE"
+                "no window could be opened ({e}): write a video with --out FILE"
             ))
         })?;
         Ok(Self {
             window,
-            look: look.clone(),
+            render_options: render_options.clone(),
         })
     }
 
@@ -47,47 +52,49 @@ impl Window {
             .map(|&[r, g, b]| u32::from_be_bytes([0, r, g, b]))
             .collect();
         self.window.set_target_fps(rate.round().max(1.0) as usize);
-        let shown = self
-            .window
-            .update_with_buffer(&packed, self.look.width, self.look.height);
+        let shown = self.window.update_with_buffer(
+            &packed,
+            self.render_options.width,
+            self.render_options.height,
+        );
         shown.map_err(|e| {
             Error::failed(format!(
-                "the window could not be drawn ({e}): write a film with --out FILE"
+                "the window could not be drawn ({e}): write a video with --out FILE"
             ))
         })
     }
 }
 
 /// An episode on its way into a window.
-pub struct Showing<'a> {
-    filming: Filming<'a>,
+pub struct WindowObserver<'a> {
+    video_recorder: VideoRecorder<'a>,
     window: &'a mut Window,
     rest_s: f64,
 }
 
-impl<'a> Showing<'a> {
-    /// Shows what is filmed, and its last frame for `rest_s` seconds.
-    pub fn new(filming: Filming<'a>, window: &'a mut Window, rest_s: f64) -> Self {
+impl<'a> WindowObserver<'a> {
+    /// Shows what is recorded, and its last frame for `rest_s` seconds.
+    pub fn new(video_recorder: VideoRecorder<'a>, window: &'a mut Window, rest_s: f64) -> Self {
         Self {
-            filming,
+            video_recorder,
             window,
             rest_s,
         }
     }
 }
 
-impl Watch for Showing<'_> {
-    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+impl EpisodeObserver for WindowObserver<'_> {
+    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
         if self.window.is_closed() {
             return Ok(());
         }
-        self.filming.see(moment)?;
+        self.video_recorder.on_moment(moment)?;
         if moment.action.is_none() {
-            self.filming.film.rest(self.rest_s);
+            self.video_recorder.video.rest(self.rest_s);
         }
-        let rate = self.filming.film.rate;
-        self.filming
-            .film
+        let rate = self.video_recorder.video.rate;
+        self.video_recorder
+            .video
             .frames
             .drain(..)
             .try_for_each(|frame| self.window.show(&frame, rate))

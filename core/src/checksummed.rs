@@ -1,7 +1,7 @@
 //! Bytes that know whose they are and whether they are whole.
 //!
-//! Sealed bytes are: a digest of the owner's name, a digest of the body, the body. Both are checked
-//! before anything is decoded, so damaged bytes are refused without being interpreted.
+//! Checksummed bytes are: a digest of the owner's name, a digest of the body, the body. Both are
+//! checked before anything is decoded, so damaged bytes are refused without being interpreted.
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -14,15 +14,15 @@ pub fn digest(bytes: &[u8]) -> [u8; DIGEST] {
     Sha256::digest(bytes).into()
 }
 
-/// Seals `body` for the owner with this digest.
-pub fn seal(owner: &[u8; DIGEST], body: &[u8]) -> Vec<u8> {
+/// Packs `body` for the owner with this digest.
+pub fn pack(owner: &[u8; DIGEST], body: &[u8]) -> Vec<u8> {
     [owner.as_slice(), &digest(body), body].concat()
 }
 
-/// The body of what [`seal`] wrote for the same owner; `what` names it in the error.
-pub fn open<'a>(owner: &[u8; DIGEST], sealed: &'a [u8], what: &str) -> Result<&'a [u8]> {
+/// The body of what [`pack`] wrote for the same owner; `what` names it in the error.
+pub fn unpack<'a>(owner: &[u8; DIGEST], packed: &'a [u8], what: &str) -> Result<&'a [u8]> {
     let damaged = || damaged(what);
-    let (found, rest) = sealed.split_first_chunk::<DIGEST>().ok_or_else(damaged)?;
+    let (found, rest) = packed.split_first_chunk::<DIGEST>().ok_or_else(damaged)?;
     let (sum, body) = rest.split_first_chunk::<DIGEST>().ok_or_else(damaged)?;
     if *sum != digest(body) {
         return Err(damaged());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A published package of which some files are used.
-pub struct Wheel {
+pub struct Download {
     /// Its name on the package index.
     pub package: &'static str,
     /// The version, exactly.
@@ -21,7 +21,7 @@ pub struct Wheel {
 }
 
 /// The physics engine.
-pub const MUJOCO: Wheel = Wheel {
+pub const MUJOCO: Download = Download {
     package: "mujoco",
     version: "3.17.0",
     sha256: &[
@@ -64,7 +64,7 @@ pub fn library_folder() -> PathBuf {
     MUJOCO.folder().join("mujoco")
 }
 
-impl Wheel {
+impl Download {
     /// Where its files are, once fetched.
     pub fn folder(&self) -> PathBuf {
         cache()

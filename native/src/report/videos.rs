@@ -1,23 +1,23 @@
-//! The section with films of evaluation episodes.
+//! The section with videos of evaluation episodes.
 
 use super::html::escape;
 
-/// How fast films are, beside what they show: episodes of `lab` last two seconds.
+/// How fast videos are, beside what they show: episodes of `lab` last two seconds.
 pub const SPEED: f64 = 0.5;
 
-/// Films of evaluation episodes, or why there are none.
+/// Videos of evaluation episodes, or why there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Films {
+pub enum Videos {
     /// Nobody asked for any.
     #[default]
     None,
     /// What it takes to have some, in a sentence.
     Missing(String),
-    /// Films in groups.
+    /// Videos in groups.
     Shown(Vec<Group>),
 }
 
-/// Films of one policy.
+/// Videos of one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// Which policy.
@@ -26,7 +26,7 @@ pub struct Group {
     pub clips: Vec<Clip>,
 }
 
-/// The film of one episode.
+/// The video of one episode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
     /// Which start, in a few words.
@@ -37,18 +37,18 @@ pub struct Clip {
     pub steps: usize,
     /// Pixels: width and height.
     pub size: (usize, usize),
-    /// The film, as GIF.
+    /// The video, as GIF.
     pub gif: Vec<u8>,
     /// A GIF of its last frame, for paper and for those who want nothing to move.
     pub still: Vec<u8>,
 }
 
 /// The section; nothing where there is nothing to say.
-pub fn section(films: &Films) -> String {
-    let inner = match films {
-        Films::None => return String::new(),
-        Films::Missing(sentence) => format!(r#"<p class="note">{}</p>"#, escape(sentence)),
-        Films::Shown(groups) => {
+pub fn section(videos: &Videos) -> String {
+    let inner = match videos {
+        Videos::None => return String::new(),
+        Videos::Missing(sentence) => format!(r#"<p class="note">{}</p>"#, escape(sentence)),
+        Videos::Shown(groups) => {
             let note = "The first starts of the evaluation, the same ones for each policy, at half \
                 their speed.";
             format!(
@@ -67,7 +67,7 @@ fn group(group: &Group) -> String {
         .map(|clip| figure(&group.name, clip))
         .collect();
     format!(
-        r#"<h3 class="take">{}</h3><div class="films">{clips}</div>"#,
+        r#"<h3 class="take">{}</h3><div class="videos">{clips}</div>"#,
         escape(&group.name)
     )
 }
@@ -141,9 +141,9 @@ mod tests {
         }
     }
 
-    /// A film says in words what it shows, and a page without films says how to get some.
+    /// A video says in words what it shows, and a page without videos says how to get some.
     #[test]
-    fn films_are_described_in_words() {
+    fn videos_are_described_in_words() {
         let clip = Clip {
             start: "start 1".into(),
             success: true,
@@ -152,7 +152,7 @@ mod tests {
             gif: vec![1],
             still: vec![2],
         };
-        let page = section(&Films::Shown(vec![Group {
+        let page = section(&Videos::Shown(vec![Group {
             name: "After <b>".into(),
             clips: vec![clip],
         }]));
@@ -162,8 +162,8 @@ mod tests {
             "{page}"
         );
         assert!(
-            section(&Films::Missing("apt-get install it".into())).contains("apt-get install it")
+            section(&Videos::Missing("apt-get install it".into())).contains("apt-get install it")
         );
-        assert!(section(&Films::None).is_empty());
+        assert!(section(&Videos::None).is_empty());
     }
 }

@@ -1,28 +1,28 @@
-//! A worker without the browser: takes orders, works, and has reports to send.
+//! A worker without the browser: takes requests, works, and has events to send.
 
-use crate::lane::Lane;
-use crate::protocol::{File, Order, Report, Stretch};
+use crate::previewed_run::PreviewedRun;
+use crate::protocol::{Clip, Event, File, Request};
 use crate::speed::adam_ms;
 use crate::study::Measuring;
 use crate::teaching::Teaching;
 use burn::tensor::Device;
 use protege_core::{Error, Result};
 
-/// Seconds of learning between two looks at the orders.
+/// Seconds of learning between two looks at the requests.
 const SLICE_S: f64 = 0.015;
-/// Seconds between two reports on learning.
-const REPORT_S: f64 = 0.1;
+/// Seconds between two events on learning.
+const EVENT_S: f64 = 0.1;
 
-/// What is on the bench.
+/// What the worker is at.
 enum Job {
     Nothing,
-    Race(Box<Lane>),
+    Race(Box<PreviewedRun>),
     Teach(Box<Teaching>),
     Study(Box<Measuring>),
 }
 
 /// A worker's state.
-pub struct Bench {
+pub struct Worker {
     /// What learns.
     device: Device,
     /// A clock, in seconds.
@@ -30,11 +30,11 @@ pub struct Bench {
     job: Job,
     going: bool,
     reported: f64,
-    reports: Vec<Report>,
+    events: Vec<Event>,
 }
 
-impl Bench {
-    /// An empty bench that computes on this device and reads this clock (seconds).
+impl Worker {
+    /// An idle worker that computes on this device and reads this clock (seconds).
     pub fn new(device: Device, now: fn() -> f64) -> Self {
         Self {
             device,
@@ -42,74 +42,74 @@ impl Bench {
             job: Job::Nothing,
             going: false,
             reported: f64::NEG_INFINITY,
-            reports: vec![Report::Hello],
+            events: vec![Event::Hello],
         }
     }
 
-    /// Takes the reports that have gathered.
-    pub fn reports(&mut self) -> Vec<Report> {
-        std::mem::take(&mut self.reports)
+    /// Takes the events that have gathered.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
-    /// Whether [`Bench::work`] has something to do without further orders.
+    /// Whether [`Worker::work`] has something to do without further requests.
     pub fn busy(&self) -> bool {
         let left = match &self.job {
-            Job::Race(lane) => !lane.finished(),
+            Job::Race(run) => !run.finished(),
             Job::Study(study) => !study.finished(),
             Job::Nothing | Job::Teach(_) => false,
         };
         self.going && left
     }
 
-    /// Follows an order; what cannot be followed is refused in a report, and changes nothing.
-    pub async fn follow(&mut self, order: Order) {
-        if let Err(error) = self.obey(order).await {
-            self.reports.push(Report::Refused(error.to_string()));
+    /// Handles a request; what cannot be done is refused in an event, and changes nothing.
+    pub async fn handle(&mut self, request: Request) {
+        if let Err(error) = self.try_handle(request).await {
+            self.events.push(Event::Refused(error.to_string()));
         }
     }
 
-    async fn obey(&mut self, order: Order) -> Result<()> {
-        match order {
-            Order::Race {
+    async fn try_handle(&mut self, request: Request) -> Result<()> {
+        match request {
+            Request::Race {
                 choice,
                 pretrain,
                 demos,
                 policy,
             } => {
-                let lane = Lane::new(
+                let run = PreviewedRun::new(
                     &choice,
                     &pretrain,
                     demos.as_deref(),
                     policy.as_deref(),
                     &self.device,
                 )?;
-                self.reports.push(lane.scene());
-                (self.job, self.going) = (Job::Race(Box::new(lane)), false);
+                self.events.push(run.scene());
+                (self.job, self.going) = (Job::Race(Box::new(run)), false);
                 self.show().await
             }
-            Order::Try {
+            Request::Try {
                 choice,
                 pretrain,
                 demos,
                 policy,
             } => {
-                Lane::new(
+                PreviewedRun::new(
                     &choice,
                     &pretrain,
                     demos.as_deref(),
                     policy.as_deref(),
                     &self.device,
                 )?;
-                self.reports.push(Report::Fits);
+                self.events.push(Event::Fits);
                 Ok(())
             }
-            Order::Teach { task, seed } => {
+            Request::Teach { task, seed } => {
                 let teaching = Teaching::new(&task, seed)?;
-                self.reports.push(teaching.scene());
+                self.events.push(teaching.scene());
                 (self.job, self.going) = (Job::Teach(Box::new(teaching)), false);
                 self.still()
             }
-            Order::Study {
+            Request::Study {
                 demos,
                 repeats,
                 seed,
@@ -120,50 +120,50 @@ impl Bench {
                 );
                 Ok(())
             }
-            Order::Go(going) => {
+            Request::Go(going) => {
                 self.going = going;
                 self.report();
                 Ok(())
             }
-            Order::Step => {
+            Request::Step => {
                 self.going = false;
                 self.step().await?;
                 self.report();
                 self.show().await
             }
-            Order::More => self.show().await,
-            Order::Save(file) => {
+            Request::More => self.show().await,
+            Request::Save(file) => {
                 let bytes = self.save(file).await?;
-                self.reports.push(Report::Saved(file, bytes));
+                self.events.push(Event::Saved(file, bytes));
                 Ok(())
             }
-            Order::Speed => {
+            Request::Speed => {
                 let ms = adam_ms(128, 128, 30, &self.device, self.now).await?;
-                self.reports.push(Report::Speed(ms));
+                self.events.push(Event::Speed(ms));
                 Ok(())
             }
-            Order::Steer(steering) => {
-                let (stretch, news) = self.teaching()?.steer(steering)?;
-                self.push(stretch);
-                self.taught(news)?;
+            Request::Steer(steering) => {
+                let (clip, news) = self.teaching()?.steer(steering)?;
+                self.push(clip);
+                self.push_teaching_state(news)?;
                 if news.is_some() { self.still() } else { Ok(()) }
             }
-            Order::Again => {
+            Request::Again => {
                 self.teaching()?.begin();
                 self.still()
             }
-            Order::Replay(index) => {
-                let stretch = self.teaching()?.replay(index)?;
-                self.push(stretch);
+            Request::Replay(index) => {
+                let clip = self.teaching()?.replay(index)?;
+                self.push(clip);
                 self.still()
             }
-            Order::Forget(index) => {
+            Request::Forget(index) => {
                 self.teaching()?.forget(index)?;
-                self.taught(None)
+                self.push_teaching_state(None)
             }
-            Order::Load(bytes) => {
+            Request::Load(bytes) => {
                 self.teaching()?.load(&bytes)?;
-                self.taught(None)
+                self.push_teaching_state(None)
             }
         }
     }
@@ -171,7 +171,7 @@ impl Bench {
     /// Learns for a moment, if that is what was ordered.
     ///
     /// # Errors
-    /// When a simulator or the device fails: the bench is then of no more use.
+    /// When a simulator or the device fails: the worker is then of no more use.
     pub async fn work(&mut self) -> Result<()> {
         if !self.busy() {
             return Ok(());
@@ -180,7 +180,7 @@ impl Bench {
         while self.busy() && (self.now)() - start < SLICE_S {
             self.step().await?;
         }
-        if !self.busy() || (self.now)() - self.reported > REPORT_S {
+        if !self.busy() || (self.now)() - self.reported > EVENT_S {
             self.report();
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Bench {
 
     async fn step(&mut self) -> Result<()> {
         match &mut self.job {
-            Job::Race(lane) => lane.learn(self.now).await,
+            Job::Race(run) => run.learn(self.now).await,
             Job::Study(study) => {
                 study.step();
                 Ok(())
@@ -199,43 +199,43 @@ impl Bench {
 
     fn report(&mut self) {
         self.reported = (self.now)();
-        let report = match &mut self.job {
-            Job::Race(lane) => lane.report(),
+        let event = match &mut self.job {
+            Job::Race(run) => run.report(),
             Job::Study(study) => study.report(),
             Job::Nothing | Job::Teach(_) => return,
         };
-        self.reports.push(report);
+        self.events.push(event);
     }
 
     /// One decision for the visitor, where a lane is at work.
     async fn show(&mut self) -> Result<()> {
-        if let Job::Race(lane) = &mut self.job {
-            let stretch = lane.show().await?;
-            self.push(stretch);
+        if let Job::Race(run) = &mut self.job {
+            let clip = run.show().await?;
+            self.push(clip);
         }
         Ok(())
     }
 
     /// The taught scene as it stands.
     fn still(&mut self) -> Result<()> {
-        let stretch = self.teaching()?.still()?;
-        self.push(stretch);
-        self.taught(None)
+        let clip = self.teaching()?.still()?;
+        self.push(clip);
+        self.push_teaching_state(None)
     }
 
-    fn taught(&mut self, news: Option<crate::protocol::News>) -> Result<()> {
+    fn push_teaching_state(&mut self, news: Option<crate::protocol::DemoOutcome>) -> Result<()> {
         let state = self.teaching()?.state(news)?;
-        self.reports.push(Report::Taught(state));
+        self.events.push(Event::TeachingState(state));
         Ok(())
     }
 
-    fn push(&mut self, stretch: Stretch) {
-        self.reports.push(Report::Stretch(Box::new(stretch)));
+    fn push(&mut self, clip: Clip) {
+        self.events.push(Event::Clip(Box::new(clip)));
     }
 
     async fn save(&self, file: File) -> Result<Vec<u8>> {
         match (&self.job, file) {
-            (Job::Race(lane), file) => lane.save(file).await,
+            (Job::Race(run), file) => run.save(file).await,
             (Job::Teach(teaching), File::Demos) => teaching.save(),
             _ => Err(Error::input(format!("there is no {} here", file.name()))),
         }
@@ -255,7 +255,7 @@ impl Bench {
 mod tests {
     use super::*;
     use crate::choice::Choice;
-    use crate::protocol::{Actor, Learned};
+    use crate::protocol::{Actor, LearningProgress};
     use pollster::block_on;
     use protege_core::run::Phase;
 
@@ -267,25 +267,25 @@ mod tests {
             .as_secs_f64()
     }
 
-    fn bench() -> Bench {
-        let mut bench = Bench::new(Device::flex(), clock);
-        assert_eq!(bench.reports(), [Report::Hello]);
-        bench
+    fn worker() -> Worker {
+        let mut worker = Worker::new(Device::flex(), clock);
+        assert_eq!(worker.events(), [Event::Hello]);
+        worker
     }
 
-    fn order(bench: &mut Bench, order: Order) -> Vec<Report> {
-        block_on(bench.follow(order));
-        bench.reports()
+    fn request(worker: &mut Worker, request: Request) -> Vec<Event> {
+        block_on(worker.handle(request));
+        worker.events()
     }
 
-    fn race(finetune: &str, policy: Option<Vec<u8>>) -> Order {
+    fn race(finetune: &str, policy: Option<Vec<u8>>) -> Request {
         let choice = Choice {
             task: "lab/lift".into(),
             demos: 2,
             finetune: finetune.into(),
             ..Choice::default()
         };
-        Order::Race {
+        Request::Race {
             choice,
             pretrain: "bc".into(),
             demos: None,
@@ -294,12 +294,12 @@ mod tests {
     }
 
     /// Works until the run is in `phase` or over; the last word on learning.
-    fn until(bench: &mut Bench, phase: Phase) -> Learned {
+    fn until(worker: &mut Worker, phase: Phase) -> LearningProgress {
         let mut last = None;
-        while bench.busy() {
-            block_on(bench.work()).unwrap();
-            for report in bench.reports() {
-                if let Report::Learned(learned) = report {
+        while worker.busy() {
+            block_on(worker.work()).unwrap();
+            for event in worker.events() {
+                if let Event::LearningProgress(learned) = event {
                     let there = learned.phase == phase;
                     last = Some(*learned);
                     if there {
@@ -311,12 +311,12 @@ mod tests {
         last.unwrap()
     }
 
-    fn stretch(reports: &[Report]) -> &Stretch {
-        reports
+    fn clip(events: &[Event]) -> &Clip {
+        events
             .iter()
-            .find_map(|report| {
-                if let Report::Stretch(stretch) = report {
-                    Some(&**stretch)
+            .find_map(|event| {
+                if let Event::Clip(clip) = event {
+                    Some(&**clip)
                 } else {
                     None
                 }
@@ -328,43 +328,43 @@ mod tests {
     /// its policy goes into a file, and a race that begins with that file needs no cloning.
     #[test]
     fn a_lane_learns_shows_saves_and_goes_on_from_a_file() {
-        let mut bench = bench();
-        let first = order(&mut bench, race("none", None));
-        assert!(matches!(first[0], Report::Scene(_)));
-        assert!(stretch(&first).reset && stretch(&first).actor == Actor::Demonstrator);
-        assert!(!bench.busy(), "nothing is learned before it is ordered");
+        let mut worker = worker();
+        let first = request(&mut worker, race("none", None));
+        assert!(matches!(first[0], Event::Scene(_)));
+        assert!(clip(&first).reset && clip(&first).actor == Actor::Demonstrator);
+        assert!(!worker.busy(), "nothing is learned before it is requested");
         assert!(matches!(
-            &order(&mut bench, Order::Save(File::Policy))[..],
-            [Report::Refused(why)] if why.contains("no policy yet")
+            &request(&mut worker, Request::Save(File::Policy))[..],
+            [Event::Refused(why)] if why.contains("no policy yet")
         ));
-        order(&mut bench, Order::Go(true));
-        let done = until(&mut bench, Phase::Done);
+        request(&mut worker, Request::Go(true));
+        let done = until(&mut worker, Phase::Done);
         assert!(done.finished && done.summary.before.unwrap().episodes == 60);
-        let shown = order(&mut bench, Order::More);
-        let stretch = stretch(&shown);
+        let shown = request(&mut worker, Request::More);
+        let clip = clip(&shown);
         assert_eq!(
             (
-                stretch.actor,
-                stretch.cloud.len(),
-                stretch.cloud[0].len(),
-                stretch.planned.len()
+                clip.actor,
+                clip.cloud.len(),
+                clip.cloud[0].len(),
+                clip.planned.len()
             ),
             (Actor::Policy, 24, 27, 27)
         );
-        assert!(!stretch.demonstrator.is_empty() && stretch.poses.iter().all(|v| v.is_finite()));
-        let saved = order(&mut bench, Order::Save(File::Policy));
-        let [Report::Saved(File::Policy, bytes)] = &saved[..] else {
+        assert!(!clip.demonstrator.is_empty() && clip.poses.iter().all(|v| v.is_finite()));
+        let saved = request(&mut worker, Request::Save(File::Policy));
+        let [Event::Saved(File::Policy, bytes)] = &saved[..] else {
             panic!("{saved:?}")
         };
-        order(&mut bench, race("none", Some(bytes.clone())));
-        order(&mut bench, Order::Go(true));
+        request(&mut worker, race("none", Some(bytes.clone())));
+        request(&mut worker, Request::Go(true));
         assert_eq!(
-            until(&mut bench, Phase::Evaluate).phase,
+            until(&mut worker, Phase::Evaluate).phase,
             Phase::Evaluate,
             "it begins with the test"
         );
         assert_eq!(
-            until(&mut bench, Phase::Done).summary.before,
+            until(&mut worker, Phase::Done).summary.before,
             done.summary.before
         );
     }
@@ -373,60 +373,62 @@ mod tests {
     #[test]
     fn watching_changes_nothing() {
         let learned = |watched: bool| {
-            let mut bench = bench();
-            order(&mut bench, race("none", None));
+            let mut worker = worker();
+            request(&mut worker, race("none", None));
             for _ in 0..40 {
-                order(&mut bench, Order::Step);
+                request(&mut worker, Request::Step);
                 if watched {
-                    order(&mut bench, Order::More);
+                    request(&mut worker, Request::More);
                 }
             }
-            let Some(Report::Learned(learned)) = order(&mut bench, Order::Go(false)).pop() else {
-                panic!("no report")
+            let Some(Event::LearningProgress(learned)) =
+                request(&mut worker, Request::Go(false)).pop()
+            else {
+                panic!("no event")
             };
             (learned.phase, learned.done)
         };
         assert_eq!(learned(false), learned(true));
     }
 
-    /// What cannot be done is refused in a sentence, and what was on the bench stays there.
+    /// What cannot be done is refused in a sentence, and what the worker was at goes on.
     #[test]
-    fn impossible_orders_are_refused() {
-        let mut bench = bench();
-        order(&mut bench, race("none", None));
+    fn impossible_requests_are_refused() {
+        let mut worker = worker();
+        request(&mut worker, race("none", None));
         let damaged = [
             race("none", Some(b"nonsense".to_vec())),
             race("nonsense", None),
-            Order::Again,
-            Order::Replay(3),
-            Order::Load(vec![1, 2]),
+            Request::Again,
+            Request::Replay(3),
+            Request::Load(vec![1, 2]),
         ];
         for wrong in damaged {
-            let reports = order(&mut bench, wrong.clone());
+            let events = request(&mut worker, wrong.clone());
             assert!(
-                matches!(&reports[..], [Report::Refused(_)]),
-                "{wrong:?} gave {reports:?}"
+                matches!(&events[..], [Event::Refused(_)]),
+                "{wrong:?} gave {events:?}"
             );
         }
-        assert!(!order(&mut bench, Order::More).is_empty());
+        assert!(!request(&mut worker, Request::More).is_empty());
     }
 
     /// The theory's figures come with every data set, and PostBC ends with more coverage than BC.
     #[test]
     fn the_theory_is_measured_step_by_step() {
-        let mut bench = bench();
-        order(
-            &mut bench,
-            Order::Study {
+        let mut worker = worker();
+        request(
+            &mut worker,
+            Request::Study {
                 demos: 100,
                 repeats: 5,
                 seed: 0,
             },
         );
         let mut points = Vec::new();
-        while bench.busy() {
-            block_on(bench.work()).unwrap();
-            if let Some(Report::Studied { points: newest, .. }) = bench.reports().pop() {
+        while worker.busy() {
+            block_on(worker.work()).unwrap();
+            if let Some(Event::Studied { points: newest, .. }) = worker.events().pop() {
                 points = newest;
             }
         }

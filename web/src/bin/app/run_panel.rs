@@ -1,19 +1,19 @@
 //! One lane of the race on the page: its worker, its picture, its figures.
 
 use crate::chart::Curve;
-use crate::client::{Client, News};
+use crate::client::{Client, WorkerMessage};
 use crate::cloud::cloud;
 use crate::stage::{Stage, media};
 use crate::words;
 use protege_core::run::{Outcome, Record};
-use protege_web::protocol::{Actor, Learned, Order, Stretch};
+use protege_web::protocol::{Actor, Clip, LearningProgress, Request};
 use yew::{Callback, Html, html};
 
 /// Control steps per minute of the robot's time, at 80 Hz.
 const STEPS_PER_MINUTE: f64 = 60.0 * 80.0;
 
 /// A lane.
-pub struct Lane {
+pub struct RunPanel {
     /// The pretraining method.
     pub pretrain: String,
     /// The picture.
@@ -23,16 +23,16 @@ pub struct Lane {
     /// Why the lane does no more, if so.
     pub failed: Option<String>,
     /// What its worker said last about learning.
-    pub learned: Option<Learned>,
+    pub learned: Option<LearningProgress>,
     client: Client,
-    latest: Option<Stretch>,
-    /// Whether a stretch was asked for and has not come.
+    latest: Option<Clip>,
+    /// Whether a clip was asked for and has not come.
     asked: bool,
 }
 
-impl Lane {
+impl RunPanel {
     /// A lane with a worker of its own on `device`, whose files lie at `base`.
-    pub fn new(pretrain: &str, base: &str, device: &str, news: Callback<News>) -> Self {
+    pub fn new(pretrain: &str, base: &str, device: &str, news: Callback<WorkerMessage>) -> Self {
         Self {
             stage: Stage::new(words::accent(
                 pretrain,
@@ -49,32 +49,32 @@ impl Lane {
         }
     }
 
-    /// Sends an order to the lane's worker.
-    pub fn send(&self, order: &Order) {
-        self.client.send(order);
+    /// Sends a request to the lane's worker.
+    pub fn send(&self, request: &Request) {
+        self.client.send(request);
     }
 
     /// Asks for more to show, unless that was done.
     pub fn ask(&mut self) {
         if !self.asked && self.failed.is_none() {
             self.asked = true;
-            self.client.send(&Order::More);
+            self.client.send(&Request::More);
         }
     }
 
     /// Shows what was asked for.
-    pub fn show(&mut self, stretch: Stretch) {
+    pub fn show(&mut self, clip: Clip) {
         self.asked = false;
-        self.stage.show(&stretch);
-        self.latest = Some(Stretch {
+        self.stage.show(&clip);
+        self.latest = Some(Clip {
             poses: Vec::new(),
-            ..stretch
+            ..clip
         });
     }
 
     /// Notes how learning goes; the tests that were made meanwhile, as (minutes of practice,
     /// success).
-    pub fn note(&mut self, learned: Learned) -> Vec<(f64, f64)> {
+    pub fn record_progress(&mut self, learned: LearningProgress) -> Vec<(f64, f64)> {
         let tests: Vec<_> = learned.records.iter().filter_map(test).collect();
         self.curve.evaluations.extend(&tests);
         if let Some(success) = learned.practice_success {
@@ -109,7 +109,7 @@ impl Lane {
                     // is.
                     <div class="over">
                         { self.badge() }
-                        { for self.latest.as_ref().map(|stretch| cloud(&self.pretrain, stretch)) }
+                        { for self.latest.as_ref().map(|clip| cloud(&self.pretrain, clip)) }
                         { for self.failed.as_ref().map(|why| failure(why, restart)) }
                     </div>
                 </div>
