@@ -101,7 +101,8 @@ fn a_dataset_survives_its_file() {
 /// A dataset or an archive that was cut off anywhere, or has bytes added, is refused.
 #[test]
 fn files_cut_short_are_refused() {
-    let (set, bag) = (dataset().to_bytes().unwrap(), archive().to_bytes().unwrap());
+    let set = dataset().to_bytes().unwrap();
+    let bag = archive().to_bytes().unwrap();
     (0..set.len()).for_each(|n| drop(sentence(Dataset::from_bytes(&set[..n]))));
     (0..bag.len()).for_each(|n| drop(sentence(Archive::from_bytes(&bag[..n]))));
     assert!(sentence(Dataset::from_bytes(&set[..set.len() - 1])).contains("cut short"));

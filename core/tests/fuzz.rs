@@ -89,7 +89,8 @@ fn a_damaged_archive_is_an_error_or_an_archive() {
 fn a_damaged_environment_state_is_refused_or_goes_on() {
     // A panic ends the test, so nobody sees an environment that it broke.
     let mut env = AssertUnwindSafe(LabEnv::new("lab/lift").unwrap());
-    let (valid, rest) = (env.save(), vec![0.0; env.spec().act]);
+    let valid = env.save();
+    let rest = vec![0.0; env.spec().act];
     bolero::check!()
         .with_type::<Damage>()
         .with_iterations(300)

@@ -35,11 +35,11 @@ fn main() -> Result<()> {
             .flatten()
             .collect();
         steps.sort_unstable();
-        let (interval, median) = (
-            wilson(steps.len(), starts),
-            steps.get(steps.len() / 2).copied().unwrap_or_default(),
-        );
-        let (solved, low, high) = (steps.len(), 100.0 * interval.low, 100.0 * interval.high);
+        let interval = wilson(steps.len(), starts);
+        let median = steps.get(steps.len() / 2).copied().unwrap_or_default();
+        let solved = steps.len();
+        let low = 100.0 * interval.low;
+        let high = 100.0 * interval.high;
         println!(
             "{task}, noise {noise}: {solved} of {starts} solved (95% interval {low:.0}% to \
              {high:.0}%), median {median} control steps"

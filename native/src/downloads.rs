@@ -202,7 +202,8 @@ impl Download {
             .map(|(_, sum)| format!(" --hash=sha256:{sum}"))
             .collect();
         if sums.is_empty() || !cfg!(target_os = "linux") {
-            let (processor, system) = (std::env::consts::ARCH, std::env::consts::OS);
+            let processor = std::env::consts::ARCH;
+            let system = std::env::consts::OS;
             return Err(format!(
                 "no file for {processor} on {system} is known: build with --no-default-features, \
                  without MuJoCo"

@@ -79,19 +79,15 @@ pub fn play(
     seed: u64,
     observers: &mut [&mut dyn EpisodeObserver],
 ) -> Result<EpisodeResult> {
-    let (mut obs, mut noise, mut plan) = (
-        env.reset(seed),
-        Rng::new(seed, "policy-noise", 0),
-        VecDeque::new(),
-    );
-    let (mut played, mut memory) = (
-        EpisodeResult {
-            seed,
-            success: false,
-            steps: 0,
-        },
-        vec![Vec::new()],
-    );
+    let mut obs = env.reset(seed);
+    let mut noise = Rng::new(seed, "policy-noise", 0);
+    let mut plan = VecDeque::new();
+    let mut played = EpisodeResult {
+        seed,
+        success: false,
+        steps: 0,
+    };
+    let mut memory = vec![Vec::new()];
     let mut last: Option<Step> = None;
     for actions in 0.. {
         let done = last.as_ref().is_some_and(Step::done);
@@ -192,7 +188,8 @@ mod tests {
     /// end.
     #[test]
     fn every_moment_is_seen_once() {
-        let (mut notes, mut others) = (Notes::default(), Notes::default());
+        let mut notes = Notes::default();
+        let mut others = Notes::default();
         let mut env = make("lab/lift").unwrap();
         let played = play(&mut *env, &Actor::Expert, 3, &mut [&mut notes, &mut others]).unwrap();
         assert!(played.success && notes.0 == others.0);

@@ -66,7 +66,8 @@ impl Network {
         let sizes = (first.weight.width(), last.bias.len());
         let state = spec.obs.state;
         if sizes != (state, spec.act) {
-            let (Spec { id, act, .. }, (own_obs, own_act)) = (spec, sizes);
+            let Spec { id, act, .. } = spec;
+            let (own_obs, own_act) = sizes;
             let fault = format!(
                 "is an expert of another task: it answers {own_obs} numbers with {own_act}, and \
                  {id} has {state} and {act}"
@@ -82,10 +83,8 @@ impl Network {
                 i + 1
             )));
         }
-        let (input, output) = (
-            scaling(&arrays, "in", state)?,
-            scaling(&arrays, "out", spec.act)?,
-        );
+        let input = scaling(&arrays, "in", state)?;
+        let output = scaling(&arrays, "out", spec.act)?;
         Ok(Self {
             input,
             layers,
@@ -114,10 +113,8 @@ impl Network {
 }
 
 fn layer(arrays: &Arrays, name: &str) -> Result<Layer> {
-    let (weight, bias) = (
-        arrays.get(&format!("{name}.weight"))?,
-        arrays.get(&format!("{name}.bias"))?.numbers,
-    );
+    let weight = arrays.get(&format!("{name}.weight"))?;
+    let bias = arrays.get(&format!("{name}.bias"))?.numbers;
     if weight.shape.len() != 2 || weight.shape[0] != bias.len() || weight.numbers.is_empty() {
         return Err(arrays.fault(format!(
             "is damaged: `{name}` has weights of shape {:?} and {} biases",
@@ -144,10 +141,8 @@ fn scaling(arrays: &Arrays, side: &str, length: usize) -> Result<Vec<(f64, f64)>
             Err(fault())
         }
     };
-    let (shifts, scales) = (
-        read(format!("{side}_shift"))?,
-        read(format!("{side}_scale"))?,
-    );
+    let shifts = read(format!("{side}_shift"))?;
+    let scales = read(format!("{side}_scale"))?;
     Ok(shifts.into_iter().zip(scales).collect())
 }
 
@@ -324,7 +319,8 @@ mod tests {
             )
         };
         let mut crooked = parts(39, 4, 0.5);
-        (crooked[4].1, crooked[4].2) = (vec![4, 5], vec![0.5; 20]);
+        crooked[4].1 = vec![4, 5];
+        crooked[4].2 = vec![0.5; 20];
         let table = [
             (file(&parts(46, 26, 0.5)), "another task"),
             (file(&parts(39, 30, 0.5)), "another task"),
@@ -369,7 +365,8 @@ mod tests {
             let action = env.expert().unwrap();
             (action.clone(), env.step(&action).unwrap())
         };
-        let (mut env, mut other) = (make(), make());
+        let mut env = make();
+        let mut other = make();
         env.reset(3);
         (0..10).for_each(|_| drop(play(&mut env)));
         let saved = env.save();

@@ -221,10 +221,8 @@ fn only_plain_files_are_read() {
 #[test]
 fn resumed_rows_equal_uninterrupted_ones() {
     let folder = folder();
-    let (whole, resumed) = (
-        folder.path().join("whole.jsonl"),
-        folder.path().join("resumed.jsonl"),
-    );
+    let whole = folder.path().join("whole.jsonl");
+    let resumed = folder.path().join("resumed.jsonl");
     let write = |mut rows: Jsonl, numbers: std::ops::Range<u64>| {
         numbers.for_each(|n| rows.append(&BTreeMap::from([("step", n)])).unwrap());
         rows.sync().unwrap();

@@ -147,7 +147,8 @@ fn what_was_told_is_in_the_file() {
     crate::write(&mut &encoded(FORMAT, &scene(), &moments())[..], &file).unwrap();
     let mut rows: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for chunk in chunks(&file) {
-        let (entity, once) = (chunk.entity_path().to_string(), chunk.is_static());
+        let entity = chunk.entity_path().to_string();
+        let once = chunk.is_static();
         let times: Vec<&str> = chunk.timelines().keys().map(|name| name.as_str()).collect();
         assert!(
             once || ["episode", "step", "time"]

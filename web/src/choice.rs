@@ -71,7 +71,8 @@ impl Choice {
 
     /// The address bar's form, what is default left out.
     pub fn to_hash(&self) -> String {
-        let (own, default) = (fields(self), fields(&Self::default()));
+        let own = fields(self);
+        let default = fields(&Self::default());
         let changed = own
             .iter()
             .filter(|(key, value)| default.get(*key) != Some(value));

@@ -47,7 +47,8 @@ impl Preview {
     /// # Errors
     /// When the task cannot be made or drawn.
     pub fn new(task: &str, seed: u64) -> Result<Self> {
-        let (info, env) = (tasks::by_id(task)?, LabEnv::new(task)?);
+        let info = tasks::by_id(task)?;
+        let env = LabEnv::new(task)?;
         let interval = env.sim().timestep() * info.substeps as f64;
         Ok(Self {
             drawing: Drawing::new(info.scene)?,
@@ -138,7 +139,9 @@ impl Preview {
         let Now {
             obs, noise, memory, ..
         } = now;
-        let (device, policy, hand) = (Device::flex(), acting.policy(), self.hand()?);
+        let device = Device::flex();
+        let policy = acting.policy();
+        let hand = self.hand()?;
         let obs = ObsBatch::of([&*obs]);
         let proposals = policy
             .act(

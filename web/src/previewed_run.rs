@@ -137,8 +137,9 @@ impl PreviewedRun {
         let wins = self.recent.iter().filter(|&&success| success).count();
         let learned = &mut self.learned;
         learned.practice_success = full.then(|| wins as f64 / self.recent.len() as f64);
-        (learned.phase, learned.done, learned.total) =
-            (progress.phase, progress.done, progress.total);
+        learned.phase = progress.phase;
+        learned.done = progress.done;
+        learned.total = progress.total;
         learned.records.extend(progress.records);
         learned.summary = self.run.summary();
         learned.finished = progress.finished;

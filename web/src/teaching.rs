@@ -31,7 +31,8 @@ impl Teaching {
     /// # Errors
     /// When there is no such task.
     pub fn new(task: &str, seed: u64) -> Result<Self> {
-        let (info, env) = (tasks::by_id(task)?, LabEnv::new(task)?);
+        let info = tasks::by_id(task)?;
+        let env = LabEnv::new(task)?;
         let meta = Meta {
             task: task.into(),
             engine: "rapier".into(),
@@ -253,7 +254,8 @@ mod tests {
 
     /// Steers as a person would who sees the cube: above it, down, close, up.
     fn lift(teaching: &mut Teaching) -> Option<DemoOutcome> {
-        let (object, mut closed) = (teaching.env.sim().body("object").unwrap(), false);
+        let object = teaching.env.sim().body("object").unwrap();
+        let mut closed = false;
         for moment in 0..200 {
             let [x, y, z] = teaching.env.sim().pose(object).position;
             closed |= moment > 14;

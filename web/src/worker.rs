@@ -84,7 +84,8 @@ impl Worker {
                     &self.device,
                 )?;
                 self.events.push(run.scene());
-                (self.job, self.going) = (Job::Race(Box::new(run)), false);
+                self.job = Job::Race(Box::new(run));
+                self.going = false;
                 self.show().await
             }
             Request::Try {
@@ -106,7 +107,8 @@ impl Worker {
             Request::Teach { task, seed } => {
                 let teaching = Teaching::new(&task, seed)?;
                 self.events.push(teaching.scene());
-                (self.job, self.going) = (Job::Teach(Box::new(teaching)), false);
+                self.job = Job::Teach(Box::new(teaching));
+                self.going = false;
                 self.still()
             }
             Request::Study {
@@ -114,10 +116,8 @@ impl Worker {
                 repeats,
                 seed,
             } => {
-                (self.job, self.going) = (
-                    Job::Study(Box::new(Measuring::new(demos, repeats, seed)?)),
-                    true,
-                );
+                self.job = Job::Study(Box::new(Measuring::new(demos, repeats, seed)?));
+                self.going = true;
                 Ok(())
             }
             Request::Go(going) => {

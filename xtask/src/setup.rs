@@ -250,10 +250,8 @@ pub fn tool(name: &str) -> PathBuf {
 /// # Errors
 /// One sentence when the build folder cannot be written.
 pub fn claim_target() -> Result<(), String> {
-    let (target, root) = (
-        shell::target(),
-        shell::root().to_string_lossy().into_owned(),
-    );
+    let target = shell::target();
+    let root = shell::root().to_string_lossy().into_owned();
     let owner = target.join("protege-clone");
     if std::fs::read_to_string(&owner).is_ok_and(|known| known == root) {
         return Ok(());

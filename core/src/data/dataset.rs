@@ -206,7 +206,8 @@ impl Dataset {
             )));
         }
         let size = |spec: &ObsSpec| spec.cameras.first().map_or(0, |camera| camera.size);
-        let (own_size, asked) = (size(own), size(obs));
+        let own_size = size(own);
+        let asked = size(obs);
         if own_size != asked {
             return Err(Error::input(format!(
                 "The dataset of {id} has frames of {own_size} pixels, but env.image_size is \

@@ -69,7 +69,8 @@ impl Normaliser {
             .map(|(low, high)| high - low)
             .fold(0.0, f32::max);
         let widen = |&(low, high): &(f32, f32)| {
-            let (middle, half) = (0.5 * (low + high), 0.5 * (high - low).max(share * widest));
+            let middle = 0.5 * (low + high);
+            let half = 0.5 * (high - low).max(share * widest);
             (middle - half, middle + half)
         };
         Self {

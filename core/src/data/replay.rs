@@ -316,7 +316,8 @@ mod tests {
             Replay::load(&mut Archive::new(), "online"),
             Err(Error::Input(_))
         ));
-        let (obs, other) = (vec![0.0; 2].into(), vec![0.0].into());
+        let obs = vec![0.0; 2].into();
+        let other = vec![0.0].into();
         let mut replay = counting(5, 0, 0);
         assert!(replay.push(&other, &[0.0], 0.0, &obs, false).is_err());
         assert!(replay.push(&obs, &[], 0.0, &obs, false).is_err());

@@ -234,7 +234,8 @@ impl Rollouts {
             })
             .collect();
         let steps = self.pool.step(&active, &actions)?;
-        let (mut decisions, mut finished) = (Vec::new(), Vec::new());
+        let mut decisions = Vec::new();
+        let mut finished = Vec::new();
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
             let (Some(running), Some(step)) = (slot.as_mut(), step) else {
                 continue;

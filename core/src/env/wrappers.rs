@@ -170,7 +170,8 @@ impl Wrapper for ChunkEnv {
 
     fn step(&mut self, chunk: &[f32]) -> Result<Step> {
         let Spec { id, act, .. } = self.inner.spec();
-        let (act, wanted) = (*act, self.length * act);
+        let wanted = self.length * act;
+        let act = *act;
         if chunk.len() != wanted {
             return Err(Error::input(format!(
                 "a chunk for {id} has {wanted} numbers, not {}; check the policy's chunk length",
@@ -261,7 +262,8 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
         }
         let next = env.step(action)?;
         // Rewards and steps add up, a success at any step counts, the rest is the last step's.
-        let (reward, steps) = (step.reward + next.reward, step.steps + next.steps);
+        let reward = step.reward + next.reward;
+        let steps = step.steps + next.steps;
         step = Step {
             reward,
             success: step.success || next.success,

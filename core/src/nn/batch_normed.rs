@@ -166,10 +166,8 @@ impl BatchNormed {
             average.map(|_| if attached { next.autodiff() } else { next })
         };
         for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.batch_stats) {
-            (norm.mean, norm.variance) = (
-                towards(norm.mean.clone(), mean),
-                towards(norm.variance.clone(), variance),
-            );
+            norm.mean = towards(norm.mean.clone(), mean);
+            norm.variance = towards(norm.variance.clone(), variance);
         }
         self
     }
@@ -217,7 +215,8 @@ fn detached(param: &Param<Tensor<3>>) -> Tensor<3> {
 
 /// A parameter divided by numbers of its units.
 fn divided(param: Param<Tensor<3>>, by: Tensor<3>) -> Param<Tensor<3>> {
-    let (attached, value) = (param.device().is_autodiff(), detached(&param) / by);
+    let attached = param.device().is_autodiff();
+    let value = detached(&param) / by;
     param.map(|_| {
         if attached {
             value.autodiff().require_grad()
@@ -316,10 +315,8 @@ mod tests {
     fn a_batch_is_standardized() {
         let (net, mut rng) = net(&Device::flex());
         let x = nn::matrix(rng.normals(60), 3, &Device::flex());
-        let (one, scaled) = (
-            net.forward(x.clone(), Statistics::Batch).output,
-            net.forward(x * 50.0 - 7.0, Statistics::Batch).output,
-        );
+        let one = net.forward(x.clone(), Statistics::Batch).output;
+        let scaled = net.forward(x * 50.0 - 7.0, Statistics::Batch).output;
         let worst = read((one - scaled).abs()).into_iter().fold(0.0, f32::max);
         assert!(worst < 2e-2, "{worst}");
     }
@@ -335,10 +332,8 @@ mod tests {
             let pass = net.forward(x.clone(), Statistics::Batch);
             net = net.update_running_stats(&pass, 0.05);
         }
-        let (batch, running) = (
-            net.forward(x.clone(), Statistics::Batch).output,
-            net.forward(x.clone(), Statistics::Running).output,
-        );
+        let batch = net.forward(x.clone(), Statistics::Batch).output;
+        let running = net.forward(x.clone(), Statistics::Running).output;
         let worst = read((batch - running.clone()).abs().inner())
             .into_iter()
             .fold(0.0, f32::max);
@@ -370,10 +365,8 @@ mod tests {
     fn the_gradient_is_right_through_the_batchs_statistics() {
         let device = Device::flex().autodiff();
         let (net, mut rng) = net(&device);
-        let (x, weight) = (
-            nn::matrix(rng.normals(60), 3, &device),
-            nn::matrix(rng.normals(40), 2, &device),
-        );
+        let x = nn::matrix(rng.normals(60), 3, &device);
+        let weight = nn::matrix(rng.normals(40), 2, &device);
         // As loaded, running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&net, "net", &mut archive)).unwrap();

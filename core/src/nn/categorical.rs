@@ -142,10 +142,12 @@ mod tests {
     /// say.
     #[test]
     fn the_change_of_the_mean_is_that_of_differences() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let mut logits =
             || Tensor::<3>::from_data(TensorData::new(rng.normals(15), [1, 3, 5]), &device);
-        let (x, v) = (logits(), logits());
+        let x = logits();
+        let v = logits();
         let found = read(FIVE.mean_change(x.clone(), v.clone()));
         let at = |step: f64| read(FIVE.mean(x.clone() + v.clone() * step));
         let expected = at(0.01)

@@ -39,13 +39,11 @@ impl Filters {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let (mut filters, mut inputs) = (
-            Self {
-                kernels: Vec::new(),
-                biases: Vec::new(),
-            },
-            channels,
-        );
+        let mut filters = Self {
+            kernels: Vec::new(),
+            biases: Vec::new(),
+        };
+        let mut inputs = channels;
         for kernel in kernels {
             let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
             let shape = [width, inputs, kernel, kernel];
@@ -275,7 +273,8 @@ mod tests {
     /// One layer is the sum over a window that it is by definition.
     #[test]
     fn a_layer_is_a_sum_over_a_window() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let net = Convolutions::new(2, SMALLEST_IMAGE, 3, false, &mut rng, &device);
         let x = rng.normals(2 * SMALLEST_IMAGE * SMALLEST_IMAGE);
         let kernel = block_on(read(net.filters.kernels[0].val())).unwrap();
@@ -285,7 +284,8 @@ mod tests {
             &device,
         );
         let out = net.filters.layer(0, 2, picture);
-        let (found, side) = (block_on(read(out.clone())).unwrap(), out.dims()[3]);
+        let found = block_on(read(out.clone())).unwrap();
+        let side = out.dims()[3];
         for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
             let mut sum = bias[channel];
             for (c, i, j) in
@@ -302,7 +302,8 @@ mod tests {
     /// positive, so that no ReLU bends and a loss is a line in every parameter.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
         let layers = net.filters.len();
         net.filters = net.filters.positive(layers);

@@ -131,7 +131,8 @@ impl Hetstat {
 
     /// Standard deviations at features: `[batch, outputs]`.
     fn std(&self, features: Tensor<2>) -> Tensor<2> {
-        let ([outputs, ..], [batch, width]) = (self.lower.dims(), features.dims());
+        let [outputs, ..] = self.lower.dims();
+        let [batch, width] = features.dims();
         let phi = features
             .unsqueeze_dim::<3>(0)
             .expand([outputs, batch, width]);
@@ -200,10 +201,8 @@ mod tests {
     /// The wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it repeats.
     #[test]
     fn the_wave_is_a_triangle() {
-        let (at, step) = (
-            [0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU],
-            1.0 / std::f64::consts::SQRT_2,
-        );
+        let at = [0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU];
+        let step = 1.0 / std::f64::consts::SQRT_2;
         let x = nn::matrix(at.iter().map(|&x| x as f32).collect(), 1, &Device::flex());
         let expected = [0.0, HEIGHT, 0.0, -HEIGHT, step, step];
         let found = read(triangle(x));
@@ -237,7 +236,8 @@ mod tests {
     /// away.
     #[test]
     fn far_from_the_data_it_is_the_prior() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut net = Hetstat::new(&small(), &mut rng, &device);
         let mut adam = Adam::new(AdamConfig {
             lr: 3e-3,
@@ -271,7 +271,8 @@ mod tests {
             let mean_of = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
             (mean_of(read(mean.abs())), mean_of(read(std)))
         };
-        let (near, far) = (at(0.0, &mut rng), at(60.0, &mut rng));
+        let near = at(0.0, &mut rng);
+        let far = at(60.0, &mut rng);
         assert!((near.0 - 0.8).abs() < 0.05 && near.1 < 0.12, "{near:?}");
         assert!(far.0 < 0.35 && far.1 > 0.3, "{far:?}");
     }
@@ -280,7 +281,8 @@ mod tests {
     /// triangle of C.
     #[test]
     fn means_and_spreads_have_the_right_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(2, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(2, "test", 0);
         let config = HetstatConfig {
             hidden: vec![5],
             bottleneck: 3,
@@ -294,7 +296,8 @@ mod tests {
         };
         net.mean = Param::from_tensor(matrix(6, 2, &mut rng));
         net.lower = Param::from_tensor(matrix(12, 6, &mut rng).reshape([2, 6, 6]) * 0.5);
-        let (x, weight) = (matrix(9, 2, &mut rng), matrix(9, 2, &mut rng));
+        let x = matrix(9, 2, &mut rng);
+        let weight = matrix(9, 2, &mut rng);
         let error = worst_error_of_smooth(&net, 1e-3, |net| {
             let Gaussians { mean, std } = net.forward(x.clone());
             ((mean + std * 2.0) * weight.clone()).mean()
@@ -306,7 +309,8 @@ mod tests {
     /// nothing but C.
     #[test]
     fn a_faithful_likelihood_moves_the_spread_alone() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(3, "test", 0);
         let net = Hetstat::new(&small(), &mut rng, &device);
         let x = nn::matrix(rng.normals(20), 2, &device);
         let (mean, Gaussians { std, .. }) = net.forward_faithful(x.clone());

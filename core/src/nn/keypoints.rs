@@ -133,7 +133,8 @@ mod tests {
     /// positive, so that no ReLU bends.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut filters = Keypoints::of_width(2, 1, &mut rng, &device)
             .filters
             .positive(2);

@@ -130,10 +130,8 @@ impl Mlp {
             }
         };
         let biases = &self.biases[..layers];
-        let (gains, shifts) = (
-            biases.iter().map(like(1.0)).collect(),
-            biases.iter().map(like(0.0)).collect(),
-        );
+        let gains = biases.iter().map(like(1.0)).collect();
+        let shifts = biases.iter().map(like(0.0)).collect();
         Self {
             gains,
             shifts,
@@ -145,7 +143,8 @@ impl Mlp {
     #[must_use]
     pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
         let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
-            let ([members, inputs, outputs], device) = (param.dims(), param.device());
+            let [members, inputs, outputs] = param.dims();
+            let device = param.device();
             let values: Vec<f32> = (0..members)
                 .flat_map(|_| how.draw(inputs, outputs, rng))
                 .collect();
@@ -181,7 +180,8 @@ impl Mlp {
             // Constants, but on the same kind of device: gradients still reach the input, as an
             // actor's loss needs.
             let stack = |param: &Param<Tensor<3>>| {
-                let (value, attached) = (param.val(), param.device().is_autodiff());
+                let value = param.val();
+                let attached = param.device().is_autodiff();
                 let value = if attached { value.inner() } else { value };
                 let stacked = Tensor::cat(indices.iter().map(|&i| member(&value, i)).collect(), 0);
                 Param::from_tensor(if attached {
@@ -388,7 +388,8 @@ mod tests {
     /// member.
     #[test]
     fn the_input_gradient_is_that_of_a_backward_pass() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(0, "test", 0);
         for sizes in [&[4, 6, 5, 1][..], &[4, 7, 1]] {
             let net = Mlp::new(2, sizes, Activation::Relu, &mut rng, &device);
             let x =
@@ -436,7 +437,8 @@ mod tests {
     /// Selected members answer as they do in the stack.
     #[test]
     fn selected_members_answer_as_in_the_stack() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let net = Mlp::normed_first(4, &[3, 6, 5, 2], Activation::Elu, &mut rng, &device);
         let x = crate::nn::matrix(rng.normals(21), 3, &device);
         let read = |tensor: Tensor<3>| block_on(crate::nn::read(tensor)).unwrap();

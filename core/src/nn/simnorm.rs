@@ -24,7 +24,8 @@ mod tests {
             &Device::flex(),
         );
         let y = block_on(crate::nn::read(simnorm(x, 2))).unwrap();
-        let (high, low) = (1.0 / (1.0 + f32::exp(-1.0)), 1.0 / (1.0 + f32::exp(1.0)));
+        let high = 1.0 / (1.0 + f32::exp(-1.0));
+        let low = 1.0 / (1.0 + f32::exp(1.0));
         let expected = [low, high, 0.5, 0.5, 0.5, 0.5, high, low];
         assert!(
             y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6),

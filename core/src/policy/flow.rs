@@ -29,7 +29,8 @@ impl Flow {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let (steps, time_dim) = (config.inference_steps, config.time_dim);
+        let steps = config.inference_steps;
+        let time_dim = config.time_dim;
         let dt = 1.0 / steps as f64;
         Self {
             velocity: Velocity::new(config, reads, sizes, rng, device),
@@ -57,7 +58,8 @@ impl Flow {
         obs: Observations,
         x: Tensor<2>,
     ) -> Tensor<2> {
-        let ([batch, _], device) = (x.dims(), x.device());
+        let [batch, _] = x.dims();
+        let device = x.device();
         // Encoded once: from step to step only latents and time change.
         let context = self.velocity.read(obs);
         let embedding = |step: usize| {

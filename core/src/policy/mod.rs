@@ -129,12 +129,10 @@ impl PolicyConfig {
                 self.hidden
             )));
         }
-        let (layers, time_dim, steps, times) = (
-            self.layers,
-            self.time_dim,
-            self.inference_steps,
-            self.denoising_steps,
-        );
+        let layers = self.layers;
+        let time_dim = self.time_dim;
+        let steps = self.inference_steps;
+        let times = self.denoising_steps;
         if self.residual && layers.is_multiple_of(2) {
             return Err(Error::input(format!(
                 "policy.layers is {layers}, but with policy.residual it must be odd: one layer, \

@@ -151,7 +151,8 @@ impl Tokens {
     }
 
     fn forward(&self, x: Tensor<2>, time: Tensor<2>, read: Tensor<3>) -> Tensor<2> {
-        let ([batch, len], [_, first, width]) = (x.dims(), read.dims());
+        let [batch, len] = x.dims();
+        let [_, first, width] = read.dims();
         let chunk = len / self.act;
         let actions = self
             .action

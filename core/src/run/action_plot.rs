@@ -74,7 +74,8 @@ pub async fn along_a_demonstration(
 
 /// Standard deviation over the rows, averaged over the columns.
 fn mean_std(rows: &[Vec<f32>]) -> f64 {
-    let (n, width) = (rows.len() as f64, rows[0].len());
+    let n = rows.len() as f64;
+    let width = rows[0].len();
     let column = |i: usize| rows.iter().map(move |row| f64::from(row[i]));
     let std = |i: usize| {
         let mean = column(i).sum::<f64>() / n;

@@ -142,7 +142,8 @@ impl Demonstrations {
             let step = env.step(&action)?;
             episode.push(&action, step.reward, &step.obs);
             if step.done() {
-                (episode.success, episode.terminated) = (step.success, step.terminated);
+                episode.success = step.success;
+                episode.terminated = step.terminated;
                 return Ok(episode);
             }
         }

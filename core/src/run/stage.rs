@@ -206,11 +206,9 @@ impl Run {
             .iter()
             .map(|episode| self.demo_record(episode))
             .collect();
-        (progress.phase, progress.done, progress.total) = (
-            Phase::Demos,
-            episodes.len() as u64,
-            self.config.demonstrations() as u64,
-        );
+        progress.phase = Phase::Demos;
+        progress.done = episodes.len() as u64;
+        progress.total = self.config.demonstrations() as u64;
         Ok(when_complete(progress))
     }
 
@@ -244,7 +242,8 @@ impl Run {
             PretrainPhase::Ensemble => Phase::Ensemble,
             PretrainPhase::Policy => Phase::Pretrain,
         };
-        (progress.done, progress.total) = (done as u64, total as u64);
+        progress.done = done as u64;
+        progress.total = total as u64;
         if updates > 0 && (done.is_multiple_of(RECORD_EVERY) || done == total) {
             let mut values = Vec::new();
             for (name, loss) in losses {
@@ -284,7 +283,8 @@ impl Run {
             .await?;
         rollouts.remember(memories);
         let (_, finished) = rollouts.play(&chunks, acting.chunk_len())?;
-        (progress.phase, (progress.done, progress.total)) = (Phase::Evaluate, rollouts.progress());
+        progress.phase = Phase::Evaluate;
+        (progress.done, progress.total) = rollouts.progress();
         progress.episodes = self.episode_records(Phase::Evaluate, finished);
         Ok(when_complete(progress))
     }

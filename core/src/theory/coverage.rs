@@ -114,7 +114,8 @@ mod tests {
         delta: f64,
         policy: impl Fn(&Table) -> Table,
     ) -> f64 {
-        let (alpha, lambda) = (theorem_alpha(SIZE, demos), theorem_lambda(SIZE, demos));
+        let alpha = theorem_alpha(SIZE, demos);
+        let lambda = theorem_lambda(SIZE, demos);
         let holds = |i: u64| {
             let policy = policy(&visit_counts(problem, demos, &mut Rng::new(i, "demos", 0)));
             let kept = |(found, p): (&f64, &f64)| {
@@ -135,7 +136,8 @@ mod tests {
     fn lemma_1_holds_for_post_bc_and_not_for_bc() {
         let problem = examples::random(SIZE, 3).unwrap();
         for demos in [1, 10, 100, 1000] {
-            let (alpha, lambda) = (theorem_alpha(SIZE, demos), theorem_lambda(SIZE, demos));
+            let alpha = theorem_alpha(SIZE, demos);
+            let lambda = theorem_lambda(SIZE, demos);
             for delta in [0.9, 0.1] {
                 let share = share_within_bound(&problem, demos, delta, |counts| {
                     post_bc(counts, alpha, lambda)
@@ -157,7 +159,8 @@ mod tests {
     /// PostBC.
     fn coverages(problem: &Problem, demos: &[usize]) -> Vec<[f64; 3]> {
         let measure = |i: u64| {
-            let (mut rng, mut counts) = (Rng::new(i, "demos", 0), Table::zeros(SIZE));
+            let mut rng = Rng::new(i, "demos", 0);
+            let mut counts = Table::zeros(SIZE);
             let at = |&demos: &usize| {
                 let missing = demos
                     - (counts.values.iter().sum::<f64>() / SIZE.horizon as f64).round() as usize;

@@ -61,8 +61,8 @@ mod tests {
         for (step, row) in visits.iter().enumerate() {
             for (state, share) in row.iter().enumerate() {
                 for (action, p) in problem.demonstrator.row(step, state).iter().enumerate() {
-                    let (found, expected) =
-                        (counts.row(step, state)[action] / demos as f64, share * p);
+                    let found = counts.row(step, state)[action] / demos as f64;
+                    let expected = share * p;
                     // Five standard errors.
                     assert!(
                         (found - expected).abs() <= 5.0 * (expected / demos as f64).sqrt(),

@@ -69,7 +69,8 @@ mod tests {
     /// of each (step, state)).
     fn enumerate(mdp: &Mdp, policy: &Table) -> (f64, Vec<Vec<f64>>) {
         let size = mdp.size();
-        let (mut value, mut visits) = (0.0, vec![vec![0.0; size.states]; size.horizon]);
+        let mut value = 0.0;
+        let mut visits = vec![vec![0.0; size.states]; size.horizon];
         let choices = size.states * size.actions;
         for code in 0..choices.pow(size.horizon as u32) {
             let path: Vec<(usize, usize)> = (0..size.horizon)

@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn the_posterior_is_that_of_a_uniform_prior() {
         let mut rng = Rng::new(0, "prior", 0);
-        let (mut total, mut mean) = (0.0, [0.0; 3]);
+        let mut total = 0.0;
+        let mut mean = [0.0; 3];
         for _ in 0..200_000 {
             let weights: Vec<f64> = (0..3).map(|_| -libm::log(1.0 - rng.uniform())).collect();
             let p: Vec<f64> = weights
@@ -219,11 +220,9 @@ mod tests {
                 },
                 values: row,
             };
-            let (alpha, lambda, visits) = (
-                rng.uniform(),
-                rng.range(6.0, 60.0),
-                counts.values.iter().sum::<f64>(),
-            );
+            let alpha = rng.uniform();
+            let lambda = rng.range(6.0, 60.0);
+            let visits = counts.values.iter().sum::<f64>();
             let distance: f64 = bc(&counts)
                 .values
                 .iter()

@@ -233,7 +233,9 @@ mod tests {
     /// both arms.
     #[test]
     fn bc_fails_where_rare_arms_pay() {
-        let (epsilon, demos, datasets) = (0.01, 5, 20_000);
+        let epsilon = 0.01;
+        let demos = 5;
+        let datasets = 20_000;
         let [m1, m2] = [1, 2].map(|arm| rare_arms(epsilon, arm).unwrap());
         let mut unseen = 0;
         for i in 0..datasets {
@@ -246,10 +248,8 @@ mod tests {
             assert_eq!(counts.values[0] == demos as f64, earned == [0.0, 0.0]);
             unseen += usize::from(earned == [0.0, 0.0]);
         }
-        let (share, exact) = (
-            unseen as f64 / datasets as f64,
-            rare_arms_unseen(epsilon, demos),
-        );
+        let share = unseen as f64 / datasets as f64;
+        let exact = rare_arms_unseen(epsilon, demos);
         assert!(
             (share - exact).abs() < 5.0 * (exact * (1.0 - exact) / datasets as f64).sqrt(),
             "{share} against {exact}"
@@ -336,7 +336,8 @@ mod tests {
     #[test]
     fn bc_loses_the_paying_action_of_the_rare_state() {
         let problem = rare_state(4, 0.01, 0.5).unwrap();
-        let (mut met_once, mut lost) = (0, 0);
+        let mut met_once = 0;
+        let mut lost = 0;
         for i in 0..4000 {
             let counts = visit_counts(&problem, 100, &mut Rng::new(i, "rare", 0));
             let rare = counts.row(0, 1);

@@ -317,10 +317,8 @@ pub(super) mod tests {
             .map(|(t, y)| (t.ln(), (y * scale(t)).ln()))
             .collect();
         let n = points.len() as f64;
-        let (x, y) = (
-            points.iter().map(|p| p.0).sum::<f64>() / n,
-            points.iter().map(|p| p.1).sum::<f64>() / n,
-        );
+        let x = points.iter().map(|p| p.0).sum::<f64>() / n;
+        let y = points.iter().map(|p| p.1).sum::<f64>() / n;
         points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>()
             / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>()
     }

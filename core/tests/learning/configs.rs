@@ -29,15 +29,11 @@ fn a_setting_changes_only_itself() {
         Config::preset(preset).check(&CORE).unwrap();
     }
     let mut expected = Config::preset(Preset::Tiny);
-    (
-        expected.finetune.best_of_n.samples,
-        expected.pretrain.method,
-    ) = (7, bc::METHOD.id());
-    (
-        expected.demos.noise,
-        expected.demos.varied,
-        expected.pretrain.bc.updates,
-    ) = (0.0, false, 2000);
+    expected.finetune.best_of_n.samples = 7;
+    expected.pretrain.method = bc::METHOD.id();
+    expected.demos.noise = 0.0;
+    expected.demos.varied = false;
+    expected.pretrain.bc.updates = 2000;
     let settings = [
         ("finetune.best_of_n.samples", "7"),
         ("pretrain.method", "bc"),

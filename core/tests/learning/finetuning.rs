@@ -31,10 +31,8 @@ fn config() -> BestOfNConfig {
 /// 500 episodes of uniformly random actions.
 fn practice(number: usize) -> Replay {
     let mut rng = Rng::new(0, "test", 0);
-    let (mut probe, mut replay) = (
-        Probe::new(number).unwrap(),
-        Replay::new(ObsSpec::of_state(1), 1, 1000),
-    );
+    let mut probe = Probe::new(number).unwrap();
+    let mut replay = Replay::new(ObsSpec::of_state(1), 1, 1000);
     for seed in 0..500 {
         let mut obs = probe.reset(seed);
         loop {
@@ -74,7 +72,9 @@ fn policy() -> Policy {
 }
 
 fn learned(number: usize) -> Iql {
-    let (replay, policy, mut rng) = (practice(number), policy(), Rng::new(2, "test", 0));
+    let replay = practice(number);
+    let policy = policy();
+    let mut rng = Rng::new(2, "test", 0);
     let mut iql = Iql::new(config(), 1, 1, &mut rng, trainer());
     (0..STEPS).for_each(|_| drop(iql.step(&replay.sample(&mut rng, config().batch), &policy)));
     iql
@@ -189,9 +189,11 @@ fn the_choice_sees_the_observation() {
 /// The best of one is the policy itself, and the best of N is the proposal with the highest score.
 #[test]
 fn the_best_of_one_is_the_policy_itself() {
-    let (policy, inner_device) = (policy(), Device::flex());
+    let policy = policy();
+    let inner_device = Device::flex();
     let iql = Iql::new(config(), 1, 1, &mut Rng::new(4, "test", 0), trainer());
-    let (obs, noise) = ([0.3, -0.7], Rng::new(5, "test", 0).normals(2));
+    let obs = [0.3, -0.7];
+    let noise = Rng::new(5, "test", 0).normals(2);
     let best = |samples, noise: &[f32]| {
         block_on(
             BestOfNPolicy {

@@ -26,7 +26,8 @@ struct Golden {
 impl Golden {
     fn open() -> Self {
         let file = Fixture::open("tdmpc2_tiny.safetensors");
-        let (obs, actions) = (file.shape("batch/obs"), file.shape("batch/action"));
+        let obs = file.shape("batch/obs");
+        let actions = file.shape("batch/action");
         let layer = |name: &str| file.shape(&format!("before/{name}.weight"));
         let proposals = file
             .names("noise/")
@@ -224,7 +225,8 @@ fn golden_td_mpc2_plans_as_the_reference() {
     } = &golden;
     let learner = golden.learner();
     let names = noises(file);
-    let (horizon, sampled) = (config.horizon, config.samples - config.policy_samples);
+    let horizon = config.horizon;
+    let sampled = config.samples - config.policy_samples;
     let round = |i: usize| {
         let at = horizon + 3 * i;
         // (horizon, samples, act) there, (samples, horizon, act) here.
@@ -247,7 +249,8 @@ fn golden_td_mpc2_plans_as_the_reference() {
         draw: None,
         exploration: None,
     };
-    let (world, prior) = (learner.world.valid(), learner.prior.valid());
+    let world = learner.world.valid();
+    let prior = learner.prior.valid();
     let device = trainer().without_autodiff();
     let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device).into());
     let width = horizon * sizes.act;

@@ -60,7 +60,9 @@ fn act(policy: &Policy, obs: &[f32], noise: &[f32]) -> Vec<f32> {
 #[test]
 fn the_same_noise_gives_the_same_actions() {
     let mut rng = Rng::new(1, "test", 0);
-    let (obs, noise, other) = (rng.normals(15), rng.normals(20), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
+    let other = rng.normals(20);
     for policy in KINDS.map(policy) {
         assert!(same_bits(
             &act(&policy, &obs, &noise),
@@ -74,7 +76,8 @@ fn the_same_noise_gives_the_same_actions() {
 #[test]
 fn rows_of_a_batch_are_independent() {
     let mut rng = Rng::new(2, "test", 0);
-    let (obs, noise) = (rng.normals(15), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
     for policy in KINDS.map(policy) {
         let batch = act(&policy, &obs, &noise);
         let rows: Vec<f32> = obs
@@ -91,13 +94,12 @@ fn rows_of_a_batch_are_independent() {
 #[test]
 fn actions_stay_in_the_range_of_the_demonstrations() {
     let mut rng = Rng::new(3, "test", 0);
-    let (obs, noise) = (
-        rng.normals(30),
-        rng.normals(40)
-            .into_iter()
-            .map(|z| 20.0 * z)
-            .collect::<Vec<_>>(),
-    );
+    let obs = rng.normals(30);
+    let noise = rng
+        .normals(40)
+        .into_iter()
+        .map(|z| 20.0 * z)
+        .collect::<Vec<_>>();
     for policy in KINDS.map(policy) {
         let inner_device = Device::flex();
         let samples = read(policy.sample(
@@ -127,9 +129,11 @@ fn actions_stay_in_the_range_of_the_demonstrations() {
 #[test]
 fn a_saved_policy_acts_alike() {
     let mut rng = Rng::new(4, "test", 0);
-    let (obs, noise) = (rng.normals(15), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
     for kind in KINDS {
-        let (policy, mut archive) = (policy(kind), Archive::new());
+        let policy = policy(kind);
+        let mut archive = Archive::new();
         block_on(policy.save("policy", &mut archive)).unwrap();
         let restored = Policy::load(&config(kind), "policy", &archive, &Device::flex()).unwrap();
         assert!(same_bits(
@@ -199,10 +203,8 @@ fn two_modes_are_kept_apart() {
         diffusion(Sampler::Ddpm),
     ] {
         let actions = cloned(config.clone(), &[-0.7, 0.7]);
-        let (left, right) = (
-            share(&actions, |a| (a + 0.7).abs() < 0.2),
-            share(&actions, |a| (a - 0.7).abs() < 0.2),
-        );
+        let left = share(&actions, |a| (a + 0.7).abs() < 0.2);
+        let right = share(&actions, |a| (a - 0.7).abs() < 0.2);
         assert!(
             left > 0.35 && right > 0.35 && left + right > 0.85,
             "{config:?}: {left} left, {right} right"
@@ -214,10 +216,8 @@ fn two_modes_are_kept_apart() {
 #[test]
 fn a_gaussian_goes_between_two_modes() {
     let actions = cloned(config(PolicyKind::Gaussian), &[-0.7, 0.7]);
-    let (mean, between) = (
-        actions.iter().sum::<f32>() / 500.0,
-        share(&actions, |a| a.abs() < 0.4),
-    );
+    let mean = actions.iter().sum::<f32>() / 500.0;
+    let between = share(&actions, |a| a.abs() < 0.4);
     assert!(
         mean.abs() < 0.15 && between > 0.25,
         "mean {mean}, {between} between"

@@ -242,10 +242,8 @@ fn the_result_is_the_average_of_the_weights() {
         ema_start: 5,
         ..plain.clone()
     };
-    let (weights, averages) = (
-        weights_along_the_way(&plain),
-        weights_along_the_way(&averaged),
-    );
+    let weights = weights_along_the_way(&plain);
+    let averages = weights_along_the_way(&averaged);
     let mix = |average: &[f32], weights: &[f32]| {
         average
             .iter()
@@ -261,10 +259,8 @@ fn the_result_is_the_average_of_the_weights() {
         same_bits(&averages[3], &weights[3]) && same_bits(&averages[4], &weights[3]),
         "copied after steps 2 and 4"
     );
-    let (sixth, eighth) = (
-        mix(&weights[3], &weights[5]),
-        mix(&mix(&weights[3], &weights[5]), &weights[7]),
-    );
+    let sixth = mix(&weights[3], &weights[5]);
+    let eighth = mix(&mix(&weights[3], &weights[5]), &weights[7]);
     assert!(distance(&averages[5], &sixth) < 1e-6 && distance(&averages[6], &sixth) < 1e-6);
     assert!(distance(&averages[7], &eighth) < 1e-6);
     assert!(

@@ -196,8 +196,10 @@ fn small_actors(finetune: FinetuneConfig, compose: Compose) -> FinetuneConfig {
 /// The same with TD-MPC.
 pub fn small_td_mpc(backbone: Backbone) -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), td_mpc::METHOD.id());
-    (config.pretrain.bc.updates, config.policy.chunk) = (10, 2);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = td_mpc::METHOD.id();
+    config.pretrain.bc.updates = 10;
+    config.policy.chunk = 2;
     config.finetune.td_mpc = small_world(backbone);
     config.eval.keep = Keep::Best;
     config
@@ -206,19 +208,19 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
 /// The same with CSIL, and episodes that are short enough to end while it practices.
 pub fn small_csil() -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), csil::METHOD.id());
-    (
-        config.pretrain.bc.updates,
-        config.policy.chunk,
-        config.env.action_repeat,
-    ) = (10, 3, 4);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = csil::METHOD.id();
+    config.pretrain.bc.updates = 10;
+    config.policy.chunk = 3;
+    config.env.action_repeat = 4;
     config
 }
 
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
-    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, value_dice::METHOD.id());
+    config.policy.kind = PolicyKind::Squashed;
+    config.pretrain.method = value_dice::METHOD.id();
     config
 }
 
@@ -244,17 +246,13 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
 #[test]
 fn the_result_is_the_best_of_the_learning_curve() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
-    (
-        config.demos.count,
-        config.policy.hidden,
-        config.pretrain.bc.updates,
-        config.pretrain.bc.batch,
-    ) = (5, 64, 800, 64);
-    (
-        config.eval.episodes,
-        config.eval.curve_episodes,
-        config.env.parallel,
-    ) = (12, 12, 12);
+    config.demos.count = 5;
+    config.policy.hidden = 64;
+    config.pretrain.bc.updates = 800;
+    config.pretrain.bc.batch = 64;
+    config.eval.episodes = 12;
+    config.eval.curve_episodes = 12;
+    config.env.parallel = 12;
     let outcome = |config: Config| {
         let mut run = start(config);
         play(&mut run);
@@ -272,7 +270,8 @@ fn the_result_is_the_best_of_the_learning_curve() {
     let (before, after, improved) = outcome(config.clone());
     assert!(before > after && improved, "{before} {after} {improved}");
     // A policy that knows nothing succeeds as seldom as what comes of it.
-    (config.eval.keep, config.pretrain.bc.updates) = (Keep::Best, 1);
+    config.eval.keep = Keep::Best;
+    config.pretrain.bc.updates = 1;
     let (before, after, improved) = outcome(config);
     assert!(
         before == 0.0 && after == 0.0 && improved,
@@ -314,13 +313,12 @@ pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
         Device::flex(),
     )
     .unwrap();
-    let (mut whole, mut phases) = (whole, Vec::new());
+    let mut whole = whole;
+    let mut phases = Vec::new();
     let mut stopped = reloaded(&bytes(&whole), make);
     loop {
-        let (a, b) = (
-            block_on(whole.step()).unwrap(),
-            block_on(stopped.step()).unwrap(),
-        );
+        let a = block_on(whole.step()).unwrap();
+        let b = block_on(stopped.step()).unwrap();
         assert_eq!(a, b);
         phases.push(a.phase);
         let state = bytes(&whole);
@@ -443,8 +441,10 @@ fn every_metric_is_in_the_docs() {
 fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let mut config = small();
-        (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), dsrl::METHOD.id());
-        (config.pretrain.bc.updates, config.finetune.dsrl.variant) = (10, variant);
+        config.pretrain.method = bc::METHOD.id();
+        config.finetune.method = dsrl::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.dsrl.variant = variant;
         let phases = assert_resumable(config);
         assert_eq!(
             phases
@@ -462,16 +462,12 @@ fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
 fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
     for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
         let mut config = small();
-        (
-            config.pretrain.method,
-            config.pretrain.bc.updates,
-            config.finetune.method,
-        ) = (bc::METHOD.id(), 10, dppo::METHOD.id());
-        (
-            config.policy.kind,
-            config.policy.sampler,
-            config.policy.denoising_steps,
-        ) = (kind, Sampler::Ddpm, 3);
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.method = dppo::METHOD.id();
+        config.policy.kind = kind;
+        config.policy.sampler = Sampler::Ddpm;
+        config.policy.denoising_steps = 3;
         config.finetune.dppo.bootstrap_truncated = kind == PolicyKind::Diffusion;
         let phases = assert_resumable(config);
         assert_eq!(
@@ -588,10 +584,8 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
         ..bc
     };
     config.pretrain.method = sigma_bc::METHOD.id();
-    (
-        config.finetune.best_of_n.rounds,
-        config.finetune.best_of_n.samples,
-    ) = (1, 2);
+    config.finetune.best_of_n.rounds = 1;
+    config.finetune.best_of_n.samples = 2;
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     assert_eq!(
         assert_resumable(config),
@@ -606,10 +600,8 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
 /// No result depends on the number of threads, and the same configuration gives the same run.
 #[test]
 fn no_result_depends_on_the_number_of_threads() {
-    let (mut one, mut two) = (
-        start(small()).with_threads(1),
-        start(small()).with_threads(2),
-    );
+    let mut one = start(small()).with_threads(1);
+    let mut two = start(small()).with_threads(2);
     assert_eq!(play(&mut one), play(&mut two));
     assert!(bytes(&one) == bytes(&two));
 }
@@ -663,7 +655,8 @@ fn the_counts_of_a_run_add_up() {
 /// Demonstrations and policy of a small run without finetuning.
 fn pretrained() -> (Dataset, Archive) {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), FinetuneMethod::NONE);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = FinetuneMethod::NONE;
     let mut run = start(config);
     play(&mut run);
     (
@@ -749,10 +742,8 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
             .map(|e| e.seed)
             .collect::<Vec<_>>()
     };
-    let (first, other) = (
-        drawn(small()),
-        drawn(small().set("seed", "1", &CORE).unwrap()),
-    );
+    let first = drawn(small());
+    let other = drawn(small().set("seed", "1", &CORE).unwrap());
     assert_eq!(first.len(), 2);
     assert_ne!(first, other);
     assert_eq!(
@@ -768,7 +759,8 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
 fn an_action_plot_shows_policies_along_a_demonstration() {
     let (demos, archive) = pretrained();
     let run = given(small(), None, Some(archive)).unwrap();
-    let (policy, device) = (run.policy().unwrap(), Device::flex());
+    let policy = run.policy().unwrap();
+    let device = Device::flex();
     let samples_by_state = block_on(along_a_demonstration(
         &[policy, policy],
         &demos,

@@ -71,7 +71,8 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 
 /// What TD-MPC learns of a probe, without demonstrations.
 fn learned(number: usize, config: TdMpcConfig, policy: &Policy) -> Agent {
-    let (rollouts, device) = (on_probe(number, 10, 2), trainer());
+    let rollouts = on_probe(number, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy,
         demos: None,
@@ -224,7 +225,8 @@ fn a_decision_does_not_depend_on_its_neighbors() {
     );
     let len = agent.noise_len(&policy);
     let noise = Rng::new(3, "test", 0).normals(3 * len);
-    let (obs, memories) = ([0.1, -0.4, 0.8], [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]]);
+    let obs = [0.1, -0.4, 0.8];
+    let memories = [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]];
     let together = block_on(agent.act(
         &policy,
         &numbers(&obs),
@@ -260,7 +262,9 @@ fn learning_that_diverges_leaves_its_last_batches() {
         seed_updates: 400,
         ..config(Backbone::TdMpc)
     };
-    let (policy, rollouts, device) = (policy(), on_probe(5, 10, 2), trainer());
+    let policy = policy();
+    let rollouts = on_probe(5, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy: &policy,
         demos: None,
@@ -298,7 +302,9 @@ fn learning_that_diverges_leaves_its_last_batches() {
 /// Where demonstrations are needed and there are none, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
-    let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
+    let policy = policy();
+    let rollouts = on_probe(1, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy: &policy,
         demos: None,

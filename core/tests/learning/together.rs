@@ -18,11 +18,9 @@ fn config() -> Config {
     let mut config = small();
     config.pretrain.method = bc::METHOD.id();
     config.pretrain.tasks = vec!["lab/lift".into(), "lab/pick-place".into()];
-    (
-        config.policy.kind,
-        config.policy.hidden,
-        config.policy.layers,
-    ) = (PolicyKind::FlowTransformer, 32, 1);
+    config.policy.kind = PolicyKind::FlowTransformer;
+    config.policy.hidden = 32;
+    config.policy.layers = 1;
     config.finetune.method = FinetuneMethod::NONE;
     config
 }
@@ -57,7 +55,8 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let policy = block_on(run.policy_archive()).unwrap().to_bytes().unwrap();
     let go_on = |task: &str| {
         let mut config = small();
-        (config.task, config.finetune.method) = (task.into(), FinetuneMethod::NONE);
+        config.task = task.into();
+        config.finetune.method = FinetuneMethod::NONE;
         Run::new(
             config,
             Inputs {
@@ -82,7 +81,8 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
 #[test]
 fn a_policy_of_several_tasks_sees() {
     let mut config = config();
-    (config.env.image_size, config.env.image_stack) = (20, 2);
+    config.env.image_size = 20;
+    config.env.image_stack = 2;
     config.finetune.td_mpc.proposals = Proposals::Prior;
     config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
     let phases = resumable_phases(config.clone(), striped);
@@ -95,7 +95,8 @@ fn a_policy_of_several_tasks_sees() {
     while run.policy().is_none() {
         block_on(run.step()).unwrap();
     }
-    let (demos, policy) = (run.demos().unwrap(), run.policy().unwrap());
+    let demos = run.demos().unwrap();
+    let policy = run.policy().unwrap();
     assert_eq!(
         (&demos.meta.obs, policy.sizes.obs),
         (&policy.reads, 10),

@@ -51,7 +51,8 @@ impl Player {
             },
             device,
         )?;
-        let (device, acting) = (run.device(), run.acting());
+        let device = run.device();
+        let acting = run.acting();
         Ok(Self {
             config: Config {
                 task: run.config().task.clone(),

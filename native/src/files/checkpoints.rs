@@ -207,10 +207,8 @@ impl Checkpoints {
         create_folder(&self.folder)?;
         self.clean()?;
         let number = self.numbers()?.last().map_or(1, |last| last + 1);
-        let (hidden, folder) = (
-            self.folder.join(format!("{HIDDEN}{number:03}")),
-            self.path(number),
-        );
+        let hidden = self.folder.join(format!("{HIDDEN}{number:03}"));
+        let folder = self.path(number);
         write_folder(&hidden, content)
             .and_then(|()| fs::rename(&hidden, &folder))
             .and_then(|()| sync_folder(&self.folder))

@@ -211,7 +211,8 @@ impl Plant {
     }
 
     fn place(&mut self, numbers: &[f64]) {
-        let (bodies, sites) = (self.model().body_pos().len(), self.model().site_pos().len());
+        let bodies = self.model().body_pos().len();
+        let sites = self.model().site_pos().len();
         let mut model = self.model_mut();
         let (positions, rest) = numbers.split_at(3 * bodies);
         let (rotations, rest) = rest.split_at(4 * bodies);

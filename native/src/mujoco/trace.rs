@@ -269,7 +269,8 @@ impl Record {
 
 fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
     if theirs.len() != ours.len() {
-        let (theirs, ours) = (theirs.len(), ours.len());
+        let theirs = theirs.len();
+        let ours = ours.len();
         return Err(Error::input(format!(
             "the observations of `{key}` have {theirs} numbers in the file, {ours} here"
         )));

@@ -59,7 +59,8 @@ fn finding(action_plot: &ActionPlot) -> String {
 fn panels(action_plot: &ActionPlot) -> String {
     let (center, window) = window(action_plot);
     let one = |state: &ActionPlotState| {
-        let (bc, post_bc) = (short_spread(&state.bc), short_spread(&state.post_bc));
+        let bc = short_spread(&state.bc);
+        let post_bc = short_spread(&state.post_bc);
         let label = format!(
             "{}: the demonstrator's action is {} = {}, {} = {}; the standard deviation of {} \
              sampled actions is {bc} for BC and of {} sampled actions {post_bc} for PostBC.",
@@ -153,7 +154,8 @@ fn window(action_plot: &ActionPlot) -> ([f64; 2], f64) {
         };
         extent(action_plot.states.iter().flat_map(of))
     };
-    let (x, y) = (range(0), range(1));
+    let x = range(0);
+    let y = range(1);
     let side = (x.end - x.start).max(y.end - y.start).max(0.1) * 1.1;
     ([(x.start + x.end) / 2.0, (y.start + y.end) / 2.0], side)
 }

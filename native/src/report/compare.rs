@@ -121,7 +121,8 @@ fn leader(entries: &[Entry]) -> String {
         high,
         episodes,
     } = &best.report.after;
-    let (rate, range) = (percent(*success), percent_range(*low, *high));
+    let rate = percent(*success);
+    let range = percent_range(*low, *high);
     let sentence = format!(
         "Highest success: {} with {rate} (95% interval {range}, {}).",
         best.name,

@@ -190,10 +190,8 @@ fn draw_line(canvas: &Canvas, scale: &Scale, line: &Line) {
         .iter()
         .any(|p| p.estimate.interval.high > p.estimate.interval.low)
     {
-        let (upper, lower) = (
-            pixels(|p| p.estimate.interval.high),
-            pixels(|p| p.estimate.interval.low),
-        );
+        let upper = pixels(|p| p.estimate.interval.high);
+        let lower = pixels(|p| p.estimate.interval.low);
         canvas.area(
             upper.into_iter().chain(lower.into_iter().rev()),
             line.colour,
@@ -228,7 +226,8 @@ fn curves_label(lines: &[Line]) -> String {
             return format!("{}: nothing measured", line.name);
         };
         let Interval { low, high } = last.estimate.interval;
-        let (start, end) = (percent(first.estimate.value), percent(last.estimate.value));
+        let start = percent(first.estimate.value);
+        let end = percent(last.estimate.value);
         let range = if high > low {
             format!(" (95% interval {})", percent_range(low, high))
         } else {
@@ -401,7 +400,8 @@ pub fn spread(points: &[SpreadPoint], label: &str, width: f64) -> String {
                 .map(|p| scale.pixel(p.step, value(p)))
                 .collect::<Vec<_>>()
         };
-        let (bc, post_bc) = (line(|p| p.bc), line(|p| p.post_bc));
+        let bc = line(|p| p.bc);
+        let post_bc = line(|p| p.post_bc);
         canvas.area(
             post_bc.iter().chain(bc.iter().rev()).copied(),
             SERIES[0],

@@ -387,11 +387,9 @@ fn next(report: &Report) -> String {
             report.task, report.preset
         )
     };
-    let (pretrain, finetune, seeds) = (
-        report.pretrain.as_str(),
-        report.finetune.as_str(),
-        report.seeds.len(),
-    );
+    let pretrain = report.pretrain.as_str();
+    let finetune = report.finetune.as_str();
+    let seeds = report.seeds.len();
     let mut steps: Vec<(String, String)> = Vec::new();
     if finetune == "none" {
         steps.push((
@@ -411,7 +409,8 @@ fn next(report: &Report) -> String {
             run(pretrain, finetune, report.demos, 4, "four-seeds"),
         ));
     }
-    let [plain, wider] = [bc::METHOD.info.id, post_bc::METHOD.info.id];
+    let plain = bc::METHOD.info.id;
+    let wider = post_bc::METHOD.info.id;
     let other = if pretrain == plain { wider } else { plain };
     steps.push((
         format!(

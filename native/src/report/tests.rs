@@ -23,7 +23,8 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
             .map(|r| pick(r).counts())
             .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     };
-    let (before, after) = (total(|r| &r.before), total(|r| &r.after));
+    let before = total(|r| &r.before);
+    let after = total(|r| &r.after);
     Report {
         task: "lab/pick-place".into(),
         pretrain: pretrain.into(),
@@ -129,7 +130,8 @@ fn action_plot() -> ActionPlot {
     ];
     let mut rng = Rng::new(0, "portrait", 0);
     let mut state = |(i, label): (usize, &&str)| {
-        let (narrow, wide) = (0.035 + 0.006 * i as f64, 0.04 + 0.055 * i as f64);
+        let narrow = 0.035 + 0.006 * i as f64;
+        let wide = 0.04 + 0.055 * i as f64;
         let demo = [rng.range(-0.6, 0.6), rng.range(-0.5, 0.5)];
         let mut cloud = |width: f64| {
             (0..200)
@@ -315,9 +317,13 @@ fn every_plot_speaks() {
 fn names_from_outside_are_escaped() {
     let evil = || "</script><script>alert('{body}\" &')</script>".to_string();
     let mut report = example("post-bc", "dsrl", 2, 3, 0.9);
-    (report.task, report.pretrain, report.finetune, report.preset) =
-        (evil(), evil(), evil(), evil());
-    (report.config_toml, report.command, report.version) = (evil(), evil(), evil());
+    report.task = evil();
+    report.pretrain = evil();
+    report.finetune = evil();
+    report.preset = evil();
+    report.config_toml = evil();
+    report.command = evil();
+    report.version = evil();
     report.losses[0].name = evil();
     let action_plot = report.action_plot.as_mut().unwrap();
     action_plot.states[0].label = evil();

@@ -89,7 +89,8 @@ fn figure(name: &str, clip: &Clip) -> String {
     let text = escape(&format!(
         "{name}, {start}: {end} after {steps} control steps"
     ));
-    let (gif, still) = (base64(gif), base64(still));
+    let gif = base64(gif);
+    let still = base64(still);
     format!(
         "<figure><picture><source media=\"(prefers-reduced-motion: reduce), print\" \
          srcset=\"data:image/gif;base64,{still}\">\n\

@@ -119,7 +119,8 @@ impl<W: Write> Recorder<W> {
 impl<W: Write> EpisodeObserver for Recorder<W> {
     fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
         if moment.last.is_none() {
-            (self.episodes, self.success) = (self.episodes + 1, false);
+            self.episodes += 1;
+            self.success = false;
             self.steps[0] = self.steps[1];
         }
         self.success |= moment.last.is_some_and(|step| step.success);

@@ -93,10 +93,8 @@ fn frames(video: &Video, folder: &Path) -> Result<()> {
 
 /// Hands the pixels to ffmpeg, which most players' H.264 comes from.
 fn mp4(video: &Video, path: &Path) -> Result<()> {
-    let (size, rate) = (
-        format!("{}x{}", video.width, video.height),
-        format!("{:.3}", video.rate),
-    );
+    let size = format!("{}x{}", video.width, video.height);
+    let rate = format!("{:.3}", video.rate);
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args([
         "-loglevel",

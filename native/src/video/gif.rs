@@ -22,7 +22,8 @@ pub fn gif(video: &Video) -> Result<Vec<u8>> {
             ))
         })
     };
-    let (width, height) = (side(video.width)?, side(video.height)?);
+    let width = side(video.width)?;
+    let height = side(video.height)?;
     if video.frames.is_empty()
         || video
             .frames
@@ -91,7 +92,8 @@ mod tests {
     /// small thing keeps its color before a large background.
     #[test]
     fn a_gif_shows_what_was_recorded() {
-        let (width, height) = (40, 30);
+        let width = 40;
+        let height = 30;
         let frame = |at: usize| -> Vec<u8> {
             let pixel = |i: usize| {
                 if i == at {
@@ -124,7 +126,8 @@ mod tests {
                 .enumerate()
                 .filter(|(_, pixel)| pixel[3] > 0)
             {
-                let (x, y) = (i % usize::from(frame.width), i / usize::from(frame.width));
+                let x = i % usize::from(frame.width);
+                let y = i / usize::from(frame.width);
                 screen[(y + usize::from(frame.top)) * width + x + usize::from(frame.left)] = pixel;
             }
             let worst = screen

@@ -41,10 +41,8 @@ fn stretches_are_consecutive_and_go_on_after_the_end() {
     let batch = sequences.sample(&mut Rng::new(0, "test", 0), 300);
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..300 {
-        let (o, done) = (
-            [0, 1, 2, 3].map(|t| number(&batch, t * 300 + i)),
-            [0, 1, 2].map(|t| batch.done[t * 300 + i]),
-        );
+        let o = [0, 1, 2, 3].map(|t| number(&batch, t * 300 + i));
+        let done = [0, 1, 2].map(|t| batch.done[t * 300 + i]);
         let ended = [0, 1, 2, 3].map(|t| batch.ended[t * 300 + i]);
         assert_eq!(ended, o.map(|o| f32::from(o == 12.0)));
         seen.insert(o[0] as usize);
@@ -155,10 +153,8 @@ fn saved_sequences_go_on_as_if_never_saved() {
 /// Joined batches keep their sequences whole.
 #[test]
 fn joined_batches_keep_stretches_whole() {
-    let (a, b) = (
-        sequences(false, &[(5, false)]),
-        sequences(false, &[(1, true), (1, true), (4, false)]),
-    );
+    let a = sequences(false, &[(5, false)]);
+    let b = sequences(false, &[(1, true), (1, true), (4, false)]);
     let joined = a
         .sample(&mut Rng::new(0, "test", 0), 3)
         .with(&b.sample(&mut Rng::new(0, "test", 1), 2));
@@ -181,7 +177,8 @@ fn joined_batches_keep_stretches_whole() {
 /// for an empty other.
 #[test]
 fn every_batch_has_exactly_the_share() {
-    let (online, none) = (sequences(false, &[(5, false); 3]), sequences(false, &[]));
+    let online = sequences(false, &[(5, false); 3]);
+    let none = sequences(false, &[]);
     let mut demos = sequences(false, &[]);
     demos.push(&episode(50, 5, false)).unwrap();
     let mut rng = Rng::new(0, "test", 0);

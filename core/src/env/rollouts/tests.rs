@@ -19,7 +19,8 @@ impl Env for Blinking {
     }
 
     fn reset(&mut self, _: u64) -> Observation {
-        (self.steps, self.done) = (0, false);
+        self.steps = 0;
+        self.done = false;
         vec![0.0].into()
     }
 
@@ -32,7 +33,8 @@ impl Env for Blinking {
         let terminated = success && self.terminates_on_success;
         let truncated = !terminated && self.steps == self.spec.horizon;
         self.done = terminated || truncated;
-        let (obs, reward) = (vec![self.steps as f32].into(), f32::from(success));
+        let obs = vec![self.steps as f32].into();
+        let reward = f32::from(success);
         Ok(Step {
             obs,
             reward,

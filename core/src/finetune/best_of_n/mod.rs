@@ -155,7 +155,8 @@ impl BestOfNPolicy {
         device: &Device,
     ) -> Result<Vec<f32>> {
         let inner_device = device.clone().without_autodiff();
-        let (sizes, n) = (policy.sizes, self.samples);
+        let sizes = policy.sizes;
+        let n = self.samples;
         let rows = obs.len();
         let obs = policy.observe(obs, &inner_device).numbers;
         // N consecutive rows per observation: one batch for policy and critic.

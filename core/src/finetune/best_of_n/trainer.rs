@@ -64,7 +64,8 @@ impl BestOfNTrainer {
             let done = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, chunk, step.reward, &step.obs, done)?;
         }
-        let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
+        let successes = rollouts.successes();
+        let (done, total) = rollouts.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             report
@@ -77,7 +78,9 @@ impl BestOfNTrainer {
 
     /// Fresh critics for this round.
     fn fit(&self, cx: &Context) -> RoundPhase {
-        let (seed, round, sizes) = (cx.rollouts.seed, self.round as u64, cx.policy.sizes);
+        let seed = cx.rollouts.seed;
+        let round = self.round as u64;
+        let sizes = cx.policy.sizes;
         let mut weights = Rng::new(seed, "critic-weights", round);
         let iql = Iql::new(
             self.config.clone(),
@@ -100,7 +103,8 @@ impl BestOfNTrainer {
         let losses = (0..updates)
             .map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy))
             .last();
-        let (done, total) = (iql.steps_done(), self.config.updates);
+        let done = iql.steps_done();
+        let total = self.config.updates;
         let mut report = StepReport::update(updates, (done, total));
         if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total)
         {

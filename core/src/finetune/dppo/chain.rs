@@ -53,10 +53,12 @@ pub fn draw(
     obs: &Tensor<2>,
     noise: Tensor<2>,
 ) -> ChainSample {
-    let (length, [batch, _]) = (finetuned.chain_len(), obs.dims());
+    let length = finetuned.chain_len();
+    let [batch, _] = obs.dims();
     let mut noise = noise.chunk(length + 1, 1).into_iter();
     let mut x = noise.next().expect("a chain begins with noise");
-    let (mut latents, mut log_probs) = (Vec::new(), Vec::new());
+    let mut latents = Vec::new();
+    let mut log_probs = Vec::new();
     for (step, draw) in noise.enumerate() {
         // Steps are counted from the noisiest: the last K' are the finetuned network's.
         let learned = step + steps >= length;
@@ -216,7 +218,9 @@ mod tests {
     #[test]
     fn log_probabilities_are_the_densities_of_the_steps() {
         for config in chains() {
-            let (pretrained, finetuned, steps) = (policy(&config, 0), policy(&config, 1), 3);
+            let pretrained = policy(&config, 0);
+            let finetuned = policy(&config, 1);
+            let steps = 3;
             let sample = draw(
                 &pretrained,
                 &finetuned,
@@ -233,7 +237,8 @@ mod tests {
             for i in 0..steps {
                 let (mean, std) =
                     finetuned.denoise(observed(), sample.latents[i].clone(), &[first + i; ROWS]);
-                let (mean, next) = (read(&mean), read(&sample.latents[i + 1]));
+                let mean = read(&mean);
+                let next = read(&sample.latents[i + 1]);
                 let expected: Vec<f32> = (0..ROWS)
                     .map(|row| {
                         density(
@@ -245,10 +250,8 @@ mod tests {
                     .collect();
                 assert_near(&read(&sample.log_probs[i]), &expected);
             }
-            let (before, after) = (
-                Tensor::cat(sample.latents[..steps].to_vec(), 0),
-                Tensor::cat(sample.latents[1..].to_vec(), 0),
-            );
+            let before = Tensor::cat(sample.latents[..steps].to_vec(), 0);
+            let after = Tensor::cat(sample.latents[1..].to_vec(), 0);
             let numbers: Vec<usize> = (0..steps * ROWS).map(|i| first + i / ROWS).collect();
             let again = log_probs(
                 &finetuned,
@@ -268,8 +271,10 @@ mod tests {
     #[test]
     fn the_last_steps_are_the_finetuned_networks() {
         for config in chains() {
-            let (pretrained, finetuned) = (policy(&config, 0), policy(&config, 1));
-            let (noise, length) = (noise(&pretrained), pretrained.chain_len());
+            let pretrained = policy(&config, 0);
+            let finetuned = policy(&config, 1);
+            let noise = noise(&pretrained);
+            let length = pretrained.chain_len();
             let part = |i: usize| noise.clone().slice([0..ROWS, 2 * i..2 * i + 2]);
             let mut x = part(0);
             let mut all = vec![x.clone()];
@@ -317,7 +322,8 @@ mod tests {
     fn log_densities_are_clamped_and_averaged() {
         let device = Device::flex();
         let rows = |values: &[f32]| nn::matrix(values.to_vec(), 2, &device);
-        let (mean, x) = (rows(&[0.0, 0.0, 0.0, 0.0]), rows(&[9.0, 0.0, 0.0, 0.0]));
+        let mean = rows(&[0.0, 0.0, 0.0, 0.0]);
+        let x = rows(&[9.0, 0.0, 0.0, 0.0]);
         let spread = Spread {
             sampling: 0.0,
             logprob: 1e-3,

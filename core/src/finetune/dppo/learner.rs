@@ -78,10 +78,8 @@ impl Learner {
             1,
         ];
         let critic = Residual::new(&sizes, Activation::Mish, rng, &device);
-        let (actor_adam, critic_adam) = (
-            Adam::new(adam(config.actor_lr)),
-            Adam::new(adam(config.critic_lr)),
-        );
+        let actor_adam = Adam::new(adam(config.actor_lr));
+        let critic_adam = Adam::new(adam(config.critic_lr));
         let steps = chain::finetuned_steps(pretrained, config.finetuned_steps);
         Self {
             actor,
@@ -177,8 +175,11 @@ impl Learner {
     /// PPO's objective on these rows (DPPO, sec. 4.2): every decision counts once for each of its
     /// K' steps.
     fn surrogate(&self, samples: &Samples, rows: &[usize]) -> ppo::Surrogate {
-        let (sizes, steps, length) = (self.actor.sizes, self.steps, self.actor.chain_len());
-        let (width, first) = (sizes.chunk_len(), length - steps);
+        let sizes = self.actor.sizes;
+        let steps = self.steps;
+        let length = self.actor.chain_len();
+        let width = sizes.chunk_len();
+        let first = length - steps;
         let matrix = |values, width| nn::matrix(values, width, &self.device);
         let each_step = |per_row: &dyn Fn(usize) -> Vec<f32>| {
             (0..rows.len() * steps)
@@ -200,11 +201,9 @@ impl Learner {
                 .collect()
         };
         let step_numbers: Vec<usize> = (0..rows.len()).flat_map(|_| first..length).collect();
-        let (obs, before, after) = (
-            matrix(obs, sizes.obs),
-            matrix(part(0), width),
-            matrix(part(width), width),
-        );
+        let obs = matrix(obs, sizes.obs);
+        let before = matrix(part(0), width);
+        let after = matrix(part(width), width);
         let new = chain::log_probs(
             &self.actor,
             self.spread(),
@@ -311,7 +310,8 @@ mod tests {
 
     /// A learner of the last three steps, and samples that it drew itself.
     fn learner(kind: PolicyKind) -> (Learner, Samples) {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let tiny = Config::preset(Preset::Tiny).policy;
         let policy = PolicyConfig {
             kind,
@@ -341,7 +341,8 @@ mod tests {
             ..DppoConfig::preset(Preset::Tiny)
         };
         let learner = Learner::new(config, &policy, &mut rng, device);
-        let (obs, inner_device) = (rng.normals(ROWS * 3), Device::flex());
+        let obs = rng.normals(ROWS * 3);
+        let inner_device = Device::flex();
         let noise = nn::matrix(
             rng.normals(ROWS * chain::noise_len(&policy)),
             chain::noise_len(&policy),

@@ -82,10 +82,8 @@ impl DppoPolicy {
     /// noise of practice.
     pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
         let length = self.policy.chain_len();
-        let (first, start) = (
-            length - self.steps,
-            noise.clone().narrow(1, 0, self.policy.sizes.chunk_len()),
-        );
+        let first = length - self.steps;
+        let start = noise.clone().narrow(1, 0, self.policy.sizes.chunk_len());
         // Evaluation: the sampler's own noise, without the floor of practice.
         let x = pretrained
             .net

@@ -77,7 +77,8 @@ pub fn surrogate(
     let loss = (cost.clone() * ratio.clone())
         .max_pair(cost * bounded)
         .mean();
-    let (ratio, log_ratio) = (ratio.inner(), log_ratio.inner());
+    let ratio = ratio.inner();
+    let log_ratio = log_ratio.inner();
     // Unbiased under the old policy, as E r = 1, and each term is at least 0 (Schulman 2020,
     // "Approximating KL Divergence", k3).
     let kl = (ratio.clone() - 1.0 - log_ratio).mean();

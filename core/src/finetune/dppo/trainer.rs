@@ -55,7 +55,8 @@ impl DppoTrainer {
             &mut Rng::new(seed, "critic-weights", 0),
             cx.device.clone(),
         );
-        let (rng, phase) = (Rng::new(seed, "minibatches", 0), play(&config, cx, 0)?);
+        let rng = Rng::new(seed, "minibatches", 0);
+        let phase = play(&config, cx, 0)?;
         Ok(Self {
             config,
             learner,
@@ -76,7 +77,8 @@ impl DppoTrainer {
         let IterationPhase::Playing(rollouts, buffer) = &mut self.phase else {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
-        let (policy, inner_device) = (cx.policy, cx.device.clone().without_autodiff());
+        let policy = cx.policy;
+        let inner_device = cx.device.clone().without_autodiff();
         let obs = policy.obs_scale.apply(&rollouts.observe().numbers());
         let noise_len = chain::noise_len(policy);
         let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &inner_device);
@@ -101,7 +103,9 @@ impl DppoTrainer {
             .zip(log_probs.chunks(width(&log_probs)));
         for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate()
         {
-            let (value, reward, last_value) = (values[i], decision.step.reward, last_values[i]);
+            let value = values[i];
+            let reward = decision.step.reward;
+            let last_value = last_values[i];
             buffer.push(
                 decision.seed,
                 &Transition {
@@ -114,7 +118,8 @@ impl DppoTrainer {
                 },
             );
         }
-        let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
+        let successes = rollouts.successes();
+        let (done, total) = rollouts.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);

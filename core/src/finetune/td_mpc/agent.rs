@@ -169,7 +169,9 @@ impl Agent {
         noise: &[f32],
         explore: bool,
     ) -> Result<Plan> {
-        let (layout, device, act) = (self.layout(policy), z.device(), policy.sizes.act);
+        let layout = self.layout(policy);
+        let device = z.device();
+        let act = policy.sizes.act;
         let width = self.config.horizon * act;
         let (mut noise, given_noise) = layout.split(noise);
         if !explore {
@@ -418,7 +420,8 @@ impl Layout {
     /// Two different critics, each pair as likely as any other.
     fn pair(&self, e: &[f32]) -> [usize; 2] {
         let below = |e: f32, n: usize| ((uniform(e) * n as f64) as usize).min(n - 1);
-        let (first, second) = (below(e[0], self.critics), below(e[1], self.critics - 1));
+        let first = below(e[0], self.critics);
+        let second = below(e[1], self.critics - 1);
         [first, if second < first { second } else { second + 1 }]
     }
 }

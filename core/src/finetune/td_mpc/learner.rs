@@ -224,11 +224,9 @@ impl Learner {
         let mean = clone.prior.mean(self.world.encode(obs));
         let loss = (mean - actions).square().mean();
         let clone = self.optimizers.clone.step(clone, &loss);
-        (
-            self.world.encoder,
-            self.world.encoder_of_pictures,
-            self.prior,
-        ) = (clone.encoder, clone.encoder_of_pictures, clone.prior);
+        self.world.encoder = clone.encoder;
+        self.world.encoder_of_pictures = clone.encoder_of_pictures;
+        self.prior = clone.prior;
         loss.inner()
     }
 
@@ -302,7 +300,8 @@ impl Learner {
     }
 
     fn rows(&self, batch: &SequenceBatch) -> Rows {
-        let (size, act) = (batch.len(), self.sizes.act);
+        let size = batch.len();
+        let act = self.sizes.act;
         let first = self.observations(batch, 0..size).autodiff();
         let next = self.observations(batch, size..batch.obs.len());
         let actions = batch
@@ -362,7 +361,8 @@ impl Learner {
         latent_targets: Tensor<2>,
         noise: &UpdateNoise,
     ) -> ModelLosses {
-        let (horizon, batch) = (rows.actions.len(), rows.weights.dims()[0]);
+        let horizon = rows.actions.len();
+        let batch = rows.weights.dims()[0];
         let Coefficients {
             consistency,
             reward,
@@ -520,7 +520,8 @@ impl Learner {
         actions: Vec<Tensor<2>>,
         n_demos: usize,
     ) -> Tensor<1> {
-        let (moments, batch) = (actions.len(), actions[0].dims()[0]);
+        let moments = actions.len();
+        let batch = actions[0].dims()[0];
         // Demonstrations come first in a batch. z_H is left out: no action was demonstrated there.
         let first = |t: usize| states.clone().narrow(0, t * batch, n_demos);
         let states = Tensor::cat((0..moments).map(first).collect(), 0);
@@ -552,7 +553,8 @@ impl Learner {
         // Linear between neighbors, as `RunningScale._percentile`.
         let percentile = |share: f64| {
             let position = share * (n - 1) as f64;
-            let (below, part) = (position.floor() as usize, position.fract());
+            let below = position.floor() as usize;
+            let part = position.fract();
             at(below) * (1.0 - part) + at((below + 1).min(n - 1)) * part
         };
         // At least 1: small values are not blown up.
@@ -562,8 +564,8 @@ impl Learner {
 
     /// Polyak step of the target networks, every `target_every` updates.
     fn update_targets(&mut self) {
-        let (tau, Coefficients { target_every, .. }) =
-            (self.config.target_rate, self.config.backbone.coefficients());
+        let tau = self.config.target_rate;
+        let Coefficients { target_every, .. } = self.config.backbone.coefficients();
         if self.updates.is_multiple_of(target_every) {
             self.target.critics =
                 params::polyak(self.target.critics.clone(), &self.world.critics, tau);

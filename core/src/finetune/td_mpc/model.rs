@@ -311,10 +311,8 @@ impl Prior {
                 }
             }
             Backbone::TdMpc2 => {
-                let (mean, raw) = (
-                    out.clone().narrow(1, 0, self.act),
-                    out.narrow(1, self.act, self.act),
-                );
+                let mean = out.clone().narrow(1, 0, self.act);
+                let raw = out.narrow(1, self.act, self.act);
                 let log_std =
                     (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
                 // `world_model.py`, `pi`: the reparameterized action, and its density by change of

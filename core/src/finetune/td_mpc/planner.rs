@@ -77,16 +77,15 @@ impl Planner<'_> {
         given: Option<Tensor<3>>,
         noise: &Noise,
     ) -> Plan {
-        let ([envs, _], device) = (z.dims(), z.device());
+        let [envs, _] = z.dims();
+        let device = z.device();
         let width = start.dims()[1];
         let proposed = self.proposals(&z, given, &noise.proposals);
         let policies = proposed.as_ref().map_or(0, |proposed| proposed.dims()[1]);
         let sampled = self.config.samples - policies;
         let starts = repeat(z, self.config.samples);
-        let (mut mean, mut std) = (
-            start.clone(),
-            Tensor::full([envs, width], self.config.max_std, &device),
-        );
+        let mut mean = start.clone();
+        let mut std = Tensor::full([envs, width], self.config.max_std, &device);
         // Centers of the first samples: the warm start, or the proposals in turn.
         let mut centers = match proposed.as_ref().filter(|_| self.config.around_proposals) {
             Some(proposed) => proposed
@@ -126,7 +125,8 @@ impl Planner<'_> {
         given: Option<Tensor<3>>,
         noise: &[Vec<f32>],
     ) -> Option<Tensor<3>> {
-        let ([envs, _], act) = (z.dims(), self.prior.act());
+        let [envs, _] = z.dims();
+        let act = self.prior.act();
         let count = noise.first().map_or(0, Vec::len) / envs / act;
         if count == 0 {
             return given;
@@ -160,9 +160,11 @@ impl Planner<'_> {
 
     /// Predicted return of each sequence (`_estimate_value`): `[E, N]`.
     fn values(&self, mut z: Tensor<2>, actions: &Tensor<3>, round: &Round) -> Tensor<2> {
-        let ([envs, samples, width], device) = (actions.dims(), actions.device());
+        let [envs, samples, width] = actions.dims();
+        let device = actions.device();
         let act = width / self.horizon;
-        let (mut value, mut discount) = (Tensor::<1>::zeros([envs * samples], &device), 1.0);
+        let mut value = Tensor::<1>::zeros([envs * samples], &device);
+        let mut discount = 1.0;
         for t in 0..self.horizon {
             let both = acting(
                 z,
@@ -203,7 +205,8 @@ impl Planner<'_> {
         } else {
             // Every environment has its own pair: a stack of 2 E networks, pair after pair, whose
             // outputs are then regrouped as [first or second, all rows].
-            let (envs, own) = (critics.len(), rows / critics.len());
+            let envs = critics.len();
+            let own = rows / critics.len();
             let stack = acting
                 .reshape([envs, 1, own, width])
                 .expand([envs, 2, own, width])
@@ -272,8 +275,10 @@ impl Planner<'_> {
         moments: (Tensor<2>, Tensor<2>),
         noise: &Noise,
     ) -> Plan {
-        let ((actions, weights, elite), (mean, std)) = (best, moments);
-        let ([envs, samples, width], device) = (actions.dims(), actions.device());
+        let (actions, weights, elite) = best;
+        let (mean, std) = moments;
+        let [envs, samples, width] = actions.dims();
+        let device = actions.device();
         let act = width / self.horizon;
         // Gumbel-max: the largest of log(weight) + Gumbel noise is a draw by weight.
         let mut chance = (weights + 1e-30).log() + (elite - 1.0) * 1e3;
@@ -316,11 +321,10 @@ impl Planner<'_> {
 /// Ranks within each row, 0 for the greatest; of equals, the left one comes first: `[E, N]`.
 pub fn ranks(values: Tensor<2>) -> Tensor<2> {
     let [rows, n] = values.dims();
-    let (own, other) = (
-        values.clone().unsqueeze_dim::<3>(2),
-        values.unsqueeze_dim::<3>(1),
-    );
-    let (own, other) = (own.expand([rows, n, n]), other.expand([rows, n, n]));
+    let own = values.clone().unsqueeze_dim::<3>(2);
+    let other = values.unsqueeze_dim::<3>(1);
+    let own = own.expand([rows, n, n]);
+    let other = other.expand([rows, n, n]);
     let earlier = earlier(n, &own.device())
         .unsqueeze_dim::<3>(0)
         .expand([rows, n, n]);

@@ -19,11 +19,9 @@ impl Agent {
         ahead: usize,
         device: &Device,
     ) -> Result<Quality> {
-        let (inner_device, act, steps) = (
-            device.clone().without_autodiff(),
-            policy.sizes.act,
-            episode.len(),
-        );
+        let inner_device = device.clone().without_autodiff();
+        let act = policy.sizes.act;
+        let steps = episode.len();
         let spec = ObsSpec {
             cameras: self.world.cameras.clone(),
             ..policy.reads
@@ -68,7 +66,8 @@ impl Agent {
         ahead: usize,
     ) -> Result<Vec<f32>> {
         let steps = actions.dims()[0];
-        let (mut z, mut errors) = (states.clone(), Vec::new());
+        let mut z = states.clone();
+        let mut errors = Vec::new();
         for k in 0..ahead {
             // All starts at once: row t is what was predicted at t, k + 1 decisions ahead.
             let rows = steps - k;

@@ -215,7 +215,8 @@ impl TdMpcTrainer {
 
     /// The seed policy's actions.
     async fn seed(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (inner_device, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
+        let inner_device = cx.device.clone().without_autodiff();
+        let act = cx.policy.sizes.act;
         match self.config.seed_by {
             SeedPolicy::Pretrained => {
                 let noise = self.rollouts.noise(cx.policy.noise_len());
@@ -236,7 +237,8 @@ impl TdMpcTrainer {
 
     /// The planner's actions; during the handover some are the seed policy's.
     async fn plan(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (agent, act) = (self.agent(), cx.policy.sizes.act);
+        let agent = self.agent();
+        let act = cx.policy.sizes.act;
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
         let output = agent
             .decide(
@@ -324,7 +326,8 @@ impl TdMpcTrainer {
 
     /// The error of a diverged run, with the batches since the losses were last known to be finite.
     fn diverged(&self, name: &str, value: f64) -> Error {
-        let (mut archive, updates) = (Archive::new(), self.learner.updates());
+        let mut archive = Archive::new();
+        let updates = self.learner.updates();
         for (i, [demos, online]) in self.recent.iter().enumerate() {
             let batch = self.demos.at(demos).with(&self.online.at(online));
             let update = updates + 1 - self.recent.len() + i;

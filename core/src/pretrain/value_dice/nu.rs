@@ -52,7 +52,8 @@ mod tests {
     /// weights, which no backward pass of a backward pass gives here, is right.
     #[test]
     fn the_penalty_has_the_right_value_and_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(0, "test", 0);
         let config = ValueDiceConfig {
             hidden: 6,
             layers: 2,

@@ -51,7 +51,8 @@ impl Transitions {
             )));
         }
         let absorbing = pairs.len();
-        let (mut steps, mut first) = (Vec::new(), 0);
+        let mut steps = Vec::new();
+        let mut first = 0;
         for (&length, &terminated) in pairs.episode_pairs.iter().zip(terminated) {
             let end = first + length;
             for row in first..end {
@@ -146,7 +147,9 @@ mod tests {
         let transitions = Transitions::new(&pairs(), &terminated, chunk).unwrap();
         let rows = transitions.gather(&(0..transitions.len()).collect::<Vec<_>>(), &Device::flex());
         let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
-        let (state, chunk, next) = (read(rows.state), read(rows.chunk), read(rows.next));
+        let state = read(rows.state);
+        let chunk = read(rows.chunk);
+        let next = read(rows.next);
         assert!(
             state
                 .chunks(2)

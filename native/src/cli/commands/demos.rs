@@ -70,10 +70,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         (None, None) => scripted(&config, output)?,
     };
     crate::files::write_atomic(&args.out, &dataset.to_bytes()?)?;
-    let (episodes, steps) = (
-        dataset.episodes.len(),
-        dataset.episodes.iter().map(|e| e.len()).sum::<usize>(),
-    );
+    let episodes = dataset.episodes.len();
+    let steps = dataset.episodes.iter().map(|e| e.len()).sum::<usize>();
     let mut json = json!({
         "task": config.task,
         "seed": config.seed,
@@ -132,7 +130,8 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
         bar.advance(demos.dataset().episodes.len() as u64, "");
     }
     bar.finish("demonstrations recorded");
-    let (dataset, attempts) = (demos.dataset().clone(), demos.attempts());
+    let dataset = demos.dataset().clone();
+    let attempts = demos.attempts();
     let text = format!(
         "the expert succeeded in {} of {attempts} attempts\n",
         dataset.episodes.len()

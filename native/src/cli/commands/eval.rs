@@ -110,10 +110,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let mean = |of: fn(&EpisodeRecord) -> f64| {
         episodes.iter().map(of).sum::<f64>() / episodes.len() as f64
     };
-    let (mean_return, mean_length) = (
-        mean(|e| f64::from(e.episode_return)),
-        mean(|e| e.length as f64),
-    );
+    let mean_return = mean(|e| f64::from(e.episode_return));
+    let mean_length = mean(|e| e.length as f64);
     let rate = results::percent(&outcome).trim_start().to_owned();
     let rates = match &at_end {
         Some(at_end) => format!(

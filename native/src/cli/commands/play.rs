@@ -323,7 +323,8 @@ fn size(text: &str) -> Result<(usize, usize)> {
     };
     let (width, height) = text.split_once('x').ok_or_else(unclear)?;
     let side = |digits: &str| digits.parse::<usize>().map_err(|_| unclear());
-    let (width, height) = (side(width)?, side(height)?);
+    let width = side(width)?;
+    let height = side(height)?;
     protege_core::error::within("--size", width.min(height), 16, 4096)?;
     protege_core::error::within("--size", width.max(height), 16, 4096)?;
     Ok((width, height))

@@ -140,8 +140,9 @@ fn row(task: &Entry, args: &Args, expert: &Expert) -> Value {
             let Outcome {
                 success, low, high, ..
             } = Outcome::new(*once, args.episodes);
-            (row["expert_success"], row["expert_low"], row["expert_high"]) =
-                (json!(success), json!(low), json!(high));
+            row["expert_success"] = json!(success);
+            row["expert_low"] = json!(low);
+            row["expert_high"] = json!(high);
             row["expert_success_at_end"] = json!(
                 args.to_horizon
                     .then(|| Outcome::new(*at_end, args.episodes))

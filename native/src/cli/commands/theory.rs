@@ -78,7 +78,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         command: command_line(),
         version,
     };
-    let (page, table) = (args.out.join("theory.html"), args.out.join("theory.csv"));
+    let page = args.out.join("theory.html");
+    let table = args.out.join("theory.csv");
     write_atomic(&page, render(&theory).as_bytes())?;
     write_atomic(&table, csv(&theory.rows).as_bytes())?;
     let sentence = finding(&theory);
@@ -114,7 +115,8 @@ impl Args {
             states: self.states,
             actions: self.actions,
         };
-        let (demos, alphas) = (self.demos.clone(), self.alpha.clone());
+        let demos = self.demos.clone();
+        let alphas = self.alpha.clone();
         StudyConfig {
             size,
             demos,

@@ -115,10 +115,8 @@ impl Journal {
         run_clock: Clock,
     ) -> Result<Self> {
         create_folder(folder)?;
-        let (metrics, episodes) = (
-            Jsonl::create(&folder.join(METRICS))?,
-            Jsonl::create(&folder.join(EPISODES))?,
-        );
+        let metrics = Jsonl::create(&folder.join(METRICS))?;
+        let episodes = Jsonl::create(&folder.join(EPISODES))?;
         Self::with(
             folder,
             (metrics, episodes),

@@ -295,7 +295,8 @@ fn drive(
         every: Duration::from_secs_f64(plan.checkpoint_every),
         keep_last: plan.keep_last,
     };
-    let (mut bar, path) = (dashboard.seed(seed), folder.seed(seed));
+    let mut bar = dashboard.seed(seed);
+    let path = folder.seed(seed);
     let mut seed = Seed::open(
         folder,
         config,

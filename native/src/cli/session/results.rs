@@ -120,7 +120,9 @@ fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
     let at_end = at_end(first)
         .zip(at_end(last))
         .map(|(before, after)| AtEnd { before, after });
-    let (demos, wall_s, env_steps) = (result.demos, result.wall_s, summary.env_steps);
+    let demos = result.demos;
+    let wall_s = result.wall_s;
+    let env_steps = summary.env_steps;
     Ok(SeedRow {
         seed: summary.seed,
         demos,
@@ -208,7 +210,8 @@ pub fn wall_s(folder: &Folder) -> Result<f64> {
 
 /// What `run --json` prints.
 pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
-    let [before, after] = [&report.before, &report.after];
+    let before = &report.before;
+    let after = &report.after;
     let intervals = [before, after].map(|o| Interval {
         low: o.low,
         high: o.high,

@@ -119,7 +119,8 @@ pub fn watch(
     bar: &mut Dashboard,
     until: impl Fn(&Run, &Progress) -> bool,
 ) -> Result<Vec<Progress>> {
-    let (mut show, mut all) = (Show::default(), Vec::new());
+    let mut show = Show::default();
+    let mut all = Vec::new();
     loop {
         let progress = block_on(run.step())?;
         show.progress(bar, &progress);

@@ -196,7 +196,8 @@ fn starts_that_do_not_fit_are_refused() {
 #[test]
 fn starts_leave_no_trace() {
     let mut env = make("adroit/door");
-    let (drawn, played) = (env.reset(5), play(&mut env, 0..10));
+    let drawn = env.reset(5);
+    let played = play(&mut env, 0..10);
     let given = env
         .world_mut()
         .start_from(&init(30, &[-0.25, 0.3, 0.3]))

@@ -314,7 +314,9 @@ fn scalar_last(m: &[f64; 9]) -> [f64; 4] {
             1.0 + trace,
         ];
     } else {
-        let (i, j, k) = (largest, (largest + 1) % 3, (largest + 2) % 3);
+        let i = largest;
+        let j = (largest + 1) % 3;
+        let k = (largest + 2) % 3;
         q[i] = 1.0 - trace + 2.0 * at(i, i);
         q[j] = at(j, i) + at(i, j);
         q[k] = at(k, i) + at(i, k);

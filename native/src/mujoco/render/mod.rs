@@ -91,8 +91,8 @@ impl Draw for Renderer {
 /// Sets the model's size of pictures, and what makes them good or quick.
 fn configure(model: &mut MjModel, render_options: &RenderOptions) {
     let vis = model.vis_mut();
-    (vis.global.offwidth, vis.global.offheight) =
-        (render_options.width as i32, render_options.height as i32);
+    vis.global.offwidth = render_options.width as i32;
+    vis.global.offheight = render_options.height as i32;
     (vis.quality.shadowsize, vis.quality.offsamples) = match render_options.quality {
         Quality::Fine => (2048, 4),
         Quality::Light => (1024, 4),

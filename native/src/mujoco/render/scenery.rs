@@ -84,7 +84,8 @@ impl Scenery for Solids {
 
     fn scene_pose(&mut self, subject: &Subject<'_>) -> Result<ScenePose> {
         self.stage.pose(subject)?;
-        let (data, model) = (&self.stage.plant.data, self.stage.plant.model());
+        let data = &self.stage.plant.data;
+        let model = self.stage.plant.model();
         let body = |&body: &usize| pose(data.xpos()[body], data.xquat()[body]);
         let site = |&site: &usize| {
             let mut rotation = [0.0; 4];

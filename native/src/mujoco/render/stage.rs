@@ -82,7 +82,8 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
         .id_to_name(Kind::mjOBJ_BODY, body)
         .unwrap_or_default()
         .to_owned();
-    let (mocap, parent) = (model.body_mocapid()[body], model.body_parentid()[body]);
+    let mocap = model.body_mocapid()[body];
+    let parent = model.body_parentid()[body];
     let joints = model.body_jntadr()[body]..model.body_jntadr()[body] + model.body_jntnum()[body];
     let pose = || sim.body(&name).map(|id| sim.pose(id));
     if mocap >= 0 {

@@ -42,7 +42,8 @@ fn our_scenes_are_drawn_on_both_engines() {
             let mut env = make(info.id, engine).unwrap();
             env.reset(1);
             let start = renderer.draw(&env.subject().unwrap()).unwrap();
-            let [top, bottom] = [&start[..start.len() / 8], &start[start.len() / 8 * 7..]];
+            let top = &start[..start.len() / 8];
+            let bottom = &start[start.len() / 8 * 7..];
             // The backdrop is bluish, the table is not.
             let blue = |rows: &[u8]| {
                 rows.iter()
@@ -297,7 +298,8 @@ fn frames_of_an_episode_take_little_memory() {
             let action: Vec<f32> = (0..act).map(|i| ((t + 7 * i) as f32 / 9.0).sin()).collect();
             frames.push(env.step(&action).unwrap().obs.images[0].newest());
         }
-        let (packed, plain) = (frames.bytes(), frames.len() * cameras[0].frame_len());
+        let packed = frames.bytes();
+        let plain = frames.len() * cameras[0].frame_len();
         eprintln!(
             "{task} at {size} pixels: {packed} of {plain} bytes, {:.1} times less",
             plain as f64 / packed as f64

@@ -175,7 +175,8 @@ impl Component for Race {
                 .iter()
                 .for_each(|probe| probe.send(&Request::Speed)),
             Msg::Probe(WorkerMessage::Event(Event::Speed(ms))) => {
-                (self.speeds.0, self.probe) = (Some(ms), None)
+                self.speeds.0 = Some(ms);
+                self.probe = None;
             }
             Msg::Probe(_) => return false,
             Msg::Command(command) => return self.command(ctx, command),
@@ -257,7 +258,8 @@ impl Race {
             }
             WorkerMessage::Event(Event::Hello) => {
                 let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
-                let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
+                let demos = bytes(&self.demos);
+                let policy = bytes(&self.policy);
                 let pretrain = self.panels[lane].pretrain.clone();
                 self.panels[lane].send(&Request::Race {
                     choice: self.choice.clone(),
@@ -363,7 +365,8 @@ impl Race {
         };
         self.refused = None;
         let file = |of: File| (kind == of).then(|| bytes.to_vec());
-        let (choice, pretrain) = (self.choice.clone(), self.panels[0].pretrain.clone());
+        let choice = self.choice.clone();
+        let pretrain = self.panels[0].pretrain.clone();
         self.panels[0].send(&Request::Try {
             choice,
             pretrain,
@@ -407,7 +410,8 @@ impl Race {
     }
 
     fn toolbar(&self, ctx: &Context<Self>) -> Html {
-        let (running, link) = (self.running, ctx.link());
+        let running = self.running;
+        let link = ctx.link();
         let speed = link.batch_callback(|event| {
             controls::moving(&event).map(|value| Msg::Set("speed", value.to_string()))
         });
@@ -576,7 +580,8 @@ fn listeners(ctx: &Context<Race>) -> Vec<EventListener> {
     let link = ctx.link().clone();
     let mut listeners = Vec::new();
     if let Some(document) = window.document() {
-        let (target, link) = (document.clone(), link.clone());
+        let target = document.clone();
+        let link = link.clone();
         listeners.push(EventListener::new(
             &document,
             "visibilitychange",

@@ -226,10 +226,8 @@ fn failure(why: &str, restart: Callback<()>) -> Html {
 
 /// An evaluation among the figures: minutes of practice, success, interval.
 fn test(record: &Record) -> Option<(f64, f64, (f64, f64))> {
-    let (success, episodes) = (
-        *record.values.get("eval/success")?,
-        *record.values.get("eval/episodes")?,
-    );
+    let success = *record.values.get("eval/success")?;
+    let episodes = *record.values.get("eval/episodes")?;
     let outcome = Outcome::new((success * episodes).round() as u64, episodes as u64);
     Some((
         record.step as f64 / STEPS_PER_MINUTE,

@@ -37,10 +37,8 @@ impl Stage {
         else {
             return;
         };
-        let (dark, still) = (
-            media("(prefers-color-scheme: dark)"),
-            media("(prefers-reduced-motion: reduce)"),
-        );
+        let dark = media("(prefers-color-scheme: dark)");
+        let still = media("(prefers-reduced-motion: reduce)");
         let Ok(view) = View::new(
             &canvas,
             scene,

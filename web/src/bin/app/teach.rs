@@ -237,7 +237,10 @@ impl Teach {
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
-        (self.failed, self.demos, self.teaching_state, self.waiting) = (None, None, None, false);
+        self.failed = None;
+        self.demos = None;
+        self.teaching_state = None;
+        self.waiting = false;
         self.hands = Hands::default();
     }
 
@@ -302,7 +305,9 @@ impl Teach {
 
     /// After the end of a demonstration the hand is nobody's, and open.
     fn let_go(&mut self) {
-        (self.hands.pointer, self.hands.closed, self.owed) = (None, false, 0.0);
+        self.hands.pointer = None;
+        self.hands.closed = false;
+        self.owed = 0.0;
     }
 
     /// Looks at the hands before the next picture.

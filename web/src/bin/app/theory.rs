@@ -86,7 +86,8 @@ impl Component for Theory {
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
-        let (link, running) = (ctx.link(), self.running);
+        let link = ctx.link();
+        let running = self.running;
         let (done, all) = self.progress;
         html! {
             <div class="protege protege-theory">
@@ -118,8 +119,10 @@ impl Theory {
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
-        (self.points, self.progress, self.failed, self.running) =
-            (Vec::new(), (0, REPEATS), None, true);
+        self.points = Vec::new();
+        self.progress = (0, REPEATS);
+        self.failed = None;
+        self.running = true;
     }
 
     fn on_message(&mut self, ctx: &Context<Self>, news: WorkerMessage) {
@@ -137,7 +140,8 @@ impl Theory {
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             WorkerMessage::Event(Event::Studied { progress, points }) => {
-                (self.progress, self.points) = (progress, points);
+                self.progress = progress;
+                self.points = points;
                 if progress.0 == progress.1 {
                     ctx.props()
                         .events

@@ -68,12 +68,12 @@ fn batch(rng: &mut Rng) -> SequenceBatch {
             .map(|x| 0.5 * x)
             .collect::<Vec<f32>>()
     };
-    let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
+    let obs = rows(9);
+    let actions = rows(4);
+    let rewards = rows(2);
     // The last of three numbers stands where the mark of an end does.
-    let (state, ended) = (
-        obs.chunks(3).flat_map(|row| [row[0], row[1]]),
-        obs.chunks(3),
-    );
+    let state = obs.chunks(3).flat_map(|row| [row[0], row[1]]);
+    let ended = obs.chunks(3);
     SequenceBatch {
         obs: ObsBatch::of_states(state.collect(), 2),
         ended: ended.map(|row| row[2]).collect(),
@@ -91,7 +91,8 @@ fn batch(rng: &mut Rng) -> SequenceBatch {
 fn the_world_models_loss_has_the_right_gradient() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut rng = Rng::new(1, "test", 0);
-        let (mut learner, batch) = (learner(backbone, &mut rng), batch(&mut rng));
+        let mut learner = learner(backbone, &mut rng);
+        let batch = batch(&mut rng);
         let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
         let rows = learner.rows(&batch);
         let next = learner.world.valid().encode(rows.next.clone());
@@ -135,14 +136,13 @@ fn the_priors_loss_has_the_right_gradient() {
 #[test]
 fn the_loss_of_td_mpc_is_its_equation() {
     let mut rng = Rng::new(3, "test", 0);
-    let (learner, batch) = (learner(Backbone::TdMpc, &mut rng), batch(&mut rng));
+    let learner = learner(Backbone::TdMpc, &mut rng);
+    let batch = batch(&mut rng);
     let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
     let rows = learner.rows(&batch);
     let world = learner.world.valid();
-    let (online, latent_targets) = (
-        world.encode(rows.next.clone()),
-        learner.target.encode(rows.next.clone()),
-    );
+    let online = world.encode(rows.next.clone());
+    let latent_targets = learner.target.encode(rows.next.clone());
     let y = read(learner.targets(&rows, online.clone(), &noise));
     let parts = learner.model_losses(
         &rows,
@@ -152,7 +152,8 @@ fn the_loss_of_td_mpc_is_its_equation() {
     );
 
     let tensor = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
-    let (mut total, mut td_errors) = (0.0, Vec::new());
+    let mut total = 0.0;
+    let mut td_errors = Vec::new();
     for b in 0..BATCH {
         let mut td_error = 0.0;
         let first = [batch.obs.state(b), &batch.ended[b..=b]].concat();
@@ -214,7 +215,8 @@ fn dropout_keeps_the_mean() {
 #[test]
 fn nothing_is_expected_after_the_end() {
     let mut rng = Rng::new(4, "test", 0);
-    let (learner, batch) = (learner(Backbone::TdMpc2, &mut rng), batch(&mut rng));
+    let learner = learner(Backbone::TdMpc2, &mut rng);
+    let batch = batch(&mut rng);
     let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
     let rows = learner.rows(&batch);
     let next = learner.world.valid().encode(rows.next.clone());

@@ -30,7 +30,8 @@ pub fn steps(setup: &Setup) -> Result<Vec<Row>> {
 
 /// Plays ten episodes of the expert.
 fn steps_per_second(env: &mut LabEnv, batch: u64) -> Result<f64> {
-    let (mut seconds, mut steps) = (0.0, 0);
+    let mut seconds = 0.0;
+    let mut steps = 0;
     for episode in 0..10 {
         env.reset(10 * batch + episode);
         loop {

@@ -28,7 +28,8 @@ const BATCH: usize = 256;
 /// Random training pairs of the right sizes.
 fn pairs() -> Pairs {
     let mut rng = Rng::new(0, "bench", 0);
-    let (obs, actions) = (rng.normals(PAIRS * OBS), rng.normals(PAIRS * ACT * CHUNK));
+    let obs = rng.normals(PAIRS * OBS);
+    let actions = rng.normals(PAIRS * ACT * CHUNK);
     Pairs {
         obs,
         actions,
@@ -69,7 +70,8 @@ pub fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
         batch: BATCH,
         ..PostBcConfig::preset(Preset::Paper)
     };
-    let (data, device) = (pairs(), setup.device.clone().autodiff());
+    let data = pairs();
+    let device = setup.device.clone().autodiff();
     let mut ensemble = Ensemble::new(config, &data, 0, device);
     let seconds = median(setup, || {
         seconds_each(1, || {
@@ -89,7 +91,8 @@ pub fn ensemble(setup: &Setup, hidden: usize) -> Result<Vec<Row>> {
 /// One step of cloning.
 pub fn policy_train(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
     let config = eight_steps(preset)?;
-    let (data, device) = (pairs(), setup.device.clone().autodiff());
+    let data = pairs();
+    let device = setup.device.clone().autodiff();
     let bc = BcConfig {
         batch: BATCH,
         ..config.pretrain.bc.clone()

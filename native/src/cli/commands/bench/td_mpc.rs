@@ -72,7 +72,9 @@ pub fn update(setup: &Setup) -> Result<Vec<Row>> {
 pub fn plan(setup: &Setup) -> Result<Vec<Row>> {
     let mut rng = Rng::new(0, "bench", 6);
     let learner = learner(setup, &mut rng);
-    let (config, world, prior) = (config(), learner.world.valid(), learner.prior.valid());
+    let config = config();
+    let world = learner.world.valid();
+    let prior = learner.prior.valid();
     let planner = Planner {
         world: &world,
         prior: &prior,

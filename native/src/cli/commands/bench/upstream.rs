@@ -57,7 +57,8 @@ fn whole(id: &str) -> Result<Box<dyn Env>> {
 /// Plays one episode to its horizon.
 fn seconds_a_step(env: &mut dyn Env, episode: u64) -> Result<f64> {
     env.reset(episode);
-    let (mut seconds, horizon) = (0.0, env.spec().horizon);
+    let mut seconds = 0.0;
+    let horizon = env.spec().horizon;
     for step in 0..horizon {
         let action = env.expert().unwrap_or_else(|| wave(step, env.spec().act));
         let start = Instant::now();
