@@ -20,7 +20,7 @@ pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, FinishedEpisode, RolloutSpec, Rollouts};
 pub use suite::{Entry, RewardAfterSuccess, Suite};
-pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit, Wrapper};
+pub use wrappers::{ActionRepeat, ChunkEnv, Wrapper};
 
 use crate::obs::{ObsSpec, Observation};
 use crate::sim::Sim;

@@ -1,6 +1,6 @@
 //! Environments around environments.
 
-use super::{Env, Spec, Step, Subject, foreign_state};
+use super::{Env, Spec, Step, Subject};
 use crate::obs::Observation;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -152,11 +152,6 @@ impl ChunkEnv {
             length: positive("a chunk is played", length)?,
         })
     }
-
-    /// Actions per chunk.
-    pub fn length(&self) -> usize {
-        self.length
-    }
 }
 
 impl Wrapper for ChunkEnv {
@@ -185,69 +180,6 @@ impl Wrapper for ChunkEnv {
     /// to show.
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner.expert().map(|action| action.repeat(self.length))
-    }
-}
-
-/// Truncates episodes after fewer steps than the environment itself would.
-pub struct TimeLimit {
-    inner: Box<dyn Env>,
-    spec: Spec,
-    steps: u64,
-}
-
-impl TimeLimit {
-    /// # Errors
-    /// When `horizon` is 0.
-    pub fn new(inner: Box<dyn Env>, horizon: usize) -> Result<Self> {
-        let horizon = positive("a limited episode lasts", horizon)?.min(inner.spec().horizon);
-        Ok(Self {
-            spec: Spec {
-                horizon,
-                ..inner.spec().clone()
-            },
-            inner,
-            steps: 0,
-        })
-    }
-}
-
-impl Wrapper for TimeLimit {
-    fn inner(&self) -> &dyn Env {
-        &*self.inner
-    }
-
-    fn inner_mut(&mut self) -> &mut dyn Env {
-        &mut *self.inner
-    }
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn reset(&mut self, seed: u64) -> Observation {
-        self.steps = 0;
-        self.inner.reset(seed)
-    }
-
-    fn step(&mut self, action: &[f32]) -> Result<Step> {
-        let step = self.inner.step(action)?;
-        self.steps = self.steps.saturating_add(1);
-        let truncated =
-            !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
-        Ok(Step { truncated, ..step })
-    }
-
-    fn save(&self) -> Vec<u8> {
-        [&self.steps.to_le_bytes()[..], &self.inner.save()].concat()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let (steps, rest) = state
-            .split_first_chunk()
-            .ok_or_else(|| foreign_state(&self.spec.id))?;
-        self.inner.restore(rest)?;
-        self.steps = u64::from_le_bytes(*steps);
-        Ok(())
     }
 }
 
@@ -284,7 +216,7 @@ fn positive(what: &str, n: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::env::{ActionRepeat, ChunkEnv, Env, Step, TimeLimit, make};
+    use crate::env::{ActionRepeat, ChunkEnv, Env, Step, make};
 
     /// A repeated action and a chunk of equal actions are the single actions one by one.
     #[test]
@@ -308,19 +240,5 @@ mod tests {
             (repeated.spec().horizon, chunked.spec().act),
             (single.spec().horizon.div_ceil(3), 4)
         );
-    }
-
-    /// The time limit truncates on its last step, and a restored one remembers how much is left.
-    #[test]
-    fn a_time_limit_truncates_and_survives_restoring() {
-        let mut env = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
-        env.reset(0);
-        assert!(!env.step(&[0.0; 4]).unwrap().done());
-        let saved = env.save();
-        let mut other = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
-        other.restore(&saved).unwrap();
-        assert!(!other.step(&[0.0; 4]).unwrap().done());
-        assert!(other.step(&[0.0; 4]).unwrap().truncated);
-        assert!(other.restore(&saved[..5]).is_err());
     }
 }

@@ -111,6 +111,7 @@ impl Agent {
                 from_policy: 0,
             });
         }
+        let z = self.encode(policy, obs, device);
         let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
         let actions = nn::read(plan.action).await?;
         let width = self.config.horizon * policy.sizes.act;
