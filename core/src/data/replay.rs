@@ -105,12 +105,6 @@ impl Replay {
         (&self.shape.obs, self.shape.action)
     }
 
-    /// All decisions held; the oldest is overwritten first, so the order of rows is not that of
-    /// time once the ring is full.
-    pub fn rows(&self) -> &Batch {
-        &self.rows
-    }
-
     /// Adds one decision, in place of the oldest when the replay is full.
     ///
     /// # Errors
@@ -271,10 +265,10 @@ mod tests {
     #[test]
     fn a_full_replay_forgets_the_oldest() {
         let replay = counting(5, 0, 12);
-        let mut held = replay.rows().rewards.clone();
+        let mut held = replay.rows.rewards.clone();
         held.sort_by(f32::total_cmp);
         assert_eq!(held, [7.0, 8.0, 9.0, 10.0, 11.0]);
-        assert_whole(replay.rows());
+        assert_whole(&replay.rows);
     }
 
     /// Samples are whole decisions, and every one comes up.

@@ -84,7 +84,8 @@ impl Wrapper for LabelledEnv {
 
 #[cfg(test)]
 mod tests {
-    use crate::env::{Env, LabelledEnv, Step, make};
+    use super::LabelledEnv;
+    use crate::env::{Env, Step, make};
     use crate::obs::{Observation, TaskLabel};
 
     /// Every observation names the task, and nothing else changes.

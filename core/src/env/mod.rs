@@ -15,7 +15,7 @@ pub use camera_env::CameraEnv;
 pub use catalogue::Catalog;
 pub use episode::{EpisodeEnv, StepOutcome, World};
 pub use lab::{Lab, LabEnv, LabWorld};
-pub use labelled::{LabelledEnv, wrap};
+pub use labelled::wrap;
 pub use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, FinishedEpisode, RolloutSpec, Rollouts};

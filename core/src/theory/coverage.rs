@@ -50,9 +50,10 @@ pub fn coverage_bound(size: Size, alpha: f64, lambda: f64, delta: f64, p: f64) -
 mod tests {
     use super::*;
     use crate::rng::Rng;
+    use crate::theory::demonstrations::visit_counts;
+    use crate::theory::estimators::uniform_noise;
     use crate::theory::{
-        Problem, bc, demonstrate, examples, post_bc, theorem_alpha, theorem_lambda, uniform_noise,
-        visit_counts,
+        Problem, bc, demonstrate, examples, post_bc, theorem_alpha, theorem_lambda,
     };
 
     const SIZE: Size = Size {

@@ -109,13 +109,8 @@ pub struct Samples {
 
 impl Samples {
     /// Number of decisions.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.returns.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.returns.is_empty()
     }
 
     /// Whether there are samples, and every row has the length that a policy of these sizes with

@@ -171,12 +171,6 @@ impl SoftActorCritic {
         Some(loss.inner())
     }
 
-    /// The least of the critics' values of normalized rows: chunks, or noise over magnitude in the
-    /// SAC variant. `[batch]`.
-    pub fn score(&self, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
-        least(&self.critic.valid(), obs, actions)
-    }
-
     /// What acts.
     pub fn noise_policy(&self, stochastic: bool) -> NoisePolicy {
         NoisePolicy {

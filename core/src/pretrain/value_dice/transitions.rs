@@ -95,13 +95,8 @@ impl Transitions {
     }
 
     /// Number of transitions.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.steps.len()
-    }
-
-    /// Never: there is at least one.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
     }
 
     /// Lengths of a state (an observation and the flag) and of a chunk.
