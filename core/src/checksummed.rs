@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 
 /// Length of a digest.
-pub const DIGEST: usize = 32;
+pub(crate) const DIGEST: usize = 32;
 
 /// SHA-256.
 pub fn digest(bytes: &[u8]) -> [u8; DIGEST] {

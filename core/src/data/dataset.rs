@@ -272,7 +272,7 @@ impl Dataset {
 
     /// Labels every episode as one of several tasks.
     #[must_use]
-    pub fn labelled(mut self, label: TaskLabel) -> Self {
+    pub(crate) fn labelled(mut self, label: TaskLabel) -> Self {
         for episode in &mut self.episodes {
             episode.obs.task = Some(label);
         }

@@ -62,7 +62,7 @@ impl Normaliser {
     /// Widens every range to at least `share` of the widest one, about its middle: a dimension that
     /// hardly varies in the data is not blown up, and one that is constant there is not ignored.
     #[must_use]
-    pub fn with_min_range(&self, share: f32) -> Self {
+    pub(crate) fn with_min_range(&self, share: f32) -> Self {
         let widest = self
             .ranges
             .iter()
@@ -91,7 +91,7 @@ impl Normaliser {
     ///
     /// # Errors
     /// When the archive lacks the ranges, or they are not ranges.
-    pub fn load(prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(prefix: &str, archive: &Archive) -> Result<Self> {
         let (_, low) = archive.get_f32(&format!("{prefix}/low"))?;
         let (_, high) = archive.get_f32(&format!("{prefix}/high"))?;
         let ranges: Vec<(f32, f32)> = low.iter().copied().zip(high.iter().copied()).collect();
@@ -104,7 +104,7 @@ impl Normaliser {
     }
 
     /// Dimensions of a row.
-    pub fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.ranges.len()
     }
 
@@ -120,7 +120,7 @@ impl Normaliser {
     }
 
     /// Undoes [`Normaliser::apply`].
-    pub fn invert(&self, rows: &[f32]) -> Vec<f32> {
+    pub(crate) fn invert(&self, rows: &[f32]) -> Vec<f32> {
         self.map(rows, |y, low, span| {
             if span > SMALLEST_SPAN {
                 low + 0.5 * (y + 1.0) * span

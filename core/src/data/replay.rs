@@ -101,7 +101,7 @@ impl Replay {
     }
 
     /// What observations are made of, and the length of an action chunk.
-    pub fn row_sizes(&self) -> (&ObsSpec, usize) {
+    pub(crate) fn row_sizes(&self) -> (&ObsSpec, usize) {
         (&self.shape.obs, self.shape.action)
     }
 
@@ -196,7 +196,7 @@ impl Replay {
     ///
     /// # Errors
     /// When something is missing or does not fit together.
-    pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
+    pub(crate) fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
         let (shape, next): (Shape, usize) = archive.get(&format!("{prefix}/shape"))?;
         let (obs, next_obs): (ObsBatch, ObsBatch) = archive.get(&format!("{prefix}/obs"))?;
         let mut rows = Batch {

@@ -19,7 +19,7 @@ const LEAST_PRIORITY: f32 = 1e-6;
 
 /// Episodes of decisions, in the order in which they ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SequenceReplay {
+pub(crate) struct SequenceReplay {
     shape: Shape,
     episodes: VecDeque<Stored>,
     /// Episodes dropped for lack of room: indices count them, too, and so stay valid.
@@ -96,7 +96,7 @@ impl SequenceReplay {
     /// An empty replay for observations of this spec and actions of `act` numbers. `horizon` (at
     /// least 1) is the length of a sub-sequence in decisions, `capacity` the number of decisions
     /// held; `rng` draws the actions of the padding.
-    pub fn new(
+    pub(crate) fn new(
         obs: ObsSpec,
         act: usize,
         horizon: usize,
@@ -123,30 +123,30 @@ impl SequenceReplay {
 
     /// For episodes with a base policy's actions, of `base` numbers, beside their own.
     #[must_use]
-    pub fn with_base_actions(mut self, base: usize) -> Self {
+    pub(crate) fn with_base_actions(mut self, base: usize) -> Self {
         self.shape.base = base;
         self
     }
 
     /// Does not pad episodes that ended for good.
     #[must_use]
-    pub fn without_terminal_padding(mut self) -> Self {
+    pub(crate) fn without_terminal_padding(mut self) -> Self {
         self.shape.terminal_padding = false;
         self
     }
 
     /// Length of an action.
-    pub fn act(&self) -> usize {
+    pub(crate) fn act(&self) -> usize {
         self.shape.act
     }
 
     /// Whether another replay holds episodes of the same shape, as many, and draws them alike.
-    pub fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.shape == other.shape
     }
 
     /// Decisions held, padding included.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.episodes
             .iter()
             .map(|episode| episode.rewards.len())
@@ -154,7 +154,7 @@ impl SequenceReplay {
     }
 
     /// Whether no sub-sequence can be drawn.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.episodes.is_empty()
     }
 
@@ -163,7 +163,7 @@ impl SequenceReplay {
     ///
     /// # Errors
     /// When its rows have other lengths.
-    pub fn push(&mut self, episode: &Episode) -> Result<()> {
+    pub(crate) fn push(&mut self, episode: &Episode) -> Result<()> {
         let Shape { obs, act, base, .. } = &self.shape;
         let steps = episode.len();
         let fits = episode.obs.is_of(obs)
@@ -231,7 +231,7 @@ impl SequenceReplay {
 
     /// `n` sub-sequences drawn with replacement, uniformly or by their priorities; none from an
     /// empty replay.
-    pub fn sample(&self, rng: &mut Rng, n: usize) -> SequenceBatch {
+    pub(crate) fn sample(&self, rng: &mut Rng, n: usize) -> SequenceBatch {
         if self.is_empty() || n == 0 {
             return SequenceBatch::default();
         }
@@ -285,7 +285,7 @@ impl SequenceReplay {
     }
 
     /// The sub-sequences that begin at these indices, less those dropped since.
-    pub fn at(&self, indices: &[SequenceIndex]) -> SequenceBatch {
+    pub(crate) fn at(&self, indices: &[SequenceIndex]) -> SequenceBatch {
         let held: Vec<SequenceIndex> = indices
             .iter()
             .filter(|index| index.episode >= self.dropped)
@@ -337,7 +337,7 @@ impl SequenceReplay {
     }
 
     /// Sets the priorities of sub-sequences to these TD errors; those dropped since are left out.
-    pub fn set_priorities(&mut self, indices: &[SequenceIndex], td_error: &[f32]) {
+    pub(crate) fn set_priorities(&mut self, indices: &[SequenceIndex], td_error: &[f32]) {
         for (index, &td_error) in indices.iter().zip(td_error) {
             let episode = index
                 .episode
@@ -355,7 +355,7 @@ impl SequenceReplay {
     ///
     /// # Errors
     /// When the sizes cannot be written.
-    pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
+    pub(crate) fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
         let lengths: Vec<(usize, usize)> = self
             .episodes
             .iter()
@@ -378,7 +378,7 @@ impl SequenceReplay {
     ///
     /// # Errors
     /// When something is missing or does not fit together.
-    pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
+    pub(crate) fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
         let damaged = || {
             Error::input(format!(
                 "the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"
@@ -544,15 +544,15 @@ fn join_obs(a: &ObsBatch, b: &ObsBatch, moments: usize) -> ObsBatch {
 
 /// Batches with a fixed share of demonstrations.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BalancedSampler {
+pub(crate) struct BalancedSampler {
     /// Share of every batch that comes from the demonstrations, in [0, 1].
-    pub demo_fraction: f64,
+    pub(crate) demo_fraction: f64,
 }
 
 impl BalancedSampler {
     /// `n` sub-sequences, those from the demonstrations first: exactly the share, rounded. While
     /// one of the two is empty, the other fills the whole batch.
-    pub fn sample(
+    pub(crate) fn sample(
         self,
         demos: &SequenceReplay,
         online: &SequenceReplay,

@@ -76,7 +76,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When there is no such task, or the engine cannot play it.
-    pub fn checked_engine(&self, id: &str, engine: &str) -> Result<()> {
+    pub(crate) fn checked_engine(&self, id: &str, engine: &str) -> Result<()> {
         let engines = self.entry(id)?.engines;
         if engines.contains(&engine) {
             return Ok(());
@@ -101,7 +101,7 @@ impl Catalog {
 ///
 /// # Panics
 /// When the state is too short: another task's.
-pub fn select_ranges(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
+pub(crate) fn select_ranges(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
     places
         .iter()
         .flat_map(|place| &state[place.clone()])

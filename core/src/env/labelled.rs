@@ -5,7 +5,7 @@ use crate::Result;
 use crate::obs::{ImageSpec, Observation, TaskLabel};
 
 /// An environment that labels its observations with the task.
-pub struct LabelledEnv {
+pub(crate) struct LabelledEnv {
     inner: Box<dyn Env>,
     spec: Spec,
     task: TaskLabel,
@@ -13,7 +13,7 @@ pub struct LabelledEnv {
 
 impl LabelledEnv {
     /// Labels them with `task`.
-    pub fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
+    pub(crate) fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
         let mut spec = inner.spec().clone();
         spec.obs.tasks = task.of;
         Self { inner, spec, task }

@@ -16,11 +16,12 @@ pub use catalogue::Catalog;
 pub use episode::{EpisodeEnv, StepOutcome, World};
 pub use lab::{Lab, LabEnv, LabWorld};
 pub use labelled::wrap;
-pub use pool::EnvPool;
+pub(crate) use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, FinishedEpisode, RolloutSpec, Rollouts};
 pub use suite::{Entry, RewardAfterSuccess, Suite};
-pub use wrappers::{ActionRepeat, ChunkEnv, Wrapper};
+pub use wrappers::Wrapper;
+pub(crate) use wrappers::{ActionRepeat, ChunkEnv};
 
 use crate::obs::{ObsSpec, Observation};
 use crate::sim::Sim;
@@ -180,7 +181,7 @@ pub(crate) fn foreign_state(id: &str) -> Error {
 }
 
 /// The error of playing on after the end.
-pub fn episode_over(id: &str) -> Error {
+pub(crate) fn episode_over(id: &str) -> Error {
     Error::failed(format!(
         "the episode of {id} is over; reset it before the next step"
     ))

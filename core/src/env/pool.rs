@@ -1,13 +1,12 @@
 //! Many environments, stepped side by side.
 
 use super::{Env, Step};
-use crate::obs::Observation;
 use crate::{Error, Result};
 
 /// Environments distributed over threads. Results depend on the environments and the actions only,
 /// never on the number of threads: nothing is shared between environments. In a browser everything
 /// runs on the calling thread.
-pub struct EnvPool {
+pub(crate) struct EnvPool {
     envs: Vec<Box<dyn Env>>,
     threads: usize,
 }
@@ -17,7 +16,7 @@ impl EnvPool {
     ///
     /// # Errors
     /// When there is no environment.
-    pub fn new(envs: Vec<Box<dyn Env>>, threads: usize) -> Result<Self> {
+    pub(crate) fn new(envs: Vec<Box<dyn Env>>, threads: usize) -> Result<Self> {
         if envs.is_empty() {
             return Err(Error::input("a pool needs at least one environment"));
         }
@@ -26,7 +25,7 @@ impl EnvPool {
     }
 
     /// Environment number `i`, for what concerns one alone (starting its next episode).
-    pub fn env(&mut self, i: usize) -> &mut dyn Env {
+    pub(crate) fn env(&mut self, i: usize) -> &mut dyn Env {
         &mut *self.envs[i]
     }
 
@@ -35,7 +34,11 @@ impl EnvPool {
     ///
     /// # Errors
     /// The first error of any environment, and when a list has the wrong length.
-    pub fn step(&mut self, active: &[bool], actions: &[Vec<f32>]) -> Result<Vec<Option<Step>>> {
+    pub(crate) fn step(
+        &mut self,
+        active: &[bool],
+        actions: &[Vec<f32>],
+    ) -> Result<Vec<Option<Step>>> {
         self.one_each("flags", active.len())?;
         self.one_each("actions", actions.len())?;
         self.map(|i, env| active[i].then(|| env.step(&actions[i])).transpose())
@@ -46,7 +49,10 @@ impl EnvPool {
     /// Does `work` once in every environment and returns the results in order. One hand-over to the
     /// threads costs tens of microseconds: give it a whole chunk of actions to play rather than
     /// one.
-    pub fn map<R: Send>(&mut self, work: impl Fn(usize, &mut dyn Env) -> R + Sync) -> Vec<R> {
+    pub(crate) fn map<R: Send>(
+        &mut self,
+        work: impl Fn(usize, &mut dyn Env) -> R + Sync,
+    ) -> Vec<R> {
         // Contiguous shares, so that results come back in order.
         let share = self.envs.len().div_ceil(self.threads);
         let shares = self.envs.chunks_mut(share).enumerate();
@@ -60,7 +66,7 @@ impl EnvPool {
     }
 
     /// Every environment's state.
-    pub fn save(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn save(&self) -> Vec<Vec<u8>> {
         self.envs.iter().map(|env| env.save()).collect()
     }
 

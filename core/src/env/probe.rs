@@ -111,7 +111,7 @@ impl Probe {
     ///
     /// # Errors
     /// When there is none.
-    pub fn by_id(id: &str) -> Result<Self> {
+    pub(crate) fn by_id(id: &str) -> Result<Self> {
         let number = IDS.iter().position(|known| *known == id);
         Self::new(
             number.ok_or_else(|| {

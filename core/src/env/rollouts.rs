@@ -196,7 +196,7 @@ impl Rollouts {
 
     /// The actor's memory of every running episode, in the order of [`Rollouts::observe`]; empty at
     /// an episode's start.
-    pub fn memories(&self) -> Vec<Vec<f32>> {
+    pub(crate) fn memories(&self) -> Vec<Vec<f32>> {
         self.slots
             .iter()
             .flatten()
@@ -205,7 +205,7 @@ impl Rollouts {
     }
 
     /// Replaces the memories, in the same order.
-    pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
+    pub(crate) fn remember(&mut self, memories: Vec<Vec<f32>>) {
         self.slots
             .iter_mut()
             .flatten()
@@ -281,12 +281,12 @@ impl Rollouts {
     }
 
     /// Finished episodes that succeeded at any step.
-    pub fn successes(&self) -> u64 {
+    pub(crate) fn successes(&self) -> u64 {
         self.plan.successes
     }
 
     /// Finished episodes on whose last step the success rule held.
-    pub fn successes_at_end(&self) -> u64 {
+    pub(crate) fn successes_at_end(&self) -> u64 {
         self.plan.successes_at_end
     }
 
@@ -309,7 +309,7 @@ impl Rollouts {
     ///
     /// # Errors
     /// When the bytes are damaged or foreign.
-    pub fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
             Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint")
         };

@@ -90,7 +90,7 @@ impl<W: Wrapper> Env for W {
 
 /// Plays every action `times` times and sums the rewards; stops early at the end of the episode.
 /// The horizon counts its own steps.
-pub struct ActionRepeat {
+pub(crate) struct ActionRepeat {
     inner: Box<dyn Env>,
     spec: Spec,
     times: usize,
@@ -99,7 +99,7 @@ pub struct ActionRepeat {
 impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
-    pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
+    pub(crate) fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
         // The last action of an episode may be held for fewer steps.
         let horizon = inner
             .spec()
@@ -138,7 +138,7 @@ impl Wrapper for ActionRepeat {
 /// plays them and sums the rewards; stops early at the end of the episode. `spec()` is the inner
 /// environment's: its `act` stays the length of one action, and its `horizon` counts single
 /// actions.
-pub struct ChunkEnv {
+pub(crate) struct ChunkEnv {
     inner: Box<dyn Env>,
     length: usize,
 }
@@ -146,7 +146,7 @@ pub struct ChunkEnv {
 impl ChunkEnv {
     /// # Errors
     /// When `length` is 0.
-    pub fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
+    pub(crate) fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
         Ok(Self {
             inner,
             length: positive("a chunk is played", length)?,

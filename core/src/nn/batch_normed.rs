@@ -16,7 +16,7 @@ const EPSILON: f64 = 1e-3;
 
 /// K perceptrons in one module: `[K, batch, input] -> [K, batch, output]`.
 #[derive(Module, Debug)]
-pub struct BatchNormed {
+pub(crate) struct BatchNormed {
     /// Per hidden layer `[K, in, out]`.
     weights: Vec<Param<Tensor<3>>>,
     /// `[K, hidden, output]`.
@@ -39,7 +39,7 @@ struct Norm {
 
 /// The statistics by which a forward pass normalizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statistics {
+pub(crate) enum Statistics {
     /// Means and variances of the batch itself: for learning. Rows that are to be normalized alike
     /// belong into one batch.
     Batch,
@@ -48,11 +48,11 @@ pub enum Statistics {
 }
 
 /// The result of a forward pass.
-pub struct Pass {
+pub(crate) struct Pass {
     /// `[K, batch, output]`.
-    pub output: Tensor<3>,
+    pub(crate) output: Tensor<3>,
     /// Directional derivatives of the output at the first rows: `[K, rows, output]`.
-    pub change: Option<Tensor<3>>,
+    pub(crate) change: Option<Tensor<3>>,
     /// Batch mean and variance of every layer.
     batch_stats: Vec<[Tensor<3>; 2]>,
 }
@@ -60,7 +60,7 @@ pub struct Pass {
 impl BatchNormed {
     /// `members` networks with layer sizes `sizes` (input, hidden ..., output): random unit
     /// weights, biases 0.
-    pub fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
         // The scale does not matter: `projected` brings every unit to length 1.
         let mut weight = |w: &[usize]| {
             let shape = [members, w[0], w[1]];
@@ -93,12 +93,12 @@ impl BatchNormed {
     }
 
     /// K, the number of members.
-    pub fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.output.dims()[0]
     }
 
     /// All members on the same input: `[batch, input] -> [K, batch, output]`.
-    pub fn forward(&self, x: Tensor<2>, statistics: Statistics) -> Pass {
+    pub(crate) fn forward(&self, x: Tensor<2>, statistics: Statistics) -> Pass {
         self.forward_along(x, None, statistics)
     }
 
@@ -108,7 +108,7 @@ impl BatchNormed {
     /// The derivatives are carried through the network beside the values, so that they can
     /// themselves be differentiated in the weights: the tensor library differentiates once only.
     /// They are exact where no ReLU has its kink, for means and variances taken as constants.
-    pub fn forward_along(
+    pub(crate) fn forward_along(
         &self,
         x: Tensor<2>,
         directions: Option<Tensor<2>>,
@@ -157,7 +157,7 @@ impl BatchNormed {
 
     /// Moves the running averages towards the statistics of a pass, by `rate`.
     #[must_use]
-    pub fn update_running_stats(mut self, pass: &Pass, rate: f64) -> Self {
+    pub(crate) fn update_running_stats(mut self, pass: &Pass, rate: f64) -> Self {
         let towards = |average: Param<Tensor<3>>, now: &Tensor<3>| {
             // Averaged outside of the graph: no gradient reaches the statistics.
             let attached = average.device().is_autodiff();
@@ -186,7 +186,7 @@ impl BatchNormed {
 
     /// Scales the weights of every unit, with its bias if it has one, to length 1.
     #[must_use]
-    pub fn projected(self) -> Self {
+    pub(crate) fn projected(self) -> Self {
         let weights = self.weights.into_iter().map(|weight| {
             let length = detached(&weight).square().sum_dim(1).sqrt();
             divided(weight, length)

@@ -38,7 +38,7 @@ impl Atoms {
 
     /// Derivative of the expected values where the logits `[K, N, count]` move along `change` `[K,
     /// N, count]`: `[K, N]`.
-    pub fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
+    pub(crate) fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
         let values = self
             .values(&logits.device())
             .unsqueeze_dim::<2>(0)
@@ -53,7 +53,7 @@ impl Atoms {
     /// The distribution of `added + factor * value` for values with the probabilities `[N, count]`,
     /// each shared between the two nearest atoms (C51, algorithm 1); what lies beyond the range
     /// falls on the outer atoms. `added` and `factor` are `[N]`. Gives `[N, count]`.
-    pub fn project(
+    pub(crate) fn project(
         &self,
         probabilities: Tensor<2>,
         added: Tensor<1>,
@@ -82,7 +82,7 @@ impl Atoms {
     }
 
     /// Cross entropy of logits `[K, N, count]` against probabilities `[N, count]`: `[K, N]`.
-    pub fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
         (log_softmax(logits, 2) * targets.unsqueeze_dim(0))
             .sum_dim(2)
             .squeeze_dim::<2>(2)

@@ -33,27 +33,27 @@ const MAX_STD: f64 = 0.866_025_403_784_438_6;
 
 /// Sizes and constants of a network.
 #[derive(Debug, Clone)]
-pub struct HetstatConfig {
+pub(crate) struct HetstatConfig {
     /// Numbers of an input.
-    pub inputs: usize,
+    pub(crate) inputs: usize,
     /// Units of each hidden layer of the perceptron.
-    pub hidden: Vec<usize>,
+    pub(crate) hidden: Vec<usize>,
     /// Numbers that it narrows an input to, u. Reference: 12.
-    pub bottleneck: usize,
+    pub(crate) bottleneck: usize,
     /// Features, F, an even number. Reference: 256.
-    pub features: usize,
+    pub(crate) features: usize,
     /// Numbers of an output.
-    pub outputs: usize,
+    pub(crate) outputs: usize,
     /// Logarithm of the entries of L at the start: the larger, the nearer the prior begins.
     /// Reference: -5.
-    pub log_scale: f64,
+    pub(crate) log_scale: f64,
     /// Least variance, before the tanh. Reference: 1e-5.
-    pub floor: f64,
+    pub(crate) floor: f64,
 }
 
 /// `[batch, inputs]` to the means and standard deviations of `outputs` Gaussians.
 #[derive(Module, Debug)]
-pub struct Hetstat {
+pub(crate) struct Hetstat {
     body: Mlp,
     /// W: `[bottleneck, features / 2]`.
     frequencies: Param<Tensor<2>>,
@@ -70,16 +70,16 @@ pub struct Hetstat {
 
 /// Independent Gaussians, `[batch, outputs]` each.
 #[derive(Debug, Clone)]
-pub struct Gaussians {
+pub(crate) struct Gaussians {
     /// Their means.
-    pub mean: Tensor<2>,
+    pub(crate) mean: Tensor<2>,
     /// Their standard deviations.
-    pub std: Tensor<2>,
+    pub(crate) std: Tensor<2>,
 }
 
 impl Hetstat {
     /// A fresh network: orthogonal weights in the perceptron, normal frequencies.
-    pub fn new(config: &HetstatConfig, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(config: &HetstatConfig, rng: &mut Rng, device: &Device) -> Self {
         let HetstatConfig {
             inputs,
             hidden,
@@ -145,7 +145,7 @@ impl Hetstat {
     }
 
     /// The Gaussians at inputs.
-    pub fn forward(&self, x: Tensor<2>) -> Gaussians {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Gaussians {
         let phi = self.features(x);
         Gaussians {
             mean: phi.clone().matmul(self.mean.val()),
@@ -155,7 +155,7 @@ impl Hetstat {
 
     /// For the faithful loss: the means, with gradients; and the Gaussians with means and features
     /// as constants, so that their likelihood trains C alone.
-    pub fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
+    pub(crate) fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
         let phi = self.features(x);
         let mean = phi.clone().matmul(self.mean.val());
         (

@@ -85,7 +85,7 @@ impl Mlp {
 
     /// As [`Mlp::new`], with a layer normalization (Ba et al. 2016) before each non-linearity,
     /// gains 1 and shifts 0 at the start.
-    pub fn normed(
+    pub(crate) fn normed(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -97,7 +97,7 @@ impl Mlp {
 
     /// As [`Mlp::normed`], with a layer normalization after the last layer, too (TD-MPC2's encoder
     /// and dynamics).
-    pub fn normed_throughout(
+    pub(crate) fn normed_throughout(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -109,7 +109,7 @@ impl Mlp {
 
     /// Layer normalization and tanh after the first layer, `activation` alone after the others
     /// (TD-MPC's critics).
-    pub fn normed_first(
+    pub(crate) fn normed_first(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -141,7 +141,7 @@ impl Mlp {
 
     /// Replaces the uniform weights, and sets biases to 0.
     #[must_use]
-    pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
+    pub(crate) fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
         let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
             let [members, inputs, outputs] = param.dims();
             let device = param.device();
@@ -164,7 +164,7 @@ impl Mlp {
     /// The last layer's weights and biases at 0: the output is 0 whatever the input, until it is
     /// learned.
     #[must_use]
-    pub fn with_zero_output(mut self) -> Self {
+    pub(crate) fn with_zero_output(mut self) -> Self {
         for layers in [&mut self.weights, &mut self.biases] {
             let last = layers.pop().map(zeros_like);
             layers.extend(last);
@@ -213,7 +213,7 @@ impl Mlp {
     /// As [`Mlp::forward`], with dropout (Srivastava et al. 2014) after the first linear layer: its
     /// units, of every member and row, are multiplied by `dropout_mask` `[K, batch, units]`, where
     /// it is given.
-    pub fn forward_with_dropout(
+    pub(crate) fn forward_with_dropout(
         &self,
         mut x: Tensor<3>,
         mut dropout_mask: Option<Tensor<3>>,
@@ -241,7 +241,7 @@ impl Mlp {
     /// Written out as the product of the weights and of the units' slopes (0 or 1), so that it can
     /// itself be differentiated in the weights: the tensor library differentiates once only. The
     /// slopes are constants, since their own derivative is 0 almost everywhere.
-    pub fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
         debug_assert_eq!(
             (self.activation, self.biases.last().map(|b| b.dims()[2])),
             (Activation::Relu, Some(1))
@@ -277,7 +277,7 @@ impl Mlp {
     }
 
     /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_with_dropout`].
-    pub fn forward_shared_with_dropout(
+    pub(crate) fn forward_shared_with_dropout(
         &self,
         x: Tensor<2>,
         dropout_mask: Option<Tensor<3>>,
@@ -332,7 +332,7 @@ fn zeros_like(param: Param<Tensor<3>>) -> Param<Tensor<3>> {
 
 /// Initialization of weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Initial {
+pub(crate) enum Initial {
     /// Normal with this standard deviation (TD-MPC2's 0.02, whose truncation at ±2 never happens).
     Normal(f64),
     /// Orthogonal columns or rows of length 1, whichever are fewer (Saxe et al. 2014), as TD-MPC

@@ -58,7 +58,7 @@ impl Observations {
 
     /// The keypoints that `image_encoder` find in the pictures of each camera, then the first
     /// `numbers` numbers: `[N, places + numbers]`.
-    pub fn encode_with(self, image_encoder: &[Keypoints], numbers: usize) -> Tensor<2> {
+    pub(crate) fn encode_with(self, image_encoder: &[Keypoints], numbers: usize) -> Tensor<2> {
         let seen = image_encoder.iter().zip(self.images);
         let mut parts: Vec<Tensor<2>> = seen
             .map(|(image_encoder, images)| image_encoder.forward(images))

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation::softmax};
 
 /// Softmax within each group of `group` neighbors of a row: every group is a point of a simplex.
 /// `[.., width] -> [.., width]`, where `width` is a multiple of `group`.
-pub fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
+pub(crate) fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
     let shape = x.dims();
     softmax(x.reshape([-1, group as i32]), 1).reshape(shape)
 }

@@ -13,7 +13,7 @@ const EXPANSION: usize = 4;
 
 /// `[batch, tokens, width] -> [batch, tokens, width]`.
 #[derive(Module, Debug)]
-pub struct Transformer {
+pub(crate) struct Transformer {
     blocks: Vec<Block>,
     last: Norm,
 }
@@ -55,7 +55,13 @@ impl Norm {
 
 impl Transformer {
     /// `width` is a multiple of `heads`.
-    pub fn new(blocks: usize, width: usize, heads: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        blocks: usize,
+        width: usize,
+        heads: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
         let blocks = (0..blocks).map(|_| Block {
             before_attention: Norm::new(width, device),
@@ -73,7 +79,7 @@ impl Transformer {
     }
 
     /// All blocks, and a last normalization.
-    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let shape = tokens.dims();
         let rows = tokens.reshape([shape[0] * shape[1], shape[2]]);
         let rows = self

@@ -31,7 +31,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// The cosine schedule over `times` times (Nichol and Dhariwal 2021, eq. 17).
-    pub fn cosine(times: usize) -> Self {
+    pub(crate) fn cosine(times: usize) -> Self {
         let level = |i: usize| {
             let angle =
                 (i as f64 / times as f64 + OFFSET) / (1.0 + OFFSET) * std::f64::consts::FRAC_PI_2;
@@ -52,7 +52,7 @@ impl Schedule {
     }
 
     /// (signal, noise) of every time: x_t = signal x0 + noise eps.
-    pub fn mixture(&self) -> Vec<(f32, f32)> {
+    pub(crate) fn mixture(&self) -> Vec<(f32, f32)> {
         self.products
             .iter()
             .map(|&product| (product.sqrt(), (1.0 - product).sqrt()))
@@ -61,7 +61,7 @@ impl Schedule {
 
     /// The steps of a sampler, noisiest first. `eta` scales the noise of DDIM, between 0 (none) and
     /// 1 (as much as DDPM would add).
-    pub fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
+    pub(crate) fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
         let times = self.products.len();
         match sampler {
             Sampler::Ddpm => (0..times).rev().map(|time| self.ddpm(time)).collect(),

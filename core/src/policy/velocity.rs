@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
     clippy::large_enum_variant,
     reason = "there is one of it per policy, and modules cannot be boxed"
 )]
-pub enum Velocity {
+pub(crate) enum Velocity {
     /// See [`Body`].
     Body(Body),
     /// See [`Tokens`].

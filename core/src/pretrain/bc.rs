@@ -246,7 +246,7 @@ impl Cloning {
     }
 
     /// Restores what [`Pretrainer::save`] wrote with the same settings and data.
-    pub fn load(
+    pub(crate) fn load(
         policy: &PolicyConfig,
         config: &BcConfig,
         data: &Pairs,

@@ -81,7 +81,7 @@ pub struct TdBatch {
     /// Earned at once: `[N]`.
     pub reward: Tensor<1>,
     /// What the value afterwards counts: gamma, or 0 after the end. `[N]`.
-    pub discount: Tensor<1>,
+    pub(crate) discount: Tensor<1>,
 }
 
 /// K critics of states and actions, which share one image encoder.
@@ -112,13 +112,13 @@ struct Categorical {
 
 /// What [`CriticEnsemble::errors`] gives, with gradients; and the pass, where it counts.
 pub(super) struct Errors {
-    pub td_error: Tensor<1>,
-    pub gradient_norm: Tensor<1>,
-    pub pass: Option<Pass>,
+    pub(crate) td_error: Tensor<1>,
+    pub(crate) gradient_norm: Tensor<1>,
+    pub(crate) pass: Option<Pass>,
 }
 
 impl CriticEnsemble {
-    pub fn new(
+    pub(crate) fn new(
         config: &CriticConfig,
         width: usize,
         cameras: &[ImageSpec],
@@ -161,7 +161,7 @@ impl CriticEnsemble {
     }
 
     /// Values, each on its own: `[K, N]`.
-    pub fn values(&self, at: &StateAction) -> Tensor<2> {
+    pub(crate) fn values(&self, at: &StateAction) -> Tensor<2> {
         let rows = self.rows(at);
         match &self.head {
             Head::Categorical(Categorical { net, atoms }) => {
@@ -174,7 +174,7 @@ impl CriticEnsemble {
     /// What these critics, as the slow copy, say that a batch's values should be: distributions
     /// `[N, atoms]`, or numbers `[N, 1]`. The least of the `counting` ones, row by row; of
     /// categorical critics all count.
-    pub fn targets(&self, batch: &TdBatch, counting: &[usize]) -> Tensor<2> {
+    pub(crate) fn targets(&self, batch: &TdBatch, counting: &[usize]) -> Tensor<2> {
         let TdBatch {
             now,
             next,
@@ -204,7 +204,7 @@ impl CriticEnsemble {
     /// The error of the values of `now` against `targets`, where `next` comes after it; how steep
     /// the first rows are along `directions` of states and actions (0 without); and what the pass
     /// has seen.
-    pub fn errors(
+    pub(crate) fn errors(
         &self,
         [now, next]: [&StateAction; 2],
         targets: Tensor<2>,
@@ -254,7 +254,7 @@ impl CriticEnsemble {
 
     /// After a step of the optimizer: unit weights, and running statistics that follow.
     #[must_use]
-    pub fn after_update(self, pass: Option<&Pass>) -> Self {
+    pub(crate) fn after_update(self, pass: Option<&Pass>) -> Self {
         let head = match (self.head, pass) {
             (Head::Categorical(Categorical { net, atoms }), Some(pass)) => {
                 let net = net.projected().update_running_stats(pass, STATISTICS_RATE);
@@ -286,13 +286,13 @@ pub(super) mod tests {
     use crate::nn::{self, gradient_check::worst_error_of_smooth, params};
     use pollster::block_on;
 
-    pub const ATOMS: Atoms = Atoms {
+    pub(crate) const ATOMS: Atoms = Atoms {
         low: -2.0,
         high: 2.0,
         count: 7,
     };
-    pub const ROWS: usize = 12;
-    pub const CATEGORICAL: CriticKind = CriticKind::Categorical(ATOMS);
+    pub(crate) const ROWS: usize = 12;
+    pub(crate) const CATEGORICAL: CriticKind = CriticKind::Categorical(ATOMS);
     pub const KINDS: [CriticKind; 3] = [
         CATEGORICAL,
         CriticKind::Scalar { layer_norm: true },

@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 /// Episodes by their seeds, and what else is to be known of each while it is played.
 #[derive(Debug, Clone, Default)]
-pub struct RunningEpisodes<T> {
+pub(crate) struct RunningEpisodes<T> {
     episodes: BTreeMap<u64, (Episode, T)>,
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     /// Takes out the episode that `seed` picked; none where it has not begun.
-    pub fn take(&mut self, seed: u64) -> Option<(Episode, T)> {
+    pub(crate) fn take(&mut self, seed: u64) -> Option<(Episode, T)> {
         self.episodes.remove(&seed)
     }
 
     /// Keeps an episode until its next step.
-    pub fn keep(&mut self, episode: Episode, rest: T) {
+    pub(crate) fn keep(&mut self, episode: Episode, rest: T) {
         self.episodes.insert(episode.seed, (episode, rest));
     }
 
@@ -29,7 +29,7 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn save(&self, name: &str, archive: &mut Archive) -> Result<()> {
+    pub(crate) fn save(&self, name: &str, archive: &mut Archive) -> Result<()> {
         let saved: Vec<&(Episode, T)> = self.episodes.values().collect();
         archive.put(name, &saved)
     }
@@ -39,7 +39,7 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     ///
     /// # Errors
     /// When the archive lacks them, or something else was observed.
-    pub fn load(name: &str, archive: &Archive, obs: &ObsSpec) -> Result<Self> {
+    pub(crate) fn load(name: &str, archive: &Archive, obs: &ObsSpec) -> Result<Self> {
         let saved: Vec<(Episode, T)> = archive.get(name)?;
         if !saved.iter().all(|(episode, _)| episode.obs.is_sound(obs)) {
             return Err(Error::input(

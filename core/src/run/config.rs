@@ -153,12 +153,12 @@ impl Config {
     }
 
     /// Demonstrations of all of them.
-    pub fn demonstrations(&self) -> usize {
+    pub(crate) fn demonstrations(&self) -> usize {
         self.demos.count * self.tasks().len()
     }
 
     /// What says that it is the `i`-th of several tasks; none where there is one.
-    pub fn label_of(&self, i: usize) -> Option<TaskLabel> {
+    pub(crate) fn label_of(&self, i: usize) -> Option<TaskLabel> {
         let of = self.pretrain.tasks.len();
         (of > 0).then_some(TaskLabel { index: i, of })
     }
@@ -170,7 +170,7 @@ impl Config {
     }
 
     /// What the policy sees, where it is one that does.
-    pub fn policy_images(&self) -> Vec<ImageSpec> {
+    pub(crate) fn policy_images(&self) -> Vec<ImageSpec> {
         let images = self.env.images();
         let seen = images.into_iter().filter(|_| self.policy.kind.sees());
         seen.collect()

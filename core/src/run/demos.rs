@@ -87,7 +87,7 @@ impl Demonstrations {
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
-    pub fn resume(
+    pub(crate) fn resume(
         config: &Config,
         services: &Services,
         dataset: Dataset,

@@ -13,7 +13,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Bootstrap resamples: the ends of an interval in [0, 1] are then steady to about 0.002 (rliable's
 /// examples for curves take as many).
-pub const RESAMPLES: usize = 2_000;
+pub(crate) const RESAMPLES: usize = 2_000;
 
 /// A range of plausible values, `low <= high`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

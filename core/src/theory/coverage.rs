@@ -14,7 +14,7 @@ pub fn coverage(policy: &Table, demonstrator: &Table) -> f64 {
 }
 
 /// Coverage at one step and state: both rows are distributions over actions.
-pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
+pub(crate) fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
     policy
         .iter()
         .zip(demonstrator)
@@ -26,7 +26,7 @@ pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
 
 /// The largest gamma that coverage reaches with probability at least 1 - delta, estimated from the
 /// coverages of many independent data sets: their delta-quantile, rounded down. 0 of none.
-pub fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
+pub(crate) fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
     let mut sorted = coverages.to_vec();
     sorted.sort_by(f64::total_cmp);
     // Those below the value at this place are at most delta of all. The margin keeps 0.1 * 30 from

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A way of making a policy of visit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "method")]
-pub enum Estimator {
+pub(crate) enum Estimator {
     /// Behavioral cloning: see [`bc`].
     Bc,
     /// Behavioral cloning with uniform noise: see [`uniform_noise`].
@@ -25,7 +25,7 @@ pub enum Estimator {
 
 impl Estimator {
     /// The policy that the estimator makes of visit counts.
-    pub fn fit(&self, counts: &Table) -> Table {
+    pub(crate) fn fit(&self, counts: &Table) -> Table {
         match *self {
             Self::Bc => bc(counts),
             Self::UniformNoise { alpha } => uniform_noise(counts, alpha),
@@ -42,7 +42,7 @@ pub fn bc(counts: &Table) -> Table {
 
 /// (1 - alpha) BC + alpha uniform (appendix B.2), the tabular analogue of cloning with
 /// state-independent noise.
-pub fn uniform_noise(counts: &Table, alpha: f64) -> Table {
+pub(crate) fn uniform_noise(counts: &Table, alpha: f64) -> Table {
     counts.map_rows(|row| {
         mix(
             alpha,

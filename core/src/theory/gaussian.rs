@@ -46,7 +46,11 @@ pub fn posterior(model: &Model, data: &[Vec<f64>]) -> Result<Gaussian> {
 ///   N(0, Lambda).
 ///
 /// Lemma 7: the result is distributed as the posterior.
-pub fn perturb_and_refit(model: &Model, data: &[Vec<f64>], rng: &mut Rng) -> Result<Vec<f64>> {
+pub(crate) fn perturb_and_refit(
+    model: &Model,
+    data: &[Vec<f64>],
+    rng: &mut Rng,
+) -> Result<Vec<f64>> {
     let noise = cholesky(&model.noise)?;
     let prior = cholesky(&model.prior)?;
     let perturb = |x: &Vec<f64>, rng: &mut Rng| {

@@ -39,7 +39,7 @@ impl Size {
     }
 
     /// H S A S: how many transition probabilities there are, and what a dynamic program costs.
-    pub fn dynamics(self) -> f64 {
+    pub(crate) fn dynamics(self) -> f64 {
         self.horizon as f64 * self.states as f64 * self.actions as f64 * self.states as f64
     }
 }
@@ -66,7 +66,7 @@ impl Table {
     }
 
     /// All zeros.
-    pub fn zeros(size: Size) -> Self {
+    pub(crate) fn zeros(size: Size) -> Self {
         Self {
             size,
             values: vec![0.0; size.horizon * size.states * size.actions],
@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// The numbers of all actions at a step and state.
-    pub fn row(&self, step: usize, state: usize) -> &[f64] {
+    pub(crate) fn row(&self, step: usize, state: usize) -> &[f64] {
         let first = (step * self.size.states + state) * self.size.actions;
         &self.values[first..first + self.size.actions]
     }
@@ -85,7 +85,7 @@ impl Table {
     }
 
     /// The table of what `change` makes of each row.
-    pub fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+    pub(crate) fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
         Self {
             size: self.size,
             values: self.rows().flat_map(change).collect(),
@@ -93,7 +93,7 @@ impl Table {
     }
 
     /// One number, to be changed.
-    pub fn at_mut(&mut self, step: usize, state: usize, action: usize) -> &mut f64 {
+    pub(crate) fn at_mut(&mut self, step: usize, state: usize, action: usize) -> &mut f64 {
         &mut self.values[(step * self.size.states + state) * self.size.actions + action]
     }
 }
@@ -134,7 +134,7 @@ impl Mdp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     /// The MDP.
-    pub mdp: Mdp,
+    pub(crate) mdp: Mdp,
     /// The demonstrator's probabilities.
     pub demonstrator: Table,
 }

@@ -16,17 +16,19 @@ mod coverage;
 mod demonstrations;
 mod dp;
 mod estimators;
-pub mod examples;
+pub(crate) mod examples;
 #[cfg(test)]
 mod gaussian;
 mod matched;
 mod mdp;
 mod study;
 
-pub use coverage::{coverage, coverage_bound, largest_coverage};
+pub(crate) use coverage::largest_coverage;
+pub use coverage::{coverage, coverage_bound};
 pub use demonstrations::{demonstrate, draw};
 pub use dp::{suboptimality, value};
-pub use estimators::{Estimator, bc, post_bc, posterior, theorem_alpha, theorem_lambda};
+pub(crate) use estimators::Estimator;
+pub use estimators::{bc, post_bc, posterior, theorem_alpha, theorem_lambda};
 pub use matched::{Matched, matched};
 pub use mdp::{Mdp, Problem, Size, Table};
 pub use study::{Arm, Method, Outcome, Row, Study, StudyConfig};

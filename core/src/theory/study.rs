@@ -119,7 +119,7 @@ impl Study {
 
     /// The arms at each number of demonstrations: BC, the other two with the theorem's alpha, then
     /// both with each alpha of the list.
-    pub fn arms(&self, demos: usize) -> Vec<Arm> {
+    pub(crate) fn arms(&self, demos: usize) -> Vec<Arm> {
         let alpha = theorem_alpha(self.config.size, demos);
         let arm = |method, alpha, theorem| Arm {
             method,
@@ -193,7 +193,7 @@ impl Study {
 
 impl Arm {
     /// The estimator; lambda is the theorem's.
-    pub fn estimator(&self, size: Size, demos: usize) -> Estimator {
+    pub(crate) fn estimator(&self, size: Size, demos: usize) -> Estimator {
         match self.method {
             Method::Bc => Estimator::Bc,
             Method::UniformNoise => Estimator::UniformNoise { alpha: self.alpha },

@@ -23,7 +23,7 @@ pub(crate) struct HetstatPolicy {
 
 impl HetstatPolicy {
     /// Fresh weights, for observations and actions of these sizes, and for these cameras.
-    pub fn new(
+    pub(crate) fn new(
         config: &ActorConfig,
         sizes: Sizes,
         cameras: &[ImageSpec],
@@ -57,13 +57,13 @@ impl HetstatPolicy {
     }
 
     /// What it does at inputs of obs + act numbers.
-    pub fn at(&self, x: Observations) -> SquashedGaussian {
+    pub(crate) fn at(&self, x: Observations) -> SquashedGaussian {
         self.net.forward(self.read(x)).into()
     }
 
     /// The faithful loss (CSIL): the squared error of the squashed mean, which teaches means and
     /// features, and the likelihood with both held fixed, which teaches the spread.
-    pub fn faithful_loss(&self, x: Observations, actions: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn faithful_loss(&self, x: Observations, actions: Tensor<2>) -> Tensor<1> {
         let (mean, fixed) = self.net.forward_faithful(self.read(x));
         let act = actions.dims()[1] as f64;
         let error = (mean.tanh() - actions.clone()).square().mean();

@@ -15,22 +15,22 @@ const LEAST_RANGE: f64 = 0.1;
 /// N rows on the host.
 pub(crate) struct RawInputs {
     /// N observations.
-    pub obs: ObsBatch,
+    pub(crate) obs: ObsBatch,
     /// The pretrained policy's actions: N x act.
-    pub base: Vec<f32>,
+    pub(crate) base: Vec<f32>,
 }
 
 /// Makes inputs of networks, on a device without gradients.
 #[derive(Clone)]
 pub(crate) struct InputReader {
     /// Scales observations.
-    pub scale: Normaliser,
+    pub(crate) scale: Normaliser,
     /// Of the pretrained policy.
-    pub sizes: Sizes,
+    pub(crate) sizes: Sizes,
     /// What sees.
-    pub cameras: Vec<ImageSpec>,
+    pub(crate) cameras: Vec<ImageSpec>,
     /// Without gradients.
-    pub device: Device,
+    pub(crate) device: Device,
 }
 
 /// N decisions on the device, demonstrated ones first, without gradients.
@@ -40,21 +40,21 @@ pub(crate) struct Transitions {
     /// The actor's own action: `[N, act]`.
     pub u: Tensor<2>,
     /// What was seen next.
-    pub next_x: Observations,
+    pub(crate) next_x: Observations,
     /// The actor's own action then, where it is known: `[N, act]`.
-    pub next_u: Tensor<2>,
+    pub(crate) next_u: Tensor<2>,
     /// The task's rewards: `[N]`.
     pub rewards: Tensor<1>,
     /// 0 where nothing can be earned afterwards, else 1: `[N]`.
-    pub not_done: Tensor<1>,
+    pub(crate) not_done: Tensor<1>,
     /// How many of them were demonstrated.
-    pub n_demos: usize,
+    pub(crate) n_demos: usize,
 }
 
 impl InputReader {
     /// For a policy: observations are scaled as it scales them, but no number in a range that is
     /// all too small.
-    pub fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
+    pub(crate) fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
         Self {
             scale: policy.obs_scale.with_min_range(LEAST_RANGE as f32),
             sizes: policy.sizes,
@@ -64,13 +64,13 @@ impl InputReader {
     }
 
     /// Numbers of an input: an observation's and an action's.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.sizes.obs + self.sizes.act
     }
 
     /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them, N x
     /// act.
-    pub fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
+    pub(crate) fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
         let numbers = self.scale.apply(&obs.numbers());
         let images = obs.seen_by(&self.cameras);
         Observations::new(numbers, self.sizes.obs, images, &self.device)
@@ -78,12 +78,12 @@ impl InputReader {
     }
 
     /// Rows of `width` numbers as they are.
-    pub fn matrix(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+    pub(crate) fn matrix(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         nn::matrix(values, width, &self.device)
     }
 
     /// A batch of single decisions, of which the first `n_demos` were demonstrated.
-    pub fn transitions(&self, batch: &SequenceBatch, n_demos: usize) -> Transitions {
+    pub(crate) fn transitions(&self, batch: &SequenceBatch, n_demos: usize) -> Transitions {
         let n = batch.len();
         let act = self.sizes.act;
         let both = self.matrix(batch.actions.clone(), 2 * act);
@@ -108,7 +108,7 @@ impl Transitions {
     }
 
     /// What was done.
-    pub fn state_action(&self) -> StateAction {
+    pub(crate) fn state_action(&self) -> StateAction {
         StateAction {
             state: self.x.clone(),
             action: self.u.clone(),
@@ -116,12 +116,12 @@ impl Transitions {
     }
 
     /// What the value afterwards counts: gamma, or 0 after the end. `[N]`.
-    pub fn discounts(&self, gamma: f64) -> Tensor<1> {
+    pub(crate) fn discounts(&self, gamma: f64) -> Tensor<1> {
         self.not_done.clone() * gamma
     }
 
     /// What critics learn of them, where `next_u` is what is done next and `reward` what is earned.
-    pub fn td_batch(&self, next_u: Tensor<2>, reward: Tensor<1>, gamma: f64) -> TdBatch {
+    pub(crate) fn td_batch(&self, next_u: Tensor<2>, reward: Tensor<1>, gamma: f64) -> TdBatch {
         TdBatch {
             now: self.state_action(),
             next: StateAction {

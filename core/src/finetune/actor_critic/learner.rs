@@ -15,11 +15,11 @@ pub(crate) type Figures = Vec<(&'static str, Tensor<1>)>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Updates {
     /// Of cloning.
-    pub cloning: usize,
+    pub(crate) cloning: usize,
     /// On demonstrations alone, between cloning and practice.
-    pub pretraining: usize,
+    pub(crate) pretraining: usize,
     /// Of practice.
-    pub practice: usize,
+    pub(crate) practice: usize,
 }
 
 /// Learns an actor beside a frozen policy.

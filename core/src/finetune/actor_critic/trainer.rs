@@ -54,7 +54,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
     ///
     /// # Errors
     /// When an environment cannot be made.
-    pub fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
+    pub(crate) fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
         let act = cx.policy.sizes.act;
         Ok(Self {
             rollouts: Rollouts::endless(&spec(&config, cx), "practice")?,
@@ -73,7 +73,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
 
     /// Restores what [`Trainer::save`] wrote under the same settings; the learner was restored
     /// before.
-    pub fn load(
+    pub(crate) fn load(
         config: PracticeConfig,
         learner: L,
         cx: &Context,

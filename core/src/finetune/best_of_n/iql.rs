@@ -60,7 +60,7 @@ impl Critic {
     }
 
     /// Restores what [`Critic::save`] wrote for the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &BestOfNConfig,
         obs: usize,
         chunk: usize,
@@ -83,7 +83,7 @@ pub struct Losses {
     /// The critic loss L_Q, summed over the critics.
     pub q: Tensor<1>,
     /// Mean of V(s).
-    pub mean_value: Tensor<1>,
+    pub(crate) mean_value: Tensor<1>,
 }
 
 /// IQL's learner.
@@ -184,7 +184,7 @@ impl Iql {
     }
 
     /// Updates done.
-    pub fn steps_done(&self) -> usize {
+    pub(crate) fn steps_done(&self) -> usize {
         self.step
     }
 
@@ -209,7 +209,7 @@ impl Iql {
     }
 
     /// Restores what [`Iql::save`] wrote with the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: BestOfNConfig,
         obs: usize,
         chunk: usize,

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
 use serde::{Deserialize, Serialize};
-pub use trainer::BestOfNTrainer;
+pub(crate) use trainer::BestOfNTrainer;
 
 /// The method.
 pub const METHOD: Method = Method {
@@ -182,7 +182,7 @@ impl BestOfNPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &BestOfNConfig,
         policy: &Policy,
         prefix: &str,

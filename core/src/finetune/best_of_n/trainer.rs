@@ -12,7 +12,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// Best-of-N at work.
-pub struct BestOfNTrainer {
+pub(crate) struct BestOfNTrainer {
     config: BestOfNConfig,
     round: usize,
     replay: Replay,
@@ -31,7 +31,7 @@ impl BestOfNTrainer {
     ///
     /// # Errors
     /// When an environment cannot be made.
-    pub fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
+    pub(crate) fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let horizon = cx.rollouts.task.spec.horizon;
         let replay = Replay::new(cx.obs(), sizes.chunk_len(), config.rollouts * horizon);
@@ -156,7 +156,7 @@ impl BestOfNTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+    pub(crate) fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let (round, chosen, playing): (usize, bool, bool) = archive.get("finetuner/round")?;
         if round >= config.rounds {

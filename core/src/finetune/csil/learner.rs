@@ -62,7 +62,12 @@ struct Rewards {
 
 impl CsilLearner {
     /// A fresh learner on an autodiff `device`.
-    pub fn new(config: CsilConfig, inputs: InputReader, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        config: CsilConfig,
+        inputs: InputReader,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let policy = ClonedActor::new(&config.actor, &inputs, config.lr, rng, device);
         let width = inputs.width() + inputs.sizes.act;
         Self {
@@ -195,7 +200,7 @@ impl CsilLearner {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, archive: &Archive) -> Result<Self> {
         Ok(Self {
             updates: archive.get("csil/updates")?,
             policy: self.policy.loaded("csil", archive)?,

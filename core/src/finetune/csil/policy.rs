@@ -16,9 +16,9 @@ use burn::tensor::Device;
 /// The actor beside the pretrained policy, and the policy whose likelihoods are the reward.
 #[derive(Clone)]
 pub(super) struct CsilPolicy {
-    pub acting: ComposedPolicy,
-    pub reward: HetstatPolicy,
-    pub config: CsilConfig,
+    pub(crate) acting: ComposedPolicy,
+    pub(crate) reward: HetstatPolicy,
+    pub(crate) config: CsilConfig,
 }
 
 impl CsilPolicy {
@@ -54,7 +54,7 @@ impl CsilPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &CsilConfig,
         policy: &Policy,
         prefix: &str,

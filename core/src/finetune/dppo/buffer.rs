@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One decision: observation, chain, reward.
-pub struct Transition<'a> {
+pub(crate) struct Transition<'a> {
     /// Normalized observation.
-    pub obs: &'a [f32],
+    pub(crate) obs: &'a [f32],
     /// The K' + 1 latents of its chain.
-    pub latents: &'a [f32],
+    pub(crate) latents: &'a [f32],
     /// Log-probabilities of its K' steps.
-    pub log_probs: &'a [f32],
+    pub(crate) log_probs: &'a [f32],
     /// V at the observation.
-    pub value: f32,
+    pub(crate) value: f32,
     /// Sum of the chunk's rewards.
-    pub reward: f32,
+    pub(crate) reward: f32,
     /// Value of the state afterwards: V where the time limit cut the episode off, 0 where it
     /// terminated or goes on.
-    pub last_value: f32,
+    pub(crate) last_value: f32,
 }
 
 /// The decisions of one episode, row after row.
@@ -35,11 +35,11 @@ struct Trajectory {
 
 /// The episodes of an iteration, by their seeds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Buffer(BTreeMap<u64, Trajectory>);
+pub(crate) struct Buffer(BTreeMap<u64, Trajectory>);
 
 impl Buffer {
     /// Adds the next decision of the episode of this seed.
-    pub fn push(&mut self, episode: u64, transition: &Transition) {
+    pub(crate) fn push(&mut self, episode: u64, transition: &Transition) {
         let trajectory = self.0.entry(episode).or_default();
         trajectory.obs.extend(transition.obs);
         trajectory.latents.extend(transition.latents);
@@ -50,7 +50,7 @@ impl Buffer {
     }
 
     /// Samples of whole episodes, with rewards scaled by `scaler`, which sees them first.
-    pub fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
+    pub(crate) fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
         // An iteration's returns count for its own scale (`RunningRewardScaler.__call__`).
         scaler.observe(
             self.0
@@ -98,11 +98,11 @@ pub struct Samples {
     /// K' + 1 latents a row.
     pub latents: Vec<f32>,
     /// K' log-probabilities a row, under the policy that practiced.
-    pub log_probs: Vec<f32>,
+    pub(crate) log_probs: Vec<f32>,
     /// Advantages, not normalized.
-    pub advantages: Vec<f32>,
+    pub(crate) advantages: Vec<f32>,
     /// Advantage plus value: the critic's targets.
-    pub returns: Vec<f32>,
+    pub(crate) returns: Vec<f32>,
     /// The critic's values.
     pub values: Vec<f32>,
 }
@@ -134,7 +134,7 @@ impl Samples {
 
     /// 1 - Var(returns - values) / Var(returns): 1 for a perfect critic, 0 for one that predicts
     /// the mean; 0 where all returns agree.
-    pub fn explained_variance(&self) -> f64 {
+    pub(crate) fn explained_variance(&self) -> f64 {
         let total = variance(self.returns.iter().map(|&r| f64::from(r)));
         let rest = variance(
             self.returns
@@ -147,7 +147,7 @@ impl Samples {
 }
 
 /// The rows of `values`, `width` numbers each.
-pub fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+pub(crate) fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
     rows.iter()
         .flat_map(|&row| &values[row * width..(row + 1) * width])
         .copied()

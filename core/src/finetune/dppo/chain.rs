@@ -18,9 +18,9 @@ const LOG_DENSITY: (f64, f64) = (-5.0, 2.0);
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     /// Least standard deviation of a draw.
-    pub sampling: f32,
+    pub(crate) sampling: f32,
     /// Least standard deviation in a log-probability.
-    pub logprob: f32,
+    pub(crate) logprob: f32,
 }
 
 /// The part of a batch's chains that learning needs.
@@ -29,12 +29,12 @@ pub struct ChainSample {
     /// last is the action chunk.
     pub latents: Vec<Tensor<2>>,
     /// Log-probabilities of the K' finetuned steps, `[batch, 1]` each.
-    pub log_probs: Vec<Tensor<2>>,
+    pub(crate) log_probs: Vec<Tensor<2>>,
 }
 
 /// Length of the noise of a decision in practice: the start of the chain, and a draw for each of
 /// its steps.
-pub fn noise_len(policy: &Policy) -> usize {
+pub(crate) fn noise_len(policy: &Policy) -> usize {
     (policy.chain_len() + 1) * policy.sizes.chunk_len()
 }
 
@@ -79,7 +79,7 @@ pub fn draw(
 
 /// Log-probability of the step from each row of `before` to that of `after`, by `policy`: `[rows,
 /// 1]`, with gradients.
-pub fn log_probs(
+pub(crate) fn log_probs(
     policy: &Policy,
     spread: Spread,
     obs: Tensor<2>,

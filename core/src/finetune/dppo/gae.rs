@@ -5,7 +5,7 @@
 ///
 /// `values` holds V(s_t) for every decision; `last_value` is the value of the state after the last
 /// one: 0 where the episode terminated, its V where the time limit cut it off.
-pub fn advantages(
+pub(crate) fn advantages(
     rewards: &[f32],
     values: &[f32],
     last_value: f32,

@@ -21,11 +21,11 @@ const FURTHEST: f64 = 5.0;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// PPO's objective.
-    pub actor_loss: f64,
+    pub(crate) actor_loss: f64,
     /// Half the critic's mean squared error.
-    pub critic_loss: f64,
+    pub(crate) critic_loss: f64,
     /// Estimated KL divergence from the policy that practiced.
-    pub kl: f64,
+    pub(crate) kl: f64,
     /// Share of samples outside of the clip range.
     pub clipped: f64,
 }

@@ -9,16 +9,16 @@
 mod buffer;
 pub mod chain;
 mod config;
-pub mod gae;
+pub(crate) mod gae;
 mod learner;
-pub mod ppo;
+pub(crate) mod ppo;
 mod reward;
 mod trainer;
 
 pub use buffer::Samples;
 pub use config::DppoConfig;
 pub use learner::{Figures, Learner};
-pub use reward::RewardScaler;
+pub(crate) use reward::RewardScaler;
 pub use trainer::DppoTrainer;
 
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
@@ -111,7 +111,7 @@ impl DppoPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote of a copy of `pretrained`.
-    pub fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
         let steps = archive.get(&format!("{prefix}/steps"))?;
         if steps > pretrained.chain_len() {
             let sentence = format!(

@@ -200,7 +200,7 @@ impl DppoTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
         let phase = if playing {

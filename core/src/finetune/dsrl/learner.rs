@@ -274,7 +274,7 @@ impl SoftActorCritic {
     }
 
     /// Restores what [`SoftActorCritic::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: DsrlConfig,
         policy: &Policy,
         archive: &Archive,

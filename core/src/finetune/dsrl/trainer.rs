@@ -244,7 +244,7 @@ impl DsrlTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+    pub(crate) fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let count: Count = archive.get("finetuner/loop")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;
         if replay.is_empty() && count.online.decisions() > 0 {

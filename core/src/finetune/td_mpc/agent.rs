@@ -25,13 +25,13 @@ pub struct Agent {
 }
 
 /// A decision for each of E environments, on the host.
-pub struct AgentOutput {
+pub(crate) struct AgentOutput {
     /// E x act.
-    pub actions: Vec<f32>,
+    pub(crate) actions: Vec<f32>,
     /// Per episode the mean of its plan, the next one's warm start. Empty without planning.
-    pub memories: Vec<Vec<f32>>,
+    pub(crate) memories: Vec<Vec<f32>>,
     /// How many of the actions are from a policy's proposal.
-    pub from_policy: usize,
+    pub(crate) from_policy: usize,
 }
 
 /// Raw observations as the world model's input, on a device without gradients, each with one more
@@ -111,7 +111,6 @@ impl Agent {
                 from_policy: 0,
             });
         }
-        let z = self.encode(policy, obs, device);
         let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
         let actions = nn::read(plan.action).await?;
         let width = self.config.horizon * policy.sizes.act;
@@ -235,7 +234,7 @@ impl Agent {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &TdMpcConfig,
         policy: &Policy,
         prefix: &str,

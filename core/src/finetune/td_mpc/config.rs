@@ -252,7 +252,7 @@ impl TdMpcConfig {
     }
 
     /// Share of demonstrations in a batch after `updates` updates.
-    pub fn demo_fraction(&self, updates: usize) -> f64 {
+    pub(crate) fn demo_fraction(&self, updates: usize) -> f64 {
         match self.arm {
             DemoSchedule::Balanced => 0.5,
             DemoSchedule::Scheduled => 0.5 - 0.25 * (updates as f64 / DEMO_DECAY).min(1.0),
@@ -266,36 +266,36 @@ const DEMO_DECAY: f64 = 50_000.0;
 /// Least standard deviation at the start (MoDem).
 const FIRST_MIN_STD: f64 = 0.1;
 /// Size of a group of a simplicial latent state.
-pub const SIMNORM: usize = 8;
+pub(crate) const SIMNORM: usize = 8;
 /// rho: a decision's weight in the loss, relative to the decision before (both backbones).
-pub const RHO: f64 = 0.5;
+pub(crate) const RHO: f64 = 0.5;
 /// Factor of the values in the elites' softmax (both backbones).
-pub const TEMPERATURE: f64 = 0.5;
+pub(crate) const TEMPERATURE: f64 = 0.5;
 
 /// Constants of a backbone: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Coefficients {
+pub(crate) struct Coefficients {
     /// Weight of the consistency loss.
-    pub consistency: f64,
+    pub(crate) consistency: f64,
     /// Weight of the reward loss.
-    pub reward: f64,
+    pub(crate) reward: f64,
     /// Weight of the value loss, of all critics together.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Largest norm of the gradients.
-    pub clip: f64,
+    pub(crate) clip: f64,
     /// Updates between two steps of the targets.
-    pub target_every: usize,
+    pub(crate) target_every: usize,
     /// Learning rate of the encoder, relative to the others'.
-    pub encoder_rate: f64,
+    pub(crate) encoder_rate: f64,
     /// Adam's epsilon for the policy prior.
-    pub prior_epsilon: f64,
+    pub(crate) prior_epsilon: f64,
     /// Share of the planner's mean that is kept from round to round.
-    pub momentum: f64,
+    pub(crate) momentum: f64,
 }
 
 impl Backbone {
     /// The reference's values.
-    pub fn coefficients(self) -> Coefficients {
+    pub(crate) fn coefficients(self) -> Coefficients {
         let td_mpc2 = Coefficients {
             consistency: 20.0,
             reward: 0.1,

@@ -157,7 +157,7 @@ pub struct Losses {
     /// Mean TD target.
     pub target: Tensor<1>,
     /// Absolute TD errors of each sub-sequence, for the replay's priorities: `[B]`.
-    pub td_error: Tensor<1>,
+    pub(crate) td_error: Tensor<1>,
 }
 
 /// A batch on the device, time-major.
@@ -205,7 +205,7 @@ impl Learner {
     }
 
     /// One step of behavioral cloning of encoder and prior; gives the mean squared error.
-    pub fn clone_step(&mut self, batch: &SequenceBatch) -> Tensor<1> {
+    pub(crate) fn clone_step(&mut self, batch: &SequenceBatch) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
         let obs = self.observations(batch, 0..rows).autodiff();
         let actions = self.attached(batch.actions.clone(), self.sizes.act);

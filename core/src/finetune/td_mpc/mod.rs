@@ -22,7 +22,7 @@ use crate::obs::ImageSpec;
 use crate::policy::{PolicyConfig, PolicyKind};
 use crate::{Error, Result};
 pub use agent::Agent;
-pub use config::{Backbone, Coefficients, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig};
+pub use config::{Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig};
 pub use learner::{Learner, Losses, UpdateNoise};
 pub use model::{Prior, PriorSample, WorldModel, acting};
 pub use planner::{Noise, Plan, Planner, Round, shifted_plan};

@@ -23,7 +23,7 @@ const INITIAL_STD: f64 = 0.02;
 
 /// The encoder of a camera's pictures.
 #[derive(Module, Debug)]
-pub struct ImageEncoder {
+pub(crate) struct ImageEncoder {
     convolutions: Convolutions,
     /// From the sum of the latents so far and this one's to one (td-mpc).
     fuse: Option<Mlp>,
@@ -69,9 +69,9 @@ pub struct WorldModel {
     pub encoder: Mlp,
     /// Encoders of its pictures, one for each camera. The name begins with `encoder`, by which the
     /// optimizer finds the encoder's learning rate.
-    pub encoder_of_pictures: Vec<ImageEncoder>,
+    pub(crate) encoder_of_pictures: Vec<ImageEncoder>,
     /// Latent dynamics d: latent state and action to the next latent state.
-    pub dynamics: Mlp,
+    pub(crate) dynamics: Mlp,
     /// Reward head R: latent state and action to the reward.
     pub reward: Mlp,
     /// Critics Q: latent state and action to a value each.
@@ -210,7 +210,7 @@ impl WorldModel {
 
     /// Errors of a head's outputs `[K, N, bins or 1]` against numbers `[N]`: squares, or cross
     /// entropies. `[K, N]`.
-    pub fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
+    pub(crate) fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => (outputs.squeeze_dim::<2>(2) - targets.unsqueeze_dim(0)).square(),
             Backbone::TdMpc2 => TwoHot::cross_entropy(outputs, TwoHot::TD_MPC2.encode(targets)),

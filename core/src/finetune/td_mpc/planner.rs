@@ -319,7 +319,7 @@ impl Planner<'_> {
 }
 
 /// Ranks within each row, 0 for the greatest; of equals, the left one comes first: `[E, N]`.
-pub fn ranks(values: Tensor<2>) -> Tensor<2> {
+pub(crate) fn ranks(values: Tensor<2>) -> Tensor<2> {
     let [rows, n] = values.dims();
     let own = values.clone().unsqueeze_dim::<3>(2);
     let other = values.unsqueeze_dim::<3>(1);

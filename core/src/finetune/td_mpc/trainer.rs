@@ -395,7 +395,7 @@ impl TdMpcTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+    pub(crate) fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let demos = SequenceReplay::load(archive, "finetuner/demos")?;
         let replay = SequenceReplay::load(archive, "finetuner/online")?;
         if !demos.is_like(&empty_demos(&config, cx)) || !replay.is_like(&online(&config, cx)) {

@@ -15,7 +15,11 @@ use macerator::Simd;
 
 /// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all
 /// begin with K, and so does the result `[batch, out]`.
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) -> Tensor<D> {
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<D>,
+    bias: Tensor<D>,
+) -> Tensor<D> {
     if let (Some(x), Some(weight), Some(bias)) = (tracked(&x), tracked(&weight), tracked(&bias)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, weight, bias));
     }

@@ -17,7 +17,7 @@ const EPSILON: f32 = 1e-5;
 
 /// Mean 0 and variance 1 over the last dimension of x `[K, batch, width]`, times gain plus shift,
 /// both `[K, 1, width]` (Ba et al. 2016).
-pub fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
+pub(crate) fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
     if let (Some(x), Some(gain), Some(shift)) = (tracked(&x), tracked(&gain), tracked(&shift)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, gain, shift));
     }

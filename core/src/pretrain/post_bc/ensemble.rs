@@ -135,7 +135,7 @@ impl Ensemble {
 
     /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which
     /// determine the bootstraps).
-    pub fn load(
+    pub(crate) fn load(
         config: PostBcConfig,
         data: &Pairs,
         seed: u64,

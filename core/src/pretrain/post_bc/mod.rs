@@ -226,7 +226,7 @@ impl Posterior {
     }
 
     /// Restores what [`Posterior::save`] wrote about the pairs of `data`.
-    pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
+    pub(crate) fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         let (alpha, covariance) = archive.get("posterior/settings")?;
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;
         let pairs = data.len();

@@ -27,7 +27,7 @@ impl PostBc {
     ///
     /// # Errors
     /// When the archive is damaged or foreign.
-    pub fn load(cx: &Context, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(cx: &Context, archive: &Archive) -> Result<Self> {
         if !archive.contains("ensemble/state") {
             let cloning = Cloning::resume(cx, archive)?;
             return Ok(Self::Cloning(Box::new(cloning)));

@@ -189,7 +189,7 @@ impl ValueDice {
     }
 
     /// Restores what [`Pretrainer::save`] wrote with the same settings and demonstrations.
-    pub fn load(
+    pub(crate) fn load(
         policy: &PolicyConfig,
         transitions: Transitions,
         config: ValueDiceConfig,

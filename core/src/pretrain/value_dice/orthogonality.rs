@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 ///
 /// # Panics
 /// When the module has no layer.
-pub fn orthogonality<M: Module>(module: &M) -> Tensor<1> {
+pub(crate) fn orthogonality<M: Module>(module: &M) -> Tensor<1> {
     let mut sum = Sum::default();
     module.visit(&mut sum);
     sum.total.expect("a policy has at least one layer")

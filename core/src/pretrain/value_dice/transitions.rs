@@ -26,13 +26,13 @@ pub struct Transitions {
 
 /// Rows of transitions on the device.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// s: `[batch, obs + 1]`.
-    pub state: Tensor<2>,
+    pub(crate) state: Tensor<2>,
     /// a: `[batch, chunk * act]`.
-    pub chunk: Tensor<2>,
+    pub(crate) chunk: Tensor<2>,
     /// s': `[batch, obs + 1]`.
-    pub next: Tensor<2>,
+    pub(crate) next: Tensor<2>,
 }
 
 impl Transitions {
@@ -100,12 +100,12 @@ impl Transitions {
     }
 
     /// Lengths of a state (an observation and the flag) and of a chunk.
-    pub fn row_sizes(&self) -> (usize, usize) {
+    pub(crate) fn row_sizes(&self) -> (usize, usize) {
         (self.state_dim, self.chunk_dim)
     }
 
     /// The transitions at `indices`.
-    pub fn gather(&self, indices: &[usize], device: &Device) -> Rows {
+    pub(crate) fn gather(&self, indices: &[usize], device: &Device) -> Rows {
         let rows = |values: &[f32], width: usize, row: &dyn Fn(usize) -> usize| {
             let gathered = indices
                 .iter()

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 /// The whole physics state.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct World {
-    pub islands: IslandManager,
-    pub broad_phase: BroadPhaseBvh,
-    pub narrow_phase: NarrowPhase,
+    pub(crate) islands: IslandManager,
+    pub(crate) broad_phase: BroadPhaseBvh,
+    pub(crate) narrow_phase: NarrowPhase,
     pub bodies: RigidBodySet,
-    pub colliders: ColliderSet,
-    pub impulse_joints: ImpulseJointSet,
-    pub multibody_joints: MultibodyJointSet,
-    pub soft_bodies: SoftBodySet,
+    pub(crate) colliders: ColliderSet,
+    pub(crate) impulse_joints: ImpulseJointSet,
+    pub(crate) multibody_joints: MultibodyJointSet,
+    pub(crate) soft_bodies: SoftBodySet,
     /// One per actuator, in the unit of its joint.
     pub targets: Vec<f32>,
     /// Some body's state stopped being finite since the reset.
