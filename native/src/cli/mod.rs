@@ -23,7 +23,6 @@ use protege_core::Error;
 use serde_json::json;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,8 +46,8 @@ struct Cli {
     output: Output,
 }
 
-/// The program.
-pub fn main() -> ExitCode {
+/// The program; its exit code.
+pub fn main() -> u8 {
     let json = std::env::args().any(|argument| argument == "--json");
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -64,18 +63,18 @@ pub fn main() -> ExitCode {
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
     }
-    ExitCode::SUCCESS
+    0
 }
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.
-fn refuse(error: &clap::Error, json: bool) -> ExitCode {
+fn refuse(error: &clap::Error, json: bool) -> u8 {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         // A reader that went away cannot be told.
         error.print().ok();
-        return ExitCode::SUCCESS;
+        return 0;
     }
     fail(&Error::input(sentence(&error.to_string())), json)
 }
@@ -96,16 +95,15 @@ fn sentence(message: &str) -> String {
     )
 }
 
-fn fail(error: &Error, json: bool) -> ExitCode {
+fn fail(error: &Error, json: bool) -> u8 {
     if json {
         print(&format!("{}\n", json!({ "error": error.to_string() })));
     }
     eprintln!("error: {error}");
-    ExitCode::from(if matches!(error, Error::Input(_)) {
-        2
-    } else {
-        1
-    })
+    match error {
+        Error::Input(_) => 2,
+        _ => 1,
+    }
 }
 
 /// Writes to stdout. A reader that went away (`protege tasks | head`) is no error.
