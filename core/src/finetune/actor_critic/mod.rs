@@ -44,14 +44,14 @@ pub(super) fn weights(cx: &Context) -> Rng {
 }
 
 /// Soft actor-critic at its beginning.
-pub(super) fn begun(config: SoftActorCriticConfig, cx: &Context) -> Result<Box<dyn Trainer>> {
+pub(super) fn new_trainer(config: SoftActorCriticConfig, cx: &Context) -> Result<Box<dyn Trainer>> {
     let practice = config.practice.clone();
     let trainer = ActorCriticTrainer::new(practice, fresh(config, cx), cx)?;
     Ok(Box::new(trainer))
 }
 
 /// Soft actor-critic as its trainer was saved under the same settings.
-pub(super) fn loaded(
+pub(super) fn load_trainer(
     config: SoftActorCriticConfig,
     cx: &Context,
     archive: &mut Archive,
@@ -63,7 +63,7 @@ pub(super) fn loaded(
 }
 
 /// What soft actor-critic made of a policy, as it was saved under the same settings.
-pub(super) fn loaded_policy(
+pub(super) fn load_policy(
     config: &SoftActorCriticConfig,
     policy: &Policy,
     prefix: &str,

@@ -36,10 +36,10 @@ pub const METHOD: Method = Method {
         on_page: false,
     },
     check: |_, _, _| Ok(()),
-    new: |config, cx| actor_critic::begun(config.sac.learner(), cx),
-    load: |config, cx, archive| actor_critic::loaded(config.sac.learner(), cx, archive),
+    new: |config, cx| actor_critic::new_trainer(config.sac.learner(), cx),
+    load: |config, cx, archive| actor_critic::load_trainer(config.sac.learner(), cx, archive),
     load_policy: |config, policy, prefix, archive, device| {
-        actor_critic::loaded_policy(&config.sac.learner(), policy, prefix, archive, device)
+        actor_critic::load_policy(&config.sac.learner(), policy, prefix, archive, device)
     },
 };
 

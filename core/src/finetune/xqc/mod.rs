@@ -37,10 +37,10 @@ pub const METHOD: Method = Method {
         on_page: false,
     },
     check: |_, _, _| Ok(()),
-    new: |config, cx| actor_critic::begun(config.xqc.learner(), cx),
-    load: |config, cx, archive| actor_critic::loaded(config.xqc.learner(), cx, archive),
+    new: |config, cx| actor_critic::new_trainer(config.xqc.learner(), cx),
+    load: |config, cx, archive| actor_critic::load_trainer(config.xqc.learner(), cx, archive),
     load_policy: |config, policy, prefix, archive, device| {
-        actor_critic::loaded_policy(&config.xqc.learner(), policy, prefix, archive, device)
+        actor_critic::load_policy(&config.xqc.learner(), policy, prefix, archive, device)
     },
 };
 
