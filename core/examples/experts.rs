@@ -21,7 +21,8 @@ fn main() -> protege_core::Result<()> {
         ] {
             let mut lengths = successes(task.id, varied, noise)?;
             lengths.sort_unstable();
-            let (median, longest) = (lengths.get(lengths.len() / 2), lengths.last());
+            let median = lengths.get(lengths.len() / 2);
+            let longest = lengths.last();
             let show = |steps: Option<&usize>| steps.map_or("-".into(), ToString::to_string);
             println!(
                 "| {} | {name}, noise {noise} | {} | {} | {} |",

@@ -11,6 +11,7 @@
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]
 
+pub mod checksummed;
 pub mod data;
 pub mod env;
 pub mod error;
@@ -23,7 +24,6 @@ pub mod pretrain;
 mod rl;
 pub mod rng;
 pub mod run;
-pub mod seal;
 pub mod settings;
 pub mod sim;
 pub mod tasks;

@@ -35,16 +35,16 @@ pub struct MethodInfo {
     /// Kinds of policy that it can train, or improve.
     pub policies: &'static [PolicyKind],
     /// Why no others: completes "it ...".
-    pub because: &'static str,
+    pub(crate) because: &'static str,
     /// Pixels along each side of the smallest pictures that it can learn from; none: it learns from
     /// states only.
-    pub smallest_image: Option<usize>,
+    pub(crate) smallest_image: Option<usize>,
     /// Whether it decides on every action by itself, and not on chunks.
     pub per_step: bool,
     /// Whether finetuning cannot do without demonstrations, whatever its settings.
-    pub needs_demos: bool,
+    pub(crate) needs_demos: bool,
     /// What it lets one look into, beside success.
-    pub insights: &'static [Insight],
+    pub(crate) insights: &'static [Insight],
     /// Whether the page offers it.
     pub on_page: bool,
 }
@@ -84,13 +84,13 @@ pub enum Insight {
 
 impl MethodInfo {
     /// Whether it can train or improve policies of this kind.
-    pub fn accepts(&self, kind: PolicyKind) -> bool {
+    pub(crate) fn accepts(&self, kind: PolicyKind) -> bool {
         self.policies.contains(&kind)
     }
 
     /// Whether it acts beside a pretrained policy that goes on deciding on chunks: on every action,
     /// and whatever the policy's kind, even one that another program serves.
-    pub fn acts_beside(&self) -> bool {
+    pub(crate) fn acts_beside(&self) -> bool {
         self.per_step && self.accepts(PolicyKind::Served)
     }
 
@@ -121,7 +121,7 @@ pub(crate) fn by_id(
 }
 
 /// Names to choose from: `flow, flow-transformer or diffusion`.
-pub(crate) fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn or_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),

@@ -58,7 +58,7 @@ impl Rng {
     }
 
     /// `n` draws from 0..bound, with replacement.
-    pub fn indices(&mut self, n: usize, bound: usize) -> Vec<usize> {
+    pub(crate) fn indices(&mut self, n: usize, bound: usize) -> Vec<usize> {
         (0..n).map(|_| self.below(bound)).collect()
     }
 

@@ -101,7 +101,8 @@ fn a_dataset_survives_its_file() {
 /// A dataset or an archive that was cut off anywhere, or has bytes added, is refused.
 #[test]
 fn files_cut_short_are_refused() {
-    let (set, bag) = (dataset().to_bytes().unwrap(), archive().to_bytes().unwrap());
+    let set = dataset().to_bytes().unwrap();
+    let bag = archive().to_bytes().unwrap();
     (0..set.len()).for_each(|n| drop(sentence(Dataset::from_bytes(&set[..n]))));
     (0..bag.len()).for_each(|n| drop(sentence(Archive::from_bytes(&bag[..n]))));
     assert!(sentence(Dataset::from_bytes(&set[..set.len() - 1])).contains("cut short"));
@@ -291,7 +292,7 @@ fn safetensors_of_another_program() -> Vec<u8> {
 }
 
 /// Demonstrations of another task or of other sizes are not trained on; another code version is
-/// only remarked on.
+/// no hindrance.
 #[test]
 fn a_dataset_knows_its_task() {
     let dataset = dataset();
@@ -302,7 +303,6 @@ fn a_dataset_knows_its_task() {
         sentence(check("lab/lift", 4))
             .contains("3 observed numbers and 2 actions, but the task has 4 and 2")
     );
-    assert_eq!(dataset.note(), None);
     let old = Dataset {
         meta: Meta {
             code_version: "0.0.0".into(),
@@ -310,13 +310,7 @@ fn a_dataset_knows_its_task() {
         },
         ..dataset
     };
-    assert!(
-        Dataset::from_bytes(&old.to_bytes().unwrap())
-            .unwrap()
-            .note()
-            .unwrap()
-            .contains("0.0.0")
-    );
+    assert!(Dataset::from_bytes(&old.to_bytes().unwrap()).is_ok());
 }
 
 /// Parts of a dataset are its episodes in the asked order, and too many are refused.
@@ -328,7 +322,6 @@ fn parts_of_a_dataset_are_its_episodes() {
         dataset.subset(&[2, 0]).unwrap().episodes,
         [episode(2, 6), episode(0, 4)]
     );
-    assert!((dataset.success_rate() - 2.0 / 3.0).abs() < 1e-12);
     assert!(sentence(dataset.take(4)).contains("holds 3 episodes, but 4 are asked for"));
     assert!(sentence(dataset.subset(&[3])).contains("no episode 3"));
 }

@@ -7,6 +7,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv};
 use protege_core::obs::ObsSpec;
 use protege_core::rng::Rng;
@@ -88,7 +89,8 @@ fn a_damaged_archive_is_an_error_or_an_archive() {
 fn a_damaged_environment_state_is_refused_or_goes_on() {
     // A panic ends the test, so nobody sees an environment that it broke.
     let mut env = AssertUnwindSafe(LabEnv::new("lab/lift").unwrap());
-    let (valid, rest) = (env.save(), vec![0.0; env.spec().act]);
+    let valid = env.save();
+    let rest = vec![0.0; env.spec().act];
     bolero::check!()
         .with_type::<Damage>()
         .with_iterations(300)
@@ -115,8 +117,8 @@ fn any_setting_is_refused_or_gives_a_configuration_that_works() {
             } else {
                 key.clone()
             };
-            if let Ok(config) = tiny.set(&key, text) {
-                config.check().unwrap();
+            if let Ok(config) = tiny.set(&key, text, &CORE) {
+                config.check(&CORE).unwrap();
             }
         });
 }
@@ -129,8 +131,8 @@ fn a_damaged_configuration_is_refused_or_works() {
         let Ok(overlay) = serde_json::from_slice::<Value>(&damaged(&valid, damage)) else {
             return;
         };
-        if let Ok(config) = Config::from_overlay(&overlay, Preset::Tiny) {
-            config.check().unwrap();
+        if let Ok(config) = Config::from_overlay(&overlay, Preset::Tiny, &CORE) {
+            config.check(&CORE).unwrap();
         }
     });
 }

@@ -2,6 +2,7 @@
 //! test` runs it on both.
 
 use burn::tensor::Device;
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Inputs, Phase, Preset, Run};
@@ -105,7 +106,7 @@ fn losses() -> Vec<(String, f64)> {
     let config = settings
         .iter()
         .fold(Config::preset(Preset::Tiny), |config, (key, value)| {
-            config.set(key, value).unwrap()
+            config.set(key, value, &CORE).unwrap()
         });
     let mut run = Run::new(config, Inputs::default(), Device::flex()).unwrap();
     let mut losses = Vec::new();

@@ -38,9 +38,14 @@ fn main() -> Result<()> {
 
 /// The experts of both engines from the same starts; then the actions of Rapier's on MuJoCo.
 fn compare(id: &str, starts: u64) -> Result<()> {
-    let [mut rapier, mut mujoco] = [make(id, RAPIER)?, make(id, MUJOCO)?];
-    let (mut wins, mut seconds, mut steps) = ([0, 0], [0.0, 0.0], [0, 0]);
-    let (mut hand, mut object, mut same) = (Vec::new(), Vec::new(), 0);
+    let mut rapier = make(id, RAPIER)?;
+    let mut mujoco = make(id, MUJOCO)?;
+    let mut wins = [0, 0];
+    let mut seconds = [0.0, 0.0];
+    let mut steps = [0, 0];
+    let mut hand = Vec::new();
+    let mut object = Vec::new();
+    let mut same = 0;
     for seed in 0..starts {
         let mut episodes = Vec::new();
         for (i, env) in [&mut rapier, &mut mujoco].into_iter().enumerate() {
@@ -53,7 +58,8 @@ fn compare(id: &str, starts: u64) -> Result<()> {
         }
         let again = replay(&mut *mujoco, seed, &episodes[0].actions)?;
         // Compared where both still play: an engine that succeeds a step sooner stops there.
-        let (ours, theirs) = (&episodes[0].steps, &again);
+        let ours = &episodes[0].steps;
+        let theirs = &again;
         let last = ours.len().min(theirs.len()) - 1;
         let state = |steps: &[Step]| steps[last].obs.state.clone();
         let our_state = state(ours);
@@ -66,10 +72,8 @@ fn compare(id: &str, starts: u64) -> Result<()> {
     }
     let share = |wins: usize| format!("{:.0}%", 100.0 * wins as f64 / starts as f64);
     let speed = |i: usize| format!("{:.1}k", steps[i] as f64 / seconds[i] / 1000.0);
-    let (wins, speeds) = (
-        [share(wins[0]), share(wins[1])].join(", "),
-        [speed(0), speed(1)].join(", "),
-    );
+    let wins = [share(wins[0]), share(wins[1])].join(", ");
+    let speeds = [speed(0), speed(1)].join(", ");
     println!(
         "| `{id}` | {wins} | {:.1} | {:.1} | {} | {speeds} |",
         median(hand),

@@ -2,7 +2,7 @@
 //! `cargo run --release -p protege --example network_experts -- TASK FILE [STARTS]`.
 
 use protege::engines;
-use protege::expert::{Guided, Network};
+use protege::expert::{ExpertEnv, Network};
 use protege_core::env::{Env, Step};
 use protege_core::rng::Rng;
 use protege_core::run::stats::wilson;
@@ -19,9 +19,9 @@ fn main() -> Result<()> {
         .first()
         .map_or(Ok(100), |text| text.parse())
         .map_err(|_| Error::input("STARTS is a number"))?;
-    let env = engines::make(task, engines::catalog().usual_engine(task))?;
+    let env = engines::make(task, engines::CATALOG.usual_engine(task))?;
     let network = Network::from_bytes(&protege::files::read(Path::new(file))?, file, env.spec())?;
-    let mut env = Guided::new(env, network);
+    let mut env = ExpertEnv::new(env, network);
     for noise in [0.0, 0.1] {
         env.set_style(ExpertStyle {
             noise,
@@ -35,11 +35,11 @@ fn main() -> Result<()> {
             .flatten()
             .collect();
         steps.sort_unstable();
-        let (interval, median) = (
-            wilson(steps.len(), starts),
-            steps.get(steps.len() / 2).copied().unwrap_or_default(),
-        );
-        let (solved, low, high) = (steps.len(), 100.0 * interval.low, 100.0 * interval.high);
+        let interval = wilson(steps.len(), starts);
+        let median = steps.get(steps.len() / 2).copied().unwrap_or_default();
+        let solved = steps.len();
+        let low = 100.0 * interval.low;
+        let high = 100.0 * interval.high;
         println!(
             "{task}, noise {noise}: {solved} of {starts} solved (95% interval {low:.0}% to \
              {high:.0}%), median {median} control steps"
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
 }
 
 /// The control step of the first success, if there is one.
-fn solve(env: &mut Guided, seed: u64) -> Result<Option<usize>> {
+fn solve(env: &mut ExpertEnv, seed: u64) -> Result<Option<usize>> {
     env.reset(seed);
     let mut passed = 0;
     loop {

@@ -1,31 +1,21 @@
 //! Environments on every engine that this program has.
 
-use crate::film::{Draw, Look};
-use crate::rerun::Scenery;
-use crate::wheels::{self, Wheel};
-use protege_core::Result;
-use protege_core::env::{Catalog, Env, catalogue};
-use protege_core::run::{Inputs, Means};
-
-/// The suites of this program. Every lookup of its goes through here, so that core, whose
-/// configurations are checked against them, knows them from the first one on.
+use crate::downloads::{self, Download};
 #[cfg(feature = "mujoco")]
-pub fn catalog() -> Catalog {
-    catalogue::install(crate::mujoco::suites::CATALOG);
-    crate::mujoco::suites::CATALOG
-}
+pub use crate::mujoco::suites::CATALOG;
+use crate::rerun::Scenery;
+use crate::video::{Draw, RenderOptions};
+use protege_core::Result;
+use protege_core::env::Env;
+use protege_core::run::{Inputs, Services};
 
 /// The suites of core: others need MuJoCo.
 #[cfg(not(feature = "mujoco"))]
-pub fn catalog() -> Catalog {
-    let suites = Catalog {
-        elsewhere: " (this program was built without MuJoCo, which other suites need: build it \
-                    with `--features mujoco`)",
-        ..catalogue::CORE
-    };
-    catalogue::install(suites);
-    suites
-}
+pub const CATALOG: protege_core::env::Catalog = protege_core::env::Catalog {
+    elsewhere: " (this program was built without MuJoCo, which other suites need: build it with \
+                `--features mujoco`)",
+    ..protege_core::env::catalogue::CORE
+};
 
 /// The environment `id` on an engine.
 ///
@@ -33,12 +23,12 @@ pub fn catalog() -> Catalog {
 /// When there is no such task, the engine cannot play it, or MuJoCo or the task's scenes are
 /// missing.
 pub fn make(id: &str, engine: &str) -> Result<Box<dyn Env>> {
-    Ok(seeing(catalog().make(id, engine)?))
+    Ok(seeing(CATALOG.make(id, engine)?))
 }
 
 #[cfg(feature = "mujoco")]
 fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
-    Box::new(crate::mujoco::Eyes::new(env))
+    Box::new(crate::mujoco::RenderedEnv::new(env))
 }
 
 #[cfg(not(feature = "mujoco"))]
@@ -47,8 +37,8 @@ fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
 }
 
 /// What is fetched from the Python package index: MuJoCo itself, and the scenes of others.
-pub fn packages() -> Vec<&'static Wheel> {
-    let mut packages = vec![&wheels::MUJOCO];
+pub fn packages() -> Vec<&'static Download> {
+    let mut packages = vec![&downloads::MUJOCO];
     #[cfg(feature = "mujoco")]
     packages.extend(
         crate::mujoco::suites::ALL
@@ -85,8 +75,8 @@ pub fn has_meshes(_: &str) -> bool {
 /// # Errors
 /// When there is nothing to see in the task, no such camera, or no EGL on this machine.
 #[cfg(feature = "mujoco")]
-pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
-    Ok(Box::new(crate::mujoco::Renderer::new(id, look)?))
+pub fn renderer(id: &str, render_options: &RenderOptions) -> Result<Box<dyn Draw>> {
+    Ok(Box::new(crate::mujoco::Renderer::new(id, render_options)?))
 }
 
 /// Draws nothing: MuJoCo would.
@@ -94,7 +84,7 @@ pub fn renderer(id: &str, look: &Look) -> Result<Box<dyn Draw>> {
 /// # Errors
 /// Always.
 #[cfg(not(feature = "mujoco"))]
-pub fn renderer(id: &str, _: &Look) -> Result<Box<dyn Draw>> {
+pub fn renderer(id: &str, _: &RenderOptions) -> Result<Box<dyn Draw>> {
     Err(protege_core::Error::input(format!(
         "pictures of {id} need MuJoCo: build this program with `--features mujoco`"
     )))
@@ -120,10 +110,11 @@ pub fn scenery(id: &str) -> Result<Box<dyn Scenery>> {
     )))
 }
 
-/// What this program can do for a run: environments on all engines, and policies that openpi
-/// serves.
-pub fn means() -> Means {
-    Means {
+/// What this program can do for a run: its suites, environments on all engines, and policies that
+/// openpi serves.
+pub fn services() -> Services {
+    Services {
+        catalog: CATALOG,
         make,
         connect: crate::openpi::connect,
     }
@@ -132,7 +123,7 @@ pub fn means() -> Means {
 /// What a run is given when nothing is given.
 pub fn inputs() -> Inputs {
     Inputs {
-        means: means(),
+        services: services(),
         ..Inputs::default()
     }
 }

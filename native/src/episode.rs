@@ -5,21 +5,21 @@ use pollster::block_on;
 use protege_core::env::{Env, Step};
 use protege_core::obs::{ObsBatch, Observation};
 use protege_core::rng::Rng;
-use protege_core::run::Acting;
+use protege_core::run::ActingPolicy;
 use protege_core::{Error, Result};
 use std::collections::VecDeque;
 
 /// Who plays.
-pub enum Player<'a> {
+pub enum Actor<'a> {
     /// The task's scripted expert.
     Expert,
     /// A policy, on a device.
-    Policy(&'a Acting, Device),
+    Policy(&'a ActingPolicy, Device),
 }
 
 /// How an episode went.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Played {
+pub struct EpisodeResult {
     /// The seed that picked its start.
     pub seed: u64,
     /// Whether the success rule held at any step.
@@ -61,12 +61,12 @@ pub struct Moment<'a> {
 }
 
 /// Somebody who watches an episode: its start, what every action leads to, and its end.
-pub trait Watch {
+pub trait EpisodeObserver {
     /// Sees a moment.
     ///
     /// # Errors
     /// When it cannot be watched, which ends the episode.
-    fn see(&mut self, moment: &Moment<'_>) -> Result<()>;
+    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()>;
 }
 
 /// Plays the episode that `seed` picks.
@@ -75,34 +75,30 @@ pub trait Watch {
 /// When there is no expert, something fails to step, or somebody cannot watch.
 pub fn play(
     env: &mut dyn Env,
-    player: &Player<'_>,
+    actor: &Actor<'_>,
     seed: u64,
-    watchers: &mut [&mut dyn Watch],
-) -> Result<Played> {
-    let (mut obs, mut noise, mut plan) = (
-        env.reset(seed),
-        Rng::new(seed, "policy-noise", 0),
-        VecDeque::new(),
-    );
-    let (mut played, mut memory) = (
-        Played {
-            seed,
-            success: false,
-            steps: 0,
-        },
-        vec![Vec::new()],
-    );
+    observers: &mut [&mut dyn EpisodeObserver],
+) -> Result<EpisodeResult> {
+    let mut obs = env.reset(seed);
+    let mut noise = Rng::new(seed, "policy-noise", 0);
+    let mut plan = VecDeque::new();
+    let mut played = EpisodeResult {
+        seed,
+        success: false,
+        steps: 0,
+    };
+    let mut memory = vec![Vec::new()];
     let mut last: Option<Step> = None;
     for actions in 0.. {
-        let over = last.as_ref().is_some_and(Step::done);
-        let decision = if plan.is_empty() && !over {
-            Some(decide(env, player, obs, &mut memory, &mut noise)?)
+        let done = last.as_ref().is_some_and(Step::done);
+        let decision = if plan.is_empty() && !done {
+            Some(decide(env, actor, obs, &mut memory, &mut noise)?)
         } else {
             None
         };
         plan.extend(decision.iter().flat_map(|decision| &decision.plan));
         let action: Vec<f32> = plan.drain(..env.spec().act.min(plan.len())).collect();
-        let next = (!over).then_some(&action[..]);
+        let next = (!done).then_some(&action[..]);
         let moment = Moment {
             env,
             seed,
@@ -112,14 +108,14 @@ pub fn play(
             decision: decision.as_ref(),
             action: next,
         };
-        watchers
+        observers
             .iter_mut()
-            .try_for_each(|watcher| watcher.see(&moment))?;
-        if over {
+            .try_for_each(|observer| observer.on_moment(&moment))?;
+        if done {
             break;
         }
         let step = env.step(&action)?;
-        played = Played {
+        played = EpisodeResult {
             success: played.success || step.success,
             steps: played.steps + step.steps,
             ..played
@@ -132,13 +128,13 @@ pub fn play(
 
 fn decide(
     env: &mut dyn Env,
-    player: &Player<'_>,
+    actor: &Actor<'_>,
     obs: Observation,
     memory: &mut [Vec<f32>],
     rng: &mut Rng,
 ) -> Result<Decision> {
-    match player {
-        Player::Expert => {
+    match actor {
+        Actor::Expert => {
             let plan = env
                 .expert()
                 .ok_or_else(|| Error::input(format!("{} has no scripted expert", env.spec().id)))?;
@@ -149,7 +145,7 @@ fn decide(
                 plan,
             })
         }
-        Player::Policy(acting, device) => {
+        Actor::Policy(acting, device) => {
             let noise = rng.normals(acting.noise_len());
             let batch = ObsBatch::of([&obs]);
             let plan = block_on(acting.act(&batch, memory, noise.clone(), device))?;
@@ -176,14 +172,14 @@ mod tests {
     #[derive(Default)]
     struct Notes(Vec<(usize, usize, [bool; 3])>);
 
-    impl Watch for Notes {
-        fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
-            let told = [
+    impl EpisodeObserver for Notes {
+        fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
+            let noted = [
                 moment.decision.is_some(),
                 moment.action.is_some(),
                 moment.last.is_some(),
             ];
-            self.0.push((moment.actions, moment.steps, told));
+            self.0.push((moment.actions, moment.steps, noted));
             Ok(())
         }
     }
@@ -192,15 +188,10 @@ mod tests {
     /// end.
     #[test]
     fn every_moment_is_seen_once() {
-        let (mut notes, mut others) = (Notes::default(), Notes::default());
+        let mut notes = Notes::default();
+        let mut others = Notes::default();
         let mut env = make("lab/lift").unwrap();
-        let played = play(
-            &mut *env,
-            &Player::Expert,
-            3,
-            &mut [&mut notes, &mut others],
-        )
-        .unwrap();
+        let played = play(&mut *env, &Actor::Expert, 3, &mut [&mut notes, &mut others]).unwrap();
         assert!(played.success && notes.0 == others.0);
         let moment = |i: usize| (i, i, [i < played.steps, i < played.steps, i > 0]);
         assert_eq!(notes.0, (0..=played.steps).map(moment).collect::<Vec<_>>());

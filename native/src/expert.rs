@@ -13,7 +13,7 @@ use protege_core::env::{self, Env, Spec, Step};
 use protege_core::obs::Observation;
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
-use protege_core::{Result, seal};
+use protege_core::{Result, checksummed};
 use serde::{Deserialize, Serialize};
 
 /// What upstream adds to `in_scale`, so that nothing is divided by zero.
@@ -66,7 +66,8 @@ impl Network {
         let sizes = (first.weight.width(), last.bias.len());
         let state = spec.obs.state;
         if sizes != (state, spec.act) {
-            let (Spec { id, act, .. }, (own_obs, own_act)) = (spec, sizes);
+            let Spec { id, act, .. } = spec;
+            let (own_obs, own_act) = sizes;
             let fault = format!(
                 "is an expert of another task: it answers {own_obs} numbers with {own_act}, and \
                  {id} has {state} and {act}"
@@ -82,10 +83,8 @@ impl Network {
                 i + 1
             )));
         }
-        let (input, output) = (
-            scaling(&arrays, "in", state)?,
-            scaling(&arrays, "out", spec.act)?,
-        );
+        let input = scaling(&arrays, "in", state)?;
+        let output = scaling(&arrays, "out", spec.act)?;
         Ok(Self {
             input,
             layers,
@@ -114,10 +113,8 @@ impl Network {
 }
 
 fn layer(arrays: &Arrays, name: &str) -> Result<Layer> {
-    let (weight, bias) = (
-        arrays.get(&format!("{name}.weight"))?,
-        arrays.get(&format!("{name}.bias"))?.numbers,
-    );
+    let weight = arrays.get(&format!("{name}.weight"))?;
+    let bias = arrays.get(&format!("{name}.bias"))?.numbers;
     if weight.shape.len() != 2 || weight.shape[0] != bias.len() || weight.numbers.is_empty() {
         return Err(arrays.fault(format!(
             "is damaged: `{name}` has weights of shape {:?} and {} biases",
@@ -144,15 +141,13 @@ fn scaling(arrays: &Arrays, side: &str, length: usize) -> Result<Vec<(f64, f64)>
             Err(fault())
         }
     };
-    let (shifts, scales) = (
-        read(format!("{side}_shift"))?,
-        read(format!("{side}_scale"))?,
-    );
+    let shifts = read(format!("{side}_shift"))?;
+    let scales = read(format!("{side}_scale"))?;
     Ok(shifts.into_iter().zip(scales).collect())
 }
 
 /// A task whose expert is a network. Of a style it takes the noise only.
-pub struct Guided {
+pub struct ExpertEnv {
     env: Box<dyn Env>,
     network: Network,
     memory: Memory,
@@ -168,7 +163,7 @@ struct Memory {
     noise: Rng,
 }
 
-impl Guided {
+impl ExpertEnv {
     /// The environment, started from seed 0.
     pub fn new(mut env: Box<dyn Env>, network: Network) -> Self {
         let obs = env.reset(0);
@@ -184,7 +179,7 @@ impl Guided {
     }
 }
 
-impl env::Wrapper for Guided {
+impl env::Wrapper for ExpertEnv {
     fn inner(&self) -> &dyn Env {
         &*self.env
     }
@@ -231,14 +226,14 @@ impl env::Wrapper for Guided {
     fn save(&self) -> Vec<u8> {
         let body = postcard::to_allocvec(&(&self.memory, self.env.save()))
             .expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.env.spec().id.as_bytes()), &body)
+        checksummed::pack(&checksummed::digest(self.env.spec().id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let id = &self.env.spec().id;
-        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
+        let body = checksummed::unpack(&checksummed::digest(id.as_bytes()), state, id)?;
         let (memory, env): (Memory, Vec<u8>) =
-            postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+            postcard::from_bytes(body).map_err(|_| checksummed::damaged(id))?;
         self.env.restore(&env)?;
         self.memory = memory;
         Ok(())
@@ -324,7 +319,8 @@ mod tests {
             )
         };
         let mut crooked = parts(39, 4, 0.5);
-        (crooked[4].1, crooked[4].2) = (vec![4, 5], vec![0.5; 20]);
+        crooked[4].1 = vec![4, 5];
+        crooked[4].2 = vec![0.5; 20];
         let table = [
             (file(&parts(46, 26, 0.5)), "another task"),
             (file(&parts(39, 30, 0.5)), "another task"),
@@ -357,7 +353,7 @@ mod tests {
         let make = || {
             let network =
                 Network::from_bytes(&file(&parts(39, 4, 0.02)), "expert", &spec()).unwrap();
-            let mut env = Guided::new(protege_core::env::make("lab/lift").unwrap(), network);
+            let mut env = ExpertEnv::new(protege_core::env::make("lab/lift").unwrap(), network);
             env.set_style(ExpertStyle {
                 noise: 0.3,
                 ..ExpertStyle::default()
@@ -365,11 +361,12 @@ mod tests {
             .unwrap();
             env
         };
-        let play = |env: &mut Guided| {
+        let play = |env: &mut ExpertEnv| {
             let action = env.expert().unwrap();
             (action.clone(), env.step(&action).unwrap())
         };
-        let (mut env, mut other) = (make(), make());
+        let mut env = make();
+        let mut other = make();
         env.reset(3);
         (0..10).for_each(|_| drop(play(&mut env)));
         let saved = env.save();

@@ -5,15 +5,15 @@
 
 pub mod cli;
 pub mod dashboard;
+pub mod downloads;
 pub mod engines;
 pub mod episode;
 pub mod expert;
 pub mod files;
-pub mod film;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;
 pub mod report;
 pub mod rerun;
 pub mod tensorboard;
-pub mod wheels;
+pub mod video;

@@ -27,7 +27,7 @@ impl EventFile {
     /// # Errors
     /// When the disk does not take it.
     pub fn create(folder: &Path, elapsed: f64) -> Result<Self> {
-        crate::cli::plan::create(folder)?;
+        crate::files::create_folder(folder)?;
         let path = folder.join("events.out.tfevents.0.protege");
         let file = File::create(&path).map_err(|e| refused(&path, &e))?;
         let now = SystemTime::now()

@@ -119,9 +119,13 @@ fn recordings_become_a_dataset() {
         "--json",
     ];
     let output = demos(folder, &whole);
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&told["episodes"], &told["successful"], &told["replayed"]),
+        (
+            &answer["episodes"],
+            &answer["successful"],
+            &answer["replayed"]
+        ),
         (&1.into(), &1.into(), &0.into())
     );
     let dataset =

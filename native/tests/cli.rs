@@ -474,7 +474,8 @@ fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
     ];
     let result = answer(folder.path(), &small("run", &more));
     for stage in ["before", "after"] {
-        let (once, at_end) = (&result[stage], &result["success_at_end"][stage]);
+        let once = &result[stage];
+        let at_end = &result["success_at_end"][stage];
         assert!(
             at_end["success"].as_f64() <= once["success"].as_f64()
                 && at_end["episodes"] == once["episodes"],
@@ -505,7 +506,7 @@ fn a_run_counts_success_at_the_last_step_where_it_is_asked_to() {
     );
 }
 
-/// Films are written as the file's name says, of the expert and of a policy; the report shows some
+/// Videos are written as the file's name says, of the expert and of a policy; the report shows some
 /// unless it is told not to, and a run's numbers do not depend on it.
 #[test]
 fn episodes_can_be_watched() {
@@ -547,7 +548,8 @@ fn episodes_can_be_watched() {
             ),
         )
     };
-    let (with, without) = (run("with", &[]), run("without", &["--no-video"]));
+    let with = run("with", &[]);
+    let without = run("without", &["--no-video"]);
     assert_eq!(
         (&with["before"], &with["after"]),
         (&without["before"], &without["after"])
@@ -923,7 +925,8 @@ fn theory_leaves_a_page_and_its_numbers() {
             &[&small[..], &["--out", out, "--json"]].concat(),
         )
     };
-    let (first, again) = (study("a/b"), study("c"));
+    let first = study("a/b");
+    let again = study("c");
     assert_eq!(
         (&first["rows"], &first["finding"]),
         (&again["rows"], &again["finding"])

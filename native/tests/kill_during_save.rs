@@ -39,10 +39,8 @@ fn state(step: u64) -> Vec<u8> {
 /// Goes on from the latest checkpoint, as a run does: one more row, then one more checkpoint, and
 /// so on.
 fn save_on(folder: &Path, saves: u64) -> Result<()> {
-    let (checkpoints, path) = (
-        Checkpoints::new(folder.join("checkpoints"), 2),
-        folder.join("metrics.jsonl"),
-    );
+    let checkpoints = Checkpoints::new(folder.join("checkpoints"), 2);
+    let path = folder.join("metrics.jsonl");
     let (done, mut metrics) = match checkpoints.latest()? {
         Some(latest) => (
             latest.manifest.step,
@@ -142,7 +140,9 @@ fn the_child_saves() {
 fn a_killed_save_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut rng = Rng::new(0, "kill", 0);
-    let (mut reached, mut kills, mut interrupted) = (0, 0, 0);
+    let mut reached = 0;
+    let mut kills = 0;
+    let mut interrupted = 0;
     while interrupted < 20 && kills < 100 {
         let mut child = child(folder.path(), u64::MAX / 2)
             .stdout(Stdio::null())
@@ -170,11 +170,12 @@ fn a_killed_save_loses_nothing() {
 /// be there, and nothing else.
 fn fails_for_want_of_room(mut child: Command, folder: &Path) {
     let output = child.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(11), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(11), "{stderr}");
     assert!(
-        told.contains("There is no room for") && told.contains("what was saved before is intact"),
-        "{told}"
+        stderr.contains("There is no room for")
+            && stderr.contains("what was saved before is intact"),
+        "{stderr}"
     );
     assert!(verify(folder) > 0);
     assert_eq!(hidden(folder), 0, "an unfinished checkpoint takes up room");

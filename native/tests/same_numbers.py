@@ -156,7 +156,7 @@ SMALL = {
     "finetune.td_mpc.clone_updates": 12,
     "finetune.td_mpc.learning_starts": 140,
     "finetune.td_mpc.seed_updates": 12,
-    "finetune.td_mpc.handover": 20,
+    "finetune.td_mpc.seed_policy_decay": 20,
     "finetune.td_mpc.utd_ratio": 0.5,
     "finetune.td_mpc.eval_every": 100,
     "finetune.td_mpc.batch": 8,

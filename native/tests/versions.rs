@@ -1,5 +1,6 @@
 //! Files of every format version that was ever written are read, or refused by their version.
 
+use protege::engines::CATALOG;
 use protege_core::data::{Archive, Dataset};
 use protege_core::obs::ImageSpec;
 use protege_core::run::{Run, saved_config};
@@ -120,5 +121,5 @@ print(values["config"]["task"])
     assert!(output.status.success(), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "lab/lift");
     let archive = Archive::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
-    assert_eq!(saved_config(&archive).unwrap().task, "lab/lift");
+    assert_eq!(saved_config(&archive, &CATALOG).unwrap().task, "lab/lift");
 }

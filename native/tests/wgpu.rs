@@ -4,6 +4,7 @@
 
 use burn::tensor::{Device, DeviceKind};
 use pollster::block_on;
+use protege::engines::CATALOG;
 use protege_core::run::{Config, Inputs, Preset, Run};
 use std::collections::BTreeMap;
 
@@ -46,7 +47,7 @@ fn losses(device: Device) -> BTreeMap<String, f64> {
     let config = settings
         .iter()
         .fold(Config::preset(Preset::Tiny), |config, (key, value)| {
-            config.set(key, value).unwrap()
+            config.set(key, value, &CATALOG).unwrap()
         });
     let mut run = Run::new(config, Inputs::default(), device).unwrap();
     let mut losses = BTreeMap::new();

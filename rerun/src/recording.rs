@@ -1,6 +1,6 @@
 //! From messages to a file of Rerun.
 
-use crate::event::{self, FORMAT, Moment, Place, Scene};
+use crate::event::{self, FORMAT, Moment, Pose, Scene};
 use crate::shapes::solid;
 use re_sdk::blueprint::{
     Blueprint, ContainerLike, Grid, Horizontal, Spatial2DView, Spatial3DView, TextLogView,
@@ -70,7 +70,7 @@ impl Recording {
         for (part, at) in scene.parts.iter().zip(&self.parts) {
             for shape in &part.shapes {
                 let at = at.clone() / path(&[&shape.name]);
-                self.once(at.clone(), &transform(&shape.place))?;
+                self.once(at.clone(), &transform(&shape.pose))?;
                 self.once(at, &*solid(shape))?;
             }
         }
@@ -88,10 +88,10 @@ impl Recording {
         self.stream.set_time_sequence("step", moment.step);
         self.stream.set_duration_secs("time", moment.time_s);
         self.stream.set_time_sequence("episode", moment.episode);
-        for (part, place) in &moment.places {
+        for (part, pose) in &moment.poses {
             let unknown = || format!("there is no part {part} in the scene");
             let at = self.parts.get(*part as usize).ok_or_else(unknown)?;
-            self.log(at.clone(), &transform(place))?;
+            self.log(at.clone(), &transform(pose))?;
         }
         for (i, what) in ["position", "velocity"].into_iter().enumerate() {
             self.scalars(
@@ -153,8 +153,8 @@ fn path(parts: &[&str]) -> EntityPath {
     EntityPath::from_iter(parts.iter().map(|&part| part.into()))
 }
 
-fn transform(place: &Place) -> Transform3D {
-    Transform3D::from_translation_rotation(place.position, Quaternion(place.rotation))
+fn transform(pose: &Pose) -> Transform3D {
+    Transform3D::from_translation_rotation(pose.position, Quaternion(pose.rotation))
 }
 
 /// What is shown where, until somebody arranges it otherwise: the scene and the picture above, the

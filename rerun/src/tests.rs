@@ -1,5 +1,5 @@
 //! Recordings are read back with Rerun's own decoder.
-use crate::event::{FORMAT, Form, Moment, Part, Place, Scene, Shape, send};
+use crate::event::{FORMAT, Form, Moment, Part, Pose, Scene, Shape, send};
 use re_log_encoding::DecoderApp;
 use re_sdk::StoreKind;
 use re_sdk::log::{Chunk, LogMsg};
@@ -29,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-const ORIGIN: Place = Place {
+const ORIGIN: Pose = Pose {
     position: [0.0; 3],
     rotation: [0.0, 0.0, 0.0, 1.0],
 };
@@ -37,7 +37,7 @@ const ORIGIN: Place = Place {
 fn shape(name: &str, form: Form) -> Shape {
     Shape {
         name: name.to_owned(),
-        place: ORIGIN,
+        pose: ORIGIN,
         colour: [200, 100, 50, 255],
         form,
     }
@@ -89,10 +89,10 @@ fn moments() -> Vec<Moment> {
         step: i.into(),
         time_s: f64::from(i) * 0.0125,
         episode: 1,
-        places: [
+        poses: [
             (
                 0,
-                Place {
+                Pose {
                     position: [f32::from(i), 0.0, 0.0],
                     ..ORIGIN
                 },
@@ -113,7 +113,7 @@ fn moments() -> Vec<Moment> {
     (0..20).map(moment).collect()
 }
 
-fn told(format: &str, scene: &Scene, moments: &[Moment]) -> Vec<u8> {
+fn encoded(format: &str, scene: &Scene, moments: &[Moment]) -> Vec<u8> {
     let mut bytes = Vec::new();
     send(&mut bytes, &format).unwrap();
     send(&mut bytes, scene).unwrap();
@@ -144,10 +144,11 @@ fn chunks(file: &Path) -> Vec<Chunk> {
 fn what_was_told_is_in_the_file() {
     let folder = Folder::new("what_was_told");
     let file = folder.0.join("test.rrd");
-    crate::write(&mut &told(FORMAT, &scene(), &moments())[..], &file).unwrap();
+    crate::write(&mut &encoded(FORMAT, &scene(), &moments())[..], &file).unwrap();
     let mut rows: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for chunk in chunks(&file) {
-        let (entity, once) = (chunk.entity_path().to_string(), chunk.is_static());
+        let entity = chunk.entity_path().to_string();
+        let once = chunk.is_static();
         let times: Vec<&str> = chunk.timelines().keys().map(|name| name.as_str()).collect();
         assert!(
             once || ["episode", "step", "time"]
@@ -199,7 +200,7 @@ fn what_was_told_is_in_the_file() {
 fn numbers_and_times_come_back() {
     let folder = Folder::new("numbers_and_times");
     let file = folder.0.join("test.rrd");
-    crate::write(&mut &told(FORMAT, &scene(), &moments())[..], &file).unwrap();
+    crate::write(&mut &encoded(FORMAT, &scene(), &moments())[..], &file).unwrap();
     let mut found = BTreeMap::new();
     for chunk in chunks(&file)
         .iter()
@@ -239,13 +240,13 @@ fn numbers_and_times_come_back() {
 #[test]
 fn what_is_damaged_leaves_no_file() {
     let folder = Folder::new("what_is_damaged");
-    let whole = told(FORMAT, &scene(), &moments());
-    let foreign = told("protege recording 0", &scene(), &[]);
-    let lost = told(
+    let whole = encoded(FORMAT, &scene(), &moments());
+    let foreign = encoded("protege recording 0", &scene(), &[]);
+    let lost = encoded(
         FORMAT,
         &scene(),
         &[Moment {
-            places: vec![(7, ORIGIN)],
+            poses: vec![(7, ORIGIN)],
             ..Moment::default()
         }],
     );

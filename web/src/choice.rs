@@ -1,6 +1,7 @@
 //! What a visitor chooses, as the address bar keeps it:
 //! `task=lab/lift&pretrain=bc,post-bc&demos=5&...`.
 
+use protege_core::env::catalogue::CORE;
 use protege_core::method::MethodInfo;
 use protege_core::pretrain::PostBcConfig;
 use protege_core::run::config::DemosConfig;
@@ -70,12 +71,13 @@ impl Choice {
 
     /// The address bar's form, what is default left out.
     pub fn to_hash(&self) -> String {
-        let (own, default) = (fields(self), fields(&Self::default()));
+        let own = fields(self);
+        let default = fields(&Self::default());
         let changed = own
             .iter()
             .filter(|(key, value)| default.get(*key) != Some(value));
         changed
-            .map(|(key, value)| format!("{key}={}", plain(value)))
+            .map(|(key, value)| format!("{key}={}", unquoted(value)))
             .collect::<Vec<_>>()
             .join("&")
     }
@@ -172,7 +174,7 @@ impl Choice {
             },
             "finetune": { "method": self.finetune },
         });
-        Config::from_overlay(&overlay, Preset::Tiny)
+        Config::from_overlay(&overlay, Preset::Tiny, &CORE)
     }
 }
 
@@ -194,7 +196,7 @@ fn offered(key: &str, method: &MethodInfo) -> Result<()> {
     )))
 }
 
-fn plain(value: &Value) -> String {
+fn unquoted(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)

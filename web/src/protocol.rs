@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// From the page to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Order {
+pub enum Request {
     /// Begin a run.
     Race {
         /// The settings.
@@ -101,17 +101,17 @@ impl File {
 
 /// From a worker to the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Report {
+pub enum Event {
     /// The worker is there.
     Hello,
     /// What the task looks like.
     Scene(Drawing),
-    /// A stretch of simulation to show.
-    Stretch(Box<Stretch>),
+    /// A clip of simulation to show.
+    Clip(Box<Clip>),
     /// How learning goes.
-    Learned(Box<Learned>),
+    LearningProgress(Box<LearningProgress>),
     /// Demonstrations that a person has recorded, and how the present one goes.
-    Taught(Taught),
+    TeachingState(TeachingState),
     /// What was to be tried could begin.
     Fits,
     /// A file that was asked for.
@@ -125,7 +125,7 @@ pub enum Report {
     },
     /// Milliseconds of a step of learning, of a network like those of the races.
     Speed(f64),
-    /// An order could not be followed; the worker goes on as before.
+    /// A request could not be handled; the worker goes on as before.
     Refused(String),
 }
 
@@ -146,9 +146,9 @@ pub struct Point {
     pub suboptimality: f64,
 }
 
-/// A stretch of simulation: usually one decision.
+/// A clip of simulation: usually one decision.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Stretch {
+pub struct Clip {
     /// Seven numbers per body and frame; see [`Drawing::poses`].
     pub poses: Vec<f32>,
     /// Seconds between frames.
@@ -170,7 +170,7 @@ pub struct Stretch {
     pub actor: Actor,
 }
 
-/// Who acts in a stretch.
+/// Who acts in a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Actor {
     /// The scripted demonstrator.
@@ -184,14 +184,14 @@ pub enum Actor {
 
 /// How learning goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Learned {
+pub struct LearningProgress {
     /// What is being done.
     pub phase: Phase,
     /// How much of the phase is done.
     pub done: u64,
     /// How much there is to do in the phase.
     pub total: u64,
-    /// Figures since the last report.
+    /// Figures since the last event.
     pub records: Vec<Record>,
     /// Practice episodes so far.
     pub practice: u64,
@@ -209,7 +209,7 @@ pub struct Learned {
 
 /// Demonstrations that a person has recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Taught {
+pub struct TeachingState {
     /// The recorded ones: seconds, each.
     pub recorded: Vec<f64>,
     /// Where the hand is (m).
@@ -217,12 +217,12 @@ pub struct Taught {
     /// Seconds of the present demonstration, and the time limit.
     pub seconds: (f64, f64),
     /// What just happened to the present one, if anything.
-    pub news: Option<News>,
+    pub news: Option<DemoOutcome>,
 }
 
 /// What happened to a demonstration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum News {
+pub enum DemoOutcome {
     /// It succeeded, and is kept.
     Kept,
     /// Its time was up; it begins again.

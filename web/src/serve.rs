@@ -1,7 +1,7 @@
-//! A [`Bench`] in a browser's worker: orders come in as messages, reports go out.
+//! A [`Worker`] in a browser's worker: requests come in as messages, events go out.
 
-use crate::Bench;
-use crate::protocol::Order;
+use crate::Worker;
+use crate::protocol::Request;
 use burn::tensor::Device;
 use protege_core::Result;
 use std::cell::RefCell;
@@ -13,10 +13,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
-/// Orders that wait, and who waits for them.
+/// Requests that wait, and who waits for them.
 #[derive(Default)]
 struct Inbox {
-    orders: VecDeque<Order>,
+    requests: VecDeque<Request>,
     waiting: Option<js_sys::Function>,
 }
 
@@ -33,7 +33,7 @@ pub fn start(device: impl Future<Output = Result<Device>> + 'static) {
     listen(inbox.clone());
     wasm_bindgen_futures::spawn_local(async move {
         match device.await {
-            Ok(device) => serve(Bench::new(device, seconds), inbox).await,
+            Ok(device) => serve(Worker::new(device, seconds), inbox).await,
             Err(error) => wasm_bindgen::throw_str(&error.to_string()),
         }
     });
@@ -48,15 +48,15 @@ fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// Puts every order that arrives into the inbox.
+/// Puts every request that arrives into the inbox.
 fn listen(inbox: Rc<RefCell<Inbox>>) {
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let bytes = js_sys::Uint8Array::new(&event.data()).to_vec();
-        let Ok(order) = postcard::from_bytes(&bytes) else {
+        let Ok(request) = postcard::from_bytes(&bytes) else {
             return;
         };
         let mut inbox = inbox.borrow_mut();
-        inbox.orders.push_back(order);
+        inbox.requests.push_back(request);
         if let Some(wake) = inbox.waiting.take() {
             let _ = wake.call0(&wasm_bindgen::JsValue::NULL);
         }
@@ -66,22 +66,22 @@ fn listen(inbox: Rc<RefCell<Inbox>>) {
     receive.forget();
 }
 
-/// Follows orders and works, for ever; ends with an exception, which the page hears of, when the
+/// Handles requests and works, for ever; ends with an exception, which the page hears of, when the
 /// work fails.
-async fn serve(mut bench: Bench, inbox: Rc<RefCell<Inbox>>) {
+async fn serve(mut worker: Worker, inbox: Rc<RefCell<Inbox>>) {
     loop {
-        // One order a turn: where orders come faster than they can be followed, learning goes on
+        // One request a turn: where requests come faster than they can be handled, learning goes on
         // all the same.
-        let order = inbox.borrow_mut().orders.pop_front();
-        if let Some(order) = order {
-            bench.follow(order).await;
-            send(&mut bench);
+        let request = inbox.borrow_mut().requests.pop_front();
+        if let Some(request) = request {
+            worker.handle(request).await;
+            send(&mut worker);
         }
-        if let Err(error) = bench.work().await {
+        if let Err(error) = worker.work().await {
             wasm_bindgen::throw_str(&error.to_string());
         }
-        send(&mut bench);
-        if bench.busy() {
+        send(&mut worker);
+        if worker.busy() {
             breathe().await
         } else {
             wait(&inbox).await
@@ -89,13 +89,13 @@ async fn serve(mut bench: Bench, inbox: Rc<RefCell<Inbox>>) {
     }
 }
 
-fn send(bench: &mut Bench) {
-    for report in bench.reports() {
+fn send(worker: &mut Worker) {
+    for event in worker.events() {
         let bytes =
-            postcard::to_allocvec(&report).expect("plain data can be serialised into memory");
+            postcard::to_allocvec(&event).expect("plain data can be serialised into memory");
         let array = js_sys::Uint8Array::from(bytes.as_slice());
         let moved = js_sys::Array::of1(&array.buffer());
-        // A page that is gone needs no reports.
+        // A page that is gone needs no events.
         let _ = scope().post_message_with_transfer(&array, &moved);
     }
 }
@@ -115,7 +115,7 @@ async fn breathe() {
 async fn wait(inbox: &Rc<RefCell<Inbox>>) {
     let promise = js_sys::Promise::new(&mut |resolve, _| {
         let mut inbox = inbox.borrow_mut();
-        if inbox.orders.is_empty() {
+        if inbox.requests.is_empty() {
             inbox.waiting = Some(resolve);
         } else {
             let _ = resolve.call0(&wasm_bindgen::JsValue::NULL);

@@ -21,7 +21,8 @@ pub async fn adam_ms(
     device: &Device,
     now: fn() -> f64,
 ) -> Result<f64> {
-    let (device, mut rng) = (device.clone().autodiff(), Rng::new(0, "speed", 0));
+    let device = device.clone().autodiff();
+    let mut rng = Rng::new(0, "speed", 0);
     let mut net = Mlp::new(
         1,
         &[32, hidden, hidden, 8],
@@ -33,11 +34,10 @@ pub async fn adam_ms(
         lr: 1e-3,
         clip_norm: None,
     });
-    let (x, y) = (
-        matrix(rng.normals(32 * batch), 32, &device),
-        matrix(rng.normals(8 * batch), 8, &device),
-    );
-    let (mut times, begin) = (Vec::with_capacity(steps), now());
+    let x = matrix(rng.normals(32 * batch), 32, &device);
+    let y = matrix(rng.normals(8 * batch), 8, &device);
+    let mut times = Vec::with_capacity(steps);
+    let begin = now();
     for step in 0..steps.max(1) + WARM_UP {
         if !times.is_empty() && now() - begin > ENOUGH_S {
             break;

@@ -1,6 +1,6 @@
 //! The tabular theory, measured while somebody watches.
 
-use crate::protocol::{Point, Report};
+use crate::protocol::{Event, Point};
 use protege_core::Result;
 use protege_core::theory::{Outcome, Row, Size, Study, StudyConfig};
 
@@ -53,13 +53,13 @@ impl Measuring {
     }
 
     /// The figures so far.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> Event {
         let rows = if self.outcomes.is_empty() {
             Vec::new()
         } else {
             self.study.summarise(&self.outcomes)
         };
-        Report::Studied {
+        Event::Studied {
             progress: (self.outcomes.len(), self.study.config().repeats),
             points: rows.iter().map(point).collect(),
         }

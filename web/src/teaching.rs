@@ -1,6 +1,6 @@
 //! A person steers the hand, and what succeeds is kept as a demonstration.
 
-use crate::protocol::{Actor, News, Report, Steering, Stretch, Taught};
+use crate::protocol::{Actor, Clip, DemoOutcome, Event, Steering, TeachingState};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::env::{Env, LabEnv};
 use protege_core::obs::ObsSpec;
@@ -11,7 +11,7 @@ use protege_core::{Error, Result};
 
 /// Action per meter that the hand lacks: full speed from four centimeters on.
 const GAIN: f64 = 25.0;
-/// Control steps that one order may take at most.
+/// Control steps that one request may take at most.
 const LONGEST: usize = 80;
 
 /// A task in a person's hands.
@@ -31,7 +31,8 @@ impl Teaching {
     /// # Errors
     /// When there is no such task.
     pub fn new(task: &str, seed: u64) -> Result<Self> {
-        let (info, env) = (tasks::by_id(task)?, LabEnv::new(task)?);
+        let info = tasks::by_id(task)?;
+        let env = LabEnv::new(task)?;
         let meta = Meta {
             task: task.into(),
             engine: "rapier".into(),
@@ -61,8 +62,8 @@ impl Teaching {
     }
 
     /// What the task looks like.
-    pub fn scene(&self) -> Report {
-        Report::Scene(self.drawing.clone())
+    pub fn scene(&self) -> Event {
+        Event::Scene(self.drawing.clone())
     }
 
     /// The present demonstration from its start again.
@@ -75,13 +76,13 @@ impl Teaching {
     ///
     /// # Errors
     /// When the scene cannot be drawn.
-    pub fn still(&self) -> Result<Stretch> {
-        Ok(Stretch {
+    pub fn still(&self) -> Result<Clip> {
+        Ok(Clip {
             poses: self.drawing.poses(self.env.sim())?,
             interval: self.interval,
             reset: true,
             actor: Actor::Person,
-            ..Stretch::default()
+            ..Clip::default()
         })
     }
 
@@ -89,31 +90,31 @@ impl Teaching {
     ///
     /// # Errors
     /// When the target is not finite, or the simulator fails.
-    pub fn steer(&mut self, order: Steering) -> Result<(Stretch, Option<News>)> {
-        if !order.target.iter().all(|v| v.is_finite()) {
+    pub fn steer(&mut self, steering: Steering) -> Result<(Clip, Option<DemoOutcome>)> {
+        if !steering.target.iter().all(|v| v.is_finite()) {
             return Err(Error::input(
                 "the hand was sent to a place that is no place; move the pointer again",
             ));
         }
-        let mut stretch = Stretch {
+        let mut clip = Clip {
             reset: false,
             ..self.still()?
         };
-        for _ in 0..order.steps.min(LONGEST) {
-            let action = self.action(order)?;
+        for _ in 0..steering.steps.min(LONGEST) {
+            let action = self.action(steering)?;
             let step = self.env.step(&action)?;
             self.episode.push(&action, step.reward, &step.obs);
-            stretch.poses.extend(self.drawing.poses(self.env.sim())?);
-            stretch.success = step.success;
+            clip.poses.extend(self.drawing.poses(self.env.sim())?);
+            clip.success = step.success;
             if step.done() {
-                return Ok((stretch, Some(self.end(step.success))));
+                return Ok((clip, Some(self.end(step.success))));
             }
         }
-        Ok((stretch, None))
+        Ok((clip, None))
     }
 
     /// Keeps the demonstration if it succeeded; the next start, or the same again.
-    fn end(&mut self, success: bool) -> News {
+    fn end(&mut self, success: bool) -> DemoOutcome {
         if success {
             let done = Episode {
                 success,
@@ -124,15 +125,19 @@ impl Teaching {
             self.starts += 1;
         }
         self.begin();
-        if success { News::Kept } else { News::TimeUp }
+        if success {
+            DemoOutcome::Kept
+        } else {
+            DemoOutcome::TimeUp
+        }
     }
 
     /// Proportional control towards the target.
-    fn action(&self, order: Steering) -> Result<[f32; 4]> {
+    fn action(&self, steering: Steering) -> Result<[f32; 4]> {
         let hand = self.hand()?;
         let [x, y, z] = [0, 1, 2]
-            .map(|axis| (GAIN * (order.target[axis] - hand[axis])).clamp(-1.0, 1.0) as f32);
-        Ok([x, y, z, if order.closed { 1.0 } else { -1.0 }])
+            .map(|axis| (GAIN * (steering.target[axis] - hand[axis])).clamp(-1.0, 1.0) as f32);
+        Ok([x, y, z, if steering.closed { 1.0 } else { -1.0 }])
     }
 
     fn hand(&self) -> Result<Vec3> {
@@ -144,7 +149,7 @@ impl Teaching {
     ///
     /// # Errors
     /// When the scene has no hand.
-    pub fn state(&self, news: Option<News>) -> Result<Taught> {
+    pub fn state(&self, news: Option<DemoOutcome>) -> Result<TeachingState> {
         let seconds = |steps: usize| steps as f64 * self.interval;
         let recorded = self
             .dataset
@@ -156,7 +161,7 @@ impl Teaching {
             seconds(self.episode.len()),
             seconds(self.env.spec().horizon),
         );
-        Ok(Taught {
+        Ok(TeachingState {
             recorded,
             hand: self.hand()?,
             seconds: present,
@@ -168,18 +173,18 @@ impl Teaching {
     ///
     /// # Errors
     /// When there is none of this number, or the simulator fails.
-    pub fn replay(&mut self, index: usize) -> Result<Stretch> {
+    pub fn replay(&mut self, index: usize) -> Result<Clip> {
         let episode = self.recorded(index)?.clone();
         self.env.reset(episode.seed);
-        let mut stretch = self.still()?;
+        let mut clip = self.still()?;
         for step in 0..episode.len() {
             self.env
                 .step(episode.action_at(step, self.dataset.meta.act))?;
-            stretch.poses.extend(self.drawing.poses(self.env.sim())?);
+            clip.poses.extend(self.drawing.poses(self.env.sim())?);
         }
-        stretch.success = episode.success;
+        clip.success = episode.success;
         self.begin();
-        Ok(stretch)
+        Ok(clip)
     }
 
     /// Forgets a recorded demonstration.
@@ -248,8 +253,9 @@ mod tests {
     use super::*;
 
     /// Steers as a person would who sees the cube: above it, down, close, up.
-    fn lift(teaching: &mut Teaching) -> Option<News> {
-        let (object, mut closed) = (teaching.env.sim().body("object").unwrap(), false);
+    fn lift(teaching: &mut Teaching) -> Option<DemoOutcome> {
+        let object = teaching.env.sim().body("object").unwrap();
+        let mut closed = false;
         for moment in 0..200 {
             let [x, y, z] = teaching.env.sim().pose(object).position;
             closed |= moment > 14;
@@ -286,7 +292,7 @@ mod tests {
                 .to_string()
                 .contains("no demonstration")
         );
-        assert_eq!(lift(&mut teaching), Some(News::Kept));
+        assert_eq!(lift(&mut teaching), Some(DemoOutcome::Kept));
         assert_eq!(teaching.state(None).unwrap().recorded.len(), 1);
         assert!(teaching.replay(0).unwrap().success && teaching.replay(1).is_err());
         let mut other = Teaching::new("lab/lift", 9).unwrap();
@@ -315,7 +321,7 @@ mod tests {
             steps: 40,
         };
         let news: Vec<_> = (0..4).map(|_| teaching.steer(rest).unwrap().1).collect();
-        assert!(news.contains(&Some(News::TimeUp)));
+        assert!(news.contains(&Some(DemoOutcome::TimeUp)));
         teaching.begin();
         assert_eq!(teaching.still().unwrap(), start);
         assert!(

@@ -3,6 +3,12 @@
 #[path = "../../native/src/mujoco/adroit/package.rs"]
 mod adroit;
 mod demo;
+#[allow(
+    dead_code,
+    reason = "shared with the program, which fetches more than a build needs"
+)]
+#[path = "../../native/src/downloads.rs"]
+mod downloads;
 mod licences;
 #[path = "../../native/src/mujoco/metaworld/package.rs"]
 mod metaworld;
@@ -12,12 +18,6 @@ mod shell;
 mod stamps;
 mod test;
 mod web;
-#[allow(
-    dead_code,
-    reason = "shared with the program, which fetches more than a build needs"
-)]
-#[path = "../../native/src/wheels.rs"]
-mod wheels;
 
 use std::process::ExitCode;
 

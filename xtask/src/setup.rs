@@ -1,8 +1,8 @@
 //! What the tests need beside cargo, and how to get it. Everything is safe to repeat and takes no
 //! time when it is there.
 
-use crate::wheels::Wheel;
-use crate::{shell, wheels};
+use crate::downloads::Download;
+use crate::{downloads, shell};
 use std::path::PathBuf;
 
 /// One thing that must be there.
@@ -19,10 +19,10 @@ pub const MUJOCO: Need = Need {
     found: || {
         let configured =
             std::fs::read_to_string(machine_config()).is_ok_and(|text| text == machine_settings());
-        (wheels::MUJOCO.is_there() && configured).then(|| wheels::MUJOCO.version.to_owned())
+        (downloads::MUJOCO.is_there() && configured).then(|| downloads::MUJOCO.version.to_owned())
     },
     get: || {
-        wheels::MUJOCO.ensure()?;
+        downloads::MUJOCO.ensure()?;
         let path = machine_config();
         std::fs::write(&path, machine_settings())
             .map_err(|error| format!("{} cannot be written: {error}.", path.display()))
@@ -30,7 +30,7 @@ pub const MUJOCO: Need = Need {
 };
 
 /// The packages of the suites whose scenes are others'.
-const SUITES: [&Wheel; 2] = [&crate::metaworld::PACKAGE, &crate::adroit::PACKAGE];
+const SUITES: [&Download; 2] = [&crate::metaworld::PACKAGE, &crate::adroit::PACKAGE];
 
 /// The scenes of these suites.
 pub const SCENES: Need = Need {
@@ -54,7 +54,7 @@ fn machine_config() -> PathBuf {
 fn machine_settings() -> String {
     format!(
         "[env]\nMUJOCO_DYNAMIC_LINK_DIR = {:?}\n",
-        wheels::library_folder()
+        downloads::library_folder()
     )
 }
 
@@ -250,10 +250,8 @@ pub fn tool(name: &str) -> PathBuf {
 /// # Errors
 /// One sentence when the build folder cannot be written.
 pub fn claim_target() -> Result<(), String> {
-    let (target, root) = (
-        shell::target(),
-        shell::root().to_string_lossy().into_owned(),
-    );
+    let target = shell::target();
+    let root = shell::root().to_string_lossy().into_owned();
     let owner = target.join("protege-clone");
     if std::fs::read_to_string(&owner).is_ok_and(|known| known == root) {
         return Ok(());

@@ -18,7 +18,7 @@ pub fn root() -> PathBuf {
 
 /// Where builds and tools live, outside of any clone: `~/.cache/protege`.
 pub fn cache() -> PathBuf {
-    crate::wheels::cache()
+    crate::downloads::cache()
 }
 
 /// Where cargo builds: the user's CARGO_TARGET_DIR, else a folder that all clones share.

@@ -71,7 +71,7 @@ impl Archive {
     }
 
     /// The format version of the file that it was read from.
-    pub fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> u32 {
         self.version
     }
 

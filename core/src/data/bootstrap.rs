@@ -20,7 +20,7 @@ pub enum Bootstrap {
 /// With [`Bootstrap::Trajectory`] the number of indices varies from member to member, as the
 /// lengths of the drawn episodes do. The indices of a trajectory stand together and in order: draw
 /// batches from them at random.
-pub fn member_indices(mode: Bootstrap, episode_pairs: &[usize], rng: &mut Rng) -> Vec<u32> {
+pub(crate) fn member_indices(mode: Bootstrap, episode_pairs: &[usize], rng: &mut Rng) -> Vec<u32> {
     let total: usize = episode_pairs.iter().sum();
     match mode {
         Bootstrap::Pair => rng

@@ -68,7 +68,7 @@ pub(super) enum Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// Bytes, as a tensor of one dimension.
-    pub fn bytes(bytes: &'a [u8]) -> Self {
+    pub(crate) fn bytes(bytes: &'a [u8]) -> Self {
         Self::U8(Cow::Owned(vec![bytes.len()]), Cow::Borrowed(bytes))
     }
 }

@@ -11,7 +11,7 @@
 //! | 2 | 0.3 | fields: state, the task's place among others, images by camera |
 
 use super::container::{self, Kind, Tensor};
-use super::{CODE_VERSION, Episode, Frames, History, hex};
+use super::{Episode, Frames, History, hex};
 use crate::obs::{ImageSpec, ObsSpec, TaskLabel};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -206,7 +206,8 @@ impl Dataset {
             )));
         }
         let size = |spec: &ObsSpec| spec.cameras.first().map_or(0, |camera| camera.size);
-        let (own_size, asked) = (size(own), size(obs));
+        let own_size = size(own);
+        let asked = size(obs);
         if own_size != asked {
             return Err(Error::input(format!(
                 "The dataset of {id} has frames of {own_size} pixels, but env.image_size is \
@@ -233,14 +234,6 @@ impl Dataset {
             )));
         }
         Ok(())
-    }
-
-    /// A remark, when another version of the code recorded the dataset.
-    pub fn note(&self) -> Option<String> {
-        let recorded = &self.meta.code_version;
-        (recorded != CODE_VERSION).then(|| {
-            format!("The dataset was recorded by version {recorded}; this is {CODE_VERSION}.")
-        })
     }
 
     /// The first `n` episodes.
@@ -279,7 +272,7 @@ impl Dataset {
 
     /// Labels every episode as one of several tasks.
     #[must_use]
-    pub fn labelled(mut self, label: TaskLabel) -> Self {
+    pub(crate) fn labelled(mut self, label: TaskLabel) -> Self {
         for episode in &mut self.episodes {
             episode.obs.task = Some(label);
         }
@@ -295,12 +288,6 @@ impl Dataset {
             meta: self.meta.clone(),
             episodes: self.episodes.iter().filter(own).cloned().collect(),
         }
-    }
-
-    /// The share of the episodes that succeeded; 0 when there are none.
-    pub fn success_rate(&self) -> f64 {
-        self.episodes.iter().filter(|e| e.success).count() as f64
-            / self.episodes.len().max(1) as f64
     }
 }
 

@@ -57,7 +57,7 @@ impl Episode {
     }
 
     /// The undiscounted sum of the rewards.
-    pub fn total_reward(&self) -> f64 {
+    pub(crate) fn total_reward(&self) -> f64 {
         self.rewards.iter().map(|&r| f64::from(r)).sum()
     }
 }

@@ -76,7 +76,7 @@ impl Frames {
     ///
     /// # Panics
     /// When there are no frames.
-    pub fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
+    pub(crate) fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
         // Moments at - stack + 1 to at, held at the first and the last frame.
         (0..stack).for_each(|back| {
             self.copy(
@@ -99,7 +99,7 @@ impl Frames {
     }
 
     /// Whether all of them can be read back, and have `size` values each.
-    pub fn are_sound(&self, size: usize) -> bool {
+    pub(crate) fn are_sound(&self, size: usize) -> bool {
         let none = self.first.is_empty() && self.later.is_empty();
         none || (self.first.len() == size && (1..self.len()).all(|i| self.difference(i).is_some()))
     }

@@ -21,7 +21,7 @@ pub struct History {
 
 impl History {
     /// An episode's start.
-    pub fn start(first: &Observation) -> Self {
+    pub(crate) fn start(first: &Observation) -> Self {
         let mut history = Self {
             width: first.state.len(),
             task: first.task,
@@ -80,7 +80,7 @@ impl History {
     }
 
     /// Whether it has what `spec` asks for at every moment, cameras that it does not ask for aside.
-    pub fn is_of(&self, spec: &ObsSpec) -> bool {
+    pub(crate) fn is_of(&self, spec: &ObsSpec) -> bool {
         let moments = self.len();
         let fits = self.width == spec.state
             && self.state.len() == moments * self.width
@@ -96,7 +96,7 @@ impl History {
     }
 
     /// The same for what comes from a file: every frame can be read back, too.
-    pub fn is_sound(&self, spec: &ObsSpec) -> bool {
+    pub(crate) fn is_sound(&self, spec: &ObsSpec) -> bool {
         let sound = |frames: &Frames| frames.are_sound(frames.size());
         self.is_of(spec) && self.frames.values().all(sound)
     }

@@ -9,13 +9,13 @@ pub mod dataset;
 pub mod episode;
 pub mod frames;
 pub mod history;
-pub mod normaliser;
+pub(crate) mod normaliser;
 pub mod pairs;
 pub mod replay;
 pub mod sequences;
 
 pub use archive::Archive;
-pub use bootstrap::{Bootstrap, member_indices};
+pub use bootstrap::Bootstrap;
 pub use dataset::{Dataset, Meta};
 pub use episode::Episode;
 pub use frames::Frames;
@@ -23,7 +23,8 @@ pub use history::History;
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub use replay::{Batch, Replay};
-pub use sequences::{Balanced, Place, Sequences, Stretches};
+pub(crate) use sequences::{BalancedSampler, SequenceReplay};
+pub use sequences::{SequenceBatch, SequenceIndex};
 
 use sha2::{Digest, Sha256};
 

@@ -62,14 +62,15 @@ impl Normaliser {
     /// Widens every range to at least `share` of the widest one, about its middle: a dimension that
     /// hardly varies in the data is not blown up, and one that is constant there is not ignored.
     #[must_use]
-    pub fn widened(&self, share: f32) -> Self {
+    pub(crate) fn with_min_range(&self, share: f32) -> Self {
         let widest = self
             .ranges
             .iter()
             .map(|(low, high)| high - low)
             .fold(0.0, f32::max);
         let widen = |&(low, high): &(f32, f32)| {
-            let (middle, half) = (0.5 * (low + high), 0.5 * (high - low).max(share * widest));
+            let middle = 0.5 * (low + high);
+            let half = 0.5 * (high - low).max(share * widest);
             (middle - half, middle + half)
         };
         Self {
@@ -90,7 +91,7 @@ impl Normaliser {
     ///
     /// # Errors
     /// When the archive lacks the ranges, or they are not ranges.
-    pub fn load(prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(prefix: &str, archive: &Archive) -> Result<Self> {
         let (_, low) = archive.get_f32(&format!("{prefix}/low"))?;
         let (_, high) = archive.get_f32(&format!("{prefix}/high"))?;
         let ranges: Vec<(f32, f32)> = low.iter().copied().zip(high.iter().copied()).collect();
@@ -103,7 +104,7 @@ impl Normaliser {
     }
 
     /// Dimensions of a row.
-    pub fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.ranges.len()
     }
 
@@ -119,7 +120,7 @@ impl Normaliser {
     }
 
     /// Undoes [`Normaliser::apply`].
-    pub fn invert(&self, rows: &[f32]) -> Vec<f32> {
+    pub(crate) fn invert(&self, rows: &[f32]) -> Vec<f32> {
         self.map(rows, |y, low, span| {
             if span > SMALLEST_SPAN {
                 low + 0.5 * (y + 1.0) * span
@@ -191,10 +192,10 @@ mod tests {
     /// Small ranges are widened about their middle to the given share of the widest, others stay.
     #[test]
     fn small_ranges_are_widened() {
-        let widened = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
+        let normaliser = Normaliser::fit(&[0.0, 3.0, 0.5, 10.0, 3.0, 0.6], 3)
             .unwrap()
-            .widened(0.2);
-        let found = widened.apply(&[5.0, 3.0, 1.55]);
+            .with_min_range(0.2);
+        let found = normaliser.apply(&[5.0, 3.0, 1.55]);
         assert!(
             found
                 .iter()
@@ -203,7 +204,7 @@ mod tests {
             "{found:?}"
         );
         assert!(
-            (widened.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6,
+            (normaliser.apply(&[0.0, 4.0, 0.0])[1] - 1.0).abs() < 1e-6,
             "a constant dimension counts"
         );
     }

@@ -71,7 +71,7 @@ impl Pairs {
     }
 
     /// Pictures of the pairs at `indices`, from each camera.
-    pub fn images_at(&self, indices: &[usize]) -> Vec<Images> {
+    pub(crate) fn images_at(&self, indices: &[usize]) -> Vec<Images> {
         let cameras = self.images.iter();
         cameras.map(|images| images.select(indices)).collect()
     }
@@ -80,7 +80,7 @@ impl Pairs {
     ///
     /// # Errors
     /// When there are no pairs.
-    pub fn scales(&self) -> Result<(Normaliser, Normaliser)> {
+    pub(crate) fn scales(&self) -> Result<(Normaliser, Normaliser)> {
         let obs = Normaliser::fit(&self.obs, self.obs_dim)?;
         let actions = Normaliser::fit(&self.actions, self.action_dim)?;
         Ok((obs, actions))
@@ -92,7 +92,7 @@ impl Pairs {
     }
 
     /// Observation rows and chunk rows of the pairs at `indices`, flattened.
-    pub fn gather(&self, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn gather(&self, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
         let obs: Vec<&[f32]> = indices.iter().map(|&i| self.obs_at(i)).collect();
         let actions: Vec<&[f32]> = indices.iter().map(|&i| self.action_at(i)).collect();
         (obs.concat(), actions.concat())
@@ -104,7 +104,7 @@ impl Pairs {
     }
 
     /// The observation of pair `i`.
-    pub fn obs_at(&self, i: usize) -> &[f32] {
+    pub(crate) fn obs_at(&self, i: usize) -> &[f32] {
         &self.obs[i * self.obs_dim..(i + 1) * self.obs_dim]
     }
 

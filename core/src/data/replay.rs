@@ -101,14 +101,8 @@ impl Replay {
     }
 
     /// What observations are made of, and the length of an action chunk.
-    pub fn row_sizes(&self) -> (&ObsSpec, usize) {
+    pub(crate) fn row_sizes(&self) -> (&ObsSpec, usize) {
         (&self.shape.obs, self.shape.action)
-    }
-
-    /// All decisions held; the oldest is overwritten first, so the order of rows is not that of
-    /// time once the ring is full.
-    pub fn rows(&self) -> &Batch {
-        &self.rows
     }
 
     /// Adds one decision, in place of the oldest when the replay is full.
@@ -202,7 +196,7 @@ impl Replay {
     ///
     /// # Errors
     /// When something is missing or does not fit together.
-    pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
+    pub(crate) fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
         let (shape, next): (Shape, usize) = archive.get(&format!("{prefix}/shape"))?;
         let (obs, next_obs): (ObsBatch, ObsBatch) = archive.get(&format!("{prefix}/obs"))?;
         let mut rows = Batch {
@@ -271,10 +265,10 @@ mod tests {
     #[test]
     fn a_full_replay_forgets_the_oldest() {
         let replay = counting(5, 0, 12);
-        let mut held = replay.rows().rewards.clone();
+        let mut held = replay.rows.rewards.clone();
         held.sort_by(f32::total_cmp);
         assert_eq!(held, [7.0, 8.0, 9.0, 10.0, 11.0]);
-        assert_whole(replay.rows());
+        assert_whole(&replay.rows);
     }
 
     /// Samples are whole decisions, and every one comes up.
@@ -316,7 +310,8 @@ mod tests {
             Replay::load(&mut Archive::new(), "online"),
             Err(Error::Input(_))
         ));
-        let (obs, other) = (vec![0.0; 2].into(), vec![0.0].into());
+        let obs = vec![0.0; 2].into();
+        let other = vec![0.0].into();
         let mut replay = counting(5, 0, 0);
         assert!(replay.push(&other, &[0.0], 0.0, &obs, false).is_err());
         assert!(replay.push(&obs, &[], 0.0, &obs, false).is_err());

@@ -2,7 +2,7 @@
 //!
 //! An episode that ended for good is padded with its last state for one sub-sequence, without
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
-//! same length. Without padding ([`Sequences::ending`]) it ends there.
+//! same length. Without padding ([`SequenceReplay::without_terminal_padding`]) it ends there.
 
 use super::{Archive, Episode, History};
 use crate::obs::{ObsBatch, ObsSpec};
@@ -19,7 +19,7 @@ const LEAST_PRIORITY: f32 = 1e-6;
 
 /// Episodes of decisions, in the order in which they ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sequences {
+pub(crate) struct SequenceReplay {
     shape: Shape,
     episodes: VecDeque<Stored>,
     /// Episodes dropped for lack of room: indices count them, too, and so stay valid.
@@ -41,7 +41,7 @@ struct Shape {
     capacity: usize,
     prioritised: bool,
     /// Whether an episode that ended for good is padded.
-    goes_on: bool,
+    terminal_padding: bool,
 }
 
 /// One episode of T decisions, padding included.
@@ -56,7 +56,7 @@ struct Stored {
     /// T.
     rewards: Vec<f32>,
     /// T: 1 where nothing can be earned after the decision, else 0.
-    over: Vec<f32>,
+    done: Vec<f32>,
     /// Priority of each sub-sequence, by the decision with which it begins.
     priorities: Vec<f32>,
 }
@@ -64,14 +64,14 @@ struct Stored {
 /// Where a sub-sequence begins: the number of its episode, counted from the first ever, and the
 /// decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct SequenceIndex {
     episode: usize,
     decision: usize,
 }
 
 /// A batch of B sub-sequences of H decisions, time-major.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Stretches {
+pub struct SequenceBatch {
     /// (H+1) x B.
     pub obs: ObsBatch,
     /// (H+1) x B: 1 where the episode has ended for good before, else 0.
@@ -83,20 +83,20 @@ pub struct Stretches {
     /// H x B.
     pub rewards: Vec<f32>,
     /// H x B: 1 where nothing can be earned afterwards, else 0.
-    pub over: Vec<f32>,
+    pub done: Vec<f32>,
     /// B: importance weights; 1 without priorities.
     pub weights: Vec<f32>,
     /// B: where they come from.
-    pub places: Vec<Place>,
+    pub indices: Vec<SequenceIndex>,
     /// How many of them, the first, are demonstrations.
-    pub shown: usize,
+    pub n_demos: usize,
 }
 
-impl Sequences {
+impl SequenceReplay {
     /// An empty replay for observations of this spec and actions of `act` numbers. `horizon` (at
     /// least 1) is the length of a sub-sequence in decisions, `capacity` the number of decisions
     /// held; `rng` draws the actions of the padding.
-    pub fn new(
+    pub(crate) fn new(
         obs: ObsSpec,
         act: usize,
         horizon: usize,
@@ -111,7 +111,7 @@ impl Sequences {
             horizon: horizon.max(1),
             capacity,
             prioritised,
-            goes_on: true,
+            terminal_padding: true,
         };
         Self {
             shape,
@@ -123,30 +123,30 @@ impl Sequences {
 
     /// For episodes with a base policy's actions, of `base` numbers, beside their own.
     #[must_use]
-    pub fn beside(mut self, base: usize) -> Self {
+    pub(crate) fn with_base_actions(mut self, base: usize) -> Self {
         self.shape.base = base;
         self
     }
 
     /// Does not pad episodes that ended for good.
     #[must_use]
-    pub fn ending(mut self) -> Self {
-        self.shape.goes_on = false;
+    pub(crate) fn without_terminal_padding(mut self) -> Self {
+        self.shape.terminal_padding = false;
         self
     }
 
     /// Length of an action.
-    pub fn act(&self) -> usize {
+    pub(crate) fn act(&self) -> usize {
         self.shape.act
     }
 
     /// Whether another replay holds episodes of the same shape, as many, and draws them alike.
-    pub fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.shape == other.shape
     }
 
     /// Decisions held, padding included.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.episodes
             .iter()
             .map(|episode| episode.rewards.len())
@@ -154,7 +154,7 @@ impl Sequences {
     }
 
     /// Whether no sub-sequence can be drawn.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.episodes.is_empty()
     }
 
@@ -163,7 +163,7 @@ impl Sequences {
     ///
     /// # Errors
     /// When its rows have other lengths.
-    pub fn push(&mut self, episode: &Episode) -> Result<()> {
+    pub(crate) fn push(&mut self, episode: &Episode) -> Result<()> {
         let Shape { obs, act, base, .. } = &self.shape;
         let steps = episode.len();
         let fits = episode.obs.is_of(obs)
@@ -181,11 +181,11 @@ impl Sequences {
             base_actions: episode.base_actions.clone(),
             actions: episode.actions.clone(),
             rewards: episode.rewards.clone(),
-            over: vec![0.0; steps],
+            done: vec![0.0; steps],
             priorities: Vec::new(),
         };
-        match (episode.terminated, stored.over.last_mut()) {
-            (true, Some(_)) if self.shape.goes_on => self.go_on_after_the_end(&mut stored),
+        match (episode.terminated, stored.done.last_mut()) {
+            (true, Some(_)) if self.shape.terminal_padding => self.pad_after_the_end(&mut stored),
             (true, Some(last)) => *last = 1.0,
             _ => {}
         }
@@ -194,7 +194,7 @@ impl Sequences {
         if starts == 0 {
             return Ok(());
         }
-        stored.priorities = vec![self.most_surprising(); starts];
+        stored.priorities = vec![self.max_priority(); starts];
         self.episodes.push_back(stored);
         while self.len() > self.shape.capacity && self.episodes.len() > 1 {
             self.episodes.pop_front();
@@ -205,12 +205,12 @@ impl Sequences {
 
     /// Pads an episode with its last state: no reward, done, and random actions, since none of them
     /// matters there.
-    fn go_on_after_the_end(&mut self, stored: &mut Stored) {
+    fn pad_after_the_end(&mut self, stored: &mut Stored) {
         let Shape { act, horizon, .. } = self.shape;
         // The last real decision is done, and so is every padded one.
-        stored.over.pop();
-        stored.over.resize(stored.rewards.len() + horizon, 1.0);
-        stored.rewards.resize(stored.over.len(), 0.0);
+        stored.done.pop();
+        stored.done.resize(stored.rewards.len() + horizon, 1.0);
+        stored.rewards.resize(stored.done.len(), 0.0);
         stored
             .actions
             .extend((0..horizon * act).map(|_| self.rng.range(-1.0, 1.0) as f32));
@@ -218,7 +218,7 @@ impl Sequences {
 
     /// The largest priority held: new sub-sequences get it, so that each is soon drawn once (Schaul
     /// et al. 2016, algorithm 1).
-    fn most_surprising(&self) -> f32 {
+    fn max_priority(&self) -> f32 {
         let all = self
             .episodes
             .iter()
@@ -231,9 +231,9 @@ impl Sequences {
 
     /// `n` sub-sequences drawn with replacement, uniformly or by their priorities; none from an
     /// empty replay.
-    pub fn sample(&self, rng: &mut Rng, n: usize) -> Stretches {
+    pub(crate) fn sample(&self, rng: &mut Rng, n: usize) -> SequenceBatch {
         if self.is_empty() || n == 0 {
-            return Stretches::default();
+            return SequenceBatch::default();
         }
         let starts: Vec<&f32> = self
             .episodes
@@ -255,22 +255,22 @@ impl Sequences {
                 Some(first)
             })
             .collect();
-        let place = |i: usize| {
+        let index = |i: usize| {
             let episode = firsts.partition_point(|&first| first <= i) - 1;
-            Place {
+            SequenceIndex {
                 episode: episode + self.dropped,
                 decision: i - firsts[episode],
             }
         };
-        self.gather(picked.into_iter().map(place).collect(), weights)
+        self.gather(picked.into_iter().map(index).collect(), weights)
     }
 
     /// All sub-sequences, one episode after the other.
     #[cfg(test)]
-    pub(crate) fn all(&self) -> Stretches {
+    pub(crate) fn all(&self) -> SequenceBatch {
         let starts = |(i, stored): (usize, &Stored)| {
             (0..stored.priorities.len())
-                .map(move |decision| Place {
+                .map(move |decision| SequenceIndex {
                     episode: self.dropped + i,
                     decision,
                 })
@@ -284,41 +284,41 @@ impl Sequences {
             .collect::<Vec<_>>())
     }
 
-    /// The sub-sequences that begin at these places, less those dropped since.
-    pub fn at(&self, places: &[Place]) -> Stretches {
-        let held: Vec<Place> = places
+    /// The sub-sequences that begin at these indices, less those dropped since.
+    pub(crate) fn at(&self, indices: &[SequenceIndex]) -> SequenceBatch {
+        let held: Vec<SequenceIndex> = indices
             .iter()
-            .filter(|place| place.episode >= self.dropped)
+            .filter(|index| index.episode >= self.dropped)
             .copied()
             .collect();
         let weights = vec![1.0; held.len()];
         if held.is_empty() {
-            Stretches::default()
+            SequenceBatch::default()
         } else {
             self.gather(held, weights)
         }
     }
 
-    fn gather(&self, places: Vec<Place>, weights: Vec<f32>) -> Stretches {
+    fn gather(&self, indices: Vec<SequenceIndex>, weights: Vec<f32>) -> SequenceBatch {
         let Shape {
             act, base, horizon, ..
         } = self.shape;
-        let mut out = Stretches {
+        let mut out = SequenceBatch {
             obs: ObsBatch::new(&self.shape.obs),
             weights,
-            ..Stretches::default()
+            ..SequenceBatch::default()
         };
         let rows = || {
-            places
+            indices
                 .iter()
-                .map(|place| (&self.episodes[place.episode - self.dropped], place.decision))
+                .map(|index| (&self.episodes[index.episode - self.dropped], index.decision))
         };
         // Time-major: all rows of a moment, then those of the next; H + 1 observations, H actions.
         for t in 0..=horizon {
             rows().for_each(|(episode, at)| {
                 episode.obs.read(at + t, &mut out.obs);
-                let over = (at + t).checked_sub(1).map(|before| episode.over[before]);
-                out.ended.push(over.unwrap_or(0.0));
+                let done = (at + t).checked_sub(1).map(|before| episode.done[before]);
+                out.ended.push(done.unwrap_or(0.0));
                 let base_at = (at + t).min(episode.obs.len() - 1) * base;
                 out.base_actions
                     .extend_from_slice(&episode.base_actions[base_at..base_at + base]);
@@ -329,24 +329,24 @@ impl Sequences {
                 out.actions
                     .extend_from_slice(&episode.actions[(at + t) * act..(at + t + 1) * act]);
                 out.rewards.push(episode.rewards[at + t]);
-                out.over.push(episode.over[at + t]);
+                out.done.push(episode.done[at + t]);
             });
         }
-        out.places = places;
+        out.indices = indices;
         out
     }
 
     /// Sets the priorities of sub-sequences to these TD errors; those dropped since are left out.
-    pub fn set_priorities(&mut self, places: &[Place], surprise: &[f32]) {
-        for (place, &surprise) in places.iter().zip(surprise) {
-            let episode = place
+    pub(crate) fn set_priorities(&mut self, indices: &[SequenceIndex], td_error: &[f32]) {
+        for (index, &td_error) in indices.iter().zip(td_error) {
+            let episode = index
                 .episode
                 .checked_sub(self.dropped)
                 .and_then(|i| self.episodes.get_mut(i));
             if let Some(priority) =
-                episode.and_then(|episode| episode.priorities.get_mut(place.decision))
+                episode.and_then(|episode| episode.priorities.get_mut(index.decision))
             {
-                *priority = surprise + LEAST_PRIORITY;
+                *priority = td_error + LEAST_PRIORITY;
             }
         }
     }
@@ -355,7 +355,7 @@ impl Sequences {
     ///
     /// # Errors
     /// When the sizes cannot be written.
-    pub fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
+    pub(crate) fn save(&self, archive: &mut Archive, prefix: &str) -> Result<()> {
         let lengths: Vec<(usize, usize)> = self
             .episodes
             .iter()
@@ -374,11 +374,11 @@ impl Sequences {
         Ok(())
     }
 
-    /// Takes out of an archive what [`Sequences::save`] put there.
+    /// Takes out of an archive what [`SequenceReplay::save`] put there.
     ///
     /// # Errors
     /// When something is missing or does not fit together.
-    pub fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
+    pub(crate) fn load(archive: &mut Archive, prefix: &str) -> Result<Self> {
         let damaged = || {
             Error::input(format!(
                 "the replay {prefix:?} of the checkpoint is damaged: use an undamaged checkpoint"
@@ -428,7 +428,7 @@ impl Sequences {
                 base_actions: part(),
                 actions: part(),
                 rewards: part(),
-                over: part(),
+                done: part(),
                 priorities: part(),
             });
         }
@@ -450,7 +450,7 @@ const COLUMNS: [Column; 5] = [
     ("base_actions", |episode| &episode.base_actions),
     ("actions", |episode| &episode.actions),
     ("rewards", |episode| &episode.rewards),
-    ("over", |episode| &episode.over),
+    ("over", |episode| &episode.done),
     ("priorities", |episode| &episode.priorities),
 ];
 
@@ -487,7 +487,7 @@ fn by_priority(priorities: &[&f32], rng: &mut Rng, n: usize) -> (Vec<usize>, Vec
     )
 }
 
-impl Stretches {
+impl SequenceBatch {
     /// Number of sub-sequences, B.
     pub fn len(&self) -> usize {
         self.weights.len()
@@ -512,10 +512,10 @@ impl Stretches {
             base_actions: join(&self.base_actions, &other.base_actions, moments + 1),
             actions: join(&self.actions, &other.actions, moments),
             rewards: join(&self.rewards, &other.rewards, moments),
-            over: join(&self.over, &other.over, moments),
+            done: join(&self.done, &other.done, moments),
             weights: [&self.weights[..], &other.weights].concat(),
-            places: [&self.places[..], &other.places].concat(),
-            shown: self.shown,
+            indices: [&self.indices[..], &other.indices].concat(),
+            n_demos: self.n_demos,
         }
     }
 }
@@ -544,33 +544,33 @@ fn join_obs(a: &ObsBatch, b: &ObsBatch, moments: usize) -> ObsBatch {
 
 /// Batches with a fixed share of demonstrations.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Balanced {
+pub(crate) struct BalancedSampler {
     /// Share of every batch that comes from the demonstrations, in [0, 1].
-    pub demo_fraction: f64,
+    pub(crate) demo_fraction: f64,
 }
 
-impl Balanced {
+impl BalancedSampler {
     /// `n` sub-sequences, those from the demonstrations first: exactly the share, rounded. While
     /// one of the two is empty, the other fills the whole batch.
-    pub fn sample(
+    pub(crate) fn sample(
         self,
-        demos: &Sequences,
-        online: &Sequences,
+        demos: &SequenceReplay,
+        online: &SequenceReplay,
         rng: &mut Rng,
         n: usize,
-    ) -> Stretches {
+    ) -> SequenceBatch {
         // Before the first practice a batch is all demonstrations; without demonstrations, all
         // practice.
-        let shown = match (demos.is_empty(), online.is_empty()) {
+        let n_demos = match (demos.is_empty(), online.is_empty()) {
             (true, _) => 0,
             (_, true) => n,
             _ => (self.demo_fraction.clamp(0.0, 1.0) * n as f64).round() as usize,
         };
-        Stretches {
-            shown,
+        SequenceBatch {
+            n_demos,
             ..demos
-                .sample(rng, shown)
-                .with(&online.sample(rng, n - shown))
+                .sample(rng, n_demos)
+                .with(&online.sample(rng, n - n_demos))
         }
     }
 }

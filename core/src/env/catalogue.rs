@@ -1,4 +1,4 @@
-//! The suites of a program, and what configurations and files are checked against.
+//! The suites of a program: what configurations are checked against, and tasks looked up in.
 
 pub use super::suite::{Entry, MUJOCO, RAPIER};
 
@@ -8,9 +8,8 @@ use super::{Env, Suite};
 use crate::error::nearest;
 use crate::{Error, Result};
 use std::ops::Range;
-use std::sync::OnceLock;
 
-/// The suites of a program: the one list that knows them all.
+/// The suites of a program: the one list that knows them all. Whoever looks a task up is given it.
 #[derive(Clone, Copy)]
 pub struct Catalog {
     /// In the order in which tasks are listed.
@@ -68,11 +67,16 @@ impl Catalog {
         self.entry(id).map_or(RAPIER, |task| task.engines[0])
     }
 
+    /// [`Suite::action_repeat`] of a task; 1 where there is no such task.
+    pub fn action_repeat(&self, id: &str) -> usize {
+        self.suite(id).map_or(1, |suite| suite.action_repeat())
+    }
+
     /// Checks that there is an engine of this name for this task.
     ///
     /// # Errors
     /// When there is no such task, or the engine cannot play it.
-    pub fn checked_engine(&self, id: &str, engine: &str) -> Result<()> {
+    pub(crate) fn checked_engine(&self, id: &str, engine: &str) -> Result<()> {
         let engines = self.entry(id)?.engines;
         if engines.contains(&engine) {
             return Ok(());
@@ -93,63 +97,11 @@ impl Catalog {
     }
 }
 
-/// What the program has installed. Written once, before anything is looked up: a constant of the
-/// program that core cannot know when it is compiled.
-static INSTALLED: OnceLock<Catalog> = OnceLock::new();
-
-/// Makes a program's suites those of the functions below, which have core's own otherwise. The
-/// first call decides.
-pub fn install(catalog: Catalog) {
-    INSTALLED.get_or_init(|| catalog);
-}
-
-fn installed() -> Catalog {
-    INSTALLED.get().copied().unwrap_or(CORE)
-}
-
-/// [`Catalog::all`] of the program's suites.
-pub fn all() -> Vec<Entry> {
-    installed().all()
-}
-
-/// [`Catalog::entry`] of the program's suites.
-///
-/// # Errors
-/// When there is no such task; the message suggests the nearest name.
-pub fn entry(id: &str) -> Result<Entry> {
-    installed().entry(id)
-}
-
-/// [`Catalog::usual_engine`] of the program's suites.
-pub fn usual_engine(id: &str) -> &'static str {
-    installed().usual_engine(id)
-}
-
-/// [`Catalog::checked_engine`] of the program's suites.
-///
-/// # Errors
-/// When there is no such task, or the engine cannot play it.
-pub fn checked_engine(id: &str, engine: &str) -> Result<()> {
-    installed().checked_engine(id, engine)
-}
-
-/// [`Suite::action_repeat`] of a task; 1 where there is no such task.
-pub fn action_repeat(id: &str) -> usize {
-    installed()
-        .suite(id)
-        .map_or(1, |suite| suite.action_repeat())
-}
-
-/// [`Entry::proprioception`] of a task; none where there is no such task.
-pub fn proprioception(id: &str) -> Option<&'static [Range<usize>]> {
-    entry(id).ok()?.proprioception
-}
-
 /// What a state has at these places, in their order.
 ///
 /// # Panics
 /// When the state is too short: another task's.
-pub fn picked(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
+pub(crate) fn select_ranges(state: &[f32], places: &[Range<usize>]) -> Vec<f32> {
     places
         .iter()
         .flat_map(|place| &state[place.clone()])
@@ -215,7 +167,6 @@ mod tests {
             assert!(places.windows(2).all(apart), "{id}");
             assert!(places.last().unwrap().end <= task.spec.obs.state, "{id}");
         }
-        assert!(proprioception("probe/1").is_none());
-        assert!(proprioception("lab/none").is_none());
+        assert!(CORE.entry("probe/1").unwrap().proprioception.is_none());
     }
 }

@@ -1,10 +1,10 @@
 //! A world as an environment: the parts of an episode that are the same in all suites.
 
-use super::{Env, PlayOnReward, Spec, Step, Subject, checked_action, episode_over};
+use super::{Env, RewardAfterSuccess, Spec, Step, Subject, checked_action, episode_over};
 use crate::obs::Observation;
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
-use crate::{Result, seal};
+use crate::{Result, checksummed};
 use serde::{Deserialize, Serialize};
 
 /// A task on an engine, without a notion of an episode: the part in which suites differ.
@@ -16,7 +16,7 @@ pub trait World: Send {
     ///
     /// # Errors
     /// When the simulator's state stops being finite.
-    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment>;
+    fn play(&mut self, action: &[f32], number: usize) -> Result<StepOutcome>;
     /// The scripted expert's action now, without noise, within [-1, 1]; none where the task has no
     /// such expert.
     fn expert(&self, _style: &ExpertStyle) -> Option<Vec<f32>> {
@@ -35,7 +35,7 @@ pub trait World: Send {
 
 /// Result of a control step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moment {
+pub struct StepOutcome {
     /// The state that is observed.
     pub obs: Vec<f32>,
     /// Whether the success rule holds.
@@ -46,14 +46,14 @@ pub struct Moment {
 /// actions.
 ///
 /// The first success ends an episode; the step that succeeds earns 1, every other 0. An episode
-/// that plays on ([`Env::play_on`]) reaches its horizon, and earns what its suite's
-/// [`PlayOnReward`] says.
+/// that plays on ([`Env::set_terminate_on_success`]) reaches its horizon, and earns what its
+/// suite's [`RewardAfterSuccess`] says.
 pub struct EpisodeEnv<W> {
     spec: Spec,
-    reward: PlayOnReward,
+    reward: RewardAfterSuccess,
     world: W,
     /// Whether the first success ends an episode.
-    ends: bool,
+    terminates_on_success: bool,
     progress: Progress,
 }
 
@@ -62,7 +62,7 @@ pub struct EpisodeEnv<W> {
 struct Progress {
     /// Control steps since the start.
     steps: usize,
-    over: bool,
+    done: bool,
     style: ExpertStyle,
     /// The noise of the demonstrator's actions.
     noise: Rng,
@@ -77,10 +77,10 @@ struct Saved {
 
 impl<W: World> EpisodeEnv<W> {
     /// The world as an environment, started from seed 0.
-    pub fn of(spec: Spec, reward: PlayOnReward, world: W) -> Self {
+    pub fn of(spec: Spec, reward: RewardAfterSuccess, world: W) -> Self {
         let progress = Progress {
             steps: 0,
-            over: false,
+            done: false,
             style: ExpertStyle::default(),
             noise: Rng::new(0, "expert", 0),
         };
@@ -88,7 +88,7 @@ impl<W: World> EpisodeEnv<W> {
             spec,
             reward,
             world,
-            ends: true,
+            terminates_on_success: true,
             progress,
         };
         env.reset(0);
@@ -114,7 +114,7 @@ impl<W: World> Env for EpisodeEnv<W> {
     fn reset(&mut self, seed: u64) -> Observation {
         self.progress = Progress {
             steps: 0,
-            over: false,
+            done: false,
             style: self.progress.style,
             // A stream per episode: its noise does not depend on episodes before.
             noise: Rng::new(seed, "expert", 0),
@@ -124,16 +124,16 @@ impl<W: World> Env for EpisodeEnv<W> {
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let action = checked_action(&self.spec, action)?;
-        if self.progress.over {
+        if self.progress.done {
             return Err(episode_over(&self.spec.id));
         }
         self.progress.steps += 1;
-        let Moment { obs, success } = self.world.play(&action, self.progress.steps)?;
+        let StepOutcome { obs, success } = self.world.play(&action, self.progress.steps)?;
         // A success on the last step terminates: it is no time limit.
-        let terminated = success && self.ends;
+        let terminated = success && self.terminates_on_success;
         let truncated = !terminated && self.progress.steps >= self.spec.horizon;
-        self.progress.over = terminated || truncated;
-        let reward = if self.ends {
+        self.progress.done = terminated || truncated;
+        let reward = if self.terminates_on_success {
             f32::from(success)
         } else {
             self.reward.of(success)
@@ -154,8 +154,8 @@ impl<W: World> Env for EpisodeEnv<W> {
         Ok(())
     }
 
-    fn play_on(&mut self) {
-        self.ends = false;
+    fn set_terminate_on_success(&mut self, terminate: bool) {
+        self.terminates_on_success = terminate;
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -179,13 +179,13 @@ impl<W: World> Env for EpisodeEnv<W> {
             world: self.world.save(),
         };
         let body = postcard::to_allocvec(&saved).expect("plain data can be serialised into memory");
-        seal::seal(&seal::digest(self.spec.id.as_bytes()), &body)
+        checksummed::pack(&checksummed::digest(self.spec.id.as_bytes()), &body)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let id = &self.spec.id;
-        let body = seal::open(&seal::digest(id.as_bytes()), state, id)?;
-        let saved: Saved = postcard::from_bytes(body).map_err(|_| seal::damaged(id))?;
+        let body = checksummed::unpack(&checksummed::digest(id.as_bytes()), state, id)?;
+        let saved: Saved = postcard::from_bytes(body).map_err(|_| checksummed::damaged(id))?;
         // The world first: if it refuses, nothing has changed.
         self.world.restore(&saved.world)?;
         self.progress = saved.progress;

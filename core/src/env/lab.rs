@@ -1,12 +1,12 @@
 //! The suite `lab`: our own table-top tasks, on any engine that loads their scenes.
 
 use super::suite::{Entry, MUJOCO, RAPIER};
-use super::{Env, EpisodeEnv, Moment, Spec, Subject, Suite, World};
+use super::{Env, EpisodeEnv, Spec, StepOutcome, Subject, Suite, World};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use crate::sim::{RapierSim, Sim};
 use crate::tasks::{self, ExpertStyle, Task};
-use crate::{Error, Result, seal};
+use crate::{Error, Result, checksummed};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -117,7 +117,7 @@ impl World for LabWorld {
         self.task.observe(&*self.sim)
     }
 
-    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment> {
+    fn play(&mut self, action: &[f32], number: usize) -> Result<StepOutcome> {
         self.task.act(&mut *self.sim, action);
         (0..self.substeps).for_each(|_| self.sim.step());
         let obs = self.task.observe(&*self.sim);
@@ -129,7 +129,7 @@ impl World for LabWorld {
             )));
         }
         let success = self.task.success(&*self.sim);
-        Ok(Moment { obs, success })
+        Ok(StepOutcome { obs, success })
     }
 
     fn expert(&self, style: &ExpertStyle) -> Option<Vec<f32>> {
@@ -149,7 +149,8 @@ impl World for LabWorld {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let saved: Saved = postcard::from_bytes(state).map_err(|_| seal::damaged(self.id))?;
+        let saved: Saved =
+            postcard::from_bytes(state).map_err(|_| checksummed::damaged(self.id))?;
         // Both parts or none: what fits the task may still not fit the engine.
         let before = self.task.save();
         self.task.restore(&saved.task)?;

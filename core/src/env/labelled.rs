@@ -1,19 +1,19 @@
 //! Observations with a task label, for a policy that learns several tasks.
 
-use super::{ActionRepeat, Env, Pictured, Spec, Step, Wrapper};
+use super::{ActionRepeat, CameraEnv, Entry, Env, Spec, Step, Wrapper};
 use crate::Result;
 use crate::obs::{ImageSpec, Observation, TaskLabel};
 
 /// An environment that labels its observations with the task.
-pub struct Labelled {
+pub(crate) struct LabelledEnv {
     inner: Box<dyn Env>,
     spec: Spec,
     task: TaskLabel,
 }
 
-impl Labelled {
+impl LabelledEnv {
     /// Labels them with `task`.
-    pub fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
+    pub(crate) fn new(inner: Box<dyn Env>, task: TaskLabel) -> Self {
         let mut spec = inner.spec().clone();
         spec.obs.tasks = task.of;
         Self { inner, spec, task }
@@ -32,8 +32,9 @@ impl Labelled {
 ///
 /// # Errors
 /// When `repeat` is 0, or no picture can be drawn.
-pub fn dressed(
+pub fn wrap(
     env: Box<dyn Env>,
+    entry: &Entry,
     repeat: usize,
     task: Option<TaskLabel>,
     cameras: &[ImageSpec],
@@ -41,17 +42,20 @@ pub fn dressed(
     // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
     let labelled: Box<dyn Env> = match task {
-        Some(task) => Box::new(Labelled::new(repeated, task)),
+        Some(task) => Box::new(LabelledEnv::new(repeated, task)),
         None => repeated,
     };
-    Ok(if cameras.is_empty() {
-        labelled
-    } else {
-        Box::new(Pictured::new(labelled, cameras)?)
-    })
+    if cameras.is_empty() {
+        return Ok(labelled);
+    }
+    let proprioception = match entry.proprioception {
+        Some(places) => places.to_vec(),
+        None => std::iter::once(0..entry.spec.obs.state).collect(),
+    };
+    Ok(Box::new(CameraEnv::new(labelled, proprioception, cameras)?))
 }
 
-impl Wrapper for Labelled {
+impl Wrapper for LabelledEnv {
     fn inner(&self) -> &dyn Env {
         &*self.inner
     }
@@ -80,7 +84,8 @@ impl Wrapper for Labelled {
 
 #[cfg(test)]
 mod tests {
-    use crate::env::{Env, Labelled, Step, make};
+    use super::LabelledEnv;
+    use crate::env::{Env, Step, make};
     use crate::obs::{Observation, TaskLabel};
 
     /// Every observation names the task, and nothing else changes.
@@ -92,7 +97,7 @@ mod tests {
             ..obs
         };
         let mut plain = make("lab/lift").unwrap();
-        let mut labelled = Labelled::new(make("lab/lift").unwrap(), task);
+        let mut labelled = LabelledEnv::new(make("lab/lift").unwrap(), task);
         assert_eq!(labelled.spec().obs.numbers(), 41);
         assert_eq!(labelled.reset(3), named(plain.reset(3)));
         let action = [0.2, -0.4, 0.1, 1.0];

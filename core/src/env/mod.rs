@@ -1,26 +1,27 @@
 //! Environments: reset, step, spec; wrappers, a pool, and rollouts of many episodes.
 
+mod camera_env;
 pub mod catalogue;
 mod episode;
 mod lab;
 mod labelled;
-mod pictured;
 mod pool;
 mod probe;
 mod rollouts;
 mod suite;
 mod wrappers;
 
+pub use camera_env::CameraEnv;
 pub use catalogue::Catalog;
-pub use episode::{EpisodeEnv, Moment, World};
+pub use episode::{EpisodeEnv, StepOutcome, World};
 pub use lab::{Lab, LabEnv, LabWorld};
-pub use labelled::{Labelled, dressed};
-pub use pictured::Pictured;
-pub use pool::EnvPool;
+pub use labelled::wrap;
+pub(crate) use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
-pub use rollouts::{Decision, Finished, RolloutSpec, Rollouts};
-pub use suite::{Entry, PlayOnReward, Suite};
-pub use wrappers::{ActionRepeat, ChunkEnv, TimeLimit, Wrapper};
+pub use rollouts::{Decision, FinishedEpisode, RolloutSpec, Rollouts};
+pub use suite::{Entry, RewardAfterSuccess, Suite};
+pub use wrappers::Wrapper;
+pub(crate) use wrappers::{ActionRepeat, ChunkEnv};
 
 use crate::obs::{ObsSpec, Observation};
 use crate::sim::Sim;
@@ -96,10 +97,10 @@ pub trait Env: Send {
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         style.checked().map(drop)
     }
-    /// Lets episodes go on after a success, to the horizon, as upstream suites play. Where success
-    /// earns a reward and ends the episode, every step on which the success rule holds may then
-    /// earn one.
-    fn play_on(&mut self);
+    /// Whether the first success ends an episode from now on, as it does at first. Otherwise the
+    /// episode goes on to the horizon, as upstream suites play; where success earns a reward, every
+    /// step on which the success rule holds may then earn one.
+    fn set_terminate_on_success(&mut self, terminate: bool);
     /// The scripted expert's action now; none where the task has no expert.
     fn expert(&mut self) -> Option<Vec<f32>>;
     /// The state from which a picture of this moment is drawn; none where there is nothing to draw.
@@ -148,14 +149,6 @@ pub fn make_on(id: &str, engine: &str) -> Result<Box<dyn Env>> {
     catalogue::CORE.make(id, engine)
 }
 
-/// Sizes and name of the environment called `id`.
-///
-/// # Errors
-/// When there is none; the message suggests the nearest name.
-pub fn spec(id: &str) -> Result<Spec> {
-    Ok(catalogue::entry(id)?.spec)
-}
-
 /// Checks an action's length and values, and clips it to [-1, 1].
 ///
 /// # Errors
@@ -188,7 +181,7 @@ pub(crate) fn foreign_state(id: &str) -> Error {
 }
 
 /// The error of playing on after the end.
-pub fn episode_over(id: &str) -> Error {
+pub(crate) fn episode_over(id: &str) -> Error {
     Error::failed(format!(
         "the episode of {id} is over; reset it before the next step"
     ))

@@ -111,7 +111,7 @@ impl Probe {
     ///
     /// # Errors
     /// When there is none.
-    pub fn by_id(id: &str) -> Result<Self> {
+    pub(crate) fn by_id(id: &str) -> Result<Self> {
         let number = IDS.iter().position(|known| *known == id);
         Self::new(
             number.ok_or_else(|| {
@@ -184,7 +184,7 @@ impl Env for Probe {
     }
 
     /// A probe's episode ends at its horizon, whatever it earned.
-    fn play_on(&mut self) {}
+    fn set_terminate_on_success(&mut self, _: bool) {}
 
     fn expert(&mut self) -> Option<Vec<f32>> {
         Some(vec![self.best_action()])

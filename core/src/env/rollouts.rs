@@ -1,7 +1,7 @@
 //! Episodes of a policy, many environments in lockstep: for evaluation and for collecting
 //! experience.
 
-use super::{ChunkEnv, Env, EnvPool, Maker, Step, dressed};
+use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, wrap};
 use crate::obs::{ImageSpec, ObsBatch, Observation, TaskLabel};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The environments that are played, and how.
 #[derive(Debug, Clone)]
 pub struct RolloutSpec {
-    /// The task, `suite/name`.
-    pub task: String,
+    /// The task.
+    pub task: Entry,
     /// The physics engine.
     pub engine: String,
     /// Makes the environments.
@@ -24,7 +24,8 @@ pub struct RolloutSpec {
     pub label: Option<TaskLabel>,
     /// Cameras beside the proprioception; none: observations are the task's own.
     pub cameras: Vec<ImageSpec>,
-    /// Whether episodes go on after a success, to the horizon: see [`Env::play_on`].
+    /// Whether episodes go on after a success, to the horizon: see
+    /// [`Env::set_terminate_on_success`].
     pub to_horizon: bool,
     /// Environments played in lockstep.
     pub parallel: usize,
@@ -67,7 +68,7 @@ pub struct Decision {
 
 /// An episode that ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Finished {
+pub struct FinishedEpisode {
     /// The seed that picked its start.
     pub seed: u64,
     /// Whether the success rule held at any control step.
@@ -119,13 +120,17 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let env = (spec.make)(&spec.task, &spec.engine)?;
-            let mut chunked = ChunkEnv::new(
-                dressed(env, spec.action_repeat, spec.label, &spec.cameras)?,
-                spec.chunk,
+            let env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
+            let env = wrap(
+                env,
+                &spec.task,
+                spec.action_repeat,
+                spec.label,
+                &spec.cameras,
             )?;
+            let mut chunked = ChunkEnv::new(env, spec.chunk)?;
             if spec.to_horizon {
-                chunked.play_on();
+                chunked.set_terminate_on_success(false);
             }
             Ok(Box::new(chunked))
         };
@@ -191,7 +196,7 @@ impl Rollouts {
 
     /// The actor's memory of every running episode, in the order of [`Rollouts::observe`]; empty at
     /// an episode's start.
-    pub fn memories(&self) -> Vec<Vec<f32>> {
+    pub(crate) fn memories(&self) -> Vec<Vec<f32>> {
         self.slots
             .iter()
             .flatten()
@@ -200,7 +205,7 @@ impl Rollouts {
     }
 
     /// Replaces the memories, in the same order.
-    pub fn remember(&mut self, memories: Vec<Vec<f32>>) {
+    pub(crate) fn remember(&mut self, memories: Vec<Vec<f32>>) {
         self.slots
             .iter_mut()
             .flatten()
@@ -214,7 +219,7 @@ impl Rollouts {
         &mut self,
         chunks: &[f32],
         chunk_len: usize,
-    ) -> Result<(Vec<Decision>, Vec<Finished>)> {
+    ) -> Result<(Vec<Decision>, Vec<FinishedEpisode>)> {
         // Rows are those of the running episodes, in order; the other environments get nothing.
         let mut rows = chunks.chunks(chunk_len);
         let active: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
@@ -229,7 +234,8 @@ impl Rollouts {
             })
             .collect();
         let steps = self.pool.step(&active, &actions)?;
-        let (mut decisions, mut finished) = (Vec::new(), Vec::new());
+        let mut decisions = Vec::new();
+        let mut finished = Vec::new();
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
             let (Some(running), Some(step)) = (slot.as_mut(), step) else {
                 continue;
@@ -247,7 +253,7 @@ impl Rollouts {
                     length,
                     ..
                 } = *running;
-                finished.push(Finished {
+                finished.push(FinishedEpisode {
                     seed,
                     success,
                     success_at_end: step.success_at_end,
@@ -275,12 +281,12 @@ impl Rollouts {
     }
 
     /// Finished episodes that succeeded at any step.
-    pub fn successes(&self) -> u64 {
+    pub(crate) fn successes(&self) -> u64 {
         self.plan.successes
     }
 
     /// Finished episodes on whose last step the success rule held.
-    pub fn successes_at_end(&self) -> u64 {
+    pub(crate) fn successes_at_end(&self) -> u64 {
         self.plan.successes_at_end
     }
 
@@ -303,7 +309,7 @@ impl Rollouts {
     ///
     /// # Errors
     /// When the bytes are damaged or foreign.
-    pub fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn load(spec: &RolloutSpec, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
             Error::input("the checkpoint's rollouts are damaged: resume from another checkpoint")
         };

@@ -28,12 +28,12 @@ pub trait Suite: Sync {
         2
     }
     /// Whether its published episodes go on to the horizon after a success.
-    fn plays_on(&self) -> bool {
+    fn continues_after_success(&self) -> bool {
         false
     }
     /// Reward of a step in an episode that goes on after a success.
-    fn reward(&self) -> PlayOnReward {
-        PlayOnReward::SuccessPays
+    fn reward(&self) -> RewardAfterSuccess {
+        RewardAfterSuccess::SuccessPays
     }
     /// Makes the task `id`, which is one of [`Suite::tasks`], on one of its engines.
     ///
@@ -62,14 +62,14 @@ pub struct Entry {
 /// Reward of a step in an episode that goes on after a success. (In an episode that success ends,
 /// every suite pays 1 on the step that succeeds, and 0 on every other.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlayOnReward {
+pub enum RewardAfterSuccess {
     /// 1 while the success rule holds, else 0: `lab`, `adroit`.
     SuccessPays,
     /// 0 while the success rule holds, else -1: `metaworld`.
     FailureCosts,
 }
 
-impl PlayOnReward {
+impl RewardAfterSuccess {
     /// The reward of a step.
     pub fn of(self, success: bool) -> f32 {
         match self {

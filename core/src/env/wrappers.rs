@@ -1,6 +1,6 @@
 //! Environments around environments.
 
-use super::{Env, Spec, Step, Subject, foreign_state};
+use super::{Env, Spec, Step, Subject};
 use crate::obs::Observation;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -63,8 +63,8 @@ impl<W: Wrapper> Env for W {
         Wrapper::set_style(self, style)
     }
 
-    fn play_on(&mut self) {
-        self.inner_mut().play_on();
+    fn set_terminate_on_success(&mut self, terminate: bool) {
+        self.inner_mut().set_terminate_on_success(terminate);
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -90,7 +90,7 @@ impl<W: Wrapper> Env for W {
 
 /// Plays every action `times` times and sums the rewards; stops early at the end of the episode.
 /// The horizon counts its own steps.
-pub struct ActionRepeat {
+pub(crate) struct ActionRepeat {
     inner: Box<dyn Env>,
     spec: Spec,
     times: usize,
@@ -99,7 +99,7 @@ pub struct ActionRepeat {
 impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
-    pub fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
+    pub(crate) fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
         // The last action of an episode may be held for fewer steps.
         let horizon = inner
             .spec()
@@ -138,7 +138,7 @@ impl Wrapper for ActionRepeat {
 /// plays them and sums the rewards; stops early at the end of the episode. `spec()` is the inner
 /// environment's: its `act` stays the length of one action, and its `horizon` counts single
 /// actions.
-pub struct ChunkEnv {
+pub(crate) struct ChunkEnv {
     inner: Box<dyn Env>,
     length: usize,
 }
@@ -146,16 +146,11 @@ pub struct ChunkEnv {
 impl ChunkEnv {
     /// # Errors
     /// When `length` is 0.
-    pub fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
+    pub(crate) fn new(inner: Box<dyn Env>, length: usize) -> Result<Self> {
         Ok(Self {
             inner,
             length: positive("a chunk is played", length)?,
         })
-    }
-
-    /// Actions per chunk.
-    pub fn length(&self) -> usize {
-        self.length
     }
 }
 
@@ -170,7 +165,8 @@ impl Wrapper for ChunkEnv {
 
     fn step(&mut self, chunk: &[f32]) -> Result<Step> {
         let Spec { id, act, .. } = self.inner.spec();
-        let (act, wanted) = (*act, self.length * act);
+        let wanted = self.length * act;
+        let act = *act;
         if chunk.len() != wanted {
             return Err(Error::input(format!(
                 "a chunk for {id} has {wanted} numbers, not {}; check the policy's chunk length",
@@ -187,69 +183,6 @@ impl Wrapper for ChunkEnv {
     }
 }
 
-/// Truncates episodes after fewer steps than the environment itself would.
-pub struct TimeLimit {
-    inner: Box<dyn Env>,
-    spec: Spec,
-    steps: u64,
-}
-
-impl TimeLimit {
-    /// # Errors
-    /// When `horizon` is 0.
-    pub fn new(inner: Box<dyn Env>, horizon: usize) -> Result<Self> {
-        let horizon = positive("a limited episode lasts", horizon)?.min(inner.spec().horizon);
-        Ok(Self {
-            spec: Spec {
-                horizon,
-                ..inner.spec().clone()
-            },
-            inner,
-            steps: 0,
-        })
-    }
-}
-
-impl Wrapper for TimeLimit {
-    fn inner(&self) -> &dyn Env {
-        &*self.inner
-    }
-
-    fn inner_mut(&mut self) -> &mut dyn Env {
-        &mut *self.inner
-    }
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn reset(&mut self, seed: u64) -> Observation {
-        self.steps = 0;
-        self.inner.reset(seed)
-    }
-
-    fn step(&mut self, action: &[f32]) -> Result<Step> {
-        let step = self.inner.step(action)?;
-        self.steps = self.steps.saturating_add(1);
-        let truncated =
-            !step.terminated && (step.truncated || self.steps >= self.spec.horizon as u64);
-        Ok(Step { truncated, ..step })
-    }
-
-    fn save(&self) -> Vec<u8> {
-        [&self.steps.to_le_bytes()[..], &self.inner.save()].concat()
-    }
-
-    fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let (steps, rest) = state
-            .split_first_chunk()
-            .ok_or_else(|| foreign_state(&self.spec.id))?;
-        self.inner.restore(rest)?;
-        self.steps = u64::from_le_bytes(*steps);
-        Ok(())
-    }
-}
-
 /// Plays the actions until the episode ends or none is left; the result is the last step's, with
 /// the rewards summed.
 fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> Result<Step> {
@@ -261,7 +194,8 @@ fn play<'a>(env: &mut dyn Env, mut actions: impl Iterator<Item = &'a [f32]>) -> 
         }
         let next = env.step(action)?;
         // Rewards and steps add up, a success at any step counts, the rest is the last step's.
-        let (reward, steps) = (step.reward + next.reward, step.steps + next.steps);
+        let reward = step.reward + next.reward;
+        let steps = step.steps + next.steps;
         step = Step {
             reward,
             success: step.success || next.success,
@@ -282,7 +216,7 @@ fn positive(what: &str, n: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::env::{ActionRepeat, ChunkEnv, Env, Step, TimeLimit, make};
+    use crate::env::{ActionRepeat, ChunkEnv, Env, Step, make};
 
     /// A repeated action and a chunk of equal actions are the single actions one by one.
     #[test]
@@ -306,19 +240,5 @@ mod tests {
             (repeated.spec().horizon, chunked.spec().act),
             (single.spec().horizon.div_ceil(3), 4)
         );
-    }
-
-    /// The time limit truncates on its last step, and a restored one remembers how much is left.
-    #[test]
-    fn a_time_limit_truncates_and_survives_restoring() {
-        let mut env = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
-        env.reset(0);
-        assert!(!env.step(&[0.0; 4]).unwrap().done());
-        let saved = env.save();
-        let mut other = TimeLimit::new(make("lab/lift").unwrap(), 3).unwrap();
-        other.restore(&saved).unwrap();
-        assert!(!other.step(&[0.0; 4]).unwrap().done());
-        assert!(other.step(&[0.0; 4]).unwrap().truncated);
-        assert!(other.restore(&saved[..5]).is_err());
     }
 }

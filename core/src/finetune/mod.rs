@@ -17,7 +17,7 @@ pub mod td_mpc;
 pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
-use crate::env::{Decision, Finished, RolloutSpec};
+use crate::env::{Decision, FinishedEpisode, RolloutSpec};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
@@ -70,7 +70,7 @@ pub struct Method {
     /// Restores what [`Trainer::save`] wrote under the same settings.
     pub load: fn(&FinetuneConfig, &Context, &mut Archive) -> Result<Box<dyn Trainer>>,
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings and prefix.
-    pub load_policy: LoadPolicy,
+    pub(crate) load_policy: LoadPolicy,
 }
 
 impl Method {
@@ -81,7 +81,7 @@ impl Method {
 }
 
 /// Settings, the pretrained policy, the prefix in the archive, the archive, and where to compute.
-pub type LoadPolicy =
+pub(crate) type LoadPolicy =
     fn(&FinetuneConfig, &Policy, &str, &Archive, &Device) -> Result<Box<dyn FinetunedPolicy>>;
 
 const NONE: MethodInfo = MethodInfo {
@@ -119,7 +119,7 @@ impl FinetuneMethod {
     pub const NONE: Self = Self(NONE.id);
 
     /// The names of all, and what they are.
-    pub const CHOICES: &'static [Choice] = &method::choices(&INFOS);
+    pub(crate) const CHOICES: &'static [Choice] = &method::choices(&INFOS);
 
     /// The method called `id`.
     ///
@@ -141,7 +141,7 @@ impl FinetuneMethod {
     }
 
     /// Its row; none where nothing is finetuned.
-    pub fn row(self) -> Option<&'static Method> {
+    pub(crate) fn row(self) -> Option<&'static Method> {
         METHODS.into_iter().find(|method| method.info.id == self.0)
     }
 }
@@ -214,7 +214,7 @@ impl FinetuneConfig {
                 "finetune.method {id} cannot improve policy.kind {}: it {because}; set policy.kind \
                  to {}",
                 policy.kind.name(),
-                method::one_of(kinds)
+                method::or_list(kinds)
             )));
         }
         (method.check)(self, policy, cameras)
@@ -240,7 +240,11 @@ impl FinetuneConfig {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load_trainer(&self, cx: &Context, archive: &mut Archive) -> Result<Box<dyn Trainer>> {
+    pub(crate) fn load_trainer(
+        &self,
+        cx: &Context,
+        archive: &mut Archive,
+    ) -> Result<Box<dyn Trainer>> {
         let method = self.method.row().ok_or_else(|| {
             Error::input(
                 "the checkpoint is of a run without finetuning: use an undamaged checkpoint",
@@ -251,7 +255,7 @@ impl FinetuneConfig {
 
     /// Restores what [`save_policy`] wrote under the same settings and prefix; none where nothing
     /// was written.
-    pub fn load_policy(
+    pub(crate) fn load_policy(
         &self,
         policy: &Policy,
         prefix: &str,
@@ -348,13 +352,13 @@ impl Next {
 #[derive(Debug)]
 pub struct StepReport {
     /// Whether it practiced rather than learned.
-    pub practicing: bool,
+    pub(crate) practicing: bool,
     /// Progress within the present phase of practice or learning: done, total.
     pub progress: (u64, u64),
     /// Metrics by name.
     pub metrics: Vec<(&'static str, f64)>,
     /// Practice episodes that ended.
-    pub finished: Vec<Finished>,
+    pub finished: Vec<FinishedEpisode>,
     /// Control steps of practice.
     pub env_steps: u64,
     /// Decisions of practice.
@@ -369,7 +373,7 @@ impl StepReport {
     /// Practice that made these decisions and finished these episodes.
     pub(crate) fn practice(
         decisions: &[Decision],
-        finished: Vec<Finished>,
+        finished: Vec<FinishedEpisode>,
         progress: (u64, u64),
     ) -> Self {
         let env_steps = decisions
@@ -488,7 +492,7 @@ impl Clone for Box<dyn FinetunedPolicy> {
 
 /// Writes a finetuned policy, and the name of the method that made it, into the archive under
 /// `prefix/`.
-pub async fn save_policy(
+pub(crate) async fn save_policy(
     policy: &dyn FinetunedPolicy,
     prefix: &str,
     archive: &mut Archive,

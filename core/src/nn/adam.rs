@@ -64,13 +64,13 @@ impl Adam {
 
     /// Replaces epsilon, which keeps the quotient finite: 1e-8.
     #[must_use]
-    pub fn with_epsilon(self, epsilon: f64) -> Self {
+    pub(crate) fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
 
     /// Parameters whose path begins with `name` learn at `factor` times the rate.
     #[must_use]
-    pub fn with_rate(self, name: &'static str, factor: f64) -> Self {
+    pub(crate) fn with_rate(self, name: &'static str, factor: f64) -> Self {
         Self {
             slower: Some((name, factor)),
             ..self
@@ -79,7 +79,7 @@ impl Adam {
 
     /// Norm of all gradients together before they were clipped, at the last step; none where
     /// nothing is clipped.
-    pub fn gradient_norm(&self) -> Option<Tensor<1>> {
+    pub(crate) fn gradient_norm(&self) -> Option<Tensor<1>> {
         self.norm.clone()
     }
 
@@ -97,7 +97,7 @@ impl Adam {
     }
 
     /// One step down the gradient of `loss`, with this learning rate.
-    pub fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
+    pub(crate) fn step_at<M: Module>(&mut self, lr: f64, module: M, loss: &Tensor<1>) -> M {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         // The norm stays on the device: clipping reads nothing back.
         self.norm = self
@@ -164,12 +164,17 @@ impl Adam {
     ) -> Result<Self> {
         let mut adam = Self::new(config);
         let sizes = params::sizes(module);
-        let plain = module.devices().remove(0).without_autodiff();
+        let inner_device = module.devices().remove(0).without_autodiff();
         let times: BTreeMap<String, usize> = archive.get(&format!("{prefix}/times"))?;
         for (name, time) in times {
             let size = sizes.get(&name).copied().unwrap_or(0);
             let moment = |which: &str| {
-                read_moment(&format!("{prefix}/{which}/{name}"), size, archive, &plain)
+                read_moment(
+                    &format!("{prefix}/{which}/{name}"),
+                    size,
+                    archive,
+                    &inner_device,
+                )
             };
             let moments = Moments {
                 time,
@@ -186,7 +191,12 @@ impl Adam {
     ///
     /// # Errors
     /// As [`Adam::load`].
-    pub fn restored<M: Module>(self, prefix: &str, archive: &Archive, module: &M) -> Result<Self> {
+    pub(crate) fn restored<M: Module>(
+        self,
+        prefix: &str,
+        archive: &Archive,
+        module: &M,
+    ) -> Result<Self> {
         let Self { moments, .. } = Self::load(self.config, prefix, archive, module)?;
         Ok(Self { moments, ..self })
     }

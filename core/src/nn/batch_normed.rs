@@ -16,7 +16,7 @@ const EPSILON: f64 = 1e-3;
 
 /// K perceptrons in one module: `[K, batch, input] -> [K, batch, output]`.
 #[derive(Module, Debug)]
-pub struct BatchNormed {
+pub(crate) struct BatchNormed {
     /// Per hidden layer `[K, in, out]`.
     weights: Vec<Param<Tensor<3>>>,
     /// `[K, hidden, output]`.
@@ -39,7 +39,7 @@ struct Norm {
 
 /// The statistics by which a forward pass normalizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statistics {
+pub(crate) enum Statistics {
     /// Means and variances of the batch itself: for learning. Rows that are to be normalized alike
     /// belong into one batch.
     Batch,
@@ -48,19 +48,19 @@ pub enum Statistics {
 }
 
 /// The result of a forward pass.
-pub struct Pass {
+pub(crate) struct Pass {
     /// `[K, batch, output]`.
-    pub output: Tensor<3>,
+    pub(crate) output: Tensor<3>,
     /// Directional derivatives of the output at the first rows: `[K, rows, output]`.
-    pub change: Option<Tensor<3>>,
+    pub(crate) change: Option<Tensor<3>>,
     /// Batch mean and variance of every layer.
-    seen: Vec<[Tensor<3>; 2]>,
+    batch_stats: Vec<[Tensor<3>; 2]>,
 }
 
 impl BatchNormed {
     /// `members` networks with layer sizes `sizes` (input, hidden ..., output): random unit
     /// weights, biases 0.
-    pub fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(members: usize, sizes: &[usize], rng: &mut Rng, device: &Device) -> Self {
         // The scale does not matter: `projected` brings every unit to length 1.
         let mut weight = |w: &[usize]| {
             let shape = [members, w[0], w[1]];
@@ -93,12 +93,12 @@ impl BatchNormed {
     }
 
     /// K, the number of members.
-    pub fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.output.dims()[0]
     }
 
     /// All members on the same input: `[batch, input] -> [K, batch, output]`.
-    pub fn forward(&self, x: Tensor<2>, statistics: Statistics) -> Pass {
+    pub(crate) fn forward(&self, x: Tensor<2>, statistics: Statistics) -> Pass {
         self.forward_along(x, None, statistics)
     }
 
@@ -108,7 +108,7 @@ impl BatchNormed {
     /// The derivatives are carried through the network beside the values, so that they can
     /// themselves be differentiated in the weights: the tensor library differentiates once only.
     /// They are exact where no ReLU has its kink, for means and variances taken as constants.
-    pub fn forward_along(
+    pub(crate) fn forward_along(
         &self,
         x: Tensor<2>,
         directions: Option<Tensor<2>>,
@@ -119,13 +119,22 @@ impl BatchNormed {
             x.unsqueeze_dim::<3>(0)
                 .expand([self.members(), batch, width])
         };
-        let mut seen = Vec::new();
-        let (mut x, mut change) =
-            self.norms[0].forward(spread(x), directions.map(spread), statistics, &mut seen);
+        let mut batch_stats = Vec::new();
+        let (mut x, mut change) = self.norms[0].forward(
+            spread(x),
+            directions.map(spread),
+            statistics,
+            &mut batch_stats,
+        );
         for (weight, norm) in self.weights.iter().zip(&self.norms[1..]) {
             // Forward-mode differentiation: a linear layer maps values and derivatives alike.
             let through = |x: Tensor<3>| x.matmul(weight.val());
-            (x, change) = norm.forward(through(x), change.map(through), statistics, &mut seen);
+            (x, change) = norm.forward(
+                through(x),
+                change.map(through),
+                statistics,
+                &mut batch_stats,
+            );
             change = change.map(|change| {
                 // ReLU's slope, 0 or 1, is a constant: its own derivative is 0 almost everywhere.
                 let rows = change.dims()[1];
@@ -142,25 +151,23 @@ impl BatchNormed {
         Pass {
             output: through(x) + self.bias.val(),
             change: change.map(through),
-            seen,
+            batch_stats,
         }
     }
 
     /// Moves the running averages towards the statistics of a pass, by `rate`.
     #[must_use]
-    pub fn having_seen(mut self, pass: &Pass, rate: f64) -> Self {
+    pub(crate) fn update_running_stats(mut self, pass: &Pass, rate: f64) -> Self {
         let towards = |average: Param<Tensor<3>>, now: &Tensor<3>| {
             // Averaged outside of the graph: no gradient reaches the statistics.
-            let tracked = average.device().is_autodiff();
-            let plain = |x: Tensor<3>| if tracked { x.inner() } else { x };
-            let next = plain(average.val()) * (1.0 - rate) + plain(now.clone()) * rate;
-            average.map(|_| if tracked { next.autodiff() } else { next })
+            let attached = average.device().is_autodiff();
+            let detached = |x: Tensor<3>| if attached { x.inner() } else { x };
+            let next = detached(average.val()) * (1.0 - rate) + detached(now.clone()) * rate;
+            average.map(|_| if attached { next.autodiff() } else { next })
         };
-        for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.seen) {
-            (norm.mean, norm.variance) = (
-                towards(norm.mean.clone(), mean),
-                towards(norm.variance.clone(), variance),
-            );
+        for (norm, [mean, variance]) in self.norms.iter_mut().zip(&pass.batch_stats) {
+            norm.mean = towards(norm.mean.clone(), mean);
+            norm.variance = towards(norm.variance.clone(), variance);
         }
         self
     }
@@ -179,14 +186,15 @@ impl BatchNormed {
 
     /// Scales the weights of every unit, with its bias if it has one, to length 1.
     #[must_use]
-    pub fn projected(self) -> Self {
+    pub(crate) fn projected(self) -> Self {
         let weights = self.weights.into_iter().map(|weight| {
-            let length = plain(&weight).square().sum_dim(1).sqrt();
+            let length = detached(&weight).square().sum_dim(1).sqrt();
             divided(weight, length)
         });
         // The last layer is scaled together with its bias; the reference leaves that bias out
         // (`networks/common.py`, `norm_network`).
-        let length = (plain(&self.output).square().sum_dim(1) + plain(&self.bias).square()).sqrt();
+        let length =
+            (detached(&self.output).square().sum_dim(1) + detached(&self.bias).square()).sqrt();
         Self {
             weights: weights.collect(),
             output: divided(self.output, length.clone()),
@@ -197,7 +205,7 @@ impl BatchNormed {
 }
 
 /// A parameter's value, as a constant.
-fn plain(param: &Param<Tensor<3>>) -> Tensor<3> {
+fn detached(param: &Param<Tensor<3>>) -> Tensor<3> {
     if param.device().is_autodiff() {
         param.val().inner()
     } else {
@@ -207,9 +215,10 @@ fn plain(param: &Param<Tensor<3>>) -> Tensor<3> {
 
 /// A parameter divided by numbers of its units.
 fn divided(param: Param<Tensor<3>>, by: Tensor<3>) -> Param<Tensor<3>> {
-    let (tracked, value) = (param.device().is_autodiff(), plain(&param) / by);
+    let attached = param.device().is_autodiff();
+    let value = detached(&param) / by;
     param.map(|_| {
-        if tracked {
+        if attached {
             value.autodiff().require_grad()
         } else {
             value
@@ -223,13 +232,13 @@ impl Norm {
         x: Tensor<3>,
         change: Option<Tensor<3>>,
         statistics: Statistics,
-        seen: &mut Vec<[Tensor<3>; 2]>,
+        batch_stats: &mut Vec<[Tensor<3>; 2]>,
     ) -> (Tensor<3>, Option<Tensor<3>>) {
         let [mean, variance] = match statistics {
             Statistics::Batch => {
                 let mean = x.clone().mean_dim(1);
                 let variance = (x.clone() - mean.clone()).square().mean_dim(1);
-                seen.push([mean.clone(), variance.clone()]);
+                batch_stats.push([mean.clone(), variance.clone()]);
                 [mean, variance]
             }
             Statistics::Running => [self.mean.val().detach(), self.variance.val().detach()],
@@ -306,10 +315,8 @@ mod tests {
     fn a_batch_is_standardized() {
         let (net, mut rng) = net(&Device::flex());
         let x = nn::matrix(rng.normals(60), 3, &Device::flex());
-        let (one, scaled) = (
-            net.forward(x.clone(), Statistics::Batch).output,
-            net.forward(x * 50.0 - 7.0, Statistics::Batch).output,
-        );
+        let one = net.forward(x.clone(), Statistics::Batch).output;
+        let scaled = net.forward(x * 50.0 - 7.0, Statistics::Batch).output;
         let worst = read((one - scaled).abs()).into_iter().fold(0.0, f32::max);
         assert!(worst < 2e-2, "{worst}");
     }
@@ -323,12 +330,10 @@ mod tests {
         let x = nn::matrix(rng.normals(60), 3, &device) * 2.0 + 1.0;
         for _ in 0..400 {
             let pass = net.forward(x.clone(), Statistics::Batch);
-            net = net.having_seen(&pass, 0.05);
+            net = net.update_running_stats(&pass, 0.05);
         }
-        let (batch, running) = (
-            net.forward(x.clone(), Statistics::Batch).output,
-            net.forward(x.clone(), Statistics::Running).output,
-        );
+        let batch = net.forward(x.clone(), Statistics::Batch).output;
+        let running = net.forward(x.clone(), Statistics::Running).output;
         let worst = read((batch - running.clone()).abs().inner())
             .into_iter()
             .fold(0.0, f32::max);
@@ -360,10 +365,8 @@ mod tests {
     fn the_gradient_is_right_through_the_batchs_statistics() {
         let device = Device::flex().autodiff();
         let (net, mut rng) = net(&device);
-        let (x, weight) = (
-            nn::matrix(rng.normals(60), 3, &device),
-            nn::matrix(rng.normals(40), 2, &device),
-        );
+        let x = nn::matrix(rng.normals(60), 3, &device);
+        let weight = nn::matrix(rng.normals(40), 2, &device);
         // As loaded, running statistics have a gradient, too, where something asks for one.
         let mut archive = Archive::new();
         block_on(params::save(&net, "net", &mut archive)).unwrap();

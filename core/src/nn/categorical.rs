@@ -38,7 +38,7 @@ impl Atoms {
 
     /// Derivative of the expected values where the logits `[K, N, count]` move along `change` `[K,
     /// N, count]`: `[K, N]`.
-    pub fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
+    pub(crate) fn mean_change(&self, logits: Tensor<3>, change: Tensor<3>) -> Tensor<2> {
         let values = self
             .values(&logits.device())
             .unsqueeze_dim::<2>(0)
@@ -53,7 +53,7 @@ impl Atoms {
     /// The distribution of `added + factor * value` for values with the probabilities `[N, count]`,
     /// each shared between the two nearest atoms (C51, algorithm 1); what lies beyond the range
     /// falls on the outer atoms. `added` and `factor` are `[N]`. Gives `[N, count]`.
-    pub fn project(
+    pub(crate) fn project(
         &self,
         probabilities: Tensor<2>,
         added: Tensor<1>,
@@ -82,7 +82,7 @@ impl Atoms {
     }
 
     /// Cross entropy of logits `[K, N, count]` against probabilities `[N, count]`: `[K, N]`.
-    pub fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
         (log_softmax(logits, 2) * targets.unsqueeze_dim(0))
             .sum_dim(2)
             .squeeze_dim::<2>(2)
@@ -142,10 +142,12 @@ mod tests {
     /// say.
     #[test]
     fn the_change_of_the_mean_is_that_of_differences() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let mut logits =
             || Tensor::<3>::from_data(TensorData::new(rng.normals(15), [1, 3, 5]), &device);
-        let (x, v) = (logits(), logits());
+        let x = logits();
+        let v = logits();
         let found = read(FIVE.mean_change(x.clone(), v.clone()));
         let at = |step: f64| read(FIVE.mean(x.clone() + v.clone() * step));
         let expected = at(0.01)

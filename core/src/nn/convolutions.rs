@@ -18,7 +18,7 @@ const CHANNELS: usize = 32;
 /// Pixels along each side after which no further layer follows.
 const ENOUGH: usize = 3;
 /// Pixels along each side that a picture has at least: fewer leave nothing after the second layer.
-pub const SMALLEST_IMAGE: usize = 19;
+pub(crate) const SMALLEST_IMAGE: usize = 19;
 
 /// Convolutions one after the other, without padding.
 #[derive(Module, Debug)]
@@ -26,26 +26,24 @@ pub(super) struct Filters {
     /// Per layer `[out, in, k, k]`.
     kernels: Vec<Param<Tensor<4>>>,
     /// Per layer `[out]`; those that are missing are 0.
-    pub biases: Vec<Param<Tensor<1>>>,
+    pub(crate) biases: Vec<Param<Tensor<1>>>,
 }
 
 impl Filters {
     /// Fresh layers of `width` channels with these kernels, uniform in ±1/sqrt(fan-in), PyTorch's
     /// default.
-    pub fn new(
+    pub(crate) fn new(
         channels: usize,
         width: usize,
         kernels: impl Iterator<Item = usize>,
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let (mut filters, mut inputs) = (
-            Self {
-                kernels: Vec::new(),
-                biases: Vec::new(),
-            },
-            channels,
-        );
+        let mut filters = Self {
+            kernels: Vec::new(),
+            biases: Vec::new(),
+        };
+        let mut inputs = channels;
         for kernel in kernels {
             let bound = 1.0 / ((inputs * kernel * kernel) as f64).sqrt();
             let shape = [width, inputs, kernel, kernel];
@@ -67,13 +65,13 @@ impl Filters {
 
     /// Drops the last layer's bias.
     #[must_use]
-    pub fn without_last_bias(mut self) -> Self {
+    pub(crate) fn without_last_bias(mut self) -> Self {
         self.biases.pop();
         self
     }
 
     /// Layer `i`: `[N, in, size, size] -> [N, out, smaller, smaller]`.
-    pub fn layer(&self, i: usize, stride: usize, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn layer(&self, i: usize, stride: usize, x: Tensor<4>) -> Tensor<4> {
         conv2d(
             x,
             self.kernels[i].val(),
@@ -83,14 +81,14 @@ impl Filters {
     }
 
     /// Number of layers.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.kernels.len()
     }
 
     /// For tests by differences: everything in the first layers positive, so that no ReLU of
     /// positive pictures bends.
     #[cfg(test)]
-    pub fn positive(mut self, layers: usize) -> Self {
+    pub(crate) fn positive(mut self, layers: usize) -> Self {
         for i in 0..layers {
             self.kernels[i] = Param::from_tensor(self.kernels[i].val().abs().detach());
             self.biases[i] = Param::from_tensor(self.biases[i].val().abs().detach());
@@ -101,7 +99,7 @@ impl Filters {
 
 /// Pictures `[N, channels, size, size]` to vectors `[N, output]`.
 #[derive(Module, Debug)]
-pub struct Convolutions {
+pub(crate) struct Convolutions {
     filters: Filters,
     /// From the flattened feature map to the output.
     head: Mlp,
@@ -110,7 +108,7 @@ pub struct Convolutions {
 impl Convolutions {
     /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side. Kernels are
     /// uniform in ±1/sqrt(fan-in), PyTorch's default; `normed`: a layer normalization at the end.
-    pub fn new(
+    pub(crate) fn new(
         channels: usize,
         size: usize,
         output: usize,
@@ -147,7 +145,7 @@ impl Convolutions {
 
     /// Orthogonal kernels, `sqrt(2)` times as long as the head's weights, and biases 0 (MoDem).
     #[must_use]
-    pub fn orthogonal(mut self, rng: &mut Rng) -> Self {
+    pub(crate) fn orthogonal(mut self, rng: &mut Rng) -> Self {
         let fresh = |kernel: Param<Tensor<4>>, rng: &mut Rng| {
             let [outputs, inputs, height, width] = kernel.dims();
             // One row per output channel; sqrt(2) is the gain of ReLU (`helper.py`,
@@ -174,7 +172,7 @@ impl Convolutions {
     }
 
     /// `[N, channels, size, size] -> [N, output]`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
         self.head.forward_one(x.flatten(1, 3))
     }
@@ -183,7 +181,7 @@ impl Convolutions {
 /// A picture as tokens: the same layers, and one token for each place of their feature map. `[N,
 /// channels, size, size]` to `[N, places, width]`.
 #[derive(Module, Debug)]
-pub struct Patches {
+pub(crate) struct Patches {
     filters: Filters,
     token: Linear,
     /// Position embeddings, without which places are alike: `[1, places, width]`.
@@ -193,7 +191,13 @@ pub struct Patches {
 impl Patches {
     /// Fresh layers for pictures of `size` (at least [`SMALLEST_IMAGE`]) pixels a side, and tokens
     /// of `width` numbers.
-    pub fn new(channels: usize, size: usize, width: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        channels: usize,
+        size: usize,
+        width: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let layers = layers(size);
         let left = layers.last().map_or(size, |&(_, size)| size);
         let places = rng
@@ -215,7 +219,7 @@ impl Patches {
     }
 
     /// `[N, channels, size, size] -> [N, places, width]`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<3> {
         let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
         let [n, channels, height, width] = x.dims();
         // Channels last: the linear layer maps the channels of one place to one token.
@@ -275,7 +279,8 @@ mod tests {
     /// One layer is the sum over a window that it is by definition.
     #[test]
     fn a_layer_is_a_sum_over_a_window() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let net = Convolutions::new(2, SMALLEST_IMAGE, 3, false, &mut rng, &device);
         let x = rng.normals(2 * SMALLEST_IMAGE * SMALLEST_IMAGE);
         let kernel = block_on(read(net.filters.kernels[0].val())).unwrap();
@@ -285,7 +290,8 @@ mod tests {
             &device,
         );
         let out = net.filters.layer(0, 2, picture);
-        let (found, side) = (block_on(read(out.clone())).unwrap(), out.dims()[3]);
+        let found = block_on(read(out.clone())).unwrap();
+        let side = out.dims()[3];
         for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
             let mut sum = bias[channel];
             for (c, i, j) in
@@ -302,7 +308,8 @@ mod tests {
     /// positive, so that no ReLU bends and a loss is a line in every parameter.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
         let layers = net.filters.len();
         net.filters = net.filters.positive(layers);

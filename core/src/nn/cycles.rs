@@ -2,18 +2,18 @@
 
 /// A linear warm-up, then half a cosine down, and again (DPPO's schedule).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CosineCycles {
+pub(crate) struct CosineCycles {
     /// Steps of a cycle, its warm-up included; more than `warmup`.
-    pub cycle: usize,
+    pub(crate) cycle: usize,
     /// Steps of the warm-up.
-    pub warmup: usize,
+    pub(crate) warmup: usize,
     /// Share of the highest learning rate at which a cycle begins and ends.
-    pub floor: f64,
+    pub(crate) floor: f64,
 }
 
 impl CosineCycles {
     /// The share of the highest learning rate at step 0, 1 and so on.
-    pub fn at(&self, step: usize) -> f64 {
+    pub(crate) fn at(&self, step: usize) -> f64 {
         let step = step % self.cycle;
         // As `util/scheduler.py` of DPPO's code: the warm-up counts in the cycle.
         let rise = match step.checked_sub(self.warmup) {

@@ -47,7 +47,8 @@ pub(crate) fn worst_error_of_smooth<M: Module>(
             (f64::from(moved[i]), f64::from(value))
         };
         let differences = (0..values.len()).map(|i| {
-            let (above, below) = (at(i, step), at(i, -step));
+            let above = at(i, step);
+            let below = at(i, -step);
             (above.1 - below.1) / (above.0 - below.0)
         });
         worst = worst.max(relative_error(

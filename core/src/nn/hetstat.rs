@@ -33,27 +33,27 @@ const MAX_STD: f64 = 0.866_025_403_784_438_6;
 
 /// Sizes and constants of a network.
 #[derive(Debug, Clone)]
-pub struct HetstatConfig {
+pub(crate) struct HetstatConfig {
     /// Numbers of an input.
-    pub inputs: usize,
+    pub(crate) inputs: usize,
     /// Units of each hidden layer of the perceptron.
-    pub hidden: Vec<usize>,
+    pub(crate) hidden: Vec<usize>,
     /// Numbers that it narrows an input to, u. Reference: 12.
-    pub bottleneck: usize,
+    pub(crate) bottleneck: usize,
     /// Features, F, an even number. Reference: 256.
-    pub features: usize,
+    pub(crate) features: usize,
     /// Numbers of an output.
-    pub outputs: usize,
+    pub(crate) outputs: usize,
     /// Logarithm of the entries of L at the start: the larger, the nearer the prior begins.
     /// Reference: -5.
-    pub log_scale: f64,
+    pub(crate) log_scale: f64,
     /// Least variance, before the tanh. Reference: 1e-5.
-    pub floor: f64,
+    pub(crate) floor: f64,
 }
 
 /// `[batch, inputs]` to the means and standard deviations of `outputs` Gaussians.
 #[derive(Module, Debug)]
-pub struct Hetstat {
+pub(crate) struct Hetstat {
     body: Mlp,
     /// W: `[bottleneck, features / 2]`.
     frequencies: Param<Tensor<2>>,
@@ -70,16 +70,16 @@ pub struct Hetstat {
 
 /// Independent Gaussians, `[batch, outputs]` each.
 #[derive(Debug, Clone)]
-pub struct Gaussians {
+pub(crate) struct Gaussians {
     /// Their means.
-    pub mean: Tensor<2>,
+    pub(crate) mean: Tensor<2>,
     /// Their standard deviations.
-    pub std: Tensor<2>,
+    pub(crate) std: Tensor<2>,
 }
 
 impl Hetstat {
     /// A fresh network: orthogonal weights in the perceptron, normal frequencies.
-    pub fn new(config: &HetstatConfig, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(config: &HetstatConfig, rng: &mut Rng, device: &Device) -> Self {
         let HetstatConfig {
             inputs,
             hidden,
@@ -131,7 +131,8 @@ impl Hetstat {
 
     /// Standard deviations at features: `[batch, outputs]`.
     fn std(&self, features: Tensor<2>) -> Tensor<2> {
-        let ([outputs, ..], [batch, width]) = (self.lower.dims(), features.dims());
+        let [outputs, ..] = self.lower.dims();
+        let [batch, width] = features.dims();
         let phi = features
             .unsqueeze_dim::<3>(0)
             .expand([outputs, batch, width]);
@@ -144,7 +145,7 @@ impl Hetstat {
     }
 
     /// The Gaussians at inputs.
-    pub fn forward(&self, x: Tensor<2>) -> Gaussians {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Gaussians {
         let phi = self.features(x);
         Gaussians {
             mean: phi.clone().matmul(self.mean.val()),
@@ -154,7 +155,7 @@ impl Hetstat {
 
     /// For the faithful loss: the means, with gradients; and the Gaussians with means and features
     /// as constants, so that their likelihood trains C alone.
-    pub fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
+    pub(crate) fn forward_faithful(&self, x: Tensor<2>) -> (Tensor<2>, Gaussians) {
         let phi = self.features(x);
         let mean = phi.clone().matmul(self.mean.val());
         (
@@ -200,10 +201,8 @@ mod tests {
     /// The wave has the zeros of a sine, its slope is 1 / sqrt(2) up and down, and it repeats.
     #[test]
     fn the_wave_is_a_triangle() {
-        let (at, step) = (
-            [0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU],
-            1.0 / std::f64::consts::SQRT_2,
-        );
+        let at = [0.0, PI / 2.0, PI, -PI / 2.0, 1.0, 1.0 + TAU];
+        let step = 1.0 / std::f64::consts::SQRT_2;
         let x = nn::matrix(at.iter().map(|&x| x as f32).collect(), 1, &Device::flex());
         let expected = [0.0, HEIGHT, 0.0, -HEIGHT, step, step];
         let found = read(triangle(x));
@@ -237,7 +236,8 @@ mod tests {
     /// away.
     #[test]
     fn far_from_the_data_it_is_the_prior() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut net = Hetstat::new(&small(), &mut rng, &device);
         let mut adam = Adam::new(AdamConfig {
             lr: 3e-3,
@@ -257,8 +257,8 @@ mod tests {
             );
             let y = nn::matrix(target(&mut rng), 1, &device);
             let (mean, Gaussians { mean: fixed, std }) = net.forward_faithful(x);
-            let surprise = ((y.clone() - fixed) / std.clone()).square() * 0.5 + std.log();
-            net = adam.step(net, &((mean - y).square().mean() + surprise.mean()));
+            let nll = ((y.clone() - fixed) / std.clone()).square() * 0.5 + std.log();
+            net = adam.step(net, &((mean - y).square().mean() + nll.mean()));
         }
         let net = net.valid();
         let at = |place: f32, rng: &mut Rng| {
@@ -271,7 +271,8 @@ mod tests {
             let mean_of = |values: Vec<f32>| values.iter().sum::<f32>() / values.len() as f32;
             (mean_of(read(mean.abs())), mean_of(read(std)))
         };
-        let (near, far) = (at(0.0, &mut rng), at(60.0, &mut rng));
+        let near = at(0.0, &mut rng);
+        let far = at(60.0, &mut rng);
         assert!((near.0 - 0.8).abs() < 0.05 && near.1 < 0.12, "{near:?}");
         assert!(far.0 < 0.35 && far.1 > 0.3, "{far:?}");
     }
@@ -280,7 +281,8 @@ mod tests {
     /// triangle of C.
     #[test]
     fn means_and_spreads_have_the_right_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(2, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(2, "test", 0);
         let config = HetstatConfig {
             hidden: vec![5],
             bottleneck: 3,
@@ -294,7 +296,8 @@ mod tests {
         };
         net.mean = Param::from_tensor(matrix(6, 2, &mut rng));
         net.lower = Param::from_tensor(matrix(12, 6, &mut rng).reshape([2, 6, 6]) * 0.5);
-        let (x, weight) = (matrix(9, 2, &mut rng), matrix(9, 2, &mut rng));
+        let x = matrix(9, 2, &mut rng);
+        let weight = matrix(9, 2, &mut rng);
         let error = worst_error_of_smooth(&net, 1e-3, |net| {
             let Gaussians { mean, std } = net.forward(x.clone());
             ((mean + std * 2.0) * weight.clone()).mean()
@@ -306,7 +309,8 @@ mod tests {
     /// nothing but C.
     #[test]
     fn a_faithful_likelihood_moves_the_spread_alone() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(3, "test", 0);
         let net = Hetstat::new(&small(), &mut rng, &device);
         let x = nn::matrix(rng.normals(20), 2, &device);
         let (mean, Gaussians { std, .. }) = net.forward_faithful(x.clone());

@@ -18,23 +18,23 @@ const LAYERS: [(usize, usize); 3] = [(7, 2), (5, 2), (3, 1)];
 /// Pictures `[N, channels, size, size]` to places `[N, Keypoints::WIDTH]`: pairs of right and down,
 /// from -1 to 1.
 #[derive(Module, Debug)]
-pub struct Keypoints {
+pub(crate) struct Keypoints {
     filters: Filters,
 }
 
 impl Keypoints {
     /// Numbers that a picture becomes.
-    pub const WIDTH: usize = 2 * PLACES;
+    pub(crate) const WIDTH: usize = 2 * PLACES;
     /// Pixels along each side that a picture has at least: fewer leave no place to choose from.
-    pub const SMALLEST: usize = 31;
+    pub(crate) const SMALLEST: usize = 31;
 
     /// Fresh layers for pictures of at least [`Keypoints::SMALLEST`] pixels a side.
-    pub fn new(channels: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(channels: usize, rng: &mut Rng, device: &Device) -> Self {
         Self::of_width(PLACES, channels, rng, device)
     }
 
     /// Fresh layers for each camera.
-    pub fn of(cameras: &[ImageSpec], rng: &mut Rng, device: &Device) -> Vec<Self> {
+    pub(crate) fn of(cameras: &[ImageSpec], rng: &mut Rng, device: &Device) -> Vec<Self> {
         let cameras = cameras.iter();
         cameras
             .map(|camera| Self::new(camera.channels(), rng, device))
@@ -57,7 +57,7 @@ impl Keypoints {
     }
 
     /// `[N, channels, size, size] -> [N, 2 * places]`.
-    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
+    pub(crate) fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
         for (i, (_, stride)) in LAYERS.into_iter().enumerate() {
             x = self.filters.layer(i, stride, x);
             if i + 1 < LAYERS.len() {
@@ -133,7 +133,8 @@ mod tests {
     /// positive, so that no ReLU bends.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let mut filters = Keypoints::of_width(2, 1, &mut rng, &device)
             .filters
             .positive(2);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// x W + b: `[batch, in] -> [batch, out]`.
 #[derive(Module, Debug)]
-pub struct Linear {
+pub(crate) struct Linear {
     /// `[in, out]`.
     weight: Param<Tensor<2>>,
     /// `[1, out]`.
@@ -16,7 +16,7 @@ pub struct Linear {
 
 impl Linear {
     /// Weights and biases are uniform in ±1/sqrt(`inputs`), PyTorch's default.
-    pub fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
         let bound = 1.0 / (inputs as f64).sqrt();
         let mut uniform = |rows: usize| {
             let values: Vec<f32> = (0..rows * outputs)
@@ -31,7 +31,7 @@ impl Linear {
     }
 
     /// `[batch, in] -> [batch, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         fused::linear(x, self.weight.val(), self.bias.val())
     }
 }

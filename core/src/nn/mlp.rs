@@ -85,7 +85,7 @@ impl Mlp {
 
     /// As [`Mlp::new`], with a layer normalization (Ba et al. 2016) before each non-linearity,
     /// gains 1 and shifts 0 at the start.
-    pub fn normed(
+    pub(crate) fn normed(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -97,7 +97,7 @@ impl Mlp {
 
     /// As [`Mlp::normed`], with a layer normalization after the last layer, too (TD-MPC2's encoder
     /// and dynamics).
-    pub fn normed_throughout(
+    pub(crate) fn normed_throughout(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -109,7 +109,7 @@ impl Mlp {
 
     /// Layer normalization and tanh after the first layer, `activation` alone after the others
     /// (TD-MPC's critics).
-    pub fn normed_first(
+    pub(crate) fn normed_first(
         members: usize,
         sizes: &[usize],
         activation: Activation,
@@ -130,10 +130,8 @@ impl Mlp {
             }
         };
         let biases = &self.biases[..layers];
-        let (gains, shifts) = (
-            biases.iter().map(like(1.0)).collect(),
-            biases.iter().map(like(0.0)).collect(),
-        );
+        let gains = biases.iter().map(like(1.0)).collect();
+        let shifts = biases.iter().map(like(0.0)).collect();
         Self {
             gains,
             shifts,
@@ -143,9 +141,10 @@ impl Mlp {
 
     /// Replaces the uniform weights, and sets biases to 0.
     #[must_use]
-    pub fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
+    pub(crate) fn initialised(self, how: Initial, rng: &mut Rng) -> Self {
         let weight = |param: Param<Tensor<3>>, rng: &mut Rng| {
-            let ([members, inputs, outputs], device) = (param.dims(), param.device());
+            let [members, inputs, outputs] = param.dims();
+            let device = param.device();
             let values: Vec<f32> = (0..members)
                 .flat_map(|_| how.draw(inputs, outputs, rng))
                 .collect();
@@ -165,7 +164,7 @@ impl Mlp {
     /// The last layer's weights and biases at 0: the output is 0 whatever the input, until it is
     /// learned.
     #[must_use]
-    pub fn with_zero_output(mut self) -> Self {
+    pub(crate) fn with_zero_output(mut self) -> Self {
         for layers in [&mut self.weights, &mut self.biases] {
             let last = layers.pop().map(zeros_like);
             layers.extend(last);
@@ -181,10 +180,16 @@ impl Mlp {
             // Constants, but on the same kind of device: gradients still reach the input, as an
             // actor's loss needs.
             let stack = |param: &Param<Tensor<3>>| {
-                let (value, tracked) = (param.val(), param.device().is_autodiff());
-                let value = if tracked { value.inner() } else { value };
+                let value = param.val();
+                let attached = param.device().is_autodiff();
+                let value = if attached { value.inner() } else { value };
                 let stacked = Tensor::cat(indices.iter().map(|&i| member(&value, i)).collect(), 0);
-                Param::from_tensor(if tracked { stacked.autodiff() } else { stacked }).no_grad()
+                Param::from_tensor(if attached {
+                    stacked.autodiff()
+                } else {
+                    stacked
+                })
+                .no_grad()
             };
             params.iter().map(stack).collect()
         };
@@ -202,19 +207,23 @@ impl Mlp {
 
     /// All members on their own inputs: `[K, batch, input] -> [K, batch, output]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.forward_dropping(x, None)
+        self.forward_with_dropout(x, None)
     }
 
     /// As [`Mlp::forward`], with dropout (Srivastava et al. 2014) after the first linear layer: its
-    /// units, of every member and row, are multiplied by `kept` `[K, batch, units]`, where it is
-    /// given.
-    pub fn forward_dropping(&self, mut x: Tensor<3>, mut kept: Option<Tensor<3>>) -> Tensor<3> {
+    /// units, of every member and row, are multiplied by `dropout_mask` `[K, batch, units]`, where
+    /// it is given.
+    pub(crate) fn forward_with_dropout(
+        &self,
+        mut x: Tensor<3>,
+        mut dropout_mask: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
             // Dropout before the normalization (TD-MPC2, `common/layers.py`, `NormedLinear`).
-            if let Some(kept) = kept.take() {
-                x = x * kept;
+            if let Some(dropout_mask) = dropout_mask.take() {
+                x = x * dropout_mask;
             }
             if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
                 x = fused::normalise(x, gain.val(), shift.val());
@@ -232,7 +241,7 @@ impl Mlp {
     /// Written out as the product of the weights and of the units' slopes (0 or 1), so that it can
     /// itself be differentiated in the weights: the tensor library differentiates once only. The
     /// slopes are constants, since their own derivative is 0 almost everywhere.
-    pub fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn input_gradient(&self, mut x: Tensor<3>) -> Tensor<3> {
         debug_assert_eq!(
             (self.activation, self.biases.last().map(|b| b.dims()[2])),
             (Activation::Relu, Some(1))
@@ -264,16 +273,20 @@ impl Mlp {
 
     /// All members on the same input: `[batch, input] -> [K, batch, output]`.
     pub fn forward_shared(&self, x: Tensor<2>) -> Tensor<3> {
-        self.forward_shared_dropping(x, None)
+        self.forward_shared_with_dropout(x, None)
     }
 
-    /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_dropping`].
-    pub fn forward_shared_dropping(&self, x: Tensor<2>, kept: Option<Tensor<3>>) -> Tensor<3> {
+    /// As [`Mlp::forward_shared`], with dropout: see [`Mlp::forward_with_dropout`].
+    pub(crate) fn forward_shared_with_dropout(
+        &self,
+        x: Tensor<2>,
+        dropout_mask: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let [batch, inputs] = x.dims();
-        self.forward_dropping(
+        self.forward_with_dropout(
             x.unsqueeze_dim::<3>(0)
                 .expand([self.members(), batch, inputs]),
-            kept,
+            dropout_mask,
         )
     }
 
@@ -319,7 +332,7 @@ fn zeros_like(param: Param<Tensor<3>>) -> Param<Tensor<3>> {
 
 /// Initialization of weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Initial {
+pub(crate) enum Initial {
     /// Normal with this standard deviation (TD-MPC2's 0.02, whose truncation at ±2 never happens).
     Normal(f64),
     /// Orthogonal columns or rows of length 1, whichever are fewer (Saxe et al. 2014), as TD-MPC
@@ -375,7 +388,8 @@ mod tests {
     /// member.
     #[test]
     fn the_input_gradient_is_that_of_a_backward_pass() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(0, "test", 0);
         for sizes in [&[4, 6, 5, 1][..], &[4, 7, 1]] {
             let net = Mlp::new(2, sizes, Activation::Relu, &mut rng, &device);
             let x =
@@ -423,7 +437,8 @@ mod tests {
     /// Selected members answer as they do in the stack.
     #[test]
     fn selected_members_answer_as_in_the_stack() {
-        let (device, mut rng) = (Device::flex(), Rng::new(0, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
         let net = Mlp::normed_first(4, &[3, 6, 5, 2], Activation::Elu, &mut rng, &device);
         let x = crate::nn::matrix(rng.normals(21), 3, &device);
         let read = |tensor: Tensor<3>| block_on(crate::nn::read(tensor)).unwrap();

@@ -1,40 +1,41 @@
 //! Building blocks used by two methods or more.
 
 pub mod adam;
-pub mod batch_normed;
-pub mod categorical;
-pub mod convolutions;
-pub mod cycles;
+pub(crate) mod batch_normed;
+pub(crate) mod categorical;
+pub(crate) mod convolutions;
+pub(crate) mod cycles;
 mod fused;
 #[cfg(test)]
 pub(crate) mod gradient_check;
-pub mod hetstat;
-pub mod keypoints;
-pub mod linear;
-pub mod mlp;
-pub mod observed;
+pub(crate) mod hetstat;
+pub(crate) mod keypoints;
+pub(crate) mod linear;
+pub(crate) mod mlp;
+pub(crate) mod observations;
 pub mod params;
 pub mod residual;
-pub mod sgd;
-pub mod simnorm;
-pub mod transformer;
-pub mod two_hot;
+pub(crate) mod sgd;
+pub(crate) mod simnorm;
+pub(crate) mod transformer;
+pub(crate) mod two_hot;
 
 pub use adam::{Adam, AdamConfig};
-pub use batch_normed::{BatchNormed, Statistics};
+pub(crate) use batch_normed::{BatchNormed, Statistics};
 pub use categorical::Atoms;
-pub use convolutions::{Convolutions, Patches, SMALLEST_IMAGE};
-pub use cycles::CosineCycles;
-pub use hetstat::{Gaussians, Hetstat, HetstatConfig};
-pub use keypoints::Keypoints;
-pub use linear::Linear;
-pub use mlp::{Activation, Initial, Mlp};
-pub use observed::Observed;
+pub(crate) use convolutions::{Convolutions, Patches, SMALLEST_IMAGE};
+pub(crate) use cycles::CosineCycles;
+pub(crate) use hetstat::{Gaussians, Hetstat, HetstatConfig};
+pub(crate) use keypoints::Keypoints;
+pub(crate) use linear::Linear;
+pub(crate) use mlp::Initial;
+pub use mlp::{Activation, Mlp};
+pub use observations::Observations;
 pub use residual::Residual;
 pub use sgd::descend;
-pub use simnorm::simnorm;
-pub use transformer::Transformer;
-pub use two_hot::TwoHot;
+pub(crate) use simnorm::simnorm;
+pub(crate) use transformer::Transformer;
+pub(crate) use two_hot::TwoHot;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -59,7 +60,7 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
 
 /// Waits until the device has finished its queue. A GPU in a browser can be any amount of work
 /// behind.
-pub async fn settle(device: &Device) -> crate::Result<()> {
+pub async fn synchronize(device: &Device) -> crate::Result<()> {
     if *device == Device::flex() {
         Ok(())
     } else {

@@ -12,7 +12,7 @@ pub(crate) struct Path(Vec<String>);
 
 impl Path {
     pub(crate) fn enter(&mut self, name: &str) {
-        self.0.push(name.to_owned());
+        self.0.push(name_in_files(name).to_owned());
     }
 
     pub(crate) fn exit(&mut self) {
@@ -21,6 +21,14 @@ impl Path {
 
     pub(crate) fn name(&self) -> String {
         self.0.join(".")
+    }
+}
+
+/// A part's name in files, which it keeps where the code has another one.
+fn name_in_files(name: &str) -> &str {
+    match name {
+        "image_encoder" => "eyes",
+        _ => name,
     }
 }
 

@@ -27,7 +27,9 @@ impl Residual {
     /// `sizes` are input, hidden layers, output, as of an [`super::Mlp`]. All hidden layers have
     /// the width of the first, and there is an odd number of them: one, and two for each block.
     pub fn new(sizes: &[usize], activation: Activation, rng: &mut Rng, device: &Device) -> Self {
-        let (inputs, hidden, outputs) = (sizes[0], sizes[1], sizes[sizes.len() - 1]);
+        let inputs = sizes[0];
+        let hidden = sizes[1];
+        let outputs = sizes[sizes.len() - 1];
         let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
         Self {
             input: linear(inputs, hidden),

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation::softmax};
 
 /// Softmax within each group of `group` neighbors of a row: every group is a point of a simplex.
 /// `[.., width] -> [.., width]`, where `width` is a multiple of `group`.
-pub fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
+pub(crate) fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
     let shape = x.dims();
     softmax(x.reshape([-1, group as i32]), 1).reshape(shape)
 }
@@ -24,7 +24,8 @@ mod tests {
             &Device::flex(),
         );
         let y = block_on(crate::nn::read(simnorm(x, 2))).unwrap();
-        let (high, low) = (1.0 / (1.0 + f32::exp(-1.0)), 1.0 / (1.0 + f32::exp(1.0)));
+        let high = 1.0 / (1.0 + f32::exp(-1.0));
+        let low = 1.0 / (1.0 + f32::exp(1.0));
         let expected = [low, high, 0.5, 0.5, 0.5, 0.5, high, low];
         assert!(
             y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6),

@@ -13,7 +13,7 @@ const EXPANSION: usize = 4;
 
 /// `[batch, tokens, width] -> [batch, tokens, width]`.
 #[derive(Module, Debug)]
-pub struct Transformer {
+pub(crate) struct Transformer {
     blocks: Vec<Block>,
     last: Norm,
 }
@@ -55,7 +55,13 @@ impl Norm {
 
 impl Transformer {
     /// `width` is a multiple of `heads`.
-    pub fn new(blocks: usize, width: usize, heads: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        blocks: usize,
+        width: usize,
+        heads: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
         let blocks = (0..blocks).map(|_| Block {
             before_attention: Norm::new(width, device),
@@ -73,7 +79,7 @@ impl Transformer {
     }
 
     /// All blocks, and a last normalization.
-    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let shape = tokens.dims();
         let rows = tokens.reshape([shape[0] * shape[1], shape[2]]);
         let rows = self
@@ -138,9 +144,11 @@ mod tests {
     /// differences.
     #[test]
     fn the_gradients_are_those_of_finite_differences() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let net = Transformer::new(2, 4, 2, &mut rng, &device);
-        let (x, aim) = (tokens(2, &mut rng, &device), tokens(2, &mut rng, &device));
+        let x = tokens(2, &mut rng, &device);
+        let aim = tokens(2, &mut rng, &device);
         let error = worst_error_of_smooth(&net, 2e-3, |net| {
             (net.forward(x.clone()) - aim.clone()).square().sum()
         });
@@ -150,7 +158,8 @@ mod tests {
     /// Attention is its definition, on numbers that are worked out one by one.
     #[test]
     fn attention_is_its_definition() {
-        let (device, mut rng) = (Device::flex(), Rng::new(2, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(2, "test", 0);
         let Transformer { blocks, .. } = Transformer::new(1, 4, 2, &mut rng, &device);
         let read = |tensor: Tensor<2>| block_on(crate::nn::read(tensor)).unwrap();
         let x = crate::nn::matrix(rng.normals(12), 4, &device);
@@ -180,14 +189,13 @@ mod tests {
     /// The rows of a batch do not see each other.
     #[test]
     fn the_rows_of_a_batch_do_not_see_each_other() {
-        let (device, mut rng) = (Device::flex(), Rng::new(3, "test", 0));
+        let device = Device::flex();
+        let mut rng = Rng::new(3, "test", 0);
         let net = Transformer::new(2, 4, 2, &mut rng, &device);
         let read = |tensor: Tensor<3>| block_on(crate::nn::read(tensor)).unwrap();
         let x = tokens(2, &mut rng, &device);
-        let (together, alone) = (
-            read(net.forward(x.clone())),
-            read(net.forward(x.slice_dim(0, 1..2))),
-        );
+        let together = read(net.forward(x.clone()));
+        let alone = read(net.forward(x.slice_dim(0, 1..2)));
         assert!(
             together[12..]
                 .iter()

@@ -6,18 +6,18 @@ use burn::tensor::{Device, Tensor};
 
 /// Evenly spaced bins of symlog(x) = sign(x) ln(1 + |x|).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TwoHot {
+pub(crate) struct TwoHot {
     /// The first bin, a value of symlog.
-    pub low: f64,
+    pub(crate) low: f64,
     /// The last bin.
-    pub high: f64,
+    pub(crate) high: f64,
     /// Number of bins, at least 2.
-    pub bins: usize,
+    pub(crate) bins: usize,
 }
 
 impl TwoHot {
     /// TD-MPC2's: 101 bins from -10 to 10.
-    pub const TD_MPC2: Self = Self {
+    pub(crate) const TD_MPC2: Self = Self {
         low: -10.0,
         high: 10.0,
         bins: 101,
@@ -25,7 +25,7 @@ impl TwoHot {
 
     /// Values `[N]` as weights of the bins `[N, bins]`: the two neighbors of symlog(x) share 1 by
     /// their nearness.
-    pub fn encode(&self, values: Tensor<1>) -> Tensor<2> {
+    pub(crate) fn encode(&self, values: Tensor<1>) -> Tensor<2> {
         let size = (self.high - self.low) / (self.bins - 1) as f64;
         let at = (symlog(values) - self.low)
             .div_scalar(size)
@@ -40,7 +40,7 @@ impl TwoHot {
     }
 
     /// Logits `[K, N, bins]` as values `[K, N]`: symexp of the expected bin.
-    pub fn decode(&self, logits: Tensor<3>) -> Tensor<2> {
+    pub(crate) fn decode(&self, logits: Tensor<3>) -> Tensor<2> {
         let size = (self.high - self.low) / (self.bins - 1) as f64;
         let bins = self.numbers(&logits.device()) * size + self.low;
         // The expectation is taken over symlog values, before symexp (`two_hot_inv`).
@@ -49,7 +49,7 @@ impl TwoHot {
     }
 
     /// Cross entropy of logits `[K, N, bins]` against weights of the bins `[N, bins]`: `[K, N]`.
-    pub fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn cross_entropy(logits: Tensor<3>, targets: Tensor<2>) -> Tensor<2> {
         (log_softmax(logits, 2) * targets.unsqueeze_dim(0))
             .sum_dim(2)
             .squeeze_dim::<2>(2)

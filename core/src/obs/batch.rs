@@ -137,7 +137,7 @@ impl ObsBatch {
     }
 
     /// The same, without the other fields.
-    pub fn into_images(self) -> Vec<Images> {
+    pub(crate) fn into_images(self) -> Vec<Images> {
         self.images
     }
 
@@ -145,7 +145,7 @@ impl ObsBatch {
     ///
     /// # Panics
     /// When one of them is not the batch's.
-    pub fn seen_by(&self, cameras: &[ImageSpec]) -> impl Iterator<Item = &Images> {
+    pub(crate) fn seen_by(&self, cameras: &[ImageSpec]) -> impl Iterator<Item = &Images> {
         cameras.iter().map(|camera| {
             let own = self.images.iter().find(|images| images.camera == *camera);
             own.expect("whoever reads a camera is given what it sees")
@@ -199,7 +199,7 @@ impl ObsBatch {
     }
 
     /// How many numbers a network reads of each row.
-    pub fn numbers_width(&self) -> usize {
+    pub(crate) fn numbers_width(&self) -> usize {
         self.width + self.of
     }
 
@@ -216,7 +216,7 @@ impl ObsBatch {
     }
 
     /// Every picture moved a little: see [`Images::shift_randomly`].
-    pub fn shift_randomly(&mut self, rng: &mut crate::rng::Rng) {
+    pub(crate) fn shift_randomly(&mut self, rng: &mut crate::rng::Rng) {
         self.images
             .iter_mut()
             .for_each(|images| images.shift_randomly(rng));
@@ -224,7 +224,7 @@ impl ObsBatch {
 
     /// Whether its fields have as many rows as it says, and it is of this spec: for what comes from
     /// a file.
-    pub fn is_sound(&self, spec: &ObsSpec) -> bool {
+    pub(crate) fn is_sound(&self, spec: &ObsSpec) -> bool {
         let fields = Some(self.state.len()) == self.rows.checked_mul(self.width)
             && self.tasks.len() == if self.of > 0 { self.rows } else { 0 }
             && self.tasks.iter().all(|&task| task < self.of);

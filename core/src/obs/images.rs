@@ -20,9 +20,9 @@ pub struct ImageSpec {
 
 impl ImageSpec {
     /// Pixels along each side at most.
-    pub const LARGEST: usize = 512;
+    pub(crate) const LARGEST: usize = 512;
     /// Frames of an observation at most.
-    pub const LONGEST: usize = 16;
+    pub(crate) const LONGEST: usize = 16;
 
     /// The one camera of files that name none, which are of an earlier version; of size 0: none.
     pub fn unnamed(size: usize, stack: usize) -> Vec<Self> {
@@ -47,7 +47,7 @@ impl ImageSpec {
     }
 
     /// Colors of all frames of an observation.
-    pub fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         3 * self.stack
     }
 }
@@ -110,7 +110,7 @@ impl Images {
     /// Random shift (Yarats et al. 2021): every stack moved by up to 1 of 21 pixels along each side
     /// (MoDem: 4 of 84, 10 of 224), its edge pixels repeated where something is missing, so that
     /// what is learned does not depend on the exact position. The frames of a stack move together.
-    pub fn shift_randomly(&mut self, rng: &mut Rng) {
+    pub(crate) fn shift_randomly(&mut self, rng: &mut Rng) {
         self.shift_within(self.camera.size / 21, rng);
     }
 

@@ -42,7 +42,7 @@ impl ObsSpec {
 
     /// The same without cameras.
     #[must_use]
-    pub fn without_cameras(&self) -> Self {
+    pub(crate) fn without_cameras(&self) -> Self {
         Self {
             cameras: Vec::new(),
             ..*self
@@ -99,7 +99,7 @@ impl Observation {
     }
 
     /// Whether it is whole: a task among those that there are, and one stack from each camera.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.task.is_none_or(|task| task.index < task.of)
             && self.images.iter().all(|stack| stack.len() == 1)
     }

@@ -44,7 +44,8 @@ pub struct Diffusion {
 
 impl Diffusion {
     pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
-        let (width, time_dim) = (sizes.chunk_len(), config.time_dim);
+        let width = sizes.chunk_len();
+        let time_dim = config.time_dim;
         let schedule = Schedule::cosine(config.denoising_steps);
         let steps = |eta| schedule.steps(config.sampler, config.inference_steps, eta);
         Self {
@@ -90,7 +91,8 @@ impl Diffusion {
         noise: &Tensor<2>,
     ) -> Tensor<2> {
         let [batch, _] = obs.dims();
-        let (device, last) = (noise.device(), self.sampling.len() - 1);
+        let device = noise.device();
+        let last = self.sampling.len() - 1;
         let draw = |i: usize| noise.clone().narrow(1, i * self.width, self.width);
         let times: Vec<usize> = self.sampling.iter().map(|step| step.time).collect();
         // Embeddings depend on the time alone: all of them in one pass.

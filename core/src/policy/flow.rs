@@ -2,7 +2,7 @@
 
 use super::velocity::{Context, Velocity};
 use super::{PolicyConfig, Sizes};
-use crate::nn::{self, Observed};
+use crate::nn::{self, Observations};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -29,7 +29,8 @@ impl Flow {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let (steps, time_dim) = (config.inference_steps, config.time_dim);
+        let steps = config.inference_steps;
+        let time_dim = config.time_dim;
         let dt = 1.0 / steps as f64;
         Self {
             velocity: Velocity::new(config, reads, sizes, rng, device),
@@ -46,7 +47,7 @@ impl Flow {
     }
 
     /// Euler from t = 0 (noise) to t = 1 (actions).
-    pub fn sample(&self, obs: Observed, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(&self, obs: Observations, noise: Tensor<2>) -> Tensor<2> {
         self.sample_steps(0..self.steps, obs, noise)
     }
 
@@ -54,10 +55,11 @@ impl Flow {
     pub(super) fn sample_steps(
         &self,
         steps: Range<usize>,
-        obs: Observed,
+        obs: Observations,
         x: Tensor<2>,
     ) -> Tensor<2> {
-        let ([batch, _], device) = (x.dims(), x.device());
+        let [batch, _] = x.dims();
+        let device = x.device();
         // Encoded once: from step to step only latents and time change.
         let context = self.velocity.read(obs);
         let embedding = |step: usize| {
@@ -79,7 +81,7 @@ impl Flow {
     }
 
     /// Mean squared error of the velocity at one random time per row.
-    pub fn loss(&self, obs: Observed, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+    pub fn loss(&self, obs: Observations, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
         let [batch, width] = chunks.dims();
         let device = chunks.device();
         let times: Vec<f64> = (0..batch).map(|_| rng.uniform()).collect();

@@ -6,15 +6,15 @@
 
 pub mod body;
 pub mod diffusion;
-pub mod flow;
-pub mod gaussian;
+pub(crate) mod flow;
+pub(crate) mod gaussian;
 mod schedule;
 pub mod served;
-pub mod squashed;
+pub(crate) mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser};
-use crate::nn::{self, Activation, Observed, params};
+use crate::nn::{self, Activation, Observations, params};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -53,7 +53,7 @@ pub enum PolicyKind {
 
 impl PolicyKind {
     /// Whether it reads what cameras see, where there are any.
-    pub fn sees(self) -> bool {
+    pub(crate) fn sees(self) -> bool {
         matches!(self, Self::FlowTransformer | Self::Served)
     }
 }
@@ -129,12 +129,10 @@ impl PolicyConfig {
                 self.hidden
             )));
         }
-        let (layers, time_dim, steps, times) = (
-            self.layers,
-            self.time_dim,
-            self.inference_steps,
-            self.denoising_steps,
-        );
+        let layers = self.layers;
+        let time_dim = self.time_dim;
+        let steps = self.inference_steps;
+        let times = self.denoising_steps;
         if self.residual && layers.is_multiple_of(2) {
             return Err(Error::input(format!(
                 "policy.layers is {layers}, but with policy.residual it must be odd: one layer, \
@@ -221,7 +219,7 @@ impl Net {
     }
 
     /// See [`Policy::chain_len`].
-    pub fn chain_len(&self) -> usize {
+    pub(crate) fn chain_len(&self) -> usize {
         match self {
             Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => 0,
             Self::Flow(net) => net.chain_len(),
@@ -232,7 +230,7 @@ impl Net {
     /// The deterministic part of sampling and, with DDPM, its draws, for some of the steps only:
     /// from the latents `x` before the first of `steps` to those after the last. `noise` is that of
     /// the whole chain; see [`Policy::sample`]. A Gaussian has none.
-    pub fn sample_steps(
+    pub(crate) fn sample_steps(
         &self,
         steps: Range<usize>,
         obs: Tensor<2>,
@@ -247,7 +245,12 @@ impl Net {
     }
 
     /// See [`Policy::denoise`].
-    pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
+    pub(crate) fn denoise(
+        &self,
+        obs: Tensor<2>,
+        x: Tensor<2>,
+        steps: &[usize],
+    ) -> (Tensor<2>, Vec<f32>) {
         match self {
             Self::Gaussian(_) | Self::Squashed(_) | Self::Served(_) => (x, vec![0.0; steps.len()]),
             Self::Flow(net) => (net.denoise(obs, x, steps), vec![0.0; steps.len()]),
@@ -301,8 +304,8 @@ impl Policy {
     ///
     /// # Panics
     /// When the observations lack one of its cameras.
-    pub fn observe(&self, obs: &ObsBatch, device: &Device) -> Observed {
-        Observed::new(
+    pub fn observe(&self, obs: &ObsBatch, device: &Device) -> Observations {
+        Observations::new(
             self.obs_scale.apply(&obs.numbers()),
             self.sizes.obs,
             obs.seen_by(&self.reads.cameras),
@@ -312,7 +315,7 @@ impl Policy {
 
     /// Replaces the network by a connection to a served policy, for observations of this spec.
     #[must_use]
-    pub fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {
+    pub(crate) fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {
         Self {
             net: Net::Served(Served::by(remote)),
             reads,
@@ -333,7 +336,7 @@ impl Policy {
     /// Steps of the chain of latents that turns noise into a chunk, as finetuning sees it (DPPO):
     /// `denoising_steps` with DDPM, `inference_steps` with DDIM and for a flow. 0 for a Gaussian,
     /// squashed or not, which is no chain.
-    pub fn chain_len(&self) -> usize {
+    pub(crate) fn chain_len(&self) -> usize {
         self.net.chain_len()
     }
 
@@ -347,7 +350,12 @@ impl Policy {
     /// for a flow it is 0. It is 0 in the last step of each, too: a finetuner sets a floor of its
     /// own. The predicted chunk inside of a diffusion step is clipped to ±1, the mean is not. A
     /// Gaussian policy gives back `x`.
-    pub fn denoise(&self, obs: Tensor<2>, x: Tensor<2>, steps: &[usize]) -> (Tensor<2>, Vec<f32>) {
+    pub(crate) fn denoise(
+        &self,
+        obs: Tensor<2>,
+        x: Tensor<2>,
+        steps: &[usize],
+    ) -> (Tensor<2>, Vec<f32>) {
         self.net.denoise(obs, x, steps)
     }
 
@@ -355,7 +363,7 @@ impl Policy {
     /// `[batch, noise]` to normalized chunks `[batch, chunk * act]`, clipped to ±1. The noise of
     /// DDPM is the first latent, then the draw after each step in turn; the last is not used, as in
     /// DPPO.
-    pub fn sample(&self, obs: impl Into<Observed>, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(&self, obs: impl Into<Observations>, noise: Tensor<2>) -> Tensor<2> {
         let obs = obs.into();
         let actions = match &self.net {
             Net::Gaussian(net) => net.sample(obs.numbers, noise),
@@ -371,7 +379,12 @@ impl Policy {
 
     /// The cloning loss on normalized rows; `rng` draws what the loss needs (times and noise, for
     /// flow and diffusion).
-    pub fn loss(&self, obs: impl Into<Observed>, chunks: Tensor<2>, rng: &mut Rng) -> Tensor<1> {
+    pub fn loss(
+        &self,
+        obs: impl Into<Observations>,
+        chunks: Tensor<2>,
+        rng: &mut Rng,
+    ) -> Tensor<1> {
         let obs = obs.into();
         match &self.net {
             Net::Gaussian(net) => net.loss(obs.numbers, chunks),

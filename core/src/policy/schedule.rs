@@ -31,7 +31,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// The cosine schedule over `times` times (Nichol and Dhariwal 2021, eq. 17).
-    pub fn cosine(times: usize) -> Self {
+    pub(crate) fn cosine(times: usize) -> Self {
         let level = |i: usize| {
             let angle =
                 (i as f64 / times as f64 + OFFSET) / (1.0 + OFFSET) * std::f64::consts::FRAC_PI_2;
@@ -52,7 +52,7 @@ impl Schedule {
     }
 
     /// (signal, noise) of every time: x_t = signal x0 + noise eps.
-    pub fn mixture(&self) -> Vec<(f32, f32)> {
+    pub(crate) fn mixture(&self) -> Vec<(f32, f32)> {
         self.products
             .iter()
             .map(|&product| (product.sqrt(), (1.0 - product).sqrt()))
@@ -61,7 +61,7 @@ impl Schedule {
 
     /// The steps of a sampler, noisiest first. `eta` scales the noise of DDIM, between 0 (none) and
     /// 1 (as much as DDPM would add).
-    pub fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
+    pub(crate) fn steps(&self, sampler: Sampler, inference_steps: usize, eta: f32) -> Vec<Step> {
         let times = self.products.len();
         match sampler {
             Sampler::Ddpm => (0..times).rev().map(|time| self.ddpm(time)).collect(),
@@ -83,8 +83,10 @@ impl Schedule {
 
     /// The posterior of x_{t-1} given x_t and x0 (Ho et al. 2020, equations 6 and 7).
     fn ddpm(&self, time: usize) -> Step {
-        let (beta, alpha) = (self.betas[time], 1.0 - self.betas[time]);
-        let (now, next) = (self.product(Some(time)), self.product(time.checked_sub(1)));
+        let beta = self.betas[time];
+        let alpha = 1.0 - self.betas[time];
+        let now = self.product(Some(time));
+        let next = self.product(time.checked_sub(1));
         Step {
             time,
             x0_x: (1.0 / now).sqrt(),
@@ -98,7 +100,8 @@ impl Schedule {
     /// Song et al. 2021, equations 12 and 16, with eps computed anew from the clipped x0,
     /// eps = (x - sqrt(now) x0) / sqrt(1 - now): that makes the mean a mixture of x0 and x, too.
     fn ddim(&self, time: usize, next_time: Option<usize>, eta: f32) -> Step {
-        let (now, next) = (self.product(Some(time)), self.product(next_time));
+        let now = self.product(Some(time));
+        let next = self.product(next_time);
         // Equation 16.
         let std = eta * ((1.0 - next) / (1.0 - now) * (1.0 - now / next)).sqrt();
         // The direction towards x_t. Rounding may leave less than 0 at the last step.
@@ -161,8 +164,10 @@ mod tests {
     #[test]
     fn ddim_moves_along_the_mixture() {
         let schedule = Schedule::cosine(100);
-        let (mixture, steps) = (schedule.mixture(), schedule.steps(Sampler::Ddim, 8, 0.0));
-        let (x0, eps) = (0.3, -0.8);
+        let mixture = schedule.mixture();
+        let steps = schedule.steps(Sampler::Ddim, 8, 0.0);
+        let x0 = 0.3;
+        let eps = -0.8;
         for pair in steps.windows(2) {
             let at = |time: usize| mixture[time].0 * x0 + mixture[time].1 * eps;
             let x = at(pair[0].time);

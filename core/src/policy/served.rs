@@ -72,12 +72,12 @@ pub struct Served {
 
 impl Served {
     /// Without a connection.
-    pub fn unconnected() -> Self {
+    pub(crate) fn unconnected() -> Self {
         Self { remote: None }
     }
 
     /// With the connection `remote`.
-    pub fn by(remote: Remote) -> Self {
+    pub(crate) fn by(remote: Remote) -> Self {
         Self {
             remote: Some(remote),
         }

@@ -55,7 +55,8 @@ impl Squashed {
         let a = chunks.clamp(EDGE - 1.0, 1.0 - EDGE);
         // atanh(a) = (ln(1 + a) - ln(1 - a)) / 2; the sum of the same two logarithms is ln(1 -
         // a^2).
-        let (above, below) = ((a.clone() + 1.0).log(), (a.neg() + 1.0).log());
+        let above = (a.clone() + 1.0).log();
+        let below = (a.neg() + 1.0).log();
         let u = (above.clone() - below.clone()) * 0.5;
         let z = (u - mean) * log_std.clone().neg().exp();
         (z.square() * 0.5 + log_std + above + below).mean()

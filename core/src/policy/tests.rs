@@ -30,12 +30,11 @@ fn reads() -> ObsSpec {
 /// The gradient of the Gaussian's likelihood is right, in the mean's weights and in the spread.
 #[test]
 fn the_gaussian_loss_has_the_right_gradient() {
-    let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+    let device = Device::flex().autodiff();
+    let mut rng = Rng::new(1, "test", 0);
     let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
-    let (obs, chunks) = (
-        nn::matrix(rng.normals(18), 3, &device),
-        nn::matrix(rng.normals(12), 2, &device),
-    );
+    let obs = nn::matrix(rng.normals(18), 3, &device);
+    let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
     assert!(error < 1e-2, "{error}");
 }
@@ -43,14 +42,16 @@ fn the_gaussian_loss_has_the_right_gradient() {
 /// The Gaussian's loss is the negative log-density per component, up to log(2 pi) / 2.
 #[test]
 fn the_gaussian_loss_is_the_log_density() {
-    let (device, mut rng) = (Device::flex(), Rng::new(2, "test", 0));
+    let device = Device::flex();
+    let mut rng = Rng::new(2, "test", 0);
     let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let mean = pollster::block_on(nn::read(
         net.sample(obs.clone(), Tensor::zeros([1, 2], &device)),
     ))
     .unwrap();
-    let (std, chunk) = (f64::exp(-1.0), [0.4f32, -0.9]);
+    let std = f64::exp(-1.0);
+    let chunk = [0.4f32, -0.9];
     let density = |i: usize| -0.5 * (f64::from(chunk[i] - mean[i]) / std).powi(2) - std.ln();
     let loss = pollster::block_on(nn::scalar(
         net.loss(obs, nn::matrix(chunk.to_vec(), 2, &device)),
@@ -62,12 +63,11 @@ fn the_gaussian_loss_is_the_log_density() {
 /// The gradient of the squashed Gaussian's likelihood is right, through the mean and the spread.
 #[test]
 fn the_squashed_loss_has_the_right_gradient() {
-    let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+    let device = Device::flex().autodiff();
+    let mut rng = Rng::new(5, "test", 0);
     let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
-    let (obs, chunks) = (
-        nn::matrix(rng.normals(18), 3, &device),
-        nn::matrix(rng.normals(12), 2, &device) * 0.3,
-    );
+    let obs = nn::matrix(rng.normals(18), 3, &device);
+    let chunks = nn::matrix(rng.normals(12), 2, &device) * 0.3;
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
     assert!(error < 1e-2, "{error}");
 }
@@ -77,7 +77,8 @@ fn the_squashed_loss_has_the_right_gradient() {
 /// density of z divided by the slope of the sample in z.
 #[test]
 fn the_squashed_loss_is_the_log_density() {
-    let (device, mut rng) = (Device::flex(), Rng::new(6, "test", 0));
+    let device = Device::flex();
+    let mut rng = Rng::new(6, "test", 0);
     let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let sample = |z: [f32; 2]| {
@@ -86,12 +87,11 @@ fn the_squashed_loss_is_the_log_density() {
         ))
         .unwrap()
     };
-    let (z, step) = ([0.4f32, -0.9], 0.05f32);
-    let (chunk, above, below) = (
-        sample(z),
-        sample(z.map(|z| z + step)),
-        sample(z.map(|z| z - step)),
-    );
+    let z = [0.4f32, -0.9];
+    let step = 0.05f32;
+    let chunk = sample(z);
+    let above = sample(z.map(|z| z + step));
+    let below = sample(z.map(|z| z - step));
     let slope = |i: usize| f64::from(above[i] - below[i]) / f64::from(2.0 * step);
     let density = |i: usize| -0.5 * f64::from(z[i]).powi(2) - slope(i).ln();
     let loss = pollster::block_on(nn::scalar(
@@ -124,7 +124,8 @@ fn actions_at_the_edge_have_a_finite_likelihood() {
 /// The gradient of the flow-matching loss is right for fixed times and noise.
 #[test]
 fn the_flow_loss_has_the_right_gradient() {
-    let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
+    let device = Device::flex().autodiff();
+    let mut rng = Rng::new(3, "test", 0);
     let net = Flow::new(
         &config(PolicyKind::Flow),
         &reads(),
@@ -132,10 +133,8 @@ fn the_flow_loss_has_the_right_gradient() {
         &mut rng,
         &device,
     );
-    let (obs, chunks) = (
-        nn::matrix(rng.normals(18), 3, &device),
-        nn::matrix(rng.normals(12), 2, &device),
-    );
+    let obs = nn::matrix(rng.normals(18), 3, &device);
+    let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| {
         net.loss(
             obs.clone().into(),
@@ -150,7 +149,8 @@ fn the_flow_loss_has_the_right_gradient() {
 /// place and the time.
 #[test]
 fn a_transformers_actions_see_everything() {
-    let (device, mut rng) = (Device::flex(), Rng::new(10, "test", 0));
+    let device = Device::flex();
+    let mut rng = Rng::new(10, "test", 0);
     let config = PolicyConfig {
         hidden: 32,
         time_dim: 4,
@@ -192,17 +192,16 @@ fn a_transformers_actions_see_everything() {
 /// network.
 #[test]
 fn the_diffusion_loss_has_the_right_gradient() {
-    let (device, mut rng) = (Device::flex().autodiff(), Rng::new(5, "test", 0));
+    let device = Device::flex().autodiff();
+    let mut rng = Rng::new(5, "test", 0);
     let config = PolicyConfig {
         residual: true,
         layers: 3,
         ..config(PolicyKind::Diffusion)
     };
     let net = Diffusion::new(&config, SIZES, &mut rng, &device);
-    let (obs, chunks) = (
-        nn::matrix(rng.normals(18), 3, &device),
-        nn::matrix(rng.normals(12), 2, &device),
-    );
+    let obs = nn::matrix(rng.normals(18), 3, &device);
+    let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| {
         net.loss(obs.clone(), chunks.clone(), &mut Rng::new(6, "test", 0))
     });
@@ -232,7 +231,8 @@ fn chains() -> [PolicyConfig; 3] {
 /// The mean of a denoising step has the right gradient, with every row at a step of its own.
 #[test]
 fn the_mean_of_a_denoising_step_has_the_right_gradient() {
-    let (device, mut rng) = (Device::flex().autodiff(), Rng::new(7, "test", 0));
+    let device = Device::flex().autodiff();
+    let mut rng = Rng::new(7, "test", 0);
     for config in chains() {
         let net = Net::new(&config, &reads(), SIZES, &mut rng, &device);
         let obs = nn::matrix(rng.normals(12), 3, &device);
@@ -255,7 +255,8 @@ fn the_mean_of_a_denoising_step_has_the_right_gradient() {
 /// chain has another mean.)
 #[test]
 fn a_chain_that_is_gone_through_is_the_sample() {
-    let (device, mut rng) = (Device::flex(), Rng::new(8, "test", 0));
+    let device = Device::flex();
+    let mut rng = Rng::new(8, "test", 0);
     let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
     for config in chains() {
         let scales = (Normaliser::identity(3), Normaliser::identity(2));
@@ -270,7 +271,8 @@ fn a_chain_that_is_gone_through_is_the_sample() {
             &device,
         );
         let draw = |i: usize| noise.clone().narrow(1, 2 * i, 2);
-        let (mut x, last) = (draw(0), policy.chain_len() - 1);
+        let mut x = draw(0);
+        let last = policy.chain_len() - 1;
         let mut latents = vec![x.clone()];
         for step in 0..=last {
             let (mean, std) = policy.denoise(obs.clone(), x, &[step; 5]);
@@ -286,10 +288,8 @@ fn a_chain_that_is_gone_through_is_the_sample() {
             latents.push(x.clone());
         }
         if config.sampler == Sampler::Ddpm || config.kind == PolicyKind::Flow {
-            let (sample, x) = (
-                read(policy.sample(obs.clone(), noise.clone())),
-                read(x.clamp(-1.0, 1.0)),
-            );
+            let sample = read(policy.sample(obs.clone(), noise.clone()));
+            let x = read(x.clamp(-1.0, 1.0));
             assert!(
                 sample.iter().zip(&x).all(|(a, b)| (a - b).abs() < 1e-6),
                 "{sample:?} {x:?}"
@@ -317,7 +317,8 @@ fn a_chain_that_is_gone_through_is_the_sample() {
 /// A Gaussian is no chain.
 #[test]
 fn a_gaussian_is_no_chain() {
-    let (device, mut rng) = (Device::flex(), Rng::new(9, "test", 0));
+    let device = Device::flex();
+    let mut rng = Rng::new(9, "test", 0);
     for kind in [PolicyKind::Gaussian, PolicyKind::Squashed] {
         assert_eq!(
             Net::new(&config(kind), &reads(), SIZES, &mut rng, &device).chain_len(),

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{PolicyConfig, PolicyKind, Sizes};
-use crate::nn::{Linear, Observed, Patches, Transformer};
+use crate::nn::{Linear, Observations, Patches, Transformer};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
     clippy::large_enum_variant,
     reason = "there is one of it per policy, and modules cannot be boxed"
 )]
-pub enum Velocity {
+pub(crate) enum Velocity {
     /// See [`Body`].
     Body(Body),
     /// See [`Tokens`].
@@ -45,7 +45,7 @@ impl Velocity {
     }
 
     /// Encodes observations, which do not depend on the time: once for all Euler steps.
-    pub(super) fn read(&self, obs: Observed) -> Context {
+    pub(super) fn read(&self, obs: Observations) -> Context {
         match self {
             Self::Body(_) => Context::Numbers(obs.numbers),
             Self::Tokens(net) => Context::Tokens(net.read(obs)),
@@ -130,7 +130,7 @@ impl Tokens {
     }
 
     /// Tokens of observations: `[batch, tokens, width]`.
-    fn read(&self, Observed { numbers, images }: Observed) -> Tensor<3> {
+    fn read(&self, Observations { numbers, images }: Observations) -> Tensor<3> {
         let state = numbers.dims()[1] - self.tasks;
         // The state, the task, the pictures' places: the order does not matter, as every token sees
         // every other.
@@ -151,7 +151,8 @@ impl Tokens {
     }
 
     fn forward(&self, x: Tensor<2>, time: Tensor<2>, read: Tensor<3>) -> Tensor<2> {
-        let ([batch, len], [_, first, width]) = (x.dims(), read.dims());
+        let [batch, len] = x.dims();
+        let [_, first, width] = read.dims();
         let chunk = len / self.act;
         let actions = self
             .action

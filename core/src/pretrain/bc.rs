@@ -1,10 +1,10 @@
 //! Behavioral cloning: the loop that every pretraining method here ends in.
 
-use super::widening::Widening;
+use super::target_noise::TargetNoise;
 use super::{Context, Losses, Method, Pretrainer};
 use crate::data::{Archive, Pairs};
 use crate::method::{Color, LocalFuture, MethodInfo, Paper};
-use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observed, SMALLEST_IMAGE, params};
+use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observations, SMALLEST_IMAGE, params};
 use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -37,7 +37,7 @@ pub const METHOD: Method = Method {
         insights: &[],
         on_page: true,
     },
-    new: |cx| Ok(Box::new(Cloning::begin(cx, Widening::None)?)),
+    new: |cx| Ok(Box::new(Cloning::begin(cx, TargetNoise::None)?)),
     load: |cx, archive| Ok(Box::new(Cloning::resume(cx, archive)?)),
 };
 
@@ -160,7 +160,7 @@ pub struct Cloning {
     step: usize,
     /// In gradient steps.
     config: BcConfig,
-    widening: Widening,
+    target_noise: TargetNoise,
     device: Device,
 }
 
@@ -168,7 +168,7 @@ impl Cloning {
     /// Begins with a fresh `policy` on an autodiff `device`; `data` is only counted.
     pub fn new(
         policy: Policy,
-        widening: Widening,
+        target_noise: TargetNoise,
         config: &BcConfig,
         data: &Pairs,
         seed: u64,
@@ -183,7 +183,7 @@ impl Cloning {
             rng: Rng::new(seed, "cloning", 0),
             step: 0,
             config,
-            widening,
+            target_noise,
             device,
         }
     }
@@ -209,11 +209,11 @@ impl Cloning {
     }
 
     /// Begins with a fresh policy.
-    pub(super) fn begin(cx: &Context, widening: Widening) -> Result<Self> {
+    pub(super) fn begin(cx: &Context, target_noise: TargetNoise) -> Result<Self> {
         let policy = cx.fresh_policy()?;
         Ok(Self::new(
             policy,
-            widening,
+            target_noise,
             &cx.config.bc,
             cx.pairs,
             cx.seed,
@@ -237,7 +237,7 @@ impl Cloning {
             "cloning/state",
             &(&self.rng, self.step, self.average.is_some()),
         )?;
-        self.widening.save(archive)?;
+        self.target_noise.save(archive)?;
         self.policy.save("cloning/policy", archive).await?;
         if let Some(average) = &self.average {
             params::save(average, "cloning/average", archive).await?;
@@ -246,7 +246,7 @@ impl Cloning {
     }
 
     /// Restores what [`Pretrainer::save`] wrote with the same settings and data.
-    pub fn load(
+    pub(crate) fn load(
         policy: &PolicyConfig,
         config: &BcConfig,
         data: &Pairs,
@@ -283,7 +283,7 @@ impl Cloning {
             rng,
             step,
             config,
-            widening: Widening::load(archive, data)?,
+            target_noise: TargetNoise::load(archive, data)?,
             device,
         })
     }
@@ -296,12 +296,13 @@ impl Pretrainer for Cloning {
         let (obs, mut chunks) = data.gather(&indices);
         // PostBC, algorithm 2: the target is perturbed afresh at every use. The noise of a flow or
         // diffusion loss comes on top.
-        self.widening.perturb(&indices, &mut chunks, &mut self.rng);
+        self.target_noise
+            .perturb(&indices, &mut chunks, &mut self.rng);
         let mut images = data.images_at(&indices);
         for seen in &mut images {
             seen.shift_randomly(&mut self.rng);
         }
-        let obs = Observed::new(obs, data.obs_dim, &images, &self.device);
+        let obs = Observations::new(obs, data.obs_dim, &images, &self.device);
         let chunks = nn::matrix(chunks, data.action_dim, &self.device);
         let loss = self.policy.loss(obs, chunks, &mut self.rng);
         // The schedule is a function of the step, so that it needs no state of its own.

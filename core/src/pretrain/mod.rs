@@ -7,14 +7,14 @@
 pub mod bc;
 pub mod post_bc;
 pub mod sigma_bc;
+pub mod target_noise;
 pub mod value_dice;
-pub mod widening;
 
 pub use bc::{BcConfig, Cloning, Unit};
 pub use post_bc::{Covariance, Ensemble, PostBcConfig, Posterior};
 pub use sigma_bc::SigmaBcConfig;
+pub use target_noise::TargetNoise;
 pub use value_dice::{ValueDice, ValueDiceConfig};
-pub use widening::Widening;
 
 use crate::Result;
 use crate::data::{Archive, Dataset, Pairs};
@@ -72,7 +72,7 @@ pub struct PretrainMethod(&'static str);
 
 impl PretrainMethod {
     /// The names of all, and what they are.
-    pub const CHOICES: &'static [Choice] = &method::choices(&INFOS);
+    pub(crate) const CHOICES: &'static [Choice] = &method::choices(&INFOS);
 
     /// The method called `id`.
     ///
@@ -94,7 +94,7 @@ impl PretrainMethod {
     }
 
     /// Its row.
-    pub fn row(self) -> &'static Method {
+    pub(crate) fn row(self) -> &'static Method {
         let own = METHODS.into_iter().find(|row| row.info.id == self.0);
         own.unwrap_or(METHODS[0])
     }
@@ -170,7 +170,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When the demonstrations are too short.
-    pub fn fresh_policy(&self) -> Result<Policy> {
+    pub(crate) fn fresh_policy(&self) -> Result<Policy> {
         // `pairs` are scaled already: the scales come from raw ones.
         let numbers = self.reads.without_cameras();
         let raw = Pairs::new(self.demos, &numbers, self.policy.chunk, true)?;

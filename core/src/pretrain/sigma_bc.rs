@@ -1,6 +1,6 @@
 //! Cloning with the same noise everywhere: PostBC's simplest rival.
 
-use super::{Cloning, Method, Widening};
+use super::{Cloning, Method, TargetNoise};
 use crate::method::{Color, MethodInfo, Paper};
 use crate::nn::SMALLEST_IMAGE;
 use crate::policy::PolicyKind;
@@ -33,7 +33,7 @@ pub const METHOD: Method = Method {
     },
     new: |cx| {
         let sigma = cx.config.sigma_bc.sigma as f32;
-        let cloning = Cloning::begin(cx, Widening::Uniform(sigma))?;
+        let cloning = Cloning::begin(cx, TargetNoise::Uniform(sigma))?;
         Ok(Box::new(cloning))
     },
     load: |cx, archive| Ok(Box::new(Cloning::resume(cx, archive)?)),

@@ -2,7 +2,7 @@
 //! scalar with layer normalization (RLPD, Ball et al. 2023) or without (SAC, Haarnoja et al. 2018).
 
 use crate::nn::batch_normed::Pass;
-use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observed, Statistics};
+use crate::nn::{Activation, Atoms, BatchNormed, Keypoints, Mlp, Observations, Statistics};
 use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -58,7 +58,7 @@ impl CriticConfig {
 #[derive(Debug, Clone)]
 pub struct StateAction {
     /// What networks read.
-    pub state: Observed,
+    pub state: Observations,
     /// `[N, act]`.
     pub action: Tensor<2>,
 }
@@ -81,13 +81,13 @@ pub struct TdBatch {
     /// Earned at once: `[N]`.
     pub reward: Tensor<1>,
     /// What the value afterwards counts: gamma, or 0 after the end. `[N]`.
-    pub discount: Tensor<1>,
+    pub(crate) discount: Tensor<1>,
 }
 
-/// K critics of states and actions, which see with the same eyes.
+/// K critics of states and actions, which share one image encoder.
 #[derive(Module, Debug)]
 pub(super) struct CriticEnsemble {
-    eyes: Vec<Keypoints>,
+    image_encoder: Vec<Keypoints>,
     head: Head,
 }
 
@@ -112,21 +112,21 @@ struct Categorical {
 
 /// What [`CriticEnsemble::errors`] gives, with gradients; and the pass, where it counts.
 pub(super) struct Errors {
-    pub td_error: Tensor<1>,
-    pub gradient_norm: Tensor<1>,
-    pub pass: Option<Pass>,
+    pub(crate) td_error: Tensor<1>,
+    pub(crate) gradient_norm: Tensor<1>,
+    pub(crate) pass: Option<Pass>,
 }
 
 impl CriticEnsemble {
-    pub fn new(
+    pub(crate) fn new(
         config: &CriticConfig,
         width: usize,
         cameras: &[ImageSpec],
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let eyes = Keypoints::of(cameras, rng, device);
-        let width = width + eyes.len() * Keypoints::WIDTH;
+        let image_encoder = Keypoints::of(cameras, rng, device);
+        let width = width + image_encoder.len() * Keypoints::WIDTH;
         let sizes = |outputs: usize| -> Vec<usize> {
             std::iter::once(width)
                 .chain(std::iter::repeat_n(config.hidden, config.layers))
@@ -147,18 +147,21 @@ impl CriticEnsemble {
                 Head::Scalar(Mlp::new(members, &sizes(1), relu, rng, device))
             }
         };
-        Self { eyes, head }
+        Self {
+            image_encoder,
+            head,
+        }
     }
 
     /// Places that are seen, state and action side by side: `[N, places + width]`.
     fn rows(&self, StateAction { state, action }: &StateAction) -> Tensor<2> {
         let width = state.numbers.dims()[1];
-        let state = state.clone().read_by(&self.eyes, width);
+        let state = state.clone().encode_with(&self.image_encoder, width);
         Tensor::cat(vec![state, action.clone()], 1)
     }
 
     /// Values, each on its own: `[K, N]`.
-    pub fn values(&self, at: &StateAction) -> Tensor<2> {
+    pub(crate) fn values(&self, at: &StateAction) -> Tensor<2> {
         let rows = self.rows(at);
         match &self.head {
             Head::Categorical(Categorical { net, atoms }) => {
@@ -171,7 +174,7 @@ impl CriticEnsemble {
     /// What these critics, as the slow copy, say that a batch's values should be: distributions
     /// `[N, atoms]`, or numbers `[N, 1]`. The least of the `counting` ones, row by row; of
     /// categorical critics all count.
-    pub fn targets(&self, batch: &TdBatch, counting: &[usize]) -> Tensor<2> {
+    pub(crate) fn targets(&self, batch: &TdBatch, counting: &[usize]) -> Tensor<2> {
         let TdBatch {
             now,
             next,
@@ -201,7 +204,7 @@ impl CriticEnsemble {
     /// The error of the values of `now` against `targets`, where `next` comes after it; how steep
     /// the first rows are along `directions` of states and actions (0 without); and what the pass
     /// has seen.
-    pub fn errors(
+    pub(crate) fn errors(
         &self,
         [now, next]: [&StateAction; 2],
         targets: Tensor<2>,
@@ -241,7 +244,7 @@ impl CriticEnsemble {
 
     /// Directions of states and actions as those of rows: what is seen stays as it is.
     fn blindly(&self, along: Tensor<2>) -> Tensor<2> {
-        let places = self.eyes.len() * Keypoints::WIDTH;
+        let places = self.image_encoder.len() * Keypoints::WIDTH;
         if places == 0 {
             return along;
         }
@@ -251,10 +254,10 @@ impl CriticEnsemble {
 
     /// After a step of the optimizer: unit weights, and running statistics that follow.
     #[must_use]
-    pub fn after_update(self, pass: Option<&Pass>) -> Self {
+    pub(crate) fn after_update(self, pass: Option<&Pass>) -> Self {
         let head = match (self.head, pass) {
             (Head::Categorical(Categorical { net, atoms }), Some(pass)) => {
-                let net = net.projected().having_seen(pass, STATISTICS_RATE);
+                let net = net.projected().update_running_stats(pass, STATISTICS_RATE);
                 Head::Categorical(Categorical { net, atoms })
             }
             (other, _) => other,
@@ -283,13 +286,13 @@ pub(super) mod tests {
     use crate::nn::{self, gradient_check::worst_error_of_smooth, params};
     use pollster::block_on;
 
-    pub const ATOMS: Atoms = Atoms {
+    pub(crate) const ATOMS: Atoms = Atoms {
         low: -2.0,
         high: 2.0,
         count: 7,
     };
-    pub const ROWS: usize = 12;
-    pub const CATEGORICAL: CriticKind = CriticKind::Categorical(ATOMS);
+    pub(crate) const ROWS: usize = 12;
+    pub(crate) const CATEGORICAL: CriticKind = CriticKind::Categorical(ATOMS);
     pub const KINDS: [CriticKind; 3] = [
         CATEGORICAL,
         CriticKind::Scalar { layer_norm: true },
@@ -316,12 +319,12 @@ pub(super) mod tests {
         let device = Device::flex();
         let discount = Tensor::from_floats([0.9f32, 0.0].repeat(ROWS / 2).as_slice(), &device);
         let mut rows = |width: usize| nn::matrix(rng.normals(ROWS * width), width, &device);
-        let mut acted = || StateAction {
+        let mut state_action = || StateAction {
             state: rows(2).into(),
             action: rows(1),
         };
-        let now = acted();
-        let next = acted();
+        let now = state_action();
+        let next = state_action();
         TdBatch {
             now,
             next,

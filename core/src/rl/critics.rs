@@ -10,24 +10,24 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 /// A penalty on how steep categorical critics are.
-pub struct Penalty {
+pub(crate) struct Penalty {
     /// At each of the first rows, a direction of inputs and actions, `[rows, width]`.
-    pub directions: Tensor<2>,
+    pub(crate) directions: Tensor<2>,
     /// What it counts in the loss.
-    pub weight: f64,
+    pub(crate) weight: f64,
 }
 
 /// The figures of one update, without gradients.
-pub struct TdErrors {
+pub(crate) struct TdErrors {
     /// The error against the targets, summed over the critics: a cross entropy, or a square.
-    pub td_error: Tensor<1>,
+    pub(crate) td_error: Tensor<1>,
     /// The root of the mean square of the value's slope along the penalty's directions, summed over
     /// the critics, before its weight; 0 without penalty.
-    pub gradient_norm: Tensor<1>,
+    pub(crate) gradient_norm: Tensor<1>,
 }
 
 /// K critics that learn, and their slow copy.
-pub struct Critics {
+pub(crate) struct Critics {
     online: CriticEnsemble,
     target: CriticEnsemble,
     adam: Adam,
@@ -37,7 +37,7 @@ pub struct Critics {
 impl Critics {
     /// Fresh critics, on an autodiff `device`, of states and actions of `width` numbers together,
     /// and of what these cameras see.
-    pub fn new(
+    pub(crate) fn new(
         config: CriticConfig,
         width: usize,
         cameras: &[ImageSpec],
@@ -57,7 +57,12 @@ impl Critics {
     }
 
     /// One step of the critics, and their slow copy's after them.
-    pub fn step(&mut self, batch: TdBatch, penalty: Option<Penalty>, rng: &mut Rng) -> TdErrors {
+    pub(crate) fn step(
+        &mut self,
+        batch: TdBatch,
+        penalty: Option<Penalty>,
+        rng: &mut Rng,
+    ) -> TdErrors {
         let CriticConfig {
             critics,
             target_critics,
@@ -93,13 +98,13 @@ impl Critics {
     }
 
     /// Values, each on its own, without gradients: `[K, N]`.
-    pub fn values(&self, at: &StateAction) -> Tensor<2> {
+    pub(crate) fn values(&self, at: &StateAction) -> Tensor<2> {
         self.online.valid().values(at)
     }
 
     /// What the critics, as constants, make of an actor's actions, through which gradients pass:
     /// the least of them, or the mean where only some count in a target (RLPD, REDQ). `[N]`.
-    pub fn q_of_actor_actions(&self, at: &StateAction) -> Tensor<1> {
+    pub(crate) fn q_of_actor_actions(&self, at: &StateAction) -> Tensor<1> {
         let constant = self.online.clone().no_grad();
         let values = constant.values(at);
         let value = if self.config.all_count() {
@@ -111,7 +116,7 @@ impl Critics {
     }
 
     /// Writes all of it into the archive, under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+    pub(crate) async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         params::save(&self.online, &format!("{prefix}/critic"), archive).await?;
         params::save(&self.target, &format!("{prefix}/target"), archive).await?;
         let name = format!("{prefix}/critic-adam");
@@ -122,7 +127,7 @@ impl Critics {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
         let online = params::load(self.online, &format!("{prefix}/critic"), archive)?;
         let target = params::load(self.target, &format!("{prefix}/target"), archive)?;
         let name = format!("{prefix}/critic-adam");
@@ -136,19 +141,19 @@ impl Critics {
 }
 
 /// `count` different ones of `all` critics (at most that many), each as likely as any other.
-pub fn draw_subset(all: usize, count: usize, rng: &mut Rng) -> Vec<usize> {
-    let mut drawn: Vec<usize> = Vec::new();
+pub(crate) fn draw_subset(all: usize, count: usize, rng: &mut Rng) -> Vec<usize> {
+    let mut sample_shifted: Vec<usize> = Vec::new();
     for already in 0..count {
         // Among those that are left: the ones before it are counted past.
         let mut pick = rng.below(all - already);
-        let mut taken = drawn.clone();
+        let mut taken = sample_shifted.clone();
         taken.sort_unstable();
         for other in taken {
             pick += usize::from(pick >= other);
         }
-        drawn.push(pick);
+        sample_shifted.push(pick);
     }
-    drawn
+    sample_shifted
 }
 
 #[cfg(test)]
@@ -228,9 +233,9 @@ mod tests {
         let mut rng = Rng::new(7, "test", 0);
         let mut seen = BTreeSet::new();
         for _ in 0..200 {
-            let drawn = draw_subset(5, 2, &mut rng);
-            assert!(drawn.len() == 2 && drawn[0] != drawn[1]);
-            seen.extend(drawn);
+            let sample_shifted = draw_subset(5, 2, &mut rng);
+            assert!(sample_shifted.len() == 2 && sample_shifted[0] != sample_shifted[1]);
+            seen.extend(sample_shifted);
         }
         assert_eq!(seen, (0..5).collect());
         let mut all = draw_subset(4, 4, &mut rng);

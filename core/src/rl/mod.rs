@@ -9,8 +9,8 @@ mod squashed_gaussian;
 mod temperature;
 
 pub use critic_ensemble::{CriticConfig, CriticKind, StateAction, TdBatch};
-pub use critics::{Critics, Penalty, draw_subset};
-pub use online_loop::{OnlineLoop, RECORD_EVERY, Schedule, recording_due};
-pub use running_episodes::RunningEpisodes;
-pub use squashed_gaussian::SquashedGaussian;
-pub use temperature::Temperature;
+pub(crate) use critics::{Critics, Penalty, draw_subset};
+pub(crate) use online_loop::{OnlineLoop, RECORD_EVERY, Schedule, recording_due};
+pub(crate) use running_episodes::RunningEpisodes;
+pub(crate) use squashed_gaussian::SquashedGaussian;
+pub(crate) use temperature::Temperature;

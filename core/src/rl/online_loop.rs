@@ -1,27 +1,27 @@
 //! When a learner that practices updates, is evaluated and is done, and what it counts for that.
 
-use crate::env::Finished;
+use crate::env::FinishedEpisode;
 use serde::{Deserialize, Serialize};
 
 /// Losses are read back and recorded every so many gradient steps: reading waits for the device.
-pub const RECORD_EVERY: usize = 50;
+pub(crate) const RECORD_EVERY: usize = 50;
 
 /// Counted in decisions of all environments together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Decisions of practice.
-    pub total_steps: usize,
+    pub(crate) total_steps: usize,
     /// Decisions that pay for no update.
-    pub learning_starts: usize,
+    pub(crate) learning_starts: usize,
     /// Updates per decision afterwards.
-    pub utd_ratio: f64,
+    pub(crate) utd_ratio: f64,
     /// Decisions between two points of the learning curve.
-    pub eval_every: usize,
+    pub(crate) eval_every: usize,
 }
 
 /// Where an online learner stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OnlineLoop {
+pub(crate) struct OnlineLoop {
     /// Decisions of all environments.
     decisions: usize,
     /// Points of the learning curve so far.
@@ -32,49 +32,49 @@ pub struct OnlineLoop {
 
 impl OnlineLoop {
     /// Decisions of all environments so far.
-    pub fn decisions(&self) -> usize {
+    pub(crate) fn decisions(&self) -> usize {
         self.decisions
     }
 
     /// Counts decisions, and the practice episodes that ended with them.
-    pub fn practiced(&mut self, decisions: usize, finished: &[Finished]) {
+    pub(crate) fn practiced(&mut self, decisions: usize, finished: &[FinishedEpisode]) {
         self.decisions += decisions;
         self.episodes.0 += finished.iter().filter(|episode| episode.success).count() as u64;
         self.episodes.1 += finished.len() as u64;
     }
 
     /// Updates that the decisions so far pay for.
-    pub fn updates_owed(&self, schedule: &Schedule) -> usize {
+    pub(crate) fn updates_owed(&self, schedule: &Schedule) -> usize {
         let later = self.decisions.saturating_sub(schedule.learning_starts);
         // A ratio such as 10 / 3 has no exact float: a hair below a whole number counts as it.
         (later as f64 * schedule.utd_ratio + 1e-6) as usize
     }
 
     /// Whether all decisions were made.
-    pub fn is_done(&self, schedule: &Schedule) -> bool {
+    pub(crate) fn is_done(&self, schedule: &Schedule) -> bool {
         self.decisions >= schedule.total_steps
     }
 
     /// Whether a point of the learning curve is due. The first one is before any decision.
-    pub fn evaluation_due(&self, schedule: &Schedule) -> bool {
+    pub(crate) fn evaluation_due(&self, schedule: &Schedule) -> bool {
         self.evaluations < self.points(schedule)
     }
 
     /// Leaves out the points of the learning curve that are due.
-    pub fn skip_evaluations(&mut self, schedule: &Schedule) {
+    pub(crate) fn skip_evaluations(&mut self, schedule: &Schedule) {
         self.evaluations = self.points(schedule);
     }
 
     /// Counts a point of the learning curve: the share of practice episodes since the last one that
     /// succeeded, if there were any.
-    pub fn evaluated(&mut self) -> Option<f64> {
+    pub(crate) fn evaluated(&mut self) -> Option<f64> {
         self.evaluations += 1;
         let (successes, all) = std::mem::take(&mut self.episodes);
         (all > 0).then(|| successes as f64 / all as f64)
     }
 
     /// Decisions made, and all that there are to make.
-    pub fn progress(&self, schedule: &Schedule) -> (usize, usize) {
+    pub(crate) fn progress(&self, schedule: &Schedule) -> (usize, usize) {
         (
             self.decisions.min(schedule.total_steps),
             schedule.total_steps,
@@ -88,7 +88,7 @@ impl OnlineLoop {
 }
 
 /// Whether losses are recorded when `before` updates become `after`.
-pub fn recording_due(before: usize, after: usize) -> bool {
+pub(crate) fn recording_due(before: usize, after: usize) -> bool {
     before / RECORD_EVERY != after / RECORD_EVERY
 }
 
@@ -103,8 +103,8 @@ mod tests {
         eval_every: 40,
     };
 
-    fn finished(success: bool) -> Finished {
-        Finished {
+    fn finished(success: bool) -> FinishedEpisode {
+        FinishedEpisode {
             seed: 0,
             success,
             success_at_end: success,

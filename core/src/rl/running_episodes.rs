@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 /// Episodes by their seeds, and what else is to be known of each while it is played.
 #[derive(Debug, Clone, Default)]
-pub struct RunningEpisodes<T> {
+pub(crate) struct RunningEpisodes<T> {
     episodes: BTreeMap<u64, (Episode, T)>,
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     /// Takes out the episode that `seed` picked; none where it has not begun.
-    pub fn take(&mut self, seed: u64) -> Option<(Episode, T)> {
+    pub(crate) fn take(&mut self, seed: u64) -> Option<(Episode, T)> {
         self.episodes.remove(&seed)
     }
 
     /// Keeps an episode until its next step.
-    pub fn keep(&mut self, episode: Episode, rest: T) {
+    pub(crate) fn keep(&mut self, episode: Episode, rest: T) {
         self.episodes.insert(episode.seed, (episode, rest));
     }
 
@@ -29,7 +29,7 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn save(&self, name: &str, archive: &mut Archive) -> Result<()> {
+    pub(crate) fn save(&self, name: &str, archive: &mut Archive) -> Result<()> {
         let saved: Vec<&(Episode, T)> = self.episodes.values().collect();
         archive.put(name, &saved)
     }
@@ -39,7 +39,7 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
     ///
     /// # Errors
     /// When the archive lacks them, or something else was observed.
-    pub fn load(name: &str, archive: &Archive, obs: &ObsSpec) -> Result<Self> {
+    pub(crate) fn load(name: &str, archive: &Archive, obs: &ObsSpec) -> Result<Self> {
         let saved: Vec<(Episode, T)> = archive.get(name)?;
         if !saved.iter().all(|(episode, _)| episode.obs.is_sound(obs)) {
             return Err(Error::input(
@@ -60,7 +60,7 @@ mod tests {
     use crate::obs::{ImageSpec, Images, Observation};
 
     /// A number, and what a camera sees.
-    fn observed(x: f32) -> Observation {
+    fn observations(x: f32) -> Observation {
         let camera = ImageSpec::unnamed(2, 1).remove(0);
         Observation {
             images: vec![Images {
@@ -74,14 +74,14 @@ mod tests {
     /// What is kept comes back, also from an archive, where what is observed fits.
     #[test]
     fn what_is_kept_comes_back() {
-        let mut episode = Episode::start(7, &observed(1.0));
-        episode.push(&[0.5], 1.0, &observed(2.0));
+        let mut episode = Episode::start(7, &observations(1.0));
+        episode.push(&[0.5], 1.0, &observations(2.0));
         let mut running = RunningEpisodes::default();
         running.keep(episode.clone(), 0.25f32);
         let mut archive = Archive::new();
         running.save("running", &mut archive).unwrap();
         let load = |obs: &ObsSpec| RunningEpisodes::<f32>::load("running", &archive, obs);
-        let spec = observed(0.0).spec();
+        let spec = observations(0.0).spec();
         let mut loaded = load(&spec).unwrap();
         assert_eq!(loaded.take(7), Some((episode, 0.25)));
         assert_eq!(loaded.take(7), None);

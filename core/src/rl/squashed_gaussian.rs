@@ -11,11 +11,11 @@ const EDGE: f64 = 1e-3;
 
 /// tanh(mean + std e), e standard normal: N distributions over d independent numbers.
 #[derive(Debug, Clone)]
-pub struct SquashedGaussian {
+pub(crate) struct SquashedGaussian {
     /// Before the tanh: `[N, d]`.
-    pub mean: Tensor<2>,
+    pub(crate) mean: Tensor<2>,
     /// Before the tanh: `[N, d]`.
-    pub std: Tensor<2>,
+    pub(crate) std: Tensor<2>,
     log_std: Tensor<2>,
 }
 
@@ -31,7 +31,7 @@ impl From<Gaussians> for SquashedGaussian {
 
 impl SquashedGaussian {
     /// From means and logarithms of standard deviations before the tanh, `[N, d]` each.
-    pub fn from_log_std(mean: Tensor<2>, log_std: Tensor<2>) -> Self {
+    pub(crate) fn from_log_std(mean: Tensor<2>, log_std: Tensor<2>) -> Self {
         Self {
             std: log_std.clone().exp(),
             mean,
@@ -41,7 +41,7 @@ impl SquashedGaussian {
 
     /// The same as constants of a graph.
     #[must_use]
-    pub fn autodiff(self) -> Self {
+    pub(crate) fn autodiff(self) -> Self {
         Self {
             mean: self.mean.autodiff(),
             std: self.std.autodiff(),
@@ -50,18 +50,18 @@ impl SquashedGaussian {
     }
 
     /// The action in the middle: `[N, d]`.
-    pub fn mode(&self) -> Tensor<2> {
+    pub(crate) fn mode(&self) -> Tensor<2> {
         self.mean.clone().tanh()
     }
 
     /// The action of standard normal `e`: `[N, d]`, within ±1.
-    pub fn sample(&self, e: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn sample(&self, e: Tensor<2>) -> Tensor<2> {
         self.before_tanh(e).tanh()
     }
 
     /// The action of standard normal `e`, and the logarithm of its density, which stays exact where
     /// the tanh rounds to 1: `[N, d]`, `[N]`.
-    pub fn sample_with_log_prob(&self, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
+    pub(crate) fn sample_with_log_prob(&self, e: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
         let raw = self.before_tanh(e.clone());
         // log N(raw; mean, std), whose standardized raw is e.
         let normal = e.square() * -0.5 - self.log_std.clone() - log_root_tau();
@@ -71,7 +71,7 @@ impl SquashedGaussian {
     }
 
     /// The logarithm of the density of actions `[N, d]`: `[N]`.
-    pub fn log_prob(&self, actions: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn log_prob(&self, actions: Tensor<2>) -> Tensor<1> {
         let a = actions.clamp(EDGE - 1.0, 1.0 - EDGE);
         let above = (a.clone() + 1.0).log();
         let below = (a.neg() + 1.0).log();
@@ -84,7 +84,7 @@ impl SquashedGaussian {
     }
 
     /// KL(self || other), exactly: the tanh, which both have, does not change it. `[N]`.
-    pub fn kl(&self, other: &Self) -> Tensor<1> {
+    pub(crate) fn kl(&self, other: &Self) -> Tensor<1> {
         let ratio = other.log_std.clone() - self.log_std.clone();
         let apart = (self.mean.clone() - other.mean.clone()).square();
         let spread = self.std.clone().square() + apart;

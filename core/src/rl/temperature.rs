@@ -15,7 +15,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 /// alpha, its optimizer and the entropy that it holds an actor to.
-pub struct Temperature {
+pub(crate) struct Temperature {
     weight: Weight,
     adam: Adam,
     target_entropy: f64,
@@ -31,7 +31,7 @@ struct Weight {
 impl Temperature {
     /// Begins at `initial` (above 0), on an autodiff `device`. `target_entropy` is in nats, of all
     /// numbers of an action together.
-    pub fn new(initial: f64, target_entropy: f64, lr: f64, device: &Device) -> Self {
+    pub(crate) fn new(initial: f64, target_entropy: f64, lr: f64, device: &Device) -> Self {
         let log = Tensor::full([1], libm::log(initial), device);
         Self {
             weight: Weight {
@@ -46,19 +46,19 @@ impl Temperature {
     }
 
     /// alpha, without gradients: `[1]`.
-    pub fn value(&self) -> Tensor<1> {
+    pub(crate) fn value(&self) -> Tensor<1> {
         self.weight.log.val().inner().exp()
     }
 
     /// One step down J(alpha), at the mean of log pi of the actor's actions (`[1]`, without
     /// gradients).
-    pub fn step(&mut self, mean_log_prob: Tensor<1>) {
+    pub(crate) fn step(&mut self, mean_log_prob: Tensor<1>) {
         let loss = loss(&self.weight, mean_log_prob, self.target_entropy);
         self.weight = self.adam.step(self.weight.clone(), &loss);
     }
 
     /// Writes it into the archive under `prefix`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+    pub(crate) async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         params::save(&self.weight, prefix, archive).await?;
         self.adam.save(&format!("{prefix}-adam"), archive).await
     }
@@ -67,7 +67,7 @@ impl Temperature {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
         let weight = params::load(self.weight, prefix, archive)?;
         let name = format!("{prefix}-adam");
         Ok(Self {

@@ -10,12 +10,12 @@ use burn::tensor::Device;
 
 /// A policy, and what finetuning has made of it so far.
 #[derive(Clone)]
-pub struct Acting {
+pub struct ActingPolicy {
     pub(super) policy: Policy,
     pub(super) finetuned: Option<Box<dyn FinetunedPolicy>>,
 }
 
-impl Acting {
+impl ActingPolicy {
     /// The policy alone: what it proposes, before finetuning has its say.
     pub fn policy(&self) -> &Policy {
         &self.policy

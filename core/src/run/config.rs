@@ -3,14 +3,14 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use super::published;
+use crate::env::Catalog;
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
-use crate::method::{MethodInfo, one_of};
+use crate::method::{MethodInfo, or_list};
 use crate::obs::{DEFAULT_CAMERA, ImageSpec, TaskLabel};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
-use crate::settings::{self, Choices, Preset, Settings};
+use crate::settings::{Choices, Preset, Settings};
 use crate::{Error, Result};
 use crate::{finetune, pretrain};
 use serde::{Deserialize, Serialize};
@@ -131,11 +131,10 @@ pub struct EvalConfig {
 }
 
 /// Which agent is the result of finetuning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// As learning left it.
-    #[default]
     Last,
     /// Of the points of the learning curve, the pretrained policy included, the one with the most
     /// successes; of equals the latest. Points between the first and the result are then played
@@ -144,11 +143,6 @@ pub enum Keep {
 }
 
 impl Config {
-    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
-    pub fn preset(preset: Preset) -> Self {
-        published::ruled(Self::bare(preset))
-    }
-
     /// The tasks that are learned.
     pub fn tasks(&self) -> Vec<String> {
         if self.pretrain.tasks.is_empty() {
@@ -159,12 +153,12 @@ impl Config {
     }
 
     /// Demonstrations of all of them.
-    pub fn demonstrations(&self) -> usize {
+    pub(crate) fn demonstrations(&self) -> usize {
         self.demos.count * self.tasks().len()
     }
 
     /// What says that it is the `i`-th of several tasks; none where there is one.
-    pub fn label_of(&self, i: usize) -> Option<TaskLabel> {
+    pub(crate) fn label_of(&self, i: usize) -> Option<TaskLabel> {
         let of = self.pretrain.tasks.len();
         (of > 0).then_some(TaskLabel { index: i, of })
     }
@@ -176,30 +170,30 @@ impl Config {
     }
 
     /// What the policy sees, where it is one that does.
-    pub fn policy_images(&self) -> Vec<ImageSpec> {
+    pub(crate) fn policy_images(&self) -> Vec<ImageSpec> {
         let images = self.env.images();
         let seen = images.into_iter().filter(|_| self.policy.kind.sees());
         seen.collect()
     }
 
-    /// Says in one sentence what is wrong, if anything is: sizes, ranges, and combinations that
-    /// cannot work.
-    pub fn check(&self) -> Result<()> {
-        crate::env::catalogue::checked_engine(&self.task, &self.engine)?;
-        let spec = crate::env::spec(&self.task)?;
+    /// Says in one sentence what is wrong, if anything is: sizes, ranges, tasks that are not in the
+    /// catalog, and combinations that cannot work.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        catalog.checked_engine(&self.task, &self.engine)?;
+        let spec = catalog.entry(&self.task)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
         self.check_served()?;
         self.check_policy_kind()?;
-        self.check_tasks()?;
+        self.check_tasks(catalog)?;
         self.check_sight()?;
         self.finetune.check(&self.policy, &self.env.images())
     }
 
     /// Tasks that are learned together have one observation, one action and one engine.
-    fn check_tasks(&self) -> Result<()> {
+    fn check_tasks(&self, catalog: &Catalog) -> Result<()> {
         if self.pretrain.tasks.is_empty() {
             return Ok(());
         }
@@ -215,10 +209,10 @@ impl Config {
                 "pretrain.tasks needs policy.kind flow-transformer: set it",
             ));
         }
-        let own = crate::env::spec(&self.task)?;
+        let own = catalog.entry(&self.task)?.spec;
         for task in &self.pretrain.tasks {
-            crate::env::catalogue::checked_engine(task, &self.engine)?;
-            let spec = crate::env::spec(task)?;
+            catalog.checked_engine(task, &self.engine)?;
+            let spec = catalog.entry(task)?.spec;
             if (&spec.obs, spec.act) != (&own.obs, own.act) {
                 return Err(Error::input(format!(
                     "{task} has {} observed numbers and {} actions, {} has {} and {}: take one of \
@@ -250,7 +244,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} sees no pictures: set it to {}, or env.image_size to 0",
                 method.id,
-                one_of(seeing.map(|info| info.id))
+                or_list(seeing.map(|info| info.id))
             )));
         };
         if size < least {
@@ -268,7 +262,7 @@ impl Config {
                 "pretrain.method {} sees no pictures, which the policy does: set it to {}, or \
                  env.image_size to 0",
                 pretraining.id,
-                one_of(seeing.map(|info| info.id))
+                or_list(seeing.map(|info| info.id))
             )));
         }
         Ok(())
@@ -292,7 +286,7 @@ impl Config {
             return Err(Error::input(format!(
                 "finetune.method {} cannot improve a served policy: set it to {}",
                 method.id,
-                one_of(able.map(|info| info.id))
+                or_list(able.map(|info| info.id))
             )));
         }
         Ok(())
@@ -308,19 +302,10 @@ impl Config {
                 "pretrain.method {id} cannot train policy.kind {}: it {because}; set policy.kind \
                  to {} first, as `--pretrain {id}` does",
                 kind.name(),
-                one_of(pretraining.policies.iter().map(|kind| kind.name()))
+                or_list(pretraining.policies.iter().map(|kind| kind.name()))
             )));
         }
         Ok(())
-    }
-
-    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
-    pub fn schema() -> Value {
-        let presets: Vec<(&'static str, Value)> = Preset::ALL
-            .iter()
-            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
-            .collect();
-        settings::schema(Self::FIELDS, &presets)
     }
 
     /// The configuration as JSON.

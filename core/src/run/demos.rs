@@ -1,8 +1,9 @@
 //! Demonstrations from a task's scripted expert, one episode a step.
 
 use super::config::Config;
+use super::services::Services;
 use crate::data::{CODE_VERSION, Dataset, Episode, Meta};
-use crate::env::{Env, Maker, Spec, dressed};
+use crate::env::{Catalog, Env, Spec, wrap};
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
 use crate::{Error, Result};
@@ -24,13 +25,11 @@ impl Demonstrations {
     ///
     /// # Errors
     /// When the environment cannot be made.
-    pub fn new(config: &Config, make: Maker) -> Result<Self> {
-        let envs = config
-            .tasks()
-            .iter()
-            .map(|task| make(task, &config.engine))
-            .collect::<Result<_>>()?;
-        Self::with_envs(config, envs, describe(config))
+    pub fn new(config: &Config, services: &Services) -> Result<Self> {
+        let tasks = config.tasks();
+        let make = |task: &String| (services.make)(task, &config.engine);
+        let envs = tasks.iter().map(make).collect::<Result<_>>()?;
+        Self::with_envs(config, envs, describe(config), &services.catalog)
     }
 
     /// With an environment that brings its own expert; `demonstrator` describes in words how it
@@ -38,19 +37,29 @@ impl Demonstrations {
     ///
     /// # Errors
     /// When it is to be seen, but cannot be.
-    pub fn with_env(config: &Config, env: Box<dyn Env>, demonstrator: String) -> Result<Self> {
-        Self::with_envs(config, vec![env], demonstrator)
+    pub fn with_env(
+        config: &Config,
+        env: Box<dyn Env>,
+        demonstrator: String,
+        catalog: &Catalog,
+    ) -> Result<Self> {
+        Self::with_envs(config, vec![env], demonstrator, catalog)
     }
 
-    fn with_envs(config: &Config, envs: Vec<Box<dyn Env>>, demonstrator: String) -> Result<Self> {
-        let cameras = config.env.images();
+    fn with_envs(
+        config: &Config,
+        envs: Vec<Box<dyn Env>>,
+        demonstrator: String,
+        catalog: &Catalog,
+    ) -> Result<Self> {
         let repeat = config.env.action_repeat;
-        let dress = |(i, env)| dressed(env, repeat, config.label_of(i), &cameras);
-        let envs = envs
-            .into_iter()
-            .enumerate()
-            .map(dress)
-            .collect::<Result<Vec<_>>>()?;
+        let cameras = config.env.images();
+        let wrapped = |(i, env): (usize, Box<dyn Env>)| {
+            let task = catalog.entry(&env.spec().id)?;
+            wrap(env, &task, repeat, config.label_of(i), &cameras)
+        };
+        let envs = envs.into_iter().enumerate().map(wrapped);
+        let envs = envs.collect::<Result<Vec<_>>>()?;
         let Spec { obs, act, .. } = envs
             .first()
             .ok_or_else(|| Error::failed("there is no task to demonstrate"))?
@@ -78,11 +87,16 @@ impl Demonstrations {
     }
 
     /// Goes on after `episodes`, which took `attempts` attempts.
-    pub fn resume(config: &Config, make: Maker, dataset: Dataset, attempts: u64) -> Result<Self> {
+    pub(crate) fn resume(
+        config: &Config,
+        services: &Services,
+        dataset: Dataset,
+        attempts: u64,
+    ) -> Result<Self> {
         Ok(Self {
             dataset,
             attempts,
-            ..Self::new(config, make)?
+            ..Self::new(config, services)?
         })
     }
 
@@ -128,7 +142,8 @@ impl Demonstrations {
             let step = env.step(&action)?;
             episode.push(&action, step.reward, &step.obs);
             if step.done() {
-                (episode.success, episode.terminated) = (step.success, step.terminated);
+                episode.success = step.success;
+                episode.terminated = step.terminated;
                 return Ok(episode);
             }
         }

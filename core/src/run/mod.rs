@@ -5,29 +5,30 @@
 //! goes on bit for bit.
 
 mod acting;
+pub mod action_plot;
 pub mod config;
 mod demos;
-pub mod portrait;
 mod progress;
 pub mod published;
 pub mod resolve;
 mod saved;
+mod services;
 mod stage;
 pub mod stats;
 
 pub use crate::settings::Preset;
-pub use acting::Acting;
+pub use acting::ActingPolicy;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 pub use saved::saved_config;
+pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs};
-use crate::env::catalogue::proprioception;
-use crate::env::{self, Maker, RolloutSpec};
+use crate::env::{Entry, RolloutSpec};
 use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::obs::{ImageSpec, ObsSpec};
-use crate::policy::{self, Connect, Policy, PolicyKind, served};
+use crate::policy::{self, Policy, PolicyKind};
 use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -45,25 +46,7 @@ pub struct Inputs {
     /// A policy (what [`Run::policy_archive`] wrote); none: it is pretrained.
     pub policy: Option<Archive>,
     /// What the run needs of the program.
-    pub means: Means,
-}
-
-/// What a program can do for a run that core alone cannot.
-#[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// Makes the environments: core's own, or those of a program that has more engines.
-    pub make: Maker,
-    /// Reaches served policies.
-    pub connect: Connect,
-}
-
-impl Default for Means {
-    fn default() -> Self {
-        Self {
-            make: env::make_on,
-            connect: served::unreachable,
-        }
-    }
+    pub services: Services,
 }
 
 /// Where a run stands, beside its stage.
@@ -84,9 +67,11 @@ struct Counters {
 /// A run of one seed.
 pub struct Run {
     config: Config,
+    /// The task that is played.
+    task: Entry,
     /// Trains; the same device without autodiff acts.
     device: Device,
-    means: Means,
+    services: Services,
     /// Threads that environments are played on. No result depends on it.
     threads: usize,
     counters: Counters,
@@ -123,8 +108,8 @@ impl Run {
     /// # Errors
     /// When the configuration cannot work or the inputs do not fit it.
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
-        config.check()?;
-        let mut run = Self::empty(config, device, inputs.means)?;
+        config.check(&inputs.services.catalog)?;
+        let mut run = Self::empty(config, device, inputs.services)?;
         // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
             run.give_policy(&archive)?;
@@ -139,11 +124,12 @@ impl Run {
         Ok(run)
     }
 
-    fn empty(config: Config, device: Device, means: Means) -> Result<Self> {
+    fn empty(config: Config, device: Device, services: Services) -> Result<Self> {
         Ok(Self {
+            task: services.catalog.entry(&config.task)?,
             config,
             device: device.autodiff(),
-            means,
+            services,
             threads: 1,
             counters: Counters::default(),
             demos: None,
@@ -196,11 +182,11 @@ impl Run {
         } else {
             &together
         };
-        demos.check_task(shown, &self.obs()?, self.act()?)?;
+        demos.check_task(shown, &self.obs(), self.task.spec.act)?;
         let reads = match self.config.policy.kind {
             // It only acts, and keeps no pictures to learn from.
-            PolicyKind::Served => self.obs()?.without_cameras(),
-            _ => self.reads()?,
+            PolicyKind::Served => self.obs().without_cameras(),
+            _ => self.reads(),
         };
         let raw = Pairs::new(&demos, &reads, self.config.policy.chunk, true)?;
         let scales = raw.scales()?;
@@ -215,7 +201,7 @@ impl Run {
     }
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
-        let saved = saved_config(archive)?;
+        let saved = saved_config(archive, &self.services.catalog)?;
         if saved.task != self.config.task && !saved.pretrain.tasks.contains(&self.config.task) {
             return Err(Error::input(format!(
                 "the checkpoint is a policy for {}, not for {}",
@@ -248,7 +234,7 @@ impl Run {
         Ok(pretrain::Context {
             config: &self.config.pretrain,
             policy: &self.config.policy,
-            reads: self.reads()?,
+            reads: self.reads(),
             demos: self.given_demos()?,
             pairs: self.given_pairs()?,
             seed: self.config.seed,
@@ -259,9 +245,9 @@ impl Run {
     /// The policy that another program serves, for observations as wide as those of the
     /// demonstrations.
     fn served_policy(&self) -> Result<Policy> {
-        let numbers = self.obs()?.without_cameras();
+        let numbers = self.obs().without_cameras();
         let chunk = self.config.policy.chunk;
-        let act = self.act()?;
+        let act = self.task.spec.act;
         let scales = match &self.demos {
             Some(demos) => Pairs::new(demos, &numbers, chunk, true)?.scales()?,
             None => (
@@ -295,41 +281,40 @@ impl Run {
                 .unwrap_or_default()
                 .replace('-', " ");
         }
-        let remote = (self.means.connect)(&served, policy.sizes)?;
-        Ok(policy.served_by(remote, self.reads()?))
+        let remote = (self.services.connect)(&served, policy.sizes)?;
+        Ok(policy.served_by(remote, self.reads()))
     }
 
-    /// What the environments' observations are made of. Beside pictures, a state is what the robot
-    /// feels of itself.
-    fn obs(&self) -> Result<ObsSpec> {
-        let spec = env::spec(&self.config.task)?;
+    /// What the environments' observations are made of. Beside pictures, a state is the
+    /// proprioception.
+    fn obs(&self) -> ObsSpec {
+        let Entry {
+            spec,
+            proprioception,
+            ..
+        } = &self.task;
         let cameras = self.config.env.images();
-        let felt = proprioception(&self.config.task).filter(|_| !cameras.is_empty());
-        let state = felt.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
-        Ok(ObsSpec {
+        let proprio = proprioception.filter(|_| !cameras.is_empty());
+        let state = proprio.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
+        ObsSpec {
             state,
             tasks: self.config.label().map_or(0, |label| label.of),
             cameras,
-        })
+        }
     }
 
     /// What of them a policy reads.
-    fn reads(&self) -> Result<ObsSpec> {
-        Ok(ObsSpec {
+    fn reads(&self) -> ObsSpec {
+        ObsSpec {
             cameras: self.config.policy_images(),
-            ..self.obs()?
-        })
-    }
-
-    /// Length of an action.
-    fn act(&self) -> Result<usize> {
-        Ok(env::spec(&self.config.task)?.act)
+            ..self.obs()
+        }
     }
 
     fn load_policy(&self, archive: &Archive) -> Result<Policy> {
         let policy = Policy::load(&self.config.policy, "policy", archive, &self.device)?.frozen();
         let policy = self.connected(policy)?;
-        let reads = self.reads()?;
+        let reads = self.reads();
         if let Some(camera) = unseen(&policy.reads, &reads) {
             let ImageSpec { name, size, stack } = camera;
             return Err(Error::input(format!(
@@ -339,7 +324,7 @@ impl Run {
             )));
         }
         let fits = policy.reads == reads && policy.sizes.obs == reads.numbers();
-        if !fits || policy.sizes.act != self.act()? {
+        if !fits || policy.sizes.act != self.task.spec.act {
             return Err(Error::input(format!(
                 "the checkpoint's policy does not fit {}: use one that was trained on it",
                 self.config.task
@@ -366,7 +351,6 @@ impl Run {
     /// How this run practices.
     fn rollout_spec(&self) -> RolloutSpec {
         let Config {
-            task,
             engine,
             seed,
             env,
@@ -374,9 +358,9 @@ impl Run {
             ..
         } = &self.config;
         RolloutSpec {
-            task: task.clone(),
+            task: self.task.clone(),
             engine: engine.clone(),
-            make: self.means.make,
+            make: self.services.make,
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),
@@ -437,10 +421,10 @@ impl Run {
 
     /// What acts at this moment: the policy in whatever state learning has brought it to; none
     /// before cloning begins.
-    pub fn acting(&self) -> Option<Acting> {
+    pub fn acting(&self) -> Option<ActingPolicy> {
         let (learning, finetuned) = self.stage.acting();
         let policy = learning.or_else(|| self.policy.clone())?;
-        Some(Acting {
+        Some(ActingPolicy {
             policy,
             finetuned: finetuned.or_else(|| self.finetuned.clone()),
         })
@@ -577,14 +561,14 @@ impl Run {
     /// # Errors
     /// When the archive is damaged or is no run's.
     pub fn load(archive: Archive, device: Device) -> Result<Self> {
-        Self::load_with(archive, device, Means::default())
+        Self::load_with(archive, device, Services::default())
     }
 
-    /// [`Run::load`] for a program that has means of its own.
-    pub fn load_with(mut archive: Archive, device: Device, means: Means) -> Result<Self> {
+    /// [`Run::load`] for a program that has services of its own.
+    pub fn load_with(mut archive: Archive, device: Device, services: Services) -> Result<Self> {
         saved::check_resumable(&archive)?;
-        let config = saved_config(&archive)?;
-        let mut run = Self::empty(config, device, means)?;
+        let config = saved_config(&archive, &services.catalog)?;
+        let mut run = Self::empty(config, device, services)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
             run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;

@@ -8,12 +8,12 @@
 //! PostBC's tables 1 to 4, and DSRL's and DPPO's code for what they leave open.
 
 use super::config::{Config, FinetuneMethod, Keep};
-use crate::env::catalogue;
-use crate::finetune::td_mpc::{Actor, Backbone, Proposals};
+use crate::env::Catalog;
+use crate::finetune::td_mpc::{Backbone, Proposals, SeedPolicy};
 use crate::finetune::{METHODS, best_of_n, dppo, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
-use crate::pretrain::{Unit, bc, post_bc, sigma_bc, value_dice};
+use crate::pretrain::{bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ struct Rule {
     /// Whether it applies to what was asked for.
     when: fn(&Config) -> bool,
     /// Gives the settings their values.
-    set: fn(&mut Config),
+    set: fn(&mut Config, &Catalog),
 }
 
 /// In the order in which they apply.
@@ -32,13 +32,13 @@ const RULES: &[Rule] = &[
     Rule {
         what: "The task: the first engine that `protege tasks` shows for it",
         when: |_| true,
-        set: |config| config.engine = catalogue::usual_engine(&config.task).to_owned(),
+        set: |config, catalog| config.engine = catalog.usual_engine(&config.task).to_owned(),
     },
     Rule {
         what: "`finetune.td_mpc.backbone` td-mpc: MoDem's configuration, where it differs \
                from TD-MPC2's",
         when: |asked| asked.finetune.td_mpc.backbone == Backbone::TdMpc,
-        set: |config| {
+        set: |config, _| {
             let td_mpc = &mut config.finetune.td_mpc;
             td_mpc.horizon = 5;
             td_mpc.critics = 2;
@@ -49,7 +49,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Preset paper, `finetune.td_mpc.backbone` td-mpc: MoDem's planner and schedules",
         when: |asked| is_paper(asked) && asked.finetune.td_mpc.backbone == Backbone::TdMpc,
-        set: |config| {
+        set: |config, _| {
             let td_mpc = &mut config.finetune.td_mpc;
             // In other presets the discount stays: values of so few decisions grew beyond what can
             // be earned, and lab/lift went from 97 to 0%.
@@ -64,17 +64,17 @@ const RULES: &[Rule] = &[
     Rule {
         what: "Preset paper, task and `finetune.method`: PostBC, tables 1 to 4",
         when: is_paper,
-        set: pretraining,
+        set: |config, _| pretraining(config),
     },
     Rule {
         what: "Preset paper, task and `pretrain.method`: PostBC, table 2, and DSRL's code",
         when: is_paper,
-        set: set_dsrl,
+        set: |config, _| set_dsrl(config),
     },
     Rule {
         what: "Preset paper, task: PostBC, table 3, and DPPO's code",
         when: is_paper,
-        set: |config| {
+        set: |config, _| {
             let column = column(&config.task);
             // Of 300 and 500 iterations every tenth only evaluates.
             config.finetune.dppo.iterations = [270, 270, 450][column];
@@ -82,19 +82,19 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset paper, task and `pretrain.method`: PostBC, table 4",
-        when: is_paper,
-        set: set_best_of_n,
+        what: "Preset paper, task lab/lift and `pretrain.method`: PostBC, table 4",
+        when: |asked| is_paper(asked) && column(&asked.task) == 0,
+        set: |config, _| set_expectile(config),
     },
     Rule {
         what: "Preset paper, `finetune.method` dppo: PostBC, appendix D",
         when: |asked| is_paper(asked) && asked.finetune.method == dppo::METHOD.id(),
-        set: |config| config.policy.sampler = Sampler::Ddpm,
+        set: |config, _| config.policy.sampler = Sampler::Ddpm,
     },
     Rule {
         what: "Preset paper, `pretrain.method` value-dice: the actor of ValueDICE's code",
         when: |asked| is_paper(asked) && asked.pretrain.method == value_dice::METHOD.id(),
-        set: |config| {
+        set: |config, _| {
             config.policy.hidden = 256;
             config.policy.layers = 2;
             config.policy.activation = Activation::Relu;
@@ -105,20 +105,20 @@ const RULES: &[Rule] = &[
         what: "`finetune.method` td-mpc, csil, xqc, rlpd or sac: methods that decide action by \
                action hold each for longer, 20 decisions a second in the lab",
         when: |asked| asked.finetune.method.info().per_step,
-        set: |config| config.env.action_repeat = catalogue::action_repeat(&config.task),
+        set: |config, catalog| config.env.action_repeat = catalog.action_repeat(&config.task),
     },
     Rule {
         what: "`finetune.method` csil, xqc, rlpd or sac, which act beside the pretrained policy: \
                chunks of 10 actions, as in CSIL++ (preset paper), else 4",
         when: |asked| asked.finetune.method.info().acts_beside(),
-        set: |config| config.policy.chunk = if is_paper(config) { 10 } else { 4 },
+        set: |config, _| config.policy.chunk = if is_paper(config) { 10 } else { 4 },
     },
     Rule {
         what: "`finetune.method` td-mpc: five demonstrations, as in MoDem and the paper that \
                follows it, and chunks that reach as far as the planner looks, so that the \
                policy can propose them",
         when: |asked| asked.finetune.method == td_mpc::METHOD.id(),
-        set: |config| {
+        set: |config, _| {
             config.demos.count = 5;
             config.policy.chunk = 4.max(config.finetune.td_mpc.horizon);
         },
@@ -127,7 +127,7 @@ const RULES: &[Rule] = &[
         what: "Preset paper, `finetune.method` td-mpc: the policy clones single actions, as \
                in MoDem",
         when: |asked| is_paper(asked) && asked.finetune.method == td_mpc::METHOD.id(),
-        set: |config| {
+        set: |config, _| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
         },
@@ -136,12 +136,12 @@ const RULES: &[Rule] = &[
         what: "Presets cpu and tiny, `finetune.method` td-mpc: so few decisions make some \
                agents worse than they were",
         when: |asked| !is_paper(asked) && asked.finetune.method == td_mpc::METHOD.id(),
-        set: |config| config.eval.keep = Keep::Best,
+        set: |config, _| config.eval.keep = Keep::Best,
     },
     Rule {
         what: "`pretrain.method` value-dice: the kind of policy that it trains",
         when: |asked| asked.pretrain.method.policy_kind().is_some(),
-        set: |config| {
+        set: |config, _| {
             let kind = config.pretrain.method.policy_kind();
             config.policy.kind = kind.unwrap_or(config.policy.kind);
         },
@@ -150,8 +150,8 @@ const RULES: &[Rule] = &[
         what: "`env.image_size`: where pictures are seen, the world model's own prior seeds \
                and proposes",
         when: |asked| asked.env.image_size > 0,
-        set: |config| {
-            config.finetune.td_mpc.seed_by = Actor::Prior;
+        set: |config, _| {
+            config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
             config.finetune.td_mpc.proposals = Proposals::Prior;
         },
     },
@@ -159,7 +159,7 @@ const RULES: &[Rule] = &[
         what: "`env.image_size`, `finetune.method` td-mpc: the pretrained policy, which sees \
                nothing, has no part in it, so it is a small one",
         when: |asked| asked.env.image_size > 0 && asked.finetune.method == td_mpc::METHOD.id(),
-        set: |config| {
+        set: |config, _| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
         },
@@ -167,7 +167,7 @@ const RULES: &[Rule] = &[
     Rule {
         what: "`policy.kind` flow-transformer: 113, 1.2 and 0.3 million parameters",
         when: |asked| asked.policy.kind == PolicyKind::FlowTransformer,
-        set: |config| {
+        set: |config, _| {
             let policy = &mut config.policy;
             (policy.hidden, policy.layers, policy.time_dim) = match config.preset {
                 Preset::Paper => (1024, 9, 64),
@@ -179,23 +179,23 @@ const RULES: &[Rule] = &[
 ];
 
 /// What was asked for, with everything that follows from it.
-pub(super) fn ruled(asked: Config) -> Config {
+pub(super) fn with_rules(asked: Config, catalog: &Catalog) -> Config {
     let mut config = asked.clone();
     for rule in RULES.iter().filter(|rule| (rule.when)(&asked)) {
-        (rule.set)(&mut config);
+        (rule.set)(&mut config, catalog);
     }
     config
 }
 
-/// Every rule in words, and the settings that it decides.
-pub fn rules() -> Vec<(&'static str, BTreeSet<String>)> {
+/// Every rule in words, and the settings that it decides in a program with these suites.
+pub fn rules(catalog: &Catalog) -> Vec<(&'static str, BTreeSet<String>)> {
     let decided = |rule: &Rule| {
         let mut decided = BTreeSet::new();
         for example in examples() {
-            let mut ruled = example.clone();
-            (rule.set)(&mut ruled);
+            let mut applied = example.clone();
+            (rule.set)(&mut applied, catalog);
             let before = leaves(&example.to_value(), "");
-            let after = leaves(&ruled.to_value(), "");
+            let after = leaves(&applied.to_value(), "");
             let changed = after.into_iter().zip(before).filter(|(a, b)| a != b);
             decided.extend(changed.map(|((key, _), _)| key));
         }
@@ -300,7 +300,6 @@ fn pretraining(config: &mut Config) {
     post_bc.alpha = table.alpha[column];
     post_bc.hidden = config.policy.hidden;
     post_bc.updates = table.ensemble_epochs[column];
-    post_bc.unit = Unit::Epoch;
 }
 
 /// The tables count for each of the four environments.
@@ -315,20 +314,15 @@ fn set_dsrl(config: &mut Config) {
     dsrl.eval_every = 4 * [3000, 3000, 4000][column];
 }
 
-fn set_best_of_n(config: &mut Config) {
-    let column = column(&config.task);
-    let best_of_n = &mut config.finetune.best_of_n;
-    best_of_n.gamma = 0.999;
-    best_of_n.rounds = 1;
-    best_of_n.updates = 2_000_000;
-    // For Lift method by method, for the others 0.7.
-    let lift = [
+/// The expectile for Lift, method by method.
+fn set_expectile(config: &mut Config) {
+    let own = [
         (value_dice::METHOD.id(), 0.9),
         (bc::METHOD.id(), 0.5),
         (post_bc::METHOD.id(), 0.5),
     ];
-    let own = lift
-        .into_iter()
-        .find(|(method, _)| column == 0 && *method == config.pretrain.method);
-    best_of_n.expectile = own.map_or(0.7, |(_, expectile)| expectile);
+    let found = own.iter().find(|row| row.0 == config.pretrain.method);
+    if let Some((_, expectile)) = found {
+        config.finetune.best_of_n.expectile = *expectile;
+    }
 }

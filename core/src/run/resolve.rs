@@ -7,29 +7,36 @@
 
 use super::config::{Config, FinetuneMethod};
 use super::published;
+use crate::env::Catalog;
+use crate::env::catalogue::CORE;
 use crate::finetune::csil;
 use crate::settings::{self, Preset, Setting, keys, leaves, put, value_at};
 use crate::{Error, Result};
 use serde_json::Value;
 
 impl Config {
-    /// The configuration that settings make, over the preset that they name, else `cpu`. Of several
-    /// values of one setting the last counts.
+    /// The settings of a preset, on `lab/pick-place`, by PostBC and best-of-N.
+    pub fn preset(preset: Preset) -> Self {
+        published::with_rules(Self::bare(preset), &CORE)
+    }
+
+    /// The configuration that settings make, over the preset that they name, else `cpu`, with the
+    /// tasks of `catalog`. Of several values of one setting the last counts.
     ///
     /// # Errors
     /// Names an unknown key and the nearest known one, the key whose value does not fit, or
     /// settings that cannot work together.
-    pub fn resolve(settings: &[Setting]) -> Result<Self> {
-        let config = Self::implied_by(settings)?.with(settings)?;
-        config.check()?;
+    pub fn resolve(settings: &[Setting], catalog: &Catalog) -> Result<Self> {
+        let config = Self::implied_by(settings, catalog)?.with(settings)?;
+        config.check(catalog)?;
         Ok(config)
     }
 
     /// The same for `overlay` (from TOML or JSON), over `fallback` where it names no preset.
-    pub fn from_overlay(overlay: &Value, fallback: Preset) -> Result<Self> {
+    pub fn from_overlay(overlay: &Value, fallback: Preset, catalog: &Catalog) -> Result<Self> {
         let mut settings = vec![("preset".to_owned(), fallback.name().into())];
         settings.extend(leaves(overlay, ""));
-        Self::resolve(&settings)
+        Self::resolve(&settings, catalog)
     }
 
     /// Reads a configuration that was saved, by whatever version: what it does not know yet has its
@@ -37,7 +44,7 @@ impl Config {
     ///
     /// # Errors
     /// When it has settings of a later version, or cannot work.
-    pub fn from_saved(saved: &Value) -> Result<Self> {
+    pub fn from_saved(saved: &Value, catalog: &Catalog) -> Result<Self> {
         let settings = renamed(leaves(saved, ""))?;
         let known = keys(Self::FIELDS, "");
         let is_known = |key: &str| known.iter().any(|(name, _)| name == key);
@@ -47,7 +54,7 @@ impl Config {
                  it was written by a later version of protege; use that"
             )));
         }
-        Self::resolve(&settings)
+        Self::resolve(&settings, catalog)
     }
 
     /// Changes the one setting at `key` (`finetune.best_of_n.samples`), and what follows from it.
@@ -55,21 +62,21 @@ impl Config {
     ///
     /// # Errors
     /// Names an unknown key and the nearest known one, or the key whose value does not fit.
-    pub fn set(&self, key: &str, text: &str) -> Result<Self> {
-        self.set_all(&[(key.to_owned(), text.to_owned())])
+    pub fn set(&self, key: &str, text: &str, catalog: &Catalog) -> Result<Self> {
+        self.set_all(&[(key.to_owned(), text.to_owned())], catalog)
     }
 
     /// Changes several settings; what results is checked at the end, so that settings which bound
     /// each other may come in any order.
-    pub fn set_all(&self, changes: &[(String, String)]) -> Result<Self> {
-        let mut settings = self.own_settings()?;
+    pub fn set_all(&self, changes: &[(String, String)], catalog: &Catalog) -> Result<Self> {
+        let mut settings = self.own_settings(catalog)?;
         settings.extend(parsed(changes)?);
-        Self::resolve(&settings)
+        Self::resolve(&settings, catalog)
     }
 
     /// The settings that make this configuration: those on which others depend, and whatever
     /// differs from what follows from them.
-    pub fn own_settings(&self) -> Result<Vec<Setting>> {
+    pub fn own_settings(&self, catalog: &Catalog) -> Result<Vec<Setting>> {
         let own = self.to_value();
         let setting = |key: &str| (key.to_owned(), value_at(&own, key).clone());
         let known = keys(Self::FIELDS, "");
@@ -82,12 +89,12 @@ impl Config {
         for (key, field) in &known {
             let others: Vec<Setting> = base.iter().filter(|(k, _)| k != key).cloned().collect();
             if field.base
-                && value_at(&Self::implied_by(&others)?.to_value(), key) == &setting(key).1
+                && value_at(&Self::implied_by(&others, catalog)?.to_value(), key) == &setting(key).1
             {
                 base = others;
             }
         }
-        let implied = Self::implied_by(&base)?.to_value();
+        let implied = Self::implied_by(&base, catalog)?.to_value();
         for (key, _) in &known {
             if value_at(&implied, key) != value_at(&own, key) {
                 base.push(setting(key));
@@ -99,8 +106,8 @@ impl Config {
     /// The settings of whatever goes on from a policy of this configuration: its own, and what the
     /// policy is as it was pretrained. Having been made without finetuning does not say what is
     /// wanted of it now.
-    pub fn policy_settings(&self) -> Result<Vec<Setting>> {
-        let mut settings = self.own_settings()?;
+    pub fn policy_settings(&self, catalog: &Catalog) -> Result<Vec<Setting>> {
+        let mut settings = self.own_settings(catalog)?;
         settings
             .retain(|(key, value)| key != "finetune.method" || value != FinetuneMethod::NONE.id());
         let own = self.to_value();
@@ -114,8 +121,17 @@ impl Config {
         Ok(settings)
     }
 
+    /// The JSON schema of the configuration: meanings, ranges, names, and values in every preset.
+    pub fn schema() -> Value {
+        let presets: Vec<(&'static str, Value)> = Preset::ALL
+            .iter()
+            .map(|preset| (preset.name(), Self::preset(*preset).to_value()))
+            .collect();
+        settings::schema(Self::FIELDS, &presets)
+    }
+
     /// What follows from those of the settings on which others depend.
-    fn implied_by(settings: &[Setting]) -> Result<Self> {
+    fn implied_by(settings: &[Setting], catalog: &Catalog) -> Result<Self> {
         let base: Vec<Setting> = settings
             .iter()
             .filter(|(key, _)| is_base(key))
@@ -123,7 +139,10 @@ impl Config {
             .collect();
         let preset = base.iter().rev().find(|(key, _)| key == "preset");
         let preset = preset.map_or(Ok(Preset::Cpu), |(_, value)| preset_named(value))?;
-        Ok(published::ruled(Self::bare(preset).with(&base)?))
+        Ok(published::with_rules(
+            Self::bare(preset).with(&base)?,
+            catalog,
+        ))
     }
 
     /// The same configuration with other values of some settings.
@@ -328,6 +347,11 @@ const RENAMED: &[(&str, &str, Conversion)] = &[
     (
         "finetune.csil.variance_floor",
         "finetune.csil.actor.variance_floor",
+        Conversion::Same,
+    ),
+    (
+        "finetune.td_mpc.handover",
+        "finetune.td_mpc.seed_policy_decay",
         Conversion::Same,
     ),
 ];

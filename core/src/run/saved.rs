@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::data::Archive;
+use crate::env::Catalog;
 use crate::{Error, Result};
 
 /// The first format version of checkpoints that a run can go on from. In earlier ones the state of
@@ -12,8 +13,8 @@ const RESUMABLE: u32 = 3;
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
-pub fn saved_config(archive: &Archive) -> Result<Config> {
-    Config::from_saved(&archive.config()?)
+pub fn saved_config(archive: &Archive, catalog: &Catalog) -> Result<Config> {
+    Config::from_saved(&archive.config()?, catalog)
 }
 
 /// Refuses checkpoints that are too old to go on from.

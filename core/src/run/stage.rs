@@ -2,9 +2,9 @@
 
 use super::config::Keep;
 use super::demos::Demonstrations;
-use super::{Acting, Best, EpisodeRecord, Phase, Progress, Record, Run};
+use super::{ActingPolicy, Best, EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset, Meta};
-use crate::env::{Finished, RolloutSpec, Rollouts};
+use crate::env::{FinishedEpisode, RolloutSpec, Rollouts};
 use crate::finetune::{Context, FinetunedPolicy, Next, RECORD_EVERY, Trainer, UPDATES};
 use crate::nn;
 use crate::policy::Policy;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which evaluation this is, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Occasion {
+pub(super) enum EvalPoint {
     /// Of the pretrained policy.
     Before,
     /// In the midst of finetuning, a point of the learning curve.
@@ -31,7 +31,7 @@ pub(super) enum Stage {
     Demos(Box<Demonstrations>),
     Pretrain(Box<dyn Pretrainer>),
     /// The trainer waits while its result so far is evaluated.
-    Evaluate(Box<Rollouts>, Occasion, Option<Box<dyn Trainer>>),
+    Evaluate(Box<Rollouts>, EvalPoint, Option<Box<dyn Trainer>>),
     Finetune(Box<dyn Trainer>),
     Done,
 }
@@ -39,11 +39,11 @@ pub(super) enum Stage {
 impl Run {
     pub(super) fn first_stage(&self) -> Result<Stage> {
         match (&self.policy, &self.demos) {
-            (Some(_), _) => self.evaluate(Occasion::Before, None),
+            (Some(_), _) => self.evaluate(EvalPoint::Before, None),
             (None, Some(_)) => self.pretrain(),
             (None, None) => Ok(Stage::Demos(Box::new(Demonstrations::new(
                 &self.config,
-                self.means.make,
+                &self.services,
             )?))),
         }
     }
@@ -54,9 +54,9 @@ impl Run {
         Ok(Stage::Pretrain(pretrainer))
     }
 
-    fn evaluate(&self, occasion: Occasion, waiting: Option<Box<dyn Trainer>>) -> Result<Stage> {
+    fn evaluate(&self, eval_point: EvalPoint, waiting: Option<Box<dyn Trainer>>) -> Result<Stage> {
         let eval = &self.config.eval;
-        let curve = matches!(occasion, Occasion::During | Occasion::Last);
+        let curve = matches!(eval_point, EvalPoint::During | EvalPoint::Last);
         let episodes = if curve {
             eval.curve_episodes
         } else {
@@ -70,7 +70,7 @@ impl Run {
             "eval"
         };
         let rollouts = Rollouts::new(&self.evaluation_spec(), starts, 0, episodes as u64)?;
-        Ok(Stage::Evaluate(Box::new(rollouts), occasion, waiting))
+        Ok(Stage::Evaluate(Box::new(rollouts), eval_point, waiting))
     }
 
     pub(super) async fn advance(&mut self, stage: &mut Stage) -> Result<Progress> {
@@ -115,9 +115,9 @@ impl Run {
             }
             Stage::Pretrain(pretrainer) => {
                 self.policy = pretrainer.policy();
-                (self.evaluate(Occasion::Before, None)?, None)
+                (self.evaluate(EvalPoint::Before, None)?, None)
             }
-            Stage::Evaluate(rollouts, occasion, waiting) => {
+            Stage::Evaluate(rollouts, eval_point, waiting) => {
                 let counts = (rollouts.successes(), rollouts.progress().1);
                 let share = |successes: u64| successes as f64 / counts.1 as f64;
                 let mut values = vec![
@@ -129,18 +129,18 @@ impl Run {
                 }
                 let record = self.record(values);
                 (
-                    self.after_evaluation(occasion, counts, waiting)?,
+                    self.after_evaluation(eval_point, counts, waiting)?,
                     Some(record),
                 )
             }
             Stage::Finetune(trainer) => {
                 self.finetuned = trainer.policy();
-                let (occasion, waiting) = match (next, self.config.eval.keep) {
-                    (Next::Done, Keep::Last) => (Occasion::After, None),
-                    (Next::Done, Keep::Best) => (Occasion::Last, None),
-                    _ => (Occasion::During, Some(trainer)),
+                let (eval_point, waiting) = match (next, self.config.eval.keep) {
+                    (Next::Done, Keep::Last) => (EvalPoint::After, None),
+                    (Next::Done, Keep::Best) => (EvalPoint::Last, None),
+                    _ => (EvalPoint::During, Some(trainer)),
                 };
-                (self.evaluate(occasion, waiting)?, None)
+                (self.evaluate(eval_point, waiting)?, None)
             }
             Stage::Done => (Stage::Done, None),
         })
@@ -148,28 +148,28 @@ impl Run {
 
     fn after_evaluation(
         &mut self,
-        occasion: Occasion,
+        eval_point: EvalPoint,
         counts: (u64, u64),
         waiting: Option<Box<dyn Trainer>>,
     ) -> Result<Stage> {
-        match occasion {
-            Occasion::Before => self.counters.before = Some(counts),
-            Occasion::After => self.counters.after = Some(counts),
-            Occasion::During | Occasion::Last => {}
+        match eval_point {
+            EvalPoint::Before => self.counters.before = Some(counts),
+            EvalPoint::After => self.counters.after = Some(counts),
+            EvalPoint::During | EvalPoint::Last => {}
         }
-        if self.config.eval.keep == Keep::Best && occasion != Occasion::After {
+        if self.config.eval.keep == Keep::Best && eval_point != EvalPoint::After {
             self.compare(counts.0 as f64 / counts.1 as f64);
         }
-        let trainer = match occasion {
-            Occasion::Before => {
+        let trainer = match eval_point {
+            EvalPoint::Before => {
                 let spec = self.rollout_spec();
                 self.config.finetune.trainer(&self.context(&spec)?)?
             }
-            Occasion::Last => {
+            EvalPoint::Last => {
                 self.finetuned = self.best.take().and_then(|best| best.finetuned);
-                return self.evaluate(Occasion::After, None);
+                return self.evaluate(EvalPoint::After, None);
             }
-            Occasion::During | Occasion::After => waiting,
+            EvalPoint::During | EvalPoint::After => waiting,
         };
         Ok(trainer.map_or(Stage::Done, Stage::Finetune))
     }
@@ -206,11 +206,9 @@ impl Run {
             .iter()
             .map(|episode| self.demo_record(episode))
             .collect();
-        (progress.phase, progress.done, progress.total) = (
-            Phase::Demos,
-            episodes.len() as u64,
-            self.config.demonstrations() as u64,
-        );
+        progress.phase = Phase::Demos;
+        progress.done = episodes.len() as u64;
+        progress.total = self.config.demonstrations() as u64;
         Ok(when_complete(progress))
     }
 
@@ -244,7 +242,8 @@ impl Run {
             PretrainPhase::Ensemble => Phase::Ensemble,
             PretrainPhase::Policy => Phase::Pretrain,
         };
-        (progress.done, progress.total) = (done as u64, total as u64);
+        progress.done = done as u64;
+        progress.total = total as u64;
         if updates > 0 && (done.is_multiple_of(RECORD_EVERY) || done == total) {
             let mut values = Vec::new();
             for (name, loss) in losses {
@@ -268,7 +267,7 @@ impl Run {
         rollouts: &mut Rollouts,
         progress: &mut Progress,
     ) -> Result<Next> {
-        let acting = Acting {
+        let acting = ActingPolicy {
             policy: self.given_policy()?.clone(),
             finetuned: self.finetuned.clone(),
         };
@@ -284,7 +283,8 @@ impl Run {
             .await?;
         rollouts.remember(memories);
         let (_, finished) = rollouts.play(&chunks, acting.chunk_len())?;
-        (progress.phase, (progress.done, progress.total)) = (Phase::Evaluate, rollouts.progress());
+        progress.phase = Phase::Evaluate;
+        (progress.done, progress.total) = rollouts.progress();
         progress.episodes = self.episode_records(Phase::Evaluate, finished);
         Ok(when_complete(progress))
     }
@@ -312,16 +312,16 @@ impl Run {
         Ok(report.next)
     }
 
-    fn episode_records(&self, phase: Phase, finished: Vec<Finished>) -> Vec<EpisodeRecord> {
+    fn episode_records(&self, phase: Phase, finished: Vec<FinishedEpisode>) -> Vec<EpisodeRecord> {
         let step = self.counters.env_steps;
         let to_horizon = phase == Phase::Evaluate && self.config.eval.to_horizon;
-        let record = |Finished {
+        let record = |FinishedEpisode {
                           seed,
                           success,
                           success_at_end,
                           episode_return,
                           length,
-                      }: Finished| {
+                      }: FinishedEpisode| {
             let success_at_end = to_horizon.then_some(success_at_end);
             EpisodeRecord {
                 phase,
@@ -373,9 +373,9 @@ impl Stage {
                 pretrainer.save(archive).await?;
                 "pretrain"
             }
-            Self::Evaluate(rollouts, occasion, waiting) => {
+            Self::Evaluate(rollouts, eval_point, waiting) => {
                 archive.put_blob("stage/rollouts", rollouts.save()?);
-                archive.put("stage/occasion", &(occasion, waiting.is_some()))?;
+                archive.put("stage/occasion", &(eval_point, waiting.is_some()))?;
                 if let Some(trainer) = waiting {
                     trainer.save(archive).await?;
                 }
@@ -397,7 +397,7 @@ impl Stage {
         let name: String = archive.get("stage/name")?;
         Ok(match name.as_str() {
             "demos" => {
-                let fresh = Demonstrations::new(config, run.means.make)?;
+                let fresh = Demonstrations::new(config, &run.services)?;
                 let dataset = if archive.contains("stage/demos") {
                     Dataset::from_bytes(archive.blob("stage/demos")?)?
                 } else {
@@ -407,7 +407,7 @@ impl Stage {
                 dataset.check_task(task, obs, *act)?;
                 Self::Demos(Box::new(Demonstrations::resume(
                     config,
-                    run.means.make,
+                    &run.services,
                     dataset,
                     archive.get("stage/attempts")?,
                 )?))
@@ -421,7 +421,7 @@ impl Stage {
                     &run.evaluation_spec(),
                     archive.blob("stage/rollouts")?,
                 )?);
-                let (occasion, waits): (Occasion, bool) = archive.get("stage/occasion")?;
+                let (eval_point, waits): (EvalPoint, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
                     true => Some(
                         config
@@ -430,7 +430,7 @@ impl Stage {
                     ),
                     false => None,
                 };
-                Self::Evaluate(rollouts, occasion, waiting)
+                Self::Evaluate(rollouts, eval_point, waiting)
             }
             "finetune" => {
                 let trainer = config

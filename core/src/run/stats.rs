@@ -13,7 +13,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Bootstrap resamples: the ends of an interval in [0, 1] are then steady to about 0.002 (rliable's
 /// examples for curves take as many).
-pub const RESAMPLES: usize = 2_000;
+pub(crate) const RESAMPLES: usize = 2_000;
 
 /// A range of plausible values, `low <= high`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,8 @@ pub fn wilson(successes: usize, n: usize) -> Interval {
         };
     }
     let successes = successes.min(n);
-    let (count, p) = (n as f64, rate(successes, n));
+    let count = n as f64;
+    let p = rate(successes, n);
     let center = p + Z * Z / (2.0 * count);
     let half = Z * libm::sqrt(p * (1.0 - p) / count + Z * Z / (4.0 * count * count));
     let scale = 1.0 + Z * Z / count;
@@ -89,8 +90,10 @@ pub fn wilson(successes: usize, n: usize) -> Interval {
 /// score interval (Newcombe 1998, method 10). The rates differ at the 5% level when the interval
 /// does not contain 0.
 pub fn difference(a: (usize, usize), b: (usize, usize)) -> Estimate {
-    let (pa, pb) = (rate(a.0, a.1), rate(b.0, b.1));
-    let (wa, wb) = (wilson(a.0, a.1), wilson(b.0, b.1));
+    let pa = rate(a.0, a.1);
+    let pb = rate(b.0, b.1);
+    let wa = wilson(a.0, a.1);
+    let wb = wilson(b.0, b.1);
     let value = pb - pa;
     let low = value - libm::hypot(pb - wb.low, wa.high - pa);
     let high = value + libm::hypot(wb.high - pb, pa - wa.low);
@@ -335,7 +338,8 @@ fn percentiles(mut values: Vec<f64>) -> Interval {
     values.sort_by(f64::total_cmp);
     let quantile = |q: f64| {
         let position = q * (values.len() - 1) as f64;
-        let (i, part) = (position as usize, position % 1.0);
+        let i = position as usize;
+        let part = position % 1.0;
         values[i] + part * (values[(i + 1).min(values.len() - 1)] - values[i])
     };
     Interval {

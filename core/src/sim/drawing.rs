@@ -37,7 +37,7 @@ pub struct Shape {
     /// Unit quaternion, w first, relative to its body.
     pub rotation: [f64; 4],
     /// Red, green, blue and opacity, 0 to 1.
-    pub rgba: [f64; 4],
+    pub(crate) rgba: [f64; 4],
 }
 
 /// MJCF's primitives.

@@ -37,7 +37,8 @@ const GRIPPED: f64 = 0.23;
 fn start(rng: &mut Rng) -> Start {
     loop {
         let handle = [0.0, 0.6, REST];
-        let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.75, 0.85)];
+        let x = rng.range(-0.1, 0.1);
+        let y = rng.range(0.75, 0.85);
         // Drawn anew until they are far enough apart, as in Meta-World.
         if distance_xy(handle, [x, y, 0.0]) >= 0.1 {
             return Start {

@@ -41,7 +41,8 @@ const GRIPPED: f64 = 0.23;
 fn start(rng: &mut Rng) -> Start {
     loop {
         let lid = [rng.range(-0.05, 0.05), rng.range(0.5, 0.55), REST];
-        let [x, y] = [rng.range(-0.1, 0.1), rng.range(0.7, 0.8)];
+        let x = rng.range(-0.1, 0.1);
+        let y = rng.range(0.7, 0.8);
         // Drawn anew until they are far enough apart, as in Meta-World.
         if distance_xy(lid, [x, y, 0.0]) >= 0.25 {
             return Start {

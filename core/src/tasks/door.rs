@@ -64,7 +64,8 @@ fn hinge_of([x, y, z]: Vec3) -> Vec3 {
 fn knob(hinge: Vec3, latch: f64, angle: f64) -> Vec3 {
     // The lever turns in the leaf's plane, the leaf about the vertical.
     let along = SPINDLE[0] - LEVER * libm::sin(latch);
-    let (sin, cos) = (libm::sin(angle), libm::cos(angle));
+    let sin = libm::sin(angle);
+    let cos = libm::cos(angle);
     [
         hinge[0] + along * cos + SPINDLE[1] * sin,
         hinge[1] - along * sin + SPINDLE[1] * cos,

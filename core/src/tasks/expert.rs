@@ -157,6 +157,7 @@ fn steer(view: &View, to: Vec3, gripper: f64, style: &ExpertStyle) -> [f64; ACT]
 /// Shifts the aim to the side by `side` meters per meter still to go.
 fn bend(from: Vec3, to: Vec3, side: f64) -> Vec3 {
     // At a right angle to the way, in proportion to its length: the path still ends at `to`.
-    let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
+    let dx = to[0] - from[0];
+    let dy = to[1] - from[1];
     [to[0] - side * dy, to[1] + side * dx, to[2]]
 }

@@ -35,7 +35,8 @@ const GRIPPED: f64 = 0.5;
 /// x and y within 3 cm of the middle as in robosuite; any turn up to 0.3 rad, since this hand
 /// cannot turn.
 fn start(rng: &mut Rng) -> Start {
-    let (x, y) = (rng.range(-0.03, 0.03), 0.6 + rng.range(-0.03, 0.03));
+    let x = rng.range(-0.03, 0.03);
+    let y = 0.6 + rng.range(-0.03, 0.03);
     let goal = [x, y, 0.1];
     Start {
         object: Some(turned([x, y, REST], rng.range(-0.3, 0.3))),

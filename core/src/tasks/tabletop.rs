@@ -41,11 +41,11 @@ const JOINTS: usize = 2;
 /// A random start.
 pub(super) struct Start {
     /// Pose of the object; none for one that hangs on joints, which comes with the target.
-    pub object: Option<Pose>,
+    pub(crate) object: Option<Pose>,
     /// The goal, with which the observation ends (m).
-    pub goal: Vec3,
+    pub(crate) goal: Vec3,
     /// Position of the scene's `target` body: a fixture of the task, or the goal's marker.
-    pub target: Vec3,
+    pub(crate) target: Vec3,
 }
 
 /// The state that the success rule and the expert read: no more than an observation has.
@@ -71,12 +71,12 @@ pub struct View {
 /// The part in which table-top tasks differ.
 pub(super) struct Rules {
     /// The body that is observed as the second object.
-    pub second: Option<&'static str>,
+    pub(crate) second: Option<&'static str>,
     /// Joints that the success rule and the expert look at, two at most.
-    pub joints: &'static [&'static str],
-    pub start: fn(&mut Rng) -> Start,
-    pub success: fn(&View) -> bool,
-    pub expert: fn(&View, &ExpertStyle) -> [f64; ACT],
+    pub(crate) joints: &'static [&'static str],
+    pub(crate) start: fn(&mut Rng) -> Start,
+    pub(crate) success: fn(&View) -> bool,
+    pub(crate) expert: fn(&View, &ExpertStyle) -> [f64; ACT],
 }
 
 /// The scene's names, looked up.
@@ -110,7 +110,7 @@ pub(super) struct Tabletop {
 }
 
 impl Tabletop {
-    pub fn build(rules: &'static Rules, sim: &dyn Sim) -> Result<Box<dyn Task>> {
+    pub(crate) fn build(rules: &'static Rules, sim: &dyn Sim) -> Result<Box<dyn Task>> {
         let ids = Ids {
             rails: [sim.actuator("x")?, sim.actuator("y")?, sim.actuator("z")?],
             fingers: [sim.actuator("left")?, sim.actuator("right")?],

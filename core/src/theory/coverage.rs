@@ -14,7 +14,7 @@ pub fn coverage(policy: &Table, demonstrator: &Table) -> f64 {
 }
 
 /// Coverage at one step and state: both rows are distributions over actions.
-pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
+pub(crate) fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
     policy
         .iter()
         .zip(demonstrator)
@@ -26,7 +26,7 @@ pub fn row_coverage(policy: &[f64], demonstrator: &[f64]) -> f64 {
 
 /// The largest gamma that coverage reaches with probability at least 1 - delta, estimated from the
 /// coverages of many independent data sets: their delta-quantile, rounded down. 0 of none.
-pub fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
+pub(crate) fn largest_coverage(coverages: &[f64], delta: f64) -> f64 {
     let mut sorted = coverages.to_vec();
     sorted.sort_by(f64::total_cmp);
     // Those below the value at this place are at most delta of all. The margin keeps 0.1 * 30 from
@@ -50,9 +50,10 @@ pub fn coverage_bound(size: Size, alpha: f64, lambda: f64, delta: f64, p: f64) -
 mod tests {
     use super::*;
     use crate::rng::Rng;
+    use crate::theory::demonstrations::visit_counts;
+    use crate::theory::estimators::uniform_noise;
     use crate::theory::{
-        Problem, bc, demonstrate, examples, post_bc, theorem_alpha, theorem_lambda, uniform_noise,
-        visit_counts,
+        Problem, bc, demonstrate, examples, post_bc, theorem_alpha, theorem_lambda,
     };
 
     const SIZE: Size = Size {
@@ -114,7 +115,8 @@ mod tests {
         delta: f64,
         policy: impl Fn(&Table) -> Table,
     ) -> f64 {
-        let (alpha, lambda) = (theorem_alpha(SIZE, demos), theorem_lambda(SIZE, demos));
+        let alpha = theorem_alpha(SIZE, demos);
+        let lambda = theorem_lambda(SIZE, demos);
         let holds = |i: u64| {
             let policy = policy(&visit_counts(problem, demos, &mut Rng::new(i, "demos", 0)));
             let kept = |(found, p): (&f64, &f64)| {
@@ -135,7 +137,8 @@ mod tests {
     fn lemma_1_holds_for_post_bc_and_not_for_bc() {
         let problem = examples::random(SIZE, 3).unwrap();
         for demos in [1, 10, 100, 1000] {
-            let (alpha, lambda) = (theorem_alpha(SIZE, demos), theorem_lambda(SIZE, demos));
+            let alpha = theorem_alpha(SIZE, demos);
+            let lambda = theorem_lambda(SIZE, demos);
             for delta in [0.9, 0.1] {
                 let share = share_within_bound(&problem, demos, delta, |counts| {
                     post_bc(counts, alpha, lambda)
@@ -157,7 +160,8 @@ mod tests {
     /// PostBC.
     fn coverages(problem: &Problem, demos: &[usize]) -> Vec<[f64; 3]> {
         let measure = |i: u64| {
-            let (mut rng, mut counts) = (Rng::new(i, "demos", 0), Table::zeros(SIZE));
+            let mut rng = Rng::new(i, "demos", 0);
+            let mut counts = Table::zeros(SIZE);
             let at = |&demos: &usize| {
                 let missing = demos
                     - (counts.values.iter().sum::<f64>() / SIZE.horizon as f64).round() as usize;

@@ -14,7 +14,8 @@ pub fn demonstrate(problem: &Problem, counts: &mut Table, rng: &mut Rng) {
 }
 
 /// The visit counts of `demos` episodes of the demonstrator.
-pub fn visit_counts(problem: &Problem, demos: usize, rng: &mut Rng) -> Table {
+#[cfg(test)]
+pub(crate) fn visit_counts(problem: &Problem, demos: usize, rng: &mut Rng) -> Table {
     let mut counts = Table::zeros(problem.mdp.size());
     (0..demos).for_each(|_| demonstrate(problem, &mut counts, rng));
     counts
@@ -39,7 +40,8 @@ pub fn draw(probabilities: &[f64], rng: &mut Rng) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::{Size, examples, visitation};
+    use crate::theory::dp::visitation;
+    use crate::theory::{Size, examples};
 
     /// Demonstrations visit states and actions as often as dynamic programming says, and every step
     /// of every episode is counted once.
@@ -61,8 +63,8 @@ mod tests {
         for (step, row) in visits.iter().enumerate() {
             for (state, share) in row.iter().enumerate() {
                 for (action, p) in problem.demonstrator.row(step, state).iter().enumerate() {
-                    let (found, expected) =
-                        (counts.row(step, state)[action] / demos as f64, share * p);
+                    let found = counts.row(step, state)[action] / demos as f64;
+                    let expected = share * p;
                     // Five standard errors.
                     assert!(
                         (found - expected).abs() <= 5.0 * (expected / demos as f64).sqrt(),

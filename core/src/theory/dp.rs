@@ -32,7 +32,8 @@ pub fn value(mdp: &Mdp, policy: &Table) -> f64 {
 }
 
 /// Probability of being in each state at each step, (H, S), by forward induction.
-pub fn visitation(mdp: &Mdp, policy: &Table) -> Vec<Vec<f64>> {
+#[cfg(test)]
+pub(crate) fn visitation(mdp: &Mdp, policy: &Table) -> Vec<Vec<f64>> {
     let size = mdp.size();
     let mut visits = vec![mdp.start.clone()];
     for step in 0..size.horizon - 1 {
@@ -63,13 +64,16 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::{Size, examples, theorem_alpha, uniform_noise, visit_counts};
+    use crate::theory::demonstrations::visit_counts;
+    use crate::theory::estimators::uniform_noise;
+    use crate::theory::{Size, examples, theorem_alpha};
 
     /// The sum over every trajectory that there is, each with its probability: (return, probability
     /// of each (step, state)).
     fn enumerate(mdp: &Mdp, policy: &Table) -> (f64, Vec<Vec<f64>>) {
         let size = mdp.size();
-        let (mut value, mut visits) = (0.0, vec![vec![0.0; size.states]; size.horizon]);
+        let mut value = 0.0;
+        let mut visits = vec![vec![0.0; size.states]; size.horizon];
         let choices = size.states * size.actions;
         for code in 0..choices.pow(size.horizon as u32) {
             let path: Vec<(usize, usize)> = (0..size.horizon)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A way of making a policy of visit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "method")]
-pub enum Estimator {
+pub(crate) enum Estimator {
     /// Behavioral cloning: see [`bc`].
     Bc,
     /// Behavioral cloning with uniform noise: see [`uniform_noise`].
@@ -25,7 +25,7 @@ pub enum Estimator {
 
 impl Estimator {
     /// The policy that the estimator makes of visit counts.
-    pub fn fit(&self, counts: &Table) -> Table {
+    pub(crate) fn fit(&self, counts: &Table) -> Table {
         match *self {
             Self::Bc => bc(counts),
             Self::UniformNoise { alpha } => uniform_noise(counts, alpha),
@@ -42,7 +42,7 @@ pub fn bc(counts: &Table) -> Table {
 
 /// (1 - alpha) BC + alpha uniform (appendix B.2), the tabular analogue of cloning with
 /// state-independent noise.
-pub fn uniform_noise(counts: &Table, alpha: f64) -> Table {
+pub(crate) fn uniform_noise(counts: &Table, alpha: f64) -> Table {
     counts.map_rows(|row| {
         mix(
             alpha,
@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn the_posterior_is_that_of_a_uniform_prior() {
         let mut rng = Rng::new(0, "prior", 0);
-        let (mut total, mut mean) = (0.0, [0.0; 3]);
+        let mut total = 0.0;
+        let mut mean = [0.0; 3];
         for _ in 0..200_000 {
             let weights: Vec<f64> = (0..3).map(|_| -libm::log(1.0 - rng.uniform())).collect();
             let p: Vec<f64> = weights
@@ -219,11 +220,9 @@ mod tests {
                 },
                 values: row,
             };
-            let (alpha, lambda, visits) = (
-                rng.uniform(),
-                rng.range(6.0, 60.0),
-                counts.values.iter().sum::<f64>(),
-            );
+            let alpha = rng.uniform();
+            let lambda = rng.range(6.0, 60.0);
+            let visits = counts.values.iter().sum::<f64>();
             let distance: f64 = bc(&counts)
                 .values
                 .iter()

@@ -46,8 +46,13 @@ pub fn posterior(model: &Model, data: &[Vec<f64>]) -> Result<Gaussian> {
 ///   N(0, Lambda).
 ///
 /// Lemma 7: the result is distributed as the posterior.
-pub fn perturb_and_refit(model: &Model, data: &[Vec<f64>], rng: &mut Rng) -> Result<Vec<f64>> {
-    let (noise, prior) = (cholesky(&model.noise)?, cholesky(&model.prior)?);
+pub(crate) fn perturb_and_refit(
+    model: &Model,
+    data: &[Vec<f64>],
+    rng: &mut Rng,
+) -> Result<Vec<f64>> {
+    let noise = cholesky(&model.noise)?;
+    let prior = cholesky(&model.prior)?;
     let perturb = |x: &Vec<f64>, rng: &mut Rng| {
         x.iter()
             .zip(colored(&noise, rng))
@@ -72,7 +77,8 @@ fn least_squares(
              agree"
         )));
     }
-    let (noise, prior) = (inverse(&model.noise)?, inverse(&model.prior)?);
+    let noise = inverse(&model.noise)?;
+    let prior = inverse(&model.prior)?;
     let count = data.len() as f64;
     let sum: Vec<f64> = (0..width)
         .map(|i| data.iter().map(|x| x[i]).sum())
@@ -192,7 +198,8 @@ mod tests {
     /// Conditions on one observation by the Kalman form, which inverts nothing that the code
     /// inverts: K = P (P + Sigma)^-1.
     fn condition(before: &Gaussian, noise: &[Vec<f64>], x: &[f64]) -> Gaussian {
-        let (p, m) = (&before.covariance, &before.mean);
+        let p = &before.covariance;
+        let m = &before.mean;
         let s = [
             [p[0][0] + noise[0][0], p[0][1] + noise[0][1]],
             [p[1][0] + noise[1][0], p[1][1] + noise[1][1]],
@@ -235,7 +242,9 @@ mod tests {
     /// tolerance is five standard errors).
     #[test]
     fn perturb_and_refit_samples_the_posterior() {
-        let (model, data, n) = (model(), data(), 100_000);
+        let model = model();
+        let data = data();
+        let n = 100_000;
         let mut rng = Rng::new(0, "refit", 0);
         let fits: Vec<Vec<f64>> = (0..n)
             .map(|_| perturb_and_refit(&model, &data, &mut rng).unwrap())

@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 /// Most transition probabilities of one MDP: 80 MB.
 const LARGEST: f64 = 1e7;
 
-/// Tolerance of a distribution's sum.
-const ROUNDING: f64 = 1e-9;
-
 /// The size of a problem. Steps, states and actions are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
@@ -42,7 +39,7 @@ impl Size {
     }
 
     /// H S A S: how many transition probabilities there are, and what a dynamic program costs.
-    pub fn dynamics(self) -> f64 {
+    pub(crate) fn dynamics(self) -> f64 {
         self.horizon as f64 * self.states as f64 * self.actions as f64 * self.states as f64
     }
 }
@@ -69,7 +66,7 @@ impl Table {
     }
 
     /// All zeros.
-    pub fn zeros(size: Size) -> Self {
+    pub(crate) fn zeros(size: Size) -> Self {
         Self {
             size,
             values: vec![0.0; size.horizon * size.states * size.actions],
@@ -77,7 +74,7 @@ impl Table {
     }
 
     /// The numbers of all actions at a step and state.
-    pub fn row(&self, step: usize, state: usize) -> &[f64] {
+    pub(crate) fn row(&self, step: usize, state: usize) -> &[f64] {
         let first = (step * self.size.states + state) * self.size.actions;
         &self.values[first..first + self.size.actions]
     }
@@ -88,7 +85,7 @@ impl Table {
     }
 
     /// The table of what `change` makes of each row.
-    pub fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+    pub(crate) fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
         Self {
             size: self.size,
             values: self.rows().flat_map(change).collect(),
@@ -96,7 +93,7 @@ impl Table {
     }
 
     /// One number, to be changed.
-    pub fn at_mut(&mut self, step: usize, state: usize, action: usize) -> &mut f64 {
+    pub(crate) fn at_mut(&mut self, step: usize, state: usize, action: usize) -> &mut f64 {
         &mut self.values[(step * self.size.states + state) * self.size.actions + action]
     }
 }
@@ -137,107 +134,14 @@ impl Mdp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     /// The MDP.
-    pub mdp: Mdp,
+    pub(crate) mdp: Mdp,
     /// The demonstrator's probabilities.
     pub demonstrator: Table,
-}
-
-impl Problem {
-    /// Checks a problem that came from outside: lengths agree, distributions add up to 1, rewards
-    /// lie in [0, 1].
-    ///
-    /// # Errors
-    /// Names what is wrong.
-    pub fn check(&self) -> Result<()> {
-        let size = self.mdp.size();
-        size.check()?;
-        let cells = size.horizon * size.states * size.actions;
-        let moves = (size.horizon - 1) * size.states * size.actions * size.states;
-        let lengths = [
-            ("start", self.mdp.start.len(), size.states),
-            ("rewards", self.mdp.rewards.values.len(), cells),
-            ("transitions", self.mdp.transitions.len(), moves),
-            ("demonstrator", self.demonstrator.values.len(), cells),
-        ];
-        if let Some((name, found, wanted)) = lengths
-            .into_iter()
-            .find(|(_, found, wanted)| found != wanted)
-        {
-            return Err(Error::input(format!(
-                "{name} of the MDP has {found} numbers, but its size asks for {wanted}"
-            )));
-        }
-        if self.demonstrator.size != size {
-            return Err(Error::input(
-                "the demonstrator has another size than its MDP; give both the same",
-            ));
-        }
-        if !self
-            .mdp
-            .rewards
-            .values
-            .iter()
-            .all(|r| (0.0..=1.0).contains(r))
-        {
-            return Err(Error::input(
-                "a reward of the MDP lies outside of [0, 1]; scale the rewards",
-            ));
-        }
-        distributions("start", &self.mdp.start, size.states)?;
-        distributions("transitions", &self.mdp.transitions, size.states)?;
-        distributions("demonstrator", &self.demonstrator.values, size.actions)
-    }
-}
-
-/// Checks that every `width` numbers are a distribution.
-fn distributions(name: &str, values: &[f64], width: usize) -> Result<()> {
-    let is_one = |row: &[f64]| {
-        row.iter().all(|&p| p >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= ROUNDING
-    };
-    match values.chunks_exact(width).position(|row| !is_one(row)) {
-        None => Ok(()),
-        Some(i) => Err(Error::input(format!(
-            "row {i} of {name} is no distribution: its numbers must not be negative and must add \
-             up to 1"
-        ))),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::examples;
-
-    /// Problems that do not add up are refused by name, those of the examples are accepted, also
-    /// after a journey through JSON.
-    #[test]
-    fn problems_from_outside_are_checked() {
-        let good = examples::random(
-            Size {
-                horizon: 3,
-                states: 4,
-                actions: 3,
-            },
-            0,
-        )
-        .unwrap();
-        good.check().unwrap();
-        let read: Problem = serde_json::from_str(&serde_json::to_string(&good).unwrap()).unwrap();
-        read.check().unwrap();
-        let refused = |change: fn(&mut Problem), word: &str| {
-            let mut problem = good.clone();
-            change(&mut problem);
-            let sentence = problem.check().unwrap_err().to_string();
-            assert!(sentence.contains(word), "{sentence}");
-        };
-        refused(|p| p.mdp.start[0] += 0.5, "start");
-        refused(|p| p.mdp.transitions[1] = f64::NAN, "transitions");
-        refused(|p| p.mdp.transitions.truncate(5), "transitions");
-        refused(|p| p.demonstrator.values[0] = -1.0, "demonstrator");
-        refused(|p| p.demonstrator.size.states = 3, "demonstrator");
-        refused(|p| p.mdp.rewards.values[2] = 2.0, "reward");
-        refused(|p| p.mdp.rewards.size.actions = 0, "actions");
-    }
 
     /// Sizes that are empty or that would fill the memory are refused.
     #[test]

@@ -119,7 +119,7 @@ impl Study {
 
     /// The arms at each number of demonstrations: BC, the other two with the theorem's alpha, then
     /// both with each alpha of the list.
-    pub fn arms(&self, demos: usize) -> Vec<Arm> {
+    pub(crate) fn arms(&self, demos: usize) -> Vec<Arm> {
         let alpha = theorem_alpha(self.config.size, demos);
         let arm = |method, alpha, theorem| Arm {
             method,
@@ -149,14 +149,14 @@ impl Study {
             seen = demos;
             self.arms(demos)
                 .into_iter()
-                .map(|arm| self.judge(&arm.estimator(self.config.size, demos).fit(&counts)))
+                .map(|arm| self.evaluate(&arm.estimator(self.config.size, demos).fit(&counts)))
                 .collect()
         };
         self.config.demos.iter().map(&mut at).collect()
     }
 
     /// Coverage and suboptimality of a policy.
-    fn judge(&self, policy: &Table) -> Outcome {
+    fn evaluate(&self, policy: &Table) -> Outcome {
         let suboptimality = self.optimum - value(&self.problem.mdp, policy);
         Outcome {
             coverage: coverage(policy, &self.problem.demonstrator),
@@ -193,7 +193,7 @@ impl Study {
 
 impl Arm {
     /// The estimator; lambda is the theorem's.
-    pub fn estimator(&self, size: Size, demos: usize) -> Estimator {
+    pub(crate) fn estimator(&self, size: Size, demos: usize) -> Estimator {
         match self.method {
             Method::Bc => Estimator::Bc,
             Method::UniformNoise => Estimator::UniformNoise { alpha: self.alpha },
@@ -317,10 +317,8 @@ pub(super) mod tests {
             .map(|(t, y)| (t.ln(), (y * scale(t)).ln()))
             .collect();
         let n = points.len() as f64;
-        let (x, y) = (
-            points.iter().map(|p| p.0).sum::<f64>() / n,
-            points.iter().map(|p| p.1).sum::<f64>() / n,
-        );
+        let x = points.iter().map(|p| p.0).sum::<f64>() / n;
+        let y = points.iter().map(|p| p.1).sum::<f64>() / n;
         points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>()
             / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>()
     }

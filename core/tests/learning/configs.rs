@@ -1,6 +1,7 @@
 //! Configurations: every mistake is answered with the key that it is about.
 
 use protege_core::Error;
+use protege_core::env::catalogue::CORE;
 use protege_core::finetune::td_mpc::Backbone;
 use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
@@ -18,25 +19,21 @@ fn refused(result: protege_core::Result<Config>) -> String {
 }
 
 fn set(key: &str, text: &str) -> protege_core::Result<Config> {
-    Config::preset(Preset::Tiny).set(key, text)
+    Config::preset(Preset::Tiny).set(key, text, &CORE)
 }
 
 /// Each preset works, and a setting changes itself and nothing else.
 #[test]
 fn a_setting_changes_only_itself() {
     for preset in [Preset::Paper, Preset::Cpu, Preset::Tiny] {
-        Config::preset(preset).check().unwrap();
+        Config::preset(preset).check(&CORE).unwrap();
     }
     let mut expected = Config::preset(Preset::Tiny);
-    (
-        expected.finetune.best_of_n.samples,
-        expected.pretrain.method,
-    ) = (7, bc::METHOD.id());
-    (
-        expected.demos.noise,
-        expected.demos.varied,
-        expected.pretrain.bc.updates,
-    ) = (0.0, false, 2000);
+    expected.finetune.best_of_n.samples = 7;
+    expected.pretrain.method = bc::METHOD.id();
+    expected.demos.noise = 0.0;
+    expected.demos.varied = false;
+    expected.pretrain.bc.updates = 2000;
     let settings = [
         ("finetune.best_of_n.samples", "7"),
         ("pretrain.method", "bc"),
@@ -47,7 +44,7 @@ fn a_setting_changes_only_itself() {
     let found = settings
         .iter()
         .try_fold(Config::preset(Preset::Tiny), |config, (key, text)| {
-            config.set(key, text)
+            config.set(key, text, &CORE)
         })
         .unwrap();
     assert_eq!(found, expected);
@@ -138,7 +135,7 @@ fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
     assert!(refused(set("policy.time_dim", "15")).contains("even"));
     assert!(refused(set("pretrain.bc.warmup", "3000")).contains("pretrain.bc.warmup"));
-    let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny);
+    let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny, &CORE);
     assert!(
         refused(overlay(json!({"residual": true, "layers": 4}))).contains("policy.layers is 4")
     );
@@ -151,7 +148,7 @@ fn settings_that_cannot_work_together_are_refused() {
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
     assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
-    let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny));
+    let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny, &CORE));
     assert!(
         sentence.contains("policy.kind gaussian")
             && sentence.contains("to flow, flow-transformer or"),
@@ -161,19 +158,20 @@ fn settings_that_cannot_work_together_are_refused() {
         (json!({"kind": "gaussian"}), "policy.kind gaussian"),
         (json!({"kind": "diffusion", "sampler": "ddpm"}), "ddim"),
     ];
-    for (policy, told) in not_steerable {
+    for (policy, expected) in not_steerable {
         let sentence = refused(Config::from_overlay(
             &json!({"policy": policy, "finetune": {"method": "dsrl"}}),
             Preset::Tiny,
+            &CORE,
         ));
         assert!(
-            sentence.contains("dsrl") && sentence.contains(told),
+            sentence.contains("dsrl") && sentence.contains(expected),
             "{sentence}"
         );
     }
     let both = json!({"finetune": {"best_of_n": {"rounds": 150, "rollouts": 200}}});
     assert_eq!(
-        Config::from_overlay(&both, Preset::Tiny)
+        Config::from_overlay(&both, Preset::Tiny, &CORE)
             .unwrap()
             .finetune
             .best_of_n
@@ -191,7 +189,7 @@ fn the_paper_preset_has_the_official_actor_of_value_dice() {
             "pretrain": {"method": "value-dice"},
             "finetune": {"method": "none"},
         });
-        let config = Config::from_overlay(&overlay, Preset::Paper).unwrap();
+        let config = Config::from_overlay(&overlay, Preset::Paper, &CORE).unwrap();
         let PolicyConfig {
             kind,
             hidden,
@@ -213,14 +211,17 @@ fn the_paper_preset_has_the_official_actor_of_value_dice() {
 fn a_policy_kind_that_the_method_cannot_train_is_refused() {
     let config = set("pretrain.method", "value-dice").unwrap();
     assert_eq!(config.policy.kind, PolicyKind::Squashed);
-    let sentence = refused(config.set("policy.kind", "flow"));
+    let sentence = refused(config.set("policy.kind", "flow", &CORE));
     assert!(
         sentence.contains("policy.kind") && sentence.contains("squashed"),
         "{sentence}"
     );
     set("policy.kind", "squashed").unwrap();
     let both = json!({"pretrain": {"method": "value-dice"}, "policy": {"kind": "squashed"}});
-    assert_eq!(Config::from_overlay(&both, Preset::Tiny).unwrap(), config);
+    assert_eq!(
+        Config::from_overlay(&both, Preset::Tiny, &CORE).unwrap(),
+        config
+    );
 }
 
 /// The paper preset has the published settings of the task and the methods that are asked for
@@ -233,7 +234,7 @@ fn the_paper_preset_knows_the_tables() {
             "pretrain": { "method": pretrain },
             "finetune": { "method": finetune },
         });
-        Config::from_overlay(&overlay, Preset::Paper).unwrap()
+        Config::from_overlay(&overlay, Preset::Paper, &CORE).unwrap()
     };
     let can = paper("lab/pick-place", "post-bc", "dsrl");
     assert_eq!(
@@ -290,7 +291,8 @@ fn the_paper_preset_knows_the_tables() {
 /// named as well.
 #[test]
 fn an_overlay_changes_its_preset() {
-    let named = Config::from_overlay(&json!({"preset": "cpu", "seed": 3}), Preset::Tiny).unwrap();
+    let named =
+        Config::from_overlay(&json!({"preset": "cpu", "seed": 3}), Preset::Tiny, &CORE).unwrap();
     assert_eq!(
         named,
         Config {
@@ -299,7 +301,7 @@ fn an_overlay_changes_its_preset() {
         }
     );
     assert_eq!(
-        Config::from_overlay(&json!({}), Preset::Paper).unwrap(),
+        Config::from_overlay(&json!({}), Preset::Paper, &CORE).unwrap(),
         Config::preset(Preset::Paper)
     );
     for (overlay, named) in [
@@ -310,7 +312,7 @@ fn an_overlay_changes_its_preset() {
         (json!({"env": {"parallel": 0}}), "env.parallel"),
         (json!([1]), "setting"),
     ] {
-        let sentence = refused(Config::from_overlay(&overlay, Preset::Tiny));
+        let sentence = refused(Config::from_overlay(&overlay, Preset::Tiny, &CORE));
         assert!(sentence.contains(named), "{sentence}");
     }
 }
@@ -319,7 +321,10 @@ fn an_overlay_changes_its_preset() {
 #[test]
 fn the_schema_describes_every_setting() {
     let config = Config::preset(Preset::Paper);
-    assert_eq!(Config::from_saved(&config.to_value()).unwrap(), config);
+    assert_eq!(
+        Config::from_saved(&config.to_value(), &CORE).unwrap(),
+        config
+    );
     let schema = Config::schema();
     let all = settings::keys(Config::FIELDS, "");
     assert!(all.len() > 180);
@@ -337,7 +342,7 @@ fn resolved(settings: &[(&str, &str)]) -> Config {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), json!(value)))
         .collect();
-    Config::resolve(&settings).unwrap()
+    Config::resolve(&settings, &CORE).unwrap()
 }
 
 /// What goes on from a policy has the published values of the method that is asked for now,
@@ -348,10 +353,10 @@ fn what_a_method_asks_for_follows_it_from_a_checkpoint() {
         for before in ["none", "best-of-n", "csil"] {
             let pretrained = resolved(&[("preset", preset), ("finetune.method", before)]);
             let go_on = |method: &str, key: &str, value: &str| {
-                let mut settings = pretrained.policy_settings().unwrap();
+                let mut settings = pretrained.policy_settings(&CORE).unwrap();
                 settings.push(("finetune.method".to_owned(), json!(method)));
                 settings.push((key.to_owned(), json!(value)));
-                Config::resolve(&settings).unwrap().finetune
+                Config::resolve(&settings, &CORE).unwrap().finetune
             };
             let anew = |method: &str, key: &str, value: &str| {
                 let base = [
@@ -398,15 +403,15 @@ fn what_was_set_for_a_policy_is_kept() {
         "policy": {"hidden": 48},
         "finetune": {"method": "none", "csil": {"lr": 0.004}},
     });
-    let pretrained = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
-    let mut settings = pretrained.policy_settings().unwrap();
+    let pretrained = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
+    let mut settings = pretrained.policy_settings(&CORE).unwrap();
     settings.push(("finetune.method".to_owned(), json!("csil")));
-    let config = Config::resolve(&settings).unwrap();
+    let config = Config::resolve(&settings, &CORE).unwrap();
     assert_eq!(config.preset, Preset::Tiny);
     assert_eq!(config.policy, pretrained.policy);
     assert_eq!((config.env.action_repeat, config.env.parallel), (1, 7));
     assert_eq!(config.finetune.csil.lr, 0.004);
-    let alone = Config::resolve(&pretrained.policy_settings().unwrap()).unwrap();
+    let alone = Config::resolve(&pretrained.policy_settings(&CORE).unwrap(), &CORE).unwrap();
     assert_eq!(alone.finetune.method, best_of_n::METHOD.id());
 }
 
@@ -426,12 +431,13 @@ fn its_own_settings_make_a_configuration_again() {
                     ];
                     let job = job.map(|(key, value)| (key.to_owned(), json!(value)));
                     // Not every method finetunes what every other one pretrains.
-                    let Ok(config) = Config::resolve(&job) else {
+                    let Ok(config) = Config::resolve(&job, &CORE) else {
                         continue;
                     };
-                    let again = Config::resolve(&config.own_settings().unwrap()).unwrap();
+                    let again =
+                        Config::resolve(&config.own_settings(&CORE).unwrap(), &CORE).unwrap();
                     assert_eq!(again, config);
-                    let changed = config.set("eval.episodes", "17").unwrap();
+                    let changed = config.set("eval.episodes", "17", &CORE).unwrap();
                     assert_eq!(changed.eval.episodes, 17);
                 }
             }
@@ -452,7 +458,7 @@ fn a_saved_configuration_outlives_new_settings() {
             let pointer = if group.is_empty() { "" } else { &pointer };
             let slot = saved.pointer_mut(pointer).and_then(Value::as_object_mut);
             slot.unwrap().remove(name).unwrap();
-            let read = Config::from_saved(&saved);
+            let read = Config::from_saved(&saved, &CORE);
             assert!(read.is_ok(), "{key}: {read:?}");
             if !field.base {
                 assert_eq!(read.unwrap(), config, "{key}");
@@ -494,7 +500,7 @@ fn a_saved_configuration_outlives_renamed_settings() {
     // What a policy reads is told by its file now.
     saved["policy"]["labels"] = json!(2);
     saved["policy"]["view"] = json!({"size": 84, "stack": 2});
-    assert_eq!(Config::from_saved(&saved).unwrap(), expected);
+    assert_eq!(Config::from_saved(&saved, &CORE).unwrap(), expected);
     let sentence = refused(set("finetune.csil.tau", "0.1"));
     assert!(sentence.contains("finetune.csil.target_rate"), "{sentence}");
     let sentence = refused(set("finetune.csil.policy_hidden", "8"));
@@ -534,7 +540,7 @@ fn with_variant(method: &str, variant: &str) -> Value {
 #[test]
 fn a_saved_variant_of_csil_is_a_method_now() {
     for variant in ["xqc", "rlpd", "sac"] {
-        let config = Config::from_saved(&with_variant("csil", variant)).unwrap();
+        let config = Config::from_saved(&with_variant("csil", variant), &CORE).unwrap();
         let value = config.to_value();
         assert_eq!(value["finetune"]["method"], json!(variant));
         let own = &value["finetune"][variant];
@@ -546,16 +552,16 @@ fn a_saved_variant_of_csil_is_a_method_now() {
         let usual = Config::preset(Preset::Cpu);
         assert_eq!(config.finetune.csil, usual.finetune.csil);
         // Where another method was chosen, it stays.
-        let config = Config::from_saved(&with_variant("dsrl", variant)).unwrap();
+        let config = Config::from_saved(&with_variant("dsrl", variant), &CORE).unwrap();
         assert_eq!(config.finetune.method.id(), "dsrl");
         assert_eq!(config.to_value()["finetune"][variant], *own);
     }
-    let csil = Config::from_saved(&with_variant("csil", "csil")).unwrap();
+    let csil = Config::from_saved(&with_variant("csil", "csil"), &CORE).unwrap();
     assert_eq!(csil.finetune.method.id(), "csil");
     assert_eq!(csil.finetune.csil.actor.hidden, 24);
     let mut open = with_variant("csil", "rlpd");
     open["finetune"].as_object_mut().unwrap().remove("method");
-    assert!(refused(Config::from_saved(&open)).contains("--finetune rlpd"));
+    assert!(refused(Config::from_saved(&open, &CORE)).contains("--finetune rlpd"));
 }
 
 /// A variant of csil among the flags is answered with the method that it is now.
@@ -575,7 +581,7 @@ fn a_variant_of_csil_is_answered_with_its_method() {
 fn a_configuration_of_a_later_version_is_refused() {
     let mut saved = Config::preset(Preset::Tiny).to_value();
     saved["finetune"]["csil"]["curiosity"] = json!(1);
-    let sentence = refused(Config::from_saved(&saved));
+    let sentence = refused(Config::from_saved(&saved, &CORE));
     assert!(
         sentence.contains("finetune.csil.curiosity") && sentence.contains("later version"),
         "{sentence}"

@@ -64,7 +64,8 @@ fn policy((kind, sampler): (PolicyKind, Sampler)) -> Policy {
 
 /// DPPO's result on a probe, and what its critic says at `obs`.
 fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Box<dyn FinetunedPolicy>, Vec<f32>) {
-    let (rollouts, device) = (on_probe(number, 16, 1), trainer());
+    let rollouts = on_probe(number, 16, 1);
+    let device = trainer();
     let cx = Context {
         policy,
         demos: None,

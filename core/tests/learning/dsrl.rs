@@ -56,7 +56,8 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> NoisePolicy {
         layers: 2,
         ..DsrlConfig::preset(Preset::Tiny)
     };
-    let (rollouts, device) = (on_probe(number, 10, 1), trainer());
+    let rollouts = on_probe(number, 10, 1);
+    let device = trainer();
     let cx = Context {
         policy,
         demos: None,

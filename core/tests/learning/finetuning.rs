@@ -31,10 +31,8 @@ fn config() -> BestOfNConfig {
 /// 500 episodes of uniformly random actions.
 fn practice(number: usize) -> Replay {
     let mut rng = Rng::new(0, "test", 0);
-    let (mut probe, mut replay) = (
-        Probe::new(number).unwrap(),
-        Replay::new(ObsSpec::of_state(1), 1, 1000),
-    );
+    let mut probe = Probe::new(number).unwrap();
+    let mut replay = Replay::new(ObsSpec::of_state(1), 1, 1000);
     for seed in 0..500 {
         let mut obs = probe.reset(seed);
         loop {
@@ -74,7 +72,9 @@ fn policy() -> Policy {
 }
 
 fn learned(number: usize) -> Iql {
-    let (replay, policy, mut rng) = (practice(number), policy(), Rng::new(2, "test", 0));
+    let replay = practice(number);
+    let policy = policy();
+    let mut rng = Rng::new(2, "test", 0);
     let mut iql = Iql::new(config(), 1, 1, &mut rng, trainer());
     (0..STEPS).for_each(|_| drop(iql.step(&replay.sample(&mut rng, config().batch), &policy)));
     iql
@@ -85,10 +85,10 @@ fn values(iql: &Iql, obs: &[f32]) -> Vec<f32> {
 }
 
 fn scores(iql: &Iql, obs: &[f32], actions: &[f32]) -> Vec<f32> {
-    let plain = Device::flex();
+    let inner_device = Device::flex();
     read(iql.critic().score(
-        nn::matrix(obs.to_vec(), 1, &plain),
-        nn::matrix(actions.to_vec(), 1, &plain),
+        nn::matrix(obs.to_vec(), 1, &inner_device),
+        nn::matrix(actions.to_vec(), 1, &inner_device),
     ))
 }
 
@@ -189,26 +189,34 @@ fn the_choice_sees_the_observation() {
 /// The best of one is the policy itself, and the best of N is the proposal with the highest score.
 #[test]
 fn the_best_of_one_is_the_policy_itself() {
-    let (policy, plain) = (policy(), Device::flex());
+    let policy = policy();
+    let inner_device = Device::flex();
     let iql = Iql::new(config(), 1, 1, &mut Rng::new(4, "test", 0), trainer());
-    let (obs, noise) = ([0.3, -0.7], Rng::new(5, "test", 0).normals(2));
+    let obs = [0.3, -0.7];
+    let noise = Rng::new(5, "test", 0).normals(2);
     let best = |samples, noise: &[f32]| {
         block_on(
             BestOfNPolicy {
                 critic: iql.critic(),
                 samples,
             }
-            .act(&policy, &numbers(&obs), &mut [], noise.to_vec(), &plain),
+            .act(
+                &policy,
+                &numbers(&obs),
+                &mut [],
+                noise.to_vec(),
+                &inner_device,
+            ),
         )
         .unwrap()
     };
     assert!(same_bits(
         &best(1, &noise),
-        &block_on(policy.act(&numbers(&obs), noise.clone(), &plain)).unwrap()
+        &block_on(policy.act(&numbers(&obs), noise.clone(), &inner_device)).unwrap()
     ));
     let many = Rng::new(6, "test", 0).normals(2 * 8);
     let rows: Vec<f32> = obs.iter().flat_map(|&o| [o; 8]).collect();
-    let proposals = block_on(policy.act(&numbers(&rows), many.clone(), &plain)).unwrap();
+    let proposals = block_on(policy.act(&numbers(&rows), many.clone(), &inner_device)).unwrap();
     let scores = scores(&iql, &rows, &proposals);
     let winner = |row: usize| {
         (row * 8..row * 8 + 8)

@@ -150,10 +150,8 @@ fn weights(file: &Fixture) -> Archive {
     let mut archive = Archive::new();
     for (ours, theirs) in layers(file) {
         let shape = file.shape(&format!("net/{theirs}.weight"));
-        let (weight, bias) = (
-            file.floats(&format!("net/{theirs}.weight")),
-            file.floats(&format!("net/{theirs}.bias")),
-        );
+        let weight = file.floats(&format!("net/{theirs}.weight"));
+        let bias = file.floats(&format!("net/{theirs}.bias"));
         archive.put_f32(
             format!("net/Diffusion.{ours}.weight"),
             &[shape[1], shape[0]],
@@ -187,8 +185,10 @@ fn golden_diffusion_ddim_sample() {
 #[test]
 fn golden_diffusion_ddpm_sample() {
     let golden = Golden::open(Sampler::Ddpm);
-    let (policy, draws) = (&golden.policy, golden.file.floats("ddpm/noise"));
-    let (width, batch) = (policy.sizes.chunk_len(), golden.file.shape("ddpm/noise")[1]);
+    let policy = &golden.policy;
+    let draws = golden.file.floats("ddpm/noise");
+    let width = policy.sizes.chunk_len();
+    let batch = golden.file.shape("ddpm/noise")[1];
     // [draws, batch, chunk * act] -> [batch, draws * chunk * act]
     let noise = (0..batch).flat_map(|row| {
         draws

@@ -4,9 +4,9 @@ use crate::fixtures::Fixture;
 use crate::{read, trainer};
 use burn::module::Module;
 use pollster::block_on;
-use protege_core::data::{Archive, Stretches};
+use protege_core::data::{Archive, SequenceBatch};
 use protege_core::finetune::td_mpc::{
-    Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, moved_on,
+    Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, shifted_plan,
 };
 use protege_core::nn;
 use protege_core::obs::ObsBatch;
@@ -26,7 +26,8 @@ struct Golden {
 impl Golden {
     fn open() -> Self {
         let file = Fixture::open("tdmpc2_tiny.safetensors");
-        let (obs, actions) = (file.shape("batch/obs"), file.shape("batch/action"));
+        let obs = file.shape("batch/obs");
+        let actions = file.shape("batch/action");
         let layer = |name: &str| file.shape(&format!("before/{name}.weight"));
         let proposals = file
             .names("noise/")
@@ -86,7 +87,7 @@ impl Golden {
         self.file.floats(name)
     }
 
-    fn batch(&self) -> Stretches {
+    fn batch(&self) -> SequenceBatch {
         let rewards = self.floats("batch/reward");
         // The last number of an observation stands where ours has the mark of an end.
         let obs = self.floats("batch/obs");
@@ -94,14 +95,14 @@ impl Golden {
             .chunks(self.sizes.obs)
             .map(|row| row.split_at(self.sizes.obs - 1))
             .unzip();
-        Stretches {
+        SequenceBatch {
             obs: ObsBatch::of_states(state.concat(), self.sizes.obs - 1),
             ended: ended.concat(),
             actions: self.floats("batch/action"),
-            over: vec![0.0; rewards.len()],
+            done: vec![0.0; rewards.len()],
             rewards,
             weights: vec![1.0; self.config.batch],
-            ..Stretches::default()
+            ..SequenceBatch::default()
         }
     }
 
@@ -224,7 +225,8 @@ fn golden_td_mpc2_plans_as_the_reference() {
     } = &golden;
     let learner = golden.learner();
     let names = noises(file);
-    let (horizon, sampled) = (config.horizon, config.samples - config.policy_samples);
+    let horizon = config.horizon;
+    let sampled = config.samples - config.policy_samples;
     let round = |i: usize| {
         let at = horizon + 3 * i;
         // (horizon, samples, act) there, (samples, horizon, act) here.
@@ -247,12 +249,13 @@ fn golden_td_mpc2_plans_as_the_reference() {
         draw: None,
         exploration: None,
     };
-    let (world, prior) = (learner.world.valid(), learner.prior.valid());
+    let world = learner.world.valid();
+    let prior = learner.prior.valid();
     let device = trainer().without_autodiff();
     let z = world.encode(nn::matrix(golden.floats("plan/obs"), sizes.obs, &device).into());
     let width = horizon * sizes.act;
     let start = nn::matrix(
-        moved_on(&golden.floats("plan/prev_mean"), width, sizes.act),
+        shifted_plan(&golden.floats("plan/prev_mean"), width, sizes.act),
         width,
         &device,
     );
@@ -288,8 +291,8 @@ fn golden_td_mpc2_learns_as_the_reference() {
         target_critics: golden.pair(orders[orders.len() - 2]),
         prior: golden.floats(draws[draws.len() - 1]),
         prior_critics: golden.pair(orders[orders.len() - 1]),
-        kept: Vec::new(),
-        prior_kept: Vec::new(),
+        dropout_mask: Vec::new(),
+        prior_dropout_mask: Vec::new(),
     };
     let losses = learner.step(&golden.batch(), &noise);
     let found = [

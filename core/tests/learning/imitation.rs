@@ -54,10 +54,10 @@ fn learned(pairs: &Pairs, seed: u64) -> Policy {
 }
 
 fn sample(policy: &Policy, obs: &[f32], noise: Vec<f32>) -> Vec<f32> {
-    let plain = Device::flex();
+    let inner_device = Device::flex();
     read(policy.sample(
-        nn::matrix(obs.to_vec(), policy.sizes.obs, &plain),
-        nn::matrix(noise, 1, &plain),
+        nn::matrix(obs.to_vec(), policy.sizes.obs, &inner_device),
+        nn::matrix(noise, 1, &inner_device),
     ))
 }
 
@@ -99,8 +99,10 @@ fn value_dice_recovers_the_expert_on_a_line() {
 /// answer, and may stick where tanh is flat: hence the median of three seeds.
 #[test]
 fn value_dice_recovers_the_expert_of_a_probe() {
-    let (mut probe, mut rng) = (Probe::new(5).unwrap(), Rng::new(3, "test", 0));
-    let (mut obs, mut actions) = (Vec::new(), Vec::new());
+    let mut probe = Probe::new(5).unwrap();
+    let mut rng = Rng::new(3, "test", 0);
+    let mut obs = Vec::new();
+    let mut actions = Vec::new();
     for seed in 0..40 {
         obs.extend(probe.reset(seed).state);
         actions.extend(

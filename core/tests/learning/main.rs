@@ -21,6 +21,7 @@ mod together;
 
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{RolloutSpec, make_on};
 use protege_core::finetune::td_mpc::{Backbone, TdMpcConfig};
 use protege_core::nn;
@@ -59,7 +60,7 @@ fn trainer() -> Device {
 /// Practice on probe `number`, so many environments in lockstep, with chunks of `chunk` actions.
 fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
     RolloutSpec {
-        task: format!("probe/{number}"),
+        task: CORE.entry(&format!("probe/{number}")).unwrap(),
         engine: "rapier".into(),
         make: make_on,
         action_repeat: 1,
@@ -76,6 +77,6 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
 /// The preset `tiny` of a world model.
 fn tiny_td_mpc(backbone: Backbone) -> TdMpcConfig {
     let tiny = Config::preset(Preset::Tiny);
-    let tiny = tiny.set("finetune.td_mpc.backbone", backbone.name());
+    let tiny = tiny.set("finetune.td_mpc.backbone", backbone.name(), &CORE);
     tiny.unwrap().finetune.td_mpc
 }

@@ -37,7 +37,8 @@ fn values<M: Module>(module: &M) -> Vec<f32> {
 
 /// Member `k` of a stack as a network of its own.
 fn member(stack: &Mlp, k: usize, device: &Device) -> Mlp {
-    let (all, mut one) = (saved(stack), Archive::new());
+    let all = saved(stack);
+    let mut one = Archive::new();
     for name in all.names() {
         let (shape, values) = all.get_f32(name).unwrap();
         let size = shape[1] * shape[2];
@@ -100,7 +101,8 @@ fn published_adam(lr: f64, theta: f64, gradients: &[f64]) -> Vec<f64> {
 /// AdamW as published (Loshchilov and Hutter 2019, algorithm 2), with the weight decay scaled by
 /// the learning rate as in PyTorch.
 fn published_adamw(lr: f64, decay: f64, mut theta: f64, gradients: &[f64]) -> Vec<f64> {
-    let (mut m, mut v) = (0.0, 0.0);
+    let mut m = 0.0;
+    let mut v = 0.0;
     let step = |(t, g): (usize, &f64)| {
         m = 0.9 * m + 0.1 * g;
         v = 0.999 * v + 0.001 * g * g;
@@ -206,7 +208,8 @@ fn saved_weights_and_moments_go_on_bit_for_bit() {
         clip_norm: Some(0.1),
     };
     let x = nn::matrix(Rng::new(2, "test", 0).normals(21), 3, &device);
-    let (mut one, mut adam) = (net(2, 3, &device), Adam::new(config));
+    let mut one = net(2, 3, &device);
+    let mut adam = Adam::new(config);
     (0..5).for_each(|_| one = fit(&mut adam, one.clone(), &x));
     let mut archive = saved(&one);
     block_on(adam.save("adam", &mut archive)).unwrap();
@@ -252,7 +255,8 @@ fn moments_that_do_not_fit_are_refused_by_name() {
         lr: 1e-2,
         clip_norm: None,
     };
-    let (mut adam, mut archive) = (Adam::new(config), Archive::new());
+    let mut adam = Adam::new(config);
+    let mut archive = Archive::new();
     fit(
         &mut adam,
         net(2, 0, &device),
@@ -274,7 +278,8 @@ fn moments_that_do_not_fit_are_refused_by_name() {
 #[test]
 fn a_moving_average_mixes_target_and_source() {
     let device = trainer();
-    let (target, source) = (net(2, 5, &device), net(2, 6, &device));
+    let target = net(2, 5, &device);
+    let source = net(2, 6, &device);
     let expected: Vec<f32> = values(&target)
         .iter()
         .zip(values(&source))

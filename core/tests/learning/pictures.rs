@@ -8,10 +8,13 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Dataset, Episode, Normaliser};
-use protege_core::env::{Env, Pictured, RolloutSpec, Step, make_on};
+use protege_core::env::catalogue::CORE;
+use protege_core::env::{Env, RolloutSpec, Step, make_on, wrap};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
 use protege_core::finetune::csil::{self, CsilConfig};
-use protege_core::finetune::td_mpc::{Actor, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
+use protege_core::finetune::td_mpc::{
+    Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig, TdMpcTrainer,
+};
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
@@ -33,7 +36,7 @@ struct Striped {
 }
 
 impl Striped {
-    fn told(&mut self, mut obs: Observation) -> Observation {
+    fn observe(&mut self, mut obs: Observation) -> Observation {
         self.first = obs.state[0];
         if self.silent {
             obs.state[0] = 0.0;
@@ -53,13 +56,13 @@ impl protege_core::env::Wrapper for Striped {
 
     fn reset(&mut self, seed: u64) -> Observation {
         let obs = self.inner.reset(seed);
-        self.told(obs)
+        self.observe(obs)
     }
 
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         let step = self.inner.step(action)?;
         Ok(Step {
-            obs: self.told(step.obs),
+            obs: self.observe(step.obs),
             ..step
         })
     }
@@ -112,12 +115,12 @@ fn policy() -> Policy {
 
 fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
-        arm: Arm::Vanilla,
+        arm: DemoSchedule::Vanilla,
         envs: 10,
         total_steps: 1200,
         clone_updates: 0,
         learning_starts: 200,
-        seed_by: Actor::Prior,
+        seed_by: SeedPolicy::Prior,
         seed_updates: 200,
         proposals: Proposals::Prior,
         utd_ratio: 0.4,
@@ -307,8 +310,8 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
         (config.env.image_size, config.env.image_stack) = SMALL;
         config.finetune.td_mpc = TdMpcConfig {
             total_steps: 90,
-            handover: 0,
-            seed_by: Actor::Prior,
+            seed_policy_decay: 0,
+            seed_by: SeedPolicy::Prior,
             proposals: Proposals::Prior,
             ..config.finetune.td_mpc
         };
@@ -326,23 +329,23 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
 fn settings_of_pictures_that_do_not_fit_are_named() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
     config.env.image_size = 84;
-    let sentence = config.check().unwrap_err().to_string();
+    let sentence = config.check(&CORE).unwrap_err().to_string();
     assert!(sentence.contains("finetune.td_mpc.proposals"), "{sentence}");
     config.env.image_size = 5;
     assert!(
         config
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("env.image_size is 5")
     );
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
-    let seeing = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    let seeing = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
     assert_eq!(
         (seeing.env.images(), seeing.policy.kind),
         (ImageSpec::unnamed(84, 2), PolicyKind::Gaussian)
     );
-    let cameras = |names: &str| seeing.set("env.cameras", names);
+    let cameras = |names: &str| seeing.set("env.cameras", names, &CORE);
     let several = cameras(r#"["default", "wrist"]"#).unwrap().env.images();
     let names: Vec<&str> = several.iter().map(|camera| &camera.name[..]).collect();
     assert_eq!(names, [DEFAULT_CAMERA, "wrist"]);
@@ -351,11 +354,13 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         assert!(sentence.contains("env.cameras"), "{sentence}");
     }
     let sentence = seeing
-        .set("finetune.method", "dsrl")
+        .set("finetune.method", "dsrl", &CORE)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
+    let lift = CORE.entry("lab/lift").unwrap();
     let seen = ImageSpec::unnamed(SMALL.0, SMALL.1);
-    let env = Pictured::new(striped("lab/lift", "rapier").unwrap(), &seen).unwrap();
+    let env = striped("lab/lift", "rapier").unwrap();
+    let env = wrap(env, &lift, 1, None, &seen).unwrap();
     assert_eq!((env.spec().obs.state, &env.spec().obs.cameras), (8, &seen));
 }

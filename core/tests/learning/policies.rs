@@ -7,7 +7,7 @@ use protege_core::data::{Archive, Normaliser, Pairs};
 use protege_core::nn;
 use protege_core::obs::{ObsBatch, ObsSpec};
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind, Sampler, Sizes};
-use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, Widening};
+use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
 
@@ -60,7 +60,9 @@ fn act(policy: &Policy, obs: &[f32], noise: &[f32]) -> Vec<f32> {
 #[test]
 fn the_same_noise_gives_the_same_actions() {
     let mut rng = Rng::new(1, "test", 0);
-    let (obs, noise, other) = (rng.normals(15), rng.normals(20), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
+    let other = rng.normals(20);
     for policy in KINDS.map(policy) {
         assert!(same_bits(
             &act(&policy, &obs, &noise),
@@ -74,7 +76,8 @@ fn the_same_noise_gives_the_same_actions() {
 #[test]
 fn rows_of_a_batch_are_independent() {
     let mut rng = Rng::new(2, "test", 0);
-    let (obs, noise) = (rng.normals(15), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
     for policy in KINDS.map(policy) {
         let batch = act(&policy, &obs, &noise);
         let rows: Vec<f32> = obs
@@ -91,18 +94,17 @@ fn rows_of_a_batch_are_independent() {
 #[test]
 fn actions_stay_in_the_range_of_the_demonstrations() {
     let mut rng = Rng::new(3, "test", 0);
-    let (obs, noise) = (
-        rng.normals(30),
-        rng.normals(40)
-            .into_iter()
-            .map(|z| 20.0 * z)
-            .collect::<Vec<_>>(),
-    );
+    let obs = rng.normals(30);
+    let noise = rng
+        .normals(40)
+        .into_iter()
+        .map(|z| 20.0 * z)
+        .collect::<Vec<_>>();
     for policy in KINDS.map(policy) {
-        let plain = Device::flex();
+        let inner_device = Device::flex();
         let samples = read(policy.sample(
-            nn::matrix(policy.obs_scale.apply(&obs), 3, &plain),
-            nn::matrix(noise.clone(), 4, &plain),
+            nn::matrix(policy.obs_scale.apply(&obs), 3, &inner_device),
+            nn::matrix(noise.clone(), 4, &inner_device),
         ));
         assert!(
             samples.iter().all(|a| a.abs() <= 1.0)
@@ -127,9 +129,11 @@ fn actions_stay_in_the_range_of_the_demonstrations() {
 #[test]
 fn a_saved_policy_acts_alike() {
     let mut rng = Rng::new(4, "test", 0);
-    let (obs, noise) = (rng.normals(15), rng.normals(20));
+    let obs = rng.normals(15);
+    let noise = rng.normals(20);
     for kind in KINDS {
-        let (policy, mut archive) = (policy(kind), Archive::new());
+        let policy = policy(kind);
+        let mut archive = Archive::new();
         block_on(policy.save("policy", &mut archive)).unwrap();
         let restored = Policy::load(&config(kind), "policy", &archive, &Device::flex()).unwrap();
         assert!(same_bits(
@@ -165,7 +169,7 @@ fn cloned(config: PolicyConfig, actions: &[f32]) -> Vec<f32> {
         lr: 5e-3,
         ..BcConfig::preset(Preset::Tiny)
     };
-    let mut cloning = Cloning::new(policy, Widening::None, &bc, &pairs, 0, trainer());
+    let mut cloning = Cloning::new(policy, TargetNoise::None, &bc, &pairs, 0, trainer());
     (0..1000).for_each(|_| drop(cloning.step(&pairs)));
     let policy = cloning.policy().unwrap();
     act(
@@ -199,10 +203,8 @@ fn two_modes_are_kept_apart() {
         diffusion(Sampler::Ddpm),
     ] {
         let actions = cloned(config.clone(), &[-0.7, 0.7]);
-        let (left, right) = (
-            share(&actions, |a| (a + 0.7).abs() < 0.2),
-            share(&actions, |a| (a - 0.7).abs() < 0.2),
-        );
+        let left = share(&actions, |a| (a + 0.7).abs() < 0.2);
+        let right = share(&actions, |a| (a - 0.7).abs() < 0.2);
         assert!(
             left > 0.35 && right > 0.35 && left + right > 0.85,
             "{config:?}: {left} left, {right} right"
@@ -214,10 +216,8 @@ fn two_modes_are_kept_apart() {
 #[test]
 fn a_gaussian_goes_between_two_modes() {
     let actions = cloned(config(PolicyKind::Gaussian), &[-0.7, 0.7]);
-    let (mean, between) = (
-        actions.iter().sum::<f32>() / 500.0,
-        share(&actions, |a| a.abs() < 0.4),
-    );
+    let mean = actions.iter().sum::<f32>() / 500.0;
+    let between = share(&actions, |a| a.abs() < 0.4);
     assert!(
         mean.abs() < 0.15 && between > 0.25,
         "mean {mean}, {between} between"

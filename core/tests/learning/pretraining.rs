@@ -8,7 +8,7 @@ use protege_core::nn::params;
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{
-    BcConfig, Cloning, Covariance, Ensemble, PostBcConfig, Posterior, Pretrainer, Widening,
+    BcConfig, Cloning, Covariance, Ensemble, PostBcConfig, Posterior, Pretrainer, TargetNoise,
 };
 use protege_core::rng::Rng;
 use protege_core::run::{Config, Preset};
@@ -131,7 +131,7 @@ fn every_use_of_a_pair_gets_a_fresh_draw() {
 fn uniform_widening_is_the_same_everywhere() {
     const DRAWS: usize = 5000;
     let mut chunks = vec![0.5; DRAWS * WIDTH];
-    Widening::Uniform(0.1).perturb(&[1; DRAWS], &mut chunks, &mut Rng::new(5, "test", 0));
+    TargetNoise::Uniform(0.1).perturb(&[1; DRAWS], &mut chunks, &mut Rng::new(5, "test", 0));
     let moment = |i: usize, j: usize| {
         chunks
             .chunks(WIDTH)
@@ -148,14 +148,14 @@ fn uniform_widening_is_the_same_everywhere() {
             moment(i, j)
         );
     }
-    for widening in [Widening::None, Widening::Uniform(0.0)] {
+    for target_noise in [TargetNoise::None, TargetNoise::Uniform(0.0)] {
         let mut alone = chunks.clone();
-        widening.perturb(&[0; DRAWS], &mut alone, &mut Rng::new(6, "test", 0));
+        target_noise.perturb(&[0; DRAWS], &mut alone, &mut Rng::new(6, "test", 0));
         assert!(same_bits(&alone, &chunks));
     }
 }
 
-/// A saved widening is the same, whichever it is; one that is not there, or of other
+/// Saved target noise is the same, whichever it is; one that is not there, or of other
 /// demonstrations, is refused.
 #[test]
 fn a_saved_widening_is_the_same() {
@@ -173,18 +173,18 @@ fn a_saved_widening_is_the_same() {
         episode_pairs: vec![3],
         ..data.clone()
     };
-    assert!(Widening::load(&Archive::new(), &data).is_err());
-    for widening in [
-        Widening::None,
-        Widening::Uniform(0.25),
-        Widening::Posterior(posterior(0.5, Covariance::Diagonal)),
+    assert!(TargetNoise::load(&Archive::new(), &data).is_err());
+    for target_noise in [
+        TargetNoise::None,
+        TargetNoise::Uniform(0.25),
+        TargetNoise::Posterior(posterior(0.5, Covariance::Diagonal)),
     ] {
         let mut archive = Archive::new();
-        widening.save(&mut archive).unwrap();
-        assert_eq!(Widening::load(&archive, &data).unwrap(), widening);
+        target_noise.save(&mut archive).unwrap();
+        assert_eq!(TargetNoise::load(&archive, &data).unwrap(), target_noise);
         assert_eq!(
-            Widening::load(&archive, &other).is_err(),
-            matches!(widening, Widening::Posterior(_))
+            TargetNoise::load(&archive, &other).is_err(),
+            matches!(target_noise, TargetNoise::Posterior(_))
         );
     }
 }
@@ -207,7 +207,7 @@ fn weights_along_the_way(config: &BcConfig) -> Vec<Vec<f32>> {
         &mut Rng::new(7, "test", 0),
         &trainer(),
     );
-    let mut cloning = Cloning::new(policy, Widening::None, config, &data, 0, trainer());
+    let mut cloning = Cloning::new(policy, TargetNoise::None, config, &data, 0, trainer());
     let step = |_| {
         cloning.step(&data);
         let mut archive = Archive::new();
@@ -242,10 +242,8 @@ fn the_result_is_the_average_of_the_weights() {
         ema_start: 5,
         ..plain.clone()
     };
-    let (weights, averages) = (
-        weights_along_the_way(&plain),
-        weights_along_the_way(&averaged),
-    );
+    let weights = weights_along_the_way(&plain);
+    let averages = weights_along_the_way(&averaged);
     let mix = |average: &[f32], weights: &[f32]| {
         average
             .iter()
@@ -261,10 +259,8 @@ fn the_result_is_the_average_of_the_weights() {
         same_bits(&averages[3], &weights[3]) && same_bits(&averages[4], &weights[3]),
         "copied after steps 2 and 4"
     );
-    let (sixth, eighth) = (
-        mix(&weights[3], &weights[5]),
-        mix(&mix(&weights[3], &weights[5]), &weights[7]),
-    );
+    let sixth = mix(&weights[3], &weights[5]);
+    let eighth = mix(&mix(&weights[3], &weights[5]), &weights[7]);
     assert!(distance(&averages[5], &sixth) < 1e-6 && distance(&averages[6], &sixth) < 1e-6);
     assert!(distance(&averages[7], &eighth) < 1e-6);
     assert!(

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Dataset, Episode, Meta};
+use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, LabEnv, Maker, make_on};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
 use protege_core::finetune::csil::{self, CsilConfig};
@@ -19,8 +20,8 @@ use protege_core::obs::ObsSpec;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
-use protege_core::run::portrait::along_a_demonstration;
-use protege_core::run::{Config, Inputs, Keep, Means, Phase, Preset, Progress, Run};
+use protege_core::run::action_plot::along_a_demonstration;
+use protege_core::run::{Config, Inputs, Keep, Phase, Preset, Progress, Run, Services};
 use std::collections::BTreeSet;
 
 /// A run of every stage with two rounds of finetuning, in about a hundred steps. Two environments
@@ -109,7 +110,7 @@ fn small_world(backbone: Backbone) -> TdMpcConfig {
         clone_updates: 12,
         learning_starts: 70,
         seed_updates: 12,
-        handover: 20,
+        seed_policy_decay: 20,
         utd_ratio: 0.2,
         eval_every: 60,
         batch: 8,
@@ -195,8 +196,10 @@ fn small_actors(finetune: FinetuneConfig, compose: Compose) -> FinetuneConfig {
 /// The same with TD-MPC.
 pub fn small_td_mpc(backbone: Backbone) -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), td_mpc::METHOD.id());
-    (config.pretrain.bc.updates, config.policy.chunk) = (10, 2);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = td_mpc::METHOD.id();
+    config.pretrain.bc.updates = 10;
+    config.policy.chunk = 2;
     config.finetune.td_mpc = small_world(backbone);
     config.eval.keep = Keep::Best;
     config
@@ -205,19 +208,19 @@ pub fn small_td_mpc(backbone: Backbone) -> Config {
 /// The same with CSIL, and episodes that are short enough to end while it practices.
 pub fn small_csil() -> Config {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), csil::METHOD.id());
-    (
-        config.pretrain.bc.updates,
-        config.policy.chunk,
-        config.env.action_repeat,
-    ) = (10, 3, 4);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = csil::METHOD.id();
+    config.pretrain.bc.updates = 10;
+    config.policy.chunk = 3;
+    config.env.action_repeat = 4;
     config
 }
 
 /// The same with ValueDICE.
 pub fn small_value_dice() -> Config {
     let mut config = small();
-    (config.policy.kind, config.pretrain.method) = (PolicyKind::Squashed, value_dice::METHOD.id());
+    config.policy.kind = PolicyKind::Squashed;
+    config.pretrain.method = value_dice::METHOD.id();
     config
 }
 
@@ -233,7 +236,7 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
     Run::load_with(
         Archive::from_bytes(bytes).unwrap(),
         Device::flex(),
-        means(make),
+        services(make),
     )
     .unwrap()
 }
@@ -243,17 +246,13 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
 #[test]
 fn the_result_is_the_best_of_the_learning_curve() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
-    (
-        config.demos.count,
-        config.policy.hidden,
-        config.pretrain.bc.updates,
-        config.pretrain.bc.batch,
-    ) = (5, 64, 800, 64);
-    (
-        config.eval.episodes,
-        config.eval.curve_episodes,
-        config.env.parallel,
-    ) = (12, 12, 12);
+    config.demos.count = 5;
+    config.policy.hidden = 64;
+    config.pretrain.bc.updates = 800;
+    config.pretrain.bc.batch = 64;
+    config.eval.episodes = 12;
+    config.eval.curve_episodes = 12;
+    config.env.parallel = 12;
     let outcome = |config: Config| {
         let mut run = start(config);
         play(&mut run);
@@ -271,7 +270,8 @@ fn the_result_is_the_best_of_the_learning_curve() {
     let (before, after, improved) = outcome(config.clone());
     assert!(before > after && improved, "{before} {after} {improved}");
     // A policy that knows nothing succeeds as seldom as what comes of it.
-    (config.eval.keep, config.pretrain.bc.updates) = (Keep::Best, 1);
+    config.eval.keep = Keep::Best;
+    config.pretrain.bc.updates = 1;
     let (before, after, improved) = outcome(config);
     assert!(
         before == 0.0 && after == 0.0 && improved,
@@ -296,10 +296,10 @@ fn assert_resumable(config: Config) -> Vec<Phase> {
 }
 
 /// The same with other environments.
-pub fn means(make: Maker) -> Means {
-    Means {
+pub fn services(make: Maker) -> Services {
+    Services {
         make,
-        ..Means::default()
+        ..Services::default()
     }
 }
 
@@ -307,19 +307,18 @@ pub fn resumable_phases(config: Config, make: Maker) -> Vec<Phase> {
     let whole = Run::new(
         config,
         Inputs {
-            means: means(make),
+            services: services(make),
             ..Inputs::default()
         },
         Device::flex(),
     )
     .unwrap();
-    let (mut whole, mut phases) = (whole, Vec::new());
+    let mut whole = whole;
+    let mut phases = Vec::new();
     let mut stopped = reloaded(&bytes(&whole), make);
     loop {
-        let (a, b) = (
-            block_on(whole.step()).unwrap(),
-            block_on(stopped.step()).unwrap(),
-        );
+        let a = block_on(whole.step()).unwrap();
+        let b = block_on(stopped.step()).unwrap();
         assert_eq!(a, b);
         phases.push(a.phase);
         let state = bytes(&whole);
@@ -442,8 +441,10 @@ fn every_metric_is_in_the_docs() {
 fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
     for variant in [Variant::NoiseAliased, Variant::Sac] {
         let mut config = small();
-        (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), dsrl::METHOD.id());
-        (config.pretrain.bc.updates, config.finetune.dsrl.variant) = (10, variant);
+        config.pretrain.method = bc::METHOD.id();
+        config.finetune.method = dsrl::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.dsrl.variant = variant;
         let phases = assert_resumable(config);
         assert_eq!(
             phases
@@ -461,16 +462,12 @@ fn a_resumed_run_of_dsrl_equals_one_that_never_stopped() {
 fn a_resumed_run_of_dppo_equals_one_that_never_stopped() {
     for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
         let mut config = small();
-        (
-            config.pretrain.method,
-            config.pretrain.bc.updates,
-            config.finetune.method,
-        ) = (bc::METHOD.id(), 10, dppo::METHOD.id());
-        (
-            config.policy.kind,
-            config.policy.sampler,
-            config.policy.denoising_steps,
-        ) = (kind, Sampler::Ddpm, 3);
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.method = dppo::METHOD.id();
+        config.policy.kind = kind;
+        config.policy.sampler = Sampler::Ddpm;
+        config.policy.denoising_steps = 3;
         config.finetune.dppo.bootstrap_truncated = kind == PolicyKind::Diffusion;
         let phases = assert_resumable(config);
         assert_eq!(
@@ -587,10 +584,8 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
         ..bc
     };
     config.pretrain.method = sigma_bc::METHOD.id();
-    (
-        config.finetune.best_of_n.rounds,
-        config.finetune.best_of_n.samples,
-    ) = (1, 2);
+    config.finetune.best_of_n.rounds = 1;
+    config.finetune.best_of_n.samples = 2;
     let practice = [Phase::Collect, Phase::Finetune, Phase::Evaluate];
     assert_eq!(
         assert_resumable(config),
@@ -605,10 +600,8 @@ fn a_resumed_run_of_a_diffusion_policy_equals_one_that_never_stopped() {
 /// No result depends on the number of threads, and the same configuration gives the same run.
 #[test]
 fn no_result_depends_on_the_number_of_threads() {
-    let (mut one, mut two) = (
-        start(small()).with_threads(1),
-        start(small()).with_threads(2),
-    );
+    let mut one = start(small()).with_threads(1);
+    let mut two = start(small()).with_threads(2);
     assert_eq!(play(&mut one), play(&mut two));
     assert!(bytes(&one) == bytes(&two));
 }
@@ -662,7 +655,8 @@ fn the_counts_of_a_run_add_up() {
 /// Demonstrations and policy of a small run without finetuning.
 fn pretrained() -> (Dataset, Archive) {
     let mut config = small();
-    (config.pretrain.method, config.finetune.method) = (bc::METHOD.id(), FinetuneMethod::NONE);
+    config.pretrain.method = bc::METHOD.id();
+    config.finetune.method = FinetuneMethod::NONE;
     let mut run = start(config);
     play(&mut run);
     (
@@ -713,10 +707,10 @@ fn a_run_takes_what_it_is_given_if_it_fits() {
         first(given(small(), None, Some(policy.clone()))),
         Phase::Evaluate
     );
-    let other = small().set("task", "lab/pick-place").unwrap();
+    let other = small().set("task", "lab/pick-place", &CORE).unwrap();
     assert!(refusal(given(other.clone(), Some(demos.clone()), None)).contains("lab/lift"));
     assert!(refusal(given(other, None, Some(policy.clone()))).contains("lab/lift"));
-    let repeat = small().set("env.action_repeat", "1").unwrap();
+    let repeat = small().set("env.action_repeat", "1", &CORE).unwrap();
     assert!(refusal(given(repeat.clone(), Some(demos), None)).contains("env.action_repeat"));
     assert!(refusal(given(repeat, None, Some(policy))).contains("env.action_repeat"));
     assert!(refusal(given(small(), None, Some(Archive::new()))).contains("config"));
@@ -748,20 +742,26 @@ fn a_subset_of_demonstrations_depends_on_the_seed_only() {
             .map(|e| e.seed)
             .collect::<Vec<_>>()
     };
-    let (first, other) = (drawn(small()), drawn(small().set("seed", "1").unwrap()));
+    let first = drawn(small());
+    let other = drawn(small().set("seed", "1", &CORE).unwrap());
     assert_eq!(first.len(), 2);
     assert_ne!(first, other);
-    assert_eq!(first, drawn(small().set("pretrain.method", "bc").unwrap()));
+    assert_eq!(
+        first,
+        drawn(small().set("pretrain.method", "bc", &CORE).unwrap())
+    );
 }
 
-/// A portrait shows, at every stride-th state of the first demonstration, the demonstrator's action
-/// and as many sampled actions of each policy, with their spread; the same noise for every policy.
+/// An action plot shows, at every stride-th state of the first demonstration, the demonstrator's
+/// action and as many sampled actions of each policy, with their spread; the same noise for every
+/// policy.
 #[test]
-fn a_portrait_shows_policies_along_a_demonstration() {
+fn an_action_plot_shows_policies_along_a_demonstration() {
     let (demos, archive) = pretrained();
     let run = given(small(), None, Some(archive)).unwrap();
-    let (policy, device) = (run.policy().unwrap(), Device::flex());
-    let portraits = block_on(along_a_demonstration(
+    let policy = run.policy().unwrap();
+    let device = Device::flex();
+    let samples_by_state = block_on(along_a_demonstration(
         &[policy, policy],
         &demos,
         7,
@@ -771,24 +771,24 @@ fn a_portrait_shows_policies_along_a_demonstration() {
     .unwrap();
     let episode = &demos.episodes[0];
     assert_eq!(
-        portraits.iter().map(|p| p.step).collect::<Vec<_>>(),
+        samples_by_state.iter().map(|p| p.step).collect::<Vec<_>>(),
         (0..episode.len()).step_by(7).collect::<Vec<_>>()
     );
-    for portrait in &portraits {
+    for sampled in &samples_by_state {
         assert!(same_bits(
-            &portrait.demo,
-            episode.action_at(portrait.step, demos.meta.act)
+            &sampled.demo,
+            episode.action_at(sampled.step, demos.meta.act)
         ));
-        assert_eq!(portrait.samples[0], portrait.samples[1]);
-        assert_eq!((portrait.samples.len(), portrait.samples[0].len()), (2, 5));
-        let column = |i: usize| portrait.samples[0].iter().map(move |a| f64::from(a[i]));
+        assert_eq!(sampled.samples[0], sampled.samples[1]);
+        assert_eq!((sampled.samples.len(), sampled.samples[0].len()), (2, 5));
+        let column = |i: usize| sampled.samples[0].iter().map(move |a| f64::from(a[i]));
         let std = |i: usize| {
             (column(i).map(|a| a * a).sum::<f64>() / 5.0 - (column(i).sum::<f64>() / 5.0).powi(2))
                 .max(0.0)
                 .sqrt()
         };
         let spread = (0..demos.meta.act).map(std).sum::<f64>() / demos.meta.act as f64;
-        assert!((portrait.spread[0] - spread).abs() < 1e-5 && portrait.spread[0] > 0.0);
+        assert!((sampled.spread[0] - spread).abs() < 1e-5 && sampled.spread[0] > 0.0);
     }
     let none = Dataset {
         episodes: Vec::new(),

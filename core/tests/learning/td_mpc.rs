@@ -6,7 +6,9 @@ use pollster::block_on;
 use protege_core::Error;
 use protege_core::data::{Archive, Normaliser};
 use protege_core::env::PROBE_DISCOUNT;
-use protege_core::finetune::td_mpc::{Agent, Arm, Backbone, Proposals, TdMpcConfig, TdMpcTrainer};
+use protege_core::finetune::td_mpc::{
+    Agent, Backbone, DemoSchedule, Proposals, TdMpcConfig, TdMpcTrainer,
+};
 use protege_core::finetune::{Context, FinetunedPolicy, Next, Trainer};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
@@ -39,7 +41,7 @@ fn policy() -> Policy {
 
 fn config(backbone: Backbone) -> TdMpcConfig {
     TdMpcConfig {
-        arm: Arm::Vanilla,
+        arm: DemoSchedule::Vanilla,
         envs: 10,
         total_steps: 1200,
         clone_updates: 0,
@@ -69,7 +71,8 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 
 /// What TD-MPC learns of a probe, without demonstrations.
 fn learned(number: usize, config: TdMpcConfig, policy: &Policy) -> Agent {
-    let (rollouts, device) = (on_probe(number, 10, 2), trainer());
+    let rollouts = on_probe(number, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy,
         demos: None,
@@ -222,7 +225,8 @@ fn a_decision_does_not_depend_on_its_neighbors() {
     );
     let len = agent.noise_len(&policy);
     let noise = Rng::new(3, "test", 0).normals(3 * len);
-    let (obs, memories) = ([0.1, -0.4, 0.8], [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]]);
+    let obs = [0.1, -0.4, 0.8];
+    let memories = [vec![], vec![0.2, 0.6], vec![-0.3, 0.1]];
     let together = block_on(agent.act(
         &policy,
         &numbers(&obs),
@@ -258,7 +262,9 @@ fn learning_that_diverges_leaves_its_last_batches() {
         seed_updates: 400,
         ..config(Backbone::TdMpc)
     };
-    let (policy, rollouts, device) = (policy(), on_probe(5, 10, 2), trainer());
+    let policy = policy();
+    let rollouts = on_probe(5, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy: &policy,
         demos: None,
@@ -285,7 +291,7 @@ fn learning_that_diverges_leaves_its_last_batches() {
         .filter(|name| name.ends_with("/obs"))
         .collect();
     assert!(!names.is_empty() && names.len() <= 50, "{names:?}");
-    // Three moments of 32 stretches of an observation of one number.
+    // Three moments of 32 sequences of an observation of one number.
     assert!(
         names
             .iter()
@@ -296,7 +302,9 @@ fn learning_that_diverges_leaves_its_last_batches() {
 /// Where demonstrations are needed and there are none, a sentence says what to do.
 #[test]
 fn missing_demonstrations_are_named() {
-    let (policy, rollouts, device) = (policy(), on_probe(1, 10, 2), trainer());
+    let policy = policy();
+    let rollouts = on_probe(1, 10, 2);
+    let device = trainer();
     let cx = Context {
         policy: &policy,
         demos: None,
@@ -304,7 +312,7 @@ fn missing_demonstrations_are_named() {
         device: &device,
     };
     let config = TdMpcConfig {
-        arm: Arm::Balanced,
+        arm: DemoSchedule::Balanced,
         ..config(Backbone::TdMpc2)
     };
     match TdMpcTrainer::new(config, &cx) {

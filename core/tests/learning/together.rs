@@ -1,12 +1,13 @@
 //! Several tasks learned by one policy.
 
 use crate::pictures::striped;
-use crate::runs::{means, resumable_phases, small, start};
+use crate::runs::{resumable_phases, services, small, start};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Archive;
+use protege_core::env::catalogue::CORE;
 use protege_core::env::make_on;
-use protege_core::finetune::td_mpc::{Actor, Proposals};
+use protege_core::finetune::td_mpc::{Proposals, SeedPolicy};
 use protege_core::obs::{ObsBatch, TaskLabel};
 use protege_core::policy::PolicyKind;
 use protege_core::pretrain::bc;
@@ -17,11 +18,9 @@ fn config() -> Config {
     let mut config = small();
     config.pretrain.method = bc::METHOD.id();
     config.pretrain.tasks = vec!["lab/lift".into(), "lab/pick-place".into()];
-    (
-        config.policy.kind,
-        config.policy.hidden,
-        config.policy.layers,
-    ) = (PolicyKind::FlowTransformer, 32, 1);
+    config.policy.kind = PolicyKind::FlowTransformer;
+    config.policy.hidden = 32;
+    config.policy.layers = 1;
     config.finetune.method = FinetuneMethod::NONE;
     config
 }
@@ -56,7 +55,8 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
     let policy = block_on(run.policy_archive()).unwrap().to_bytes().unwrap();
     let go_on = |task: &str| {
         let mut config = small();
-        (config.task, config.finetune.method) = (task.into(), FinetuneMethod::NONE);
+        config.task = task.into();
+        config.finetune.method = FinetuneMethod::NONE;
         Run::new(
             config,
             Inputs {
@@ -81,20 +81,22 @@ fn a_policy_of_several_tasks_goes_on_with_any_of_them() {
 #[test]
 fn a_policy_of_several_tasks_sees() {
     let mut config = config();
-    (config.env.image_size, config.env.image_stack) = (20, 2);
+    config.env.image_size = 20;
+    config.env.image_stack = 2;
     config.finetune.td_mpc.proposals = Proposals::Prior;
-    config.finetune.td_mpc.seed_by = Actor::Prior;
+    config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
     let phases = resumable_phases(config.clone(), striped);
     assert!(phases.contains(&Phase::Evaluate), "{phases:?}");
     let inputs = || Inputs {
-        means: means(striped),
+        services: services(striped),
         ..Inputs::default()
     };
     let mut run = Run::new(config.clone(), inputs(), Device::flex()).unwrap();
     while run.policy().is_none() {
         block_on(run.step()).unwrap();
     }
-    let (demos, policy) = (run.demos().unwrap(), run.policy().unwrap());
+    let demos = run.demos().unwrap();
+    let policy = run.policy().unwrap();
     assert_eq!(
         (&demos.meta.obs, policy.sizes.obs),
         (&policy.reads, 10),
@@ -131,7 +133,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.pretrain.tasks.push("adroit/door".into());
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("adroit/door")
@@ -140,7 +142,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.policy.kind = PolicyKind::Flow;
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("flow-transformer")
@@ -149,7 +151,7 @@ fn tasks_that_do_not_fit_together_are_named() {
     other.task = "lab/assembly".into();
     assert!(
         other
-            .check()
+            .check(&CORE)
             .unwrap_err()
             .to_string()
             .contains("pretrain.tasks")

@@ -164,12 +164,12 @@ impl Stop {
     }
 
     /// Wishes to stop.
-    pub fn wish(&self) {
+    pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody wishes to stop.
-    pub fn wished(&self) -> bool {
+    pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }

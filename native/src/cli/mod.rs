@@ -1,40 +1,26 @@
-//! The command line: one file per command, and what they share.
+//! The command line: [`commands`], one file each, and what they share: [`session`], how a run is
+//! carried out, and files by topic.
 //!
-//! A command is a function from its arguments to an [`Answer`]. Only this file prints results and
-//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
+//! A command is a function from its arguments to an [`Answer`](answer::Answer). Only this file
+//! prints results and chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
 
-mod bench;
-mod cast;
-mod compare;
-mod demos;
-mod doctor;
-mod eval;
-mod films;
-mod finetune;
-mod improvement;
-pub mod journal;
+mod answer;
+mod commands;
 mod machine;
-mod methods;
-mod nan_state;
-pub mod plan;
-mod play;
-mod portrait;
-mod pretrain;
+mod names;
+mod plan;
+mod player;
 mod recording;
-mod results;
-mod run;
-mod seed;
+mod session;
 mod settings;
 mod tables;
-mod tasks;
-mod theory;
-mod trace;
-mod world;
 
+use answer::{Output, bug};
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
-use protege_core::{Error, Result};
-use serde_json::{Value, json};
+use commands::Command;
+use protege_core::Error;
+use serde_json::json;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -61,56 +47,6 @@ struct Cli {
     output: Output,
 }
 
-/// What is shown, and how.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Output {
-    /// Print the result as JSON on stdout (an error too, as {"error": "..."}); everything else goes
-    /// to stderr
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Show no progress
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The whole job: demonstrations, pretraining, finetuning, evaluation, report
-    Run(run::Args),
-    /// Record demonstrations of the scripted expert into a file
-    Demos(demos::Args),
-    /// Clone a policy from demonstrations
-    Pretrain(pretrain::Args),
-    /// Improve a pretrained policy by reinforcement learning
-    Finetune(finetune::Args),
-    /// Measure how often a policy succeeds
-    Eval(eval::Args),
-    /// Film a policy, or the scripted expert
-    Play(play::Args),
-    /// Put several runs side by side on one HTML page
-    Compare(compare::Args),
-    /// List the tasks, with sizes and the scripted expert's measured success
-    Tasks(tasks::Args),
-    /// Play the expert step by step, or replay an upstream suite's recorded episode and compare
-    Trace(trace::Args),
-    /// List the methods, with their presets and settings
-    Methods(methods::Args),
-    /// Measure what PostBC promises, exactly, on a random tabular problem
-    Theory(theory::Args),
-    /// Measure the speed of this machine
-    Bench(bench::Args),
-    /// Check what works on this machine, and say what to do about the rest
-    Doctor(doctor::Args),
-}
-
-/// What a command found: for programs, and for people.
-pub struct Answer {
-    /// What `--json` prints.
-    pub json: Value,
-    /// What is printed otherwise.
-    pub text: String,
-}
-
 /// The program.
 pub fn main() -> ExitCode {
     let json = std::env::args().any(|argument| argument == "--json");
@@ -119,34 +55,16 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error, json),
     };
     let _threads = machine::share_work(0);
-    // Configurations are checked against the suites of this program.
-    crate::engines::catalog();
-    match catch_unwind(AssertUnwindSafe(|| answer(cli))) {
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        commands::answer(cli.command, cli.output)
+    }));
+    match answered {
         Ok(Ok(answer)) if json => print(&format!("{:#}\n", answer.json)),
         Ok(Ok(answer)) => print(&answer.text),
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
     }
     ExitCode::SUCCESS
-}
-
-fn answer(cli: Cli) -> Result<Answer> {
-    let output = cli.output;
-    match cli.command {
-        Command::Run(args) => run::answer(&args, output),
-        Command::Demos(args) => demos::answer(&args, output),
-        Command::Pretrain(args) => pretrain::answer(&args, output),
-        Command::Finetune(args) => finetune::answer(&args, output),
-        Command::Eval(args) => eval::answer(&args, output),
-        Command::Play(args) => play::answer(&args, output),
-        Command::Compare(args) => compare::answer(&args),
-        Command::Tasks(args) => tasks::answer(&args),
-        Command::Trace(args) => trace::answer(&args),
-        Command::Methods(args) => methods::answer(&args),
-        Command::Theory(args) => theory::answer(&args, output),
-        Command::Bench(args) => bench::answer(&args, output),
-        Command::Doctor(args) => doctor::answer(&args),
-    }
 }
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.
@@ -167,14 +85,14 @@ fn sentence(message: &str) -> String {
     let paragraphs = message
         .split("\n\n")
         .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let told: Vec<String> = paragraphs
+    let lines: Vec<String> = paragraphs
         .enumerate()
         .filter(|(i, text)| *i == 0 || text.starts_with("tip:"))
         .map(|(_, text)| text)
         .collect();
     format!(
         "{}; see --help",
-        told.join("; ").trim_start_matches("error: ")
+        lines.join("; ").trim_start_matches("error: ")
     )
 }
 
@@ -188,18 +106,6 @@ fn fail(error: &Error, json: bool) -> ExitCode {
     } else {
         1
     })
-}
-
-/// The error that stands for a panic, in this thread or in another.
-pub fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or(panic.downcast_ref::<&str>().copied());
-    Error::failed(format!(
-        "this is a bug in protege, please report it with the command line: {}",
-        text.unwrap_or("no message")
-    ))
 }
 
 /// Writes to stdout. A reader that went away (`protege tasks | head`) is no error.

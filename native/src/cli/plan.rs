@@ -1,7 +1,9 @@
 //! A run's folder: what was asked for, and where everything stands.
 
+use super::names;
 use super::settings::read_toml;
-use crate::engines::inputs;
+use crate::engines::{CATALOG, inputs};
+use crate::files::create_folder;
 use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
 use protege_core::{Error, Result};
@@ -28,9 +30,9 @@ pub struct Plan {
     pub keep_last: usize,
     /// Whether a BC policy is trained beside PostBC, to show both in the report.
     pub companion: bool,
-    /// Whether the report shows films of episodes.
-    #[serde(default)]
-    pub films: bool,
+    /// Whether the report shows videos of episodes.
+    #[serde(default, rename = "films")]
+    pub videos: bool,
 }
 
 /// The folder of a run. Every path in it is named here.
@@ -57,16 +59,16 @@ impl Folder {
                 "{shown} already holds a run; choose another --out, or go on with --resume {shown}"
             )));
         }
-        create(&folder.0)?;
+        create_folder(&folder.0)?;
         if let Some(demos) = &inputs.demos {
-            create(&folder.inputs())?;
+            create_folder(&folder.inputs())?;
             crate::files::write_atomic(
                 &folder.inputs().join("demos.safetensors"),
                 &demos.to_bytes()?,
             )?;
         }
         if let Some(policy) = &inputs.policy {
-            create(&folder.inputs())?;
+            create_folder(&folder.inputs())?;
             crate::files::write_atomic(
                 &folder.inputs().join("policy.safetensors"),
                 &policy.to_bytes()?,
@@ -105,7 +107,7 @@ impl Folder {
         };
         let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
         let config = Value::Object(read_toml(&path.join("config.toml"))?);
-        let config = Config::from_saved(&config)?;
+        let config = Config::from_saved(&config, &CATALOG)?;
         Ok((folder, plan, config))
     }
 
@@ -168,7 +170,7 @@ impl Folder {
 
     /// The first of `runs/<name>`, `runs/<name>-2`, ... that does not exist yet.
     pub fn unused(config: &Config) -> PathBuf {
-        let (pretrain, finetune) = super::methods::of(config);
+        let (pretrain, finetune) = names::of(config);
         let name = config.task.rsplit('/').next().unwrap_or_default();
         let path = |n: usize| {
             PathBuf::from("runs").join(format!(
@@ -243,7 +245,7 @@ pub fn read_archive(path: &Path) -> Result<Archive> {
 /// # Errors
 /// When the archive is no policy, or one of another version.
 pub fn policy_config(policy: &Archive) -> Result<Config> {
-    protege_core::run::saved_config(policy).map_err(|e| {
+    protege_core::run::saved_config(policy, &CATALOG).map_err(|e| {
         Error::input(format!(
             "the checkpoint is not a policy ({e}); use a policy.safetensors"
         ))
@@ -268,15 +270,6 @@ fn at(path: &Path, error: &Error) -> Error {
     }
 }
 
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// When the disk does not allow it.
-pub fn create(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path)
-        .map_err(|e| Error::failed(format!("the folder {} cannot be made: {e}", path.display())))
-}
-
 /// A configuration as TOML.
 ///
 /// # Errors
@@ -293,4 +286,23 @@ pub fn to_toml(config: &Config) -> Result<String> {
 pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map_err(|e| Error::failed(format!("a result cannot be written as JSON: {e}")))
+}
+
+/// The command line as it was typed, quoted where a shell needs it.
+pub fn command_line() -> String {
+    let plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_alphanumeric() || "-_=./:,".contains(c))
+    };
+    let quote = |text: String| {
+        if plain(&text) {
+            text
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    std::iter::once("protege".to_owned())
+        .chain(std::env::args().skip(1).map(quote))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

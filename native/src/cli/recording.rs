@@ -1,25 +1,30 @@
 //! Recordings for Rerun's viewer: who plays what, into which file.
 
-use super::Output;
-use super::cast::Cast;
+use super::answer::Output;
+use super::player::Player;
 use crate::engines::{renderer, scenery};
-use crate::film::{Draw, Look};
 use crate::rerun::{Program, Recorder};
+use crate::video::{Draw, RenderOptions};
 use protege_core::Result;
 use std::path::Path;
 
-/// Begins a recording of what a cast plays; it ends with [`finish`].
+/// Begins a recording of what a player plays; it ends with [`finish`].
 ///
 /// # Errors
 /// When the program that writes it is missing, there is nothing to see in the task, or it has no
 /// such camera.
-pub fn begin(cast: &Cast, file: &Path, look: &Look, output: Output) -> Result<Recorder<Program>> {
+pub fn begin(
+    player: &Player,
+    file: &Path,
+    render_options: &RenderOptions,
+    output: Output,
+) -> Result<Recorder<Program>> {
     let program = Program::start(file)?;
-    let scenery = scenery(&cast.config.task)?;
-    let camera = camera(cast, look, output)?.map(|draw| (draw, look));
+    let scenery = scenery(&player.config.task)?;
+    let camera = camera(player, render_options, output)?.map(|draw| (draw, render_options));
     Recorder::new(
         program,
-        &format!("{}, {}", cast.config.task, cast.who()),
+        &format!("{}, {}", player.config.task, player.who()),
         scenery,
         camera,
     )
@@ -27,10 +32,14 @@ pub fn begin(cast: &Cast, file: &Path, look: &Look, output: Output) -> Result<Re
 
 /// What draws the pictures; none, said in a line, where this machine cannot draw. A camera that was
 /// named must be there.
-fn camera(cast: &Cast, look: &Look, output: Output) -> Result<Option<Box<dyn Draw>>> {
-    match renderer(&cast.config.task, look) {
+fn camera(
+    player: &Player,
+    render_options: &RenderOptions,
+    output: Output,
+) -> Result<Option<Box<dyn Draw>>> {
+    match renderer(&player.config.task, render_options) {
         Ok(draw) => Ok(Some(draw)),
-        Err(why) if look.camera.is_some() => Err(why),
+        Err(why) if render_options.camera.is_some() => Err(why),
         Err(why) => {
             if !output.quiet {
                 eprintln!("the recording has no pictures: {why}");

@@ -1,6 +1,7 @@
 //! From a preset, a TOML file and flags to a configuration.
 
-use crate::engines;
+use super::names::{self, known};
+use crate::engines::CATALOG;
 use clap::Args;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Preset, resolve};
@@ -25,13 +26,13 @@ pub struct Settings {
     #[arg(
         long,
         value_name = "METHOD",
-        help = super::methods::help("pretrain", "Pretraining", "post-bc")
+        help = names::help("pretrain", "Pretraining", "post-bc")
     )]
     pub pretrain: Option<String>,
     #[arg(
         long,
         value_name = "METHOD",
-        help = super::methods::help("finetune", "Finetuning", "best-of-n")
+        help = names::help("finetune", "Finetuning", "best-of-n")
     )]
     pub finetune: Option<String>,
     #[arg(long, value_name = "KIND", help = kinds_of_policy())]
@@ -62,7 +63,7 @@ impl Settings {
     /// fit.
     pub fn resolve(&self, policy: Option<&Config>) -> Result<Config> {
         let mut settings = match policy {
-            Some(config) => config.policy_settings()?,
+            Some(config) => config.policy_settings(&CATALOG)?,
             None => Vec::new(),
         };
         if let Some(path) = &self.config {
@@ -75,7 +76,7 @@ impl Settings {
             settings.push(("preset".to_owned(), Value::from(name.as_str())));
         }
         settings.extend(resolve::parsed(&self.pairs()?)?);
-        Config::resolve(&settings)
+        Config::resolve(&settings, &CATALOG)
     }
 
     /// The same settings without finetuning, unless one is given: not every method could go on with
@@ -121,11 +122,7 @@ impl Settings {
         let methods = [("pretrain", &self.pretrain), ("finetune", &self.finetune)];
         for (stage, name) in methods {
             name.as_deref().map_or(Ok(()), |name| {
-                known(
-                    &format!("{stage} method"),
-                    name,
-                    super::methods::names(stage),
-                )
+                known(&format!("{stage} method"), name, names::methods(stage))
             })?;
         }
         let text = |value: &Option<String>| {
@@ -174,10 +171,7 @@ fn kinds_of_policy() -> String {
 /// The tasks that a pattern such as `lab/*` names.
 fn all_like(pattern: &str) -> Result<Vec<String>> {
     let beginning = pattern.trim_end_matches('*');
-    let names = engines::catalog()
-        .all()
-        .into_iter()
-        .map(|task| task.spec.id);
+    let names = CATALOG.all().into_iter().map(|task| task.spec.id);
     let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
     if tasks.is_empty() {
         Err(Error::input(format!(
@@ -186,22 +180,6 @@ fn all_like(pattern: &str) -> Result<Vec<String>> {
     } else {
         Ok(tasks)
     }
-}
-
-/// Checks a name against those there are.
-///
-/// # Errors
-/// Names what is unknown, the nearest name and all of them.
-pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
-    if names.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let nearest = protege_core::error::nearest(name, names.iter());
-    let nearest = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    Err(Error::input(format!(
-        "there is no {what} `{name}`{nearest} (there are {})",
-        names.join(", ")
-    )))
 }
 
 fn split(pair: &str) -> Result<(String, String)> {

@@ -1,5 +1,6 @@
 //! Tables of settings: what the docs show of them is made from the fields of the configuration.
 
+use crate::engines::CATALOG;
 use protege_core::run::{Config, Preset, published};
 use protege_core::settings::{Field, Kind, group};
 use protege_core::{Error, Result};
@@ -72,7 +73,7 @@ fn updated(page: &str) -> Result<String> {
 /// The table of the rules by which settings follow from others.
 fn rules() -> String {
     let mut table = "\n| what it follows from, and the source | settings |\n|---|---|\n".to_owned();
-    for (what, settings) in published::rules() {
+    for (what, settings) in published::rules(&CATALOG) {
         let settings: Vec<String> = settings.iter().map(|key| format!("`{key}`")).collect();
         table += &format!("| {what} | {} |\n", settings.join(", "));
     }
@@ -189,8 +190,6 @@ mod tests {
     /// The tables in the docs are those of the fields.
     #[test]
     fn the_docs_show_the_settings_that_there_are() {
-        // Rules look at the program's suites.
-        crate::engines::catalog();
         let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
         let mut shown = String::new();
         for page in pages(docs).unwrap() {

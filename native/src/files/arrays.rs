@@ -86,7 +86,8 @@ impl<'a> Arrays<'a> {
         };
         match array.numbers.iter().position(|v| !v.is_finite()) {
             Some(at) => {
-                let (value, row) = (array.numbers[at], at / array.width().max(1));
+                let value = array.numbers[at];
+                let row = at / array.width().max(1);
                 Err(self.fault(format!(
                     "holds {value} in row {row} of `{name}`, where only finite numbers are of use"
                 )))

@@ -207,10 +207,8 @@ impl Checkpoints {
         create_folder(&self.folder)?;
         self.clean()?;
         let number = self.numbers()?.last().map_or(1, |last| last + 1);
-        let (hidden, folder) = (
-            self.folder.join(format!("{HIDDEN}{number:03}")),
-            self.path(number),
-        );
+        let hidden = self.folder.join(format!("{HIDDEN}{number:03}"));
+        let folder = self.path(number);
         write_folder(&hidden, content)
             .and_then(|()| fs::rename(&hidden, &folder))
             .and_then(|()| sync_folder(&self.folder))
@@ -230,21 +228,8 @@ impl Checkpoints {
     /// The user's, when there are checkpoints but all are damaged; the sentence names what is wrong
     /// with each.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
-        let numbers = self.numbers()?;
-        self.first_complete(numbers.into_iter().rev())
-    }
-
-    /// The complete checkpoint with the best score, the newest of equals; none when none has a
-    /// score.
-    pub fn best(&self) -> Result<Option<Checkpoint>> {
-        let mut scored = self.scored()?;
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
-        self.first_complete(scored.into_iter().map(|(_, number)| number))
-    }
-
-    fn first_complete(&self, numbers: impl Iterator<Item = u64>) -> Result<Option<Checkpoint>> {
         let mut passed_over = Vec::new();
-        for number in numbers {
+        for number in self.numbers()?.into_iter().rev() {
             match Checkpoint::open(&self.path(number)) {
                 Ok(checkpoint) => {
                     return Ok(Some(Checkpoint {

@@ -45,7 +45,8 @@ impl Jsonl {
             .take((rows as usize).saturating_add(1))
             .collect();
         if (ends.len() as u64) <= rows {
-            let (path, held) = (path.display(), ends.len() - 1);
+            let path = path.display();
+            let held = ends.len() - 1;
             return Err(Error::input(format!(
                 "{path} has {held} whole lines, but had {rows} at the checkpoint; restore it or \
                  start again."

@@ -1,7 +1,7 @@
 //! The suite `lab` with MuJoCo beside Rapier: the same scenes, rules and experts.
 
 use super::MujocoSim;
-use super::suites::{NativeSuite, Scene, View};
+use super::suite::{NativeSuite, Scene, View};
 use protege_core::env::{self, Entry, Env, LabEnv, Suite, catalogue};
 use protege_core::{Result, tasks};
 

@@ -6,13 +6,15 @@ mod metaworld;
 mod nan_state;
 mod plant;
 mod render;
+mod replay;
 mod shared;
 mod sim;
+pub(crate) mod suite;
 pub mod suites;
 pub mod trace;
 
 pub use plant::Plant;
-pub use render::{Eyes, Renderer, Solids, Stage};
+pub use render::{RenderedEnv, Renderer, Solids, Stage};
 pub use sim::MujocoSim;
 
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};

@@ -3,7 +3,7 @@
 use super::shared::{Places, SharedModel};
 use mujoco_rs::mujoco_c::{mjtDisableBit, mjtState};
 use mujoco_rs::prelude::{MjData, MjModel};
-use protege_core::{Error, Result, seal};
+use protege_core::{Error, Result, checksummed};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -78,7 +78,7 @@ impl Plant {
         Ok(Self {
             data: MjData::new(SharedModel::of(model)?),
             name: name.to_owned(),
-            fingerprint: seal::digest(identity),
+            fingerprint: checksummed::digest(identity),
         })
     }
 
@@ -112,14 +112,14 @@ impl Plant {
             .collect()
     }
 
-    /// The whole state, sealed.
+    /// The whole state, checksummed.
     pub fn save(&self) -> Vec<u8> {
         let bytes: Vec<u8> = self
             .numbers()
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect();
-        seal::seal(&self.fingerprint, &bytes)
+        checksummed::pack(&self.fingerprint, &bytes)
     }
 
     /// Restores what [`Plant::save`] wrote for the same scene, bit for bit, and what follows from
@@ -128,7 +128,7 @@ impl Plant {
     /// # Errors
     /// When the bytes are damaged or of another scene; nothing has changed then.
     pub fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let bytes = seal::open(&self.fingerprint, state, &self.name)?;
+        let bytes = checksummed::unpack(&self.fingerprint, state, &self.name)?;
         let numbers: Vec<f64> = bytes
             .as_chunks()
             .0
@@ -136,7 +136,7 @@ impl Plant {
             .map(|&chunk| f64::from_le_bytes(chunk))
             .collect();
         if bytes.len() % 8 != 0 || numbers.len() != self.numbers().len() {
-            return Err(seal::damaged(&self.name));
+            return Err(checksummed::damaged(&self.name));
         }
         let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
         self.data.reset();
@@ -211,7 +211,8 @@ impl Plant {
     }
 
     fn place(&mut self, numbers: &[f64]) {
-        let (bodies, sites) = (self.model().body_pos().len(), self.model().site_pos().len());
+        let bodies = self.model().body_pos().len();
+        let sites = self.model().site_pos().len();
         let mut model = self.model_mut();
         let (positions, rest) = numbers.split_at(3 * bodies);
         let (rotations, rest) = rest.split_at(4 * bodies);

@@ -32,10 +32,12 @@ impl SharedModel {
         // this program writes through `Places` only.
         #[allow(unsafe_code)]
         unsafe {
-            let (from, to) = (whole.ffi(), own.ffi_mut());
+            let from = whole.ffi();
+            let to = own.ffi_mut();
             mju_free(to.buffer);
             std::ptr::copy_nonoverlapping(from, to, 1);
-            let (bodies, sites) = (from.nbody as usize, from.nsite as usize);
+            let bodies = from.nbody as usize;
+            let sites = from.nsite as usize;
             let sizes = [3 * bodies, 4 * bodies, 3 * sites];
             to.buffer = mju_malloc(sizes.iter().sum::<usize>() * size_of::<f64>());
             let mut next = to.buffer.cast::<f64>();
@@ -109,10 +111,8 @@ mod tests {
     #[test]
     fn models_share_all_but_places() {
         let whole = Arc::new(MjModel::from_xml_string(SCENE).unwrap());
-        let (mut one, two) = (
-            SharedModel::of(&whole).unwrap(),
-            SharedModel::of(&whole).unwrap(),
-        );
+        let mut one = SharedModel::of(&whole).unwrap();
+        let two = SharedModel::of(&whole).unwrap();
         assert!(
             std::ptr::eq(one.geom_size(), two.geom_size())
                 && !std::ptr::eq(one.body_pos(), two.body_pos())

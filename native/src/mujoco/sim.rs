@@ -98,19 +98,15 @@ impl Sim for MujocoSim {
 
     fn set_pose(&mut self, body: Id, pose: Pose) {
         let model = self.plant.model();
-        let (mocap, first, joints) = (
-            model.body_mocapid()[body.0],
-            model.body_jntadr()[body.0],
-            model.body_jntnum()[body.0],
-        );
+        let mocap = model.body_mocapid()[body.0];
+        let first = model.body_jntadr()[body.0];
+        let joints = model.body_jntnum()[body.0];
         if mocap >= 0 {
             self.plant.data.mocap_pos_mut()[mocap as usize] = pose.position;
             self.plant.data.mocap_quat_mut()[mocap as usize] = pose.rotation;
         } else if joints > 0 {
-            let (at, speed) = (
-                model.jnt_qposadr()[first as usize] as usize,
-                model.jnt_dofadr()[first as usize] as usize,
-            );
+            let at = model.jnt_qposadr()[first as usize] as usize;
+            let speed = model.jnt_dofadr()[first as usize] as usize;
             self.plant.data.qpos_mut()[at..at + 3].copy_from_slice(&pose.position);
             self.plant.data.qpos_mut()[at + 3..at + 7].copy_from_slice(&pose.rotation);
             self.plant.data.qvel_mut()[speed..speed + 6].fill(0.0);

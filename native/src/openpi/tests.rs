@@ -2,6 +2,7 @@
 use super::values::{pack, unpack};
 use super::websocket::accept;
 use super::*;
+use crate::engines::CATALOG;
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::data::Dataset;
@@ -630,7 +631,7 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         "finetune": {"method": "csil"},
         "policy": {"kind": "served", "served": {"address": address}},
     });
-    let config = Config::from_overlay(&overlay, Preset::Tiny).unwrap();
+    let config = Config::from_overlay(&overlay, Preset::Tiny, &CATALOG).unwrap();
     let settings = [
         (
             "demos.count",
@@ -646,7 +647,10 @@ fn run_on(address: &str, demos: Option<Dataset>) -> Config {
         ("finetune.csil.critic_updates", "10".into()),
     ];
     config
-        .set_all(&settings.map(|(key, value)| (key.to_owned(), value)))
+        .set_all(
+            &settings.map(|(key, value)| (key.to_owned(), value)),
+            &CATALOG,
+        )
         .unwrap()
 }
 
@@ -666,7 +670,7 @@ fn a_run_builds_on_a_served_policy() {
         });
     });
     let mut demonstrations =
-        Demonstrations::new(&run_on(&address, None), crate::engines::make).unwrap();
+        Demonstrations::new(&run_on(&address, None), &crate::engines::services()).unwrap();
     while demonstrations.dataset().episodes.len() < 2 {
         demonstrations.step().unwrap();
     }
@@ -690,7 +694,7 @@ fn a_run_builds_on_a_served_policy() {
     );
 
     let mut resumed =
-        Run::load_with(saved.unwrap(), Device::flex(), crate::engines::means()).unwrap();
+        Run::load_with(saved.unwrap(), Device::flex(), crate::engines::services()).unwrap();
     while !block_on(resumed.step()).unwrap().finished {}
     assert_eq!(
         resumed.summary().after.map(|o| o.successes),
@@ -717,7 +721,7 @@ fn a_run_builds_on_a_served_policy() {
 
     for method in ["best-of-n", "dsrl", "dppo", "td-mpc"] {
         let sentence = config
-            .set("finetune.method", method)
+            .set("finetune.method", method, &CATALOG)
             .unwrap_err()
             .to_string();
         assert!(

@@ -140,7 +140,8 @@ impl WebSocket {
     /// When the connection is lost or closed, nothing comes before `until`, it is too long, or it
     /// breaks the protocol.
     pub fn receive(&mut self, until: Instant) -> Result<Message> {
-        let (mut whole, mut kind) = (Vec::new(), None);
+        let mut whole = Vec::new();
+        let mut kind = None;
         loop {
             let (last, opcode, bytes) = self.next_frame(whole.len(), until)?;
             match (opcode, kind) {
@@ -174,7 +175,8 @@ impl WebSocket {
     /// One frame: whether it is its message's last, its kind, its bytes.
     fn next_frame(&mut self, before: usize, until: Instant) -> Result<(bool, u8, Vec<u8>)> {
         let head = self.read(2, until)?;
-        let (last, opcode) = (head[0] & 0x80 != 0, head[0] & 0x0f);
+        let last = head[0] & 0x80 != 0;
+        let opcode = head[0] & 0x0f;
         if head[0] & 0x70 != 0 || head[1] & 0x80 != 0 {
             return Err(invalid("a frame came as servers may not send it".into()));
         }

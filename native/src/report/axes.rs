@@ -31,7 +31,8 @@ impl Axes {
             .map(|&t| text_width(&(self.y_label)(t)))
             .fold(0.0, f64::max);
         let bottom = size.height - if self.x_name.is_empty() { 26.0 } else { 48.0 };
-        let (left, end) = (widest + 16.0, size.width - right);
+        let left = widest + 16.0;
+        let end = size.width - right;
         let scale = Scale::new(self.x.clone(), self.y.clone(), left, end, 10.0, bottom);
         for &tick in &self.y_ticks {
             let y = scale.pixel(self.x.start, tick).1;
@@ -100,10 +101,8 @@ pub fn ticks(range: &Range<f64>, target: usize) -> Vec<f64> {
         .into_iter()
         .find(|s| *s >= rough * 0.999)
         .unwrap_or(rough);
-    let (first, last) = (
-        (range.start / step - 1e-9).ceil() as i64,
-        (range.end / step + 1e-9).floor() as i64,
-    );
+    let first = (range.start / step - 1e-9).ceil() as i64;
+    let last = (range.end / step + 1e-9).floor() as i64;
     (first..=last).map(|i| i as f64 * step).collect()
 }
 

@@ -1,11 +1,11 @@
 //! The page that puts several runs beside each other.
 
 use super::canvas::{GREY, SERIES};
-use super::films::Films;
 use super::html::{count, duration, escape, json, percent, percent_range, plural, points, short};
 use super::parts::{self, both, figure, shell};
 use super::plot::{self, Line, Row};
 use super::sections::line;
+use super::videos::Videos;
 use super::{Outcome, Report, methods, page};
 use protege_core::run::stats::{
     Estimate, area_under, bootstrap, difference, iqm, mean, probability_of_improvement, rank_test,
@@ -36,13 +36,13 @@ pub fn render(reports: &[Report]) -> String {
     let title = format!("{} compared", plural(reports.len(), "run"));
     let head =
         format!(r#"<header><p class="over">protege · comparison</p><h1>{title}</h1></header>"#);
-    // Losses and portraits are not shown here; each run's own page has them.
+    // Losses and action plots are not shown here; each run's own page has them.
     let data: Vec<Report> = reports
         .iter()
         .map(|report| Report {
             losses: Vec::new(),
-            portrait: None,
-            films: Films::None,
+            action_plot: None,
+            videos: Videos::None,
             ..report.clone()
         })
         .collect();
@@ -121,7 +121,8 @@ fn leader(entries: &[Entry]) -> String {
         high,
         episodes,
     } = &best.report.after;
-    let (rate, range) = (percent(*success), percent_range(*low, *high));
+    let rate = percent(*success);
+    let range = percent_range(*low, *high);
     let sentence = format!(
         "Highest success: {} with {rate} (95% interval {range}, {}).",
         best.name,

@@ -3,18 +3,18 @@
 //! A page needs no network and no other file: styles and plots are inside, and so are the numbers,
 //! as JSON in the element `report-data`. Everything here is plain data in and a string out.
 
+mod action_plot;
 mod axes;
 mod canvas;
 pub mod compare;
-pub mod films;
 mod html;
 pub mod improvement;
 mod loglog;
 mod parts;
 mod plot;
-mod portrait;
 mod sections;
 pub mod theory;
+pub mod videos;
 pub mod world;
 
 use html::{escape, method};
@@ -55,7 +55,8 @@ pub struct Report {
     /// Losses of all stages, named as in the metrics (`loss/actor`).
     pub losses: Vec<Series>,
     /// Where BC and PostBC put their actions; absent when it was not measured.
-    pub portrait: Option<Portrait>,
+    #[serde(rename = "portrait")]
+    pub action_plot: Option<ActionPlot>,
     /// How good the world model is; absent where there is none.
     #[serde(default)]
     pub world: Option<world::World>,
@@ -63,9 +64,9 @@ pub struct Report {
     /// where there is none.
     #[serde(default)]
     pub improvement: Option<improvement::Improvement>,
-    /// Films of episodes; pictures are no numbers, so the page's data leaves them out.
+    /// Videos of episodes; pictures are no numbers, so the page's data leaves them out.
     #[serde(skip)]
-    pub films: films::Films,
+    pub videos: videos::Videos,
     /// One row a seed.
     pub per_seed: Vec<SeedRow>,
     /// The resolved configuration.
@@ -141,18 +142,18 @@ pub struct Series {
 
 /// The actions of BC and PostBC, both trained on the same demonstrations, at the same states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Portrait {
+pub struct ActionPlot {
     /// The names of the two action components shown.
     pub axes: [String; 2],
     /// A few states, from those in the demonstrations to those far away.
-    pub states: Vec<PortraitState>,
+    pub states: Vec<ActionPlotState>,
     /// The spread of the actions along a demonstration.
     pub spread: Vec<SpreadPoint>,
 }
 
 /// Sampled actions at one state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PortraitState {
+pub struct ActionPlotState {
     /// Says in a few words what state it is.
     pub label: String,
     /// The demonstrator's action.

@@ -5,7 +5,7 @@ use super::canvas::{
     Anchor, Canvas, GRID, INK, MUTED, PAPER, Pixel, SERIES, Scale, Size, svg, text_width,
 };
 use super::html::{percent, percent_range, short};
-use super::{Outcome, PortraitState, SpreadPoint};
+use super::{ActionPlotState, Outcome, SpreadPoint};
 use plotters::style::RGBColor;
 use protege_core::run::stats::{Curve, CurvePoint, Interval};
 
@@ -190,10 +190,8 @@ fn draw_line(canvas: &Canvas, scale: &Scale, line: &Line) {
         .iter()
         .any(|p| p.estimate.interval.high > p.estimate.interval.low)
     {
-        let (upper, lower) = (
-            pixels(|p| p.estimate.interval.high),
-            pixels(|p| p.estimate.interval.low),
-        );
+        let upper = pixels(|p| p.estimate.interval.high);
+        let lower = pixels(|p| p.estimate.interval.low);
         canvas.area(
             upper.into_iter().chain(lower.into_iter().rev()),
             line.colour,
@@ -228,7 +226,8 @@ fn curves_label(lines: &[Line]) -> String {
             return format!("{}: nothing measured", line.name);
         };
         let Interval { low, high } = last.estimate.interval;
-        let (start, end) = (percent(first.estimate.value), percent(last.estimate.value));
+        let start = percent(first.estimate.value);
+        let end = percent(last.estimate.value);
         let range = if high > low {
             format!(" (95% interval {})", percent_range(low, high))
         } else {
@@ -316,7 +315,7 @@ pub fn is_log(seeds: &[Vec<(f64, f64)>]) -> bool {
 
 /// The actions that BC and PostBC draw at one state, and the demonstrator's; both axes span
 /// `window` around `center`.
-pub fn actions(state: &PortraitState, center: [f64; 2], window: f64, label: &str) -> String {
+pub fn actions(state: &ActionPlotState, center: [f64; 2], window: f64, label: &str) -> String {
     const SIDE: f64 = 240.0;
     let half = window / 2.0;
     let scale = Scale::new(
@@ -401,7 +400,8 @@ pub fn spread(points: &[SpreadPoint], label: &str, width: f64) -> String {
                 .map(|p| scale.pixel(p.step, value(p)))
                 .collect::<Vec<_>>()
         };
-        let (bc, post_bc) = (line(|p| p.bc), line(|p| p.post_bc));
+        let bc = line(|p| p.bc);
+        let post_bc = line(|p| p.post_bc);
         canvas.area(
             post_bc.iter().chain(bc.iter().rev()).copied(),
             SERIES[0],

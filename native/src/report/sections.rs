@@ -4,7 +4,7 @@ use super::canvas::{GREY, SERIES, Size};
 use super::html::{count, duration, escape, method, percent, percent_range, plural, points, short};
 use super::parts::{both, figure, shell, table};
 use super::plot::{self, Line, Row};
-use super::{Outcome, Report, SeedRow, films, improvement, methods, portrait, world};
+use super::{Outcome, Report, SeedRow, action_plot, improvement, methods, videos, world};
 use protege_core::finetune::best_of_n;
 use protege_core::pretrain::{bc, post_bc};
 use protege_core::run::stats::{
@@ -13,12 +13,12 @@ use protege_core::run::stats::{
 
 /// Everything between the page's edges.
 pub fn body(report: &Report) -> String {
-    let portrait = report
-        .portrait
+    let action_plot = report
+        .action_plot
         .as_ref()
-        .map(portrait::section)
+        .map(action_plot::section)
         .unwrap_or_default();
-    let films = films::section(&report.films);
+    let videos = videos::section(&report.videos);
     let world = report
         .world
         .as_ref()
@@ -32,10 +32,10 @@ pub fn body(report: &Report) -> String {
     [
         head(report),
         learning(report),
-        films,
+        videos,
         world,
         improvement,
-        portrait,
+        action_plot,
         seeds(report),
         losses(report),
         next(report),
@@ -387,11 +387,9 @@ fn next(report: &Report) -> String {
             report.task, report.preset
         )
     };
-    let (pretrain, finetune, seeds) = (
-        report.pretrain.as_str(),
-        report.finetune.as_str(),
-        report.seeds.len(),
-    );
+    let pretrain = report.pretrain.as_str();
+    let finetune = report.finetune.as_str();
+    let seeds = report.seeds.len();
     let mut steps: Vec<(String, String)> = Vec::new();
     if finetune == "none" {
         steps.push((
@@ -411,7 +409,8 @@ fn next(report: &Report) -> String {
             run(pretrain, finetune, report.demos, 4, "four-seeds"),
         ));
     }
-    let [plain, wider] = [bc::METHOD.info.id, post_bc::METHOD.info.id];
+    let plain = bc::METHOD.info.id;
+    let wider = post_bc::METHOD.info.id;
     let other = if pretrain == plain { wider } else { plain };
     steps.push((
         format!(

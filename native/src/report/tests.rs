@@ -23,7 +23,8 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
             .map(|r| pick(r).counts())
             .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     };
-    let (before, after) = (total(|r| &r.before), total(|r| &r.after));
+    let before = total(|r| &r.before);
+    let after = total(|r| &r.after);
     Report {
         task: "lab/pick-place".into(),
         pretrain: pretrain.into(),
@@ -39,8 +40,8 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
         wall_s: 284.3,
         curves,
         losses: losses(seeds),
-        portrait: Some(portrait()),
-        films: films::Films::None,
+        action_plot: Some(action_plot()),
+        videos: videos::Videos::None,
         world: None,
         improvement: None,
         per_seed,
@@ -118,7 +119,7 @@ fn losses(seeds: u64) -> Vec<Series> {
         .collect()
 }
 
-fn portrait() -> Portrait {
+fn action_plot() -> ActionPlot {
     let labels = [
         "over the object",
         "closing on it",
@@ -129,14 +130,15 @@ fn portrait() -> Portrait {
     ];
     let mut rng = Rng::new(0, "portrait", 0);
     let mut state = |(i, label): (usize, &&str)| {
-        let (narrow, wide) = (0.035 + 0.006 * i as f64, 0.04 + 0.055 * i as f64);
+        let narrow = 0.035 + 0.006 * i as f64;
+        let wide = 0.04 + 0.055 * i as f64;
         let demo = [rng.range(-0.6, 0.6), rng.range(-0.5, 0.5)];
         let mut cloud = |width: f64| {
             (0..200)
                 .map(|_| [0, 1].map(|a| (demo[a] + width * rng.normal()).clamp(-1.0, 1.0) as f32))
                 .collect()
         };
-        PortraitState {
+        ActionPlotState {
             label: label.to_string(),
             bc: cloud(narrow),
             post_bc: cloud(wide),
@@ -150,7 +152,7 @@ fn portrait() -> Portrait {
         bc: 0.04 + 0.01 * gap(i, 30.0, 20.0),
         post_bc: 0.05 + 0.2 * gap(i, 34.0, 11.0) + 0.12 * gap(i, 78.0, 8.0),
     });
-    Portrait {
+    ActionPlot {
         axes: ["dx".into(), "dy".into()],
         states,
         spread: spread.collect(),
@@ -176,18 +178,18 @@ fn success_at_the_last_step_is_told_where_it_was_measured() {
     assert!(!render(&example("post-bc", "dsrl", 1, 3, 0.9)).contains("last step"));
 }
 
-/// Runs of every shape: one seed and four, no point to many, with and without a portrait, nothing
-/// finetuned.
+/// Runs of every shape: one seed and four, no point to many, with and without an action plot,
+/// nothing finetuned.
 fn shapes() -> Vec<Report> {
     let bare = Report {
-        portrait: None,
+        action_plot: None,
         curves: vec![],
         losses: vec![],
         per_seed: vec![],
         ..example("bc", "none", 1, 0, 0.4)
     };
     let empty = Report {
-        portrait: Some(Portrait {
+        action_plot: Some(ActionPlot {
             axes: Default::default(),
             states: vec![],
             spread: vec![],
@@ -315,13 +317,17 @@ fn every_plot_speaks() {
 fn names_from_outside_are_escaped() {
     let evil = || "</script><script>alert('{body}\" &')</script>".to_string();
     let mut report = example("post-bc", "dsrl", 2, 3, 0.9);
-    (report.task, report.pretrain, report.finetune, report.preset) =
-        (evil(), evil(), evil(), evil());
-    (report.config_toml, report.command, report.version) = (evil(), evil(), evil());
+    report.task = evil();
+    report.pretrain = evil();
+    report.finetune = evil();
+    report.preset = evil();
+    report.config_toml = evil();
+    report.command = evil();
+    report.version = evil();
     report.losses[0].name = evil();
-    let portrait = report.portrait.as_mut().unwrap();
-    portrait.states[0].label = evil();
-    portrait.axes = [evil(), evil()];
+    let action_plot = report.action_plot.as_mut().unwrap();
+    action_plot.states[0].label = evil();
+    action_plot.axes = [evil(), evil()];
     for page in [
         render(&report),
         compare::render(&[report.clone(), report.clone()]),

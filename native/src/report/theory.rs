@@ -377,7 +377,8 @@ fn sweeps(theory: &Theory) -> String {
                 .last()
                 .map_or((0.0, 0.0), |row| point(row))
         };
-        let (noise, post_bc) = (last(Method::UniformNoise), last(Method::PostBc));
+        let noise = last(Method::UniformNoise);
+        let post_bc = last(Method::PostBc);
         let label = format!(
             "Suboptimality against coverage at {}. With the largest alpha uniform noise has \
              coverage {} and suboptimality {}, PostBC {} and {}.",

@@ -117,7 +117,7 @@ fn lines(
         y_label: short,
         x_name,
     };
-    let told: Vec<String> = shown
+    let parts: Vec<String> = shown
         .iter()
         .map(|(i, values)| {
             format!(
@@ -127,7 +127,7 @@ fn lines(
             )
         })
         .collect();
-    svg(size, &format!("{label}: {}.", told.join(", ")), |canvas| {
+    svg(size, &format!("{label}: {}.", parts.join(", ")), |canvas| {
         let scale = axes.draw(canvas, size, 92.0);
         let mut ends: Vec<Pixel> = Vec::new();
         for (i, values) in &shown {

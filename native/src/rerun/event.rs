@@ -33,7 +33,7 @@ pub struct Part {
 
 /// Where something is: in meters, and turned by a unit quaternion x, y, z, w.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Pose {
     /// Position, m.
     pub position: [f32; 3],
     /// Rotation: x, y, z, w.
@@ -46,7 +46,7 @@ pub struct Shape {
     /// Its name, no other shape's of the same part.
     pub name: String,
     /// Where it is in its part.
-    pub place: Place,
+    pub pose: Pose,
     /// Red, green, blue, opacity.
     pub colour: [u8; 4],
     /// Its form.
@@ -93,7 +93,7 @@ pub struct Moment {
     /// Counted from 1.
     pub episode: i64,
     /// Parts that have moved, by their number in the scene.
-    pub places: Vec<(u32, Place)>,
+    pub poses: Vec<(u32, Pose)>,
     /// Position (rad or m) and velocity of every joint.
     pub joints: Vec<[f64; 2]>,
     /// A picture, as the bytes of a PNG file.

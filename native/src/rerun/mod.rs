@@ -9,4 +9,4 @@ mod program;
 mod recorder;
 
 pub use program::{Program, find};
-pub use recorder::{Recorder, Scenery, Sight};
+pub use recorder::{Recorder, ScenePose, Scenery};

@@ -1,8 +1,8 @@
 //! Somebody who watches episodes and tells what is seen.
 
-use super::event::{self, FORMAT, Moment as Told, Part, Place, Scene};
-use crate::episode::{Decision, Moment, Watch};
-use crate::film::{Draw, Look, png, shot};
+use super::event::{self, FORMAT, Moment as EventMoment, Part, Pose, Scene};
+use crate::episode::{Decision, EpisodeObserver, Moment};
+use crate::video::{Draw, RenderOptions, png, shot};
 use protege_core::env::Subject;
 use protege_core::{Error, Result};
 use std::io::Write;
@@ -17,15 +17,15 @@ pub trait Scenery {
     ///
     /// # Errors
     /// When the subject is another scene's.
-    fn sight(&mut self, subject: &Subject<'_>) -> Result<Sight>;
+    fn scene_pose(&mut self, subject: &Subject<'_>) -> Result<ScenePose>;
     /// Seconds that one control step of the task takes.
     fn control_s(&self) -> f64;
 }
 
 /// Where everything is at a moment.
-pub struct Sight {
+pub struct ScenePose {
     /// The place of every part.
-    pub places: Vec<Place>,
+    pub poses: Vec<Pose>,
     /// Position (rad or m) and velocity of every joint.
     pub joints: Vec<[f64; 2]>,
 }
@@ -37,7 +37,7 @@ pub struct Recorder<W> {
     /// What draws the pictures, and their width and height.
     camera: Option<(Box<dyn Draw>, (usize, usize))>,
     /// Where the parts were last.
-    places: Vec<Option<Place>>,
+    poses: Vec<Option<Pose>>,
     /// Episodes that have begun.
     episodes: i64,
     /// The first control step of the episode, and that of the next one.
@@ -55,7 +55,7 @@ impl<W: Write> Recorder<W> {
         mut out: W,
         title: &str,
         scenery: Box<dyn Scenery>,
-        camera: Option<(Box<dyn Draw>, &Look)>,
+        camera: Option<(Box<dyn Draw>, &RenderOptions)>,
     ) -> Result<Self> {
         let scene = Scene {
             title: title.to_owned(),
@@ -64,13 +64,14 @@ impl<W: Write> Recorder<W> {
         };
         event::send(&mut out, &FORMAT)
             .and_then(|()| event::send(&mut out, &scene))
-            .map_err(untold)?;
-        let camera = camera.map(|(draw, look)| (draw, (look.width, look.height)));
+            .map_err(write_error)?;
+        let camera = camera
+            .map(|(draw, render_options)| (draw, (render_options.width, render_options.height)));
         Ok(Self {
             out,
             scenery,
             camera,
-            places: vec![None; scene.parts.len()],
+            poses: vec![None; scene.parts.len()],
             episodes: 0,
             steps: [0; 2],
             success: false,
@@ -103,9 +104,9 @@ impl<W: Write> Recorder<W> {
     }
 
     /// The parts that have moved since.
-    fn moved(&mut self, places: Vec<Place>) -> Vec<(u32, Place)> {
-        let before = std::mem::replace(&mut self.places, places.into_iter().map(Some).collect());
-        let now = self.places.iter().flatten().copied();
+    fn moved(&mut self, poses: Vec<Pose>) -> Vec<(u32, Pose)> {
+        let before = std::mem::replace(&mut self.poses, poses.into_iter().map(Some).collect());
+        let now = self.poses.iter().flatten().copied();
         (0..)
             .zip(now)
             .zip(before)
@@ -115,10 +116,11 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-impl<W: Write> Watch for Recorder<W> {
-    fn see(&mut self, moment: &Moment<'_>) -> Result<()> {
+impl<W: Write> EpisodeObserver for Recorder<W> {
+    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
         if moment.last.is_none() {
-            (self.episodes, self.success) = (self.episodes + 1, false);
+            self.episodes += 1;
+            self.success = false;
             self.steps[0] = self.steps[1];
         }
         self.success |= moment.last.is_some_and(|step| step.success);
@@ -128,18 +130,18 @@ impl<W: Write> Watch for Recorder<W> {
                 moment.env.spec().id
             ))
         })?;
-        let Sight { places, joints } = self.scenery.sight(&subject)?;
+        let ScenePose { poses, joints } = self.scenery.scene_pose(&subject)?;
         let picture = match &mut self.camera {
             Some((draw, size)) => Some(png(*size, &shot(moment.env, &mut **draw)?)?),
             None => None,
         };
         let step = self.steps[0] + moment.steps as i64;
         self.steps[1] = step + 1;
-        let told = Told {
+        let event_moment = EventMoment {
             step,
             time_s: step as f64 * self.scenery.control_s(),
             episode: self.episodes,
-            places: self.moved(places),
+            poses: self.moved(poses),
             joints,
             picture,
             reward: moment.last.map(|step| step.reward),
@@ -150,7 +152,7 @@ impl<W: Write> Watch for Recorder<W> {
                 .map(|decision| ahead(decision, moment.env.spec().act)),
             note: self.note(moment),
         };
-        event::send(&mut self.out, &told).map_err(untold)
+        event::send(&mut self.out, &event_moment).map_err(write_error)
     }
 }
 
@@ -159,7 +161,7 @@ fn ahead(decision: &Decision, act: usize) -> Vec<Vec<f32>> {
     decision.ahead.chunks(act).map(<[f32]>::to_vec).collect()
 }
 
-fn untold(error: std::io::Error) -> Error {
+fn write_error(error: std::io::Error) -> Error {
     Error::failed(format!("the recording cannot go on: {error}"))
 }
 

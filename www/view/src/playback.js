@@ -1,5 +1,5 @@
 /**
- * A stretch of simulation.
+ * A clip of simulation.
  *
  * @typedef {object} Segment
  * @property {Float32Array} poses          frames * bodies * 7: x y z qw qx qy qz in the world

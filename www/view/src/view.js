@@ -30,7 +30,7 @@ export function available() {
   return context !== null;
 }
 
-/** A 3D view of a scene on a canvas, which plays stretches of simulation. */
+/** A 3D view of a scene on a canvas, which plays clips of simulation. */
 export class View {
   #canvas;
   #scene;
@@ -96,7 +96,7 @@ export class View {
   }
 
   /**
-   * Appends a stretch of simulation to what is played.
+   * Appends a clip of simulation to what is played.
    *
    * @param {import('./playback.js').Segment} segment
    */

@@ -15,17 +15,17 @@ fn episode(e: usize, steps: usize, terminated: bool) -> Episode {
     episode
 }
 
-fn empty(horizon: usize, capacity: usize, prioritised: bool) -> Sequences {
+fn empty(horizon: usize, capacity: usize, prioritised: bool) -> SequenceReplay {
     let rng = Rng::new(0, "after", 0);
-    Sequences::new(ObsSpec::of_state(1), 1, horizon, capacity, prioritised, rng)
+    SequenceReplay::new(ObsSpec::of_state(1), 1, horizon, capacity, prioritised, rng)
 }
 
 /// The one number of an observation.
-fn number(batch: &Stretches, row: usize) -> f32 {
+fn number(batch: &SequenceBatch, row: usize) -> f32 {
     batch.obs.state(row)[0]
 }
 
-fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
+fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> SequenceReplay {
     let mut sequences = empty(3, 1000, prioritised);
     for (e, &(steps, terminated)) in episodes.iter().enumerate() {
         sequences.push(&episode(e, steps, terminated)).unwrap();
@@ -33,18 +33,16 @@ fn sequences(prioritised: bool, episodes: &[(usize, bool)]) -> Sequences {
     sequences
 }
 
-/// A stretch is consecutive decisions of one episode; after the end for good it stays, earns 0, and
-/// says so.
+/// A sequence is consecutive decisions of one episode; after the end for good it stays, earns 0,
+/// and says so.
 #[test]
 fn stretches_are_consecutive_and_go_on_after_the_end() {
     let sequences = sequences(false, &[(5, false), (2, true), (2, false)]);
     let batch = sequences.sample(&mut Rng::new(0, "test", 0), 300);
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..300 {
-        let (o, over) = (
-            [0, 1, 2, 3].map(|t| number(&batch, t * 300 + i)),
-            [0, 1, 2].map(|t| batch.over[t * 300 + i]),
-        );
+        let o = [0, 1, 2, 3].map(|t| number(&batch, t * 300 + i));
+        let done = [0, 1, 2].map(|t| batch.done[t * 300 + i]);
         let ended = [0, 1, 2, 3].map(|t| batch.ended[t * 300 + i]);
         assert_eq!(ended, o.map(|o| f32::from(o == 12.0)));
         seen.insert(o[0] as usize);
@@ -54,45 +52,45 @@ fn stretches_are_consecutive_and_go_on_after_the_end() {
             assert_eq!(o[t + 1], if ended { 12.0 } else { o[t] + 1.0 });
             assert_eq!(reward, if ended { 0.0 } else { -1.0 });
             assert_eq!(
-                over[t],
+                done[t],
                 f32::from(u8::from(o[0] >= 10.0 && o[t + 1] == 12.0))
             );
             assert!(ended || batch.actions[t * 300 + i] == o[t] / 100.0);
         }
     }
-    // 5 decisions have stretches of 3 from 0, 1 and 2; 2 and an end from all and the end; 2 without
+    // 5 decisions have sequences of 3 from 0, 1 and 2; 2 and an end from all and the end; 2 without
     // one from none.
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 10, 11, 12]);
 }
 
-/// A stretch comes up in proportion to its priority^0.6, and counts the less for it.
+/// A sequence comes up in proportion to its priority^0.6, and counts the less for it.
 #[test]
 fn surprising_stretches_come_up_more_often() {
     let mut sequences = sequences(true, &[(4, false)]);
-    let places = [
-        Place {
+    let indices = [
+        SequenceIndex {
             episode: 0,
             decision: 0,
         },
-        Place {
+        SequenceIndex {
             episode: 0,
             decision: 1,
         },
     ];
-    sequences.set_priorities(&places, &[1.0, 32.0]);
+    sequences.set_priorities(&indices, &[1.0, 32.0]);
     let batch = sequences.sample(&mut Rng::new(1, "test", 0), 9000);
     let often = batch
-        .places
+        .indices
         .iter()
-        .filter(|place| place.decision == 1)
+        .filter(|index| index.decision == 1)
         .count() as f64
         / 9000.0;
     assert!((often - 8.0 / 9.0).abs() < 0.02, "{often}");
     let weight = |decision| {
         batch
-            .places
+            .indices
             .iter()
-            .position(|place| place.decision == decision)
+            .position(|index| index.decision == decision)
             .map(|i| batch.weights[i])
             .unwrap()
     };
@@ -103,7 +101,7 @@ fn surprising_stretches_come_up_more_often() {
     );
 }
 
-/// The oldest episodes make room, and priorities of dropped stretches go nowhere.
+/// The oldest episodes make room, and priorities of dropped sequences go nowhere.
 #[test]
 fn the_oldest_make_room() {
     let mut sequences = empty(3, 10, true);
@@ -111,7 +109,7 @@ fn the_oldest_make_room() {
     assert_eq!((sequences.len(), sequences.dropped), (10, 2));
     let before = sequences.clone();
     sequences.set_priorities(
-        &[Place {
+        &[SequenceIndex {
             episode: 1,
             decision: 0,
         }],
@@ -128,7 +126,7 @@ fn saved_sequences_go_on_as_if_never_saved() {
     let mut whole = sequences(true, &[(5, false), (2, true)]);
     let mut archive = Archive::new();
     whole.save(&mut archive, "online").unwrap();
-    let mut restored = Sequences::load(
+    let mut restored = SequenceReplay::load(
         &mut Archive::from_bytes(&archive.to_bytes().unwrap()).unwrap(),
         "online",
     )
@@ -139,7 +137,7 @@ fn saved_sequences_go_on_as_if_never_saved() {
     assert_eq!(whole, restored);
     archive.put_f32("online/over", &[3], vec![0.0; 3]);
     assert!(matches!(
-        Sequences::load(&mut archive, "online"),
+        SequenceReplay::load(&mut archive, "online"),
         Err(Error::Input(_))
     ));
     assert!(
@@ -152,18 +150,16 @@ fn saved_sequences_go_on_as_if_never_saved() {
     );
 }
 
-/// Joined batches keep their stretches whole.
+/// Joined batches keep their sequences whole.
 #[test]
 fn joined_batches_keep_stretches_whole() {
-    let (a, b) = (
-        sequences(false, &[(5, false)]),
-        sequences(false, &[(1, true), (1, true), (4, false)]),
-    );
+    let a = sequences(false, &[(5, false)]);
+    let b = sequences(false, &[(1, true), (1, true), (4, false)]);
     let joined = a
         .sample(&mut Rng::new(0, "test", 0), 3)
         .with(&b.sample(&mut Rng::new(0, "test", 1), 2));
     assert_eq!(
-        (joined.len(), joined.obs.len(), joined.places.len()),
+        (joined.len(), joined.obs.len(), joined.indices.len()),
         (5, 20, 5)
     );
     for i in 0..5 {
@@ -174,25 +170,27 @@ fn joined_batches_keep_stretches_whole() {
             "{o:?}"
         );
     }
-    assert_eq!(joined.clone().with(&Stretches::default()), joined);
+    assert_eq!(joined.clone().with(&SequenceBatch::default()), joined);
 }
 
 /// Every batch holds exactly the share of demonstrations, which come first, and one side stands in
 /// for an empty other.
 #[test]
 fn every_batch_has_exactly_the_share() {
-    let (online, none) = (sequences(false, &[(5, false); 3]), sequences(false, &[]));
+    let online = sequences(false, &[(5, false); 3]);
+    let none = sequences(false, &[]);
     let mut demos = sequences(false, &[]);
     demos.push(&episode(50, 5, false)).unwrap();
     let mut rng = Rng::new(0, "test", 0);
     let mut share = |demo_fraction, demos, online| {
-        let batch = Balanced { demo_fraction }.sample(demos, online, &mut rng, 64);
+        let batch = BalancedSampler { demo_fraction }.sample(demos, online, &mut rng, 64);
         assert_eq!(batch.len(), 64);
-        let shown: Vec<bool> = (0..64).map(|i| number(&batch, i) >= 500.0).collect();
+        let is_demo: Vec<bool> = (0..64).map(|i| number(&batch, i) >= 500.0).collect();
         assert!(
-            shown[..batch.shown].iter().all(|&demo| demo) && !shown[batch.shown..].contains(&true)
+            is_demo[..batch.n_demos].iter().all(|&demo| demo)
+                && !is_demo[batch.n_demos..].contains(&true)
         );
-        batch.shown
+        batch.n_demos
     };
     assert_eq!(
         [0.0, 0.25, 0.5, 1.0].map(|f| share(f, &demos, &online)),
@@ -208,11 +206,11 @@ fn every_batch_has_exactly_the_share() {
 /// so.
 #[test]
 fn an_episode_may_end_where_it_ends() {
-    let mut sequences = empty(1, 1000, false).ending();
+    let mut sequences = empty(1, 1000, false).without_terminal_padding();
     sequences.push(&episode(0, 3, true)).unwrap();
     sequences.push(&episode(1, 2, false)).unwrap();
     let all = sequences.all();
     let first: Vec<f32> = (0..5).map(|row| number(&all, row)).collect();
     assert_eq!(first, [0.0, 1.0, 2.0, 10.0, 11.0]);
-    assert_eq!(all.over, [0.0, 0.0, 1.0, 0.0, 0.0]);
+    assert_eq!(all.done, [0.0, 0.0, 1.0, 0.0, 0.0]);
 }

@@ -1,7 +1,7 @@
 //! The promises of the suite `lab`.
 
 use super::*;
-use crate::env::catalogue::{picked, proprioception};
+use crate::env::catalogue::{CORE, select_ranges};
 use crate::env::{Step, make};
 
 /// Plays the expert's episode `seed` to its end.
@@ -73,7 +73,7 @@ fn an_episode_that_plays_on_reaches_the_horizon() {
     for info in tasks::all() {
         let mut env = LabEnv::new(info.id).unwrap();
         let short = demonstrate(&mut env, 0);
-        env.play_on();
+        env.set_terminate_on_success(false);
         let long = demonstrate(&mut env, 0);
         let same = |(a, b): (&Step, &Step)| {
             a.obs == b.obs && a.reward == b.reward && a.success == b.success
@@ -253,9 +253,9 @@ fn ids_make_environments() {
 fn the_hand_and_the_gripper_stay_beside_a_picture() {
     for info in tasks::all() {
         let mut env = make(info.id).unwrap();
-        let places = proprioception(info.id).unwrap();
+        let places = CORE.entry(info.id).unwrap().proprioception.unwrap();
         assert_eq!(places, [0..4, 18..22]);
-        let before = picked(&env.reset(2).state, places);
+        let before = select_ranges(&env.reset(2).state, places);
         assert_eq!(
             before[..4],
             before[4..],
@@ -268,7 +268,7 @@ fn the_hand_and_the_gripper_stay_beside_a_picture() {
             info.id
         );
         let step = env.step(&[1.0, 0.0, 0.0, 1.0]).unwrap();
-        let after = picked(&step.obs.state, places);
+        let after = select_ranges(&step.obs.state, places);
         assert_eq!(after[4..], before[..4], "{}", info.id);
         assert!(after[0] > before[0], "{}: the hand moved along x", info.id);
     }
@@ -313,15 +313,15 @@ fn the_second_object_tells_its_joint() {
             obs = step.obs.state;
             let joint = env.sim().joint(name).unwrap();
             let position = env.sim().joint_position(joint);
-            let told = if name == "nail" {
+            let reported = if name == "nail" {
                 f64::from(obs[12] - start[12])
             } else {
                 // Opening turns the door to the right as seen from above.
                 -2.0 * f64::from(obs[17]).atan2(f64::from(obs[14]))
             };
             assert!(
-                (told - position).abs() < 5e-3,
-                "{id}: {told}, not {position}"
+                (reported - position).abs() < 5e-3,
+                "{id}: {reported}, not {position}"
             );
             if step.terminated {
                 break;

@@ -9,8 +9,8 @@ use crate::obs::ObsSpec;
 struct Blinking {
     spec: Spec,
     steps: usize,
-    ends: bool,
-    over: bool,
+    terminates_on_success: bool,
+    done: bool,
 }
 
 impl Env for Blinking {
@@ -19,20 +19,22 @@ impl Env for Blinking {
     }
 
     fn reset(&mut self, _: u64) -> Observation {
-        (self.steps, self.over) = (0, false);
+        self.steps = 0;
+        self.done = false;
         vec![0.0].into()
     }
 
     fn step(&mut self, _: &[f32]) -> Result<Step> {
-        if self.over {
+        if self.done {
             return Err(episode_over(&self.spec.id));
         }
         self.steps += 1;
         let success = self.spec.id.contains(&self.steps.to_string());
-        let terminated = success && self.ends;
+        let terminated = success && self.terminates_on_success;
         let truncated = !terminated && self.steps == self.spec.horizon;
-        self.over = terminated || truncated;
-        let (obs, reward) = (vec![self.steps as f32].into(), f32::from(success));
+        self.done = terminated || truncated;
+        let obs = vec![self.steps as f32].into();
+        let reward = f32::from(success);
         Ok(Step {
             obs,
             reward,
@@ -44,8 +46,8 @@ impl Env for Blinking {
         })
     }
 
-    fn play_on(&mut self) {
-        self.ends = false;
+    fn set_terminate_on_success(&mut self, terminate: bool) {
+        self.terminates_on_success = terminate;
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {
@@ -62,27 +64,36 @@ impl Env for Blinking {
     }
 }
 
-fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
-    let spec = Spec {
+fn spec(id: &str) -> Spec {
+    Spec {
         id: id.into(),
         obs: ObsSpec::of_state(1),
         act: 1,
         horizon: 6,
-    };
+    }
+}
+
+fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
     Ok(Box::new(Blinking {
-        spec,
+        spec: spec(id),
         steps: 0,
-        ends: true,
-        over: false,
+        terminates_on_success: true,
+        done: false,
     }))
 }
 
 /// One episode, saved and loaded after every chunk.
-fn episode(task: &str, to_horizon: bool, chunk: usize) -> (Finished, u64, u64) {
-    let (task, engine) = (task.to_owned(), String::new());
+fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64, u64) {
+    let task = Entry {
+        spec: spec(task),
+        engines: &[],
+        about: "",
+        expert_success: None,
+        proprioception: None,
+    };
     let spec = RolloutSpec {
         task,
-        engine,
+        engine: String::new(),
         make: blinking,
         action_repeat: 1,
         chunk,

@@ -3,7 +3,7 @@
 use super::{ActorConfig, HetstatPolicy, InputReader, Transitions};
 use crate::Result;
 use crate::data::Archive;
-use crate::nn::{Adam, AdamConfig, Observed, params};
+use crate::nn::{Adam, AdamConfig, Observations, params};
 use crate::rl::SquashedGaussian;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -12,16 +12,16 @@ use burn::tensor::{Device, Tensor};
 /// pi, and the clone q.
 pub(crate) struct ClonedActor {
     /// q: learns while cloning, then stays.
-    pub clone: HetstatPolicy,
+    pub(crate) clone: HetstatPolicy,
     /// pi.
-    pub actor: HetstatPolicy,
+    pub(crate) actor: HetstatPolicy,
     clone_adam: Adam,
     actor_adam: Adam,
 }
 
 impl ClonedActor {
     /// Fresh, on an autodiff `device`; `lr` is Adam's learning rate in practice.
-    pub fn new(
+    pub(crate) fn new(
         config: &ActorConfig,
         inputs: &InputReader,
         lr: f64,
@@ -39,7 +39,7 @@ impl ClonedActor {
 
     /// One step of cloning on demonstrated decisions; the loss. The actor begins as the clone that
     /// comes of it.
-    pub fn clone_step(&mut self, demos: &Transitions) -> Tensor<1> {
+    pub(crate) fn clone_step(&mut self, demos: &Transitions) -> Tensor<1> {
         let x = demos.x.clone().autodiff();
         let u = demos.u.clone().autodiff();
         let loss = self.clone.faithful_loss(x, u);
@@ -49,34 +49,34 @@ impl ClonedActor {
     }
 
     /// One step of the actor down a loss.
-    pub fn step(&mut self, loss: &Tensor<1>) {
+    pub(crate) fn step(&mut self, loss: &Tensor<1>) {
         self.actor = self.actor_adam.step(self.actor.clone(), loss);
     }
 
     /// pi, without gradients.
-    pub fn acting(&self) -> HetstatPolicy {
+    pub(crate) fn acting(&self) -> HetstatPolicy {
         self.actor.valid()
     }
 
     /// q at inputs, without gradients.
-    pub fn clone_at(&self, x: &Observed) -> SquashedGaussian {
+    pub(crate) fn clone_at(&self, x: &Observations) -> SquashedGaussian {
         self.clone.valid().at(x.clone())
     }
 
     /// pi at inputs, without gradients.
-    pub fn actor_at(&self, x: &Observed) -> SquashedGaussian {
+    pub(crate) fn actor_at(&self, x: &Observations) -> SquashedGaussian {
         self.actor.valid().at(x.clone())
     }
 
     /// pi at inputs, with gradients, and the mean of KL(pi || q) there: `[1]`.
-    pub fn attached_at(&self, x: &Observed) -> (SquashedGaussian, Tensor<1>) {
+    pub(crate) fn attached_at(&self, x: &Observations) -> (SquashedGaussian, Tensor<1>) {
         let at = self.actor.at(x.clone().autodiff());
         let divergence = at.kl(&self.clone_at(x).autodiff()).mean();
         (at, divergence)
     }
 
     /// Writes all of it into the archive, under `prefix/`.
-    pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
+    pub(crate) async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         for (name, policy) in [("clone", &self.clone), ("actor", &self.actor)] {
             params::save(policy, &format!("{prefix}/{name}"), archive).await?;
         }
@@ -90,7 +90,7 @@ impl ClonedActor {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, prefix: &str, archive: &Archive) -> Result<Self> {
         let policy = |fresh: HetstatPolicy, name: &str| {
             params::load(fresh, &format!("{prefix}/{name}"), archive)
         };

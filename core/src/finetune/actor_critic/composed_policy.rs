@@ -16,31 +16,31 @@ use burn::tensor::Device;
 #[derive(Clone)]
 pub(crate) struct ComposedPolicy {
     /// Whose it is.
-    pub method: FinetuneMethod,
+    pub(crate) method: FinetuneMethod,
     /// The actor.
-    pub actor: HetstatPolicy,
+    pub(crate) actor: HetstatPolicy,
     /// Its settings.
-    pub config: ActorConfig,
+    pub(crate) config: ActorConfig,
     /// What sees.
-    pub cameras: Vec<ImageSpec>,
+    pub(crate) cameras: Vec<ImageSpec>,
 }
 
 /// A decision for each of E episodes, on the host.
-pub(crate) struct Decided {
+pub(crate) struct AgentOutput {
     /// What is played: E x act.
-    pub actions: Vec<f32>,
+    pub(crate) actions: Vec<f32>,
     /// The actor's own: E x act.
-    pub own: Vec<f32>,
+    pub(crate) own: Vec<f32>,
     /// What they were made of.
-    pub inputs: RawInputs,
+    pub(crate) inputs: RawInputs,
     /// What each episode is to remember: what is left of the pretrained policy's chunk.
-    pub memories: Vec<Vec<f32>>,
+    pub(crate) memories: Vec<Vec<f32>>,
 }
 
 impl ComposedPolicy {
     /// Decides at raw observations, given what each episode remembers and noise rows: in the
     /// middle of the actor's distribution, or drawn from it where it is to explore.
-    pub async fn decide(
+    pub(crate) async fn decide(
         &self,
         policy: &Policy,
         obs: &ObsBatch,
@@ -48,7 +48,7 @@ impl ComposedPolicy {
         noise: &[f32],
         explore: bool,
         device: &Device,
-    ) -> Result<Decided> {
+    ) -> Result<AgentOutput> {
         let reader = InputReader::new(policy, &self.cameras, device);
         let act = policy.sizes.act;
         let (chunk_noise, own_noise) = split(noise, policy.noise_len(), act);
@@ -57,7 +57,7 @@ impl ComposedPolicy {
             .await?;
         let bases = || chunks.iter().map(|chunk| &chunk[..act]);
         let base: Vec<f32> = bases().flatten().copied().collect();
-        let at = self.actor.at(reader.observed(obs, &base));
+        let at = self.actor.at(reader.observations(obs, &base));
         let own = if explore {
             at.sample(reader.matrix(own_noise, act))
         } else {
@@ -76,7 +76,7 @@ impl ComposedPolicy {
                 chunk[act..].to_vec()
             }
         });
-        Ok(Decided {
+        Ok(AgentOutput {
             actions,
             own,
             memories: memories.collect(),
@@ -125,7 +125,7 @@ impl ComposedPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         method: FinetuneMethod,
         config: &ActorConfig,
         policy: &Policy,
@@ -189,14 +189,14 @@ impl FinetunedPolicy for ComposedPolicy {
         device: &'a Device,
     ) -> LocalFuture<'a, Vec<f32>> {
         Box::pin(async move {
-            let decided = self
+            let output = self
                 .decide(policy, obs, memories, &noise, false, device)
                 .await?;
             memories
                 .iter_mut()
-                .zip(decided.memories)
+                .zip(output.memories)
                 .for_each(|(memory, new)| *memory = new);
-            Ok(decided.actions)
+            Ok(output.actions)
         })
     }
 

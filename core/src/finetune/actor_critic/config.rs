@@ -62,17 +62,17 @@ pub struct ActorConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct PracticeConfig {
     /// The actor.
-    pub actor: ActorConfig,
+    pub(crate) actor: ActorConfig,
     /// Environments that practice in lockstep.
-    pub envs: usize,
+    pub(crate) envs: usize,
     /// When it updates, is evaluated and is done.
-    pub schedule: Schedule,
+    pub(crate) schedule: Schedule,
     /// Decisions that the replay of practice holds at most.
-    pub capacity: usize,
+    pub(crate) capacity: usize,
     /// Decisions per update, demonstrated ones included.
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// The share of a batch that demonstrations are.
-    pub demo_fraction: f64,
+    pub(crate) demo_fraction: f64,
 }
 
 impl ActorConfig {

@@ -3,7 +3,7 @@
 
 use super::{ActorConfig, Compose};
 use crate::Result;
-use crate::data::{Dataset, Episode, Sequences};
+use crate::data::{Dataset, Episode, SequenceReplay};
 use crate::obs::ObsSpec;
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
@@ -15,11 +15,11 @@ const COPIES: usize = 4;
 
 /// An empty replay of episodes, to be drawn decision by decision: observation and the pretrained
 /// policy's action; the actor's own action, and where it is demonstrated the next one.
-pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> Sequences {
+pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> SequenceReplay {
     let rng = Rng::new(0, "unused", 0);
-    Sequences::new(obs, 2 * act, 1, capacity, false, rng)
-        .beside(act)
-        .ending()
+    SequenceReplay::new(obs, 2 * act, 1, capacity, false, rng)
+        .with_base_actions(act)
+        .without_terminal_padding()
 }
 
 /// All demonstrated decisions, in a replay of their size.
@@ -32,7 +32,7 @@ pub(super) async fn decisions(
     demos: &Dataset,
     (seed, obs): (u64, ObsSpec),
     device: &Device,
-) -> Result<Sequences> {
+) -> Result<SequenceReplay> {
     let copies = if config.compose == Compose::Alone {
         1
     } else {
@@ -45,7 +45,7 @@ pub(super) async fn decisions(
             let begin = copy * policy.sizes.chunk / copies;
             let bases = match config.compose {
                 Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
-                _ => beside(policy, episode, begin, &mut rng, device).await?,
+                _ => base_actions(policy, episode, begin, &mut rng, device).await?,
             };
             replay.push(&targets(config, policy.sizes, episode, &bases))?;
         }
@@ -56,7 +56,7 @@ pub(super) async fn decisions(
 /// What the pretrained policy would do at every observation of an episode of T steps, where its
 /// chunks begin at the first one and whenever the time is `begin` more than a multiple of a chunk:
 /// (T + 1) x act.
-async fn beside(
+async fn base_actions(
     policy: &Policy,
     episode: &Episode,
     begin: usize,
@@ -163,7 +163,7 @@ mod tests {
         // Every decision is drawn at some time: here all of them in their order.
         let rows = found.all();
         assert_eq!(
-            (&rows.over[..3], &rows.rewards[..3]),
+            (&rows.done[..3], &rows.rewards[..3]),
             (&[0.0, 0.0, 1.0][..], &[0.0, 0.0, 1.0][..])
         );
         for copy in 0..4 {

@@ -2,7 +2,7 @@
 //! "Coherent Soft Imitation Learning").
 
 use super::ActorConfig;
-use crate::nn::{Hetstat, HetstatConfig, Keypoints, Observed};
+use crate::nn::{Hetstat, HetstatConfig, Keypoints, Observations};
 use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rl::SquashedGaussian;
@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 pub(crate) struct HetstatPolicy {
     net: Hetstat,
     /// One for each camera.
-    eyes: Vec<Keypoints>,
+    image_encoder: Vec<Keypoints>,
     /// How many of the inputs' numbers it reads: all, or only the observation before the pretrained
     /// policy's action.
     reads: usize,
@@ -23,7 +23,7 @@ pub(crate) struct HetstatPolicy {
 
 impl HetstatPolicy {
     /// Fresh weights, for observations and actions of these sizes, and for these cameras.
-    pub fn new(
+    pub(crate) fn new(
         config: &ActorConfig,
         sizes: Sizes,
         cameras: &[ImageSpec],
@@ -47,23 +47,23 @@ impl HetstatPolicy {
         let net = Hetstat::new(&settings, rng, device);
         Self {
             net,
-            eyes: Keypoints::of(cameras, rng, device),
+            image_encoder: Keypoints::of(cameras, rng, device),
             reads,
         }
     }
 
-    fn read(&self, x: Observed) -> Tensor<2> {
-        x.read_by(&self.eyes, self.reads)
+    fn read(&self, x: Observations) -> Tensor<2> {
+        x.encode_with(&self.image_encoder, self.reads)
     }
 
     /// What it does at inputs of obs + act numbers.
-    pub fn at(&self, x: Observed) -> SquashedGaussian {
+    pub(crate) fn at(&self, x: Observations) -> SquashedGaussian {
         self.net.forward(self.read(x)).into()
     }
 
     /// The faithful loss (CSIL): the squared error of the squashed mean, which teaches means and
     /// features, and the likelihood with both held fixed, which teaches the spread.
-    pub fn faithful_loss(&self, x: Observed, actions: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn faithful_loss(&self, x: Observations, actions: Tensor<2>) -> Tensor<1> {
         let (mean, fixed) = self.net.forward_faithful(self.read(x));
         let act = actions.dims()[1] as f64;
         let error = (mean.tanh() - actions.clone()).square().mean();
@@ -107,7 +107,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut rng = Rng::new(0, "test", 0);
         let policy = HetstatPolicy::new(&config(), SIZES, &[], &mut rng, &device);
-        let x = Observed::from(nn::matrix(rng.normals(28), 4, &device));
+        let x = Observations::from(nn::matrix(rng.normals(28), 4, &device));
         let actions = nn::matrix(rng.normals(14), 2, &device).tanh();
         let plain = |policy: &HetstatPolicy| policy.at(x.clone());
         let parts = |policy: &HetstatPolicy| {
@@ -118,8 +118,8 @@ mod tests {
             ]
         };
         let found = read(policy.faithful_loss(x.clone(), actions.clone()).inner())[0];
-        let [error, surprise] = parts(&policy).map(|part| read(part.inner())[0]);
-        assert!((found - error - surprise).abs() < 1e-5);
+        let [error, nll] = parts(&policy).map(|part| read(part.inner())[0]);
+        assert!((found - error - nll).abs() < 1e-5);
         let step = |loss: Tensor<1>| {
             nn::Adam::new(nn::AdamConfig {
                 lr: 1e-2,
@@ -155,7 +155,7 @@ mod tests {
         let mut rng = Rng::new(1, "test", 0);
         let mut policy = HetstatPolicy::new(&config(), SIZES, &[], &mut rng, &device);
         // Where C is the identity and the means are 0, many gradients vanish.
-        let train = Observed::from(nn::matrix(rng.normals(28), 4, &device));
+        let train = Observations::from(nn::matrix(rng.normals(28), 4, &device));
         let mut adam = nn::Adam::new(nn::AdamConfig {
             lr: 3e-2,
             clip_norm: None,

@@ -1,7 +1,7 @@
 //! What the networks read: an observation, and the pretrained policy's action of the step.
 
-use crate::data::{Normaliser, Stretches};
-use crate::nn::{self, Observed};
+use crate::data::{Normaliser, SequenceBatch};
+use crate::nn::{self, Observations};
 use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rl::{StateAction, TdBatch};
@@ -15,48 +15,48 @@ const LEAST_RANGE: f64 = 0.1;
 /// N rows on the host.
 pub(crate) struct RawInputs {
     /// N observations.
-    pub obs: ObsBatch,
+    pub(crate) obs: ObsBatch,
     /// The pretrained policy's actions: N x act.
-    pub base: Vec<f32>,
+    pub(crate) base: Vec<f32>,
 }
 
 /// Makes inputs of networks, on a device without gradients.
 #[derive(Clone)]
 pub(crate) struct InputReader {
     /// Scales observations.
-    pub scale: Normaliser,
+    pub(crate) scale: Normaliser,
     /// Of the pretrained policy.
-    pub sizes: Sizes,
+    pub(crate) sizes: Sizes,
     /// What sees.
-    pub cameras: Vec<ImageSpec>,
+    pub(crate) cameras: Vec<ImageSpec>,
     /// Without gradients.
-    pub device: Device,
+    pub(crate) device: Device,
 }
 
 /// N decisions on the device, demonstrated ones first, without gradients.
 pub(crate) struct Transitions {
     /// Of obs + act numbers.
-    pub x: Observed,
+    pub x: Observations,
     /// The actor's own action: `[N, act]`.
     pub u: Tensor<2>,
     /// What was seen next.
-    pub next_x: Observed,
+    pub(crate) next_x: Observations,
     /// The actor's own action then, where it is known: `[N, act]`.
-    pub next_u: Tensor<2>,
+    pub(crate) next_u: Tensor<2>,
     /// The task's rewards: `[N]`.
     pub rewards: Tensor<1>,
     /// 0 where nothing can be earned afterwards, else 1: `[N]`.
-    pub not_done: Tensor<1>,
+    pub(crate) not_done: Tensor<1>,
     /// How many of them were demonstrated.
-    pub n_demos: usize,
+    pub(crate) n_demos: usize,
 }
 
 impl InputReader {
     /// For a policy: observations are scaled as it scales them, but no number in a range that is
     /// all too small.
-    pub fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
+    pub(crate) fn new(policy: &Policy, cameras: &[ImageSpec], device: &Device) -> Self {
         Self {
-            scale: policy.obs_scale.widened(LEAST_RANGE as f32),
+            scale: policy.obs_scale.with_min_range(LEAST_RANGE as f32),
             sizes: policy.sizes,
             cameras: cameras.to_vec(),
             device: device.clone().without_autodiff(),
@@ -64,38 +64,38 @@ impl InputReader {
     }
 
     /// Numbers of an input: an observation's and an action's.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.sizes.obs + self.sizes.act
     }
 
     /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them, N x
     /// act.
-    pub fn observed(&self, obs: &ObsBatch, base: &[f32]) -> Observed {
+    pub(crate) fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
         let numbers = self.scale.apply(&obs.numbers());
         let images = obs.seen_by(&self.cameras);
-        Observed::new(numbers, self.sizes.obs, images, &self.device)
+        Observations::new(numbers, self.sizes.obs, images, &self.device)
             .with(self.matrix(base.to_vec(), self.sizes.act))
     }
 
     /// Rows of `width` numbers as they are.
-    pub fn matrix(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+    pub(crate) fn matrix(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         nn::matrix(values, width, &self.device)
     }
 
     /// A batch of single decisions, of which the first `n_demos` were demonstrated.
-    pub fn transitions(&self, batch: &Stretches, n_demos: usize) -> Transitions {
+    pub(crate) fn transitions(&self, batch: &SequenceBatch, n_demos: usize) -> Transitions {
         let n = batch.len();
         let act = self.sizes.act;
         let both = self.matrix(batch.actions.clone(), 2 * act);
         let column = |values: &[f32]| self.matrix(values.to_vec(), 1).squeeze_dim::<1>(1);
         let (base, next_base) = batch.base_actions.split_at(n * act);
         Transitions {
-            x: self.observed(&batch.obs.slice(0..n), base),
+            x: self.observations(&batch.obs.slice(0..n), base),
             u: both.clone().narrow(1, 0, act),
-            next_x: self.observed(&batch.obs.slice(n..2 * n), next_base),
+            next_x: self.observations(&batch.obs.slice(n..2 * n), next_base),
             next_u: both.narrow(1, act, act),
             rewards: column(&batch.rewards),
-            not_done: column(&batch.over).neg() + 1.0,
+            not_done: column(&batch.done).neg() + 1.0,
             n_demos,
         }
     }
@@ -108,7 +108,7 @@ impl Transitions {
     }
 
     /// What was done.
-    pub fn state_action(&self) -> StateAction {
+    pub(crate) fn state_action(&self) -> StateAction {
         StateAction {
             state: self.x.clone(),
             action: self.u.clone(),
@@ -116,12 +116,12 @@ impl Transitions {
     }
 
     /// What the value afterwards counts: gamma, or 0 after the end. `[N]`.
-    pub fn discounts(&self, gamma: f64) -> Tensor<1> {
+    pub(crate) fn discounts(&self, gamma: f64) -> Tensor<1> {
         self.not_done.clone() * gamma
     }
 
     /// What critics learn of them, where `next_u` is what is done next and `reward` what is earned.
-    pub fn td_batch(&self, next_u: Tensor<2>, reward: Tensor<1>, gamma: f64) -> TdBatch {
+    pub(crate) fn td_batch(&self, next_u: Tensor<2>, reward: Tensor<1>, gamma: f64) -> TdBatch {
         TdBatch {
             now: self.state_action(),
             next: StateAction {

@@ -1,7 +1,7 @@
 //! What a method puts into the loop.
 
 use super::{ComposedPolicy, RawInputs};
-use crate::data::{Archive, Stretches};
+use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetunedPolicy;
 use crate::method::LocalFuture;
 use crate::rng::Rng;
@@ -15,11 +15,11 @@ pub(crate) type Figures = Vec<(&'static str, Tensor<1>)>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Updates {
     /// Of cloning.
-    pub cloning: usize,
+    pub(crate) cloning: usize,
     /// On demonstrations alone, between cloning and practice.
-    pub pretraining: usize,
+    pub(crate) pretraining: usize,
     /// Of practice.
-    pub practice: usize,
+    pub(crate) practice: usize,
 }
 
 /// Learns an actor beside a frozen policy.
@@ -28,7 +28,7 @@ pub(crate) trait Learner: Send {
     fn updates(&self) -> Updates;
 
     /// One step of cloning the actor from demonstrated decisions; the loss.
-    fn clone_step(&mut self, demos: &Stretches) -> Tensor<1>;
+    fn clone_step(&mut self, demos: &SequenceBatch) -> Tensor<1>;
 
     /// How many steps on demonstrations alone follow cloning.
     fn pretraining(&self) -> usize {
@@ -36,13 +36,13 @@ pub(crate) trait Learner: Send {
     }
 
     /// One of them.
-    fn pretrain_step(&mut self, _demos: &Stretches, _rng: &mut Rng) -> Figures {
+    fn pretrain_step(&mut self, _demos: &SequenceBatch, _rng: &mut Rng) -> Figures {
         Vec::new()
     }
 
     /// One update on a batch of decisions, of which the first were demonstrated; its figures, where
     /// they are recorded.
-    fn step(&mut self, batch: &Stretches, record: bool, rng: &mut Rng) -> Option<Figures>;
+    fn step(&mut self, batch: &SequenceBatch, record: bool, rng: &mut Rng) -> Option<Figures>;
 
     /// What acts: the actor, without gradients.
     fn acting(&self) -> ComposedPolicy;

@@ -19,7 +19,7 @@ use super::{
     Updates,
 };
 use crate::Result;
-use crate::data::{Archive, Stretches};
+use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetuneMethod;
 use crate::method::LocalFuture;
 use crate::rl::{CriticConfig, Critics, StateAction, Temperature};
@@ -30,19 +30,19 @@ use burn::tensor::{Device, Tensor};
 #[derive(Debug, Clone)]
 pub(crate) struct SoftActorCriticConfig {
     /// The method that it is.
-    pub method: FinetuneMethod,
+    pub(crate) method: FinetuneMethod,
     /// How it practices, and its actor.
-    pub practice: PracticeConfig,
+    pub(crate) practice: PracticeConfig,
     /// The critics.
-    pub critics: CriticConfig,
+    pub(crate) critics: CriticConfig,
     /// Adam's learning rate of actor and temperature.
-    pub lr: f64,
+    pub(crate) lr: f64,
     /// Discount per decision.
-    pub gamma: f64,
+    pub(crate) gamma: f64,
     /// The temperature at the start.
-    pub temperature: f64,
+    pub(crate) temperature: f64,
     /// Updates of the critics for each of the actor.
-    pub actor_every: usize,
+    pub(crate) actor_every: usize,
 }
 
 /// Actor, critics and temperature.
@@ -125,7 +125,7 @@ impl SoftActorCritic {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, archive: &Archive) -> Result<Self> {
         let prefix = self.prefix();
         let name = format!("{prefix}/temperature");
         Ok(Self {
@@ -143,14 +143,14 @@ impl Learner for SoftActorCritic {
         self.updates
     }
 
-    fn clone_step(&mut self, demos: &Stretches) -> Tensor<1> {
+    fn clone_step(&mut self, demos: &SequenceBatch) -> Tensor<1> {
         self.updates.cloning += 1;
         let demos = self.inputs.transitions(demos, demos.len());
         self.policy.clone_step(&demos)
     }
 
-    fn step(&mut self, batch: &Stretches, record: bool, rng: &mut Rng) -> Option<Figures> {
-        let batch = self.inputs.transitions(batch, batch.shown);
+    fn step(&mut self, batch: &SequenceBatch, record: bool, rng: &mut Rng) -> Option<Figures> {
+        let batch = self.inputs.transitions(batch, batch.n_demos);
         let e_next = self.normals(batch.len(), rng);
         let e_now = self.normals(batch.len(), rng);
 

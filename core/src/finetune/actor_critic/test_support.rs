@@ -1,7 +1,7 @@
 //! What tests of the learners begin with.
 
 use super::{ActorConfig, Compose, InputReader};
-use crate::data::{Normaliser, Stretches};
+use crate::data::{Normaliser, SequenceBatch};
 use crate::obs::ObsBatch;
 use crate::policy::Sizes;
 use crate::rng::Rng;
@@ -45,7 +45,7 @@ pub(crate) fn inputs() -> InputReader {
 }
 
 /// Decisions, every second of which was the last, with actions near a tenth of the observation.
-pub(crate) fn batch(n: usize, rng: &mut Rng) -> Stretches {
+pub(crate) fn batch(n: usize, rng: &mut Rng) -> SequenceBatch {
     let obs = rng.normals(3 * n);
     let actions = obs
         .chunks(3)
@@ -54,7 +54,7 @@ pub(crate) fn batch(n: usize, rng: &mut Rng) -> Stretches {
     let noise = rng.normals(4 * n);
     let rewards = rng.normals(n);
     let rows = [obs, rng.normals(3 * n)].concat();
-    Stretches {
+    SequenceBatch {
         actions: actions
             .iter()
             .zip(noise)
@@ -63,8 +63,8 @@ pub(crate) fn batch(n: usize, rng: &mut Rng) -> Stretches {
         rewards,
         obs: ObsBatch::of_states(rows.chunks(3).map(|row| row[0]).collect(), 1),
         base_actions: rows.chunks(3).flat_map(|row| &row[1..]).copied().collect(),
-        over: (0..n).map(|i| (i % 2) as f32).collect(),
+        done: (0..n).map(|i| (i % 2) as f32).collect(),
         weights: vec![1.0; n],
-        ..Stretches::default()
+        ..SequenceBatch::default()
     }
 }

@@ -1,10 +1,10 @@
 //! The loop, a little at a time: cloning, what a method learns from demonstrations alone, then
 //! updates for every decision of practice.
 
-use super::composed_policy::Decided;
+use super::composed_policy::AgentOutput;
 use super::demos;
 use super::{Figures, Learner, PracticeConfig, STREAM};
-use crate::data::{Archive, Balanced, Episode, Sequences, Stretches};
+use crate::data::{Archive, BalancedSampler, Episode, SequenceBatch, SequenceReplay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
     Context, FinetunedPolicy, Next, StepReport, Trainer, UPDATES, damaged, read_losses,
@@ -20,8 +20,8 @@ pub(crate) struct ActorCriticTrainer<L> {
     config: PracticeConfig,
     rollouts: Rollouts,
     /// Empty until the pretrained policy was asked what it would have done.
-    demos: Sequences,
-    online: Sequences,
+    demos: SequenceReplay,
+    online: SequenceReplay,
     running: RunningEpisodes<Pending>,
     learner: L,
     count: Count,
@@ -54,7 +54,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
     ///
     /// # Errors
     /// When an environment cannot be made.
-    pub fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
+    pub(crate) fn new(config: PracticeConfig, learner: L, cx: &Context) -> Result<Self> {
         let act = cx.policy.sizes.act;
         Ok(Self {
             rollouts: Rollouts::endless(&spec(&config, cx), "practice")?,
@@ -73,14 +73,14 @@ impl<L: Learner> ActorCriticTrainer<L> {
 
     /// Restores what [`Trainer::save`] wrote under the same settings; the learner was restored
     /// before.
-    pub fn load(
+    pub(crate) fn load(
         config: PracticeConfig,
         learner: L,
         cx: &Context,
         archive: &mut Archive,
     ) -> Result<Self> {
-        let demos = Sequences::load(archive, "finetuner/demos")?;
-        let online = Sequences::load(archive, "finetuner/online")?;
+        let demos = SequenceReplay::load(archive, "finetuner/demos")?;
+        let online = SequenceReplay::load(archive, "finetuner/online")?;
         let empty = |capacity| demos::replay(cx.obs(), cx.policy.sizes.act, capacity);
         if !demos.is_like(&empty(usize::MAX)) || !online.is_like(&empty(config.capacity)) {
             return Err(damaged());
@@ -209,7 +209,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
         let due = recording_due(before, before + updates);
         let mut figures = None;
         for i in 1..=updates {
-            let batch = self.drawn();
+            let batch = self.sample_shifted();
             let record = due && i == updates;
             figures = self.learner.step(&batch, record, &mut self.count.rng);
         }
@@ -242,15 +242,15 @@ impl<L: Learner> ActorCriticTrainer<L> {
         let obs = self.rollouts.observe();
         let noise = self.rollouts.noise(acting.noise_len(cx.policy));
         let memories = self.rollouts.memories();
-        let decided = acting
+        let output = acting
             .decide(cx.policy, &obs, &memories, &noise, true, cx.device)
             .await?;
-        self.rollouts.remember(decided.memories.clone());
-        let (decisions, finished) = self.rollouts.play(&decided.actions, cx.policy.sizes.act)?;
-        let rewards = self.learner.rewards(&decided.inputs, &decided.own).await?;
+        self.rollouts.remember(output.memories.clone());
+        let (decisions, finished) = self.rollouts.play(&output.actions, cx.policy.sizes.act)?;
+        let rewards = self.learner.rewards(&output.inputs, &output.own).await?;
         for (i, decision) in decisions.iter().enumerate() {
             let learned = rewards.as_ref().map(|rewards| rewards[i]);
-            self.note(decision, &decided, i, learned)?;
+            self.record_decision(decision, &output, i, learned)?;
         }
         self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
@@ -263,19 +263,19 @@ impl<L: Learner> ActorCriticTrainer<L> {
 
     /// Adds the decision before this one to its episode; and this one, too, where it is the last,
     /// and the episode to the replay.
-    fn note(
+    fn record_decision(
         &mut self,
         Decision {
             seed, obs, step, ..
         }: &Decision,
-        decided: &Decided,
+        output: &AgentOutput,
         i: usize,
         learned: Option<f32>,
     ) -> Result<()> {
-        let act = decided.own.len() / decided.memories.len();
+        let act = output.own.len() / output.memories.len();
         let row = |values: &[f32]| values[i * act..(i + 1) * act].to_vec();
-        let base = row(&decided.inputs.base);
-        let own = row(&decided.own);
+        let base = row(&output.inputs.base);
+        let own = row(&output.own);
         let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
         let (mut episode, before) = match self.running.take(*seed) {
             Some((mut episode, before)) => {
@@ -301,7 +301,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
         }
         // Nobody decides after the last step: the rest of the chunk, or else its last action,
         // stands in.
-        let last = decided.memories[i].get(..act).unwrap_or(&base);
+        let last = output.memories[i].get(..act).unwrap_or(&base);
         episode.base_actions.extend_from_slice(last);
         episode.push(&wide(&own), step.reward, &step.obs);
         episode.terminated = step.terminated;
@@ -312,7 +312,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
     }
 
     /// A batch of demonstrations, whose pictures were moved a little.
-    fn demonstrated(&mut self) -> Stretches {
+    fn demonstrated(&mut self) -> SequenceBatch {
         let rng = &mut self.count.rng;
         let mut batch = self.demos.sample(rng, self.config.batch);
         batch.obs.shift_randomly(rng);
@@ -320,9 +320,9 @@ impl<L: Learner> ActorCriticTrainer<L> {
     }
 
     /// A batch of demonstrations and practice, whose pictures were moved a little.
-    fn drawn(&mut self) -> Stretches {
+    fn sample_shifted(&mut self) -> SequenceBatch {
         let rng = &mut self.count.rng;
-        let balanced = Balanced {
+        let balanced = BalancedSampler {
             demo_fraction: self.config.demo_fraction,
         };
         let mut batch = balanced.sample(&self.demos, &self.online, rng, self.config.batch);

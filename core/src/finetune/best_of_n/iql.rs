@@ -60,7 +60,7 @@ impl Critic {
     }
 
     /// Restores what [`Critic::save`] wrote for the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &BestOfNConfig,
         obs: usize,
         chunk: usize,
@@ -83,7 +83,7 @@ pub struct Losses {
     /// The critic loss L_Q, summed over the critics.
     pub q: Tensor<1>,
     /// Mean of V(s).
-    pub mean_value: Tensor<1>,
+    pub(crate) mean_value: Tensor<1>,
 }
 
 /// IQL's learner.
@@ -184,7 +184,7 @@ impl Iql {
     }
 
     /// Updates done.
-    pub fn steps_done(&self) -> usize {
+    pub(crate) fn steps_done(&self) -> usize {
         self.step
     }
 
@@ -209,7 +209,7 @@ impl Iql {
     }
 
     /// Restores what [`Iql::save`] wrote with the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: BestOfNConfig,
         obs: usize,
         chunk: usize,
@@ -246,7 +246,8 @@ mod tests {
     use crate::settings::Preset;
 
     fn learner(expectile: f64) -> (Iql, Tensor<2>, Tensor<2>, Tensor<2>) {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(8, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(8, "test", 0);
         let config = BestOfNConfig {
             hidden: 6,
             layers: 2,
@@ -256,7 +257,9 @@ mod tests {
         };
         let iql = Iql::new(config, 3, 2, &mut rng, device.clone());
         let mut rows = |width| nn::matrix(rng.normals(16 * width), width, &device);
-        let (obs, chunks, targets) = (rows(3), rows(2), rows(1).inner());
+        let obs = rows(3);
+        let chunks = rows(2);
+        let targets = rows(1).inner();
         (iql, obs, chunks, targets)
     }
 
@@ -284,10 +287,8 @@ mod tests {
     #[test]
     fn the_value_loss_is_the_expectile_of_the_smaller_critic() {
         let (iql, obs, chunks, _) = learner(0.8);
-        let (q, v) = (
-            read(iql.target.all(obs.clone().inner(), chunks.clone().inner())),
-            read(iql.values(obs.clone())),
-        );
+        let q = read(iql.target.all(obs.clone().inner(), chunks.clone().inner()));
+        let v = read(iql.values(obs.clone()));
         let terms: Vec<f64> = (0..16)
             .map(|i| q[i].min(q[16 + i]) - v[i])
             .map(|u| if u < 0.0 { 0.2 * u * u } else { 0.8 * u * u })
@@ -301,13 +302,11 @@ mod tests {
     #[test]
     fn the_q_loss_has_the_right_gradient() {
         let (mut iql, obs, chunks, targets) = learner(0.5);
-        let (q, y) = (
-            read(
-                iql.critic()
-                    .all(obs.clone().inner(), chunks.clone().inner()),
-            ),
-            read(targets.clone()),
+        let q = read(
+            iql.critic()
+                .all(obs.clone().inner(), chunks.clone().inner()),
         );
+        let y = read(targets.clone());
         let expected = (0..32).map(|i| (q[i] - y[i % 16]).powi(2)).sum::<f64>() / 16.0;
         let loss = read(
             iql.q_loss(obs.clone(), chunks.clone(), targets.clone())

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
 use serde::{Deserialize, Serialize};
-pub use trainer::BestOfNTrainer;
+pub(crate) use trainer::BestOfNTrainer;
 
 /// The method.
 pub const METHOD: Method = Method {
@@ -75,13 +75,10 @@ pub struct BestOfNConfig {
     pub rollouts: usize,
     /// Points of the learning curve: the rollouts are collected in this many equal parts, the
     /// critic is fitted anew to all episodes so far, and the result is evaluated.
-    #[setting(range = 1..=10_000_000, paper = 4, cpu = 3, tiny = 1)]
+    #[setting(range = 1..=10_000_000, value = 1, cpu = 3, source = "PostBC")]
     pub rounds: usize,
     /// Gradient steps of the critic per round.
-    #[setting(
-        range = 1..=1_000_000_000, value = 3000, paper = 500_000,
-        source = "PostBC: 2,000,000, in one round"
-    )]
+    #[setting(range = 1..=1_000_000_000, value = 3000, paper = 2_000_000, source = "PostBC")]
     pub updates: usize,
     /// Decisions per gradient step.
     #[setting(range = 1..=1 << 20, value = 256, source = "PostBC's Libero runs")]
@@ -91,8 +88,8 @@ pub struct BestOfNConfig {
     pub lr: f64,
     /// Discount per decision.
     #[setting(
-        range = 0.0..=1.0, value = 0.99,
-        source = "PostBC's Libero runs, chunks of 4; 0.999 per action on robomimic"
+        range = 0.0..=1.0, value = 0.99, paper = 0.999,
+        source = "PostBC: per action on robomimic; 0.99 in its Libero runs, chunks of 4"
     )]
     pub gamma: f64,
     /// Expectile of the value loss; 0.5 is the mean.
@@ -157,10 +154,11 @@ impl BestOfNPolicy {
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
-        let (sizes, n) = (policy.sizes, self.samples);
+        let inner_device = device.clone().without_autodiff();
+        let sizes = policy.sizes;
+        let n = self.samples;
         let rows = obs.len();
-        let obs = policy.observe(obs, &plain).numbers;
+        let obs = policy.observe(obs, &inner_device).numbers;
         // N consecutive rows per observation: one batch for policy and critic.
         let repeated: Tensor<2> = obs
             .unsqueeze_dim::<3>(1)
@@ -168,7 +166,7 @@ impl BestOfNPolicy {
             .reshape([rows * n, sizes.obs]);
         let chunks = policy.sample(
             repeated.clone(),
-            nn::matrix(noise, policy.noise_len(), &plain),
+            nn::matrix(noise, policy.noise_len(), &inner_device),
         );
         let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
         let chunks = policy.act_scale.invert(&nn::read(chunks).await?);
@@ -184,7 +182,7 @@ impl BestOfNPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &BestOfNConfig,
         policy: &Policy,
         prefix: &str,

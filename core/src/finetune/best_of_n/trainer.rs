@@ -12,16 +12,16 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// Best-of-N at work.
-pub struct BestOfNTrainer {
+pub(crate) struct BestOfNTrainer {
     config: BestOfNConfig,
     round: usize,
     replay: Replay,
     policy: Option<BestOfNPolicy>,
-    doing: Doing,
+    phase: RoundPhase,
 }
 
 /// Phase of a round.
-enum Doing {
+enum RoundPhase {
     Playing(Box<Rollouts>),
     Learning(Box<Iql>, Box<Rng>),
 }
@@ -31,12 +31,12 @@ impl BestOfNTrainer {
     ///
     /// # Errors
     /// When an environment cannot be made.
-    pub fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
+    pub(crate) fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
         let sizes = cx.policy.sizes;
-        let horizon = crate::env::spec(&cx.rollouts.task)?.horizon;
+        let horizon = cx.rollouts.task.spec.horizon;
         let replay = Replay::new(cx.obs(), sizes.chunk_len(), config.rollouts * horizon);
         Ok(Self {
-            doing: play(&config, cx, 0)?,
+            phase: play(&config, cx, 0)?,
             config,
             round: 0,
             replay,
@@ -47,7 +47,7 @@ impl BestOfNTrainer {
     /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns the values of
     /// what the policy proposes.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let Doing::Playing(rollouts) = &mut self.doing else {
+        let RoundPhase::Playing(rollouts) = &mut self.phase else {
             return Err(Error::failed("best-of-N plays only while it plays"));
         };
         let obs = rollouts.observe();
@@ -61,23 +61,26 @@ impl BestOfNTrainer {
         } in &decisions
         {
             // A time limit is a failure unless its state is bootstrapped.
-            let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
-            self.replay.push(obs, chunk, step.reward, &step.obs, over)?;
+            let done = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
+            self.replay.push(obs, chunk, step.reward, &step.obs, done)?;
         }
-        let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
+        let successes = rollouts.successes();
+        let (done, total) = rollouts.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             report
                 .metrics
                 .push(("train/success", successes as f64 / total as f64));
-            self.doing = self.fit(cx);
+            self.phase = self.fit(cx);
         }
         Ok(report)
     }
 
     /// Fresh critics for this round.
-    fn fit(&self, cx: &Context) -> Doing {
-        let (seed, round, sizes) = (cx.rollouts.seed, self.round as u64, cx.policy.sizes);
+    fn fit(&self, cx: &Context) -> RoundPhase {
+        let seed = cx.rollouts.seed;
+        let round = self.round as u64;
+        let sizes = cx.policy.sizes;
         let mut weights = Rng::new(seed, "critic-weights", round);
         let iql = Iql::new(
             self.config.clone(),
@@ -86,21 +89,22 @@ impl BestOfNTrainer {
             &mut weights,
             cx.device.clone(),
         );
-        Doing::Learning(
+        RoundPhase::Learning(
             Box::new(iql),
             Box::new(Rng::new(seed, "critic-batches", round)),
         )
     }
 
     async fn learn(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let Doing::Learning(iql, rng) = &mut self.doing else {
+        let RoundPhase::Learning(iql, rng) = &mut self.phase else {
             return Err(Error::failed("best-of-N learns only while it learns"));
         };
         let updates = UPDATES.min(self.config.updates - iql.steps_done());
         let losses = (0..updates)
             .map(|_| iql.step(&self.replay.sample(rng, self.config.batch), cx.policy))
             .last();
-        let (done, total) = (iql.steps_done(), self.config.updates);
+        let done = iql.steps_done();
+        let total = self.config.updates;
         let mut report = StepReport::update(updates, (done, total));
         if let Some(losses) = losses.filter(|_| done.is_multiple_of(RECORD_EVERY) || done == total)
         {
@@ -120,7 +124,7 @@ impl BestOfNTrainer {
             let last = self.round == self.config.rounds;
             report.next = if last { Next::Done } else { Next::Evaluate };
             if !last {
-                self.doing = play(&self.config, cx, self.round)?;
+                self.phase = play(&self.config, cx, self.round)?;
             }
         }
         Ok(report)
@@ -132,16 +136,18 @@ impl BestOfNTrainer {
             &(
                 self.round,
                 self.policy.is_some(),
-                matches!(self.doing, Doing::Playing(_)),
+                matches!(self.phase, RoundPhase::Playing(_)),
             ),
         )?;
         self.replay.save(archive, "finetuner/replay")?;
         if let Some(policy) = &self.policy {
             policy.save("finetuner/chooser", archive).await?;
         }
-        match &self.doing {
-            Doing::Playing(rollouts) => archive.put_blob("finetuner/rollouts", rollouts.save()?),
-            Doing::Learning(iql, rng) => {
+        match &self.phase {
+            RoundPhase::Playing(rollouts) => {
+                archive.put_blob("finetuner/rollouts", rollouts.save()?)
+            }
+            RoundPhase::Learning(iql, rng) => {
                 archive.put("finetuner/batches", rng)?;
                 iql.save(archive).await?;
             }
@@ -150,7 +156,7 @@ impl BestOfNTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+    pub(crate) fn load(config: BestOfNConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let (round, chosen, playing): (usize, bool, bool) = archive.get("finetuner/round")?;
         if round >= config.rounds {
@@ -170,8 +176,8 @@ impl BestOfNTrainer {
             )?),
             false => None,
         };
-        let doing = match playing {
-            true => Doing::Playing(Box::new(Rollouts::load(
+        let phase = match playing {
+            true => RoundPhase::Playing(Box::new(Rollouts::load(
                 cx.rollouts,
                 archive.blob("finetuner/rollouts")?,
             )?)),
@@ -188,7 +194,7 @@ impl BestOfNTrainer {
                     archive,
                     cx.device.clone(),
                 )?;
-                Doing::Learning(Box::new(iql), archive.get("finetuner/batches")?)
+                RoundPhase::Learning(Box::new(iql), archive.get("finetuner/batches")?)
             }
         };
         Ok(Self {
@@ -196,16 +202,16 @@ impl BestOfNTrainer {
             round,
             replay,
             policy,
-            doing,
+            phase,
         })
     }
 }
 
 impl Trainer for BestOfNTrainer {
     fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
-        match &self.doing {
-            Doing::Playing(_) => Box::pin(self.play(cx)),
-            Doing::Learning(..) => Box::pin(self.learn(cx)),
+        match &self.phase {
+            RoundPhase::Playing(_) => Box::pin(self.play(cx)),
+            RoundPhase::Learning(..) => Box::pin(self.learn(cx)),
         }
     }
 
@@ -221,10 +227,10 @@ impl Trainer for BestOfNTrainer {
 }
 
 /// The rollouts of a round: its share of all.
-fn play(config: &BestOfNConfig, cx: &Context, round: usize) -> Result<Doing> {
+fn play(config: &BestOfNConfig, cx: &Context, round: usize) -> Result<RoundPhase> {
     // Rounded edges: together the rounds play exactly `rollouts` episodes.
     let edge = |round: usize| (config.rollouts * round / config.rounds) as u64;
-    Ok(Doing::Playing(Box::new(Rollouts::new(
+    Ok(RoundPhase::Playing(Box::new(Rollouts::new(
         cx.rollouts,
         "practice",
         edge(round),

@@ -174,7 +174,7 @@ impl CsilConfig {
     /// The greatest learned one is the log-likelihood ratio of a density of 1 / std and the uniform
     /// prior's 1/2, per dimension, at the least standard deviation (CSIL: -ln(1e-5) / 2 + ln 2 =
     /// 6.45).
-    pub fn reward_range(&self) -> (f64, f64) {
+    pub(crate) fn reward_range(&self) -> (f64, f64) {
         let low = self.least_reward;
         let high = self.reward_scale * self.highest_ratio();
         match self.reward_mode {
@@ -189,7 +189,7 @@ impl CsilConfig {
 
     /// Least and greatest value: those of the least and greatest reward for ever, and what success
     /// can earn.
-    pub fn value_range(&self) -> (f64, f64) {
+    pub(crate) fn value_range(&self) -> (f64, f64) {
         let (low, high) = self.reward_range();
         (
             low / (1.0 - self.gamma),

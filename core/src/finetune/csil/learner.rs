@@ -22,7 +22,7 @@ use super::config::CsilConfig;
 use super::policy::CsilPolicy;
 use super::reward::coherent_reward;
 use crate::Result;
-use crate::data::{Archive, Stretches};
+use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetunedPolicy;
 use crate::finetune::actor_critic::{
     ClonedActor, ComposedPolicy, Figures, HetstatPolicy, InputReader, Learner, RawInputs,
@@ -62,7 +62,12 @@ struct Rewards {
 
 impl CsilLearner {
     /// A fresh learner on an autodiff `device`.
-    pub fn new(config: CsilConfig, inputs: InputReader, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        config: CsilConfig,
+        inputs: InputReader,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let policy = ClonedActor::new(&config.actor, &inputs, config.lr, rng, device);
         let width = inputs.width() + inputs.sizes.act;
         Self {
@@ -106,7 +111,7 @@ impl CsilLearner {
 
     /// The learned reward of raw inputs and own actions, before bounds: N each.
     async fn rewards_of(&self, inputs: &RawInputs, own: &[f32]) -> Result<Option<Vec<f32>>> {
-        let x = self.inputs.observed(&inputs.obs, &inputs.base);
+        let x = self.inputs.observations(&inputs.obs, &inputs.base);
         let u = self.inputs.matrix(own.to_vec(), self.inputs.sizes.act);
         let raw = coherent_reward(&self.reward.valid(), x, u, self.config.reward_scale);
         nn::read(raw).await.map(Some)
@@ -195,7 +200,7 @@ impl CsilLearner {
     ///
     /// # Errors
     /// When the archive lacks it.
-    pub fn loaded(self, archive: &Archive) -> Result<Self> {
+    pub(crate) fn loaded(self, archive: &Archive) -> Result<Self> {
         Ok(Self {
             updates: archive.get("csil/updates")?,
             policy: self.policy.loaded("csil", archive)?,
@@ -212,7 +217,7 @@ impl Learner for CsilLearner {
     }
 
     /// The reward begins as the clone, too.
-    fn clone_step(&mut self, demos: &Stretches) -> Tensor<1> {
+    fn clone_step(&mut self, demos: &SequenceBatch) -> Tensor<1> {
         self.updates.cloning += 1;
         let demos = self.inputs.transitions(demos, demos.len());
         let loss = self.policy.clone_step(&demos);
@@ -225,7 +230,7 @@ impl Learner for CsilLearner {
     }
 
     /// One step of the critics, SARSA.
-    fn pretrain_step(&mut self, demos: &Stretches, rng: &mut Rng) -> Figures {
+    fn pretrain_step(&mut self, demos: &SequenceBatch, rng: &mut Rng) -> Figures {
         let demos = self.inputs.transitions(demos, demos.len());
         let reward = self.learned_rewards(&demos).counted;
         let td_batch = demos.td_batch(demos.next_u.clone(), reward, self.config.gamma);
@@ -239,8 +244,8 @@ impl Learner for CsilLearner {
     }
 
     /// One update of critics, reward and actor.
-    fn step(&mut self, batch: &Stretches, record: bool, rng: &mut Rng) -> Option<Figures> {
-        let batch = self.inputs.transitions(batch, batch.shown);
+    fn step(&mut self, batch: &SequenceBatch, record: bool, rng: &mut Rng) -> Option<Figures> {
+        let batch = self.inputs.transitions(batch, batch.n_demos);
         let e_next = self.normals(batch.len(), rng);
         let e_now = self.normals(batch.len(), rng);
 

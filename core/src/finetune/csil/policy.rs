@@ -16,9 +16,9 @@ use burn::tensor::Device;
 /// The actor beside the pretrained policy, and the policy whose likelihoods are the reward.
 #[derive(Clone)]
 pub(super) struct CsilPolicy {
-    pub acting: ComposedPolicy,
-    pub reward: HetstatPolicy,
-    pub config: CsilConfig,
+    pub(crate) acting: ComposedPolicy,
+    pub(crate) reward: HetstatPolicy,
+    pub(crate) config: CsilConfig,
 }
 
 impl CsilPolicy {
@@ -37,7 +37,7 @@ impl CsilPolicy {
         let reader = InputReader::new(policy, &self.acting.cameras, device);
         let act = policy.sizes.act;
         let count = actions.len() / act;
-        let x = reader.observed(&obs.repeat(count), &vec![0.0; count * act]);
+        let x = reader.observations(&obs.repeat(count), &vec![0.0; count * act]);
         let own = actions
             .iter()
             .map(|a| a.clamp(-1.0, 1.0) * ACTION_LIMIT as f32);
@@ -54,7 +54,7 @@ impl CsilPolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &CsilConfig,
         policy: &Policy,
         prefix: &str,

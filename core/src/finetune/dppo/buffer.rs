@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One decision: observation, chain, reward.
-pub struct Decided<'a> {
+pub(crate) struct Transition<'a> {
     /// Normalized observation.
-    pub obs: &'a [f32],
+    pub(crate) obs: &'a [f32],
     /// The K' + 1 latents of its chain.
-    pub latents: &'a [f32],
+    pub(crate) latents: &'a [f32],
     /// Log-probabilities of its K' steps.
-    pub log_probs: &'a [f32],
+    pub(crate) log_probs: &'a [f32],
     /// V at the observation.
-    pub value: f32,
+    pub(crate) value: f32,
     /// Sum of the chunk's rewards.
-    pub reward: f32,
+    pub(crate) reward: f32,
     /// Value of the state afterwards: V where the time limit cut the episode off, 0 where it
     /// terminated or goes on.
-    pub last_value: f32,
+    pub(crate) last_value: f32,
 }
 
 /// The decisions of one episode, row after row.
@@ -35,22 +35,22 @@ struct Trajectory {
 
 /// The episodes of an iteration, by their seeds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Buffer(BTreeMap<u64, Trajectory>);
+pub(crate) struct Buffer(BTreeMap<u64, Trajectory>);
 
 impl Buffer {
     /// Adds the next decision of the episode of this seed.
-    pub fn push(&mut self, episode: u64, decided: &Decided) {
+    pub(crate) fn push(&mut self, episode: u64, transition: &Transition) {
         let trajectory = self.0.entry(episode).or_default();
-        trajectory.obs.extend(decided.obs);
-        trajectory.latents.extend(decided.latents);
-        trajectory.log_probs.extend(decided.log_probs);
-        trajectory.values.push(decided.value);
-        trajectory.rewards.push(decided.reward);
-        trajectory.last_value = decided.last_value;
+        trajectory.obs.extend(transition.obs);
+        trajectory.latents.extend(transition.latents);
+        trajectory.log_probs.extend(transition.log_probs);
+        trajectory.values.push(transition.value);
+        trajectory.rewards.push(transition.reward);
+        trajectory.last_value = transition.last_value;
     }
 
     /// Samples of whole episodes, with rewards scaled by `scaler`, which sees them first.
-    pub fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
+    pub(crate) fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
         // An iteration's returns count for its own scale (`RunningRewardScaler.__call__`).
         scaler.observe(
             self.0
@@ -98,24 +98,19 @@ pub struct Samples {
     /// K' + 1 latents a row.
     pub latents: Vec<f32>,
     /// K' log-probabilities a row, under the policy that practiced.
-    pub log_probs: Vec<f32>,
+    pub(crate) log_probs: Vec<f32>,
     /// Advantages, not normalized.
-    pub advantages: Vec<f32>,
+    pub(crate) advantages: Vec<f32>,
     /// Advantage plus value: the critic's targets.
-    pub returns: Vec<f32>,
+    pub(crate) returns: Vec<f32>,
     /// The critic's values.
     pub values: Vec<f32>,
 }
 
 impl Samples {
     /// Number of decisions.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.returns.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.returns.is_empty()
     }
 
     /// Whether there are samples, and every row has the length that a policy of these sizes with
@@ -139,7 +134,7 @@ impl Samples {
 
     /// 1 - Var(returns - values) / Var(returns): 1 for a perfect critic, 0 for one that predicts
     /// the mean; 0 where all returns agree.
-    pub fn explained_variance(&self) -> f64 {
+    pub(crate) fn explained_variance(&self) -> f64 {
         let total = variance(self.returns.iter().map(|&r| f64::from(r)));
         let rest = variance(
             self.returns
@@ -152,7 +147,7 @@ impl Samples {
 }
 
 /// The rows of `values`, `width` numbers each.
-pub fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+pub(crate) fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
     rows.iter()
         .flat_map(|&row| &values[row * width..(row + 1) * width])
         .copied()
@@ -170,8 +165,8 @@ mod tests {
     use super::*;
     use crate::settings::Preset;
 
-    fn decided(value: f32, reward: f32, last_value: f32) -> Decided<'static> {
-        Decided {
+    fn transition(value: f32, reward: f32, last_value: f32) -> Transition<'static> {
+        Transition {
             obs: &[0.5],
             latents: &[1.0, 2.0],
             log_probs: &[-1.0],
@@ -192,14 +187,14 @@ mod tests {
             ..DppoConfig::preset(Preset::Tiny)
         };
         let mut buffer = Buffer::default();
-        for (episode, decided) in [
-            (7, decided(0.5, 0.0, 0.0)),
-            (3, decided(0.1, 0.0, 0.0)),
-            (7, decided(0.4, 0.0, 0.0)),
-            (3, decided(0.2, 0.0, 0.3)),
-            (7, decided(0.2, 2.0, 0.0)),
+        for (episode, transition) in [
+            (7, transition(0.5, 0.0, 0.0)),
+            (3, transition(0.1, 0.0, 0.0)),
+            (7, transition(0.4, 0.0, 0.0)),
+            (3, transition(0.2, 0.0, 0.3)),
+            (7, transition(0.2, 2.0, 0.0)),
         ] {
-            buffer.push(episode, &decided);
+            buffer.push(episode, &transition);
         }
         let mut scaler = RewardScaler::default();
         let samples = buffer.into_samples(&config, &mut scaler);

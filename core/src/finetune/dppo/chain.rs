@@ -18,23 +18,23 @@ const LOG_DENSITY: (f64, f64) = (-5.0, 2.0);
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     /// Least standard deviation of a draw.
-    pub sampling: f32,
+    pub(crate) sampling: f32,
     /// Least standard deviation in a log-probability.
-    pub logprob: f32,
+    pub(crate) logprob: f32,
 }
 
 /// The part of a batch's chains that learning needs.
-pub struct Drawn {
+pub struct ChainSample {
     /// K' + 1 latents `[batch, chunk * act]`: before the first finetuned step, and after each. The
     /// last is the action chunk.
     pub latents: Vec<Tensor<2>>,
     /// Log-probabilities of the K' finetuned steps, `[batch, 1]` each.
-    pub log_probs: Vec<Tensor<2>>,
+    pub(crate) log_probs: Vec<Tensor<2>>,
 }
 
 /// Length of the noise of a decision in practice: the start of the chain, and a draw for each of
 /// its steps.
-pub fn noise_len(policy: &Policy) -> usize {
+pub(crate) fn noise_len(policy: &Policy) -> usize {
     (policy.chain_len() + 1) * policy.sizes.chunk_len()
 }
 
@@ -52,11 +52,13 @@ pub fn draw(
     spread: Spread,
     obs: &Tensor<2>,
     noise: Tensor<2>,
-) -> Drawn {
-    let (length, [batch, _]) = (finetuned.chain_len(), obs.dims());
+) -> ChainSample {
+    let length = finetuned.chain_len();
+    let [batch, _] = obs.dims();
     let mut noise = noise.chunk(length + 1, 1).into_iter();
     let mut x = noise.next().expect("a chain begins with noise");
-    let (mut latents, mut log_probs) = (Vec::new(), Vec::new());
+    let mut latents = Vec::new();
+    let mut log_probs = Vec::new();
     for (step, draw) in noise.enumerate() {
         // Steps are counted from the noisiest: the last K' are the finetuned network's.
         let learned = step + steps >= length;
@@ -72,12 +74,12 @@ pub fn draw(
         x = next;
     }
     latents.push(x);
-    Drawn { latents, log_probs }
+    ChainSample { latents, log_probs }
 }
 
 /// Log-probability of the step from each row of `before` to that of `after`, by `policy`: `[rows,
 /// 1]`, with gradients.
-pub fn log_probs(
+pub(crate) fn log_probs(
     policy: &Policy,
     spread: Spread,
     obs: Tensor<2>,
@@ -216,8 +218,10 @@ mod tests {
     #[test]
     fn log_probabilities_are_the_densities_of_the_steps() {
         for config in chains() {
-            let (pretrained, finetuned, steps) = (policy(&config, 0), policy(&config, 1), 3);
-            let drawn = draw(
+            let pretrained = policy(&config, 0);
+            let finetuned = policy(&config, 1);
+            let steps = 3;
+            let sample = draw(
                 &pretrained,
                 &finetuned,
                 steps,
@@ -226,14 +230,15 @@ mod tests {
                 noise(&pretrained),
             );
             assert_eq!(
-                (drawn.latents.len(), drawn.log_probs.len()),
+                (sample.latents.len(), sample.log_probs.len()),
                 (steps + 1, steps)
             );
             let first = finetuned.chain_len() - steps;
             for i in 0..steps {
                 let (mean, std) =
-                    finetuned.denoise(observed(), drawn.latents[i].clone(), &[first + i; ROWS]);
-                let (mean, next) = (read(&mean), read(&drawn.latents[i + 1]));
+                    finetuned.denoise(observed(), sample.latents[i].clone(), &[first + i; ROWS]);
+                let mean = read(&mean);
+                let next = read(&sample.latents[i + 1]);
                 let expected: Vec<f32> = (0..ROWS)
                     .map(|row| {
                         density(
@@ -243,12 +248,10 @@ mod tests {
                         )
                     })
                     .collect();
-                assert_near(&read(&drawn.log_probs[i]), &expected);
+                assert_near(&read(&sample.log_probs[i]), &expected);
             }
-            let (before, after) = (
-                Tensor::cat(drawn.latents[..steps].to_vec(), 0),
-                Tensor::cat(drawn.latents[1..].to_vec(), 0),
-            );
+            let before = Tensor::cat(sample.latents[..steps].to_vec(), 0);
+            let after = Tensor::cat(sample.latents[1..].to_vec(), 0);
             let numbers: Vec<usize> = (0..steps * ROWS).map(|i| first + i / ROWS).collect();
             let again = log_probs(
                 &finetuned,
@@ -258,7 +261,7 @@ mod tests {
                 after,
                 &numbers,
             );
-            assert_near(&read(&again), &read(&Tensor::cat(drawn.log_probs, 0)));
+            assert_near(&read(&again), &read(&Tensor::cat(sample.log_probs, 0)));
         }
     }
 
@@ -268,8 +271,10 @@ mod tests {
     #[test]
     fn the_last_steps_are_the_finetuned_networks() {
         for config in chains() {
-            let (pretrained, finetuned) = (policy(&config, 0), policy(&config, 1));
-            let (noise, length) = (noise(&pretrained), pretrained.chain_len());
+            let pretrained = policy(&config, 0);
+            let finetuned = policy(&config, 1);
+            let noise = noise(&pretrained);
+            let length = pretrained.chain_len();
             let part = |i: usize| noise.clone().slice([0..ROWS, 2 * i..2 * i + 2]);
             let mut x = part(0);
             let mut all = vec![x.clone()];
@@ -282,7 +287,7 @@ mod tests {
                         .mul_scalar(std[0].max(SPREAD.sampling));
                 all.push(x.clone());
             }
-            let drawn = draw(
+            let sample = draw(
                 &pretrained,
                 &finetuned,
                 length - 2,
@@ -290,7 +295,7 @@ mod tests {
                 &observed(),
                 noise.clone(),
             );
-            let found: Vec<f32> = drawn.latents.iter().flat_map(read).collect();
+            let found: Vec<f32> = sample.latents.iter().flat_map(read).collect();
             assert_near(&found, &all[2..].iter().flat_map(read).collect::<Vec<_>>());
             let whole = draw(
                 &pretrained,
@@ -317,7 +322,8 @@ mod tests {
     fn log_densities_are_clamped_and_averaged() {
         let device = Device::flex();
         let rows = |values: &[f32]| nn::matrix(values.to_vec(), 2, &device);
-        let (mean, x) = (rows(&[0.0, 0.0, 0.0, 0.0]), rows(&[9.0, 0.0, 0.0, 0.0]));
+        let mean = rows(&[0.0, 0.0, 0.0, 0.0]);
+        let x = rows(&[9.0, 0.0, 0.0, 0.0]);
         let spread = Spread {
             sampling: 0.0,
             logprob: 1e-3,

@@ -5,7 +5,7 @@
 ///
 /// `values` holds V(s_t) for every decision; `last_value` is the value of the state after the last
 /// one: 0 where the episode terminated, its V where the time limit cut it off.
-pub fn advantages(
+pub(crate) fn advantages(
     rewards: &[f32],
     values: &[f32],
     last_value: f32,
@@ -13,7 +13,8 @@ pub fn advantages(
     lambda: f64,
 ) -> Vec<f32> {
     let mut advantages = vec![0.0; rewards.len()];
-    let (mut next_value, mut next_advantage) = (f64::from(last_value), 0.0);
+    let mut next_value = f64::from(last_value);
+    let mut next_advantage = 0.0;
     // The sum of eq. 16, from its end: every term is needed once.
     for t in (0..rewards.len()).rev() {
         let value = f64::from(values[t]);
@@ -45,7 +46,8 @@ mod tests {
     /// adds 0.72 of the next.
     #[test]
     fn advantages_are_those_computed_by_hand() {
-        let (rewards, values) = ([0.0, 0.0, 1.0], [0.5, 0.4, 0.2]);
+        let rewards = [0.0, 0.0, 1.0];
+        let values = [0.5, 0.4, 0.2];
         assert_near(
             &advantages(&rewards, &values, 0.0, 0.9, 0.8),
             &[0.11632, 0.356, 0.8],
@@ -59,7 +61,8 @@ mod tests {
     /// Lambda 0 is the one-step error, lambda 1 the discounted return minus the value.
     #[test]
     fn lambda_goes_from_one_step_to_the_whole_return() {
-        let (rewards, values) = ([1.0, 2.0], [0.5, 0.25]);
+        let rewards = [1.0, 2.0];
+        let values = [0.5, 0.25];
         assert_near(
             &advantages(&rewards, &values, 4.0, 0.5, 0.0),
             &[1.0 + 0.125 - 0.5, 2.0 + 2.0 - 0.25],

@@ -1,7 +1,7 @@
 //! Actor and critic of DPPO, and one gradient step of both.
 
 use super::buffer::{Samples, gather};
-use super::chain::{self, Drawn, Spread};
+use super::chain::{self, ChainSample, Spread};
 use super::{DppoConfig, DppoPolicy, ppo};
 use crate::Result;
 use crate::data::Archive;
@@ -21,11 +21,11 @@ const FURTHEST: f64 = 5.0;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// PPO's objective.
-    pub actor_loss: f64,
+    pub(crate) actor_loss: f64,
     /// Half the critic's mean squared error.
-    pub critic_loss: f64,
+    pub(crate) critic_loss: f64,
     /// Estimated KL divergence from the policy that practiced.
-    pub kl: f64,
+    pub(crate) kl: f64,
     /// Share of samples outside of the clip range.
     pub clipped: f64,
 }
@@ -39,7 +39,7 @@ impl Figures {
     }
 
     /// The metrics by name, divided by `count`.
-    pub(super) fn over(&self, count: usize) -> Vec<(&'static str, f64)> {
+    pub(super) fn averaged(&self, count: usize) -> Vec<(&'static str, f64)> {
         let sums = [
             ("loss/actor", self.actor_loss),
             ("loss/critic", self.critic_loss),
@@ -78,10 +78,8 @@ impl Learner {
             1,
         ];
         let critic = Residual::new(&sizes, Activation::Mish, rng, &device);
-        let (actor_adam, critic_adam) = (
-            Adam::new(adam(config.actor_lr)),
-            Adam::new(adam(config.critic_lr)),
-        );
+        let actor_adam = Adam::new(adam(config.actor_lr));
+        let critic_adam = Adam::new(adam(config.critic_lr));
         let steps = chain::finetuned_steps(pretrained, config.finetuned_steps);
         Self {
             actor,
@@ -95,7 +93,7 @@ impl Learner {
     }
 
     /// Draws a chain per row of normalized observations, as practice does; see [`chain::draw`].
-    pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> Drawn {
+    pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> ChainSample {
         chain::draw(
             pretrained,
             &self.actor.frozen(),
@@ -177,8 +175,11 @@ impl Learner {
     /// PPO's objective on these rows (DPPO, sec. 4.2): every decision counts once for each of its
     /// K' steps.
     fn surrogate(&self, samples: &Samples, rows: &[usize]) -> ppo::Surrogate {
-        let (sizes, steps, length) = (self.actor.sizes, self.steps, self.actor.chain_len());
-        let (width, first) = (sizes.chunk_len(), length - steps);
+        let sizes = self.actor.sizes;
+        let steps = self.steps;
+        let length = self.actor.chain_len();
+        let width = sizes.chunk_len();
+        let first = length - steps;
         let matrix = |values, width| nn::matrix(values, width, &self.device);
         let each_step = |per_row: &dyn Fn(usize) -> Vec<f32>| {
             (0..rows.len() * steps)
@@ -200,11 +201,9 @@ impl Learner {
                 .collect()
         };
         let step_numbers: Vec<usize> = (0..rows.len()).flat_map(|_| first..length).collect();
-        let (obs, before, after) = (
-            matrix(obs, sizes.obs),
-            matrix(part(0), width),
-            matrix(part(width), width),
-        );
+        let obs = matrix(obs, sizes.obs);
+        let before = matrix(part(0), width);
+        let after = matrix(part(width), width);
         let new = chain::log_probs(
             &self.actor,
             self.spread(),
@@ -311,7 +310,8 @@ mod tests {
 
     /// A learner of the last three steps, and samples that it drew itself.
     fn learner(kind: PolicyKind) -> (Learner, Samples) {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let tiny = Config::preset(Preset::Tiny).policy;
         let policy = PolicyConfig {
             kind,
@@ -341,17 +341,18 @@ mod tests {
             ..DppoConfig::preset(Preset::Tiny)
         };
         let learner = Learner::new(config, &policy, &mut rng, device);
-        let (obs, plain) = (rng.normals(ROWS * 3), Device::flex());
+        let obs = rng.normals(ROWS * 3);
+        let inner_device = Device::flex();
         let noise = nn::matrix(
             rng.normals(ROWS * chain::noise_len(&policy)),
             chain::noise_len(&policy),
-            &plain,
+            &inner_device,
         );
-        let drawn = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &plain), noise);
+        let sample = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &inner_device), noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
-            latents: columns(drawn.latents),
-            log_probs: columns(drawn.log_probs),
+            latents: columns(sample.latents),
+            log_probs: columns(sample.log_probs),
             advantages: rng.normals(ROWS),
             returns: rng.normals(ROWS),
             values: vec![0.0; ROWS],

@@ -9,16 +9,16 @@
 mod buffer;
 pub mod chain;
 mod config;
-pub mod gae;
+pub(crate) mod gae;
 mod learner;
-pub mod ppo;
+pub(crate) mod ppo;
 mod reward;
 mod trainer;
 
 pub use buffer::Samples;
 pub use config::DppoConfig;
 pub use learner::{Figures, Learner};
-pub use reward::RewardScaler;
+pub(crate) use reward::RewardScaler;
 pub use trainer::DppoTrainer;
 
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
@@ -82,10 +82,8 @@ impl DppoPolicy {
     /// noise of practice.
     pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
         let length = self.policy.chain_len();
-        let (first, start) = (
-            length - self.steps,
-            noise.clone().narrow(1, 0, self.policy.sizes.chunk_len()),
-        );
+        let first = length - self.steps;
+        let start = noise.clone().narrow(1, 0, self.policy.sizes.chunk_len());
         // Evaluation: the sampler's own noise, without the floor of practice.
         let x = pretrained
             .net
@@ -104,16 +102,16 @@ impl DppoPolicy {
         noise: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
-        let obs = pretrained.observe(obs, &plain).numbers;
-        let noise = nn::matrix(noise, pretrained.noise_len(), &plain);
+        let inner_device = device.clone().without_autodiff();
+        let obs = pretrained.observe(obs, &inner_device).numbers;
+        let noise = nn::matrix(noise, pretrained.noise_len(), &inner_device);
         pretrained
             .actions(self.sample(pretrained, obs, noise))
             .await
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote of a copy of `pretrained`.
-    pub fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(pretrained: &Policy, prefix: &str, archive: &Archive) -> Result<Self> {
         let steps = archive.get(&format!("{prefix}/steps"))?;
         if steps > pretrained.chain_len() {
             let sentence = format!(

@@ -9,7 +9,7 @@ const CLIP_RATE: f64 = 3.0;
 
 /// The clip range of every finetuned step, from the noisiest to the last:
 /// base + (clip - base) (e^{3 t} - 1) / (e^3 - 1), t from 0 to 1. A single step has the last one's.
-pub fn clip_ranges(config: &DppoConfig, steps: usize) -> Vec<f32> {
+pub(crate) fn clip_ranges(config: &DppoConfig, steps: usize) -> Vec<f32> {
     let grown = |t: f64| libm::expm1(CLIP_RATE * t) / libm::expm1(CLIP_RATE);
     let range = |t: f64| (config.clip_base + (config.clip - config.clip_base) * grown(t)) as f32;
     (1..=steps)
@@ -25,7 +25,7 @@ pub fn clip_ranges(config: &DppoConfig, steps: usize) -> Vec<f32> {
 
 /// Weight of an advantage at every finetuned step, from the noisiest to the last:
 /// gamma_denoising^k, k steps before the last.
-pub fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
+pub(crate) fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
     (0..steps)
         .rev()
         .map(|k| libm::pow(config.gamma_denoising, k as f64) as f32)
@@ -33,7 +33,7 @@ pub fn discounts(config: &DppoConfig, steps: usize) -> Vec<f32> {
 }
 
 /// Advantages with mean 0 and standard deviation 1 (n - 1).
-pub fn normalised(advantages: &[f32]) -> Vec<f32> {
+pub(crate) fn normalised(advantages: &[f32]) -> Vec<f32> {
     let count = advantages.len() as f64;
     let mean = advantages.iter().map(|&a| f64::from(a)).sum::<f64>() / count;
     let squares = advantages
@@ -48,18 +48,18 @@ pub fn normalised(advantages: &[f32]) -> Vec<f32> {
 }
 
 /// The objective of one batch, and the policy's change, still on the device.
-pub struct Surrogate {
+pub(crate) struct Surrogate {
     /// mean max(-A r, -A clip(r, 1 - eps, 1 + eps)), r = exp(new - old).
-    pub loss: Tensor<1>,
+    pub(crate) loss: Tensor<1>,
     /// Mean of (r - 1) - log r, an estimate of KL(old, new) that is never negative.
-    pub kl: Tensor<1>,
+    pub(crate) kl: Tensor<1>,
     /// Share of samples whose ratio is outside of its range.
-    pub clipped: Tensor<1>,
+    pub(crate) clipped: Tensor<1>,
 }
 
 /// `new` and `old` log-probabilities, advantages and clip ranges: all `[samples, 1]`; gradients
 /// flow through `new`.
-pub fn surrogate(
+pub(crate) fn surrogate(
     new: Tensor<2>,
     old: Tensor<2>,
     advantages: Tensor<2>,
@@ -77,7 +77,8 @@ pub fn surrogate(
     let loss = (cost.clone() * ratio.clone())
         .max_pair(cost * bounded)
         .mean();
-    let (ratio, log_ratio) = (ratio.inner(), log_ratio.inner());
+    let ratio = ratio.inner();
+    let log_ratio = log_ratio.inner();
     // Unbiased under the old policy, as E r = 1, and each term is at least 0 (Schulman 2020,
     // "Approximating KL Divergence", k3).
     let kl = (ratio.clone() - 1.0 - log_ratio).mean();

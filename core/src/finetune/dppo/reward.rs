@@ -10,7 +10,7 @@ const CLIP: f64 = 10.0;
 
 /// Mean of all returns so far, and the sum of their squared distances from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RewardScaler {
+pub(crate) struct RewardScaler {
     mean: f64,
     squares: f64,
     count: f64,
@@ -30,7 +30,7 @@ impl Default for RewardScaler {
 impl RewardScaler {
     /// Adds the rewards of whole episodes: at each decision the discounted sum of the rewards up to
     /// it.
-    pub fn observe<'a>(&mut self, episodes: impl Iterator<Item = &'a [f32]>) {
+    pub(crate) fn observe<'a>(&mut self, episodes: impl Iterator<Item = &'a [f32]>) {
         for value in episodes.flat_map(discounted_sums) {
             // Welford's update of mean and sum of squares.
             let delta = value - self.mean;
@@ -41,7 +41,7 @@ impl RewardScaler {
     }
 
     /// The reward in standard deviations, within ±10.
-    pub fn scale(&self, reward: f32) -> f32 {
+    pub(crate) fn scale(&self, reward: f32) -> f32 {
         // The count starts at 1e-4: n - 1 would be negative.
         let variance = if self.count > 1.0 {
             self.squares / (self.count - 1.0)

@@ -1,6 +1,6 @@
 //! The iterations of DPPO: practice whole episodes, learn from them, and forget them.
 
-use super::buffer::{Buffer, Decided, Samples};
+use super::buffer::{Buffer, Samples, Transition};
 use super::learner::{Figures, Learner};
 use super::{DppoConfig, RewardScaler, chain};
 use crate::data::Archive;
@@ -22,11 +22,11 @@ pub struct DppoTrainer {
     /// Shuffles the decisions.
     rng: Rng,
     iteration: usize,
-    doing: Doing,
+    phase: IterationPhase,
 }
 
 /// Phase of an iteration.
-enum Doing {
+enum IterationPhase {
     Playing(Box<Rollouts>, Buffer),
     Learning(Samples, Sweep),
 }
@@ -55,14 +55,15 @@ impl DppoTrainer {
             &mut Rng::new(seed, "critic-weights", 0),
             cx.device.clone(),
         );
-        let (rng, doing) = (Rng::new(seed, "minibatches", 0), play(&config, cx, 0)?);
+        let rng = Rng::new(seed, "minibatches", 0);
+        let phase = play(&config, cx, 0)?;
         Ok(Self {
             config,
             learner,
             scaler: RewardScaler::default(),
             rng,
             iteration: 0,
-            doing,
+            phase,
         })
     }
 
@@ -73,21 +74,22 @@ impl DppoTrainer {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let Doing::Playing(rollouts, buffer) = &mut self.doing else {
+        let IterationPhase::Playing(rollouts, buffer) = &mut self.phase else {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
-        let (policy, plain) = (cx.policy, cx.device.clone().without_autodiff());
+        let policy = cx.policy;
+        let inner_device = cx.device.clone().without_autodiff();
         let obs = policy.obs_scale.apply(&rollouts.observe().numbers());
         let noise_len = chain::noise_len(policy);
-        let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &plain);
-        let rows = nn::matrix(obs.clone(), policy.sizes.obs, &plain);
-        let drawn = self.learner.draw(policy, &rows, noise);
+        let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &inner_device);
+        let rows = nn::matrix(obs.clone(), policy.sizes.obs, &inner_device);
+        let sample = self.learner.draw(policy, &rows, noise);
         let values = nn::read(self.learner.values(rows)).await?;
         let chunks = policy
-            .actions(drawn.latents[drawn.latents.len() - 1].clone())
+            .actions(sample.latents[sample.latents.len() - 1].clone())
             .await?;
-        let latents = nn::read(Tensor::cat(drawn.latents, 1)).await?;
-        let log_probs = nn::read(Tensor::cat(drawn.log_probs, 1)).await?;
+        let latents = nn::read(Tensor::cat(sample.latents, 1)).await?;
+        let log_probs = nn::read(Tensor::cat(sample.log_probs, 1)).await?;
 
         let (decisions, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
         let last_values = match self.config.bootstrap_truncated {
@@ -101,10 +103,12 @@ impl DppoTrainer {
             .zip(log_probs.chunks(width(&log_probs)));
         for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate()
         {
-            let (value, reward, last_value) = (values[i], decision.step.reward, last_values[i]);
+            let value = values[i];
+            let reward = decision.step.reward;
+            let last_value = last_values[i];
             buffer.push(
                 decision.seed,
-                &Decided {
+                &Transition {
                     obs,
                     latents,
                     log_probs,
@@ -114,7 +118,8 @@ impl DppoTrainer {
                 },
             );
         }
-        let (successes, (done, total)) = (rollouts.successes(), rollouts.progress());
+        let successes = rollouts.successes();
+        let (done, total) = rollouts.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);
@@ -125,7 +130,7 @@ impl DppoTrainer {
                 .metrics
                 .push(("policy/explained_variance", samples.explained_variance()));
             let order = (0..samples.len()).collect();
-            self.doing = Doing::Learning(
+            self.phase = IterationPhase::Learning(
                 samples,
                 Sweep {
                     order,
@@ -138,7 +143,7 @@ impl DppoTrainer {
     }
 
     async fn learn(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let Doing::Learning(samples, sweep) = &mut self.doing else {
+        let IterationPhase::Learning(samples, sweep) = &mut self.phase else {
             return Err(Error::failed("DPPO learns only while it learns"));
         };
         // A remainder that fills no batch is left out; the next pass, shuffled anew, leaves out
@@ -156,13 +161,13 @@ impl DppoTrainer {
             .await?;
         sweep.done += 1;
         sweep.sums.add(&figures);
-        let over = sweep.done == total || figures.kl > self.config.target_kl;
-        let mut report = StepReport::update(1, (if over { total } else { sweep.done }, total));
-        if over {
-            report.metrics = sweep.sums.over(sweep.done);
+        let complete = sweep.done == total || figures.kl > self.config.target_kl;
+        let mut report = StepReport::update(1, (if complete { total } else { sweep.done }, total));
+        if complete {
+            report.metrics = sweep.sums.averaged(sweep.done);
             self.iteration += 1;
             report.next = self.next();
-            self.doing = play(&self.config, cx, self.iteration)?;
+            self.phase = play(&self.config, cx, self.iteration)?;
         }
         Ok(report)
     }
@@ -177,17 +182,17 @@ impl DppoTrainer {
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
-        let playing = matches!(self.doing, Doing::Playing(..));
+        let playing = matches!(self.phase, IterationPhase::Playing(..));
         archive.put(
             "finetuner/state",
             &(&self.scaler, &self.rng, self.iteration, playing),
         )?;
-        match &self.doing {
-            Doing::Playing(rollouts, buffer) => {
+        match &self.phase {
+            IterationPhase::Playing(rollouts, buffer) => {
                 archive.put_blob("finetuner/rollouts", rollouts.save()?);
                 archive.put("finetuner/buffer", buffer)?;
             }
-            Doing::Learning(samples, sweep) => {
+            IterationPhase::Learning(samples, sweep) => {
                 archive.put("finetuner/samples", &(samples, sweep))?
             }
         }
@@ -195,12 +200,12 @@ impl DppoTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
-        let doing = if playing {
+        let phase = if playing {
             let rollouts = Rollouts::load(cx.rollouts, archive.blob("finetuner/rollouts")?)?;
-            Doing::Playing(Box::new(rollouts), archive.get("finetuner/buffer")?)
+            IterationPhase::Playing(Box::new(rollouts), archive.get("finetuner/buffer")?)
         } else {
             let (samples, sweep): (Samples, Sweep) = archive.get("finetuner/samples")?;
             if !samples.fit(cx.policy.sizes, learner.steps()) || !sweep.fits(&samples) {
@@ -208,7 +213,7 @@ impl DppoTrainer {
                     "the checkpoint's samples do not fit its policy: use an undamaged checkpoint",
                 ));
             }
-            Doing::Learning(samples, sweep)
+            IterationPhase::Learning(samples, sweep)
         };
         Ok(Self {
             config,
@@ -216,7 +221,7 @@ impl DppoTrainer {
             scaler,
             rng,
             iteration,
-            doing,
+            phase,
         })
     }
 }
@@ -224,9 +229,9 @@ impl DppoTrainer {
 impl Trainer for DppoTrainer {
     /// One decision in every running episode, or one gradient step.
     fn step<'a>(&'a mut self, cx: &'a Context<'a>) -> LocalFuture<'a, StepReport> {
-        match &self.doing {
-            Doing::Playing(..) => Box::pin(self.play(cx)),
-            Doing::Learning(..) => Box::pin(self.learn(cx)),
+        match &self.phase {
+            IterationPhase::Playing(..) => Box::pin(self.play(cx)),
+            IterationPhase::Learning(..) => Box::pin(self.learn(cx)),
         }
     }
 
@@ -247,7 +252,7 @@ impl Sweep {
 }
 
 /// The episodes of an iteration.
-fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
+fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<IterationPhase> {
     // Every iteration starts where the last one ended: no start is practiced twice.
     let edge = |iteration: usize| (config.episodes * iteration) as u64;
     let rollouts = Rollouts::new(
@@ -256,7 +261,10 @@ fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Doing> {
         edge(iteration),
         edge(iteration + 1),
     )?;
-    Ok(Doing::Playing(Box::new(rollouts), Buffer::default()))
+    Ok(IterationPhase::Playing(
+        Box::new(rollouts),
+        Buffer::default(),
+    ))
 }
 
 /// Value of the state after each decision where the time limit cut the episode off; 0 elsewhere.

@@ -48,12 +48,12 @@ pub struct SoftActorCritic {
     /// Noise-aliased only.
     noise_critic: Option<Mlp>,
     temperature: Temperature,
-    adams: Adams,
+    optimizers: Optimizers,
     config: DsrlConfig,
     device: Device,
 }
 
-struct Adams {
+struct Optimizers {
     actor: Adam,
     critic: Adam,
     noise_critic: Adam,
@@ -103,7 +103,7 @@ impl SoftActorCritic {
                 clip_norm: None,
             })
         };
-        let adams = Adams {
+        let optimizers = Optimizers {
             actor: adam(),
             critic: adam(),
             noise_critic: adam(),
@@ -114,7 +114,7 @@ impl SoftActorCritic {
             critic,
             noise_critic,
             temperature,
-            adams,
+            optimizers,
             config,
             device,
         }
@@ -132,13 +132,16 @@ impl SoftActorCritic {
         self.temperature.step(log_prob.clone().mean());
 
         let targets = self.targets(&rows, alpha.clone(), policy, rng);
-        let obs = self.tracked(rows.obs.clone());
-        let actions = self.tracked(rows.actions.clone());
+        let obs = self.attached(rows.obs.clone());
+        let actions = self.attached(rows.actions.clone());
         let critic_loss = q_loss(&self.critic, obs, actions, targets.clone().unsqueeze_dim(0));
-        self.critic = self.adams.critic.step(self.critic.clone(), &critic_loss);
+        self.critic = self
+            .optimizers
+            .critic
+            .step(self.critic.clone(), &critic_loss);
 
         let actor_loss = self.actor_loss(rows.obs, e, alpha.clone());
-        self.actor = self.adams.actor.step(self.actor.clone(), &actor_loss);
+        self.actor = self.optimizers.actor.step(self.actor.clone(), &actor_loss);
 
         self.target = params::polyak(self.target.clone(), &self.critic, self.config.target_rate);
         Losses {
@@ -160,18 +163,12 @@ impl SoftActorCritic {
         let targets = q_values(&self.critic.valid(), obs.clone(), chunks);
         let loss = q_loss(
             &noise_critic,
-            self.tracked(obs),
-            self.tracked(noise / self.config.magnitude),
+            self.attached(obs),
+            self.attached(noise / self.config.magnitude),
             targets,
         );
-        self.noise_critic = Some(self.adams.noise_critic.step(noise_critic, &loss));
+        self.noise_critic = Some(self.optimizers.noise_critic.step(noise_critic, &loss));
         Some(loss.inner())
-    }
-
-    /// The least of the critics' values of normalized rows: chunks, or noise over magnitude in the
-    /// SAC variant. `[batch]`.
-    pub fn score(&self, obs: Tensor<2>, actions: Tensor<2>) -> Tensor<1> {
-        least(&self.critic.valid(), obs, actions)
     }
 
     /// What acts.
@@ -188,13 +185,13 @@ impl SoftActorCritic {
         let obs = |obs: &ObsBatch| policy.observe(obs, &self.device).numbers;
         let actions = match self.config.variant {
             Variant::NoiseAliased => {
-                self.plain(policy.act_scale.apply(&batch.actions), sizes.chunk_len())
+                self.detached(policy.act_scale.apply(&batch.actions), sizes.chunk_len())
             }
             Variant::Sac => {
-                self.plain(batch.actions.clone(), policy.noise_len()) / self.config.magnitude
+                self.detached(batch.actions.clone(), policy.noise_len()) / self.config.magnitude
             }
         };
-        let column = |values: &[f32]| self.plain(values.to_vec(), 1).squeeze_dim::<1>(1);
+        let column = |values: &[f32]| self.detached(values.to_vec(), 1).squeeze_dim::<1>(1);
         Rows {
             obs: obs(&batch.obs),
             actions,
@@ -228,28 +225,28 @@ impl SoftActorCritic {
     /// L_pi; the gradient reaches the actor through the noise critic only, never through the
     /// sampler.
     fn actor_loss(&self, obs: Tensor<2>, e: Tensor<2>, alpha: Tensor<1>) -> Tensor<1> {
-        let obs = self.tracked(obs);
+        let obs = self.attached(obs);
         let at = self.actor.at(obs.clone());
-        let (choice, log_prob) = at.sample_with_log_prob(self.tracked(e));
+        let (choice, log_prob) = at.sample_with_log_prob(self.attached(e));
         let critic = self
             .noise_critic
             .as_ref()
             .unwrap_or(&self.critic)
             .clone()
             .no_grad();
-        (self.tracked(alpha) * log_prob - least(&critic, obs, choice)).mean()
+        (self.attached(alpha) * log_prob - least(&critic, obs, choice)).mean()
     }
 
     fn normals(&self, rows: usize, width: usize, rng: &mut Rng) -> Tensor<2> {
-        self.plain(rng.normals(rows * width), width)
+        self.detached(rng.normals(rows * width), width)
     }
 
-    fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+    fn detached(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         nn::matrix(values, width, &self.device.clone().without_autodiff())
     }
 
     /// A plain tensor as a constant of the graph.
-    fn tracked<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+    fn attached<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         tensor.autodiff()
     }
 
@@ -262,16 +259,22 @@ impl SoftActorCritic {
         if let Some(noise_critic) = &self.noise_critic {
             params::save(noise_critic, "dsrl/noise-critic", archive).await?;
         }
-        self.adams.actor.save("dsrl/actor-adam", archive).await?;
-        self.adams.critic.save("dsrl/critic-adam", archive).await?;
-        self.adams
+        self.optimizers
+            .actor
+            .save("dsrl/actor-adam", archive)
+            .await?;
+        self.optimizers
+            .critic
+            .save("dsrl/critic-adam", archive)
+            .await?;
+        self.optimizers
             .noise_critic
             .save("dsrl/noise-critic-adam", archive)
             .await
     }
 
     /// Restores what [`SoftActorCritic::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: DsrlConfig,
         policy: &Policy,
         archive: &Archive,
@@ -286,11 +289,11 @@ impl SoftActorCritic {
         learner.critic = params::load(learner.critic, "dsrl/critic", archive)?;
         learner.target = params::load(learner.target, "dsrl/target", archive)?;
         learner.temperature = learner.temperature.loaded("dsrl/temperature", archive)?;
-        learner.adams.actor = Adam::load(adam, "dsrl/actor-adam", archive, &learner.actor)?;
-        learner.adams.critic = Adam::load(adam, "dsrl/critic-adam", archive, &learner.critic)?;
+        learner.optimizers.actor = Adam::load(adam, "dsrl/actor-adam", archive, &learner.actor)?;
+        learner.optimizers.critic = Adam::load(adam, "dsrl/critic-adam", archive, &learner.critic)?;
         if let Some(noise_critic) = learner.noise_critic.take() {
             let noise_critic = params::load(noise_critic, "dsrl/noise-critic", archive)?;
-            learner.adams.noise_critic =
+            learner.optimizers.noise_critic =
                 Adam::load(adam, "dsrl/noise-critic-adam", archive, &noise_critic)?;
             learner.noise_critic = Some(noise_critic);
         }

@@ -44,7 +44,7 @@ impl Actor {
     }
 
     /// The distribution of its choice at normalized observations, scaled to [-1, 1].
-    pub fn at(&self, obs: Tensor<2>) -> SquashedGaussian {
+    pub(crate) fn at(&self, obs: Tensor<2>) -> SquashedGaussian {
         let out = self.net.forward_one(obs);
         let log_std = out.clone().narrow(1, self.width, self.width);
         SquashedGaussian::from_log_std(
@@ -95,9 +95,12 @@ impl NoisePolicy {
         e: Vec<f32>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let plain = device.clone().without_autodiff();
-        let obs = policy.observe(obs, &plain).numbers;
-        let noise = self.noise(obs.clone(), nn::matrix(e, policy.noise_len(), &plain));
+        let inner_device = device.clone().without_autodiff();
+        let obs = policy.observe(obs, &inner_device).numbers;
+        let noise = self.noise(
+            obs.clone(),
+            nn::matrix(e, policy.noise_len(), &inner_device),
+        );
         let chunks = nn::read(policy.sample(obs, noise)).await?;
         Ok(policy
             .act_scale
@@ -108,7 +111,7 @@ impl NoisePolicy {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &DsrlConfig,
         policy: &Policy,
         prefix: &str,

@@ -56,7 +56,7 @@ impl DsrlTrainer {
             rng: Rng::new(seed, "dsrl", 0),
         };
         Ok(Self {
-            rollouts: Rollouts::endless(&few(&config, cx.rollouts), "practice")?,
+            rollouts: Rollouts::endless(&practice_spec(&config, cx.rollouts), "practice")?,
             config,
             replay,
             learner,
@@ -136,7 +136,7 @@ impl DsrlTrainer {
     /// The policy's own noise during the warm-up, then the actor's.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let policy = cx.policy;
-        let plain = cx.device.clone().without_autodiff();
+        let inner_device = cx.device.clone().without_autodiff();
         let warm = self.count.online.decisions() < self.config.learning_starts;
         let obs = self.rollouts.observe();
         let mut noise = self.rollouts.noise(policy.noise_len());
@@ -145,15 +145,15 @@ impl DsrlTrainer {
             noise.iter_mut().for_each(|w| *w = w.clamp(-limit, limit));
         }
         if !warm {
-            let scaled = policy.observe(&obs, &plain).numbers;
+            let scaled = policy.observe(&obs, &inner_device).numbers;
             noise = nn::read(
                 self.learner
                     .noise_policy(true)
-                    .noise(scaled, nn::matrix(noise, policy.noise_len(), &plain)),
+                    .noise(scaled, nn::matrix(noise, policy.noise_len(), &inner_device)),
             )
             .await?;
         }
-        let chunks = policy.act(&obs, noise.clone(), &plain).await?;
+        let chunks = policy.act(&obs, noise.clone(), &inner_device).await?;
         let (decisions, finished) = self.rollouts.play(&chunks, policy.sizes.chunk_len())?;
         for (
             Decision {
@@ -167,13 +167,13 @@ impl DsrlTrainer {
             } else {
                 noise
             };
-            let over = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
+            let done = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(
                 obs,
                 action,
                 step.reward + self.config.reward_offset as f32,
                 &step.obs,
-                over,
+                done,
             )?;
         }
         self.count.online.practiced(decisions.len(), &finished);
@@ -244,7 +244,7 @@ impl DsrlTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+    pub(crate) fn load(config: DsrlConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
         let count: Count = archive.get("finetuner/loop")?;
         let replay = load_replay(cx, stored(&config, cx), archive)?;
         if replay.is_empty() && count.online.decisions() > 0 {
@@ -253,7 +253,7 @@ impl DsrlTrainer {
             ));
         }
         let rollouts = Rollouts::load(
-            &few(&config, cx.rollouts),
+            &practice_spec(&config, cx.rollouts),
             archive.blob("finetuner/rollouts")?,
         )?;
         let learner = SoftActorCritic::load(config.clone(), cx.policy, archive, cx.device.clone())?;
@@ -282,7 +282,7 @@ impl Trainer for DsrlTrainer {
 }
 
 /// Practice runs in a few environments only.
-fn few(config: &DsrlConfig, spec: &RolloutSpec) -> RolloutSpec {
+fn practice_spec(config: &DsrlConfig, spec: &RolloutSpec) -> RolloutSpec {
     RolloutSpec {
         parallel: config.envs,
         ..spec.clone()

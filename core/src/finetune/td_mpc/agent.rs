@@ -3,11 +3,11 @@
 use super::METHOD;
 use super::config::{Proposals, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
-use super::planner::{Noise, Plan, Planner, Round, moved_on};
+use super::planner::{Noise, Plan, Planner, Round, shifted_plan};
 use crate::data::{Archive, Episode};
 use crate::finetune::{FinetuneMethod, FinetunedPolicy, Memory, Quality};
 use crate::method::LocalFuture;
-use crate::nn::{self, Observed, params};
+use crate::nn::{self, Observations, params};
 use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rng::Rng;
@@ -25,13 +25,13 @@ pub struct Agent {
 }
 
 /// A decision for each of E environments, on the host.
-pub struct Decided {
+pub(crate) struct AgentOutput {
     /// E x act.
-    pub actions: Vec<f32>,
+    pub(crate) actions: Vec<f32>,
     /// Per episode the mean of its plan, the next one's warm start. Empty without planning.
-    pub memories: Vec<Vec<f32>>,
+    pub(crate) memories: Vec<Vec<f32>>,
     /// How many of the actions are from a policy's proposal.
-    pub from_policy: usize,
+    pub(crate) from_policy: usize,
 }
 
 /// Raw observations as the world model's input, on a device without gradients, each with one more
@@ -41,18 +41,18 @@ pub struct Decided {
 /// Unlike a policy's they are not scaled to the demonstrations: a number that hardly varies in five
 /// of them would be blown up to [-1, 1] and tell one demonstration from another, and all of them
 /// from practice, better than what matters does.
-pub(super) fn observed(
+pub(super) fn observations(
     obs: &ObsBatch,
     ended: &[f32],
     cameras: &[ImageSpec],
     device: &Device,
-) -> Observed {
-    let plain = device.clone().without_autodiff();
+) -> Observations {
+    let inner_device = device.clone().without_autodiff();
     let images = obs.seen_by(cameras);
-    Observed::new(obs.numbers(), obs.numbers_width(), images, &plain).with(nn::matrix(
+    Observations::new(obs.numbers(), obs.numbers_width(), images, &inner_device).with(nn::matrix(
         ended.to_vec(),
         1,
-        &plain,
+        &inner_device,
     ))
 }
 
@@ -102,10 +102,10 @@ impl Agent {
         noise: &[f32],
         explore: bool,
         device: &Device,
-    ) -> Result<Decided> {
+    ) -> Result<AgentOutput> {
         let z = self.encode(obs, device);
         if !self.planning {
-            return Ok(Decided {
+            return Ok(AgentOutput {
                 actions: nn::read(self.prior.mean(z)).await?,
                 memories: vec![Vec::new(); memories.len()],
                 from_policy: 0,
@@ -124,7 +124,7 @@ impl Agent {
             .iter()
             .filter(|&&yes| yes > 0.5)
             .count();
-        Ok(Decided {
+        Ok(AgentOutput {
             actions,
             memories,
             from_policy,
@@ -139,18 +139,24 @@ impl Agent {
     /// Values of raw observations: the mean of all critics at the prior's mean action, N.
     pub async fn values(&self, obs: &ObsBatch, device: &Device) -> Result<Vec<f32>> {
         let z = self.encode(obs, device);
-        let judged = self
+        let q_outputs = self
             .world
             .critics
             .forward_shared(acting(z.clone(), self.prior.mean(z)));
-        nn::read(self.world.numbers(judged).mean_dim(0).squeeze_dim::<1>(0)).await
+        nn::read(
+            self.world
+                .numbers(q_outputs)
+                .mean_dim(0)
+                .squeeze_dim::<1>(0),
+        )
+        .await
     }
 
     /// Latent states of raw observations: `[N, latent]`.
     pub(super) fn encode(&self, obs: &ObsBatch, device: &Device) -> Tensor<2> {
         let going_on = vec![0.0; obs.len()];
         self.world
-            .encode(observed(obs, &going_on, &self.world.cameras, device))
+            .encode(observations(obs, &going_on, &self.world.cameras, device))
     }
 
     /// The plan at latent states of raw observations.
@@ -163,7 +169,9 @@ impl Agent {
         noise: &[f32],
         explore: bool,
     ) -> Result<Plan> {
-        let (layout, device, act) = (self.layout(policy), z.device(), policy.sizes.act);
+        let layout = self.layout(policy);
+        let device = z.device();
+        let act = policy.sizes.act;
         let width = self.config.horizon * act;
         let (mut noise, given_noise) = layout.split(noise);
         if !explore {
@@ -177,7 +185,7 @@ impl Agent {
         };
         let start: Vec<f32> = memories
             .iter()
-            .flat_map(|memory| moved_on(memory, width, act))
+            .flat_map(|memory| shifted_plan(memory, width, act))
             .collect();
         let planner = Planner {
             world: &self.world,
@@ -226,7 +234,7 @@ impl Agent {
     }
 
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings.
-    pub fn load(
+    pub(crate) fn load(
         config: &TdMpcConfig,
         policy: &Policy,
         prefix: &str,
@@ -305,14 +313,14 @@ impl FinetunedPolicy for Agent {
         device: &'a Device,
     ) -> LocalFuture<'a, Vec<f32>> {
         Box::pin(async move {
-            let decided = self
+            let output = self
                 .decide(policy, obs, memories, &noise, false, device)
                 .await?;
             memories
                 .iter_mut()
-                .zip(decided.memories)
+                .zip(output.memories)
                 .for_each(|(memory, new)| *memory = new);
-            Ok(decided.actions)
+            Ok(output.actions)
         })
     }
 
@@ -412,7 +420,8 @@ impl Layout {
     /// Two different critics, each pair as likely as any other.
     fn pair(&self, e: &[f32]) -> [usize; 2] {
         let below = |e: f32, n: usize| ((uniform(e) * n as f64) as usize).min(n - 1);
-        let (first, second) = (below(e[0], self.critics), below(e[1], self.critics - 1));
+        let first = below(e[0], self.critics);
+        let second = below(e[1], self.critics - 1);
         [first, if second < first { second } else { second + 1 }]
     }
 }

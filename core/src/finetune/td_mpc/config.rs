@@ -20,7 +20,7 @@ pub enum Backbone {
 /// Where the batches come from: the arms that the paper compares, and MoDem's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
-pub enum Arm {
+pub enum DemoSchedule {
     /// Half of every batch are demonstrations (the paper's method).
     Balanced,
     /// The share of demonstrations falls from a half to a quarter (MoDem).
@@ -48,7 +48,7 @@ pub enum Proposals {
 /// Who acts before there is a world model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
 #[serde(rename_all = "kebab-case")]
-pub enum Actor {
+pub enum SeedPolicy {
     /// The world model's own policy, cloned from the demonstrations (the paper).
     Prior,
     /// The pretrained policy, whatever its kind; of every chunk the first action.
@@ -64,8 +64,8 @@ pub struct TdMpcConfig {
     #[setting(base, value = Backbone::TdMpc2)]
     pub backbone: Backbone,
     /// Which share of every batch are demonstrations.
-    #[setting(value = Arm::Balanced, source = "the paper")]
-    pub arm: Arm,
+    #[setting(value = DemoSchedule::Balanced, source = "the paper")]
+    pub arm: DemoSchedule,
     /// Environments that practice in lockstep.
     #[setting(range = 1..=10_000, value = 8, paper = 1, source = "MoDem, TD-MPC2")]
     pub envs: usize,
@@ -85,15 +85,15 @@ pub struct TdMpcConfig {
     #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 2000, tiny = 800, source = "MoDem")]
     pub learning_starts: usize,
     /// Who makes them.
-    #[setting(value = Actor::Pretrained, paper = Actor::Prior, source = "MoDem")]
-    pub seed_by: Actor,
+    #[setting(value = SeedPolicy::Pretrained, paper = SeedPolicy::Prior, source = "MoDem")]
+    pub seed_by: SeedPolicy,
     /// Updates on them before planning begins.
     #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 600, source = "MoDem")]
     pub seed_updates: usize,
     /// Decisions over which acting is handed over from that policy to the planner: the share of its
     /// decisions falls from 1 to 0; 0: the planner acts at once.
     #[setting(range = 0..=1_000_000_000, value = 0, source = "MoDem on TD-MPC2: 20,000")]
-    pub handover: usize,
+    pub seed_policy_decay: usize,
     /// Updates per decision afterwards.
     #[setting(range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "MoDem, TD-MPC2")]
     pub utd_ratio: f64,
@@ -252,11 +252,11 @@ impl TdMpcConfig {
     }
 
     /// Share of demonstrations in a batch after `updates` updates.
-    pub fn demo_fraction(&self, updates: usize) -> f64 {
+    pub(crate) fn demo_fraction(&self, updates: usize) -> f64 {
         match self.arm {
-            Arm::Balanced => 0.5,
-            Arm::Scheduled => 0.5 - 0.25 * (updates as f64 / DEMO_DECAY).min(1.0),
-            Arm::Vanilla | Arm::BcOnly => 0.0,
+            DemoSchedule::Balanced => 0.5,
+            DemoSchedule::Scheduled => 0.5 - 0.25 * (updates as f64 / DEMO_DECAY).min(1.0),
+            DemoSchedule::Vanilla | DemoSchedule::BcOnly => 0.0,
         }
     }
 }
@@ -266,36 +266,36 @@ const DEMO_DECAY: f64 = 50_000.0;
 /// Least standard deviation at the start (MoDem).
 const FIRST_MIN_STD: f64 = 0.1;
 /// Size of a group of a simplicial latent state.
-pub const SIMNORM: usize = 8;
+pub(crate) const SIMNORM: usize = 8;
 /// rho: a decision's weight in the loss, relative to the decision before (both backbones).
-pub const RHO: f64 = 0.5;
+pub(crate) const RHO: f64 = 0.5;
 /// Factor of the values in the elites' softmax (both backbones).
-pub const TEMPERATURE: f64 = 0.5;
+pub(crate) const TEMPERATURE: f64 = 0.5;
 
 /// Constants of a backbone: MoDem's `cfgs/config.yaml`, TD-MPC2's `config.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Coefficients {
+pub(crate) struct Coefficients {
     /// Weight of the consistency loss.
-    pub consistency: f64,
+    pub(crate) consistency: f64,
     /// Weight of the reward loss.
-    pub reward: f64,
+    pub(crate) reward: f64,
     /// Weight of the value loss, of all critics together.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Largest norm of the gradients.
-    pub clip: f64,
+    pub(crate) clip: f64,
     /// Updates between two steps of the targets.
-    pub target_every: usize,
+    pub(crate) target_every: usize,
     /// Learning rate of the encoder, relative to the others'.
-    pub encoder_rate: f64,
+    pub(crate) encoder_rate: f64,
     /// Adam's epsilon for the policy prior.
-    pub prior_epsilon: f64,
+    pub(crate) prior_epsilon: f64,
     /// Share of the planner's mean that is kept from round to round.
-    pub momentum: f64,
+    pub(crate) momentum: f64,
 }
 
 impl Backbone {
     /// The reference's values.
-    pub fn coefficients(self) -> Coefficients {
+    pub(crate) fn coefficients(self) -> Coefficients {
         let td_mpc2 = Coefficients {
             consistency: 20.0,
             reward: 0.1,
@@ -325,6 +325,7 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::catalogue::CORE;
     use crate::run::{Config, Preset};
 
     /// MoDem's planner looks one decision ahead at first and five after 25,000, and its spread
@@ -333,7 +334,9 @@ mod tests {
     #[test]
     fn modems_schedules_are_followed() {
         let paper = Config::preset(Preset::Paper);
-        let paper = paper.set("finetune.td_mpc.backbone", "td-mpc").unwrap();
+        let paper = paper
+            .set("finetune.td_mpc.backbone", "td-mpc", &CORE)
+            .unwrap();
         let modem = paper.finetune.td_mpc;
         let at = |decisions| {
             (

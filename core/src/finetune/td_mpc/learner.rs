@@ -5,7 +5,7 @@
 //! With z_0 = h(o_0), z_t+1 = d(z_t, a_t), z'_t = h(o_t), and a' drawn by the prior at z'_t+1:
 //!
 //! ```text
-//! y_t = r_t + gamma (1 - over_t) min Qtarget(z'_t+1, a')
+//! y_t = r_t + gamma (1 - done_t) min Qtarget(z'_t+1, a')
 //! L   = 1/H sum_t rho^t [c_z |z_t+1 - target_t+1|^2
 //!                        + c_r E(R(z_t, a_t), r_t) + c_q E(Q(z_t, a_t), y_t)]
 //! L_pi = - sum_t rho^t Q(z_t, pi(z_t))                     td-mpc
@@ -17,12 +17,12 @@
 //! entropy with td-mpc2 (divided by the number of critics). The consistency's target is h's slow
 //! copy with td-mpc, h itself without gradient with td-mpc2.
 
-use super::agent::observed;
+use super::agent::observations;
 use super::config::{Backbone, Coefficients, RHO, TdMpcConfig};
-use super::model::{Prior, Sight, WorldModel, acting};
+use super::model::{ImageEncoder, Prior, WorldModel, acting};
 use super::planner::ranks;
-use crate::data::{Archive, Stretches};
-use crate::nn::{self, Adam, AdamConfig, Mlp, Observed, params};
+use crate::data::{Archive, SequenceBatch};
+use crate::nn::{self, Adam, AdamConfig, Mlp, Observations, params};
 use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rl::draw_subset;
@@ -50,14 +50,14 @@ pub struct Learner {
     /// S: moving average of the range between the 5th and the 95th percentile of the values
     /// (td-mpc2). `[1]`.
     range: Tensor<1>,
-    adams: Adams,
+    optimizers: Optimizers,
     updates: usize,
     config: TdMpcConfig,
     sizes: Sizes,
     device: Device,
 }
 
-struct Adams {
+struct Optimizers {
     world: Adam,
     prior: Adam,
     clone: Adam,
@@ -67,7 +67,7 @@ struct Adams {
 #[derive(Module, Debug)]
 struct Cloned {
     encoder: Mlp,
-    encoder_of_pictures: Vec<Sight>,
+    encoder_of_pictures: Vec<ImageEncoder>,
     prior: Prior,
 }
 
@@ -84,9 +84,9 @@ pub struct UpdateNoise {
     pub prior_critics: [usize; 2],
     /// Dropout factors of the learning critics' first hidden layer: K x H x B x hidden; empty
     /// without dropout.
-    pub kept: Vec<f32>,
+    pub dropout_mask: Vec<f32>,
     /// Dropout factors of the critics in the prior's loss: 2 x (H+1) x B x hidden.
-    pub prior_kept: Vec<f32>,
+    pub prior_dropout_mask: Vec<f32>,
 }
 
 impl UpdateNoise {
@@ -94,8 +94,8 @@ impl UpdateNoise {
     pub fn draw(config: &TdMpcConfig, act: usize, batch: usize, rng: &mut Rng) -> Self {
         // Two different critics: the second is drawn among the others.
         let pair = |rng: &mut Rng| {
-            let drawn = draw_subset(config.critics, 2, rng);
-            [drawn[0], drawn[1]]
+            let sample = draw_subset(config.critics, 2, rng);
+            [sample[0], sample[1]]
         };
         let TdMpcConfig {
             horizon,
@@ -109,16 +109,16 @@ impl UpdateNoise {
             target_critics: pair(rng),
             prior: rng.normals((horizon + 1) * batch * act),
             prior_critics: pair(rng),
-            kept: kept(critics * horizon * batch * hidden, dropout, rng),
-            prior_kept: kept(2 * (horizon + 1) * batch * hidden, dropout, rng),
+            dropout_mask: dropout_mask(critics * horizon * batch * hidden, dropout, rng),
+            prior_dropout_mask: dropout_mask(2 * (horizon + 1) * batch * hidden, dropout, rng),
         }
     }
 }
 
 /// `count` dropout factors: 0 with probability `share`, else 1 / (1 - `share`), which keeps their
-/// mean at 1; empty where `share` is 0. Drawn are the gaps between zeros, which are geometrically
-/// distributed: one draw per dropped unit.
-fn kept(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
+/// mean at 1; empty where `share` is 0. PriorSample are the gaps between zeros, which are
+/// geometrically distributed: one draw per dropped unit.
+fn dropout_mask(count: usize, share: f64, rng: &mut Rng) -> Vec<f32> {
     if share == 0.0 {
         return Vec::new();
     }
@@ -157,19 +157,19 @@ pub struct Losses {
     /// Mean TD target.
     pub target: Tensor<1>,
     /// Absolute TD errors of each sub-sequence, for the replay's priorities: `[B]`.
-    pub surprise: Tensor<1>,
+    pub(crate) td_error: Tensor<1>,
 }
 
 /// A batch on the device, time-major.
 struct Rows {
     /// Observations o_0, B rows, with gradients.
-    first: Observed,
+    first: Observations,
     /// Observations o_1 to o_H, H * B rows.
-    next: Observed,
+    next: Observations,
     /// Actions a_0 to a_H-1, `[B, act]` each.
     actions: Vec<Tensor<2>>,
     rewards: Tensor<1>,
-    goes_on: Tensor<1>,
+    not_done: Tensor<1>,
     weights: Tensor<1>,
 }
 
@@ -191,7 +191,7 @@ impl Learner {
             world,
             prior,
             range,
-            adams: Adams::new(&config),
+            optimizers: Optimizers::new(&config),
             updates: 0,
             config,
             sizes,
@@ -205,10 +205,10 @@ impl Learner {
     }
 
     /// One step of behavioral cloning of encoder and prior; gives the mean squared error.
-    pub fn clone_step(&mut self, batch: &Stretches) -> Tensor<1> {
+    pub(crate) fn clone_step(&mut self, batch: &SequenceBatch) -> Tensor<1> {
         let rows = self.config.horizon * batch.len();
-        let obs = self.observed(batch, 0..rows).autodiff();
-        let actions = self.tracked(batch.actions.clone(), self.sizes.act);
+        let obs = self.observations(batch, 0..rows).autodiff();
+        let actions = self.attached(batch.actions.clone(), self.sizes.act);
         let WorldModel {
             encoder,
             encoder_of_pictures,
@@ -223,12 +223,10 @@ impl Learner {
         // demonstrated action. Only the mean is trained, also where the prior has a spread.
         let mean = clone.prior.mean(self.world.encode(obs));
         let loss = (mean - actions).square().mean();
-        let clone = self.adams.clone.step(clone, &loss);
-        (
-            self.world.encoder,
-            self.world.encoder_of_pictures,
-            self.prior,
-        ) = (clone.encoder, clone.encoder_of_pictures, clone.prior);
+        let clone = self.optimizers.clone.step(clone, &loss);
+        self.world.encoder = clone.encoder;
+        self.world.encoder_of_pictures = clone.encoder_of_pictures;
+        self.prior = clone.prior;
         loss.inner()
     }
 
@@ -239,92 +237,94 @@ impl Learner {
     }
 
     /// One update of world model, prior and targets.
-    pub fn step(&mut self, batch: &Stretches, noise: &UpdateNoise) -> Losses {
+    pub fn step(&mut self, batch: &SequenceBatch, noise: &UpdateNoise) -> Losses {
         let rows = self.rows(batch);
         // TD targets and target latent states are constants: no gradient passes through them.
-        let plain = self.world.valid();
-        let next = plain.encode(rows.next.clone());
+        let frozen = self.world.valid();
+        let next = frozen.encode(rows.next.clone());
         let targets = self.targets(&rows, next.clone(), noise);
         // Targets of the consistency: the slow encoder's in TD-MPC; TD-MPC2 has no slow encoder and
         // stops the gradient of the learning one.
-        let aims = if self.config.backbone == Backbone::TdMpc {
+        let latent_targets = if self.config.backbone == Backbone::TdMpc {
             self.target.encode(rows.next.clone())
         } else {
             next
         };
 
-        let Parts {
+        let ModelLosses {
             total,
             consistency,
             reward,
             value,
-            surprise,
+            td_error,
             states,
-        } = self.parts(&rows, targets.clone(), aims, noise);
-        self.world = self.adams.world.step(self.world.clone(), &total);
+        } = self.model_losses(&rows, targets.clone(), latent_targets, noise);
+        self.world = self.optimizers.world.step(self.world.clone(), &total);
 
         // The prior learns at the predicted latent states, as constants, from the critics just
         // updated.
-        let Judged {
+        let PriorValues {
             values,
             entropy,
             scaled_entropy,
-        } = self.judged(states.clone(), noise);
+        } = self.prior_values(states.clone(), noise);
         if self.config.backbone == Backbone::TdMpc2 {
             // S is measured at the first latent states only (`update_pi`: `qs[0]`).
-            self.widen(values.clone().inner().narrow(0, 0, batch.len()));
+            self.update_value_range(values.clone().inner().narrow(0, 0, batch.len()));
         }
         let mut loss = self.prior_loss(values, scaled_entropy.clone());
         // Ours, after TD3+BC: where critics know nothing yet, the prior stays with the
         // demonstrations.
-        if self.config.prior_cloning > 0.0 && batch.shown > 0 {
+        if self.config.prior_cloning > 0.0 && batch.n_demos > 0 {
             loss = loss
-                + self.cloning_loss(states, rows.actions, batch.shown) * self.config.prior_cloning;
+                + self.cloning_loss(states, rows.actions, batch.n_demos)
+                    * self.config.prior_cloning;
         }
-        self.prior = self.adams.prior.step(self.prior.clone(), &loss);
-        self.follow();
+        self.prior = self.optimizers.prior.step(self.prior.clone(), &loss);
+        self.update_targets();
         let none = || Tensor::zeros([1], &self.range.device());
         Losses {
             consistency,
             reward,
             value,
             total: total.inner(),
-            gradient: self.adams.world.gradient_norm().unwrap_or_else(none),
+            gradient: self.optimizers.world.gradient_norm().unwrap_or_else(none),
             prior: loss.inner(),
-            prior_gradient: self.adams.prior.gradient_norm().unwrap_or_else(none),
+            prior_gradient: self.optimizers.prior.gradient_norm().unwrap_or_else(none),
             entropy: entropy.inner().mean(),
             scaled_entropy: scaled_entropy.inner().mean(),
             range: self.range.clone(),
             target: targets.mean(),
-            surprise,
+            td_error,
         }
     }
 
-    fn rows(&self, batch: &Stretches) -> Rows {
-        let (size, act) = (batch.len(), self.sizes.act);
-        let first = self.observed(batch, 0..size).autodiff();
-        let next = self.observed(batch, size..batch.obs.len());
+    fn rows(&self, batch: &SequenceBatch) -> Rows {
+        let size = batch.len();
+        let act = self.sizes.act;
+        let first = self.observations(batch, 0..size).autodiff();
+        let next = self.observations(batch, size..batch.obs.len());
         let actions = batch
             .actions
             .chunks(size * act)
-            .map(|rows| self.tracked(rows.to_vec(), act))
+            .map(|rows| self.attached(rows.to_vec(), act))
             .collect();
-        let goes_on = batch.over.iter().map(|over| 1.0 - over).collect();
-        let column = |values: Vec<f32>| self.plain(values, 1).squeeze_dim(1);
+        let not_done = batch.done.iter().map(|done| 1.0 - done).collect();
+        let column = |values: Vec<f32>| self.detached(values, 1).squeeze_dim(1);
         Rows {
             first,
             next,
             actions,
             rewards: column(batch.rewards.clone()),
-            goes_on: column(goes_on),
+            not_done: column(not_done),
             weights: column(batch.weights.clone()).autodiff(),
         }
     }
 
     /// Rows `rows` of a batch's observations, which are time-major.
-    fn observed(&self, batch: &Stretches, rows: Range<usize>) -> Observed {
+    fn observations(&self, batch: &SequenceBatch, rows: Range<usize>) -> Observations {
         let obs = batch.obs.slice(rows.clone());
-        observed(&obs, &batch.ended[rows], &self.world.cameras, &self.device)
+        observations(&obs, &batch.ended[rows], &self.world.cameras, &self.device)
     }
 
     /// TD targets y: `[H * B]`.
@@ -334,30 +334,35 @@ impl Learner {
             .valid()
             .draw(
                 next.clone(),
-                self.plain(noise.targets.clone(), self.sizes.act),
+                self.detached(noise.targets.clone(), self.sizes.act),
             )
             .action;
-        let judged = self
+        let q_outputs = self
             .target
             .critics
             .select(&noise.target_critics)
             .forward_shared(acting(next, action));
         // Clipped double Q: TD-MPC has two critics, TD-MPC2 draws two of five (`Q`,
         // `return_type="min"`).
-        let value = self.target.numbers(judged).min_dim(0).squeeze_dim::<1>(0);
-        rows.rewards.clone() + rows.goes_on.clone() * value * self.config.gamma
+        let value = self
+            .target
+            .numbers(q_outputs)
+            .min_dim(0)
+            .squeeze_dim::<1>(0);
+        rows.rewards.clone() + rows.not_done.clone() * value * self.config.gamma
     }
 
     /// The world model's loss (TD-MPC2, eq. 3) for TD targets `[H * B]` and target latent states
     /// `[H * B, latent]`.
-    fn parts(
+    fn model_losses(
         &self,
         rows: &Rows,
         targets: Tensor<1>,
-        aims: Tensor<2>,
+        latent_targets: Tensor<2>,
         noise: &UpdateNoise,
-    ) -> Parts {
-        let (horizon, batch) = (rows.actions.len(), rows.weights.dims()[0]);
+    ) -> ModelLosses {
+        let horizon = rows.actions.len();
+        let batch = rows.weights.dims()[0];
         let Coefficients {
             consistency,
             reward,
@@ -366,29 +371,31 @@ impl Learner {
         } = self.config.backbone.coefficients();
         // Latent rollout: only o_0 is encoded with gradients, then z_t+1 = d(z_t, a_t).
         let mut states = vec![self.world.encode(rows.first.clone())];
-        let mut acted = Vec::new();
+        let mut latent_actions = Vec::new();
         for action in &rows.actions {
             let both = acting(states[states.len() - 1].clone(), action.clone());
             states.push(self.world.next(both.clone()));
-            acted.push(both);
+            latent_actions.push(both);
         }
         // All H decisions as one batch: one pass per head.
-        let acted = Tensor::cat(acted, 0);
+        let latent_actions = Tensor::cat(latent_actions, 0);
         // Consistency: mean over the latent's dimensions of |z_t+1 - target|^2.
-        let latents = Tensor::cat(states[1..].to_vec(), 0) - aims.autodiff();
+        let latents = Tensor::cat(states[1..].to_vec(), 0) - latent_targets.autodiff();
         let latents = latents.square().mean_dim(1).squeeze_dim::<1>(1);
         let rewards = self.world.errors(
-            self.world.reward.forward(acted.clone().unsqueeze_dim(0)),
+            self.world
+                .reward
+                .forward(latent_actions.clone().unsqueeze_dim(0)),
             rows.rewards.clone().autodiff(),
         );
-        let judged = self
-            .world
-            .critics
-            .forward_shared_dropping(acted, self.factors(&noise.kept, self.config.critics));
+        let q_outputs = self.world.critics.forward_shared_with_dropout(
+            latent_actions,
+            self.factors(&noise.dropout_mask, self.config.critics),
+        );
         // TD errors of every critic, for the replay's priorities.
-        let surprise =
-            self.world.numbers(judged.clone().detach().inner()) - targets.clone().unsqueeze_dim(0);
-        let values = self.world.errors(judged, targets.autodiff());
+        let td_error = self.world.numbers(q_outputs.clone().detach().inner())
+            - targets.clone().unsqueeze_dim(0);
+        let values = self.world.errors(q_outputs, targets.autodiff());
 
         let over_time = |errors: Tensor<1>| self.over_time(errors, [horizon, batch]);
         let sum = |errors: Tensor<2>| errors.sum_dim(0).squeeze_dim::<1>(0);
@@ -422,15 +429,15 @@ impl Learner {
             parts.map(|part| part.inner().mean().div_scalar(horizon as f64));
         let states = Tensor::cat(states, 0).inner();
         // MoDem's priority: sum_t rho^t |Q - y|, bounded as the losses are.
-        let surprise = over_time(sum(surprise.abs()).autodiff())
+        let td_error = over_time(sum(td_error.abs()).autodiff())
             .inner()
             .clamp_max(LARGEST_LOSS);
-        Parts {
+        ModelLosses {
             total,
             consistency,
             reward,
             value,
-            surprise,
+            td_error,
             states,
         }
     }
@@ -444,7 +451,7 @@ impl Learner {
 
     /// rho^t, as a column.
     fn discounts(&self, moments: usize) -> Tensor<2> {
-        self.plain(
+        self.detached(
             (0..moments)
                 .map(|t| libm::pow(RHO, t as f64) as f32)
                 .collect(),
@@ -453,37 +460,38 @@ impl Learner {
     }
 
     /// Values and entropies of the prior's actions at latent states `[(H+1) * B, latent]`.
-    fn judged(&self, states: Tensor<2>, noise: &UpdateNoise) -> Judged {
+    fn prior_values(&self, states: Tensor<2>, noise: &UpdateNoise) -> PriorValues {
         let states = states.autodiff();
-        let drawn = self.prior.draw(
+        let sample = self.prior.draw(
             states.clone(),
-            self.tracked(noise.prior.clone(), self.sizes.act),
+            self.attached(noise.prior.clone(), self.sizes.act),
         );
         let critics = self.world.critics.select(&noise.prior_critics);
-        let judged = critics.forward_shared_dropping(
-            acting(states, drawn.action),
-            self.factors(&noise.prior_kept, 2),
+        let q_outputs = critics.forward_shared_with_dropout(
+            acting(states, sample.action),
+            self.factors(&noise.prior_dropout_mask, 2),
         );
-        let numbers = self.world.numbers(judged);
+        let numbers = self.world.numbers(q_outputs);
         // TD-MPC maximizes the lesser of its two critics, TD-MPC2 the mean of two drawn ones.
         let values = match self.config.backbone {
             Backbone::TdMpc => numbers.min_dim(0),
             Backbone::TdMpc2 => numbers.mean_dim(0),
         };
-        Judged {
+        PriorValues {
             values: values.squeeze_dim(0),
-            entropy: drawn.entropy,
-            scaled_entropy: drawn.scaled_entropy,
+            entropy: sample.entropy,
+            scaled_entropy: sample.scaled_entropy,
         }
     }
 
     /// Dropout factors as a tensor `[critics, rows, hidden]`; none without dropout.
-    fn factors(&self, kept: &[f32], critics: usize) -> Option<Tensor<3>> {
+    fn factors(&self, dropout_mask: &[f32], critics: usize) -> Option<Tensor<3>> {
         let hidden = self.config.hidden;
-        let shape = [critics, kept.len() / critics / hidden, hidden];
-        let plain = self.device.clone().without_autodiff();
-        (!kept.is_empty()).then(|| {
-            Tensor::<3>::from_data(TensorData::new(kept.to_vec(), shape), &plain).autodiff()
+        let shape = [critics, dropout_mask.len() / critics / hidden, hidden];
+        let inner_device = self.device.clone().without_autodiff();
+        (!dropout_mask.is_empty()).then(|| {
+            Tensor::<3>::from_data(TensorData::new(dropout_mask.to_vec(), shape), &inner_device)
+                .autodiff()
         })
     }
 
@@ -504,17 +512,23 @@ impl Learner {
         }
     }
 
-    /// Mean squared error of the prior's mean against the actions of the first `shown`
+    /// Mean squared error of the prior's mean against the actions of the first `n_demos`
     /// sub-sequences, weighted by rho^t as its loss.
-    fn cloning_loss(&self, states: Tensor<2>, actions: Vec<Tensor<2>>, shown: usize) -> Tensor<1> {
-        let (moments, batch) = (actions.len(), actions[0].dims()[0]);
+    fn cloning_loss(
+        &self,
+        states: Tensor<2>,
+        actions: Vec<Tensor<2>>,
+        n_demos: usize,
+    ) -> Tensor<1> {
+        let moments = actions.len();
+        let batch = actions[0].dims()[0];
         // Demonstrations come first in a batch. z_H is left out: no action was demonstrated there.
-        let first = |t: usize| states.clone().narrow(0, t * batch, shown);
+        let first = |t: usize| states.clone().narrow(0, t * batch, n_demos);
         let states = Tensor::cat((0..moments).map(first).collect(), 0);
         let actions = Tensor::cat(
             actions
                 .into_iter()
-                .map(|rows| rows.narrow(0, 0, shown))
+                .map(|rows| rows.narrow(0, 0, n_demos))
                 .collect(),
             0,
         );
@@ -522,13 +536,13 @@ impl Learner {
             .square()
             .mean_dim(1)
             .squeeze_dim::<1>(1);
-        self.over_time(errors, [moments, shown])
+        self.over_time(errors, [moments, n_demos])
             .mean()
             .div_scalar(moments as f64)
     }
 
     /// Moves S towards the range between the 5th and the 95th percentile of `values`.
-    fn widen(&mut self, values: Tensor<1>) {
+    fn update_value_range(&mut self, values: Tensor<1>) {
         let [n] = values.dims();
         let order = ranks(values.clone().unsqueeze_dim(0)).squeeze_dim::<1>(0);
         // A value by its place in the order, as a sum over a one-hot row: nothing is sorted or read
@@ -539,7 +553,8 @@ impl Learner {
         // Linear between neighbors, as `RunningScale._percentile`.
         let percentile = |share: f64| {
             let position = share * (n - 1) as f64;
-            let (below, part) = (position.floor() as usize, position.fract());
+            let below = position.floor() as usize;
+            let part = position.fract();
             at(below) * (1.0 - part) + at((below + 1).min(n - 1)) * part
         };
         // At least 1: small values are not blown up.
@@ -548,9 +563,9 @@ impl Learner {
     }
 
     /// Polyak step of the target networks, every `target_every` updates.
-    fn follow(&mut self) {
-        let (tau, Coefficients { target_every, .. }) =
-            (self.config.target_rate, self.config.backbone.coefficients());
+    fn update_targets(&mut self) {
+        let tau = self.config.target_rate;
+        let Coefficients { target_every, .. } = self.config.backbone.coefficients();
         if self.updates.is_multiple_of(target_every) {
             self.target.critics =
                 params::polyak(self.target.critics.clone(), &self.world.critics, tau);
@@ -566,13 +581,13 @@ impl Learner {
     }
 
     /// A constant of rows of `width` numbers.
-    fn plain(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+    fn detached(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         nn::matrix(values, width, &self.device.clone().without_autodiff())
     }
 
     /// The same with gradients.
-    fn tracked(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
-        self.plain(values, width).autodiff()
+    fn attached(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+        self.detached(values, width).autodiff()
     }
 
     /// Writes the whole state into the archive under `td_mpc/`.
@@ -583,9 +598,9 @@ impl Learner {
         archive.put_f32("td_mpc/range", &[1], nn::read(self.range.clone()).await?);
         archive.put("td_mpc/updates", &self.updates)?;
         for (name, adam) in [
-            ("world", &self.adams.world),
-            ("prior", &self.adams.prior),
-            ("clone", &self.adams.clone),
+            ("world", &self.optimizers.world),
+            ("prior", &self.optimizers.prior),
+            ("clone", &self.optimizers.clone),
         ] {
             adam.save(&format!("td_mpc/adam/{name}"), archive).await?;
         }
@@ -621,30 +636,30 @@ impl Learner {
             &learner.range.device(),
         );
         learner.updates = archive.get("td_mpc/updates")?;
-        learner.adams = Adams::load(&learner, archive)?;
+        learner.optimizers = Optimizers::load(&learner, archive)?;
         Ok(learner)
     }
 }
 
 /// Values and entropies of the prior's actions, each `[(H+1) * B]`.
-struct Judged {
+struct PriorValues {
     values: Tensor<1>,
     entropy: Tensor<1>,
     scaled_entropy: Tensor<1>,
 }
 
 /// The world model's loss and its parts.
-struct Parts {
+struct ModelLosses {
     total: Tensor<1>,
     consistency: Tensor<1>,
     reward: Tensor<1>,
     value: Tensor<1>,
-    surprise: Tensor<1>,
+    td_error: Tensor<1>,
     /// z_0 to z_H: `[(H+1) * B, latent]`.
     states: Tensor<2>,
 }
 
-impl Adams {
+impl Optimizers {
     fn new(config: &TdMpcConfig) -> Self {
         let adam = |settings| Adam::new(settings);
         let [world, prior, clone] = Self::settings(config).map(adam);
@@ -683,12 +698,12 @@ impl Adams {
             encoder_of_pictures,
             prior: learner.prior.clone(),
         };
-        let adams = [
+        let optimizers = [
             Adam::load(world, "td_mpc/adam/world", archive, &learner.world)?,
             Adam::load(prior, "td_mpc/adam/prior", archive, &learner.prior)?,
             Adam::load(clone, "td_mpc/adam/clone", archive, &cloned)?,
         ];
-        Ok(Self::with_references(&learner.config, adams))
+        Ok(Self::with_references(&learner.config, optimizers))
     }
 }
 

@@ -22,10 +22,10 @@ use crate::obs::ImageSpec;
 use crate::policy::{PolicyConfig, PolicyKind};
 use crate::{Error, Result};
 pub use agent::Agent;
-pub use config::{Actor, Arm, Backbone, Coefficients, Proposals, TdMpcConfig};
+pub use config::{Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig};
 pub use learner::{Learner, Losses, UpdateNoise};
-pub use model::{Drawn, Prior, WorldModel, acting};
-pub use planner::{Noise, Plan, Planner, Round, moved_on};
+pub use model::{Prior, PriorSample, WorldModel, acting};
+pub use planner::{Noise, Plan, Planner, Round, shifted_plan};
 pub use trainer::TdMpcTrainer;
 
 /// The method.
@@ -74,7 +74,7 @@ pub const METHOD: Method = Method {
 /// A policy that sees less than the planner takes no part, and one that does proposes enough
 /// actions.
 fn check(config: &TdMpcConfig, policy: &PolicyConfig, cameras: &[ImageSpec]) -> Result<()> {
-    let apart = (config.proposals, config.seed_by) == (Proposals::Prior, Actor::Prior);
+    let apart = (config.proposals, config.seed_by) == (Proposals::Prior, SeedPolicy::Prior);
     if !cameras.is_empty() && !apart {
         return Err(Error::input(
             "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \

@@ -11,7 +11,7 @@
 //! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
 
 use super::config::{Backbone, SIMNORM, TdMpcConfig};
-use crate::nn::{Activation, Convolutions, Initial, Mlp, Observed, TwoHot, simnorm};
+use crate::nn::{Activation, Convolutions, Initial, Mlp, Observations, TwoHot, simnorm};
 use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rng::Rng;
@@ -23,13 +23,13 @@ const INITIAL_STD: f64 = 0.02;
 
 /// The encoder of a camera's pictures.
 #[derive(Module, Debug)]
-pub struct Sight {
+pub(crate) struct ImageEncoder {
     convolutions: Convolutions,
     /// From the sum of the latents so far and this one's to one (td-mpc).
     fuse: Option<Mlp>,
 }
 
-impl Sight {
+impl ImageEncoder {
     fn new(config: &TdMpcConfig, camera: &ImageSpec, rng: &mut Rng, device: &Device) -> Self {
         let TdMpcConfig {
             backbone,
@@ -69,9 +69,9 @@ pub struct WorldModel {
     pub encoder: Mlp,
     /// Encoders of its pictures, one for each camera. The name begins with `encoder`, by which the
     /// optimizer finds the encoder's learning rate.
-    pub encoder_of_pictures: Vec<Sight>,
+    pub(crate) encoder_of_pictures: Vec<ImageEncoder>,
     /// Latent dynamics d: latent state and action to the next latent state.
-    pub dynamics: Mlp,
+    pub(crate) dynamics: Mlp,
     /// Reward head R: latent state and action to the reward.
     pub reward: Mlp,
     /// Critics Q: latent state and action to a value each.
@@ -95,7 +95,7 @@ impl WorldModel {
         let encoders = cameras.iter();
         Self {
             encoder_of_pictures: encoders
-                .map(|camera| Sight::new(config, camera, rng, device))
+                .map(|camera| ImageEncoder::new(config, camera, rng, device))
                 .collect(),
             cameras: cameras.to_vec(),
             ..numbers
@@ -166,14 +166,15 @@ impl WorldModel {
     /// Encodes observations: `[N, latent]`. With pictures, their latent and that of the numbers are
     /// added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`) or are averaged
     /// (td-mpc2; MoDem's version on TD-MPC2). Cameras join one after the other.
-    pub fn encode(&self, Observed { numbers, images }: Observed) -> Tensor<2> {
-        let felt = self.settle(self.encoder.forward(numbers.unsqueeze_dim(0)));
+    pub fn encode(&self, Observations { numbers, images }: Observations) -> Tensor<2> {
+        let proprio = self.normalize_latent(self.encoder.forward(numbers.unsqueeze_dim(0)));
         let sights = self.encoder_of_pictures.iter().zip(images);
-        sights.fold(felt, |known, (sight, images)| {
-            let seen = self.settle(sight.convolutions.forward(images).unsqueeze_dim(0));
-            match &sight.fuse {
-                Some(fuse) => fuse.forward_one(known + seen),
-                None => (known + seen).mul_scalar(0.5),
+        sights.fold(proprio, |known, (image_encoder, images)| {
+            let image_latent =
+                self.normalize_latent(image_encoder.convolutions.forward(images).unsqueeze_dim(0));
+            match &image_encoder.fuse {
+                Some(fuse) => fuse.forward_one(known + image_latent),
+                None => (known + image_latent).mul_scalar(0.5),
             }
         })
     }
@@ -181,11 +182,11 @@ impl WorldModel {
     /// Latent dynamics: latent states and actions `[N, latent + act]` to next latent states `[N,
     /// latent]`.
     pub fn next(&self, acting: Tensor<2>) -> Tensor<2> {
-        self.settle(self.dynamics.forward(acting.unsqueeze_dim(0)))
+        self.normalize_latent(self.dynamics.forward(acting.unsqueeze_dim(0)))
     }
 
     /// SimNorm with td-mpc2, the identity with td-mpc.
-    fn settle(&self, z: Tensor<3>) -> Tensor<2> {
+    fn normalize_latent(&self, z: Tensor<3>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => z,
             Backbone::TdMpc2 => simnorm(z, SIMNORM),
@@ -209,7 +210,7 @@ impl WorldModel {
 
     /// Errors of a head's outputs `[K, N, bins or 1]` against numbers `[N]`: squares, or cross
     /// entropies. `[K, N]`.
-    pub fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
+    pub(crate) fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => (outputs.squeeze_dim::<2>(2) - targets.unsqueeze_dim(0)).square(),
             Backbone::TdMpc2 => TwoHot::cross_entropy(outputs, TwoHot::TD_MPC2.encode(targets)),
@@ -232,7 +233,7 @@ pub struct Prior {
 }
 
 /// Sampled actions and their entropy.
-pub struct Drawn {
+pub struct PriorSample {
     /// `[N, act]`, within ±1.
     pub action: Tensor<2>,
     /// Entropy per row, scaled by the number of dimensions as TD-MPC2's: `[N]`; 0 with td-mpc,
@@ -292,7 +293,7 @@ impl Prior {
     }
 
     /// Samples actions by reparameterization, with standard normal `e` `[N, act]`.
-    pub fn draw(&self, z: Tensor<2>, e: Tensor<2>) -> Drawn {
+    pub fn draw(&self, z: Tensor<2>, e: Tensor<2>) -> PriorSample {
         let out = self.net.forward_one(z);
         match self.backbone {
             Backbone::TdMpc => {
@@ -303,17 +304,15 @@ impl Prior {
                 let clipped = noisy.clone().detach().clamp(-1.0 + 1e-6, 1.0 - 1e-6);
                 let action = noisy.clone() - noisy.detach() + clipped;
                 let nothing = Tensor::zeros([action.dims()[0]], &action.device());
-                Drawn {
+                PriorSample {
                     action,
                     scaled_entropy: nothing.clone(),
                     entropy: nothing,
                 }
             }
             Backbone::TdMpc2 => {
-                let (mean, raw) = (
-                    out.clone().narrow(1, 0, self.act),
-                    out.narrow(1, self.act, self.act),
-                );
+                let mean = out.clone().narrow(1, 0, self.act);
+                let raw = out.narrow(1, self.act, self.act);
                 let log_std =
                     (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
                 // `world_model.py`, `pi`: the reparameterized action, and its density by change of
@@ -336,7 +335,7 @@ impl Prior {
                 // nearly linear that is dims, so one weight of the entropy fits any number of
                 // dimensions.
                 let scale = gaussian.mul_scalar(self.act as f64) / (density.clone() + 1e-8);
-                Drawn {
+                PriorSample {
                     action,
                     scaled_entropy: density.clone().neg() * scale,
                     entropy: density.neg(),

@@ -77,16 +77,15 @@ impl Planner<'_> {
         given: Option<Tensor<3>>,
         noise: &Noise,
     ) -> Plan {
-        let ([envs, _], device) = (z.dims(), z.device());
+        let [envs, _] = z.dims();
+        let device = z.device();
         let width = start.dims()[1];
         let proposed = self.proposals(&z, given, &noise.proposals);
         let policies = proposed.as_ref().map_or(0, |proposed| proposed.dims()[1]);
         let sampled = self.config.samples - policies;
         let starts = repeat(z, self.config.samples);
-        let (mut mean, mut std) = (
-            start.clone(),
-            Tensor::full([envs, width], self.config.max_std, &device),
-        );
+        let mut mean = start.clone();
+        let mut std = Tensor::full([envs, width], self.config.max_std, &device);
         // Centers of the first samples: the warm start, or the proposals in turn.
         let mut centers = match proposed.as_ref().filter(|_| self.config.around_proposals) {
             Some(proposed) => proposed
@@ -126,7 +125,8 @@ impl Planner<'_> {
         given: Option<Tensor<3>>,
         noise: &[Vec<f32>],
     ) -> Option<Tensor<3>> {
-        let ([envs, _], act) = (z.dims(), self.prior.act());
+        let [envs, _] = z.dims();
+        let act = self.prior.act();
         let count = noise.first().map_or(0, Vec::len) / envs / act;
         if count == 0 {
             return given;
@@ -160,9 +160,11 @@ impl Planner<'_> {
 
     /// Predicted return of each sequence (`_estimate_value`): `[E, N]`.
     fn values(&self, mut z: Tensor<2>, actions: &Tensor<3>, round: &Round) -> Tensor<2> {
-        let ([envs, samples, width], device) = (actions.dims(), actions.device());
+        let [envs, samples, width] = actions.dims();
+        let device = actions.device();
         let act = width / self.horizon;
-        let (mut value, mut discount) = (Tensor::<1>::zeros([envs * samples], &device), 1.0);
+        let mut value = Tensor::<1>::zeros([envs * samples], &device);
+        let mut discount = 1.0;
         for t in 0..self.horizon {
             let both = acting(
                 z,
@@ -183,7 +185,7 @@ impl Planner<'_> {
                 crate::nn::matrix(round.last.clone(), act, &device),
             )
             .action;
-        let later = self.judge(acting(z, last), &round.critics);
+        let later = self.q_values(acting(z, last), &round.critics);
         let total =
             value.reshape([envs, samples]) + later.reshape([envs, samples]).mul_scalar(discount);
         // A sequence on which the model diverges counts 0, as in both references.
@@ -192,7 +194,7 @@ impl Planner<'_> {
     }
 
     /// Values of two critics per environment: their mean, or with td-mpc the lesser. `[E * N]`.
-    fn judge(&self, acting: Tensor<2>, critics: &[[usize; 2]]) -> Tensor<1> {
+    fn q_values(&self, acting: Tensor<2>, critics: &[[usize; 2]]) -> Tensor<1> {
         let [rows, width] = acting.dims();
         let same = critics.iter().all(|pair| *pair == critics[0]);
         let outputs = if same {
@@ -203,14 +205,15 @@ impl Planner<'_> {
         } else {
             // Every environment has its own pair: a stack of 2 E networks, pair after pair, whose
             // outputs are then regrouped as [first or second, all rows].
-            let (envs, own) = (critics.len(), rows / critics.len());
+            let envs = critics.len();
+            let own = rows / critics.len();
             let stack = acting
                 .reshape([envs, 1, own, width])
                 .expand([envs, 2, own, width])
                 .reshape([2 * envs, own, width]);
-            let judged = self.world.critics.select(&critics.concat()).forward(stack);
-            let bins = judged.dims()[2];
-            judged
+            let q_outputs = self.world.critics.select(&critics.concat()).forward(stack);
+            let bins = q_outputs.dims()[2];
+            q_outputs
                 .reshape([envs, 2, own, bins])
                 .swap_dims(0, 1)
                 .reshape([2, rows, bins])
@@ -272,8 +275,10 @@ impl Planner<'_> {
         moments: (Tensor<2>, Tensor<2>),
         noise: &Noise,
     ) -> Plan {
-        let ((actions, weights, elite), (mean, std)) = (best, moments);
-        let ([envs, samples, width], device) = (actions.dims(), actions.device());
+        let (actions, weights, elite) = best;
+        let (mean, std) = moments;
+        let [envs, samples, width] = actions.dims();
+        let device = actions.device();
         let act = width / self.horizon;
         // Gumbel-max: the largest of log(weight) + Gumbel noise is a draw by weight.
         let mut chance = (weights + 1e-30).log() + (elite - 1.0) * 1e3;
@@ -314,13 +319,12 @@ impl Planner<'_> {
 }
 
 /// Ranks within each row, 0 for the greatest; of equals, the left one comes first: `[E, N]`.
-pub fn ranks(values: Tensor<2>) -> Tensor<2> {
+pub(crate) fn ranks(values: Tensor<2>) -> Tensor<2> {
     let [rows, n] = values.dims();
-    let (own, other) = (
-        values.clone().unsqueeze_dim::<3>(2),
-        values.unsqueeze_dim::<3>(1),
-    );
-    let (own, other) = (own.expand([rows, n, n]), other.expand([rows, n, n]));
+    let own = values.clone().unsqueeze_dim::<3>(2);
+    let other = values.unsqueeze_dim::<3>(1);
+    let own = own.expand([rows, n, n]);
+    let other = other.expand([rows, n, n]);
     let earlier = earlier(n, &own.device())
         .unsqueeze_dim::<3>(0)
         .expand([rows, n, n]);
@@ -347,7 +351,7 @@ fn repeat(x: Tensor<2>, times: usize) -> Tensor<2> {
 
 /// Warm start of a plan: the previous mean (`[horizon * act]`, empty at the start of an episode)
 /// shifted by one decision, and zeros.
-pub fn moved_on(previous: &[f32], width: usize, act: usize) -> Vec<f32> {
+pub fn shifted_plan(previous: &[f32], width: usize, act: usize) -> Vec<f32> {
     let mut mean = previous.get(act..).unwrap_or_default().to_vec();
     mean.resize(width, 0.0);
     mean
@@ -378,8 +382,11 @@ mod tests {
     /// A plan goes on where the last one left off, and begins with nothing.
     #[test]
     fn a_plan_goes_on_where_the_last_one_left_off() {
-        assert_eq!(moved_on(&[1.0, 2.0, 3.0, 4.0], 4, 2), [3.0, 4.0, 0.0, 0.0]);
-        assert_eq!(moved_on(&[], 4, 2), [0.0; 4]);
-        assert_eq!(moved_on(&[1.0, 2.0], 4, 2), [0.0; 4]);
+        assert_eq!(
+            shifted_plan(&[1.0, 2.0, 3.0, 4.0], 4, 2),
+            [3.0, 4.0, 0.0, 0.0]
+        );
+        assert_eq!(shifted_plan(&[], 4, 2), [0.0; 4]);
+        assert_eq!(shifted_plan(&[1.0, 2.0], 4, 2), [0.0; 4]);
     }
 }

@@ -1,6 +1,6 @@
 //! The world model's predictions along a recorded episode, against what happened.
 
-use super::agent::{Agent, observed};
+use super::agent::{Agent, observations};
 use super::model::acting;
 use crate::Result;
 use crate::data::Episode;
@@ -19,11 +19,9 @@ impl Agent {
         ahead: usize,
         device: &Device,
     ) -> Result<Quality> {
-        let (plain, act, steps) = (
-            device.clone().without_autodiff(),
-            policy.sizes.act,
-            episode.len(),
-        );
+        let inner_device = device.clone().without_autodiff();
+        let act = policy.sizes.act;
+        let steps = episode.len();
         let spec = ObsSpec {
             cameras: self.world.cameras.clone(),
             ..policy.reads
@@ -32,8 +30,8 @@ impl Agent {
         let going_on = vec![0.0; steps + 1];
         let states = self
             .world
-            .encode(observed(&obs, &going_on, &spec.cameras, &plain));
-        let actions = nn::matrix(episode.actions.clone(), act, &plain);
+            .encode(observations(&obs, &going_on, &spec.cameras, &inner_device));
+        let actions = nn::matrix(episode.actions.clone(), act, &inner_device);
         let both = acting(states.clone().narrow(0, 0, steps), actions.clone());
         let rewards = nn::read(self.world.rewards(both.clone())).await?;
         let values = self
@@ -68,7 +66,8 @@ impl Agent {
         ahead: usize,
     ) -> Result<Vec<f32>> {
         let steps = actions.dims()[0];
-        let (mut z, mut errors) = (states.clone(), Vec::new());
+        let mut z = states.clone();
+        let mut errors = Vec::new();
         for k in 0..ahead {
             // All starts at once: row t is what was predicted at t, k + 1 decisions ahead.
             let rows = steps - k;

@@ -1,10 +1,10 @@
 //! The training loop of TD-MPC, in small steps: cloning, seeding, updates on the seed data, then
 //! updates for every decision (MoDem, sec. 3).
 
-use super::agent::{Agent, Decided, model_sizes};
-use super::config::{Actor, Arm, Backbone, TdMpcConfig};
+use super::agent::{Agent, AgentOutput, model_sizes};
+use super::config::{Backbone, DemoSchedule, SeedPolicy, TdMpcConfig};
 use super::learner::{Learner, Losses, UpdateNoise};
-use crate::data::{Archive, Balanced, Dataset, Episode, Place, Sequences};
+use crate::data::{Archive, BalancedSampler, Dataset, Episode, SequenceIndex, SequenceReplay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
     Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, damaged,
@@ -23,14 +23,14 @@ use std::collections::VecDeque;
 pub struct TdMpcTrainer {
     config: TdMpcConfig,
     rollouts: Rollouts,
-    demos: Sequences,
-    online: Sequences,
+    demos: SequenceReplay,
+    online: SequenceReplay,
     running: RunningEpisodes<()>,
     learner: Learner,
     count: Count,
     /// Indices of the last batches, of demonstrations and practice: they are written out when
     /// learning diverges.
-    recent: VecDeque<[Vec<Place>; 2]>,
+    recent: VecDeque<[Vec<SequenceIndex>; 2]>,
 }
 
 /// The loop's counters.
@@ -69,7 +69,7 @@ impl TdMpcTrainer {
             rng,
         };
         let online = online(&config, cx);
-        let rollouts = Rollouts::endless(&single(&config, cx.rollouts), "practice")?;
+        let rollouts = Rollouts::endless(&practice_spec(&config, cx.rollouts), "practice")?;
         let demos = demonstrations(&config, cx)?;
         Ok(Self {
             rollouts,
@@ -149,7 +149,7 @@ impl TdMpcTrainer {
         if cloning || self.learner.updates() < self.owed() {
             return Next::Continue;
         }
-        if self.config.arm == Arm::BcOnly {
+        if self.config.arm == DemoSchedule::BcOnly {
             return Next::Done;
         }
         // The clone is the first point of the curve.
@@ -203,7 +203,7 @@ impl TdMpcTrainer {
         };
         let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
         for decision in &decisions {
-            self.note(decision)?;
+            self.record_decision(decision)?;
         }
         self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
@@ -215,20 +215,21 @@ impl TdMpcTrainer {
 
     /// The seed policy's actions.
     async fn seed(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (plain, act) = (cx.device.clone().without_autodiff(), cx.policy.sizes.act);
+        let inner_device = cx.device.clone().without_autodiff();
+        let act = cx.policy.sizes.act;
         match self.config.seed_by {
-            Actor::Pretrained => {
+            SeedPolicy::Pretrained => {
                 let noise = self.rollouts.noise(cx.policy.noise_len());
-                let chunks = cx.policy.act(obs, noise, &plain).await?;
+                let chunks = cx.policy.act(obs, noise, &inner_device).await?;
                 Ok(chunks
                     .chunks(cx.policy.sizes.chunk_len())
                     .flat_map(|chunk| &chunk[..act])
                     .copied()
                     .collect())
             }
-            Actor::Prior => {
-                let z = self.agent().encode(obs, &plain);
-                let noise = nn::matrix(self.rollouts.noise(act), act, &plain);
+            SeedPolicy::Prior => {
+                let z = self.agent().encode(obs, &inner_device);
+                let noise = nn::matrix(self.rollouts.noise(act), act, &inner_device);
                 nn::read(frozen(&self.learner.prior).draw(z, noise).action).await
             }
         }
@@ -236,9 +237,10 @@ impl TdMpcTrainer {
 
     /// The planner's actions; during the handover some are the seed policy's.
     async fn plan(&mut self, obs: &ObsBatch, cx: &Context<'_>) -> Result<Vec<f32>> {
-        let (agent, act) = (self.agent(), cx.policy.sizes.act);
+        let agent = self.agent();
+        let act = cx.policy.sizes.act;
         let noise = self.rollouts.noise(agent.noise_len(cx.policy));
-        let decided = agent
+        let output = agent
             .decide(
                 cx.policy,
                 obs,
@@ -248,18 +250,18 @@ impl TdMpcTrainer {
                 cx.device,
             )
             .await?;
-        let Decided {
+        let AgentOutput {
             mut actions,
             memories,
             from_policy,
-        } = decided;
+        } = output;
         self.rollouts.remember(memories);
         self.count.planned.0 += (actions.len() / act) as u64;
         self.count.planned.1 += from_policy as u64;
         let passed = self.count.online.decisions() - self.config.learning_starts;
-        if passed < self.config.handover {
+        if passed < self.config.seed_policy_decay {
             // Linear decay of the seed policy's share, drawn for each decision (MoDem on TD-MPC2).
-            let share = 1.0 - passed as f64 / self.config.handover as f64;
+            let share = 1.0 - passed as f64 / self.config.seed_policy_decay as f64;
             let cloned = self.seed(obs, cx).await?;
             for (own, cloned) in actions.chunks_mut(act).zip(cloned.chunks(act)) {
                 if self.count.rng.uniform() < share {
@@ -271,7 +273,7 @@ impl TdMpcTrainer {
     }
 
     /// Adds a decision to its running episode; a finished episode goes to the replay.
-    fn note(
+    fn record_decision(
         &mut self,
         Decision {
             seed,
@@ -291,7 +293,7 @@ impl TdMpcTrainer {
         }
         episode.terminated = step.terminated;
         let success = step.success && step.terminated;
-        let episode = told(&episode, &self.config);
+        let episode = prepared_episode(&episode, &self.config);
         self.online.push(&episode)?;
         // Self-imitation: success counts as a demonstration from now on.
         if success && self.config.self_imitation {
@@ -324,16 +326,17 @@ impl TdMpcTrainer {
 
     /// The error of a diverged run, with the batches since the losses were last known to be finite.
     fn diverged(&self, name: &str, value: f64) -> Error {
-        let (mut archive, updates) = (Archive::new(), self.learner.updates());
-        for (i, [shown, online]) in self.recent.iter().enumerate() {
-            let batch = self.demos.at(shown).with(&self.online.at(online));
+        let mut archive = Archive::new();
+        let updates = self.learner.updates();
+        for (i, [demos, online]) in self.recent.iter().enumerate() {
+            let batch = self.demos.at(demos).with(&self.online.at(online));
             let update = updates + 1 - self.recent.len() + i;
             for (part, values) in [
                 ("obs", batch.obs.numbers()),
                 ("ended", batch.ended),
                 ("actions", batch.actions),
                 ("rewards", batch.rewards),
-                ("over", batch.over),
+                ("over", batch.done),
             ] {
                 archive.put_f32(format!("update_{update}/{part}"), &[values.len()], values);
             }
@@ -352,9 +355,9 @@ impl TdMpcTrainer {
         let size = self.config.batch;
         let demo_fraction = self.config.demo_fraction(self.learner.updates());
         let rng = &mut self.count.rng;
-        let balanced = Balanced { demo_fraction };
+        let balanced = BalancedSampler { demo_fraction };
         let mut batch = balanced.sample(&self.demos, &self.online, rng, size);
-        let shown = batch.shown;
+        let n_demos = batch.n_demos;
         batch.obs.shift_randomly(rng);
         if batch.is_empty() {
             return Err(Error::input(
@@ -362,7 +365,7 @@ impl TdMpcTrainer {
                  finetune.td_mpc.learning_starts higher",
             ));
         }
-        let (demos, online) = batch.places.split_at(shown);
+        let (demos, online) = batch.indices.split_at(n_demos);
         // Losses are read back every `RECORD_EVERY` updates: a fault lies within so many batches.
         self.recent.push_back([demos.to_vec(), online.to_vec()]);
         if self.recent.len() > RECORD_EVERY {
@@ -374,10 +377,10 @@ impl TdMpcTrainer {
         );
         if self.config.backbone == Backbone::TdMpc {
             // Prioritized replay: TD errors become priorities, each replay's own (MoDem, `update`).
-            let surprise = nn::read(losses.surprise.clone()).await?;
-            let (demos, online) = batch.places.split_at(shown);
-            self.demos.set_priorities(demos, &surprise[..shown]);
-            self.online.set_priorities(online, &surprise[shown..]);
+            let td_error = nn::read(losses.td_error.clone()).await?;
+            let (demos, online) = batch.indices.split_at(n_demos);
+            self.demos.set_priorities(demos, &td_error[..n_demos]);
+            self.online.set_priorities(online, &td_error[n_demos..]);
         }
         Ok(losses)
     }
@@ -392,15 +395,15 @@ impl TdMpcTrainer {
     }
 
     /// Restores what [`Trainer::save`] wrote under the same settings.
-    pub fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
-        let demos = Sequences::load(archive, "finetuner/demos")?;
-        let replay = Sequences::load(archive, "finetuner/online")?;
+    pub(crate) fn load(config: TdMpcConfig, cx: &Context, archive: &mut Archive) -> Result<Self> {
+        let demos = SequenceReplay::load(archive, "finetuner/demos")?;
+        let replay = SequenceReplay::load(archive, "finetuner/online")?;
         if !demos.is_like(&empty_demos(&config, cx)) || !replay.is_like(&online(&config, cx)) {
             return Err(damaged());
         }
         Ok(Self {
             rollouts: Rollouts::load(
-                &single(&config, cx.rollouts),
+                &practice_spec(&config, cx.rollouts),
                 archive.blob("finetuner/rollouts")?,
             )?,
             demos,
@@ -440,7 +443,7 @@ fn frozen<M: burn::module::Module>(module: &M) -> M {
 }
 
 /// Practice: `envs` environments in lockstep, one action per decision.
-fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
+fn practice_spec(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
     RolloutSpec {
         parallel: config.envs,
         chunk: 1,
@@ -448,8 +451,8 @@ fn single(config: &TdMpcConfig, spec: &RolloutSpec) -> RolloutSpec {
     }
 }
 
-fn sequences(config: &TdMpcConfig, cx: &Context, capacity: usize, stream: u64) -> Sequences {
-    Sequences::new(
+fn sequences(config: &TdMpcConfig, cx: &Context, capacity: usize, stream: u64) -> SequenceReplay {
+    SequenceReplay::new(
         cx.obs(),
         cx.policy.sizes.act,
         config.horizon,
@@ -460,23 +463,23 @@ fn sequences(config: &TdMpcConfig, cx: &Context, capacity: usize, stream: u64) -
 }
 
 /// The replay of practice, empty.
-fn online(config: &TdMpcConfig, cx: &Context) -> Sequences {
+fn online(config: &TdMpcConfig, cx: &Context) -> SequenceReplay {
     sequences(config, cx, config.capacity, 1)
 }
 
 /// The replay of demonstrations, empty.
-fn empty_demos(config: &TdMpcConfig, cx: &Context) -> Sequences {
+fn empty_demos(config: &TdMpcConfig, cx: &Context) -> SequenceReplay {
     sequences(config, cx, usize::MAX, 0)
 }
 
 /// The demonstrations, in a replay of their own.
-fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
+fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<SequenceReplay> {
     let mut sequences = empty_demos(config, cx);
     let episodes = cx
         .demos
         .map_or(&[][..], |Dataset { episodes, .. }| episodes);
     for episode in episodes {
-        sequences.push(&told(episode, config))?;
+        sequences.push(&prepared_episode(episode, config))?;
     }
     let needed = config.clone_updates > 0 || config.demo_fraction(0) > 0.0;
     if needed && sequences.is_empty() {
@@ -490,7 +493,7 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<Sequences> {
 }
 
 /// The episode as the replay stores it: rewards with their offset.
-fn told(episode: &Episode, config: &TdMpcConfig) -> Episode {
+fn prepared_episode(episode: &Episode, config: &TdMpcConfig) -> Episode {
     let offset = config.reward_offset as f32;
     Episode {
         rewards: episode.rewards.iter().map(|r| r + offset).collect(),

@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, activation::relu};
 use macerator::Simd;
 
 /// The activation of every element.
-pub fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
     if let Some(lifted) = tracked(&x) {
         drop(x);
         return Tensor::from_primitive::<Tracked>(with_gradient(activation, lifted));

@@ -14,9 +14,9 @@ use macerator::Simd;
 pub struct Update {
     pub keep: f32,
     pub rate: f32,
-    pub beta_1: f32,
-    pub beta_2: f32,
-    pub epsilon: f32,
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
+    pub(crate) epsilon: f32,
 }
 
 /// Weights w, moments m and v after one update with gradient g. Where nobody else holds w, m and v,

@@ -15,7 +15,11 @@ use macerator::Simd;
 
 /// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all
 /// begin with K, and so does the result `[batch, out]`.
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Tensor<D>) -> Tensor<D> {
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<D>,
+    bias: Tensor<D>,
+) -> Tensor<D> {
     if let (Some(x), Some(weight), Some(bias)) = (tracked(&x), tracked(&weight), tracked(&bias)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, weight, bias));
     }
@@ -40,7 +44,8 @@ fn with_gradient(
 ) -> FloatTensor<Tracked> {
     let prepared =
         LinearBackward.prepare::<NoCheckpointing>([x.node(), weight.node(), bias.node()]);
-    let (x, weight) = (x.into_primitive(), weight.into_primitive());
+    let x = x.into_primitive();
+    let weight = weight.into_primitive();
     let y = forward(x.clone(), weight.clone(), bias.into_primitive());
     match prepared.compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish((x, weight), y),
@@ -71,7 +76,8 @@ impl Backward<Flex, 3> for LinearBackward {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = dense(grads.consume::<Flex>(&ops.node));
-        let ([x_node, weight_node, bias_node], (x, weight)) = (ops.parents, ops.state);
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let (x, weight) = ops.state;
         // db: the column sums of dy; dW = x^T dy; dx = dy W^T. Only what is asked for is computed.
         if let Some(node) = bias_node {
             grads.register::<Flex>(node.id, column_sums(&dy));
@@ -92,7 +98,8 @@ const WIDE: usize = 1 << 20;
 
 /// y W^T.
 fn times_transposed(y: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
-    let ((batch, _), (inputs, outputs)) = (rows_and_columns(y), rows_and_columns(weight));
+    let (batch, _) = rows_and_columns(y);
+    let (inputs, outputs) = rows_and_columns(weight);
     let mut product = vec![0.0; y.shape().num_elements() / outputs * inputs];
     if inputs * outputs < WIDE {
         add_products(&mut product, Stack::of(y), Stack::of(weight).transposed());
@@ -100,10 +107,8 @@ fn times_transposed(y: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     }
     // (W y^T)^T: of a wide W the rows are read, as they lie in memory.
     add_products(&mut product, Stack::of(weight), Stack::of(y).transposed());
-    let (product, rank) = (
-        tensor(product, with_last_two(y, inputs, batch)),
-        y.shape().num_dims(),
-    );
+    let product = tensor(product, with_last_two(y, inputs, batch));
+    let rank = y.shape().num_dims();
     Flex::float_swap_dims(product, rank - 2, rank - 1)
 }
 
@@ -129,7 +134,8 @@ fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
 fn with_last_two(x: &FlexTensor, rows: usize, columns: usize) -> Shape {
     let mut shape = x.shape();
     let rank = shape.num_dims();
-    (shape[rank - 2], shape[rank - 1]) = (rows, columns);
+    shape[rank - 2] = rows;
+    shape[rank - 1] = columns;
     shape
 }
 

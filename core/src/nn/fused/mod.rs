@@ -17,10 +17,10 @@ mod product;
 #[cfg(test)]
 mod tests;
 
-pub use activation::activate;
+pub(crate) use activation::activate;
 pub(super) use adam::{Update, adam};
-pub use linear::linear;
-pub use norm::normalise;
+pub(crate) use linear::linear;
+pub(crate) use norm::normalise;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;

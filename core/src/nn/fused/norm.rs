@@ -17,7 +17,7 @@ const EPSILON: f32 = 1e-5;
 
 /// Mean 0 and variance 1 over the last dimension of x `[K, batch, width]`, times gain plus shift,
 /// both `[K, 1, width]` (Ba et al. 2016).
-pub fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
+pub(crate) fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
     if let (Some(x), Some(gain), Some(shift)) = (tracked(&x), tracked(&gain), tracked(&shift)) {
         return Tensor::from_primitive::<Tracked>(with_gradient(x, gain, shift));
     }
@@ -39,7 +39,8 @@ fn with_gradient(
     shift: FloatTensor<Tracked>,
 ) -> FloatTensor<Tracked> {
     let prepared = NormBackward.prepare::<NoCheckpointing>([x.node(), gain.node(), shift.node()]);
-    let (x, gain) = (x.into_primitive(), gain.into_primitive());
+    let x = x.into_primitive();
+    let gain = gain.into_primitive();
     let y = forward(x.clone(), gain.clone(), shift.into_primitive());
     match prepared.compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish((x, gain), y),
@@ -48,9 +49,12 @@ fn with_gradient(
 }
 
 fn forward(x: FlexTensor, gain: FlexTensor, shift: FlexTensor) -> FlexTensor {
-    let (mut y, gain, shift) = (dense(x), dense(gain), dense(shift));
+    let mut y = dense(x);
+    let gain = dense(gain);
+    let shift = dense(shift);
     let (batch, width) = rows_and_columns(&y);
-    let (gains, shifts) = (gain.storage::<f32>(), shift.storage::<f32>());
+    let gains = gain.storage::<f32>();
+    let shifts = shift.storage::<f32>();
     // Blocks are whole rows: a row's statistics are one task's work.
     let rows = (BLOCK / width).max(1);
     in_blocks(y.storage_mut(), rows * width, |i, block| {
@@ -76,7 +80,8 @@ impl Backward<Flex, 3> for NormBackward {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let mut gradient = dense(grads.consume::<Flex>(&ops.node));
-        let (x, gain) = (dense(ops.state.0), dense(ops.state.1));
+        let x = dense(ops.state.0);
+        let gain = dense(ops.state.1);
         let (batch, width) = rows_and_columns(&x);
         let stacks = gradient
             .storage_mut::<f32>()
@@ -87,7 +92,8 @@ impl Backward<Flex, 3> for NormBackward {
         // One task per member: the order in which gains and shifts are summed does not depend on
         // the number of threads.
         let sums = threads::map(members.collect(), |((gradient, x), gain)| {
-            let (mut gains, mut shifts) = (vec![0.0; width], vec![0.0; width]);
+            let mut gains = vec![0.0; width];
+            let mut shifts = vec![0.0; width];
             for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
                 row_backward(gradient, x, gain, &mut gains, &mut shifts);
             }

@@ -24,7 +24,8 @@ pub(super) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// The matrices of a tensor of two or three dimensions.
     pub(super) fn of(tensor: &'a FlexTensor) -> Self {
-        let (dims, layout) = (tensor.shape(), tensor.layout());
+        let dims = tensor.shape();
+        let layout = tensor.layout();
         let last = dims.num_dims() - 1;
         let stride =
             |dim: usize| usize::try_from(layout.strides()[dim]).expect("no tensor here is flipped");
@@ -42,7 +43,8 @@ impl<'a> Stack<'a> {
 
     /// The same with every matrix transposed: strides change places, nothing is copied.
     pub(super) fn transposed(self) -> Self {
-        let ([members, rows, columns], [apart, down, right]) = (self.shape, self.strides);
+        let [members, rows, columns] = self.shape;
+        let [apart, down, right] = self.strides;
         Self {
             shape: [members, columns, rows],
             strides: [apart, right, down],
@@ -69,7 +71,8 @@ impl<'a> Stack<'a> {
 
 /// out += a b for every matrix of the stacks; out is row-major.
 pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
-    let ([members, rows, inner], [_, _, columns]) = (a.shape, b.shape);
+    let [members, rows, inner] = a.shape;
+    let [_, _, columns] = b.shape;
     let agree = b.shape[..2] == [members, inner] && out.len() == members * rows * columns;
     assert!(
         agree && a.is_whole() && b.is_whole(),
@@ -106,14 +109,18 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
 /// out += a b for matrix `k` of two stacks that are whole and agree.
 #[expect(unsafe_code, reason = "the library takes pointers")]
 fn add_product(out: &mut [f32], a: Stack, b: Stack, k: usize, parallelism: Parallelism) {
-    let ([_, rows, inner], [_, _, columns]) = (a.shape, b.shape);
+    let [_, rows, inner] = a.shape;
+    let [_, _, columns] = b.shape;
     let strides = |stack: Stack| (stack.strides[2] as isize, stack.strides[1] as isize);
-    let ((a_right, a_down), (b_right, b_down)) = (strides(a), strides(b));
-    let (a, b) = (a.from(k).as_ptr(), b.from(k).as_ptr());
+    let (a_right, a_down) = strides(a);
+    let (b_right, b_down) = strides(b);
+    let a = a.from(k).as_ptr();
+    let b = b.from(k).as_ptr();
     // SAFETY: `add_products` has checked that all elements of a and b are in their slices, and that
     // out has rows * columns.
     unsafe {
-        let (out, down) = (out.as_mut_ptr(), columns as isize);
+        let out = out.as_mut_ptr();
+        let down = columns as isize;
         gemm::gemm(
             rows,
             columns,

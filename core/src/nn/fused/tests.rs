@@ -146,7 +146,8 @@ fn adam_is_its_formula() {
 
 /// Value and slope of an activation at x, from its definition.
 fn definition(activation: Activation, x: f64) -> (f64, f64) {
-    let (tanh, sigmoid) = (x.exp().ln_1p().tanh(), 1.0 / (1.0 + (-x).exp()));
+    let tanh = x.exp().ln_1p().tanh();
+    let sigmoid = 1.0 / (1.0 + (-x).exp());
     match activation {
         Activation::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
         Activation::Mish => (x * tanh, tanh + x * sigmoid * (1.0 - tanh * tanh)),

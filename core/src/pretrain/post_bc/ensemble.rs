@@ -59,7 +59,8 @@ impl Ensemble {
 
     /// One gradient step of every member on a batch of its own.
     pub fn step(&mut self, data: &Pairs) -> Losses {
-        let (members, batch) = (self.members.len(), self.config.batch);
+        let members = self.members.len();
+        let batch = self.config.batch;
         // Every member draws its batch from its own bootstrap.
         let indices: Vec<usize> = (self.members.iter())
             .flat_map(|pairs| {
@@ -94,10 +95,10 @@ impl Ensemble {
     /// over the demonstrator's action.
     pub async fn posterior(&self, data: &Pairs) -> Result<Posterior> {
         let nets: Vec<Mlp> = self.groups.iter().map(|group| group.net.valid()).collect();
-        let plain = self.device.clone().without_autodiff();
+        let inner_device = self.device.clone().without_autodiff();
         let mut deviations = Vec::new();
         for rows in data.obs.chunks(PREDICT_ROWS * data.obs_dim) {
-            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &plain);
+            let obs = nn::matrix(rows.to_vec(), data.obs_dim, &inner_device);
             let predictions = Tensor::cat(
                 nets.iter()
                     .map(|net| net.forward_shared(obs.clone()))
@@ -134,7 +135,7 @@ impl Ensemble {
 
     /// Restores what [`Ensemble::save`] wrote with the same settings, data and seed (which
     /// determine the bootstraps).
-    pub fn load(
+    pub(crate) fn load(
         config: PostBcConfig,
         data: &Pairs,
         seed: u64,
@@ -181,7 +182,8 @@ impl Group {
         batch: usize,
         device: &Device,
     ) -> (Self, Tensor<1>) {
-        let (members, (obs, chunks)) = (self.net.members(), data.gather(indices));
+        let members = self.net.members();
+        let (obs, chunks) = data.gather(indices);
         let stack = |values, width| {
             Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), device)
         };
@@ -283,12 +285,11 @@ mod tests {
     /// The gradient of the ensemble's error is right through the stacked network.
     #[test]
     fn the_ensemble_error_has_the_right_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(6, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(6, "test", 0);
         let net = network(&config(3), 2, 2, 0, &device);
-        let (obs, chunks) = (
-            stack(rng.normals(48), 3, 2, &device),
-            stack(rng.normals(48), 3, 2, &device),
-        );
+        let obs = stack(rng.normals(48), 3, 2, &device);
+        let chunks = stack(rng.normals(48), 3, 2, &device);
         let worst = worst_error(&net, |net| error(net, obs.clone(), chunks.clone()));
         assert!(worst < 1e-2, "{worst}");
     }
@@ -298,7 +299,8 @@ mod tests {
 
     /// Member `k` of a stack as a stack of one.
     fn alone(net: &Mlp, k: usize, config: &PostBcConfig, device: &Device) -> Mlp {
-        let (mut all, mut one) = (Archive::new(), Archive::new());
+        let mut all = Archive::new();
+        let mut one = Archive::new();
         pollster::block_on(params::save(net, "net", &mut all)).unwrap();
         for name in all.names() {
             let (shape, values) = all.get_f32(name).unwrap();
@@ -329,7 +331,9 @@ mod tests {
     /// Training the stack trains every member as if it were trained alone on its own batches.
     #[test]
     fn members_train_as_if_alone() {
-        let (data, config, device) = (pairs(), config(MEMBERS), Device::flex().autodiff());
+        let data = pairs();
+        let config = config(MEMBERS);
+        let device = Device::flex().autodiff();
         let mut ensemble = Ensemble::new(config.clone(), &data, 7, device.clone());
         let mut nets: Vec<Mlp> = (0..MEMBERS)
             .map(|k| alone(&ensemble.groups[k / GROUP].net, k % GROUP, &config, &device))

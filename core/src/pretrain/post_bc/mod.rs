@@ -226,10 +226,11 @@ impl Posterior {
     }
 
     /// Restores what [`Posterior::save`] wrote about the pairs of `data`.
-    pub fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
+    pub(crate) fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
         let (alpha, covariance) = archive.get("posterior/settings")?;
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;
-        let (pairs, width) = (data.len(), data.action_dim);
+        let pairs = data.len();
+        let width = data.action_dim;
         let members = shape.get(1).copied().unwrap_or(0);
         if members == 0 || shape != [pairs, members, width] {
             let sentence = format!(

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::{Archive, Pairs};
 use crate::method::LocalFuture;
 use crate::policy::Policy;
-use crate::pretrain::{Cloning, Context, Losses, PretrainPhase, Pretrainer, Widening};
+use crate::pretrain::{Cloning, Context, Losses, PretrainPhase, Pretrainer, TargetNoise};
 
 /// PostBC at work.
 pub enum PostBc {
@@ -27,7 +27,7 @@ impl PostBc {
     ///
     /// # Errors
     /// When the archive is damaged or foreign.
-    pub fn load(cx: &Context, archive: &Archive) -> Result<Self> {
+    pub(crate) fn load(cx: &Context, archive: &Archive) -> Result<Self> {
         if !archive.contains("ensemble/state") {
             let cloning = Cloning::resume(cx, archive)?;
             return Ok(Self::Cloning(Box::new(cloning)));
@@ -47,7 +47,7 @@ impl PostBc {
         };
         let posterior = ensemble.posterior(cx.pairs).await?;
         let found = vec![("policy/posterior_std", posterior.mean_std())];
-        let cloning = Cloning::begin(cx, Widening::Posterior(posterior))?;
+        let cloning = Cloning::begin(cx, TargetNoise::Posterior(posterior))?;
         *self = Self::Cloning(Box::new(cloning));
         Ok(Some(found))
     }

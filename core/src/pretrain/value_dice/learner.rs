@@ -189,7 +189,7 @@ impl ValueDice {
     }
 
     /// Restores what [`Pretrainer::save`] wrote with the same settings and demonstrations.
-    pub fn load(
+    pub(crate) fn load(
         policy: &PolicyConfig,
         transitions: Transitions,
         config: ValueDiceConfig,
@@ -269,7 +269,8 @@ impl Pretrainer for ValueDice {
 /// replay: log((1 - beta) mean exp d_demos + beta mean exp d_replay) - (1 - beta) (1 - gamma) mean
 /// nu(s, pi(s)) - beta mean d_replay.
 fn objective(nu: &Nu, batch: &Batch, proposals: &Proposals, config: &ValueDiceConfig) -> Tensor<1> {
-    let (gamma, beta) = (config.gamma, config.replay);
+    let gamma = config.gamma;
+    let beta = config.replay;
     let Batch { demos, replay, .. } = batch;
     let rows = [
         (&demos.state, &demos.chunk),
@@ -338,7 +339,8 @@ mod tests {
     use crate::settings::Preset;
 
     fn learner(config: ValueDiceConfig) -> ValueDice {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(3, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(3, "test", 0);
         let actions = rng.normals(20).into_iter().map(f32::tanh).collect();
         let pairs = Pairs {
             obs: rng.normals(20),
@@ -368,7 +370,8 @@ mod tests {
     /// A critic with all weights `factor` times as large: that of a fresh one is so flat that
     /// rounding hides its gradient.
     fn scaled(nu: &Nu, factor: f32) -> Nu {
-        let (mut archive, mut larger) = (Archive::new(), Archive::new());
+        let mut archive = Archive::new();
+        let mut larger = Archive::new();
         pollster::block_on(params::save(nu, "nu", &mut archive)).unwrap();
         for name in archive.names() {
             let (shape, values) = archive.get_f32(name).unwrap();
@@ -437,17 +440,16 @@ mod tests {
         let proposals = Proposals::new(&learner.policy, &batch);
         let values =
             |state: &Tensor<2>, chunk: &Tensor<2>| read(learner.nu.values(join(state, chunk)));
-        let (gamma, beta) = (0.7, 0.3);
+        let gamma = 0.7;
+        let beta = 0.3;
         let difference = |rows: &Rows, next: &Tensor<2>| -> Vec<f64> {
             let pairs = values(&rows.state, &rows.chunk)
                 .into_iter()
                 .zip(values(&rows.next, next));
             pairs.map(|(now, next)| now - gamma * next).collect()
         };
-        let (demos, replay) = (
-            difference(&batch.demos, &proposals.next),
-            difference(&batch.replay, &proposals.replay_next),
-        );
+        let demos = difference(&batch.demos, &proposals.next);
+        let replay = difference(&batch.replay, &proposals.replay_next);
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / 12.0;
         let exp = |values: &[f64]| mean(&mut values.iter().map(|d| d.exp()));
         let first = mean(&mut values(&batch.demos.state, &proposals.first).into_iter());

@@ -20,10 +20,11 @@ use crate::method::{Color, MethodInfo, Paper};
 use crate::policy::PolicyKind;
 use crate::settings::Settings;
 pub use learner::ValueDice;
-pub use nu::Nu;
-pub use orthogonality::orthogonality;
+pub(crate) use nu::Nu;
+pub(crate) use orthogonality::orthogonality;
 use serde::{Deserialize, Serialize};
-pub use transitions::{Rows, Transitions};
+pub(crate) use transitions::Rows;
+pub use transitions::Transitions;
 
 /// The method.
 pub const METHOD: Method = Method {

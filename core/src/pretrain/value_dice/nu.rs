@@ -12,13 +12,18 @@ const EPSILON: f32 = f32::EPSILON;
 
 /// nu(s, a).
 #[derive(Module, Debug)]
-pub struct Nu {
+pub(crate) struct Nu {
     net: Mlp,
 }
 
 impl Nu {
     /// Fresh weights, for states and chunks of `inputs` numbers together.
-    pub fn new(config: &ValueDiceConfig, inputs: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(
+        config: &ValueDiceConfig,
+        inputs: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let hidden = std::iter::repeat_n(config.hidden, config.layers);
         let sizes: Vec<usize> = std::iter::once(inputs)
             .chain(hidden)
@@ -30,13 +35,13 @@ impl Nu {
     }
 
     /// Values of (state, chunk) rows: `[batch, state + chunk] -> [batch]`.
-    pub fn values(&self, inputs: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn values(&self, inputs: Tensor<2>) -> Tensor<1> {
         self.net.forward_one(inputs).squeeze_dim(1)
     }
 
     /// mean (|gradient of nu in its input| - 1)^2 over the rows (Gulrajani et al. 2017, eq. 3),
     /// differentiable in nu's weights.
-    pub fn penalty(&self, inputs: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn penalty(&self, inputs: Tensor<2>) -> Tensor<1> {
         let gradient = self.net.input_gradient(inputs.unsqueeze_dim(0)) + EPSILON;
         (gradient.square().sum_dim(2).sqrt() - 1.0).square().mean()
     }
@@ -52,7 +57,8 @@ mod tests {
     /// weights, which no backward pass of a backward pass gives here, is right.
     #[test]
     fn the_penalty_has_the_right_value_and_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(0, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(0, "test", 0);
         let config = ValueDiceConfig {
             hidden: 6,
             layers: 2,

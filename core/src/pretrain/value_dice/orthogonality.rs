@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 ///
 /// # Panics
 /// When the module has no layer.
-pub fn orthogonality<M: Module>(module: &M) -> Tensor<1> {
+pub(crate) fn orthogonality<M: Module>(module: &M) -> Tensor<1> {
     let mut sum = Sum::default();
     module.visit(&mut sum);
     sum.total.expect("a policy has at least one layer")
@@ -84,7 +84,8 @@ mod tests {
     /// Its gradient is right, for plain and for residual networks.
     #[test]
     fn orthogonality_has_the_right_gradient() {
-        let (device, mut rng) = (Device::flex().autodiff(), Rng::new(1, "test", 0));
+        let device = Device::flex().autodiff();
+        let mut rng = Rng::new(1, "test", 0);
         let plain = Mlp::new(1, &[3, 4, 2], Activation::Relu, &mut rng, &device);
         let residual = Residual::new(&[3, 4, 4, 4, 2], Activation::Relu, &mut rng, &device);
         // Biases have no part in it: theirs is given something to find.

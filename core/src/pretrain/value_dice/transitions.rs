@@ -26,13 +26,13 @@ pub struct Transitions {
 
 /// Rows of transitions on the device.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// s: `[batch, obs + 1]`.
-    pub state: Tensor<2>,
+    pub(crate) state: Tensor<2>,
     /// a: `[batch, chunk * act]`.
-    pub chunk: Tensor<2>,
+    pub(crate) chunk: Tensor<2>,
     /// s': `[batch, obs + 1]`.
-    pub next: Tensor<2>,
+    pub(crate) next: Tensor<2>,
 }
 
 impl Transitions {
@@ -51,7 +51,8 @@ impl Transitions {
             )));
         }
         let absorbing = pairs.len();
-        let (mut steps, mut first) = (Vec::new(), 0);
+        let mut steps = Vec::new();
+        let mut first = 0;
         for (&length, &terminated) in pairs.episode_pairs.iter().zip(terminated) {
             let end = first + length;
             for row in first..end {
@@ -94,22 +95,17 @@ impl Transitions {
     }
 
     /// Number of transitions.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Never: there is at least one.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
     /// Lengths of a state (an observation and the flag) and of a chunk.
-    pub fn row_sizes(&self) -> (usize, usize) {
+    pub(crate) fn row_sizes(&self) -> (usize, usize) {
         (self.state_dim, self.chunk_dim)
     }
 
     /// The transitions at `indices`.
-    pub fn gather(&self, indices: &[usize], device: &Device) -> Rows {
+    pub(crate) fn gather(&self, indices: &[usize], device: &Device) -> Rows {
         let rows = |values: &[f32], width: usize, row: &dyn Fn(usize) -> usize| {
             let gathered = indices
                 .iter()
@@ -146,7 +142,9 @@ mod tests {
         let transitions = Transitions::new(&pairs(), &terminated, chunk).unwrap();
         let rows = transitions.gather(&(0..transitions.len()).collect::<Vec<_>>(), &Device::flex());
         let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
-        let (state, chunk, next) = (read(rows.state), read(rows.chunk), read(rows.next));
+        let state = read(rows.state);
+        let chunk = read(rows.chunk);
+        let next = read(rows.next);
         assert!(
             state
                 .chunks(2)

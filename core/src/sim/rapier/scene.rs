@@ -1,7 +1,7 @@
 //! From MJCF text to a [`World`] and the table of the scene's names.
 
 use super::snapshot::World;
-use crate::seal::{DIGEST, digest};
+use crate::checksummed::{DIGEST, digest};
 use crate::{Error, Result};
 use rapier3d::dynamics::JointAxesMask;
 use rapier3d::math::{Pose, Vector};
@@ -17,28 +17,28 @@ use std::collections::HashMap;
 /// The constant part of a scene. An id of [`crate::sim::Sim`] is a position in the list of its
 /// kind.
 pub(super) struct Scene {
-    pub body_names: Vec<String>,
-    pub bodies: Vec<RigidBodyHandle>,
-    pub joint_names: Vec<String>,
-    pub joints: Vec<Joint>,
-    pub site_names: Vec<String>,
+    pub(crate) body_names: Vec<String>,
+    pub(crate) bodies: Vec<RigidBodyHandle>,
+    pub(crate) joint_names: Vec<String>,
+    pub(crate) joints: Vec<Joint>,
+    pub(crate) site_names: Vec<String>,
     /// The site's body and its position there.
-    pub sites: Vec<(RigidBodyHandle, Vector)>,
-    pub geom_names: Vec<String>,
-    pub geoms: Vec<ColliderHandle>,
-    pub actuator_names: Vec<String>,
-    pub handles: MjcfRobotHandles<ImpulseJointHandle>,
-    pub gravity: Vector,
+    pub(crate) sites: Vec<(RigidBodyHandle, Vector)>,
+    pub(crate) geom_names: Vec<String>,
+    pub(crate) geoms: Vec<ColliderHandle>,
+    pub(crate) actuator_names: Vec<String>,
+    pub(crate) handles: MjcfRobotHandles<ImpulseJointHandle>,
+    pub(crate) gravity: Vector,
     /// Seconds.
-    pub timestep: f64,
+    pub(crate) timestep: f64,
     /// Of the MJCF text: a snapshot belongs to one scene.
-    pub fingerprint: [u8; DIGEST],
+    pub(crate) fingerprint: [u8; DIGEST],
 }
 
 impl Scene {
     /// The bodies that hang on a body by joints, directly or not. Parents come before children in
     /// the list of joints, as they do in the file.
-    pub fn carried_by(&self, body: RigidBodyHandle) -> Vec<RigidBodyHandle> {
+    pub(crate) fn carried_by(&self, body: RigidBodyHandle) -> Vec<RigidBodyHandle> {
         let mut tree = vec![body];
         for joint in &self.joints {
             if tree.contains(&joint.parent) {
@@ -51,8 +51,8 @@ impl Scene {
 
 /// One degree of freedom between two bodies, along (or about) the x axis of both frames.
 pub(super) struct Joint {
-    pub parent: RigidBodyHandle,
-    pub child: RigidBodyHandle,
+    pub(crate) parent: RigidBodyHandle,
+    pub(crate) child: RigidBodyHandle,
     frame1: Pose,
     frame2: Pose,
     slides: bool,
@@ -60,7 +60,7 @@ pub(super) struct Joint {
 
 impl Joint {
     /// The coordinate (m or rad), given the poses of the two bodies.
-    pub fn position(&self, parent: Pose, child: Pose) -> f64 {
+    pub(crate) fn position(&self, parent: Pose, child: Pose) -> f64 {
         let relative = (parent * self.frame1).inverse() * (child * self.frame2);
         if self.slides {
             return f64::from(relative.translation.x);
@@ -73,7 +73,7 @@ impl Joint {
     }
 
     /// The rate (m/s or rad/s).
-    pub fn velocity(&self, parent: &RigidBody, child: &RigidBody) -> f64 {
+    pub(crate) fn velocity(&self, parent: &RigidBody, child: &RigidBody) -> f64 {
         let axis = (*parent.position() * self.frame1).rotation * Vector::X;
         if !self.slides {
             return f64::from((child.angvel() - parent.angvel()).dot(axis));

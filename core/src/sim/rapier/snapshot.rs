@@ -1,7 +1,7 @@
 //! The changing part of a Rapier scene, and its serialization.
 
 use crate::Result;
-use crate::seal::{self, DIGEST};
+use crate::checksummed::{self, DIGEST};
 use rapier3d::dynamics::SoftBodySet;
 use rapier3d::prelude::{
     BroadPhaseBvh, ColliderSet, ImpulseJointSet, IslandManager, MultibodyJointSet, NarrowPhase,
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 /// The whole physics state.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct World {
-    pub islands: IslandManager,
-    pub broad_phase: BroadPhaseBvh,
-    pub narrow_phase: NarrowPhase,
+    pub(crate) islands: IslandManager,
+    pub(crate) broad_phase: BroadPhaseBvh,
+    pub(crate) narrow_phase: NarrowPhase,
     pub bodies: RigidBodySet,
-    pub colliders: ColliderSet,
-    pub impulse_joints: ImpulseJointSet,
-    pub multibody_joints: MultibodyJointSet,
-    pub soft_bodies: SoftBodySet,
+    pub(crate) colliders: ColliderSet,
+    pub(crate) impulse_joints: ImpulseJointSet,
+    pub(crate) multibody_joints: MultibodyJointSet,
+    pub(crate) soft_bodies: SoftBodySet,
     /// One per actuator, in the unit of its joint.
     pub targets: Vec<f32>,
     /// Some body's state stopped being finite since the reset.
@@ -30,11 +30,12 @@ pub(super) struct World {
 pub(super) fn write(world: &World, fingerprint: &[u8; DIGEST]) -> Vec<u8> {
     let body = postcard::to_allocvec(world)
         .expect("every part of the world can be serialised into memory");
-    seal::seal(fingerprint, &body)
+    checksummed::pack(fingerprint, &body)
 }
 
 /// Reads a world that [`write`] wrote for the same scene.
 pub(super) fn read(state: &[u8], fingerprint: &[u8; DIGEST]) -> Result<World> {
     let what = "the physics";
-    postcard::from_bytes(seal::open(fingerprint, state, what)?).map_err(|_| seal::damaged(what))
+    postcard::from_bytes(checksummed::unpack(fingerprint, state, what)?)
+        .map_err(|_| checksummed::damaged(what))
 }

@@ -72,10 +72,8 @@ fn a_grasp_carries_by_friction_and_opening_drops() {
             "slipped {slipped} m on the way to {to:?}"
         );
     }
-    let (pad, cube) = (
-        puppet.sim.geom("left_pad").unwrap(),
-        puppet.sim.geom("object").unwrap(),
-    );
+    let pad = puppet.sim.geom("left_pad").unwrap();
+    let cube = puppet.sim.geom("object").unwrap();
     assert!(puppet.sim.touching(pad, cube));
     puppet.glide([0.0, 0.1, 0.05], 0.0, 320);
     assert!(!puppet.sim.touching(pad, cube));
@@ -109,7 +107,8 @@ fn bits(sim: &RapierSim) -> Vec<u64> {
     ];
     let numbers = bodies.into_iter().flat_map(|name| {
         let id = sim.body(name).unwrap();
-        let (pose, (linear, angular)) = (sim.pose(id), sim.velocity(id));
+        let pose = sim.pose(id);
+        let (linear, angular) = sim.velocity(id);
         [&pose.position[..], &pose.rotation, &linear, &angular].concat()
     });
     numbers.map(f64::to_bits).collect()
@@ -201,7 +200,8 @@ fn a_reset_is_a_fresh_start() {
 #[test]
 fn a_set_pose_is_where_the_body_goes_on() {
     let mut sim = scene("lab/box-close");
-    let (lid, fixture) = (sim.body("object").unwrap(), sim.body("target").unwrap());
+    let lid = sim.body("object").unwrap();
+    let fixture = sim.body("target").unwrap();
     sim.set_pose(fixture, upright([0.1, 0.75, 0.0]));
     sim.set_pose(lid, upright([0.1, 0.75, 0.15]));
     assert!((sim.pose(lid).position[2] - 0.15).abs() < 1e-6);
@@ -239,7 +239,8 @@ fn what_hangs_on_a_fixture_comes_along() {
 fn damaged_bytes_are_refused_and_change_nothing() {
     let mut sim = scene("lab/lift");
     (0..10).for_each(|_| sim.step());
-    let (saved, before) = (sim.save(), bits(&sim));
+    let saved = sim.save();
+    let before = bits(&sim);
     let foreign = scene("lab/assembly").save();
     assert!(sim.restore(&foreign).is_err());
     for cut in [0, 10, 40, 64, saved.len() / 2, saved.len() - 1] {
@@ -287,7 +288,8 @@ fn joints_read_meters_and_radians() {
         <geom type="box" size="0.1 0.1 0.1" mass="1"/></body></worldbody>
         <actuator><position name="h" joint="h" kp="100" kv="20"/></actuator></mujoco>"#;
     let mut sim = RapierSim::new(hinge).unwrap();
-    let (joint, actuator) = (sim.joint("h").unwrap(), sim.actuator("h").unwrap());
+    let joint = sim.joint("h").unwrap();
+    let actuator = sim.actuator("h").unwrap();
     sim.set_target(actuator, 0.7);
     (0..1000).for_each(|_| sim.step());
     assert!(

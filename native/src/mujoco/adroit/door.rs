@@ -54,11 +54,10 @@ impl Task for Door {
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {
         let qpos = plant.data.qpos();
-        let (palm, handle) = (
-            plant.data.site_xpos()[self.grasp],
-            plant.data.site_xpos()[self.handle],
-        );
-        let (angle, latch) = (qpos[self.hinge], qpos[qpos.len() - 1]);
+        let palm = plant.data.site_xpos()[self.grasp];
+        let handle = plant.data.site_xpos()[self.handle];
+        let angle = qpos[self.hinge];
+        let latch = qpos[qpos.len() - 1];
         let open = if angle > 1.0 { 1.0 } else { -1.0 };
         [
             &qpos[1..qpos.len() - 2],
@@ -71,7 +70,7 @@ impl Task for Door {
         .concat()
     }
 
-    fn judge(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant) -> Verdict {
         let angle = plant.data.qpos()[self.hinge];
         // The way to the handle counts as a gain: so it stands in 1.4.2.
         let way = distance(

@@ -11,17 +11,19 @@ mod recorded;
 mod replay;
 mod rotations;
 mod suite;
+mod tasks;
 
 pub use suite::Adroit;
 
 use super::nan_state::NanState;
 use super::plant::Plant;
 use hand::Hand;
-use protege_core::env::{Moment, Spec, Subject, World};
+use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
-use protege_core::{Error, Result, seal};
+use protege_core::{Error, Result, checksummed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tasks::{by_id, unknown};
 
 /// Numbers by name: what upstream's `get_env_state` gives, or everything that a start may move.
 pub type Init = BTreeMap<String, Vec<f64>>;
@@ -47,7 +49,7 @@ trait Task: Send {
     /// The observation, as long as the task's size says.
     fn observe(&self, plant: &Plant) -> Vec<f64>;
     /// Success and dense reward.
-    fn judge(&self, plant: &Plant) -> Verdict;
+    fn evaluate(&self, plant: &Plant) -> Verdict;
 }
 
 /// Where a task's rule and its places in the scene come from.
@@ -58,13 +60,6 @@ fn task(id: &str, plant: &Plant) -> Result<Box<dyn Task>> {
         "adroit/door" => Ok(Box::new(door::Door::find(plant)?)),
         _ => Err(unknown(id)),
     }
-}
-
-fn unknown(id: &str) -> Error {
-    Error::input(format!(
-        "there is no task `{id}` in the suite adroit, which has adroit/pen, adroit/hammer and \
-         adroit/door"
-    ))
 }
 
 /// Whether an observation shows that the task is done: for recordings that cannot be played again.
@@ -106,7 +101,7 @@ impl HandWorld {
     /// # Errors
     /// When there is no such task, or its scene cannot be had or loaded.
     pub fn new(id: &str) -> Result<Self> {
-        let spec = suite::spec(id)?;
+        let spec = by_id(id)?.spec();
         let hand = Hand::load(id)?;
         Ok(Self {
             task: task(id, &hand.plant)?,
@@ -156,7 +151,7 @@ impl HandWorld {
                 .nan_state
                 .broken(&self.hand.plant, &self.spec.id, number));
         }
-        self.verdict = self.task.judge(&self.hand.plant);
+        self.verdict = self.task.evaluate(&self.hand.plant);
         Ok(obs)
     }
 }
@@ -169,14 +164,14 @@ impl World for HandWorld {
         self.task
             .shuffle(&mut self.hand.plant, &mut Rng::new(seed, "start", 0));
         self.hand.plant.data.forward();
-        single(&self.task.observe(&self.hand.plant))
+        to_f32(&self.task.observe(&self.hand.plant))
     }
 
-    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment> {
+    fn play(&mut self, action: &[f32], number: usize) -> Result<StepOutcome> {
         let action: Vec<f64> = action.iter().copied().map(f64::from).collect();
         let obs = self.advance(&action, number)?;
-        Ok(Moment {
-            obs: single(&obs),
+        Ok(StepOutcome {
+            obs: to_f32(&obs),
             success: self.verdict.success,
         })
     }
@@ -191,7 +186,7 @@ impl World for HandWorld {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let damaged = |_| seal::damaged(&self.spec.id);
+        let damaged = |_| checksummed::damaged(&self.spec.id);
         let (verdict, plant): (Verdict, Vec<u8>) = postcard::from_bytes(state).map_err(damaged)?;
         self.hand.plant.restore(&plant)?;
         self.verdict = verdict;
@@ -201,7 +196,7 @@ impl World for HandWorld {
 }
 
 /// As learners take it.
-fn single(numbers: &[f64]) -> Vec<f32> {
+fn to_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|&v| v as f32).collect()
 }
 

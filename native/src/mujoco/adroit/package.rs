@@ -1,9 +1,9 @@
 //! Where the suite's scenes come from.
 
-use crate::wheels::Wheel;
+use crate::downloads::Download;
 
 /// gymnasium-robotics (MIT; the hand's files Apache-2.0).
-pub const PACKAGE: Wheel = Wheel {
+pub const PACKAGE: Download = Download {
     package: "gymnasium-robotics",
     version: "1.4.2",
     sha256: &[(

@@ -45,14 +45,16 @@ impl Pen {
 
 /// Where something points: from its bottom to its top, as a share of its length.
 fn direction(plant: &Plant, (top, bottom): (usize, usize)) -> [f64; 3] {
-    let (places, sites) = (plant.model().site_pos(), plant.data.site_xpos());
+    let places = plant.model().site_pos();
+    let sites = plant.data.site_xpos();
     let length = distance(places[top], places[bottom]);
     minus(sites[top], sites[bottom]).map(|v| v / length)
 }
 
 impl Task for Pen {
     fn shuffle(&self, plant: &mut Plant, rng: &mut Rng) {
-        let (roll, pitch) = (rng.range(-1.0, 1.0), rng.range(-1.0, 1.0));
+        let roll = rng.range(-1.0, 1.0);
+        let pitch = rng.range(-1.0, 1.0);
         plant.model_mut().body_quat_mut()[self.target] = euler_to_quat([roll, pitch, 0.0]);
     }
 
@@ -63,15 +65,12 @@ impl Task for Pen {
     }
 
     fn observe(&self, plant: &Plant) -> Vec<f64> {
-        let (qpos, qvel) = (plant.data.qpos(), plant.data.qvel());
-        let (pen, place) = (
-            plant.data.xpos()[self.pen],
-            plant.data.site_xpos()[self.place],
-        );
-        let (points, wanted) = (
-            direction(plant, self.ends),
-            direction(plant, self.target_ends),
-        );
+        let qpos = plant.data.qpos();
+        let qvel = plant.data.qvel();
+        let pen = plant.data.xpos()[self.pen];
+        let place = plant.data.site_xpos()[self.place];
+        let points = direction(plant, self.ends);
+        let wanted = direction(plant, self.target_ends);
         let parts: [&[f64]; 7] = [
             &qpos[..qpos.len() - 6],
             &pen,
@@ -84,7 +83,7 @@ impl Task for Pen {
         parts.concat()
     }
 
-    fn judge(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant) -> Verdict {
         let pen = plant.data.xpos()[self.pen];
         let away = distance(pen, plant.data.site_xpos()[self.place]);
         let alike = dot(
@@ -107,6 +106,8 @@ impl Task for Pen {
 /// Whether the pen is in place and points as the target does.
 pub fn shows_success(obs: &[f64]) -> bool {
     let three = |from: usize| [obs[from], obs[from + 1], obs[from + 2]];
-    let (points, wanted, away) = (three(33), three(36), three(39));
+    let points = three(33);
+    let wanted = three(36);
+    let away = three(39);
     dot(away, away).sqrt() < NEAR && dot(points, wanted) > ALIGNED
 }

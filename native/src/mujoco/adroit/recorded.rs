@@ -8,9 +8,9 @@
 //! episodes of this one. Without a start the episode is what was recorded, less the last action,
 //! whose outcome is not in the file.
 
-use super::{HandWorld, Init, shows_success, single};
+use super::{HandWorld, Init, shows_success, to_f32};
 use crate::files::arrays::{Array, Arrays};
-use crate::mujoco::suites::{Choice, Imported};
+use crate::mujoco::suite::{Choice, Imported};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::env::{Spec, catalogue};
 use protege_core::{Error, Result};
@@ -51,10 +51,8 @@ pub fn import(bytes: &[u8], what: &str, id: &str, choice: Choice) -> Result<Impo
                 .map_err(|e| arrays.fault(format!("cannot be used, because of demo_{i}: {e}")))?,
         );
     }
-    let (recorded, successful) = (
-        episodes.len(),
-        episodes.iter().filter(|episode| episode.success).count(),
-    );
+    let recorded = episodes.len();
+    let successful = episodes.iter().filter(|episode| episode.success).count();
     episodes.retain(|episode| episode.success || !choice.successful_only);
     if episodes.is_empty() {
         return Err(arrays.fault(format!(
@@ -117,10 +115,8 @@ struct Recording {
 impl Recording {
     fn read(arrays: &Arrays, number: usize, spec: &Spec) -> Result<Self> {
         let demo = format!("demo_{number}");
-        let (obs, actions) = (
-            arrays.get(&format!("{demo}/observations"))?,
-            arrays.get(&format!("{demo}/actions"))?,
-        );
+        let obs = arrays.get(&format!("{demo}/observations"))?;
+        let actions = arrays.get(&format!("{demo}/actions"))?;
         for (part, array, size) in [
             ("observations", &obs, spec.obs.state),
             ("actions", &actions, spec.act),
@@ -134,7 +130,8 @@ impl Recording {
                 return Err(arrays.fault(fault));
             }
         }
-        let (seen, done) = (obs.shape[0], actions.shape[0]);
+        let seen = obs.shape[0];
+        let done = actions.shape[0];
         if seen != done || done < 2 {
             return Err(arrays.fault(format!(
                 "is damaged: {demo} has {seen} observations and {done} actions, where as many are \
@@ -157,10 +154,11 @@ impl Recording {
     }
 
     fn episode(&self, env: &mut HandWorld, seed: u64, trim: bool) -> Result<Episode> {
-        let (id, horizon) = (env.spec.id.clone(), env.spec.horizon);
-        let mut seen = self.obs.rows().map(single);
+        let id = env.spec.id.clone();
+        let horizon = env.spec.horizon;
+        let mut seen = self.obs.rows().map(to_f32);
         let first = match &self.init {
-            Some(init) => single(&env.start_from(init)?),
+            Some(init) => to_f32(&env.start_from(init)?),
             None => seen
                 .next()
                 .ok_or_else(|| Error::input("it has no observations"))?,
@@ -170,13 +168,13 @@ impl Recording {
             let action: Vec<f64> = action.iter().map(|a| a.clamp(-1.0, 1.0)).collect();
             let (obs, success) = if self.init.is_some() {
                 let obs = env.advance(&action, before + 1)?;
-                (single(&obs), env.verdict.success)
+                (to_f32(&obs), env.verdict.success)
             } else {
                 let Some(obs) = seen.next() else { break };
                 let success = shows_success(&id, &obs)?;
                 (obs, success)
             };
-            episode.push(&single(&action), f32::from(success), &obs.into());
+            episode.push(&to_f32(&action), f32::from(success), &obs.into());
             episode.success |= success;
             episode.terminated = trim && success;
             if episode.terminated || trim && episode.len() >= horizon {
@@ -197,7 +195,8 @@ mod tests {
     /// Four steps of a hand that reaches for a door; the last observations show it open.
     fn seen(demo: usize) -> Vec<Part> {
         let mut obs = vec![0.0; 4 * 39];
-        (obs[2 * 39 + 28], obs[3 * 39 + 28]) = (1.4, 1.4);
+        obs[2 * 39 + 28] = 1.4;
+        obs[3 * 39 + 28] = 1.4;
         vec![
             (format!("demo_{demo}/observations"), vec![4, 39], obs),
             (
@@ -318,8 +317,10 @@ mod tests {
     #[test]
     fn a_trimmed_recording_ends_at_the_horizon() {
         let mut long = started(0, 0.0);
-        (long[0].1, long[0].2) = (vec![230, 39], vec![0.0; 230 * 39]);
-        (long[1].1, long[1].2) = (vec![230, 28], vec![0.0; 230 * 28]);
+        long[0].1 = vec![230, 39];
+        long[0].2 = vec![0.0; 230 * 39];
+        long[1].1 = vec![230, 28];
+        long[1].2 = vec![0.0; 230 * 28];
         let length = |trim| {
             door(
                 &long,
@@ -342,7 +343,8 @@ mod tests {
     fn a_file_that_is_no_recording_of_the_task_is_refused() {
         let bent = |part: usize, shape: &[usize]| {
             let mut parts = started(0, 0.0);
-            (parts[part].1, parts[part].2) = (shape.to_vec(), vec![0.0; shape.iter().product()]);
+            parts[part].1 = shape.to_vec();
+            parts[part].2 = vec![0.0; shape.iter().product()];
             parts
         };
         let mut broken = started(0, 0.0);

@@ -1,7 +1,7 @@
 //! Upstream's recorded episodes, played again.
 
 use super::HandWorld;
-use crate::mujoco::trace::{Init, Played, Replay};
+use crate::mujoco::replay::{Init, Played, Replay};
 use protege_core::Result;
 
 impl Replay for HandWorld {

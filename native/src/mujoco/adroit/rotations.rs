@@ -26,12 +26,13 @@ pub fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 
 /// The quaternion (w first) of Euler angles, rad: upstream's `euler2quat`.
 pub fn euler_to_quat(euler: [f64; 3]) -> [f64; 4] {
-    let ((si, ci), (sj, cj), (sk, ck)) = (
-        (euler[2] / 2.0).sin_cos(),
-        (-euler[1] / 2.0).sin_cos(),
-        (euler[0] / 2.0).sin_cos(),
-    );
-    let (cc, cs, sc, ss) = (ci * ck, ci * sk, si * ck, si * sk);
+    let (si, ci) = (euler[2] / 2.0).sin_cos();
+    let (sj, cj) = (-euler[1] / 2.0).sin_cos();
+    let (sk, ck) = (euler[0] / 2.0).sin_cos();
+    let cc = ci * ck;
+    let cs = ci * sk;
+    let sc = si * ck;
+    let ss = si * sk;
     [
         cj * cc + sj * ss,
         cj * cs - sj * sc,
@@ -43,7 +44,9 @@ pub fn euler_to_quat(euler: [f64; 3]) -> [f64; 4] {
 /// The Euler angles, rad, of a quaternion (w first): upstream's `quat2euler`.
 pub fn quat_to_euler([w, x, y, z]: [f64; 4]) -> [f64; 3] {
     let s = 2.0 / (w * w + x * x + y * y + z * z);
-    let (xs, ys, zs) = (x * s, y * s, z * s);
+    let xs = x * s;
+    let ys = y * s;
+    let zs = z * s;
     let m = [
         [1.0 - (y * ys + z * zs), x * ys - w * zs, x * zs + w * ys],
         [x * ys + w * zs, 1.0 - (x * xs + z * zs), y * zs - w * xs],

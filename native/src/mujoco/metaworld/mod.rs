@@ -14,10 +14,10 @@ mod tasks;
 pub use suite::MetaWorld;
 
 use super::nan_state::NanState;
-use protege_core::env::{Moment, Spec, Subject, World};
+use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
-use protege_core::{Error, Result, seal};
+use protege_core::{Error, Result, checksummed};
 use sawyer::Sawyer;
 use serde::{Deserialize, Serialize};
 use task::{Now, Seen, Start, Task};
@@ -71,9 +71,9 @@ impl SawyerWorld {
     pub fn new(id: &str) -> Result<Self> {
         let task = by_id(id)?;
         Ok(Self {
-            spec: suite::spec(task),
+            spec: task.spec(),
             task,
-            arm: Sawyer::new(task)?,
+            arm: Sawyer::new(task.scene, task.parts, task.lead_low)?,
             state: State {
                 start: Start::default(),
                 now: [0.0; FRAME],
@@ -147,7 +147,7 @@ impl SawyerWorld {
     }
 
     /// Judges this moment.
-    fn judge<T>(&self, rule: fn(&Now) -> T) -> T {
+    fn apply_rule<T>(&self, rule: fn(&Now) -> T) -> T {
         let State { start, grip, .. } = &self.state;
         rule(&Now {
             task: self.task,
@@ -160,12 +160,12 @@ impl SawyerWorld {
 
     /// Whether the success rule holds now.
     pub fn success(&self) -> bool {
-        self.judge(self.task.success)
+        self.apply_rule(self.task.success)
     }
 
     /// Upstream's dense reward (version `v2`) of the last step, in [0, 10].
     pub fn dense_reward(&self) -> f64 {
-        self.judge(self.task.reward)
+        self.apply_rule(self.task.reward)
     }
 
     /// Plays a checked action, the episode's `number`-th, and observes.
@@ -218,9 +218,9 @@ impl World for SawyerWorld {
         narrow(&self.observation())
     }
 
-    fn play(&mut self, action: &[f32], number: usize) -> Result<Moment> {
+    fn play(&mut self, action: &[f32], number: usize) -> Result<StepOutcome> {
         self.advance(action, number)?;
-        Ok(Moment {
+        Ok(StepOutcome {
             obs: narrow(&self.observation()),
             success: self.success(),
         })
@@ -245,7 +245,7 @@ impl World for SawyerWorld {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let damaged = |_| seal::damaged(&self.spec.id);
+        let damaged = |_| checksummed::damaged(&self.spec.id);
         let saved: Saved = postcard::from_bytes(state).map_err(damaged)?;
         self.arm.plant.restore(&saved.plant)?;
         self.state = saved.state;

@@ -1,9 +1,9 @@
 //! Where the suite's scenes come from.
 
-use crate::wheels::Wheel;
+use crate::downloads::Download;
 
 /// Meta-World (MIT).
-pub const PACKAGE: Wheel = Wheel {
+pub const PACKAGE: Download = Download {
     package: "metaworld",
     version: "3.1.1",
     sha256: &[(

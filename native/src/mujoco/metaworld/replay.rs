@@ -1,7 +1,7 @@
 //! Upstream's recorded episodes, played again.
 
 use super::SawyerWorld;
-use crate::mujoco::trace::{Init, Played, Replay};
+use crate::mujoco::replay::{Init, Played, Replay};
 use protege_core::env::checked_action;
 use protege_core::{Error, Result};
 

@@ -3,7 +3,6 @@
 
 use super::package::PACKAGE;
 use super::reward::distance;
-use super::task::Task;
 use crate::mujoco::Plant;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::MjModel;
@@ -63,23 +62,23 @@ pub struct Sawyer {
     fingertips: [usize; 2],
     parts: Vec<Found>,
     lead_low: [f64; 3],
-    settled: Option<Settled>,
+    hand_snapshot: Option<HandSnapshot>,
 }
 
 /// The hand at its place, to be gone back to.
-struct Settled {
+struct HandSnapshot {
     state: Box<[f64]>,
     /// The point between the fingertips, as [`Sawyer::bring_hand`] gives it.
     fingers: [f64; 3],
 }
 
 impl Sawyer {
-    /// Loads the scene of a task.
+    /// Loads a scene, a file in [`SCENES`], and finds `parts` in it; the hand can be led as far to
+    /// the left, to the front and down as `lead_low`, in meters.
     ///
     /// # Errors
-    /// When the scenes were not fetched, MuJoCo refuses this one, or a part of the task is not in
-    /// it.
-    pub fn new(task: &Task) -> Result<Self> {
+    /// When the scenes were not fetched, MuJoCo refuses this one, or a part is not in it.
+    pub fn new(scene: &str, parts: &[Part], lead_low: [f64; 3]) -> Result<Self> {
         if !PACKAGE.is_there() {
             return Err(Error::failed(format!(
                 "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or \
@@ -87,7 +86,7 @@ impl Sawyer {
                 PACKAGE.folder().display()
             )));
         }
-        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(task.scene), reset_welds)?;
+        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(scene), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {
@@ -100,9 +99,9 @@ impl Sawyer {
             claws: [body("rightclaw")?, body("leftclaw")?],
             pads: [body("leftpad")?, body("rightpad")?],
             fingertips: [site("rightEndEffector")?, site("leftEndEffector")?],
-            parts: task.parts.iter().map(part).collect::<Result<_>>()?,
-            lead_low: task.lead_low,
-            settled: None,
+            parts: parts.iter().map(part).collect::<Result<_>>()?,
+            lead_low,
+            hand_snapshot: None,
             plant,
         })
     }
@@ -195,12 +194,12 @@ impl Sawyer {
     /// The same where it comes to the same every time: after the first time, the state is
     /// remembered rather than reached.
     pub fn bring_hand_again(&mut self, to: [f64; 3]) -> [f64; 3] {
-        if let Some(Settled { state, fingers }) = &self.settled {
+        if let Some(HandSnapshot { state, fingers }) = &self.hand_snapshot {
             self.plant.set_integrator(state);
             return *fingers;
         }
         let fingers = self.bring_hand(to);
-        self.settled = Some(Settled {
+        self.hand_snapshot = Some(HandSnapshot {
             state: self.plant.integrator(),
             fingers,
         });
@@ -315,7 +314,9 @@ fn scalar_last(m: &[f64; 9]) -> [f64; 4] {
             1.0 + trace,
         ];
     } else {
-        let (i, j, k) = (largest, (largest + 1) % 3, (largest + 2) % 3);
+        let i = largest;
+        let j = (largest + 1) % 3;
+        let k = (largest + 2) % 3;
         q[i] = 1.0 - trace + 2.0 * at(i, i);
         q[j] = at(j, i) + at(i, j);
         q[k] = at(k, i) + at(i, k);

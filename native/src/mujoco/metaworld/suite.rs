@@ -3,18 +3,15 @@
 use super::package::PACKAGE;
 use super::task::Task;
 use super::{SawyerWorld, sawyer, tasks};
-use crate::mujoco::suites::{Camera, MakeReplay, NativeSuite, Scene, View};
-use crate::wheels::Wheel;
-use protege_core::env::{Entry, Env, EpisodeEnv, PlayOnReward, Spec, Suite, catalogue};
-use protege_core::obs::ObsSpec;
+use crate::downloads::Download;
+use crate::mujoco::suite::{Camera, MakeReplay, NativeSuite, Scene, View};
+use protege_core::env::{Entry, Env, EpisodeEnv, RewardAfterSuccess, Suite, catalogue};
 use protege_core::{Error, Result};
 use std::ops::Range;
 
 /// The suite `metaworld`.
 pub struct MetaWorld;
 
-/// Control steps after which an episode ends (`max_path_length`).
-const HORIZON: usize = 500;
 /// The hand and the gripper's opening, now and one control step earlier: what MoDem keeps of an
 /// observation beside a picture (facebookresearch/modem, `envs/`).
 const HAND: &[Range<usize>] = &[0..4, 18..22];
@@ -28,16 +25,6 @@ const VIEW: View = View {
     elevation: -30.0,
 };
 
-/// Name and sizes of a task.
-pub fn spec(task: &Task) -> Spec {
-    Spec {
-        id: task.id.into(),
-        obs: ObsSpec::of_state(39),
-        act: 4,
-        horizon: HORIZON,
-    }
-}
-
 impl Suite for MetaWorld {
     fn name(&self) -> &'static str {
         "metaworld"
@@ -45,7 +32,7 @@ impl Suite for MetaWorld {
 
     fn tasks(&self) -> Vec<Entry> {
         let entry = |task: &&Task| Entry {
-            spec: spec(task),
+            spec: task.spec(),
             engines: &[catalogue::MUJOCO],
             about: task.about,
             expert_success: Some(task.expert_success),
@@ -58,12 +45,12 @@ impl Suite for MetaWorld {
         80.0
     }
 
-    fn plays_on(&self) -> bool {
+    fn continues_after_success(&self) -> bool {
         true
     }
 
-    fn reward(&self) -> PlayOnReward {
-        PlayOnReward::FailureCosts
+    fn reward(&self) -> RewardAfterSuccess {
+        RewardAfterSuccess::FailureCosts
     }
 
     fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
@@ -98,7 +85,7 @@ impl NativeSuite for MetaWorld {
         true
     }
 
-    fn package(&self) -> Option<&'static Wheel> {
+    fn package(&self) -> Option<&'static Download> {
         Some(&PACKAGE)
     }
 

@@ -2,8 +2,13 @@
 
 use super::reward::distance;
 use super::sawyer::{LEAD_LOW, Part, Sawyer};
+use protege_core::env::Spec;
+use protege_core::obs::ObsSpec;
 use protege_core::rng::Rng;
 use serde::{Deserialize, Serialize};
+
+/// Control steps after which an episode ends (`max_path_length`).
+const HORIZON: usize = 500;
 
 /// Where something is and how it is turned.
 pub type Pose = ([f64; 3], [f64; 4]);
@@ -73,6 +78,16 @@ impl Task {
         reward: |_| 0.0,
         expert: |_| [0.0; 4],
     };
+
+    /// Name and sizes.
+    pub fn spec(&self) -> Spec {
+        Spec {
+            id: self.id.into(),
+            obs: ObsSpec::of_state(39),
+            act: 4,
+            horizon: HORIZON,
+        }
+    }
 
     /// Draws a random vector as upstream does: uniformly, until object and goal are far enough from
     /// each other.

@@ -12,7 +12,7 @@ fn make(id: &str) -> SawyerEnv {
 /// An environment whose episodes go on after a success.
 fn whole(id: &str) -> SawyerEnv {
     let mut env = make(id);
-    env.play_on();
+    env.set_terminate_on_success(false);
     env
 }
 
@@ -132,7 +132,7 @@ fn an_episode_ends_on_success_or_goes_on_as_upstream() {
     );
     assert!(last.reward == 1.0 && last.success && last.terminated && !last.truncated);
     assert!(env.step(&[0.0; 4]).is_err(), "it is over");
-    env.play_on();
+    env.set_terminate_on_success(false);
     let long = demonstrate(&mut env, 0);
     assert_eq!(long.len(), env.spec().horizon);
     assert!(
@@ -267,7 +267,7 @@ pub fn broken() -> Error {
 fn a_remembered_way_is_the_way() {
     for task in tasks::ALL.into_iter().filter(|task| task.settles_alike) {
         let mut world = SawyerWorld::new(task.id).unwrap();
-        let mut arm = Sawyer::new(task).unwrap();
+        let mut arm = Sawyer::new(task.scene, task.parts, task.lead_low).unwrap();
         let corners = (0..4).map(|i| {
             let mut corner = task.low.to_vec();
             (0..2)

@@ -1,14 +1,14 @@
 //! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL
 //! offers. Mesa's software device is one, so that no GPU is needed.
 
-mod eyes;
+mod rendered_env;
 mod scenery;
 mod stage;
 
-pub use eyes::Eyes;
+pub use rendered_env::RenderedEnv;
 
 use super::Plant;
-use crate::film::{Draw, Look, Quality, REMEDY};
+use crate::video::{Draw, Quality, REMEDY, RenderOptions};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
 use mujoco_rs::renderer::{MjRenderer, RendererError};
@@ -30,15 +30,15 @@ impl Renderer {
     ///
     /// # Errors
     /// When EGL is missing, the scene cannot be had, or it has no such camera.
-    pub fn new(id: &str, look: &Look) -> Result<Self> {
-        Self::placed(id, look, None)
+    pub fn new(id: &str, render_options: &RenderOptions) -> Result<Self> {
+        Self::placed(id, render_options, None)
     }
 
     /// The same with the camera moved to `at`, in meters.
-    pub fn placed(id: &str, look: &Look, at: Option<[f64; 3]>) -> Result<Self> {
+    pub fn placed(id: &str, render_options: &RenderOptions, at: Option<[f64; 3]>) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
-            settle(model, look);
-            let camera = look
+            configure(model, render_options);
+            let camera = render_options
                 .camera
                 .as_deref()
                 .and_then(|name| model.name_to_id(Kind::mjOBJ_CAMERA, name));
@@ -48,7 +48,7 @@ impl Renderer {
         })?;
         let Stage { plant, view, .. } = &mut stage;
         plant.data.forward();
-        let camera = look
+        let camera = render_options
             .camera
             .as_deref()
             .map(|name| camera(plant.model(), name, id))
@@ -56,8 +56,8 @@ impl Renderer {
         let turned = camera.is_some_and(|at| hangs_upside_down(plant, at));
         let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
         let builder = MjRenderer::builder()
-            .width(look.width as u32)
-            .height(look.height as u32)
+            .width(render_options.width as u32)
+            .height(render_options.height as u32)
             .camera(camera);
         let drawer = builder.build(plant.model()).map_err(|e| unavailable(&e))?;
         Ok(Self {
@@ -89,15 +89,16 @@ impl Draw for Renderer {
 }
 
 /// Sets the model's size of pictures, and what makes them good or quick.
-fn settle(model: &mut MjModel, look: &Look) {
+fn configure(model: &mut MjModel, render_options: &RenderOptions) {
     let vis = model.vis_mut();
-    (vis.global.offwidth, vis.global.offheight) = (look.width as i32, look.height as i32);
-    (vis.quality.shadowsize, vis.quality.offsamples) = match look.quality {
+    vis.global.offwidth = render_options.width as i32;
+    vis.global.offheight = render_options.height as i32;
+    (vis.quality.shadowsize, vis.quality.offsamples) = match render_options.quality {
         Quality::Fine => (2048, 4),
         Quality::Light => (1024, 4),
         Quality::Fast => (0, 0),
     };
-    if look.quality != Quality::Fine {
+    if render_options.quality != Quality::Fine {
         // A mirror is the whole scene drawn once more.
         model.mat_reflectance_mut().fill(0.0);
     }

@@ -2,8 +2,8 @@
 //! needed.
 
 use super::Stage;
-use crate::rerun::event::{Form, Part, Place, Shape};
-use crate::rerun::{Scenery, Sight};
+use crate::rerun::event::{Form, Part, Pose, Shape};
+use crate::rerun::{ScenePose, Scenery};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::mujoco_c::mjtJoint;
 use mujoco_rs::prelude::{MjModel, MjtGeomBase};
@@ -82,14 +82,15 @@ impl Scenery for Solids {
             .collect()
     }
 
-    fn sight(&mut self, subject: &Subject<'_>) -> Result<Sight> {
+    fn scene_pose(&mut self, subject: &Subject<'_>) -> Result<ScenePose> {
         self.stage.pose(subject)?;
-        let (data, model) = (&self.stage.plant.data, self.stage.plant.model());
-        let body = |&body: &usize| place(data.xpos()[body], data.xquat()[body]);
+        let data = &self.stage.plant.data;
+        let model = self.stage.plant.model();
+        let body = |&body: &usize| pose(data.xpos()[body], data.xquat()[body]);
         let site = |&site: &usize| {
             let mut rotation = [0.0; 4];
             mju_mat_2_quat(&mut rotation, &data.site_xmat()[site]);
-            place(data.site_xpos()[site], rotation)
+            pose(data.site_xpos()[site], rotation)
         };
         let joint = |&joint: &usize| {
             [
@@ -97,8 +98,8 @@ impl Scenery for Solids {
                 data.qvel()[model.jnt_dofadr()[joint] as usize],
             ]
         };
-        Ok(Sight {
-            places: self
+        Ok(ScenePose {
+            poses: self
                 .bodies
                 .iter()
                 .map(body)
@@ -129,10 +130,10 @@ fn solid(model: &MjModel, geom: usize) -> Option<Shape> {
         model.geom_size()[geom],
         model.geom_dataid()[geom],
     )?;
-    let place = place(model.geom_pos()[geom], model.geom_quat()[geom]);
+    let pose = pose(model.geom_pos()[geom], model.geom_quat()[geom]);
     Some(Shape {
         name: name(model, Kind::mjOBJ_GEOM, geom),
-        place,
+        pose,
         colour: colour(model, geom).map(byte),
         form,
     })
@@ -141,10 +142,10 @@ fn solid(model: &MjModel, geom: usize) -> Option<Shape> {
 /// What a site looks like, where it has a form. Its place is its part's.
 fn mark(model: &MjModel, site: usize) -> Option<Shape> {
     let form = form(model, model.site_type()[site], model.site_size()[site], -1)?;
-    let origin = place([0.0; 3], [1.0, 0.0, 0.0, 0.0]);
+    let origin = pose([0.0; 3], [1.0, 0.0, 0.0, 0.0]);
     Some(Shape {
         name: "mark".to_owned(),
-        place: origin,
+        pose: origin,
         colour: model.site_rgba()[site].map(byte),
         form,
     })
@@ -198,8 +199,8 @@ fn byte(part: f32) -> u8 {
 }
 
 /// From MuJoCo's order of a quaternion, w first.
-fn place(position: [f64; 3], [w, x, y, z]: [f64; 4]) -> Place {
-    Place {
+fn pose(position: [f64; 3], [w, x, y, z]: [f64; 4]) -> Pose {
+    Pose {
         position: position.map(|v| v as f32),
         rotation: [x, y, z, w].map(|v| v as f32),
     }

@@ -1,7 +1,8 @@
 //! The scenes as they are drawn, and how a simulation's state is put into them.
 
 use super::super::Plant;
-use super::super::suites::{self, Scene, View};
+use super::super::suite::{Scene, View};
+use super::super::suites;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::mujoco_c::mjtJoint;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
@@ -81,7 +82,8 @@ fn pose_body(plant: &mut Plant, sim: &dyn Sim, body: usize) -> Result<()> {
         .id_to_name(Kind::mjOBJ_BODY, body)
         .unwrap_or_default()
         .to_owned();
-    let (mocap, parent) = (model.body_mocapid()[body], model.body_parentid()[body]);
+    let mocap = model.body_mocapid()[body];
+    let parent = model.body_parentid()[body];
     let joints = model.body_jntadr()[body]..model.body_jntadr()[body] + model.body_jntnum()[body];
     let pose = || sim.body(&name).map(|id| sim.pose(id));
     if mocap >= 0 {

@@ -1,12 +1,12 @@
 //! What pictures promise. Where EGL is missing, there is nothing to test.
 use super::*;
-use crate::engines::{catalog, make};
+use crate::engines::{CATALOG, make};
 use protege_core::data::Frames;
-use protege_core::env::{Env, Pictured, RolloutSpec, Rollouts, catalogue};
+use protege_core::env::{CameraEnv, RolloutSpec, Rollouts, catalogue, wrap};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
-fn look(size: usize, quality: Quality) -> Look {
-    Look {
+fn render_options(size: usize, quality: Quality) -> RenderOptions {
+    RenderOptions {
         width: size,
         height: size,
         camera: None,
@@ -15,8 +15,8 @@ fn look(size: usize, quality: Quality) -> Look {
 }
 
 /// A renderer, or a message and none where this machine has no EGL.
-fn renderer(id: &str, look: &Look) -> Option<Renderer> {
-    match Renderer::new(id, look) {
+fn renderer(id: &str, render_options: &RenderOptions) -> Option<Renderer> {
+    match Renderer::new(id, render_options) {
         Err(error) if error.to_string().contains(REMEDY) => {
             eprintln!("skipped: {error}");
             None
@@ -34,7 +34,7 @@ fn brightness(pixels: &[u8]) -> f64 {
 #[test]
 fn our_scenes_are_drawn_on_both_engines() {
     for info in protege_core::tasks::all() {
-        let Some(mut renderer) = renderer(info.id, &look(96, Quality::Fast)) else {
+        let Some(mut renderer) = renderer(info.id, &render_options(96, Quality::Fast)) else {
             return;
         };
         let mut pictures = Vec::new();
@@ -42,7 +42,8 @@ fn our_scenes_are_drawn_on_both_engines() {
             let mut env = make(info.id, engine).unwrap();
             env.reset(1);
             let start = renderer.draw(&env.subject().unwrap()).unwrap();
-            let [top, bottom] = [&start[..start.len() / 8], &start[start.len() / 8 * 7..]];
+            let top = &start[..start.len() / 8];
+            let bottom = &start[start.len() / 8 * 7..];
             // The backdrop is bluish, the table is not.
             let blue = |rows: &[u8]| {
                 rows.iter()
@@ -90,7 +91,7 @@ fn our_scenes_are_drawn_on_both_engines() {
 /// The same moment is the same picture, bit for bit, whatever was drawn before.
 #[test]
 fn the_same_moment_is_the_same_picture() {
-    let Some(mut first) = renderer("lab/box-close", &look(84, Quality::Fast)) else {
+    let Some(mut first) = renderer("lab/box-close", &render_options(84, Quality::Fast)) else {
         return;
     };
     let mut env = make("lab/box-close", catalogue::RAPIER).unwrap();
@@ -100,7 +101,7 @@ fn the_same_moment_is_the_same_picture() {
     first.draw(&env.subject().unwrap()).unwrap();
     env.reset(5);
     assert_eq!(start, first.draw(&env.subject().unwrap()).unwrap());
-    let mut second = Renderer::new("lab/box-close", &look(84, Quality::Fast)).unwrap();
+    let mut second = Renderer::new("lab/box-close", &render_options(84, Quality::Fast)).unwrap();
     assert_eq!(start, second.draw(&env.subject().unwrap()).unwrap());
 }
 
@@ -116,7 +117,7 @@ fn upstream_scenes_are_drawn_upright() {
         "adroit/hammer",
         "adroit/door",
     ] {
-        let Some(mut renderer) = renderer(id, &look(96, Quality::Fast)) else {
+        let Some(mut renderer) = renderer(id, &render_options(96, Quality::Fast)) else {
             return;
         };
         let numbers = renderer.stage.plant.numbers();
@@ -129,7 +130,7 @@ fn upstream_scenes_are_drawn_upright() {
         if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
             let mut renderer = Renderer::new(
                 id,
-                &Look {
+                &RenderOptions {
                     width: 480,
                     height: 360,
                     camera: None,
@@ -141,16 +142,16 @@ fn upstream_scenes_are_drawn_upright() {
             let frame = renderer.draw(&Subject::Numbers(numbers)).unwrap();
             std::fs::write(
                 format!("{folder}/{}.png", id.replace('/', "-")),
-                crate::film::png((480, 360), &frame).unwrap(),
+                crate::video::png((480, 360), &frame).unwrap(),
             )
             .unwrap();
         }
     }
     let Some(renderer) = renderer(
         "metaworld/pick-place",
-        &Look {
+        &RenderOptions {
             camera: Some("corner2".into()),
-            ..look(32, Quality::Fast)
+            ..render_options(32, Quality::Fast)
         },
     ) else {
         return;
@@ -161,12 +162,12 @@ fn upstream_scenes_are_drawn_upright() {
 /// A camera that is not there is answered with those that are.
 #[test]
 fn an_unknown_camera_is_answered_with_the_known_ones() {
-    if renderer("metaworld/pick-place", &look(32, Quality::Fast)).is_none() {
+    if renderer("metaworld/pick-place", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
-    let wrong = Look {
+    let wrong = RenderOptions {
         camera: Some("corner9".into()),
-        ..look(32, Quality::Fast)
+        ..render_options(32, Quality::Fast)
     };
     let sentence = Renderer::new("metaworld/pick-place", &wrong)
         .err()
@@ -183,18 +184,18 @@ fn an_unknown_camera_is_answered_with_the_known_ones() {
 /// is left there.
 #[test]
 fn environments_are_seen_the_same_on_any_number_of_threads() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
-    for (task, felt, act) in [
+    for (task, proprio, act) in [
         ("lab/lift", 8, 4),
         ("metaworld/box-close", 8, 4),
         ("adroit/door", 30, 28),
     ] {
         let play = |threads: usize| {
             let spec = RolloutSpec {
-                task: task.into(),
-                engine: catalog().usual_engine(task).into(),
+                task: CATALOG.entry(task).unwrap(),
+                engine: CATALOG.usual_engine(task).into(),
                 make,
                 action_repeat: 2,
                 chunk: 1,
@@ -213,7 +214,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         let (start, later) = play(1);
         let spec = ObsSpec {
             cameras: ImageSpec::unnamed(84, 2),
-            ..ObsSpec::of_state(felt)
+            ..ObsSpec::of_state(proprio)
         };
         assert_eq!((start.len(), start.spec()), (3, spec), "{task}");
         let frame = start.images()[0].camera.frame_len();
@@ -235,7 +236,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 .flat_map(|i| [0, 1, 2].map(|c| planes[c * 84 * 84 + i]))
                 .collect();
             let name = format!("{folder}/{}-seen.png", task.replace('/', "-"));
-            std::fs::write(name, crate::film::png((84, 84), &pixels).unwrap()).unwrap();
+            std::fs::write(name, crate::video::png((84, 84), &pixels).unwrap()).unwrap();
         }
         assert!((start, later) == play(2), "{task}");
     }
@@ -245,7 +246,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
 /// one that is not there is refused.
 #[test]
 fn every_named_camera_sees() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
     let cameras = [DEFAULT_CAMERA, "corner", "corner3"].map(|name| ImageSpec {
@@ -254,7 +255,12 @@ fn every_named_camera_sees() {
         stack: 1,
     });
     let task = "metaworld/box-close";
-    let mut env = Pictured::new(make(task, catalogue::MUJOCO).unwrap(), &cameras).unwrap();
+    let entry = CATALOG.entry(task).unwrap();
+    let wrap = |cameras: &[ImageSpec]| {
+        let env = make(task, catalogue::MUJOCO).unwrap();
+        wrap(env, &entry, 1, None, cameras)
+    };
+    let mut env = wrap(&cameras).unwrap();
     let seen = env.reset(1).images;
     let names: Vec<&str> = seen.iter().map(|stack| &stack.camera.name[..]).collect();
     assert_eq!(names, [DEFAULT_CAMERA, "corner", "corner3"]);
@@ -263,7 +269,7 @@ fn every_named_camera_sees() {
         name: "corner9".into(),
         ..cameras[0].clone()
     };
-    let refused = Pictured::new(make(task, catalogue::MUJOCO).unwrap(), &[unknown]);
+    let refused = wrap(&[unknown]);
     let sentence = refused.err().unwrap().to_string();
     assert!(sentence.contains("corner9"), "{sentence}");
 }
@@ -272,7 +278,7 @@ fn every_named_camera_sees() {
 /// sizes.
 #[test]
 fn frames_of_an_episode_take_little_memory() {
-    if renderer("lab/lift", &look(32, Quality::Fast)).is_none() {
+    if renderer("lab/lift", &render_options(32, Quality::Fast)).is_none() {
         return;
     }
     for (task, size) in [
@@ -282,8 +288,9 @@ fn frames_of_an_episode_take_little_memory() {
         ("adroit/door", 224),
     ] {
         let cameras = ImageSpec::unnamed(size, 1);
-        let inner = make(task, catalog().usual_engine(task)).unwrap();
-        let mut env = Pictured::new(inner, &cameras).unwrap();
+        let env = make(task, CATALOG.usual_engine(task)).unwrap();
+        let entry = CATALOG.entry(task).unwrap();
+        let mut env = wrap(env, &entry, 1, None, &cameras).unwrap();
         let mut frames = Frames::default();
         frames.push(env.reset(3).images[0].newest());
         let act = env.spec().act;
@@ -291,7 +298,8 @@ fn frames_of_an_episode_take_little_memory() {
             let action: Vec<f32> = (0..act).map(|i| ((t + 7 * i) as f32 / 9.0).sin()).collect();
             frames.push(env.step(&action).unwrap().obs.images[0].newest());
         }
-        let (packed, plain) = (frames.bytes(), frames.len() * cameras[0].frame_len());
+        let packed = frames.bytes();
+        let plain = frames.len() * cameras[0].frame_len();
         eprintln!(
             "{task} at {size} pixels: {packed} of {plain} bytes, {:.1} times less",
             plain as f64 / packed as f64
@@ -306,8 +314,9 @@ fn frames_of_an_episode_take_little_memory() {
 /// Where there is nothing to see, one sentence says so.
 #[test]
 fn what_cannot_be_seen_is_refused() {
-    let sentence = Pictured::new(
+    let sentence = CameraEnv::new(
         make("probe/1", catalogue::RAPIER).unwrap(),
+        Vec::new(),
         &ImageSpec::unnamed(32, 1),
     )
     .err()

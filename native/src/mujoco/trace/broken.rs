@@ -24,10 +24,8 @@ impl Records<'_> {
     /// # Errors
     /// When the file is incomplete or of another scene.
     pub fn replay(&self, key: &str) -> Result<Option<Replayed>> {
-        let (state, actions) = (
-            self.numbers(&format!("{key}/init/numbers"))?,
-            self.numbers(&format!("{key}/actions"))?,
-        );
+        let state = self.numbers(&format!("{key}/init/numbers"))?;
+        let actions = self.numbers(&format!("{key}/actions"))?;
         let (Some(state), Some(actions), Some((id, _)), Some(make)) =
             (state, actions, key.rsplit_once('/'), maker(key))
         else {

@@ -2,17 +2,21 @@
 //! of it.
 use super::*;
 use crate::engines::{make, scenery};
-use crate::episode::{Played, Player, play};
+use crate::episode::{Actor, EpisodeResult, play};
 use crate::rerun::event::{Form, receive};
 use protege_core::env::catalogue;
 
 /// What is told of one episode or more, and how they went.
-fn told(id: &str, engine: &str, seeds: &[u64]) -> (Scene, Vec<Told>, Vec<Played>) {
+fn recorded(
+    id: &str,
+    engine: &str,
+    seeds: &[u64],
+) -> (Scene, Vec<EventMoment>, Vec<EpisodeResult>) {
     let mut recorder = Recorder::new(Vec::new(), "a test", scenery(id).unwrap(), None).unwrap();
     let mut env = make(id, engine).unwrap();
     let played = seeds
         .iter()
-        .map(|&seed| play(&mut *env, &Player::Expert, seed, &mut [&mut recorder]).unwrap())
+        .map(|&seed| play(&mut *env, &Actor::Expert, seed, &mut [&mut recorder]).unwrap())
         .collect();
     let bytes = recorder.into_inner();
     let mut rest = &bytes[..];
@@ -38,7 +42,7 @@ fn part(scene: &Scene, name: &str) -> u32 {
 #[test]
 fn an_episode_is_told_moment_by_moment() {
     for engine in [catalogue::RAPIER, catalogue::MUJOCO] {
-        let (scene, moments, played) = told("lab/lift", engine, &[3]);
+        let (scene, moments, played) = recorded("lab/lift", engine, &[3]);
         assert_eq!(scene.joints, ["x", "y", "z", "left", "right"]);
         let [cube, table] = ["object", "world"].map(|name| part(&scene, name));
         assert_eq!(
@@ -49,23 +53,23 @@ fn an_episode_is_told_moment_by_moment() {
         let [first, .., last] = &moments[..] else {
             unreachable!()
         };
-        assert_eq!(first.places.len(), scene.parts.len());
+        assert_eq!(first.poses.len(), scene.parts.len());
         let told_of = |part: u32| {
             moments
                 .iter()
-                .filter(|moment| moment.places.iter().any(|place| place.0 == part))
+                .filter(|moment| moment.poses.iter().any(|pose| pose.0 == part))
                 .count()
         };
         assert_eq!(
             (told_of(table), first.reward, first.success),
             (1, None, None)
         );
-        let height = |moment: &Told| {
+        let height = |moment: &EventMoment| {
             moment
-                .places
+                .poses
                 .iter()
-                .find(|place| place.0 == cube)
-                .map(|place| place.1.position[2])
+                .find(|pose| pose.0 == cube)
+                .map(|pose| pose.1.position[2])
         };
         assert!(
             (height(first).unwrap() - 0.02).abs() < 0.001 && height(last).unwrap() > 0.04,
@@ -95,7 +99,7 @@ fn an_episode_is_told_moment_by_moment() {
 /// Episodes follow one another on one time line.
 #[test]
 fn episodes_follow_one_another() {
-    let (_, moments, played) = told("lab/lift", catalogue::RAPIER, &[3, 4]);
+    let (_, moments, played) = recorded("lab/lift", catalogue::RAPIER, &[3, 4]);
     assert!(
         moments
             .iter()
@@ -149,7 +153,7 @@ fn scenes_of_others_have_their_meshes() {
         names.dedup();
         assert_eq!(names.len(), parts.len(), "{id}");
         assert!(
-            shapes().all(|shape| (norm(shape.place.rotation) - 1.0).abs() < 1e-4),
+            shapes().all(|shape| (norm(shape.pose.rotation) - 1.0).abs() < 1e-4),
             "{id}"
         );
     }

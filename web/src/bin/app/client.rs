@@ -1,11 +1,11 @@
 //! A worker, seen from the page.
 
 use js_sys::Uint8Array;
-use protege_web::protocol::{Order, Report};
+use protege_web::protocol::{Event, Request};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, MessageEvent, Worker};
+use web_sys::{MessageEvent, Worker};
 use yew::Callback;
 
 #[wasm_bindgen(raw_module = "./workers.js")]
@@ -27,9 +27,9 @@ pub fn ask_gpu(base: &str, answer: Callback<String>) {
 }
 
 /// What a worker says, or why it says nothing any more.
-pub enum News {
+pub enum WorkerMessage {
     /// It reports.
-    Report(Report),
+    Event(Event),
     /// It is dead.
     Died(String),
 }
@@ -38,12 +38,12 @@ pub enum News {
 pub struct Client {
     worker: Worker,
     _onmessage: Closure<dyn FnMut(MessageEvent)>,
-    _onerror: Closure<dyn FnMut(Event)>,
+    _onerror: Closure<dyn FnMut(web_sys::Event)>,
 }
 
 impl Client {
-    /// Starts a worker. Its first report is [`Report::Hello`]; orders before that are lost.
-    pub fn new(base: &str, device: &str, news: Callback<News>) -> Self {
+    /// Starts a worker. Its first event is [`Event::Hello`]; requests before that are lost.
+    pub fn new(base: &str, device: &str, news: Callback<WorkerMessage>) -> Self {
         let worker = spawn(
             base,
             if device == "webgpu" {
@@ -52,24 +52,24 @@ impl Client {
                 "worker"
             },
         );
-        let reports = news.clone();
+        let events = news.clone();
         let onmessage = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = Uint8Array::new(&event.data()).to_vec();
-            reports.emit(match postcard::from_bytes(&bytes) {
-                Ok(report) => News::Report(report),
-                Err(_) => News::Died(
+            events.emit(match postcard::from_bytes(&bytes) {
+                Ok(event) => WorkerMessage::Event(event),
+                Err(_) => WorkerMessage::Died(
                     "The page and its worker are of different versions: reload the page.".into(),
                 ),
             });
         });
-        let onerror = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        let onerror = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| {
             // The page says it; the console need not.
             event.prevent_default();
             let message = js_sys::Reflect::get(&event, &"message".into())
                 .ok()
                 .and_then(|text| text.as_string());
             let cause = message.unwrap_or_else(|| "its files could not be loaded".into());
-            news.emit(News::Died(
+            news.emit(WorkerMessage::Died(
                 cause.trim_start_matches("Uncaught Error: ").to_owned(),
             ));
         });
@@ -82,9 +82,10 @@ impl Client {
         }
     }
 
-    /// Sends an order.
-    pub fn send(&self, order: &Order) {
-        let bytes = postcard::to_allocvec(order).expect("plain data can be serialised into memory");
+    /// Sends a request.
+    pub fn send(&self, request: &Request) {
+        let bytes =
+            postcard::to_allocvec(request).expect("plain data can be serialised into memory");
         // A dead worker has been reported by its error event.
         let _ = self
             .worker

@@ -2,7 +2,7 @@
 //! demonstrator's.
 
 use crate::words;
-use protege_web::protocol::Stretch;
+use protege_web::protocol::Clip;
 use yew::{Html, html};
 
 /// Meters from the middle to the rim: a hand at full speed comes eight centimeters far in a
@@ -12,8 +12,8 @@ const REACH: f64 = 0.09;
 const RADIUS: f64 = 50.0;
 
 /// Draws the ends of the proposals around the hand.
-pub fn cloud(pretrain: &str, stretch: &Stretch) -> Html {
-    let Some(hand) = stretch.cloud.first().and_then(|path| first(path)) else {
+pub fn cloud(pretrain: &str, clip: &Clip) -> Html {
+    let Some(hand) = clip.cloud.first().and_then(|path| first(path)) else {
         return html! {};
     };
     let place = |end: (f64, f64)| {
@@ -22,17 +22,17 @@ pub fn cloud(pretrain: &str, stretch: &Stretch) -> Html {
             -RADIUS * (end.1 - hand.1) / REACH,
         )
     };
-    let ends: Vec<(f64, f64)> = stretch
+    let ends: Vec<(f64, f64)> = clip
         .cloud
         .iter()
         .filter_map(|path| last(path))
         .map(place)
         .collect();
-    let demonstrator = last(&stretch.demonstrator).map(place);
+    let demonstrator = last(&clip.demonstrator).map(place);
     let label = format!(
         "Seen from above: {} of {} actions that {} proposes here, spread over {:.1} centimetres.",
         ends.len(),
-        stretch.cloud.len(),
+        clip.cloud.len(),
         words::name(pretrain),
         100.0 * REACH * spread(&ends) / RADIUS
     );

@@ -1,6 +1,6 @@
 //! The race's settings.
 //!
-//! A component of its own, so that it is not drawn anew with every report of a worker: what a
+//! A component of its own, so that it is not drawn anew with every event of a worker: what a
 //! visitor is typing would be lost.
 
 use crate::controls::{self, Changed, Range};

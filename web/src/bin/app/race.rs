@@ -1,17 +1,17 @@
 //! The race: several policies learn the same task side by side, each in a worker of its own.
 
 use crate::chart::chart;
-use crate::client::{Client, News, ask_gpu};
+use crate::client::{Client, WorkerMessage, ask_gpu};
 use crate::controls::{self, Changed};
 use crate::form::Form;
 use crate::frame::{self, Command, Controls, Events, Frame};
-use crate::lane::Lane;
+use crate::run_panel::RunPanel;
 use crate::words;
 use gloo::events::EventListener;
 use protege_core::method::Insight;
 use protege_core::run::FinetuneMethod;
 use protege_web::Choice;
-use protege_web::protocol::{File, Learned, Order, Report};
+use protege_web::protocol::{Event, File, LearningProgress, Request};
 use serde_json::json;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -33,7 +33,7 @@ pub struct Props {
 /// What can happen.
 pub enum Msg {
     /// A worker of this generation and lane has news.
-    News(u32, usize, News),
+    WorkerMessage(u32, usize, WorkerMessage),
     /// This lane's picture needs more.
     Need(u32, usize),
     /// Learn, or rest.
@@ -61,7 +61,7 @@ pub enum Msg {
     /// Whether the GPU will do: an empty string, or why not.
     Gpu(String),
     /// The worker that measures the CPU has news.
-    Probe(News),
+    Probe(WorkerMessage),
     /// From outside.
     Command(Command),
 }
@@ -71,7 +71,7 @@ pub struct Race {
     choice: Choice,
     /// Made once: the form is drawn anew only when something of it changes.
     changed: Changed,
-    lanes: Vec<Lane>,
+    panels: Vec<RunPanel>,
     /// Counts how often all began anew: news from before is of no interest.
     generation: u32,
     running: bool,
@@ -102,7 +102,7 @@ impl Component for Race {
         let mut race = Self {
             choice: props.choice.clone(),
             changed: ctx.link().callback(|(key, value)| Msg::Set(key, value)),
-            lanes: Vec::new(),
+            panels: Vec::new(),
             generation: 0,
             running: props.frame.autostart,
             hidden: false,
@@ -123,29 +123,29 @@ impl Component for Race {
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
-            Msg::News(generation, lane, news) if generation == self.generation => {
-                self.hear(ctx, lane, news)
+            Msg::WorkerMessage(generation, lane, news) if generation == self.generation => {
+                self.on_message(ctx, lane, news)
             }
             Msg::Need(generation, lane) if generation == self.generation => {
                 if self.playing() {
-                    self.lanes[lane].ask();
+                    self.panels[lane].ask();
                 }
                 return false;
             }
-            Msg::News(..) | Msg::Need(..) => return false,
+            Msg::WorkerMessage(..) | Msg::Need(..) => return false,
             Msg::Go(running) => self.go(ctx, running),
             Msg::Step => {
                 self.running = false;
-                self.lanes
+                self.panels
                     .iter()
                     .for_each(|lane| lane.stage.set_speed(self.choice.speed));
-                self.order(&Order::Step);
+                self.request(&Request::Step);
                 self.tell(ctx);
             }
             Msg::Reset => self.begin(ctx),
             Msg::Restart(lane) => {
-                let fresh = self.lane(ctx, lane);
-                self.lanes[lane] = fresh;
+                let fresh = self.panel(ctx, lane);
+                self.panels[lane] = fresh;
             }
             Msg::Set(key, value) => self.set(ctx, |choice| {
                 choice.with(key, &value).map_err(|e| e.to_string())
@@ -159,8 +159,8 @@ impl Component for Race {
                 self.hidden = !visible;
                 self.pass_on();
             }
-            Msg::Adapt => self.lanes.iter().for_each(|lane| lane.stage.adapt()),
-            Msg::Save(lane, file) => self.lanes[lane].send(&Order::Save(file)),
+            Msg::Adapt => self.panels.iter().for_each(|lane| lane.stage.adapt()),
+            Msg::Save(lane, file) => self.panels[lane].send(&Request::Save(file)),
             Msg::Chosen(kind, file) => {
                 read(
                     ctx.link().callback(move |bytes| Msg::Loaded(kind, bytes)),
@@ -170,12 +170,13 @@ impl Component for Race {
             }
             Msg::Loaded(kind, bytes) => self.load(kind, bytes),
             Msg::Gpu(lacks) => self.gpu = Some(lacks),
-            Msg::Probe(News::Report(Report::Hello)) => self
+            Msg::Probe(WorkerMessage::Event(Event::Hello)) => self
                 .probe
                 .iter()
-                .for_each(|probe| probe.send(&Order::Speed)),
-            Msg::Probe(News::Report(Report::Speed(ms))) => {
-                (self.speeds.0, self.probe) = (Some(ms), None)
+                .for_each(|probe| probe.send(&Request::Speed)),
+            Msg::Probe(WorkerMessage::Event(Event::Speed(ms))) => {
+                self.speeds.0 = Some(ms);
+                self.probe = None;
             }
             Msg::Probe(_) => return false,
             Msg::Command(command) => return self.command(ctx, command),
@@ -186,7 +187,7 @@ impl Component for Race {
     fn view(&self, ctx: &Context<Self>) -> Html {
         let controls = ctx.props().frame.controls;
         let curves: Vec<_> = self
-            .lanes
+            .panels
             .iter()
             .map(|lane| (lane.pretrain.as_str(), &lane.curve))
             .collect();
@@ -196,8 +197,8 @@ impl Component for Race {
                 { for self.refused.as_ref().map(|sentence| html! {
                     <p class="protege-refused" role="alert">{ sentence }</p>
                 }) }
-                <div class={format!("protege-lanes of-{}", self.lanes.len())}>
-                    { for self.lanes.iter().enumerate().map(|(i, lane)| {
+                <div class={format!("protege-lanes of-{}", self.panels.len())}>
+                    { for self.panels.iter().enumerate().map(|(i, lane)| {
                         lane.html(ctx.link().callback(move |()| Msg::Restart(i)))
                     }) }
                 </div>
@@ -216,10 +217,10 @@ impl Race {
         self.generation += 1;
         self.refused = None;
         let count = self.choice.lanes().len();
-        self.lanes.clear();
+        self.panels.clear();
         for lane in 0..count {
-            let fresh = self.lane(ctx, lane);
-            self.lanes.push(fresh);
+            let fresh = self.panel(ctx, lane);
+            self.panels.push(fresh);
         }
         if self.choice.device == "webgpu" && self.speeds.0.is_none() {
             self.probe = Some(Client::new(
@@ -231,12 +232,12 @@ impl Race {
         self.tell(ctx);
     }
 
-    fn lane(&self, ctx: &Context<Self>, lane: usize) -> Lane {
+    fn panel(&self, ctx: &Context<Self>, lane: usize) -> RunPanel {
         let generation = self.generation;
         let news = ctx
             .link()
-            .callback(move |news| Msg::News(generation, lane, news));
-        Lane::new(
+            .callback(move |news| Msg::WorkerMessage(generation, lane, news));
+        RunPanel::new(
             self.choice.lanes()[lane],
             &ctx.props().frame.base,
             &self.choice.device,
@@ -248,61 +249,62 @@ impl Race {
         self.running && !self.hidden
     }
 
-    fn hear(&mut self, ctx: &Context<Self>, lane: usize, news: News) {
+    fn on_message(&mut self, ctx: &Context<Self>, lane: usize, news: WorkerMessage) {
         let events = &ctx.props().events;
         match news {
-            News::Died(why) => {
+            WorkerMessage::Died(why) => {
                 events.error(&why);
-                self.lanes[lane].failed = Some(why);
+                self.panels[lane].failed = Some(why);
             }
-            News::Report(Report::Hello) => {
+            WorkerMessage::Event(Event::Hello) => {
                 let bytes = |file: &Option<Rc<Vec<u8>>>| file.as_ref().map(|bytes| bytes.to_vec());
-                let (demos, policy) = (bytes(&self.demos), bytes(&self.policy));
-                let pretrain = self.lanes[lane].pretrain.clone();
-                self.lanes[lane].send(&Order::Race {
+                let demos = bytes(&self.demos);
+                let policy = bytes(&self.policy);
+                let pretrain = self.panels[lane].pretrain.clone();
+                self.panels[lane].send(&Request::Race {
                     choice: self.choice.clone(),
                     pretrain,
                     demos,
                     policy,
                 });
                 if self.choice.device == "webgpu" && lane == 0 {
-                    self.lanes[lane].send(&Order::Speed);
+                    self.panels[lane].send(&Request::Speed);
                 }
             }
-            News::Report(Report::Scene(scene)) => {
+            WorkerMessage::Event(Event::Scene(scene)) => {
                 let generation = self.generation;
                 let need = ctx.link().callback(move |()| Msg::Need(generation, lane));
-                self.lanes[lane].stage.set(&scene, need);
+                self.panels[lane].stage.set(&scene, need);
                 if lane == 0 {
                     events.emit(&json!({ "type": "ready" }));
                 }
                 self.pass_on();
             }
-            News::Report(Report::Stretch(stretch)) => self.lanes[lane].show(*stretch),
-            News::Report(Report::Learned(learned)) => {
-                let over = self.lanes[lane]
+            WorkerMessage::Event(Event::Clip(clip)) => self.panels[lane].show(*clip),
+            WorkerMessage::Event(Event::LearningProgress(learned)) => {
+                let was_finished = self.panels[lane]
                     .learned
                     .as_ref()
                     .is_some_and(|before| before.finished);
-                publish(events, lane, &learned, learned.finished && !over);
-                let tests = self.lanes[lane].note(*learned);
+                publish(events, lane, &learned, learned.finished && !was_finished);
+                let tests = self.panels[lane].record_progress(*learned);
                 if let Some((minutes, success)) = tests.last() {
-                    let name = words::name(&self.lanes[lane].pretrain);
+                    let name = words::name(&self.panels[lane].pretrain);
                     self.spoken = format!(
                         "{name}: {} after {minutes:.1} minutes of practice.",
                         words::percent(*success)
                     );
                 }
             }
-            News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
-            News::Report(Report::Fits) => self.accept(ctx),
-            News::Report(Report::Refused(sentence)) => {
+            WorkerMessage::Event(Event::Saved(file, bytes)) => download(file.name(), &bytes),
+            WorkerMessage::Event(Event::Fits) => self.accept(ctx),
+            WorkerMessage::Event(Event::Refused(sentence)) => {
                 self.brought = None;
                 events.error(&sentence);
                 self.refused = Some(sentence);
             }
-            News::Report(Report::Speed(ms)) => self.speeds.1 = Some(ms),
-            News::Report(Report::Taught(_) | Report::Studied { .. }) => {}
+            WorkerMessage::Event(Event::Speed(ms)) => self.speeds.1 = Some(ms),
+            WorkerMessage::Event(Event::TeachingState(_) | Event::Studied { .. }) => {}
         }
     }
 
@@ -315,8 +317,8 @@ impl Race {
     /// Makes workers and pictures go or rest, as things stand.
     fn pass_on(&mut self) {
         let playing = self.playing();
-        self.order(&Order::Go(playing));
-        for lane in &mut self.lanes {
+        self.request(&Request::Go(playing));
+        for lane in &mut self.panels {
             lane.stage
                 .set_speed(if playing { self.choice.speed } else { 0.0 });
             if playing {
@@ -325,8 +327,8 @@ impl Race {
         }
     }
 
-    fn order(&self, order: &Order) {
-        self.lanes.iter().for_each(|lane| lane.send(order));
+    fn request(&self, request: &Request) {
+        self.panels.iter().for_each(|lane| lane.send(request));
     }
 
     fn set(&mut self, ctx: &Context<Self>, change: impl Fn(&Choice) -> Result<Choice, String>) {
@@ -363,8 +365,9 @@ impl Race {
         };
         self.refused = None;
         let file = |of: File| (kind == of).then(|| bytes.to_vec());
-        let (choice, pretrain) = (self.choice.clone(), self.lanes[0].pretrain.clone());
-        self.lanes[0].send(&Order::Try {
+        let choice = self.choice.clone();
+        let pretrain = self.panels[0].pretrain.clone();
+        self.panels[0].send(&Request::Try {
             choice,
             pretrain,
             demos: file(File::Demos),
@@ -407,7 +410,8 @@ impl Race {
     }
 
     fn toolbar(&self, ctx: &Context<Self>) -> Html {
-        let (running, link) = (self.running, ctx.link());
+        let running = self.running;
+        let link = ctx.link();
         let speed = link.batch_callback(|event| {
             controls::moving(&event).map(|value| Msg::Set("speed", value.to_string()))
         });
@@ -510,7 +514,7 @@ impl Race {
                 <button type="button" onclick={save(0, File::Demos)}>
                     { "Save demonstrations" }
                 </button>
-                { for self.lanes.iter().enumerate().map(|(i, lane)| html! {
+                { for self.panels.iter().enumerate().map(|(i, lane)| html! {
                     <button type="button" onclick={save(i, File::Policy)}>
                         { format!("Save the policy of {}", words::name(&lane.pretrain)) }
                     </button>
@@ -543,7 +547,7 @@ fn legend(finetune: &str) -> Html {
 }
 
 /// Tells the outside how a lane learns.
-fn publish(events: &Events, lane: usize, learned: &Learned, just_finished: bool) {
+fn publish(events: &Events, lane: usize, learned: &LearningProgress, just_finished: bool) {
     for record in &learned.records {
         events.emit(&json!({
             "type": "metrics",
@@ -576,7 +580,8 @@ fn listeners(ctx: &Context<Race>) -> Vec<EventListener> {
     let link = ctx.link().clone();
     let mut listeners = Vec::new();
     if let Some(document) = window.document() {
-        let (target, link) = (document.clone(), link.clone());
+        let target = document.clone();
+        let link = link.clone();
         listeners.push(EventListener::new(
             &document,
             "visibilitychange",

@@ -2,7 +2,7 @@
 
 use crate::view::{self, View};
 use protege_core::sim::Drawing;
-use protege_web::protocol::Stretch;
+use protege_web::protocol::Clip;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlCanvasElement;
@@ -37,10 +37,8 @@ impl Stage {
         else {
             return;
         };
-        let (dark, still) = (
-            media("(prefers-color-scheme: dark)"),
-            media("(prefers-reduced-motion: reduce)"),
-        );
+        let dark = media("(prefers-color-scheme: dark)");
+        let still = media("(prefers-reduced-motion: reduce)");
         let Ok(view) = View::new(
             &canvas,
             scene,
@@ -74,10 +72,10 @@ impl Stage {
         self.callbacks.push(callback);
     }
 
-    /// Shows a stretch after what is already to be shown.
-    pub fn show(&self, stretch: &Stretch) {
+    /// Shows a clip after what is already to be shown.
+    pub fn show(&self, clip: &Clip) {
         if let Some(view) = &self.view {
-            view.queue(stretch);
+            view.queue(clip);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Teach it yourself: steer the hand, record demonstrations, and let policies learn from them.
 
-use crate::client::{Client, News};
+use crate::client::{Client, WorkerMessage};
 use crate::controls::{self, Changed};
 use crate::frame::{Command, Controls, Events, Frame};
 use crate::race::{Race, download, read};
@@ -9,7 +9,7 @@ use crate::words;
 use gloo::events::EventListener;
 use gloo::render::{AnimationFrame, request_animation_frame};
 use protege_web::Choice;
-use protege_web::protocol::{File, News as Moment, Order, Report, Steering, Taught};
+use protege_web::protocol::{DemoOutcome, Event, File, Request, Steering, TeachingState};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use yew::{Callback, Component, Context, Html, Properties, html};
 const STEPS_PER_S: f64 = 80.0;
 /// How far ahead of the hand keys and sticks aim (m): full speed.
 const AHEAD: f64 = 0.05;
-/// Fewest control steps per order: an order per picture would be too many.
+/// Fewest control steps per request: a request per picture would be too many.
 const BATCH: f64 = 2.0;
 /// Most control steps that are caught up on after a hitch.
 const LATE: f64 = 12.0;
@@ -40,7 +40,7 @@ pub struct Props {
 /// What can happen.
 pub enum Msg {
     /// The worker of this generation has news.
-    News(u32, News),
+    WorkerMessage(u32, WorkerMessage),
     /// The pointer holds the hand, or lets it go.
     Dragged([f64; 3], bool),
     /// A key is pressed or released.
@@ -89,12 +89,12 @@ pub struct Teach {
     generation: u32,
     stage: Stage,
     hands: Hands,
-    taught: Option<Taught>,
+    teaching_state: Option<TeachingState>,
     /// How much slower than the robot's the teacher's time is.
     pace: f64,
     last_tick: f64,
     owed: f64,
-    /// Whether an order to steer is on its way.
+    /// Whether a request to steer is on its way.
     waiting: bool,
     /// Whether the file that was asked for is for learning, rather than for the visitor.
     learning: bool,
@@ -117,7 +117,7 @@ impl Component for Teach {
             generation: 0,
             stage: Stage::new(words::accent("post-bc", false)),
             hands: Hands::default(),
-            taught: None,
+            teaching_state: None,
             pace: 0.25,
             last_tick: 0.0,
             owed: 0.0,
@@ -135,8 +135,10 @@ impl Component for Teach {
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
-            Msg::News(generation, news) if generation == self.generation => self.hear(ctx, news),
-            Msg::News(..) => return false,
+            Msg::WorkerMessage(generation, news) if generation == self.generation => {
+                self.on_message(ctx, news)
+            }
+            Msg::WorkerMessage(..) => return false,
             Msg::Dragged(target, active) => {
                 self.hands.pointer = active.then_some(target);
                 return false;
@@ -148,22 +150,22 @@ impl Component for Teach {
                 return changed;
             }
             Msg::Grip => self.hands.closed = !self.hands.closed,
-            Msg::Again => self.client.send(&Order::Again),
+            Msg::Again => self.client.send(&Request::Again),
             Msg::Replay(index) => {
                 self.stage.cut();
                 self.stage.set_speed(1.0);
-                self.client.send(&Order::Replay(index));
+                self.client.send(&Request::Replay(index));
             }
-            Msg::Forget(index) => self.client.send(&Order::Forget(index)),
+            Msg::Forget(index) => self.client.send(&Request::Forget(index)),
             Msg::Save | Msg::Learn => {
                 self.learning = matches!(msg, Msg::Learn);
-                self.client.send(&Order::Save(File::Demos));
+                self.client.send(&Request::Save(File::Demos));
             }
             Msg::Chosen(file) => {
                 read(ctx.link().callback(Msg::Loaded), file);
                 return false;
             }
-            Msg::Loaded(Ok(bytes)) => self.client.send(&Order::Load(bytes)),
+            Msg::Loaded(Ok(bytes)) => self.client.send(&Request::Load(bytes)),
             Msg::Loaded(Err(sentence)) => self.message = sentence,
             Msg::Set("pace", value) => self.pace = value.parse().unwrap_or(self.pace),
             Msg::Set(key, value) => match self.choice.with(key, &value) {
@@ -175,7 +177,7 @@ impl Component for Teach {
             },
             Msg::Restart => self.begin(ctx),
             Msg::Command(Command::Reset) => self.begin(ctx),
-            Msg::Command(Command::Step) => self.client.send(&Order::Again),
+            Msg::Command(Command::Step) => self.client.send(&Request::Again),
             Msg::Command(_) => return false,
         }
         true
@@ -187,9 +189,9 @@ impl Component for Teach {
         let up = ctx.link().callback(|event| Msg::Key(event, false));
         let race = self.demos.clone().map(|demos| {
             let recorded = self
-                .taught
+                .teaching_state
                 .as_ref()
-                .map_or(1, |taught| taught.recorded.len());
+                .map_or(1, |teaching_state| teaching_state.recorded.len());
             let choice = Choice {
                 demos: recorded.max(1),
                 ..self.choice.clone()
@@ -235,21 +237,24 @@ impl Teach {
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
-        (self.failed, self.demos, self.taught, self.waiting) = (None, None, None, false);
+        self.failed = None;
+        self.demos = None;
+        self.teaching_state = None;
+        self.waiting = false;
         self.hands = Hands::default();
     }
 
-    fn hear(&mut self, ctx: &Context<Self>, news: News) {
+    fn on_message(&mut self, ctx: &Context<Self>, news: WorkerMessage) {
         match news {
-            News::Died(why) => {
+            WorkerMessage::Died(why) => {
                 ctx.props().events.error(&why);
                 self.failed = Some(why);
             }
-            News::Report(Report::Hello) => self.client.send(&Order::Teach {
+            WorkerMessage::Event(Event::Hello) => self.client.send(&Request::Teach {
                 task: self.choice.task.clone(),
                 seed: self.choice.seed,
             }),
-            News::Report(Report::Scene(scene)) => {
+            WorkerMessage::Event(Event::Scene(scene)) => {
                 self.stage.set(&scene, Callback::noop());
                 self.stage.drag(
                     ctx.link()
@@ -257,27 +262,29 @@ impl Teach {
                 );
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
-            News::Report(Report::Stretch(stretch)) => self.stage.show(&stretch),
-            News::Report(Report::Taught(taught)) => self.note(ctx, taught),
-            News::Report(Report::Saved(_, bytes)) if self.learning => {
+            WorkerMessage::Event(Event::Clip(clip)) => self.stage.show(&clip),
+            WorkerMessage::Event(Event::TeachingState(teaching_state)) => {
+                self.record_progress(ctx, teaching_state)
+            }
+            WorkerMessage::Event(Event::Saved(_, bytes)) if self.learning => {
                 self.demos = Some(Rc::new(bytes))
             }
-            News::Report(Report::Saved(file, bytes)) => download(file.name(), &bytes),
-            News::Report(Report::Refused(sentence)) => {
+            WorkerMessage::Event(Event::Saved(file, bytes)) => download(file.name(), &bytes),
+            WorkerMessage::Event(Event::Refused(sentence)) => {
                 self.waiting = false;
                 self.message = sentence;
             }
-            News::Report(
-                Report::Learned(_) | Report::Studied { .. } | Report::Speed(_) | Report::Fits,
+            WorkerMessage::Event(
+                Event::LearningProgress(_) | Event::Studied { .. } | Event::Speed(_) | Event::Fits,
             ) => {}
         }
     }
 
-    fn note(&mut self, ctx: &Context<Self>, taught: Taught) {
+    fn record_progress(&mut self, ctx: &Context<Self>, teaching_state: TeachingState) {
         self.waiting = false;
-        let count = taught.recorded.len();
-        match taught.news {
-            Some(Moment::Kept) => {
+        let count = teaching_state.recorded.len();
+        match teaching_state.news {
+            Some(DemoOutcome::Kept) => {
                 self.message =
                     format!("Well done. That is demonstration {count}; here is the next start.");
                 self.let_go();
@@ -285,7 +292,7 @@ impl Teach {
                     .events
                     .emit(&json!({ "type": "demonstration", "count": count }));
             }
-            Some(Moment::TimeUp) => {
+            Some(DemoOutcome::TimeUp) => {
                 self.message = "The time is up, so this one is not kept. The same start again: a \
                     little quicker."
                     .into();
@@ -293,12 +300,14 @@ impl Teach {
             }
             None => {}
         }
-        self.taught = Some(taught);
+        self.teaching_state = Some(teaching_state);
     }
 
     /// After the end of a demonstration the hand is nobody's, and open.
     fn let_go(&mut self) {
-        (self.hands.pointer, self.hands.closed, self.owed) = (None, false, 0.0);
+        self.hands.pointer = None;
+        self.hands.closed = false;
+        self.owed = 0.0;
     }
 
     /// Looks at the hands before the next picture.
@@ -315,7 +324,11 @@ impl Teach {
         let passed = ((time - self.last_tick) / 1000.0).clamp(0.0, 0.1);
         self.last_tick = time;
         let changed = self.hands.press();
-        let Some(hand) = self.taught.as_ref().map(|taught| taught.hand) else {
+        let Some(hand) = self
+            .teaching_state
+            .as_ref()
+            .map(|teaching_state| teaching_state.hand)
+        else {
             return changed;
         };
         let Some(target) = self.hands.target(hand) else {
@@ -328,7 +341,7 @@ impl Teach {
             let steps = self.owed.floor();
             self.owed -= steps;
             self.waiting = true;
-            self.client.send(&Order::Steer(Steering {
+            self.client.send(&Request::Steer(Steering {
                 target,
                 closed: self.hands.closed,
                 steps: steps as usize,
@@ -356,10 +369,10 @@ impl Teach {
     }
 
     fn clock(&self) -> Html {
-        let Some(taught) = &self.taught else {
+        let Some(teaching_state) = &self.teaching_state else {
             return html! {};
         };
-        let (now, limit) = taught.seconds;
+        let (now, limit) = teaching_state.seconds;
         html! {
             <label class="clock">
                 { format!("{now:.1} s of {limit:.0} s") }
@@ -417,9 +430,9 @@ impl Teach {
         let link = ctx.link();
         let changed: Changed = link.callback(|(key, value)| Msg::Set(key, value));
         let recorded = self
-            .taught
+            .teaching_state
             .as_ref()
-            .map(|taught| taught.recorded.clone())
+            .map(|teaching_state| teaching_state.recorded.clone())
             .unwrap_or_default();
         let tasks = words::tasks();
         let about = tasks
@@ -549,6 +562,7 @@ fn client(ctx: &Context<Teach>, generation: u32) -> Client {
     Client::new(
         &ctx.props().frame.base,
         "cpu",
-        ctx.link().callback(move |news| Msg::News(generation, news)),
+        ctx.link()
+            .callback(move |news| Msg::WorkerMessage(generation, news)),
     )
 }

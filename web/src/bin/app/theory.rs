@@ -1,10 +1,10 @@
 //! The tabular theory, measured live: coverage against what it costs.
 
-use crate::client::{Client, News};
+use crate::client::{Client, WorkerMessage};
 use crate::frame::{Command, Events, Frame};
 use crate::words;
 use protege_web::Choice;
-use protege_web::protocol::{Order, Point, Report};
+use protege_web::protocol::{Event, Point, Request};
 use serde_json::json;
 use yew::{Component, Context, Html, Properties, html};
 
@@ -27,7 +27,7 @@ pub struct Props {
 /// What can happen.
 pub enum Msg {
     /// The worker of this generation has news.
-    News(u32, News),
+    WorkerMessage(u32, WorkerMessage),
     /// Another problem.
     Another,
     /// Go on, or rest.
@@ -65,15 +65,17 @@ impl Component for Theory {
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
-            Msg::News(generation, news) if generation == self.generation => self.hear(ctx, news),
-            Msg::News(..) => return false,
+            Msg::WorkerMessage(generation, news) if generation == self.generation => {
+                self.on_message(ctx, news)
+            }
+            Msg::WorkerMessage(..) => return false,
             Msg::Another => {
                 self.seed += 1;
                 self.begin(ctx);
             }
             Msg::Go(running) => {
                 self.running = running;
-                self.client.send(&Order::Go(running));
+                self.client.send(&Request::Go(running));
             }
             Msg::Command(Command::Start) => return self.update(ctx, Msg::Go(true)),
             Msg::Command(Command::Pause) => return self.update(ctx, Msg::Go(false)),
@@ -84,7 +86,8 @@ impl Component for Theory {
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
-        let (link, running) = (ctx.link(), self.running);
+        let link = ctx.link();
+        let running = self.running;
         let (done, all) = self.progress;
         html! {
             <div class="protege protege-theory">
@@ -116,34 +119,37 @@ impl Theory {
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
-        (self.points, self.progress, self.failed, self.running) =
-            (Vec::new(), (0, REPEATS), None, true);
+        self.points = Vec::new();
+        self.progress = (0, REPEATS);
+        self.failed = None;
+        self.running = true;
     }
 
-    fn hear(&mut self, ctx: &Context<Self>, news: News) {
+    fn on_message(&mut self, ctx: &Context<Self>, news: WorkerMessage) {
         match news {
-            News::Died(why) => {
+            WorkerMessage::Died(why) => {
                 ctx.props().events.error(&why);
                 self.failed = Some(format!("The worker has stopped: {why}"));
             }
-            News::Report(Report::Hello) => {
-                self.client.send(&Order::Study {
+            WorkerMessage::Event(Event::Hello) => {
+                self.client.send(&Request::Study {
                     demos: DEMOS,
                     repeats: REPEATS,
                     seed: self.seed,
                 });
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
-            News::Report(Report::Studied { progress, points }) => {
-                (self.progress, self.points) = (progress, points);
+            WorkerMessage::Event(Event::Studied { progress, points }) => {
+                self.progress = progress;
+                self.points = points;
                 if progress.0 == progress.1 {
                     ctx.props()
                         .events
                         .emit(&json!({ "type": "finished", "lane": 0 }));
                 }
             }
-            News::Report(Report::Refused(sentence)) => self.failed = Some(sentence),
-            News::Report(_) => {}
+            WorkerMessage::Event(Event::Refused(sentence)) => self.failed = Some(sentence),
+            WorkerMessage::Event(_) => {}
         }
     }
 }
@@ -327,6 +333,7 @@ fn client(ctx: &Context<Theory>, generation: u32) -> Client {
     Client::new(
         &ctx.props().frame.base,
         "cpu",
-        ctx.link().callback(move |news| Msg::News(generation, news)),
+        ctx.link()
+            .callback(move |news| Msg::WorkerMessage(generation, news)),
     )
 }

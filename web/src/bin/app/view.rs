@@ -2,7 +2,7 @@
 
 use js_sys::{Array, Float32Array, Function, Object, Reflect};
 use protege_core::sim::Drawing;
-use protege_web::protocol::Stretch;
+use protege_web::protocol::Clip;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::HtmlCanvasElement;
@@ -66,21 +66,21 @@ impl View {
         Self::create(canvas, &scene, &options)
     }
 
-    /// Appends a stretch to what is to be shown.
-    pub fn queue(&self, stretch: &Stretch) {
+    /// Appends a clip to what is to be shown.
+    pub fn queue(&self, clip: &Clip) {
         let path = |points: &[f32]| JsValue::from(Float32Array::from(points));
-        let lines: Array = stretch.cloud.iter().map(|points| path(points)).collect();
+        let lines: Array = clip.cloud.iter().map(|points| path(points)).collect();
         let mut fields = vec![
-            ("poses", path(&stretch.poses)),
-            ("interval", stretch.interval.into()),
-            ("reset", stretch.reset.into()),
-            ("success", stretch.success.into()),
+            ("poses", path(&clip.poses)),
+            ("interval", clip.interval.into()),
+            ("reset", clip.reset.into()),
+            ("success", clip.success.into()),
             ("cloud", lines.into()),
         ];
         let others = [
-            ("demonstrator", &stretch.demonstrator),
-            ("planned", &stretch.planned),
-            ("rewards", &stretch.rewards),
+            ("demonstrator", &clip.demonstrator),
+            ("planned", &clip.planned),
+            ("rewards", &clip.rewards),
         ];
         for (name, points) in others {
             if !points.is_empty() {

@@ -4,7 +4,7 @@ use super::*;
 use crate::finetune::actor_critic::ActorConfig;
 use crate::finetune::actor_critic::test_support::{ROWS, actor, batch, inputs, read};
 use crate::finetune::csil::RewardMode;
-use crate::nn::Observed;
+use crate::nn::Observations;
 use crate::nn::gradient_check::worst_error_of_smooth;
 use crate::obs::ObsBatch;
 use crate::settings::Preset;
@@ -42,7 +42,7 @@ fn transitions(rng: &mut Rng) -> Transitions {
     inputs().transitions(&batch(ROWS, rng), 5)
 }
 
-fn reward_of(learner: &CsilLearner, q: &HetstatPolicy, x: Observed, u: Tensor<2>) -> Vec<f32> {
+fn reward_of(learner: &CsilLearner, q: &HetstatPolicy, x: Observations, u: Tensor<2>) -> Vec<f32> {
     read(coherent_reward(
         &q.valid(),
         x,
@@ -116,7 +116,7 @@ fn the_clone_is_soft_optimal_for_its_own_reward() {
     let grid: Vec<f32> = (0..n * n).flat_map(|k| [at(k / n), at(k % n)]).collect();
     for input in [[0.3, -0.2, 0.5], [-2.0, 1.0, 0.0], [30.0, 0.0, 0.0]] {
         let obs = ObsBatch::of_states(vec![input[0]; n * n], 1);
-        let x = learner.inputs.observed(&obs, &input[1..].repeat(n * n));
+        let x = learner.inputs.observations(&obs, &input[1..].repeat(n * n));
         let u = learner.inputs.matrix(grid.clone(), 2);
         let r = reward_of(&learner, &q, x.clone(), u.clone());
         let ratio = read(q.at(x).log_prob(u));
@@ -146,8 +146,8 @@ fn pretrained_critics_expect_the_reward() {
     };
     let mut learner = learner(settings, &mut rng);
     learner.policy.clone = learner.reward.clone();
-    let demos = |rng: &mut Rng| Stretches {
-        over: vec![1.0; 64],
+    let demos = |rng: &mut Rng| SequenceBatch {
+        done: vec![1.0; 64],
         ..batch(64, rng)
     };
     for _ in 0..400 {

@@ -61,27 +61,27 @@ fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
     learner
 }
 
-fn batch(rng: &mut Rng) -> Stretches {
+fn batch(rng: &mut Rng) -> SequenceBatch {
     let mut rows = |n: usize| {
         rng.normals(n * BATCH)
             .into_iter()
             .map(|x| 0.5 * x)
             .collect::<Vec<f32>>()
     };
-    let (obs, actions, rewards) = (rows(9), rows(4), rows(2));
+    let obs = rows(9);
+    let actions = rows(4);
+    let rewards = rows(2);
     // The last of three numbers stands where the mark of an end does.
-    let (state, ended) = (
-        obs.chunks(3).flat_map(|row| [row[0], row[1]]),
-        obs.chunks(3),
-    );
-    Stretches {
+    let state = obs.chunks(3).flat_map(|row| [row[0], row[1]]);
+    let ended = obs.chunks(3);
+    SequenceBatch {
         obs: ObsBatch::of_states(state.collect(), 2),
         ended: ended.map(|row| row[2]).collect(),
         actions,
         rewards,
-        over: [0.0, 1.0].repeat(BATCH),
+        done: [0.0, 1.0].repeat(BATCH),
         weights: vec![0.25, 0.5, 1.0, 0.75],
-        ..Stretches::default()
+        ..SequenceBatch::default()
     }
 }
 
@@ -91,7 +91,8 @@ fn batch(rng: &mut Rng) -> Stretches {
 fn the_world_models_loss_has_the_right_gradient() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut rng = Rng::new(1, "test", 0);
-        let (mut learner, batch) = (learner(backbone, &mut rng), batch(&mut rng));
+        let mut learner = learner(backbone, &mut rng);
+        let batch = batch(&mut rng);
         let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
         let rows = learner.rows(&batch);
         let next = learner.world.valid().encode(rows.next.clone());
@@ -100,7 +101,7 @@ fn the_world_models_loss_has_the_right_gradient() {
         let error = worst_error_of_smooth(&world, 4e-3, |world| {
             learner.world = world.clone();
             learner
-                .parts(&learner.rows(&batch), targets.clone(), next.clone(), &noise)
+                .model_losses(&learner.rows(&batch), targets.clone(), next.clone(), &noise)
                 .total
                 .mul_scalar(10.0)
         });
@@ -119,11 +120,11 @@ fn the_priors_loss_has_the_right_gradient() {
         let prior = learner.prior.clone();
         let error = worst_error_of_smooth(&prior, 2e-3, |prior| {
             learner.prior = prior.clone();
-            let Judged {
+            let PriorValues {
                 values,
                 scaled_entropy,
                 ..
-            } = learner.judged(states.clone(), &noise);
+            } = learner.prior_values(states.clone(), &noise);
             learner.prior_loss(values, scaled_entropy).mul_scalar(10.0)
         });
         assert!(error < 1e-2, "{backbone:?}: {error}");
@@ -135,38 +136,38 @@ fn the_priors_loss_has_the_right_gradient() {
 #[test]
 fn the_loss_of_td_mpc_is_its_equation() {
     let mut rng = Rng::new(3, "test", 0);
-    let (learner, batch) = (learner(Backbone::TdMpc, &mut rng), batch(&mut rng));
+    let learner = learner(Backbone::TdMpc, &mut rng);
+    let batch = batch(&mut rng);
     let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
     let rows = learner.rows(&batch);
     let world = learner.world.valid();
-    let (online, aims) = (
-        world.encode(rows.next.clone()),
-        learner.target.encode(rows.next.clone()),
-    );
+    let online = world.encode(rows.next.clone());
+    let latent_targets = learner.target.encode(rows.next.clone());
     let y = read(learner.targets(&rows, online.clone(), &noise));
-    let parts = learner.parts(
+    let parts = learner.model_losses(
         &rows,
         learner.targets(&rows, online, &noise),
-        aims.clone(),
+        latent_targets.clone(),
         &noise,
     );
 
-    let plain = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
-    let (mut total, mut surprises) = (0.0, Vec::new());
+    let tensor = |values: &[f32], width: usize| nn::matrix(values.to_vec(), width, &Device::flex());
+    let mut total = 0.0;
+    let mut td_errors = Vec::new();
     for b in 0..BATCH {
-        let mut surprise = 0.0;
+        let mut td_error = 0.0;
         let first = [batch.obs.state(b), &batch.ended[b..=b]].concat();
-        let mut z = world.encode(plain(&first, 3).into());
+        let mut z = world.encode(tensor(&first, 3).into());
         for t in 0..2 {
             let row = t * BATCH + b;
-            let both = acting(z, plain(&batch.actions[row * 2..row * 2 + 2], 2));
+            let both = acting(z, tensor(&batch.actions[row * 2..row * 2 + 2], 2));
             let q = read(world.critics.forward_shared(both.clone()));
             let r = read(world.rewards(both.clone()))[0];
             z = world.next(both);
-            let aim = read(aims.clone())[row * 8..row * 8 + 8].to_vec();
+            let latent_target = read(latent_targets.clone())[row * 8..row * 8 + 8].to_vec();
             let latent: f32 = read(z.clone())
                 .iter()
-                .zip(&aim)
+                .zip(&latent_target)
                 .map(|(z, a)| (z - a) * (z - a))
                 .sum::<f32>()
                 / 8.0;
@@ -176,18 +177,18 @@ fn the_loss_of_td_mpc_is_its_equation() {
             total += rho * (2.0 * latent + 0.5 * reward + 0.1 * value) * batch.weights[b]
                 / BATCH as f32
                 / 2.0;
-            surprise += rho * q.iter().map(|q| (q - y[row]).abs()).sum::<f32>();
+            td_error += rho * q.iter().map(|q| (q - y[row]).abs()).sum::<f32>();
         }
-        surprises.push(surprise);
+        td_errors.push(td_error);
     }
     let found = read(parts.total.inner())[0];
     assert!((found - total).abs() < 1e-4 * total, "{found} {total}");
     assert!(
-        read(parts.surprise)
+        read(parts.td_error)
             .iter()
-            .zip(&surprises)
+            .zip(&td_errors)
             .all(|(a, b)| (a - b).abs() < 1e-4),
-        "{surprises:?}"
+        "{td_errors:?}"
     );
 }
 
@@ -196,7 +197,7 @@ fn the_loss_of_td_mpc_is_its_equation() {
 fn dropout_keeps_the_mean() {
     let mut rng = Rng::new(5, "test", 0);
     for share in [0.01, 0.3] {
-        let factors = kept(100_000, share, &mut rng);
+        let factors = dropout_mask(100_000, share, &mut rng);
         let left_out = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / 1e5;
         let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / 1e5;
         assert!(
@@ -204,7 +205,9 @@ fn dropout_keeps_the_mean() {
             "{left_out} {mean}"
         );
     }
-    assert!(kept(10, 0.0, &mut rng).is_empty() && kept(0, 0.5, &mut rng).is_empty());
+    assert!(
+        dropout_mask(10, 0.0, &mut rng).is_empty() && dropout_mask(0, 0.5, &mut rng).is_empty()
+    );
 }
 
 /// `y` is r + gamma times the lesser target critic where the episode goes on, and r where it is
@@ -212,7 +215,8 @@ fn dropout_keeps_the_mean() {
 #[test]
 fn nothing_is_expected_after_the_end() {
     let mut rng = Rng::new(4, "test", 0);
-    let (learner, batch) = (learner(Backbone::TdMpc2, &mut rng), batch(&mut rng));
+    let learner = learner(Backbone::TdMpc2, &mut rng);
+    let batch = batch(&mut rng);
     let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
     let rows = learner.rows(&batch);
     let next = learner.world.valid().encode(rows.next.clone());

@@ -39,7 +39,8 @@ pub const BOX_CLOSE: Task = Task {
         reward * now.seen.upright([0.707, 0.0, 0.0, 0.707], 0.2)
     },
     expert: |seen| {
-        let (hand, lid) = (seen.hand, raised(seen.object, 0.02));
+        let hand = seen.hand;
+        let lid = raised(seen.object, 0.02);
         let goal = [seen.goal[0], seen.goal[1], 0.15];
         let target = if planar(hand, lid) > 0.01 {
             [lid[0], lid[1], 0.2]

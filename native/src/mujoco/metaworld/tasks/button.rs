@@ -20,7 +20,8 @@ pub const BUTTON_PRESS: Task = Task {
     arrange: |arm, start| arm.move_body(1, start.object),
     put: |arm, start| {
         arm.put(OBJECT, &[0.0], OBJECT..OBJECT + 1);
-        (start.goal, start.handle) = (arm.at(2), arm.at(3));
+        start.goal = arm.at(2);
+        start.handle = arm.at(3);
     },
     object: |arm| (plus(arm.at(0), [0.0, -0.193, 0.0]), arm.quaternion(0)),
     success: |now| to_press(now, Y) <= 0.02,
@@ -33,7 +34,8 @@ pub const BUTTON_PRESS: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, button) = (seen.hand, raised(seen.object, -0.07));
+        let hand = seen.hand;
+        let button = raised(seen.object, -0.07);
         // As numpy's `isclose`, whose relative tolerance is added.
         let close = |i: usize| (hand[i] - button[i]).abs() <= 0.02 + 1e-5 * button[i].abs();
         let y = if close(0) && close(2) {
@@ -56,7 +58,8 @@ pub const BUTTON_PRESS_TOPDOWN: Task = Task {
     high: &[0.1, 0.9, 0.115],
     put: |arm, start| {
         arm.plant.data.forward();
-        (start.goal, start.handle) = (arm.at(2), arm.at(3));
+        start.goal = arm.at(2);
+        start.handle = arm.at(3);
     },
     object: |arm| (raised(arm.at(0), 0.193), arm.quaternion(0)),
     success: |now| to_press(now, Z) <= 0.024,
@@ -93,7 +96,8 @@ pub const BUTTON_PRESS_WALL: Task = Task {
         2.0 + 2.0 * (1.0 + now.seen.open) + 4.0 * pressed(now, Y).powi(2)
     },
     expert: |seen| {
-        let (hand, button) = (seen.hand, raised(seen.object, 0.04));
+        let hand = seen.hand;
+        let button = raised(seen.object, 0.04);
         let (target, grip) = if (hand[0] - button[0]).abs() > 0.02 {
             ([button[0], hand[1], 0.3], 1.0)
         } else if button[1] - hand[1] > 0.09 {

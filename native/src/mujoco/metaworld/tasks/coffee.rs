@@ -116,7 +116,8 @@ pub const COFFEE_BUTTON: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, button) = (seen.hand, raised(seen.object, -0.07));
+        let hand = seen.hand;
+        let button = raised(seen.object, -0.07);
         let before = (hand[0] - button[0]).hypot(hand[2] - button[2]) <= 0.02;
         let y = if before { button[1] + 0.2 } else { hand[1] };
         towards(hand, [button[0], y, button[2]], 10.0, -1.0)

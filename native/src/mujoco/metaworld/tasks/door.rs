@@ -74,7 +74,8 @@ pub const DOOR_CLOSE: Task = Task {
         ) + 6.0 * in_place
     },
     expert: |seen| {
-        let (hand, door) = (seen.hand, plus(seen.object, [0.05, 0.12, 0.1]));
+        let hand = seen.hand;
+        let door = plus(seen.object, [0.05, 0.12, 0.1]);
         let beyond = hand[0] > door[0];
         let target = if beyond && hand[2] < door[2] + 0.2 {
             [hand[0], hand[1], door[2] + 0.25]
@@ -122,7 +123,8 @@ pub const DOOR_LOCK: Task = Task {
             + 8.0 * near(to_turn(now, 2), 0.005, LOCK)
     },
     expert: |seen| {
-        let (hand, lock) = (seen.hand, plus(seen.object, [-0.02, -0.02, 0.0]));
+        let hand = seen.hand;
+        let lock = plus(seen.object, [-0.02, -0.02, 0.0]);
         let target = if planar(hand, lock) > 0.02 && hand[2] < 0.25 {
             plus(hand, [0.0, -0.1, 0.1])
         } else {
@@ -158,7 +160,8 @@ pub const DOOR_UNLOCK: Task = Task {
             + 8.0 * near(to_turn(now, 0), 0.005, LOCK)
     },
     expert: |seen| {
-        let (hand, lock) = (seen.hand, plus(seen.object, [-0.04, -0.02, -0.03]));
+        let hand = seen.hand;
+        let lock = plus(seen.object, [-0.04, -0.02, -0.03]);
         let target = match (planar(hand, lock) > 0.02, hand[2] > 0.15) {
             (true, true) => plus(hand, [0.0, -0.1, -0.1]),
             (true, false) => lock,
@@ -182,7 +185,8 @@ fn is_open(now: &Now) -> bool {
 /// How well the hand is at the handle, where it has to come down through a funnel.
 fn at_handle(now: &Now) -> f64 {
     const THRESHOLD: f64 = 0.12;
-    let (hand, door) = (now.seen.hand, plus(now.seen.object, [-0.05, 0.0, 0.0]));
+    let hand = now.seen.hand;
+    let door = plus(now.seen.object, [-0.05, 0.0, 0.0]);
     let radius = planar(hand, door);
     let floor = if radius <= THRESHOLD {
         0.0

@@ -81,7 +81,8 @@ pub const DRAWER_CLOSE: Task = Task {
         10.0 * hamacher(reach, in_place)
     },
     expert: |seen| {
-        let (hand, handle) = (seen.hand, raised(seen.object, -0.02));
+        let hand = seen.hand;
+        let handle = raised(seen.object, -0.02);
         let behind = hand[1] > handle[1];
         let target = if behind && hand[2] < handle[2] + 0.23 {
             [hand[0], hand[1], handle[2] + 0.5]

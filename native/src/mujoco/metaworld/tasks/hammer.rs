@@ -42,7 +42,8 @@ pub const HAMMER: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, hammer) = (seen.hand, plus(seen.object, [-0.04, 0.0, -0.01]));
+        let hand = seen.hand;
+        let hammer = plus(seen.object, [-0.04, 0.0, -0.01]);
         let nail = plus([0.24, 0.71, 0.11], [-0.19, 0.0, 0.05]);
         let target = if planar(hand, hammer) > 0.04 {
             raised(hammer, 0.1)

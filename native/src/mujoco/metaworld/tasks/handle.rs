@@ -20,7 +20,8 @@ pub const HANDLE_PRESS: Task = Task {
     arrange: |arm, start| arm.move_body(1, start.object),
     put: |arm, start| {
         arm.put(OBJECT, &[-0.001], OBJECT..OBJECT + 1);
-        (start.goal, start.handle) = (arm.at(2), arm.at(0));
+        start.goal = arm.at(2);
+        start.handle = arm.at(0);
     },
     object: |arm| (arm.at(0), [0.0; 4]),
     success: |now| height(now, now.seen.object) <= PRESSED,
@@ -83,13 +84,15 @@ pub const HANDLE_PULL: Task = Task {
     },
     success: |now| height(now, now.seen.object) <= PULLED,
     reward: |now| {
-        let (to_go, whole) = (height(now, now.seen.object), height(now, now.start.object));
+        let to_go = height(now, now.seen.object);
+        let whole = height(now, now.start.object);
         // Upstream compares the handle's y with the box's z.
         let up = now.seen.object[1] - 0.01 > now.start.object[2];
         pulled(now, &Cage::new(0.022, 0.05, 0.01), to_go, whole, up)
     },
     expert: |seen| {
-        let (hand, handle) = (seen.hand, plus(seen.object, [0.0, -0.04, 0.0]));
+        let hand = seen.hand;
+        let handle = plus(seen.object, [0.0, -0.04, 0.0]);
         // Upstream's target is the handle's height for all three coordinates while the hand is too
         // high or too low.
         let target = if planar(hand, handle) > 0.02 {
@@ -115,7 +118,8 @@ pub const HANDLE_PULL_SIDE: Task = Task {
     high: &[-0.25, 0.75, 0.0],
     put: |arm, start| {
         arm.put(OBJECT, &[-0.1], OBJECT..OBJECT + 1);
-        (start.goal, start.object) = (arm.at(2), arm.at(0));
+        start.goal = arm.at(2);
+        start.object = arm.at(0);
     },
     success: |now| now.to_goal() <= 0.08,
     reward: |now| {
@@ -124,7 +128,8 @@ pub const HANDLE_PULL_SIDE: Task = Task {
         pulled(now, &Cage::new(0.032, 0.06, 0.01), now.to_goal(), whole, up)
     },
     expert: |seen| {
-        let (hand, handle) = (seen.hand, seen.object);
+        let hand = seen.hand;
+        let handle = seen.object;
         let target = descend(hand, handle, (0.04, 0.03), 0.1, raised(handle, 1.0));
         towards(
             hand,

@@ -93,7 +93,8 @@ pub const DISASSEMBLE: Task = Task {
             * now.seen.upright(LEVEL, 0.4)
     },
     expert: |seen| {
-        let (hand, wrench) = (seen.hand, plus(seen.object, [-0.02, 0.0, 0.01]));
+        let hand = seen.hand;
+        let wrench = plus(seen.object, [-0.02, 0.0, 0.01]);
         let target = descend(hand, wrench, (0.02, 0.03), 0.1, raised(hand, 0.1));
         towards(
             hand,
@@ -123,7 +124,8 @@ const PEG: f64 = 0.05;
 const LEVEL: [f64; 4] = [0.707, 0.0, 0.0, 0.707];
 
 fn is_assembled(now: &Now) -> bool {
-    let (ring, goal) = (now.arm.at(1), now.start.goal);
+    let ring = now.arm.at(1);
+    let goal = now.start.goal;
     planar(goal, ring) < 0.02 && goal[2] > ring[2]
 }
 
@@ -133,7 +135,8 @@ fn is_off(now: &Now) -> bool {
 
 /// The point of the handle that the hand is over, as far as the handle reaches.
 fn along_handle(now: &Now) -> [f64; 3] {
-    let ([x, y, z], hand) = (now.seen.object, now.seen.hand);
+    let [x, y, z] = now.seen.object;
+    let hand = now.seen.hand;
     [
         if (x - hand[0]).abs() < 0.01 {
             hand[0]

@@ -53,7 +53,8 @@ pub const PEG_INSERT_SIDE: Task = Task {
         )
     },
     expert: |seen| {
-        let (hand, peg) = (seen.hand, seen.object);
+        let hand = seen.hand;
+        let peg = seen.object;
         let hole = [-0.35, seen.goal[1], 0.16];
         let onwards = if distance_along(0, peg, hole) > 0.03 {
             plus(hole, [0.4, 0.0, 0.0])
@@ -115,7 +116,8 @@ pub const PEG_UNPLUG_SIDE: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, peg) = (seen.hand, plus(seen.object, [-0.02, 0.0, 0.035]));
+        let hand = seen.hand;
+        let peg = plus(seen.object, [-0.02, 0.0, 0.035]);
         let over = planar(hand, peg) <= 0.04;
         let target = if !over {
             raised(peg, 0.2)
@@ -150,7 +152,9 @@ fn to_hole(now: &Now, head: [f64; 3]) -> f64 {
 /// `corner` and the next; inside, it falls from the far corner to 0 at the near one
 /// (`rect_prism_tolerance`).
 fn outside(now: &Now, corner: usize) -> f64 {
-    let (head, zero, one) = (now.arm.at(3), now.arm.at(corner), now.arm.at(corner + 1));
+    let head = now.arm.at(3);
+    let zero = now.arm.at(corner);
+    let one = now.arm.at(corner + 1);
     let along: [f64; 3] = std::array::from_fn(|i| (head[i] - zero[i]) / (one[i] - zero[i]));
     if along.iter().all(|x| (0.0..=1.0).contains(x)) {
         along.iter().product()

@@ -50,7 +50,9 @@ pub const PICK_OUT_OF_HOLE: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, puck, goal) = (seen.hand, raised(seen.object, 0.02), seen.goal);
+        let hand = seen.hand;
+        let puck = raised(seen.object, 0.02);
+        let goal = seen.goal;
         let onwards = if (hand[2] - goal[2]).abs() > 0.04 {
             [hand[0], hand[1], goal[2]]
         } else {
@@ -114,7 +116,8 @@ pub const BIN_PICKING: Task = Task {
     expert: |seen| {
         const BIN: [f64; 3] = [0.12, 0.7, 0.02];
         let [x, y, z] = seen.object;
-        let (hand, cube) = (seen.hand, [x, y.clamp(0.675, 0.725), z + 0.03]);
+        let hand = seen.hand;
+        let cube = [x, y.clamp(0.675, 0.725), z + 0.03];
         let onwards = match (planar(hand, BIN) > 0.02, hand[2] < 0.15) {
             (true, true) => raised(hand, 0.1),
             (true, false) => [BIN[0], BIN[1], 0.18],
@@ -175,7 +178,8 @@ pub const SHELF_PLACE: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, block) = (seen.hand, plus(seen.object, [-0.005, 0.0, 0.015]));
+        let hand = seen.hand;
+        let block = plus(seen.object, [-0.005, 0.0, 0.015]);
         let onwards = if (hand[0] - seen.goal[0]).abs() > 0.02 {
             [seen.goal[0], hand[1], 0.3]
         } else if hand[2] < 0.3 {
@@ -231,7 +235,8 @@ pub const BASKETBALL: Task = Task {
         )
     },
     expert: |seen| {
-        let (hand, ball) = (seen.hand, raised(seen.object, 0.01));
+        let hand = seen.hand;
+        let ball = raised(seen.object, 0.01);
         let hoop = [seen.goal[0], 0.875, 0.35];
         let onwards = if (ball[2] - hoop[2]).abs() > 0.025 {
             [hand[0], hand[1], hoop[2]]
@@ -287,7 +292,9 @@ pub const HAND_INSERT: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, block, goal) = (seen.hand, seen.object, seen.goal);
+        let hand = seen.hand;
+        let block = seen.object;
+        let goal = seen.goal;
         let target = if planar(hand, block) > 0.02 {
             raised(block, 0.1)
         } else if (hand[2] - block[2]).abs() > 0.05 {
@@ -340,7 +347,8 @@ fn to_hoop(now: &Now, from: [f64; 3]) -> f64 {
 fn beside_shelf(now: &Now, in_place: f64) -> f64 {
     const BELOW: f64 = 0.24;
     const BEFORE: f64 = 3.0 * RADIUS;
-    let ([x, y, z], [gx, gy, _]) = (now.seen.object, now.start.goal);
+    let [x, y, z] = now.seen.object;
+    let [gx, gy, _] = now.start.goal;
     if !(0.0 < z && z < BELOW && gx - 0.15 < x && x < gx + 0.15) {
         in_place
     } else if y > gy {

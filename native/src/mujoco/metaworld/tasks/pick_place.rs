@@ -76,7 +76,8 @@ pub const PICK_PLACE_WALL: Task = Task {
         if now.to_goal() < RADIUS {
             return 10.0;
         }
-        let (object, first) = (now.seen.object, now.start.object);
+        let object = now.seen.object;
+        let first = now.start.object;
         let over_wall = |from| scaled(from, [now.start.goal[0], 0.77, 0.25], [1.0, 1.0, 3.0]);
         let on_the_way = near(over_wall(object), RADIUS, over_wall(first));
         let cage = Cage {
@@ -94,7 +95,9 @@ pub const PICK_PLACE_WALL: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, puck, goal) = (seen.hand, plus(seen.object, OFFSET), seen.goal);
+        let hand = seen.hand;
+        let puck = plus(seen.object, OFFSET);
+        let goal = seen.goal;
         let behind_wall = (-0.15..=0.35).contains(&hand[0]) && (0.6..=0.8).contains(&hand[1]);
         let target = if planar(hand, puck) > 0.015 {
             raised(puck, 0.1)

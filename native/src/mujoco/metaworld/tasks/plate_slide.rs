@@ -41,7 +41,8 @@ pub const PLATE_SLIDE: Task = Task {
         8.0 * hamacher(grasped, in_place)
     },
     expert: |seen| {
-        let (hand, plate) = (seen.hand, plus(seen.object, [0.0, -0.055, 0.03]));
+        let hand = seen.hand;
+        let plate = plus(seen.object, [0.0, -0.055, 0.03]);
         let target = descend(
             hand,
             plate,
@@ -65,7 +66,8 @@ pub const PLATE_SLIDE_SIDE: Task = Task {
     arrange: |arm, start| arm.mark(2, start.goal),
     reward: held_down,
     expert: |seen| {
-        let (hand, plate) = (seen.hand, plus(seen.object, [0.07, 0.0, -0.005]));
+        let hand = seen.hand;
+        let plate = plus(seen.object, [0.07, 0.0, -0.005]);
         let onwards = if hand[0] > -0.2 {
             [hand[0] - 0.1, 0.6, hand[2]]
         } else {
@@ -92,7 +94,8 @@ pub const PLATE_SLIDE_BACK: Task = Task {
     put: |arm, _| arm.put(OBJECT, &[0.0, 0.15], 0..0),
     reward: held_down,
     expert: |seen| {
-        let (hand, plate) = (seen.hand, plus(seen.object, [0.0, -0.065, 0.025]));
+        let hand = seen.hand;
+        let plate = plus(seen.object, [0.0, -0.065, 0.025]);
         let onwards = if hand[1] > 0.7 {
             plus(hand, [0.0, -0.1, 0.0])
         } else if hand[1] > 0.6 {
@@ -125,7 +128,8 @@ pub const PLATE_SLIDE_BACK_SIDE: Task = Task {
     put: |arm, _| arm.put(OBJECT, &[-0.15, 0.0], 0..0),
     reward: held_down,
     expert: |seen| {
-        let (hand, plate) = (seen.hand, plus(seen.object, [0.023, 0.0, 0.025]));
+        let hand = seen.hand;
+        let plate = plus(seen.object, [0.023, 0.0, 0.025]);
         towards(
             hand,
             descend(

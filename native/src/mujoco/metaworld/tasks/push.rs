@@ -112,7 +112,8 @@ pub const PUSH_BACK: Task = Task {
     object: |arm| (arm.at(1), arm.scalar_last(1)),
     success: |now| now.to_goal() <= 0.07,
     reward: |now| {
-        let (to_goal, whole) = (now.to_goal(), distance(now.start.object, now.start.goal));
+        let to_goal = now.to_goal();
+        let whole = distance(now.start.object, now.start.goal);
         if to_goal < RADIUS {
             return 10.0;
         }
@@ -129,7 +130,8 @@ pub const PUSH_BACK: Task = Task {
         }
     },
     expert: |seen| {
-        let (hand, puck) = (seen.hand, seen.object);
+        let hand = seen.hand;
+        let puck = seen.object;
         let target = descend(hand, puck, (0.04, 0.055), 0.3, raised(seen.goal, hand[2]));
         towards(
             hand,

@@ -39,7 +39,8 @@ pub const STICK_PUSH: Task = Task {
         holds && distance(now.seen.other, now.start.goal) <= PUSHED
     },
     reward: |now| {
-        let (stick, goal) = (plus(now.seen.object, [0.015, 0.0, 0.0]), now.start.goal);
+        let stick = plus(now.seen.object, [0.015, 0.0, 0.0]);
+        let goal = now.start.goal;
         let to_stick = distance(stick, now.arm.between_fingers());
         if !(to_stick < 0.02 && now.seen.open > 0.0 && is_lifted(now, stick)) {
             return caging_from(now, stick, now.start.handle, &Cage::new(0.04, 0.05, 0.01));
@@ -85,7 +86,9 @@ pub const STICK_PULL: Task = Task {
     reward: |now| {
         const RADIUS: f64 = 0.05;
         const WEIGHTS: [f64; 3] = [1.0, 1.0, 2.0];
-        let (stick, first, goal) = (now.seen.object, now.start.handle, now.start.goal);
+        let stick = now.seen.object;
+        let first = now.start.handle;
+        let goal = now.start.goal;
         let [thermos, thermos_first] =
             [now.seen.other, now.start.object].map(|at| plus(at, [0.05, 0.0, 0.0]));
         let at_thermos = near(
@@ -147,7 +150,8 @@ fn is_lifted(now: &Now, stick: [f64; 3]) -> bool {
 
 /// Whether the stick's end is through the ring of the thermos.
 fn is_inserted(now: &Now) -> bool {
-    let ([x, y, z], [rx, ry, rz]) = (now.arm.at(4), now.seen.other);
+    let [x, y, z] = now.arm.at(4);
+    let [rx, ry, rz] = now.seen.other;
     x >= rx && (y - ry).abs() <= 0.04 && (z - rz).abs() <= 0.06
 }
 

@@ -24,7 +24,8 @@ pub const SWEEP: Task = Task {
     success: |now| now.to_goal() <= RADIUS,
     reward: |now| swept(now, now.start.goal, pinching(now, 0.02, 0.01, 0.005)),
     expert: |seen| {
-        let (hand, cube) = (seen.hand, raised(seen.object, 0.015));
+        let hand = seen.hand;
+        let cube = raised(seen.object, 0.015);
         let away = raised(seen.goal, 0.1);
         let target = if hand[0] < 0.2 {
             descend(hand, cube, (0.04, 0.04), 0.3, away)
@@ -98,7 +99,8 @@ pub const SOCCER: Task = Task {
     success: |now| now.to_goal() <= 0.07,
     reward: |now| {
         const WEIGHTS: [f64; 3] = [3.0, 1.0, 1.0];
-        let (ball, goal) = (now.seen.object, now.start.goal);
+        let ball = now.seen.object;
+        let goal = now.start.goal;
         let to_goal = scaled(ball, goal, WEIGHTS);
         if to_goal < 0.07 {
             return 10.0;
@@ -115,7 +117,8 @@ pub const SOCCER: Task = Task {
     },
     expert: |seen| {
         const OFFSET: f64 = 0.03;
-        let (hand, ball) = (seen.hand, raised(seen.object, 0.03));
+        let hand = seen.hand;
+        let ball = raised(seen.object, 0.03);
         let height = if planar(hand, ball) < 0.02 { 0.1 } else { 0.03 };
         let aside = ball[0] - seen.goal[0];
         let behind = if aside < -0.05 {

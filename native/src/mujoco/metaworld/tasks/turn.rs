@@ -122,7 +122,8 @@ pub const DIAL_TURN: Task = Task {
         10.0 * hamacher(hamacher(reach, now.grip.clamp(0.0, 1.0)), in_place)
     },
     expert: |seen| {
-        let (hand, knob) = (seen.hand, plus(seen.object, KNOB));
+        let hand = seen.hand;
+        let knob = plus(seen.object, KNOB);
         let target = if planar(hand, knob) > 0.02 {
             [knob[0], knob[1], 0.2]
         } else if (hand[2] - knob[2]).abs() > 0.02 {

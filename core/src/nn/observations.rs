@@ -1,0 +1,83 @@
+//! The input of networks: observations on the device.
+
+use super::Keypoints;
+use crate::obs::Images;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// N observations on the device.
+#[derive(Debug, Clone)]
+pub struct Observations {
+    /// The state, the one-hot task, and whatever else is known in numbers: `[N, numbers]`.
+    pub numbers: Tensor<2>,
+    /// Of each camera `[N, channels, size, size]`, 0 to 1.
+    pub images: Vec<Tensor<4>>,
+}
+
+impl Observations {
+    /// Rows of `width` numbers and the pictures of cameras, on a device without gradients.
+    pub fn new<'a>(
+        numbers: Vec<f32>,
+        width: usize,
+        images: impl IntoIterator<Item = &'a Images>,
+        device: &Device,
+    ) -> Self {
+        let pixels = |Images { camera, pixels }: &Images| {
+            let values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+            let rows = pixels.len() / camera.stack_len();
+            let shape = [rows, camera.channels(), camera.size, camera.size];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        Self {
+            numbers: super::matrix(numbers, width, device),
+            images: images.into_iter().map(pixels).collect(),
+        }
+    }
+
+    /// The same with more numbers at the end of each row: `[N, more]`.
+    #[must_use]
+    pub fn with(self, numbers: Tensor<2>) -> Self {
+        Self {
+            numbers: Tensor::cat(vec![self.numbers, numbers], 1),
+            ..self
+        }
+    }
+
+    /// The same on the autodiff device.
+    #[must_use]
+    pub fn autodiff(self) -> Self {
+        Self {
+            numbers: self.numbers.autodiff(),
+            images: self.images.into_iter().map(Tensor::autodiff).collect(),
+        }
+    }
+
+    /// Number of rows, N.
+    pub fn rows(&self) -> usize {
+        self.numbers.dims()[0]
+    }
+
+    /// The keypoints that each camera's encoder finds in its pictures, then the first
+    /// `numbers` numbers: `[N, places + numbers]`.
+    pub(crate) fn encode_with(self, image_encoders: &[Keypoints], numbers: usize) -> Tensor<2> {
+        let numbers = self.numbers.narrow(1, 0, numbers);
+        if image_encoders.is_empty() {
+            return numbers;
+        }
+        let seen = image_encoders.iter().zip(self.images);
+        let mut parts: Vec<Tensor<2>> = seen
+            .map(|(image_encoder, images)| image_encoder.forward(images))
+            .collect();
+        parts.push(numbers);
+        Tensor::cat(parts, 1)
+    }
+}
+
+impl From<Tensor<2>> for Observations {
+    /// Numbers alone.
+    fn from(numbers: Tensor<2>) -> Self {
+        Self {
+            numbers,
+            images: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What every command is asked and what it answers.
+
+use protege_core::Error;
+use serde_json::Value;
+
+/// What is shown, and how.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Output {
+    /// Print the result as JSON on stdout (an error too, as {"error": "..."}); everything else goes
+    /// to stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What a command found: for programs, and for people.
+pub struct Answer {
+    /// What `--json` prints.
+    pub json: Value,
+    /// What is printed otherwise.
+    pub text: String,
+}
+
+/// The error that stands for a panic, in this thread or in another.
+pub fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(panic.downcast_ref::<&str>().copied());
+    Error::failed(format!(
+        "this is a bug in protege, please report it with the command line: {}",
+        text.unwrap_or("no message")
+    ))
+}

@@ -1,0 +1,183 @@
+//! `protege compare`: several runs on one page.
+
+use crate::cli::answer::Answer;
+use crate::cli::plan::Folder;
+use crate::cli::session::results;
+use crate::report::{Report, compare};
+use protege_core::Result;
+use protege_core::run::stats::{
+    area_under, bootstrap, difference, mean, probability_of_improvement, steps_to,
+};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  protege compare runs/bc runs/post-bc
+  protege compare runs/* --out all.html --csv curves.csv --json";
+
+/// Arguments of `compare`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folders of finished runs
+    #[arg(required = true, value_name = "DIR")]
+    runs: Vec<PathBuf>,
+    /// The page to write
+    #[arg(long, value_name = "FILE", default_value = "compare.html")]
+    out: PathBuf,
+    /// Also write every point of every learning curve into this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+/// Reads the runs and writes the page.
+///
+/// # Errors
+/// When a folder holds no finished run, or the page cannot be written.
+pub fn answer(args: &Args) -> Result<Answer> {
+    let reports = args
+        .runs
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<Vec<_>>>()?;
+    crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
+    if let Some(path) = &args.csv {
+        crate::files::write_atomic(path, curves(&reports).as_bytes())?;
+    }
+    let names: Vec<String> = args
+        .runs
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let pairs = (0..reports.len()).flat_map(|a| (a + 1..reports.len()).map(move |b| (a, b)));
+    let same_task = pairs.filter(|&(a, b)| reports[a].task == reports[b].task);
+    let tests: Vec<Value> = same_task
+        .map(|(a, b)| test((&names[a], &reports[a]), (&names[b], &reports[b])))
+        .collect();
+    let runs: Vec<Value> = names
+        .iter()
+        .zip(&reports)
+        .map(|(name, report)| row(name, report))
+        .collect();
+    let mut text: String = names
+        .iter()
+        .zip(&reports)
+        .map(|(name, report)| line(name, report))
+        .collect();
+    text += &format!("page: {}\n", args.out.display());
+    Ok(Answer {
+        json: json!({ "runs": runs, "tests": tests, "report": args.out }),
+        text,
+    })
+}
+
+/// The learning curves as comma-separated values, one point a line.
+fn curves(reports: &[Report]) -> String {
+    let mut text = String::from("task,pretrain,finetune,demos,seed,env_steps,success\n");
+    for Report {
+        task,
+        pretrain,
+        finetune,
+        demos,
+        curves,
+        ..
+    } in reports
+    {
+        for (seed, (step, success)) in curves
+            .iter()
+            .flat_map(|curve| curve.points.iter().map(|point| (curve.seed, *point)))
+        {
+            text += &format!("{task},{pretrain},{finetune},{demos},{seed},{step},{success}\n");
+        }
+    }
+    text
+}
+
+fn read(path: &Path) -> Result<Report> {
+    let (folder, plan, config) = Folder::open(path)?;
+    let wall_s = results::wall_s(&folder)?;
+    results::collect(&folder, &plan, &config, None, wall_s)
+}
+
+fn row(name: &str, report: &Report) -> Value {
+    let Report {
+        task,
+        pretrain,
+        finetune,
+        demos,
+        seeds,
+        before,
+        after,
+        env_steps,
+        ..
+    } = report;
+    json!({
+        "run": name,
+        "task": task,
+        "pretrain": pretrain,
+        "finetune": finetune,
+        "demos": demos,
+        "seeds": seeds.len(),
+        "before": before,
+        "after": after,
+        "env_steps": env_steps,
+        "area_under_curve": over_seeds(report, area_under),
+        "steps_to_80": steps_to_80(report),
+    })
+}
+
+/// A figure of every seed's learning curve: its mean with its 95% bootstrap interval.
+fn over_seeds(report: &Report, figure: fn(&[(f64, f64)]) -> f64) -> Value {
+    let values: Vec<f64> = report
+        .curves
+        .iter()
+        .filter(|curve| !curve.points.is_empty())
+        .map(|curve| figure(&curve.points))
+        .collect();
+    if values.is_empty() {
+        Value::Null
+    } else {
+        json!(bootstrap(&[values], mean, 0))
+    }
+}
+
+/// Environment steps until each seed first reached 80%; none for a seed that never did.
+fn steps_to_80(report: &Report) -> Vec<Option<f64>> {
+    report
+        .curves
+        .iter()
+        .map(|curve| steps_to(&curve.points, 0.8))
+        .collect()
+}
+
+/// Whether b ends higher than a: over episodes, and over seeds.
+fn test(a: (&str, &Report), b: (&str, &Report)) -> Value {
+    let gain = difference(a.1.after.counts(), b.1.after.counts());
+    let seeds = |report: &Report| {
+        report
+            .per_seed
+            .iter()
+            .map(|row| row.after.success)
+            .collect::<Vec<_>>()
+    };
+    let wins = probability_of_improvement(&seeds(a.1), &seeds(b.1), 0);
+    json!({
+        "a": a.0,
+        "b": b.0,
+        "difference": gain,
+        "differs": !gain.interval.contains(0.0),
+        "probability_of_improvement": wins,
+    })
+}
+
+fn line(name: &str, report: &Report) -> String {
+    format!(
+        "{name}: {}, {} then {}: {} -> {}\n",
+        report.task,
+        report.pretrain,
+        report.finetune,
+        results::percent(&report.before),
+        results::percent(&report.after)
+    )
+}

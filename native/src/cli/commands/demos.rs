@@ -1,0 +1,216 @@
+//! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or
+//! from recordings of others.
+
+use crate::cli::answer::{Answer, Output};
+use crate::cli::machine::device;
+use crate::cli::session::seed::watch;
+use crate::cli::settings::Settings;
+use crate::dashboard::Dashboard;
+use crate::engines::{self, CATALOG, inputs};
+use crate::expert::{ExpertEnv, Network};
+use protege_core::data::Dataset;
+use protege_core::run::{Config, Demonstrations, Run};
+use protege_core::{Error, Result};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  protege demos --task lab/assembly --demos 20 --out assembly.safetensors
+  protege demos --demos 50 --set demos.noise=0.2 --out noisy.safetensors
+  protege demos --task adroit/door --expert expert_door-v0.safetensors    a network demonstrates
+  protege demos --task adroit/door --from door-v0_demos.safetensors --successful-only --trim
+  protege run --demos-file noisy.safetensors                              learn from them";
+
+/// Arguments of `demos`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// A network to demonstrate instead of the scripted expert: a safetensors file in the layout of
+    /// DAPG's policies
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    expert: Option<PathBuf>,
+    /// Demonstrations that others have recorded, instead of recording any (tasks adroit/*)
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Of recorded demonstrations, keep those that succeed
+    #[arg(long, requires = "from")]
+    successful_only: bool,
+    /// Cut recorded demonstrations after their first success, and at the task's horizon: what
+    /// learners expect
+    #[arg(long, requires = "from")]
+    trim: bool,
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "demos.safetensors")]
+    out: PathBuf,
+}
+
+/// Demonstrations, and what else is to be said about them.
+struct Collected {
+    dataset: Dataset,
+    json: Value,
+    text: String,
+}
+
+/// Records or imports, and writes.
+///
+/// # Errors
+/// When a setting or a file is wrong, the expert fails or the file cannot be written.
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    let config = args.settings.before_finetuning().resolve(None)?;
+    let Collected {
+        dataset,
+        json: mut also,
+        text: remark,
+    } = match (&args.expert, &args.from) {
+        (Some(path), _) => guided(&config, path, output)?,
+        (None, Some(path)) => imported(&config, path, args)?,
+        (None, None) => scripted(&config, output)?,
+    };
+    crate::files::write_atomic(&args.out, &dataset.to_bytes()?)?;
+    let episodes = dataset.episodes.len();
+    let steps = dataset.episodes.iter().map(|e| e.len()).sum::<usize>();
+    let mut json = json!({
+        "task": config.task,
+        "seed": config.seed,
+        "episodes": episodes,
+        "steps": steps,
+        "demos_file": args.out,
+    });
+    if let (Some(json), Some(also)) = (json.as_object_mut(), also.as_object_mut()) {
+        json.append(also);
+    }
+    let text = format!(
+        "{episodes} demonstrations of {}, {steps} steps: {}\n{remark}",
+        config.task,
+        args.out.display()
+    );
+    Ok(Answer { json, text })
+}
+
+/// From the task's scripted expert.
+fn scripted(config: &Config, output: Output) -> Result<Collected> {
+    let mut run = Run::new(config.clone(), inputs(), device("cpu")?)?;
+    let mut bar = Dashboard::new(!output.quiet);
+    watch(&mut run, &mut bar, |run, _| run.demos().is_some())?;
+    bar.finish("demonstrations recorded");
+    let dataset = run
+        .demos()
+        .cloned()
+        .ok_or_else(|| Error::failed("the run ended without demonstrations"))?;
+    Ok(Collected {
+        dataset,
+        json: json!({}),
+        text: String::new(),
+    })
+}
+
+/// From an expert network.
+fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
+    config.check(&CATALOG)?;
+    let env = engines::make(&config.task, &config.engine)?;
+    let network = Network::from_bytes(
+        &crate::files::read(path)?,
+        &path.display().to_string(),
+        env.spec(),
+    )?;
+    let words = format!(
+        "expert network {}, action noise {}, successful episodes only",
+        name(path),
+        config.demos.noise
+    );
+    let env = Box::new(ExpertEnv::new(env, network));
+    let mut demos = Demonstrations::with_env(config, env, words, &CATALOG)?;
+    let mut bar = Dashboard::new(!output.quiet);
+    bar.phase("demos", config.demos.count as u64);
+    while demos.dataset().episodes.len() < config.demos.count {
+        demos.step()?;
+        bar.advance(demos.dataset().episodes.len() as u64, "");
+    }
+    bar.finish("demonstrations recorded");
+    let dataset = demos.dataset().clone();
+    let attempts = demos.attempts();
+    let text = format!(
+        "the expert succeeded in {} of {attempts} attempts\n",
+        dataset.episodes.len()
+    );
+    Ok(Collected {
+        dataset,
+        json: json!({ "attempts": attempts }),
+        text,
+    })
+}
+
+/// A file's name without its folder, which says nothing to others.
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// From recordings of others.
+#[cfg(feature = "mujoco")]
+fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
+    use crate::mujoco::suite::{Choice, Imported};
+    use crate::mujoco::suites;
+    let Some(import) = suites::of(&config.task)?.import() else {
+        let able = suites::ALL.iter().filter(|suite| suite.import().is_some());
+        let tasks: Vec<String> = able
+            .flat_map(|suite| suite.tasks())
+            .map(|task| task.spec.id)
+            .collect();
+        return Err(Error::input(format!(
+            "--from imports recordings of {}, not of {}: name one of them with --task",
+            tasks.join(", "),
+            config.task
+        )));
+    };
+    if config.env.action_repeat != 1 {
+        return Err(Error::input(
+            "recordings have one action per control step: leave env.action_repeat at 1 for --from",
+        ));
+    }
+    let choice = Choice {
+        successful_only: args.successful_only,
+        trim: args.trim,
+    };
+    let imported = import(
+        &crate::files::read(path)?,
+        &name(path),
+        &config.task,
+        choice,
+    )?;
+    let Imported {
+        dataset,
+        recorded,
+        successful,
+        replayed,
+    } = imported;
+    // Without a wish for a number all are wanted.
+    let dataset = args
+        .settings
+        .demos
+        .map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;
+    let json = json!({ "recorded": recorded, "successful": successful, "replayed": replayed });
+    let text = format!(
+        "{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n",
+        path.display()
+    );
+    Ok(Collected {
+        dataset,
+        json,
+        text,
+    })
+}
+
+/// From recordings of others, which need MuJoCo.
+#[cfg(not(feature = "mujoco"))]
+fn imported(_: &Config, _: &Path, _: &Args) -> Result<Collected> {
+    Err(Error::input(
+        "--from plays recordings on MuJoCo: this program was built without it; build it with \
+         `--features mujoco`",
+    ))
+}

@@ -1,0 +1,320 @@
+//! What a run's folder holds once its seeds are done: the pooled result, and the data of the
+//! report.
+
+use super::journal::SeedResult;
+use crate::cli::machine::peak_memory_mb;
+use crate::cli::names;
+use crate::cli::plan::{Folder, Plan, to_toml};
+use crate::files::jsonl::read_lines;
+use crate::files::metrics::{Line, read_metrics};
+use crate::report::videos::Videos;
+use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
+use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
+use protege_core::run::{Config, EpisodeRecord, Phase};
+use protege_core::{Error, Result};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The report of a run whose seeds have all finished.
+///
+/// # Errors
+/// When a seed has no result yet, or a file is damaged.
+pub fn collect(
+    folder: &Folder,
+    plan: &Plan,
+    config: &Config,
+    action_plot: Option<ActionPlot>,
+    wall_s: f64,
+) -> Result<Report> {
+    let results = plan
+        .seeds
+        .iter()
+        .map(|&seed| seed_result(folder, seed))
+        .collect::<Result<Vec<_>>>()?;
+    let rows = results
+        .iter()
+        .map(|result| row(folder, result))
+        .collect::<Result<Vec<_>>>()?;
+    let mut curves = Vec::new();
+    let mut losses = Vec::new();
+    for &seed in &plan.seeds {
+        let lines = read_metrics(&folder.seed(seed))?;
+        curves.push(SeedCurve {
+            seed,
+            points: series(&lines, "eval/success"),
+        });
+        losses.extend(loss_names(&lines).into_iter().map(|name| Series {
+            points: loss_series(&lines, &name),
+            name,
+            seed,
+        }));
+    }
+    let (pretrain, finetune) = names::of(config);
+    Ok(Report {
+        task: config.task.clone(),
+        pretrain,
+        finetune,
+        preset: config.preset.name().to_owned(),
+        seeds: plan.seeds.clone(),
+        // Who was given a policy saw no demonstrations; the policy did.
+        demos: results
+            .iter()
+            .map(|result| result.demos)
+            .max()
+            .filter(|&demos| demos > 0)
+            .unwrap_or(config.demos.count),
+        before: pool(rows.iter().map(|row| &row.before)),
+        after: pool(rows.iter().map(|row| &row.after)),
+        at_end: pool_at_end(&rows),
+        env_steps: results.iter().map(|result| result.summary.env_steps).sum(),
+        decisions: results.iter().map(|result| result.summary.decisions).sum(),
+        wall_s,
+        curves,
+        losses,
+        action_plot,
+        videos: Videos::None,
+        world: None,
+        improvement: None,
+        per_seed: rows,
+        config_toml: to_toml(config)?,
+        command: plan.command.clone(),
+        version: plan.version.clone(),
+    })
+}
+
+/// The result of one seed.
+fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
+    let path = folder.seed(seed).join("summary.json");
+    if !path.exists() {
+        let shown = folder.0.display();
+        return Err(Error::input(format!(
+            "seed {seed} of {shown} has not finished; go on with `protege run --resume {shown}`"
+        )));
+    }
+    let damaged = |e| Error::input(format!("{} is damaged: {e}", path.display()));
+    serde_json::from_slice(&crate::files::read(&path)?).map_err(damaged)
+}
+
+fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
+    let summary = &result.summary;
+    let outcome = |found: &Option<protege_core::run::Outcome>| {
+        found.as_ref().map_or(Outcome::new(0, 0), |o| {
+            Outcome::new(o.successes as usize, o.episodes as usize)
+        })
+    };
+    let before = outcome(&summary.before);
+    let after = if summary.after.is_some() {
+        outcome(&summary.after)
+    } else {
+        before.clone()
+    };
+    let episodes: Vec<EpisodeRecord> =
+        read_lines(&folder.seed(summary.seed).join("episodes.jsonl"))?;
+    let evaluated: Vec<&EpisodeRecord> = episodes
+        .iter()
+        .filter(|e| e.phase == Phase::Evaluate)
+        .collect();
+    let first = &evaluated[..before.episodes.min(evaluated.len())];
+    let last = &evaluated[evaluated.len().saturating_sub(after.episodes)..];
+    let outcomes = last.iter().map(|e| e.success).collect();
+    let at_end = at_end(first)
+        .zip(at_end(last))
+        .map(|(before, after)| AtEnd { before, after });
+    let demos = result.demos;
+    let wall_s = result.wall_s;
+    let env_steps = summary.env_steps;
+    Ok(SeedRow {
+        seed: summary.seed,
+        demos,
+        before,
+        after,
+        at_end,
+        env_steps,
+        wall_s,
+        outcomes,
+    })
+}
+
+/// Success at the last step, where the episodes went on after a success.
+pub fn at_end(episodes: &[&EpisodeRecord]) -> Option<Outcome> {
+    let ends: Vec<bool> = episodes
+        .iter()
+        .map(|e| e.success_at_end)
+        .collect::<Option<_>>()?;
+    Some(Outcome::new(
+        ends.iter().filter(|&&success| success).count(),
+        ends.len(),
+    ))
+}
+
+fn pool_at_end(rows: &[SeedRow]) -> Option<AtEnd> {
+    let seeds: Vec<&AtEnd> = rows
+        .iter()
+        .map(|row| row.at_end.as_ref())
+        .collect::<Option<_>>()?;
+    Some(AtEnd {
+        before: pool(seeds.iter().map(|seed| &seed.before)),
+        after: pool(seeds.iter().map(|seed| &seed.after)),
+    })
+}
+
+/// All episodes together.
+fn pool<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Outcome {
+    let (successes, episodes) = outcomes
+        .map(Outcome::counts)
+        .fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+    Outcome::new(successes, episodes)
+}
+
+/// One metric over environment steps.
+fn series(lines: &[Line], name: &str) -> Vec<(f64, f64)> {
+    lines
+        .iter()
+        .filter_map(|line| Some((line.step as f64, (*line.values.get(name)?)?)))
+        .collect()
+}
+
+/// One loss over gradient steps: pretraining takes no environment step.
+fn loss_series(lines: &[Line], name: &str) -> Vec<(f64, f64)> {
+    let point = |line: &Line| {
+        Some((
+            (*line.values.get("time/updates")?)?,
+            (*line.values.get(name)?)?,
+        ))
+    };
+    lines.iter().filter_map(point).collect()
+}
+
+fn loss_names(lines: &[Line]) -> BTreeSet<String> {
+    lines
+        .iter()
+        .flat_map(|line| line.values.keys())
+        .filter(|name| name.starts_with("loss/"))
+        .cloned()
+        .collect()
+}
+
+/// Seconds that a finished run took.
+///
+/// # Errors
+/// When its summary is damaged.
+pub fn wall_s(folder: &Folder) -> Result<f64> {
+    let path = folder.0.join("summary.json");
+    if !path.exists() {
+        return Ok(0.0);
+    }
+    let summary: Value = serde_json::from_slice(&crate::files::read(&path)?)
+        .map_err(|e| Error::input(format!("{} is damaged: {e}", path.display())))?;
+    Ok(summary["wall_s"].as_f64().unwrap_or(0.0))
+}
+
+/// What `run --json` prints.
+pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
+    let before = &report.before;
+    let after = &report.after;
+    let intervals = [before, after].map(|o| Interval {
+        low: o.low,
+        high: o.high,
+    });
+    let over_seeds = |of: fn(&SeedRow) -> f64| {
+        let Estimate { value, interval } =
+            bootstrap(&[report.per_seed.iter().map(of).collect()], mean, 0);
+        json!({ "mean": value, "low": interval.low, "high": interval.high })
+    };
+    let gain = difference(before.counts(), after.counts());
+    let per_seed = |row: &SeedRow| {
+        json!({
+            "seed": row.seed,
+            "before": row.before,
+            "after": row.after,
+            "env_steps": row.env_steps,
+            "wall_s": row.wall_s,
+        })
+    };
+    json!({
+        "task": report.task,
+        "pretrain": report.pretrain,
+        "finetune": report.finetune,
+        "preset": report.preset,
+        "demos": report.demos,
+        "seeds": report.seeds.len(),
+        "before": before,
+        "after": after,
+        "success_at_end": report.at_end,
+        "before_over_seeds": over_seeds(|row| row.before.success),
+        "after_over_seeds": over_seeds(|row| row.after.success),
+        "gain": { "value": gain.value, "low": gain.interval.low, "high": gain.interval.high },
+        "apart": intervals[0].apart(&intervals[1]),
+        "env_steps": report.env_steps,
+        "decisions": report.decisions,
+        "wall_s": report.wall_s,
+        "peak_memory_mb": peak_memory_mb(),
+        "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
+        "report": page,
+    })
+}
+
+/// The same for people.
+pub fn to_text(report: &Report, page: &std::path::Path) -> String {
+    let methods = if report.finetune == "none" {
+        report.pretrain.clone()
+    } else {
+        format!("{}, then {}", report.pretrain, report.finetune)
+    };
+    let seeds = if report.seeds.len() == 1 {
+        "1 seed".to_owned()
+    } else {
+        format!("{} seeds", report.seeds.len())
+    };
+    let demos = if report.demos == 0 {
+        String::new()
+    } else {
+        format!(", {} demonstrations each", report.demos)
+    };
+    let mut text = format!("{}: {methods}; {seeds}{demos}\n", report.task);
+    text += &format!("  after pretraining  {}\n", percent(&report.before));
+    if report.finetune != "none" {
+        let [before, after] = [&report.before, &report.after].map(|o| Interval {
+            low: o.low,
+            high: o.high,
+        });
+        let verdict = if before.apart(&after) {
+            "the intervals are apart"
+        } else {
+            "the intervals overlap"
+        };
+        text += &format!(
+            "  after finetuning   {}; {verdict}\n",
+            percent(&report.after)
+        );
+        text += &format!(
+            "  practice           {} environment steps, {} decisions\n",
+            report.env_steps, report.decisions
+        );
+    }
+    if let Some(AtEnd { before, after }) = &report.at_end {
+        let before = if report.finetune == "none" {
+            String::new()
+        } else {
+            format!("{}, then", percent(before))
+        };
+        text += &format!("  at the last step   {before}{}\n", percent(after));
+    }
+    text + &format!("  report             {}\n", page.display())
+}
+
+/// `62.0% (58.1 to 65.8, 600 episodes)`.
+pub fn percent(outcome: &Outcome) -> String {
+    let Outcome {
+        success,
+        low,
+        high,
+        episodes,
+    } = outcome;
+    format!(
+        "{:5.1}% ({:.1} to {:.1}, {episodes} episodes)",
+        100.0 * success,
+        100.0 * low,
+        100.0 * high
+    )
+}
