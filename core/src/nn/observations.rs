@@ -56,14 +56,18 @@ impl Observations {
         self.numbers.dims()[0]
     }
 
-    /// The keypoints that `image_encoder` find in the pictures of each camera, then the first
+    /// The keypoints that each camera's encoder finds in its pictures, then the first
     /// `numbers` numbers: `[N, places + numbers]`.
-    pub(crate) fn encode_with(self, image_encoder: &[Keypoints], numbers: usize) -> Tensor<2> {
-        let seen = image_encoder.iter().zip(self.images);
+    pub(crate) fn encode_with(self, image_encoders: &[Keypoints], numbers: usize) -> Tensor<2> {
+        let numbers = self.numbers.narrow(1, 0, numbers);
+        if image_encoders.is_empty() {
+            return numbers;
+        }
+        let seen = image_encoders.iter().zip(self.images);
         let mut parts: Vec<Tensor<2>> = seen
             .map(|(image_encoder, images)| image_encoder.forward(images))
             .collect();
-        parts.push(self.numbers.narrow(1, 0, numbers));
+        parts.push(numbers);
         Tensor::cat(parts, 1)
     }
 }
