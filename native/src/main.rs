@@ -14,7 +14,10 @@ fn main() {
     // handlers of a process that ends take away what they use. Everything has been written.
     //
     // SAFETY: `_exit` only ends the process.
-    #[allow(unsafe_code, reason = "the standard library's exit runs these handlers")]
+    #[allow(
+        unsafe_code,
+        reason = "the standard library's exit runs these handlers"
+    )]
     unsafe {
         libc::_exit(i32::from(code))
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Ensemble, cloning, rollouts and critics work on a GPU, and learn there what they learn on the
 /// CPU: after a few steps every loss agrees to a hundredth.
 #[test]
-#[ignore = "needs a GPU, or one in software: a step of its own in `cargo xtask test`"]
+#[ignore = "needs a GPU, or one in software: a step of its own in `cargo xtask test --gpu`"]
 fn a_run_on_the_gpu_learns_what_it_learns_on_the_cpu() {
     let cpu = losses(Device::flex());
     let gpu = losses(Device::wgpu(DeviceKind::DefaultDevice));

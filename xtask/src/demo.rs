@@ -1,7 +1,7 @@
 //! The main job on its defaults, and the speed figures: both are `protege` itself, built and
 //! started.
 
-use crate::{setup, shell, test};
+use crate::{setup, shell};
 
 /// What `cargo xtask demo` runs; the user's own arguments win over these.
 const DEFAULTS: [(&str, &str); 5] = [
@@ -42,9 +42,7 @@ fn protege(command: &str, args: &[&str]) -> Result<(), String> {
     setup::claim_target()?;
     setup::ensure(&setup::MUJOCO)?;
     eprintln!("Building protege (the first build takes about ten minutes on two cores) ...");
-    let mut build = shell::cargo_release(&["build", "--package", "protege"]);
-    build.args(test::features_built());
-    shell::run(build)?;
+    shell::run(shell::cargo_release(&["build", "--package", "protege"]))?;
     let program = shell::target()
         .join("release")
         .join(format!("protege{}", std::env::consts::EXE_SUFFIX));

@@ -28,9 +28,10 @@ const COMMANDS: [(&str, &str); 7] = [
         "install what the tests need (with --web also what the web app needs)",
     ),
     (
-        "test [--quick] [--all]",
+        "test [--quick] [--all] [--gpu]",
         "set up, then run every check and test whose inputs have changed since it passed (--quick: \
-         without wasm, GPU and fuzzing; --all: also what has not changed)",
+         without wasm and fuzzing; --all: also what has not changed; --gpu: also on GPUs in \
+         software, for which all of burn is built twice more)",
     ),
     (
         "demo [ARGS]",
@@ -60,7 +61,8 @@ fn main() -> ExitCode {
     };
     let result = match command.as_str() {
         "setup" => flag(rest, "--web").map(setup::everything),
-        "test" => flags(rest, ["--quick", "--all"]).map(|[quick, all]| test::run(quick, all)),
+        "test" => flags(rest, ["--quick", "--all", "--gpu"])
+            .map(|[quick, all, gpu]| test::run(&test::Choice { quick, all, gpu })),
         "demo" => Ok(demo::demo(rest)),
         "web" => flags(rest, ["--build-only", "--webgpu"])
             .map(|[only_build, webgpu]| web::web(only_build, webgpu)),

@@ -14,7 +14,7 @@ pub const MANIFEST: &str = "rerun/Cargo.toml";
 pub fn build() -> Result<(), String> {
     setup::claim_target()?;
     eprintln!("Building protege-rerun (the first build takes about ten minutes on two cores) ...");
-    shell::run(cargo("build"))?;
+    shell::run(cargo(&["build", "--release"]))?;
     eprintln!(
         "Now `protege play --rerun FILE.rrd` records; `pip install rerun-sdk==0.36.3` brings the \
          viewer, `rerun FILE.rrd`."
@@ -22,12 +22,13 @@ pub fn build() -> Result<(), String> {
     Ok(())
 }
 
-/// Reads recordings back with Rerun's own decoder.
+/// Reads recordings back with Rerun's own decoder. Without optimizations: the tests take no time,
+/// and compiling 250 crates does.
 ///
 /// # Errors
 /// One sentence when a test fails.
 pub fn test() -> Result<(), String> {
-    shell::run(cargo("test"))
+    shell::run(cargo(&["test"]))
 }
 
 /// Whether it is formatted.
@@ -43,12 +44,7 @@ pub fn check_format() -> Result<(), String> {
     ]))
 }
 
-fn cargo(subcommand: &str) -> std::process::Command {
-    shell::cargo(&[
-        subcommand,
-        "--release",
-        "--locked",
-        "--manifest-path",
-        MANIFEST,
-    ])
+fn cargo(subcommand: &[&str]) -> std::process::Command {
+    let rest = ["--locked", "--manifest-path", MANIFEST];
+    shell::cargo(&[subcommand, &rest].concat())
 }

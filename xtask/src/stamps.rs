@@ -84,11 +84,6 @@ impl Stamp {
         Self(target.join("xtask-stamps").join(step.replace(' ', "-")))
     }
 
-    /// Whether the step has passed, with these inputs or others.
-    pub fn is_there(&self) -> bool {
-        self.0.is_file()
-    }
-
     /// Whether the step passed with exactly these inputs; if not, why it has to run.
     ///
     /// # Errors

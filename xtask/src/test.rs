@@ -2,9 +2,9 @@
 //! what passed with the same inputs before does not run again.
 //!
 //! Cargo compiles a dependency once for each set of features that anybody asks for, and burn takes
-//! a quarter of an hour. So the native tests are built with one set of features, [`FEATURES`], the
-//! lints and the docs are checked with one, everything, and the tests in WebAssembly use what the
-//! site is built from.
+//! a quarter of an hour. So the native tests are built with one set of features, none, the lints
+//! and the docs are checked with one, everything, and the tests in WebAssembly use what the site is
+//! built from. Tests on GPUs need other sets, natively and in the browser, and run when asked for.
 
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM, cargo_release};
@@ -32,13 +32,9 @@ enum Kind {
     Quick,
     /// Without `--quick`.
     Full,
-    /// Without `--quick`; skipped, rather than failed, where its needs cannot be had.
-    IfPossible,
+    /// With `--gpu`; skipped, rather than failed, where its needs cannot be had.
+    Gpu,
 }
-
-/// Which features the native tests are built with. The tests on a GPU need them; without, all of
-/// burn would have to be built once more for these tests.
-const FEATURES: [&str; 2] = ["--features", "protege/wgpu"];
 
 /// What every step depends on: the commands of the steps, and how cargo builds.
 const ALWAYS: [&str; 5] = [
@@ -64,7 +60,7 @@ const RERUN: &[&str] = &["rerun", "native/src/rerun"];
 const SITE: &[&str] = &["web", "www", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// In the order of how soon they tell something.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "format",
         kind: Kind::Quick,
@@ -114,14 +110,6 @@ const STEPS: [Step; 13] = [
         run: fuzz,
     },
     Step {
-        name: "GPU tests on a software device",
-        kind: Kind::IfPossible,
-        needs: &[setup::MUJOCO, setup::LAVAPIPE],
-        reads: &[MANIFESTS, CORE, &["native/tests/wgpu.rs"]],
-        makes: None,
-        run: gpu_tests,
-    },
-    Step {
         name: "recordings",
         kind: Kind::Full,
         needs: &[],
@@ -143,7 +131,7 @@ const STEPS: [Step; 13] = [
         needs: &[setup::WASM_TARGET, setup::LINTS],
         reads: &[MANIFESTS, CORE, &["web"]],
         makes: None,
-        run: wasm_lints,
+        run: || wasm_lints(&[]),
     },
     Step {
         name: "the site",
@@ -174,19 +162,47 @@ const STEPS: [Step; 13] = [
         makes: None,
         run: web::test,
     },
+    Step {
+        name: "GPU tests on a software device",
+        kind: Kind::Gpu,
+        needs: &[setup::MUJOCO, setup::LAVAPIPE],
+        reads: &[MANIFESTS, CORE, &["native/tests/wgpu.rs"]],
+        makes: None,
+        run: gpu_tests,
+    },
+    Step {
+        name: "the site on a software device",
+        kind: Kind::Gpu,
+        needs: &web::BROWSER_NEEDS,
+        reads: &[MANIFESTS, CORE, SITE],
+        makes: None,
+        run: || wasm_lints(&["--features", "webgpu"]).and_then(|()| web::test_gpu()),
+    },
 ];
 
+/// Which steps run.
+pub struct Choice {
+    /// Only those that are quick.
+    pub quick: bool,
+    /// Also those that passed before.
+    pub all: bool,
+    /// Also those on GPUs in software.
+    pub gpu: bool,
+}
+
 /// Installs what is missing, runs the steps, and prints what each took; the last line is `N passed,
-/// N failed`. With `quick` only those that are; with `all` also those that passed before.
+/// N failed`.
 ///
 /// # Errors
 /// One sentence when a step failed.
-pub fn run(quick: bool, all: bool) -> Result<(), String> {
+pub fn run(choice: &Choice) -> Result<(), String> {
     setup::claim_target()?;
-    let steps = STEPS
-        .iter()
-        .filter(|step| !quick || step.kind == Kind::Quick);
-    let reports: Vec<(Outcome, String)> = steps.map(|step| report(step, all)).collect();
+    let steps = STEPS.iter().filter(|step| match step.kind {
+        Kind::Quick => true,
+        Kind::Full => !choice.quick,
+        Kind::Gpu => choice.gpu,
+    });
+    let reports: Vec<(Outcome, String)> = steps.map(|step| report(step, choice.all)).collect();
     println!();
     for (_, line) in &reports {
         println!("{line}");
@@ -247,7 +263,7 @@ fn outcome(step: &Step, stamp: &Stamp, all: bool) -> Outcome {
     }
     if let Err(missing) = step.needs.iter().try_for_each(setup::ensure) {
         return match step.kind {
-            Kind::IfPossible => Outcome::Skipped(missing),
+            Kind::Gpu => Outcome::Skipped(missing),
             _ => Outcome::Failed(missing),
         };
     }
@@ -260,13 +276,6 @@ fn outcome(step: &Step, stamp: &Stamp, all: bool) -> Outcome {
         stamp.write(&inputs_and_result(step));
     }
     Outcome::Passed
-}
-
-/// The features of the program that the tests have left in the build folder, so that it is taken
-/// instead of built without them, which would take many minutes more.
-pub fn features_built() -> &'static [&'static str] {
-    let has_tests = Stamp::new(&shell::target(), "tests").is_there();
-    if has_tests { &FEATURES } else { &[] }
 }
 
 /// Whatever the outcome of a step depends on.
@@ -296,7 +305,7 @@ fn format() -> Result<(), String> {
 /// packages that are chosen.
 fn native_tests(wanted: &[&str]) -> Command {
     let mut test = cargo_release(&["test", "--workspace"]);
-    test.args(FEATURES).args(wanted);
+    test.args(wanted);
     test
 }
 
@@ -315,19 +324,10 @@ fn lints() -> Result<(), String> {
 }
 
 /// The page's own code exists in a browser only, and the program for GPUs with a feature only.
-fn wasm_lints() -> Result<(), String> {
-    shell::run(cargo_release(&[
-        "clippy",
-        "-p",
-        "protege-web",
-        "--features",
-        "webgpu",
-        "--target",
-        WASM,
-        "--",
-        "--deny",
-        "warnings",
-    ]))
+fn wasm_lints(features: &[&str]) -> Result<(), String> {
+    let mut clippy = cargo_release(&["clippy", "-p", "protege-web", "--target", WASM]);
+    clippy.args(features).args(["--", "--deny", "warnings"]);
+    shell::run(clippy)
 }
 
 fn docs() -> Result<(), String> {
@@ -378,7 +378,8 @@ fn wasm_tests() -> Result<(), String> {
 }
 
 fn gpu_tests() -> Result<(), String> {
-    let mut test = native_tests(&["--test", "wgpu", "--", "--ignored"]);
+    let mut test = native_tests(&["--features", "protege/wgpu", "--test", "wgpu"]);
+    test.args(["--", "--ignored"]);
     if let Some(driver) = setup::lavapipe() {
         test.env("VK_ICD_FILENAMES", driver);
     }

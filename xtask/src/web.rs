@@ -14,6 +14,15 @@ pub const NEEDS: [Need; 4] = [
     setup::NPM_PACKAGES,
 ];
 
+/// What building the site and driving it in a browser takes.
+pub const BROWSER_NEEDS: [Need; 5] = [
+    setup::WASM_TARGET,
+    setup::NODE,
+    setup::WASM_RUNNER,
+    setup::NPM_PACKAGES,
+    setup::CHROMIUM,
+];
+
 /// The folder of the built site.
 pub const SITE: &str = "dist";
 
@@ -133,12 +142,12 @@ fn bindgen(program: &Path, folder: &Path) -> Result<(), String> {
     shell::run(bindgen)
 }
 
-/// Builds the site, the program for GPUs included, and checks its size over the wire.
+/// Builds the site, and checks its size over the wire.
 ///
 /// # Errors
 /// One sentence when the build fails or the site is too heavy.
 pub fn weigh() -> Result<(), String> {
-    web(true, true)?;
+    web(true, false)?;
     shell::run(shell::command("node", &["www/weigh.mjs", SITE]))
 }
 
@@ -155,7 +164,21 @@ pub fn test_view() -> Result<(), String> {
 /// # Errors
 /// One sentence when a test fails.
 pub fn test() -> Result<(), String> {
-    let mut tests = shell::command("node", &["--test", "www/test/all.mjs"]);
+    drive("www/test/all.mjs")
+}
+
+/// Builds the site with its program for GPUs, and drives that.
+///
+/// # Errors
+/// One sentence when the build or a test fails.
+pub fn test_gpu() -> Result<(), String> {
+    web(true, true)?;
+    drive("www/test/webgpu.test.mjs")
+}
+
+/// Runs a file of tests against the built site.
+fn drive(file: &str) -> Result<(), String> {
+    let mut tests = shell::command("node", &["--test", file]);
     tests
         .env("SITE", shell::root().join(SITE))
         .env("SCREENSHOTS", shell::target().join("screenshots"));
