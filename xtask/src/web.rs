@@ -1,4 +1,5 @@
-//! The site: its programs compiled, its pages put together, weighed, served and driven in a browser.
+//! The site: its programs compiled, its pages put together, weighed, served and driven in a
+//! browser.
 
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM};

@@ -234,7 +234,8 @@ impl Config {
         let twice = |i: usize| cameras[..i].contains(&cameras[i]);
         if cameras.is_empty() || (0..cameras.len()).any(twice) {
             return Err(Error::input(format!(
-                "env.cameras is {cameras:?}: name one or more, each once, or set env.image_size to 0"
+                "env.cameras is {cameras:?}: name one or more, each once, or set env.image_size \
+                 to 0"
             )));
         }
         let method = self.finetune.method.info();

@@ -68,8 +68,8 @@ impl InputReader {
         self.sizes.obs + self.sizes.act
     }
 
-    /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them, N x
-    /// act.
+    /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them,
+    /// N x act.
     pub(crate) fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
         let numbers = self.scale.apply(&obs.numbers());
         let images = obs.seen_by(&self.cameras);

@@ -17,8 +17,8 @@ pub const METHOD: Method = Method {
     info: &MethodInfo {
         id: "sac",
         label: "SAC",
-        sentence: "A small policy acts beside the frozen one, and learns from success alone, in its \
-                   own practice.",
+        sentence: "A small policy acts beside the frozen one, and learns from success alone, in \
+                   its own practice.",
         about: "SAC: a small policy beside the pretrained one is cloned from the demonstrations, \
                 and learns in practice from the task's reward.",
         paper: Some(Paper {
