@@ -62,7 +62,7 @@ impl History {
     /// Adds what was observed at moment `t` to a batch; after the end, what was observed last.
     ///
     /// # Panics
-    /// When it is not of the batch's spec: see [`History::is_of`].
+    /// When it is not of the batch's spec: see `History::is_of`.
     pub fn read(&self, t: usize, batch: &mut ObsBatch) {
         batch.push_fields(self.state_at(t), self.task, |camera, out| {
             self.frames[&camera.name].stack(t, camera.stack, out);

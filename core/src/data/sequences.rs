@@ -2,7 +2,7 @@
 //!
 //! An episode that ended for good is padded with its last state for one sub-sequence, without
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
-//! same length. Without padding ([`SequenceReplay::without_terminal_padding`]) it ends there.
+//! same length. Without padding (`SequenceReplay::without_terminal_padding`) it ends there.
 
 use super::{Archive, Episode, History};
 use crate::obs::{ObsBatch, ObsSpec};

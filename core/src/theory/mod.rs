@@ -3,10 +3,10 @@
 //! covers, and at what cost.
 //!
 //! A [`Problem`] is a tabular finite-horizon MDP with its demonstrator. Demonstrations are drawn
-//! into visit counts ([`demonstrate`]), an [`Estimator`] makes a policy of them, and two figures
+//! into visit counts ([`demonstrate`]), an `Estimator` makes a policy of them, and two figures
 //! judge it: [`suboptimality`], by dynamic programming without any sampling, and [`coverage`], the
 //! share of the demonstrator's probability that every action keeps. [`Study`] measures both while
-//! demonstrations grow. [`examples`] has the problems. The tests also have the
+//! demonstrations grow. `examples` has the problems. The tests also have the
 //! counterexamples and the continuous analogue (`gaussian`).
 //!
 //! Everything is a pure function of plain data and a random stream, so that it runs alike natively

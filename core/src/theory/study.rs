@@ -23,7 +23,7 @@ const LARGEST: f64 = 2e7;
 /// Settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyConfig {
-    /// Size of the random problem; see [`examples::random`].
+    /// Size of the random problem; see `examples::random`.
     pub size: Size,
     /// Numbers of demonstrations, ascending.
     pub demos: Vec<usize>,
@@ -80,7 +80,7 @@ pub struct Row {
     /// The method with its alpha.
     #[serde(flatten)]
     pub arm: Arm,
-    /// The coverage that is reached with probability 1 - delta; see [`largest_coverage`].
+    /// The coverage that is reached with probability 1 - delta; see `largest_coverage`.
     pub coverage: f64,
     /// The mean of the suboptimality.
     pub suboptimality: f64,

@@ -1,8 +1,8 @@
-//! The command line: [`commands`], one file each, and what they share: [`session`], how a run is
+//! The command line: `commands/`, one file each, and what they share: `session/`, how a run is
 //! carried out, and files by topic.
 //!
-//! A command is a function from its arguments to an [`Answer`](answer::Answer). Only this file
-//! prints results and chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
+//! A command is a function from its arguments to an `Answer`. Only this file prints results and
+//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
 
 mod answer;
 mod commands;

@@ -3,7 +3,7 @@
 //! The pretrained policy decides on chunks and stays as it is. Beside it, a small policy acts at
 //! every step: their actions are composed to one ([`Compose`]). It is cloned from the
 //! demonstrations, and then improved off-policy, from demonstrations and practice. A method is what
-//! it improves by: a [`Learner`], which the trainer gives batches.
+//! it improves by: a `Learner`, which the trainer gives batches.
 
 use super::{Context, FinetunedPolicy, Trainer};
 use crate::Result;

@@ -20,9 +20,7 @@ thread_local! {
 }
 
 /// An environment that can be drawn, from its scene's cameras and from where the papers look:
-/// [`NativeSuite::camera`].
-///
-/// [`NativeSuite::camera`]: crate::mujoco::suite::NativeSuite::camera
+/// `NativeSuite::camera`.
 pub struct RenderedEnv {
     inner: Box<dyn Env>,
 }
