@@ -7,7 +7,7 @@
 //!
 //! | version | since | what changed |
 //! |---|---|---|
-//! | 1 | 0.1 | `episode_000/obs`: the state, then the task's one-hot numbers; one camera, `frames` |
+//! | 1 | 0.1 | `episode_000/obs`: the state, then the task as one-hot; one camera, `frames` |
 //! | 2 | 0.3 | fields: state, the task's place among others, images by camera |
 
 use super::container::{self, Kind, Tensor};

@@ -4,8 +4,8 @@ use crate::finetune::actor_critic::HetstatPolicy;
 use crate::nn::Observations;
 use burn::tensor::Tensor;
 
-/// alpha (log q(u | x) - log p(u)) of actions u `[N, d]` within ±1, where p is uniform and alpha is
-/// `scale` / d (Watson, Huang and Heess 2023). `[N]`.
+/// alpha (log q(u | x) - log p(u)) of actions u `[N, d]` within ±1, where p is uniform and alpha
+/// is `scale` / d (Watson, Huang and Heess 2023). `[N]`.
 pub(super) fn coherent_reward(
     q: &HetstatPolicy,
     x: Observations,
