@@ -381,6 +381,14 @@ fn variant_now(value: &Value) -> Error {
     ))
 }
 
+/// The name of now of a setting that was only renamed; any other is given back as it is.
+pub fn name_of_now(key: &str) -> &str {
+    let renamed = RENAMED
+        .iter()
+        .find(|(old, _, conversion)| *old == key && matches!(conversion, Conversion::Same));
+    renamed.map_or(key, |(_, now, _)| now)
+}
+
 /// Settings by their names of now, as a file of an earlier version has them.
 ///
 /// # Errors

@@ -42,6 +42,9 @@ fn property(field: &Field, presets: &[(&'static str, Value)]) -> Value {
         .map(|(preset, value)| ((*preset).to_owned(), value.clone()))
         .collect();
     property["presets"] = Value::Object(values);
+    if !field.needs.is_empty() {
+        property["needs"] = json!(field.needs);
+    }
     if !field.source.is_empty() {
         property["source"] = json!(field.source);
     }

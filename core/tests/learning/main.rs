@@ -6,6 +6,7 @@ mod configs;
 mod csil;
 mod dppo;
 mod dsrl;
+mod effects;
 mod finetuning;
 mod fixtures;
 mod golden_diffusion;

@@ -253,7 +253,9 @@ fn split(pair: &str) -> Result<(String, String)> {
             "--set {pair} has no `=`: write it as --set key=value"
         ))
     })?;
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
+    // Scripts outlive names.
+    let key = resolve::name_of_now(key.trim());
+    Ok((key.to_owned(), value.trim().to_owned()))
 }
 
 /// Reads a TOML file as JSON.

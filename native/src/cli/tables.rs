@@ -131,12 +131,16 @@ pub fn full(group: &str, name: &str) -> String {
 
 /// What a setting means, in sentences.
 pub fn meaning(field: &Field) -> String {
-    let more = if field.base {
+    let base = if field.base {
         " Other settings depend on it."
     } else {
         ""
     };
-    format!("{}{more}", field.meaning)
+    let needs = match field.needs {
+        "" => String::new(),
+        needs => format!(" Only where `{}`.", needs.replace('|', "or")),
+    };
+    format!("{}{base}{needs}", field.meaning)
 }
 
 /// What values a setting takes, in words.
