@@ -1,8 +1,7 @@
 //! Every setting changes the run in which it is said to have an effect, and none other.
 
-use crate::runs::{bytes, small, small_csil, small_td_mpc, small_value_dice, start};
+use crate::runs::{small, small_csil, small_td_mpc, small_value_dice, start};
 use pollster::block_on;
-use protege_core::data::Archive;
 use protege_core::env::catalogue::CORE;
 use protege_core::finetune::actor_critic::Compose;
 use protege_core::finetune::dsrl::{self, Variant};
@@ -32,6 +31,14 @@ const UNTOLD: &[(&str, &str)] = &[
         "needs a transformer, and other demonstrations",
     ),
     ("engine", "needs MuJoCo"),
+    (
+        "finetune.dsrl.stochastic_eval",
+        "changes evaluations alone, in which all fail alike",
+    ),
+    (
+        "finetune.td_mpc.self_imitation",
+        "needs a success in practice",
+    ),
 ];
 
 /// Values that matter in runs as short as these, where the next best one does not.
@@ -44,7 +51,10 @@ const TELLING: &[(&str, &str)] = &[
     ("finetune.sac.capacity", "20"),
     ("finetune.dppo.target_kl", "0"),
     ("finetune.dppo.clip", "0"),
-    ("finetune.dppo.clip_base", "0"),
+    ("finetune.dppo.clip_base", "0.1"),
+    ("finetune.td_mpc.arm", "vanilla"),
+    ("finetune.td_mpc.horizon_growth", "1000"),
+    ("finetune.td_mpc.std_decay", "1000"),
     ("finetune.dppo.min_sampling_std", "2"),
     ("finetune.dppo.min_logprob_std", "2"),
     ("pretrain.bc.ema_start", "20"),
@@ -90,6 +100,7 @@ fn contexts() -> Vec<Config> {
         }),
         with(|config| {
             config.finetune.method = dppo::METHOD.id();
+            config.finetune.dppo.clip_base = 0.0;
             config.policy.kind = PolicyKind::Diffusion;
             config.policy.sampler = Sampler::Ddpm;
             config.policy.denoising_steps = 3;
@@ -124,19 +135,9 @@ fn fingerprint(config: &Config) -> u64 {
             break;
         }
     }
-    let archive = Archive::from_bytes(&bytes(&run)).unwrap();
-    for name in archive.names().filter(|name| *name != "config") {
-        name.hash(&mut hasher);
-        match archive.get_f32(name) {
-            Ok((shape, values)) => {
-                shape.hash(&mut hasher);
-                values
-                    .iter()
-                    .for_each(|value| value.to_bits().hash(&mut hasher));
-            }
-            Err(_) => archive.blob(name).unwrap().hash(&mut hasher),
-        }
-    }
+    let mut archive = block_on(run.save()).unwrap();
+    archive.put_value("config", &()).unwrap();
+    archive.to_bytes().unwrap().hash(&mut hasher);
     hasher.finish()
 }
 

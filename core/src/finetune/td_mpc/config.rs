@@ -197,10 +197,7 @@ pub struct TdMpcConfig {
     #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
     pub encoder_hidden: usize,
     /// Critics.
-    #[setting(
-        range = 2..=100, value = 5, source = "TD-MPC2; MoDem: 2",
-        needs = "arm != bc-only"
-    )]
+    #[setting(range = 2..=100, value = 5, source = "TD-MPC2; MoDem: 2")]
     pub critics: usize,
     /// Share of the critics' first hidden units that are left out while they learn and teach the
     /// prior.
@@ -254,7 +251,7 @@ pub struct TdMpcConfig {
     /// Least standard deviation of the planner's samples, of the range [-1, 1].
     #[setting(
         range = 0.0..=10.0, value = 0.05, source = "TD-MPC2",
-        needs = "plan = true and arm != bc-only"
+        needs = "arm != bc-only"
     )]
     pub min_std: f64,
     /// Decisions over which the least standard deviation falls to that from 0.1; 0: it is there at
