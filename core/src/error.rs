@@ -12,6 +12,10 @@ pub enum Error {
     /// Anything else: the machine, the disk, the simulator or this program.
     #[error("{0}")]
     Failed(String),
+    /// A policy that another program serves gave no answer that can be used. A run is as it was
+    /// before the step that asked for it, and can be saved.
+    #[error("{0}")]
+    Unserved(String),
     /// A simulation stopped being finite.
     #[error("{sentence}")]
     Broken {

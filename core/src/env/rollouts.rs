@@ -47,6 +47,10 @@ struct Slot {
     /// The policy's noise: a stream per episode, so that an episode does not depend on its
     /// neighbors.
     noise: Rng,
+    /// The same stream after the draws for a decision that is not played yet. Where it never is,
+    /// because nobody answered, they are drawn again.
+    #[serde(skip)]
+    drawn: Option<Rng>,
     /// The actor's memory until its next decision.
     memory: Vec<f32>,
 }
@@ -176,22 +180,27 @@ impl Rollouts {
                     episode_return: 0.0,
                     length: 0,
                     noise: Rng::new(seed, "policy-noise", 0),
+                    drawn: None,
                     memory: Vec::new(),
                 });
                 self.plan.next += 1;
             }
         }
-        ObsBatch::of(self.slots.iter().flatten().map(|slot| &slot.obs))
-    }
-
-    /// Noise for every running episode, `per_episode` values each, in the order of
-    /// [`Rollouts::observe`].
-    pub fn noise(&mut self, per_episode: usize) -> Vec<f32> {
         self.slots
             .iter_mut()
             .flatten()
-            .flat_map(|slot| slot.noise.normals(per_episode))
-            .collect()
+            .for_each(|slot| slot.drawn = None);
+        ObsBatch::of(self.slots.iter().flatten().map(|slot| &slot.obs))
+    }
+
+    /// Noise for a decision in every running episode, `per_episode` values each, in the order of
+    /// [`Rollouts::observe`]. It counts as drawn once the decision is played.
+    pub fn noise(&mut self, per_episode: usize) -> Vec<f32> {
+        let draw = |slot: &mut Slot| {
+            let drawn = slot.drawn.get_or_insert_with(|| slot.noise.clone());
+            drawn.normals(per_episode)
+        };
+        self.slots.iter_mut().flatten().flat_map(draw).collect()
     }
 
     /// The actor's memory of every running episode, in the order of [`Rollouts::observe`]; empty at
@@ -243,6 +252,9 @@ impl Rollouts {
             running.success |= step.success;
             running.episode_return += step.reward;
             running.length += step.steps as u64;
+            if let Some(drawn) = running.drawn.take() {
+                running.noise = drawn;
+            }
             let seed = running.seed;
             // The decision keeps the observation that it was made at.
             let obs = std::mem::replace(&mut running.obs, step.obs.clone());

@@ -29,6 +29,64 @@ pub struct ServedConfig {
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
+
+impl ServedConfig {
+    /// The names of what cameras see.
+    pub fn image_names(&self) -> impl Iterator<Item = &str> + Clone {
+        let names = self.image.split(',').map(str::trim);
+        names.filter(|name| !name.is_empty())
+    }
+
+    /// Says in one sentence what cannot be told a policy server that is shown what so many cameras
+    /// see, if anything cannot.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn check(&self, cameras: usize) -> Result<()> {
+        let texts = [
+            ("address", &self.address),
+            ("prompt", &self.prompt),
+            ("state", &self.state),
+            ("image", &self.image),
+        ];
+        for (key, text) in texts {
+            if let Some(place) = text.chars().position(char::is_control) {
+                return Err(Error::input(format!(
+                    "policy.served.{key} has a control character at place {}: write it as one \
+                     line of text",
+                    place + 1
+                )));
+            }
+        }
+        let seen = self.image_names().filter(|_| cameras > 0);
+        let seen: Vec<&str> = seen.collect();
+        let all = || {
+            ["prompt", self.state.as_str()]
+                .into_iter()
+                .chain(seen.iter().copied())
+        };
+        let twice = all().find(|name| all().filter(|other| other == name).count() > 1);
+        if let Some(name) = twice {
+            return Err(Error::input(format!(
+                "the served policy would be told two things under the name `{name}`: give each a \
+                 name of its own in policy.served.state and policy.served.image; `prompt` is taken"
+            )));
+        }
+        if self.state.is_empty() {
+            return Err(Error::input(
+                "policy.served.state is empty: set it to the name of the state",
+            ));
+        }
+        // One camera has all the names.
+        if cameras > 0 && (seen.is_empty() || cameras > 1 && seen.len() != cameras) {
+            return Err(Error::input(format!(
+                "policy.served.image has {} names, but env.cameras has {cameras}: name what each \
+                 camera sees, with commas between",
+                seen.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Connects to the policy that a configuration describes, for these sizes.
 pub type Connect = fn(&ServedConfig, Sizes) -> Result<Remote>;
 
@@ -48,7 +106,7 @@ pub trait Serve: Send + Sync {
     /// Raw observations to raw action chunks.
     ///
     /// # Errors
-    /// When there is no usable answer.
+    /// When there is no usable answer. Nothing of a run has changed then.
     fn chunks(&self, obs: &ObsBatch) -> Result<Vec<f32>>;
 }
 

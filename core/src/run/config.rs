@@ -280,6 +280,9 @@ impl Config {
                  openpi://host:port`",
             ));
         }
+        // The page has no way to one.
+        #[cfg(not(target_arch = "wasm32"))]
+        self.policy.served.check(self.env.images().len())?;
         let method = self.finetune.method.info();
         if !method.accepts(PolicyKind::Served) {
             let able = finetune::METHODS.map(|row| row.info);

@@ -1,5 +1,6 @@
 //! The machine: devices, cores, memory, and Ctrl-C.
 
+use crate::interrupt;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::{Error, Result};
@@ -156,6 +157,7 @@ impl Stop {
             if handler.0.swap(true, Ordering::SeqCst) {
                 std::process::exit(1);
             }
+            interrupt::request();
             eprintln!("stopping: a checkpoint is being saved (once more to stop at once)");
         };
         ctrlc::set_handler(react)
@@ -166,6 +168,7 @@ impl Stop {
     /// Wishes to stop.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
+        interrupt::request();
     }
 
     /// Whether somebody wishes to stop.

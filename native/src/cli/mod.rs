@@ -57,13 +57,17 @@ pub fn main() -> u8 {
     let answered = catch_unwind(AssertUnwindSafe(|| {
         commands::answer(cli.command, cli.output)
     }));
-    match answered {
-        Ok(Ok(answer)) if json => print(&format!("{:#}\n", answer.json)),
-        Ok(Ok(answer)) => print(&answer.text),
+    let verdict = match answered {
+        Ok(Ok(verdict)) => verdict,
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
+    };
+    if json {
+        print(&format!("{:#}\n", verdict.answer.json));
+    } else {
+        print(&verdict.answer.text);
     }
-    0
+    u8::from(!verdict.good)
 }
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.

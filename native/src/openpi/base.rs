@@ -1,33 +1,74 @@
 //! A served policy in the place of a pretrained one.
 
-use super::{Actions, Client, Settings, Value};
+use super::{Actions, Client, Settings, Value, api_key};
+use crate::interrupt;
 use protege_core::obs::{Images, ObsBatch};
 use protege_core::policy::{Remote, Serve, ServedConfig, Sizes};
 use protege_core::{Error, Result};
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// The environment variable that holds the key for a server that asks for one.
-const API_KEY: &str = "OPENPI_API_KEY";
+/// A server that has answered and is away now is likely being started again: loading a large policy
+/// takes minutes.
+const RESTART: Duration = Duration::from_secs(300);
+
+/// Addresses that have greeted this program. Those that never did may be misspelled.
+static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// A connection that is asked row by row.
 struct Base {
     client: Mutex<Client>,
     config: ServedConfig,
     sizes: Sizes,
+    /// Whether an answer was of the right sizes.
+    fits: AtomicBool,
 }
 
 /// Connects a run with the policy that it is to build on; a key is taken from `OPENPI_API_KEY`.
+///
+/// # Errors
+/// When the address, the key or a name cannot be sent, or no policy server answers.
 pub fn connect(config: &ServedConfig, sizes: Sizes) -> Result<Remote> {
-    let settings = Settings {
-        api_key: std::env::var(API_KEY).ok(),
-        ..Settings::default()
+    let patient = Settings {
+        absence: RESTART,
+        tell,
+        ..settings()?
     };
-    let client = Client::connect(&config.address, settings)?;
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = if known().contains(&config.address) {
+        patient.clone()
+    } else {
+        settings()?
+    };
+    let mut client = Client::connect(&config.address, first)?;
+    client.settings = patient;
+    known().insert(config.address.clone());
     Ok(Remote(Arc::new(Base {
         client: Mutex::new(client),
         config: config.clone(),
         sizes,
+        fits: AtomicBool::new(false),
     })))
+}
+
+/// What the environment says, and Ctrl-C.
+fn settings() -> Result<Settings> {
+    Ok(Settings {
+        api_key: api_key()?,
+        stop: interrupt::wish(),
+        ..Settings::default()
+    })
+}
+
+/// Says something beside the progress of a run. Nobody may be there to read it.
+fn tell(what: &str) {
+    let mut stderr = std::io::stderr();
+    // On a terminal, a bar stands in the line.
+    let begin = if stderr.is_terminal() { "\n" } else { "" };
+    writeln!(stderr, "{begin}note: {what}").ok();
 }
 
 impl Serve for Base {
@@ -56,8 +97,7 @@ impl Base {
 
     /// The newest frame of each camera under its name; one camera has all names.
     fn pictures(&self, seen: &[Images]) -> Vec<(String, Value)> {
-        let names = self.config.image.split(',').map(str::trim);
-        let names = names.filter(|name| !name.is_empty());
+        let names = self.config.image_names();
         let cameras = match seen {
             [only] => vec![only; names.clone().count()],
             several => several.iter().collect(),
@@ -77,18 +117,32 @@ impl Base {
         let Sizes {
             act: own, chunk, ..
         } = self.sizes;
-        if *act != own || *count < chunk {
-            return Err(Error::input(format!(
-                "the policy served at {} answers {count} actions of {act} numbers, but {chunk} of \
-                 {own} are needed: serve a policy for this task, or set policy.chunk to {count} or \
-                 less",
-                self.config.address
+        let address = &self.config.address;
+        if *act != own {
+            return Err(self.misfit(format!(
+                "the policy served at {address} answers actions of {act} numbers, but those of \
+                 the task have {own}: serve a policy for this task"
             )));
         }
-        Ok(values[..self.sizes.chunk_len()]
-            .iter()
-            .map(|a| a.clamp(-1.0, 1.0))
-            .collect())
+        if *count < chunk {
+            return Err(self.misfit(format!(
+                "the policy served at {address} answers {count} actions at a time, but {chunk} \
+                 are played before the next request: set policy.chunk to {count} or less"
+            )));
+        }
+        self.fits.store(true, Ordering::Relaxed);
+        let played = &values[..self.sizes.chunk_len()];
+        Ok(played.iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+    }
+
+    /// Answers that do not fit from the beginning are of a wrong server or setting; later ones are
+    /// of a server that has changed, and what was done before is worth keeping.
+    fn misfit(&self, sentence: String) -> Error {
+        if self.fits.load(Ordering::Relaxed) {
+            Error::Unserved(sentence)
+        } else {
+            Error::input(sentence)
+        }
     }
 }
 

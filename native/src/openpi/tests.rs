@@ -1,10 +1,13 @@
 //! What the client promises, against servers of the same protocol that these tests start.
+use super::address::{check_key, host};
+use super::limits::{DEEPEST, MOST_VALUES};
 use super::values::{pack, unpack};
 use super::websocket::accept;
 use super::*;
 use crate::engines::CATALOG;
 use burn::tensor::Device;
 use pollster::block_on;
+use proptest::prelude::{any, proptest};
 use protege_core::data::Dataset;
 use protege_core::obs::{ImageSpec, Images, ObsBatch, Observation};
 use protege_core::policy::{ServedConfig, Sizes};
@@ -12,6 +15,8 @@ use protege_core::run::{Config, Demonstrations, FinetuneMethod, Inputs, Preset, 
 use rmpv::Value as Packed;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 /// The server's end of a connection.
@@ -106,13 +111,17 @@ fn map(parts: Vec<(&str, Packed)>) -> Packed {
 }
 
 fn array(dtype: &str, shape: &[u64], data: Vec<u8>) -> Packed {
+    let sides = shape.iter().map(|&side| side.into()).collect();
+    array_of(dtype.into(), Packed::Array(sides), data)
+}
+
+fn array_of(dtype: Packed, shape: Packed, data: Vec<u8>) -> Packed {
     let name = |name: &str| Packed::Binary(name.into());
-    let shape = shape.iter().map(|&side| side.into()).collect();
     Packed::Map(vec![
         (name("__ndarray__"), true.into()),
         (name("data"), Packed::Binary(data)),
-        (name("dtype"), dtype.into()),
-        (name("shape"), Packed::Array(shape)),
+        (name("dtype"), dtype),
+        (name("shape"), shape),
     ])
 }
 
@@ -338,7 +347,7 @@ fn an_error_of_the_server_is_told() {
 #[test]
 fn malformed_answers_are_refused() {
     type Answers = fn(&mut Peer);
-    let answers: [(Answers, &str); 14] = [
+    let answers: [(Answers, &str); 13] = [
         (|peer| peer.say(&map(vec![])), "no `actions`"),
         (|peer| peer.say(&Packed::from(7)), "no `actions`"),
         (
@@ -354,26 +363,18 @@ fn malformed_answers_are_refused() {
             "shape [2]",
         ),
         (
-            |peer| peer.say(&map(vec![("actions", array("<f4", &[2, 2], vec![0; 8]))])),
-            "8 bytes",
-        ),
-        (
             |peer| {
-                peer.say(&map(vec![(
-                    "actions",
-                    array("<f4", &[1 << 40, 1 << 40], vec![0; 8]),
-                )]))
+                let dtype = "<f4\n\x1b[31m".repeat(100);
+                let actions = array_of(dtype.into(), Packed::Array(vec![1.into(); 2]), vec![0; 4]);
+                peer.say(&map(vec![("actions", actions)]))
             },
-            "8 bytes",
-        ),
-        (
-            |peer| peer.say(&map(vec![("actions", array("<f4", &[0, 2], vec![]))])),
-            "0 bytes",
+            "<f4\\n\\u{1b}[31m",
         ),
         (|peer| peer.say(&reply(&[1.0, f32::NAN])), "NaN"),
-        (|peer| peer.frame(0x82, &[0x92]), "no MessagePack"),
+        (|peer| peer.frame(0x82, &[0x92]), "no whole MessagePack"),
+        (|peer| peer.frame(0x82, &[0xc1]), "no MessagePack"),
         (|peer| peer.frame(0x82, &[0x80, 0x80]), "follow its end"),
-        (|peer| peer.frame(0x82, &[0x91; 100_000]), "no MessagePack"),
+        (|peer| peer.frame(0x82, &[0x91; 100_000]), "nested deeper"),
         (|peer| peer.frame(0xc2, b"compressed"), "may not send"),
         (
             |peer| peer.frame(0x80, b"a continuation of nothing"),
@@ -388,11 +389,391 @@ fn malformed_answers_are_refused() {
         });
         let sentence = refused(&address, patient());
         assert!(
-            sentence.contains(word) && !sentence.contains('\n'),
+            sentence.contains(word) && !sentence.contains('\n') && sentence.len() < 1000,
             "{sentence:?} does not say {word:?}"
         );
         server.join().unwrap();
     }
+}
+
+/// A shape is two whole numbers above 0 that have as many bytes as came; whatever else it is, it is
+/// shown.
+#[test]
+fn a_shape_that_is_none_is_refused_by_name() {
+    let none: [Packed; 9] = [
+        Packed::Array(vec![(-1).into(), 8.into(), 4.into()]),
+        Packed::Array(vec!["a".into(), 8.into(), 4.into()]),
+        Packed::Array(vec![(-1).into(), 4.into()]),
+        Packed::Array(vec![0.into(), 4.into()]),
+        Packed::Array(vec![8.0.into(), 4.into()]),
+        Packed::Array(vec![true.into(), 4.into()]),
+        Packed::Array(vec![32.into()]),
+        Packed::Array(vec![]),
+        Packed::Nil,
+    ];
+    let wrong: [[u64; 2]; 5] = [
+        [8, 3],
+        [1 << 32, 4],
+        [1 << 32, 1 << 32],
+        [1 << 62, 4],
+        [u64::MAX, u64::MAX],
+    ];
+    let refused = |shape: Packed| {
+        let actions = array_of("<f4".into(), shape, vec![0; 128]);
+        values::actions(&map(vec![("actions", actions)])).unwrap_err()
+    };
+    for shape in none {
+        let shown = shape.to_string();
+        let sentence = refused(shape);
+        assert!(
+            sentence.contains(&shown) && sentence.contains("two numbers"),
+            "{sentence}"
+        );
+    }
+    for [count, act] in wrong {
+        let sentence = refused(Packed::Array(vec![count.into(), act.into()]));
+        let wanted = format!("{count} actions of {act} numbers of 4 bytes");
+        assert!(
+            sentence.contains(&wanted) && sentence.contains("128 bytes"),
+            "{sentence}"
+        );
+    }
+}
+
+/// No action is anything but a finite number of 32 bits.
+#[test]
+fn actions_that_are_no_numbers_are_refused() {
+    for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e39] {
+        let data = [0.5, wrong].map(f64::to_le_bytes).concat();
+        let reply = map(vec![("actions", array("<f8", &[1, 2], data))]);
+        let sentence = values::actions(&reply).unwrap_err();
+        assert!(sentence.contains(&format!("number 1 of its `actions` is {wrong:?}")));
+    }
+}
+
+/// Values of a message, and the bytes of its texts.
+fn measure(value: &Packed) -> (usize, usize) {
+    let parts: Vec<&Packed> = match value {
+        Packed::Array(parts) => parts.iter().collect(),
+        Packed::Map(parts) => parts.iter().flat_map(|part| [&part.0, &part.1]).collect(),
+        Packed::String(text) => return (1, text.as_bytes().len()),
+        Packed::Binary(bytes) | Packed::Ext(_, bytes) => return (1, bytes.len()),
+        _ => return (1, 0),
+    };
+    let within = parts.into_iter().map(measure);
+    within.fold((1, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+}
+
+/// Bytes that stand for many more values than there is room for are refused before anything is made
+/// of them, however they are nested.
+#[test]
+fn a_short_message_does_not_become_a_large_one() {
+    let most = MOST_VALUES as u32;
+    let list = |length: u32, within: &[u8]| [&[0xdd], &length.to_be_bytes()[..], within].concat();
+    let many = |length: u32| list(length, &vec![0xc0; length as usize]);
+    assert!(unpack(&many(most - 1)).is_ok());
+    let row = many(1000);
+    let rows = list(1000, &row.repeat(1000));
+    let pairs = [&[0xdf], &most.to_be_bytes()[..], &[0xc0; 2 * MOST_VALUES]].concat();
+    for bytes in [
+        many(most),
+        rows,
+        pairs,
+        list(60_000_000, &vec![0x90; 60_000_000]),
+    ] {
+        let sentence = unpack(&bytes).unwrap_err();
+        assert!(sentence.contains("100000 values"), "{sentence}");
+    }
+    let nested = |depth: usize| [vec![0x91; depth], vec![0xc0]].concat();
+    assert!(unpack(&nested(DEEPEST)).is_ok());
+    assert!(unpack(&nested(DEEPEST + 1)).unwrap_err().contains("nested"));
+    for length in [1, u32::MAX] {
+        assert!(
+            unpack(&list(length, &[]))
+                .unwrap_err()
+                .contains("end is missing")
+        );
+    }
+}
+
+proptest! {
+    /// Whatever bytes come are read, or refused in one line; what is made of them is no more than
+    /// so many values and as many bytes as came.
+    #[test]
+    fn any_bytes_are_read_within_bounds(bytes in any::<Vec<u8>>()) {
+        match unpack(&bytes) {
+            Ok(value) => {
+                let size = measure(&value);
+                assert!(size.0 <= MOST_VALUES && size.1 <= bytes.len());
+                if let Err(sentence) = values::actions(&value) {
+                    assert!(!sentence.contains('\n') && sentence.len() < 2000, "{sentence}");
+                }
+            }
+            Err(sentence) => assert!(!sentence.contains('\n'), "{sentence}"),
+        }
+    }
+
+    /// Damage to a reply is survived, too.
+    #[test]
+    fn any_damaged_reply_is_read_within_bounds(at in 0..100usize, byte in any::<u8>()) {
+        let mut bytes = Vec::new();
+        rmpv::encode::write_value(&mut bytes, &reply(&[0.5; 8])).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(actions) = unpack(&bytes).and_then(|value| values::actions(&value)) {
+            assert_eq!(actions.count * actions.act, actions.values.len());
+            assert!(actions.values.iter().all(|value| value.is_finite()));
+        }
+    }
+}
+
+/// What is read of MessagePack is what another library wrote, of every type.
+#[test]
+fn messages_of_every_type_are_read() {
+    let values = [
+        Packed::Nil,
+        false.into(),
+        0.into(),
+        (-1).into(),
+        200.into(),
+        (-100).into(),
+        60_000.into(),
+        (-30_000).into(),
+        u32::MAX.into(),
+        i32::MIN.into(),
+        u64::MAX.into(),
+        i64::MIN.into(),
+        0.5_f32.into(),
+        0.5_f64.into(),
+        Packed::Ext(7, vec![1; 4]),
+        Packed::Ext(7, vec![1; 5]),
+        Packed::Ext(7, vec![1; 300]),
+        Packed::Ext(7, vec![1; 70_000]),
+        "a".into(),
+        "a".repeat(40).into(),
+        "a".repeat(300).into(),
+        "a".repeat(70_000).into(),
+        Packed::Binary(vec![1]),
+        Packed::Binary(vec![1; 300]),
+        Packed::Binary(vec![1; 70_000]),
+        Packed::Array(vec![1.into(); 3]),
+        Packed::Array(vec![1.into(); 300]),
+        Packed::Array(vec![1.into(); 70_000]),
+        Packed::Map(vec![(1.into(), 2.into()); 3]),
+        Packed::Map(vec![(1.into(), 2.into()); 300]),
+    ];
+    for value in values {
+        let mut bytes = Vec::new();
+        rmpv::encode::write_value(&mut bytes, &value).unwrap();
+        assert_eq!(unpack(&bytes).unwrap(), value);
+        assert!(unpack(&bytes[..bytes.len() - 1]).is_err());
+    }
+}
+
+/// What a server says of itself is shown in a reasonable length, and a terminal obeys none of it.
+#[test]
+fn a_greeting_is_shown_in_part_and_without_control_characters() {
+    let (address, server) = serve(1, |_, stream| {
+        let (mut peer, _) = Peer::shake_hands(stream);
+        let long = Packed::Binary(vec![7; 1 << 20]);
+        peer.say(&map(vec![
+            ("robot", "\x1b[31mdroid\r\n\u{202e}".into()),
+            ("x", long),
+        ]));
+    });
+    let client = Client::connect(&address, patient()).unwrap();
+    let greeting = client.greeting();
+    let plain = |letter: char| !letter.is_control() && letter != '\u{202e}';
+    assert!(greeting.chars().all(plain), "{greeting}");
+    assert!(
+        greeting.contains("droid") && greeting.len() < 20_000,
+        "{greeting}"
+    );
+    server.join().unwrap();
+}
+
+/// A flag that only this test's client looks at.
+fn flag() -> &'static AtomicBool {
+    Box::leak(Box::new(AtomicBool::new(false)))
+}
+
+/// Whatever a client waits for, it stops as soon as somebody wishes it to: it says so, instead of
+/// running out of time or out of tries.
+#[test]
+fn every_wait_ends_when_somebody_wishes_to_stop() {
+    type Treat = fn(TcpStream, &AtomicBool);
+    let treats: [Treat; 8] = [
+        // Before the handshake, in it, and before the greeting.
+        |_stream, stop| stop.store(true, Ordering::SeqCst),
+        |mut stream, stop| {
+            stream.write_all(b"HTTP/1.1 101 Switching").unwrap();
+            stop.store(true, Ordering::SeqCst);
+            // Held open until the client has gone.
+            stream.read_to_end(&mut Vec::new()).ok();
+        },
+        |stream, stop| {
+            let mut peer = Peer::shake_hands(stream).0;
+            stop.store(true, Ordering::SeqCst);
+            peer.hear();
+        },
+        // Before the answer, in the midst of it, and where it never ends.
+        |stream, stop| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear();
+            stop.store(true, Ordering::SeqCst);
+            peer.hear();
+        },
+        |stream, stop| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear();
+            peer.0.write_all(&[0x82, 127, 0, 0, 0, 0, 0]).unwrap();
+            stop.store(true, Ordering::SeqCst);
+            peer.hear();
+        },
+        |stream, stop| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear();
+            for i in 0.. {
+                if peer.0.write_all(&[0x89, 0]).is_err() {
+                    break;
+                }
+                stop.store(i > 100, Ordering::SeqCst);
+            }
+        },
+        |stream, stop| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear();
+            for i in 0.. {
+                if peer.0.write_all(&[0x02 * u8::from(i == 0), 0]).is_err() {
+                    break;
+                }
+                stop.store(i > 100, Ordering::SeqCst);
+            }
+        },
+        // Before another try.
+        |stream, stop| {
+            let mut peer = Peer::greeted(stream);
+            peer.hear();
+            drop(peer);
+            stop.store(true, Ordering::SeqCst);
+        },
+    ];
+    for (i, treat) in treats.into_iter().enumerate() {
+        let stop = flag();
+        let server = serve(1, move |_, stream| treat(stream, stop));
+        let sentence = refused(
+            &server.0,
+            Settings {
+                stop,
+                pause: Duration::from_secs(60),
+                absence: Duration::from_secs(60),
+                ..patient()
+            },
+        );
+        assert!(sentence.contains("nobody waits"), "{i}: {sentence}");
+        server.1.join().unwrap();
+    }
+    let stop = flag();
+    stop.store(true, Ordering::SeqCst);
+    let sentence = refused("openpi://localhost:9", Settings { stop, ..patient() });
+    assert!(sentence.contains("nobody waits"), "{sentence}");
+}
+
+/// What clients told in these tests.
+static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// A server that is started again is waited for, and asked again; whoever watches is told.
+#[test]
+fn a_server_that_is_started_again_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    let address = format!("openpi://{place}");
+    let failures: &AtomicUsize = Box::leak(Box::default());
+    let server = std::thread::spawn(move || {
+        let mut peer = Peer::greeted(listener.accept().unwrap().0);
+        peer.hear().unwrap();
+        drop(listener);
+        drop(peer);
+        // It stays away until that was noticed.
+        while TOLD.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        failures.store(1, Ordering::SeqCst);
+        let mut peer = Peer::greeted(TcpListener::bind(place).unwrap().accept().unwrap().0);
+        peer.hear().unwrap();
+        peer.say(&reply(&[1.0, 2.0]));
+    });
+    let settings = Settings {
+        absence: Duration::from_secs(60),
+        tell: |what| TOLD.lock().unwrap().push(what.to_owned()),
+        ..patient()
+    };
+    let mut client = Client::connect(&address, settings).unwrap();
+    assert_eq!(client.act(&observation()).unwrap().values, [1.0, 2.0]);
+    assert_eq!(failures.load(Ordering::SeqCst), 1);
+    let told = TOLD.lock().unwrap();
+    assert!(
+        told[0].contains("is away") && told[0].contains(&address) && told[1].contains("again"),
+        "{told:?}"
+    );
+    server.join().unwrap();
+}
+
+/// A server that goes away whenever it is asked is not asked for ever.
+#[test]
+fn a_server_that_every_request_fells_is_given_up() {
+    let server = serve(3, |_, stream| {
+        let mut peer = Peer::greeted(stream);
+        peer.hear().unwrap();
+    });
+    let sentence = refused(
+        &server.0,
+        Settings {
+            absence: Duration::from_secs(3600),
+            ..patient()
+        },
+    );
+    assert!(sentence.contains("the connection was lost"), "{sentence}");
+    server.1.join().unwrap();
+}
+
+/// A key that would end its line, or that no header can carry, is refused before anybody is
+/// connected to, and is not shown.
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let long = "k".repeat(5000);
+    for key in [
+        "",
+        "secret\r\nX-Evil: 1",
+        "secret\n",
+        "secret\r",
+        "secret\0",
+        " secret",
+        "secret key",
+        "secr\u{e9}t",
+        "secret\u{85}",
+        "secret\u{fffd}",
+        &long,
+    ] {
+        let settings = Settings {
+            api_key: Some(key.to_owned()),
+            ..patient()
+        };
+        // Nobody listens there, which would be another sentence.
+        let error = Client::connect("openpi://127.0.0.1:9", settings)
+            .err()
+            .unwrap();
+        let sentence = error.to_string();
+        assert!(
+            matches!(error, Error::Input(_)) && sentence.contains("OPENPI_API_KEY"),
+            "{key:?}: {error}"
+        );
+        assert!(
+            !sentence.contains("secr") && !sentence.contains("kkk"),
+            "{sentence}"
+        );
+    }
+    check_key("sk-ant_0123+/=~!").unwrap();
 }
 
 /// A message that is too long is refused before it is taken, whether in one frame or in many.
@@ -440,12 +821,39 @@ fn who_is_no_policy_server_is_told() {
         "openpi://:8000",
         "openpi://a/b",
         "openpi://a\r\nb:1",
+        "openpi://a b:1",
+        "openpi://a\tb:1",
+        "openpi://a\0:1",
+        "openpi://a:1\n",
+        "openpi://a:+1",
+        "openpi://a:65536",
+        "openpi://a:1:2",
+        "openpi://a:",
+        "openpi://l\u{e4}b:1",
+        "openpi://user@lab:1",
+        "openpi://lab?x:1",
+        "openpi://lab#x:1",
+        "openpi://[::1",
+        "openpi://[::1]:0",
+        "openpi://[lab]:1",
+        "openpi://lab//",
+        "OPENPI://lab",
+        "https://lab",
+        "wss://lab:8000",
+        &format!("openpi://{}", "lab.".repeat(100)),
     ] {
         let error = Client::connect(address, patient()).err().unwrap();
+        let sentence = error.to_string();
         assert!(
-            matches!(error, Error::Input(_)) && error.to_string().contains("openpi://host:port"),
+            matches!(error, Error::Input(_)) && sentence.contains("openpi://host:port"),
             "{address}: {error}"
         );
+        assert!(
+            !sentence.contains(char::is_control) && sentence.len() < 600,
+            "{sentence:?}"
+        );
+        let wants_tls = address.starts_with("wss:") || address.starts_with("https:");
+        assert_eq!(sentence.contains("no TLS"), wants_tls, "{sentence}");
     }
     assert_eq!(host("openpi://lab").unwrap(), "lab:8000");
     assert_eq!(host("openpi://[::1]").unwrap(), "[::1]:8000");
@@ -459,7 +867,22 @@ fn who_is_no_policy_server_is_told() {
     assert!(sentence.contains("nobody listens there"), "{sentence}");
 
     type Stranger = fn(TcpStream);
-    let strangers: [(Stranger, &str); 4] = [
+    let strangers: [(Stranger, &str); 6] = [
+        (
+            |mut stream| {
+                stream
+                    .write_all(b"HTTP/1.1 401 No\x1b[31m\r\n\r\n")
+                    .unwrap()
+            },
+            "401 No\\u{1b}[31m`, which is not how a WebSocket begins: it asks for a key",
+        ),
+        (
+            |mut stream| {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
+                stream.write_all(&[b'a'; 20_000]).ok();
+            },
+            "without end",
+        ),
         (
             |mut stream| stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap(),
             "404 Not Found",
@@ -618,10 +1041,40 @@ fn a_base_is_asked_row_by_row() {
         .unwrap_err()
         .to_string();
     assert!(
-        sentence.contains("2 actions of 3 numbers") && sentence.contains("2 of 2"),
+        sentence.contains("actions of 3 numbers") && sentence.contains("have 2:"),
         "{sentence}"
     );
+    assert!(!sentence.contains("policy.chunk"), "{sentence}");
     server.join().unwrap();
+}
+
+/// Too few actions are answered by the setting that says how many are played; what does not fit
+/// from the beginning is the user's to mend, and what stops fitting later is not.
+#[test]
+fn answers_that_do_not_fit_have_one_remedy() {
+    let few = |n: usize| chunk(&vec![0.5; 2 * n], 2);
+    let server = serve(1, move |_, stream| {
+        let mut peer = Peer::greeted(stream);
+        for n in [1, 2, 1] {
+            peer.hear().unwrap();
+            peer.say(&few(n));
+        }
+    });
+    let sizes = Sizes {
+        obs: 2,
+        act: 2,
+        chunk: 2,
+    };
+    let base = connect(&served(&server.0), sizes).unwrap().0;
+    let asked = ObsBatch::of_states(vec![0.0; 2], 2);
+    let first = base.chunks(&asked).unwrap_err();
+    assert!(matches!(first, Error::Input(_)), "{first}");
+    let remedy = "set policy.chunk to 1 or less";
+    assert!(first.to_string().ends_with(remedy), "{first}");
+    base.chunks(&asked).unwrap();
+    let later = base.chunks(&asked).unwrap_err();
+    assert!(matches!(later, Error::Unserved(_)), "{later}");
+    server.1.join().unwrap();
 }
 
 /// A run of csil on a served policy, small enough for a test.
@@ -744,4 +1197,103 @@ fn a_run_builds_on_a_served_policy() {
             .to_string()
             .contains("nobody listens there")
     );
+}
+
+/// A server of actions that follow from the state alone, and its requests so far, counted over all
+/// connections; its answers to those in `failing` are errors instead.
+fn reliable_but(failing: Vec<usize>) -> (String, &'static AtomicUsize) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("openpi://{}", listener.local_addr().unwrap());
+    let count: &AtomicUsize = Box::leak(Box::default());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut peer = Peer::greeted(stream.unwrap());
+            let failing = failing.clone();
+            std::thread::spawn(move || {
+                while let Some((2, bytes)) = peer.hear() {
+                    if failing.contains(&count.fetch_add(1, Ordering::SeqCst)) {
+                        return peer.frame(0x81, b"out of memory");
+                    }
+                    let asked = unpack(&bytes).unwrap();
+                    let state = asked["observation/state"].as_map().unwrap();
+                    let state = state[1].1.as_slice().unwrap();
+                    let first = f32::from_le_bytes(state[..4].try_into().unwrap());
+                    peer.say(&chunk(&[first, -first, 0.1, 0.5].repeat(4), 4));
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+/// Where a served policy has no answer, the run is as it was before it asked: saved and loaded, it
+/// ends as one that was always answered.
+#[test]
+fn a_run_that_was_not_answered_goes_on_as_if_it_had_been() {
+    let demos = {
+        let config = run_on("openpi://nobody", None);
+        let mut collected = Demonstrations::new(&config, &crate::engines::services()).unwrap();
+        while collected.dataset().episodes.len() < 2 {
+            collected.step().unwrap();
+        }
+        collected.dataset().clone()
+    };
+    for method in ["csil", "sac"] {
+        let finish = |failing: Vec<usize>| {
+            let failures = failing.len();
+            let server = reliable_but(failing);
+            let config = run_on(&server.0, Some(demos.clone()));
+            let settings = [
+                ("finetune.method", "sac"),
+                ("finetune.sac.envs", "2"),
+                ("finetune.sac.learning_starts", "80"),
+                ("finetune.sac.total_steps", "100"),
+                ("finetune.sac.actor.clone_updates", "20"),
+            ];
+            let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let config = match method {
+                "csil" => config,
+                _ => config.set_all(&settings, &CATALOG).unwrap(),
+            };
+            let inputs = Inputs {
+                demos: Some(demos.clone()),
+                ..crate::engines::inputs()
+            };
+            let mut run = Run::new(config, inputs, Device::flex()).unwrap();
+            let mut missed = 0;
+            let mut episodes = Vec::new();
+            loop {
+                match block_on(run.step()) {
+                    Ok(progress) => {
+                        episodes.extend(progress.episodes);
+                        if progress.finished {
+                            break;
+                        }
+                    }
+                    Err(Error::Unserved(_)) => {
+                        missed += 1;
+                        let saved = block_on(run.save()).unwrap();
+                        let services = crate::engines::services();
+                        run = Run::load_with(saved, Device::flex(), services).unwrap();
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            assert_eq!(missed, failures);
+            let requests = server.1.load(Ordering::SeqCst);
+            (block_on(run.save()).unwrap(), episodes, requests)
+        };
+        let whole = finish(vec![]);
+        let all = whole.2;
+        let parts = finish(vec![0, 1, all / 8, all / 4, all / 2, all - 3, all - 1]);
+        assert_eq!(whole.1, parts.1, "{method}");
+        assert!(whole.0.names().eq(parts.0.names()));
+        for name in whole.0.names() {
+            assert!(
+                whole.0.get_f32(name).ok() == parts.0.get_f32(name).ok()
+                    && whole.0.blob(name).ok() == parts.0.blob(name).ok(),
+                "{name} of {method} differs"
+            );
+        }
+    }
 }

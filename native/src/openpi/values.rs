@@ -1,10 +1,8 @@
 //! What is said: MessagePack, with arrays as `openpi_client.msgpack_numpy` writes those of numpy.
 
+use super::{limits, shown};
 use protege_core::{Error, Result};
 use rmpv::Value as Packed;
-
-/// The deepest nesting that is read.
-const DEEPEST: usize = 32;
 
 /// A part of an observation.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +60,10 @@ fn packed(value: &Value) -> Result<Packed> {
 
 /// An array; the names of its parts are bytes, not words.
 fn array(dtype: &str, shape: &[usize], count: usize, data: Vec<u8>) -> Result<Packed> {
-    if shape.iter().product::<usize>() != count {
+    let product = shape
+        .iter()
+        .try_fold(1, |all: usize, &side| all.checked_mul(side));
+    if product != Some(count) {
         return Err(Error::input(format!(
             "an array of shape {shape:?} was given {count} numbers"
         )));
@@ -80,15 +81,10 @@ fn array(dtype: &str, shape: &[usize], count: usize, data: Vec<u8>) -> Result<Pa
 /// Reads a message.
 ///
 /// # Errors
-/// Why it is none, in words.
+/// Why it is none, or asks for too much, in words.
 pub fn unpack(mut bytes: &[u8]) -> std::result::Result<Packed, String> {
-    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, DEEPEST)
-        .map_err(|e| format!("it is no MessagePack ({e})"))?;
-    if bytes.is_empty() {
-        Ok(value)
-    } else {
-        Err(format!("{} bytes follow its end", bytes.len()))
-    }
+    limits::check(bytes)?;
+    rmpv::decode::read_value(&mut bytes).map_err(|e| format!("it is no MessagePack ({e})"))
 }
 
 /// The part of a map; its name may be words or bytes.
@@ -112,57 +108,87 @@ pub fn actions(reply: &Packed) -> std::result::Result<Actions, String> {
             .ok_or_else(|| format!("its `actions` are no array: they have no `{name}`"))
     };
     get("__ndarray__")?;
-    let shape = get("shape")?
-        .as_array()
-        .ok_or("the shape of its `actions` is no list")?;
-    let shape: Vec<usize> = shape
-        .iter()
-        .filter_map(|side| usize::try_from(side.as_u64()?).ok())
-        .collect();
-    let [count, act] = shape[..] else {
-        return Err(format!(
-            "its `actions` have the shape {shape:?}, not that of a list of actions"
-        ));
+    let shape = Shape::read(get("shape")?)?;
+    let dtype = get("dtype")?;
+    let width = match dtype.as_str() {
+        Some("<f4") => 4,
+        Some("<f8") => 8,
+        name => {
+            let name = name.map_or_else(|| shown(dtype), shown);
+            return Err(format!(
+                "its `actions` are of type `{name}`, which is neither `<f4` nor `<f8`"
+            ));
+        }
     };
     let data = get("data")?
         .as_slice()
         .ok_or("the data of its `actions` are no bytes")?;
-    let dtype = get("dtype")?
-        .as_str()
-        .ok_or("the type of its `actions` is no text")?;
-    let values: Vec<f32> = match dtype {
-        "<f4" => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&chunk| f32::from_le_bytes(chunk))
-            .collect(),
-        "<f8" => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&chunk| f64::from_le_bytes(chunk) as f32)
-            .collect(),
-        other => {
-            return Err(format!(
-                "its `actions` are of type `{other}`, which is neither `<f4` nor `<f8`"
-            ));
-        }
-    };
-    let width = if dtype == "<f4" { 4 } else { 8 };
-    let expected = count
-        .checked_mul(act)
-        .filter(|&expected| expected > 0)
-        .and_then(|expected| expected.checked_mul(width));
+    let expected = shape.numbers().and_then(|count| count.checked_mul(width));
     if expected != Some(data.len()) {
+        let Shape { count, act } = shape;
+        let expected = expected.map_or("more than can be counted".to_owned(), |n| n.to_string());
         return Err(format!(
-            "its `actions` have {} bytes, which is not what the shape {shape:?} and the type \
-             `{dtype}` make",
-            data.len()
+            "its `actions` have {} bytes, but {count} actions of {act} numbers of {width} bytes \
+             have {expected}",
+            data.len(),
         ));
     }
-    if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-        return Err(format!("number {at} of its `actions` is {}", values[at]));
+    let values = if width == 4 {
+        numbers(data, |bytes| f32::from_le_bytes(bytes).into())?
+    } else {
+        numbers(data, f64::from_le_bytes)?
+    };
+    Ok(Actions {
+        count: shape.count,
+        act: shape.act,
+        values,
+    })
+}
+
+/// The shape of actions.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    count: usize,
+    act: usize,
+}
+
+impl Shape {
+    fn read(shape: &Packed) -> std::result::Result<Self, String> {
+        let sides = shape.as_array().map_or(&[][..], Vec::as_slice);
+        let side = |side: &Packed| usize::try_from(side.as_u64()?).ok().filter(|&n| n > 0);
+        let sides: Option<Vec<usize>> = sides.iter().map(side).collect();
+        match sides.as_deref() {
+            Some(&[count, act]) => Ok(Self { count, act }),
+            _ => Err(format!(
+                "its `actions` have the shape {}, but two numbers above 0 are wanted: how many \
+                 actions, and the numbers of each",
+                shown(shape)
+            )),
+        }
     }
-    Ok(Actions { count, act, values })
+
+    fn numbers(self) -> Option<usize> {
+        self.count.checked_mul(self.act)
+    }
+}
+
+/// Numbers of `N` bytes each, all of them finite.
+fn numbers<const N: usize>(
+    data: &[u8],
+    read: fn([u8; N]) -> f64,
+) -> std::result::Result<Vec<f32>, String> {
+    let chunks = data.as_chunks().0;
+    let mut values = Vec::with_capacity(chunks.len());
+    for &bytes in chunks {
+        let wide = read(bytes);
+        let value = wide as f32;
+        if !value.is_finite() {
+            let at = values.len();
+            return Err(format!(
+                "number {at} of its `actions` is {wide:?}, which is no number to act on"
+            ));
+        }
+        values.push(value);
+    }
+    Ok(values)
 }

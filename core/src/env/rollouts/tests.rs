@@ -82,8 +82,8 @@ fn blinking(id: &str, _: &str) -> Result<Box<dyn Env>> {
     }))
 }
 
-/// One episode, saved and loaded after every chunk.
-fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64, u64) {
+/// How one environment of a task is played.
+fn rollout_spec(task: &str, to_horizon: bool, chunk: usize) -> RolloutSpec {
     let task = Entry {
         spec: spec(task),
         engines: &[],
@@ -91,7 +91,7 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64,
         expert_success: None,
         proprioception: None,
     };
-    let spec = RolloutSpec {
+    RolloutSpec {
         task,
         engine: String::new(),
         make: blinking,
@@ -103,7 +103,12 @@ fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64,
         parallel: 1,
         seed: 0,
         threads: 1,
-    };
+    }
+}
+
+/// One episode, saved and loaded after every chunk.
+fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64, u64) {
+    let spec = rollout_spec(task, to_horizon, chunk);
     let mut rollouts = Rollouts::new(&spec, "eval", 0, 1).unwrap();
     loop {
         rollouts.observe();
@@ -141,4 +146,37 @@ fn success_at_any_step_and_at_the_last_are_told_apart() {
             assert_eq!((any, last, ended.episode_return), (once, once, once as f32));
         }
     }
+}
+
+/// Noise counts as drawn once its decision is played: where nobody decided, because a policy was
+/// not there, the decision is made later with the same noise, saved and loaded or not.
+#[test]
+fn noise_of_a_decision_that_was_not_made_is_drawn_again() {
+    let spec = rollout_spec("0", true, 1);
+    let noises = |given_up: &[usize], saved: bool| {
+        let mut rollouts = Rollouts::new(&spec, "eval", 0, 1).unwrap();
+        let mut noises = Vec::new();
+        for t in 0..5 {
+            if given_up.contains(&t) {
+                rollouts.observe();
+                rollouts.noise(3);
+            }
+            if saved {
+                rollouts = Rollouts::load(&spec, &rollouts.save().unwrap()).unwrap();
+            }
+            rollouts.observe();
+            // Some decide in two steps.
+            noises.push([rollouts.noise(2), rollouts.noise(1)]);
+            rollouts.play(&[0.0], 1).unwrap();
+        }
+        noises
+    };
+    let whole = noises(&[], false);
+    for saved in [false, true] {
+        assert_eq!(noises(&[0, 2, 3], saved), whole);
+    }
+    let mut all: Vec<f32> = whole.iter().flatten().flatten().copied().collect();
+    all.sort_by(f32::total_cmp);
+    all.dedup();
+    assert_eq!(all.len(), 15, "every number is drawn once");
 }

@@ -1,9 +1,9 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
-use crate::cli::answer::Answer;
+use crate::cli::answer::{Answer, Verdict};
 use crate::cli::machine;
 use crate::downloads::{Download, cache};
-use crate::openpi::{Client, Settings};
+use crate::openpi::{Client, Settings, api_key};
 use crate::video::{Quality, RenderOptions};
 use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,8 @@ pub struct Args {
     /// Fetch what is missing and can be fetched: MuJoCo's library and the scenes of others
     #[arg(long)]
     fix: bool,
-    /// Say hello to a served policy, `openpi://host:port`
+    /// Say hello to a served policy, `openpi://host:port`, with the key in `OPENPI_API_KEY` where
+    /// it is set; where it does not greet, the exit code is 1
     #[arg(long, value_name = "ADDRESS")]
     policy: Option<String>,
 }
@@ -68,7 +70,7 @@ impl Check {
 ///
 /// # Errors
 /// Never: what is wrong is in the answer.
-pub fn answer(args: &Args) -> Result<Answer> {
+pub fn answer(args: &Args) -> Result<Verdict> {
     let mut checks = vec![
         processor(),
         memory(),
@@ -94,12 +96,14 @@ pub fn answer(args: &Args) -> Result<Answer> {
             .filter(|_| Path::new("xtask/Cargo.toml").exists())
             .map(tool),
     );
-    checks.extend(args.policy.iter().map(|address| served(address)));
-    let text = checks.iter().map(line).collect();
-    Ok(Answer {
+    let policy = args.policy.as_deref().map(served);
+    let good = policy.as_ref().is_none_or(|check| check.ok);
+    checks.extend(policy);
+    let answer = Answer {
         json: json!(checks),
-        text,
-    })
+        text: checks.iter().map(line).collect(),
+    };
+    Ok(Verdict { answer, good })
 }
 
 fn line(check: &Check) -> String {
@@ -237,19 +241,22 @@ fn recordings() -> Check {
 
 /// Connects to a policy server, which greets.
 fn served(address: &str) -> Check {
-    let greeting = Client::connect(
-        address,
-        Settings {
-            tries: 1,
+    let greet = || {
+        let settings = Settings {
+            absence: Duration::ZERO,
+            api_key: api_key()?,
             ..Settings::default()
-        },
-    )
-    .map(|client| format!("it greets with {}", client.greeting()));
-    Check::new(
-        "served policy",
-        greeting,
-        "start openpi's `scripts/serve_policy.py` there, and check host and port",
-    )
+        };
+        let client = Client::connect(address, settings)?;
+        Ok(format!("it greets with {}", client.greeting()))
+    };
+    let greeting = greet();
+    let remedy = match greeting {
+        // What is wrong with an address or a key is said beside it.
+        Err(Error::Input(_)) => "",
+        _ => "start openpi's `scripts/serve_policy.py` there, and check host, port and key",
+    };
+    Check::new("served policy", greeting, remedy)
 }
 
 /// Whether a package of others is in the cache; with `fix`, it is fetched.

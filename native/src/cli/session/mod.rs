@@ -253,7 +253,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     let dashboard = Dashboard::new(!output.quiet);
     let go_on = format!("go on with `protege run --resume {}`", folder.0.display());
     drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
-        Error::Failed(sentence) => {
+        Error::Failed(sentence) | Error::Unserved(sentence) => {
             Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.')))
         }
         other => other,
@@ -333,8 +333,11 @@ fn drive_all(
     let work = || -> Result<()> {
         let _threads = share_work(threads_each(plan));
         while let Some(seed) = next() {
-            drive(folder, plan, config, seed, clock, dashboard, stop)
-                .inspect_err(|_| stop.request())?;
+            match drive(folder, plan, config, seed, clock, dashboard, stop) {
+                // It was not reached because it was not waited for.
+                Err(Error::Unserved(_)) if stop.requested() => {}
+                driven => driven.inspect_err(|_| stop.request())?,
+            }
         }
         Ok(())
     };

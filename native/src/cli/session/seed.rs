@@ -7,8 +7,8 @@ use crate::dashboard::Dashboard;
 use crate::files::write_atomic;
 use burn::tensor::Device;
 use pollster::block_on;
-use protege_core::Result;
 use protege_core::run::{Config, Phase, Progress, Run};
+use protege_core::{Error, Result};
 use std::path::Path;
 
 /// How a seed's session ended.
@@ -73,11 +73,15 @@ impl Seed {
     /// Steps until the end, or until somebody wishes to stop.
     ///
     /// # Errors
-    /// When a step fails or the disk is full; the newest checkpoint stays.
+    /// When a step fails or the disk is full; the newest checkpoint stays. Where whoever serves the
+    /// policy fails, a checkpoint is made first.
     pub fn drive(&mut self, bar: &mut Dashboard, stop: &Stop) -> Result<SessionEnd> {
         let mut show = Show::default();
         loop {
-            let progress = block_on(self.run.step())?;
+            let progress = match block_on(self.run.step()) {
+                Err(Error::Unserved(why)) => return self.unserved(why, stop),
+                progress => progress?,
+            };
             self.journal.write(&progress)?;
             show.progress(bar, &progress);
             let phase_over = progress.done >= progress.total;
@@ -95,6 +99,16 @@ impl Seed {
                 return Ok(SessionEnd::Stopped);
             }
         }
+    }
+
+    /// Saves the run as it was before it asked in vain for what a served policy would do.
+    fn unserved(&mut self, why: String, stop: &Stop) -> Result<SessionEnd> {
+        let saved = self.journal.save(&self.run, None);
+        saved.map_err(|e| Error::failed(format!("{why}; nor can a checkpoint be saved: {e}")))?;
+        if stop.requested() {
+            return Ok(SessionEnd::Stopped);
+        }
+        Err(Error::Unserved(why))
     }
 }
 
