@@ -41,12 +41,23 @@ pub struct MethodInfo {
     pub(crate) smallest_image: Option<usize>,
     /// Whether it decides on every action by itself, and not on chunks.
     pub per_step: bool,
-    /// Whether finetuning cannot do without demonstrations, whatever its settings.
-    pub(crate) needs_demos: bool,
+    /// Whether it learns from demonstrations.
+    pub demos: DemoUse,
     /// What it lets one look into, beside success.
     pub(crate) insights: &'static [Insight],
     /// Whether the page offers it.
     pub on_page: bool,
+}
+
+/// Whether a method learns from demonstrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoUse {
+    /// It has no use for them.
+    Unused,
+    /// From those that there are; whether it can do without depends on its settings.
+    Optional,
+    /// It cannot do without.
+    Required,
 }
 
 /// Where a method was published.

@@ -15,6 +15,7 @@ pub struct Arguments {
     pub usual: Option<(Tokens, Tokens)>,
     pub label: String,
     pub source: String,
+    pub needs: String,
     pub base: bool,
     pub group: bool,
     pub root: bool,
@@ -60,6 +61,7 @@ impl Arguments {
             "usual" => self.usual = Some(bounds(input)?),
             "label" => self.label = input.parse::<syn::LitStr>()?.value(),
             "source" => self.source = input.parse::<syn::LitStr>()?.value(),
+            "needs" => self.needs = input.parse::<syn::LitStr>()?.value(),
             _ => return Err(Error::new(place, "settings know nothing of that name")),
         }
         Ok(())

@@ -11,7 +11,8 @@
 //!
 //! The doc comment is the meaning. `value` holds for every preset that is not named; `range` is
 //! for numbers, `source` says where the paper's value comes from, `base` marks settings on whose
-//! values others depend, `group` a struct of settings. `label` and `usual` (a range) are for forms.
+//! values others depend, `group` a struct of settings. `needs` is the condition under which a
+//! setting, or a group of them, has an effect. `label` and `usual` (a range) are for forms.
 
 mod arguments;
 mod choices;
@@ -124,6 +125,7 @@ impl<'a> Setting<'a> {
             label,
             source,
             base,
+            needs,
             ..
         } = &self.arguments;
         if meaning.is_empty() {
@@ -147,6 +149,7 @@ impl<'a> Setting<'a> {
                 usual: #usual,
                 source: #source,
                 base: #base,
+                needs: #needs,
             }
         })
     }

@@ -18,7 +18,7 @@ pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
 use crate::env::{Decision, FinishedEpisode, RolloutSpec};
-use crate::method::{self, LocalFuture, MethodInfo};
+use crate::method::{self, DemoUse, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
@@ -95,7 +95,7 @@ const NONE: MethodInfo = MethodInfo {
     because: "",
     smallest_image: Some(SMALLEST_IMAGE),
     per_step: false,
-    needs_demos: false,
+    demos: DemoUse::Unused,
     insights: &[],
     on_page: true,
 };
@@ -229,7 +229,7 @@ impl FinetuneConfig {
             return Ok(None);
         };
         let has_demos = cx.demos.is_some_and(has_steps);
-        if method.info.needs_demos && !has_demos {
+        if method.info.demos == DemoUse::Required && !has_demos {
             return Err(Error::input(format!(
                 "finetune.method {} learns from demonstrations, but there are none: give them with \
                  --demos-file",

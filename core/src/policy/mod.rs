@@ -82,40 +82,57 @@ pub struct PolicyConfig {
     /// Units per hidden layer; of a transformer the width of a token, a multiple of 32.
     #[setting(
         range = 1..=8192, paper = 512, cpu = 256, tiny = 128,
-        source = "PostBC's Lift; 1024 for Can and Square"
+        source = "PostBC's Lift; 1024 for Can and Square",
+        needs = "kind != served"
     )]
     pub hidden: usize,
     /// Hidden layers; of a transformer: blocks.
-    #[setting(range = 1..=16, value = 3, source = "PostBC")]
+    #[setting(range = 1..=16, value = 3, source = "PostBC", needs = "kind != served")]
     pub layers: usize,
     /// The policy that another program serves.
-    #[setting(group)]
+    #[setting(group, needs = "kind = served")]
     pub served: ServedConfig,
     /// Non-linearity between layers.
-    #[setting(value = Activation::Relu, paper = Activation::Mish, source = "DPPO")]
+    #[setting(
+        value = Activation::Relu, paper = Activation::Mish, source = "DPPO",
+        needs = "kind != served"
+    )]
     pub activation: Activation,
     /// Whether pairs of hidden layers become residual blocks x + W2 act(W1 act(x)); then `layers`
     /// is odd.
-    #[setting(value = false, paper = true, source = "DPPO")]
+    #[setting(
+        value = false,
+        paper = true,
+        source = "DPPO",
+        needs = "kind = gaussian | flow | diffusion | squashed"
+    )]
     pub residual: bool,
     /// Length of the time embedding (flow and diffusion), even.
     #[setting(
         range = 4..=1024, value = 16,
-        source = "DPPO: 16 for Lift and Can, 32 for Square and Transport"
+        source = "DPPO: 16 for Lift and Can, 32 for Square and Transport",
+        needs = "kind = flow | flow-transformer | diffusion"
     )]
     pub time_dim: usize,
     /// Noise levels that a diffusion policy learns.
     #[setting(
         range = 1..=1000, value = 20, paper = 100,
-        source = "PostBC; DPPO's state policies: 20"
+        source = "PostBC; DPPO's state policies: 20",
+        needs = "kind = diffusion"
     )]
     pub denoising_steps: usize,
     /// How a diffusion policy is sampled.
-    #[setting(value = Sampler::Ddim, source = "PostBC's DSRL runs; its DPPO runs: `ddpm`")]
+    #[setting(
+        value = Sampler::Ddim, source = "PostBC's DSRL runs; its DPPO runs: `ddpm`",
+        needs = "kind = diffusion"
+    )]
     pub sampler: Sampler,
     /// Steps from noise to actions: Euler's for a flow, DDIM's for a diffusion policy. DDPM ignores
     /// it: it takes all `denoising_steps`.
-    #[setting(range = 1..=1000, value = 8, source = "PostBC")]
+    #[setting(
+        range = 1..=1000, value = 8, source = "PostBC",
+        needs = "kind = flow | flow-transformer or kind = diffusion and sampler = ddim"
+    )]
     pub inference_steps: usize,
 }
 

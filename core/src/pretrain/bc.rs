@@ -3,7 +3,7 @@
 use super::target_noise::TargetNoise;
 use super::{Context, Losses, Method, Pretrainer};
 use crate::data::{Archive, Pairs};
-use crate::method::{Color, LocalFuture, MethodInfo, Paper};
+use crate::method::{Color, DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observations, SMALLEST_IMAGE, params};
 use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
 use crate::rng::Rng;
@@ -33,7 +33,7 @@ pub const METHOD: Method = Method {
         because: "",
         smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[],
         on_page: true,
     },
@@ -95,10 +95,16 @@ pub struct BcConfig {
     #[setting(range = 0.0..=1.0, value = 0.0, paper = 0.995, source = "DPPO's code")]
     pub ema_decay: f64,
     /// The average takes the weights in after every so many `unit`s.
-    #[setting(range = 1..=100_000_000, value = 1, paper = 10, source = "DPPO's code")]
+    #[setting(
+        range = 1..=100_000_000, value = 1, paper = 10, source = "DPPO's code",
+        needs = "ema_decay > 0"
+    )]
     pub ema_every: usize,
     /// Before this many `unit`s it copies them instead.
-    #[setting(range = 0..=100_000_000, value = 100, paper = 20, source = "DPPO's code")]
+    #[setting(
+        range = 0..=100_000_000, value = 100, paper = 20, source = "DPPO's code",
+        needs = "ema_decay > 0"
+    )]
     pub ema_start: usize,
 }
 

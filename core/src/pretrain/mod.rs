@@ -134,7 +134,7 @@ pub struct PretrainConfig {
     #[setting(value = Vec::new())]
     pub tasks: Vec<String>,
     /// The cloning loop, in which all but `value-dice` end.
-    #[setting(group)]
+    #[setting(group, needs = "method != value-dice")]
     pub bc: BcConfig,
     /// Behavioral cloning with the same noise on every action.
     #[setting(group)]

@@ -1,7 +1,7 @@
 //! Cloning with the same noise everywhere: PostBC's simplest rival.
 
 use super::{Cloning, Method, TargetNoise};
-use crate::method::{Color, MethodInfo, Paper};
+use crate::method::{Color, DemoUse, MethodInfo, Paper};
 use crate::nn::SMALLEST_IMAGE;
 use crate::policy::PolicyKind;
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub const METHOD: Method = Method {
         because: "",
         smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[],
         on_page: true,
     },

@@ -85,11 +85,11 @@ pub struct EnvConfig {
     #[setting(base, range = 0..=512, value = 0)]
     pub image_size: usize,
     /// How many of the newest frames an observation holds.
-    #[setting(range = 1..=16, value = 2, source = "MoDem")]
+    #[setting(range = 1..=16, value = 2, source = "MoDem", needs = "image_size > 0")]
     pub image_stack: usize,
     /// The cameras: `default` is the one that the task's suite has for learning, other names are
     /// cameras of its scene (`protege play --camera`).
-    #[setting(value = vec![DEFAULT_CAMERA.to_owned()])]
+    #[setting(value = vec![DEFAULT_CAMERA.to_owned()], needs = "image_size > 0")]
     pub cameras: Vec<String>,
     /// Environments played in lockstep during rollouts and evaluation.
     #[setting(range = 1..=10_000, value = 50, tiny = 20)]

@@ -8,6 +8,7 @@ mod acting;
 pub mod action_plot;
 pub mod config;
 mod demos;
+mod effects;
 mod progress;
 pub mod published;
 pub mod resolve;
@@ -20,12 +21,13 @@ pub use crate::settings::Preset;
 pub use acting::ActingPolicy;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
+pub use effects::Purpose;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 pub use saved::saved_config;
 pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs, Scales};
-use crate::env::{Entry, RolloutSpec};
+use crate::env::{Entry, RolloutSpec, Rollouts};
 use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::obs::{ImageSpec, ObsSpec};
 use crate::policy::{self, Policy, PolicyKind, load_scales, save_scales};
@@ -114,7 +116,11 @@ impl Run {
         let mut run = Self::empty(config, device, inputs.services)?;
         // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
+            let own = run.config.demos.clone();
             run.give_policy(&archive)?;
+            if inputs.demos.is_some() {
+                run.config.demos = own;
+            }
         }
         if let Some(demos) = inputs.demos {
             run.give_demos(demos)?;
@@ -122,7 +128,10 @@ impl Run {
         if run.config.policy.kind == PolicyKind::Served && run.policy.is_none() {
             run.policy = Some(run.served_policy()?);
         }
+        // What the policy brought along may not go with the rest.
+        run.config.check(&run.services.catalog)?;
         run.stage = run.first_stage()?;
+        run.rehearse()?;
         Ok(run)
     }
 
@@ -162,6 +171,12 @@ impl Run {
             );
             return Err(Error::input(sentence));
         }
+        let tasks = self.config.tasks().len();
+        self.config.demos.count = self
+            .config
+            .demos
+            .count
+            .min(demos.episodes.len().div_ceil(tasks));
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
         let mut order: Vec<usize> = (0..demos.episodes.len()).collect();
         if self.config.demonstrations() < order.len() {
@@ -227,13 +242,26 @@ impl Run {
             return Err(Error::input(sentence));
         }
         self.config.policy = saved.policy;
-        self.config.pretrain.tasks = saved.pretrain.tasks;
+        self.config.pretrain = saved.pretrain;
+        self.config.demos = saved.demos;
         self.policy = Some(self.load_policy(archive)?);
         if self.config.finetune.method == FinetuneMethod::NONE {
             // As it was saved, so that what was made of the policy is read.
             self.config.finetune = saved.finetune;
             self.load_finetuned(archive)?;
             self.config.finetune.method = FinetuneMethod::NONE;
+        }
+        Ok(())
+    }
+
+    /// Makes what later stages will need, and drops it: what is missing is noticed before anything
+    /// is learned.
+    fn rehearse(&self) -> Result<()> {
+        let spec = self.evaluation_spec();
+        Rollouts::new(&spec, "eval", 0, 1)?;
+        if self.policy.is_some() {
+            let spec = self.rollout_spec();
+            self.config.finetune.trainer(&self.context(&spec)?)?;
         }
         Ok(())
     }

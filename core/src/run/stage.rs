@@ -189,7 +189,7 @@ impl Run {
     }
 
     /// What a trainer works with; `rollouts` is the run's own [`Run::rollout_spec`].
-    fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
+    pub(super) fn context<'a>(&'a self, rollouts: &'a RolloutSpec) -> Result<Context<'a>> {
         Ok(Context {
             policy: self.given_policy()?,
             demos: self.own_demos.as_ref(),

@@ -3,9 +3,11 @@
 //! A field of a configuration struct says all of it ([`Settings`]). The presets, the checks, the
 //! JSON schema, what `protege methods` prints and the tables in the docs are made of the fields.
 
+mod needs;
 mod schema;
 mod tree;
 
+pub use needs::unmet;
 pub(crate) use protege_derive::{Choices, Settings};
 pub use schema::schema;
 pub use tree::{Setting, leaves};
@@ -43,6 +45,8 @@ pub struct Field {
     pub source: &'static str,
     /// Whether the values of other settings depend on it.
     pub base: bool,
+    /// When it has an effect, see [`unmet`]; empty: always.
+    pub needs: &'static str,
 }
 
 impl Field {

@@ -1,6 +1,7 @@
 //! Names on the command line: those of the methods, and checks against the names that there are.
 
 use protege_core::method::MethodInfo;
+use protege_core::policy::PolicyKind;
 use protege_core::run::Config;
 use protege_core::{Error, Result, finetune, pretrain};
 
@@ -27,12 +28,15 @@ pub fn help(kind: &str, title: &str, default: &str) -> String {
     format!("{title} method: {names}; see `protege methods` [default: {default}]")
 }
 
-/// The names of a configuration's pretraining and finetuning.
+/// The names of a configuration's pretraining and finetuning. A policy that another program serves
+/// was pretrained by nobody here.
 pub fn of(config: &Config) -> (String, String) {
-    (
-        config.pretrain.method.id().to_owned(),
-        config.finetune.method.id().to_owned(),
-    )
+    let pretrain = match config.policy.kind {
+        PolicyKind::Served => PolicyKind::Served.name(),
+        _ => config.pretrain.method.id(),
+    };
+    let finetune = config.finetune.method.id();
+    (pretrain.to_owned(), finetune.to_owned())
 }
 
 /// Checks a name against those there are.

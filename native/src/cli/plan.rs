@@ -33,6 +33,9 @@ pub struct Plan {
     /// Whether the report shows videos of episodes.
     #[serde(default, rename = "films")]
     pub videos: bool,
+    /// What is to be known of its results, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The folder of a run. Every path in it is named here.

@@ -4,8 +4,8 @@ use super::names::{self, known};
 use crate::engines::CATALOG;
 use clap::Args;
 use protege_core::policy::PolicyKind;
-use protege_core::run::{Config, Preset, resolve};
-use protege_core::settings::leaves;
+use protege_core::run::{Config, Preset, Purpose, resolve};
+use protege_core::settings::{Setting, leaves};
 use protege_core::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -66,17 +66,79 @@ impl Settings {
             Some(config) => config.policy_settings(&CATALOG)?,
             None => Vec::new(),
         };
-        if let Some(path) = &self.config {
-            let file = Value::Object(read_toml(path)?);
-            settings.extend(resolve::renamed(leaves(&file, ""))?);
-        }
+        settings.extend(self.filed()?);
+        settings.extend(self.asked()?);
+        Config::resolve(&settings, &CATALOG)
+    }
+
+    /// What the file says.
+    fn filed(&self) -> Result<Vec<Setting>> {
+        let Some(path) = &self.config else {
+            return Ok(Vec::new());
+        };
+        let file = Value::Object(read_toml(path)?);
+        resolve::renamed(leaves(&file, ""))
+    }
+
+    /// What the flags and `--set` say.
+    ///
+    /// # Errors
+    /// When they contradict each other.
+    fn asked(&self) -> Result<Vec<Setting>> {
+        let mut asked = Vec::new();
         if let Some(name) = &self.preset {
             let presets = Preset::ALL.iter().map(|preset| preset.name().to_owned());
             known("preset", name, presets.collect())?;
-            settings.push(("preset".to_owned(), Value::from(name.as_str())));
+            asked.push(("preset".to_owned(), Value::from(name.as_str())));
         }
-        settings.extend(resolve::parsed(&self.pairs()?)?);
-        Config::resolve(&settings, &CATALOG)
+        asked.extend(resolve::parsed(&self.pairs()?)?);
+        for (i, (key, value)) in asked.iter().enumerate() {
+            let first = asked[..i].iter().find(|(other, _)| other == key);
+            if let Some((_, other)) = first.filter(|(_, other)| other != value) {
+                return Err(Error::input(format!(
+                    "{key} is given twice, as {other} and as {value}: give it once"
+                )));
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Whether the file, a flag or `--set` gives this setting.
+    ///
+    /// # Errors
+    /// Those of [`Settings::resolve`].
+    pub fn gives(&self, key: &str) -> Result<bool> {
+        let given = self.filed()?.into_iter().chain(self.asked()?);
+        Ok(given.into_iter().any(|(name, _)| name == key))
+    }
+
+    /// Refuses settings that `config`, which they came to, does not have, and flags that have no
+    /// effect. A file may describe more than is done with it: which of its settings that differ
+    /// from the usual ones have no effect is given back, in a sentence.
+    ///
+    /// # Errors
+    /// Names the first such setting, and the reason.
+    pub fn check(&self, config: &Config, purpose: Purpose) -> Result<Option<String>> {
+        let asked = self.asked()?;
+        config.honors(purpose, &asked)?;
+        let Some(path) = &self.config else {
+            return Ok(None);
+        };
+        let own = config.own_settings(&CATALOG)?;
+        let has = |settings: &[Setting], key: &str| settings.iter().any(|(name, _)| name == key);
+        let mut idle = Vec::new();
+        for (key, value) in self.filed()? {
+            if has(&asked, &key) {
+                continue;
+            }
+            config
+                .holds(purpose, &key, &value)
+                .map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+            if has(&own, &key) && config.idle(purpose, &key).is_some() {
+                idle.push(key);
+            }
+        }
+        Ok(unread(path, &idle))
     }
 
     /// The same settings without finetuning, unless one is given: not every method could go on with
@@ -99,21 +161,6 @@ impl Settings {
         Self {
             set: served.into_iter().chain(self.set.iter().cloned()).collect(),
             ..self.clone()
-        }
-    }
-
-    /// Refuses settings of the policy where the policy comes with a checkpoint: they would have no
-    /// effect.
-    ///
-    /// # Errors
-    /// Names the first such setting.
-    pub fn refuse_policy(&self) -> Result<()> {
-        match self.set.iter().find(|pair| pair.starts_with("policy.")) {
-            Some(pair) => Err(Error::input(format!(
-                "--set {pair} cannot change the policy of a checkpoint, which is as it was \
-                 pretrained: pretrain another one with it"
-            ))),
-            None => Ok(()),
         }
     }
 
@@ -158,6 +205,24 @@ impl Settings {
             .chain(self.set.iter().map(|pair| split(pair)))
             .collect()
     }
+}
+
+/// Settings that a sentence names at most.
+const NAMED: usize = 5;
+
+/// The sentence on a file's settings that have no effect; none where all have.
+fn unread(path: &Path, keys: &[String]) -> Option<String> {
+    let named = keys.iter().take(NAMED).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match keys.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let sentence = format!(
+        "{} has settings without effect here: {named}{more}",
+        path.display()
+    );
+    (!keys.is_empty()).then_some(sentence)
 }
 
 /// What `--help` says of `--policy`: the kinds that can be trained.

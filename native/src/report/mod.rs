@@ -75,6 +75,9 @@ pub struct Report {
     pub command: String,
     /// The program's version, and whatever else names the software.
     pub version: String,
+    /// What is to be known of the results, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A success rate with its 95% Wilson interval.

@@ -6,6 +6,7 @@ use super::parts::{both, figure, shell, table};
 use super::plot::{self, Line, Row};
 use super::{Outcome, Report, SeedRow, action_plot, improvement, methods, videos, world};
 use protege_core::finetune::best_of_n;
+use protege_core::policy::PolicyKind;
 use protege_core::pretrain::{bc, post_bc};
 use protege_core::run::stats::{
     Curve, area_under, common_grid, curve_over_seeds, difference, mean, steps_to,
@@ -128,7 +129,7 @@ fn head(report: &Report) -> String {
 <p class="lede">{}</p>
 {}
 <p class="note">{}</p>
-<dl class="facts">{facts}</dl></section>"#,
+{}<dl class="facts">{facts}</dl></section>"#,
         escape(&report.preset),
         escape(&report.task),
         escape(&methods(report)),
@@ -141,7 +142,14 @@ fn head(report: &Report) -> String {
         escape(&verdict(report)),
         both(|width| plot::rates(&rows, width)),
         escape(&counted(report)),
+        notes(report),
     )
+}
+
+/// What is to be known of the results.
+fn notes(report: &Report) -> String {
+    let note = |note: &String| format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
+    report.notes.iter().map(note).collect()
 }
 
 /// How success is counted, and the rates at the last step where they were measured.
@@ -391,6 +399,9 @@ fn next(report: &Report) -> String {
     let finetune = report.finetune.as_str();
     let seeds = report.seeds.len();
     let mut steps: Vec<(String, String)> = Vec::new();
+    if report.pretrain == PolicyKind::Served.name() {
+        return compare_next(steps);
+    }
     if finetune == "none" {
         steps.push((
             "Finetune the policy.".into(),
@@ -425,6 +436,11 @@ fn next(report: &Report) -> String {
             run(pretrain, finetune, report.demos / 2, seeds, "fewer-demos"),
         ));
     }
+    compare_next(steps)
+}
+
+/// The list of what to do next, with what can always be done at its end.
+fn compare_next(mut steps: Vec<(String, String)>) -> String {
     steps.push((
         "Put the runs beside each other.".into(),
         "protege compare THIS_RUN OTHER_RUN".into(),

@@ -53,6 +53,7 @@ pub fn example(pretrain: &str, finetune: &str, seeds: u64, points: usize, skill:
              5 --seeds {seeds} --preset cpu --out runs/x"
         ),
         version: "protege 0.1.0, burn 0.22.1, rapier 0.36.1".into(),
+        notes: Vec::new(),
     }
 }
 
@@ -324,6 +325,7 @@ fn names_from_outside_are_escaped() {
     report.config_toml = evil();
     report.command = evil();
     report.version = evil();
+    report.notes = vec![evil()];
     report.losses[0].name = evil();
     let action_plot = report.action_plot.as_mut().unwrap();
     action_plot.states[0].label = evil();

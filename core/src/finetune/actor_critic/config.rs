@@ -29,7 +29,10 @@ pub struct ActorConfig {
     #[setting(value = Compose::Ensemble, source = "CSIL++'s main method")]
     pub compose: Compose,
     /// Of a residual action, in the range of actions: how far it reaches.
-    #[setting(range = 1e-3..=2.0, value = 0.2, source = "residual policies: 0.1 to 0.2")]
+    #[setting(
+        range = 1e-3..=2.0, value = 0.2, source = "residual policies: 0.1 to 0.2",
+        needs = "compose = residual"
+    )]
     pub residual_scale: f64,
     /// Gradient steps that clone it from the demonstrations.
     #[setting(range = 1..=100_000_000, paper = 25_000, cpu = 2000, tiny = 800, source = "CSIL")]

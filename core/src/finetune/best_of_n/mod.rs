@@ -11,7 +11,7 @@ mod trainer;
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
 use crate::error::within;
-use crate::method::{LocalFuture, MethodInfo, Paper};
+use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn;
 use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
@@ -44,7 +44,7 @@ pub const METHOD: Method = Method {
         because: "draws many proposals for every decision",
         smallest_image: None,
         per_step: false,
-        needs_demos: false,
+        demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },

@@ -11,7 +11,7 @@ mod reward;
 
 use super::actor_critic::{ActorCriticTrainer, InputReader, weights};
 use super::{Context, Method};
-use crate::method::{Insight, MethodInfo, Paper};
+use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::Keypoints;
 use crate::policy::PolicyKind;
 pub use config::{CsilConfig, RewardMode};
@@ -36,7 +36,7 @@ pub const METHOD: Method = Method {
         because: "",
         smallest_image: Some(Keypoints::SMALLEST),
         per_step: true,
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[Insight::Improvement, Insight::LearnedReward],
         on_page: true,
     },

@@ -23,7 +23,7 @@ pub use trainer::DppoTrainer;
 
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
-use crate::method::{LocalFuture, MethodInfo, Paper};
+use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, params};
 use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
@@ -50,7 +50,7 @@ pub const METHOD: Method = Method {
         because: "finetunes denoising steps",
         smallest_image: None,
         per_step: false,
-        needs_demos: false,
+        demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },

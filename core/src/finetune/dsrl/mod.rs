@@ -10,7 +10,7 @@ mod trainer;
 
 use super::Method;
 use crate::error::within;
-use crate::method::{MethodInfo, Paper};
+use crate::method::{DemoUse, MethodInfo, Paper};
 use crate::policy::{PolicyConfig, PolicyKind, Sampler};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ pub const METHOD: Method = Method {
         because: "steers the noise of a generative policy",
         smallest_image: None,
         per_step: false,
-        needs_demos: false,
+        demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },
@@ -103,7 +103,8 @@ pub struct DsrlConfig {
     /// Updates of the noise critic per decision; `sac` has none.
     #[setting(
         range = 0.0..=1000.0, paper = 2.5, cpu = 0.5, tiny = 0.25,
-        source = "PostBC table 2: 10 for a decision of each of 4 environments"
+        source = "PostBC table 2: 10 for a decision of each of 4 environments",
+        needs = "variant = noise-aliased"
     )]
     pub noise_utd_ratio: f64,
     /// Decisions per update.

@@ -6,7 +6,7 @@ use super::Method;
 use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
-use crate::method::{Insight, MethodInfo, Paper};
+use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::Keypoints;
 use crate::policy::PolicyKind;
 use crate::rl::{CriticConfig, CriticKind, Schedule};
@@ -32,7 +32,7 @@ pub const METHOD: Method = Method {
         smallest_image: Some(Keypoints::SMALLEST),
         per_step: true,
         // The actor is cloned from them.
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[Insight::Improvement],
         on_page: false,
     },

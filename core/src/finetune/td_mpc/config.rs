@@ -67,12 +67,16 @@ pub struct TdMpcConfig {
     #[setting(value = DemoSchedule::Balanced, source = "the paper")]
     pub arm: DemoSchedule,
     /// Environments that practice in lockstep.
-    #[setting(range = 1..=10_000, value = 8, paper = 1, source = "MoDem, TD-MPC2")]
+    #[setting(
+        range = 1..=10_000, value = 8, paper = 1, source = "MoDem, TD-MPC2",
+        needs = "arm != bc-only"
+    )]
     pub envs: usize,
     /// Decisions of practice, of all environments together, seeding included.
     #[setting(
         range = 1..=1_000_000_000, paper = 100_000, cpu = 30_000, tiny = 6000,
-        source = "the paper, MoDem"
+        source = "the paper, MoDem",
+        needs = "arm != bc-only"
     )]
     pub total_steps: usize,
     /// Gradient steps that clone encoder and policy from the demonstrations.
@@ -82,37 +86,66 @@ pub struct TdMpcConfig {
     )]
     pub clone_updates: usize,
     /// Decisions before the first update (seeding), made by a cloned policy.
-    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 2000, tiny = 800, source = "MoDem")]
+    #[setting(
+        range = 1..=1_000_000_000, paper = 5000, cpu = 2000, tiny = 800, source = "MoDem",
+        needs = "arm != bc-only"
+    )]
     pub learning_starts: usize,
     /// Who makes them.
-    #[setting(value = SeedPolicy::Pretrained, paper = SeedPolicy::Prior, source = "MoDem")]
+    #[setting(
+        value = SeedPolicy::Pretrained, paper = SeedPolicy::Prior, source = "MoDem",
+        needs = "arm != bc-only"
+    )]
     pub seed_by: SeedPolicy,
     /// Updates on them before planning begins.
-    #[setting(range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 600, source = "MoDem")]
+    #[setting(
+        range = 0..=100_000_000, paper = 5000, cpu = 2000, tiny = 600, source = "MoDem",
+        needs = "arm != bc-only"
+    )]
     pub seed_updates: usize,
     /// Decisions over which acting is handed over from that policy to the planner: the share of its
     /// decisions falls from 1 to 0; 0: the planner acts at once.
-    #[setting(range = 0..=1_000_000_000, value = 0, source = "MoDem on TD-MPC2: 20,000")]
+    #[setting(
+        range = 0..=1_000_000_000, value = 0, source = "MoDem on TD-MPC2: 20,000",
+        needs = "arm != bc-only"
+    )]
     pub seed_policy_decay: usize,
     /// Updates per decision afterwards.
-    #[setting(range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "MoDem, TD-MPC2")]
+    #[setting(
+        range = 0.0..=100.0, value = 1.0, tiny = 0.5, source = "MoDem, TD-MPC2",
+        needs = "arm != bc-only"
+    )]
     pub utd_ratio: f64,
     /// Decisions between two points of the learning curve.
-    #[setting(range = 1..=1_000_000_000, paper = 5000, cpu = 3000, tiny = 1000)]
+    #[setting(
+        range = 1..=1_000_000_000, paper = 5000, cpu = 3000, tiny = 1000,
+        needs = "arm != bc-only"
+    )]
     pub eval_every: usize,
     /// Decisions that the replay holds at most.
-    #[setting(range = 1..=1_000_000_000, value = 200_000)]
+    #[setting(
+        range = 1..=1_000_000_000, value = 200_000,
+        needs = "arm != bc-only"
+    )]
     pub capacity: usize,
     /// Whether actions are planned, or the policy prior acts alone.
-    #[setting(value = true, source = "TD-MPC2, MoDem")]
+    #[setting(value = true, source = "TD-MPC2, MoDem", needs = "arm != bc-only")]
     pub plan: bool,
     /// Weight of cloning in the prior's loss, on the part of a batch that shows success: where the
     /// critics know nothing, it does what the demonstrations did (Fujimoto and Gu 2021).
-    #[setting(range = 0.0..=1e3, value = 1.0, paper = 0.0, source = "TD-MPC2, MoDem")]
+    #[setting(
+        range = 0.0..=1e3, value = 1.0, paper = 0.0, source = "TD-MPC2, MoDem",
+        needs = "arm != bc-only"
+    )]
     pub prior_cloning: f64,
     /// Whether practice episodes that succeed join the demonstrations, which then show more than
     /// five ways (Oh et al. 2018).
-    #[setting(value = true, paper = false, source = "MoDem")]
+    #[setting(
+        value = true,
+        paper = false,
+        source = "MoDem",
+        needs = "arm != bc-only"
+    )]
     pub self_imitation: bool,
     /// Sequences per update.
     #[setting(range = 2..=1 << 20, paper = 256, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
@@ -123,15 +156,22 @@ pub struct TdMpcConfig {
     /// Added to the reward of every decision. With 0, what is not known is worth nothing, and
     /// success 1; -1 makes it -1 until success and 0 for ever after: what is not known is then as
     /// good as success, until it was tried.
-    #[setting(range = -1e3..=1e3, value = 0.0, paper = -1.0, source = "MoDem")]
+    #[setting(
+        range = -1e3..=1e3, value = 0.0, paper = -1.0, source = "MoDem",
+        needs = "arm != bc-only"
+    )]
     pub reward_offset: f64,
     /// Rate at which the targets follow, per update (`td-mpc`: every second).
-    #[setting(range = 0.0..=1.0, value = 0.05, paper = 0.01, source = "TD-MPC2, MoDem")]
+    #[setting(
+        range = 0.0..=1.0, value = 0.05, paper = 0.01, source = "TD-MPC2, MoDem",
+        needs = "arm != bc-only"
+    )]
     pub target_rate: f64,
     /// Discount per decision.
     #[setting(
         range = 0.0..=1.0, value = 0.95,
-        source = "TD-MPC2's rule for 100 decisions; MoDem: 0.99"
+        source = "TD-MPC2's rule for 100 decisions; MoDem: 0.99",
+        needs = "arm != bc-only"
     )]
     pub gamma: f64,
     /// Decisions that a sequence has, and that the planner looks ahead.
@@ -139,7 +179,10 @@ pub struct TdMpcConfig {
     pub horizon: usize,
     /// Decisions over which the planner's look ahead grows from 1 to the horizon; 0: it has all of
     /// it at once.
-    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 25,000")]
+    #[setting(
+        range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 25,000",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub horizon_growth: usize,
     /// Numbers of a latent state; a multiple of 8 with `td-mpc2`.
     #[setting(
@@ -154,50 +197,79 @@ pub struct TdMpcConfig {
     #[setting(range = 1..=8192, paper = 256, cpu = 128, tiny = 64, source = "TD-MPC2, MoDem")]
     pub encoder_hidden: usize,
     /// Critics.
-    #[setting(range = 2..=100, value = 5, source = "TD-MPC2; MoDem: 2")]
+    #[setting(
+        range = 2..=100, value = 5, source = "TD-MPC2; MoDem: 2",
+        needs = "arm != bc-only"
+    )]
     pub critics: usize,
     /// Share of the critics' first hidden units that are left out while they learn and teach the
     /// prior.
-    #[setting(range = 0.0..=0.9, value = 0.0, paper = 0.01, source = "TD-MPC2; MoDem: 0")]
+    #[setting(
+        range = 0.0..=0.9, value = 0.0, paper = 0.01, source = "TD-MPC2; MoDem: 0",
+        needs = "arm != bc-only"
+    )]
     pub dropout: f64,
     /// Action sequences that the planner compares, those of policies included.
     #[setting(
         range = 2..=100_000, paper = 512, cpu = 128, tiny = 64,
-        source = "TD-MPC2; MoDem: 537"
+        source = "TD-MPC2; MoDem: 537",
+        needs = "plan = true and arm != bc-only"
     )]
     pub samples: usize,
     /// How many of them policies propose.
     #[setting(
         range = 0..=99_999, paper = 24, cpu = 32, tiny = 16,
-        source = "TD-MPC2; MoDem: 25"
+        source = "TD-MPC2; MoDem: 25",
+        needs = "plan = true and arm != bc-only"
     )]
     pub policy_samples: usize,
     /// Whose proposals.
-    #[setting(value = Proposals::Both, paper = Proposals::Prior, source = "MoDem, TD-MPC2")]
+    #[setting(
+        value = Proposals::Both, paper = Proposals::Prior, source = "MoDem, TD-MPC2",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub proposals: Proposals,
     /// Where the planner's first samples are: false: around the previous plan, within `max_std`;
     /// true: around the proposals, so that only what is near them is considered.
-    #[setting(value = true, paper = false, source = "MoDem, TD-MPC2")]
+    #[setting(
+        value = true,
+        paper = false,
+        source = "MoDem, TD-MPC2",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub around_proposals: bool,
     /// The best, of which the next samples are drawn.
-    #[setting(range = 1..=100_000, paper = 64, cpu = 16, tiny = 8, source = "TD-MPC2, MoDem")]
+    #[setting(
+        range = 1..=100_000, paper = 64, cpu = 16, tiny = 8, source = "TD-MPC2, MoDem",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub elites: usize,
     /// Rounds of sampling per decision.
     #[setting(
         range = 1..=100, paper = 6, cpu = 4, tiny = 3,
-        source = "TD-MPC2; MoDem on Meta-World: 4"
+        source = "TD-MPC2; MoDem on Meta-World: 4",
+        needs = "plan = true and arm != bc-only"
     )]
     pub iterations: usize,
     /// Least standard deviation of the planner's samples, of the range [-1, 1].
-    #[setting(range = 0.0..=10.0, value = 0.05, source = "TD-MPC2")]
+    #[setting(
+        range = 0.0..=10.0, value = 0.05, source = "TD-MPC2",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub min_std: f64,
     /// Decisions over which the least standard deviation falls to that from 0.1; 0: it is there at
     /// once.
-    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 12,500")]
+    #[setting(
+        range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 12,500",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub std_decay: usize,
     /// The largest, that of the first round: 2 samples everything, a small one only what is near
     /// the previous plan and the proposals.
-    #[setting(range = 0.0..=10.0, value = 0.2, paper = 2.0, source = "TD-MPC2")]
+    #[setting(
+        range = 0.0..=10.0, value = 0.2, paper = 2.0, source = "TD-MPC2",
+        needs = "plan = true and arm != bc-only"
+    )]
     pub max_std: f64,
 }
 

@@ -16,7 +16,7 @@ mod quality;
 mod trainer;
 
 use super::Method;
-use crate::method::{Insight, MethodInfo, Paper};
+use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::ImageSpec;
 use crate::policy::{PolicyConfig, PolicyKind};
@@ -52,7 +52,7 @@ pub const METHOD: Method = Method {
         smallest_image: Some(SMALLEST_IMAGE),
         per_step: true,
         // Vanilla TD-MPC learns without.
-        needs_demos: false,
+        demos: DemoUse::Optional,
         insights: &[Insight::WorldModel],
         on_page: true,
     },

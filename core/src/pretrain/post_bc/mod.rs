@@ -11,7 +11,7 @@ mod pretrainer;
 use super::{Method, Unit};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
-use crate::method::{Color, Insight, MethodInfo, Paper};
+use crate::method::{Color, DemoUse, Insight, MethodInfo, Paper};
 use crate::policy::PolicyKind;
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -41,7 +41,7 @@ pub const METHOD: Method = Method {
         // The ensemble learns from states.
         smallest_image: None,
         per_step: false,
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[Insight::Spread],
         on_page: true,
     },

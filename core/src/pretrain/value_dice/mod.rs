@@ -16,7 +16,7 @@ mod orthogonality;
 mod transitions;
 
 use super::Method;
-use crate::method::{Color, MethodInfo, Paper};
+use crate::method::{Color, DemoUse, MethodInfo, Paper};
 use crate::policy::PolicyKind;
 use crate::settings::Settings;
 pub use learner::ValueDice;
@@ -47,7 +47,7 @@ pub const METHOD: Method = Method {
         because: "trains the tanh of a Gaussian",
         smallest_image: None,
         per_step: false,
-        needs_demos: true,
+        demos: DemoUse::Required,
         insights: &[],
         on_page: true,
     },

@@ -9,7 +9,7 @@ use crate::dashboard::Dashboard;
 use crate::engines::{self, CATALOG, inputs};
 use crate::expert::{ExpertEnv, Network};
 use protege_core::data::Dataset;
-use protege_core::run::{Config, Demonstrations, Run};
+use protege_core::run::{Config, Demonstrations, Purpose, Run};
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,11 @@ struct Collected {
 /// # Errors
 /// When a setting or a file is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    let config = args.settings.before_finetuning().resolve(None)?;
+    let settings = args.settings.before_finetuning();
+    let config = settings.resolve(None)?;
+    if let Some(note) = settings.check(&config, purpose(args))? {
+        eprintln!("note: {note}");
+    }
     let Collected {
         dataset,
         json: mut also,
@@ -88,6 +92,15 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         args.out.display()
     );
     Ok(Answer { json, text })
+}
+
+fn purpose(args: &Args) -> Purpose {
+    if args.from.is_some() {
+        return Purpose::Import;
+    }
+    Purpose::Record {
+        scripted: args.expert.is_none(),
+    }
 }
 
 /// From the task's scripted expert.
@@ -190,10 +203,11 @@ fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
         replayed,
     } = imported;
     // Without a wish for a number all are wanted.
-    let dataset = args
-        .settings
-        .demos
-        .map_or_else(|| Ok(dataset.clone()), |n| dataset.take(n))?;
+    let dataset = if args.settings.gives("demos.count")? {
+        dataset.take(config.demos.count)?
+    } else {
+        dataset
+    };
     let json = json!({ "recorded": recorded, "successful": successful, "replayed": replayed });
     let text = format!(
         "{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n",

@@ -13,7 +13,7 @@ use crate::engines::inputs;
 use crate::report::Outcome;
 use crate::rerun::{Program, Recorder};
 use crate::video::{Quality, RenderOptions};
-use protege_core::run::{Config, EpisodeRecord, Inputs, Run};
+use protege_core::run::{Config, EpisodeRecord, Inputs, Purpose, Run};
 use protege_core::{Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         ..inputs()
     };
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
+    settings.check(run.config(), Purpose::Evaluate)?;
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;
     bar.finish("evaluated");

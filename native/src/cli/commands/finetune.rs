@@ -1,7 +1,7 @@
 //! `protege finetune`: a run that begins with a pretrained policy.
 
 use crate::cli::answer::{Answer, Output};
-use crate::cli::session::{self, Session};
+use crate::cli::session::{self, Given, Session};
 use crate::cli::settings::Settings;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
@@ -56,16 +56,9 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         || args.settings.clone(),
         |address| args.settings.served(address),
     );
-    let (config, inputs) = session::prepare(
-        &settings,
-        args.demos_file.as_deref(),
-        args.checkpoint.as_deref(),
-    )?;
-    session::begin(
-        &config,
-        inputs,
-        args.checkpoint.as_deref(),
-        &args.session,
-        output,
-    )
+    let given = Given {
+        demos_file: args.demos_file.as_deref(),
+        checkpoint: args.checkpoint.as_deref(),
+    };
+    session::begin(&settings, given, &args.session, output)
 }

@@ -72,9 +72,9 @@ pub struct Args {
     /// The physics engine [default: the policy's own, else the task's usual one]
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
-    /// `cpu`, `wgpu` or `cuda:N`
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    /// Where the policy computes, `cpu`, `wgpu` or `cuda:N` [default: cpu]
+    #[arg(long, requires = "checkpoint")]
+    device: Option<String>,
 }
 
 /// Plays, and shows or records and writes.
@@ -297,7 +297,10 @@ fn tell(
 /// Who plays what, as the arguments say.
 fn player(args: &Args) -> Result<Player> {
     let mut player = match &args.checkpoint {
-        Some(path) => Player::policy(path, args.task.as_deref(), device(&args.device)?)?,
+        Some(path) => {
+            let device = device(args.device.as_deref().unwrap_or("cpu"))?;
+            Player::policy(path, args.task.as_deref(), device)?
+        }
         None => Player::expert(Config::preset(Preset::Cpu), device("cpu")?),
     };
     if let Some(task) = args.task.as_ref().filter(|_| player.acting.is_none()) {

@@ -1,7 +1,7 @@
 //! `protege pretrain`: a run that ends before finetuning.
 
 use crate::cli::answer::{Answer, Output};
-use crate::cli::session::{self, Session};
+use crate::cli::session::{self, Given, Session};
 use crate::cli::settings::Settings;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
@@ -38,10 +38,10 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
             "pretrain ends before finetuning and takes no --finetune; `protege run` does both",
         ));
     }
-    let (config, inputs) = session::prepare(
-        &args.settings.before_finetuning(),
-        args.demos_file.as_deref(),
-        None,
-    )?;
-    session::begin(&config, inputs, None, &args.session, output)
+    let settings = args.settings.before_finetuning();
+    let given = Given {
+        demos_file: args.demos_file.as_deref(),
+        checkpoint: None,
+    };
+    session::begin(&settings, given, &args.session, output)
 }

@@ -1,7 +1,7 @@
 //! `protege run`: the whole job over several seeds, with a report at the end.
 
 use crate::cli::answer::{Answer, Output};
-use crate::cli::session::{self, Session};
+use crate::cli::session::{self, Given, Session};
 use crate::cli::settings::Settings;
 use protege_core::Result;
 use std::path::PathBuf;
@@ -48,16 +48,9 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(path) = &args.session.resume {
         return session::resume(path, &args.session, output);
     }
-    let (config, inputs) = session::prepare(
-        &args.settings,
-        args.demos_file.as_deref(),
-        args.checkpoint.as_deref(),
-    )?;
-    session::begin(
-        &config,
-        inputs,
-        args.checkpoint.as_deref(),
-        &args.session,
-        output,
-    )
+    let given = Given {
+        demos_file: args.demos_file.as_deref(),
+        checkpoint: args.checkpoint.as_deref(),
+    };
+    session::begin(&args.settings, given, &args.session, output)
 }

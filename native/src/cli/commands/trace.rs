@@ -30,13 +30,23 @@ pub struct Args {
     )]
     task: Option<String>,
     /// The start that is played
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "fixture"
+    )]
     seed: u64,
     /// Control steps at most [default: to the end of the episode]
     #[arg(long, value_name = "N", conflicts_with = "fixture")]
     steps: Option<usize>,
     /// Standard deviation of Gaussian noise on the expert's actions
-    #[arg(long, value_name = "STD", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "STD",
+        default_value_t = 0.0,
+        conflicts_with = "fixture"
+    )]
     noise: f64,
     /// A safetensors file of recorded episodes
     #[arg(long, value_name = "FILE", requires = "key")]

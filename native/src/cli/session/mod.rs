@@ -20,9 +20,9 @@ use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::report::{self, Report};
 use journal::{CheckpointPolicy, Clock, latest};
-use protege_core::method::Insight;
+use protege_core::method::{DemoUse, Insight};
 use protege_core::policy::PolicyKind;
-use protege_core::run::{Config, Inputs, Run};
+use protege_core::run::{Config, Inputs, Preset, Purpose, Run};
 use protege_core::{Error, Result};
 use seed::{Seed, SessionEnd, is_finished};
 use std::path::{Path, PathBuf};
@@ -69,94 +69,165 @@ pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> 
     carry_out(&folder, &amended(plan, session)?, &config, output)
 }
 
-/// The configuration and what the run is given.
-///
-/// # Errors
-/// When a setting or a file is wrong.
-pub fn prepare(
-    settings: &Settings,
-    demos_file: Option<&Path>,
-    checkpoint: Option<&Path>,
-) -> Result<(Config, Inputs)> {
-    let policy = checkpoint
-        .map(|path| read_archive(&policy_file(path)?))
-        .transpose()?;
-    let pretrained = policy.as_ref().map(policy_config).transpose()?;
-    let mut config = settings.resolve(pretrained.as_ref())?;
-    if policy.is_some() {
-        settings.refuse_policy()?;
-    }
-    let demos = demos_file.map(read_dataset).transpose()?;
-    if let (Some(demos), None) = (&demos, settings.demos) {
-        config.demos.count = demos.episodes.len();
-    }
-    Ok((
-        config,
-        Inputs {
-            demos,
-            policy,
-            ..inputs()
-        },
-    ))
+/// What a run is given instead of making it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// A file of demonstrations.
+    pub demos_file: Option<&'a Path>,
+    /// A pretrained policy: a file, or the folder of a run. Where that has every seed that is
+    /// wanted, each seed begins with its own policy.
+    pub checkpoint: Option<&'a Path>,
 }
 
-/// Begins a run in a new folder. Where `checkpoint` is the folder of a run that has every seed that
-/// is wanted, each seed begins with its own policy.
+/// Begins a run in a new folder. Whatever cannot work is refused before there is one.
+///
+/// # Errors
+/// When a setting or a file is wrong, something that the run needs is missing, a step fails, or
+/// Ctrl-C stopped it.
 pub fn begin(
-    config: &Config,
-    inputs: Inputs,
-    checkpoint: Option<&Path>,
+    settings: &Settings,
+    given: Given<'_>,
     session: &Session,
     output: Output,
 ) -> Result<Answer> {
     protege_core::error::within("--seeds", session.seeds, 1, 10_000)?;
-    let seeds = (0..session.seeds)
-        .map(|k| config.seed.checked_add(k))
-        .collect::<Option<Vec<_>>>();
-    let served = config.policy.kind == PolicyKind::Served;
+    let (config, inputs) = prepared(settings, given)?;
+    let seeds = seeds(config.seed, session.seeds)?;
+    let policies = own_policies(given.checkpoint, &seeds)?;
+    let device = device(session.device.as_deref().unwrap_or("cpu"))?;
+    // What the policy brings along is part of the run's configuration.
+    let config = Run::new(config, copied(&inputs), device)?.config().clone();
+    let purpose = purpose(&config, given);
+    let mut notes: Vec<String> = settings.check(&config, purpose)?.into_iter().collect();
+    refuse_unread_demos(&config, purpose)?;
+    if given.checkpoint.is_some() && seeds.len() > 1 && policies.is_empty() {
+        notes.push(format!(
+            "all {} seeds begin with the same policy: they differ by finetuning alone",
+            seeds.len()
+        ));
+    }
+    for note in &notes {
+        eprintln!("note: {note}");
+    }
     let plan = Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command_line(),
-        seeds: seeds.ok_or_else(|| {
-            Error::input(format!(
-                "seed {} is too large for {} seeds",
-                config.seed, session.seeds
-            ))
-        })?,
+        seeds,
         device: "cpu".to_owned(),
         checkpoint_every: 60.0,
         keep_last: 2,
         videos: true,
-        companion: !session.no_companion
-            && config.pretrain.method.info().shows(Insight::Spread)
-            && inputs.policy.is_none()
-            && !served,
+        companion: !session.no_companion && has_companion(&config, purpose),
+        notes,
     };
     let plan = amended(plan, session)?;
-    // What cannot work is refused before a folder is made.
-    let Inputs {
-        demos,
-        policy,
-        services,
-    } = &inputs;
-    Run::new(
-        config.clone(),
-        Inputs {
-            demos: demos.clone(),
-            policy: policy.clone(),
-            services: *services,
-        },
-        device(&plan.device)?,
-    )?;
     let path = session
         .out
         .clone()
-        .unwrap_or_else(|| Folder::unused(config));
-    let policies = checkpoint
-        .map(|path| policies_by_seed(path, &plan.seeds))
-        .unwrap_or_default();
-    let folder = Folder::begin(path, &plan, config, &inputs, &policies)?;
-    carry_out(&folder, &plan, config, output)
+        .unwrap_or_else(|| Folder::unused(&config));
+    let folder = Folder::begin(path, &plan, &config, &inputs, &policies)?;
+    carry_out(&folder, &plan, &config, output)
+}
+
+/// The configuration and the inputs, before they met.
+fn prepared(settings: &Settings, given: Given<'_>) -> Result<(Config, Inputs)> {
+    let policy = given
+        .checkpoint
+        .map(|path| read_archive(&policy_file(path)?))
+        .transpose()?;
+    let pretrained = policy.as_ref().map(policy_config).transpose()?;
+    let mut config = settings.resolve(pretrained.as_ref())?;
+    let demos = given.demos_file.map(read_dataset).transpose()?;
+    if let Some(demos) = &demos
+        && !settings.gives("demos.count")?
+    {
+        let tasks = config.tasks().len();
+        config.demos.count = demos.episodes.len().div_ceil(tasks);
+    }
+    let inputs = Inputs {
+        demos,
+        policy,
+        ..inputs()
+    };
+    Ok((config, inputs))
+}
+
+/// `count` seeds from the first one on.
+fn seeds(first: u64, count: u64) -> Result<Vec<u64>> {
+    let seeds = (0..count).map(|k| first.checked_add(k));
+    seeds
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::input(format!("seed {first} is too large for {count} seeds")))
+}
+
+/// The policy of every seed, where the checkpoint is a run that has them all; each can be read, and
+/// they were pretrained alike.
+fn own_policies(checkpoint: Option<&Path>, seeds: &[u64]) -> Result<Vec<(u64, PathBuf)>> {
+    let Some(path) = checkpoint else {
+        return Ok(Vec::new());
+    };
+    let policies = policies_by_seed(path, seeds);
+    let mut first: Option<Config> = None;
+    for (_, file) in &policies {
+        let Config {
+            policy, pretrain, ..
+        } = policy_config(&read_archive(file)?)?;
+        let alike = first
+            .as_ref()
+            .is_none_or(|first| (&first.policy, &first.pretrain) == (&policy, &pretrain));
+        if !alike {
+            return Err(Error::input(format!(
+                "{} was pretrained otherwise than the other seeds' policies: name one policy",
+                file.display()
+            )));
+        }
+        first.get_or_insert(Config {
+            policy,
+            pretrain,
+            ..Config::preset(Preset::Cpu)
+        });
+    }
+    Ok(policies)
+}
+
+fn copied(inputs: &Inputs) -> Inputs {
+    Inputs {
+        demos: inputs.demos.clone(),
+        policy: inputs.policy.clone(),
+        services: inputs.services,
+    }
+}
+
+fn purpose(config: &Config, given: Given<'_>) -> Purpose {
+    let served = config.policy.kind == PolicyKind::Served;
+    Purpose::Run {
+        policy: given.checkpoint.is_some() || served,
+        demos: given.demos_file.is_some(),
+    }
+}
+
+/// Demonstrations that neither pretraining nor finetuning reads are refused.
+fn refuse_unread_demos(config: &Config, purpose: Purpose) -> Result<()> {
+    let given = Purpose::Run {
+        policy: true,
+        demos: true,
+    };
+    let method = config.finetune.method.info();
+    let served = config.policy.kind == PolicyKind::Served;
+    if purpose != given || served || method.demos != DemoUse::Unused {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "--demos-file has no effect here: the policy is pretrained, and finetune.method {} does \
+         not learn from demonstrations; leave it out",
+        method.id
+    )))
+}
+
+/// Whether a BC policy is trained beside the run's own, to show both in the report.
+fn has_companion(config: &Config, purpose: Purpose) -> bool {
+    let pretrains = matches!(purpose, Purpose::Run { policy: false, .. });
+    pretrains && config.pretrain.method.info().shows(Insight::Spread)
 }
 
 /// The plan with what this session wants otherwise.

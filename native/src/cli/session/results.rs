@@ -9,6 +9,7 @@ use crate::files::jsonl::read_lines;
 use crate::files::metrics::{Line, read_metrics};
 use crate::report::videos::Videos;
 use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
+use protege_core::policy::PolicyKind;
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
 use protege_core::{Error, Result};
@@ -56,13 +57,7 @@ pub fn collect(
         finetune,
         preset: config.preset.name().to_owned(),
         seeds: plan.seeds.clone(),
-        // Who was given a policy saw no demonstrations; the policy did.
-        demos: results
-            .iter()
-            .map(|result| result.demos)
-            .max()
-            .filter(|&demos| demos > 0)
-            .unwrap_or(config.demos.count),
+        demos: demos(config, &results),
         before: pool(rows.iter().map(|row| &row.before)),
         after: pool(rows.iter().map(|row| &row.after)),
         at_end: pool_at_end(&rows),
@@ -79,7 +74,19 @@ pub fn collect(
         config_toml: to_toml(config)?,
         command: plan.command.clone(),
         version: plan.version.clone(),
+        notes: plan.notes.clone(),
     })
+}
+
+/// Demonstrations that were learned from: by the run, or by the policy that it began with. Those of
+/// a policy that another program serves nobody knows.
+fn demos(config: &Config, results: &[SeedResult]) -> usize {
+    let own = results.iter().map(|result| result.demos).max();
+    let of_policy = match config.policy.kind {
+        PolicyKind::Served => 0,
+        _ => config.demos.count * config.tasks().len(),
+    };
+    own.filter(|&demos| demos > 0).unwrap_or(of_policy)
 }
 
 /// The result of one seed.
@@ -250,6 +257,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "wall_s": report.wall_s,
         "peak_memory_mb": peak_memory_mb(),
         "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
+        "notes": report.notes,
         "report": page,
     })
 }
@@ -299,6 +307,9 @@ pub fn to_text(report: &Report, page: &std::path::Path) -> String {
             format!("{}, then", percent(before))
         };
         text += &format!("  at the last step   {before}{}\n", percent(after));
+    }
+    for note in &report.notes {
+        text += &format!("  note               {note}\n");
     }
     text + &format!("  report             {}\n", page.display())
 }
