@@ -22,6 +22,7 @@ pub use frames::Frames;
 pub use history::History;
 pub use normaliser::Normaliser;
 pub use pairs::Pairs;
+pub(crate) use pairs::Scales;
 pub use replay::{Batch, Replay};
 pub(crate) use sequences::{BalancedSampler, SequenceReplay};
 pub use sequences::{SequenceBatch, SequenceIndex};

@@ -4,6 +4,17 @@ use super::{Dataset, Normaliser};
 use crate::obs::{Images, ObsBatch, ObsSpec};
 use crate::{Error, Result};
 
+/// The least range by which an observed number or an action is scaled: 5 mm, or as much of a radian,
+/// a unit quaternion or a gripper's opening. One action moves a hand by up to 1 cm; what varies by
+/// less than half of that in the demonstrations is how bodies settled, or rounding. In a few
+/// demonstrations such ranges are as small as 1e-6, and practice would leave them a million times
+/// over.
+const LEAST_SPAN: f32 = 5e-3;
+/// The most that a scaled observation can be, whatever is observed. Demonstrations lie within 1,
+/// others of the same demonstrator within 10 once there are ten of them. It is the limit of
+/// Stable-Baselines3's `VecNormalize`; that of HER is 5 standard deviations.
+const LIMIT: f32 = 10.0;
+
 /// Observations and the action chunks that followed them, episode after episode, in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pairs {
@@ -20,6 +31,9 @@ pub struct Pairs {
     /// Length of a chunk: chunk * act.
     pub action_dim: usize,
 }
+
+/// The scales of observations and of action chunks.
+pub(crate) type Scales = (Normaliser, Normaliser);
 
 impl Pairs {
     /// Cuts a dataset into pairs of observations, as `reads` has them, and chunks of `chunk`
@@ -76,14 +90,35 @@ impl Pairs {
         cameras.map(|images| images.select(indices)).collect()
     }
 
-    /// The scales in which observations and chunks span [-1, 1].
+    /// The scales in which observations and chunks span [-1, 1], or less where they hardly vary.
     ///
     /// # Errors
     /// When there are no pairs.
-    pub(crate) fn scales(&self) -> Result<(Normaliser, Normaliser)> {
+    pub(crate) fn scales(&self) -> Result<Scales> {
+        let exact = self.exact_scales()?;
+        let obs = exact.0.with_least_span(LEAST_SPAN).with_limit(LIMIT);
+        Ok((obs, exact.1.with_least_span(LEAST_SPAN)))
+    }
+
+    /// The scales in which observations and chunks span [-1, 1] exactly, without any limit: those
+    /// of checkpoints that do not say theirs.
+    ///
+    /// # Errors
+    /// When there are no pairs.
+    pub(crate) fn exact_scales(&self) -> Result<Scales> {
         let obs = Normaliser::fit(&self.obs, self.obs_dim)?;
         let actions = Normaliser::fit(&self.actions, self.action_dim)?;
         Ok((obs, actions))
+    }
+
+    /// The pairs, scaled.
+    #[must_use]
+    pub(crate) fn scaled(self, scales: &Scales) -> Self {
+        Self {
+            obs: scales.0.apply(&self.obs),
+            actions: scales.1.apply(&self.actions),
+            ..self
+        }
     }
 
     /// Pairs, N.

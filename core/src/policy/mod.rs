@@ -13,7 +13,7 @@ pub mod served;
 pub(crate) mod squashed;
 pub mod velocity;
 
-use crate::data::{Archive, Normaliser};
+use crate::data::{Archive, Normaliser, Scales};
 use crate::nn::{self, Activation, Observations, params};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
@@ -298,7 +298,7 @@ impl Policy {
         config: &PolicyConfig,
         reads: &ObsSpec,
         act: usize,
-        scales: (Normaliser, Normaliser),
+        scales: Scales,
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
@@ -452,8 +452,8 @@ impl Policy {
     pub async fn save(&self, prefix: &str, archive: &mut Archive) -> Result<()> {
         archive.put_value(format!("{prefix}/sizes"), &self.sizes)?;
         archive.put_value(format!("{prefix}/reads"), &self.reads)?;
-        self.obs_scale.save(&format!("{prefix}/obs_scale"), archive);
-        self.act_scale.save(&format!("{prefix}/act_scale"), archive);
+        let scales = (self.obs_scale.clone(), self.act_scale.clone());
+        save_scales(&scales, prefix, archive);
         params::save(&self.net, prefix, archive).await
     }
 
@@ -467,7 +467,7 @@ impl Policy {
         archive: &Archive,
         device: &Device,
     ) -> Result<Self> {
-        let (obs_scale, act_scale, sizes) = load_scales(prefix, archive)?;
+        let (obs_scale, act_scale, sizes) = load_scales_and_sizes(prefix, archive)?;
         let reads = load_spec(prefix, archive, sizes)?;
         let chunk_len = sizes.act.saturating_mul(sizes.chunk);
         let fits = reads.numbers() == sizes.obs
@@ -498,14 +498,29 @@ pub(crate) fn is_saved(prefix: &str, archive: &Archive) -> bool {
 
 /// The scales of observations and action chunks, and the sizes. In archives of version 1 they are
 /// one blob.
-fn load_scales(prefix: &str, archive: &Archive) -> Result<(Normaliser, Normaliser, Sizes)> {
+fn load_scales_and_sizes(
+    prefix: &str,
+    archive: &Archive,
+) -> Result<(Normaliser, Normaliser, Sizes)> {
     if archive.version() == 1 {
         return archive.get(&format!("{prefix}/scales"));
     }
-    let obs_scale = Normaliser::load(&format!("{prefix}/obs_scale"), archive)?;
-    let act_scale = Normaliser::load(&format!("{prefix}/act_scale"), archive)?;
+    let (obs_scale, act_scale) = load_scales(prefix, archive)?;
     let sizes = archive.value(&format!("{prefix}/sizes"))?;
     Ok((obs_scale, act_scale, sizes))
+}
+
+/// Writes the scales of observations and action chunks into the archive under `prefix`.
+pub(crate) fn save_scales(scales: &Scales, prefix: &str, archive: &mut Archive) {
+    scales.0.save(&format!("{prefix}/obs_scale"), archive);
+    scales.1.save(&format!("{prefix}/act_scale"), archive);
+}
+
+/// Restores what [`save_scales`] wrote.
+pub(crate) fn load_scales(prefix: &str, archive: &Archive) -> Result<Scales> {
+    let obs_scale = Normaliser::load(&format!("{prefix}/obs_scale"), archive)?;
+    let act_scale = Normaliser::load(&format!("{prefix}/act_scale"), archive)?;
+    Ok((obs_scale, act_scale))
 }
 
 /// What the policy reads of observations. Before version 3 its settings said that.

@@ -17,7 +17,7 @@ pub use target_noise::TargetNoise;
 pub use value_dice::{ValueDice, ValueDiceConfig};
 
 use crate::Result;
-use crate::data::{Archive, Dataset, Pairs};
+use crate::data::{Archive, Dataset, Pairs, Scales};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::obs::ObsSpec;
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
@@ -159,6 +159,8 @@ pub struct Context<'a> {
     pub demos: &'a Dataset,
     /// The same as normalized training pairs.
     pub pairs: &'a Pairs,
+    /// What they are normalized by.
+    pub(crate) scales: &'a Scales,
     /// The run's seed.
     pub seed: u64,
     /// The device that trains, with autodiff.
@@ -171,16 +173,12 @@ impl Context<'_> {
     /// # Errors
     /// When the demonstrations are too short.
     pub(crate) fn fresh_policy(&self) -> Result<Policy> {
-        // `pairs` are scaled already: the scales come from raw ones.
-        let numbers = self.reads.without_cameras();
-        let raw = Pairs::new(self.demos, &numbers, self.policy.chunk, true)?;
         let mut weights = Rng::new(self.seed, "policy-weights", 0);
-        let scales = raw.scales()?;
         Ok(Policy::new(
             self.policy,
             &self.reads,
             self.demos.meta.act,
-            scales,
+            self.scales.clone(),
             &mut weights,
             self.device,
         ))

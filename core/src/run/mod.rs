@@ -26,11 +26,11 @@ pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 pub use saved::saved_config;
 pub use services::Services;
 
-use crate::data::{Archive, Dataset, Normaliser, Pairs};
+use crate::data::{Archive, Dataset, Normaliser, Pairs, Scales};
 use crate::env::{Entry, RolloutSpec, Rollouts};
 use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::obs::{ImageSpec, ObsSpec};
-use crate::policy::{self, Policy, PolicyKind};
+use crate::policy::{self, Policy, PolicyKind, load_scales, save_scales};
 use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -82,6 +82,8 @@ pub struct Run {
     own_demos: Option<Dataset>,
     /// The demonstrations as normalized training pairs.
     pairs: Option<Pairs>,
+    /// What they are normalized by.
+    scales: Option<Scales>,
     policy: Option<Policy>,
     /// What finetuning has made of the policy so far: it acts in evaluations.
     finetuned: Option<Box<dyn FinetunedPolicy>>,
@@ -144,6 +146,7 @@ impl Run {
             demos: None,
             own_demos: None,
             pairs: None,
+            scales: None,
             policy: None,
             finetuned: None,
             best: None,
@@ -191,6 +194,14 @@ impl Run {
     }
 
     fn keep_demos(&mut self, demos: Dataset) -> Result<()> {
+        let raw = self.raw_pairs(&demos)?;
+        let scales = raw.scales()?;
+        self.keep_scaled(demos, raw, scales);
+        Ok(())
+    }
+
+    /// The demonstrations as training pairs that are not normalized yet.
+    fn raw_pairs(&self, demos: &Dataset) -> Result<Pairs> {
         let together = self.config.tasks().join("+");
         let shown = if demos.meta.task == self.config.task {
             &self.config.task
@@ -203,16 +214,14 @@ impl Run {
             PolicyKind::Served => self.obs().without_cameras(),
             _ => self.reads(),
         };
-        let raw = Pairs::new(&demos, &reads, self.config.policy.chunk, true)?;
-        let scales = raw.scales()?;
-        self.pairs = Some(Pairs {
-            obs: scales.0.apply(&raw.obs),
-            actions: scales.1.apply(&raw.actions),
-            ..raw
-        });
+        Pairs::new(demos, &reads, self.config.policy.chunk, true)
+    }
+
+    fn keep_scaled(&mut self, demos: Dataset, raw: Pairs, scales: Scales) {
+        self.pairs = Some(raw.scaled(&scales));
+        self.scales = Some(scales);
         self.own_demos = Some(demos.of_task(self.config.label()));
         self.demos = Some(demos);
-        Ok(())
     }
 
     fn give_policy(&mut self, archive: &Archive) -> Result<()> {
@@ -265,6 +274,10 @@ impl Run {
             reads: self.reads(),
             demos: self.given_demos()?,
             pairs: self.given_pairs()?,
+            scales: self
+                .scales
+                .as_ref()
+                .ok_or_else(|| Error::failed("the run has no scales yet"))?,
             seed: self.config.seed,
             device: &self.device,
         })
@@ -575,6 +588,9 @@ impl Run {
         if let Some(demos) = &self.demos {
             archive.put_blob("demos", demos.to_bytes()?);
         }
+        if let Some(scales) = &self.scales {
+            save_scales(scales, "demos", &mut archive);
+        }
         if let Some(policy) = &self.policy {
             policy.save("policy", &mut archive).await?;
         }
@@ -592,6 +608,24 @@ impl Run {
         Self::load_with(archive, device, Services::default())
     }
 
+    /// The demonstrations, normalized as they were.
+    fn load_demos(&mut self, archive: &Archive) -> Result<()> {
+        let demos = Dataset::from_bytes(archive.blob("demos")?)?;
+        let raw = self.raw_pairs(&demos)?;
+        let scales = match archive.contains("demos/obs_scale/low") {
+            true => load_scales("demos", archive)?,
+            // A checkpoint of before scales had limits.
+            false => raw.exact_scales()?,
+        };
+        if (scales.0.dim(), scales.1.dim()) != (raw.obs_dim, raw.action_dim) {
+            return Err(Error::input(
+                "the checkpoint's scales do not fit its demonstrations: use an undamaged checkpoint",
+            ));
+        }
+        self.keep_scaled(demos, raw, scales);
+        Ok(())
+    }
+
     /// [`Run::load`] for a program that has services of its own.
     pub fn load_with(mut archive: Archive, device: Device, services: Services) -> Result<Self> {
         saved::check_resumable(&archive)?;
@@ -599,7 +633,7 @@ impl Run {
         let mut run = Self::empty(config, device, services)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {
-            run.keep_demos(Dataset::from_bytes(archive.blob("demos")?)?)?;
+            run.load_demos(&archive)?;
         }
         if policy::is_saved("policy", &archive) {
             run.policy = Some(run.load_policy(&archive)?);
