@@ -15,15 +15,17 @@ const text = String;
 const number = (value) => (value.trim() && Number.isFinite(Number(value)) ? Number(value) : value);
 const flag = (value) => value !== 'false';
 
-/** The attributes that are options of the app, those that can change while it runs first. */
+/** The attributes that are options of the app: those that can change while it runs, and those that make another app. */
 const SETTINGS = {
-  kind: text, task: text, pretrain: text, finetune: text, demos: number, alpha: number, members: number, seed: number,
-  speed: number, controls: text,
+  task: text, pretrain: text, finetune: text, demos: number, alpha: number, members: number, seed: number, speed: number,
 };
-const OPTIONS = { ...SETTINGS, autostart: flag, hash: flag, base: text };
+const FRAME = { kind: text, controls: text, hash: flag, base: text };
+const OPTIONS = { ...SETTINGS, ...FRAME, autostart: flag };
 
 /** What the app does where nothing is said: the poster has to know, too. */
-const DEFAULTS = { kind: 'race', task: 'lab/lift', pretrain: 'bc,post-bc', finetune: 'dsrl', demos: 3 };
+const DEFAULTS = {
+  kind: 'race', task: 'lab/lift', pretrain: 'bc,post-bc', finetune: 'dsrl', demos: 3, alpha: 1, members: 10, seed: 0, speed: 1,
+};
 
 /** The folder that the app's files are in: as given from the page's point of view, or where this module lies. */
 const folder = (base) => (base ? new URL(base, document.baseURI).href : HERE);
@@ -69,7 +71,8 @@ function dress(element, base) {
   const href = `${base}app.css`;
   if ([...root.querySelectorAll('link')].some((link) => link.href === href)) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href, onload: resolve });
+    // Asked for as modules are: a page that isolates itself takes nothing else from another origin.
+    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', crossOrigin: 'anonymous', href, onload: resolve });
     link.onerror = () => {
       link.remove();
       reject(new Error('The app’s style sheet could not be loaded. Check the connection and try again.'));
@@ -84,6 +87,9 @@ function lacks(kind) {
   if (!globalThis.WebAssembly?.validate(new Uint8Array(simd))) {
     return 'This browser cannot run WebAssembly with SIMD. Please update it: Chrome or Edge 91, Firefox 89, Safari 16.4, or anything newer.';
   }
+  if (globalThis.origin === 'null') {
+    return 'A frame in a sandbox needs allow-same-origin beside allow-scripts: without an origin of its own it can start no workers.';
+  }
   if (!hasModuleWorkers()) {
     return 'This browser cannot run modules in workers. Please update it: Chrome or Edge 80, Firefox 114, Safari 15, or anything newer.';
   }
@@ -97,11 +103,13 @@ function lacks(kind) {
 const hasModuleWorkers = memo(() => {
   let asked = false;
   const options = { get type() { asked = true; return 'module'; } };
+  const nothing = URL.createObjectURL(new Blob([], { type: 'text/javascript' }));
   try {
-    new Worker('data:text/javascript,', options).terminate();
+    new Worker(nothing, options).terminate();
   } catch {
-    // A content security policy may forbid this worker; the question was asked all the same.
+    // A content security policy may forbid workers; the question was asked all the same.
   }
+  URL.revokeObjectURL(nothing);
   return asked;
 });
 
@@ -266,8 +274,23 @@ button[aria-disabled="true"]::before {
 @media print { .caption button { display: none; } }
 `;
 
+/** One sheet for all elements, which no content security policy refuses, as it does with `<style>`. */
+const sheet = memo(() => {
+  const made = new CSSStyleSheet();
+  made.replaceSync(STYLE);
+  return made;
+});
+
+function paint(root) {
+  try {
+    root.adoptedStyleSheets = [sheet()];
+  } catch {
+    // A browser too old for this is told so, in words that are to be read.
+    root.append(Object.assign(document.createElement('style'), { textContent: STYLE }));
+  }
+}
+
 const TEMPLATE = `
-<style>${STYLE}</style>
 <div data-layer>
   <div class="picture" aria-hidden="true"></div>
   <div class="caption"><button type="button"></button><p role="status"><span class="sentence"></span><small></small></p></div>
@@ -287,6 +310,7 @@ export class ProtegeDemo extends HTMLElement {
   constructor() {
     super();
     this.attachShadow({ mode: 'open' }).innerHTML = TEMPLATE;
+    paint(this.shadowRoot);
     this.#part('button').onclick = this.#part('.picture').onclick = () => this.start().catch(() => {});
   }
 
@@ -314,9 +338,10 @@ export class ProtegeDemo extends HTMLElement {
     this.#clear();
   }
 
-  attributeChangedCallback(name, _, value) {
-    if (!this.#observers.length) return;
-    if (this.#demo && value !== null && SETTINGS[name]) this.#demo.set({ [name]: SETTINGS[name](value) });
+  attributeChangedCallback(name, before, value) {
+    if (!this.#observers.length || value === before) return;
+    if (this.#loading && FRAME[name]) this.#again();
+    if (this.#demo && SETTINGS[name]) this.#demo.set({ [name]: value === null ? DEFAULTS[name] : SETTINGS[name](value) });
     if (!this.#loading) this.#show('poster');
     if (name === 'autostart' && this.#options().autostart) this.start().catch(() => {});
   }
@@ -332,7 +357,7 @@ export class ProtegeDemo extends HTMLElement {
       const demo = await create(container, { ...options, autostart: true });
       if (this.#container !== container) {
         demo.dispose();
-        throw new Error('The element was removed while its app was loading.');
+        throw new Error('The element was removed or changed while its app was loading.');
       }
       this.#demo = demo;
       this.#catchUp(options);
@@ -352,8 +377,15 @@ export class ProtegeDemo extends HTMLElement {
 
   /** Sends what changed while the app was loading. */
   #catchUp(known) {
-    const changed = Object.entries(this.#options(SETTINGS)).filter(([name, value]) => known[name] !== value);
-    if (changed.length) this.#demo.set(Object.fromEntries(changed));
+    const [before, now] = [known, this.#options()].map((options) => ({ ...DEFAULTS, ...options }));
+    const changed = Object.keys(SETTINGS).filter((name) => before[name] !== now[name]);
+    if (changed.length) this.#demo.set(Object.fromEntries(changed.map((name) => [name, now[name]])));
+  }
+
+  /** Another app, in place of the one that there is. */
+  #again() {
+    this.#clear();
+    this.start().catch(() => {});
   }
 
   #tell(event) {
@@ -394,8 +426,8 @@ export class ProtegeDemo extends HTMLElement {
     this.#observers.push(observer);
   }
 
-  #options(known = OPTIONS) {
-    const given = Object.keys(known).filter((name) => this.hasAttribute(name));
+  #options() {
+    const given = Object.keys(OPTIONS).filter((name) => this.hasAttribute(name));
     return Object.fromEntries(given.map((name) => [name, OPTIONS[name](this.getAttribute(name))]));
   }
 
@@ -422,7 +454,9 @@ export class ProtegeDemo extends HTMLElement {
     const drawn = image ? '' : drawing(options);
     picture.style.backgroundImage = image ? `url("${encodeURI(image)}")` : '';
     // Drawn anew, the paths would be animated again.
-    if (this.#drawn !== drawn) picture.innerHTML = this.#drawn = drawn;
+    if (this.#drawn === drawn) return;
+    picture.innerHTML = this.#drawn = drawn;
+    for (const part of picture.querySelectorAll('[data-style]')) part.style.cssText = part.dataset.style;
   }
 
   #part(selector) {

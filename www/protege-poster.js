@@ -1,7 +1,8 @@
 // What <protege-demo> shows before anything is loaded: a drawing of what is about to happen, as SVG text.
 //
 // The scene is drawn from its geometry in metres, in a parallel projection, so that hand, cube and paths fit together whatever
-// the poster shows. Colours are custom properties: the element's style sheet gives them for light and dark.
+// the poster shows. Colors are custom properties: the element's style sheet gives them for light and dark. What would be a
+// style attribute is `data-style`: a content security policy refuses those of markup, and the element sets them as it may.
 
 import { FINETUNERS, PRETRAINERS } from './methods.js';
 
@@ -28,7 +29,7 @@ function box([x, y, z], [a, b, c], colour) {
   const front = [corner(-1, -1, -1), corner(1, -1, -1), corner(1, -1, 1), corner(-1, -1, 1)];
   const side = [corner(1, -1, -1), corner(1, 1, -1), corner(1, 1, 1), corner(1, -1, 1)];
   const fills = [colour, shade(colour, 14), shade(colour, 28)];
-  return [top, front, side].map((face, i) => polygon(face, fills[i], `style="fill:${fills[i]}"`)).join('');
+  return [top, front, side].map((face, i) => polygon(face, fills[i], `data-style="fill:${fills[i]}"`)).join('');
 }
 
 function shadow([x, y], [a, b]) {
@@ -59,7 +60,7 @@ function fan(spread, colour, count = 34) {
     const [right, back, up, end] = [0, 1, 2, 3].map((k) => spread * scatter(4 * i + k + 1));
     const bend = [ARC[0] + right, ARC[1] + back, ARC[2] + 1.2 * up];
     const to = [GOAL[0] + 0.6 * end, GOAL[1] + 0.5 * back, GOAL[2] + 0.5 * up];
-    return path(START, to, bend, `class="proposal" style="stroke:${colour};animation-delay:${12 * i}ms"`);
+    return path(START, to, bend, `class="proposal" data-style="stroke:${colour};animation-delay:${12 * i}ms"`);
   };
   return Array.from({ length: count }, (_, i) => one(i)).join('');
 }
@@ -111,7 +112,7 @@ const CHART = '0 0 600 320';
 const escape = (name) => name.replace(/[<>&]/g, (sign) => `&#${sign.charCodeAt()};`);
 
 function panel(content, view, name, colour) {
-  const label = name ? `<b><i style="background:${colour}"></i>${escape(name)}</b>` : '';
+  const label = name ? `<b><i data-style="background:${colour}"></i>${escape(name)}</b>` : '';
   return `<div class="panel${name ? '' : ' chart'}">${label}<svg viewBox="${view}">${content}</svg></div>`;
 }
 
@@ -127,8 +128,8 @@ function chart() {
   const down = (loss) => 40 + 56 * Math.log10(4 / loss);
   const curve = (coverage, loss, colour) => {
     const at = loss.map((l, i) => [across(coverage[i]).toFixed(1), down(l).toFixed(1)]);
-    const dots = at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="5" style="fill:${colour}"/>`).join('');
-    return `<polyline points="${at.join(' ')}" class="curve" style="stroke:${colour}"/>${dots}`;
+    const dots = at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="5" data-style="fill:${colour}"/>`).join('');
+    return `<polyline points="${at.join(' ')}" class="curve" data-style="stroke:${colour}"/>${dots}`;
   };
   const grid = [1, 0.1, 0.01, 0.001].map((l) => `<path d="M50 ${down(l).toFixed(1)}H540" class="grid"/>`).join('');
   const words = [[100, 50, 'BC'], [310, 145, 'noise'], [522, 115, 'PostBC'], [440, 312, 'what is covered →']];

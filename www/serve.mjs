@@ -15,17 +15,16 @@ const TYPES = {
   '.png': 'image/png',
 };
 
-/** Answers pages of any origin on a port (0: a free one); `answer` makes { status, type, body } of a path. */
-export function listen(answer, port = 0) {
+/** The header by which pages of other origins may load the element: the site itself needs none. */
+export const SHARED = { 'access-control-allow-origin': '*' };
+
+/** Answers on a port (0: a free one), with these headers; `answer` makes { status, type, body } of a path. */
+export function listen(answer, { port = 0, headers = {} } = {}) {
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url, 'http://localhost');
+    // What is no address has no host before its path.
+    const { pathname } = URL.parse(request.url, 'http://localhost') ?? { pathname: '/' };
     const { status, type, body } = await answer(pathname);
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': body.length,
-      'cache-control': 'no-cache',
-      'access-control-allow-origin': '*',
-    });
+    response.writeHead(status, { 'content-type': type, 'content-length': body.length, 'cache-control': 'no-cache', ...headers });
     response.end(request.method === 'HEAD' ? undefined : body);
   });
   return new Promise((resolve, reject) => {
@@ -40,8 +39,8 @@ export function listen(answer, port = 0) {
   });
 }
 
-/** Serves a folder. */
-export function serveFolder(folder, port = 0) {
+/** Serves a folder; `options` are those of `listen`. */
+export function serveFolder(folder, options) {
   const answer = async (path) => {
     const wanted = normalize(path.endsWith('/') ? `${path}index.html` : path);
     try {
@@ -51,7 +50,7 @@ export function serveFolder(folder, port = 0) {
       return { status: 404, type: TYPES['.html'], body: await readFile(join(folder, '404.html')) };
     }
   };
-  return listen(answer, port);
+  return listen(answer, options);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -61,7 +60,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2);
   }
   try {
-    const { url } = await serveFolder(folder, Number(port));
+    const { url } = await serveFolder(folder, { port: Number(port), headers: SHARED });
     console.log(`The site is at ${url}`);
   } catch (error) {
     console.error(`Port ${port} cannot be used (${error.code}): end what uses it.`);

@@ -109,7 +109,9 @@ impl Choice {
         let slot = all
             .get_mut(key)
             .ok_or_else(|| Error::input(format!("there is no setting {key} on this page")))?;
-        let value = if slot.is_string() {
+        let value = if key == "pretrain" {
+            json!(text.split(',').map(str::trim).collect::<Vec<_>>().join(","))
+        } else if slot.is_string() {
             json!(text)
         } else {
             serde_json::from_str(text).unwrap_or_else(|_| json!(text))
@@ -119,6 +121,16 @@ impl Choice {
             .map_err(|e| Error::input(format!("{key}={text} does not fit: {e}")))?;
         choice.check()?;
         Ok(choice)
+    }
+
+    /// This choice with what is different in `after` than in `before`.
+    pub fn follow(&self, before: &Self, after: &Self) -> Self {
+        let known = fields(before);
+        let changed = fields(after).into_iter();
+        let changed = changed.filter(|(key, value)| known.get(key) != Some(value));
+        let mut all = fields(self);
+        all.extend(changed);
+        serde_json::from_value(Value::Object(all)).unwrap_or_else(|_| after.clone())
     }
 
     /// Says in one sentence what is wrong with a name or a number, if anything is. What cannot work
@@ -202,12 +214,27 @@ fn unquoted(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Undoes what browsers do to commas and slashes in links.
+/// Undoes what browsers and those who pass links on do to characters in them: `%2F` is a slash.
 fn unescape(text: &str) -> String {
-    text.replace("%2F", "/")
-        .replace("%2f", "/")
-        .replace("%2C", ",")
-        .replace("%2c", ",")
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .and_then(|digits| str::from_utf8(digits).ok());
+        let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -243,6 +270,21 @@ mod tests {
                 .task,
             "lab/assembly"
         );
+        let spaced = Choice::default().with("pretrain", "bc, sigma-bc").unwrap();
+        let link = spaced.to_hash().replace(',', "%2C").replace('-', "%2d");
+        assert_eq!(Choice::default().with_hash(&link).unwrap(), spaced);
+        assert_eq!(unescape("100%&%4"), "100%&%4");
+    }
+
+    /// Who follows another choice takes over what changes in it, and keeps what is its own.
+    #[test]
+    fn a_choice_follows_the_changes_of_another() {
+        let before = Choice::default();
+        let after = before.with("speed", "2").unwrap();
+        let own = before.with("alpha", "0.5").unwrap();
+        let followed = own.follow(&before, &after);
+        assert_eq!((followed.speed, followed.alpha), (2.0, 0.5));
+        assert_eq!(own.follow(&before, &before), own);
     }
 
     /// A link that cannot work says what is wrong with it.

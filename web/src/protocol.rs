@@ -39,6 +39,10 @@ pub enum Request {
     More,
     /// Give me a file.
     Save(File),
+    /// Give me the recorded demonstrations, to learn from them.
+    Lesson,
+    /// The demonstrations of the last lesson are in a file now.
+    LessonSaved,
     /// Say how fast you learn.
     Speed,
     /// Let a person steer this task's hand.
@@ -116,6 +120,8 @@ pub enum Event {
     Fits,
     /// A file that was asked for.
     Saved(File, Vec<u8>),
+    /// The recorded demonstrations, to learn from.
+    Lesson(Vec<u8>),
     /// The theory's figures so far.
     Studied {
         /// Data sets done, and all of them.
@@ -212,6 +218,8 @@ pub struct LearningProgress {
 pub struct TeachingState {
     /// The recorded ones: seconds, each.
     pub recorded: Vec<f64>,
+    /// How many of them are in no file.
+    pub unsaved: usize,
     /// Where the hand is (m).
     pub hand: [f64; 3],
     /// Seconds of the present demonstration, and the time limit.

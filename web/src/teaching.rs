@@ -14,12 +14,25 @@ const GAIN: f64 = 25.0;
 /// Control steps that one request may take at most.
 const LONGEST: usize = 80;
 
+/// Where a demonstration is, besides the worker's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    /// Nowhere.
+    None,
+    /// With those who learn from the last lesson.
+    Lesson,
+    /// In a file.
+    File,
+}
+
 /// A task in a person's hands.
 pub struct Teaching {
     env: LabEnv,
     drawing: Drawing,
     interval: f64,
     dataset: Dataset,
+    /// Of every episode of the data set.
+    copies: Vec<Copies>,
     episode: Episode,
     /// Starts so far: every demonstration begins elsewhere.
     starts: u64,
@@ -54,6 +67,7 @@ impl Teaching {
             env,
             interval,
             dataset,
+            copies: Vec::new(),
             episode: Episode::default(),
             starts: 0,
         };
@@ -122,6 +136,7 @@ impl Teaching {
                 ..std::mem::take(&mut self.episode)
             };
             self.dataset.episodes.push(done);
+            self.copies.push(Copies::None);
             self.starts += 1;
         }
         self.begin();
@@ -161,8 +176,10 @@ impl Teaching {
             seconds(self.episode.len()),
             seconds(self.env.spec().horizon),
         );
+        let in_file = self.copies.iter().filter(|&&copy| copy == Copies::File);
         Ok(TeachingState {
             recorded,
+            unsaved: self.copies.len() - in_file.count(),
             hand: self.hand()?,
             seconds: present,
             news,
@@ -194,6 +211,7 @@ impl Teaching {
     pub fn forget(&mut self, index: usize) -> Result<()> {
         self.recorded(index)?;
         self.dataset.episodes.remove(index);
+        self.copies.remove(index);
         Ok(())
     }
 
@@ -231,7 +249,34 @@ impl Teaching {
             self.dataset.meta.demonstrator = other.meta.demonstrator;
         }
         self.dataset.episodes.extend(other.episodes);
+        self.copies
+            .resize(self.dataset.episodes.len(), Copies::File);
         Ok(())
+    }
+
+    /// The demonstrations so far, to learn from them.
+    ///
+    /// # Errors
+    /// When there is no demonstration yet.
+    pub fn lesson(&mut self) -> Result<Vec<u8>> {
+        let bytes = self.save()?;
+        let unknown = self.copies.iter_mut().filter(|copy| **copy == Copies::None);
+        unknown.for_each(|copy| *copy = Copies::Lesson);
+        Ok(bytes)
+    }
+
+    /// The last lesson has become a file.
+    pub fn lesson_saved(&mut self) {
+        let taught = self
+            .copies
+            .iter_mut()
+            .filter(|copy| **copy == Copies::Lesson);
+        taught.for_each(|copy| *copy = Copies::File);
+    }
+
+    /// What [`Teaching::save`] gave has become a file.
+    pub fn all_saved(&mut self) {
+        self.copies.fill(Copies::File);
     }
 
     /// `demos.safetensors`.
@@ -308,6 +353,38 @@ mod tests {
                 .is_err(),
             "another task's"
         );
+    }
+
+    /// The page asks before it is left only while a demonstration would be lost: one that is in no
+    /// file, neither in that of all nor in that of a lesson.
+    #[test]
+    fn a_demonstration_is_unsaved_until_it_is_in_a_file() {
+        let unsaved = |teaching: &Teaching| teaching.state(None).unwrap().unsaved;
+        let mut teaching = Teaching::new("lab/lift", 3).unwrap();
+        assert_eq!(unsaved(&teaching), 0);
+        lift(&mut teaching);
+        let file = teaching.save().unwrap();
+        assert_eq!(
+            unsaved(&teaching),
+            1,
+            "whether the file is kept is not known yet"
+        );
+        teaching.all_saved();
+        assert_eq!(unsaved(&teaching), 0);
+        lift(&mut teaching);
+        teaching.lesson().unwrap();
+        lift(&mut teaching);
+        assert_eq!(unsaved(&teaching), 2);
+        teaching.lesson_saved();
+        assert_eq!(
+            unsaved(&teaching),
+            1,
+            "the last one was no part of the lesson"
+        );
+        teaching.load(&file).unwrap();
+        assert_eq!(unsaved(&teaching), 1, "what comes from a file is in one");
+        teaching.forget(2).unwrap();
+        assert_eq!(unsaved(&teaching), 0);
     }
 
     /// Time that runs out costs nothing but the attempt, which begins again from the same start.

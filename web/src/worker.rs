@@ -135,7 +135,20 @@ impl Worker {
             Request::Save(file) => {
                 let bytes = self.save(file).await?;
                 self.events.push(Event::Saved(file, bytes));
+                let Job::Teach(teaching) = &mut self.job else {
+                    return Ok(());
+                };
+                teaching.all_saved();
+                self.push_teaching_state(None)
+            }
+            Request::Lesson => {
+                let bytes = self.teaching()?.lesson()?;
+                self.events.push(Event::Lesson(bytes));
                 Ok(())
+            }
+            Request::LessonSaved => {
+                self.teaching()?.lesson_saved();
+                self.push_teaching_state(None)
             }
             Request::Speed => {
                 let ms = adam_ms(128, 128, 30, &self.device, self.now).await?;

@@ -11,13 +11,13 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { serveFolder } from '../serve.mjs';
 
-export { listen } from '../serve.mjs';
+export { SHARED, listen } from '../serve.mjs';
 
 export const SITE = process.env.SITE ?? fileURLToPath(new URL('../../dist', import.meta.url));
 export const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), 'dist-screenshots');
 
 /** The longest wait for anything: a quiet machine does it in seconds, a busy one takes minutes. */
-export const PATIENCE = 240_000;
+export const PATIENCE = Number(process.env.PATIENCE ?? 240_000);
 
 const ARGS = [
   '--no-sandbox',
@@ -29,8 +29,8 @@ const ARGS = [
   '--no-first-run',
 ];
 
-/** Serves the site, to pages of any origin, as a host of static files does. */
-export const serve = () => serveFolder(SITE);
+/** Serves the site, as a host of static files does: without any header that a browser looks at, but those that are given. */
+export const serve = (headers) => serveFolder(SITE, { headers });
 
 /** The site, for all tests of this process. */
 export const server = await serve();
@@ -120,12 +120,13 @@ export async function ready(page, id = '') {
 
 /** Waits for an event of a demo: the first, counted from `since`, of which `is` (run in the page) is true. */
 export async function heard(page, is, argument, since = 0) {
-  const find = ([source, argument, since]) => {
-    const is = new Function(`return ${source}`)();
-    return window.heard.slice(since).find((event) => is(event, argument));
-  };
-  const handle = await page.waitForFunction(find, [String(is), argument, since], { polling: 100 });
-  return handle.jsonValue();
+  // As text, and asked again and again from here: a page's content security policy lets no function be made of text.
+  const find = `window.heard.slice(${since}).find((event) => (${is})(event, ${JSON.stringify(argument)}))`;
+  for (const end = Date.now() + PATIENCE; Date.now() < end; await page.waitForTimeout(100)) {
+    const found = await page.evaluate(find);
+    if (found) return found;
+  }
+  throw new Error(`Nothing was heard within ${PATIENCE} ms of which this is true: ${is}`);
 }
 
 /** How many events there were so far, to be given to `heard`. */

@@ -52,6 +52,11 @@ export class Overlays {
     this.root.add(...parts);
   }
 
+  /** The policy's color, from the next theme on. */
+  set accent(accent) {
+    this.#accent = accent;
+  }
+
   /** Which overlays are drawn. */
   set shown(shown) {
     Object.assign(this.#shown, shown);

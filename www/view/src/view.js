@@ -126,8 +126,12 @@ export class View {
     this.#wake();
   }
 
-  /** @param {'light' | 'dark'} name */
-  setTheme(name) {
+  /**
+   * @param {'light' | 'dark'} name
+   * @param {string} [accent]  another color of the policy
+   */
+  setTheme(name, accent) {
+    if (accent) this.#overlays.accent = accent;
     const theme = THEMES[name] ?? THEMES.light;
     this.#canvas.style.backgroundColor = theme.middle; // shows while the graphics context is lost
     for (const part of [this.#studio, this.#model, this.#overlays, this.#dragger]) part.setTheme(theme);

@@ -70,7 +70,7 @@ pub fn mount(element: Element, options: &str, events: Function) -> Result<Handle
                 frame,
                 choice,
                 events,
-                demos: None,
+                lesson: None,
             };
             App::Race(Renderer::<Race>::with_root_and_props(element, props).render())
         }

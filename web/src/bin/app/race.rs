@@ -6,6 +6,7 @@ use crate::controls::{self, Changed};
 use crate::form::Form;
 use crate::frame::{self, Command, Controls, Events, Frame};
 use crate::run_panel::RunPanel;
+use crate::stage::looks;
 use crate::words;
 use gloo::events::EventListener;
 use protege_core::method::Insight;
@@ -15,6 +16,7 @@ use protege_web::protocol::{Event, File, LearningProgress, Request};
 use serde_json::json;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
+use yew::html::Scope;
 use yew::{Callback, Component, Context, Html, Properties, html};
 
 /// What a race is about.
@@ -26,8 +28,30 @@ pub struct Props {
     pub choice: Choice,
     /// Whom to tell.
     pub events: Events,
-    /// A demonstrations file to learn from, instead of the scripted demonstrator.
-    pub demos: Option<Rc<Vec<u8>>>,
+    /// What to learn from, instead of the scripted demonstrator.
+    pub lesson: Option<Lesson>,
+}
+
+/// Demonstrations of a visitor. A race that gets another lesson begins anew, with the settings that
+/// it has.
+#[derive(Clone)]
+pub struct Lesson {
+    /// Another number is another lesson.
+    pub number: u32,
+    /// How many demonstrations there are.
+    pub count: usize,
+    /// The demonstrations file.
+    pub demos: Rc<Vec<u8>>,
+    /// The race there is, for those who command it.
+    pub joined: Callback<Scope<Race>>,
+    /// The visitor has the demonstrations as a file.
+    pub saved: Callback<()>,
+}
+
+impl PartialEq for Lesson {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
 }
 
 /// What can happen.
@@ -106,7 +130,7 @@ impl Component for Race {
             generation: 0,
             running: props.frame.autostart,
             hidden: false,
-            demos: props.demos.clone(),
+            demos: None,
             policy: None,
             brought: None,
             gpu: None,
@@ -117,8 +141,26 @@ impl Component for Race {
             _listeners: listeners(ctx),
         };
         ask_gpu(&props.frame.base, ctx.link().callback(Msg::Gpu));
+        if let Some(lesson) = &props.lesson {
+            lesson.joined.emit(ctx.link().clone());
+        }
+        race.take_up(props.lesson.as_ref());
         race.begin(ctx);
         race
+    }
+
+    fn changed(&mut self, ctx: &Context<Self>, old: &Props) -> bool {
+        let Props { choice, lesson, .. } = ctx.props();
+        let choice = self.choice.follow(&old.choice, choice);
+        if *lesson == old.lesson {
+            self.set(ctx, |_| Ok(choice.clone()));
+        } else {
+            self.choice = choice;
+            self.running = true;
+            self.take_up(lesson.as_ref());
+            self.begin(ctx);
+        }
+        true
     }
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
@@ -150,11 +192,7 @@ impl Component for Race {
             Msg::Set(key, value) => self.set(ctx, |choice| {
                 choice.with(key, &value).map_err(|e| e.to_string())
             }),
-            Msg::Hash => self.set(ctx, |_| {
-                Choice::default()
-                    .with_hash(&hash())
-                    .map_err(|e| e.to_string())
-            }),
+            Msg::Hash => self.set(ctx, |_| addressed()),
             Msg::Visible(visible) => {
                 self.hidden = !visible;
                 self.pass_on();
@@ -212,6 +250,30 @@ impl Component for Race {
 }
 
 impl Race {
+    /// What is learned from, at the next beginning.
+    fn take_up(&mut self, lesson: Option<&Lesson>) {
+        let Some(lesson) = lesson else { return };
+        self.demos = Some(lesson.demos.clone());
+        self.choice.demos = lesson.count;
+        self.policy = None;
+        self.brought = None;
+    }
+
+    /// The visitor gets a file.
+    fn hand_over(&self, ctx: &Context<Self>, file: File, bytes: &[u8]) {
+        download(file.name(), bytes);
+        let Some(lesson) = &ctx.props().lesson else {
+            return;
+        };
+        let taught = self
+            .demos
+            .as_ref()
+            .is_some_and(|demos| Rc::ptr_eq(demos, &lesson.demos));
+        if file == File::Demos && taught {
+            lesson.saved.emit(());
+        }
+    }
+
     /// All lanes from the beginning.
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
@@ -296,7 +358,7 @@ impl Race {
                     );
                 }
             }
-            WorkerMessage::Event(Event::Saved(file, bytes)) => download(file.name(), &bytes),
+            WorkerMessage::Event(Event::Saved(file, bytes)) => self.hand_over(ctx, file, &bytes),
             WorkerMessage::Event(Event::Fits) => self.accept(ctx),
             WorkerMessage::Event(Event::Refused(sentence)) => {
                 self.brought = None;
@@ -304,7 +366,9 @@ impl Race {
                 self.refused = Some(sentence);
             }
             WorkerMessage::Event(Event::Speed(ms)) => self.speeds.1 = Some(ms),
-            WorkerMessage::Event(Event::TeachingState(_) | Event::Studied { .. }) => {}
+            WorkerMessage::Event(
+                Event::TeachingState(_) | Event::Lesson(_) | Event::Studied { .. },
+            ) => {}
         }
     }
 
@@ -598,18 +662,17 @@ fn listeners(ctx: &Context<Race>) -> Vec<EventListener> {
             link.send_message(Msg::Hash)
         }));
     }
-    for query in [
-        "(prefers-color-scheme: dark)",
-        "(prefers-reduced-motion: reduce)",
-    ] {
-        if let Ok(Some(list)) = window.match_media(query) {
-            let link = link.clone();
-            listeners.push(EventListener::new(&list, "change", move |_| {
-                link.send_message(Msg::Adapt)
-            }));
-        }
-    }
+    listeners.extend(looks(&link.callback(|()| Msg::Adapt)));
     listeners
+}
+
+/// Settings of the address bar.
+///
+/// # Errors
+/// Names what does not fit.
+pub fn addressed() -> Result<Choice, String> {
+    let choice = Choice::default().with_hash(&hash());
+    choice.map_err(|e| e.to_string())
 }
 
 fn hash() -> String {
@@ -618,7 +681,8 @@ fn hash() -> String {
         .unwrap_or_default()
 }
 
-fn show_hash(hash: &str) {
+/// Writes settings into the address bar.
+pub fn show_hash(hash: &str) {
     let Some(window) = web_sys::window() else {
         return;
     };

@@ -3,7 +3,7 @@
 use crate::chart::Curve;
 use crate::client::{Client, WorkerMessage};
 use crate::cloud::cloud;
-use crate::stage::{Stage, media};
+use crate::stage::Stage;
 use crate::words;
 use protege_core::run::{Outcome, Record};
 use protege_web::protocol::{Actor, Clip, LearningProgress, Request};
@@ -34,10 +34,7 @@ impl RunPanel {
     /// A lane with a worker of its own on `device`, whose files lie at `base`.
     pub fn new(pretrain: &str, base: &str, device: &str, news: Callback<WorkerMessage>) -> Self {
         Self {
-            stage: Stage::new(words::accent(
-                pretrain,
-                media("(prefers-color-scheme: dark)"),
-            )),
+            stage: Stage::new(pretrain),
             pretrain: pretrain.to_owned(),
             curve: Curve::default(),
             failed: None,

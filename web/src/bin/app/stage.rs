@@ -1,27 +1,30 @@
 //! A canvas with a scene on it, or a sentence about why there is none.
 
 use crate::view::{self, View};
+use crate::words;
+use gloo::events::EventListener;
 use protege_core::sim::Drawing;
 use protege_web::protocol::Clip;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::HtmlCanvasElement;
+use web_sys::{HtmlCanvasElement, MediaQueryList};
 use yew::{Callback, Html, NodeRef, html};
 
 /// A canvas and its view, which exists once the scene is known.
 pub struct Stage {
     canvas: NodeRef,
-    accent: &'static str,
+    /// The pretraining method whose color the lines have.
+    pretrain: String,
     view: Option<View>,
     callbacks: Vec<Closure<dyn FnMut(JsValue)>>,
 }
 
 impl Stage {
     /// An empty stage.
-    pub fn new(accent: &'static str) -> Self {
+    pub fn new(pretrain: &str) -> Self {
         Self {
             canvas: NodeRef::default(),
-            accent,
+            pretrain: pretrain.to_owned(),
             view: None,
             callbacks: Vec::new(),
         }
@@ -37,15 +40,7 @@ impl Stage {
         else {
             return;
         };
-        let dark = media("(prefers-color-scheme: dark)");
-        let still = media("(prefers-reduced-motion: reduce)");
-        let Ok(view) = View::new(
-            &canvas,
-            scene,
-            if dark { "dark" } else { "light" },
-            still,
-            self.accent,
-        ) else {
+        let Ok(view) = View::new(&canvas, scene, theme(), holds(STILL), self.accent()) else {
             return;
         };
         let callback = Closure::<dyn FnMut(JsValue)>::new(move |_| need.emit(()));
@@ -96,13 +91,13 @@ impl Stage {
     /// Dark or light, moving or still, as the visitor's system wants it now.
     pub fn adapt(&self) {
         if let Some(view) = &self.view {
-            view.set_theme(if media("(prefers-color-scheme: dark)") {
-                "dark"
-            } else {
-                "light"
-            });
-            view.set_still(media("(prefers-reduced-motion: reduce)"));
+            view.set_theme(theme(), self.accent());
+            view.set_still(holds(STILL));
         }
+    }
+
+    fn accent(&self) -> &'static str {
+        words::accent(&self.pretrain, holds(DARK))
     }
 
     /// The canvas.
@@ -141,9 +136,28 @@ impl Drop for Stage {
     }
 }
 
-/// Whether a media query holds.
-pub fn media(query: &str) -> bool {
-    web_sys::window()
-        .and_then(|window| window.match_media(query).ok().flatten())
-        .is_some_and(|list| list.matches())
+/// Tells when the visitor's system wants other colors or other motion: then a stage adapts.
+pub fn looks(changed: &Callback<()>) -> Vec<EventListener> {
+    let listen = |query| {
+        let changed = changed.clone();
+        let tell = move |_: &web_sys::Event| changed.emit(());
+        let list = list(query)?;
+        Some(EventListener::new(&list, "change", tell))
+    };
+    [DARK, STILL].into_iter().filter_map(listen).collect()
+}
+
+const DARK: &str = "(prefers-color-scheme: dark)";
+const STILL: &str = "(prefers-reduced-motion: reduce)";
+
+fn list(query: &str) -> Option<MediaQueryList> {
+    web_sys::window()?.match_media(query).ok().flatten()
+}
+
+fn theme() -> &'static str {
+    if holds(DARK) { "dark" } else { "light" }
+}
+
+fn holds(query: &str) -> bool {
+    list(query).is_some_and(|list| list.matches())
 }

@@ -2,12 +2,13 @@
 
 use crate::client::{Client, WorkerMessage};
 use crate::controls::{self, Changed};
-use crate::frame::{Command, Controls, Events, Frame};
-use crate::race::{Race, download, read};
-use crate::stage::Stage;
+use crate::frame::{self, Command, Controls, Events, Frame};
+use crate::race::{self, Lesson, Race, download, read};
+use crate::stage::{Stage, looks};
 use crate::words;
 use gloo::events::EventListener;
 use gloo::render::{AnimationFrame, request_animation_frame};
+use protege_core::sim::Drawing;
 use protege_web::Choice;
 use protege_web::protocol::{DemoOutcome, Event, File, Request, Steering, TeachingState};
 use serde_json::json;
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::KeyboardEvent;
+use yew::html::Scope;
 use yew::{Callback, Component, Context, Html, Properties, html};
 
 /// Control steps per second of the robot's time.
@@ -55,6 +57,14 @@ pub enum Msg {
     Replay(usize),
     /// Forget one.
     Forget(usize),
+    /// The race that learns is there.
+    Joined(Scope<Race>),
+    /// The demonstrations of the lesson are in a file.
+    LessonSaved,
+    /// The address bar was changed.
+    Hash,
+    /// Colors or motion are wanted otherwise.
+    Adapt,
     /// Give me the file.
     Save,
     /// A file was chosen.
@@ -82,25 +92,40 @@ struct Hands {
     button: bool,
 }
 
+/// A task that is taught.
+struct Session {
+    client: Client,
+    /// News of its worker come with this number.
+    generation: u32,
+    scene: Option<Drawing>,
+    state: Option<TeachingState>,
+    /// What policies learn from, once they should.
+    lesson: Option<Lesson>,
+    /// Why its worker does no more, if so.
+    failed: Option<String>,
+}
+
 /// The teaching's state.
 pub struct Teach {
     choice: Choice,
-    client: Client,
-    generation: u32,
+    session: Session,
+    /// What was taught of other tasks, and from other seeds: it stays until the page is left.
+    others: Vec<(Choice, Session)>,
+    /// Sessions and lessons so far.
+    made: u32,
+    /// How many demonstrations are in no file, as was told outside.
+    unsaved: usize,
     stage: Stage,
     hands: Hands,
-    teaching_state: Option<TeachingState>,
     /// How much slower than the robot's the teacher's time is.
     pace: f64,
     last_tick: f64,
     owed: f64,
     /// Whether a request to steer is on its way.
     waiting: bool,
-    /// Whether the file that was asked for is for learning, rather than for the visitor.
-    learning: bool,
-    demos: Option<Rc<Vec<u8>>>,
+    /// The race that learns from the lesson.
+    race: Option<Scope<Race>>,
     message: String,
-    failed: Option<String>,
     _listeners: Vec<EventListener>,
     frame: Option<AnimationFrame>,
 }
@@ -113,20 +138,19 @@ impl Component for Teach {
         let props = ctx.props();
         let mut teach = Self {
             choice: props.choice.clone(),
-            client: client(ctx, 0),
-            generation: 0,
-            stage: Stage::new(words::accent("post-bc", false)),
+            session: Session::new(ctx, 0),
+            others: Vec::new(),
+            made: 0,
+            unsaved: 0,
+            stage: Stage::new("post-bc"),
             hands: Hands::default(),
-            teaching_state: None,
             pace: 0.25,
             last_tick: 0.0,
             owed: 0.0,
             waiting: false,
-            learning: false,
-            demos: None,
+            race: None,
             message: "Take the hand and drag it. Time moves only while you do.".into(),
-            failed: None,
-            _listeners: Vec::new(),
+            _listeners: listeners(ctx),
             frame: None,
         };
         teach.tick(ctx);
@@ -135,10 +159,13 @@ impl Component for Teach {
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
-            Msg::WorkerMessage(generation, news) if generation == self.generation => {
+            Msg::WorkerMessage(generation, news) if generation == self.session.generation => {
                 self.on_message(ctx, news)
             }
-            Msg::WorkerMessage(..) => return false,
+            Msg::WorkerMessage(generation, news) => {
+                self.on_message_of_another(ctx, generation, news);
+                return false;
+            }
             Msg::Dragged(target, active) => {
                 self.hands.pointer = active.then_some(target);
                 return false;
@@ -150,35 +177,51 @@ impl Component for Teach {
                 return changed;
             }
             Msg::Grip => self.hands.closed = !self.hands.closed,
-            Msg::Again => self.client.send(&Request::Again),
+            Msg::Again => self.send(&Request::Again),
             Msg::Replay(index) => {
                 self.stage.cut();
                 self.stage.set_speed(1.0);
-                self.client.send(&Request::Replay(index));
+                self.send(&Request::Replay(index));
             }
-            Msg::Forget(index) => self.client.send(&Request::Forget(index)),
-            Msg::Save | Msg::Learn => {
-                self.learning = matches!(msg, Msg::Learn);
-                self.client.send(&Request::Save(File::Demos));
+            Msg::Forget(index) => self.send(&Request::Forget(index)),
+            Msg::Save => self.send(&Request::Save(File::Demos)),
+            Msg::Learn => self.send(&Request::Lesson),
+            Msg::LessonSaved => self.send(&Request::LessonSaved),
+            Msg::Joined(race) => {
+                self.race = Some(race);
+                return false;
             }
             Msg::Chosen(file) => {
                 read(ctx.link().callback(Msg::Loaded), file);
                 return false;
             }
-            Msg::Loaded(Ok(bytes)) => self.client.send(&Request::Load(bytes)),
+            Msg::Loaded(Ok(bytes)) => self.send(&Request::Load(bytes)),
             Msg::Loaded(Err(sentence)) => self.message = sentence,
             Msg::Set("pace", value) => self.pace = value.parse().unwrap_or(self.pace),
-            Msg::Set(key, value) => match self.choice.with(key, &value) {
-                Ok(choice) => {
-                    self.choice = choice;
-                    self.begin(ctx);
-                }
-                Err(error) => self.message = error.to_string(),
-            },
+            Msg::Set(key, value) => {
+                let choice = self.choice.with(key, &value);
+                self.turn(ctx, choice.map_err(|error| error.to_string()));
+            }
+            Msg::Hash => self.turn(ctx, race::addressed()),
+            Msg::Adapt => {
+                self.stage.adapt();
+                return false;
+            }
             Msg::Restart => self.begin(ctx),
             Msg::Command(Command::Reset) => self.begin(ctx),
-            Msg::Command(Command::Step) => self.client.send(&Request::Again),
-            Msg::Command(_) => return false,
+            Msg::Command(Command::Set { options }) => {
+                let choice = frame::change(&self.choice, &options);
+                if let Err(sentence) = &choice {
+                    ctx.props().events.error(sentence);
+                }
+                self.turn(ctx, choice);
+            }
+            Msg::Command(command) => {
+                if let Some(race) = &self.race {
+                    race.send_message(race::Msg::Command(command));
+                }
+                return false;
+            }
         }
         true
     }
@@ -187,24 +230,23 @@ impl Component for Teach {
         let props = ctx.props();
         let down = ctx.link().callback(|event| Msg::Key(event, true));
         let up = ctx.link().callback(|event| Msg::Key(event, false));
-        let race = self.demos.clone().map(|demos| {
-            let recorded = self
-                .teaching_state
-                .as_ref()
-                .map_or(1, |teaching_state| teaching_state.recorded.len());
-            let choice = Choice {
-                demos: recorded.max(1),
-                ..self.choice.clone()
-            };
+        let race = self.session.lesson.clone().map(|lesson| {
+            let choice = self.choice.clone();
             let frame = Frame {
                 autostart: true,
                 hash: false,
                 ..props.frame.clone()
             };
+            let events = props.events.clone();
+            let many = if lesson.count == 1 { "" } else { "s" };
+            let title = format!(
+                "Learning from {} demonstration{many} of yours",
+                lesson.count
+            );
             html! {
                 <section class="protege-learn" aria-label="Learning from you">
-                    <h3>{ "Learning from you" }</h3>
-                    <Race {frame} {choice} events={props.events.clone()} demos={Some(demos)} />
+                    <h3>{ title }</h3>
+                    <Race {frame} {choice} {events} lesson={Some(lesson)} />
                 </section>
             }
         });
@@ -220,7 +262,7 @@ impl Component for Teach {
                         // it is.
                         <div class="over">
                             { self.clock() }
-                            { for self.failed.as_ref().map(|why| self.failure(ctx, why)) }
+                            { for self.session.failed.as_ref().map(|why| self.failure(ctx, why)) }
                         </div>
                     </div>
                     <p class="message" aria-live="polite">{ &self.message }</p>
@@ -234,40 +276,125 @@ impl Component for Teach {
 }
 
 impl Teach {
+    /// The task from the beginning.
     fn begin(&mut self, ctx: &Context<Self>) {
-        self.generation += 1;
-        self.client = client(ctx, self.generation);
-        self.failed = None;
-        self.demos = None;
-        self.teaching_state = None;
+        self.made += 1;
+        self.session = Session::new(ctx, self.made);
+        self.rest();
+        self.count(ctx);
+    }
+
+    /// Nobody steers, and nobody learns.
+    fn rest(&mut self) {
+        self.race = None;
         self.waiting = false;
         self.hands = Hands::default();
+        self.owed = 0.0;
+    }
+
+    /// Turns to other settings. What was taught of a task is there when its turn comes again.
+    fn turn(&mut self, ctx: &Context<Self>, choice: Result<Choice, String>) {
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(sentence) => {
+                self.message = sentence;
+                return;
+            }
+        };
+        let known = |of: &Choice| of.task == choice.task && of.seed == choice.seed;
+        let same = known(&self.choice);
+        let place = self.others.iter().position(|(of, _)| known(of));
+        let before = std::mem::replace(&mut self.choice, choice);
+        if ctx.props().frame.hash {
+            race::show_hash(&self.choice.to_hash());
+        }
+        if same {
+            return;
+        }
+        let session = match place {
+            Some(place) => self.others.swap_remove(place).1,
+            None => {
+                self.made += 1;
+                Session::new(ctx, self.made)
+            }
+        };
+        let mut left = std::mem::replace(&mut self.session, session);
+        left.lesson = None;
+        if left.failed.is_none() {
+            self.others.push((before, left));
+        }
+        self.rest();
+        if let Some(scene) = self.session.scene.take() {
+            self.set_scene(ctx, scene);
+            self.send(&Request::Again);
+        }
+    }
+
+    fn send(&self, request: &Request) {
+        self.session.client.send(request);
+    }
+
+    fn set_scene(&mut self, ctx: &Context<Self>, scene: Drawing) {
+        self.stage.set(&scene, Callback::noop());
+        let link = ctx.link();
+        self.stage
+            .drag(link.callback(|(target, active)| Msg::Dragged(target, active)));
+        self.session.scene = Some(scene);
+    }
+
+    /// Tells how many demonstrations are in no file: a page can ask before it is left.
+    fn count(&mut self, ctx: &Context<Self>) {
+        let others = self.others.iter().map(|(_, session)| session.unsaved());
+        let unsaved = self.session.unsaved() + others.sum::<usize>();
+        if unsaved != self.unsaved {
+            self.unsaved = unsaved;
+            let event = json!({ "type": "unsaved", "count": unsaved });
+            ctx.props().events.emit(&event);
+        }
+    }
+
+    /// News of a session whose turn it is not.
+    fn on_message_of_another(&mut self, ctx: &Context<Self>, of: u32, news: WorkerMessage) {
+        let mut others = self.others.iter_mut();
+        let Some((choice, session)) = others.find(|(_, session)| session.generation == of) else {
+            return;
+        };
+        match news {
+            WorkerMessage::Died(why) => session.failed = Some(why),
+            WorkerMessage::Event(Event::Hello) => session.begin(choice),
+            WorkerMessage::Event(Event::Scene(scene)) => session.scene = Some(scene),
+            WorkerMessage::Event(Event::TeachingState(state)) => session.state = Some(state),
+            WorkerMessage::Event(Event::Saved(file, bytes)) => download(file.name(), &bytes),
+            WorkerMessage::Event(_) => return,
+        }
+        self.count(ctx);
     }
 
     fn on_message(&mut self, ctx: &Context<Self>, news: WorkerMessage) {
         match news {
             WorkerMessage::Died(why) => {
                 ctx.props().events.error(&why);
-                self.failed = Some(why);
+                self.session.failed = Some(why);
+                self.count(ctx);
             }
-            WorkerMessage::Event(Event::Hello) => self.client.send(&Request::Teach {
-                task: self.choice.task.clone(),
-                seed: self.choice.seed,
-            }),
+            WorkerMessage::Event(Event::Hello) => self.session.begin(&self.choice),
             WorkerMessage::Event(Event::Scene(scene)) => {
-                self.stage.set(&scene, Callback::noop());
-                self.stage.drag(
-                    ctx.link()
-                        .callback(|(target, active)| Msg::Dragged(target, active)),
-                );
+                self.set_scene(ctx, scene);
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             WorkerMessage::Event(Event::Clip(clip)) => self.stage.show(&clip),
             WorkerMessage::Event(Event::TeachingState(teaching_state)) => {
                 self.record_progress(ctx, teaching_state)
             }
-            WorkerMessage::Event(Event::Saved(_, bytes)) if self.learning => {
-                self.demos = Some(Rc::new(bytes))
+            WorkerMessage::Event(Event::Lesson(bytes)) => {
+                self.made += 1;
+                self.session.lesson = Some(Lesson {
+                    number: self.made,
+                    count: self.session.recorded().len(),
+                    demos: Rc::new(bytes),
+                    joined: ctx.link().callback(Msg::Joined),
+                    saved: ctx.link().callback(|()| Msg::LessonSaved),
+                });
             }
             WorkerMessage::Event(Event::Saved(file, bytes)) => download(file.name(), &bytes),
             WorkerMessage::Event(Event::Refused(sentence)) => {
@@ -300,7 +427,8 @@ impl Teach {
             }
             None => {}
         }
-        self.teaching_state = Some(teaching_state);
+        self.session.state = Some(teaching_state);
+        self.count(ctx);
     }
 
     /// After the end of a demonstration the hand is nobody's, and open.
@@ -324,11 +452,7 @@ impl Teach {
         let passed = ((time - self.last_tick) / 1000.0).clamp(0.0, 0.1);
         self.last_tick = time;
         let changed = self.hands.press();
-        let Some(hand) = self
-            .teaching_state
-            .as_ref()
-            .map(|teaching_state| teaching_state.hand)
-        else {
+        let Some(hand) = self.session.state.as_ref().map(|state| state.hand) else {
             return changed;
         };
         let Some(target) = self.hands.target(hand) else {
@@ -336,12 +460,12 @@ impl Teach {
             return changed;
         };
         self.owed = (self.owed + passed * STEPS_PER_S * self.pace).min(LATE);
-        if self.owed >= BATCH && !self.waiting && self.failed.is_none() {
+        if self.owed >= BATCH && !self.waiting && self.session.failed.is_none() {
             self.stage.set_speed(self.pace);
             let steps = self.owed.floor();
             self.owed -= steps;
             self.waiting = true;
-            self.client.send(&Request::Steer(Steering {
+            self.send(&Request::Steer(Steering {
                 target,
                 closed: self.hands.closed,
                 steps: steps as usize,
@@ -369,10 +493,10 @@ impl Teach {
     }
 
     fn clock(&self) -> Html {
-        let Some(teaching_state) = &self.teaching_state else {
+        let Some(state) = &self.session.state else {
             return html! {};
         };
-        let (now, limit) = teaching_state.seconds;
+        let (now, limit) = state.seconds;
         html! {
             <label class="clock">
                 { format!("{now:.1} s of {limit:.0} s") }
@@ -429,11 +553,7 @@ impl Teach {
     fn side(&self, ctx: &Context<Self>) -> Html {
         let link = ctx.link();
         let changed: Changed = link.callback(|(key, value)| Msg::Set(key, value));
-        let recorded = self
-            .teaching_state
-            .as_ref()
-            .map(|teaching_state| teaching_state.recorded.clone())
-            .unwrap_or_default();
+        let recorded = self.session.recorded();
         let tasks = words::tasks();
         let about = tasks
             .iter()
@@ -504,6 +624,42 @@ impl Teach {
     }
 }
 
+impl Session {
+    /// A worker of this generation, which says when it is there.
+    fn new(ctx: &Context<Teach>, generation: u32) -> Self {
+        let news = move |news| Msg::WorkerMessage(generation, news);
+        let base = &ctx.props().frame.base;
+        Self {
+            client: Client::new(base, "cpu", ctx.link().callback(news)),
+            generation,
+            scene: None,
+            state: None,
+            lesson: None,
+            failed: None,
+        }
+    }
+
+    /// Begins once the worker is there.
+    fn begin(&self, choice: &Choice) {
+        self.client.send(&Request::Teach {
+            task: choice.task.clone(),
+            seed: choice.seed,
+        });
+    }
+
+    /// Seconds of each recorded demonstration.
+    fn recorded(&self) -> &[f64] {
+        let state = self.state.as_ref();
+        state.map_or(&[], |state| &state.recorded)
+    }
+
+    /// Demonstrations that are in no file, and could be saved.
+    fn unsaved(&self) -> usize {
+        let state = self.state.as_ref().filter(|_| self.failed.is_none());
+        state.map_or(0, |state| state.unsaved)
+    }
+}
+
 impl Hands {
     /// Where the hand should go, if somebody holds it: the pointer's place, else ahead in the
     /// direction of keys and sticks.
@@ -558,11 +714,12 @@ fn gamepad() -> Option<([f64; 3], bool)> {
     Some(([axis(0), -axis(1), -axis(3)], button))
 }
 
-fn client(ctx: &Context<Teach>, generation: u32) -> Client {
-    Client::new(
-        &ctx.props().frame.base,
-        "cpu",
-        ctx.link()
-            .callback(move |news| Msg::WorkerMessage(generation, news)),
-    )
+fn listeners(ctx: &Context<Teach>) -> Vec<EventListener> {
+    let link = ctx.link().clone();
+    let mut listeners = looks(&link.callback(|()| Msg::Adapt));
+    if let Some(window) = web_sys::window().filter(|_| ctx.props().frame.hash) {
+        let tell = move |_: &web_sys::Event| link.send_message(Msg::Hash);
+        listeners.push(EventListener::new(&window, "hashchange", tell));
+    }
+    listeners
 }

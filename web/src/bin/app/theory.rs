@@ -1,11 +1,11 @@
 //! The tabular theory, measured live: coverage against what it costs.
 
 use crate::client::{Client, WorkerMessage};
-use crate::frame::{Command, Events, Frame};
+use crate::frame::{self, Command, Controls, Events, Frame};
 use crate::words;
 use protege_web::Choice;
 use protege_web::protocol::{Event, Point, Request};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use yew::{Component, Context, Html, Properties, html};
 
 /// Independent data sets.
@@ -18,7 +18,7 @@ const DEMOS: usize = 10_000;
 pub struct Props {
     /// The surroundings.
     pub frame: Frame,
-    /// The seed.
+    /// The settings at the beginning, of which it has the seed.
     pub choice: Choice,
     /// Whom to tell.
     pub events: Events,
@@ -40,7 +40,7 @@ pub enum Msg {
 pub struct Theory {
     client: Client,
     generation: u32,
-    seed: u64,
+    choice: Choice,
     running: bool,
     progress: (usize, usize),
     points: Vec<Point>,
@@ -55,7 +55,7 @@ impl Component for Theory {
         Self {
             client: client(ctx, 0),
             generation: 0,
-            seed: ctx.props().choice.seed,
+            choice: ctx.props().choice.clone(),
             running: true,
             progress: (0, REPEATS),
             points: Vec::new(),
@@ -70,7 +70,7 @@ impl Component for Theory {
             }
             Msg::WorkerMessage(..) => return false,
             Msg::Another => {
-                self.seed += 1;
+                self.choice.seed += 1;
                 self.begin(ctx);
             }
             Msg::Go(running) => {
@@ -80,7 +80,11 @@ impl Component for Theory {
             Msg::Command(Command::Start) => return self.update(ctx, Msg::Go(true)),
             Msg::Command(Command::Pause) => return self.update(ctx, Msg::Go(false)),
             Msg::Command(Command::Reset) => self.begin(ctx),
-            Msg::Command(_) => return false,
+            Msg::Command(Command::Set { options }) => self.set(ctx, &options),
+            Msg::Command(Command::Step) => {
+                self.running = false;
+                self.client.send(&Request::Step);
+            }
         }
         true
     }
@@ -92,18 +96,20 @@ impl Component for Theory {
         html! {
             <div class="protege protege-theory">
                 <div class="protege-toolbar" role="toolbar" aria-label="Study">
-                    <button
-                        type="button"
-                        class="go"
-                        onclick={link.callback(move |_| Msg::Go(!running))}
-                    >
-                        { if running { "Pause" } else { "Go on" } }
-                    </button>
-                    <button type="button" onclick={link.callback(|_| Msg::Another)}>
-                        { "Another random problem" }
-                    </button>
+                    if ctx.props().frame.controls != Controls::None {
+                        <button
+                            type="button"
+                            class="go"
+                            onclick={link.callback(move |_| Msg::Go(!running))}
+                        >
+                            { if running { "Pause" } else { "Go on" } }
+                        </button>
+                        <button type="button" onclick={link.callback(|_| Msg::Another)}>
+                            { "Another random problem" }
+                        </button>
+                    }
                     <span class="about">
-                        { format!("Problem {}: {done} of {all} data sets measured", self.seed) }
+                        { format!("Problem {}: {done} of {all} data sets measured", self.choice.seed) }
                     </span>
                 </div>
                 { for self.failed.as_ref().map(|why| html! {
@@ -116,6 +122,23 @@ impl Component for Theory {
 }
 
 impl Theory {
+    /// Another seed is another problem.
+    fn set(&mut self, ctx: &Context<Self>, options: &Map<String, Value>) {
+        match frame::change(&self.choice, options) {
+            Ok(choice) => {
+                let another = choice.seed != self.choice.seed;
+                self.choice = choice;
+                if another {
+                    self.begin(ctx);
+                }
+            }
+            Err(sentence) => {
+                ctx.props().events.error(&sentence);
+                self.failed = Some(sentence);
+            }
+        }
+    }
+
     fn begin(&mut self, ctx: &Context<Self>) {
         self.generation += 1;
         self.client = client(ctx, self.generation);
@@ -135,8 +158,9 @@ impl Theory {
                 self.client.send(&Request::Study {
                     demos: DEMOS,
                     repeats: REPEATS,
-                    seed: self.seed,
+                    seed: self.choice.seed,
                 });
+                self.client.send(&Request::Go(self.running));
                 ctx.props().events.emit(&json!({ "type": "ready" }));
             }
             WorkerMessage::Event(Event::Studied { progress, points }) => {

@@ -28,7 +28,7 @@ extern "C" {
     #[wasm_bindgen(method, setter, js_name = speed)]
     pub fn set_speed(this: &View, speed: f64);
     #[wasm_bindgen(method, js_name = setTheme)]
-    pub fn set_theme(this: &View, theme: &str);
+    pub fn set_theme(this: &View, theme: &str, accent: &str);
     #[wasm_bindgen(method, js_name = setStill)]
     pub fn set_still(this: &View, still: bool);
     #[wasm_bindgen(method, js_name = onNeed)]
