@@ -14,6 +14,8 @@ mod downloads;
 mod licences;
 #[path = "../../native/src/mujoco/metaworld/package.rs"]
 mod metaworld;
+#[cfg(test)]
+mod reasons;
 mod rerun;
 mod setup;
 mod shell;

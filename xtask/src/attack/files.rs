@@ -124,8 +124,9 @@ pub fn attempt(
         }
     }
     let said = outcome.stderr.unwrap_or_default();
-    let silent = !said.contains("config.toml");
-    if outcome.code == Some(0) && change.name == ONE_MORE && usage == Use::Resume && silent {
+    let is_edited = target.path == "config.toml" && change.name == ONE_MORE;
+    let silent = usage == Use::Resume && !said.contains("config.toml");
+    if outcome.code == Some(0) && is_edited && silent {
         let word = "an edited configuration was passed over without a word";
         report.faults.push(word.to_owned());
     }
@@ -223,7 +224,8 @@ fn call(ground: &Ground, usage: Use, path: &Path, run: &Path, folder: &Path) -> 
         }
         Use::Finetune => {
             let words = ["finetune", "--no-video", "--out", "more", "--checkpoint"];
-            call.args(&words).args(&[file])
+            let call = call.args(&words).args(&[file]).args(&["--demos-file"]);
+            call.args(&[run.join("seed-0/demos.safetensors")])
         }
         Use::Resume => call.args(&["run", "--resume"]).args(&[run]),
         Use::Compare => call.args(&["compare"]).args(&[run]),

@@ -294,24 +294,23 @@ fn line(call: &Call) -> String {
 
 /// A word as bash reads it.
 pub fn quoted(word: &OsStr) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=./:,".contains(byte);
     let bytes = word.as_bytes();
-    let printable = |byte: &u8| (0x20..0x7f).contains(byte);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=./:,+".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
-    if bytes.len() > 300 {
-        let begin = String::from_utf8_lossy(&bytes[..40])
-            .escape_debug()
-            .to_string();
-        return format!("'{begin}...' ({} bytes)", bytes.len());
-    }
-    if bytes.iter().all(printable) {
-        let text = String::from_utf8_lossy(bytes);
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
-    let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-    format!("$'{escaped}'")
+    let (shown, more) = match bytes.len() {
+        ..=300 => (bytes, String::new()),
+        length => (&bytes[..40], format!("({length} bytes in all)")),
+    };
+    let as_read = |byte: &u8| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+        0x20..0x7f => char::from(*byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    };
+    let escaped: String = shown.iter().map(as_read).collect();
+    let sign = if escaped.contains('\\') { "$" } else { "" };
+    format!("{sign}'{escaped}'{more}")
 }
 
 fn set_limit(resource: libc::__rlimit_resource_t, most: u64) -> std::io::Result<()> {

@@ -197,7 +197,9 @@ pub fn attempt(
     } else {
         setting(ground, case - case / 4, chance, folder)?
     };
-    let outcome = call.stopped_after(1.2).patience(12.0).memory(6000).run()?;
+    // Between two looks at Ctrl-C, a step of the greatest size may take long; a second one ends it.
+    let call = call.stopped_after(1.2).stopped_after(6.0);
+    let outcome = call.patience(10.0).memory(6000).run()?;
     let mut report = Report::of(&outcome);
     report.what = what;
     let mut before = before;
@@ -261,6 +263,11 @@ fn setting(
         .collect();
     let (key, value) = &pairs[place(case, pairs.len())];
     let mut words = words(ground, key)?;
+    if key.starts_with("finetune.") && !chance.once_in(10) {
+        let demos = ground.straight(["bc", "none"])?.folder;
+        let demos = demos.join("seed-0/demos.safetensors").display().to_string();
+        words.extend(["--demos-file".to_owned(), demos]);
+    }
     let in_file = chance.once_in(3);
     if in_file {
         let file = folder.join("given.toml");

@@ -378,7 +378,7 @@ const ON_A_SMALL_DISK: &str = "
     cd disk
     \"$program\" \"$@\" 2> ../first.stderr
     echo $? > ../first.code
-    mount -o remount,size=256m,rw . || exit 77
+    mount -o remount,size=256m,nr_inodes=10000,rw . || exit 77
     if [ -e run/plan.json ]
     then \"$program\" run --resume run 2> ../second.stderr
     else \"$program\" \"$@\" 2> ../second.stderr
