@@ -23,15 +23,17 @@ fn count(bytes: isize) {
 
 // SAFETY: every call goes to the system's allocator unchanged; the counters neither allocate nor
 // fail.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "only an allocator can count")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
+        // SAFETY: the caller's promises are handed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
+        // SAFETY: the caller's promises are handed on.
         unsafe { System.dealloc(memory, layout) }
     }
 }

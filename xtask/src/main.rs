@@ -2,6 +2,8 @@
 
 #[path = "../../native/src/mujoco/adroit/package.rs"]
 mod adroit;
+#[cfg(target_os = "linux")]
+mod attack;
 mod demo;
 #[allow(
     dead_code,
@@ -12,6 +14,8 @@ mod downloads;
 mod licences;
 #[path = "../../native/src/mujoco/metaworld/package.rs"]
 mod metaworld;
+#[cfg(test)]
+mod reasons;
 mod rerun;
 mod setup;
 mod shell;
@@ -19,10 +23,22 @@ mod stamps;
 mod test;
 mod web;
 
+/// It needs Linux's limits and file systems.
+#[cfg(not(target_os = "linux"))]
+mod attack {
+    pub fn main(_: &[String]) -> Result<Result<(), String>, String> {
+        Err("`attack` needs Linux.".to_owned())
+    }
+
+    pub fn quick() -> Result<(), String> {
+        Ok(())
+    }
+}
+
 use std::process::ExitCode;
 
 /// The subcommands with one line each; the help text and the suggestion on a typing error.
-const COMMANDS: [(&str, &str); 7] = [
+const COMMANDS: [(&str, &str); 8] = [
     (
         "setup [--web]",
         "install what the tests need (with --web also what the web app needs)",
@@ -48,6 +64,11 @@ const COMMANDS: [(&str, &str); 7] = [
         "build, then print the speed figures of this machine; ARGS go to `protege bench`",
     ),
     (
+        "attack [--quick] [OPTIONS]",
+        "build, then attack the program with damaged files, odd settings, kills and the like; \
+         docs/reliability.md has the options",
+    ),
+    (
         "rerun",
         "build the program that `protege play --rerun` writes recordings with",
     ),
@@ -67,6 +88,7 @@ fn main() -> ExitCode {
         "web" => flags(rest, ["--build-only", "--webgpu"])
             .map(|[only_build, webgpu]| web::web(only_build, webgpu)),
         "bench" => Ok(demo::bench(rest)),
+        "attack" => attack::main(rest),
         "rerun" => Ok(rerun::build()),
         "help" | "--help" | "-h" => {
             println!("{}", help());

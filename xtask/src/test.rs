@@ -9,7 +9,7 @@
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM, cargo_release};
 use crate::stamps::{self, Inputs, Stamp};
-use crate::{licences, rerun, web};
+use crate::{attack, licences, rerun, web};
 use std::process::Command;
 use std::time::Instant;
 
@@ -60,7 +60,7 @@ const RERUN: &[&str] = &["rerun", "native/src/rerun"];
 const SITE: &[&str] = &["web", "www", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// In the order of how soon they tell something.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "format",
         kind: Kind::Quick,
@@ -100,6 +100,14 @@ const STEPS: [Step; 14] = [
         reads: &[EVERYTHING],
         makes: None,
         run: docs,
+    },
+    Step {
+        name: "attacks",
+        kind: Kind::Full,
+        needs: &[setup::MUJOCO],
+        reads: &[MANIFESTS, CORE, &["native/src", "native/build.rs"]],
+        makes: None,
+        run: attack::quick,
     },
     Step {
         name: "fuzzing",

@@ -25,7 +25,7 @@ fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     // SAFETY: every use of MuJoCo here begins with this function, which lets one thread through and
     // the others wait.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "the handler is the whole process's")]
     ONCE.call_once(|| unsafe { mujoco_rs::prelude::set_log_handler(tell_errors) });
 }
 

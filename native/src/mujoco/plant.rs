@@ -90,7 +90,10 @@ impl Plant {
     /// What no joint moves, to be moved.
     pub fn model_mut(&mut self) -> Places<'_> {
         // SAFETY: `Places` changes numbers, which are this model's own; no size and no address.
-        #[allow(unsafe_code)]
+        #[allow(
+            unsafe_code,
+            reason = "the library cannot know which numbers are sizes"
+        )]
         Places(unsafe { self.data.model_mut() })
     }
 

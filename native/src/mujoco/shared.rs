@@ -30,7 +30,7 @@ impl SharedModel {
         // here and replaced by one with the three arrays of its own; all other pointers lead into
         // `whole`, which lives longer and is never written to: MuJoCo takes models as constant, and
         // this program writes through `Places` only.
-        #[allow(unsafe_code)]
+        #[allow(unsafe_code, reason = "the library has no models that share arrays")]
         unsafe {
             let from = whole.ffi();
             let to = own.ffi_mut();
@@ -72,10 +72,10 @@ impl std::ops::DerefMut for SharedModel {
 }
 
 // SAFETY: the box keeps the model in place for as long as this value lives.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "the library asks for this promise")]
 unsafe impl mujoco_rs::wrappers::mj_model::traits::ModelType for SharedModel {}
 // SAFETY: both ways lead to the same model.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "the library asks for this promise")]
 unsafe impl mujoco_rs::wrappers::mj_model::traits::ModelTypeMut for SharedModel {}
 
 /// What may be written to in a shared model.

@@ -23,6 +23,7 @@ fn main() {
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, reason = "the function is the linker's")]
 fn construct() {
+    // SAFETY: the linker defines the function like this.
     unsafe extern "C" {
         fn __wasm_call_ctors();
     }

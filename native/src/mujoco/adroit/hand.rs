@@ -117,7 +117,10 @@ fn sensitise(model: &mut MjModel) {
             continue;
         };
         // SAFETY: numbers are changed, no size and no address.
-        #[allow(unsafe_code)]
+        #[allow(
+            unsafe_code,
+            reason = "the library cannot know which numbers are sizes"
+        )]
         let gains = unsafe { model.actuator_gainprm_mut() };
         gains[first..=last]
             .iter_mut()

@@ -283,7 +283,10 @@ fn reset_welds(model: &mut MjModel) {
         .map(|kind| matches!(kind, MjtEq::mjEQ_WELD))
         .collect();
     // SAFETY: these are a weld's numbers; no size or index is among them.
-    #[allow(unsafe_code)]
+    #[allow(
+        unsafe_code,
+        reason = "the library cannot know which numbers are sizes"
+    )]
     let all = unsafe { model.eq_data_mut() };
     all.iter_mut()
         .zip(welds)

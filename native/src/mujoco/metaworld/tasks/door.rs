@@ -173,7 +173,7 @@ pub const DOOR_UNLOCK: Task = Task {
 };
 
 /// A quarter of a turn in radians, as upstream rounds it.
-#[allow(clippy::approx_constant)]
+#[allow(clippy::approx_constant, reason = "upstream's number, digit by digit")]
 const QUARTER: f64 = 1.5708;
 /// How long the lock is, in meters.
 const LOCK: f64 = 0.1;
