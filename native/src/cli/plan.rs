@@ -2,6 +2,7 @@
 
 use super::names;
 use super::settings::read_toml;
+use super::shell;
 use crate::engines::{CATALOG, inputs};
 use crate::files::create_folder;
 use protege_core::data::{Archive, Dataset};
@@ -56,7 +57,8 @@ impl Folder {
         if folder.plan_path().exists() {
             let shown = folder.0.display();
             return Err(Error::input(format!(
-                "{shown} already holds a run; choose another --out, or go on with --resume {shown}"
+                "{shown} already holds a run; choose another --out, or go on with --resume {}",
+                shell::path(&folder.0)
             )));
         }
         create_folder(&folder.0)?;
@@ -209,8 +211,9 @@ pub fn policy_file(path: &Path) -> Result<PathBuf> {
         .filter(|file| file.exists());
     first.ok_or_else(|| {
         Error::input(format!(
-            "{} has no finished policy; go on with `protege run --resume {0}`",
-            path.display()
+            "{} has no finished policy; go on with `protege run --resume {}`",
+            path.display(),
+            shell::path(path)
         ))
     })
 }
@@ -286,23 +289,4 @@ pub fn to_toml(config: &Config) -> Result<String> {
 pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map_err(|e| Error::failed(format!("a result cannot be written as JSON: {e}")))
-}
-
-/// The command line as it was typed, quoted where a shell needs it.
-pub fn command_line() -> String {
-    let plain = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || "-_=./:,".contains(c))
-    };
-    let quote = |text: String| {
-        if plain(&text) {
-            text
-        } else {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-    };
-    std::iter::once("protege".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

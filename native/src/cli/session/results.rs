@@ -2,13 +2,16 @@
 //! report.
 
 use super::journal::SeedResult;
+use crate::cli::answer;
 use crate::cli::machine::peak_memory_mb;
 use crate::cli::names;
 use crate::cli::plan::{Folder, Plan, to_toml};
+use crate::cli::shell;
 use crate::files::jsonl::read_lines;
 use crate::files::metrics::{Line, read_metrics};
 use crate::report::videos::Videos;
 use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
+use crate::terminal;
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
 use protege_core::{Error, Result};
@@ -86,9 +89,10 @@ pub fn collect(
 fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
     let path = folder.seed(seed).join("summary.json");
     if !path.exists() {
-        let shown = folder.0.display();
+        let shown = terminal::path(&folder.0);
+        let named = shell::path(&folder.0);
         return Err(Error::input(format!(
-            "seed {seed} of {shown} has not finished; go on with `protege run --resume {shown}`"
+            "seed {seed} of {shown} has not finished; go on with `protege run --resume {named}`"
         )));
     }
     let damaged = |e| Error::input(format!("{} is damaged: {e}", path.display()));
@@ -250,7 +254,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "wall_s": report.wall_s,
         "peak_memory_mb": peak_memory_mb(),
         "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
-        "report": page,
+        "report": answer::path(page),
     })
 }
 
@@ -300,7 +304,7 @@ pub fn to_text(report: &Report, page: &std::path::Path) -> String {
         };
         text += &format!("  at the last step   {before}{}\n", percent(after));
     }
-    text + &format!("  report             {}\n", page.display())
+    text + &format!("  report             {}\n", terminal::path(page))
 }
 
 /// `62.0% (58.1 to 65.8, 600 episodes)`.
