@@ -208,10 +208,10 @@ mod tests {
     /// A list of allowed names is cut to three; what stands around it stays.
     #[test]
     fn a_list_of_names_is_cut_to_the_nearest() {
-        let text = "unknown field `sed`, expected one of `task`, `seed`, `engine`, `send`, `preset` \
-                    at line 3";
+        let names = "`task`, `seed`, `engine`, `send`, `preset`";
+        let text = format!("unknown field `sed`, expected one of {names} at line 3");
         assert_eq!(
-            sentence(text),
+            sentence(&text),
             "unknown field `sed`, expected `seed`, `send` or `task` at line 3"
         );
     }

@@ -96,7 +96,26 @@ fn refuse(error: &clap::Error, json: bool) -> u8 {
         let printed = error.print().and_then(|()| std::io::stdout().flush());
         return printed_or_not(terminal::unless_gone(printed));
     }
-    fail(&Error::input(refusal(error)), json)
+    let sentence = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "no command is given, such as `protege run`; see --help".to_owned()
+        }
+        ErrorKind::InvalidUtf8 => not_text(),
+        _ => refusal(error),
+    };
+    fail(&Error::input(sentence), json)
+}
+
+/// Says that an argument is no text which must be one.
+fn not_text() -> String {
+    let arguments = std::env::args_os().filter(|argument| argument.to_str().is_none());
+    let shown: Vec<String> = arguments
+        .map(|argument| format!("`{}`", excerpt(&argument.to_string_lossy())))
+        .collect();
+    format!(
+        "an argument is not UTF-8 that must be a text: {}; see --help",
+        shown.join(" or ")
+    )
 }
 
 /// Clap's error as one sentence. What was typed is shown as it may stand in one.

@@ -13,9 +13,9 @@ pub mod metrics;
 
 /// Links to links that are followed at most.
 const LINKS: usize = 40;
-/// Unfinished files of one name that may be in the way.
-const UNFINISHED: usize = 100;
-/// Bytes of a name that the name of its unfinished file begins with.
+/// Partial files of one name that may be in the way.
+const PARTIAL: usize = 100;
+/// Bytes of a name that the name of its partial file begins with.
 const NAME: usize = 200;
 
 /// Reads a whole file that the user named.
@@ -106,7 +106,7 @@ fn options() -> OpenOptions {
 /// # Errors
 /// The user's, when it is something else, or its folder is missing or refuses.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let begun = Unfinished::begin(path).map(drop);
+    let begun = PartialFile::begin(path).map(drop);
     begun.map_err(|error| Error::input(error.to_string()))
 }
 
@@ -117,14 +117,17 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// When the disk is full or refuses, or the path leads to something that is no plain file; all is
 /// then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut unfinished = Unfinished::begin(path)?;
-    let written = unfinished.file.write_all(bytes);
-    written.map_err(|e| refused(path, &e))?;
-    unfinished.finish()
+    let mut partial = PartialFile::begin(path)?;
+    partial
+        .file
+        .write_all(bytes)
+        .map_err(|e| refused(path, &e))?;
+    partial.finish()
 }
 
-/// A file that is being written, beside its place. Unless it is finished it is removed.
-pub struct Unfinished {
+/// A file that is being written, beside its place. Unless it is finished it is removed, and what it
+/// is to replace stays.
+struct PartialFile {
     /// What was asked for.
     path: PathBuf,
     /// Where that leads.
@@ -136,12 +139,12 @@ pub struct Unfinished {
     finished: bool,
 }
 
-impl Unfinished {
+impl PartialFile {
     /// Begins to write a file.
     ///
     /// # Errors
     /// When the path leads to something that is no plain file, or the disk refuses.
-    pub fn begin(path: &Path) -> Result<Self> {
+    fn begin(path: &Path) -> Result<Self> {
         let target = destination(path)?;
         if !parent(&target).is_dir() {
             return Err(Error::failed(format!(
@@ -150,8 +153,8 @@ impl Unfinished {
                 parent(&target).display()
             )));
         }
-        let (temporary, file) = unfinished(&target).map_err(|e| refused(path, &e))?;
-        let unfinished = Self {
+        let (temporary, file) = empty_beside(&target).map_err(|e| refused(path, &e))?;
+        let partial = Self {
             path: path.to_owned(),
             target,
             temporary,
@@ -159,23 +162,18 @@ impl Unfinished {
             finished: false,
         };
         // Whoever may not read the file before may not read it afterwards either.
-        if let Ok(before) = fs::metadata(&unfinished.target) {
-            let kept = unfinished.file.set_permissions(before.permissions());
+        if let Ok(before) = fs::metadata(&partial.target) {
+            let kept = partial.file.set_permissions(before.permissions());
             kept.map_err(|e| refused(path, &e))?;
         }
-        Ok(unfinished)
-    }
-
-    /// Where it is written, for other programs to write to.
-    pub fn temporary(&self) -> &Path {
-        &self.temporary
+        Ok(partial)
     }
 
     /// Puts it into its place, once the disk has it.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn finish(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<()> {
         let synced = self.file.sync_all();
         let done = synced
             .and_then(|()| fs::rename(&self.temporary, &self.target))
@@ -187,7 +185,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         if !self.finished {
             // It is only in the way; there is an error to tell already.
@@ -242,7 +240,7 @@ pub fn destination(path: &Path) -> Result<PathBuf> {
 }
 
 /// An empty file beside `target`, and where it is. What a killed write left behind is used again.
-fn unfinished(target: &Path) -> std::io::Result<(PathBuf, File)> {
+fn empty_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     let mut create = options();
     create.write(true).create(true);
     #[cfg(unix)]
@@ -250,7 +248,7 @@ fn unfinished(target: &Path) -> std::io::Result<(PathBuf, File)> {
         &mut create,
         libc::O_NONBLOCK | libc::O_NOFOLLOW,
     );
-    for number in 0..UNFINISHED {
+    for number in 0..PARTIAL {
         let path = temporary(target, number);
         let opened = create.open(&path);
         let in_the_way = fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file());
@@ -331,23 +329,30 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// The user's, when there is something else in its place; else when the disk refuses.
 pub fn create_folder(folder: &Path) -> Result<()> {
+    check_folder(folder)?;
+    fs::create_dir_all(folder)
+        .and_then(|()| sync_folder(parent(folder)))
+        .map_err(|e| refused(folder, &e))
+}
+
+/// Checks, before the work that fills it, that a folder is one or can be made.
+///
+/// # Errors
+/// The user's, when there is something else in its place.
+pub fn check_folder(folder: &Path) -> Result<()> {
     let existing = folder.ancestors().find_map(|path| {
         let metadata = fs::metadata(path).ok()?;
         Some((path, metadata))
     });
-    if let Some((path, metadata)) = existing
-        && !metadata.is_dir()
-    {
-        return Err(Error::input(format!(
+    match existing {
+        Some((path, metadata)) if !metadata.is_dir() => Err(Error::input(format!(
             "{} cannot be a folder: {} is {}; choose another.",
             folder.display(),
             path.display(),
             kind(&metadata)
-        )));
+        ))),
+        _ => Ok(()),
     }
-    fs::create_dir_all(folder)
-        .and_then(|()| sync_folder(parent(folder)))
-        .map_err(|e| refused(folder, &e))
 }
 
 /// The folder that a path is in.

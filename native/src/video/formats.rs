@@ -1,12 +1,10 @@
 //! Videos as files.
 
 use super::{Video, gif};
-use crate::files::{self, Unfinished, write_atomic};
-use protege_core::error::excerpt;
+use crate::files::write_atomic;
 use protege_core::{Error, Result};
-use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a video is written as.
@@ -39,31 +37,11 @@ impl Format {
                  write a .gif",
             )),
             Some(other) => Err(Error::input(format!(
-                "a video cannot be written as .{}: use .gif, .mp4, or a folder's name for PNG \
-                 frames",
-                excerpt(other)
+                "a video cannot be written as .{other}: use .gif, .mp4, or a folder's name for PNG \
+                 frames"
             ))),
         }
     }
-}
-
-/// Checks, before anything is played, that a video can be written.
-///
-/// # Errors
-/// When the path leads to something else than a file, or a folder for frames, or the disk refuses.
-pub fn check_writable(format: Format, path: &Path) -> Result<()> {
-    match format {
-        Format::Gif | Format::Mp4 => files::check_writable(path),
-        Format::Frames => {
-            files::create_folder(path)?;
-            files::check_writable(&frame(path, 0))
-        }
-    }
-}
-
-/// The file of one frame.
-fn frame(folder: &Path, number: usize) -> PathBuf {
-    folder.join(format!("{number:04}.png"))
 }
 
 /// Writes a video.
@@ -104,10 +82,10 @@ pub fn png((width, height): (usize, usize), frame: &[u8]) -> Result<Vec<u8>> {
 
 fn frames(video: &Video, folder: &Path) -> Result<()> {
     crate::files::create_folder(folder)?;
-    let one = |(i, pixels): (usize, &Vec<u8>)| {
+    let one = |(i, frame): (usize, &Vec<u8>)| {
         write_atomic(
-            &frame(folder, i),
-            &png((video.width, video.height), pixels)?,
+            &folder.join(format!("{i:04}.png")),
+            &png((video.width, video.height), frame)?,
         )
     };
     video.frames.iter().enumerate().try_for_each(one)
@@ -115,10 +93,6 @@ fn frames(video: &Video, folder: &Path) -> Result<()> {
 
 /// Hands the pixels to ffmpeg, which most players' H.264 comes from.
 fn mp4(video: &Video, path: &Path) -> Result<()> {
-    let unfinished = Unfinished::begin(path)?;
-    // A name with a colon would be an address.
-    let mut output = OsString::from("file:");
-    output.push(unfinished.temporary());
     let size = format!("{}x{}", video.width, video.height);
     let rate = format!("{:.3}", video.rate);
     let mut ffmpeg = Command::new("ffmpeg");
@@ -146,10 +120,8 @@ fn mp4(video: &Video, path: &Path) -> Result<()> {
             "yuv420p",
             "-movflags",
             "+faststart",
-            "-f",
-            "mp4",
         ])
-        .arg(output);
+        .arg(path);
     let refused = |why: &str| {
         Error::failed(format!(
             "ffmpeg did not write {}: {}",
@@ -175,7 +147,7 @@ fn mp4(video: &Video, path: &Path) -> Result<()> {
         .wait_with_output()
         .map_err(|e| refused(&e.to_string()))?;
     if ended.status.success() {
-        unfinished.finish()
+        Ok(())
     } else {
         Err(refused(&String::from_utf8_lossy(&ended.stderr)))
     }

@@ -6,7 +6,7 @@ mod gif;
 mod palette;
 mod window;
 
-pub use formats::{Format, check_writable, png, write};
+pub use formats::{Format, png, write};
 pub use gif::gif;
 pub use window::{Window, WindowObserver};
 

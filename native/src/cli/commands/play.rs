@@ -6,6 +6,7 @@ use crate::cli::player::Player;
 use crate::cli::recording;
 use crate::engines::{CATALOG, renderer};
 use crate::episode::{EpisodeObserver, EpisodeResult};
+use crate::files::{check_folder, check_writable};
 use crate::rerun::{Program, Recorder};
 use crate::terminal::{self, note};
 use crate::video::{self, Camera, Format, Quality, RenderOptions, Video, Window, WindowObserver};
@@ -231,7 +232,10 @@ impl<'a> VideoOutput<'a> {
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
         let camera = camera(args, player, render_options)?;
-        video::check_writable(format, &out)?;
+        match format {
+            Format::Gif | Format::Mp4 => check_writable(&out)?,
+            Format::Frames => check_folder(&out)?,
+        }
         let video = Video {
             width: render_options.width,
             height: render_options.height,
