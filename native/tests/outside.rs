@@ -570,18 +570,17 @@ fn long(out: &str) -> Vec<OsString> {
     small("run", &more)
 }
 
-/// Whether a program handles the signals that ask to stop; it must run.
+/// Whether a program handles the signals that ask to stop.
 fn listens(child: &Child) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = caught.expect("the program ended");
-    let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+    let caught = caught.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
     caught >> (libc::SIGXCPU - 1) & 1 == 1
 }
 
 fn send(child: &Child, signal: i32) {
     let id = i32::try_from(child.id()).unwrap();
-    // SAFETY: the process is ours and was not waited for.
+    // SAFETY: the process is ours: no other has its number before it was dropped.
     #[allow(unsafe_code)]
     let sent = unsafe { libc::kill(id, signal) };
     assert_eq!(sent, 0);
@@ -636,6 +635,54 @@ fn a_run_that_is_asked_to_stop_saves() {
             .collect();
         assert!(hidden.is_empty(), "{hidden:?}");
     }
+}
+
+/// Whichever file of a run has become a pipe, the run is refused in a sentence or goes on without
+/// it; nothing waits for the pipe.
+#[test]
+fn a_run_whose_files_are_pipes_is_refused_or_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let child = begun(folder, "run", protege(folder, &long("run")));
+    send(&child, libc::SIGTERM);
+    assert_eq!(end(child).0, Some(1));
+    let files = files_in(&folder.join("run"));
+    assert!(files.len() > 8, "{files:?}");
+    for file in files {
+        let mut copy = Command::new("cp");
+        let copied = copy.args(["-r", "run", "copy"]).current_dir(folder);
+        assert!(copied.status().unwrap().success());
+        let inside = file.strip_prefix(folder.join("run")).unwrap();
+        let path = folder.join("copy").join(inside);
+        fs::remove_file(&path).unwrap();
+        fifo(&path);
+        let mut command = protege(folder, &["run", "--resume", "copy"]);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let begin = Instant::now();
+        while child.try_wait().unwrap().is_none() && !listens(&child) {
+            assert!(begin.elapsed() < HANG, "{inside:?} is waited for");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if child.try_wait().unwrap().is_none() {
+            send(&child, libc::SIGTERM);
+        }
+        let (code, text) = end(child);
+        assert!(matches!(code, Some(1 | 2)), "{inside:?}: {text}");
+        fs::remove_dir_all(folder.join("copy")).unwrap();
+    }
+}
+
+/// All files in a folder and its folders.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let inside = |path: PathBuf| {
+        if path.is_dir() {
+            files_in(&path)
+        } else {
+            vec![path]
+        }
+    };
+    entries(folder).into_iter().flat_map(inside).collect()
 }
 
 /// A signal that was ignored when the program was started stays ignored, as `nohup` and shells want

@@ -119,8 +119,7 @@ impl Folder {
     /// When another process works in the folder.
     pub fn lock(&self) -> Result<File> {
         let path = self.0.join("lock");
-        let file = File::create(&path)
-            .map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
+        let file = crate::files::create(&path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::input(format!(
                 "another protege is at work in {}; wait for it, or stop it",
