@@ -581,7 +581,7 @@ fn listens(child: &Child) -> bool {
 fn send(child: &Child, signal: i32) {
     let id = i32::try_from(child.id()).unwrap();
     // SAFETY: the process is ours: no other has its number before it was dropped.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "the standard library cannot do it")]
     let sent = unsafe { libc::kill(id, signal) };
     assert_eq!(sent, 0);
 }
@@ -728,7 +728,7 @@ fn a_terminal_that_is_closed_stops_a_run() {
     let mut command = protege(folder, &long("run"));
     command.stdin(device()).stdout(device()).stderr(device());
     // SAFETY: both calls may be made between fork and exec.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "the standard library cannot do it")]
     unsafe {
         command.pre_exec(|| {
             let done = libc::setsid() > 0 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0;
@@ -759,7 +759,7 @@ fn terminal() -> (OwnedFd, OwnedFd) {
     let mut ends = [0; 2];
     let [ours, theirs] = &mut ends;
     // SAFETY: two places for the ends; the rest may be left out. Both are ours alone then.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "the standard library cannot do it")]
     unsafe {
         let none = std::ptr::null_mut();
         let opened = libc::openpty(ours, theirs, none, none.cast(), none.cast());
