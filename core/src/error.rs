@@ -66,7 +66,75 @@ pub fn within<T: PartialOrd + std::fmt::Display>(
     )))
 }
 
+/// Characters of a foreign text that a sentence shows.
+const EXCERPT: usize = 80;
+
+/// Whether a terminal does something with a character rather than show it: control characters, and
+/// those that reverse or join what stands around them.
+pub fn is_hidden(c: char) -> bool {
+    let invisible = [
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+    ];
+    c.is_control() || c == '\u{feff}' || invisible.iter().any(|range| range.contains(&c))
+}
+
+/// A foreign text (an argument, a name in a file, an answer of a server) as a part of a sentence:
+/// on one line, without control characters, and cut where it is long.
+pub fn excerpt(text: &str) -> String {
+    let mut excerpt = String::new();
+    for c in text.chars().take(EXCERPT) {
+        if is_hidden(c) {
+            excerpt.extend(c.escape_default());
+        } else {
+            excerpt.push(c);
+        }
+    }
+    match text.chars().count().saturating_sub(EXCERPT) {
+        0 => excerpt,
+        more => format!("{excerpt}... ({more} more characters)"),
+    }
+}
+
 /// The name with the fewest edits from `wanted` (Levenshtein); none when there are no names.
 pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> Option<N> {
-    names.min_by_key(|name| strsim::levenshtein(wanted, name.as_ref()))
+    names.min_by_key(|name| edits(wanted, name.as_ref()))
+}
+
+/// The three names with the fewest edits from `wanted`, nearest first: "`a`, `b` or `c`".
+pub fn nearest_few<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> String {
+    let mut others: Vec<N> = names.collect();
+    let mut few = Vec::new();
+    while few.len() < 3 {
+        let indices = 0..others.len();
+        let distance = |&i: &usize| edits(wanted, others[i].as_ref());
+        let Some(i) = indices.min_by_key(distance) else {
+            break;
+        };
+        few.push(format!("`{}`", excerpt(others.remove(i).as_ref())));
+    }
+    or_list(few.iter().map(String::as_str))
+}
+
+/// Names to choose from: `flow, flow-transformer or diffusion`.
+pub(crate) fn or_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Edits from one name to another, as far as their beginnings differ: files can hold names of any
+/// length.
+fn edits(a: &str, b: &str) -> usize {
+    strsim::levenshtein(beginning(a), beginning(b))
+}
+
+/// As much of a name as is compared.
+fn beginning(name: &str) -> &str {
+    let end = name.char_indices().nth(EXCERPT);
+    end.map_or(name, |(end, _)| &name[..end])
 }

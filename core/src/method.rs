@@ -5,7 +5,8 @@
 //! rows. This part of a row refers to no code, so that the page, which does not learn, can read it
 //! without loading what learns.
 
-use crate::error::nearest;
+pub(crate) use crate::error::or_list;
+use crate::error::{excerpt, nearest_few};
 use crate::policy::PolicyKind;
 use crate::settings::Choice;
 use crate::{Error, Result};
@@ -114,7 +115,7 @@ impl MethodInfo {
 /// The method called `id`, for `stage` ("pretraining" or "finetuning").
 ///
 /// # Errors
-/// Names the nearest, and all.
+/// Names the nearest.
 pub(crate) fn by_id(
     stage: &str,
     methods: &[&'static MethodInfo],
@@ -123,22 +124,11 @@ pub(crate) fn by_id(
     if let Some(method) = methods.iter().find(|method| method.id == id) {
         return Ok(method);
     }
-    let near = nearest(id, methods.iter().map(|method| method.id)).unwrap_or_default();
-    let all: Vec<&str> = methods.iter().map(|method| method.id).collect();
+    let near = nearest_few(id, methods.iter().map(|method| method.id));
+    let id = excerpt(id);
     Err(Error::input(format!(
-        "there is no {stage} method `{id}`; did you mean `{near}`? (there are {})",
-        all.join(", ")
+        "there is no {stage} method `{id}`; did you mean {near}?"
     )))
-}
-
-/// Names to choose from: `flow, flow-transformer or diffusion`.
-pub(crate) fn or_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
 }
 
 /// The names of methods, as values of a setting.

@@ -3,6 +3,7 @@
 //! Bars are drawn on a terminal. Elsewhere (a log file, CI) a plain line comes now and then, so
 //! that a log stays readable.
 
+use crate::terminal;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ pub struct Dashboard {
     phase: String,
     bar: ProgressBar,
     started: Instant,
-    printed: Instant,
+    /// When the last plain line was printed; none: there was none yet.
+    printed: Option<Instant>,
 }
 
 impl Dashboard {
@@ -72,7 +74,7 @@ impl Dashboard {
             phase: String::new(),
             bar: ProgressBar::hidden(),
             started: now,
-            printed: now,
+            printed: None,
         }
     }
 
@@ -90,6 +92,12 @@ impl Dashboard {
         } else {
             bar_without_screen(bar)
         };
+        if self.output == Output::Bars {
+            terminal::shown();
+        }
+        if self.output == Output::Plain && self.printed.is_none() {
+            self.plain(0, "");
+        }
     }
 
     /// Sets how many steps of the phase are done; `note` stands at the end of the line (`success
@@ -97,15 +105,20 @@ impl Dashboard {
     pub fn advance(&mut self, done: u64, note: &str) {
         self.bar.set_position(done);
         self.bar.set_message(note.to_string());
-        if self.output == Output::Plain && self.printed.elapsed() >= PLAIN_EVERY {
-            self.printed = Instant::now();
-            let total = self.bar.length().unwrap_or(done);
-            eprintln!(
-                "{}{}",
-                self.seed,
-                plain_line(&self.phase, done, total, self.started.elapsed(), note)
-            );
+        let is_due = self
+            .printed
+            .is_none_or(|printed| printed.elapsed() >= PLAIN_EVERY);
+        if self.output == Output::Plain && is_due {
+            self.plain(done, note);
         }
+    }
+
+    fn plain(&mut self, done: u64, note: &str) {
+        self.printed = Some(Instant::now());
+        let total = self.bar.length().unwrap_or(done);
+        let elapsed = self.started.elapsed();
+        let line = plain_line(&self.phase, done, total, elapsed, note);
+        terminal::note(&format!("{}{line}", self.seed));
     }
 
     /// Ends the phase and leaves `line` standing.
@@ -114,7 +127,7 @@ impl Dashboard {
         let line = format!("{}{line}", self.seed);
         match self.output {
             Output::Quiet => {}
-            Output::Plain => eprintln!("{line}"),
+            Output::Plain => terminal::note(&line),
             // Above the bars of the other seeds. A terminal that went away is no reason to stop a
             // run.
             Output::Bars => drop(self.screen.println(line)),

@@ -17,4 +17,5 @@ pub mod openpi;
 pub mod report;
 pub mod rerun;
 pub mod tensorboard;
+pub mod terminal;
 pub mod video;

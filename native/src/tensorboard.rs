@@ -29,7 +29,7 @@ impl EventFile {
     pub fn create(folder: &Path, elapsed: f64) -> Result<Self> {
         crate::files::create_folder(folder)?;
         let path = folder.join("events.out.tfevents.0.protege");
-        let file = File::create(&path).map_err(|e| refused(&path, &e))?;
+        let file = crate::files::create(&path)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64());

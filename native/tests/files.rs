@@ -204,6 +204,50 @@ fn an_atomic_write_is_all_or_nothing() {
     ));
 }
 
+/// Two that write a file at the same time leave what one of them wrote, whole, and nothing else.
+#[test]
+fn a_file_that_two_write_is_whole() {
+    let folder = folder();
+    let path = folder.path().join("page.html");
+    let write = &|byte: u8| {
+        let bytes = vec![byte; 1000 * usize::from(byte)];
+        (0..50).for_each(|_| write_atomic(&path, &bytes).unwrap());
+    };
+    std::thread::scope(|scope| {
+        for byte in [1, 2, 3] {
+            scope.spawn(move || write(byte));
+        }
+    });
+    let bytes = read(&path).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == bytes[0]));
+    assert_eq!(bytes.len(), 1000 * usize::from(bytes[0]));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A file that is written again keeps its permissions, names may be as long as the disk takes, and
+/// a leftover of a killed write is used up.
+#[test]
+#[cfg(unix)]
+fn a_file_is_written_whatever_its_name() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let path = folder.path().join("n".repeat(255));
+    fs::write(
+        folder.path().join(format!(".{}.partial", "n".repeat(200))),
+        "left",
+    )
+    .unwrap();
+    write_atomic(&path, b"first").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    write_atomic(&path, b"second").unwrap();
+    assert_eq!(read(&path).unwrap(), b"second");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 /// A path that holds no plain file is the user's to mend, and never read without end.
 #[test]
 fn only_plain_files_are_read() {

@@ -6,14 +6,14 @@ pub mod event;
 mod recording;
 mod shapes;
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [file] = &arguments[..] else {
-        eprintln!("protege-rerun writes what protege records: use `protege play --rerun FILE.rrd`");
+        tell("protege-rerun writes what protege records: use `protege play --rerun FILE.rrd`");
         return ExitCode::from(2);
     };
     match write(
@@ -22,10 +22,15 @@ fn main() -> ExitCode {
     ) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
-            eprintln!("{sentence}");
+            tell(&sentence);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells a sentence on stderr, if anybody listens.
+fn tell(sentence: &str) {
+    let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
 /// Writes what is read until its end; the file is complete, or not there.

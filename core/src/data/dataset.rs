@@ -12,6 +12,7 @@
 
 use super::container::{self, Kind, Tensor};
 use super::{Episode, Frames, History, hex};
+use crate::error::excerpt;
 use crate::obs::{ImageSpec, ObsSpec, TaskLabel};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -200,6 +201,7 @@ impl Dataset {
             ..
         } = &self.meta;
         if task != id {
+            let task = excerpt(task);
             return Err(Error::input(format!(
                 "The dataset shows {task}, not {id}; use `--task {task}` or record demonstrations \
                  of {id}."

@@ -5,7 +5,7 @@ pub use super::suite::{Entry, MUJOCO, RAPIER};
 use super::lab::Lab;
 use super::probe::Probes;
 use super::{Env, Suite};
-use crate::error::nearest;
+use crate::error::{excerpt, nearest};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -44,7 +44,8 @@ impl Catalog {
         tasks().find(|task| task.spec.id == id).ok_or_else(|| {
             let near = nearest(id, tasks().map(|task| task.spec.id)).unwrap_or_default();
             Error::input(format!(
-                "there is no task `{id}`; did you mean `{near}`?{}",
+                "there is no task `{}`; did you mean `{near}`?{}",
+                excerpt(id),
                 self.elsewhere
             ))
         })
@@ -82,7 +83,8 @@ impl Catalog {
             return Ok(());
         }
         Err(Error::input(format!(
-            "{id} cannot be played on the engine `{engine}`: set engine to {}",
+            "{id} cannot be played on the engine `{}`: set engine to {}",
+            excerpt(engine),
             engines.join(" or ")
         )))
     }

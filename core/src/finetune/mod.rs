@@ -124,7 +124,7 @@ impl FinetuneMethod {
     /// The method called `id`.
     ///
     /// # Errors
-    /// Names the nearest, and all.
+    /// Names the nearest.
     pub fn by_id(id: &str) -> Result<Self> {
         method::by_id("finetuning", &INFOS, id).map(|info| Self(info.id))
     }

@@ -77,7 +77,7 @@ impl PretrainMethod {
     /// The method called `id`.
     ///
     /// # Errors
-    /// Names the nearest, and all.
+    /// Names the nearest.
     pub fn by_id(id: &str) -> Result<Self> {
         method::by_id("pretraining", &INFOS, id).map(|info| Self(info.id))
     }

@@ -9,6 +9,7 @@ use super::config::{Config, FinetuneMethod};
 use super::published;
 use crate::env::Catalog;
 use crate::env::catalogue::CORE;
+use crate::error::excerpt;
 use crate::finetune::csil;
 use crate::settings::{self, Preset, Setting, keys, leaves, put, value_at};
 use crate::{Error, Result};
@@ -189,7 +190,8 @@ fn preset_named(value: &Value) -> Result<Preset> {
     preset.copied().ok_or_else(|| {
         let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
         Error::input(format!(
-            "preset = {value} does not fit: it must be one of {}",
+            "preset = {} does not fit: it must be one of {}",
+            excerpt(&value.to_string()),
             names.join(", ")
         ))
     })

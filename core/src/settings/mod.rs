@@ -13,6 +13,7 @@ pub use schema::schema;
 pub use tree::{Setting, leaves};
 pub(crate) use tree::{put, value_at};
 
+use crate::error::{excerpt, nearest};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -182,8 +183,11 @@ pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
 
 /// What is wrong with a key that names nothing.
 pub(crate) fn unknown(key: &str, known: impl Iterator<Item = String>) -> Error {
-    match crate::error::nearest(key, known) {
-        Some(near) => Error::input(format!("there is no setting {key}: did you mean {near}?")),
-        None => Error::input(format!("there is no setting {key}")),
+    let unknown = excerpt(key);
+    match nearest(key, known) {
+        Some(near) => Error::input(format!(
+            "there is no setting {unknown}: did you mean {near}?"
+        )),
+        None => Error::input(format!("there is no setting {unknown}")),
     }
 }

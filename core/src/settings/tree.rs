@@ -1,6 +1,7 @@
 //! Settings by key: taken out of JSON, and put into it.
 
 use super::{Field, Kind, join, unknown};
+use crate::error::{excerpt, nearest_few};
 use crate::{Error, Result};
 use serde_json::Value;
 
@@ -89,11 +90,13 @@ fn fitting(field: &Field, key: &str, value: &Value, present: &Value) -> Result<V
             Kind::Text => "a text".to_owned(),
             Kind::List => "a list of texts, such as [\"lab/lift\"]".to_owned(),
             Kind::Name(choices) => {
-                let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
-                format!("one of {}", names.join(", "))
+                let names = choices.iter().map(|choice| choice.name);
+                let near = nearest_few(value.as_str().unwrap_or_default(), names);
+                format!("one of {} names, such as {near}", choices.len())
             }
             Kind::Group(_) => "a group of settings".to_owned(),
         };
+        let value = excerpt(&value.to_string());
         Error::input(format!("{key} = {value} does not fit: it must be {wanted}"))
     })
 }

@@ -13,7 +13,7 @@ mod tabletop;
 pub use expert::ExpertStyle;
 pub use tabletop::{STRIDE, View, hand_path};
 
-use crate::error::nearest;
+use crate::error::{excerpt, nearest};
 use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::{Error, Result};
@@ -87,7 +87,8 @@ pub fn all() -> &'static [Info] {
 pub fn by_id(id: &str) -> Result<&'static Info> {
     let unknown = || {
         Error::input(format!(
-            "there is no task `{id}`; did you mean `{}`?",
+            "there is no task `{}`; did you mean `{}`?",
+            excerpt(id),
             nearest(id, all().iter().map(|t| t.id)).unwrap_or_default()
         ))
     };

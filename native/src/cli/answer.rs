@@ -2,6 +2,7 @@
 
 use protege_core::Error;
 use serde_json::Value;
+use std::path::Path;
 
 /// What is shown, and how.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -13,6 +14,11 @@ pub struct Output {
     /// Show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
+}
+
+/// A path as JSON has it. What of it is no text is replaced: JSON holds nothing else.
+pub fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// What a command found: for programs, and for people.

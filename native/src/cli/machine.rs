@@ -1,11 +1,15 @@
 //! The machine: devices, cores, memory, and Ctrl-C.
 
+use super::signals;
 use crate::interrupt;
+use crate::terminal::note;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
+use protege_core::error::excerpt;
 use protege_core::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// The devices that can be asked for.
 pub const DEVICES: &str = "`cpu`, `wgpu` or `cuda:N`";
@@ -15,7 +19,12 @@ pub const DEVICES: &str = "`cpu`, `wgpu` or `cuda:N`";
 /// # Errors
 /// When there is no such device, this program was built without it, or the machine has none.
 pub fn device(name: &str) -> Result<Device> {
-    let unknown = || Error::input(format!("there is no device `{name}`: use {DEVICES}"));
+    let unknown = || {
+        Error::input(format!(
+            "there is no device `{}`: use {DEVICES}",
+            excerpt(name)
+        ))
+    };
     let device = match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", "0") => return Ok(Device::flex()),
         ("wgpu", "0") => wgpu()?,
@@ -141,27 +150,38 @@ pub fn describe() -> String {
     )
 }
 
+/// Signals within this time are one: `timeout` and batch systems send theirs to the program, and
+/// then to all that was started with it.
+const ONCE: Duration = Duration::from_millis(300);
+
 /// A wish to stop that all threads see.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Ctrl-C (or SIGTERM) wishes to stop; a second one ends the program at once.
+    /// Ctrl-C (or SIGTERM) wishes to stop, and so does a terminal that is closed; a second Ctrl-C
+    /// (or SIGTERM) ends the program at once.
     ///
     /// # Errors
     /// When the system does not let us listen.
     pub fn on_ctrl_c() -> Result<Self> {
         let stop = Self::default();
         let handler = stop.clone();
-        let react = move || {
-            if handler.0.swap(true, Ordering::SeqCst) {
-                std::process::exit(1);
+        let mut wished: Option<Instant> = None;
+        let react = move |by_somebody: bool| {
+            let again = wished.is_some_and(|first| first.elapsed() > ONCE);
+            if by_somebody && again {
+                crate::cli::end(1);
+            }
+            if by_somebody {
+                wished.get_or_insert_with(Instant::now);
+            }
+            if !handler.0.swap(true, Ordering::SeqCst) {
+                note("stopping: a checkpoint is being saved (once more to stop at once)");
             }
             interrupt::request();
-            eprintln!("stopping: a checkpoint is being saved (once more to stop at once)");
         };
-        ctrlc::set_handler(react)
-            .map_err(|e| Error::failed(format!("Ctrl-C cannot be caught: {e}")))?;
+        signals::listen(react)?;
         Ok(stop)
     }
 

@@ -13,13 +13,17 @@ mod player;
 mod recording;
 mod session;
 mod settings;
+mod shell;
+mod signals;
 mod tables;
 
+use crate::terminal::{self, SignOfLife, last_words};
 use answer::{Output, bug};
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextValue, ErrorKind};
 use commands::Command;
 use protege_core::Error;
+use protege_core::error::excerpt;
 use serde_json::json;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,26 +52,44 @@ struct Cli {
 
 /// The program; its exit code.
 pub fn main() -> u8 {
-    let json = std::env::args().any(|argument| argument == "--json");
+    signals::refuse_large_files();
+    let json = std::env::args_os().any(|argument| argument == "--json");
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
     let _threads = machine::share_work(0);
+    let sign_of_life = (!cli.output.quiet).then(|| SignOfLife::of(commands::doing(&cli.command)));
     let answered = catch_unwind(AssertUnwindSafe(|| {
         commands::answer(cli.command, cli.output)
     }));
+    drop(sign_of_life);
     let verdict = match answered {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
     };
-    if json {
-        print(&format!("{:#}\n", verdict.answer.json));
+    let code = if json {
+        print(&format!("{:#}\n", verdict.answer.json))
     } else {
-        print(&verdict.answer.text);
+        print(&verdict.answer.text)
+    };
+    code.max(u8::from(!verdict.good))
+}
+
+/// Ends the program at once. Everything must have been written.
+pub fn end(code: u8) -> ! {
+    // Mesa's software device still has threads of its own now, and crashes now and then when the
+    // handlers of a process that ends take away what they use.
+    //
+    // SAFETY: `_exit` only ends the process.
+    #[allow(
+        unsafe_code,
+        reason = "the standard library's exit runs these handlers"
+    )]
+    unsafe {
+        libc::_exit(i32::from(code))
     }
-    u8::from(!verdict.good)
 }
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.
@@ -76,11 +98,40 @@ fn refuse(error: &clap::Error, json: bool) -> u8 {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // A reader that went away cannot be told.
-        error.print().ok();
-        return 0;
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return printed_or_not(terminal::unless_gone(printed));
     }
-    fail(&Error::input(sentence(&error.to_string())), json)
+    let sentence = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "no command is given, such as `protege run`; see --help".to_owned()
+        }
+        ErrorKind::InvalidUtf8 => not_text(),
+        _ => refusal(error),
+    };
+    fail(&Error::input(sentence), json)
+}
+
+/// Says that an argument is no text which must be one.
+fn not_text() -> String {
+    let arguments = std::env::args_os().filter(|argument| argument.to_str().is_none());
+    let shown: Vec<String> = arguments
+        .map(|argument| format!("`{}`", excerpt(&argument.to_string_lossy())))
+        .collect();
+    format!(
+        "an argument is not UTF-8 that must be a text: {}; see --help",
+        shown.join(" or ")
+    )
+}
+
+/// Clap's error as one sentence. What was typed is shown as it may stand in one.
+fn refusal(error: &clap::Error) -> String {
+    let mut message = error.to_string();
+    for (_, value) in error.context() {
+        if let ContextValue::String(typed) = value {
+            message = message.replace(typed.as_str(), &excerpt(typed));
+        }
+    }
+    sentence(&message)
 }
 
 /// Clap's message as one sentence: what is wrong, and its tip if there is one.
@@ -99,20 +150,32 @@ fn sentence(message: &str) -> String {
     )
 }
 
+/// Says what went wrong; the exit code.
 fn fail(error: &Error, json: bool) -> u8 {
+    let sentence = terminal::sentence(&error.to_string());
     if json {
-        print(&format!("{}\n", json!({ "error": error.to_string() })));
+        print(&format!("{}\n", json!({ "error": sentence })));
     }
-    eprintln!("error: {error}");
+    last_words(&format!("error: {sentence}"));
     match error {
         Error::Input(_) => 2,
         _ => 1,
     }
 }
 
-/// Writes to stdout. A reader that went away (`protege tasks | head`) is no error.
-fn print(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).ok();
+/// Prints an answer; the exit code.
+fn print(text: &str) -> u8 {
+    printed_or_not(terminal::answer(text))
+}
+
+fn printed_or_not(printed: std::io::Result<()>) -> u8 {
+    let Err(why) = printed else {
+        return 0;
+    };
+    last_words(&format!(
+        "error: the answer cannot be written to stdout ({why}): make room, or send it elsewhere"
+    ));
+    1
 }
 
 #[cfg(test)]
@@ -130,12 +193,8 @@ mod tests {
     #[test]
     fn a_wrong_flag_is_answered_in_one_line() {
         let refused = |arguments: &[&str]| {
-            sentence(
-                &Cli::try_parse_from(arguments)
-                    .map(|_| ())
-                    .unwrap_err()
-                    .to_string(),
-            )
+            let parsed = Cli::try_parse_from(arguments);
+            refusal(&parsed.map(|_| ()).unwrap_err())
         };
         let unknown = refused(&["protege", "run", "--sead", "1"]);
         assert!(

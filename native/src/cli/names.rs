@@ -1,5 +1,6 @@
 //! Names on the command line: those of the methods, and checks against the names that there are.
 
+use protege_core::error::{excerpt, nearest_few};
 use protege_core::method::MethodInfo;
 use protege_core::policy::PolicyKind;
 use protege_core::run::Config;
@@ -42,15 +43,14 @@ pub fn of(config: &Config) -> (String, String) {
 /// Checks a name against those there are.
 ///
 /// # Errors
-/// Names what is unknown, the nearest name and all of them.
+/// Names what is unknown, and the nearest names.
 pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
-    let nearest = protege_core::error::nearest(name, names.iter());
-    let nearest = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let near = nearest_few(name, names.iter());
+    let name = excerpt(name);
     Err(Error::input(format!(
-        "there is no {what} `{name}`{nearest} (there are {})",
-        names.join(", ")
+        "there is no {what} `{name}`; did you mean {near}?"
     )))
 }

@@ -2,6 +2,7 @@
 
 use super::names;
 use super::settings::read_toml;
+use super::shell;
 use crate::engines::{CATALOG, inputs};
 use crate::files::create_folder;
 use protege_core::data::{Archive, Dataset};
@@ -59,7 +60,8 @@ impl Folder {
         if folder.plan_path().exists() {
             let shown = folder.0.display();
             return Err(Error::input(format!(
-                "{shown} already holds a run; choose another --out, or go on with --resume {shown}"
+                "{shown} already holds a run; choose another --out, or go on with --resume {}",
+                shell::path(&folder.0)
             )));
         }
         create_folder(&folder.0)?;
@@ -120,8 +122,7 @@ impl Folder {
     /// When another process works in the folder.
     pub fn lock(&self) -> Result<File> {
         let path = self.0.join("lock");
-        let file = File::create(&path)
-            .map_err(|e| Error::failed(format!("{} cannot be written: {e}", path.display())))?;
+        let file = crate::files::create(&path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::input(format!(
                 "another protege is at work in {}; wait for it, or stop it",
@@ -212,8 +213,9 @@ pub fn policy_file(path: &Path) -> Result<PathBuf> {
         .filter(|file| file.exists());
     first.ok_or_else(|| {
         Error::input(format!(
-            "{} has no finished policy; go on with `protege run --resume {0}`",
-            path.display()
+            "{} has no finished policy; go on with `protege run --resume {}`",
+            path.display(),
+            shell::path(path)
         ))
     })
 }
@@ -289,23 +291,4 @@ pub fn to_toml(config: &Config) -> Result<String> {
 pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map_err(|e| Error::failed(format!("a result cannot be written as JSON: {e}")))
-}
-
-/// The command line as it was typed, quoted where a shell needs it.
-pub fn command_line() -> String {
-    let plain = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || "-_=./:,".contains(c))
-    };
-    let quote = |text: String| {
-        if plain(&text) {
-            text
-        } else {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-    };
-    std::iter::once("protege".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

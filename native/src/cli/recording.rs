@@ -4,6 +4,7 @@ use super::answer::Output;
 use super::player::Player;
 use crate::engines::{renderer, scenery};
 use crate::rerun::{Program, Recorder};
+use crate::terminal::note;
 use crate::video::{Draw, RenderOptions};
 use protege_core::Result;
 use std::path::Path;
@@ -42,7 +43,7 @@ fn camera(
         Err(why) if render_options.camera.is_some() => Err(why),
         Err(why) => {
             if !output.quiet {
-                eprintln!("the recording has no pictures: {why}");
+                note(&format!("the recording has no pictures: {why}"));
             }
             Ok(None)
         }

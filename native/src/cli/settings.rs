@@ -3,6 +3,7 @@
 use super::names::{self, known};
 use crate::engines::CATALOG;
 use clap::Args;
+use protege_core::error::excerpt;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Preset, Purpose, resolve};
 use protege_core::settings::{Setting, leaves};
@@ -240,7 +241,8 @@ fn all_like(pattern: &str) -> Result<Vec<String>> {
     let tasks: Vec<String> = names.filter(|id| id.starts_with(beginning)).collect();
     if tasks.is_empty() {
         Err(Error::input(format!(
-            "no task is like `{pattern}`: `protege tasks` lists them"
+            "no task is like `{}`: `protege tasks` lists them",
+            excerpt(pattern)
         )))
     } else {
         Ok(tasks)
@@ -250,7 +252,8 @@ fn all_like(pattern: &str) -> Result<Vec<String>> {
 fn split(pair: &str) -> Result<(String, String)> {
     let (key, value) = pair.split_once('=').ok_or_else(|| {
         Error::input(format!(
-            "--set {pair} has no `=`: write it as --set key=value"
+            "--set {} has no `=`: write it as --set key=value",
+            excerpt(pair)
         ))
     })?;
     // Scripts outlive names.
@@ -259,17 +262,81 @@ fn split(pair: &str) -> Result<(String, String)> {
 }
 
 /// Reads a TOML file as JSON.
+///
+/// # Errors
+/// When it is no TOML, or has a value that no setting can have.
 pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
+    let file = path.display();
     let text = String::from_utf8(crate::files::read(path)?)
-        .map_err(|_| Error::input(format!("{} is not a text file", path.display())))?;
-    toml::from_str(&text).map_err(|e: toml::de::Error| {
-        let line = e
-            .span()
-            .map_or(1, |span| text[..span.start].lines().count().max(1));
-        Error::input(format!(
-            "{} is not valid TOML: line {line}: {}",
-            path.display(),
-            e.message().lines().collect::<Vec<_>>().join(", ")
-        ))
-    })
+        .map_err(|_| Error::input(format!("{file} is not a text file")))?;
+    let table: toml::Table = toml::from_str(&text).map_err(|e: toml::de::Error| {
+        let before = e.span().and_then(|span| text.get(..span.start));
+        let line = 1 + before.unwrap_or_default().matches('\n').count();
+        let message: Vec<&str> = e.message().lines().collect();
+        let message = message.join(", ");
+        Error::input(format!("{file} is not valid TOML: line {line}: {message}"))
+    })?;
+    if let Some(what) = without_json(&table, "") {
+        return Err(Error::input(format!(
+            "{file}: {what}, which no setting can be: give it another value"
+        )));
+    }
+    let json = serde_json::to_value(table);
+    match json {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Err(Error::failed(format!("{file} cannot be read as JSON"))),
+    }
+}
+
+/// The first value that JSON does not have: `env.noise is nan`.
+fn without_json(table: &toml::Table, group: &str) -> Option<String> {
+    let entries = table.iter();
+    let mut found = entries.map(|(name, value)| {
+        let name = excerpt(name);
+        let key = if group.is_empty() {
+            name
+        } else {
+            format!("{group}.{name}")
+        };
+        value_without_json(value, &key)
+    });
+    found.find_map(|what| what)
+}
+
+fn value_without_json(value: &toml::Value, key: &str) -> Option<String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => {
+            Some(format!("{key} is {}", number.to_string().to_lowercase()))
+        }
+        toml::Value::Datetime(date) => Some(format!("{key} is the date {date}")),
+        toml::Value::Array(list) => list.iter().find_map(|inner| value_without_json(inner, key)),
+        toml::Value::Table(inner) => without_json(inner, key),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a TOML file is told with the line that it stands in, and a value that no
+    /// setting can have as it was written.
+    #[test]
+    fn a_fault_in_toml_is_told_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        for (text, part) in [
+            ("[demos]\ncount=1\ncount=2", "line 3"),
+            ("seed=", "line 1"),
+            ("seed=1\r\n\r\n[demos\r\n", "line 3"),
+            ("[demos]\nnoise = nan", "demos.noise is nan"),
+            ("[demos]\nnoise = -inf", "demos.noise is -inf"),
+            ("seed = 1979-05-27", "seed is the date 1979-05-27"),
+            ("[pretrain]\ntasks = [[07:32:00]]", "07:32:00"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let sentence = read_toml(&path).unwrap_err().to_string();
+            assert!(sentence.contains(part), "{text:?}: {sentence}");
+        }
+    }
 }

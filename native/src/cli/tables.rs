@@ -33,8 +33,10 @@ fn pages(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |e| Error::input(format!("{} cannot be read: {e}", folder.display()));
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        // Links to folders are not followed: they may lead back.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
             all.extend(pages(&path)?);
         } else if path.extension().is_some_and(|extension| extension == "md") {
             all.push(path);

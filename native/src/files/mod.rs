@@ -2,7 +2,7 @@
 //! resumed run continues.
 
 use protege_core::{Error, Result};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,54 +11,300 @@ pub mod checkpoints;
 pub mod jsonl;
 pub mod metrics;
 
+/// Links to links that are followed at most.
+const LINKS: usize = 40;
+/// Partial files of one name that may be in the way.
+const PARTIAL: usize = 100;
+/// Bytes of a name that the name of its partial file begins with.
+const NAME: usize = 200;
+
 /// Reads a whole file that the user named.
 ///
 /// # Errors
 /// The user's, when it is missing, not a plain file or not readable.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let open = || {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        Ok::<_, std::io::Error>((file, metadata))
-    };
-    let (file, metadata) = open().map_err(|e| {
+    let unreadable = |e: std::io::Error| {
         Error::input(format!(
             "{} cannot be read ({e}); check the path.",
             path.display()
         ))
-    })?;
-    if !metadata.is_file() {
-        return Err(Error::input(format!(
-            "{} is not a plain file; name one.",
-            path.display()
-        )));
-    }
+    };
+    // Opening a device can do something, and waits on a pipe: it is looked at first.
+    plain(path, &fs::metadata(path).map_err(unreadable)?)?;
+    let mut file = options().read(true).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    plain(path, &metadata)?;
+    let length = metadata.len();
     let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length as usize).map_err(|_| {
+        Error::input(format!(
+            "{} has {length} bytes, more than there is memory for; name another file.",
+            path.display()
+        ))
+    })?;
+    if length == 0 {
+        // Files of the system, as in /proc, have no length, and may have no end.
+        return match file.read(&mut [0]) {
+            Ok(0) => Ok(bytes),
+            _ => Err(Error::input(format!(
+                "{} is a file of the system, not a plain one; name a copy of it.",
+                path.display()
+            ))),
+        };
+    }
     // A file that grows meanwhile is read up to where it ended.
-    let done = bytes
-        .try_reserve_exact(metadata.len() as usize)
-        .map_err(std::io::Error::other);
-    let done = done.and_then(|()| file.take(metadata.len()).read_to_end(&mut bytes));
+    let done = file.take(length).read_to_end(&mut bytes);
     done.map_err(|e| Error::failed(format!("{} cannot be read: {e}.", path.display())))?;
     Ok(bytes)
 }
 
-/// Writes a file so that it holds either what it held before or all of `bytes`, whatever happens
-/// meanwhile.
+/// Refuses what is no plain file.
+fn plain(path: &Path, metadata: &Metadata) -> Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{} is not a plain file ({}); name one.",
+        path.display(),
+        kind(metadata)
+    )))
+}
+
+/// What something is that is no plain file.
+fn kind(metadata: &Metadata) -> &'static str {
+    if metadata.is_file() {
+        return "a file";
+    }
+    if metadata.is_dir() {
+        return "a folder";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    "a device"
+}
+
+/// How files are opened: what has become a pipe meanwhile is not waited for.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options
+}
+
+/// Checks, before the work that fills it, that a file can be written: that it is a plain one or not
+/// there yet, and that its folder takes it.
 ///
 /// # Errors
-/// When the disk is full or refuses; the file is then as it was.
+/// The user's, when it is something else, or its folder is missing or refuses.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let begun = PartialFile::begin(path).map(drop);
+    begun.map_err(|error| Error::input(error.to_string()))
+}
+
+/// Writes a file so that it holds either what it held before or all of `bytes`, whatever happens
+/// meanwhile. A link stays, and what it leads to is written.
+///
+/// # Errors
+/// When the disk is full or refuses, or the path leads to something that is no plain file; all is
+/// then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    // One name for each file: what a killed write leaves behind, the next one replaces.
-    let temporary = sibling(path, ".", ".partial");
-    let written = write_synced(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_folder(parent(path)));
-    written.map_err(|e| {
-        // What could not be written is only in the way; the first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        refused(path, &e)
-    })
+    let mut partial = PartialFile::begin(path)?;
+    partial
+        .file
+        .write_all(bytes)
+        .map_err(|e| refused(path, &e))?;
+    partial.finish()
+}
+
+/// A file that is being written, beside its place. Unless it is finished it is removed, and what it
+/// is to replace stays.
+struct PartialFile {
+    /// What was asked for.
+    path: PathBuf,
+    /// Where that leads.
+    target: PathBuf,
+    /// Where it is written.
+    temporary: PathBuf,
+    /// Locked for as long as it is written, so that two programs do not write into one file.
+    file: File,
+    finished: bool,
+}
+
+impl PartialFile {
+    /// Begins to write a file.
+    ///
+    /// # Errors
+    /// When the path leads to something that is no plain file, or the disk refuses.
+    fn begin(path: &Path) -> Result<Self> {
+        let target = destination(path)?;
+        if !parent(&target).is_dir() {
+            return Err(Error::failed(format!(
+                "{} cannot be written: there is no folder {}; make it, or choose another.",
+                path.display(),
+                parent(&target).display()
+            )));
+        }
+        let (temporary, file) = empty_beside(&target).map_err(|e| refused(path, &e))?;
+        let partial = Self {
+            path: path.to_owned(),
+            target,
+            temporary,
+            file,
+            finished: false,
+        };
+        // Whoever may not read the file before may not read it afterwards either.
+        if let Ok(before) = fs::metadata(&partial.target) {
+            let kept = partial.file.set_permissions(before.permissions());
+            kept.map_err(|e| refused(path, &e))?;
+        }
+        Ok(partial)
+    }
+
+    /// Puts it into its place, once the disk has it.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    fn finish(mut self) -> Result<()> {
+        let synced = self.file.sync_all();
+        let done = synced
+            .and_then(|()| fs::rename(&self.temporary, &self.target))
+            .and_then(|()| {
+                self.finished = true;
+                sync_folder(parent(&self.target))
+            });
+        done.map_err(|e| refused(&self.path, &e))
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // It is only in the way; there is an error to tell already.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Where a path leads that is to be written: links are followed.
+///
+/// # Errors
+/// The user's, when it leads to something that is no plain file.
+pub fn destination(path: &Path) -> Result<PathBuf> {
+    let unfit = |what: &str| {
+        Error::input(format!(
+            "{} cannot be written: it {what}; name a plain file, or a new one.",
+            path.display()
+        ))
+    };
+    let text = path.as_os_str().as_encoded_bytes();
+    if text.is_empty() || text.ends_with(b"/") {
+        return Err(unfit("is no name of a file"));
+    }
+    if let Ok(metadata) = fs::metadata(path)
+        && !metadata.is_file()
+    {
+        return Err(unfit(&format!("is {}", kind(&metadata))));
+    }
+    let mut target = path.to_owned();
+    for _ in 0..LINKS {
+        let metadata = match fs::symlink_metadata(&target) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == ErrorKind::NotFound && target.file_name().is_some() => {
+                return Ok(target);
+            }
+            Err(e) => return Err(unfit(&format!("leads nowhere ({e})"))),
+        };
+        if metadata.is_file() && metadata.permissions().readonly() {
+            return Err(unfit("is write-protected"));
+        }
+        if metadata.is_file() {
+            return Ok(target);
+        }
+        // What /proc shows as links leads to files that are open already.
+        if !metadata.is_symlink() || target.starts_with("/proc") {
+            return Err(unfit("is no plain file"));
+        }
+        let link = fs::read_link(&target).map_err(|e| refused(path, &e))?;
+        target = parent(&target).join(link);
+    }
+    Err(unfit("is a link that leads to itself"))
+}
+
+/// An empty file beside `target`, and where it is. What a killed write left behind is used again.
+fn empty_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
+    let mut create = options();
+    create.write(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut create,
+        libc::O_NONBLOCK | libc::O_NOFOLLOW,
+    );
+    for number in 0..PARTIAL {
+        let path = temporary(target, number);
+        let opened = create.open(&path);
+        let in_the_way = fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file());
+        if in_the_way {
+            continue;
+        }
+        let file = opened?;
+        let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        // Whoever had it may have put it into its place meanwhile.
+        if is_free && is_at(&file, &path) {
+            file.set_len(0)?;
+            return Ok((path, file));
+        }
+    }
+    Err(std::io::Error::other("too many programs write it"))
+}
+
+/// The name of a file while it is written.
+fn temporary(target: &Path, number: usize) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().as_encoded_bytes();
+    let name = String::from_utf8_lossy(&name[..name.len().min(NAME)]);
+    let number = if number == 0 {
+        String::new()
+    } else {
+        format!(".{number}")
+    };
+    target.with_file_name(format!(".{name}{number}.partial"))
+}
+
+/// Whether a file is what is at a path now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = file.metadata().map(|own| (own.dev(), own.ino()));
+    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
+    own.is_ok_and(|own| there.is_ok_and(|there| own == there))
+}
+
+/// Whether a file is what is at a path now.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// A file that begins empty and grows while it is written; a plain one.
+///
+/// # Errors
+/// When the path leads to something else, or the disk refuses.
+pub fn create(path: &Path) -> Result<File> {
+    let target = destination(path)?;
+    let opened = options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&target);
+    opened.map_err(|e| refused(path, &e))
 }
 
 /// Writes a file and waits until the disk has it.
@@ -81,11 +327,32 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// Creates a folder, with those above it.
 ///
 /// # Errors
-/// When the disk refuses.
+/// The user's, when there is something else in its place; else when the disk refuses.
 pub fn create_folder(folder: &Path) -> Result<()> {
+    check_folder(folder)?;
     fs::create_dir_all(folder)
         .and_then(|()| sync_folder(parent(folder)))
         .map_err(|e| refused(folder, &e))
+}
+
+/// Checks, before the work that fills it, that a folder is one or can be made.
+///
+/// # Errors
+/// The user's, when there is something else in its place.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    let existing = folder.ancestors().find_map(|path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((path, metadata))
+    });
+    match existing {
+        Some((path, metadata)) if !metadata.is_dir() => Err(Error::input(format!(
+            "{} cannot be a folder: {} is {}; choose another.",
+            folder.display(),
+            path.display(),
+            kind(&metadata)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The folder that a path is in.
@@ -93,12 +360,6 @@ fn parent(path: &Path) -> &Path {
     path.parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
-}
-
-/// The path beside `path` whose name is its name between two pieces of text.
-fn sibling(path: &Path, before: &str, after: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{before}{name}{after}"))
 }
 
 /// Why something could not be written, in a sentence.

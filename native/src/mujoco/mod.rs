@@ -17,6 +17,7 @@ pub use plant::Plant;
 pub use render::{RenderedEnv, Renderer, Solids, Stage};
 pub use sim::MujocoSim;
 
+use crate::terminal::last_words;
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};
 /// Keeps MuJoCo from writing to the terminal and into a file in the working directory, which is
 /// what it does otherwise. What its warnings are about (a state that is not finite) is seen in the
@@ -32,10 +33,8 @@ fn quiet() {
 /// MuJoCo ends the program after an error of its own; the reason should be read.
 fn tell_errors(message: &MjLogMessage) {
     if message.level() == MjtLogLevel::mjLOG_ERROR {
-        eprintln!(
-            "error: MuJoCo cannot go on: {}",
-            message.body().unwrap_or("no reason given")
-        );
+        let why = message.body().unwrap_or("no reason given");
+        last_words(&format!("error: MuJoCo cannot go on: {why}"));
     }
 }
 

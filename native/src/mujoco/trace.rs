@@ -7,6 +7,7 @@ pub use broken::Replayed;
 use super::replay::{Init, Played};
 use super::suite::MakeReplay;
 use super::suites;
+use protege_core::error::{excerpt, nearest};
 use protege_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
@@ -93,10 +94,11 @@ impl<'a> Records<'a> {
     /// When the file has no such episode, it is incomplete, or the simulation fails.
     pub fn compare(&self, key: &str) -> Result<Comparison> {
         let unknown = || {
-            let near =
-                protege_core::error::nearest(key, self.keys().into_iter()).unwrap_or_default();
+            let near = nearest(key, self.keys().into_iter()).unwrap_or_default();
             Error::input(format!(
-                "there is no recorded episode `{key}`; did you mean `{near}`?"
+                "there is no recorded episode `{}`; did you mean `{}`?",
+                excerpt(key),
+                excerpt(&near)
             ))
         };
         let actions = self

@@ -1,5 +1,6 @@
 //! The program that writes recordings.
 
+use crate::files::{check_writable, destination};
 use protege_core::{Error, Result};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -34,8 +35,9 @@ impl Program {
         {
             crate::files::create_folder(folder)?;
         }
+        check_writable(file)?;
         let started = Command::new(&program)
-            .arg(file)
+            .arg(destination(file)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

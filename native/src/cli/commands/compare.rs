@@ -1,13 +1,15 @@
 //! `protege compare`: several runs on one page.
 
-use crate::cli::answer::Answer;
+use crate::cli::answer::{self, Answer};
 use crate::cli::plan::Folder;
 use crate::cli::session::results;
+use crate::files::{check_writable, destination};
 use crate::report::{Report, compare};
-use protege_core::Result;
+use crate::terminal;
 use protege_core::run::stats::{
     area_under, bootstrap, difference, mean, probability_of_improvement, steps_to,
 };
+use protege_core::{Error, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,15 @@ pub struct Args {
 /// # Errors
 /// When a folder holds no finished run, or the page cannot be written.
 pub fn answer(args: &Args) -> Result<Answer> {
+    let files = std::iter::once(&args.out).chain(&args.csv);
+    let files: Vec<PathBuf> = files
+        .map(|path| check_writable(path).and_then(|()| destination(path)))
+        .collect::<Result<_>>()?;
+    if files.len() == 2 && files[0] == files[1] {
+        return Err(Error::input(
+            "--out and --csv name the same file: give each one of its own",
+        ));
+    }
     let reports = args
         .runs
         .iter()
@@ -45,11 +56,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
     if let Some(path) = &args.csv {
         crate::files::write_atomic(path, curves(&reports).as_bytes())?;
     }
-    let names: Vec<String> = args
-        .runs
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let names: Vec<String> = args.runs.iter().map(|path| terminal::path(path)).collect();
     let pairs = (0..reports.len()).flat_map(|a| (a + 1..reports.len()).map(move |b| (a, b)));
     let same_task = pairs.filter(|&(a, b)| reports[a].task == reports[b].task);
     let tests: Vec<Value> = same_task
@@ -65,9 +72,9 @@ pub fn answer(args: &Args) -> Result<Answer> {
         .zip(&reports)
         .map(|(name, report)| line(name, report))
         .collect();
-    text += &format!("page: {}\n", args.out.display());
+    text += &format!("page: {}\n", terminal::path(&args.out));
     Ok(Answer {
-        json: json!({ "runs": runs, "tests": tests, "report": args.out }),
+        json: json!({ "runs": runs, "tests": tests, "report": answer::path(&args.out) }),
         text,
     })
 }

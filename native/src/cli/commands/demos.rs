@@ -1,13 +1,15 @@
 //! `protege demos`: demonstrations into a file, from a scripted expert, from an expert network or
 //! from recordings of others.
 
-use crate::cli::answer::{Answer, Output};
+use crate::cli::answer::{self, Answer, Output};
 use crate::cli::machine::device;
 use crate::cli::session::seed::watch;
 use crate::cli::settings::Settings;
 use crate::dashboard::Dashboard;
 use crate::engines::{self, CATALOG, inputs};
 use crate::expert::{ExpertEnv, Network};
+use crate::files::check_writable;
+use crate::terminal;
 use protege_core::data::Dataset;
 use protege_core::run::{Config, Demonstrations, Purpose, Run};
 use protege_core::{Error, Result};
@@ -62,8 +64,9 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let settings = args.settings.before_finetuning();
     let config = settings.resolve(None)?;
     if let Some(note) = settings.check(&config, purpose(args))? {
-        eprintln!("note: {note}");
+        terminal::note(&note);
     }
+    check_writable(&args.out)?;
     let Collected {
         dataset,
         json: mut also,
@@ -81,7 +84,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         "seed": config.seed,
         "episodes": episodes,
         "steps": steps,
-        "demos_file": args.out,
+        "demos_file": answer::path(&args.out),
     });
     if let (Some(json), Some(also)) = (json.as_object_mut(), also.as_object_mut()) {
         json.append(also);
@@ -89,7 +92,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let text = format!(
         "{episodes} demonstrations of {}, {steps} steps: {}\n{remark}",
         config.task,
-        args.out.display()
+        terminal::path(&args.out)
     );
     Ok(Answer { json, text })
 }
@@ -123,12 +126,9 @@ fn scripted(config: &Config, output: Output) -> Result<Collected> {
 /// From an expert network.
 fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     config.check(&CATALOG)?;
+    let bytes = crate::files::read(path)?;
     let env = engines::make(&config.task, &config.engine)?;
-    let network = Network::from_bytes(
-        &crate::files::read(path)?,
-        &path.display().to_string(),
-        env.spec(),
-    )?;
+    let network = Network::from_bytes(&bytes, &path.display().to_string(), env.spec())?;
     let words = format!(
         "expert network {}, action noise {}, successful episodes only",
         name(path),
@@ -211,7 +211,7 @@ fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
     let json = json!({ "recorded": recorded, "successful": successful, "replayed": replayed });
     let text = format!(
         "{recorded} in {}: {successful} succeed, {replayed} were played again from their starts\n",
-        path.display()
+        terminal::path(path)
     );
     Ok(Collected {
         dataset,

@@ -3,7 +3,9 @@
 use crate::cli::answer::{Answer, Verdict};
 use crate::cli::machine;
 use crate::downloads::{Download, cache};
+use crate::files;
 use crate::openpi::{Client, Settings, api_key};
+use crate::terminal;
 use crate::video::{Quality, RenderOptions};
 use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
@@ -292,14 +294,13 @@ fn package(download: &Download, fix: bool) -> Check {
 fn folder(name: &str, path: &Path) -> Check {
     let probe = path.join(".protege-doctor");
     let write = || {
-        std::fs::create_dir_all(path)?;
-        std::fs::write(&probe, [0; 4096])?;
-        std::fs::remove_file(&probe)
+        files::create_folder(path)?;
+        files::write_atomic(&probe, &[0; 4096])?;
+        std::fs::remove_file(&probe).map_err(|e| Error::failed(e.to_string()))
     };
-    let shown = path.display();
     let found = write()
-        .map(|()| format!("{shown} can be written"))
-        .map_err(|e| Error::failed(format!("{shown} cannot be written: {e}")));
+        .map(|()| format!("{} can be written", terminal::path(path)))
+        .map_err(|e| Error::failed(terminal::sentence(&e.to_string())));
     Check::new(
         name,
         found,

@@ -1,6 +1,6 @@
 //! `protege eval`: how often a policy succeeds.
 
-use crate::cli::answer::{Answer, Output};
+use crate::cli::answer::{self, Answer, Output};
 use crate::cli::machine::{cores, device};
 use crate::cli::plan::{policy_config, policy_file, read_archive};
 use crate::cli::player::Player;
@@ -133,7 +133,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     } = outcome;
     let json = json!({
         "task": config.task,
-        "checkpoint": args.checkpoint,
+        "checkpoint": answer::path(&args.checkpoint),
         "seed": config.seed,
         "success": success,
         "low": low,
@@ -143,7 +143,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         "length": mean_length,
         "to_horizon": config.eval.to_horizon,
         "success_at_end": at_end,
-        "rerun": args.rerun,
+        "rerun": args.rerun.as_deref().map(answer::path),
     });
     Ok(Answer { json, text })
 }

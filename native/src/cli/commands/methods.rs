@@ -4,6 +4,7 @@
 use crate::cli::answer::Answer;
 use crate::cli::names::{STAGES, infos, known};
 use crate::cli::tables;
+use crate::terminal;
 use protege_core::Result;
 use protege_core::method::MethodInfo;
 use protege_core::run::{Config, Preset};
@@ -59,10 +60,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
 
 fn written(folder: &Path) -> Result<Answer> {
     let changed = tables::write(folder)?;
-    let names: Vec<String> = changed
-        .iter()
-        .map(|page| page.display().to_string())
-        .collect();
+    let names: Vec<String> = changed.iter().map(|page| terminal::path(page)).collect();
     Ok(Answer {
         text: names.iter().map(|name| format!("{name}\n")).collect(),
         json: json!({ "changed": names }),

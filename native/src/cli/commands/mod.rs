@@ -50,6 +50,23 @@ pub enum Command {
     Doctor(doctor::Args),
 }
 
+/// What a command does, for those who wait.
+pub fn doing(command: &Command) -> &'static str {
+    match command {
+        Command::Run(_) | Command::Pretrain(_) | Command::Finetune(_) => "preparing the run",
+        Command::Demos(_) => "preparing to record demonstrations",
+        Command::Eval(_) => "preparing to evaluate the policy",
+        Command::Play(_) => "preparing to play",
+        Command::Compare(_) => "reading the runs and comparing them",
+        Command::Tasks(_) => "measuring the expert of every task",
+        Command::Trace(_) => "playing the episode",
+        Command::Methods(_) => "listing the methods",
+        Command::Theory(_) => "preparing the problem",
+        Command::Bench(_) => "measuring this machine",
+        Command::Doctor(_) => "checking what works on this machine",
+    }
+}
+
 /// Does what a command says.
 ///
 /// # Errors
@@ -63,7 +80,7 @@ pub fn answer(command: Command, output: Output) -> Result<Verdict> {
         Command::Eval(args) => eval::answer(&args, output),
         Command::Play(args) => play::answer(&args, output),
         Command::Compare(args) => compare::answer(&args),
-        Command::Tasks(args) => tasks::answer(&args),
+        Command::Tasks(args) => tasks::answer(&args, output),
         Command::Trace(args) => trace::answer(&args),
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),

@@ -1,13 +1,16 @@
 //! `protege play`: a policy, or the scripted expert, in a window, as a video or in a recording.
 
-use crate::cli::answer::{Answer, Output};
+use crate::cli::answer::{self, Answer, Output};
 use crate::cli::machine::device;
 use crate::cli::player::Player;
 use crate::cli::recording;
 use crate::engines::{CATALOG, renderer};
 use crate::episode::{EpisodeObserver, EpisodeResult};
+use crate::files::{check_folder, check_writable};
 use crate::rerun::{Program, Recorder};
+use crate::terminal::{self, note};
 use crate::video::{self, Camera, Format, Quality, RenderOptions, Video, Window, WindowObserver};
+use protege_core::error::excerpt;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -143,7 +146,11 @@ fn play(
     let mut played = Vec::new();
     for episode in 0..args.episodes {
         if !output.quiet {
-            eprintln!("playing episode {} of {} ...", episode + 1, args.episodes);
+            note(&format!(
+                "playing episode {} of {} ...",
+                episode + 1,
+                args.episodes
+            ));
         }
         let repeat = player.config.env.action_repeat;
         let mut video_recorder = sinks
@@ -194,7 +201,7 @@ fn window(args: &Args, player: &Player, render_options: &RenderOptions) -> Optio
         return None;
     }
     Window::open(&format!("protege · {}", player.config.task), render_options)
-        .inspect_err(|error| eprintln!("note: {error}; this time it is done"))
+        .inspect_err(|error| note(&format!("note: {error}; this time it is done")))
         .ok()
 }
 
@@ -225,6 +232,10 @@ impl<'a> VideoOutput<'a> {
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
         let camera = camera(args, player, render_options)?;
+        match format {
+            Format::Gif | Format::Mp4 => check_writable(&out)?,
+            Format::Frames => check_folder(&out)?,
+        }
         let video = Video {
             width: render_options.width,
             height: render_options.height,
@@ -266,8 +277,8 @@ fn tell(
         "speed": args.speed,
         "episodes": played.iter().map(episode).collect::<Vec<_>>(),
         "frames": frames,
-        "out": video_output.map(|video_output| &video_output.out),
-        "rerun": args.rerun,
+        "out": video_output.map(|video_output| answer::path(&video_output.out)),
+        "rerun": args.rerun.as_deref().map(answer::path),
     });
     let line = |(i, p): (usize, &EpisodeResult)| {
         let end = if p.success { "success" } else { "no success" };
@@ -277,14 +288,14 @@ fn tell(
     let video = video_output.map(|video_output| {
         format!(
             "  video        {}, at {} times its speed\n",
-            video_output.out.display(),
+            terminal::path(&video_output.out),
             args.speed
         )
     });
     let recording = args
         .rerun
         .as_ref()
-        .map(|file| format!("  recording    {}\n", file.display()));
+        .map(|file| format!("  recording    {}\n", terminal::path(file)));
     let text = format!(
         "{}, {who}\n{lines}{}{}",
         player.config.task,
@@ -296,12 +307,10 @@ fn tell(
 
 /// Who plays what, as the arguments say.
 fn player(args: &Args) -> Result<Player> {
+    let device = device(args.device.as_deref().unwrap_or("cpu"))?;
     let mut player = match &args.checkpoint {
-        Some(path) => {
-            let device = device(args.device.as_deref().unwrap_or("cpu"))?;
-            Player::policy(path, args.task.as_deref(), device)?
-        }
-        None => Player::expert(Config::preset(Preset::Cpu), device("cpu")?),
+        Some(path) => Player::policy(path, args.task.as_deref(), device)?,
+        None => Player::expert(Config::preset(Preset::Cpu), device),
     };
     if let Some(task) = args.task.as_ref().filter(|_| player.acting.is_none()) {
         player.config.task.clone_from(task);
@@ -321,7 +330,8 @@ fn player(args: &Args) -> Result<Player> {
 fn size(text: &str) -> Result<(usize, usize)> {
     let unclear = || {
         Error::input(format!(
-            "--size {text} is not a width and a height: write them as 480x360"
+            "--size {} is not a width and a height: write them as 480x360",
+            excerpt(text)
         ))
     };
     let (width, height) = text.split_once('x').ok_or_else(unclear)?;

@@ -1,11 +1,14 @@
 //! `protege tasks`: what there is to learn, and how often the scripted expert succeeds.
 
-use crate::cli::answer::{Answer, bug};
+use crate::cli::answer::{Answer, Output, bug};
 use crate::cli::machine;
 use crate::cli::session::results::percent;
+use crate::dashboard::Dashboard;
 use crate::engines;
 use crate::report::Outcome;
+use crate::terminal::sentence;
 use protege_core::env::{Entry, Env, Spec};
+use protege_core::error::excerpt;
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result};
@@ -41,7 +44,7 @@ enum Expert {
 ///
 /// # Errors
 /// When a number is out of range or a simulator fails.
-pub fn answer(args: &Args) -> Result<Answer> {
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     protege_core::error::within("--episodes", args.episodes, 1, 1_000_000)?;
     protege_core::error::within("--noise", args.noise, 0.0, 10.0)?;
     let mut text = format!(
@@ -49,11 +52,16 @@ pub fn answer(args: &Args) -> Result<Answer> {
         "task", "obs", "act", "horizon", "engines"
     );
     let mut rows = Vec::new();
-    for task in chosen(&args.only)? {
-        let expert = measure(&task, args)?;
-        text += &line(&task, args, &expert);
-        rows.push(row(&task, args, &expert));
+    let tasks = chosen(&args.only)?;
+    let mut bar = Dashboard::new(!output.quiet);
+    bar.phase("tasks", tasks.len() as u64);
+    for (done, task) in (1..).zip(&tasks) {
+        let expert = measure(task, args)?;
+        text += &line(task, args, &expert);
+        rows.push(row(task, args, &expert));
+        bar.advance(done, &task.spec.id);
     }
+    bar.finish("measured");
     Ok(Answer {
         json: Value::Array(rows),
         text,
@@ -75,7 +83,8 @@ fn chosen(only: &str) -> Result<Vec<Entry>> {
         .collect();
     if tasks.is_empty() {
         Err(Error::input(format!(
-            "--only {only} is no suite and no task; try lab"
+            "--only {} is no suite and no task; try lab",
+            excerpt(only)
         )))
     } else {
         Ok(tasks)
@@ -91,7 +100,7 @@ fn line(task: &Entry, args: &Args, expert: &Expert) -> String {
     } = &task.spec;
     let obs = obs.state;
     let expert_success = match expert {
-        Expert::Unknown(why) => format!("- ({why})"),
+        Expert::Unknown(why) => format!("- ({})", sentence(why)),
         Expert::Succeeded(once, _) if !args.to_horizon => {
             percent(&Outcome::new(*once, args.episodes))
                 .trim_start()

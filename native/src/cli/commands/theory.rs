@@ -1,11 +1,12 @@
 //! `protege theory`: what PostBC promises, measured exactly on problems small enough for it.
 
-use crate::cli::answer::{Answer, Output, bug};
+use crate::cli::answer::{self, Answer, Output, bug};
 use crate::cli::machine;
-use crate::cli::plan::command_line;
+use crate::cli::shell::command_line;
 use crate::dashboard::Dashboard;
-use crate::files::{create_folder, write_atomic};
+use crate::files::{check_writable, create_folder, write_atomic};
 use crate::report::theory::{Theory, finding, render};
+use crate::terminal;
 use protege_core::Result;
 use protege_core::theory::{Outcome, Row, Size, Study, StudyConfig, matched};
 use serde_json::json;
@@ -68,6 +69,10 @@ pub struct Args {
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let study = Study::new(args.config())?;
     create_folder(&args.out)?;
+    let page = args.out.join("theory.html");
+    let table = args.out.join("theory.csv");
+    check_writable(&page)?;
+    check_writable(&table)?;
     let rows = study.summarise(&measure(&study, output)?);
     let matched = matched(&rows);
     let version = format!("protege {}", env!("CARGO_PKG_VERSION"));
@@ -78,16 +83,14 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         command: command_line(),
         version,
     };
-    let page = args.out.join("theory.html");
-    let table = args.out.join("theory.csv");
     write_atomic(&page, render(&theory).as_bytes())?;
     write_atomic(&table, csv(&theory.rows).as_bytes())?;
     let sentence = finding(&theory);
     let text = format!(
         "{}{sentence}\npage: {}\nnumbers: {}\n",
         lines(&theory),
-        page.display(),
-        table.display()
+        terminal::path(&page),
+        terminal::path(&table)
     );
     let Theory {
         config,
@@ -101,8 +104,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
             "rows": rows,
             "matched": matched,
             "finding": sentence,
-            "report": page,
-            "csv": table,
+            "report": answer::path(&page),
+            "csv": answer::path(&table),
         }),
         text,
     })

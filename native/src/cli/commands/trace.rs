@@ -72,6 +72,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
 
 #[cfg(feature = "mujoco")]
 fn compare(fixture: &Path, key: &str) -> Result<Answer> {
+    let name = protege_core::error::excerpt(key);
     let bytes = crate::files::read(fixture)?;
     let records = crate::mujoco::trace::Records::new(&bytes, &fixture.display().to_string())?;
     if let Some(replayed) = records.replay(key)? {
@@ -80,7 +81,7 @@ fn compare(fixture: &Path, key: &str) -> Result<Answer> {
             .clone()
             .unwrap_or_else(|| "it stayed finite this time".to_owned());
         let text = format!(
-            "{key}, {} actions from the last finite state: {end}\n",
+            "{name}, {} actions from the last finite state: {end}\n",
             replayed.steps
         );
         return Ok(Answer {
@@ -93,7 +94,7 @@ fn compare(fixture: &Path, key: &str) -> Result<Answer> {
         error.map_or("not recorded".to_owned(), |error| format!("{error:.1e}"))
     };
     let text = format!(
-        "{key}, {} steps\n\
+        "{name}, {} steps\n\
          largest error of an observation  {:.1e} \
          (to step 100: {:.1e}; after a reset of our own: {})\n\
          largest error of the reward      {}\n\

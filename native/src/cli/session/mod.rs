@@ -12,12 +12,13 @@ mod world;
 use super::answer::{Answer, Output, bug};
 use super::machine::{Stop, cores, device, share_work};
 use super::plan::{
-    Folder, Plan, command_line, policies_by_seed, policy_config, policy_file, read_archive,
-    read_dataset, to_json,
+    Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset, to_json,
 };
 use super::settings::Settings;
+use super::shell::{self, command_line};
 use crate::dashboard::Dashboard;
 use crate::engines::inputs;
+use crate::files::destination;
 use crate::report::{self, Report};
 use journal::{CheckpointPolicy, Clock, latest};
 use protege_core::method::{DemoUse, Insight};
@@ -107,7 +108,7 @@ pub fn begin(
         ));
     }
     for note in &notes {
-        eprintln!("note: {note}");
+        terminal::note(note);
     }
     let plan = Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -248,10 +249,14 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
 /// Drives every seed that has not finished, then reports.
 fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> Result<Answer> {
     let _lock = folder.lock()?;
+    check_results(folder, plan)?;
     let stop = Stop::on_ctrl_c()?;
     let clock = Clock::after(spent(folder, plan)?);
     let dashboard = Dashboard::new(!output.quiet);
-    let go_on = format!("go on with `protege run --resume {}`", folder.0.display());
+    let go_on = format!(
+        "go on with `protege run --resume {}`",
+        shell::path(&folder.0)
+    );
     drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
         Error::Failed(sentence) | Error::Unserved(sentence) => {
             Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.')))
@@ -294,6 +299,18 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         text: results::to_text(&report, &page),
         json,
     })
+}
+
+/// Checks, before the work, that what it ends with can be written.
+fn check_results(folder: &Folder, plan: &Plan) -> Result<()> {
+    let report = folder.report();
+    let summary = folder.0.join("summary.json");
+    let names = ["demos.safetensors", "policy.safetensors", "summary.json"];
+    let seeds = plan.seeds.iter().map(|&seed| folder.seed(seed));
+    let unfinished = seeds.filter(|seed| !is_finished(seed));
+    let results = unfinished.flat_map(|seed| names.map(|name| seed.join(name)));
+    let mut all = [report, summary].into_iter().chain(results);
+    all.try_for_each(|path| destination(&path).map(drop))
 }
 
 /// Seconds that the run has taken in earlier sessions, as its checkpoints tell.

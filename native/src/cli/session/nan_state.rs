@@ -1,5 +1,6 @@
 //! What a simulation, or a learner, leaves behind that broke in a run.
 
+use crate::cli::shell;
 use crate::files::write_atomic;
 use protege_core::Error;
 use std::path::Path;
@@ -21,7 +22,8 @@ pub fn with_dump(error: Error, folder: &Path) -> Error {
     match write_atomic(&path, &state) {
         Ok(()) => Error::failed(format!(
             "{sentence}, its last finite state and the actions since are in {file}: play them \
-             again with `protege trace --fixture {file} --key {task}/0`"
+             again with `protege trace --fixture {} --key {task}/0`",
+            shell::path(&path)
         )),
         Err(why) => Error::failed(format!(
             "{sentence}, and its last finite state could not be kept: {why}"

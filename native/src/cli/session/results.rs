@@ -2,13 +2,16 @@
 //! report.
 
 use super::journal::SeedResult;
+use crate::cli::answer;
 use crate::cli::machine::peak_memory_mb;
 use crate::cli::names;
 use crate::cli::plan::{Folder, Plan, to_toml};
+use crate::cli::shell;
 use crate::files::jsonl::read_lines;
 use crate::files::metrics::{Line, read_metrics};
 use crate::report::videos::Videos;
 use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
+use crate::terminal;
 use protege_core::policy::PolicyKind;
 use protege_core::run::stats::{Estimate, Interval, bootstrap, difference, mean};
 use protege_core::run::{Config, EpisodeRecord, Phase};
@@ -93,9 +96,10 @@ fn demos(config: &Config, results: &[SeedResult]) -> usize {
 fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
     let path = folder.seed(seed).join("summary.json");
     if !path.exists() {
-        let shown = folder.0.display();
+        let shown = terminal::path(&folder.0);
+        let named = shell::path(&folder.0);
         return Err(Error::input(format!(
-            "seed {seed} of {shown} has not finished; go on with `protege run --resume {shown}`"
+            "seed {seed} of {shown} has not finished; go on with `protege run --resume {named}`"
         )));
     }
     let damaged = |e| Error::input(format!("{} is damaged: {e}", path.display()));
@@ -258,7 +262,7 @@ pub fn to_value(report: &Report, page: &std::path::Path) -> Value {
         "peak_memory_mb": peak_memory_mb(),
         "per_seed": report.per_seed.iter().map(per_seed).collect::<Vec<_>>(),
         "notes": report.notes,
-        "report": page,
+        "report": answer::path(page),
     })
 }
 
@@ -311,7 +315,7 @@ pub fn to_text(report: &Report, page: &std::path::Path) -> String {
     for note in &report.notes {
         text += &format!("  note               {note}\n");
     }
-    text + &format!("  report             {}\n", page.display())
+    text + &format!("  report             {}\n", terminal::path(page))
 }
 
 /// `62.0% (58.1 to 65.8, 600 episodes)`.

@@ -5,6 +5,7 @@ use crate::cli::machine::Stop;
 use crate::cli::plan::{Folder, to_toml};
 use crate::dashboard::Dashboard;
 use crate::files::write_atomic;
+use crate::terminal::note;
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::run::{Config, Phase, Progress, Run};
@@ -53,7 +54,7 @@ impl Seed {
         saved
             .passed_over
             .iter()
-            .for_each(|sentence| eprintln!("note: {sentence}"));
+            .for_each(|sentence| note(&format!("note: {sentence}")));
         let journal = Journal::resume(&path, &saved, checkpoint_policy, run_clock)?;
         Ok(Self {
             run: Run::load_with(saved.archive, device, crate::engines::services())?,

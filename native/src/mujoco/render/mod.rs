@@ -13,6 +13,7 @@ use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
 use mujoco_rs::renderer::{MjRenderer, RendererError};
 use protege_core::env::Subject;
+use protege_core::error::excerpt;
 use protege_core::{Error, Result};
 pub use scenery::Solids;
 pub use stage::Stage;
@@ -41,7 +42,7 @@ impl Renderer {
             let camera = render_options
                 .camera
                 .as_deref()
-                .and_then(|name| model.name_to_id(Kind::mjOBJ_CAMERA, name));
+                .and_then(|name| camera_called(model, name));
             if let Some((camera, at)) = camera.zip(at) {
                 model.cam_pos_mut()[camera] = at;
             }
@@ -116,13 +117,20 @@ fn camera(model: &MjModel, name: &str, id: &str) -> Result<usize> {
             format!("it has {}", all.join(", "))
         }
     };
-    let found = model.name_to_id(Kind::mjOBJ_CAMERA, name);
-    found.ok_or_else(|| {
+    camera_called(model, name).ok_or_else(|| {
         Error::input(format!(
-            "the scene of {id} has no camera `{name}`: {}",
+            "the scene of {id} has no camera `{}`: {}",
+            excerpt(name),
             names()
         ))
     })
+}
+
+/// The number of the camera called `name`, if there is one. The library panics over names that end
+/// before their end.
+fn camera_called(model: &MjModel, name: &str) -> Option<usize> {
+    let is_name = !name.contains('\0');
+    is_name.then(|| model.name_to_id(Kind::mjOBJ_CAMERA, name))?
 }
 
 /// Whether a camera that stands in the world has its upper side below.

@@ -1,6 +1,7 @@
 //! Environments of our own, and pictures of them.
 
 use super::{Row, Setup, median, rate_row, seconds_each};
+use crate::terminal::note;
 use crate::video::{Quality, RenderOptions};
 use protege_core::env::{Env, LabEnv, Subject};
 use protege_core::rng::Rng;
@@ -92,7 +93,7 @@ pub fn render(setup: &Setup) -> Result<Vec<Row>> {
         let mut renderer = match crate::engines::renderer(&env.spec().id, &render_options) {
             Ok(renderer) => renderer,
             Err(why) => {
-                eprintln!("note: {} is not measured: {why}", setup.name);
+                note(&format!("note: {} is not measured: {why}", setup.name));
                 return Ok(rows);
             }
         };

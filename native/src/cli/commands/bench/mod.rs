@@ -7,6 +7,7 @@ mod upstream;
 
 use crate::cli::answer::{Answer, Output};
 use crate::cli::{machine, names};
+use crate::terminal::note;
 use burn::tensor::Device;
 use protege_core::Result;
 use protege_core::run::Preset;
@@ -154,7 +155,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         .filter(|bench| args.only.is_empty() || args.only.iter().any(|name| name == bench.name))
     {
         if !output.quiet {
-            eprintln!("measuring {} ...", bench.name);
+            note(&format!("measuring {} ...", bench.name));
         }
         let setup = Setup {
             name: bench.name,

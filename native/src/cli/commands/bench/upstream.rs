@@ -3,6 +3,7 @@
 
 use super::{Row, Setup, median, rate_row, seconds_each};
 use crate::engines::{benchmarks, make, renderer};
+use crate::terminal::note;
 use crate::video::{Quality, RenderOptions};
 use protege_core::Result;
 use protege_core::env::{Env, catalogue};
@@ -21,7 +22,10 @@ fn rows(
     for (id, camera) in benchmarks() {
         match measure(id, camera) {
             Ok((seconds, size)) => rows.push(rate_row(setup, 1.0 / seconds, unit, size)),
-            Err(why) => eprintln!("note: {} of {id} is not measured: {why}", setup.name),
+            Err(why) => note(&format!(
+                "note: {} of {id} is not measured: {why}",
+                setup.name
+            )),
         }
     }
     Ok(rows)
