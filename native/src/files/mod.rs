@@ -10,6 +10,8 @@ pub mod arrays;
 pub mod checkpoints;
 pub mod jsonl;
 pub mod metrics;
+pub mod place;
+pub mod seal;
 
 /// Reads a whole file that the user named.
 ///
@@ -49,16 +51,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When the disk is full or refuses; the file is then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    // One name for each file: what a killed write leaves behind, the next one replaces.
+    // One name for each file: what a killed write leaves behind, the next one replaces. Two that
+    // write at the same time take turns.
     let temporary = sibling(path, ".", ".partial");
-    let written = write_synced(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_folder(parent(path)));
-    written.map_err(|e| {
-        // What could not be written is only in the way; the first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        refused(path, &e)
-    })
+    let replace = |mut file: File| {
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, path))
+            .and_then(|()| sync_folder(parent(path)));
+        written.inspect_err(|_| {
+            // What could not be written is only in the way; the first error is the one to tell.
+            let _ = fs::remove_file(&temporary);
+        })
+    };
+    let written = place::alone(&temporary).and_then(replace);
+    written.map_err(|e| refused(path, &e))
 }
 
 /// Writes a file and waits until the disk has it.
@@ -88,6 +96,24 @@ pub fn create_folder(folder: &Path) -> Result<()> {
         .map_err(|e| refused(folder, &e))
 }
 
+/// Creates a folder in one that is there already, so that one that was moved or removed meanwhile
+/// is not made anew.
+///
+/// # Errors
+/// When the folder above is gone, or the disk refuses.
+pub fn create_subfolder(folder: &Path) -> Result<()> {
+    match create_new_folder(folder) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        created => created.map_err(|e| refused(folder, &e)),
+    }
+}
+
+/// Creates a folder that is not there yet, in one that is.
+pub(crate) fn create_new_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir(folder)?;
+    sync_folder(parent(folder))
+}
+
 /// The folder that a path is in.
 fn parent(path: &Path) -> &Path {
     path.parent()
@@ -102,7 +128,7 @@ fn sibling(path: &Path, before: &str, after: &str) -> PathBuf {
 }
 
 /// Why something could not be written, in a sentence.
-fn refused(path: &Path, error: &std::io::Error) -> Error {
+pub(crate) fn refused(path: &Path, error: &std::io::Error) -> Error {
     let path = path.display();
     Error::failed(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

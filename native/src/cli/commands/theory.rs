@@ -4,6 +4,7 @@ use crate::cli::answer::{Answer, Output, bug};
 use crate::cli::machine;
 use crate::cli::plan::command_line;
 use crate::dashboard::Dashboard;
+use crate::files::place::folder_alone;
 use crate::files::{create_folder, write_atomic};
 use crate::report::theory::{Theory, finding, render};
 use protege_core::Result;
@@ -80,6 +81,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     };
     let page = args.out.join("theory.html");
     let table = args.out.join("theory.csv");
+    // Both files are of one study, whoever writes here at the same time.
+    let _alone = folder_alone(&args.out);
     write_atomic(&page, render(&theory).as_bytes())?;
     write_atomic(&table, csv(&theory.rows).as_bytes())?;
     let sentence = finding(&theory);
