@@ -1,7 +1,7 @@
 //! Checkpoints and the files of a run: complete or invisible, and nothing lost.
 
 use proptest::prelude::*;
-use protege::files::checkpoints::{Checkpoint, Checkpoints, Content, Manifest};
+use protege::files::checkpoints::{Checkpoint, Checkpoints, Content, Extent, FileEntry, Manifest};
 use protege::files::jsonl::Jsonl;
 use protege::files::{read, write_atomic};
 use protege_core::{Error, Result};
@@ -14,6 +14,12 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
+/// So many rows, all empty.
+fn extent(rows: u64) -> Extent {
+    let content = Some(FileEntry::of(&b"{}\n".repeat(rows as usize)));
+    Extent { rows, content }
+}
+
 /// Saves a checkpoint whose state is its step, written ten times.
 fn save(checkpoints: &Checkpoints, step: u64, score: Option<f64>) {
     let state = [step as u8; 10];
@@ -22,7 +28,7 @@ fn save(checkpoints: &Checkpoints, step: u64, score: Option<f64>) {
         .save(&Content {
             step,
             score,
-            rows: BTreeMap::from([("metrics.jsonl".into(), step)]),
+            lines: BTreeMap::from([("metrics.jsonl".into(), extent(step))]),
             files,
         })
         .unwrap();
@@ -51,7 +57,7 @@ fn sentence<T: std::fmt::Debug>(result: Result<T>) -> String {
 #[test]
 fn a_checkpoint_comes_back() {
     let folder = folder();
-    let checkpoints = Checkpoints::new(folder.path().join("run/checkpoints"), 2);
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"), 2);
     assert_eq!(checkpoints.latest().unwrap(), None);
     save(&checkpoints, 7, Some(0.5));
     let latest = checkpoints.latest().unwrap().unwrap();
@@ -65,7 +71,7 @@ fn a_checkpoint_comes_back() {
     );
     assert_eq!(latest.file("state.safetensors").unwrap(), [7; 10]);
     assert!(sentence(latest.file("policy.safetensors")).contains("has no policy.safetensors"));
-    assert!(latest.folder.ends_with("run/checkpoints/001"));
+    assert!(latest.folder.ends_with("checkpoints/001"));
 }
 
 /// The newest few and the best are kept, and nothing else; the newest of equally good ones is the
@@ -134,6 +140,64 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
         damage(&folder.path().join("001"));
         assert!(sentence(checkpoints.latest()).contains("001"));
     }
+}
+
+/// Whichever byte of a manifest is changed, cut off or lost, its checkpoint is passed over.
+#[test]
+fn every_change_of_a_manifest_is_noticed() {
+    let folder = folder();
+    let checkpoints = Checkpoints::new(folder.path(), 2);
+    save(&checkpoints, 1, Some(0.25));
+    save(&checkpoints, 2, Some(0.5));
+    let path = folder.path().join("002/manifest.json");
+    let whole = fs::read(&path).unwrap();
+    let passed_over = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let latest = checkpoints.latest().unwrap().unwrap();
+        (latest.manifest.step, latest.passed_over.len()) == (1, 1)
+    };
+    for place in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[place] ^= 1 << (place % 8);
+        assert!(passed_over(&changed), "byte {place} was changed");
+        assert!(passed_over(&whole[..place]), "cut at byte {place}");
+        changed.copy_from_slice(&whole);
+        changed.remove(place);
+        assert!(passed_over(&changed), "byte {place} was lost");
+    }
+}
+
+/// A manifest that does not say what a file of lines held is no license to empty it.
+#[test]
+fn a_manifest_that_lacks_a_name_is_refused() {
+    let text = r#"{"format":1,"step":0,"score":null,"rows":{"metrics.jsonl":3},"files":{}}"#;
+    let manifest = Manifest::parse(text.as_bytes()).unwrap();
+    let rows = |name| manifest.extent(name).map(|extent| extent.rows);
+    assert_eq!(rows("metrics.jsonl"), Ok(3), "format 1 is read");
+    assert!(
+        rows("episodes.jsonl")
+            .unwrap_err()
+            .contains("episodes.jsonl")
+    );
+    let later = text.replace("\"format\":1", "\"format\":2");
+    let refused = Manifest::parse(later.as_bytes()).unwrap_err();
+    assert!(refused.contains("has lost its checksum"), "{refused}");
+}
+
+/// Many that write one file at the same time leave one of the contents, whole, and nothing beside it.
+#[test]
+fn writes_at_the_same_time_never_mix() {
+    let folder = folder();
+    let path = folder.path().join("demos.safetensors");
+    let contents: Vec<Vec<u8>> = (0..8).map(|i| vec![i as u8; 100_000 + i]).collect();
+    std::thread::scope(|scope| {
+        for content in &contents {
+            let path = &path;
+            scope.spawn(move || (0..10).for_each(|_| write_atomic(path, content).unwrap()));
+        }
+    });
+    assert!(contents.contains(&read(&path).unwrap()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// What a killed save or a killed removal left behind is not taken for a checkpoint, and is gone
@@ -269,15 +333,27 @@ fn resumed_rows_equal_uninterrupted_ones() {
     let write = |mut rows: Jsonl, numbers: std::ops::Range<u64>| {
         numbers.for_each(|n| rows.append(&BTreeMap::from([("step", n)])).unwrap());
         rows.sync().unwrap();
-        rows.rows()
+        rows.extent().rows
     };
     assert_eq!(write(Jsonl::create(&whole).unwrap(), 0..9), 9);
     write(Jsonl::create(&resumed).unwrap(), 0..6);
     let torn = [read(&resumed).unwrap(), b"{\"step\": 6".to_vec()].concat();
     fs::write(&resumed, torn).unwrap();
-    assert_eq!(write(Jsonl::resume(&resumed, 4).unwrap(), 4..9), 9);
+    let four = read(&resumed)
+        .unwrap()
+        .split_inclusive(|&b| b == b'\n')
+        .take(4)
+        .collect::<Vec<_>>()
+        .concat();
+    let extent = |rows, held: &[u8]| Extent {
+        rows,
+        content: Some(FileEntry::of(held)),
+    };
+    let resume = |rows, held: &[u8]| Jsonl::resume(&resumed, &extent(rows, held));
+    assert_eq!(write(resume(4, &four).unwrap(), 4..9), 9);
     assert_eq!(read(&resumed).unwrap(), read(&whole).unwrap());
-    assert!(sentence(Jsonl::resume(&resumed, 10)).contains("has 9 whole lines, but had 10"));
-    assert_eq!(Jsonl::resume(&resumed, 0).unwrap().rows(), 0);
+    assert!(sentence(resume(10, b"")).contains("has 9 whole lines, but had 10"));
+    assert!(sentence(resume(4, b"others")).contains("the first 4 lines of"));
+    assert_eq!(resume(0, b"").unwrap().extent(), extent(0, b""));
     assert!(read(&resumed).unwrap().is_empty());
 }

@@ -4,7 +4,7 @@
 //! (`the_child_saves`).
 
 use protege::files::checkpoints::{Checkpoints, Content};
-use protege::files::jsonl::Jsonl;
+use protege::files::jsonl::{Jsonl, beginning};
 use protege_core::data::Archive;
 use protege_core::rng::Rng;
 use protege_core::{Error, Result};
@@ -44,7 +44,7 @@ fn save_on(folder: &Path, saves: u64) -> Result<()> {
     let (done, mut metrics) = match checkpoints.latest()? {
         Some(latest) => (
             latest.manifest.step,
-            Jsonl::resume(&path, latest.manifest.rows["metrics.jsonl"])?,
+            Jsonl::resume(&path, &latest.manifest.extent("metrics.jsonl").unwrap())?,
         ),
         None => (0, Jsonl::create(&path)?),
     };
@@ -52,11 +52,11 @@ fn save_on(folder: &Path, saves: u64) -> Result<()> {
         let state = state(step);
         metrics.append(&BTreeMap::from([("step", step)]))?;
         metrics.sync()?;
-        let rows = BTreeMap::from([("metrics.jsonl".to_string(), metrics.rows())]);
+        let lines = BTreeMap::from([("metrics.jsonl".to_string(), metrics.extent())]);
         checkpoints.save(&Content {
             step,
             score: None,
-            rows,
+            lines,
             files: BTreeMap::from([("state.safetensors", &state[..])]),
         })?;
     }
@@ -80,7 +80,9 @@ fn verify(folder: &Path) -> u64 {
         "another state than that of step {step}"
     );
     let rows = latest.manifest.rows["metrics.jsonl"] as usize;
-    let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let extent = latest.manifest.extent("metrics.jsonl").unwrap();
+    let counted = beginning(&folder.join("metrics.jsonl"), &extent).unwrap();
+    let metrics = String::from_utf8(counted).unwrap();
     assert!(
         metrics
             .lines()

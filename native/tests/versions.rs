@@ -1,7 +1,7 @@
 //! Files of every format version that was ever written are read, or refused by their version.
 
 use protege::engines::CATALOG;
-use protege_core::data::{Archive, Dataset};
+use protege_core::data::{Archive, Dataset, sha256};
 use protege_core::obs::ImageSpec;
 use protege_core::run::{Run, saved_config};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,68 @@ fn checkpoints_of_every_version_are_resumed_or_refused_by_name() {
             }
         }
     }
+}
+
+/// A run whose checkpoints an earlier version wrote says, when it is to go on, which file that is
+/// and from which version on runs can be resumed; a later version's files ask for that.
+#[test]
+fn a_run_of_another_version_says_which_version_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let run = out.to_str().unwrap();
+    let tiny = ["--preset", "tiny", "--task", "lab/lift", "--pretrain", "bc"];
+    let small = ["--set", "pretrain.bc.updates=1", "--set", "eval.episodes=1"];
+    let rest = [
+        "--demos",
+        "1",
+        "--finetune",
+        "none",
+        "--no-video",
+        "--out",
+        run,
+    ];
+    let begun = call(&[&["run"], &tiny[..], &small, &rest].concat());
+    assert!(begun.status.success());
+    let resumed = || {
+        let output = call(&["run", "--resume", run, "--quiet"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        text
+    };
+    let seed = out.join("seed-0");
+    std::fs::remove_file(seed.join("summary.json")).unwrap();
+    let checkpoints = seed.join("checkpoints");
+    let manifest = |format: u32, state: &[u8]| {
+        let (bytes, sha256) = (state.len(), sha256(state));
+        format!(
+            r#"{{"format":{format},"step":0,"score":null,"rows":{{"metrics.jsonl":0,
+            "episodes.jsonl":0}},"files":{{"state.safetensors":{{"bytes":{bytes},
+            "sha256":"{sha256}"}}}}}}"#
+        )
+    };
+    for version in [1, 2] {
+        let state = std::fs::read(corpus(version).join("checkpoint.safetensors")).unwrap();
+        std::fs::remove_dir_all(&checkpoints).unwrap();
+        std::fs::create_dir_all(checkpoints.join("001")).unwrap();
+        std::fs::write(checkpoints.join("001/state.safetensors"), &state).unwrap();
+        std::fs::write(checkpoints.join("001/manifest.json"), manifest(1, &state)).unwrap();
+        let text = resumed();
+        assert!(text.contains("from version 3 on"), "{text}");
+        assert!(text.contains("001/state.safetensors"), "{text}");
+    }
+    std::fs::write(checkpoints.join("001/manifest.json"), manifest(99, b"")).unwrap();
+    let text = resumed();
+    assert!(
+        text.contains("format version 99") && text.contains("update protege"),
+        "{text}"
+    );
+    let later = r#"{"version": "9.8.7", "seeds": [0], "colour": "red"}"#;
+    std::fs::write(out.join("plan.json"), later).unwrap();
+    let text = resumed();
+    assert!(
+        text.contains("plan.json") && text.contains("protege 9.8.7"),
+        "{text}"
+    );
 }
 
 /// A policy can be read without this program: its configuration is JSON in the metadata, its scales

@@ -23,7 +23,8 @@ pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use effects::Purpose;
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
-pub use saved::saved_config;
+use saved::FINETUNED;
+pub use saved::{check_resumable, saved_config};
 pub use services::Services;
 
 use crate::data::{Archive, Dataset, Normaliser, Pairs, Scales};
@@ -240,6 +241,9 @@ impl Run {
                 repeat.0, repeat.1
             );
             return Err(Error::input(sentence));
+        }
+        if self.config.finetune.method == FinetuneMethod::NONE {
+            saved::check_finetuned(&saved, archive)?;
         }
         self.config.policy = saved.policy;
         self.config.pretrain = saved.pretrain;
@@ -534,6 +538,11 @@ impl Run {
         archive.put_value("config", &self.config)?;
         self.given_policy()?.save("policy", &mut archive).await?;
         self.save_finetuned(&mut archive).await?;
+        let method = self.config.finetune.method;
+        if self.finetuned.is_none() && method != FinetuneMethod::NONE {
+            // Finetuning has made nothing yet, or nothing better.
+            archive.put_value(FINETUNED, &false)?;
+        }
         Ok(archive)
     }
 

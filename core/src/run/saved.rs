@@ -1,6 +1,6 @@
 //! What archives say of the run that wrote them, whatever their format version.
 
-use super::Config;
+use super::{Config, FinetuneMethod, Keep};
 use crate::data::Archive;
 use crate::env::Catalog;
 use crate::{Error, Result};
@@ -17,11 +17,33 @@ pub fn saved_config(archive: &Archive, catalog: &Catalog) -> Result<Config> {
     Config::from_saved(&archive.config()?, catalog)
 }
 
+/// The entry that says, where a policy is as it was pretrained although its run was to finetune it,
+/// that nothing is missing.
+pub(super) const FINETUNED: &str = "finetuned";
+
+/// Refuses a policy that lacks what its finetuning made of it.
+pub(super) fn check_finetuned(config: &Config, archive: &Archive) -> Result<()> {
+    let method = config.finetune.method;
+    if method == FinetuneMethod::NONE || archive.contains("improved/method") {
+        return Ok(());
+    }
+    let part = archive.names().any(|name| name.starts_with("improved/"));
+    // Earlier versions did not say that the pretrained policy was the best of the curve.
+    let said = archive.contains(FINETUNED) || config.eval.keep == Keep::Best;
+    if said && !part {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "the checkpoint lacks what {} made of the policy: use an undamaged file",
+        method.id()
+    )))
+}
+
 /// Refuses checkpoints that are too old to go on from.
 ///
 /// # Errors
 /// Names the version, and what can be done instead.
-pub(super) fn check_resumable(archive: &Archive) -> Result<()> {
+pub fn check_resumable(archive: &Archive) -> Result<()> {
     if archive.version() >= RESUMABLE {
         return Ok(());
     }

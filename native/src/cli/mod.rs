@@ -5,7 +5,9 @@
 //! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
 
 mod answer;
+mod claim;
 mod commands;
+mod finished;
 mod machine;
 mod names;
 mod plan;

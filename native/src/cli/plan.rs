@@ -1,17 +1,28 @@
 //! A run's folder: what was asked for, and where everything stands.
 
+use super::claim::{Claim, Lock, PLAN};
+use super::finished::policy_in;
 use super::names;
 use super::settings::read_toml;
 use super::shell;
 use crate::engines::{CATALOG, inputs};
-use crate::files::create_folder;
+use crate::files::checkpoints::FileEntry;
+use crate::files::read;
+use crate::files::seal::{Seal, sealed, unsealed};
 use protege_core::data::{Archive, Dataset};
 use protege_core::run::{Config, Inputs};
+use protege_core::settings::leaves;
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{File, TryLockError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Seeds that a run has at most.
+pub const MOST_SEEDS: u64 = 10_000;
+/// The settings, in a run's folder.
+const CONFIG: &str = "config.toml";
 
 /// What a folder's run was asked to do beside its configuration; `plan.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +48,95 @@ pub struct Plan {
     /// What is to be known of its results, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The configuration that the run began with; none: an earlier version began it.
+    #[serde(default)]
+    pub config: Option<Value>,
+    /// Size and checksum of each file in `inputs/`; none: an earlier version began the run.
+    #[serde(default)]
+    pub inputs: Option<BTreeMap<String, FileEntry>>,
+}
+
+impl Plan {
+    /// Reads what [`Folder::begin`] wrote.
+    fn parse(bytes: &[u8], folder: &Path) -> Result<Self> {
+        let path = folder.join(PLAN);
+        let config = folder.join(CONFIG);
+        let damaged = |why: &str| {
+            Error::input(format!(
+                "{} {why}; put back what it was, or begin another run with `protege run --config \
+                 {}`",
+                path.display(),
+                config.display()
+            ))
+        };
+        let (seal, text) = unsealed(bytes);
+        let value: Value =
+            serde_json::from_slice(&text).map_err(|e| damaged(&format!("is damaged ({e})")))?;
+        let foreign = |e: serde_json::Error| {
+            let own = env!("CARGO_PKG_VERSION");
+            let version = value["version"].as_str().filter(|version| *version != own);
+            let by =
+                version.map(|v| format!(", and protege {v} wrote it, which this {own} is not"));
+            damaged(&format!("cannot be read ({e}{})", by.unwrap_or_default()))
+        };
+        let plan = Self::deserialize(&value).map_err(foreign)?;
+        let seeds: BTreeSet<u64> = plan.seeds.iter().copied().collect();
+        if plan.seeds.is_empty() || plan.seeds.len() as u64 > MOST_SEEDS {
+            return Err(damaged(&format!(
+                "names {} seeds, where a run has 1 to {MOST_SEEDS}",
+                plan.seeds.len()
+            )));
+        }
+        if seeds.len() < plan.seeds.len() {
+            return Err(damaged("names a seed twice"));
+        }
+        // The configuration came with the checksum.
+        let lost = seal == Seal::Missing && (plan.config.is_some() || plan.inputs.is_some());
+        if seal == Seal::Broken || lost {
+            return Err(damaged(
+                "was changed since the run began: it does not match its checksum",
+            ));
+        }
+        Ok(plan)
+    }
+
+    /// Refuses a configuration that is another one than the run began with.
+    fn check_config(&self, config: &Config, path: &Path) -> Result<()> {
+        let Some(began) = &self.config else {
+            return Ok(());
+        };
+        let began = Config::from_saved(began, &CATALOG).map_err(|e| at(path, &e))?;
+        let Some((key, now, then)) = first_difference(config, &began) else {
+            return Ok(());
+        };
+        let shown = path.display();
+        Err(Error::input(format!(
+            "{shown} has {key} = {now}, but the run began with {then}, as {PLAN} says: put that \
+             back, or begin another run with `protege run --config {shown}`"
+        )))
+    }
+}
+
+/// The first setting in which two configurations differ, and its value in each.
+pub fn first_difference(a: &Config, b: &Config) -> Option<(String, Value, Value)> {
+    let a = leaves(&a.to_value(), "");
+    let b = leaves(&b.to_value(), "");
+    let mut pairs = a.into_iter().zip(b);
+    pairs
+        .find(|((_, now), (_, then))| now != then)
+        .map(|((key, now), (_, then))| (key, now, then))
+}
+
+/// A run whose folder this process alone works in.
+pub struct Work {
+    /// The folder.
+    pub folder: Folder,
+    /// What was asked for.
+    pub plan: Plan,
+    /// The settings.
+    pub config: Config,
+    /// Keeps other processes out.
+    pub lock: Arc<Lock>,
 }
 
 /// The folder of a run. Every path in it is named here.
@@ -44,118 +144,133 @@ pub struct Plan {
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    /// A folder for a new run, created with its plan, its configuration and its inputs; `policies`
-    /// are those that single seeds begin with instead of the inputs' one.
+    /// Begins a run in a folder that was claimed for it: writes its plan, its configuration and its
+    /// inputs; `policies` are those that single seeds begin with instead of the inputs' one.
     ///
     /// # Errors
-    /// When the folder already holds a run, or cannot be written.
+    /// When a policy is damaged, or the folder cannot be written; nothing is left of it then.
     pub fn begin(
-        path: PathBuf,
-        plan: &Plan,
+        mut claim: Claim,
+        plan: Plan,
         config: &Config,
         inputs: &Inputs,
         policies: &[(u64, PathBuf)],
-    ) -> Result<Self> {
-        let folder = Self(path);
-        if folder.plan_path().exists() {
-            let shown = folder.0.display();
-            return Err(Error::input(format!(
-                "{shown} already holds a run; choose another --out, or go on with --resume {}",
-                shell::path(&folder.0)
-            )));
-        }
-        create_folder(&folder.0)?;
+    ) -> Result<Work> {
+        let folder = Self(claim.folder().to_owned());
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         if let Some(demos) = &inputs.demos {
-            create_folder(&folder.inputs())?;
-            crate::files::write_atomic(
-                &folder.inputs().join("demos.safetensors"),
-                &demos.to_bytes()?,
-            )?;
+            files.insert(DEMOS.to_owned(), demos.to_bytes()?);
         }
         if let Some(policy) = &inputs.policy {
-            create_folder(&folder.inputs())?;
-            crate::files::write_atomic(
-                &folder.inputs().join("policy.safetensors"),
-                &policy.to_bytes()?,
-            )?;
+            files.insert(POLICY.to_owned(), policy.to_bytes()?);
         }
         for (seed, policy) in policies {
-            crate::files::write_atomic(
-                &folder.inputs().join(format!("policy-{seed}.safetensors")),
-                &crate::files::read(policy)?,
-            )?;
+            let bytes = read(policy)?;
+            Archive::from_bytes(&bytes).map_err(|e| at(policy, &e))?;
+            files.insert(policy_of(*seed), bytes);
         }
-        crate::files::write_atomic(&folder.0.join("config.toml"), to_toml(config)?.as_bytes())?;
+        if !files.is_empty() {
+            claim.create_folder(&folder.inputs())?;
+        }
+        for (name, bytes) in &files {
+            claim.write(&folder.inputs().join(name), bytes)?;
+        }
+        claim.write(&folder.0.join(CONFIG), to_toml(config)?.as_bytes())?;
+        let entries = files.iter();
+        let entries = entries.map(|(name, bytes)| (name.clone(), FileEntry::of(bytes)));
+        let plan = Plan {
+            config: Some(config.to_value()),
+            inputs: Some(entries.collect()),
+            ..plan
+        };
         // The plan comes last: a folder that has one has everything.
-        crate::files::write_atomic(&folder.plan_path(), to_json(plan)?.as_bytes())?;
-        Ok(folder)
+        claim.write(&folder.plan_path(), sealed(&to_json(&plan)?).as_bytes())?;
+        Ok(Work {
+            folder,
+            plan,
+            config: config.clone(),
+            lock: Arc::new(claim.keep()),
+        })
+    }
+
+    /// The folder of a run that was begun, with its plan.
+    ///
+    /// # Errors
+    /// When it holds no run, or its plan is damaged.
+    pub fn with_plan(path: &Path) -> Result<(Self, Plan)> {
+        let folder = Self(path.to_owned());
+        if !folder.plan_path().exists() {
+            return Err(Error::input(format!(
+                "{} holds no run: it has no {PLAN}; start one with --out",
+                path.display()
+            )));
+        }
+        let plan = Plan::parse(&read(&folder.plan_path())?, path)?;
+        Ok((folder, plan))
     }
 
     /// The folder of a run that was begun, with its plan and its configuration.
     ///
     /// # Errors
-    /// When it holds no run, or its files are damaged.
+    /// When it holds no run, or its files are damaged or were edited.
     pub fn open(path: &Path) -> Result<(Self, Plan, Config)> {
-        let folder = Self(path.to_owned());
-        if !folder.plan_path().exists() {
-            return Err(Error::input(format!(
-                "{} holds no run: it has no plan.json; start one with --out",
-                path.display()
-            )));
-        }
-        let text = crate::files::read(&folder.plan_path())?;
-        let damaged = |e| {
-            Error::input(format!(
-                "{} is damaged ({e}); start again in another folder",
-                folder.plan_path().display()
-            ))
-        };
-        let plan: Plan = serde_json::from_slice(&text).map_err(damaged)?;
-        let config = Value::Object(read_toml(&path.join("config.toml"))?);
-        let config = Config::from_saved(&config, &CATALOG)?;
+        let (folder, plan) = Self::with_plan(path)?;
+        let file = path.join(CONFIG);
+        let config = Value::Object(read_toml(&file)?);
+        let config = Config::from_saved(&config, &CATALOG).map_err(|e| at(&file, &e))?;
+        plan.check_config(&config, &file)?;
         Ok((folder, plan, config))
-    }
-
-    /// Keeps other processes out for as long as the file is open.
-    ///
-    /// # Errors
-    /// When another process works in the folder.
-    pub fn lock(&self) -> Result<File> {
-        let path = self.0.join("lock");
-        let file = crate::files::create(&path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(Error::input(format!(
-                "another protege is at work in {}; wait for it, or stop it",
-                self.0.display()
-            ))),
-            // A file system without locks is no reason not to run.
-            _ => Ok(file),
-        }
     }
 
     /// The demonstrations and the policy that a seed of the run was given.
     ///
     /// # Errors
-    /// When a file is damaged.
-    pub fn given(&self, seed: u64) -> Result<Inputs> {
-        let existing = |name: &str| Some(self.inputs().join(name)).filter(|path| path.exists());
-        let demos = existing("demos.safetensors")
-            .map(|path| read_dataset(&path))
-            .transpose()?;
-        let own = existing(&format!("policy-{seed}.safetensors"));
-        let policy = own
-            .or_else(|| existing("policy.safetensors"))
-            .map(|path| read_archive(&path))
-            .transpose()?;
+    /// When a file is missing or damaged.
+    pub fn given(&self, plan: &Plan, seed: u64) -> Result<Inputs> {
+        let own = policy_of(seed);
+        let has_own = self.was_given(plan, &own);
+        let policy = if has_own { &own } else { POLICY };
+        let demos = self.input(plan, DEMOS)?;
+        let policy = self.input(plan, policy)?;
         Ok(Inputs {
-            demos,
-            policy,
+            demos: demos.map(|path| read_dataset(&path)).transpose()?,
+            policy: policy.map(|path| read_archive(&path)).transpose()?,
             ..inputs()
         })
     }
 
+    /// Whether the run was given a file of this name.
+    fn was_given(&self, plan: &Plan, name: &str) -> bool {
+        match &plan.inputs {
+            Some(files) => files.contains_key(name),
+            None => self.inputs().join(name).exists(),
+        }
+    }
+
+    /// Whether a seed of the run was given a policy.
+    pub fn was_given_policy(&self, plan: &Plan, seed: u64) -> bool {
+        self.was_given(plan, POLICY) || self.was_given(plan, &policy_of(seed))
+    }
+
+    /// A file that the run was given, found to be the same still; none where it was given none.
+    fn input(&self, plan: &Plan, name: &str) -> Result<Option<PathBuf>> {
+        if !self.was_given(plan, name) {
+            return Ok(None);
+        }
+        let path = self.inputs().join(name);
+        let entry = plan.inputs.as_ref().and_then(|files| files.get(name));
+        match entry {
+            Some(entry) if !entry.fits(&read(&path)?) => Err(Error::input(format!(
+                "{} is not the file that the run was given (its checksum does not fit); put that \
+                 back, or begin another run",
+                path.display()
+            ))),
+            _ => Ok(Some(path)),
+        }
+    }
+
     fn plan_path(&self) -> PathBuf {
-        self.0.join("plan.json")
+        self.0.join(PLAN)
     }
 
     fn inputs(&self) -> PathBuf {
@@ -172,8 +287,12 @@ impl Folder {
         self.0.join("report.html")
     }
 
-    /// The first of `runs/<name>`, `runs/<name>-2`, ... that does not exist yet.
-    pub fn unused(config: &Config) -> PathBuf {
+    /// A new folder for a run that names none: the first of `runs/<name>`, `runs/<name>-2`, ...
+    /// that does not exist yet.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn unused(config: &Config) -> Result<Claim> {
         let (pretrain, finetune) = names::of(config);
         let name = config.task.rsplit('/').next().unwrap_or_default();
         let path = |n: usize| {
@@ -186,32 +305,35 @@ impl Folder {
                 }
             ))
         };
-        (1..)
-            .map(path)
-            .find(|path| !path.exists())
-            .unwrap_or_else(|| path(1))
+        Claim::first_new((1..).map(path))
     }
+}
+
+/// The demonstrations that a run was given.
+const DEMOS: &str = "demos.safetensors";
+/// The policy that a run was given.
+const POLICY: &str = "policy.safetensors";
+
+/// The policy that one seed was given.
+fn policy_of(seed: u64) -> String {
+    format!("policy-{seed}.safetensors")
 }
 
 /// The file of a policy: itself, or what a folder of a seed or of a run holds.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none, or it is not the one that the run left.
 pub fn policy_file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let direct = path.join("policy.safetensors");
-    if direct.exists() {
+    if let Some(direct) = policy_in(path)? {
         return Ok(direct);
     }
-    let (folder, plan, _) = Folder::open(path)?;
-    let first = plan
-        .seeds
-        .first()
-        .map(|&seed| folder.seed(seed).join("policy.safetensors"))
-        .filter(|file| file.exists());
-    first.ok_or_else(|| {
+    let (folder, plan) = Folder::with_plan(path)?;
+    let first = plan.seeds.first().map(|&seed| folder.seed(seed));
+    let file = first.map(|folder| policy_in(&folder)).transpose()?;
+    file.flatten().ok_or_else(|| {
         Error::input(format!(
             "{} has no finished policy; go on with `protege run --resume {}`",
             path.display(),
@@ -222,19 +344,25 @@ pub fn policy_file(path: &Path) -> Result<PathBuf> {
 
 /// The policy of every one of `seeds`, where `path` is the folder of a run that has them all;
 /// nothing otherwise.
-pub fn policies_by_seed(path: &Path, seeds: &[u64]) -> Vec<(u64, PathBuf)> {
-    let Ok((folder, plan, _)) = Folder::open(path) else {
-        return Vec::new();
-    };
-    let policy = |&seed: &u64| {
-        let file = folder.seed(seed).join("policy.safetensors");
-        (plan.seeds.contains(&seed) && file.exists()).then_some((seed, file))
-    };
-    seeds
-        .iter()
-        .map(policy)
-        .collect::<Option<Vec<_>>>()
-        .unwrap_or_default()
+///
+/// # Errors
+/// When one is not what the run left.
+pub fn policies_by_seed(path: &Path, seeds: &[u64]) -> Result<Vec<(u64, PathBuf)>> {
+    if !path.join(PLAN).exists() {
+        return Ok(Vec::new());
+    }
+    let (folder, plan) = Folder::with_plan(path)?;
+    let mut policies = Vec::new();
+    for seed in seeds {
+        if !plan.seeds.contains(seed) {
+            return Ok(Vec::new());
+        }
+        match policy_in(&folder.seed(*seed))? {
+            Some(file) => policies.push((*seed, file)),
+            None => return Ok(Vec::new()),
+        }
+    }
+    Ok(policies)
 }
 
 /// Reads a policy, or any other archive.
@@ -242,7 +370,7 @@ pub fn policies_by_seed(path: &Path, seeds: &[u64]) -> Vec<(u64, PathBuf)> {
 /// # Errors
 /// When the file is missing, foreign or damaged; the sentence names it.
 pub fn read_archive(path: &Path) -> Result<Archive> {
-    Archive::from_bytes(&crate::files::read(path)?).map_err(|e| at(path, &e))
+    Archive::from_bytes(&read(path)?).map_err(|e| at(path, &e))
 }
 
 /// The configuration that a policy was made with.
@@ -262,7 +390,7 @@ pub fn policy_config(policy: &Archive) -> Result<Config> {
 /// # Errors
 /// When the file is missing, foreign or damaged; the sentence names it.
 pub fn read_dataset(path: &Path) -> Result<Dataset> {
-    Dataset::from_bytes(&crate::files::read(path)?).map_err(|e| at(path, &e))
+    Dataset::from_bytes(&read(path)?).map_err(|e| at(path, &e))
 }
 
 /// Puts the file's name before what is wrong with it.

@@ -2,9 +2,16 @@
 //!
 //! A checkpoint is written into a hidden folder, synced and renamed; it is removed by renaming it
 //! to a hidden name first. So whatever has a number for a name was once complete. `manifest.json`
-//! tells the size and the SHA-256 of every file, so that damage done later is noticed as well.
+//! tells the size and the SHA-256 of every file and of the rows so far, and has a checksum of its
+//! own, so that damage done later is noticed as well.
+//!
+//! | format | what changed |
+//! |---|---|
+//! | 1 | rows are counted |
+//! | 2 | rows and the manifest itself have checksums |
 
-use super::{create_folder, read, refused, sync_folder, write_synced};
+use super::seal::{Seal, sealed, unsealed};
+use super::{create_subfolder, read, refused, sync_folder, write_synced};
 use protege_core::data::sha256;
 use protege_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -13,7 +20,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The format of the manifest that this code writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The first format with checksums of the rows and of the manifest itself.
+const SEALED: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 /// Longest manifest that is read at all, in bytes.
 const LONGEST_MANIFEST: u64 = 1 << 20;
@@ -32,6 +41,9 @@ pub struct Manifest {
     /// How many rows each `.jsonl` file of the run had: those are the rows that a resumed run
     /// keeps.
     pub rows: BTreeMap<String, u64>,
+    /// Size and checksum of these rows; since format 2.
+    #[serde(default)]
+    pub lines: BTreeMap<String, FileEntry>,
     /// Size and checksum of each file.
     pub files: BTreeMap<String, FileEntry>,
 }
@@ -45,13 +57,41 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
+impl FileEntry {
+    /// Of a file's content.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: sha256(bytes),
+        }
+    }
+
+    /// Whether it is that of this content.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.sha256 == sha256(bytes)
+    }
+}
+
+/// What a `.jsonl` file held at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Rows.
+    pub rows: u64,
+    /// Size and checksum of these rows; none: an earlier version did not write them down.
+    pub content: Option<FileEntry>,
+}
+
 impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
     /// A clause, when it is foreign or damaged.
     pub fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(bytes)
+        let (seal, text) = unsealed(bytes);
+        if seal == Seal::Broken {
+            return Err(format!("{MANIFEST} does not match its checksum"));
+        }
+        let manifest: Self = serde_json::from_slice(&text)
             .map_err(|e| format!("{MANIFEST} is damaged or foreign ({e})"))?;
         if manifest.format > FORMAT {
             return Err(format!(
@@ -60,12 +100,32 @@ impl Manifest {
                 manifest.format
             ));
         }
+        if manifest.format >= SEALED && seal == Seal::Missing {
+            return Err(format!("{MANIFEST} has lost its checksum"));
+        }
         match manifest.files.keys().find(|name| !is_plain(name)) {
             Some(name) => Err(format!(
                 "{MANIFEST} names the file {name:?}, which is not in the folder"
             )),
             None => Ok(manifest),
         }
+    }
+
+    /// What a `.jsonl` file of the run held.
+    ///
+    /// # Errors
+    /// A clause, when it does not say so.
+    pub fn extent(&self, name: &str) -> std::result::Result<Extent, String> {
+        let rows = self.rows.get(name).copied();
+        let content = self.lines.get(name).cloned();
+        let unsaid = || format!("{MANIFEST} does not say what {name} held");
+        if self.format >= SEALED && content.is_none() {
+            return Err(unsaid());
+        }
+        Ok(Extent {
+            rows: rows.ok_or_else(unsaid)?,
+            content,
+        })
     }
 }
 
@@ -81,8 +141,8 @@ pub struct Content<'a> {
     pub step: u64,
     /// How good the policy was found to be, greater is better. It must be finite.
     pub score: Option<f64>,
-    /// Rows that each `.jsonl` file of the run has, by file name.
-    pub rows: BTreeMap<String, u64>,
+    /// What each `.jsonl` file of the run holds, by file name.
+    pub lines: BTreeMap<String, Extent>,
     /// Files by name: `state.safetensors`, and `policy.safetensors` where there is a policy.
     pub files: BTreeMap<&'a str, &'a [u8]>,
 }
@@ -105,12 +165,7 @@ impl Checkpoint {
     /// # Errors
     /// The user's, when something is missing, damaged or foreign; the sentence names it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let damaged = |what: String| {
-            Error::input(format!(
-                "The checkpoint {} cannot be used: {what}; use another one.",
-                folder.display()
-            ))
-        };
+        let damaged = |what: String| unusable(folder, &what);
         let manifest = read_manifest(folder).map_err(damaged)?;
         let file = |(name, entry): (&String, &FileEntry)| {
             Ok((name.clone(), read_file(folder, name, entry)?))
@@ -137,11 +192,19 @@ impl Checkpoint {
         let file = self.files.get(name).map(Vec::as_slice);
         file.ok_or_else(|| {
             Error::input(format!(
-                "The checkpoint {} has no {name}; use another one.",
+                "the checkpoint {} has no {name}; use another one",
                 self.folder.display()
             ))
         })
     }
+}
+
+/// What is wrong with a checkpoint, in a sentence.
+fn unusable(folder: &Path, what: &str) -> Error {
+    Error::input(format!(
+        "the checkpoint {} cannot be used ({what})",
+        folder.display()
+    ))
 }
 
 fn read_manifest(folder: &Path) -> std::result::Result<Manifest, String> {
@@ -199,12 +262,12 @@ impl Checkpoints {
     }
 
     /// Saves a checkpoint and, once the disk has it, removes those that are not kept. Leftovers of
-    /// killed saves go first.
+    /// killed saves go first. The folder above that of the checkpoints must be there.
     ///
     /// # Errors
     /// When the disk is full or refuses; no checkpoint is lost then.
     pub fn save(&self, content: &Content) -> Result<PathBuf> {
-        create_folder(&self.folder)?;
+        create_subfolder(&self.folder)?;
         self.clean()?;
         let number = self.numbers()?.last().map_or(1, |last| last + 1);
         let hidden = self.folder.join(format!("{HIDDEN}{number:03}"));
@@ -228,23 +291,44 @@ impl Checkpoints {
     /// The user's, when there are checkpoints but all are damaged; the sentence names what is wrong
     /// with each.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        self.latest_that(|_| Ok(()))
+    }
+
+    /// The same of those that `usable` accepts; what it says of others is told like damage.
+    ///
+    /// # Errors
+    /// The user's, when there are checkpoints but none can be used; the sentence names what is
+    /// wrong with each.
+    pub fn latest_that(
+        &self,
+        usable: impl Fn(&Checkpoint) -> Result<()>,
+    ) -> Result<Option<Checkpoint>> {
         let mut passed_over = Vec::new();
         for number in self.numbers()?.into_iter().rev() {
-            match Checkpoint::open(&self.path(number)) {
+            let opened = Checkpoint::open(&self.path(number));
+            let checked = opened.and_then(|checkpoint| {
+                usable(&checkpoint).map_err(|e| unusable(&checkpoint.folder, &clause(e)))?;
+                Ok(checkpoint)
+            });
+            match checked {
                 Ok(checkpoint) => {
                     return Ok(Some(Checkpoint {
                         passed_over,
                         ..checkpoint
                     }));
                 }
-                Err(e) => passed_over.push(e.to_string()),
+                Err(e) => passed_over.push(clause(e)),
             }
         }
         if passed_over.is_empty() {
-            Ok(None)
-        } else {
-            Err(Error::input(passed_over.join(" ")))
+            return Ok(None);
         }
+        Err(Error::input(format!(
+            "no checkpoint in {} can be used: {}; put an undamaged copy back, or begin another \
+             run with the config.toml of this one",
+            self.folder.display(),
+            passed_over.join("; ")
+        )))
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -329,24 +413,21 @@ fn write_folder(folder: &Path, content: &Content) -> std::io::Result<()> {
     let mut files = BTreeMap::new();
     for (name, bytes) in &content.files {
         write_synced(&folder.join(name), bytes)?;
-        files.insert(
-            name.to_string(),
-            FileEntry {
-                bytes: bytes.len() as u64,
-                sha256: sha256(bytes),
-            },
-        );
+        files.insert(name.to_string(), FileEntry::of(bytes));
     }
+    let rows = content.lines.iter();
+    let rows = rows.map(|(name, extent)| (name.clone(), extent.rows));
+    let lines = content.lines.iter();
+    let lines = lines.filter_map(|(name, extent)| Some((name.clone(), extent.content.clone()?)));
     let manifest = Manifest {
         format: FORMAT,
         step: content.step,
         score: content.score,
-        rows: content.rows.clone(),
+        rows: rows.collect(),
+        lines: lines.collect(),
         files,
     };
-    write_synced(
-        &folder.join(MANIFEST),
-        &serde_json::to_vec_pretty(&manifest)?,
-    )?;
+    let text = sealed(&serde_json::to_string_pretty(&manifest)?);
+    write_synced(&folder.join(MANIFEST), text.as_bytes())?;
     sync_folder(folder)
 }

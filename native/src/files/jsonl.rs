@@ -1,8 +1,10 @@
 //! Lines of JSON, one object each, that a resumed run continues where its checkpoint was.
 
-use super::{create_folder, parent, read, refused, write_atomic};
+use super::checkpoints::{Extent, FileEntry};
+use super::{read, refused, write_atomic};
 use protege_core::{Error, Result};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,50 +15,34 @@ pub struct Jsonl {
     path: PathBuf,
     file: File,
     rows: u64,
+    bytes: u64,
+    /// Of all rows.
+    hash: Sha256,
 }
 
 impl Jsonl {
-    /// Opens a file that begins empty, whatever it held.
+    /// Opens a file that begins empty, whatever it held. Its folder must be there.
     ///
     /// # Errors
     /// When the disk is full or refuses.
     pub fn create(path: &Path) -> Result<Self> {
-        create_folder(parent(path))?;
         write_atomic(path, b"")?;
-        Self::append_to(path, 0)
+        Self::append_to(path, 0, b"")
     }
 
-    /// Opens a file to go on after its first `rows` lines, which is what it had when the checkpoint
-    /// was made; later lines and a torn last one are dropped. So the file of a resumed run equals
-    /// that of one that never stopped.
+    /// Opens a file to go on after what it had when the checkpoint was made; later lines and a torn
+    /// last one are dropped. So the file of a resumed run equals that of one that never stopped.
     ///
     /// # Errors
-    /// The user's, when the file is missing or has fewer lines; else when the disk is full or
-    /// refuses.
-    pub fn resume(path: &Path, rows: u64) -> Result<Self> {
-        let bytes = read(path)?;
-        let ends = bytes
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .map(|(i, _)| i + 1);
-        let ends: Vec<usize> = std::iter::once(0)
-            .chain(ends)
-            .take((rows as usize).saturating_add(1))
-            .collect();
-        if (ends.len() as u64) <= rows {
-            let path = path.display();
-            let held = ends.len() - 1;
-            return Err(Error::input(format!(
-                "{path} has {held} whole lines, but had {rows} at the checkpoint; restore it or \
-                 start again."
-            )));
-        }
-        write_atomic(path, &bytes[..ends[rows as usize]])?;
-        Self::append_to(path, rows)
+    /// The user's, when the file is missing, has fewer lines or other ones; else when the disk is
+    /// full or refuses.
+    pub fn resume(path: &Path, extent: &Extent) -> Result<Self> {
+        let bytes = beginning(path, extent)?;
+        write_atomic(path, &bytes)?;
+        Self::append_to(path, extent.rows, &bytes)
     }
 
-    fn append_to(path: &Path, rows: u64) -> Result<Self> {
+    fn append_to(path: &Path, rows: u64, held: &[u8]) -> Result<Self> {
         let file = OpenOptions::new()
             .append(true)
             .open(path)
@@ -65,6 +51,8 @@ impl Jsonl {
             path: path.into(),
             file,
             rows,
+            bytes: held.len() as u64,
+            hash: Sha256::new_with_prefix(held),
         })
     }
 
@@ -84,12 +72,22 @@ impl Jsonl {
             .write_all(&line)
             .map_err(|e| refused(&self.path, &e))?;
         self.rows += 1;
+        self.bytes += line.len() as u64;
+        self.hash.update(&line);
         Ok(())
     }
 
-    /// Rows so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
+    /// What was written so far.
+    pub fn extent(&self) -> Extent {
+        let digest = self.hash.clone().finalize();
+        let content = FileEntry {
+            bytes: self.bytes,
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        Extent {
+            rows: self.rows,
+            content: Some(content),
+        }
     }
 
     /// Waits until the disk has all rows: call it before the checkpoint that counts them.
@@ -98,6 +96,40 @@ impl Jsonl {
     /// When the disk is full or refuses.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(|e| refused(&self.path, &e))
+    }
+}
+
+/// What a file held when the checkpoint was made: its first rows.
+///
+/// # Errors
+/// The user's, when the file is missing, has fewer lines, or other ones.
+pub fn beginning(path: &Path, extent: &Extent) -> Result<Vec<u8>> {
+    let mut bytes = read(path)?;
+    let rows = extent.rows;
+    let ends = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .map(|(i, _)| i + 1);
+    let ends: Vec<usize> = std::iter::once(0)
+        .chain(ends)
+        .take((rows as usize).saturating_add(1))
+        .collect();
+    let shown = path.display();
+    if (ends.len() as u64) <= rows {
+        let held = ends.len() - 1;
+        return Err(Error::input(format!(
+            "{shown} has {held} whole lines, but had {rows} at the checkpoint; restore it or \
+             start again."
+        )));
+    }
+    bytes.truncate(ends[rows as usize]);
+    match &extent.content {
+        Some(content) if !content.fits(&bytes) => Err(Error::input(format!(
+            "the first {rows} lines of {shown} are not those that were written (their checksum \
+             does not fit); restore the file or start again."
+        ))),
+        _ => Ok(bytes),
     }
 }
 

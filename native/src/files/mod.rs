@@ -10,6 +10,8 @@ pub mod arrays;
 pub mod checkpoints;
 pub mod jsonl;
 pub mod metrics;
+pub mod place;
+pub mod seal;
 
 /// Links to links that are followed at most.
 const LINKS: usize = 40;
@@ -258,7 +260,7 @@ fn empty_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
         let file = opened?;
         let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // Whoever had it may have put it into its place meanwhile.
-        if is_free && is_at(&file, &path) {
+        if is_free && place::is_at(&file, &path) {
             file.set_len(0)?;
             return Ok((path, file));
         }
@@ -276,21 +278,6 @@ fn temporary(target: &Path, number: usize) -> PathBuf {
         format!(".{number}")
     };
     target.with_file_name(format!(".{name}{number}.partial"))
-}
-
-/// Whether a file is what is at a path now.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let own = file.metadata().map(|own| (own.dev(), own.ino()));
-    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
-    own.is_ok_and(|own| there.is_ok_and(|there| own == there))
-}
-
-/// Whether a file is what is at a path now.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 /// A file that begins empty and grows while it is written; a plain one.
@@ -355,6 +342,24 @@ pub fn check_folder(folder: &Path) -> Result<()> {
     }
 }
 
+/// Creates a folder in one that is there already, so that one that was moved or removed meanwhile
+/// is not made anew.
+///
+/// # Errors
+/// When the folder above is gone, or the disk refuses.
+pub fn create_subfolder(folder: &Path) -> Result<()> {
+    match create_new_folder(folder) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        created => created.map_err(|e| refused(folder, &e)),
+    }
+}
+
+/// Creates a folder that is not there yet, in one that is.
+pub(crate) fn create_new_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir(folder)?;
+    sync_folder(parent(folder))
+}
+
 /// The folder that a path is in.
 fn parent(path: &Path) -> &Path {
     path.parent()
@@ -363,7 +368,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Why something could not be written, in a sentence.
-fn refused(path: &Path, error: &std::io::Error) -> Error {
+pub(crate) fn refused(path: &Path, error: &std::io::Error) -> Error {
     let path = path.display();
     Error::failed(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

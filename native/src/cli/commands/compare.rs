@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folders of finished runs
+    /// Folders of runs; those that have not finished are left out
     #[arg(required = true, value_name = "DIR")]
     runs: Vec<PathBuf>,
     /// The page to write
@@ -36,7 +36,7 @@ pub struct Args {
 /// Reads the runs and writes the page.
 ///
 /// # Errors
-/// When a folder holds no finished run, or the page cannot be written.
+/// When a folder holds no run, none has finished, or the page cannot be written.
 pub fn answer(args: &Args) -> Result<Answer> {
     let files = std::iter::once(&args.out).chain(&args.csv);
     let files: Vec<PathBuf> = files
@@ -47,16 +47,28 @@ pub fn answer(args: &Args) -> Result<Answer> {
             "--out and --csv name the same file: give each one of its own",
         ));
     }
-    let reports = args
-        .runs
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<Vec<_>>>()?;
+    let mut names = Vec::new();
+    let mut reports = Vec::new();
+    let mut left_out = Vec::new();
+    for path in &args.runs {
+        match read(path)? {
+            Found::Report(report) => {
+                names.push(terminal::path(path));
+                reports.push(*report);
+            }
+            Found::Unfinished(why) => left_out.push(why),
+        }
+    }
+    if reports.is_empty() {
+        return Err(Error::input(left_out.join("; ")));
+    }
+    for why in &left_out {
+        terminal::note(&format!("note: left out: {why}"));
+    }
     crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
     if let Some(path) = &args.csv {
         crate::files::write_atomic(path, curves(&reports).as_bytes())?;
     }
-    let names: Vec<String> = args.runs.iter().map(|path| terminal::path(path)).collect();
     let pairs = (0..reports.len()).flat_map(|a| (a + 1..reports.len()).map(move |b| (a, b)));
     let same_task = pairs.filter(|&(a, b)| reports[a].task == reports[b].task);
     let tests: Vec<Value> = same_task
@@ -74,7 +86,12 @@ pub fn answer(args: &Args) -> Result<Answer> {
         .collect();
     text += &format!("page: {}\n", terminal::path(&args.out));
     Ok(Answer {
-        json: json!({ "runs": runs, "tests": tests, "report": answer::path(&args.out) }),
+        json: json!({
+            "runs": runs,
+            "tests": tests,
+            "left_out": left_out,
+            "report": answer::path(&args.out),
+        }),
         text,
     })
 }
@@ -101,10 +118,21 @@ fn curves(reports: &[Report]) -> String {
     text
 }
 
-fn read(path: &Path) -> Result<Report> {
+/// What a folder holds.
+enum Found {
+    Report(Box<Report>),
+    /// A run that goes on, or may; what is missing.
+    Unfinished(String),
+}
+
+fn read(path: &Path) -> Result<Found> {
     let (folder, plan, config) = Folder::open(path)?;
-    let wall_s = results::wall_s(&folder)?;
-    results::collect(&folder, &plan, &config, None, wall_s)
+    if let Some(why) = results::unfinished(&folder, &plan) {
+        return Ok(Found::Unfinished(why));
+    }
+    let wall_s = results::wall_s(&folder, &plan)?;
+    let report = results::collect(&folder, &plan, &config, None, wall_s)?;
+    Ok(Found::Report(Box::new(report)))
 }
 
 fn row(name: &str, report: &Report) -> Value {

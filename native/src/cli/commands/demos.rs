@@ -64,7 +64,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let settings = args.settings.before_finetuning();
     let config = settings.resolve(None)?;
     if let Some(note) = settings.check(&config, purpose(args))? {
-        terminal::note(&note);
+        terminal::note(&format!("note: {note}"));
     }
     check_writable(&args.out)?;
     let Collected {

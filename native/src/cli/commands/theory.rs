@@ -4,6 +4,7 @@ use crate::cli::answer::{self, Answer, Output, bug};
 use crate::cli::machine;
 use crate::cli::shell::command_line;
 use crate::dashboard::Dashboard;
+use crate::files::place::folder_alone;
 use crate::files::{check_writable, create_folder, write_atomic};
 use crate::report::theory::{Theory, finding, render};
 use crate::terminal;
@@ -83,6 +84,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         command: command_line(),
         version,
     };
+    // Both files are of one study, whoever writes here at the same time.
+    let _alone = folder_alone(&args.out);
     write_atomic(&page, render(&theory).as_bytes())?;
     write_atomic(&table, csv(&theory.rows).as_bytes())?;
     let sentence = finding(&theory);

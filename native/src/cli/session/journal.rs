@@ -5,22 +5,29 @@
 //! length, so a run that was stopped and resumed leaves the same lines as one that was not, but for
 //! the time of day (`wall_s`).
 
-use crate::cli::plan::to_json;
-use crate::files::checkpoints::{Checkpoints, Content};
-use crate::files::jsonl::Jsonl;
+use crate::cli::claim::Lock;
+use crate::cli::finished::{POLICY, SeedResult};
+use crate::cli::plan::to_toml;
+use crate::files::checkpoints::{Checkpoint, Checkpoints, Content, Extent, FileEntry};
+use crate::files::jsonl::{Jsonl, beginning};
 use crate::files::metrics::{Line, METRICS, read_metrics};
-use crate::files::{create_folder, write_atomic};
+use crate::files::{create_subfolder, read, write_atomic};
 use crate::tensorboard::EventFile;
 use pollster::block_on;
-use protege_core::Result;
 use protege_core::data::Archive;
-use protege_core::run::{Progress, Run};
-use serde::{Deserialize, Serialize};
+use protege_core::run::{Config, Progress, Run, check_resumable};
+use protege_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const EPISODES: &str = "episodes.jsonl";
+/// One finished episode a line.
+pub const EPISODES: &str = "episodes.jsonl";
+/// The demonstrations that the seed learned from.
+const DEMOS: &str = "demos.safetensors";
+/// The settings of the seed.
+const CONFIG: &str = "config.toml";
 /// The file of a checkpoint that holds the run.
 const STATE: &str = "state.safetensors";
 /// The entry of that file that holds the clocks.
@@ -30,8 +37,9 @@ const CLOCKS: &str = "clocks";
 pub struct Saved {
     /// What `Run::load` takes.
     pub archive: Archive,
-    /// Rows that the line files had, by file name.
-    rows: BTreeMap<String, u64>,
+    /// What the line files held.
+    metrics: Extent,
+    episodes: Extent,
     /// Seconds that the seed has run.
     seed_s: f64,
     /// Seconds that the whole run has taken.
@@ -83,25 +91,45 @@ pub struct Journal {
     clock: Clock,
     run_clock: Clock,
     step: u64,
+    /// Tells whether the run's folder is still there.
+    lock: Arc<Lock>,
 }
 
-/// The newest complete checkpoint of a seed; none when nothing was saved yet.
+/// The newest complete checkpoint of a seed with the lines that it counts; none when nothing was
+/// saved yet.
 ///
 /// # Errors
 /// When every checkpoint is damaged.
 pub fn latest(folder: &Path) -> Result<Option<Saved>> {
-    let Some(checkpoint) = Checkpoints::new(folder.join("checkpoints"), 1).latest()? else {
+    let checkpoints = Checkpoints::new(folder.join("checkpoints"), 1);
+    let has_lines = |checkpoint: &Checkpoint| {
+        for name in [METRICS, EPISODES] {
+            beginning(&folder.join(name), &extent(checkpoint, name)?)?;
+        }
+        Ok(())
+    };
+    let Some(checkpoint) = checkpoints.latest_that(has_lines)? else {
         return Ok(None);
     };
-    let archive = Archive::from_bytes(checkpoint.file(STATE)?)?;
-    let (seed_s, run_s) = archive.get(CLOCKS)?;
+    let named = |e: Error| {
+        let shown = checkpoint.folder.join(STATE);
+        Error::input(format!("{}: {e}", shown.display()))
+    };
+    let archive = Archive::from_bytes(checkpoint.file(STATE)?).map_err(named)?;
+    check_resumable(&archive).map_err(named)?;
+    let (seed_s, run_s) = archive.get(CLOCKS).map_err(named)?;
     Ok(Some(Saved {
+        metrics: extent(&checkpoint, METRICS)?,
+        episodes: extent(&checkpoint, EPISODES)?,
         archive,
-        rows: checkpoint.manifest.rows,
         seed_s,
         run_s,
         passed_over: checkpoint.passed_over,
     }))
+}
+
+fn extent(checkpoint: &Checkpoint, name: &str) -> Result<Extent> {
+    checkpoint.manifest.extent(name).map_err(Error::input)
 }
 
 impl Journal {
@@ -111,18 +139,22 @@ impl Journal {
     /// When a file cannot be written.
     pub fn begin(
         folder: &Path,
+        config: &Config,
         checkpoint_policy: CheckpointPolicy,
         run_clock: Clock,
+        lock: Arc<Lock>,
     ) -> Result<Self> {
-        create_folder(folder)?;
+        lock.check()?;
+        create_subfolder(folder)?;
         let metrics = Jsonl::create(&folder.join(METRICS))?;
         let episodes = Jsonl::create(&folder.join(EPISODES))?;
+        write_atomic(&folder.join(CONFIG), to_toml(config)?.as_bytes())?;
         Self::with(
             folder,
             (metrics, episodes),
             checkpoint_policy,
-            Clock::after(0.0),
-            run_clock,
+            [Clock::after(0.0), run_clock],
+            lock,
         )
     }
 
@@ -135,19 +167,16 @@ impl Journal {
         saved: &Saved,
         checkpoint_policy: CheckpointPolicy,
         run_clock: Clock,
+        lock: Arc<Lock>,
     ) -> Result<Self> {
-        let open = |name: &str| {
-            Jsonl::resume(
-                &folder.join(name),
-                saved.rows.get(name).copied().unwrap_or(0),
-            )
-        };
+        let metrics = Jsonl::resume(&folder.join(METRICS), &saved.metrics)?;
+        let episodes = Jsonl::resume(&folder.join(EPISODES), &saved.episodes)?;
         Self::with(
             folder,
-            (open(METRICS)?, open(EPISODES)?),
+            (metrics, episodes),
             checkpoint_policy,
-            Clock::after(saved.seed_s),
-            run_clock,
+            [Clock::after(saved.seed_s), run_clock],
+            lock,
         )
     }
 
@@ -155,8 +184,8 @@ impl Journal {
         folder: &Path,
         (metrics, episodes): (Jsonl, Jsonl),
         checkpoint_policy: CheckpointPolicy,
-        clock: Clock,
-        run_clock: Clock,
+        [clock, run_clock]: [Clock; 2],
+        lock: Arc<Lock>,
     ) -> Result<Self> {
         let mut board = EventFile::create(&folder.join("tensorboard"), clock.seconds())?;
         let lines = read_metrics(folder)?;
@@ -175,6 +204,7 @@ impl Journal {
             clock,
             run_clock,
             step,
+            lock,
         })
     }
 
@@ -206,21 +236,22 @@ impl Journal {
     /// # Errors
     /// When the device fails or the disk does not take it; earlier checkpoints stay as they are.
     pub fn save(&mut self, run: &Run, score: Option<f64>) -> Result<()> {
+        self.lock.check()?;
         self.metrics.sync()?;
         self.episodes.sync()?;
         self.board.flush()?;
         let mut archive = block_on(run.save())?;
         archive.put(CLOCKS, &(self.clock.seconds(), self.run_clock.seconds()))?;
         let state = archive.to_bytes()?;
-        let rows = [
-            (METRICS.to_owned(), self.metrics.rows()),
-            (EPISODES.to_owned(), self.episodes.rows()),
+        let lines = [
+            (METRICS.to_owned(), self.metrics.extent()),
+            (EPISODES.to_owned(), self.episodes.extent()),
         ]
         .into();
         self.checkpoints.save(&Content {
             step: self.step,
             score,
-            rows,
+            lines,
             files: [(STATE, &state[..])].into(),
         })?;
         self.saved = Instant::now();
@@ -232,43 +263,54 @@ impl Journal {
     /// # Errors
     /// When the disk does not take them.
     pub fn keep_demos(&self, run: &Run) -> Result<()> {
-        let path = self.folder.join("demos.safetensors");
+        let path = self.folder.join(DEMOS);
         match run.demos() {
             Some(demos) if !path.exists() => write_atomic(&path, &demos.to_bytes()?),
             _ => Ok(()),
         }
     }
 
-    /// Writes the result: the policy and the summary.
+    /// Writes the result: the policy and, when everything else is there, the summary.
     ///
     /// # Errors
     /// When the device fails or the disk does not take it.
     pub fn finish(&mut self, run: &Run) -> Result<()> {
-        write_atomic(
-            &self.folder.join("policy.safetensors"),
-            &block_on(run.policy_archive())?.to_bytes()?,
-        )?;
+        self.lock.check()?;
+        let mut written = BTreeMap::new();
+        let policy = block_on(run.policy_archive())?;
+        written.insert(POLICY, policy.to_bytes()?);
+        written.insert(CONFIG, to_toml(run.config())?.into_bytes());
+        if let Some(demos) = run.demos() {
+            written.insert(DEMOS, demos.to_bytes()?);
+        }
+        let mut files = BTreeMap::new();
+        for (name, bytes) in written {
+            self.put(name, &bytes)?;
+            files.insert(name.to_owned(), FileEntry::of(&bytes));
+        }
+        for (name, lines) in [(METRICS, &self.metrics), (EPISODES, &self.episodes)] {
+            files.extend(lines.extent().content.map(|entry| (name.to_owned(), entry)));
+        }
         let demos = run.demos().map_or(0, |demos| demos.episodes.len());
         let result = SeedResult {
             summary: run.summary(),
             demos,
             wall_s: self.clock.seconds(),
+            run_s: Some(self.run_clock.seconds()),
+            config: Some(run.config().to_value()),
+            files,
         };
-        write_atomic(
-            &self.folder.join("summary.json"),
-            to_json(&result)?.as_bytes(),
-        )
+        result.write(&self.folder)
     }
-}
 
-/// The result of one seed; `summary.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SeedResult {
-    /// What the run itself says.
-    #[serde(flatten)]
-    pub summary: protege_core::run::Summary,
-    /// Demonstrations it learned from.
-    pub demos: usize,
-    /// Seconds.
-    pub wall_s: f64,
+    /// Makes a file hold these bytes; one that does already is left alone.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        let same = path.is_file() && read(&path).is_ok_and(|held| held == bytes);
+        if same {
+            Ok(())
+        } else {
+            write_atomic(&path, bytes)
+        }
+    }
 }

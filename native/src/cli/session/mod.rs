@@ -10,9 +10,12 @@ mod videos;
 mod world;
 
 use super::answer::{Answer, Output, bug};
+use super::claim::{Claim, Lock};
+use super::finished::SeedResult;
 use super::machine::{Stop, cores, device, share_work};
 use super::plan::{
-    Folder, Plan, policies_by_seed, policy_config, policy_file, read_archive, read_dataset, to_json,
+    Folder, MOST_SEEDS, Plan, Work, policies_by_seed, policy_config, policy_file, read_archive,
+    read_dataset, to_json,
 };
 use super::settings::Settings;
 use super::shell::{self, command_line};
@@ -20,14 +23,15 @@ use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::files::destination;
 use crate::report::{self, Report};
+use crate::terminal;
 use journal::{CheckpointPolicy, Clock, latest};
 use protege_core::method::{DemoUse, Insight};
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Inputs, Preset, Purpose, Run};
 use protege_core::{Error, Result};
-use seed::{Seed, SessionEnd, is_finished};
+use seed::{Seed, SessionEnd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How the job is carried out; none of it changes the numbers of a seed.
@@ -66,8 +70,17 @@ pub struct Session {
 
 /// Goes on with the run in a folder.
 pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> {
+    // What is no run's folder is left as it is.
+    Folder::with_plan(path)?;
+    let lock = Lock::take(path)?;
     let (folder, plan, config) = Folder::open(path)?;
-    carry_out(&folder, &amended(plan, session)?, &config, output)
+    let work = Work {
+        folder,
+        plan: amended(plan, session)?,
+        config,
+        lock: Arc::new(lock),
+    };
+    carry_out(&work, output)
 }
 
 /// What a run is given instead of making it.
@@ -91,7 +104,7 @@ pub fn begin(
     session: &Session,
     output: Output,
 ) -> Result<Answer> {
-    protege_core::error::within("--seeds", session.seeds, 1, 10_000)?;
+    protege_core::error::within("--seeds", session.seeds, 1, MOST_SEEDS)?;
     let (config, inputs) = prepared(settings, given)?;
     let seeds = seeds(config.seed, session.seeds)?;
     let policies = own_policies(given.checkpoint, &seeds)?;
@@ -108,7 +121,7 @@ pub fn begin(
         ));
     }
     for note in &notes {
-        terminal::note(note);
+        terminal::note(&format!("note: {note}"));
     }
     let plan = Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -120,14 +133,16 @@ pub fn begin(
         videos: true,
         companion: !session.no_companion && has_companion(&config, purpose),
         notes,
+        config: None,
+        inputs: None,
     };
     let plan = amended(plan, session)?;
-    let path = session
-        .out
-        .clone()
-        .unwrap_or_else(|| Folder::unused(&config));
-    let folder = Folder::begin(path, &plan, &config, &inputs, &policies)?;
-    carry_out(&folder, &plan, &config, output)
+    let claim = match &session.out {
+        Some(path) => Claim::of(path)?,
+        None => Folder::unused(&config)?,
+    };
+    let work = Folder::begin(claim, plan, &config, &inputs, &policies)?;
+    carry_out(&work, output)
 }
 
 /// The configuration and the inputs, before they met.
@@ -167,7 +182,7 @@ fn own_policies(checkpoint: Option<&Path>, seeds: &[u64]) -> Result<Vec<(u64, Pa
     let Some(path) = checkpoint else {
         return Ok(Vec::new());
     };
-    let policies = policies_by_seed(path, seeds);
+    let policies = policies_by_seed(path, seeds)?;
     let mut first: Option<Config> = None;
     for (_, file) in &policies {
         let Config {
@@ -247,22 +262,38 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
 }
 
 /// Drives every seed that has not finished, then reports.
-fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> Result<Answer> {
-    let _lock = folder.lock()?;
-    check_results(folder, plan)?;
+fn carry_out(work: &Work, output: Output) -> Result<Answer> {
+    let go_on = go_on(&work.folder);
+    results_of(work, output).map_err(|error| match (work.lock.check(), error) {
+        // Whatever could not be read or written then: this is why.
+        (Err(moved), _) => moved,
+        (_, Error::Failed(sentence) | Error::Unserved(sentence)) if !sentence.contains(&go_on) => {
+            Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.')))
+        }
+        (_, error) => error,
+    })
+}
+
+fn go_on(folder: &Folder) -> String {
+    format!(
+        "go on with `protege run --resume {}`",
+        shell::path(&folder.0)
+    )
+}
+
+fn results_of(work: &Work, output: Output) -> Result<Answer> {
+    let Work {
+        folder,
+        plan,
+        config,
+        lock,
+    } = work;
+    let seeds = unfinished(folder, plan)?;
+    check_results(folder, &seeds)?;
     let stop = Stop::on_ctrl_c()?;
     let clock = Clock::after(spent(folder, plan)?);
     let dashboard = Dashboard::new(!output.quiet);
-    let go_on = format!(
-        "go on with `protege run --resume {}`",
-        shell::path(&folder.0)
-    );
-    drive_all(folder, plan, config, clock, &dashboard, &stop).map_err(|e| match e {
-        Error::Failed(sentence) | Error::Unserved(sentence) => {
-            Error::failed(format!("{} ({go_on})", sentence.trim_end_matches('.')))
-        }
-        other => other,
-    })?;
+    drive_all(work, seeds, clock, &dashboard, &stop)?;
     let picture = if plan.companion {
         action_plot::of_run(folder, plan, config, &dashboard, &stop)?
     } else {
@@ -271,7 +302,8 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
     let videos = videos::of_run(folder, plan, &dashboard, &stop);
     if stop.requested() {
         return Err(Error::failed(format!(
-            "stopped; what was begun is saved: {go_on}"
+            "stopped; what was begun is saved: {}",
+            go_on(folder)
         )));
     }
     let method = config.finetune.method.info();
@@ -291,6 +323,7 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
         ..results::collect(folder, plan, config, picture, clock.seconds())?
     };
 
+    lock.check()?;
     let page = folder.report();
     crate::files::write_atomic(&page, report::render(&report).as_bytes())?;
     let json = results::to_value(&report, &page);
@@ -302,44 +335,81 @@ fn carry_out(folder: &Folder, plan: &Plan, config: &Config, output: Output) -> R
 }
 
 /// Checks, before the work, that what it ends with can be written.
-fn check_results(folder: &Folder, plan: &Plan) -> Result<()> {
+fn check_results(folder: &Folder, unfinished: &[u64]) -> Result<()> {
     let report = folder.report();
     let summary = folder.0.join("summary.json");
     let names = ["demos.safetensors", "policy.safetensors", "summary.json"];
-    let seeds = plan.seeds.iter().map(|&seed| folder.seed(seed));
-    let unfinished = seeds.filter(|seed| !is_finished(seed));
-    let results = unfinished.flat_map(|seed| names.map(|name| seed.join(name)));
+    let seeds = unfinished.iter().map(|&seed| folder.seed(seed));
+    let results = seeds.flat_map(|seed| names.map(|name| seed.join(name)));
     let mut all = [report, summary].into_iter().chain(results);
     all.try_for_each(|path| destination(&path).map(drop))
 }
 
-/// Seconds that the run has taken in earlier sessions, as its checkpoints tell.
+/// Seconds that the run has taken in earlier sessions, as its results and checkpoints tell.
 fn spent(folder: &Folder, plan: &Plan) -> Result<f64> {
     let mut most: f64 = 0.0;
     for &seed in &plan.seeds {
-        most = most.max(latest(&folder.seed(seed))?.map_or(0.0, |saved| saved.run_s));
+        let path = folder.seed(seed);
+        // A damaged result is made again.
+        let result = SeedResult::read(&path).ok().flatten();
+        let told = result.and_then(|result| result.run_s);
+        let seconds = match told {
+            Some(seconds) => seconds,
+            None => latest(&path)?.map_or(0.0, |saved| saved.run_s),
+        };
+        most = most.max(seconds);
     }
     Ok(most)
+}
+
+/// The seeds that are to be driven: those without a result, and those whose files were damaged
+/// since, which their checkpoints restore.
+fn unfinished(folder: &Folder, plan: &Plan) -> Result<Vec<u64>> {
+    let mut seeds = Vec::new();
+    for &seed in &plan.seeds {
+        let path = folder.seed(seed);
+        let faults = match SeedResult::read(&path) {
+            Ok(None) => {
+                seeds.push(seed);
+                continue;
+            }
+            Ok(Some(result)) => result.faults(&path),
+            Err(error) => vec![error.to_string()],
+        };
+        if !faults.is_empty() {
+            check_restorable(seed, &path, &faults.join("; "))?;
+            seeds.push(seed);
+        }
+    }
+    Ok(seeds)
+}
+
+/// Says that a finished seed is made again from its checkpoint because of `faults`; refuses where
+/// there is none.
+fn check_restorable(seed: u64, path: &Path, faults: &str) -> Result<()> {
+    let found = latest(path).map_err(|error| Error::input(format!("{faults}; {error}")))?;
+    if found.is_none() {
+        return Err(Error::input(format!(
+            "{faults}, and there is no checkpoint to make it again from: put it back, or remove {} \
+             to run seed {seed} again",
+            path.display()
+        )));
+    }
+    eprintln!("note: {faults}; it is made again from the newest checkpoint");
+    Ok(())
 }
 
 /// One thread per seed, at most as many as there are cores. The first seed that fails stops the
 /// others, which save.
 fn drive_all(
-    folder: &Folder,
-    plan: &Plan,
-    config: &Config,
+    work: &Work,
+    seeds: Vec<u64>,
     clock: Clock,
     dashboard: &Dashboard,
     stop: &Stop,
 ) -> Result<()> {
-    let unfinished: Vec<u64> = plan
-        .seeds
-        .iter()
-        .copied()
-        .filter(|&seed| !is_finished(&folder.seed(seed)))
-        .collect();
-    let workers = unfinished.len().min(cores());
-    let queue = Mutex::new(unfinished.into_iter());
+    let workers = seeds.len().min(cores());
+    let queue = Mutex::new(seeds.into_iter());
     let next = || {
         queue
             .lock()
@@ -347,10 +417,10 @@ fn drive_all(
             .next()
             .filter(|_| !stop.requested())
     };
-    let work = || -> Result<()> {
-        let _threads = share_work(threads_each(plan));
+    let drive_some = || -> Result<()> {
+        let _threads = share_work(threads_each(&work.plan));
         while let Some(seed) = next() {
-            match drive(folder, plan, config, seed, clock, dashboard, stop) {
+            match drive(work, seed, clock, dashboard, stop) {
                 // It was not reached because it was not waited for.
                 Err(Error::Unserved(_)) if stop.requested() => {}
                 driven => driven.inspect_err(|_| stop.request())?,
@@ -359,7 +429,7 @@ fn drive_all(
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(drive_some)).collect();
         let ends: Vec<Result<()>> = threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| Err(bug(&*panic))))
@@ -373,30 +443,16 @@ fn threads_each(plan: &Plan) -> usize {
     cores().div_ceil(plan.seeds.len())
 }
 
-fn drive(
-    folder: &Folder,
-    plan: &Plan,
-    config: &Config,
-    seed: u64,
-    clock: Clock,
-    dashboard: &Dashboard,
-    stop: &Stop,
-) -> Result<()> {
+fn drive(work: &Work, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
+    let plan = &work.plan;
     let checkpoint_policy = CheckpointPolicy {
         every: Duration::from_secs_f64(plan.checkpoint_every),
         keep_last: plan.keep_last,
     };
     let mut bar = dashboard.seed(seed);
-    let path = folder.seed(seed);
-    let mut seed = Seed::open(
-        folder,
-        config,
-        seed,
-        device(&plan.device)?,
-        checkpoint_policy,
-        clock,
-    )?
-    .with_threads(threads_each(plan));
+    let path = work.folder.seed(seed);
+    let mut seed = Seed::open(work, seed, device(&plan.device)?, checkpoint_policy, clock)?
+        .with_threads(threads_each(plan));
     let ended = seed
         .drive(&mut bar, stop)
         .map_err(|error| nan_state::with_dump(error, &path))?;

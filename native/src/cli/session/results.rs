@@ -1,14 +1,16 @@
 //! What a run's folder holds once its seeds are done: the pooled result, and the data of the
 //! report.
 
-use super::journal::SeedResult;
+use super::journal::EPISODES;
 use crate::cli::answer;
+use crate::cli::finished::{SeedResult, is_finished};
 use crate::cli::machine::peak_memory_mb;
 use crate::cli::names;
-use crate::cli::plan::{Folder, Plan, to_toml};
+use crate::cli::plan::{Folder, Plan, first_difference, to_toml};
 use crate::cli::shell;
+use crate::engines::CATALOG;
 use crate::files::jsonl::read_lines;
-use crate::files::metrics::{Line, read_metrics};
+use crate::files::metrics::{Line, METRICS, read_metrics};
 use crate::report::videos::Videos;
 use crate::report::{ActionPlot, AtEnd, Outcome, Report, SeedCurve, SeedRow, Series};
 use crate::terminal;
@@ -35,6 +37,7 @@ pub fn collect(
         .iter()
         .map(|&seed| seed_result(folder, seed))
         .collect::<Result<Vec<_>>>()?;
+    check_pooled(folder, &results)?;
     let rows = results
         .iter()
         .map(|result| row(folder, result))
@@ -92,18 +95,68 @@ fn demos(config: &Config, results: &[SeedResult]) -> usize {
     own.filter(|&demos| demos > 0).unwrap_or(of_policy)
 }
 
-/// The result of one seed.
+/// The first seed of a run that has not finished, in a clause with the remedy; none when all have.
+pub fn unfinished(folder: &Folder, plan: &Plan) -> Option<String> {
+    let mut seeds = plan.seeds.iter();
+    let seed = seeds.find(|&&seed| !is_finished(&folder.seed(seed)))?;
+    let shown = terminal::path(&folder.0);
+    let named = shell::path(&folder.0);
+    Some(format!(
+        "seed {seed} of {shown} has not finished; go on with `protege run --resume {named}`"
+    ))
+}
+
+/// The result of one seed, whose lines are found to be those that it left.
 fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
-    let path = folder.seed(seed).join("summary.json");
-    if !path.exists() {
-        let shown = terminal::path(&folder.0);
-        let named = shell::path(&folder.0);
+    let path = folder.seed(seed);
+    let shown = terminal::path(&folder.0);
+    let named = shell::path(&folder.0);
+    let Some(result) = SeedResult::read(&path)? else {
         return Err(Error::input(format!(
             "seed {seed} of {shown} has not finished; go on with `protege run --resume {named}`"
         )));
+    };
+    if result.summary.seed != seed {
+        return Err(Error::input(format!(
+            "{}/summary.json is the result of seed {}; put its own back, or remove it and go on with \
+             `protege run --resume {shown}`",
+            path.display(),
+            result.summary.seed
+        )));
     }
-    let damaged = |e| Error::input(format!("{} is damaged: {e}", path.display()));
-    serde_json::from_slice(&crate::files::read(&path)?).map_err(damaged)
+    let mut faults = [METRICS, EPISODES].into_iter();
+    match faults.find_map(|name| result.fault(&path, name)) {
+        Some(what) => Err(Error::input(format!(
+            "{what}; put back what the run wrote, or make it again with `protege run --resume \
+             {shown}`"
+        ))),
+        None => Ok(result),
+    }
+}
+
+/// Refuses to pool seeds that ran with different settings.
+fn check_pooled(folder: &Folder, results: &[SeedResult]) -> Result<()> {
+    let mut first: Option<Config> = None;
+    for result in results {
+        let Some(saved) = &result.config else {
+            continue;
+        };
+        let mut config = Config::from_saved(saved, &CATALOG)?;
+        let seed = config.seed;
+        config.seed = 0;
+        let Some(first) = &first else {
+            first = Some(config);
+            continue;
+        };
+        if let Some((key, own, other)) = first_difference(&config, first) {
+            return Err(Error::input(format!(
+                "seed {seed} of {} ran with {key} = {own}, another seed with {other}: their \
+                 results are not of one run; begin it again in another folder",
+                folder.0.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
@@ -119,8 +172,7 @@ fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
     } else {
         before.clone()
     };
-    let episodes: Vec<EpisodeRecord> =
-        read_lines(&folder.seed(summary.seed).join("episodes.jsonl"))?;
+    let episodes: Vec<EpisodeRecord> = read_lines(&folder.seed(summary.seed).join(EPISODES))?;
     let evaluated: Vec<&EpisodeRecord> = episodes
         .iter()
         .filter(|e| e.phase == Phase::Evaluate)
@@ -208,8 +260,17 @@ fn loss_names(lines: &[Line]) -> BTreeSet<String> {
 /// Seconds that a finished run took.
 ///
 /// # Errors
-/// When its summary is damaged.
-pub fn wall_s(folder: &Folder) -> Result<f64> {
+/// When a summary is damaged.
+pub fn wall_s(folder: &Folder, plan: &Plan) -> Result<f64> {
+    let mut told = Vec::new();
+    for &seed in &plan.seeds {
+        let result = SeedResult::read(&folder.seed(seed))?;
+        told.extend(result.and_then(|result| result.run_s));
+    }
+    if let Some(most) = told.into_iter().reduce(f64::max) {
+        return Ok(most);
+    }
+    // Seeds of earlier versions do not say.
     let path = folder.0.join("summary.json");
     if !path.exists() {
         return Ok(0.0);

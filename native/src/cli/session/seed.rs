@@ -2,15 +2,16 @@
 
 use super::journal::{CheckpointPolicy, Clock, Journal, latest};
 use crate::cli::machine::Stop;
-use crate::cli::plan::{Folder, to_toml};
+use crate::cli::plan::{Work, first_difference};
 use crate::dashboard::Dashboard;
-use crate::files::write_atomic;
+use crate::files::metrics::METRICS;
 use crate::terminal::note;
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::run::{Config, Phase, Progress, Run};
 use protege_core::{Error, Result};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How a seed's session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,35 +32,47 @@ impl Seed {
     /// The seed as its newest checkpoint left it, or from the start.
     ///
     /// # Errors
-    /// When the configuration cannot work, or the seed's files cannot be used.
+    /// When the configuration cannot work or is not that of the checkpoint, or the seed's files
+    /// cannot be used.
     pub fn open(
-        folder: &Folder,
-        config: &Config,
+        work: &Work,
         seed: u64,
         device: Device,
         checkpoint_policy: CheckpointPolicy,
         run_clock: Clock,
     ) -> Result<Self> {
+        let Work {
+            folder,
+            plan,
+            config,
+            lock,
+        } = work;
+        let config = Config {
+            seed,
+            ..config.clone()
+        };
+        let lock = Arc::clone(lock);
         let path = folder.seed(seed);
-        let Some(saved) = latest(&path)? else {
-            let config = Config {
-                seed,
-                ..config.clone()
-            };
-            let run = Run::new(config, folder.given(seed)?, device)?;
-            let journal = Journal::begin(&path, checkpoint_policy, run_clock)?;
-            write_atomic(&path.join("config.toml"), to_toml(run.config())?.as_bytes())?;
+        let Some(mut saved) = latest(&path)? else {
+            if has_lines(&path) {
+                eprintln!("note: seed {seed} has no checkpoint and begins again");
+            }
+            let run = Run::new(config, folder.given(plan, seed)?, device)?;
+            let journal = Journal::begin(&path, run.config(), checkpoint_policy, run_clock, lock)?;
             return Ok(Self { run, journal });
         };
         saved
             .passed_over
             .iter()
-            .for_each(|sentence| note(&format!("note: {sentence}")));
-        let journal = Journal::resume(&path, &saved, checkpoint_policy, run_clock)?;
-        Ok(Self {
-            run: Run::load_with(saved.archive, device, crate::engines::services())?,
-            journal,
-        })
+            .for_each(|sentence| note(&format!("note: {sentence}; the one before it is used")));
+        let archive = std::mem::take(&mut saved.archive);
+        let run = Run::load_with(archive, device, crate::engines::services())?;
+        // Some of the settings of a given policy take the place of the run's.
+        if !folder.was_given_policy(plan, seed) {
+            check_config(&config, run.config(), &path)?;
+        }
+        let journal = Journal::resume(&path, &saved, checkpoint_policy, run_clock, lock)?;
+        Ok(Self { run, journal })
     }
 
     /// Plays environments on so many threads.
@@ -123,9 +136,22 @@ fn success(progress: &Progress) -> Option<f64> {
         .copied()
 }
 
-/// Whether a seed's result is there already.
-pub fn is_finished(folder: &Path) -> bool {
-    folder.join("summary.json").exists()
+/// Whether a seed has begun to write its metrics.
+fn has_lines(folder: &Path) -> bool {
+    let metadata = std::fs::metadata(folder.join(METRICS));
+    metadata.is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// Refuses a checkpoint of a run with other settings.
+fn check_config(wanted: &Config, saved: &Config, folder: &Path) -> Result<()> {
+    let Some((key, wanted, saved)) = first_difference(wanted, saved) else {
+        return Ok(());
+    };
+    Err(Error::input(format!(
+        "the checkpoints in {} are of a run with {key} = {saved}, and this one has {wanted}: put \
+         its own back, or begin another run",
+        folder.display()
+    )))
 }
 
 /// Steps a run that leaves no files until `until` is satisfied or the run is over.
