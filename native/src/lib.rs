@@ -10,6 +10,7 @@ pub mod engines;
 pub mod episode;
 pub mod expert;
 pub mod files;
+pub mod memory;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;

@@ -3,7 +3,7 @@
 
 use protege_core::{Error, Result};
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub mod arrays;
@@ -59,6 +59,89 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
         refused(path, &e)
     })
+}
+
+/// A file that is written piece by piece, and has its name once it is complete; until then, what it
+/// is to replace stays.
+pub struct PartialFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    /// None once it is complete.
+    file: Option<BufWriter<File>>,
+}
+
+impl PartialFile {
+    /// Begins an empty one.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn begin(path: &Path) -> Result<Self> {
+        let temporary = partial(path);
+        let file = File::create(&temporary).map_err(|e| refused(path, &e))?;
+        Ok(Self {
+            path: path.into(),
+            temporary,
+            file: Some(BufWriter::new(file)),
+        })
+    }
+
+    /// Gives it its name, when the disk has all of it.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn finish(mut self) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let done = file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
+        let done = done.and_then(|file| file.sync_all());
+        done.map_err(|e| refused(&self.path, &e))
+            .and_then(|()| put_in_place(&self.temporary, &self.path))
+    }
+}
+
+impl Write for PartialFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // What has its name is no longer there, and the rest is only in the way.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Where something is written before it is complete.
+pub fn partial(path: &Path) -> PathBuf {
+    sibling(path, ".", ".partial")
+}
+
+/// Gives what was written beside `path` its name.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn put_in_place(temporary: &Path, path: &Path) -> Result<()> {
+    fs::rename(temporary, path)
+        .and_then(|()| sync_folder(parent(path)))
+        .map_err(|e| refused(path, &e))
+}
+
+/// The first of `name.end`, `name-2.end`, ... that does not exist yet: for names that nobody chose.
+pub fn unused(name: &str, end: &str) -> PathBuf {
+    let first = PathBuf::from(format!("{name}.{end}"));
+    let others = (2..).map(|n| PathBuf::from(format!("{name}-{n}.{end}")));
+    let mut all = std::iter::once(first.clone()).chain(others);
+    // A link to nothing is something, too.
+    all.find(|path| path.symlink_metadata().is_err())
+        .unwrap_or(first)
 }
 
 /// Writes a file and waits until the disk has it.

@@ -1,6 +1,6 @@
 //! `protege compare`: several runs on one page.
 
-use crate::cli::answer::Answer;
+use crate::cli::answer::{Answer, Output};
 use crate::cli::plan::Folder;
 use crate::cli::session::results;
 use crate::report::{Report, compare};
@@ -23,9 +23,9 @@ pub struct Args {
     /// Folders of finished runs
     #[arg(required = true, value_name = "DIR")]
     runs: Vec<PathBuf>,
-    /// The page to write
-    #[arg(long, value_name = "FILE", default_value = "compare.html")]
-    out: PathBuf,
+    /// The page to write [default: compare.html, or compare-2.html where that exists]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Also write every point of every learning curve into this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -35,13 +35,17 @@ pub struct Args {
 ///
 /// # Errors
 /// When a folder holds no finished run, or the page cannot be written.
-pub fn answer(args: &Args) -> Result<Answer> {
-    let reports = args
-        .runs
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<Vec<_>>>()?;
-    crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    let mut reports = Vec::new();
+    for (i, path) in args.runs.iter().enumerate() {
+        if !output.quiet {
+            eprintln!("reading run {} of {} ...", i + 1, args.runs.len());
+        }
+        reports.push(read(path)?);
+    }
+    let usual = || crate::files::unused("compare", "html");
+    let out = args.out.clone().unwrap_or_else(usual);
+    crate::files::write_atomic(&out, compare::render(&reports).as_bytes())?;
     if let Some(path) = &args.csv {
         crate::files::write_atomic(path, curves(&reports).as_bytes())?;
     }
@@ -65,9 +69,9 @@ pub fn answer(args: &Args) -> Result<Answer> {
         .zip(&reports)
         .map(|(name, report)| line(name, report))
         .collect();
-    text += &format!("page: {}\n", args.out.display());
+    text += &format!("page: {}\n", out.display());
     Ok(Answer {
-        json: json!({ "runs": runs, "tests": tests, "report": args.out }),
+        json: json!({ "runs": runs, "tests": tests, "report": out }),
         text,
     })
 }
@@ -97,7 +101,12 @@ fn curves(reports: &[Report]) -> String {
 fn read(path: &Path) -> Result<Report> {
     let (folder, plan, config) = Folder::open(path)?;
     let wall_s = results::wall_s(&folder)?;
-    results::collect(&folder, &plan, &config, None, wall_s)
+    let report = results::collect(&folder, &plan, &config, None, wall_s)?;
+    // Losses are on each run's own page.
+    Ok(Report {
+        losses: Vec::new(),
+        ..report
+    })
 }
 
 fn row(name: &str, report: &Report) -> Value {

@@ -139,6 +139,7 @@ pub fn begin(
         policy,
         services,
     } = &inputs;
+    crate::memory::fits_at_once(config, policy.is_some(), plan.seeds.len().min(cores()))?;
     Run::new(
         config.clone(),
         Inputs {
