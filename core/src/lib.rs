@@ -16,6 +16,7 @@ pub mod data;
 pub mod env;
 pub mod error;
 pub mod finetune;
+pub mod memory;
 pub mod method;
 pub mod nn;
 pub mod obs;

@@ -117,6 +117,7 @@ pub fn services() -> Services {
         catalog: CATALOG,
         make,
         connect: crate::openpi::connect,
+        fits: crate::memory::fits,
     }
 }
 

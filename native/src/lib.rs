@@ -11,6 +11,7 @@ pub mod episode;
 pub mod expert;
 pub mod files;
 mod interrupt;
+pub mod memory;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;

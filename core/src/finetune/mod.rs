@@ -18,6 +18,7 @@ pub mod xqc;
 
 use crate::data::{Archive, Dataset, Episode, Replay};
 use crate::env::{Decision, FinishedEpisode, RolloutSpec};
+use crate::memory::{Need, Sizes};
 use crate::method::{self, DemoUse, LocalFuture, MethodInfo};
 use crate::nn::SMALLEST_IMAGE;
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
@@ -83,6 +84,24 @@ impl Method {
 /// Settings, the pretrained policy, the prefix in the archive, the archive, and where to compute.
 pub(crate) type LoadPolicy =
     fn(&FinetuneConfig, &Policy, &str, &Archive, &Device) -> Result<Box<dyn FinetunedPolicy>>;
+
+/// What a method takes of memory, part by part.
+type MemoryNeeds = fn(&FinetuneConfig, &Sizes) -> Vec<Need>;
+
+/// What every method takes of memory. It is apart from the rows, so that a program which does not
+/// ask does not carry it along.
+const MEMORY: [(&Method, MemoryNeeds); METHODS.len()] = [
+    (&best_of_n::METHOD, |config, sizes| {
+        config.best_of_n.memory(sizes)
+    }),
+    (&dsrl::METHOD, |config, sizes| config.dsrl.memory(sizes)),
+    (&dppo::METHOD, |config, sizes| config.dppo.memory(sizes)),
+    (&td_mpc::METHOD, |config, sizes| config.td_mpc.memory(sizes)),
+    (&csil::METHOD, |config, sizes| config.csil.memory(sizes)),
+    (&xqc::METHOD, |config, sizes| config.xqc.memory(sizes)),
+    (&rlpd::METHOD, |config, sizes| config.rlpd.memory(sizes)),
+    (&sac::METHOD, |config, sizes| config.sac.memory(sizes)),
+];
 
 const NONE: MethodInfo = MethodInfo {
     id: "none",
@@ -218,6 +237,12 @@ impl FinetuneConfig {
             )));
         }
         (method.check)(self, policy, cameras)
+    }
+
+    /// What the configured method takes of memory, part by part.
+    pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let own = MEMORY.iter().find(|(method, _)| method.id() == self.method);
+        own.map_or_else(Vec::new, |(_, memory)| memory(self, sizes))
     }
 
     /// The configured method at its beginning; none where none is configured.

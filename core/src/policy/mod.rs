@@ -8,6 +8,7 @@ pub mod body;
 pub mod diffusion;
 pub(crate) mod flow;
 pub(crate) mod gaussian;
+pub(crate) mod memory;
 mod schedule;
 pub mod served;
 pub(crate) mod squashed;

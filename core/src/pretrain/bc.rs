@@ -3,9 +3,10 @@
 use super::target_noise::TargetNoise;
 use super::{Context, Losses, Method, Pretrainer};
 use crate::data::{Archive, Pairs};
+use crate::memory::{Need, Sizes};
 use crate::method::{Color, DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, Adam, AdamConfig, CosineCycles, Observations, SMALLEST_IMAGE, params};
-use crate::policy::{Net, Policy, PolicyConfig, PolicyKind};
+use crate::policy::{Net, Policy, PolicyConfig, PolicyKind, memory};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -154,6 +155,30 @@ impl BcConfig {
             floor: self.floor,
         }
     }
+}
+
+/// What cloning takes of memory.
+pub(crate) fn memory(config: &BcConfig, sizes: &Sizes) -> Vec<Need> {
+    let net = memory::network(sizes);
+    let average = if config.ema_decay > 0.0 {
+        net.following()
+    } else {
+        0.0
+    };
+    let step = net.learning(config.batch as f64);
+    let [hidden, layers] = memory::KEYS;
+    vec![
+        Need::new(
+            "the policy's weights",
+            &memory::KEYS,
+            net.learned() + average,
+        ),
+        Need::new(
+            "a step of cloning",
+            &["pretrain.bc.batch", hidden, layers],
+            step,
+        ),
+    ]
 }
 
 /// A policy being cloned from demonstrations.

@@ -18,6 +18,7 @@ pub use value_dice::{ValueDice, ValueDiceConfig};
 
 use crate::Result;
 use crate::data::{Archive, Dataset, Pairs, Scales};
+use crate::memory::{Need, Sizes};
 use crate::method::{self, LocalFuture, MethodInfo};
 use crate::obs::ObsSpec;
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
@@ -53,6 +54,37 @@ impl Method {
     /// Its name.
     pub const fn id(&self) -> PretrainMethod {
         PretrainMethod(self.info.id)
+    }
+}
+
+/// What a method takes of memory: the parts of each of its phases.
+type Memory = fn(&PretrainConfig, &Sizes) -> Vec<Vec<Need>>;
+
+/// What every method takes of memory. It is apart from the rows, so that a program which does not
+/// ask does not carry it along.
+const MEMORY: [(&Method, Memory); METHODS.len()] = [
+    (&bc::METHOD, |config, sizes| {
+        vec![bc::memory(&config.bc, sizes)]
+    }),
+    (&sigma_bc::METHOD, |config, sizes| {
+        vec![bc::memory(&config.bc, sizes)]
+    }),
+    (&post_bc::METHOD, |config, sizes| {
+        vec![
+            post_bc::memory(&config.post_bc, sizes),
+            bc::memory(&config.bc, sizes),
+        ]
+    }),
+    (&value_dice::METHOD, |config, sizes| {
+        vec![value_dice::memory(&config.value_dice, sizes)]
+    }),
+];
+
+impl PretrainConfig {
+    /// What the configured method takes of memory: the parts of each of its phases.
+    pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Vec<Need>> {
+        let own = MEMORY.iter().find(|(method, _)| method.id() == self.method);
+        own.map_or_else(Vec::new, |(_, memory)| memory(self, sizes))
     }
 }
 

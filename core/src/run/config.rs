@@ -3,11 +3,11 @@
 //! A preset gives every field a value; a TOML file and `key=value` settings change some; what
 //! results is stored with the run. How they come together is [`resolve`](super::resolve)'s.
 
-use crate::env::Catalog;
+use crate::env::{Catalog, Entry};
 use crate::error::within;
 pub use crate::finetune::{FinetuneConfig, FinetuneMethod};
 use crate::method::{MethodInfo, or_list};
-use crate::obs::{DEFAULT_CAMERA, ImageSpec, TaskLabel};
+use crate::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec, TaskLabel};
 use crate::policy::{PolicyConfig, PolicyKind};
 pub use crate::pretrain::{PretrainConfig, PretrainMethod};
 use crate::settings::{Choices, Preset, Settings};
@@ -15,6 +15,7 @@ use crate::{Error, Result};
 use crate::{finetune, pretrain};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ops::Range;
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
@@ -167,6 +168,20 @@ impl Config {
     pub fn label(&self) -> Option<TaskLabel> {
         let mut tasks = self.pretrain.tasks.iter();
         self.label_of(tasks.position(|task| *task == self.task).unwrap_or(0))
+    }
+
+    /// What the environments' observations are made of. Beside pictures, a state is the
+    /// proprioception.
+    pub(crate) fn observations(&self, task: &Entry) -> ObsSpec {
+        let cameras = self.env.images();
+        let proprio = task.proprioception.filter(|_| !cameras.is_empty());
+        let all = task.spec.obs.state;
+        let state = proprio.map_or(all, |places| places.iter().map(Range::len).sum());
+        ObsSpec {
+            state,
+            tasks: self.label().map_or(0, |label| label.of),
+            cameras,
+        }
     }
 
     /// What the policy sees, where it is one that does.

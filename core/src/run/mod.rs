@@ -9,6 +9,7 @@ pub mod action_plot;
 pub mod config;
 mod demos;
 mod effects;
+pub mod memory;
 mod progress;
 pub mod published;
 pub mod resolve;
@@ -39,7 +40,6 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use stage::Stage;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// What a run may be given instead of making it.
 #[derive(Default)]
@@ -114,6 +114,7 @@ impl Run {
     /// When the configuration cannot work or the inputs do not fit it.
     pub fn new(config: Config, inputs: Inputs, device: Device) -> Result<Self> {
         config.check(&inputs.services.catalog)?;
+        (inputs.services.fits)(&config, inputs.policy.is_some())?;
         let mut run = Self::empty(config, device, inputs.services)?;
         // The policy says how observations are to be read.
         if let Some(archive) = inputs.policy {
@@ -330,22 +331,9 @@ impl Run {
         Ok(policy.served_by(remote, self.reads()))
     }
 
-    /// What the environments' observations are made of. Beside pictures, a state is the
-    /// proprioception.
+    /// What the environments' observations are made of.
     fn obs(&self) -> ObsSpec {
-        let Entry {
-            spec,
-            proprioception,
-            ..
-        } = &self.task;
-        let cameras = self.config.env.images();
-        let proprio = proprioception.filter(|_| !cameras.is_empty());
-        let state = proprio.map_or(spec.obs.state, |places| places.iter().map(Range::len).sum());
-        ObsSpec {
-            state,
-            tasks: self.config.label().map_or(0, |label| label.of),
-            cameras,
-        }
+        self.config.observations(&self.task)
     }
 
     /// What of them a policy reads.
@@ -639,6 +627,7 @@ impl Run {
     pub fn load_with(mut archive: Archive, device: Device, services: Services) -> Result<Self> {
         saved::check_resumable(&archive)?;
         let config = saved_config(&archive, &services.catalog)?;
+        (services.fits)(&config, policy::is_saved("policy", &archive))?;
         let mut run = Self::empty(config, device, services)?;
         run.counters = archive.get("counters")?;
         if archive.contains("demos") {

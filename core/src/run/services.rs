@@ -1,5 +1,7 @@
 //! What a run needs of the program that drives it.
 
+use super::Config;
+use crate::Result;
 use crate::env::catalogue::CORE;
 use crate::env::{self, Catalog, Maker};
 use crate::policy::{Connect, served};
@@ -13,7 +15,14 @@ pub struct Services {
     pub make: Maker,
     /// Reaches served policies.
     pub connect: Connect,
+    /// Refuses what is larger than the machine; see [`memory::check`](super::memory::check), which
+    /// core's own, who knows no machine, does not ask.
+    pub fits: Fits,
 }
+
+/// Says in one sentence why a run does not fit the machine, if it does not: its configuration, and
+/// whether it begins with a policy that it was given.
+pub type Fits = fn(&Config, bool) -> Result<()>;
 
 impl Default for Services {
     fn default() -> Self {
@@ -21,6 +30,7 @@ impl Default for Services {
             catalog: CORE,
             make: env::make_on,
             connect: served::unreachable,
+            fits: |_, _| Ok(()),
         }
     }
 }

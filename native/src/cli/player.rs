@@ -3,7 +3,7 @@
 use super::plan::{policy_config, policy_file, read_archive};
 use crate::engines::{CATALOG, inputs};
 use crate::episode::{self, Actor, EpisodeObserver, EpisodeResult};
-use crate::video::{Camera, Video};
+use crate::video::{Camera, FrameSink};
 use burn::tensor::Device;
 use protege_core::Result;
 use protege_core::env::wrap;
@@ -120,11 +120,16 @@ impl Player {
         episode::play(&mut *stage, &actor, start, observers)
     }
 
-    /// Records a video of the same.
-    pub fn video(&self, episode: u64, camera: &mut Camera<'_>) -> Result<(Video, EpisodeResult)> {
-        let mut video_recorder = camera.begin(self.config.env.action_repeat);
-        let played = self.play(episode, &mut [&mut video_recorder])?;
-        Ok((video_recorder.video, played))
+    /// Records a video of the same, whose end is shown for `rest_s` seconds.
+    pub fn video(
+        &self,
+        episode: u64,
+        camera: &mut Camera<'_>,
+        rest_s: f64,
+        sink: &mut dyn FrameSink,
+    ) -> Result<EpisodeResult> {
+        let mut video_recorder = camera.begin(self.config.env.action_repeat, rest_s, sink);
+        self.play(episode, &mut [&mut video_recorder])
     }
 
     /// The policy and where it computes; none: the expert plays.

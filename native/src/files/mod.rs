@@ -3,7 +3,7 @@
 
 use protege_core::{Error, Result};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub mod arrays;
@@ -120,16 +120,13 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut partial = PartialFile::begin(path)?;
-    partial
-        .file
-        .write_all(bytes)
-        .map_err(|e| refused(path, &e))?;
+    partial.write_all(bytes).map_err(|e| refused(path, &e))?;
     partial.finish()
 }
 
 /// A file that is being written, beside its place. Unless it is finished it is removed, and what it
 /// is to replace stays.
-struct PartialFile {
+pub struct PartialFile {
     /// What was asked for.
     path: PathBuf,
     /// Where that leads.
@@ -137,7 +134,7 @@ struct PartialFile {
     /// Where it is written.
     temporary: PathBuf,
     /// Locked for as long as it is written, so that two programs do not write into one file.
-    file: File,
+    file: BufWriter<File>,
     finished: bool,
 }
 
@@ -146,7 +143,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// When the path leads to something that is no plain file, or the disk refuses.
-    fn begin(path: &Path) -> Result<Self> {
+    pub fn begin(path: &Path) -> Result<Self> {
         let target = destination(path)?;
         if !parent(&target).is_dir() {
             return Err(Error::failed(format!(
@@ -160,23 +157,29 @@ impl PartialFile {
             path: path.to_owned(),
             target,
             temporary,
-            file,
+            file: BufWriter::new(file),
             finished: false,
         };
         // Whoever may not read the file before may not read it afterwards either.
         if let Ok(before) = fs::metadata(&partial.target) {
-            let kept = partial.file.set_permissions(before.permissions());
+            let kept = partial.file.get_ref().set_permissions(before.permissions());
             kept.map_err(|e| refused(path, &e))?;
         }
         Ok(partial)
+    }
+
+    /// Where it is written, for another program to write to.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     /// Puts it into its place, once the disk has it.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    fn finish(mut self) -> Result<()> {
-        let synced = self.file.sync_all();
+    pub fn finish(mut self) -> Result<()> {
+        let flushed = self.file.flush();
+        let synced = flushed.and_then(|()| self.file.get_ref().sync_all());
         let done = synced
             .and_then(|()| fs::rename(&self.temporary, &self.target))
             .and_then(|()| {
@@ -184,6 +187,16 @@ impl PartialFile {
                 sync_folder(parent(&self.target))
             });
         done.map_err(|e| refused(&self.path, &e))
+    }
+}
+
+impl Write for PartialFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -292,6 +305,37 @@ pub fn create(path: &Path) -> Result<File> {
         .truncate(true)
         .open(&target);
     opened.map_err(|e| refused(path, &e))
+}
+
+/// Where a folder is written before it is complete.
+pub fn partial(path: &Path) -> PathBuf {
+    temporary(path, 0)
+}
+
+/// Gives what was written beside `path` its name. What `path` leads to must be a plain file, or
+/// nothing.
+///
+/// # Errors
+/// When it is something else, or the disk refuses.
+pub fn put_in_place(temporary: &Path, path: &Path) -> Result<()> {
+    let target = if temporary.is_dir() {
+        path.to_owned()
+    } else {
+        destination(path)?
+    };
+    fs::rename(temporary, &target)
+        .and_then(|()| sync_folder(parent(&target)))
+        .map_err(|e| refused(path, &e))
+}
+
+/// The first of `name.end`, `name-2.end`, ... that does not exist yet: for names that nobody chose.
+pub fn unused(name: &str, end: &str) -> PathBuf {
+    let first = PathBuf::from(format!("{name}.{end}"));
+    let others = (2..).map(|n| PathBuf::from(format!("{name}-{n}.{end}")));
+    let mut all = std::iter::once(first.clone()).chain(others);
+    // A link to nothing is something, too.
+    all.find(|path| path.symlink_metadata().is_err())
+        .unwrap_or(first)
 }
 
 /// Writes a file and waits until the disk has it.

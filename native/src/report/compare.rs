@@ -8,8 +8,8 @@ use super::sections::line;
 use super::videos::Videos;
 use super::{Outcome, Report, methods, page};
 use protege_core::run::stats::{
-    Estimate, area_under, bootstrap, difference, iqm, mean, probability_of_improvement, rank_test,
-    steps_to,
+    EXACT_RANK_TEST, Estimate, area_under, bootstrap, difference, iqm, mean,
+    probability_of_improvement, rank_test, steps_to,
 };
 
 /// A run under the name it has on this page.
@@ -266,8 +266,8 @@ fn tests(entries: &[Entry]) -> String {
          <p class=\"note\">Difference: success after finetuning over all episodes, with Newcombe’s \
          95% interval. Probability of improvement:\n\
          how often a seed of the second run beats one of the first, with its 95% bootstrap \
-         interval. p: exact Mann-Whitney test over seeds,\n\
-         which needs at least four seeds a side to go below 0.05. The tests are not corrected for \
+         interval. p: Mann-Whitney test over seeds, exact up to {EXACT_RANK_TEST} of both runs\n\
+         together; it needs at least four seeds a side to go below 0.05. The tests are not corrected for \
          their number.</p>",
         parts::table("Tests of every pair", "tests", &columns, &rows)
     )

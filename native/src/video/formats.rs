@@ -1,11 +1,11 @@
-//! Videos as files.
+//! Videos as files, written frame by frame. A file has its name once it is complete.
 
-use super::{Video, gif};
-use crate::files::write_atomic;
+use super::{FrameSink, GifWriter, SIZE_FAULT};
+use crate::files::{PartialFile, create_folder, partial, put_in_place, write_atomic};
 use protege_core::{Error, Result};
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 /// What a video is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +44,81 @@ impl Format {
     }
 }
 
-/// Writes a video.
-///
-/// # Errors
-/// When the disk or ffmpeg refuses.
-pub fn write(video: &Video, format: Format, path: &Path) -> Result<()> {
-    match format {
-        Format::Gif => write_atomic(path, &gif(video)?),
-        Format::Mp4 => mp4(video, path),
-        Format::Frames => frames(video, path),
+/// A video that is written while it is drawn: what it holds of it is a frame or two.
+pub struct VideoFile {
+    path: PathBuf,
+    format: Format,
+    writer: Writer,
+    /// Frames so far.
+    frames: u64,
+    /// Seconds that they are shown.
+    seconds: f64,
+}
+
+enum Writer {
+    Gif(Box<GifWriter<PartialFile>>),
+    Mp4(Mp4),
+    Frames(Folder),
+}
+
+impl VideoFile {
+    /// Begins a video of frames of that width and height; `rate`: how many come in a second, as
+    /// long as an episode goes on.
+    ///
+    /// # Errors
+    /// When the disk or ffmpeg refuses.
+    pub fn begin(path: &Path, format: Format, size: (usize, usize), rate: f64) -> Result<Self> {
+        let writer = match format {
+            Format::Gif => {
+                let gif = GifWriter::new(PartialFile::begin(path)?, size)?;
+                Writer::Gif(Box::new(gif))
+            }
+            Format::Mp4 => Writer::Mp4(Mp4::begin(path, size, rate)?),
+            Format::Frames => Writer::Frames(Folder::begin(path, size)?),
+        };
+        Ok(Self {
+            path: path.into(),
+            format,
+            writer,
+            frames: 0,
+            seconds: 0.0,
+        })
+    }
+
+    /// Completes it; how many frames there are, and for how many seconds they are shown.
+    ///
+    /// # Errors
+    /// When the disk or ffmpeg refuses.
+    pub fn finish(self) -> Result<(u64, f64)> {
+        match self.writer {
+            Writer::Gif(gif) => gif.finish()?.finish()?,
+            Writer::Mp4(mp4) => mp4.finish()?,
+            Writer::Frames(folder) => folder.finish()?,
+        }
+        Ok((self.frames, self.seconds))
+    }
+
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is written as.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+}
+
+impl FrameSink for VideoFile {
+    fn frame(&mut self, pixels: &[u8], seconds: f64) -> Result<()> {
+        match &mut self.writer {
+            Writer::Gif(gif) => gif.frame(pixels, seconds)?,
+            Writer::Mp4(mp4) => mp4.frame(pixels, seconds)?,
+            Writer::Frames(folder) => folder.frame(pixels, seconds)?,
+        }
+        self.frames += 1;
+        self.seconds += seconds;
+        Ok(())
     }
 }
 
@@ -80,75 +146,184 @@ pub fn png((width, height): (usize, usize), frame: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn frames(video: &Video, folder: &Path) -> Result<()> {
-    crate::files::create_folder(folder)?;
-    let one = |(i, frame): (usize, &Vec<u8>)| {
-        write_atomic(
-            &folder.join(format!("{i:04}.png")),
-            &png((video.width, video.height), frame)?,
-        )
-    };
-    video.frames.iter().enumerate().try_for_each(one)
+/// A folder of PNG files, written beside its place.
+struct Folder {
+    path: PathBuf,
+    temporary: PathBuf,
+    size: (usize, usize),
+    frames: usize,
 }
 
-/// Hands the pixels to ffmpeg, which most players' H.264 comes from.
-fn mp4(video: &Video, path: &Path) -> Result<()> {
-    let size = format!("{}x{}", video.width, video.height);
-    let rate = format!("{:.3}", video.rate);
-    let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args([
-        "-loglevel",
-        "error",
-        "-y",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        &size,
-        "-r",
-        &rate,
-        "-i",
-        "-",
-    ]);
-    // Players want both sides even, and colors at half the resolution.
-    ffmpeg
-        .args([
-            "-vf",
-            "pad=ceil(iw/2)*2:ceil(ih/2)*2",
+impl Folder {
+    fn begin(path: &Path, size: (usize, usize)) -> Result<Self> {
+        if path.exists() && !path.is_dir() {
+            return Err(Error::input(format!(
+                "{} is a file, where a folder for PNG frames is wanted: name another, or end the \
+                 name in .gif or .mp4",
+                path.display()
+            )));
+        }
+        let temporary = partial(path);
+        let folder = Self {
+            path: path.into(),
+            temporary,
+            size,
+            frames: 0,
+        };
+        // A killed program has left it.
+        let _ = std::fs::remove_dir_all(&folder.temporary);
+        create_folder(&folder.temporary)?;
+        Ok(folder)
+    }
+
+    /// Where there is such a folder, the frames join what else it holds; those of a longer video
+    /// that was there go.
+    fn finish(self) -> Result<()> {
+        if !self.path.exists() {
+            return put_in_place(&self.temporary, &self.path);
+        }
+        for i in 0..self.frames {
+            put_in_place(&self.temporary.join(name(i)), &self.path.join(name(i)))?;
+        }
+        let old = (self.frames..).map(|i| self.path.join(name(i)));
+        for path in old.take_while(|path| path.is_file()) {
+            let gone = std::fs::remove_file(&path);
+            gone.map_err(|e| {
+                Error::failed(format!(
+                    "{} of an earlier video cannot be removed ({e})",
+                    path.display()
+                ))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Whatever is complete is no longer there.
+        let _ = std::fs::remove_dir_all(&self.temporary);
+    }
+}
+
+impl FrameSink for Folder {
+    fn frame(&mut self, pixels: &[u8], _: f64) -> Result<()> {
+        let path = self.temporary.join(name(self.frames));
+        write_atomic(&path, &png(self.size, pixels)?)?;
+        self.frames += 1;
+        Ok(())
+    }
+}
+
+fn name(frame: usize) -> String {
+    format!("{frame:04}.png")
+}
+
+/// Pixels on their way through ffmpeg, which most players' H.264 comes from.
+struct Mp4 {
+    path: PathBuf,
+    temporary: PathBuf,
+    ffmpeg: Child,
+    size: (usize, usize),
+    rate: f64,
+    /// Seconds until the next frame.
+    seconds: f64,
+    /// Frames that ffmpeg was given.
+    given: u64,
+}
+
+impl Mp4 {
+    fn begin(path: &Path, size: (usize, usize), rate: f64) -> Result<Self> {
+        let temporary = partial(path);
+        let shown = format!("{}x{}", size.0, size.1);
+        let per_second = format!("{rate:.9}");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-loglevel", "error", "-y", "-f", "rawvideo"]);
+        ffmpeg.args(["-pix_fmt", "rgb24", "-s", &shown, "-r", &per_second]);
+        // Players want both sides even, and colors at half the resolution.
+        ffmpeg.args(["-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]);
+        ffmpeg.args([
             "-pix_fmt",
             "yuv420p",
             "-movflags",
             "+faststart",
-        ])
-        .arg(path);
-    let refused = |why: &str| {
-        Error::failed(format!(
-            "ffmpeg did not write {}: {}",
-            path.display(),
-            why.trim()
-        ))
-    };
-    let started = ffmpeg
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn();
-    let mut child = started.map_err(|e| refused(&e.to_string()))?;
-    if let Some(mut input) = child.stdin.take() {
-        // Where ffmpeg has given up, it says why.
-        video
-            .frames
-            .iter()
-            .try_for_each(|frame| input.write_all(frame))
-            .ok();
+            "-f",
+            "mp4",
+        ]);
+        // It begins with a dot, or with the name of a folder: an option it is not.
+        ffmpeg.arg(&temporary);
+        let started = ffmpeg
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        let ffmpeg = started.map_err(|e| refused(path, &e.to_string()))?;
+        Ok(Self {
+            path: path.into(),
+            temporary,
+            ffmpeg,
+            size,
+            rate,
+            seconds: 0.0,
+            given: 0,
+        })
     }
-    let ended = child
-        .wait_with_output()
-        .map_err(|e| refused(&e.to_string()))?;
-    if ended.status.success() {
+
+    /// Waits for ffmpeg; where it has given up, it says why.
+    fn wait(&mut self) -> Result<()> {
+        drop(self.ffmpeg.stdin.take());
+        let mut why = String::new();
+        if let Some(mut stderr) = self.ffmpeg.stderr.take() {
+            stderr.read_to_string(&mut why).ok();
+        }
+        let ended = self.ffmpeg.wait();
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(refused(&self.path, &why)),
+            Err(e) => Err(refused(&self.path, &e.to_string())),
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.wait()?;
+        put_in_place(&self.temporary, &self.path)
+    }
+}
+
+impl Drop for Mp4 {
+    fn drop(&mut self) {
+        // Nothing waits for what is not finished, and what is finished has ended.
+        let _ = self.ffmpeg.kill();
+        let _ = self.ffmpeg.wait();
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+impl FrameSink for Mp4 {
+    /// Frames come at one rate: one that is shown longer comes several times.
+    fn frame(&mut self, pixels: &[u8], seconds: f64) -> Result<()> {
+        if pixels.len() != 3 * self.size.0 * self.size.1 {
+            return Err(Error::failed(SIZE_FAULT));
+        }
+        self.seconds += seconds;
+        let until = (self.rate * self.seconds).round() as u64;
+        while self.given < until {
+            let input = self.ffmpeg.stdin.as_mut();
+            let written = input.is_some_and(|input| input.write_all(pixels).is_ok());
+            if !written {
+                self.wait()?;
+                return Err(refused(&self.path, "it stopped before the end"));
+            }
+            self.given += 1;
+        }
         Ok(())
-    } else {
-        Err(refused(&String::from_utf8_lossy(&ended.stderr)))
     }
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::failed(format!(
+        "ffmpeg did not write {}: {}",
+        path.display(),
+        why.trim()
+    ))
 }

@@ -1,12 +1,17 @@
-//! The colors of a video: boxes in the space of colors, the worst of which is halved until there
-//! are enough.
+//! The colors of a frame, and of those after it that have no others: boxes in the space of colors,
+//! the worst of which is halved until there are enough.
 
 use std::collections::{BTreeMap, HashMap};
 
 /// Pixels that the palette is made from.
 const SAMPLE: usize = 300_000;
 
-/// A video's colors, and which of them is nearest to each that was asked for.
+/// Shades whose nearest colors are remembered at most.
+const REMEMBERED: usize = 1 << 18;
+/// How far a color of a palette may be from what it stands for, in each channel.
+const NEAR: u8 = 24;
+
+/// Some colors, and which of them is nearest to each that was asked for.
 pub struct Palette {
     /// Red, green, blue.
     pub colours: Vec<[u8; 3]>,
@@ -14,12 +19,13 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// At most `size` (at most 256) colors for all frames.
-    pub fn of(frames: &[Vec<u8>], size: usize) -> Self {
-        let all: usize = frames.iter().map(|frame| frame.len() / 3).sum();
-        let pixels = frames.iter().flat_map(|frame| frame.as_chunks::<3>().0);
+    /// At most `size` (at most 256) colors for a frame.
+    pub fn of(frame: &[u8], size: usize) -> Self {
+        let (pixels, _) = frame.as_chunks::<3>();
+        let all = pixels.len();
         let mut shades: BTreeMap<[u8; 3], u64> = BTreeMap::new();
         pixels
+            .iter()
             .step_by(all.div_ceil(SAMPLE).max(1))
             .for_each(|&pixel| *shades.entry(pixel).or_default() += 1);
         let mut boxes = vec![Shades(shades.into_iter().collect())];
@@ -40,9 +46,33 @@ impl Palette {
         }
     }
 
+    /// How many pixels are not near the colors that were found for them.
+    pub fn far(&self, pixels: &[u8], places: &[u8]) -> usize {
+        let (pixels, _) = pixels.as_chunks::<3>();
+        let is_far = |(pixel, &place): (&[u8; 3], &u8)| {
+            let colour = self.colours[usize::from(place)];
+            (0..3).any(|c| colour[c].abs_diff(pixel[c]) > NEAR)
+        };
+        pixels
+            .iter()
+            .zip(places)
+            .filter(|pair| is_far(*pair))
+            .count()
+    }
+
+    /// The colors one after the other, as many as there can be places.
+    pub fn padded(&self) -> Vec<u8> {
+        let mut colours = self.colours.as_flattened().to_vec();
+        colours.resize(3 * 256, 0);
+        colours
+    }
+
     /// The place of the nearest color for each pixel.
     pub fn apply(&mut self, pixels: &[u8]) -> Vec<u8> {
         let Self { colours, nearest } = self;
+        if nearest.len() > REMEMBERED {
+            nearest.clear();
+        }
         let find = |pixel: [u8; 3]| {
             let far = |colour: &[u8; 3]| {
                 (0..3)

@@ -1,14 +1,19 @@
 //! A window in which an episode is watched while it is played.
 
-use super::{RenderOptions, VideoRecorder};
-use crate::episode::{EpisodeObserver, Moment};
+use super::{FrameSink, RenderOptions};
 use minifb::{Key, WindowOptions};
 use protege_core::{Error, Result};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the person has closed the window.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// A window on the display that `DISPLAY` names (X11; Wayland desktops have one, too).
 pub struct Window {
     window: minifb::Window,
     render_options: RenderOptions,
+    /// When the next frame is due.
+    due: Instant,
 }
 
 impl Window {
@@ -33,10 +38,14 @@ impl Window {
                 "no window could be opened ({e}): write a video with --out FILE"
             ))
         })?;
-        Ok(Self {
+        let mut opened = Self {
             window,
             render_options: render_options.clone(),
-        })
+            due: Instant::now(),
+        };
+        // Its own clock knows whole frames a second alone.
+        opened.window.set_target_fps(0);
+        Ok(opened)
     }
 
     /// Whether the person has closed it, or pressed Escape.
@@ -44,14 +53,28 @@ impl Window {
         !self.window.is_open() || self.window.is_key_down(Key::Escape)
     }
 
-    /// Shows a frame until the next is due, at `rate` frames a second.
-    fn show(&mut self, frame: &[u8], rate: f64) -> Result<()> {
-        let (pixels, _) = frame.as_chunks::<3>();
+    /// Waits until a frame was shown long enough, and lets the person close the window meanwhile.
+    fn wait(&mut self) {
+        while let Some(left) = self.due.checked_duration_since(Instant::now()) {
+            if self.is_closed() {
+                return;
+            }
+            std::thread::sleep(left.min(GLANCE));
+            self.window.update();
+        }
+    }
+}
+
+impl FrameSink for Window {
+    fn frame(&mut self, pixels: &[u8], seconds: f64) -> Result<()> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        let (pixels, _) = pixels.as_chunks::<3>();
         let packed: Vec<u32> = pixels
             .iter()
             .map(|&[r, g, b]| u32::from_be_bytes([0, r, g, b]))
             .collect();
-        self.window.set_target_fps(rate.round().max(1.0) as usize);
         let shown = self.window.update_with_buffer(
             &packed,
             self.render_options.width,
@@ -61,42 +84,10 @@ impl Window {
             Error::failed(format!(
                 "the window could not be drawn ({e}): write a video with --out FILE"
             ))
-        })
-    }
-}
-
-/// An episode on its way into a window.
-pub struct WindowObserver<'a> {
-    video_recorder: VideoRecorder<'a>,
-    window: &'a mut Window,
-    rest_s: f64,
-}
-
-impl<'a> WindowObserver<'a> {
-    /// Shows what is recorded, and its last frame for `rest_s` seconds.
-    pub fn new(video_recorder: VideoRecorder<'a>, window: &'a mut Window, rest_s: f64) -> Self {
-        Self {
-            video_recorder,
-            window,
-            rest_s,
-        }
-    }
-}
-
-impl EpisodeObserver for WindowObserver<'_> {
-    fn on_moment(&mut self, moment: &Moment<'_>) -> Result<()> {
-        if self.window.is_closed() {
-            return Ok(());
-        }
-        self.video_recorder.on_moment(moment)?;
-        if moment.action.is_none() {
-            self.video_recorder.video.rest(self.rest_s);
-        }
-        let rate = self.video_recorder.video.rate;
-        self.video_recorder
-            .video
-            .frames
-            .drain(..)
-            .try_for_each(|frame| self.window.show(&frame, rate))
+        })?;
+        // What drawing took is made up for, unless it took longer than what is shown.
+        self.due = self.due.max(Instant::now()) + Duration::from_secs_f64(seconds);
+        self.wait();
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Settings of the actor, and how its action and the pretrained policy's become one.
 
-use crate::rl::Schedule;
+use crate::memory::{NORMED, Need, NetworkSize, Sizes};
+use crate::nn::Keypoints;
+use crate::rl::{CriticConfig, CriticKind, Schedule};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -127,6 +129,89 @@ impl ActorConfig {
         let own = base.iter().zip(demonstrated).map(lacking);
         own.map(|a| a.clamp(-1.0, 1.0) * ACTION_LIMIT as f32)
             .collect()
+    }
+}
+
+impl PracticeConfig {
+    /// What a method that practices like this takes of memory, with these critics; `group` is the
+    /// key of its settings, `followers` how many copies of the actor there are beside it.
+    pub(crate) fn memory(
+        &self,
+        critics: &CriticConfig,
+        followers: f64,
+        group: &str,
+        sizes: &Sizes,
+    ) -> Vec<Need> {
+        let actor = self.actor.network(sizes);
+        let inputs = sizes.obs.numbers() + 2 * sizes.act;
+        let places = Keypoints::WIDTH * sizes.obs.cameras.len();
+        let (outputs, normed) = match critics.kind {
+            CriticKind::Categorical(atoms) => (atoms.count, NORMED * NORMED),
+            CriticKind::Scalar { .. } => (1, NORMED),
+        };
+        let shape = (critics.hidden, critics.layers);
+        let heads = NetworkSize::stack(critics.critics, (inputs + places, outputs), shape);
+        let cameras = sizes.obs.cameras.iter();
+        let seeing = cameras
+            .map(|camera| NetworkSize::convolutions(camera, 1.0))
+            .fold(heads, NetworkSize::and);
+        // States and those that follow them.
+        let rows = 2.0 * self.batch as f64;
+        let step = (seeing.learning(rows) * normed).max(actor.learning(self.batch as f64));
+        let held = self.capacity.min(self.schedule.total_steps) as f64;
+        vec![
+            Need::of(
+                group,
+                "the actor's weights",
+                &["actor.hidden", "actor.features", "actor.bottleneck"],
+                actor.learned() + followers * actor.following(),
+            ),
+            Need::of(
+                group,
+                "the critics' weights",
+                &["critics", "hidden", "layers"],
+                seeing.learned() + seeing.following(),
+            ),
+            Need::of(
+                group,
+                "a step of learning",
+                &["batch", "critics", "hidden", "layers"],
+                step,
+            ),
+            Need::of(
+                group,
+                "its environments",
+                &["envs"],
+                sizes.environments(self.envs),
+            ),
+            Need::of(
+                group,
+                "the replay",
+                &["capacity", "total_steps"],
+                sizes.episodes(held),
+            ),
+        ]
+    }
+}
+
+impl ActorConfig {
+    /// The actor's network: a perceptron, and a triangular matrix of features for each number of an
+    /// action.
+    fn network(&self, sizes: &Sizes) -> NetworkSize {
+        let places = Keypoints::WIDTH * sizes.obs.cameras.len();
+        let inputs = sizes.obs.numbers() + sizes.act + places;
+        let body = NetworkSize::stack(1, (inputs, self.bottleneck), (self.hidden, 2));
+        let features = self.features as f64;
+        let spread = sizes.act as f64 * features;
+        let cameras = sizes.obs.cameras.iter();
+        let alone = NetworkSize {
+            weights: body.weights + spread * (features + 2.0),
+            outputs: body.outputs + spread + 2.0 * features,
+            widest: body.widest.max(spread),
+        };
+        cameras
+            .map(|camera| NetworkSize::convolutions(camera, 1.0))
+            .fold(alone, NetworkSize::and)
     }
 }
 

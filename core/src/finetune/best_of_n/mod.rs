@@ -11,10 +11,11 @@ mod trainer;
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
 use crate::data::Archive;
 use crate::error::within;
+use crate::memory::{NUMBER, Need, NetworkSize, Sizes};
 use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn;
 use crate::obs::ObsBatch;
-use crate::policy::{Policy, PolicyKind};
+use crate::policy::{self, Policy, PolicyKind};
 use crate::settings::Settings;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
@@ -135,6 +136,48 @@ impl BestOfNConfig {
         within("finetune.best_of_n.rounds", self.rounds, 1, self.rollouts)
     }
 }
+
+impl BestOfNConfig {
+    /// What it takes of memory.
+    pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let obs = sizes.reads.numbers();
+        let inputs = obs + sizes.policy.chunk * sizes.act;
+        let shape = (self.hidden, self.layers);
+        let critics = NetworkSize::stack(self.critics, (inputs, 1), shape);
+        let value = NetworkSize::stack(1, (obs, 1), shape);
+        let weights = critics.learned() + critics.following() + value.learned();
+        let step = critics.and(value).learning(self.batch as f64);
+        let proposals = (sizes.parallel * self.samples) as f64;
+        let noise = proposals * (policy::memory::noise_len(sizes) + inputs as f64) * 3.0 * NUMBER;
+        let widest = policy::memory::network(sizes).acting(proposals);
+        let choice = noise + widest.max(critics.acting(proposals));
+        let decisions = self.rollouts as f64 * sizes.decisions();
+        let group = "finetune.best_of_n";
+        let (samples, batch) = (format!("{group}.samples"), "batch");
+        vec![
+            Need::of(
+                group,
+                "the critics' weights",
+                &["critics", "hidden", "layers"],
+                weights,
+            ),
+            Need::of(
+                group,
+                "a step",
+                &[batch, "critics", "hidden", "layers"],
+                step,
+            ),
+            Need::new("the proposals", &["env.parallel", &samples], choice),
+            Need::of(
+                group,
+                "the replay",
+                &["rollouts"],
+                sizes.replay(decisions, sizes.chunk_len()),
+            ),
+        ]
+    }
+}
+
 /// The deployed result: a frozen policy and the critic that chooses among its proposals.
 #[derive(Clone)]
 pub struct BestOfNPolicy {

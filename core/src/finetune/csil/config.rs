@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::error::within;
 use crate::finetune::actor_critic::{ActorConfig, PracticeConfig};
+use crate::memory::{Need, Sizes};
 use crate::nn::Atoms;
 use crate::rl::{CriticConfig, CriticKind, Schedule};
 use crate::settings::{Choices, Settings};
@@ -132,6 +133,12 @@ impl CsilConfig {
             self.total_steps,
         )?;
         self.actor.check("finetune.csil.actor")
+    }
+
+    /// What it takes of memory: beside the actor are the clone and the learned reward.
+    pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let practice = self.practice();
+        practice.memory(&self.critics(), 3.0, "finetune.csil", sizes)
     }
 
     /// How it practices: half of a batch is demonstrations.

@@ -2,6 +2,8 @@
 
 use crate::Result;
 use crate::error::within;
+use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
+use crate::policy;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,42 @@ pub struct DppoConfig {
 }
 
 impl DppoConfig {
+    /// What it takes of memory.
+    pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let obs = sizes.reads.numbers();
+        let actor = policy::memory::network(sizes);
+        let critic = NetworkSize::stack(1, (obs, 1), (self.hidden, 3));
+        let chain = policy::memory::chain_len(sizes.policy);
+        let steps = self.finetuned_steps.min(chain) as f64;
+        let rows = self.batch as f64;
+        let step = actor.learning(rows * steps) + critic.learning(rows);
+        let chunk = sizes.chunk_len();
+        let of_a_decision = (steps + 1.0) * (chunk + 1.0) + obs as f64 + 3.0;
+        let decisions = self.episodes as f64 * sizes.decisions();
+        let group = "finetune.dppo";
+        let own = |name: &str| format!("{group}.{name}");
+        let [hidden, layers] = policy::memory::KEYS;
+        vec![
+            Need::new(
+                "the actor's weights",
+                &policy::memory::KEYS,
+                actor.learned(),
+            ),
+            Need::of(group, "the critic's weights", &["hidden"], critic.learned()),
+            Need::new(
+                "a step of learning",
+                &[&own("batch"), &own("finetuned_steps"), hidden, layers],
+                step,
+            ),
+            Need::of(
+                group,
+                "the decisions of an iteration",
+                &["episodes", "finetuned_steps"],
+                decisions * of_a_decision * NUMBER * SAVED,
+            ),
+        ]
+    }
+
     /// Settings that bound each other.
     ///
     /// # Errors

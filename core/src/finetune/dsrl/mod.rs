@@ -10,8 +10,9 @@ mod trainer;
 
 use super::Method;
 use crate::error::within;
+use crate::memory::{NORMED, Need, NetworkSize, Sizes};
 use crate::method::{DemoUse, MethodInfo, Paper};
-use crate::policy::{PolicyConfig, PolicyKind, Sampler};
+use crate::policy::{self, PolicyConfig, PolicyKind, Sampler};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 pub use learner::{Losses, SoftActorCritic};
@@ -168,6 +169,52 @@ impl DsrlConfig {
             1,
             self.total_steps,
         )
+    }
+}
+
+impl DsrlConfig {
+    /// What it takes of memory.
+    pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let obs = sizes.reads.numbers();
+        let chunk = sizes.policy.chunk * sizes.act;
+        let shape = (self.hidden, self.layers);
+        let actor = NetworkSize::stack(1, (obs, 2 * chunk), shape);
+        let critics = NetworkSize::stack(self.critics, (obs + chunk, 1), shape);
+        let kinds = match self.variant {
+            Variant::NoiseAliased => 2.0,
+            Variant::Sac => 1.0,
+        };
+        let weights = actor.learned() + kinds * critics.learned() + critics.following();
+        let rows = self.batch as f64;
+        let step = critics.and(actor).learning(rows) * NORMED;
+        let sampled = policy::memory::network(sizes).acting(rows);
+        let group = "finetune.dsrl";
+        vec![
+            Need::of(
+                group,
+                "the weights of actor and critics",
+                &["critics", "hidden", "layers"],
+                weights,
+            ),
+            Need::of(
+                group,
+                "a step of learning",
+                &["batch", "critics", "hidden", "layers"],
+                step + sampled,
+            ),
+            Need::of(
+                group,
+                "its environments",
+                &["envs"],
+                sizes.environments(self.envs),
+            ),
+            Need::of(
+                group,
+                "the replay",
+                &["total_steps"],
+                sizes.replay(self.total_steps as f64, sizes.chunk_len()),
+            ),
+        ]
     }
 }
 

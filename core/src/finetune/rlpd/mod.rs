@@ -6,6 +6,7 @@ use super::Method;
 use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
+use crate::memory::{Need, Sizes};
 use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::Keypoints;
 use crate::policy::PolicyKind;
@@ -117,6 +118,14 @@ impl RlpdConfig {
             self.total_steps,
         )?;
         self.actor.check("finetune.rlpd.actor")
+    }
+
+    /// What it takes of memory.
+    pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let SoftActorCriticConfig {
+            practice, critics, ..
+        } = self.learner();
+        practice.memory(&critics, 1.0, "finetune.rlpd", sizes)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

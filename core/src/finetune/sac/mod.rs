@@ -5,6 +5,7 @@ use super::Method;
 use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
+use crate::memory::{Need, Sizes};
 use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::Keypoints;
 use crate::policy::PolicyKind;
@@ -119,6 +120,14 @@ impl SacConfig {
             self.total_steps,
         )?;
         self.actor.check("finetune.sac.actor")
+    }
+
+    /// What it takes of memory.
+    pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let SoftActorCriticConfig {
+            practice, critics, ..
+        } = self.learner();
+        practice.memory(&critics, 1.0, "finetune.sac", sizes)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

@@ -1,6 +1,8 @@
 //! Settings of TD-MPC, and what each of its two backbones fixes.
 
 use crate::error::within;
+use crate::memory::{NORMED, NUMBER, Need, NetworkSize, Sizes};
+use crate::nn::TwoHot;
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -299,6 +301,80 @@ impl TdMpcConfig {
         }
         Ok(())
     }
+
+    /// What it takes of memory.
+    pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let acting = self.latent + sizes.act;
+        let two = |members: usize, inputs: usize, outputs: usize| {
+            NetworkSize::stack(members, (inputs, outputs), (self.hidden, 2))
+        };
+        let bins = match self.backbone {
+            Backbone::TdMpc => 1,
+            Backbone::TdMpc2 => TwoHot::TD_MPC2.bins,
+        };
+        let numbers = sizes.obs.numbers() + 1;
+        let encoder = [numbers, self.encoder_hidden, self.latent];
+        let cameras = sizes.obs.cameras.iter();
+        let encoder = cameras
+            .map(|camera| NetworkSize::convolutions(camera, 0.0))
+            .fold(NetworkSize::perceptrons(1, &encoder), NetworkSize::and);
+        let critics = two(self.critics, acting, bins);
+        let prior = two(1, self.latent, 2 * sizes.act);
+        let dynamics = two(1, acting, self.latent).and(two(1, acting, bins));
+        let world = dynamics.and(critics).and(encoder);
+        let weights = world.learned() + world.following() + prior.learned();
+        let rows = (self.batch * self.horizon) as f64;
+        let all = world.and(prior);
+        let step = all.learning(rows + self.batch as f64) * NORMED;
+        // In evaluations, too, all environments plan at once, each with two critics of its own.
+        let envs = sizes.parallel.max(self.envs) as f64;
+        let sequences = envs * self.samples as f64;
+        let pairs = 2.0 * envs * critics.weights / self.critics as f64 * NUMBER;
+        let one = two(2, acting, bins);
+        let noise = self.iterations as f64 * ((self.horizon + 1) * sizes.act) as f64;
+        let kept = (noise + 3.0 * acting as f64) * sequences * NUMBER;
+        let plan = one.and(dynamics).acting(sequences) * NORMED + kept + pairs;
+        let held = self.capacity.min(self.total_steps) as f64;
+        let group = "finetune.td_mpc";
+        let own = |name: &str| format!("{group}.{name}");
+        vec![
+            Need::of(
+                group,
+                "the world model's weights",
+                &["critics", "hidden", "latent", "encoder_hidden"],
+                weights,
+            ),
+            Need::of(
+                group,
+                "a step of learning",
+                &["batch", "horizon", "critics", "hidden"],
+                step,
+            ),
+            Need::new(
+                "the planner",
+                &[
+                    "env.parallel",
+                    &own("samples"),
+                    &own("hidden"),
+                    &own("iterations"),
+                ],
+                if self.plan { plan } else { 0.0 },
+            ),
+            Need::of(
+                group,
+                "its environments",
+                &["envs"],
+                sizes.environments(self.envs),
+            ),
+            Need::of(
+                group,
+                "the replay",
+                &["capacity", "total_steps"],
+                sizes.episodes(held),
+            ),
+        ]
+    }
+
     /// The planner's settings after `decisions` decisions (MoDem's schedules of horizon and std).
     #[must_use]
     pub fn after(&self, decisions: usize) -> Self {

@@ -6,6 +6,7 @@ use super::Method;
 use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
+use crate::memory::{Need, Sizes};
 use crate::method::{DemoUse, Insight, MethodInfo, Paper};
 use crate::nn::{Atoms, Keypoints};
 use crate::policy::PolicyKind;
@@ -117,6 +118,14 @@ impl XqcConfig {
             self.total_steps,
         )?;
         self.actor.check("finetune.xqc.actor")
+    }
+
+    /// What it takes of memory.
+    pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
+        let SoftActorCriticConfig {
+            practice, critics, ..
+        } = self.learner();
+        practice.memory(&critics, 1.0, "finetune.xqc", sizes)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

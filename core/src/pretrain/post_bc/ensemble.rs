@@ -13,11 +13,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// Rows of observations that the finished ensemble predicts at a time: bounds the memory of K
 /// predictions.
-const PREDICT_ROWS: usize = 256;
+pub(super) const PREDICT_ROWS: usize = 256;
 
 /// Members of a group on the CPU, where a group is one thread's work: what a step of it reads and
 /// writes stays in the cache. A GPU is given all members at once.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// K regressors from observation to action chunk.
 pub struct Ensemble {

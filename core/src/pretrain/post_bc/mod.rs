@@ -11,6 +11,7 @@ mod pretrainer;
 use super::{Method, Unit};
 use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
+use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
 use crate::method::{Color, DemoUse, Insight, MethodInfo, Paper};
 use crate::policy::PolicyKind;
 use crate::rng::Rng;
@@ -117,6 +118,43 @@ impl PostBcConfig {
         self.unit.in_steps(self.updates, pairs, self.batch)
     }
 }
+
+/// What the ensemble, and what is made of it, take of memory.
+pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
+    let obs = sizes.reads.numbers();
+    let chunk = sizes.policy.chunk * sizes.act;
+    let shape = (config.hidden, config.layers);
+    let net = NetworkSize::stack(config.members, (obs, chunk), shape);
+    let members = config.members as f64;
+    // On a CPU only the groups that threads are at work on keep a pass.
+    let at_work = (ensemble::GROUP * sizes.cores).min(config.members) as f64;
+    let rows = config.batch as f64;
+    let indices = members * rows * size_of::<usize>() as f64;
+    let step = net.learning(rows) * at_work / members + indices;
+    let predictions = net.acting(sizes.pairs.min(ensemble::PREDICT_ROWS as f64));
+    let deviations = members * sizes.pairs * (sizes.chunk_len() * SAVED + 1.0) * NUMBER;
+    let group = "pretrain.post_bc";
+    vec![
+        Need::of(
+            group,
+            "the ensemble's weights",
+            &["members", "hidden", "layers"],
+            net.learned(),
+        ),
+        Need::of(
+            group,
+            "a step of the ensemble",
+            &["batch", "members", "hidden", "layers"],
+            step.max(predictions),
+        ),
+        Need::new(
+            "the posterior",
+            &["pretrain.post_bc.members", "demos.count", "policy.chunk"],
+            deviations,
+        ),
+    ]
+}
+
 /// The posterior's spread at every demonstrated pair, held as the members' deviations from their
 /// mean.
 #[derive(Debug, Clone, PartialEq)]

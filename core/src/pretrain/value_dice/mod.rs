@@ -16,8 +16,9 @@ mod orthogonality;
 mod transitions;
 
 use super::Method;
+use crate::memory::{Need, NetworkSize, Sizes};
 use crate::method::{Color, DemoUse, MethodInfo, Paper};
-use crate::policy::PolicyKind;
+use crate::policy::{PolicyKind, memory};
 use crate::settings::Settings;
 pub use learner::ValueDice;
 pub(crate) use nu::Nu;
@@ -54,6 +55,32 @@ pub const METHOD: Method = Method {
     new: |cx| Ok(Box::new(ValueDice::begin(cx)?)),
     load: |cx, archive| Ok(Box::new(ValueDice::resume(cx, archive)?)),
 };
+
+/// What it takes of memory.
+pub(crate) fn memory(config: &ValueDiceConfig, sizes: &Sizes) -> Vec<Need> {
+    let policy = memory::network(sizes);
+    let inputs = sizes.reads.numbers() + 1 + sizes.policy.chunk * sizes.act;
+    let nu = NetworkSize::stack(1, (inputs, 1), (config.hidden, config.layers));
+    // Demonstrations, replay and what follows both, and the gradient penalty's own pass.
+    let rows = 3.0 * config.batch as f64;
+    let step = policy.learning(rows) + 2.0 * nu.learning(rows);
+    let group = "pretrain.value_dice";
+    vec![
+        Need::new("the policy's weights", &memory::KEYS, policy.learned()),
+        Need::of(
+            group,
+            "the critic's weights",
+            &["hidden", "layers"],
+            nu.learned(),
+        ),
+        Need::of(
+            group,
+            "a step of learning",
+            &["batch", "hidden", "layers"],
+            step,
+        ),
+    ]
+}
 
 /// Settings of ValueDICE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]

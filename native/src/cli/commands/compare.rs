@@ -1,6 +1,6 @@
 //! `protege compare`: several runs on one page.
 
-use crate::cli::answer::{self, Answer};
+use crate::cli::answer::{self, Answer, Output};
 use crate::cli::plan::Folder;
 use crate::cli::session::results;
 use crate::files::{check_writable, destination};
@@ -25,9 +25,9 @@ pub struct Args {
     /// Folders of runs; those that have not finished are left out
     #[arg(required = true, value_name = "DIR")]
     runs: Vec<PathBuf>,
-    /// The page to write
-    #[arg(long, value_name = "FILE", default_value = "compare.html")]
-    out: PathBuf,
+    /// The page to write [default: compare.html, or compare-2.html where that exists]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Also write every point of every learning curve into this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -37,8 +37,10 @@ pub struct Args {
 ///
 /// # Errors
 /// When a folder holds no run, none has finished, or the page cannot be written.
-pub fn answer(args: &Args) -> Result<Answer> {
-    let files = std::iter::once(&args.out).chain(&args.csv);
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+    let usual = || crate::files::unused("compare", "html");
+    let out = args.out.clone().unwrap_or_else(usual);
+    let files = std::iter::once(&out).chain(&args.csv);
     let files: Vec<PathBuf> = files
         .map(|path| check_writable(path).and_then(|()| destination(path)))
         .collect::<Result<_>>()?;
@@ -50,7 +52,10 @@ pub fn answer(args: &Args) -> Result<Answer> {
     let mut names = Vec::new();
     let mut reports = Vec::new();
     let mut left_out = Vec::new();
-    for path in &args.runs {
+    for (i, path) in args.runs.iter().enumerate() {
+        if !output.quiet {
+            terminal::note(&format!("reading run {} of {} ...", i + 1, args.runs.len()));
+        }
         match read(path)? {
             Found::Report(report) => {
                 names.push(terminal::path(path));
@@ -65,7 +70,7 @@ pub fn answer(args: &Args) -> Result<Answer> {
     for why in &left_out {
         terminal::note(&format!("note: left out: {why}"));
     }
-    crate::files::write_atomic(&args.out, compare::render(&reports).as_bytes())?;
+    crate::files::write_atomic(&out, compare::render(&reports).as_bytes())?;
     if let Some(path) = &args.csv {
         crate::files::write_atomic(path, curves(&reports).as_bytes())?;
     }
@@ -84,13 +89,13 @@ pub fn answer(args: &Args) -> Result<Answer> {
         .zip(&reports)
         .map(|(name, report)| line(name, report))
         .collect();
-    text += &format!("page: {}\n", terminal::path(&args.out));
+    text += &format!("page: {}\n", terminal::path(&out));
     Ok(Answer {
         json: json!({
             "runs": runs,
             "tests": tests,
             "left_out": left_out,
-            "report": answer::path(&args.out),
+            "report": answer::path(&out),
         }),
         text,
     })
@@ -132,6 +137,11 @@ fn read(path: &Path) -> Result<Found> {
     }
     let wall_s = results::wall_s(&folder, &plan)?;
     let report = results::collect(&folder, &plan, &config, None, wall_s)?;
+    // Losses are on each run's own page.
+    let report = Report {
+        losses: Vec::new(),
+        ..report
+    };
     Ok(Found::Report(Box::new(report)))
 }
 

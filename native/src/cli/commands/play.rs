@@ -6,10 +6,10 @@ use crate::cli::player::Player;
 use crate::cli::recording;
 use crate::engines::{CATALOG, renderer};
 use crate::episode::{EpisodeObserver, EpisodeResult};
-use crate::files::{check_folder, check_writable};
+use crate::files::{check_folder, check_writable, unused};
 use crate::rerun::{Program, Recorder};
 use crate::terminal::{self, note};
-use crate::video::{self, Camera, Format, Quality, RenderOptions, Video, Window, WindowObserver};
+use crate::video::{Camera, Format, Quality, RenderOptions, VideoFile, VideoRecorder, Window};
 use protege_core::error::excerpt;
 use protege_core::run::{Config, Preset};
 use protege_core::{Error, Result};
@@ -52,8 +52,8 @@ pub struct Args {
     /// Episodes, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     episodes: u64,
-    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif where there is no
-    /// display and no --rerun]
+    /// A .gif, an .mp4, or a folder for PNG frames [default: a window; <task>.gif, or <task>-2.gif
+    /// where that exists, where there is no display and no --rerun]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Record the scene, the joints, pictures, rewards and actions into an .rrd file for Rerun's
@@ -94,6 +94,9 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         camera: args.camera.clone(),
         quality: Quality::Fine,
     };
+    if !output.quiet {
+        note("getting ready ...");
+    }
     let player = player(args)?;
     let mut window = window(args, &player, &render_options);
     let wanted = args.out.is_some() || (args.rerun.is_none() && window.is_none());
@@ -123,10 +126,8 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         Some(recorder) => recording::finish(recorder, played)?,
         None => played?,
     };
-    if let Some(video_output) = &video_output {
-        video::write(&video_output.video, video_output.format, &video_output.out)?;
-    }
-    Ok(tell(&player, args, video_output.as_ref(), &played))
+    let written = video_output.map(VideoOutput::finish).transpose()?;
+    Ok(tell(&player, args, written.as_ref(), &played))
 }
 
 /// Who watches.
@@ -156,11 +157,11 @@ fn play(
         let mut video_recorder = sinks
             .video_output
             .as_mut()
-            .map(|video_output| video_output.camera.begin(repeat));
+            .map(|video_output| video_output.begin(repeat));
         let mut window_observer = sinks
             .live
             .as_mut()
-            .map(|(camera, window)| WindowObserver::new(camera.begin(repeat), window, REST_S));
+            .map(|(camera, window)| camera.begin(repeat, REST_S, *window));
         let mut observers: Vec<&mut dyn EpisodeObserver> = Vec::new();
         observers.extend(
             video_recorder
@@ -179,10 +180,6 @@ fn play(
                 .map(|recorder| *recorder as &mut dyn EpisodeObserver),
         );
         let result = player.play(episode, &mut observers)?;
-        let video = video_recorder.map(|video_recorder| video_recorder.video);
-        if let (Some(video_output), Some(video)) = (sinks.video_output.as_mut(), video) {
-            video_output.append(video);
-        }
         if sinks
             .live
             .as_ref()
@@ -218,17 +215,24 @@ fn camera<'a>(
     })
 }
 
-/// The video of all episodes, and what becomes of it.
+/// The video of all episodes, while it is written.
 struct VideoOutput<'a> {
     camera: Camera<'a>,
-    video: Video,
-    format: Format,
+    file: VideoFile,
+}
+
+/// A video that was written.
+struct Written {
     out: PathBuf,
+    frames: u64,
+    /// Seconds that they are shown; none where they are single pictures.
+    seconds: Option<f64>,
 }
 
 impl<'a> VideoOutput<'a> {
     fn of(args: &Args, player: &Player, render_options: &'a RenderOptions) -> Result<Self> {
-        let usual = || PathBuf::from(format!("{}.gif", player.config.task.replace('/', "-")));
+        // A name that nobody chose is none that is taken.
+        let usual = || unused(&player.config.task.replace('/', "-"), "gif");
         let out = args.out.clone().unwrap_or_else(usual);
         let format = Format::of(&out)?;
         let camera = camera(args, player, render_options)?;
@@ -236,39 +240,38 @@ impl<'a> VideoOutput<'a> {
             Format::Gif | Format::Mp4 => check_writable(&out)?,
             Format::Frames => check_folder(&out)?,
         }
-        let video = Video {
-            width: render_options.width,
-            height: render_options.height,
-            rate: RATE,
-            frames: Vec::new(),
-        };
-        Ok(Self {
-            camera,
-            video,
-            format,
-            out,
-        })
+        let size = (render_options.width, render_options.height);
+        let rate = camera.frame_rate(player.config.env.action_repeat);
+        let file = VideoFile::begin(&out, format, size, rate)?;
+        Ok(Self { camera, file })
     }
 
-    fn append(&mut self, mut video: Video) {
-        if self.format != Format::Frames {
-            video.rest(REST_S);
-        }
-        self.video.rate = video.rate;
-        self.video.frames.append(&mut video.frames);
+    fn begin(&mut self, action_repeat: usize) -> VideoRecorder<'_> {
+        self.camera.begin(action_repeat, REST_S, &mut self.file)
+    }
+
+    fn finish(self) -> Result<Written> {
+        let out = self.file.path().to_owned();
+        let is_timed = self.file.format() != Format::Frames;
+        let (frames, seconds) = self.file.finish()?;
+        let seconds = is_timed.then_some(seconds);
+        Ok(Written {
+            out,
+            frames,
+            seconds,
+        })
     }
 }
 
 fn tell(
     player: &Player,
     args: &Args,
-    video_output: Option<&VideoOutput>,
+    written: Option<&Written>,
     played: &[EpisodeResult],
 ) -> Answer {
     let who = player.who();
     let episode =
         |p: &EpisodeResult| json!({ "seed": p.seed, "success": p.success, "steps": p.steps });
-    let frames = video_output.map(|video_output| video_output.video.frames.len());
     let json = json!({
         "task": player.config.task,
         "engine": player.config.engine,
@@ -276,8 +279,9 @@ fn tell(
         "seed": player.config.seed,
         "speed": args.speed,
         "episodes": played.iter().map(episode).collect::<Vec<_>>(),
-        "frames": frames,
-        "out": video_output.map(|video_output| answer::path(&video_output.out)),
+        "frames": written.map(|written| written.frames),
+        "seconds": written.and_then(|written| written.seconds),
+        "out": written.map(|written| answer::path(&written.out)),
         "rerun": args.rerun.as_deref().map(answer::path),
     });
     let line = |(i, p): (usize, &EpisodeResult)| {
@@ -285,12 +289,12 @@ fn tell(
         format!("  episode {:3}  {end}, {} control steps\n", i + 1, p.steps)
     };
     let lines: String = played.iter().enumerate().map(line).collect();
-    let video = video_output.map(|video_output| {
-        format!(
-            "  video        {}, at {} times its speed\n",
-            terminal::path(&video_output.out),
-            args.speed
-        )
+    let video = written.map(|written| {
+        let how = match written.seconds {
+            Some(seconds) => format!("{seconds:.1} s, at {} times its speed", args.speed),
+            None => format!("{} frames", written.frames),
+        };
+        format!("  video        {}, {how}\n", terminal::path(&written.out))
     });
     let recording = args
         .rerun

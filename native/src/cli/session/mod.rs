@@ -109,6 +109,8 @@ pub fn begin(
     let seeds = seeds(config.seed, session.seeds)?;
     let policies = own_policies(given.checkpoint, &seeds)?;
     let device = device(session.device.as_deref().unwrap_or("cpu"))?;
+    let at_once = seeds.len().min(cores());
+    crate::memory::fits_at_once(&config, inputs.policy.is_some(), at_once)?;
     // What the policy brings along is part of the run's configuration.
     let config = Run::new(config, copied(&inputs), device)?.config().clone();
     let purpose = purpose(&config, given);
@@ -395,7 +397,9 @@ fn check_restorable(seed: u64, path: &Path, faults: &str) -> Result<()> {
             path.display()
         )));
     }
-    eprintln!("note: {faults}; it is made again from the newest checkpoint");
+    terminal::note(&format!(
+        "note: {faults}; it is made again from the newest checkpoint"
+    ));
     Ok(())
 }
 

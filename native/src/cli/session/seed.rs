@@ -55,7 +55,9 @@ impl Seed {
         let path = folder.seed(seed);
         let Some(mut saved) = latest(&path)? else {
             if has_lines(&path) {
-                eprintln!("note: seed {seed} has no checkpoint and begins again");
+                note(&format!(
+                    "note: seed {seed} has no checkpoint and begins again"
+                ));
             }
             let run = Run::new(config, folder.given(plan, seed)?, device)?;
             let journal = Journal::begin(&path, run.config(), checkpoint_policy, run_clock, lock)?;

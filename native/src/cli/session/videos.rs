@@ -8,9 +8,9 @@ use crate::cli::player::Player;
 use crate::dashboard::Dashboard;
 use crate::engines::{has_meshes, renderer};
 use crate::report::videos::{Clip, Group, SPEED, Videos};
-use crate::video::{Camera, Quality, RenderOptions, Video, gif};
+use crate::video::{Camera, FrameSink, GifWriter, Quality, RenderOptions, still};
+use protege_core::Result;
 use protege_core::run::FinetuneMethod;
-use protege_core::{Error, Result};
 
 /// Episodes of each policy.
 const EPISODES: u64 = 3;
@@ -100,24 +100,32 @@ fn shoot(folder: &Folder, plan: &Plan, seed: u64, stop: &Stop) -> Result<Vec<Gro
 }
 
 fn clip(player: &Player, episode: u64, camera: &mut Camera<'_>) -> Result<Clip> {
-    let (mut video, played) = player.video(episode, camera)?;
-    let last = video
-        .frames
-        .last()
-        .cloned()
-        .ok_or_else(|| Error::failed("a video has no frame"))?;
-    video.rest(REST_S);
-    let still = gif(&Video {
-        frames: vec![last],
-        ..video.clone()
-    })?;
+    let size = (camera.render_options.width, camera.render_options.height);
+    let mut sink = ClipSink {
+        gif: GifWriter::new(Vec::new(), size)?,
+        last: Vec::new(),
+    };
+    let played = player.video(episode, camera, REST_S, &mut sink)?;
     let start = format!("start {} of seed {}", episode + 1, player.config.seed);
     Ok(Clip {
         start,
         success: played.success,
         steps: played.steps,
-        size: (video.width, video.height),
-        gif: gif(&video)?,
-        still,
+        size,
+        gif: sink.gif.finish()?,
+        still: still(size, &sink.last)?,
     })
+}
+
+/// A GIF and its last frame.
+struct ClipSink {
+    gif: GifWriter<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl FrameSink for ClipSink {
+    fn frame(&mut self, pixels: &[u8], seconds: f64) -> Result<()> {
+        self.last = pixels.to_vec();
+        self.gif.frame(pixels, seconds)
+    }
 }
