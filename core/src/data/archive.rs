@@ -32,6 +32,8 @@ const KIND: Kind = Kind {
 pub struct Archive {
     /// Format version of the file that it was read from; this program's for a new one.
     version: u32,
+    /// Version of the program that wrote it.
+    code_version: String,
     entries: BTreeMap<String, Entry>,
 }
 
@@ -58,9 +60,11 @@ struct Header {
 
 impl Default for Archive {
     fn default() -> Self {
-        let entries = BTreeMap::new();
-        let version = KIND.version;
-        Self { version, entries }
+        Self {
+            version: KIND.version,
+            code_version: CODE_VERSION.into(),
+            entries: BTreeMap::new(),
+        }
     }
 }
 
@@ -73,6 +77,11 @@ impl Archive {
     /// The format version of the file that it was read from.
     pub(crate) fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The version of the program that wrote it.
+    pub(crate) fn code_version(&self) -> &str {
+        &self.code_version
     }
 
     /// Puts a tensor: `data` is row-major and has as many numbers as `shape` says. Only finite
@@ -236,7 +245,11 @@ impl Archive {
         }
         let values = header.values.into_iter();
         entries.extend(values.map(|(name, value)| (name, Entry::Value(value))));
-        let archive = Self { version, entries };
+        let archive = Self {
+            version,
+            code_version: header.code_version,
+            entries,
+        };
         if archive.checksum() != header.sha256 {
             return Err(KIND.error("is damaged: its content does not match its checksum"));
         }

@@ -207,24 +207,7 @@ impl Dataset {
                  of {id}."
             )));
         }
-        let size = |spec: &ObsSpec| spec.cameras.first().map_or(0, |camera| camera.size);
-        let own_size = size(own);
-        let asked = size(obs);
-        if own_size != asked {
-            return Err(Error::input(format!(
-                "The dataset of {id} has frames of {own_size} pixels, but env.image_size is \
-                 {asked}; set it to {own_size}, or record it again with `protege demos --set \
-                 env.image_size={asked}`."
-            )));
-        }
-        let seen = |camera: &ImageSpec| own.cameras.iter().any(|own| own.name == camera.name);
-        if let Some(unseen) = obs.cameras.iter().find(|camera| !seen(camera)) {
-            return Err(Error::input(format!(
-                "The dataset of {id} has no pictures of the camera {}; set env.cameras to those \
-                 that it has, or record it again with `protege demos`.",
-                unseen.name
-            )));
-        }
+        check_cameras(id, own, obs)?;
         if (own.numbers(), *own_act) != (obs.numbers(), act) {
             let sizes = format!(
                 "{} observed numbers and {own_act} actions, but the task has {} and {act}",
@@ -291,6 +274,36 @@ impl Dataset {
             episodes: self.episodes.iter().filter(own).cloned().collect(),
         }
     }
+}
+
+/// Checks that there are pictures of the cameras that are asked for, of their size, and none where
+/// none are.
+fn check_cameras(id: &str, own: &ObsSpec, asked: &ObsSpec) -> Result<()> {
+    let sized = |own: usize, asked: usize| {
+        Err(Error::input(format!(
+            "The dataset of {id} has frames of {own} pixels, but env.image_size is {asked}; set \
+             it to {own}, or record it again with `protege demos --set env.image_size={asked}`."
+        )))
+    };
+    let size = |spec: &ObsSpec| spec.cameras.first().map_or(0, |camera| camera.size);
+    if (size(own) == 0) != (size(asked) == 0) {
+        return sized(size(own), size(asked));
+    }
+    for camera in &asked.cameras {
+        let mut cameras = own.cameras.iter();
+        match cameras.find(|own| own.name == camera.name) {
+            Some(own) if own.size == camera.size => {}
+            Some(own) => return sized(own.size, camera.size),
+            None => {
+                return Err(Error::input(format!(
+                    "The dataset of {id} has no pictures of the camera {}; set env.cameras to \
+                     those that it has, or record it again with `protege demos`.",
+                    camera.name
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn tensor_name(index: usize, part: &str) -> String {

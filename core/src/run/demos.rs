@@ -170,12 +170,76 @@ fn no_expert(task: &str) -> Error {
 /// The demonstrator's distribution, in words: it is part of any claim about learning from it.
 fn describe(config: &Config) -> String {
     let style = if config.demos.varied {
-        "its style (speed, height, side, grasp) drawn anew for each episode"
+        VARIED
     } else {
-        "one style"
+        ONE_STYLE
     };
     format!(
-        "scripted expert, {style}, action noise {}, successful episodes only",
+        "scripted expert, {style}, {NOISE}{}, successful episodes only",
         config.demos.noise
     )
+}
+
+const VARIED: &str = "its style (speed, height, side, grasp) drawn anew for each episode";
+const ONE_STYLE: &str = "one style";
+/// What stands before the standard deviation, also where a network demonstrates.
+const NOISE: &str = "action noise ";
+
+/// What the words of a file say of its demonstrator; none of what they do not say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Demonstrator {
+    /// `demos.noise`.
+    pub(super) noise: Option<f64>,
+    /// `demos.varied`.
+    pub(super) varied: Option<bool>,
+}
+
+impl Demonstrator {
+    /// Reads the words that recordings are described with.
+    pub(super) fn of(words: &str) -> Self {
+        let parts = || words.split(", ");
+        // A network's name may hold anything; the noise comes after it.
+        let noise = parts().filter_map(|part| part.strip_prefix(NOISE)).last();
+        let noise = noise.and_then(|text| text.parse::<f64>().ok());
+        let varied = words.contains(VARIED);
+        let uniform = parts().any(|part| part == ONE_STYLE);
+        Self {
+            noise: noise.filter(|noise| (0.0..=10.0).contains(noise)),
+            varied: (varied != uniform).then_some(varied),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Preset;
+
+    /// What recordings are described with is read back; recordings of others say nothing.
+    #[test]
+    fn the_words_of_a_file_say_how_it_was_recorded() {
+        for (noise, varied) in [(0.0, true), (0.1, false), (0.25, true), (10.0, false)] {
+            let mut config = Config::preset(Preset::Tiny);
+            config.demos.noise = noise;
+            config.demos.varied = varied;
+            let found = Demonstrator::of(&describe(&config));
+            assert_eq!((found.noise, found.varied), (Some(noise), Some(varied)));
+        }
+        for (words, noise) in [
+            (
+                "expert network a, action noise 3.st, action noise 0.2, successful",
+                Some(0.2),
+            ),
+            (
+                "imported from x.h5, 3 of 3 played again, all episodes",
+                None,
+            ),
+            ("action noise NaN", None),
+            ("action noise 11", None),
+            ("", None),
+        ] {
+            let found = Demonstrator::of(words);
+            assert_eq!((found.noise, found.varied), (noise, None), "{words}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod config;
 mod demos;
 mod effects;
 pub mod memory;
+mod notes;
 mod progress;
 pub mod published;
 pub mod resolve;
@@ -23,6 +24,7 @@ pub use acting::ActingPolicy;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use effects::Purpose;
+pub use notes::{another_engine, notes};
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 use saved::FINETUNED;
 pub use saved::{check_resumable, saved_config};
@@ -37,6 +39,7 @@ use crate::pretrain;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use burn::tensor::Device;
+use demos::Demonstrator;
 use serde::{Deserialize, Serialize};
 use stage::Stage;
 use std::collections::BTreeMap;
@@ -179,6 +182,10 @@ impl Run {
             .demos
             .count
             .min(demos.episodes.len().div_ceil(tasks));
+        // The configuration says how they were recorded, not how they would have been.
+        let Demonstrator { noise, varied } = Demonstrator::of(&demos.meta.demonstrator);
+        self.config.demos.noise = noise.unwrap_or(self.config.demos.noise);
+        self.config.demos.varied = varied.unwrap_or(self.config.demos.varied);
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
         let mut order: Vec<usize> = (0..demos.episodes.len()).collect();
         if self.config.demonstrations() < order.len() {

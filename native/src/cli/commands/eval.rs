@@ -91,8 +91,12 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         policy: Some(policy),
         ..inputs()
     };
+    let notes = protege_core::run::notes(&config, &inputs)?;
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     settings.check(run.config(), Purpose::Evaluate)?;
+    for note in &notes {
+        eprintln!("note: {note}");
+    }
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;
     bar.finish("evaluated");
@@ -144,6 +148,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         "to_horizon": config.eval.to_horizon,
         "success_at_end": at_end,
         "rerun": args.rerun.as_deref().map(answer::path),
+        "notes": notes,
     });
     Ok(Answer { json, text })
 }

@@ -11,7 +11,7 @@ use crate::rerun::{Program, Recorder};
 use crate::terminal::{self, note};
 use crate::video::{Camera, Format, Quality, RenderOptions, VideoFile, VideoRecorder, Window};
 use protege_core::error::excerpt;
-use protege_core::run::{Config, Preset};
+use protege_core::run::{Config, Preset, another_engine};
 use protege_core::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -323,6 +323,11 @@ fn player(args: &Args) -> Result<Player> {
             .clone_into(&mut player.config.engine);
     }
     if let Some(engine) = &args.engine {
+        let trained = player.acting.is_some().then(|| &player.config.engine);
+        let what = "the policy was trained";
+        if let Some(note) = trained.and_then(|trained| another_engine(what, trained, engine)) {
+            eprintln!("note: {note}");
+        }
         player.config.engine.clone_from(engine);
     }
     player.config.seed = args.seed.unwrap_or(player.config.seed);

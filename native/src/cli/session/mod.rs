@@ -115,6 +115,7 @@ pub fn begin(
     let config = Run::new(config, copied(&inputs), device)?.config().clone();
     let purpose = purpose(&config, given);
     let mut notes: Vec<String> = settings.check(&config, purpose)?.into_iter().collect();
+    notes.extend(protege_core::run::notes(&config, &inputs)?);
     refuse_unread_demos(&config, purpose)?;
     if given.checkpoint.is_some() && seeds.len() > 1 && policies.is_empty() {
         notes.push(format!(
