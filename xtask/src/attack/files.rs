@@ -5,8 +5,10 @@ use super::chance::Chance;
 use super::container::sha256;
 use super::ground::{Ground, copy, newest_checkpoint};
 use super::judge;
+use super::kills::differences;
 use super::mutate;
 use super::program::Call;
+use super::seal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,32 +37,33 @@ struct Target {
     uses: &'static [Use],
 }
 
-const TARGETS: [Target; 14] = [
+const TARGETS: [Target; 15] = [
     target(
         "seed-0/policy.safetensors",
         true,
         false,
-        &[Use::Eval, Use::Play, Use::Finetune],
+        &[Use::Eval, Use::Play],
     ),
+    target("seed-0/policy.safetensors", true, false, &[Use::Finetune]),
     target("NEWEST/state.safetensors", true, true, &[Use::Resume]),
     target("NEWEST/state.safetensors", true, true, &[Use::Resume]),
     target("NEWEST/manifest.json", true, true, &[Use::Resume]),
-    target("plan.json", false, true, &[Use::Resume, Use::Eval]),
-    target("plan.json", false, false, &[Use::Compare, Use::Eval]),
+    target("plan.json", true, true, &[Use::Resume]),
+    target("plan.json", true, false, &[Use::Compare, Use::Eval]),
     target(
         "config.toml",
-        false,
+        true,
         true,
         &[Use::Resume, Use::Configuration],
     ),
-    target("seed-0/config.toml", false, true, &[Use::Resume]),
-    target("seed-0/episodes.jsonl", false, true, &[Use::Resume]),
-    target("seed-0/metrics.jsonl", false, true, &[Use::Resume]),
-    target("seed-0/metrics.jsonl", false, false, &[Use::Compare]),
+    target("seed-0/config.toml", true, true, &[Use::Resume]),
+    target("seed-0/episodes.jsonl", true, true, &[Use::Resume]),
+    target("seed-0/metrics.jsonl", true, true, &[Use::Resume]),
+    target("seed-0/metrics.jsonl", true, false, &[Use::Compare]),
     target("summary.json", false, false, &[Use::Compare]),
     target(
         "seed-0/summary.json",
-        false,
+        true,
         false,
         &[Use::Compare, Use::Resume],
     ),
@@ -105,32 +108,40 @@ pub fn attempt(
     let usage = *chance.pick(target.uses);
     let change = change(&path, &good, &other, chance);
     fs::write(&path, &change.bytes).map_err(|e| format!("{} ({e})", path.display()))?;
-    if change.resealed {
+    if change.resealed && path.ends_with("state.safetensors") {
         reseal_manifest(&path, &change.bytes);
     }
     let before = judge::paths(folder);
-    let call = call(ground, usage, &path, &run, folder);
+    let with_demos = chance.once_in(2);
+    let call = call(ground, usage, &path, folder, with_demos);
     let outcome = call.run()?;
     let mut report = Report::of(&outcome);
     report.what = format!("{}: {} ({})", target.path, change.name, recipe.join(", "));
     report
         .faults
         .extend(judge::leftovers(&outcome, &before, folder));
-    let is_damaged = change.bytes != good && !change.resealed;
-    if outcome.code == Some(0) && is_damaged && target.guarded {
-        let same = usage == Use::Resume && same_policy(&run, &straight.folder);
-        if !same {
-            report.faults.push("damage went unnoticed".to_owned());
-        }
+    let is_damaged = change.bytes.trim_ascii_end() != good.trim_ascii_end();
+    if outcome.code == Some(0) && target.guarded && is_damaged && !change.resealed {
+        report
+            .faults
+            .extend(unnoticed(usage, &straight.folder, &run));
     }
-    let said = outcome.stderr.unwrap_or_default();
     let is_edited = target.path == "config.toml" && change.name == ONE_MORE;
-    let silent = usage == Use::Resume && !said.contains("config.toml");
-    if outcome.code == Some(0) && is_edited && silent {
-        let word = "an edited configuration was passed over without a word";
-        report.faults.push(word.to_owned());
+    if outcome.code == Some(0) && is_edited && usage == Use::Resume {
+        let sentence = "an edited configuration was taken for the run's";
+        report.faults.push(sentence.to_owned());
     }
     Ok(report)
+}
+
+/// What is wrong when a command succeeds though a file that a checksum guards is damaged: a resumed
+/// run may have made the file again.
+fn unnoticed(usage: Use, straight: &Path, run: &Path) -> Vec<String> {
+    match usage {
+        Use::Configuration => Vec::new(),
+        Use::Resume => differences(straight, run),
+        _ => vec!["damage went unnoticed".to_owned()],
+    }
 }
 
 /// A setting that really differs.
@@ -166,7 +177,17 @@ fn change(path: &Path, good: &[u8], other: &[u8], chance: &mut Chance) -> Change
         return plain((more.unwrap_or_default(), ONE_MORE));
     }
     if kind != "safetensors" && !chance.once_in(3) {
-        return plain(mutate::another_word(good, chance));
+        let (bytes, name) = mutate::another_word(good, chance);
+        let resealed = if kind == "json" && chance.once_in(2) {
+            seal::again(&bytes)
+        } else {
+            None
+        };
+        return Change {
+            resealed: resealed.is_some(),
+            bytes: resealed.unwrap_or(bytes),
+            name,
+        };
     }
     plain(mutate::damage(good, other, chance))
 }
@@ -192,22 +213,18 @@ fn reseal_manifest(path: &Path, bytes: &[u8]) {
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     value["files"][name.as_ref()] = json!({"bytes": bytes.len(), "sha256": sha256(bytes)});
-    fs::write(&manifest, value.to_string()).ok();
+    fs::write(&manifest, seal::as_before(&text, value)).ok();
 }
 
-fn same_policy(run: &Path, straight: &Path) -> bool {
-    let policy = |run: &Path| fs::read(run.join("seed-0/policy.safetensors")).ok();
-    policy(run).is_some() && policy(run) == policy(straight)
-}
-
-fn call(ground: &Ground, usage: Use, path: &Path, run: &Path, folder: &Path) -> Call {
+fn call(ground: &Ground, usage: Use, path: &Path, folder: &Path, with_demos: bool) -> Call {
+    let run = folder.join("run");
     let file = path.as_os_str();
     let call = ground.call(folder).stopped_after(4.0).patience(15.0);
     match usage {
         // A folder, where the file is not the policy itself.
         Use::Eval if path.extension().is_none_or(|kind| kind != "safetensors") => call
             .args(&["eval", "--episodes", "2", "--checkpoint"])
-            .args(&[run]),
+            .args(&[&run]),
         Use::Eval => call
             .args(&["eval", "--episodes", "2", "--checkpoint"])
             .args(&[file]),
@@ -224,11 +241,17 @@ fn call(ground: &Ground, usage: Use, path: &Path, run: &Path, folder: &Path) -> 
         }
         Use::Finetune => {
             let words = ["finetune", "--no-video", "--out", "more", "--checkpoint"];
-            let call = call.args(&words).args(&[file]).args(&["--demos-file"]);
-            call.args(&[run.join("seed-0/demos.safetensors")])
+            let call = call.args(&words).args(&[file]);
+            // Some methods need them, and others refuse them.
+            if with_demos {
+                let demos = run.join("seed-0/demos.safetensors");
+                call.args(&["--demos-file"]).args(&[demos])
+            } else {
+                call
+            }
         }
-        Use::Resume => call.args(&["run", "--resume"]).args(&[run]),
-        Use::Compare => call.args(&["compare"]).args(&[run]),
+        Use::Resume => call.args(&["run", "--resume"]).args(&[&run]),
+        Use::Compare => call.args(&["compare"]).args(&[&run]),
         Use::Configuration => {
             let words = ["run", "--no-video", "--out", "again", "--config"];
             call.args(&words).args(&[file])

@@ -22,6 +22,9 @@ pub fn attempt(
     let recipes = ground.recipes();
     let recipe = recipes[case as usize % recipes.len()];
     let straight = ground.straight(recipe)?;
+    if chance.once_in(8) {
+        return repeat(ground, recipe, folder);
+    }
     let mut words = ground.arguments(recipe);
     words.extend(["--out", "run"].map(str::to_owned));
     let interruptions = 1 + chance.below(3);
@@ -68,6 +71,22 @@ pub fn attempt(
     report
         .faults
         .push(format!("it has not ended after {MOST} resumptions"));
+    Ok(report)
+}
+
+/// Repeats a run from its configuration, as the first of two seeds.
+fn repeat(ground: &Ground, recipe: [&str; 2], folder: &Path) -> Result<Report, String> {
+    let straight = ground.straight(recipe)?;
+    let config = straight.folder.join("config.toml");
+    let call = ground
+        .call(folder)
+        .args(&["run", "--seeds", "2", "--no-video"]);
+    let call = call.args(&["--out", "run", "--config"]).args(&[config]);
+    let outcome = call.run()?;
+    let mut report = Report::of(&outcome);
+    report.what = format!("{} again, from config.toml", recipe.join(", "));
+    let found = differences(&straight.folder, &folder.join("run"));
+    report.faults.extend(found);
     Ok(report)
 }
 

@@ -12,6 +12,7 @@ mod judge;
 mod kills;
 mod mutate;
 mod program;
+mod seal;
 mod servers;
 mod settings;
 mod system;

@@ -46,142 +46,41 @@ const LONG: usize = 100_000;
 /// What the case multiplies by: coprime with any number of pairs that is no multiple of it.
 const STRIDE: u64 = 7919;
 
-/// A call whose flags are attacked.
-struct Flags {
-    words: &'static [&'static str],
-    flags: &'static [&'static str],
-}
-
-const FLAGS: [Flags; 9] = [
-    Flags {
-        words: &[
-            "run",
-            "--config",
-            "SMALL",
-            "--finetune",
-            "none",
-            "--no-video",
-            "--out",
-            "new",
-        ],
-        flags: &[
-            "--demos",
-            "--seed",
-            "--seeds",
-            "--checkpoint-every",
-            "--keep-last",
-            "--task",
-            "--engine",
-            "--pretrain",
-            "--finetune",
-            "--policy",
-            "--preset",
-            "--device",
-            "--set",
-            "--config",
-            "--demos-file",
-            "--checkpoint",
-            "--resume",
-        ],
-    },
-    Flags {
-        words: &["eval", "--checkpoint", "POLICY"],
-        flags: &[
-            "--episodes",
-            "--seed",
-            "--task",
-            "--device",
-            "--set",
-            "--checkpoint",
-        ],
-    },
-    Flags {
-        words: &[
-            "play",
-            "--checkpoint",
-            "POLICY",
-            "--size",
-            "32x24",
-            "--out",
-            "video.gif",
-        ],
-        flags: &[
-            "--episodes",
-            "--seed",
-            "--size",
-            "--camera",
-            "--speed",
-            "--engine",
-            "--device",
-            "--task",
-        ],
-    },
-    Flags {
-        words: &[
-            "demos",
-            "--task",
-            "lab/lift",
-            "--demos",
-            "1",
-            "--out",
-            "new.safetensors",
-        ],
-        flags: &[
-            "--task", "--demos", "--seed", "--from", "--expert", "--engine", "--set",
-        ],
-    },
-    Flags {
-        words: &["tasks", "--only", "lab/lift", "--episodes", "1"],
-        flags: &["--only", "--episodes", "--noise"],
-    },
-    Flags {
-        words: &[
-            "theory",
-            "--states",
-            "4",
-            "--actions",
-            "4",
-            "--horizon",
-            "2",
-            "--demos",
-            "1,3",
-            "--alpha",
-            "0.1",
-            "--repeats",
-            "2",
-            "--out",
-            "new",
-        ],
-        flags: &[
-            "--states",
-            "--actions",
-            "--horizon",
-            "--demos",
-            "--alpha",
-            "--repeats",
-            "--delta",
-            "--seed",
-        ],
-    },
-    Flags {
-        words: &["trace", "--task", "lab/lift", "--steps", "2"],
-        flags: &[
-            "--task",
-            "--seed",
-            "--steps",
-            "--noise",
-            "--fixture",
-            "--key",
-        ],
-    },
-    Flags {
-        words: &["doctor"],
-        flags: &["--policy", "--out"],
-    },
-    Flags {
-        words: &["compare", "RUN", "--out", "new.html"],
-        flags: &["--csv", "--nonsense"],
-    },
+/// Calls, and the flags of theirs that are attacked.
+const FLAGS: [[&str; 2]; 9] = [
+    [
+        "run --config SMALL --finetune none --no-video --out new",
+        "--demos --seed --seeds --checkpoint-every --keep-last --task --engine --pretrain \
+         --finetune --policy --preset --device --set --config --demos-file --checkpoint \
+         --resume",
+    ],
+    [
+        "eval --checkpoint POLICY",
+        "--episodes --seed --task --device --set --checkpoint",
+    ],
+    [
+        "play --checkpoint POLICY --size 32x24 --out video.gif",
+        "--episodes --seed --size --camera --speed --engine --device --task",
+    ],
+    [
+        "demos --task lab/lift --demos 1 --out new.safetensors",
+        "--task --demos --seed --from --expert --engine --set",
+    ],
+    [
+        "tasks --only lab/lift --episodes 1",
+        "--only --episodes --noise",
+    ],
+    [
+        "theory --states 4 --actions 4 --horizon 2 --demos 1,3 --alpha 0.1 --repeats 2 \
+         --out new",
+        "--states --actions --horizon --demos --alpha --repeats --delta --seed",
+    ],
+    [
+        "trace --task lab/lift --steps 2",
+        "--task --seed --steps --noise --fixture --key",
+    ],
+    ["doctor", "--policy --out"],
+    ["compare RUN --out new.html", "--csv --nonsense"],
 ];
 
 /// Gives one setting or one flag one value.
@@ -212,24 +111,24 @@ pub fn attempt(
 
 fn flag(ground: &Ground, case: u64, folder: &Path) -> Result<(Call, String), String> {
     let mut pairs = Vec::new();
-    for call in &FLAGS {
-        for flag in call.flags {
+    for [call, flags] in FLAGS {
+        for flag in flags.split(' ') {
             let values = ODD.iter().map(|value| (*value).to_owned());
             let values = values.chain(["x".repeat(LONG), "latin-1 \u{e9}".to_owned()]);
-            pairs.extend(values.map(|value| (call, *flag, value)));
+            pairs.extend(values.map(|value| (call, flag, value)));
         }
     }
     let (call, flag, value) = &pairs[place(case, pairs.len())];
     let policy = ground.straight(["bc", "none"])?.folder;
     let mut words: Vec<OsString> = Vec::new();
-    let mut rest = call.words.iter();
+    let mut rest = call.split(' ');
     while let Some(word) = rest.next() {
         // A flag that is given twice would be refused for that.
         if word == flag {
             rest.next();
             continue;
         }
-        words.push(match *word {
+        words.push(match word {
             "SMALL" => ground.small().into_os_string(),
             "POLICY" => policy.join("seed-0/policy.safetensors").into_os_string(),
             "RUN" => policy.clone().into_os_string(),
@@ -242,7 +141,7 @@ fn flag(ground: &Ground, case: u64, folder: &Path) -> Result<(Call, String), Str
     } else {
         value.into()
     });
-    let what = format!("{} {flag}", call.words[0]);
+    let what = format!("{} {flag}", call.split(' ').next().unwrap_or_default());
     Ok((ground.call(folder).args(&words), what))
 }
 
@@ -263,11 +162,6 @@ fn setting(
         .collect();
     let (key, value) = &pairs[place(case, pairs.len())];
     let mut words = words(ground, key)?;
-    if key.starts_with("finetune.") && !chance.once_in(10) {
-        let demos = ground.straight(["bc", "none"])?.folder;
-        let demos = demos.join("seed-0/demos.safetensors").display().to_string();
-        words.extend(["--demos-file".to_owned(), demos]);
-    }
     let in_file = chance.once_in(3);
     if in_file {
         let file = folder.join("given.toml");
@@ -278,9 +172,10 @@ fn setting(
         } else {
             format!("[{section}]\n")
         };
-        let text = format!("{head}{name} = {value}\n");
+        let small = fs::read_to_string(ground.small()).unwrap_or_default();
+        let text = with_setting(&small, &head, name, value);
         fs::write(&file, text).map_err(|e| format!("{} ({e})", file.display()))?;
-        words.extend(["--config".to_owned(), "given.toml".to_owned()]);
+        words[2] = "given.toml".to_owned();
     } else {
         words.extend(["--set".to_owned(), format!("{key}={value}")]);
     }
@@ -337,43 +232,55 @@ fn values(range: &str) -> Vec<String> {
     values
 }
 
+/// A file of settings in which one has this value.
+fn with_setting(text: &str, section: &str, name: &str, value: &str) -> String {
+    let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+    let begin = match section {
+        "" => Some(0),
+        section => lines
+            .iter()
+            .position(|line| line == section)
+            .map(|at| at + 1),
+    };
+    let line = format!("{name} = {value}\n");
+    let Some(begin) = begin else {
+        lines.extend([section.to_owned(), line]);
+        return lines.concat();
+    };
+    let of_section = lines[begin..]
+        .iter()
+        .take_while(|line| !line.starts_with('['));
+    let set = format!("{name} = ");
+    let known = of_section.clone().position(|line| line.starts_with(&set));
+    match known {
+        Some(at) => lines[begin + at] = line,
+        None => lines.insert(begin, line),
+    }
+    lines.concat()
+}
+
 /// The call in which a setting is used.
 fn words(ground: &Ground, key: &str) -> Result<Vec<String>, String> {
     let mut parts = key.split('.');
     let stage = parts.next().unwrap_or_default();
     let group = parts.next().unwrap_or_default().replace('_', "-");
     let method = ground.names(stage).into_iter().find(|name| *name == group);
-    let policy = ground.straight(["bc", "none"])?.folder;
-    let policy = policy
-        .join("seed-0/policy.safetensors")
-        .display()
-        .to_string();
     let small = ground.small().display().to_string();
-    let words = match (stage, method) {
-        ("finetune", Some(method)) => {
-            vec!["finetune", "--checkpoint", &policy, "--finetune", method]
-        }
-        ("pretrain", Some(method)) => {
-            vec![
-                "run",
-                "--pretrain",
-                method,
-                "--finetune",
-                "none",
-                "--config",
-                &small,
-            ]
-        }
-        _ => vec![
-            "run",
-            "--pretrain",
-            "bc",
-            "--finetune",
-            "none",
-            "--preset",
-            "tiny",
-        ],
+    let stages = match (stage, method) {
+        ("finetune", Some(method)) => ["bc", method],
+        ("pretrain", Some(method)) => [method, "none"],
+        _ => ["bc", "none"],
     };
+    let [pretrain, finetune] = stages;
+    let words = [
+        "run",
+        "--config",
+        &small,
+        "--pretrain",
+        pretrain,
+        "--finetune",
+        finetune,
+    ];
     let tail = ["--no-video", "--no-companion", "--out", "new"];
     Ok(words.into_iter().chain(tail).map(str::to_owned).collect())
 }

@@ -44,68 +44,46 @@ pub fn attempt(
 }
 
 /// Commands that print something, with the code that they end with.
-const PRINTING: [(&[&str], i32); 12] = [
-    (&["--version"], 0),
-    (&["--help"], 0),
-    (&["run", "--help"], 0),
-    (&["methods"], 0),
-    (&["methods", "--json"], 0),
-    (&["tasks", "--only", "lab/lift", "--episodes", "1"], 0),
-    (&["trace", "--task", "lab/lift", "--steps", "2"], 0),
-    (&["eval", "--checkpoint", "POLICY", "--episodes", "2"], 0),
-    (
-        &[
-            "eval",
-            "--checkpoint",
-            "POLICY",
-            "--episodes",
-            "2",
-            "--json",
-        ],
-        0,
-    ),
-    (
-        &[
-            "run",
-            "--config",
-            "SMALL",
-            "--finetune",
-            "none",
-            "--out",
-            "new",
-            "--no-video",
-        ],
-        0,
-    ),
-    (&["run", "--nonsense"], 2),
-    (&["eval", "--checkpoint", "nowhere", "--json"], 2),
+const PRINTING: [(&str, i32); 12] = [
+    ("--version", 0),
+    ("--help", 0),
+    ("run --help", 0),
+    ("methods", 0),
+    ("methods --json", 0),
+    ("tasks --only lab/lift --episodes 1", 0),
+    ("trace --task lab/lift --steps 2", 0),
+    ("eval --checkpoint POLICY --episodes 2", 0),
+    ("eval --checkpoint POLICY --episodes 2 --json", 0),
+    ("run --config SMALL --finetune none --out new --no-video", 0),
+    ("run --nonsense", 2),
+    ("eval --checkpoint nowhere --json", 2),
 ];
 
 /// Arguments with the ground's files in the place of their names.
-fn words(ground: &Ground, names: &[&str]) -> Result<Vec<OsString>, String> {
+fn words(ground: &Ground, line: &str) -> Result<Vec<OsString>, String> {
     let run = ground.straight(["bc", "none"])?.folder;
-    let word = |name: &&str| match *name {
+    let word = |name: &str| match name {
         "SMALL" => ground.small().into_os_string(),
         "POLICY" => run.join("seed-0/policy.safetensors").into_os_string(),
         "RUN" => run.clone().into_os_string(),
         name => name.into(),
     };
-    Ok(names.iter().map(word).collect())
+    Ok(line.split(' ').map(word).collect())
 }
 
 /// Streams that are closed, full, or read by nobody.
 fn streams(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report, String> {
-    let (names, code) = *chance.pick(&PRINTING);
+    let (line, code) = *chance.pick(&PRINTING);
     let number = 1 + chance.below(2);
     let stream = *chance.pick(&[Stream::Closed, Stream::Full, Stream::Gone]);
-    let mut call = ground.call(folder).args(&words(ground, names)?);
+    let mut call = ground.call(folder).args(&words(ground, line)?);
     call = call.stream(number, stream);
     if chance.once_in(4) {
         call = call.without_stdin();
     }
     let outcome = call.run()?;
     let mut report = Report::of(&outcome);
-    report.what = format!("a stream that leads nowhere: {}", names.join(" "));
+    report.what = format!("a stream that leads nowhere: {}", line);
     let is_lost = number == 1 && stream == Stream::Full;
     if is_lost && outcome.code == Some(0) {
         report
@@ -119,49 +97,26 @@ fn streams(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report
 }
 
 /// Commands that write what is named last.
-const WRITING: [&[&str]; 7] = [
-    &["demos", "--task", "lab/lift", "--demos", "1", "--out"],
-    &["play", "--checkpoint", "POLICY", "--size", "32x24", "--out"],
-    &["compare", "RUN", "--out"],
-    &["compare", "RUN", "--out", "plain.html", "--csv"],
-    &[
-        "run",
-        "--config",
-        "SMALL",
-        "--finetune",
-        "none",
-        "--no-video",
-        "--out",
-    ],
-    &[
-        "theory",
-        "--states",
-        "4",
-        "--actions",
-        "4",
-        "--horizon",
-        "2",
-        "--demos",
-        "1,3",
-        "--alpha",
-        "0.1",
-        "--repeats",
-        "2",
-        "--out",
-    ],
-    &["doctor", "--out"],
+const WRITING: [&str; 7] = [
+    "demos --task lab/lift --demos 1 --out",
+    "play --checkpoint POLICY --size 32x24 --out",
+    "compare RUN --out",
+    "compare RUN --out plain.html --csv",
+    "run --config SMALL --finetune none --no-video --out",
+    "theory --states 4 --actions 4 --horizon 2 --demos 1,3 --alpha 0.1 --repeats 2 --out",
+    "doctor --out",
 ];
 
 /// Outputs that are no plain new files.
 fn outputs(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report, String> {
-    let names = *chance.pick(&WRITING);
+    let line = *chance.pick(&WRITING);
     let path = strange(chance, folder)?;
     let kind_before = kind(&folder.join(&path));
-    let call = ground.call(folder).args(&words(ground, names)?);
+    let call = ground.call(folder).args(&words(ground, line)?);
     let outcome = call.args(&[&path]).patience(15.0).run()?;
     let mut report = Report::of(&outcome);
     let shown = quoted(&path);
-    report.what = format!("output to {shown} ({kind_before}): {}", names.join(" "));
+    report.what = format!("output to {shown} ({kind_before}): {}", line);
     let path = folder.join(&path);
     let kind_after = kind(&path);
     let is_special = ["FIFO", "device", "link", "socket"].contains(&kind_before);
@@ -172,7 +127,7 @@ fn outputs(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report
     }
     let is_written = path.exists() || ["FIFO", "device"].contains(&kind_before);
     // Play adds no ending, but may refuse one; doctor only looks.
-    if outcome.code == Some(0) && !is_written && names[0] != "doctor" {
+    if outcome.code == Some(0) && !is_written && !line.starts_with("doctor") {
         report
             .faults
             .push("exit code 0, but the output is not there".to_owned());
@@ -259,39 +214,23 @@ fn strange(chance: &mut Chance, folder: &Path) -> Result<OsString, String> {
 }
 
 /// Commands that read what is named last.
-const READING: [&[&str]; 11] = [
-    &["eval", "--checkpoint"],
-    &[
-        "play",
-        "--size",
-        "32x24",
-        "--out",
-        "video.gif",
-        "--checkpoint",
-    ],
-    &["finetune", "--out", "new", "--checkpoint"],
-    &["run", "--out", "new", "--checkpoint"],
-    &["run", "--out", "new", "--preset", "tiny", "--config"],
-    &[
-        "pretrain",
-        "--task",
-        "lab/lift",
-        "--preset",
-        "tiny",
-        "--out",
-        "new",
-        "--demos-file",
-    ],
-    &["run", "--resume"],
-    &["compare"],
-    &["demos", "--task", "adroit/door", "--from"],
-    &["demos", "--task", "adroit/door", "--expert"],
-    &["trace", "--key", "lab/lift/0", "--fixture"],
+const READING: [&str; 11] = [
+    "eval --checkpoint",
+    "play --size 32x24 --out video.gif --checkpoint",
+    "finetune --out new --checkpoint",
+    "run --out new --checkpoint",
+    "run --out new --preset tiny --config",
+    "pretrain --task lab/lift --preset tiny --out new --demos-file",
+    "run --resume",
+    "compare",
+    "demos --task adroit/door --from",
+    "demos --task adroit/door --expert",
+    "trace --key lab/lift/0 --fixture",
 ];
 
 /// Inputs that are no plain files.
 fn inputs(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report, String> {
-    let names = *chance.pick(&READING);
+    let line = *chance.pick(&READING);
     let real = [
         "/dev/null",
         "/dev/zero",
@@ -306,11 +245,11 @@ fn inputs(ground: &Ground, chance: &mut Chance, folder: &Path) -> Result<Report,
     };
     let call = ground
         .call(folder)
-        .args(&words(ground, names)?)
+        .args(&words(ground, line)?)
         .args(&[&path]);
     let outcome = call.stopped_after(6.0).patience(12.0).memory(1000).run()?;
     let mut report = Report::of(&outcome);
-    report.what = format!("input from {}: {}", quoted(&path), names.join(" "));
+    report.what = format!("input from {}: {}", quoted(&path), line);
     if outcome.code == Some(0) || !outcome.sent.is_empty() {
         report.faults.push("it was not refused".to_owned());
     }
