@@ -10,6 +10,7 @@ pub mod engines;
 pub mod episode;
 pub mod expert;
 pub mod files;
+mod intact;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;

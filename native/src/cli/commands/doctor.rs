@@ -2,19 +2,30 @@
 
 use crate::cli::answer::Answer;
 use crate::cli::machine;
-use crate::downloads::{Download, cache};
+use crate::downloads::{Download, MUJOCO, cache};
+use crate::intact;
 use crate::openpi::{Client, Settings};
 use crate::video::{Quality, RenderOptions};
 use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const NOTES: &str = "\
+Exit code: 0; 1 if a line says NO, which is for what the main job needs and for what --fix or      \
+    --policy asked for. What other jobs need and is missing is marked by --.
+MuJoCo's library is looked for where PROTEGE_MUJOCO says (the file, or its folder), then beside    \
+    this program, then in the cache: $XDG_CACHE_HOME/protege, or ~/.cache/protege.";
+
+/// What fetches whatever can be fetched.
+const FIX: &str = "protege doctor --fix";
+
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub struct Args {
     /// The folder that runs will be written to
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -69,24 +80,20 @@ impl Check {
 /// # Errors
 /// Never: what is wrong is in the answer.
 pub fn answer(args: &Args) -> Result<Answer> {
-    let mut checks = vec![
-        processor(),
-        memory(),
-        tensors("cpu"),
-        physics(catalogue::RAPIER),
-        physics(catalogue::MUJOCO),
-        rendering(),
-        recordings(),
-    ];
-    checks.extend(
-        engines::packages()
-            .into_iter()
-            .map(|download| package(download, args.fix)),
-    );
+    let mut checks = vec![processor(), memory(), tensors("cpu")];
+    // What is fetched now is needed by the next.
+    let packages = engines::packages().into_iter();
+    checks.extend(packages.map(|download| package(download, args.fix)));
+    checks.push(physics(catalogue::RAPIER));
+    let mujoco = physics(catalogue::MUJOCO);
+    let is_wanted = args.fix && cfg!(feature = "mujoco");
+    checks.push(if is_wanted { mujoco } else { mujoco.optional() });
+    checks.push(rendering());
+    checks.push(recordings());
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
     checks.push(folder("output folder", &args.out));
-    checks.push(folder("cache folder", &cache()));
+    checks.push(cache_folder());
     checks.push(space(&args.out));
     checks.extend(
         TOOLS
@@ -100,6 +107,13 @@ pub fn answer(args: &Args) -> Result<Answer> {
         json: json!(checks),
         text,
     })
+}
+
+/// The exit code after an answer of this command: 1 when something is missing that must be there.
+pub fn exit_code(answer: &Answer) -> u8 {
+    let is_missing = |check: &Value| check["ok"] == false && check["optional"] == false;
+    let checks = answer.json.as_array();
+    u8::from(checks.is_some_and(|checks| checks.iter().any(is_missing)))
 }
 
 fn line(check: &Check) -> String {
@@ -195,11 +209,25 @@ fn physics(engine: &str) -> Check {
         .iter()
         .try_for_each(step)
         .map(|()| format!("{} scenes step", tasks::all().len()));
-    let check = Check::new(&format!("engine {engine}"), found, "please report this");
-    if cfg!(feature = "mujoco") || engine == catalogue::RAPIER {
-        check
+    Check::new(&format!("engine {engine}"), found, remedy(engine))
+}
+
+/// What to do when an engine does not work.
+fn remedy(engine: &str) -> &'static str {
+    match engines::load_mujoco() {
+        Err(_) if engine == catalogue::MUJOCO => library_remedy(),
+        _ => "please report this",
+    }
+}
+
+/// What to do without MuJoCo's library. Where another than that in the cache is asked for, the
+/// sentence that says so is all there is to say.
+fn library_remedy() -> &'static str {
+    let is_fetched = |download: &&Download| download.package == MUJOCO.package;
+    if engines::packages().iter().any(is_fetched) {
+        FIX
     } else {
-        check.optional()
+        ""
     }
 }
 
@@ -223,7 +251,11 @@ fn rendering() -> Check {
             Err(Error::failed("what is drawn is empty"))
         }
     };
-    Check::new("rendering (EGL)", draw(), video::REMEDY).optional()
+    let remedy = match engines::load_mujoco() {
+        Ok(()) => video::REMEDY,
+        Err(_) => library_remedy(),
+    };
+    Check::new("rendering (EGL)", draw(), remedy).optional()
 }
 
 /// Looks for the program that writes recordings.
@@ -252,33 +284,57 @@ fn served(address: &str) -> Check {
     )
 }
 
-/// Whether a package of others is in the cache; with `fix`, it is fetched.
+/// Whether a package of others is in the cache as it was published; with `fix`, it is fetched
+/// where it is not.
 fn package(download: &Download, fix: bool) -> Check {
-    let Download {
-        package, version, ..
-    } = download;
-    let name = format!("{package} {version}");
-    if download.is_there() {
-        return Check::new(&name, Ok(format!("in {}", download.folder().display())), "").optional();
-    }
-    if !fix {
-        return Check::new(
-            &name,
-            Err(Error::failed("not fetched yet")),
-            "protege doctor --fix",
-        )
-        .optional();
+    let name = format!("{} {}", download.package, download.version);
+    let found = complete(download).map_err(Error::input);
+    if found.is_ok() || !fix {
+        return Check::new(&name, found, FIX).optional();
     }
     let fetched = download
-        .ensure()
-        .map(|folder| format!("fetched just now into {}", folder.display()))
-        .map_err(Error::failed);
-    Check::new(
-        &name,
-        fetched,
-        "check the network and that Python 3 has pip, then try again",
-    )
-    .optional()
+        .replace()
+        .map(|folder| format!("fetched just now into {}", folder.display()));
+    let remedy = "protege doctor --fix, once that is mended";
+    Check::new(&name, fetched.map_err(Error::failed), remedy)
+}
+
+/// Where a package is.
+///
+/// # Errors
+/// What is missing of it, or damaged.
+fn complete(download: &Download) -> std::result::Result<String, String> {
+    let folder = download.folder()?;
+    let shown = folder.display();
+    if !download.is_there() {
+        return Err(format!("not in {shown}"));
+    }
+    match intact::check(download) {
+        // Earlier versions kept no list of MuJoCo's files; that its library loads must do then.
+        Err(_) if download.package == MUJOCO.package && !intact::is_listed(download) => {
+            engines::load_mujoco().map_err(|e| e.to_string())?;
+        }
+        checked => checked?,
+    }
+    Ok(format!("in {shown}"))
+}
+
+/// Where packages and tools are kept.
+fn cache_folder() -> Check {
+    let name = "cache folder";
+    let check = match cache() {
+        Ok(path) => folder(name, &path),
+        Err(why) => Check::new(name, Err(Error::input(why)), ""),
+    };
+    let remedy = if check.ok {
+        ""
+    } else {
+        "set XDG_CACHE_HOME to a folder that you may write to"
+    };
+    Check {
+        remedy: remedy.to_owned(),
+        ..check.optional()
+    }
 }
 
 /// Writes and removes a file.
@@ -351,15 +407,15 @@ const TOOLS: [Tool; 3] = [
 
 fn tool(tool: &Tool) -> Check {
     // `cargo xtask setup` keeps its tools in the cache, away from the user's own.
-    let ours = cache().join("tools/bin").join(tool.program);
+    let ours = cache().map(|cache| cache.join("tools/bin").join(tool.program));
     let version = |program: &Path| output(&program.to_string_lossy(), &["--version".as_ref()]);
-    let line = version(&ours)
+    let ours = ours.ok().and_then(|program| version(&program));
+    let line = ours
         .or_else(|| version(Path::new(tool.program)))
         .and_then(|text| text.lines().next().map(str::to_owned));
     let found = line.ok_or_else(|| {
         Error::failed(format!(
-            "neither on PATH nor in {}; {} needs it",
-            cache().display(),
+            "neither on PATH nor in the cache; {} needs it",
             tool.purpose
         ))
     });
@@ -374,4 +430,25 @@ fn output(program: &str, arguments: &[&std::ffi::OsStr]) -> Option<String> {
         .ok()
         .filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what must be there and is not makes the exit code 1.
+    #[test]
+    fn the_exit_code_is_1_when_something_must_be_there_and_is_not() {
+        let code = |checks: Vec<Check>| {
+            exit_code(&Answer {
+                json: json!(checks),
+                text: String::new(),
+            })
+        };
+        let good = || Check::new("good", Ok("found".into()), "");
+        let bad = || Check::new("bad", Err(Error::failed("missing")), "get it");
+        assert_eq!(code(vec![]), 0);
+        assert_eq!(code(vec![good(), bad().optional()]), 0);
+        assert_eq!(code(vec![good(), bad(), good()]), 1);
+    }
 }
