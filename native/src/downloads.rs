@@ -34,7 +34,7 @@ pub const MUJOCO: Download = Download {
             "91a70ed9979c383ff1f5c03f25cc2e1280a8254c1a8e558d5dd7f4184f01efc9",
         ),
     ],
-    keep: &["mujoco/libmujoco.so", "mujoco-3.17.0.dist-info/licenses/"],
+    keep: &["mujoco/libmujoco.so", "mujoco-3.17.0.dist-info/"],
     proof: "mujoco/libmujoco.so.3.17.0",
 };
 
@@ -43,49 +43,73 @@ const UNPACK: &str = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
                       z.extractall(sys.argv[2], [n for n in z.namelist() if \
                       n.startswith(tuple(sys.argv[3:]))])";
 
-/// Where downloads, tools and builds are kept: `$XDG_CACHE_HOME/protege`, else `~/.cache/protege`.
-pub fn cache() -> PathBuf {
-    let home = || {
-        PathBuf::from(
-            std::env::var_os("HOME")
-                .or_else(|| std::env::var_os("USERPROFILE"))
-                .unwrap_or_default(),
-        )
-        .join(".cache")
-    };
-    std::env::var_os("XDG_CACHE_HOME")
-        .map_or_else(home, PathBuf::from)
-        .join("protege")
-}
-
-/// The folder that holds libmujoco under both of its names: what the build links, and what programs
-/// load from.
-pub fn library_folder() -> PathBuf {
-    MUJOCO.folder().join("mujoco")
+/// Where downloads, tools and builds are kept: `$XDG_CACHE_HOME/protege`, else `~/.cache/protege`,
+/// where `~` is `$HOME` or, without it, the home folder that the system knows of the user.
+///
+/// # Errors
+/// When there is neither. Relative paths count for nothing: they would be another folder wherever
+/// the program is started.
+pub fn cache() -> Result<PathBuf, String> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::home_dir().map(|home| home.join(".cache"));
+    let folder = named.filter(|path| path.is_absolute()).or_else(home);
+    let folder = folder.filter(|path| path.is_absolute());
+    folder.map(|folder| folder.join("protege")).ok_or_else(|| {
+        "this user has no home folder, so nothing can be kept: set XDG_CACHE_HOME to a folder"
+            .to_owned()
+    })
 }
 
 impl Download {
     /// Where its files are, once fetched.
-    pub fn folder(&self) -> PathBuf {
-        cache()
-            .join("wheels")
-            .join(format!("{}-{}", self.package, self.version))
+    ///
+    /// # Errors
+    /// Those of [`cache`].
+    pub fn folder(&self) -> Result<PathBuf, String> {
+        let name = format!("{}-{}", self.package, self.version);
+        Ok(cache()?.join("wheels").join(name))
     }
 
     /// Whether it was fetched and unpacked to the end.
     pub fn is_there(&self) -> bool {
-        self.folder().join(self.proof).is_file()
+        self.folder()
+            .is_ok_and(|folder| folder.join(self.proof).is_file())
     }
 
-    /// Fetches and unpacks it unless it is there. What is half done is put aside and done anew.
+    /// Where its files are.
+    ///
+    /// # Errors
+    /// A sentence that names the package, the folder and what fetches it, when it is not there.
+    pub fn fetched(&self) -> Result<PathBuf, String> {
+        let name = format!("{} {}", self.package, self.version);
+        let unknown = |why| format!("{name} is not there: {why}");
+        let folder = self.folder().map_err(unknown)?;
+        if folder.join(self.proof).is_file() {
+            return Ok(folder);
+        }
+        let shown = folder.display();
+        Err(format!(
+            "{name} is not in {shown}: `protege doctor --fix` fetches it"
+        ))
+    }
+
+    /// Fetches and unpacks it unless it is there.
     ///
     /// # Errors
     /// A sentence that names the package, what went wrong, and what to do.
     pub fn ensure(&self) -> Result<PathBuf, String> {
         if self.is_there() {
-            return Ok(self.folder());
+            return self.folder();
         }
-        let folder = self.folder();
+        self.replace()
+    }
+
+    /// Fetches and unpacks it, in place of what is there, which stays when that fails.
+    ///
+    /// # Errors
+    /// A sentence that names the package, what went wrong, and what to do.
+    pub fn replace(&self) -> Result<PathBuf, String> {
+        let folder = self.folder()?;
         // A folder of its own for each process, so that two set-ups at once do not meet; renamed
         // when complete.
         let work = folder.with_file_name(format!(
@@ -94,10 +118,7 @@ impl Download {
             self.version,
             std::process::id()
         ));
-        let result = self.fetch(&work).and_then(|()| {
-            put(&work.join("files"), &folder)
-                .or_else(|why| if self.is_there() { Ok(()) } else { Err(why) })
-        });
+        let result = self.fetch(&work).and_then(|()| put(&work, &folder));
         // What is left over is at worst a few megabytes in a cache.
         let _ = std::fs::remove_dir_all(&work);
         result.map_err(|why| {
@@ -105,7 +126,7 @@ impl Download {
                 "{} {} could not be fetched into {}: {why}",
                 self.package,
                 self.version,
-                cache().display()
+                folder.display()
             )
         })?;
         if self.is_there() {
@@ -121,7 +142,7 @@ impl Download {
     fn fetch(&self, work: &Path) -> Result<(), String> {
         let files = work.join("files");
         std::fs::create_dir_all(&files)
-            .map_err(|e| format!("{e}: make room, or mend the folder's permissions"))?;
+            .map_err(|e| format!("{e}: make room, or set XDG_CACHE_HOME to another folder"))?;
         let sums = self.sums()?;
         let wanted = work.join("wanted.txt");
         std::fs::write(
@@ -170,27 +191,7 @@ impl Download {
             .arg(wheel)
             .arg(&files)
             .args(self.keep);
-        output(unpack)?;
-        self.link(&files)
-    }
-
-    /// The linker looks for the library without its version.
-    fn link(&self, files: &Path) -> Result<(), String> {
-        if self.package != MUJOCO.package {
-            return Ok(());
-        }
-        let folder = files.join("mujoco");
-        #[cfg(unix)]
-        return std::os::unix::fs::symlink(
-            format!("libmujoco.so.{}", self.version),
-            folder.join("libmujoco.so"),
-        )
-        .map_err(|e| e.to_string());
-        #[cfg(not(unix))]
-        Err(format!(
-            "{} is for Linux only: build with --no-default-features",
-            folder.display()
-        ))
+        output(unpack)
     }
 
     fn sums(&self) -> Result<String, String> {
@@ -213,14 +214,22 @@ impl Download {
     }
 }
 
-/// Moves a complete folder to its place. An incomplete one there, of an older version of this
-/// program, makes room.
-fn put(from: &Path, to: &Path) -> Result<(), String> {
-    if to.exists() {
-        std::fs::remove_dir_all(to)
+/// Moves the complete files to their place. What is there makes room, and comes back when they
+/// cannot be put there.
+fn put(work: &Path, to: &Path) -> Result<(), String> {
+    let old = work.join("old");
+    if to.symlink_metadata().is_ok() {
+        std::fs::rename(to, &old)
             .map_err(|e| format!("{} cannot be replaced: {e}", to.display()))?;
     }
-    std::fs::rename(from, to).map_err(|e| format!("{} cannot be written: {e}", to.display()))
+    let moved = std::fs::rename(work.join("files"), to);
+    // What is there now, another process has put there meanwhile: it is the same.
+    if moved.is_err() && !to.exists() {
+        // Where there was nothing, nothing comes back.
+        let _ = std::fs::rename(&old, to);
+        return moved.map_err(|e| format!("{} cannot be written: {e}", to.display()));
+    }
+    Ok(())
 }
 
 /// Runs a program; its last line of complaint is the error.
@@ -250,4 +259,46 @@ fn output(mut command: Command) -> Result<(), String> {
         "check the network, then try again"
     };
     Err(format!("{why}; {remedy}"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Whatever is in the way of a package makes room: an incomplete folder, a file, a link that
+    /// leads nowhere.
+    #[test]
+    fn whatever_is_in_the_way_makes_room() {
+        let folder = std::env::temp_dir().join(format!("protege-put-{}", std::process::id()));
+        let to = folder.join("package");
+        let in_the_way: [fn(&Path) -> std::io::Result<()>; 4] = [
+            |_| Ok(()),
+            |to| std::fs::create_dir(to).and_then(|()| std::fs::write(to.join("half"), "")),
+            |to| std::fs::write(to, "a file"),
+            |to| std::os::unix::fs::symlink("nowhere", to),
+        ];
+        for make in in_the_way {
+            let work = folder.join("work");
+            std::fs::create_dir_all(work.join("files")).unwrap();
+            std::fs::write(work.join("files/whole"), "").unwrap();
+            make(&to).unwrap();
+            assert_eq!(put(&work, &to), Ok(()));
+            assert!(to.join("whole").is_file() && !to.join("half").exists());
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+
+    /// What is there stays when nothing better can be put in its place.
+    #[test]
+    fn what_is_there_stays_when_it_cannot_be_replaced() {
+        let folder = std::env::temp_dir().join(format!("protege-keep-{}", std::process::id()));
+        let to = folder.join("package");
+        let work = folder.join("work");
+        std::fs::create_dir_all(&work).unwrap();
+        std::fs::create_dir(&to).unwrap();
+        std::fs::write(to.join("old"), "").unwrap();
+        assert!(put(&work, &to).is_err());
+        assert!(to.join("old").is_file());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -1,6 +1,8 @@
 //! Environments on every engine that this program has.
 
-use crate::downloads::{self, Download};
+use crate::downloads::Download;
+#[cfg(feature = "mujoco")]
+use crate::downloads::MUJOCO;
 #[cfg(feature = "mujoco")]
 pub use crate::mujoco::suites::CATALOG;
 use crate::rerun::Scenery;
@@ -36,16 +38,40 @@ fn seeing(env: Box<dyn Env>) -> Box<dyn Env> {
     env
 }
 
-/// What is fetched from the Python package index: MuJoCo itself, and the scenes of others.
+/// What is fetched from the Python package index: MuJoCo's library, unless another is used, and
+/// the scenes of others.
+#[cfg(feature = "mujoco")]
 pub fn packages() -> Vec<&'static Download> {
-    let mut packages = vec![&downloads::MUJOCO];
-    #[cfg(feature = "mujoco")]
-    packages.extend(
-        crate::mujoco::suites::ALL
-            .iter()
-            .filter_map(|suite| suite.package()),
-    );
-    packages
+    let suites = crate::mujoco::suites::ALL.iter();
+    let library = crate::mujoco::is_library_cached().then_some(&MUJOCO);
+    let scenes = suites.filter_map(|suite| suite.package());
+    library.into_iter().chain(scenes).collect()
+}
+
+/// Nothing is fetched: all of it would be for MuJoCo.
+#[cfg(not(feature = "mujoco"))]
+pub fn packages() -> Vec<&'static Download> {
+    Vec::new()
+}
+
+/// Loads MuJoCo's library, which everything that uses MuJoCo does first.
+///
+/// # Errors
+/// When it is missing or not as it should be.
+#[cfg(feature = "mujoco")]
+pub fn load_mujoco() -> Result<()> {
+    crate::mujoco::load_library()
+}
+
+/// Loads nothing.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "mujoco"))]
+pub fn load_mujoco() -> Result<()> {
+    Err(protege_core::Error::input(
+        "this program was built without MuJoCo: build it with `--features mujoco`",
+    ))
 }
 
 /// The tasks whose speed is measured against upstream's own code, with the camera that pictures are

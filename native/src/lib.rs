@@ -10,6 +10,7 @@ pub mod engines;
 pub mod episode;
 pub mod expert;
 pub mod files;
+mod intact;
 mod interrupt;
 pub mod memory;
 #[cfg(feature = "mujoco")]

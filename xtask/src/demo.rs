@@ -40,7 +40,10 @@ fn with_defaults(args: &[String]) -> Vec<&str> {
 
 fn protege(command: &str, args: &[&str]) -> Result<(), String> {
     setup::claim_target()?;
-    setup::ensure(&setup::MUJOCO)?;
+    // Without it nothing is drawn, and MuJoCo's own tasks are not played; the rest works.
+    if let Err(why) = setup::ensure(&setup::MUJOCO) {
+        eprintln!("{why}");
+    }
     eprintln!("Building protege (the first build takes about ten minutes on two cores) ...");
     shell::run(shell::cargo_release(&["build", "--package", "protege"]))?;
     let program = shell::target()

@@ -13,20 +13,14 @@ pub struct Need {
     get: fn() -> Result<(), String>,
 }
 
-/// The physics engine that the native program links, and where the linker finds it on this machine.
+/// The physics engine, which the program loads where it needs it.
 pub const MUJOCO: Need = Need {
     what: "MuJoCo's library",
     found: || {
-        let configured =
-            std::fs::read_to_string(machine_config()).is_ok_and(|text| text == machine_settings());
-        (downloads::MUJOCO.is_there() && configured).then(|| downloads::MUJOCO.version.to_owned())
+        let is_there = downloads::MUJOCO.is_there();
+        is_there.then(|| downloads::MUJOCO.version.to_owned())
     },
-    get: || {
-        downloads::MUJOCO.ensure()?;
-        let path = machine_config();
-        std::fs::write(&path, machine_settings())
-            .map_err(|error| format!("{} cannot be written: {error}.", path.display()))
-    },
+    get: || downloads::MUJOCO.ensure().map(drop),
 };
 
 /// The packages of the suites whose scenes are others'.
@@ -45,18 +39,6 @@ pub const SCENES: Need = Need {
             .try_for_each(|package| package.ensure().map(drop))
     },
 };
-
-/// What cargo is told about this machine alone; `.cargo/config.toml` includes it.
-fn machine_config() -> PathBuf {
-    shell::root().join(".cargo").join("machine.toml")
-}
-
-fn machine_settings() -> String {
-    format!(
-        "[env]\nMUJOCO_DYNAMIC_LINK_DIR = {:?}\n",
-        downloads::library_folder()
-    )
-}
 
 /// rustfmt and clippy.
 pub const LINTS: Need = Need {

@@ -16,9 +16,10 @@ pub fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// Where builds and tools live, outside of any clone: `~/.cache/protege`.
+/// Where builds and tools live, outside of any clone: `~/.cache/protege`. Of a user without a home
+/// folder, they live in the clone.
 pub fn cache() -> PathBuf {
-    crate::downloads::cache()
+    crate::downloads::cache().unwrap_or_else(|_| root().join("target"))
 }
 
 /// Where cargo builds: the user's CARGO_TARGET_DIR, else a folder that all clones share.

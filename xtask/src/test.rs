@@ -88,7 +88,7 @@ const STEPS: [Step; 15] = [
     Step {
         name: "lints",
         kind: Kind::Quick,
-        needs: &[setup::MUJOCO, setup::LINTS],
+        needs: &[setup::LINTS],
         reads: &[EVERYTHING],
         makes: None,
         run: lints,
@@ -96,7 +96,7 @@ const STEPS: [Step; 15] = [
     Step {
         name: "docs",
         kind: Kind::Quick,
-        needs: &[setup::MUJOCO],
+        needs: &[],
         reads: &[EVERYTHING],
         makes: None,
         run: docs,
@@ -112,7 +112,7 @@ const STEPS: [Step; 15] = [
     Step {
         name: "fuzzing",
         kind: Kind::Full,
-        needs: &[setup::MUJOCO],
+        needs: &[],
         reads: &[MANIFESTS, CORE, &["core/tests/fuzz.rs"]],
         makes: None,
         run: fuzz,
@@ -173,7 +173,7 @@ const STEPS: [Step; 15] = [
     Step {
         name: "GPU tests on a software device",
         kind: Kind::Gpu,
-        needs: &[setup::MUJOCO, setup::LAVAPIPE],
+        needs: &[setup::LAVAPIPE],
         reads: &[MANIFESTS, CORE, &["native/tests/wgpu.rs"]],
         makes: None,
         run: gpu_tests,

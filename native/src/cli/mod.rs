@@ -2,7 +2,8 @@
 //! carried out, and files by topic.
 //!
 //! A command is a function from its arguments to an `Answer`. Only this file prints results and
-//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
+//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else (`doctor`, too, when
+//! something is missing).
 
 mod answer;
 mod claim;

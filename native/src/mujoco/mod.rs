@@ -2,6 +2,7 @@
 
 mod adroit;
 mod lab;
+mod library;
 mod metaworld;
 mod nan_state;
 mod plant;
@@ -13,21 +14,23 @@ pub(crate) mod suite;
 pub mod suites;
 pub mod trace;
 
+pub use library::{is_cached as is_library_cached, load as load_library};
 pub use plant::Plant;
 pub use render::{RenderedEnv, Renderer, Solids, Stage};
 pub use sim::MujocoSim;
 
 use crate::terminal::last_words;
 use mujoco_rs::prelude::{MjLogMessage, MjtLogLevel};
+
 /// Keeps MuJoCo from writing to the terminal and into a file in the working directory, which is
 /// what it does otherwise. What its warnings are about (a state that is not finite) is seen in the
 /// observations.
 fn quiet() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    // SAFETY: every use of MuJoCo here begins with this function, which lets one thread through and
-    // the others wait.
+    // SAFETY: the library has just been loaded, and whoever would use it waits for that.
     #[allow(unsafe_code, reason = "the handler is the whole process's")]
-    ONCE.call_once(|| unsafe { mujoco_rs::prelude::set_log_handler(tell_errors) });
+    unsafe {
+        mujoco_rs::prelude::set_log_handler(tell_errors);
+    }
 }
 
 /// MuJoCo ends the program after an error of its own; the reason should be read.

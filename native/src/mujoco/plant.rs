@@ -32,7 +32,7 @@ impl Plant {
     /// The same, of a model that `prepare` has changed; for a plant that need not know a saved
     /// state of the unchanged one.
     pub fn from_text_as(mjcf: &str, prepare: impl FnOnce(&mut MjModel)) -> Result<Self> {
-        super::quiet();
+        super::library::load()?;
         let model = MjModel::from_xml_string(mjcf)
             .map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
         Self::new(
@@ -245,7 +245,7 @@ fn models() -> MutexGuard<'static, HashMap<PathBuf, Arc<MjModel>>> {
 
 /// The model in a file.
 fn load(path: &Path) -> Result<MjModel> {
-    super::quiet();
+    super::library::load()?;
     MjModel::from_xml(path)
         .map_err(|e| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display())))
 }

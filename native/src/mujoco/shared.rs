@@ -110,6 +110,7 @@ mod tests {
     /// dropped first.
     #[test]
     fn models_share_all_but_places() {
+        crate::mujoco::load_library().unwrap();
         let whole = Arc::new(MjModel::from_xml_string(SCENE).unwrap());
         let mut one = SharedModel::of(&whole).unwrap();
         let two = SharedModel::of(&whole).unwrap();

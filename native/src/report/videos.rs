@@ -102,8 +102,8 @@ fn figure(name: &str, clip: &Clip) -> String {
     )
 }
 
-/// Bytes as text for a data URL.
-fn base64(bytes: &[u8]) -> String {
+/// Bytes as text, for a data URL and the like.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

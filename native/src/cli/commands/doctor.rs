@@ -2,8 +2,9 @@
 
 use crate::cli::answer::{Answer, Verdict};
 use crate::cli::machine;
-use crate::downloads::{Download, cache};
+use crate::downloads::{Download, MUJOCO, cache};
 use crate::files;
+use crate::intact;
 use crate::openpi::{Client, Settings, api_key};
 use crate::terminal;
 use crate::video::{Quality, RenderOptions};
@@ -11,13 +12,23 @@ use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+const NOTES: &str = "\
+Exit code: 0; 1 if a line says NO, which is for what the main job needs and for what --fix or      \
+    --policy asked for. What other jobs need and is missing is marked by --.
+MuJoCo's library is looked for where PROTEGE_MUJOCO says (the file, or its folder), then beside    \
+    this program, then in the cache: $XDG_CACHE_HOME/protege, or ~/.cache/protege.";
+
+/// What fetches whatever can be fetched.
+const FIX: &str = "protege doctor --fix";
+
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub struct Args {
     /// The folder that runs will be written to
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -73,24 +84,20 @@ impl Check {
 /// # Errors
 /// Never: what is wrong is in the answer.
 pub fn answer(args: &Args) -> Result<Verdict> {
-    let mut checks = vec![
-        processor(),
-        memory(),
-        tensors("cpu"),
-        physics(catalogue::RAPIER),
-        physics(catalogue::MUJOCO),
-        rendering(),
-        recordings(),
-    ];
-    checks.extend(
-        engines::packages()
-            .into_iter()
-            .map(|download| package(download, args.fix)),
-    );
+    let mut checks = vec![processor(), memory(), tensors("cpu")];
+    // What is fetched now is needed by the next.
+    let packages = engines::packages().into_iter();
+    checks.extend(packages.map(|download| package(download, args.fix)));
+    checks.push(physics(catalogue::RAPIER));
+    let mujoco = physics(catalogue::MUJOCO);
+    let is_wanted = args.fix && cfg!(feature = "mujoco");
+    checks.push(if is_wanted { mujoco } else { mujoco.optional() });
+    checks.push(rendering());
+    checks.push(recordings());
     checks.push(tensors("wgpu").optional());
     checks.push(tensors("cuda:0").optional());
     checks.push(folder("output folder", &args.out));
-    checks.push(folder("cache folder", &cache()));
+    checks.push(cache_folder());
     checks.push(space(&args.out));
     checks.extend(
         TOOLS
@@ -98,14 +105,20 @@ pub fn answer(args: &Args) -> Result<Verdict> {
             .filter(|_| Path::new("xtask/Cargo.toml").exists())
             .map(tool),
     );
-    let policy = args.policy.as_deref().map(served);
-    let good = policy.as_ref().is_none_or(|check| check.ok);
-    checks.extend(policy);
+    checks.extend(args.policy.as_deref().map(served));
     let answer = Answer {
         json: json!(checks),
         text: checks.iter().map(line).collect(),
     };
+    let good = is_good(&answer);
     Ok(Verdict { answer, good })
+}
+
+/// Whether everything is there that must be.
+fn is_good(answer: &Answer) -> bool {
+    let is_missing = |check: &Value| check["ok"] == false && check["optional"] == false;
+    let checks = answer.json.as_array();
+    !checks.is_some_and(|checks| checks.iter().any(is_missing))
 }
 
 fn line(check: &Check) -> String {
@@ -201,11 +214,25 @@ fn physics(engine: &str) -> Check {
         .iter()
         .try_for_each(step)
         .map(|()| format!("{} scenes step", tasks::all().len()));
-    let check = Check::new(&format!("engine {engine}"), found, "please report this");
-    if cfg!(feature = "mujoco") || engine == catalogue::RAPIER {
-        check
+    Check::new(&format!("engine {engine}"), found, remedy(engine))
+}
+
+/// What to do when an engine does not work.
+fn remedy(engine: &str) -> &'static str {
+    match engines::load_mujoco() {
+        Err(_) if engine == catalogue::MUJOCO => library_remedy(),
+        _ => "please report this",
+    }
+}
+
+/// What to do without MuJoCo's library. Where another than that in the cache is asked for, the
+/// sentence that says so is all there is to say.
+fn library_remedy() -> &'static str {
+    let is_fetched = |download: &&Download| download.package == MUJOCO.package;
+    if engines::packages().iter().any(is_fetched) {
+        FIX
     } else {
-        check.optional()
+        ""
     }
 }
 
@@ -229,7 +256,11 @@ fn rendering() -> Check {
             Err(Error::failed("what is drawn is empty"))
         }
     };
-    Check::new("rendering (EGL)", draw(), video::REMEDY).optional()
+    let remedy = match engines::load_mujoco() {
+        Ok(()) => video::REMEDY,
+        Err(_) => library_remedy(),
+    };
+    Check::new("rendering (EGL)", draw(), remedy).optional()
 }
 
 /// Looks for the program that writes recordings.
@@ -261,33 +292,57 @@ fn served(address: &str) -> Check {
     Check::new("served policy", greeting, remedy)
 }
 
-/// Whether a package of others is in the cache; with `fix`, it is fetched.
+/// Whether a package of others is in the cache as it was published; with `fix`, it is fetched
+/// where it is not.
 fn package(download: &Download, fix: bool) -> Check {
-    let Download {
-        package, version, ..
-    } = download;
-    let name = format!("{package} {version}");
-    if download.is_there() {
-        return Check::new(&name, Ok(format!("in {}", download.folder().display())), "").optional();
-    }
-    if !fix {
-        return Check::new(
-            &name,
-            Err(Error::failed("not fetched yet")),
-            "protege doctor --fix",
-        )
-        .optional();
+    let name = format!("{} {}", download.package, download.version);
+    let found = complete(download).map_err(Error::input);
+    if found.is_ok() || !fix {
+        return Check::new(&name, found, FIX).optional();
     }
     let fetched = download
-        .ensure()
-        .map(|folder| format!("fetched just now into {}", folder.display()))
-        .map_err(Error::failed);
-    Check::new(
-        &name,
-        fetched,
-        "check the network and that Python 3 has pip, then try again",
-    )
-    .optional()
+        .replace()
+        .map(|folder| format!("fetched just now into {}", folder.display()));
+    let remedy = "protege doctor --fix, once that is mended";
+    Check::new(&name, fetched.map_err(Error::failed), remedy)
+}
+
+/// Where a package is.
+///
+/// # Errors
+/// What is missing of it, or damaged.
+fn complete(download: &Download) -> std::result::Result<String, String> {
+    let folder = download.folder()?;
+    let shown = folder.display();
+    if !download.is_there() {
+        return Err(format!("not in {shown}"));
+    }
+    match intact::check(download) {
+        // Earlier versions kept no list of MuJoCo's files; that its library loads must do then.
+        Err(_) if download.package == MUJOCO.package && !intact::is_listed(download) => {
+            engines::load_mujoco().map_err(|e| e.to_string())?;
+        }
+        checked => checked?,
+    }
+    Ok(format!("in {shown}"))
+}
+
+/// Where packages and tools are kept.
+fn cache_folder() -> Check {
+    let name = "cache folder";
+    let check = match cache() {
+        Ok(path) => folder(name, &path),
+        Err(why) => Check::new(name, Err(Error::input(why)), ""),
+    };
+    let remedy = if check.ok {
+        ""
+    } else {
+        "set XDG_CACHE_HOME to a folder that you may write to"
+    };
+    Check {
+        remedy: remedy.to_owned(),
+        ..check.optional()
+    }
 }
 
 /// Writes and removes a file.
@@ -359,15 +414,15 @@ const TOOLS: [Tool; 3] = [
 
 fn tool(tool: &Tool) -> Check {
     // `cargo xtask setup` keeps its tools in the cache, away from the user's own.
-    let ours = cache().join("tools/bin").join(tool.program);
+    let ours = cache().map(|cache| cache.join("tools/bin").join(tool.program));
     let version = |program: &Path| output(&program.to_string_lossy(), &["--version".as_ref()]);
-    let line = version(&ours)
+    let ours = ours.ok().and_then(|program| version(&program));
+    let line = ours
         .or_else(|| version(Path::new(tool.program)))
         .and_then(|text| text.lines().next().map(str::to_owned));
     let found = line.ok_or_else(|| {
         Error::failed(format!(
-            "neither on PATH nor in {}; {} needs it",
-            cache().display(),
+            "neither on PATH nor in the cache; {} needs it",
             tool.purpose
         ))
     });
@@ -382,4 +437,25 @@ fn output(program: &str, arguments: &[&std::ffi::OsStr]) -> Option<String> {
         .ok()
         .filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what must be there and is not makes the answer a bad one.
+    #[test]
+    fn the_answer_is_good_unless_something_must_be_there_and_is_not() {
+        let good_answer = |checks: Vec<Check>| {
+            is_good(&Answer {
+                json: json!(checks),
+                text: String::new(),
+            })
+        };
+        let good = || Check::new("good", Ok("found".into()), "");
+        let bad = || Check::new("bad", Err(Error::failed("missing")), "get it");
+        assert!(good_answer(vec![]));
+        assert!(good_answer(vec![good(), bad().optional()]));
+        assert!(!good_answer(vec![good(), bad(), good()]));
+    }
 }

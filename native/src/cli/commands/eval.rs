@@ -12,6 +12,7 @@ use crate::dashboard::Dashboard;
 use crate::engines::inputs;
 use crate::report::Outcome;
 use crate::rerun::{Program, Recorder};
+use crate::terminal;
 use crate::video::{Quality, RenderOptions};
 use protege_core::run::{Config, EpisodeRecord, Inputs, Purpose, Run};
 use protege_core::{Error, Result};
@@ -95,7 +96,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     settings.check(run.config(), Purpose::Evaluate)?;
     for note in &notes {
-        eprintln!("note: {note}");
+        terminal::note(&format!("note: {note}"));
     }
     let mut bar = Dashboard::new(!output.quiet);
     let progress = watch(&mut run, &mut bar, |_, _| false)?;

@@ -326,7 +326,7 @@ fn player(args: &Args) -> Result<Player> {
         let trained = player.acting.is_some().then(|| &player.config.engine);
         let what = "the policy was trained";
         if let Some(note) = trained.and_then(|trained| another_engine(what, trained, engine)) {
-            eprintln!("note: {note}");
+            terminal::note(&format!("note: {note}"));
         }
         player.config.engine.clone_from(engine);
     }

@@ -35,14 +35,9 @@ impl Hand {
     /// Loads the scene of the task `id`.
     ///
     /// # Errors
-    /// When the scene is not there and cannot be fetched, or is not as expected.
+    /// When the scene was not fetched, or is not as expected.
     pub fn load(id: &str) -> Result<Self> {
-        let folder = PACKAGE.ensure();
-        let folder = folder.map_err(|why| {
-            Error::failed(format!(
-                "the scenes of adroit are missing, run `cargo xtask setup`: {why}"
-            ))
-        })?;
+        let folder = PACKAGE.fetched().map_err(Error::input)?;
         let plant = Plant::from_file(&folder.join(file(id)), sensitise)?;
         GAINS
             .iter()

@@ -52,7 +52,7 @@ impl Suite for Adroit {
 impl NativeSuite for Adroit {
     fn scene(&self, id: &str) -> Result<Scene> {
         by_id(id)?;
-        let folder = PACKAGE.ensure().map_err(Error::failed)?;
+        let folder = PACKAGE.fetched().map_err(Error::input)?;
         Ok(Scene::File(folder.join(hand::file(id))))
     }
 

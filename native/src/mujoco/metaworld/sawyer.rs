@@ -79,14 +79,8 @@ impl Sawyer {
     /// # Errors
     /// When the scenes were not fetched, MuJoCo refuses this one, or a part is not in it.
     pub fn new(scene: &str, parts: &[Part], lead_low: [f64; 3]) -> Result<Self> {
-        if !PACKAGE.is_there() {
-            return Err(Error::failed(format!(
-                "the scenes of Meta-World are not in {}: fetch them with `cargo xtask setup` or \
-                 `protege doctor --fix`",
-                PACKAGE.folder().display()
-            )));
-        }
-        let plant = Plant::from_file(&PACKAGE.folder().join(SCENES).join(scene), reset_welds)?;
+        let folder = PACKAGE.fetched().map_err(Error::input)?;
+        let plant = Plant::from_file(&folder.join(SCENES).join(scene), reset_welds)?;
         let body = |name| find(&plant, Kind::mjOBJ_BODY, name);
         let site = |name| find(&plant, Kind::mjOBJ_SITE, name);
         let part = |part: &Part| match *part {

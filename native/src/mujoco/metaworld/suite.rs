@@ -66,7 +66,7 @@ impl Suite for MetaWorld {
 impl NativeSuite for MetaWorld {
     fn scene(&self, id: &str) -> Result<Scene> {
         let task = super::by_id(id)?;
-        let folder = PACKAGE.ensure().map_err(Error::failed)?;
+        let folder = PACKAGE.fetched().map_err(Error::input)?;
         Ok(Scene::File(folder.join(sawyer::SCENES).join(task.scene)))
     }
 
