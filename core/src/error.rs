@@ -103,16 +103,15 @@ pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> O
 }
 
 /// The three names with the fewest edits from `wanted`, nearest first: "`a`, `b` or `c`".
-pub fn nearest_few<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> String {
-    let mut others: Vec<N> = names.collect();
+pub fn nearest_few(wanted: &str, names: &[&str]) -> String {
+    let mut others = names.to_vec();
     let mut few = Vec::new();
     while few.len() < 3 {
         let indices = 0..others.len();
-        let distance = |&i: &usize| edits(wanted, others[i].as_ref());
-        let Some(i) = indices.min_by_key(distance) else {
+        let Some(i) = indices.min_by_key(|&i| edits(wanted, others[i])) else {
             break;
         };
-        few.push(format!("`{}`", excerpt(others.remove(i).as_ref())));
+        few.push(format!("`{}`", excerpt(others.remove(i))));
     }
     or_list(few.iter().map(String::as_str))
 }

@@ -124,7 +124,8 @@ pub(crate) fn by_id(
     if let Some(method) = methods.iter().find(|method| method.id == id) {
         return Ok(method);
     }
-    let near = nearest_few(id, methods.iter().map(|method| method.id));
+    let names: Vec<&str> = methods.iter().map(|method| method.id).collect();
+    let near = nearest_few(id, &names);
     let id = excerpt(id);
     Err(Error::input(format!(
         "there is no {stage} method `{id}`; did you mean {near}?"

@@ -1,5 +1,7 @@
 //! protege: the command line, and what its commands share.
 
+// What is told goes through `terminal`: the standard macros panic where nobody listens.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 // Shader types of the optional GPU backends nest deeply.
 #![recursion_limit = "256"]
 

@@ -173,10 +173,7 @@ fn with_few_names(text: &str) -> String {
     };
     names.push(last);
     let wanted = before.rsplit('`').nth(1).unwrap_or_default();
-    format!(
-        "{before}expected {}{after}",
-        nearest_few(wanted, names.into_iter())
-    )
+    format!("{before}expected {}{after}", nearest_few(wanted, &names))
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@ fn fitting(field: &Field, key: &str, value: &Value, present: &Value) -> Result<V
             Kind::Text => "a text".to_owned(),
             Kind::List => "a list of texts, such as [\"lab/lift\"]".to_owned(),
             Kind::Name(choices) => {
-                let names = choices.iter().map(|choice| choice.name);
-                let near = nearest_few(value.as_str().unwrap_or_default(), names);
+                let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+                let near = nearest_few(value.as_str().unwrap_or_default(), &names);
                 format!("one of {} names, such as {near}", choices.len())
             }
             Kind::Group(_) => "a group of settings".to_owned(),

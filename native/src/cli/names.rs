@@ -48,7 +48,8 @@ pub fn known(what: &str, name: &str, names: Vec<String>) -> Result<()> {
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
-    let near = nearest_few(name, names.iter());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest_few(name, &names);
     let name = excerpt(name);
     Err(Error::input(format!(
         "there is no {what} `{name}`; did you mean {near}?"

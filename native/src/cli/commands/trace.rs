@@ -52,7 +52,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "key")]
     fixture: Option<PathBuf>,
     /// The recorded episode, `suite/task/number`
-    #[arg(long, value_name = "KEY", requires = "fixture")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        requires = "fixture",
+        conflicts_with = "task"
+    )]
     key: Option<String>,
 }
 
