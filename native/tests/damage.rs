@@ -358,6 +358,43 @@ fn a_result_without_a_checkpoint_is_not_made_anew_unasked() {
     assert!(results(&runs.path("whole")) == found);
 }
 
+/// Demonstrations and policies that a run was given are missed, whatever became of them, rather
+/// than made up for or replaced by others.
+#[test]
+fn what_a_run_was_given_is_missed() {
+    let runs = Runs::new();
+    let folder = runs.folder.path();
+    let arguments = [
+        "finetune",
+        "--checkpoint",
+        "whole",
+        "--demos-file",
+        "whole/seed-0/demos.safetensors",
+        "--no-video",
+        "--quiet",
+        "--out",
+        "given",
+    ];
+    let output = call(folder, &arguments);
+    assert!(output.status.success(), "{}", sentence(&output));
+    fs::remove_dir_all(runs.path("given/seed-0")).unwrap();
+    let inputs = runs.path("given/inputs");
+    for file in files(&inputs) {
+        let path = inputs.join(&file);
+        let whole = fs::read(&path).unwrap();
+        for damage in DAMAGES {
+            damage.inflict(&path, &runs.path("other/seed-0").join(&file));
+            let output = call(folder, &["run", "--resume", "given", "--quiet"]);
+            assert_named(&output, &format!("{} {damage:?}", file.display()));
+            fs::write(&path, &whole).unwrap();
+        }
+    }
+    // What it was not given is not taken.
+    fs::write(inputs.join("policy-0.safetensors"), "another").unwrap();
+    let output = call(folder, &["run", "--resume", "given", "--quiet"]);
+    assert!(output.status.success(), "{}", sentence(&output));
+}
+
 /// Where every checkpoint is damaged, a sentence names them and says what can be done.
 #[test]
 fn a_run_whose_checkpoints_are_all_damaged_says_so() {
@@ -381,17 +418,49 @@ fn a_run_whose_checkpoints_are_all_damaged_says_so() {
     assert!(text.contains("begin another run"), "{text}");
 }
 
+/// The plan of a run as an earlier version would have written it.
+fn earlier_plan(run: &Path) -> Value {
+    let mut plan: Value =
+        serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let entries = plan.as_object_mut().unwrap();
+    for key in ["checksum", "config", "inputs"] {
+        entries.remove(key).unwrap();
+    }
+    plan
+}
+
+/// Also where the plan of an earlier version does not say what the run began with, a checkpoint of
+/// other settings is not gone on with, and seeds of different settings are not pooled.
+#[test]
+fn seeds_of_different_settings_are_not_pooled() {
+    let runs = Runs::new();
+    let refused = |run: &str, seeds: &[u64], now: &str| {
+        let folder = runs.path(run);
+        let mut plan = earlier_plan(&folder);
+        plan["seeds"] = seeds.into();
+        fs::write(folder.join("plan.json"), plan.to_string()).unwrap();
+        let path = folder.join("config.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("count = 2", "count = 3")).unwrap();
+        let output = call(runs.folder.path(), &["run", "--resume", run, "--quiet"]);
+        let answer = sentence(&output);
+        assert_eq!(output.status.code(), Some(2), "{answer}");
+        assert!(
+            answer.contains(now) && answer.contains("demos.count = "),
+            "{answer}"
+        );
+    };
+    refused("stopped", &[0], "stopped/seed-0 are of a run with");
+    refused("whole", &[0, 1], "seed 1 of whole ran with");
+}
+
 /// A plan that makes no sense is refused in a sentence, whether it has a checksum or, like those of
 /// earlier versions, none; one without anything that came with the checksum is read.
 #[test]
 fn a_plan_that_makes_no_sense_is_refused() {
     let runs = Runs::new();
     let path = runs.path("whole/plan.json");
-    let mut plan: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    let earlier = plan.as_object_mut().unwrap();
-    for key in ["checksum", "config", "inputs"] {
-        earlier.remove(key).unwrap();
-    }
+    let plan = earlier_plan(&runs.path("whole"));
     let resume = |plan: &Value| {
         fs::write(&path, plan.to_string()).unwrap();
         call(runs.folder.path(), &["run", "--resume", "whole", "--quiet"])

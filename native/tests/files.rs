@@ -184,7 +184,8 @@ fn a_manifest_that_lacks_a_name_is_refused() {
     assert!(refused.contains("has lost its checksum"), "{refused}");
 }
 
-/// Many that write one file at the same time leave one of the contents, whole, and nothing beside it.
+/// Many that write one file at the same time leave one of the contents, whole, and nothing beside
+/// it.
 #[test]
 fn writes_at_the_same_time_never_mix() {
     let folder = folder();

@@ -79,7 +79,7 @@ fn only_seed(folder: &Path) -> u64 {
         .into_iter()
         .filter(|name| name.starts_with("seed-"))
         .collect();
-    assert_eq!(seeds, [held.clone()]);
+    assert_eq!(seeds, [&held[..]]);
     let summary = json(folder.join("summary.json"));
     assert_eq!(summary["per_seed"][0]["seed"], seed);
     assert_eq!(json(folder.join(held).join("summary.json"))["seed"], seed);

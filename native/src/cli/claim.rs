@@ -76,7 +76,8 @@ impl Lock {
     }
 }
 
-/// What was made for a run that has not begun yet. Dropped, it removes that again, and nothing else.
+/// What was made for a run that has not begun yet. Dropped, it removes that again, and nothing
+/// else.
 #[derive(Debug, Default)]
 struct Made(Vec<PathBuf>);
 

@@ -118,8 +118,8 @@ fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
     };
     if result.summary.seed != seed {
         return Err(Error::input(format!(
-            "{}/summary.json is the result of seed {}; put its own back, or remove it and go on with \
-             `protege run --resume {shown}`",
+            "{}/summary.json is the result of seed {}; put its own back, or remove it and go on \
+             with `protege run --resume {shown}`",
             path.display(),
             result.summary.seed
         )));
