@@ -2,7 +2,8 @@
 //! carried out, and files by topic.
 //!
 //! A command is a function from its arguments to an `Answer`. Only this file prints results and
-//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else.
+//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else (`doctor`, too, when
+//! something is missing).
 
 mod answer;
 mod commands;
@@ -15,7 +16,7 @@ mod session;
 mod settings;
 mod tables;
 
-use answer::{Output, bug};
+use answer::{Answer, Output, bug};
 use clap::Parser;
 use clap::error::ErrorKind;
 use commands::Command;
@@ -54,20 +55,24 @@ pub fn main() -> u8 {
         Err(error) => return refuse(&error, json),
     };
     let _threads = machine::share_work(0);
+    let exit_code: fn(&Answer) -> u8 = match cli.command {
+        Command::Doctor(_) => commands::doctor::exit_code,
+        _ => |_| 0,
+    };
     let answered = catch_unwind(AssertUnwindSafe(|| {
         commands::answer(cli.command, cli.output)
     }));
-    let verdict = match answered {
-        Ok(Ok(verdict)) => verdict,
+    let answer = match answered {
+        Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
     };
     if json {
-        print(&format!("{:#}\n", verdict.answer.json));
+        print(&format!("{:#}\n", answer.json));
     } else {
-        print(&verdict.answer.text);
+        print(&answer.text);
     }
-    u8::from(!verdict.good)
+    exit_code(&answer)
 }
 
 /// Prints what clap has to say: help and version are no errors, the rest is wrong input.

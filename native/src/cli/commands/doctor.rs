@@ -1,6 +1,6 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
-use crate::cli::answer::{Answer, Verdict};
+use crate::cli::answer::Answer;
 use crate::cli::machine;
 use crate::downloads::{Download, cache};
 use crate::openpi::{Client, Settings, api_key};
@@ -9,7 +9,7 @@ use crate::{engines, rerun, video};
 use protege_core::env::{LabEnv, Subject, catalogue};
 use protege_core::{Error, Result, tasks};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Check {
 ///
 /// # Errors
 /// Never: what is wrong is in the answer.
-pub fn answer(args: &Args) -> Result<Verdict> {
+pub fn answer(args: &Args) -> Result<Answer> {
     let mut checks = vec![
         processor(),
         memory(),
@@ -96,14 +96,19 @@ pub fn answer(args: &Args) -> Result<Verdict> {
             .filter(|_| Path::new("xtask/Cargo.toml").exists())
             .map(tool),
     );
-    let policy = args.policy.as_deref().map(served);
-    let good = policy.as_ref().is_none_or(|check| check.ok);
-    checks.extend(policy);
-    let answer = Answer {
+    checks.extend(args.policy.iter().map(|address| served(address)));
+    let text = checks.iter().map(line).collect();
+    Ok(Answer {
         json: json!(checks),
-        text: checks.iter().map(line).collect(),
-    };
-    Ok(Verdict { answer, good })
+        text,
+    })
+}
+
+/// The exit code after an answer of this command: 1 when something is missing that must be there.
+pub fn exit_code(answer: &Answer) -> u8 {
+    let is_missing = |check: &Value| check["ok"] == false && check["optional"] == false;
+    let checks = answer.json.as_array();
+    u8::from(checks.is_some_and(|checks| checks.iter().any(is_missing)))
 }
 
 fn line(check: &Check) -> String {
