@@ -1,7 +1,7 @@
 //! Policies that another program serves, as a user meets them: what is said, what is saved, how a
 //! program ends.
 
-use protege::openpi::{Client, Settings};
+use protege::openpi::{Client, Settings, Value as Observed};
 use rmpv::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -455,51 +455,70 @@ fn names_that_cannot_be_told_are_refused_before_a_run_begins() {
     assert!(!folder.path().join("out").exists());
 }
 
-/// A greeting of sixty million bytes is read, or refused, in little more memory than it has.
+/// A message of sixty million bytes is read, or refused, in a few times their memory: a greeting,
+/// and an answer.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_hostile_greeting_takes_little_memory() {
-    const LENGTH: u64 = 60_000_000;
+fn a_hostile_message_takes_little_memory() {
+    const LENGTH: u32 = 60_000_000;
     let peak = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kib / 1024
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() / 1024
     };
-    // A list of nothing, of empty lists, of empty maps, of one-letter texts; a text, bytes.
-    let start = |marker: u8, length: u64| [&[marker], &(length as u32).to_be_bytes()[..]].concat();
-    let text = [&[0x81, 0xa1, b'x'], &start(0xc6, LENGTH - 8)[..]].concat();
-    for (head, fill, readable) in [
-        (start(0xdd, LENGTH - 5), 0xc0, false),
-        (start(0xdd, LENGTH - 5), 0x90, false),
-        (start(0xdd, LENGTH - 5), 0x80, false),
-        (start(0xdd, (LENGTH - 5) / 2), 0xa1, false),
-        (start(0xdf, (LENGTH - 5) / 2), 0xc0, false),
-        (start(0xdb, LENGTH - 5), b'\n', false),
-        (start(0xc6, LENGTH - 5), 0xff, false),
-        (text, 0xff, true),
+    let start = |marker: u8, length: u32| [&[marker], &length.to_be_bytes()[..]].concat();
+    let text = [&[0x81, 0xa1, b'x'], &start(0xdb, LENGTH)[..]].concat();
+    let array = b"\x81\xa7actions\x84\xc4\x0b__ndarray__\xc3\xc4\x05dtype\xa3<f4\xc4\x05shape\x92";
+    let shape = [&start(0xce, LENGTH / 16)[..], b"\x04\xc4\x04data"].concat();
+    let actions = [&array[..], &shape, &start(0xc6, LENGTH)].concat();
+    // Lists of nothing, of empty lists, of empty maps, of texts; a map; a text, bytes; actions.
+    for (head, fill) in [
+        (start(0xdd, LENGTH), 0xc0),
+        (start(0xdd, LENGTH), 0x90),
+        (start(0xdd, LENGTH), 0x80),
+        (start(0xdd, LENGTH / 2), 0xa1),
+        (start(0xdf, LENGTH / 2), 0xc0),
+        (start(0xdb, LENGTH), b'\n'),
+        (start(0xc6, LENGTH), 0xff),
+        (text, b'\n'),
+        (actions, 0),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("openpi://{}", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
-            let mut stream = listener.accept().unwrap().0;
-            shake_hands(&mut stream).unwrap();
-            let mut left = LENGTH - head.len() as u64;
-            let frame = [&[0x82, 127], &LENGTH.to_be_bytes()[..], &head].concat();
-            stream.write_all(&frame).unwrap();
-            let piece = vec![fill; 100_000];
-            while left > 0 {
-                let part = left.min(piece.len() as u64);
-                stream.write_all(&piece[..part as usize]).unwrap();
-                left -= part;
-            }
-        });
-        let connected = Client::connect(&address, Settings::default());
-        assert_eq!(connected.is_ok(), readable);
-        server.join().unwrap();
-        assert!(peak() < 300, "{} MB for {fill:#x}", peak());
+        for greets in [false, true] {
+            let is_good = greets && fill == 0;
+            let sent = flood(head.clone(), fill, LENGTH as usize, greets);
+            let state = Observed::Floats(vec![1], vec![0.5]);
+            let asked = Observed::Map(vec![("observation/state".to_owned(), state)]);
+            let connected = Client::connect(&sent, Settings::default());
+            let answered = connected.and_then(|mut client| client.act(&asked));
+            assert_eq!(answered.is_ok(), is_good);
+            drop(answered);
+            assert!(peak() < 300, "{} MB for {fill:#x}", peak());
+        }
     }
+}
+
+/// The address of a server that sends `head` and `length` bytes of `fill` in one message: in the
+/// place of its greeting, or of its first answer.
+fn flood(head: Vec<u8>, fill: u8, length: usize, greets: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("openpi://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || -> Option<()> {
+        let mut stream = listener.accept().ok()?.0;
+        shake_hands(&mut stream)?;
+        if greets {
+            send(&mut stream, 0x82, &[0x80])?;
+            message(&mut stream)?;
+        }
+        let whole = (head.len() + length) as u64;
+        let begin = [&[0x82, 127], &whole.to_be_bytes()[..], &head].concat();
+        stream.write_all(&begin).ok()?;
+        let piece = vec![fill; 100_000];
+        for _ in 0..length / piece.len() {
+            stream.write_all(&piece).ok()?;
+        }
+        Some(())
+    });
+    address
 }

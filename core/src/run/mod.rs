@@ -435,7 +435,7 @@ impl Run {
     ///
     /// # Errors
     /// When a simulator or the device fails; the run should then be resumed from its last
-    /// checkpoint.
+    /// checkpoint. After [`Error::Unserved`] it is as it was before, and can be saved.
     pub async fn step(&mut self) -> Result<Progress> {
         // The stage is taken out so that it may borrow the rest of the run.
         let mut stage = std::mem::replace(&mut self.stage, Stage::Done);

@@ -29,20 +29,6 @@ pub struct Answer {
     pub text: String,
 }
 
-/// An answer, and whether it is the one that was hoped for.
-pub struct Verdict {
-    /// What is printed.
-    pub answer: Answer,
-    /// Whether the program ends with 0.
-    pub good: bool,
-}
-
-impl From<Answer> for Verdict {
-    fn from(answer: Answer) -> Self {
-        Self { answer, good: true }
-    }
-}
-
 /// The error that stands for a panic, in this thread or in another.
 pub fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic

@@ -21,7 +21,7 @@ mod signals;
 mod tables;
 
 use crate::terminal::{self, SignOfLife, last_words};
-use answer::{Output, bug};
+use answer::{Answer, Output, bug};
 use clap::Parser;
 use clap::error::{ContextValue, ErrorKind};
 use commands::Command;
@@ -62,22 +62,26 @@ pub fn main() -> u8 {
         Err(error) => return refuse(&error, json),
     };
     let _threads = machine::share_work(0);
+    let exit_code: fn(&Answer) -> u8 = match cli.command {
+        Command::Doctor(_) => commands::doctor::exit_code,
+        _ => |_| 0,
+    };
     let sign_of_life = (!cli.output.quiet).then(|| SignOfLife::of(commands::doing(&cli.command)));
     let answered = catch_unwind(AssertUnwindSafe(|| {
         commands::answer(cli.command, cli.output)
     }));
     drop(sign_of_life);
-    let verdict = match answered {
-        Ok(Ok(verdict)) => verdict,
+    let answer = match answered {
+        Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return fail(&error, json),
         Err(panic) => return fail(&bug(&*panic), json),
     };
     let code = if json {
-        print(&format!("{:#}\n", verdict.answer.json))
+        print(&format!("{:#}\n", answer.json))
     } else {
-        print(&verdict.answer.text)
+        print(&answer.text)
     };
-    code.max(u8::from(!verdict.good))
+    code.max(exit_code(&answer))
 }
 
 /// Ends the program at once. Everything must have been written.

@@ -29,7 +29,9 @@ use websocket::{Message, WebSocket};
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Characters of a server's words that are shown.
 const SHOWN: usize = 300;
-/// Characters of its greeting that are kept.
+/// Bytes of the longest greeting that is taken.
+const LONGEST_GREETING: usize = 1 << 20;
+/// Characters of a greeting that are kept.
 const GREETING: usize = 2000;
 
 /// Whom nobody asks to stop.
@@ -48,7 +50,7 @@ pub struct Settings {
     pub pause: Duration,
     /// How often an observation is sent whose connection is lost each time. Default: 3.
     pub tries: u32,
-    /// Bytes of the longest message that is taken. Default: 64 MiB.
+    /// Bytes of the longest message that is taken; of a greeting, 1 MiB. Default: 64 MiB.
     pub longest: usize,
     /// Sent as `Authorization: Api-Key ...`. Default: none.
     pub api_key: Option<String>,
@@ -146,7 +148,9 @@ impl Client {
         })?;
         let actions = match reply {
             Message::Binary(bytes) => {
-                values::unpack(&bytes).and_then(|reply| values::actions(&reply))
+                let reply = values::unpack(&bytes);
+                drop(bytes);
+                reply.and_then(|reply| values::actions(&reply))
             }
             Message::Text(trouble) => Err(reported(&trouble)),
         };
@@ -259,8 +263,11 @@ impl Client {
             longest, api_key, ..
         } = &self.settings;
         let key = api_key.as_deref();
-        let mut socket = WebSocket::over(stream, &self.host, key, *longest, wait)?;
-        let greeting = match socket.receive(wait)? {
+        let first = LONGEST_GREETING.min(*longest);
+        let mut socket = WebSocket::over(stream, &self.host, key, first, wait)?;
+        let greeting = socket.receive(wait)?;
+        socket.longest = *longest;
+        let greeting = match greeting {
             Message::Binary(bytes) => values::unpack(&bytes)
                 .map_err(|why| format!("its greeting cannot be read: {why}"))
                 .and_then(|greeting| described(&greeting)),

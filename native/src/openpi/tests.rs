@@ -575,7 +575,7 @@ fn messages_of_every_type_are_read() {
 fn a_greeting_is_shown_in_part_and_without_control_characters() {
     let (address, server) = serve(1, |_, stream| {
         let (mut peer, _) = Peer::shake_hands(stream);
-        let long = Packed::Binary(vec![7; 1 << 20]);
+        let long = Packed::Binary(vec![7; 1 << 19]);
         peer.say(&map(vec![
             ("robot", "\x1b[31mdroid\r\n\u{202e}".into()),
             ("x", long),
@@ -805,6 +805,13 @@ fn messages_that_are_too_long_are_refused() {
         assert!(sentence.contains("more than 1000 bytes"), "{sentence}");
         server.join().unwrap();
     }
+    let (address, server) = serve(1, |_, stream| {
+        let mut peer = Peer::shake_hands(stream).0;
+        peer.frame(0x82, &[0x80; 2 << 20]);
+    });
+    let sentence = refused(&address, patient());
+    assert!(sentence.contains("more than 1048576 bytes"), "{sentence}");
+    server.join().unwrap();
 }
 
 /// An address that is none, a port where nobody listens and a server of something else are told

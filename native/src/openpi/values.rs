@@ -84,7 +84,10 @@ fn array(dtype: &str, shape: &[usize], count: usize, data: Vec<u8>) -> Result<Pa
 /// Why it is none, or asks for too much, in words.
 pub fn unpack(mut bytes: &[u8]) -> std::result::Result<Packed, String> {
     limits::check(bytes)?;
-    rmpv::decode::read_value(&mut bytes).map_err(|e| format!("it is no MessagePack ({e})"))
+    // What is copied out of the message has its length at once, and does not grow to it.
+    let value = rmpv::decode::read_value_ref(&mut bytes);
+    let value = value.map_err(|e| format!("it is no MessagePack ({e})"))?;
+    Ok(value.to_owned())
 }
 
 /// The part of a map; its name may be words or bytes.

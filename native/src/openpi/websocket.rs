@@ -37,7 +37,7 @@ pub enum Message {
 pub struct WebSocket {
     stream: TcpStream,
     /// Bytes of the longest message that is taken.
-    longest: usize,
+    pub longest: usize,
 }
 
 /// Connects to `host:port`. Systems look up names and connect without an eye on anything else, so a

@@ -22,40 +22,70 @@ pub(super) fn replay(obs: ObsSpec, act: usize, capacity: usize) -> SequenceRepla
         .without_terminal_padding()
 }
 
-/// All demonstrated decisions, in a replay of their size.
+/// Decisions in the replay of all demonstrations.
+pub(super) fn count(config: &ActorConfig, demos: &Dataset) -> usize {
+    let steps: usize = demos.episodes.iter().map(Episode::len).sum();
+    copies(config) * steps
+}
+
+fn copies(config: &ActorConfig) -> usize {
+    match config.compose {
+        Compose::Alone => 1,
+        _ => COPIES,
+    }
+}
+
+/// Adds the decisions of the next demonstration to a replay that has those of the ones before it:
+/// who is asked what they would have done may be far away and slow.
 ///
 /// # Errors
-/// When the device fails, or an episode is not whole.
-pub(super) async fn decisions(
+/// When the device or the serving program fails, or an episode is not whole. The replay is as it
+/// was then.
+pub(super) async fn add_next(
+    replay: &mut SequenceReplay,
     config: &ActorConfig,
     policy: &Policy,
     demos: &Dataset,
-    (seed, obs): (u64, ObsSpec),
+    seed: u64,
     device: &Device,
-) -> Result<SequenceReplay> {
-    let copies = if config.compose == Compose::Alone {
-        1
-    } else {
-        COPIES
-    };
-    let mut replay = replay(obs, policy.sizes.act, usize::MAX);
+) -> Result<()> {
+    let copies = copies(config);
     let mut rng = Rng::new(seed, "csil-demos", 0);
+    let mut known = replay.len();
     for episode in &demos.episodes {
-        for copy in 0..copies {
-            let begin = copy * policy.sizes.chunk / copies;
+        let begins = (0..copies).map(|copy| copy * policy.sizes.chunk / copies);
+        let decisions = copies * episode.len();
+        if known >= decisions {
+            known -= decisions;
+            if config.compose != Compose::Alone {
+                let asked = begins.map(|begin| starts(policy, episode, begin).len());
+                rng.normals(asked.sum::<usize>() * policy.noise_len());
+            }
+            continue;
+        }
+        let mut added = Vec::new();
+        for begin in begins {
             let bases = match config.compose {
                 Compose::Alone => vec![0.0; (episode.len() + 1) * policy.sizes.act],
                 _ => base_actions(policy, episode, begin, &mut rng, device).await?,
             };
-            replay.push(&targets(config, policy.sizes, episode, &bases))?;
+            added.push(targets(config, policy.sizes, episode, &bases));
         }
+        return added.iter().try_for_each(|episode| replay.push(episode));
     }
-    Ok(replay)
+    Ok(())
+}
+
+/// The times at which chunks begin: at first, and whenever it is `begin` more than a multiple of a
+/// chunk.
+fn starts(policy: &Policy, episode: &Episode, begin: usize) -> Vec<usize> {
+    let chunk = policy.sizes.chunk;
+    let starts = (0..=episode.len()).filter(|&t| t == 0 || t % chunk == begin % chunk);
+    starts.collect()
 }
 
 /// What the pretrained policy would do at every observation of an episode of T steps, where its
-/// chunks begin at the first one and whenever the time is `begin` more than a multiple of a chunk:
-/// (T + 1) x act.
+/// chunks begin as [`starts`] says: (T + 1) x act.
 async fn base_actions(
     policy: &Policy,
     episode: &Episode,
@@ -63,10 +93,8 @@ async fn base_actions(
     rng: &mut Rng,
     device: &Device,
 ) -> Result<Vec<f32>> {
-    let Sizes { act, chunk, .. } = policy.sizes;
-    let starts: Vec<usize> = (0..=episode.len())
-        .filter(|&t| t == 0 || t % chunk == begin % chunk)
-        .collect();
+    let act = policy.sizes.act;
+    let starts = starts(policy, episode, begin);
     let obs = episode.obs.batch(&policy.reads, starts.iter().copied());
     let noise = rng.normals(starts.len() * policy.noise_len());
     let chunks = policy.act(&obs, noise, device).await?;
@@ -151,14 +179,10 @@ mod tests {
             residual_scale: 2.0,
             ..ActorConfig::preset(Preset::Tiny)
         };
-        let found = block_on(decisions(
-            &config,
-            &policy,
-            &demos,
-            (0, ObsSpec::of_state(1)),
-            &device,
-        ))
-        .unwrap();
+        let mut found = replay(ObsSpec::of_state(1), 1, usize::MAX);
+        while found.len() < count(&config, &demos) {
+            block_on(add_next(&mut found, &config, &policy, &demos, 0, &device)).unwrap();
+        }
         assert_eq!(found.len(), 12);
         // Every decision is drawn at some time: here all of them in their order.
         let rows = found.all();

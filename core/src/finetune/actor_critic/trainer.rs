@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct ActorCriticTrainer<L> {
     config: PracticeConfig,
     rollouts: Rollouts,
-    /// Empty until the pretrained policy was asked what it would have done.
+    /// Those of which the pretrained policy was asked what it would have done.
     demos: SequenceReplay,
     online: SequenceReplay,
     running: RunningEpisodes<Pending>,
@@ -99,7 +99,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
 
     async fn advance(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let done = self.learner.updates();
-        let mut report = if self.demos.is_empty() {
+        let mut report = if self.demos.len() < self.watched(cx) {
             self.watch(cx).await?
         } else if done.cloning < self.config.actor.clone_updates {
             self.clone_policy().await?
@@ -161,7 +161,13 @@ impl<L: Learner> ActorCriticTrainer<L> {
         )
     }
 
-    /// Asks the pretrained policy what it would have done in the demonstrations.
+    /// Demonstrated decisions, once the pretrained policy was asked about all of them.
+    fn watched(&self, cx: &Context) -> usize {
+        let count = |demos| demos::count(&self.config.actor, demos);
+        cx.demos.map_or(0, count).max(1)
+    }
+
+    /// Asks the pretrained policy what it would have done in the next demonstration.
     async fn watch(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let missing = || {
             Error::input(
@@ -169,9 +175,10 @@ impl<L: Learner> ActorCriticTrainer<L> {
             )
         };
         let device = cx.device.clone().without_autodiff();
-        let seen = (cx.rollouts.seed, cx.obs());
         let demos = cx.demos.ok_or_else(missing)?;
-        self.demos = demos::decisions(&self.config.actor, cx.policy, demos, seen, &device).await?;
+        let actor = &self.config.actor;
+        let seed = cx.rollouts.seed;
+        demos::add_next(&mut self.demos, actor, cx.policy, demos, seed, &device).await?;
         if self.demos.is_empty() {
             return Err(missing());
         }

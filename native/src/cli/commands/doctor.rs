@@ -1,6 +1,6 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
-use crate::cli::answer::{Answer, Verdict};
+use crate::cli::answer::Answer;
 use crate::cli::machine;
 use crate::downloads::{Download, MUJOCO, cache};
 use crate::files;
@@ -83,7 +83,7 @@ impl Check {
 ///
 /// # Errors
 /// Never: what is wrong is in the answer.
-pub fn answer(args: &Args) -> Result<Verdict> {
+pub fn answer(args: &Args) -> Result<Answer> {
     let mut checks = vec![processor(), memory(), tensors("cpu")];
     // What is fetched now is needed by the next.
     let packages = engines::packages().into_iter();
@@ -106,19 +106,18 @@ pub fn answer(args: &Args) -> Result<Verdict> {
             .map(tool),
     );
     checks.extend(args.policy.as_deref().map(served));
-    let answer = Answer {
+    let text = checks.iter().map(line).collect();
+    Ok(Answer {
         json: json!(checks),
-        text: checks.iter().map(line).collect(),
-    };
-    let good = is_good(&answer);
-    Ok(Verdict { answer, good })
+        text,
+    })
 }
 
-/// Whether everything is there that must be.
-fn is_good(answer: &Answer) -> bool {
+/// The exit code after an answer of this command: 1 when something is missing that must be there.
+pub fn exit_code(answer: &Answer) -> u8 {
     let is_missing = |check: &Value| check["ok"] == false && check["optional"] == false;
     let checks = answer.json.as_array();
-    !checks.is_some_and(|checks| checks.iter().any(is_missing))
+    u8::from(checks.is_some_and(|checks| checks.iter().any(is_missing)))
 }
 
 fn line(check: &Check) -> String {
@@ -443,19 +442,19 @@ fn output(program: &str, arguments: &[&std::ffi::OsStr]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Only what must be there and is not makes the answer a bad one.
+    /// Only what must be there and is not makes the exit code 1.
     #[test]
-    fn the_answer_is_good_unless_something_must_be_there_and_is_not() {
-        let good_answer = |checks: Vec<Check>| {
-            is_good(&Answer {
+    fn the_exit_code_is_1_when_something_must_be_there_and_is_not() {
+        let code = |checks: Vec<Check>| {
+            exit_code(&Answer {
                 json: json!(checks),
                 text: String::new(),
             })
         };
         let good = || Check::new("good", Ok("found".into()), "");
         let bad = || Check::new("bad", Err(Error::failed("missing")), "get it");
-        assert!(good_answer(vec![]));
-        assert!(good_answer(vec![good(), bad().optional()]));
-        assert!(!good_answer(vec![good(), bad(), good()]));
+        assert_eq!(code(vec![]), 0);
+        assert_eq!(code(vec![good(), bad().optional()]), 0);
+        assert_eq!(code(vec![good(), bad(), good()]), 1);
     }
 }

@@ -15,7 +15,7 @@ pub mod tasks;
 pub mod theory;
 pub mod trace;
 
-use super::answer::{Output, Verdict};
+use super::answer::{Answer, Output};
 use clap::Subcommand;
 use protege_core::Result;
 
@@ -71,8 +71,8 @@ pub fn doing(command: &Command) -> &'static str {
 ///
 /// # Errors
 /// Those of the command.
-pub fn answer(command: Command, output: Output) -> Result<Verdict> {
-    let answer = match command {
+pub fn answer(command: Command, output: Output) -> Result<Answer> {
+    match command {
         Command::Run(args) => run::answer(&args, output),
         Command::Demos(args) => demos::answer(&args, output),
         Command::Pretrain(args) => pretrain::answer(&args, output),
@@ -85,9 +85,8 @@ pub fn answer(command: Command, output: Output) -> Result<Verdict> {
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),
-        Command::Doctor(args) => return doctor::answer(&args),
-    };
-    answer.map(Verdict::from)
+        Command::Doctor(args) => doctor::answer(&args),
+    }
 }
 
 #[cfg(test)]
