@@ -4,11 +4,11 @@ use super::{Dataset, Normaliser};
 use crate::obs::{Images, ObsBatch, ObsSpec};
 use crate::{Error, Result};
 
-/// The least range by which an observed number or an action is scaled: 5 mm, or as much of a radian,
-/// a unit quaternion or a gripper's opening. One action moves a hand by up to 1 cm; what varies by
-/// less than half of that in the demonstrations is how bodies settled, or rounding. In a few
-/// demonstrations such ranges are as small as 1e-6, and practice would leave them a million times
-/// over.
+/// The least range by which an observed number or an action is scaled: 5 mm, or as much of a
+/// radian, a unit quaternion or a gripper's opening. One action moves a hand by up to 1 cm; what
+/// varies by less than half of that in the demonstrations is how bodies settled, or rounding. In a
+/// few demonstrations such ranges are as small as 1e-6, and practice would leave them a million
+/// times over.
 const LEAST_SPAN: f32 = 5e-3;
 /// The most that a scaled observation can be, whatever is observed. Demonstrations lie within 1,
 /// others of the same demonstrator within 10 once there are ten of them. It is the limit of
