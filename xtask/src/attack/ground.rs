@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Settings with which a run takes a second or two.
 const SMALL: &str = include_str!("small.toml");
+/// How long a small run may take on a busy machine.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How often a run is interrupted anew, when it was not interrupted where it should have been.
 const TRIES: usize = 8;
 
@@ -121,19 +124,24 @@ impl Ground {
         })
     }
 
-    /// A run of these methods, in `folder`, that was killed after about this share of its time.
-    ///
-    /// # Errors
-    /// When that did not happen.
-    pub fn killed(&self, recipe: [&str; 2], share: f64, folder: &Path) -> Result<PathBuf, String> {
+    /// A run of these methods, in `folder`, that was killed after about this share of its
+    /// checkpoints.
+    fn killed(&self, recipe: [&str; 2], share: f64, folder: &Path) -> Result<PathBuf, String> {
         let straight = self.straight(recipe)?;
+        let all = newest_checkpoint(&straight.folder).map_or(0, |path| number(&path));
+        let wanted = (all as f64 * share) as u64;
         let run = folder.join("run");
-        for attempt in 0..TRIES {
+        for _ in 0..TRIES {
             fs::remove_dir_all(&run).ok();
-            let after = straight.seconds * (share + 0.1 * (attempt % 4) as f64).min(0.95);
             let call = self.call(folder).args(&self.arguments(recipe));
-            let call = call.args(&["--out", "run"]).signal(after, libc::SIGKILL);
-            call.run()?;
+            let running = call.args(&["--out", "run"]).start()?;
+            let is_far = || newest_checkpoint(&run).is_some_and(|path| number(&path) >= wanted);
+            let started = Instant::now();
+            while !is_far() && started.elapsed() < LONGEST {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            running.send(libc::SIGKILL);
+            running.wait();
             let is_begun = newest_checkpoint(&run).is_some();
             if is_begun && !run.join("summary.json").exists() {
                 return Ok(run);
@@ -165,6 +173,12 @@ impl Ground {
     }
 }
 
+/// The number of a checkpoint.
+fn number(path: &Path) -> u64 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.parse().unwrap_or(0)
+}
+
 /// The newest checkpoint of a run's first seed.
 pub fn newest_checkpoint(run: &Path) -> Option<PathBuf> {
     let folder = run.join("seed-0/checkpoints");
@@ -173,7 +187,7 @@ pub fn newest_checkpoint(run: &Path) -> Option<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.bytes().all(|byte| byte.is_ascii_digit())
     });
-    named.max()
+    named.max_by_key(|path| number(path))
 }
 
 fn succeeded(outcome: &Outcome) -> Result<(), String> {

@@ -124,7 +124,7 @@ fn flag(ground: &Ground, case: u64, folder: &Path) -> Result<(Call, String), Str
     let mut rest = call.split(' ');
     while let Some(word) = rest.next() {
         // A flag that is given twice would be refused for that.
-        if word == flag {
+        if word == *flag {
             rest.next();
             continue;
         }
