@@ -55,7 +55,8 @@ pub fn cache() -> Result<PathBuf, String> {
     let folder = named.filter(|path| path.is_absolute()).or_else(home);
     let folder = folder.filter(|path| path.is_absolute());
     folder.map(|folder| folder.join("protege")).ok_or_else(|| {
-        "this user has no home folder, so nothing can be kept: set XDG_CACHE_HOME to a folder"
+        "this user has no home folder to keep it in: set XDG_CACHE_HOME to a folder, then run \
+         `protege doctor --fix`"
             .to_owned()
     })
 }
@@ -121,6 +122,7 @@ impl Download {
         let result = self.fetch(&work).and_then(|()| put(&work, &folder));
         // What is left over is at worst a few megabytes in a cache.
         let _ = std::fs::remove_dir_all(&work);
+        self.sweep(&folder);
         result.map_err(|why| {
             format!(
                 "{} {} could not be fetched into {}: {why}",
@@ -136,6 +138,22 @@ impl Download {
                 "{} {} lacks {}",
                 self.package, self.version, self.proof
             ))
+        }
+    }
+
+    /// Removes what processes left that were killed while they fetched this.
+    fn sweep(&self, folder: &Path) {
+        let prefix = format!(".{}-{}-", self.package, self.version);
+        let is_left = |name: &str| {
+            let process = name.strip_prefix(&prefix);
+            process.is_some_and(|id| !Path::new("/proc").join(id).exists())
+        };
+        let entries = folder.parent().and_then(|wheels| wheels.read_dir().ok());
+        for entry in entries.into_iter().flatten().flatten() {
+            if is_left(&entry.file_name().to_string_lossy()) {
+                // It is only in the way.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
         }
     }
 

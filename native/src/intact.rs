@@ -15,6 +15,15 @@ pub fn check(download: &Download) -> Result<(), String> {
     check_folder(&download.folder()?, &record(download), download.keep)
 }
 
+/// Checks the file alone that shows that a package is there.
+///
+/// # Errors
+/// As [`check`].
+#[cfg(feature = "mujoco")]
+pub fn check_proof(download: &Download) -> Result<(), String> {
+    check_folder(&download.folder()?, &record(download), &[download.proof])
+}
+
 /// Whether the list is there.
 pub fn is_listed(download: &Download) -> bool {
     let folder = download.folder();

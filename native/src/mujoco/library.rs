@@ -3,10 +3,11 @@
 //!
 //! mujoco-rs calls MuJoCo's functions by name. The linker finds each name here, as a function that
 //! jumps to the address in its row of a table, and [`load`] fills the table from the library. So no
-//! program needs the library to be linked or to start. Every way to MuJoCo begins with [`load`]
-//! (`Plant` makes all models); what would call a function before is a bug, and ends the program with
-//! a sentence. A function that mujoco-rs calls and that has no row is an undefined symbol when a
-//! program is linked: give it one.
+//! program needs the library to be linked or to start (`native/link/` has what the linker is given
+//! in its place). Every way to MuJoCo begins with [`load`], since `Plant` makes all models. What
+//! would call a function before is a bug, and ends the program with a sentence. A function that
+//! mujoco-rs calls and that has no row is an undefined symbol when a program is linked: give it
+//! one.
 
 #![allow(
     unsafe_code,
@@ -15,12 +16,13 @@
 
 use super::quiet;
 use crate::downloads::MUJOCO;
+use crate::intact;
 use libloading::Library;
 use mujoco_rs::mujoco_c::mjVERSION_HEADER;
 use protege_core::{Error, Result};
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::fs::File;
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -149,7 +151,10 @@ pub fn load() -> Result<()> {
         let unknown = |why| Error::input(format!("MuJoCo's library is not there: {why}"));
         let place = Place::find().map_err(unknown)?;
         let refused = |why| Error::input(format!("{why}: {}", place.remedy));
-        open(&place.path).map_err(refused)?;
+        place
+            .check()
+            .and_then(|()| open(&place.path))
+            .map_err(refused)?;
         quiet();
         *is_loaded = true;
     }
@@ -158,7 +163,7 @@ pub fn load() -> Result<()> {
 
 /// Whether the library is looked for in the cache, rather than elsewhere.
 pub fn is_cached() -> bool {
-    Place::find().is_ok_and(|place| place.is_cached)
+    Place::find().map_or(true, |place| place.is_cached)
 }
 
 /// The file that is loaded, and what to do where it is not there or not right.
@@ -176,8 +181,10 @@ impl Place {
     fn find() -> std::result::Result<Self, String> {
         let version = MUJOCO.version;
         if let Some(named) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+            // A bare name would be looked for where the system keeps its libraries.
+            let path = std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(&named));
             return Ok(Self {
-                path: in_folder(PathBuf::from(named)),
+                path: in_folder(path),
                 remedy: format!(
                     "let {VARIABLE} name the library of MuJoCo {version}, or unset it and run \
                      `protege doctor --fix`"
@@ -200,6 +207,18 @@ impl Place {
             remedy: "`protege doctor --fix` fetches it".to_owned(),
             is_cached: true,
         })
+    }
+
+    /// A library in the cache has to be as it was published, as far as that is known: what is
+    /// damaged might do anything.
+    ///
+    /// # Errors
+    /// What is damaged.
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.is_cached && self.path.is_file() && intact::is_listed(&MUJOCO) {
+            intact::check_proof(&MUJOCO)?;
+        }
+        Ok(())
     }
 }
 
@@ -235,30 +254,36 @@ fn open(path: &Path) -> std::result::Result<(), String> {
     // is this library is the user's word, or checked against the publisher's sum.
     let library = unsafe { Library::new(path) };
     let library = library.map_err(|why| format!("MuJoCo's library cannot be loaded ({why})"))?;
-    check_version(&library, path)?;
-    fill(&library, path)?;
     // Never closed: the table leads into it.
-    std::mem::forget(library);
-    Ok(())
+    let library: &'static Library = Box::leak(Box::new(library));
+    check_version(library, path)?;
+    fill(library, path)
 }
 
-/// Whether a file is a library of 64 bits up to its last byte: the table of its sections, which it
-/// ends with, is there. The system's loader would end the program at the first page that is not.
+/// Whether a file is a library of 64 bits up to its end, where the table of its sections is: the
+/// system's loader would end the program at the first page that is missing, or empty because a
+/// disk never got it.
 fn is_complete(path: &Path) -> std::io::Result<bool> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut head = [0; 64];
     if length < head.len() as u64 {
         return Ok(false);
     }
-    file.read_exact(&mut head)?;
-    let size = u64::from(u16::from_le_bytes([head[58], head[59]]));
-    let count = u64::from(u16::from_le_bytes([head[60], head[61]]));
+    file.read_exact_at(&mut head, 0)?;
+    let number = |at: usize| u64::from(u16::from_le_bytes([head[at], head[at + 1]]));
     let mut start = [0; 8];
     start.copy_from_slice(&head[40..48]);
     let start = u64::from_le_bytes(start);
-    let end = start.checked_add(size * count);
-    Ok(head.starts_with(b"\x7fELF\x02") && end.is_some_and(|end| end <= length))
+    let size = number(58);
+    let end = start.checked_add(size * number(60));
+    if !head.starts_with(b"\x7fELF\x02") || end.is_none_or(|end| end > length) {
+        return Ok(false);
+    }
+    // The section that has the names of all sections is a table of strings.
+    let mut kind = [0; 4];
+    file.read_exact_at(&mut kind, start + size * number(62) + 4)?;
+    Ok(u32::from_le_bytes(kind) == 3)
 }
 
 /// Another version has other structs, which mujoco-rs would misread.
@@ -302,4 +327,33 @@ fn fill(library: &Library, path: &Path) -> std::result::Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A library of which the end is missing or empty is not given to the system's loader, which
+    /// would crash.
+    #[test]
+    fn a_library_that_was_cut_or_emptied_is_not_complete() {
+        let whole = std::fs::read(MUJOCO.fetched().unwrap().join(MUJOCO.proof)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("library");
+        let is_complete = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            is_complete(&path).unwrap()
+        };
+        assert!(is_complete(&whole));
+        for cut in [0, 1, 63, 64, whole.len() / 2, whole.len() - 1] {
+            assert!(!is_complete(&whole[..cut]), "{cut} bytes");
+            let mut emptied = whole[..cut].to_vec();
+            emptied.resize(whole.len(), 0);
+            assert!(
+                cut + 1 == whole.len() || !is_complete(&emptied),
+                "{cut} bytes, then zeros"
+            );
+        }
+        assert!(!is_complete(&[b'x'; 4096]));
+    }
 }

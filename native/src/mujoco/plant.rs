@@ -246,8 +246,16 @@ fn models() -> MutexGuard<'static, HashMap<PathBuf, Arc<MjModel>>> {
 /// The model in a file.
 fn load(path: &Path) -> Result<MjModel> {
     super::library::load()?;
-    MjModel::from_xml(path)
-        .map_err(|e| Error::failed(format!("MuJoCo cannot load {}: {e}", path.display())))
+    MjModel::from_xml(path).map_err(|e| {
+        // MuJoCo's words may be several lines.
+        let why = e.to_string();
+        let why: Vec<&str> = why.split_whitespace().collect();
+        let why = why.join(" ");
+        Error::failed(format!(
+            "MuJoCo cannot load {}: {why}; `protege doctor --fix` replaces damaged files",
+            path.display()
+        ))
+    })
 }
 
 /// A model to be shared, which nobody writes to any more.

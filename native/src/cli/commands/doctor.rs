@@ -1,6 +1,6 @@
 //! `protege doctor`: what works on this machine, and what to do about what does not.
 
-use crate::cli::answer::Answer;
+use crate::cli::answer::{Answer, Output};
 use crate::cli::machine;
 use crate::downloads::{Download, MUJOCO, cache};
 use crate::files;
@@ -83,11 +83,11 @@ impl Check {
 ///
 /// # Errors
 /// Never: what is wrong is in the answer.
-pub fn answer(args: &Args) -> Result<Answer> {
+pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let mut checks = vec![processor(), memory(), tensors("cpu")];
     // What is fetched now is needed by the next.
     let packages = engines::packages().into_iter();
-    checks.extend(packages.map(|download| package(download, args.fix)));
+    checks.extend(packages.map(|download| package(download, args.fix, output)));
     checks.push(physics(catalogue::RAPIER));
     let mujoco = physics(catalogue::MUJOCO);
     let is_wanted = args.fix && cfg!(feature = "mujoco");
@@ -293,11 +293,14 @@ fn served(address: &str) -> Check {
 
 /// Whether a package of others is in the cache as it was published; with `fix`, it is fetched
 /// where it is not.
-fn package(download: &Download, fix: bool) -> Check {
+fn package(download: &Download, fix: bool, output: Output) -> Check {
     let name = format!("{} {}", download.package, download.version);
     let found = complete(download).map_err(Error::input);
     if found.is_ok() || !fix {
         return Check::new(&name, found, FIX).optional();
+    }
+    if !output.quiet {
+        eprintln!("fetching {name} ...");
     }
     let fetched = download
         .replace()

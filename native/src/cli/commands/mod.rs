@@ -85,7 +85,7 @@ pub fn answer(command: Command, output: Output) -> Result<Answer> {
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),
-        Command::Doctor(args) => doctor::answer(&args),
+        Command::Doctor(args) => doctor::answer(&args, output),
     }
 }
 
