@@ -1,4 +1,4 @@
-//! What the docs say of the page, its methods, tasks and numbers is what the rows and the page have.
+//! What the docs say of the page, of its methods, tasks and numbers, is what rows and page have.
 
 use protege_core::settings::Field;
 use protege_core::{finetune, pretrain, tasks};
