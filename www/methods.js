@@ -1,6 +1,6 @@
-// Names and colours of the methods, as their rows in core say: written by `protege methods --for-page`.
+// Names and colors of the methods, as their rows in core say: written by `protege methods --for-page`.
 
-/** Pretraining; a colour is a custom property without its `--`. */
+/** Pretraining; a color is a custom property without its `--`. */
 export const PRETRAINERS = {
   'bc': { name: 'BC', color: 'vermilion' },
   'sigma-bc': { name: 'σ-BC', color: 'orange' },

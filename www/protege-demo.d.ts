@@ -24,8 +24,8 @@ export interface Options {
   hash?: boolean;
 }
 
-/** The options that can change while a demo runs. */
-export type Settings = Omit<Options, 'autostart' | 'base' | 'hash'>;
+/** The options that can change while a demo runs; a `<protege-demo>` whose other attributes change begins another demo. */
+export type Settings = Omit<Options, 'kind' | 'controls' | 'autostart' | 'base' | 'hash'>;
 
 /** What a demo tells, by type. Lanes are arms, counted from 0. */
 export interface Events {
@@ -33,11 +33,17 @@ export interface Events {
   /** Figures of one lane, such as `eval/success`, at a step of practice. */
   metrics: { type: 'metrics'; lane: number; step: number; values: Record<string, number> };
   /** What a lane does, and how much of that is done. */
-  phase: { type: 'phase'; lane: number; phase: string; done: number; total: number };
+  phase: {
+    type: 'phase'; lane: number; phase: string; done: number; total: number; updatesPerSecond: number; physicsStepsPerSecond: number;
+  };
   /** The settings in the address bar's form, and whether the demo runs. */
   state: { type: 'state'; hash: string; running: boolean };
   /** What went wrong, in a sentence. */
   error: { type: 'error'; message: string };
+  /** A demonstration of the visitor has succeeded; how many there are of this task now. */
+  demonstration: { type: 'demonstration'; count: number };
+  /** How many demonstrations of the visitor would be lost with the demo, for they are in no file. */
+  unsaved: { type: 'unsaved'; count: number };
   /** Success before and after finetuning. */
   finished: { type: 'finished'; lane: number; before: number; after: number };
 }
@@ -60,7 +66,7 @@ export interface Demo {
   pause(): void;
   /** One step of learning, then pause. */
   step(): void;
-  /** Back to the beginning, with the same settings. */
+  /** Back to the beginning, with the same settings; demonstrations of the visitor go, too. */
   reset(): void;
   set(options: Settings): void;
   /** Calls `listener` for every event of a type, or of all types (`*`); returns what ends that. */
@@ -86,7 +92,9 @@ export class ProtegeDemo extends HTMLElement {
 }
 
 /** What a page may post to the frame of embed.html. `start` loads the app if need be. */
-export type FrameOrder = { protege: 'start' | 'pause' | 'step' | 'reset' } | { protege: 'set'; options: Settings };
+export type FrameOrder =
+  | { protege: 'start' | 'pause' | 'step' | 'reset' }
+  | { protege: 'set'; options: Omit<Options, 'base'> };
 
 /** What the frame posts to its page: the events, with `protege` for `type`. */
 export type FrameEvent = { [T in keyof Events]: Omit<Events[T], 'type'> & { protege: T } }[keyof Events];

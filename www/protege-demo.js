@@ -48,11 +48,11 @@ const apps = new Map();
 let failures = 0;
 
 function load(base) {
-  if (!apps.has(base)) apps.set(base, initialise(base).catch((error) => forget(base, error)));
+  if (!apps.has(base)) apps.set(base, initialize(base).catch((error) => forget(base, error)));
   return apps.get(base);
 }
 
-async function initialise(base) {
+async function initialize(base) {
   // Some browsers remember that an import failed, so a new attempt needs a new address.
   const app = await import(/* @vite-ignore */ /* webpackIgnore: true */ `${base}app.js${failures ? `?attempt=${failures}` : ''}`);
   await app.default();

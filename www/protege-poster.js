@@ -1,6 +1,6 @@
 // What <protege-demo> shows before anything is loaded: a drawing of what is about to happen, as SVG text.
 //
-// The scene is drawn from its geometry in metres, in a parallel projection, so that hand, cube and paths fit together whatever
+// The scene is drawn from its geometry in meters, in a parallel projection, so that hand, cube and paths fit together whatever
 // the poster shows. Colors are custom properties: the element's style sheet gives them for light and dark. What would be a
 // style attribute is `data-style`: a content security policy refuses those of markup, and the element sets them as it may.
 
@@ -10,7 +10,7 @@ const SCALE = 430;
 const TURN = -0.42;
 const TILT = 0.5;
 
-/** Metres in the world (x to the side, y to the back, z up) to a point of the drawing. */
+/** Meters in the world (x to the side, y to the back, z up) to a point of the drawing. */
 function project([x, y, z]) {
   const across = x * Math.cos(TURN) - y * Math.sin(TURN);
   const away = x * Math.sin(TURN) + y * Math.cos(TURN);
@@ -20,15 +20,15 @@ function project([x, y, z]) {
 
 const points = (list) => list.map((p) => project(p).join()).join(' ');
 const polygon = (list, fill, rest = '') => `<polygon points="${points(list)}" fill="${fill}" ${rest}/>`;
-const shade = (colour, percent) => `color-mix(in oklab, ${colour}, #000 ${percent}%)`;
+const shade = (color, percent) => `color-mix(in oklab, ${color}, #000 ${percent}%)`;
 
-/** The three sides of a box that the projection shows: `centre` and `half` sizes in metres. */
-function box([x, y, z], [a, b, c], colour) {
+/** The three sides of a box that the projection shows: `center` and `half` sizes in meters. */
+function box([x, y, z], [a, b, c], color) {
   const corner = (i, j, k) => [x + i * a, y + j * b, z + k * c];
   const top = [corner(-1, -1, 1), corner(1, -1, 1), corner(1, 1, 1), corner(-1, 1, 1)];
   const front = [corner(-1, -1, -1), corner(1, -1, -1), corner(1, -1, 1), corner(-1, -1, 1)];
   const side = [corner(1, -1, -1), corner(1, 1, -1), corner(1, 1, 1), corner(1, -1, 1)];
-  const fills = [colour, shade(colour, 14), shade(colour, 28)];
+  const fills = [color, shade(color, 14), shade(color, 28)];
   return [top, front, side].map((face, i) => polygon(face, fills[i], `data-style="fill:${fills[i]}"`)).join('');
 }
 
@@ -54,13 +54,13 @@ const GOAL = [0.24, 0.1, 0.16];
 const RAIL = 0.4;
 const ARC = [0, 0.02, 0.15];
 
-/** The paths that a policy proposes, spread by `spread` metres. */
-function fan(spread, colour, count = 34) {
+/** The paths that a policy proposes, spread by `spread` meters. */
+function fan(spread, color, count = 34) {
   const one = (i) => {
     const [right, back, up, end] = [0, 1, 2, 3].map((k) => spread * scatter(4 * i + k + 1));
     const bend = [ARC[0] + right, ARC[1] + back, ARC[2] + 1.2 * up];
     const to = [GOAL[0] + 0.6 * end, GOAL[1] + 0.5 * back, GOAL[2] + 0.5 * up];
-    return path(START, to, bend, `class="proposal" data-style="stroke:${colour};animation-delay:${12 * i}ms"`);
+    return path(START, to, bend, `class="proposal" data-style="stroke:${color};animation-delay:${12 * i}ms"`);
   };
   return Array.from({ length: count }, (_, i) => one(i)).join('');
 }
@@ -91,7 +91,7 @@ function scene(paths) {
 
 const demonstrated = () => path(START, GOAL, ARC, 'class="demonstrated"');
 
-/** How widely the drawing spreads the proposals, in metres: narrow where the idea is to imitate only. */
+/** How widely the drawing spreads the proposals, in meters: narrow where the idea is to imitate only. */
 const SPREADS = { bc: 0.014, 'post-bc': 0.07 };
 const SPREAD = 0.04;
 
@@ -100,8 +100,8 @@ export const laneName = (method) => PRETRAINERS[method]?.name ?? method;
 
 /** The scene of one arm that was pretrained by `method`. */
 function lane(method) {
-  const colour = `var(--${PRETRAINERS[method]?.color ?? 'grey'})`;
-  return panel(scene(fan(SPREADS[method] ?? SPREAD, colour) + demonstrated()), SCENE, laneName(method), colour);
+  const color = `var(--${PRETRAINERS[method]?.color ?? 'grey'})`;
+  return panel(scene(fan(SPREADS[method] ?? SPREAD, color) + demonstrated()), SCENE, laneName(method), color);
 }
 
 /** The part of the drawing, in its own units, that has to be seen; what lies around it may be. */
@@ -111,8 +111,8 @@ const CHART = '0 0 600 320';
 /** A method's name may come from a link, and a link from anybody. */
 const escape = (name) => name.replace(/[<>&]/g, (sign) => `&#${sign.charCodeAt()};`);
 
-function panel(content, view, name, colour) {
-  const label = name ? `<b><i data-style="background:${colour}"></i>${escape(name)}</b>` : '';
+function panel(content, view, name, color) {
+  const label = name ? `<b><i data-style="background:${color}"></i>${escape(name)}</b>` : '';
   return `<div class="panel${name ? '' : ' chart'}">${label}<svg viewBox="${view}">${content}</svg></div>`;
 }
 
@@ -126,10 +126,10 @@ const STUDY = {
 function chart() {
   const across = (coverage) => (coverage ? 500 + 225 * Math.log10(coverage / 0.02) : 80);
   const down = (loss) => 40 + 56 * Math.log10(4 / loss);
-  const curve = (coverage, loss, colour) => {
+  const curve = (coverage, loss, color) => {
     const at = loss.map((l, i) => [across(coverage[i]).toFixed(1), down(l).toFixed(1)]);
-    const dots = at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="5" data-style="fill:${colour}"/>`).join('');
-    return `<polyline points="${at.join(' ')}" class="curve" data-style="stroke:${colour}"/>${dots}`;
+    const dots = at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="5" data-style="fill:${color}"/>`).join('');
+    return `<polyline points="${at.join(' ')}" class="curve" data-style="stroke:${color}"/>${dots}`;
   };
   const grid = [1, 0.1, 0.01, 0.001].map((l) => `<path d="M50 ${down(l).toFixed(1)}H540" class="grid"/>`).join('');
   const words = [[100, 50, 'BC'], [310, 145, 'noise'], [522, 115, 'PostBC'], [440, 312, 'what is covered →']];
@@ -168,11 +168,11 @@ export function words({ kind, task, pretrain, finetune, demos }) {
     const sentence = 'BC, uniform noise and PostBC on a problem small enough to be judged exactly: what each covers, and what it costs.';
     return { button: 'Run the numbers', sentence };
   }
-  if (kind === 'teach') return { button: 'Take the hand', sentence: `You show how to ${todo}. An arm learns from what you did, and then practises.` };
+  if (kind === 'teach') return { button: 'Take the hand', sentence: `You show how to ${todo}. An arm learns from what you did, and then practices.` };
   const lanes = pretrain.split(',').map((method) => laneName(method.trim()));
   const number = (count) => COUNTS[count] ?? count;
   const taught = `${number(demos)} demonstration${Number(demos) === 1 ? '' : 's'}`;
-  const practice = finetune === 'none' ? '' : `, then practise${lanes.length > 1 ? '' : 's'} by ${FINETUNERS[finetune]?.name ?? finetune}`;
+  const practice = finetune === 'none' ? '' : `, then practice${lanes.length > 1 ? '' : 's'} by ${FINETUNERS[finetune]?.name ?? finetune}`;
   if (lanes.length === 1) return { button: 'Start', sentence: `One arm learns to ${todo} from ${taught} by ${lanes[0]}${practice}.` };
   const count = number(lanes.length);
   const start = `${count[0].toUpperCase()}${count.slice(1)} arms learn to ${todo} from the same ${taught}`;

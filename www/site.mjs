@@ -46,7 +46,7 @@ function version(paths) {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The npm package: what its package.json names, from the site, the licences from the root. */
+/** The npm package: what its package.json names, from the site, the licenses from the root. */
 function pack() {
   const folder = join(out, 'npm');
   cpSync(join(here, 'npm'), folder, { recursive: true });

@@ -121,11 +121,11 @@ impl PreviewedRun {
     }
 
     fn record_progress(&mut self, progress: Progress) {
-        let practised = progress
+        let practiced = progress
             .episodes
             .iter()
             .filter(|episode| episode.phase == Phase::Collect);
-        for episode in practised {
+        for episode in practiced {
             self.learned.practice += 1;
             self.recent.push_back(episode.success);
         }

@@ -92,7 +92,7 @@ async fn serve(mut worker: Worker, inbox: Rc<RefCell<Inbox>>) {
 fn send(worker: &mut Worker) {
     for event in worker.events() {
         let bytes =
-            postcard::to_allocvec(&event).expect("plain data can be serialised into memory");
+            postcard::to_allocvec(&event).expect("plain data can be serialized into memory");
         let array = js_sys::Uint8Array::from(bytes.as_slice());
         let moved = js_sys::Array::of1(&array.buffer());
         // A page that is gone needs no events.

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { heard, screenshot, server, start, visit } from './site.mjs';
 
 const PAGES = {
-  '#task=lab/lift&demos=3&pretrain=bc,sigma-bc,post-bc': async (page) => {
+  '#task=lab/lift&demos=1&pretrain=bc,sigma-bc,post-bc&speed=0.1': async (page) => {
     await heard(page, (event) => event.type === 'metrics');
     // A page that learns leaves no time for its picture, which the processor draws, too.
     await page.getByRole('toolbar').getByRole('button', { name: 'Pause', exact: true }).click();
@@ -30,9 +30,9 @@ function nameless() {
 /** In the page: text that does not stand out from its background by 4.5, or 3 where it is large. */
 function faint() {
   const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
+  const rgba = (color) => {
     pixel.clearRect(0, 0, 1, 1);
-    pixel.fillStyle = colour;
+    pixel.fillStyle = color;
     pixel.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = pixel.getImageData(0, 0, 1, 1).data;
     return [r, g, b, a / 255];
@@ -44,8 +44,8 @@ function faint() {
     const own = rgba(getComputedStyle(element).backgroundColor);
     return own[3] === 1 ? own : over(own, behind(parent(element)));
   };
-  const light = (colour) => {
-    const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  const light = (color) => {
+    const [r, g, b] = color.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const contrast = (a, b) => {

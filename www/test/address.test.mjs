@@ -11,7 +11,7 @@ const form = (page) =>
 test('the form writes the address, and the address fills the form', async () => {
   let link;
   let chosen;
-  await visit(server.url, async (page) => {
+  await visit(`${server.url}#pretrain=bc`, async (page) => {
     await start(page);
     await page.getByRole('button', { name: 'Pause' }).click();
     await silent(page);

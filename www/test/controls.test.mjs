@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { count, events, heard, screenshot, server, silent, start, visit } from './site.mjs';
 
-const RACE = '#task=lab/lift&demos=3&seed=0';
+const RACE = '#task=lab/lift&demos=3&seed=0&speed=0.1';
 
 const press = (page, name) => page.getByRole('toolbar').getByRole('button', { name, exact: true }).click();
 

@@ -22,7 +22,7 @@ const TYPES = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/jav
 const HEAD = '<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="/host.css">';
 const element = (site) => `${HEAD}<protege-demo id="race" task="lab/lift" pretrain="bc" finetune="none" demos="1" controls="none">without</protege-demo>
 <script type="module" src="${site.url}protege-demo.js"></script>`;
-const framed = (site, rest = '') => `${HEAD}<iframe src="${site.url}embed.html#task=lab/lift&pretrain=bc&finetune=none&demos=2" title="protege" ${rest}></iframe>
+const framed = (site, rest = '') => `${HEAD}<iframe src="${site.url}embed.html#task=lab/lift&pretrain=bc&finetune=none&demos=2&speed=0.1" title="protege" ${rest}></iframe>
 <script src="/host.js"></script>`;
 
 const FILES = {

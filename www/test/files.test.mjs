@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { choose, count, header, heard, saved, server, start, visit } from './site.mjs';
 
-const RACE = '#task=lab/lift&demos=3&seed=0';
+const RACE = '#task=lab/lift&demos=3&seed=0&pretrain=bc&speed=0.1';
 
 /** Waits until the race has begun anew since then, and tells what it did first. */
 async function firstPhase(page, since) {
@@ -25,14 +25,14 @@ test('demonstrations and a policy are saved, and a fresh race with that policy s
   assert.match(JSON.stringify(header(policy)), /archive/);
   assert.ok(policy.includes('lab/lift'), 'the policy says what it was trained for');
 
-  await visit(`${server.url}${RACE}&pretrain=bc`, async (page) => {
+  await visit(`${server.url}${RACE}`, async (page) => {
     await start(page);
     const since = await count(page);
     await choose(page, 'Load a policy', policy);
     assert.equal(await firstPhase(page, since), 'evaluate');
   });
 
-  await visit(`${server.url}#task=lab/lift&demos=30&pretrain=bc`, async (page) => {
+  await visit(`${server.url}#task=lab/lift&demos=30&pretrain=bc&speed=0.1`, async (page) => {
     await start(page);
     const since = await count(page);
     await choose(page, 'Load demonstrations', demos);
@@ -56,7 +56,7 @@ test('a damaged file is refused in a sentence, and the race goes on', () =>
   }));
 
 test('nothing to save yet is a sentence, too', () =>
-  visit(`${server.url}${RACE}&demos=30&pretrain=bc`, async (page) => {
+  visit(`${server.url}${RACE}&demos=30`, async (page) => {
     await start(page);
     await page.getByRole('button', { name: 'Save the policy of BC' }).click();
     await page.getByRole('alert').filter({ hasText: 'there is no policy yet' }).waitFor();

@@ -26,7 +26,7 @@ async function tab(page, name, most = 1) {
 }
 
 test('the race is run by keys alone', () =>
-  visit(`${server.url}#task=lab/lift&demos=3`, async (page) => {
+  visit(`${server.url}#task=lab/lift&demos=3&speed=0.1`, async (page) => {
     await page.getByRole('button', { name: 'Start the race' }).waitFor();
     for (const name of ['Skip the demo', 'protege', 'Race', 'Teach it', 'Tutorial', 'Start the race']) await tab(page, name);
     await page.keyboard.press('Enter');

@@ -10,7 +10,7 @@ test('after the first visit every page opens without a network, and the race sta
     await context.setOffline(true);
     // What a service worker asks for is not held back by `setOffline`, so the server goes, too.
     own.close();
-    for (const path of ['teach.html', 'tutorial/', 'tutorial/2-the-posterior.html', '#task=lab/lift&demos=3']) {
+    for (const path of ['teach.html', 'tutorial/', 'tutorial/2-the-posterior.html', '#task=lab/lift&demos=3&pretrain=bc&speed=0.1']) {
       await page.goto(own.url + path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       assert.ok(await page.evaluate(() => getComputedStyle(document.body).marginTop === '0px'), 'the page has its style');

@@ -25,7 +25,7 @@ const low = (page) =>
 
 for (const colorScheme of ['light', 'dark']) {
   test(`the race fits a phone, ${colorScheme}`, () =>
-    visit(`${server.url}#task=lab/lift&demos=3`, async (page) => {
+    visit(`${server.url}#task=lab/lift&demos=3&speed=0.1`, async (page) => {
       await page.getByRole('button', { name: 'Start the race' }).waitFor();
       await fits(page);
       await screenshot(page, `phone-poster-${colorScheme}`);

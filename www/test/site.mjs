@@ -62,8 +62,8 @@ async function chromiumWith(switches) {
  */
 export async function visit(url, check, { expected = [], keep = false, switches = [], ...options } = {}) {
   const browser = await chromiumWith(switches);
-  // Pictures that stand still leave the time to the learning: without a GPU the processor draws them.
-  const context = await browser.newContext({ viewport: { width: 1000, height: 720 }, reducedMotion: 'reduce', ...options });
+  // Without a GPU the processor draws the pictures: small ones that stand still leave the time to the learning.
+  const context = await browser.newContext({ viewport: { width: 480, height: 480 }, reducedMotion: 'reduce', ...options });
   const complaints = [];
   try {
     await context.addInitScript(record);
@@ -164,8 +164,8 @@ export function header(bytes) {
 export const choose = (page, label, buffer) =>
   page.getByLabel(label, { exact: true }).setInputFiles({ name: 'file.safetensors', mimeType: 'application/octet-stream', buffer });
 
-/** How many colours the picture of an element has: a blank canvas has few. */
-export async function colours(page, locator) {
+/** How many colors the picture of an element has: a blank canvas has few. */
+export async function colors(page, locator) {
   const png = (await locator.screenshot()).toString('base64');
   return page.evaluate(async (png) => {
     const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());

@@ -1,7 +1,7 @@
 // Protects teaching: what a visitor shows is recorded, kept, played again, carried away and brought back, and learned from.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choose, count, header, heard, saved, screenshot, server, start, visit } from './site.mjs';
+import { choose, count, header, heard, listen, saved, screenshot, server, start, visit } from './site.mjs';
 
 /**
  * Opens the teaching page with a task. `eyes`, in the page, is what a visitor sees in the picture: where
@@ -148,6 +148,23 @@ test('a demonstration is kept, played again, saved, deleted, loaded, and learned
     assert.equal(await list.count(), 1);
     await screenshot(page, 'teach-kept', { fullPage: true });
 
+    const dialogs = [];
+    page.on('dialog', (dialog) => {
+      dialogs.push(dialog.type());
+      dialog.dismiss();
+    });
+    const kept = page.url();
+    await page.getByRole('link', { name: 'Race', exact: true }).click({ noWaitAfter: true });
+    for (let i = 0; i < 50 && !dialogs.length; i += 1) await page.waitForTimeout(100);
+    assert.deepEqual(dialogs, ['beforeunload'], 'whoever leaves is asked');
+    assert.equal(page.url(), kept);
+
+    await page.getByLabel('Task').selectOption('lab/door');
+    await page.getByText('Your demonstrations: 0').waitFor();
+    assert.ok(await asks(page), 'another task is no reason to forget the first');
+    await page.getByLabel('Task').selectOption('lab/lift');
+    await page.getByText('Your demonstrations: 1').waitFor();
+
     await page.evaluate(() => { window.highest = 0; });
     await page.getByRole('button', { name: 'Replay demonstration 1' }).click();
     await page.waitForFunction(() => window.highest > 0.03);
@@ -156,6 +173,8 @@ test('a demonstration is kept, played again, saved, deleted, loaded, and learned
     const { __metadata__: { protege } } = header(file);
     assert.equal(JSON.parse(protege).format, 'dataset');
     assert.match(JSON.stringify(header(file)), /lab\/lift/);
+    await page.waitForFunction(() => dispatchEvent(new Event('beforeunload', { cancelable: true })));
+    assert.ok(!(await asks(page)), 'what is in a file is not lost');
 
     await page.getByRole('button', { name: 'Delete demonstration 1' }).click();
     await page.getByText('Your demonstrations: 0').waitFor();
@@ -164,12 +183,51 @@ test('a demonstration is kept, played again, saved, deleted, loaded, and learned
     await choose(page, 'Load', file);
     await page.getByText('Your demonstrations: 1').waitFor();
 
-    const since = await count(page);
-    await page.getByRole('button', { name: 'Learn from these' }).click();
-    await page.getByRole('region', { name: 'Learning from you' }).waitFor();
-    await heard(page, (event) => event.type === 'phase' && event.phase === 'pretrain', undefined, since);
+    await learn(page, 'Learning from 1 demonstration of yours', 1);
     await screenshot(page, 'teach-learning', { fullPage: true });
+    await page.getByLabel('Lanes').selectOption('post-bc');
+    await page.locator('.protege-lanes.of-1').waitFor();
+    await choose(page, 'Load', file);
+    await page.getByText('Your demonstrations: 2').waitFor();
+    await learn(page, 'Learning from 2 demonstrations of yours', 2);
+    assert.equal(await page.locator('.protege-lane').count(), 1, 'what was chosen for learning stays');
   }));
+
+/** Whether whoever left the page now would be asked. */
+const asks = (page) => page.evaluate(() => !dispatchEvent(new Event('beforeunload', { cancelable: true })));
+
+/** Lets policies learn from what was taught, and looks at what they learn from. */
+async function learn(page, title, demonstrations) {
+  const since = await count(page);
+  await page.getByRole('button', { name: 'Learn from these' }).click();
+  const region = page.getByRole('region', { name: 'Learning from you' });
+  await region.getByText(title).waitFor();
+  await heard(page, (event) => event.type === 'phase' && event.phase === 'pretrain', undefined, since);
+  const learned = header(await saved(page, 'Save demonstrations', 'demos.safetensors'));
+  assert.equal(JSON.parse(learned.__metadata__.protege).episodes.length, demonstrations);
+}
+
+test('nobody is asked in a frame, nor once everything is saved', async () => {
+  const say = (count) => document.querySelector('protege-demo').dispatchEvent(new CustomEvent('protege-unsaved', { detail: { count } }));
+  await visit(`${server.url}teach.html`, async (page) => {
+    assert.ok(!(await asks(page)));
+    await page.evaluate(say, 2);
+    assert.ok(await asks(page));
+    await page.evaluate(say, 0);
+    assert.ok(!(await asks(page)));
+  });
+  const host = await listen(async () => ({
+    status: 200,
+    type: 'text/html',
+    body: Buffer.from(`<!doctype html><link rel="icon" href="data:,"><iframe src="${server.url}teach.html" title="protege"></iframe>`),
+  }));
+  await visit(host.url, async (page) => {
+    const frame = page.frames()[1];
+    await frame.locator('protege-demo .panel svg').waitFor();
+    await frame.evaluate(say, 2);
+    assert.ok(!(await asks(frame)));
+  }).finally(() => host.close());
+});
 
 test('another task begins with another scene', () =>
   teach('lab/lift', async (page) => {

@@ -9,6 +9,7 @@ const read = (path, name, check) =>
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForFunction(() => [...document.querySelectorAll('svg.plot')].every((plot) => plot.childElementCount > 5));
     await check(page);
+    await page.evaluate(() => document.querySelectorAll('protege-demo').forEach(({ demo }) => demo?.pause()));
     await screenshot(page, name, { fullPage: true });
     assert.deepEqual(await covering(page), [], 'demos that cover the text below');
   }, { reducedMotion: 'reduce' });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SITE, count, heard, server, start, visit } from './site.mjs';
 
-const RACE = '#task=lab/lift&demos=1&pretrain=bc&seed=0';
+const RACE = '#task=lab/lift&demos=1&pretrain=bc&seed=0&speed=0.1';
 
 /** Two busy cores took a minute for the first hundred updates. */
 const LIMIT = 540_000;

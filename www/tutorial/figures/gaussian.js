@@ -14,7 +14,7 @@ function posterior(data) {
   return { mean: sum(data) / NOISE ** 2 / precision, sd: precision ** -0.5, precision };
 }
 
-/** A least-squares fit to data with fresh noise, its regulariser centred on a draw from the prior. */
+/** A least-squares fit to data with fresh noise, its regularizer centered on a draw from the prior. */
 function refit(data, precision, uniform) {
   const target = sum(data.map((x) => x + NOISE * normal(uniform))) / NOISE ** 2 + (PRIOR * normal(uniform)) / PRIOR ** 2;
   return target / precision;

@@ -56,7 +56,7 @@ function finding(rare, demos, counts) {
   const seen = counts[1] + counts[2];
   const chance = `With ${demos} demonstration${demos === 1 ? '' : 's'} the chance to miss both rare buttons is ${percent(unseen(rare, demos), 1)}.`;
   if (!seen) {
-    return `${chance} <b>This time both were missed:</b> the clone presses A, always. However long it practises, it cannot find out
+    return `${chance} <b>This time both were missed:</b> the clone presses A, always. However long it practices, it cannot find out
       which of B and C pays.`;
   }
   if (missing.length) {

@@ -131,7 +131,7 @@ export class Orbit {
     this.#listeners.abort();
   }
 
-  /** Finds the distance and the centre from which the boxes fill the picture. */
+  /** Finds the distance and the center from which the boxes fill the picture. */
   #fit() {
     if (this.#whole.isEmpty()) return;
     const home = this.#home;
@@ -142,7 +142,7 @@ export class Orbit {
     home.x = corner.x;
     home.y = corner.y;
     home.z = corner.z;
-    // Alternates between the distance and the centre of what is seen from there: perspective moves both a little.
+    // Alternates between the distance and the center of what is seen from there: perspective moves both a little.
     for (let round = 0; round < 4; round++) {
       home.distance = 0;
       this.#each(({ x, y, depth }) => {
@@ -167,7 +167,7 @@ export class Orbit {
     this.#changed();
   }
 
-  /** Calls back with each corner of the boxes, seen from the home's direction and relative to its centre. */
+  /** Calls back with each corner of the boxes, seen from the home's direction and relative to its center. */
   #each(callback) {
     const { x, y, z } = this.#home;
     for (const { min, max } of this.#boxes) {
@@ -191,7 +191,7 @@ export class Orbit {
     this.#moved();
   }
 
-  /** Moves the centre with the pointer, within the boxes. */
+  /** Moves the center with the pointer, within the boxes. */
   #pan(dx, dy) {
     const goal = this.#goal;
     direction(goal.azimuth, goal.elevation);

@@ -3,7 +3,7 @@ import { SRGBColorSpace } from 'three';
 const hsl = { h: 0, s: 0, l: 0 };
 
 /**
- * Gives a colour at least so much lightness.
+ * Gives a color at least so much lightness.
  *
  * @param {import('three').Color} color is changed
  * @param {number} lightness 0..1

@@ -2,7 +2,7 @@ import { DoubleSide, Group, Mesh, MeshBasicMaterial, Plane, Raycaster, RingGeome
 import { Plumb } from './plumb.js';
 
 const GHOST = { transparent: true, opacity: 0.65, depthWrite: false, toneMapped: false };
-const RADIUS = 0.03; // metres; of the ring
+const RADIUS = 0.03; // meters; of the ring
 const REACH = 0.9; // of the table's half width: how far the target goes
 const STEEPEST = 0.04; // a ray flatter than this does not move the target
 
@@ -132,7 +132,7 @@ export class Dragger {
   #move = (event) => {
     if (event.pointerId !== this.#primary) return;
     const { clientX: x, clientY: y } = event;
-    if (event.shiftKey || this.#second !== -1) this.#lift((this.#last.y - y) * this.#metres());
+    if (event.shiftKey || this.#second !== -1) this.#lift((this.#last.y - y) * this.#meters());
     else this.#slide(x, y);
     this.#last.set(x, y);
     this.#limit();
@@ -147,7 +147,7 @@ export class Dragger {
   #wheel = (event) => {
     if (this.#primary === -1) return;
     event.preventDefault();
-    this.#lift(-event.deltaY * 0.25 * this.#metres());
+    this.#lift(-event.deltaY * 0.25 * this.#meters());
     this.#limit();
     this.#changed();
   };
@@ -166,8 +166,8 @@ export class Dragger {
     this.#target.y += this.#after.y - this.#before.y;
   }
 
-  #lift(metres) {
-    this.#target.z += metres;
+  #lift(meters) {
+    this.#target.z += meters;
   }
 
   /** Where the ray through a pixel meets the plane; false if it hardly does. */
@@ -179,8 +179,8 @@ export class Dragger {
     return Math.abs(ray.direction.z) > STEEPEST && ray.intersectPlane(this.#plane, out) !== null;
   }
 
-  /** Metres that a pixel is high at the target. */
-  #metres() {
+  /** Meters that a pixel is high at the target. */
+  #meters() {
     const { camera } = this.#orbit;
     const distance = camera.position.distanceTo(this.#target);
     return (2 * distance * Math.tan((camera.fov * Math.PI) / 360)) / this.#canvas.clientHeight;

@@ -1,7 +1,7 @@
 import { Color, Mesh, PlaneGeometry, ShaderMaterial, Vector2 } from 'three';
 
-const CELL = 0.1; // metres
-const LIFT = 3e-4; // metres above the table, so that the lines are not hidden by it
+const CELL = 0.1; // meters
+const LIFT = 3e-4; // meters above the table, so that the lines are not hidden by it
 
 /** Faint lines on a table, 10 cm apart, which fade towards its edges: a measure for size and depth. */
 export class Grid extends Mesh {

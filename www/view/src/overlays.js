@@ -30,7 +30,7 @@ export class Overlays {
   #pulse = new Dots(1, this.#pixels, { size: 10, stroke: 2 });
   #pulsing = 0; // seconds left
 
-  /** @param {string} accent colour of the policy */
+  /** @param {string} accent color of the policy */
   constructor(accent) {
     this.#accent = accent;
     this.#pulse.material.uniforms.filled.value = 0;

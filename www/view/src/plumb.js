@@ -1,7 +1,7 @@
 import { CylinderGeometry, Group, Mesh, MeshBasicMaterial, RingGeometry } from 'three';
 
 const STEM = new CylinderGeometry(1, 1, 1, 8, 1, true).rotateX(Math.PI / 2).translate(0, 0, -0.5);
-const LIFT = 4e-4; // metres above the ground, so that the foot is not hidden by it
+const LIFT = 4e-4; // meters above the ground, so that the foot is not hidden by it
 
 /** A line from a point down to a ring on the ground: shows where in the air the point is. */
 export class Plumb extends Group {

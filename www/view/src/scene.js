@@ -18,7 +18,7 @@ import { STRIDE } from './playback.js';
  */
 
 /**
- * What there is to draw: metres, z up.
+ * What there is to draw: meters, z up.
  *
  * @typedef {object} Scene
  * @property {string[]} bodies
@@ -26,7 +26,7 @@ import { STRIDE } from './playback.js';
  * @property {number} grip index of the body that carries the hand
  */
 
-const HORIZON = 4; // metres; radius of an infinite plane
+const HORIZON = 4; // meters; radius of an infinite plane
 const GLOW = 0.5; // strength of the light of success
 const MARKER = 0.4; // own light of translucent geoms, so that they show in the dark, too
 const GLOWING = ['object', 'target']; // the bodies that show success; without them, the hand does

@@ -103,7 +103,7 @@ export function rod(radius, length) {
   return fade(geometry, (x, y, z) => 1.4 * (1 - z / length));
 }
 
-/** Gives each vertex an opacity, as the fourth component of its colour. */
+/** Gives each vertex an opacity, as the fourth component of its color. */
 function fade(geometry, opacity) {
   const { position } = geometry.attributes;
   const colors = new Float32Array(position.count * 4).fill(1);

@@ -1,5 +1,5 @@
 /**
- * The colours and light of a theme.
+ * The colors and light of a theme.
  *
  * @typedef {object} Theme
  * @property {string} middle       background behind the scene
@@ -16,11 +16,11 @@
  * @property {number} fill         strength of both
  * @property {string} grid         lines on the table
  * @property {number} gridOpacity  of them
- * @property {string} demonstrator colour of the demonstrator's line
- * @property {string} success      colour of the cue for success
- * @property {string} reward       colour of what a learned reward favours
- * @property {string} ghost        colour of the marker that is dragged
- * @property {number} accent       lightness that an accent colour has at least, 0..1
+ * @property {string} demonstrator color of the demonstrator's line
+ * @property {string} success      color of the cue for success
+ * @property {string} reward       color of what a learned reward favors
+ * @property {string} ghost        color of the marker that is dragged
+ * @property {number} accent       lightness that an accent color has at least, 0..1
  * @property {number} darkest      lightness that a body has at least, 0..1
  */
 

@@ -20,7 +20,7 @@ const SLOW = 40; // frames per second below which the picture gets coarser
  * @typedef {object} Options
  * @property {'light' | 'dark'} [theme]
  * @property {boolean} [still]  no continuous animation
- * @property {string} [accent]  colour of the policy, #rrggbb
+ * @property {string} [accent]  color of the policy, #rrggbb
  */
 
 /** Whether the browser can draw: a WebGL2 context can be had. */

@@ -2,7 +2,7 @@
 
 const INTERVAL = 1 / 80;
 const CHUNK = 10; // frames of a segment
-const SPEED = 0.5; // metres per second
+const SPEED = 0.5; // meters per second
 
 /** Numbers from 0 to 1 that are the same each time. */
 function random(seed) {

@@ -77,10 +77,10 @@ fn page() -> String {
         format!("{{ name: '{}' }}", info.label)
     });
     format!(
-        "// Names and colours of the methods, as their rows in core say: written by `protege \
+        "// Names and colors of the methods, as their rows in core say: written by `protege \
         methods \
          --for-page`.\n\n\
-         /** Pretraining; a colour is a custom property without its `--`. */\n\
+         /** Pretraining; a color is a custom property without its `--`. */\n\
          export const PRETRAINERS = {{\n{pretrainers}}};\n\n\
          /** Finetuning. */\n\
          export const FINETUNERS = {{\n{finetuners}}};\n"

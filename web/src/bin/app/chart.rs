@@ -14,7 +14,7 @@ pub struct Curve {
 
 impl Curve {
     /// Adds a moment of practice; moments that no eye could tell apart are left out.
-    pub fn practise(&mut self, minutes: f64, success: f64) {
+    pub fn practice(&mut self, minutes: f64, success: f64) {
         let apart = self
             .practice
             .last()

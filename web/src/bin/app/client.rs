@@ -85,7 +85,7 @@ impl Client {
     /// Sends a request.
     pub fn send(&self, request: &Request) {
         let bytes =
-            postcard::to_allocvec(request).expect("plain data can be serialised into memory");
+            postcard::to_allocvec(request).expect("plain data can be serialized into memory");
         // A dead worker has been reported by its error event.
         let _ = self
             .worker

@@ -30,7 +30,7 @@ pub fn cloud(pretrain: &str, clip: &Clip) -> Html {
         .collect();
     let demonstrator = last(&clip.demonstrator).map(place);
     let label = format!(
-        "Seen from above: {} of {} actions that {} proposes here, spread over {:.1} centimetres.",
+        "Seen from above: {} of {} actions that {} proposes here, spread over {:.1} centimeters.",
         ends.len(),
         clip.cloud.len(),
         words::name(pretrain),

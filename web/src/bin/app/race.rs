@@ -410,7 +410,8 @@ impl Race {
                     show_hash(&self.choice.to_hash());
                 }
                 if only_speed {
-                    self.pass_on()
+                    self.pass_on();
+                    self.tell(ctx);
                 } else {
                     self.begin(ctx)
                 }

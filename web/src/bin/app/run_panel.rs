@@ -76,7 +76,7 @@ impl RunPanel {
         self.curve.evaluations.extend(&tests);
         if let Some(success) = learned.practice_success {
             self.curve
-                .practise(learned.summary.env_steps as f64 / STEPS_PER_MINUTE, success);
+                .practice(learned.summary.env_steps as f64 / STEPS_PER_MINUTE, success);
         }
         self.learned = Some(learned);
         tests

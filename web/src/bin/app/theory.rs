@@ -93,6 +93,7 @@ impl Component for Theory {
         let link = ctx.link();
         let running = self.running;
         let (done, all) = self.progress;
+        let seed = self.choice.seed;
         html! {
             <div class="protege protege-theory">
                 <div class="protege-toolbar" role="toolbar" aria-label="Study">
@@ -109,7 +110,7 @@ impl Component for Theory {
                         </button>
                     }
                     <span class="about">
-                        { format!("Problem {}: {done} of {all} data sets measured", self.choice.seed) }
+                        { format!("Problem {seed}: {done} of {all} data sets measured") }
                     </span>
                 </div>
                 { for self.failed.as_ref().map(|why| html! {

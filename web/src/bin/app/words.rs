@@ -68,7 +68,7 @@ pub fn phase(phase: Phase, done: u64, total: u64) -> String {
         Phase::Ensemble => "Asking an ensemble where the demonstrations leave doubt".into(),
         Phase::Pretrain => "Cloning the demonstrations".into(),
         Phase::Evaluate => format!("Being tested: {done} of {total} episodes"),
-        Phase::Collect => "Practising".into(),
+        Phase::Collect => "Practicing".into(),
         Phase::Finetune => "Learning from practice".into(),
         Phase::Done => "Done".into(),
     }
