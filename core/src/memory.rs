@@ -11,18 +11,18 @@ use crate::policy::PolicyConfig;
 pub(crate) const NUMBER: f64 = 4.0;
 /// Copies of weights that are learned: at work are they, their gradients and Adam's two moments;
 /// all but the gradients are saved.
-const LEARNED: f64 = 9.0;
+const LEARNED: f64 = 9.5;
 /// Copies of weights that only follow others, such as a target network's.
-const FOLLOWING: f64 = 3.0;
+const FOLLOWING: f64 = 3.2;
 /// Copies of whatever else is saved: lists that grow have room to spare.
 pub(crate) const SAVED: f64 = 3.5;
 /// What learning keeps for each number of a pass: the output of a layer and of its activation,
 /// their gradients, and what is between.
-const LEARNING_PASS: f64 = 4.0;
+const LEARNING_PASS: f64 = 2.1;
 /// How much more it is where layers are normalized.
-pub(crate) const NORMED: f64 = 1.5;
+pub(crate) const NORMED: f64 = 1.15;
 /// The same without gradients, of the widest layer alone.
-const ACTING_PASS: f64 = 3.0;
+const ACTING_PASS: f64 = 2.0;
 
 /// A part of the memory that settings take.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,13 @@ impl Need {
     pub(crate) fn new(what: &'static str, keys: &[&str], bytes: f64) -> Self {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         Self { what, keys, bytes }
+    }
+
+    /// The same, which follows other settings, too.
+    #[must_use]
+    pub(crate) fn also(mut self, keys: &[&str]) -> Self {
+        self.keys.extend(keys.iter().map(|key| (*key).to_owned()));
+        self
     }
 
     /// Of settings of one group.
@@ -76,6 +83,14 @@ impl Sizes<'_> {
     /// Decisions of an episode, at most, with as many actions each as a chunk has.
     pub(crate) fn decisions(&self) -> f64 {
         self.horizon.div_ceil(self.policy.chunk) as f64
+    }
+
+    /// The settings of what is seen, where something is.
+    pub(crate) fn sight(&self) -> &'static [&'static str] {
+        match self.obs.cameras.is_empty() {
+            true => &[],
+            false => &["env.image_size", "env.image_stack"],
+        }
     }
 
     /// Bytes of so many environments, with what they show, and of their state while it is saved.

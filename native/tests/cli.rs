@@ -95,7 +95,7 @@ fn lines(path: &Path) -> Vec<Value> {
 #[test]
 fn wrong_names_and_numbers_are_answered_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &str); 35] = [
+    let table: [(&[&str], &str); 36] = [
         (&["run", "--task", "lab/pickplace"], "lab/pick-place"),
         (&["run", "--pretrain", "postbc"], "post-bc"),
         (&["run", "--finetune", "bestofn"], "best-of-n"),
@@ -108,6 +108,16 @@ fn wrong_names_and_numbers_are_answered_in_one_sentence() {
         (&["run", "--set", "demos.count=many"], "demos.count"),
         (&["run", "--set", "demos"], "demos"),
         (&["run", "--demos", "0"], "demos.count"),
+        (
+            &[
+                "run",
+                "--set",
+                "pretrain.post_bc.members=10000",
+                "--set",
+                "pretrain.post_bc.hidden=8192",
+            ],
+            "pretrain.post_bc.members 10000 × pretrain.post_bc.hidden 8192",
+        ),
         (&["run", "--seeds", "0"], "--seeds"),
         (&["run", "--sead", "3"], "--seed"),
         (&["run", "--config", "none.toml"], "none.toml"),

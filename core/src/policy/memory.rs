@@ -3,9 +3,9 @@
 use super::{PolicyConfig, PolicyKind, Sampler};
 use crate::memory::{NetworkSize, Sizes};
 
-/// Numbers of a token that each of a transformer's blocks gives: normalized, split in three, mixed,
-/// merged, added, and four times its width twice.
-const OF_A_BLOCK: f64 = 16.0;
+/// Numbers of a token that each of a transformer's blocks keeps, in widths of a token: normalized,
+/// split in three, mixed, and four times its width.
+const OF_A_BLOCK: f64 = 9.0;
 /// Weights of a block, in squares of a token's width.
 const WEIGHTS_OF_A_BLOCK: f64 = 12.0;
 
@@ -35,7 +35,7 @@ fn transformer(sizes: &Sizes) -> NetworkSize {
     let config = sizes.policy;
     let width = config.hidden as f64;
     let cameras = &sizes.reads.cameras;
-    let tokens = (PLACES * cameras.len() + 2 + config.chunk) as f64;
+    let tokens = (PLACES * cameras.len() + 1 + sizes.reads.tasks.min(1) + config.chunk) as f64;
     let attention = config.heads() as f64 * tokens * tokens;
     let of_a_block = OF_A_BLOCK * width * tokens + 2.0 * attention;
     let blocks = config.layers as f64;

@@ -177,7 +177,12 @@ pub(crate) fn memory(config: &BcConfig, sizes: &Sizes) -> Vec<Need> {
             "a step of cloning",
             &["pretrain.bc.batch", hidden, layers],
             step,
-        ),
+        )
+        .also(if sizes.policy.kind.sees() {
+            sizes.sight()
+        } else {
+            &[]
+        }),
     ]
 }
 

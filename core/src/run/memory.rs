@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use serde_json::Value;
 
 /// The program itself, with all that does not follow settings.
-const PROGRAM: f64 = 60e6;
+const PROGRAM: f64 = 50e6;
 /// The share of an episode's time limit that demonstrations take, about.
 const DEMONSTRATED: f64 = 0.5;
 
@@ -40,6 +40,7 @@ pub fn needs(
     let obs = config.observations(&task);
     let horizon = task.spec.horizon.div_ceil(config.env.action_repeat);
     let episodes = config.demonstrations() as f64;
+    let most = config.eval.episodes.max(config.eval.curve_episodes);
     let sizes = Sizes {
         policy: &config.policy,
         reads: crate::obs::ObsSpec {
@@ -50,7 +51,7 @@ pub fn needs(
         act: task.spec.act,
         horizon,
         pairs: episodes * horizon as f64 * DEMONSTRATED,
-        parallel: config.env.parallel,
+        parallel: config.env.parallel.min(most),
         cores,
     };
     let net = policy::network(&sizes);
@@ -60,7 +61,7 @@ pub fn needs(
     };
     let mut practice = vec![
         Need::new("the pretrained policy", &policy::KEYS, net.following()),
-        acting(config, &sizes, net),
+        acting(&sizes, net),
     ];
     practice.extend(config.finetune.memory(&sizes));
     phases.push(practice);
@@ -74,9 +75,8 @@ pub fn needs(
 }
 
 /// Environments, and the policy that acts in all of them at once.
-fn acting(config: &Config, sizes: &Sizes, net: NetworkSize) -> Need {
-    let most = config.eval.episodes.max(config.eval.curve_episodes);
-    let envs = sizes.parallel.min(most);
+fn acting(sizes: &Sizes, net: NetworkSize) -> Need {
+    let envs = sizes.parallel;
     let noise = policy::noise_len(sizes) * NUMBER;
     let bytes = sizes.environments(envs) + net.acting(envs as f64) + noise * envs as f64;
     Need::new("the environments", &["env.parallel"], bytes)
@@ -94,6 +94,15 @@ fn demonstrations(sizes: &Sizes) -> Need {
     }
     let bytes = sizes.episodes(sizes.pairs) + pairs * SAVED.min(2.0);
     Need::new("the demonstrations", &keys, bytes)
+}
+
+/// Bytes that a run takes in all; see [`needs`].
+///
+/// # Errors
+/// When there is no such task.
+pub fn total(config: &Config, catalog: &Catalog, has_policy: bool, cores: usize) -> Result<f64> {
+    let needs = needs(config, catalog, has_policy, cores)?;
+    Ok(PROGRAM + needs.iter().map(|need| need.bytes).sum::<f64>())
 }
 
 /// Refuses settings that take more than the machine has.
@@ -258,6 +267,7 @@ mod tests {
                 &[
                     ("finetune.method", "td-mpc"),
                     ("finetune.td_mpc.samples", "100000"),
+                    ("finetune.td_mpc.hidden", "512"),
                 ],
                 &["finetune.td_mpc.samples 100000"],
             ),
@@ -265,6 +275,7 @@ mod tests {
                 &[
                     ("finetune.method", "csil"),
                     ("finetune.csil.batch", "1048576"),
+                    ("finetune.csil.hidden", "512"),
                 ],
                 &["finetune.csil.batch 1048576"],
             ),
@@ -272,6 +283,7 @@ mod tests {
                 &[
                     ("finetune.method", "dsrl"),
                     ("finetune.dsrl.batch", "1048576"),
+                    ("finetune.dsrl.hidden", "512"),
                 ],
                 &["finetune.dsrl.batch 1048576"],
             ),

@@ -267,8 +267,8 @@ fn tests(entries: &[Entry]) -> String {
          95% interval. Probability of improvement:\n\
          how often a seed of the second run beats one of the first, with its 95% bootstrap \
          interval. p: Mann-Whitney test over seeds, exact up to {EXACT_RANK_TEST} of both runs\n\
-         together; it needs at least four seeds a side to go below 0.05. The tests are not corrected for \
-         their number.</p>",
+         together; it needs at least four seeds a side to go below 0.05. The tests are not \
+         corrected for their number.</p>",
         parts::table("Tests of every pair", "tests", &columns, &rows)
     )
 }

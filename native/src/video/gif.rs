@@ -33,6 +33,8 @@ struct Begun<W: Write> {
     palette: Palette,
     /// Pixels of the palette's own frame that are far from all of its colors.
     far: usize,
+    /// Whether the palette is another than the GIF's own: then every frame has to bring it along.
+    is_another: bool,
     screen: Screen,
 }
 
@@ -119,17 +121,16 @@ impl<W: Write> Begun<W> {
     fn frame(&mut self, pixels: &[u8], width: usize) -> Frame<'static> {
         let mut now = self.palette.apply(pixels);
         let allowed = 2 * self.far + now.len().div_ceil(FAR);
-        let mut own = None;
         if self.palette.far(pixels, &now) > allowed {
             self.palette = Palette::of(pixels, usize::from(CLEAR));
             now = self.palette.apply(pixels);
             self.far = self.palette.far(pixels, &now);
-            own = Some(self.palette.padded());
+            self.is_another = true;
         }
         let differs = self.screen.show(pixels, &now, &self.palette.colours);
         let value = |at: usize| if differs[at] { now[at] } else { CLEAR };
         Frame {
-            palette: own,
+            palette: self.is_another.then(|| self.palette.padded()),
             ..changed(&differs, width, value)
         }
     }
@@ -172,6 +173,7 @@ fn begin<W: Write>(writer: W, size: (usize, usize), pixels: &[u8]) -> Result<Beg
         encoder,
         palette,
         far,
+        is_another: false,
         screen: Screen {
             drawn: Vec::new(),
             shown: Vec::new(),

@@ -91,8 +91,8 @@ impl Camera<'_> {
         self.speed / (self.draw.control_s() * steps)
     }
 
-    /// Records an episode, whose actions are held for `action_repeat` control steps each; its end is
-    /// shown for `rest_s` seconds.
+    /// Records an episode, whose actions are held for `action_repeat` control steps each; its end
+    /// is shown for `rest_s` seconds.
     pub fn begin<'b>(
         &'b mut self,
         action_repeat: usize,

@@ -132,6 +132,10 @@ impl ActorConfig {
     }
 }
 
+/// What categorical critics keep of a pass, in the ways of others: batch normalization goes over
+/// states and those that follow them, and every atom has a logarithm.
+const CATEGORICAL: f64 = 4.5;
+
 impl PracticeConfig {
     /// What a method that practices like this takes of memory, with these critics; `group` is the
     /// key of its settings, `followers` how many copies of the actor there are beside it.
@@ -145,19 +149,21 @@ impl PracticeConfig {
         let actor = self.actor.network(sizes);
         let inputs = sizes.obs.numbers() + 2 * sizes.act;
         let places = Keypoints::WIDTH * sizes.obs.cameras.len();
-        let (outputs, normed) = match critics.kind {
-            CriticKind::Categorical(atoms) => (atoms.count, NORMED * NORMED),
+        let (outputs, kept) = match critics.kind {
+            CriticKind::Categorical(atoms) => (atoms.count, CATEGORICAL),
             CriticKind::Scalar { .. } => (1, NORMED),
         };
         let shape = (critics.hidden, critics.layers);
         let heads = NetworkSize::stack(critics.critics, (inputs + places, outputs), shape);
         let cameras = sizes.obs.cameras.iter();
-        let seeing = cameras
+        let eyes = cameras
             .map(|camera| NetworkSize::convolutions(camera, 1.0))
-            .fold(heads, NetworkSize::and);
-        // States and those that follow them.
-        let rows = 2.0 * self.batch as f64;
-        let step = (seeing.learning(rows) * normed).max(actor.learning(self.batch as f64));
+            .fold(NetworkSize::default(), NetworkSize::and);
+        let seeing = heads.and(eyes);
+        let rows = self.batch as f64;
+        // States, and those that follow them.
+        let critics_step = heads.learning(rows) * kept + eyes.learning(2.0 * rows);
+        let step = critics_step.max(actor.learning(rows));
         let held = self.capacity.min(self.schedule.total_steps) as f64;
         vec![
             Need::of(
@@ -177,7 +183,8 @@ impl PracticeConfig {
                 "a step of learning",
                 &["batch", "critics", "hidden", "layers"],
                 step,
-            ),
+            )
+            .also(sizes.sight()),
             Need::of(
                 group,
                 "its environments",

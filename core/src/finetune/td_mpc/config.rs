@@ -329,7 +329,7 @@ impl TdMpcConfig {
         // In evaluations, too, all environments plan at once, each with two critics of its own.
         let envs = sizes.parallel.max(self.envs) as f64;
         let sequences = envs * self.samples as f64;
-        let pairs = 2.0 * envs * critics.weights / self.critics as f64 * NUMBER;
+        let pairs = 3.0 * envs * critics.weights / self.critics as f64 * NUMBER;
         let one = two(2, acting, bins);
         let noise = self.iterations as f64 * ((self.horizon + 1) * sizes.act) as f64;
         let kept = (noise + 3.0 * acting as f64) * sequences * NUMBER;
@@ -349,7 +349,8 @@ impl TdMpcConfig {
                 "a step of learning",
                 &["batch", "horizon", "critics", "hidden"],
                 step,
-            ),
+            )
+            .also(sizes.sight()),
             Need::new(
                 "the planner",
                 &[

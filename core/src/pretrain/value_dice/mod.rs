@@ -63,7 +63,7 @@ pub(crate) fn memory(config: &ValueDiceConfig, sizes: &Sizes) -> Vec<Need> {
     let nu = NetworkSize::stack(1, (inputs, 1), (config.hidden, config.layers));
     // Demonstrations, replay and what follows both, and the gradient penalty's own pass.
     let rows = 3.0 * config.batch as f64;
-    let step = policy.learning(rows) + 2.0 * nu.learning(rows);
+    let step = policy.learning(rows) + 4.0 * nu.learning(rows);
     let group = "pretrain.value_dice";
     vec![
         Need::new("the policy's weights", &memory::KEYS, policy.learned()),
