@@ -51,8 +51,8 @@ pub struct Mlp {
 
 impl Mlp {
     /// `members` networks with layer sizes `sizes` (input, hidden ..., output). Weights and biases
-    /// are uniform in ±1/sqrt(fan-in), PyTorch's default for a linear layer, and every member draws
-    /// its own.
+    /// are uniform in ±1/sqrt(fan-in), PyTorch's default for a linear layer, and every member
+    /// draws its own.
     pub fn new(
         members: usize,
         sizes: &[usize],

@@ -128,8 +128,8 @@ impl Config {
         served.then(|| "no demonstrations are recorded for a served policy".to_owned())
     }
 
-    /// Settings of a method that is not the chosen one. Those of finetuning go with a policy that is
-    /// not finetuned yet.
+    /// Settings of a method that is not the chosen one. Those of finetuning go with a policy that
+    /// is not finetuned yet.
     fn of_another_method(&self, purpose: Purpose, key: &str) -> Option<String> {
         let (stage, name) = key.split_once('.')?;
         let group = name.split_once('.').map(|(group, _)| group);

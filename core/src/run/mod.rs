@@ -623,7 +623,7 @@ impl Run {
         };
         if (scales.0.dim(), scales.1.dim()) != (raw.obs_dim, raw.action_dim) {
             return Err(Error::input(
-                "the checkpoint's scales do not fit its demonstrations: use an undamaged checkpoint",
+                "the checkpoint's scales do not fit its demonstrations: use an undamaged one",
             ));
         }
         self.keep_scaled(demos, raw, scales);
