@@ -1,6 +1,7 @@
 //! Taking a folder for a new run. Of several processes that want the same one at the same time, one
 //! gets it, and the others leave nothing in it.
 
+use super::shell;
 use crate::files::place::{Identity, identity, is_at};
 use crate::files::{create_new_folder, refused};
 use protege_core::{Error, Result};
@@ -226,7 +227,8 @@ fn refuse_used(folder: &Path) -> Result<()> {
         .map_err(unreadable)?;
     if names.iter().any(|name| name == PLAN) {
         return Err(Error::input(format!(
-            "{shown} already holds a run; choose another --out, or go on with --resume {shown}"
+            "{shown} already holds a run; choose another --out, or go on with --resume {}",
+            shell::path(folder)
         )));
     }
     let begun = names.iter().any(|name| name == LOCK);

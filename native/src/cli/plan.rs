@@ -10,6 +10,7 @@ use crate::files::checkpoints::FileEntry;
 use crate::files::read;
 use crate::files::seal::{Seal, sealed, unsealed};
 use protege_core::data::{Archive, Dataset};
+use protege_core::error::excerpt;
 use protege_core::run::{Config, Inputs};
 use protege_core::settings::leaves;
 use protege_core::{Error, Result};
@@ -66,7 +67,7 @@ impl Plan {
                 "{} {why}; put back what it was, or begin another run with `protege run --config \
                  {}`",
                 path.display(),
-                config.display()
+                shell::path(&config)
             ))
         };
         let (seal, text) = unsealed(bytes);
@@ -75,8 +76,12 @@ impl Plan {
         let foreign = |e: serde_json::Error| {
             let own = env!("CARGO_PKG_VERSION");
             let version = value["version"].as_str().filter(|version| *version != own);
-            let by =
-                version.map(|v| format!(", and protege {v} wrote it, which this {own} is not"));
+            let by = version.map(|v| {
+                format!(
+                    ", and protege {} wrote it, which this {own} is not",
+                    excerpt(v)
+                )
+            });
             damaged(&format!("cannot be read ({e}{})", by.unwrap_or_default()))
         };
         let plan = Self::deserialize(&value).map_err(foreign)?;
@@ -111,8 +116,11 @@ impl Plan {
         };
         let shown = path.display();
         Err(Error::input(format!(
-            "{shown} has {key} = {now}, but the run began with {then}, as {PLAN} says: put that \
-             back, or begin another run with `protege run --config {shown}`"
+            "{shown} has {key} = {}, but the run began with {}, as {PLAN} says: put that \
+             back, or begin another run with `protege run --config {}`",
+            excerpt(&now.to_string()),
+            excerpt(&then.to_string()),
+            shell::path(path)
         )))
     }
 }

@@ -17,6 +17,7 @@
 use super::quiet;
 use crate::downloads::MUJOCO;
 use crate::intact;
+use crate::terminal::last_words;
 use libloading::Library;
 use mujoco_rs::mujoco_c::mjVERSION_HEADER;
 use protege_core::{Error, Result};
@@ -133,9 +134,9 @@ core::arch::global_asm!(
 
 /// What a function of MuJoCo's does before the library is loaded.
 extern "C" fn unloaded() -> ! {
-    eprintln!(
+    last_words(
         "error: this is a bug in protege, please report it with the command line: MuJoCo was used \
-         before its library was loaded"
+         before its library was loaded",
     );
     std::process::abort()
 }

@@ -300,11 +300,11 @@ fn package(download: &Download, fix: bool, output: Output) -> Check {
         return Check::new(&name, found, FIX).optional();
     }
     if !output.quiet {
-        eprintln!("fetching {name} ...");
+        terminal::note(&format!("fetching {name} ..."));
     }
     let fetched = download
         .replace()
-        .map(|folder| format!("fetched just now into {}", folder.display()));
+        .map(|folder| format!("fetched just now into {}", terminal::path(&folder)));
     let remedy = "protege doctor --fix, once that is mended";
     Check::new(&name, fetched.map_err(Error::failed), remedy)
 }

@@ -119,7 +119,7 @@ fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
     if result.summary.seed != seed {
         return Err(Error::input(format!(
             "{}/summary.json is the result of seed {}; put its own back, or remove it and go on \
-             with `protege run --resume {shown}`",
+             with `protege run --resume {named}`",
             path.display(),
             result.summary.seed
         )));
@@ -128,7 +128,7 @@ fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
     match faults.find_map(|name| result.fault(&path, name)) {
         Some(what) => Err(Error::input(format!(
             "{what}; put back what the run wrote, or make it again with `protege run --resume \
-             {shown}`"
+             {named}`"
         ))),
         None => Ok(result),
     }
