@@ -771,8 +771,10 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
         {
             std::thread::sleep(Duration::from_millis(2));
         }
-        loop {
-            std::thread::sleep(Duration::from_micros((rng.uniform() * 150e3) as u64));
+        // Ever longer, so that a busy machine gets on, too.
+        for longer in 1.. {
+            let micros = rng.uniform() * 100e3 * f64::from(longer);
+            std::thread::sleep(Duration::from_micros(micros as u64));
             if child.try_wait().unwrap().is_some() {
                 break;
             }
