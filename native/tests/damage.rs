@@ -367,7 +367,7 @@ fn what_a_run_was_given_is_missed() {
     let arguments = [
         "finetune",
         "--checkpoint",
-        "whole",
+        "whole/seed-0",
         "--demos-file",
         "whole/seed-0/demos.safetensors",
         "--no-video",
