@@ -36,7 +36,7 @@ fn code(line: &str) -> &str {
 
 /// Whether a line begins something unsafe.
 fn is_unsafe(line: &str) -> bool {
-    let words = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
+    let words = ["unsafe {", "unsafe impl", "unsafe fn"];
     let Some(at) = words.iter().find_map(|word| code(line).find(word)) else {
         return false;
     };
