@@ -1,4 +1,4 @@
-//! Whatever steps outside of the compiler's rules says why.
+//! Whatever steps outside of the compiler's rules says why, and promises have tests.
 
 use crate::shell;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn code(line: &str) -> &str {
 
 /// Whether a line begins something unsafe.
 fn is_unsafe(line: &str) -> bool {
-    let words = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
+    let words = ["unsafe {", "unsafe impl", "unsafe fn"];
     let Some(at) = words.iter().find_map(|word| code(line).find(word)) else {
         return false;
     };
@@ -83,4 +83,25 @@ fn whatever_silences_a_lint_says_why() {
         }
     }
     assert!(count > 10, "only {count} were found");
+}
+
+/// Every test that the page of promises names exists.
+#[test]
+fn every_promise_has_the_test_that_it_names() {
+    let page = shell::root().join("docs/reliability.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let texts: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
+    let words = page.split('`').skip(1).step_by(2);
+    let is_test = |word: &&str| {
+        let plain = word
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        plain && word.matches('_').count() > 2
+    };
+    let names: Vec<&str> = words.filter(is_test).collect();
+    assert!(names.len() > 20, "only {} are named", names.len());
+    for name in names {
+        let function = format!("fn {name}(");
+        assert!(texts.iter().any(|text| text.contains(&function)), "{name}");
+    }
 }

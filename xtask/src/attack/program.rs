@@ -55,6 +55,8 @@ pub struct Running {
 pub struct Outcome {
     /// What to type to repeat it.
     pub line: String,
+    /// Its first argument.
+    pub command: String,
     pub code: Option<i32>,
     pub signal: Option<i32>,
     pub stdout: String,
@@ -254,6 +256,7 @@ impl Running {
         let is_read = self.call.streams[1] == Stream::Read;
         Outcome {
             line: line(&self.call),
+            command: first_argument(&self.call.words),
             code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
             signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
             stdout: text(1),
@@ -264,6 +267,11 @@ impl Running {
             sent,
         }
     }
+}
+
+fn first_argument(words: &[OsString]) -> String {
+    let first = words.get(1).map(|word| word.to_string_lossy());
+    first.unwrap_or_default().into_owned()
 }
 
 fn read_lossy(path: &Path) -> String {

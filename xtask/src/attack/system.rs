@@ -362,6 +362,7 @@ fn told(shell: &Outcome, folder: &Path, name: &str) -> Outcome {
     let code: i32 = text("code").trim().parse().unwrap_or(-1);
     Outcome {
         line: shell.line.clone(),
+        command: "run".to_owned(),
         // As shells tell signals.
         code: Some(code).filter(|code| *code < 128),
         signal: Some(code - 128).filter(|signal| *signal >= 0),
