@@ -8,7 +8,7 @@ const SMALL = { viewport: { width: 480, height: 500 } };
 
 /** Another value for every setting: of the attribute, and in the address. */
 const SETTINGS = {
-  task: 'lab/assembly', pretrain: 'post-bc', finetune: 'none', demos: '4', alpha: '0.5', members: '5', seed: '7', speed: '2',
+  task: 'lab/assembly', pretrain: 'post-bc', finetune: 'none', demos: '4', alpha: '0.5', members: '5', seed: '7', speed: '1.5',
 };
 
 const set = (page, name, value) => page.locator('protege-demo').first().evaluate((demo, [name, value]) => {

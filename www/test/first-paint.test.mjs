@@ -18,7 +18,7 @@ test('headline and poster are there before anything heavy is fetched, and a pres
 
     await start(page);
     // A page that learns leaves no time for its picture, which the processor draws, too.
-    await page.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.evaluate(() => document.querySelector('protege-demo').demo.pause());
     const canvases = page.locator('protege-demo canvas');
     assert.equal(await canvases.count(), 2);
     for (const canvas of await canvases.all()) assert.ok((await colors(page, canvas)) > 500, 'a picture has many colors');

@@ -63,7 +63,7 @@ test('CSIL learns beside the cloned policy, and shows where its reward is high',
     await away(page);
     await page.waitForFunction(rewarded, 3, { polling: 500, timeout: LIMIT });
     t.diagnostic(`a reward was learned ${((Date.now() - begin) / 1000).toFixed(0)} s after the press`);
-    await page.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.evaluate(() => document.querySelector('protege-demo').demo.pause());
     await screenshot(page, 'race-csil', { fullPage: true });
     const rewards = (await events(page, 0, 'metrics')).filter((event) => 'reward/demos' in event.values);
     assert.ok(rewards.length > 0 && rewards.every((event) => Number.isFinite(event.values['reward/practice'])));

@@ -127,8 +127,8 @@ fn programs(folder: &Path, names: &[&str], options: &[&str]) -> Result<PathBuf, 
     Ok(folder.to_owned())
 }
 
-/// Writes NAME.js and NAME_bg.wasm, without the names of functions: they are for debuggers, and a
-/// tenth of what a visitor would have to load.
+/// Writes NAME.js and NAME_bg.wasm, without what is for debuggers: the names of functions alone are
+/// a tenth of what a visitor would have to load.
 fn bindgen(program: &Path, folder: &Path) -> Result<(), String> {
     let mut bindgen = shell::command(
         setup::tool("wasm-bindgen"),
@@ -137,6 +137,7 @@ fn bindgen(program: &Path, folder: &Path) -> Result<(), String> {
             "web",
             "--no-typescript",
             "--remove-name-section",
+            "--remove-producers-section",
         ],
     );
     bindgen.arg("--out-dir").arg(folder).arg(program);

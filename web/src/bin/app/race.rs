@@ -233,7 +233,9 @@ impl Component for Race {
             <div class="protege protege-race">
                 if controls != Controls::None { { self.toolbar(ctx) } }
                 { for self.refused.as_ref().map(|sentence| html! {
-                    <p class="protege-refused" role="alert">{ sentence }</p>
+                    <p class="protege-refused" role="alert">
+                        { words::sentence_with_code(sentence) }
+                    </p>
                 }) }
                 <div class={format!("protege-lanes of-{}", self.panels.len())}>
                     { for self.panels.iter().enumerate().map(|(i, lane)| {

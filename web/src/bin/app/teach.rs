@@ -265,7 +265,9 @@ impl Component for Teach {
                             { for self.session.failed.as_ref().map(|why| self.failure(ctx, why)) }
                         </div>
                     </div>
-                    <p class="message" aria-live="polite">{ &self.message }</p>
+                    <p class="message" aria-live="polite">
+                        { words::sentence_with_code(&self.message) }
+                    </p>
                     { self.buttons(ctx) }
                 </div>
                 { self.side(ctx) }
@@ -425,7 +427,12 @@ impl Teach {
                     .into();
                 self.let_go();
             }
-            None => {}
+            None => {
+                let before = self.session.recorded().len();
+                if let Some(loaded) = count.checked_sub(before).filter(|&loaded| loaded > 0) {
+                    self.message = format!("Demonstrations loaded from the file: {loaded}.");
+                }
+            }
         }
         self.session.state = Some(teaching_state);
         self.count(ctx);

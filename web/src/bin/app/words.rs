@@ -4,6 +4,7 @@ use protege_core::method::MethodInfo;
 use protege_core::run::Phase;
 use protege_core::tasks::Info;
 use protege_core::{finetune, pretrain};
+use yew::{Html, html};
 
 /// Tasks: id, name, what it is.
 pub fn tasks() -> Vec<(&'static str, &'static str, &'static str)> {
@@ -72,6 +73,16 @@ pub fn phase(phase: Phase, done: u64, total: u64) -> String {
         Phase::Finetune => "Learning from practice".into(),
         Phase::Done => "Done".into(),
     }
+}
+
+/// A sentence whose names and commands stand between backquotes: they are shown as code, so that
+/// nobody pastes the quotes.
+pub fn sentence_with_code(text: &str) -> Html {
+    let part = |(i, part): (usize, &str)| match i % 2 {
+        0 => html! { { part.to_owned() } },
+        _ => html! { <code>{ part.to_owned() }</code> },
+    };
+    text.split('`').enumerate().map(part).collect()
 }
 
 /// A share in percent.
