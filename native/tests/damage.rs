@@ -363,35 +363,33 @@ fn a_result_without_a_checkpoint_is_not_made_anew_unasked() {
 #[test]
 fn what_a_run_was_given_is_missed() {
     let runs = Runs::new();
+    let finetune = ["finetune", "--checkpoint", "whole/seed-0", "--no-video"];
+    check_given(&runs, &finetune, "with-policy");
+    let demos = ["--demos-file", "whole/seed-0/demos.safetensors"];
+    check_given(&runs, &[&SMALL[..], &demos].concat(), "with-demos");
+}
+
+/// Begins a run, and damages what it was given.
+fn check_given(runs: &Runs, arguments: &[&str], out: &str) {
     let folder = runs.folder.path();
-    let arguments = [
-        "finetune",
-        "--checkpoint",
-        "whole/seed-0",
-        "--demos-file",
-        "whole/seed-0/demos.safetensors",
-        "--no-video",
-        "--quiet",
-        "--out",
-        "given",
-    ];
-    let output = call(folder, &arguments);
+    let output = call(folder, &[arguments, &["--quiet", "--out", out]].concat());
     assert!(output.status.success(), "{}", sentence(&output));
-    fs::remove_dir_all(runs.path("given/seed-0")).unwrap();
-    let inputs = runs.path("given/inputs");
+    let run = runs.path(out);
+    fs::remove_dir_all(run.join("seed-0")).unwrap();
+    let inputs = run.join("inputs");
     for file in files(&inputs) {
         let path = inputs.join(&file);
         let whole = fs::read(&path).unwrap();
         for damage in DAMAGES {
             damage.inflict(&path, &runs.path("other/seed-0").join(&file));
-            let output = call(folder, &["run", "--resume", "given", "--quiet"]);
+            let output = call(folder, &["run", "--resume", out, "--quiet"]);
             assert_named(&output, &format!("{} {damage:?}", file.display()));
             fs::write(&path, &whole).unwrap();
         }
     }
     // What it was not given is not taken.
     fs::write(inputs.join("policy-0.safetensors"), "another").unwrap();
-    let output = call(folder, &["run", "--resume", "given", "--quiet"]);
+    let output = call(folder, &["run", "--resume", out, "--quiet"]);
     assert!(output.status.success(), "{}", sentence(&output));
 }
 

@@ -24,7 +24,10 @@ pub fn choices_of(input: &DeriveInput) -> Result<Tokens> {
 
             /// Their names and meanings.
             pub const CHOICES: &'static [crate::settings::Choice] = &[
-                #(crate::settings::Choice { name: #names, meaning: #meanings }),*
+                #(crate::settings::Choice {
+                    name: #names,
+                    meaning: crate::settings::prose(#meanings),
+                }),*
             ];
 
             /// The name that files and commands use.

@@ -135,6 +135,12 @@ impl<'a> Setting<'a> {
             ));
         }
         let name = name.to_string();
+        // A form shows what the settings mean that it has.
+        let meaning = if label.is_empty() {
+            quote!(crate::settings::prose(#meaning))
+        } else {
+            quote!(#meaning)
+        };
         let kind = self.kind()?;
         let usual = match &self.arguments.usual {
             Some((low, high)) => quote!(Some((#low as f64, #high as f64))),
@@ -147,9 +153,9 @@ impl<'a> Setting<'a> {
                 meaning: #meaning,
                 kind: #kind,
                 usual: #usual,
-                source: #source,
+                source: crate::settings::prose(#source),
                 base: #base,
-                needs: #needs,
+                needs: crate::settings::prose(#needs),
             }
         })
     }

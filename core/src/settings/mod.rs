@@ -90,6 +90,16 @@ pub enum Kind {
     Group(&'static [Field]),
 }
 
+/// What is said of a setting for those who read docs, schemas and refusals. The page has none of
+/// them, and a visitor would load every word: there it is empty.
+pub(crate) const fn prose(text: &'static str) -> &'static str {
+    if cfg!(target_family = "wasm") {
+        ""
+    } else {
+        text
+    }
+}
+
 /// A value that a setting can have, by its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice {
