@@ -50,7 +50,8 @@ pub struct Settings {
     /// A TOML file with any of the settings that `config.toml` of a run shows
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// One setting, such as `finetune.best_of_n.samples=16`; may be repeated
+    /// One setting, such as `finetune.best_of_n.samples=16`; may be repeated: of several values of
+    /// one setting the last counts
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -81,10 +82,10 @@ impl Settings {
         resolve::renamed(leaves(&file, ""))
     }
 
-    /// What the flags and `--set` say.
+    /// What the flags and `--set` say; of several values of one setting the last.
     ///
     /// # Errors
-    /// When they contradict each other.
+    /// When there is no such preset or method, or a pair is none.
     fn asked(&self) -> Result<Vec<Setting>> {
         let mut asked = Vec::new();
         if let Some(name) = &self.preset {
@@ -93,14 +94,12 @@ impl Settings {
             asked.push(("preset".to_owned(), Value::from(name.as_str())));
         }
         asked.extend(resolve::parsed(&self.pairs()?)?);
-        for (i, (key, value)) in asked.iter().enumerate() {
-            let first = asked[..i].iter().find(|(other, _)| other == key);
-            if let Some((_, other)) = first.filter(|(_, other)| other != value) {
-                return Err(Error::input(format!(
-                    "{key} is given twice, as {other} and as {value}: give it once"
-                )));
-            }
-        }
+        let values = asked.clone();
+        let mut place = 0;
+        asked.retain(|(key, _)| {
+            place += 1;
+            !values[place..].iter().any(|(later, _)| later == key)
+        });
         Ok(asked)
     }
 

@@ -52,6 +52,11 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
              both",
         ));
     }
+    if args.base.is_some() && args.settings.policy.is_some() {
+        return Err(Error::input(
+            "--base begins with a policy that another program serves, and takes no --policy",
+        ));
+    }
     let settings = args.base.as_deref().map_or_else(
         || args.settings.clone(),
         |address| args.settings.served(address),
