@@ -41,7 +41,7 @@ fn is_unsafe(line: &str) -> bool {
         return false;
     };
     // In a text, an odd number of quotes comes before it.
-    line[..at].matches('"').count() % 2 == 0
+    line[..at].matches('"').count().is_multiple_of(2)
 }
 
 /// No `unsafe` lacks the reason why it is sound.

@@ -221,11 +221,17 @@ mod tests {
         }
     }
 
+    /// Settings, and what their refusal names.
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+
     /// What takes more than there is is refused, with the settings that make it so large; and every
     /// key that is named is one.
     #[test]
     fn what_is_too_large_is_refused_by_its_settings() {
-        let cases: [(&[(&str, &str)], &[&str]); 12] = [
+        let cases: [Case; 12] = [
             (
                 &[
                     ("pretrain.post_bc.members", "10000"),

@@ -33,9 +33,7 @@ fn unmet_by(field: &Field, path: &str, tree: &Value) -> Option<String> {
     let mut first = None;
     for alternative in field.needs.split(" or ") {
         let mut conditions = alternative.split(" and ");
-        let Some(failed) = conditions.find(|condition| !holds(condition, group)) else {
-            return None;
-        };
+        let failed = conditions.find(|condition| !holds(condition, group))?;
         first = first.or(Some(failed));
     }
     let failed = first?;

@@ -376,7 +376,7 @@ fn reap(pid: i32) -> Option<(i32, u64)> {
         let ended = libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage);
         (ended, usage)
     };
-    (ended == pid).then(|| (status, usage.ru_maxrss as u64 / 1000))
+    (ended == pid).then_some((status, usage.ru_maxrss as u64 / 1000))
 }
 
 /// Makes a FIFO.

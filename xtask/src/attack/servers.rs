@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What a server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Wrong {
+enum Fault {
     /// Nothing: it plays along.
     Nothing,
     /// It never says a word.
@@ -27,7 +27,7 @@ enum Wrong {
     /// It refuses, with control characters.
     Refuses,
     /// Its proof of the handshake is wrong.
-    WrongProof,
+    ForeignProof,
     /// One byte after the other.
     Drips,
     /// A frame that says it is longer than anything.
@@ -55,46 +55,46 @@ enum Wrong {
     /// It greets, and closes when it is asked.
     ClosesLater,
     /// Actions of another shape.
-    WrongShape,
+    OtherShape,
     /// Actions of a shape of negative numbers.
     NegativeShape,
     /// Actions of a shape that overflows.
     HugeShape,
     /// Actions of another type.
-    WrongType,
+    OtherType,
     /// Actions that are not finite.
     NotFinite,
     /// No actions.
     NoActions,
 }
 
-const ALL: [Wrong; 26] = [
-    Wrong::Nothing,
-    Wrong::Silent,
-    Wrong::Closes,
-    Wrong::Noise,
-    Wrong::EndlessHead,
-    Wrong::Refuses,
-    Wrong::WrongProof,
-    Wrong::Drips,
-    Wrong::LyingLength,
-    Wrong::UnknownFrame,
-    Wrong::Pings,
-    Wrong::Fragments,
-    Wrong::GreetingIsNoMap,
-    Wrong::RedGreeting,
-    Wrong::Deep,
-    Wrong::Huge,
-    Wrong::LyingList,
-    Wrong::SilentAnswer,
-    Wrong::ErrorText,
-    Wrong::ClosesLater,
-    Wrong::WrongShape,
-    Wrong::NegativeShape,
-    Wrong::HugeShape,
-    Wrong::WrongType,
-    Wrong::NotFinite,
-    Wrong::NoActions,
+const ALL: [Fault; 26] = [
+    Fault::Nothing,
+    Fault::Silent,
+    Fault::Closes,
+    Fault::Noise,
+    Fault::EndlessHead,
+    Fault::Refuses,
+    Fault::ForeignProof,
+    Fault::Drips,
+    Fault::LyingLength,
+    Fault::UnknownFrame,
+    Fault::Pings,
+    Fault::Fragments,
+    Fault::GreetingIsNoMap,
+    Fault::RedGreeting,
+    Fault::Deep,
+    Fault::Huge,
+    Fault::LyingList,
+    Fault::SilentAnswer,
+    Fault::ErrorText,
+    Fault::ClosesLater,
+    Fault::OtherShape,
+    Fault::NegativeShape,
+    Fault::HugeShape,
+    Fault::OtherType,
+    Fault::NotFinite,
+    Fault::NoActions,
 ];
 
 /// Seconds from Ctrl-C to the end, at most.
@@ -148,15 +148,15 @@ pub fn attempt(
             .faults
             .push(format!("it ended {late:.1} s after Ctrl-C"));
     }
-    let unusable = !matches!(wrong, Wrong::Nothing | Wrong::RedGreeting | Wrong::Pings);
-    let late_fault = wrong as usize >= Wrong::SilentAnswer as usize;
+    let unusable = !matches!(wrong, Fault::Nothing | Fault::RedGreeting | Fault::Pings);
+    let late_fault = wrong as usize >= Fault::SilentAnswer as usize;
     if unusable && outcome.code == Some(0) && !(asks_doctor && late_fault) {
         report.faults.push("it exits with 0".to_owned());
     }
     Ok(report)
 }
 
-fn serve(listener: &TcpListener, wrong: Wrong, stop: &Arc<AtomicBool>) {
+fn serve(listener: &TcpListener, wrong: Fault, stop: &Arc<AtomicBool>) {
     let stopped = || stop.load(Ordering::SeqCst);
     listener.set_nonblocking(true).ok();
     let mut threads = Vec::new();
@@ -175,27 +175,27 @@ fn serve(listener: &TcpListener, wrong: Wrong, stop: &Arc<AtomicBool>) {
 }
 
 /// One connection.
-fn speak(mut stream: TcpStream, wrong: Wrong, stop: &AtomicBool) -> std::io::Result<()> {
+fn speak(mut stream: TcpStream, wrong: Fault, stop: &AtomicBool) -> std::io::Result<()> {
     let pause = Duration::from_millis(20);
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(pause))?;
     stream.set_write_timeout(Some(Duration::from_secs(1)))?;
     let key = read_key(&mut stream, stop)?;
     match wrong {
-        Wrong::Closes => return Ok(()),
-        Wrong::Silent => return idle(stop),
-        Wrong::Noise => {
+        Fault::Closes => return Ok(()),
+        Fault::Silent => return idle(stop),
+        Fault::Noise => {
             stream.write_all(&[0xff; 3000])?;
             return idle(stop);
         }
-        Wrong::EndlessHead => return flood(&mut stream, b"X-More: \x1b[31m and more\r\n", stop),
-        Wrong::Refuses => {
+        Fault::EndlessHead => return flood(&mut stream, b"X-More: \x1b[31m and more\r\n", stop),
+        Fault::Refuses => {
             stream.write_all(b"HTTP/1.1 401 \x1b[31mNo\x07 entry\r\n\r\n")?;
             return idle(stop);
         }
         _ => {}
     }
-    let proof = if wrong == Wrong::WrongProof {
+    let proof = if wrong == Fault::ForeignProof {
         "bm9uZQ==".to_owned()
     } else {
         accept(&key)
@@ -204,7 +204,7 @@ fn speak(mut stream: TcpStream, wrong: Wrong, stop: &AtomicBool) -> std::io::Res
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {proof}\r\n\r\n"
     );
-    if wrong == Wrong::Drips {
+    if wrong == Fault::Drips {
         for byte in head.bytes() {
             if stop.load(Ordering::SeqCst) {
                 return Ok(());
@@ -216,16 +216,16 @@ fn speak(mut stream: TcpStream, wrong: Wrong, stop: &AtomicBool) -> std::io::Res
         stream.write_all(head.as_bytes())?;
     }
     match wrong {
-        Wrong::LyingLength => {
+        Fault::LyingLength => {
             stream.write_all(&[0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255])?;
             return idle(stop);
         }
-        Wrong::UnknownFrame => {
+        Fault::UnknownFrame => {
             stream.write_all(&[0x8b, 0])?;
             return idle(stop);
         }
-        Wrong::Pings => return flood(&mut stream, &[0x89, 2, 1, 2], stop),
-        Wrong::Fragments => {
+        Fault::Pings => return flood(&mut stream, &[0x89, 2, 1, 2], stop),
+        Fault::Fragments => {
             stream.write_all(&[0x02, 1, 0x80])?;
             return flood(&mut stream, &[0x00, 1, 0x80], stop);
         }
@@ -234,9 +234,9 @@ fn speak(mut stream: TcpStream, wrong: Wrong, stop: &AtomicBool) -> std::io::Res
     stream.write_all(&frame(2, &greeting(wrong)))?;
     while read_message(&mut stream, stop)? {
         match wrong {
-            Wrong::SilentAnswer => return idle(stop),
-            Wrong::ClosesLater => return Ok(()),
-            Wrong::ErrorText => {
+            Fault::SilentAnswer => return idle(stop),
+            Fault::ClosesLater => return Ok(()),
+            Fault::ErrorText => {
                 let text = "Traceback\n  of many lines\n\u{1b}[31mValueError\u{7}: no\n";
                 stream.write_all(&frame(1, text.as_bytes()))?;
             }
@@ -246,32 +246,32 @@ fn speak(mut stream: TcpStream, wrong: Wrong, stop: &AtomicBool) -> std::io::Res
     Ok(())
 }
 
-fn greeting(wrong: Wrong) -> Vec<u8> {
+fn greeting(wrong: Fault) -> Vec<u8> {
     match wrong {
-        Wrong::GreetingIsNoMap => vec![0xc0],
-        Wrong::RedGreeting => [&[0x81, 0xa1, b'k', 0xa8], &b"\x1b[31mred"[..]].concat(),
-        Wrong::Deep => vec![0x91; 1_000_000],
-        Wrong::Huge => {
+        Fault::GreetingIsNoMap => vec![0xc0],
+        Fault::RedGreeting => [&[0x81, 0xa1, b'k', 0xa8], &b"\x1b[31mred"[..]].concat(),
+        Fault::Deep => vec![0x91; 1_000_000],
+        Fault::Huge => {
             let count = 60_000_000_u32;
             let mut bytes = vec![0xdd];
             bytes.extend(count.to_be_bytes());
             bytes.resize(5 + count as usize, 0xc0);
             bytes
         }
-        Wrong::LyingList => vec![0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0],
+        Fault::LyingList => vec![0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0],
         _ => vec![0x80],
     }
 }
 
 /// An answer to an observation: `{"actions": array}`, as `openpi_client` writes arrays of numpy.
-fn answer(wrong: Wrong) -> Vec<u8> {
+fn answer(wrong: Fault) -> Vec<u8> {
     let mut bytes = vec![0x81];
-    if wrong == Wrong::NoActions {
+    if wrong == Fault::NoActions {
         return vec![0x80];
     }
     bytes.extend(b"\xa7actions\x84");
     bytes.extend(b"\xc4\x0b__ndarray__\xc3");
-    let number = if wrong == Wrong::NotFinite {
+    let number = if wrong == Fault::NotFinite {
         f32::NAN
     } else {
         0.1
@@ -281,14 +281,14 @@ fn answer(wrong: Wrong) -> Vec<u8> {
     bytes.extend(data);
     bytes.extend(b"\xc4\x05dtype");
     bytes.extend(match wrong {
-        Wrong::WrongType => b"\xa3<i4",
+        Fault::OtherType => b"\xa3<i4",
         _ => b"\xa3<f4",
     });
     bytes.extend(b"\xc4\x05shape");
     bytes.extend(match wrong {
-        Wrong::WrongShape => vec![0x92, 7, 5],
-        Wrong::NegativeShape => vec![0x93, 0xff, 8, 4],
-        Wrong::HugeShape => {
+        Fault::OtherShape => vec![0x92, 7, 5],
+        Fault::NegativeShape => vec![0x93, 0xff, 8, 4],
+        Fault::HugeShape => {
             let side = [&[0xcf][..], &(1_u64 << 62).to_be_bytes()].concat();
             [&[0x92][..], &side, &side].concat()
         }

@@ -1,6 +1,6 @@
 //! `protege compare`: several runs on one page.
 
-use crate::cli::answer::{self, Answer, Output};
+use crate::cli::answer::{self, Answer};
 use crate::cli::plan::Folder;
 use crate::cli::session::results;
 use crate::files::{check_writable, destination};
@@ -37,7 +37,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When a folder holds no run, none has finished, or the page cannot be written.
-pub fn answer(args: &Args, output: Output) -> Result<Answer> {
+pub fn answer(args: &Args) -> Result<Answer> {
     let usual = || crate::files::unused("compare", "html");
     let out = args.out.clone().unwrap_or_else(usual);
     let files = std::iter::once(&out).chain(&args.csv);
@@ -52,10 +52,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     let mut names = Vec::new();
     let mut reports = Vec::new();
     let mut left_out = Vec::new();
-    for (i, path) in args.runs.iter().enumerate() {
-        if !output.quiet {
-            terminal::note(&format!("reading run {} of {} ...", i + 1, args.runs.len()));
-        }
+    for path in &args.runs {
         match read(path)? {
             Found::Report(report) => {
                 names.push(terminal::path(path));

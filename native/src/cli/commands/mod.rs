@@ -79,7 +79,7 @@ pub fn answer(command: Command, output: Output) -> Result<Answer> {
         Command::Finetune(args) => finetune::answer(&args, output),
         Command::Eval(args) => eval::answer(&args, output),
         Command::Play(args) => play::answer(&args, output),
-        Command::Compare(args) => compare::answer(&args, output),
+        Command::Compare(args) => compare::answer(&args),
         Command::Tasks(args) => tasks::answer(&args, output),
         Command::Trace(args) => trace::answer(&args),
         Command::Methods(args) => methods::answer(&args),

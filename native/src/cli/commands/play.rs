@@ -94,9 +94,6 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         camera: args.camera.clone(),
         quality: Quality::Fine,
     };
-    if !output.quiet {
-        note("getting ready ...");
-    }
     let player = player(args)?;
     let mut window = window(args, &player, &render_options);
     let wanted = args.out.is_some() || (args.rerun.is_none() && window.is_none());
