@@ -278,7 +278,7 @@ fn ctrl_c_does_not_wait_for_a_silent_server() {
     assert!(whole.status.success(), "{}", told(&whole));
     let all = server.asked();
     let stop = |child: Child, reached: &dyn Fn() -> bool| {
-        until("what was waited for", || reached());
+        until("what was waited for", reached);
         interrupt(&child);
         until("the end", || {
             // It is gone once nothing can be asked of it.

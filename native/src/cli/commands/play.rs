@@ -320,7 +320,7 @@ fn player(args: &Args) -> Result<Player> {
             .clone_into(&mut player.config.engine);
     }
     if let Some(engine) = &args.engine {
-        let trained = player.acting.is_some().then(|| &player.config.engine);
+        let trained = player.acting.is_some().then_some(&player.config.engine);
         let what = "the policy was trained";
         if let Some(note) = trained.and_then(|trained| another_engine(what, trained, engine)) {
             terminal::note(&format!("note: {note}"));
