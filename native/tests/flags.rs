@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -47,11 +48,12 @@ const TRIALS: &[(&str, &str, &str, &str)] = &[
     ("run pretrain finetune demos", "engine", "mujoco", ""),
     ("run pretrain", "pretrain", "sigma-bc", ""),
     (
-        "run finetune",
+        "run",
         "finetune",
         "best-of-n",
         "--set finetune.best_of_n.rollouts=3",
     ),
+    ("finetune", "finetune", "none", ""),
     ("run pretrain", "policy", "gaussian", ""),
     ("finetune", "policy", "gaussian", ""),
     ("run pretrain demos", "demos", "3", ""),
@@ -158,7 +160,8 @@ fn seen(made: &Path, arguments: &[String]) -> (Option<i32>, Value, BTreeMap<Stri
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     file("small.toml", SMALL);
-    file("other.toml", &SMALL.replace("episodes = 3", "episodes = 4"));
+    let other = SMALL.replace("episodes = 3", "episodes = 4");
+    file("other.toml", &other.replace("count = 2", "noise = 0.5"));
     std::os::unix::fs::symlink(made, folder.path().join("made")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
     command.current_dir(folder.path()).stdin(Stdio::null());
@@ -181,20 +184,25 @@ fn without_times(value: &mut Value) {
     }
 }
 
-/// Every file by its path; the sizes of those whose sizes say something and hold no times.
+/// Every file by its path; of those that hold no times a number that stands for what they hold.
 fn list(folder: &Path, path: &str, files: &mut BTreeMap<String, u64>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{path}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
             list(&entry.path(), &name, files);
+        }
+        if !kind.is_file() {
             continue;
         }
         let telling = name.ends_with("config.toml") || name.ends_with(".gif");
-        let size = entry.metadata().unwrap().len();
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
         // TensorBoard's files have the time in their names.
         if !name.contains("tensorboard") {
-            files.insert(name, if telling { size } else { 0 });
+            files.insert(name, if telling { hasher.finish() } else { 0 });
         }
     }
 }

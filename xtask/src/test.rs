@@ -105,7 +105,7 @@ const STEPS: [Step; 15] = [
         name: "attacks",
         kind: Kind::Full,
         needs: &[setup::MUJOCO],
-        reads: &[MANIFESTS, CORE, &["native/src", "native/build.rs"]],
+        reads: &[MANIFESTS, CORE, &["native/src"]],
         makes: None,
         run: attack::quick,
     },

@@ -192,10 +192,15 @@ mod tests {
         }
     }
 
-    /// Every method says what it takes, and every preset of every method fits into 4 GB.
+    /// Every method says what it takes, and fits into 4 GB; with the papers' sizes, such as PostBC's
+    /// hundred networks of 1024 units, into 16 GB.
     #[test]
-    fn every_preset_of_every_method_fits_into_4_gb() {
+    fn every_preset_of_every_method_fits() {
         for preset in Preset::ALL {
+            let gigabytes = match preset {
+                Preset::Paper => 16.0,
+                Preset::Cpu | Preset::Tiny => 4.0,
+            };
             for pretraining in pretrain::INFOS {
                 for finetuning in finetune::INFOS {
                     let settings = [
@@ -208,7 +213,7 @@ mod tests {
                         continue;
                     };
                     let name = (preset.name(), pretraining.id, finetuning.id);
-                    let fits = check(&config, &CORE, false, &machine(4.0 * GB));
+                    let fits = check(&config, &CORE, false, &machine(gigabytes * GB));
                     assert_eq!(fits, Ok(()), "{name:?}");
                     let needs = needs(&config, &CORE, true, 1).unwrap();
                     let known = |need: &Need| need.bytes.is_finite() && need.bytes >= 0.0;

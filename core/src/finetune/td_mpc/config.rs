@@ -181,10 +181,7 @@ pub struct TdMpcConfig {
     pub horizon: usize,
     /// Decisions over which the planner's look ahead grows from 1 to the horizon; 0: it has all of
     /// it at once.
-    #[setting(
-        range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 25,000",
-        needs = "plan = true and arm != bc-only"
-    )]
+    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 25,000")]
     pub horizon_growth: usize,
     /// Numbers of a latent state; a multiple of 8 with `td-mpc2`.
     #[setting(
@@ -251,17 +248,11 @@ pub struct TdMpcConfig {
     )]
     pub iterations: usize,
     /// Least standard deviation of the planner's samples, of the range [-1, 1].
-    #[setting(
-        range = 0.0..=10.0, value = 0.05, source = "TD-MPC2",
-        needs = "arm != bc-only"
-    )]
+    #[setting(range = 0.0..=10.0, value = 0.05, source = "TD-MPC2")]
     pub min_std: f64,
     /// Decisions over which the least standard deviation falls to that from 0.1; 0: it is there at
     /// once.
-    #[setting(
-        range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 12,500",
-        needs = "plan = true and arm != bc-only"
-    )]
+    #[setting(range = 0..=1_000_000_000, value = 0, source = "TD-MPC2; MoDem: 12,500")]
     pub std_decay: usize,
     /// The largest, that of the first round: 2 samples everything, a small one only what is near
     /// the previous plan and the proposals.
