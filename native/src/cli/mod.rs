@@ -161,7 +161,8 @@ fn sentence(message: &str) -> String {
 fn fail(error: &Error, json: bool) -> u8 {
     let sentence = terminal::sentence(&error.to_string());
     if json {
-        print(&format!("{}\n", json!({ "error": sentence })));
+        // It is told on stderr, too.
+        terminal::answer(&format!("{}\n", json!({ "error": sentence }))).ok();
     }
     last_words(&format!("error: {sentence}"));
     match error {
