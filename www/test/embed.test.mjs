@@ -102,7 +102,7 @@ test('a demo that nobody can see rests until it is seen again', () =>
     const demo = page.locator('#race');
     const running = (wanted) => page.waitForFunction((wanted) => document.querySelector('#race').demo.state.running === wanted, wanted);
     await running(true);
-    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await running(false);
     await demo.scrollIntoViewIfNeeded();
     await running(true);
