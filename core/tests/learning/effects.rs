@@ -100,7 +100,7 @@ fn contexts() -> Vec<Config> {
         }),
         with(|config| {
             config.finetune.method = dppo::METHOD.id();
-            config.finetune.dppo.lr = 0.05;
+            config.finetune.dppo.actor_lr = 0.05;
             config.policy.kind = PolicyKind::Diffusion;
             config.policy.sampler = Sampler::Ddpm;
             config.policy.denoising_steps = 3;
