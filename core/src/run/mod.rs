@@ -616,7 +616,8 @@ impl Run {
     fn load_demos(&mut self, archive: &Archive) -> Result<()> {
         let demos = Dataset::from_bytes(archive.blob("demos")?)?;
         let raw = self.raw_pairs(&demos)?;
-        let scales = match archive.contains("demos/obs_scale/low") {
+        let has_scales = archive.names().any(|name| name.starts_with("demos/"));
+        let scales = match has_scales {
             true => load_scales("demos", archive)?,
             // A checkpoint of before scales had limits.
             false => raw.exact_scales()?,

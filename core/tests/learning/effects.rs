@@ -50,8 +50,6 @@ const TELLING: &[(&str, &str)] = &[
     ("finetune.rlpd.capacity", "20"),
     ("finetune.sac.capacity", "20"),
     ("finetune.dppo.target_kl", "0"),
-    ("finetune.dppo.clip", "0.02"),
-    ("finetune.dppo.clip_base", "0.1"),
     ("finetune.td_mpc.arm", "vanilla"),
     ("finetune.td_mpc.horizon_growth", "1000"),
     ("finetune.td_mpc.std_decay", "1000"),
@@ -100,7 +98,6 @@ fn contexts() -> Vec<Config> {
         }),
         with(|config| {
             config.finetune.method = dppo::METHOD.id();
-            config.finetune.dppo.actor_lr = 0.05;
             config.policy.kind = PolicyKind::Diffusion;
             config.policy.sampler = Sampler::Ddpm;
             config.policy.denoising_steps = 3;
