@@ -21,6 +21,14 @@ const WHOLE: Purpose = Purpose::Run {
 
 /// Settings that these small runs cannot tell, and why.
 const UNTOLD: &[(&str, &str)] = &[
+    (
+        "finetune.dppo.clip",
+        "needs ratios that move further than in so few updates",
+    ),
+    (
+        "finetune.dppo.target_kl",
+        "needs a policy that moves further",
+    ),
     ("preset", "gives other settings their values"),
     ("env.parallel", "is about speed: episodes are the same"),
     ("env.image", "needs pictures, which need MuJoCo"),
@@ -49,7 +57,6 @@ const TELLING: &[(&str, &str)] = &[
     ("finetune.xqc.capacity", "20"),
     ("finetune.rlpd.capacity", "20"),
     ("finetune.sac.capacity", "20"),
-    ("finetune.dppo.target_kl", "0"),
     ("finetune.td_mpc.arm", "vanilla"),
     ("finetune.td_mpc.horizon_growth", "1000"),
     ("finetune.td_mpc.std_decay", "1000"),
