@@ -192,8 +192,8 @@ mod tests {
         }
     }
 
-    /// Every method says what it takes, and fits into 4 GB; with the papers' sizes, such as PostBC's
-    /// hundred networks of 1024 units, into 16 GB.
+    /// Every method says what it takes, and fits into 4 GB; with the papers' sizes, such as
+    /// PostBC's hundred networks of 1024 units, into 16 GB.
     #[test]
     fn every_preset_of_every_method_fits() {
         for preset in Preset::ALL {
