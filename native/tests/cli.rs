@@ -1,9 +1,12 @@
 //! The real program, as a user meets it: files, JSON, sentences and exit codes.
 
+mod common;
+
+use common::{interrupt, protege};
 use protege_core::data::Archive;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 /// Everything small: a run takes a few seconds.
@@ -21,15 +24,6 @@ const SMALL: [&str; 12] = [
     "eval.episodes=6",
     "eval.curve_episodes=4",
 ];
-
-fn protege(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null());
-    command
-}
 
 fn call(folder: &Path, arguments: &[&str]) -> Output {
     protege(folder, arguments).output().unwrap()
@@ -694,18 +688,6 @@ fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
             "policy.kind=flow",
         ],
         "policy.kind",
-    );
-}
-
-/// Sends the signal of Ctrl-C.
-#[cfg(unix)]
-fn interrupt(child: &Child) {
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status()
-            .unwrap()
-            .success()
     );
 }
 

@@ -1,12 +1,15 @@
 //! Every file of a run's folder, damaged in every way: it is noticed and named, or made again, or
 //! nothing depended on it. The numbers of a run never change without a word.
 
+mod common;
+
+use common::{protege, sentence};
 use protege_core::data::Archive;
 use protege_core::rng::Rng;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::Mutex;
 
 /// A small run that has everything: demonstrations, a curve, and what finetuning made.
@@ -44,13 +47,7 @@ const SMALL: [&str; 30] = [
 ];
 
 fn call(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
-    let command = command.current_dir(folder).args(arguments);
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn sentence(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    protege(folder, arguments).output().unwrap()
 }
 
 /// A finished run of this seed.

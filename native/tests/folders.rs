@@ -1,6 +1,9 @@
 //! Runs that begin at the same time, in folders of every kind: each gets a folder of its own, or is
 //! refused and leaves nothing.
 
+mod common;
+
+use common::{protege, sentence};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,19 +33,16 @@ const MICRO: [&str; 19] = [
     "--quiet",
 ];
 
-fn protege(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
-    command.current_dir(folder).args(arguments);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+/// The program, whose answer nobody reads.
+fn silent(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = protege(folder, arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
 fn micro(folder: &Path, seed: u64, more: &[&str]) -> Command {
     let seed = seed.to_string();
-    protege(folder, &[&MICRO, &["--seed", &seed][..], more].concat())
+    silent(folder, &[&MICRO, &["--seed", &seed][..], more].concat())
 }
 
 /// Runs with the seeds 0, 1, ..., all started at once.
@@ -51,10 +51,6 @@ fn at_once(folder: &Path, runs: u64, more: &[&str]) -> Vec<Output> {
     let children: Vec<_> = started.collect();
     let outputs = children.into_iter().map(|child| child.wait_with_output());
     outputs.map(Result::unwrap).collect()
-}
-
-fn sentence(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn json(path: PathBuf) -> Value {
@@ -233,7 +229,7 @@ fn a_run_ends_when_its_folder_goes_away() {
         }
         if change == "moved" {
             let resume = ["run", "--resume", "there", "--quiet"];
-            let output = protege(folder.path(), &resume).output().unwrap();
+            let output = silent(folder.path(), &resume).output().unwrap();
             assert!(output.status.success(), "{}", sentence(&output));
             assert_eq!(only_seed(&there), 0);
         }

@@ -3,6 +3,9 @@
 
 #![cfg(unix)]
 
+mod common;
+
+use common::protege;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -40,15 +43,6 @@ const LONGEST: usize = 2100;
 
 /// A name that is no UTF-8.
 const LATIN: &[u8] = b"caf\xe9";
-
-fn protege<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null());
-    command
-}
 
 /// A small run of cloning alone, with more arguments.
 fn small(command: &str, more: &[&str]) -> Vec<OsString> {

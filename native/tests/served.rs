@@ -1,12 +1,15 @@
 //! Policies that another program serves, as a user meets them: what is said, what is saved, how a
 //! program ends.
 
+mod common;
+
+use common::{interrupt, sentence};
 use protege::openpi::{Client, Settings, Value as Observed};
 use rmpv::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
@@ -163,11 +166,7 @@ fn actions(request: &Value) -> Vec<u8> {
 }
 
 fn protege(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_protege"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null());
+    let mut command = common::protege(folder, arguments);
     command.env_remove("OPENPI_API_KEY");
     command
 }
@@ -220,12 +219,8 @@ fn folder() -> tempfile::TempDir {
     let recorded = protege(folder.path(), &[&demos[..], &out].concat())
         .output()
         .unwrap();
-    assert!(recorded.status.success(), "{}", told(&recorded));
+    assert!(recorded.status.success(), "{}", sentence(&recorded));
     folder
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A finished run's policy, and its metrics without the time of day.
@@ -239,18 +234,6 @@ fn result(folder: &Path, run: &str) -> (Vec<u8>, Vec<serde_json::Value>) {
     };
     let policy = std::fs::read(seed.join("policy.safetensors")).unwrap();
     (policy, metrics.lines().map(line).collect())
-}
-
-#[cfg(unix)]
-fn interrupt(child: &Child) {
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 /// Waits until something is so; far longer than it takes, and shorter than a client's patience.
@@ -275,7 +258,7 @@ fn ctrl_c_does_not_wait_for_a_silent_server() {
     let whole = protege(folder.path(), &run(&server.address, "whole"))
         .output()
         .unwrap();
-    assert!(whole.status.success(), "{}", told(&whole));
+    assert!(whole.status.success(), "{}", sentence(&whole));
     let all = server.asked();
     let stop = |child: Child, reached: &dyn Fn() -> bool| {
         until("what was waited for", reached);
@@ -286,7 +269,7 @@ fn ctrl_c_does_not_wait_for_a_silent_server() {
                 .map_or(true, |stat| stat.contains(") Z"))
         });
         let output = child.wait_with_output().unwrap();
-        let text = told(&output);
+        let text = sentence(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(
             text.contains("saved") && text.contains("run --resume parts"),
@@ -318,7 +301,7 @@ fn ctrl_c_does_not_wait_for_a_silent_server() {
     });
     state.mute.store(false, SeqCst);
     let resumed = protege(folder.path(), arguments).output().unwrap();
-    assert!(resumed.status.success(), "{}", told(&resumed));
+    assert!(resumed.status.success(), "{}", sentence(&resumed));
     assert!(result(folder.path(), "whole") == result(folder.path(), "parts"));
 }
 
@@ -330,13 +313,13 @@ fn a_server_that_fails_costs_nothing_of_a_run() {
     let whole = protege(folder.path(), &run(&server.address, "whole"))
         .output()
         .unwrap();
-    assert!(whole.status.success(), "{}", told(&whole));
+    assert!(whole.status.success(), "{}", sentence(&whole));
     let all = server.asked();
     server.state.error_at.store(2 * all - 3, SeqCst);
     let failed = protege(folder.path(), &run(&server.address, "parts"))
         .output()
         .unwrap();
-    let text = told(&failed);
+    let text = sentence(&failed);
     assert_eq!(failed.status.code(), Some(1), "{text}");
     assert!(
         text.contains("out of memory") && text.contains("run --resume parts"),
@@ -346,7 +329,7 @@ fn a_server_that_fails_costs_nothing_of_a_run() {
     let resumed = protege(folder.path(), &["run", "--resume", "parts"])
         .output()
         .unwrap();
-    assert!(resumed.status.success(), "{}", told(&resumed));
+    assert!(resumed.status.success(), "{}", sentence(&resumed));
     // A step asks once for each of two episodes at most.
     assert!(
         server.asked() - before <= 6,
@@ -405,7 +388,7 @@ fn the_doctor_has_the_key() {
     });
     let mut command = protege(folder.path(), &["doctor", "--policy", &address]);
     let output = command.env("OPENPI_API_KEY", "secret").output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", sentence(&output));
     let asked = server.join().unwrap();
     assert!(
         asked.contains("\r\nAuthorization: Api-Key secret\r\n"),
@@ -421,7 +404,7 @@ fn a_key_that_is_none_is_refused_before_a_run_begins() {
     for key in ["secret\n", "secret\r\nX-Evil: 1", "secr\u{e9}t"] {
         let mut command = protege(folder.path(), &run(&server.address, "out"));
         let output = command.env("OPENPI_API_KEY", key).output().unwrap();
-        let text = told(&output);
+        let text = sentence(&output);
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(
             text.contains("OPENPI_API_KEY") && text.lines().count() == 1,
@@ -445,7 +428,7 @@ fn names_that_cannot_be_told_are_refused_before_a_run_begins() {
     ] {
         let arguments = [&run(&server.address, "out")[..], &["--set", set]].concat();
         let output = protege(folder.path(), &arguments).output().unwrap();
-        let text = told(&output);
+        let text = sentence(&output);
         assert_eq!(output.status.code(), Some(2), "{set}: {text}");
         assert!(
             text.contains(word) && text.lines().count() == 1,

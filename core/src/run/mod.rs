@@ -45,7 +45,7 @@ use stage::Stage;
 use std::collections::BTreeMap;
 
 /// What a run may be given instead of making it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Inputs {
     /// Demonstrations; none: they are collected from the task's scripted expert.
     pub demos: Option<Dataset>,

@@ -27,7 +27,7 @@ use crate::terminal;
 use journal::{CheckpointPolicy, Clock, latest};
 use protege_core::method::{DemoUse, Insight};
 use protege_core::policy::PolicyKind;
-use protege_core::run::{Config, Inputs, Preset, Purpose, Run};
+use protege_core::run::{Config, Inputs, Purpose, Run};
 use protege_core::{Error, Result};
 use seed::{Seed, SessionEnd};
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ pub fn begin(
     let at_once = seeds.len().min(cores());
     crate::memory::fits_at_once(&config, inputs.policy.is_some(), at_once)?;
     // What the policy brings along is part of the run's configuration.
-    let config = Run::new(config, copied(&inputs), device)?.config().clone();
+    let config = Run::new(config, inputs.clone(), device)?.config().clone();
     let purpose = purpose(&config, given);
     let mut notes: Vec<String> = settings.check(&config, purpose)?.into_iter().collect();
     notes.extend(protege_core::run::notes(&config, &inputs)?);
@@ -186,35 +186,19 @@ fn own_policies(checkpoint: Option<&Path>, seeds: &[u64]) -> Result<Vec<(u64, Pa
         return Ok(Vec::new());
     };
     let policies = policies_by_seed(path, seeds)?;
-    let mut first: Option<Config> = None;
+    let mut first = None;
     for (_, file) in &policies {
-        let Config {
-            policy, pretrain, ..
-        } = policy_config(&read_archive(file)?)?;
-        let alike = first
-            .as_ref()
-            .is_none_or(|first| (&first.policy, &first.pretrain) == (&policy, &pretrain));
-        if !alike {
+        let config = policy_config(&read_archive(file)?)?;
+        let made = (config.policy, config.pretrain);
+        if first.as_ref().is_some_and(|first| *first != made) {
             return Err(Error::input(format!(
                 "{} was pretrained otherwise than the other seeds' policies: name one policy",
                 file.display()
             )));
         }
-        first.get_or_insert(Config {
-            policy,
-            pretrain,
-            ..Config::preset(Preset::Cpu)
-        });
+        first.get_or_insert(made);
     }
     Ok(policies)
-}
-
-fn copied(inputs: &Inputs) -> Inputs {
-    Inputs {
-        demos: inputs.demos.clone(),
-        policy: inputs.policy.clone(),
-        services: inputs.services,
-    }
 }
 
 fn purpose(config: &Config, given: Given<'_>) -> Purpose {
