@@ -102,7 +102,7 @@ MORE += [
     (f"suites/{task}", ["--task", task, "--finetune", "best-of-n", "--pretrain", "bc"], FEW_EPISODES)
     for task in SUITES
 ]
-# Keys of one command line, so small that a cell takes about a second.
+# Settings of all cells, so small that a cell takes about a second.
 SMALL = {
     "demos.count": 2,
     "env.parallel": 2,
@@ -210,10 +210,12 @@ def run(program, arguments, settings, folder):
         arguments = ["--preset", "tiny", *arguments]
     if "--task" not in arguments:
         arguments = ["--task", "lab/lift", *arguments]
-    command = [program, "run", *arguments, "--out", str(folder / "run"), "--json"]
-    for key, value in {**SMALL, **settings}.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        command += ["--set", f"{key}={text}"]
+    # A file may have sizes of methods that a cell does not use; `--set` would be refused.
+    settings = {**SMALL, **settings}.items()
+    file = folder / "settings.toml"
+    file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings))
+    command = [program, "run", *arguments, "--config", str(file)]
+    command += ["--out", str(folder / "run"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 2:
         return {"refused": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""}
