@@ -8,6 +8,7 @@ mod nan_state;
 mod plant;
 mod render;
 mod replay;
+mod robosuite;
 mod shared;
 mod sim;
 pub(crate) mod suite;
