@@ -42,6 +42,16 @@ impl Plant {
         )
     }
 
+    /// A plant of a composed model, of which saved states know `identity`.
+    pub fn from_model(
+        model: &Arc<MjModel>,
+        identity: &str,
+        _variable: &'static [&'static [&'static str]],
+    ) -> Result<Self> {
+        super::library::load()?;
+        Self::new(model, identity, identity.as_bytes())
+    }
+
     /// Loads a scene from a file, with the meshes and textures beside it; once per process, after
     /// which it is shared. What `prepare` does to the model, for which it is always the same
     /// function, is done once, too.

@@ -1,7 +1,8 @@
 //! A scene while it is composed.
 
-use super::part::Part;
+use super::part::{Part, SEEN};
 use super::{Detail, damaged};
+use mujoco_rs::mujoco_c::mjtDisableBit;
 use mujoco_rs::prelude::{Attach, MjModel, MjSpec, SpecItem};
 use mujoco_rs::wrappers::mj_editing::{MjsBody, MjsMaterial};
 use mujoco_rs::wrappers::mj_model::{MjtTexture, MjtTextureRoleBase};
@@ -12,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// 5000 contacts in words of old (`njmax`), for which MuJoCo would reserve 1.3 GB per simulation;
 /// these tasks have fewer than a hundred. Results do not depend on it.
 const ARENA: i64 = 64 << 20;
+
+/// A group of geoms or sites that is not drawn unless asked for.
+const HIDDEN: i32 = 3;
 
 /// A scene while it is composed.
 pub struct Composition {
@@ -93,6 +97,23 @@ impl Composition {
         if detail == Detail::Physics {
             self.spec.discard_visual().map_err(|e| damaged(&scene, e))?;
         }
-        self.spec.compile().map_err(|e| damaged(&scene, e))
+        let model = self.spec.compile();
+        let mut model = model.map_err(|e| damaged(&scene, e))?;
+        hide_solids(&mut model);
+        // A simulation that breaks must be seen to break; MuJoCo would start it over without a
+        // word.
+        model.opt_mut().disableflags |= mjtDisableBit::mjDSBL_AUTORESET as i32;
+        Ok(model)
     }
+}
+
+/// Puts geoms that are not to be seen, and sites, into a group that is not drawn: upstream draws
+/// without geoms of group 0, and hides all sites at a reset. Marks for its viewer are in group 2.
+fn hide_solids(model: &mut MjModel) {
+    for group in model.geom_group_mut() {
+        if *group != SEEN {
+            *group = HIDDEN;
+        }
+    }
+    model.site_group_mut().fill(HIDDEN);
 }

@@ -11,6 +11,7 @@ mod part;
 mod robot;
 mod tasks;
 
+use super::super::suite::{Scene, View};
 use super::package::PACKAGE;
 use composition::Composition;
 use mujoco_rs::prelude::MjModel;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub enum Detail {
     /// What collides: fast to make, and small.
     Physics,
-    /// Everything there is to see, too.
+    /// Everything there is to see, too; what collides, and marks, are not drawn.
     Pictures,
 }
 
@@ -66,11 +67,22 @@ pub fn compose(id: &str, detail: Detail, cube: Option<[f64; 3]>) -> Result<MjMod
 }
 
 /// Geoms whose sizes each episode draws, grouped by what has one size; some are in pictures only.
+pub fn variable_geoms(id: &str) -> &'static [SameSize] {
+    tasks::by_id(id).map_or(&[], |recipe| recipe.variable)
+}
+
+/// The scene of the task `id` as it is drawn.
 ///
 /// # Errors
-/// When there is no such task.
-pub fn variable_geoms(id: &str) -> Result<&'static [SameSize]> {
-    Ok(tasks::by_id(id)?.variable)
+/// As [`model`].
+pub fn drawn(id: &str) -> Result<Scene> {
+    let model = model(id, Detail::Pictures)?;
+    Ok(Scene::Model(model, variable_geoms(id)))
+}
+
+/// Where people look at the scene of the task `id` from.
+pub fn view(id: &str) -> View {
+    tasks::by_id(id).map_or(tasks::AT_TABLE, |recipe| recipe.view)
 }
 
 /// Where the package has its scenes' parts.

@@ -228,7 +228,7 @@ fn what_is_only_seen_changes_nothing() {
 fn a_cube_has_the_size_that_it_is_given() {
     let half = [0.0201, 0.0212, 0.0219];
     let scene = compose("robosuite/lift", Detail::Pictures, Some(half)).unwrap();
-    let geoms = variable_geoms("robosuite/lift").unwrap()[0];
+    let geoms = variable_geoms("robosuite/lift")[0];
     assert_eq!(geoms.len(), 2);
     for name in geoms {
         let geom = scene.name_to_id(Kind::mjOBJ_GEOM, name).unwrap();

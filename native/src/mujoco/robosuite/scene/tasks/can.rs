@@ -4,13 +4,14 @@
 use super::super::arena::bins;
 use super::super::composition::Composition;
 use super::super::{object, robot};
-use super::Recipe;
+use super::{AT_TABLE, Recipe};
 use protege_core::Result;
 
 pub const RECIPE: Recipe = Recipe {
     id: "robosuite/can",
     compose,
     variable: &[],
+    view: AT_TABLE,
 };
 
 /// Files and names, in upstream's order.

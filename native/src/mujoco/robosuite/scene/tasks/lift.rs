@@ -4,7 +4,7 @@ use super::super::arena::{Table, table};
 use super::super::composition::{Composition, Material};
 use super::super::object::{Block, block};
 use super::super::robot;
-use super::Recipe;
+use super::{AT_TABLE, Recipe};
 use protege_core::Result;
 
 /// Each half edge of the cube is drawn from 2.0 to 2.2 cm.
@@ -14,6 +14,7 @@ pub const RECIPE: Recipe = Recipe {
     id: "robosuite/lift",
     compose,
     variable: &[&["cube_g0", "cube_g0_vis"]],
+    view: AT_TABLE,
 };
 
 fn compose(scene: &mut Composition, cube: Option<[f64; 3]>) -> Result<()> {

@@ -6,6 +6,7 @@ mod square;
 mod stack;
 mod tool_hang;
 
+use super::super::super::suite::View;
 use super::SameSize;
 use super::composition::Composition;
 use protege_core::{Error, Result};
@@ -19,6 +20,8 @@ pub struct Recipe {
     pub compose: fn(&mut Composition, cube: Option<[f64; 3]>) -> Result<()>,
     /// Geoms whose sizes an episode draws.
     pub variable: &'static [SameSize],
+    /// Where people look at it from.
+    pub view: View,
 }
 
 const RECIPES: [Recipe; 5] = [
@@ -28,6 +31,14 @@ const RECIPES: [Recipe; 5] = [
     stack::RECIPE,
     tool_hang::RECIPE,
 ];
+
+/// A view of what happens on a table.
+pub const AT_TABLE: View = View {
+    point: [-0.1, 0.0, 0.95],
+    distance: 1.5,
+    azimuth: 150.0,
+    elevation: -25.0,
+};
 
 /// The recipe of the task `id`.
 pub fn by_id(id: &str) -> Result<&'static Recipe> {

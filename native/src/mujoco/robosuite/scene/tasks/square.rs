@@ -4,13 +4,14 @@
 use super::super::arena::{Table, pegs};
 use super::super::composition::Composition;
 use super::super::{object, robot};
-use super::Recipe;
+use super::{AT_TABLE, Recipe};
 use protege_core::Result;
 
 pub const RECIPE: Recipe = Recipe {
     id: "robosuite/square",
     compose,
     variable: &[],
+    view: AT_TABLE,
 };
 
 fn compose(scene: &mut Composition, _cube: Option<[f64; 3]>) -> Result<()> {

@@ -4,13 +4,14 @@ use super::super::arena::{Table, table};
 use super::super::composition::{Composition, Material};
 use super::super::object::{Block, block};
 use super::super::robot;
-use super::Recipe;
+use super::{AT_TABLE, Recipe};
 use protege_core::Result;
 
 pub const RECIPE: Recipe = Recipe {
     id: "robosuite/stack",
     compose,
     variable: &[],
+    view: AT_TABLE,
 };
 
 const RED: Block = Block {
