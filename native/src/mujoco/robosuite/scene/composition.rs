@@ -1,10 +1,10 @@
 //! A scene while it is composed.
 
-use super::part::{Part, SEEN};
+use super::part::{Part, SEEN, named};
 use super::{Detail, damaged};
 use mujoco_rs::mujoco_c::mjtDisableBit;
-use mujoco_rs::prelude::{Attach, MjModel, MjSpec, SpecItem};
-use mujoco_rs::wrappers::mj_editing::{MjsBody, MjsMaterial};
+use mujoco_rs::prelude::{Attach, MjModel, MjSpec};
+use mujoco_rs::wrappers::mj_editing::MjsBody;
 use mujoco_rs::wrappers::mj_model::{MjtTexture, MjtTextureRoleBase};
 use protege_core::Result;
 use std::path::{Path, PathBuf};
@@ -70,25 +70,24 @@ impl Composition {
     }
 
     /// A new body in the world.
-    pub fn body(&mut self, name: &str) -> &mut MjsBody {
-        self.spec.world_body_mut().add_body().with_name(name)
+    pub fn body(&mut self, name: &str) -> Result<&mut MjsBody> {
+        named(self.spec.world_body_mut().add_body(), name)
     }
 
     /// A surface for geoms of the scene itself.
-    pub fn material(&mut self, material: &Material) {
+    pub fn material(&mut self, material: &Material) -> Result<()> {
         let picture = self.assets.join("textures").join(material.picture);
         let texture = format!("{}_texture", material.name);
-        self.spec
-            .add_texture()
-            .with_name(&texture)
+        named(self.spec.add_texture(), &texture)?
             .with_type(MjtTexture::mjTEXTURE_CUBE)
             .with_file(&picture.to_string_lossy());
-        let surface: &mut MjsMaterial = self.spec.add_material().with_name(material.name);
+        let surface = named(self.spec.add_material(), material.name)?;
         surface.set_texture(MjtTextureRoleBase::mjTEXROLE_RGB, &texture);
         surface
             .with_texrepeat([material.repeat; 2])
             .with_specular(0.4)
             .with_shininess(0.1);
+        Ok(())
     }
 
     /// The model.

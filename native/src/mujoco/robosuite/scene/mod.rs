@@ -11,8 +11,8 @@ mod part;
 mod robot;
 mod tasks;
 
-use super::super::suite::{Scene, View};
 use super::package::PACKAGE;
+use crate::mujoco::suite::{Scene, View};
 use composition::Composition;
 use mujoco_rs::prelude::MjModel;
 use protege_core::{Error, Result};

@@ -4,7 +4,7 @@
 use super::damaged;
 use mujoco_rs::prelude::{MjSpec, SpecElement, SpecItem};
 use mujoco_rs::wrappers::mj_editing::MjsBody;
-use protege_core::Result;
+use protege_core::{Error, Result};
 use std::path::PathBuf;
 
 /// The colors of what collides, by what it belongs to (`robosuite/utils/mjcf_utils.py`).
@@ -38,6 +38,8 @@ impl Part {
     /// Reads a part. Upstream merges all parts into one file, so that the conventions of
     /// `base.xml` hold for each: angles in radians, and only what collides has mass.
     pub fn read(file: PathBuf) -> Result<Self> {
+        // The library panics over names that are not text.
+        std::fs::read_to_string(&file).map_err(|e| damaged(&file, e))?;
         let mut spec = MjSpec::from_xml(&file).map_err(|e| damaged(&file, e))?;
         let conventions = spec.compiler_mut();
         conventions.set_degree(false);
@@ -64,8 +66,7 @@ impl Part {
             } else {
                 (&mut solids, "col")
             };
-            geom.set_name(&format!("g{count}_{kind}"))
-                .map_err(|e| damaged(&self.file, e))?;
+            named(geom, &format!("g{count}_{kind}"))?;
             *count += 1;
         }
         Ok(())
@@ -79,4 +80,11 @@ impl Part {
             geom.set_material("");
         }
     }
+}
+
+/// Gives something its name, which is nothing else's.
+pub fn named<'a, T: SpecItem>(item: &'a mut T, name: &str) -> Result<&'a mut T> {
+    let taken = |e| Error::failed(format!("a scene of robosuite cannot have `{name}`: {e}"));
+    item.set_name(name).map_err(taken)?;
+    Ok(item)
 }

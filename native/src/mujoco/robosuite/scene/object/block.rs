@@ -27,8 +27,8 @@ pub const CONTACT: Contact = Contact {
 /// Adds a block.
 pub fn block(scene: &mut Composition, block: &Block) -> Result<()> {
     let Block { name, half, wood } = block;
-    scene.material(wood);
-    let body = scene.body(&format!("{name}_main"));
+    scene.material(wood)?;
+    let body = scene.body(&format!("{name}_main"))?;
     let solid = Solid {
         name: &format!("{name}_g0"),
         kind: MjtGeomBase::mjGEOM_BOX,
@@ -38,8 +38,7 @@ pub fn block(scene: &mut Composition, block: &Block) -> Result<()> {
         contact: CONTACT,
         look: Look::of(wood.name),
     };
-    solid.add(body);
-    set_free(body, &format!("{name}_joint0"), 0.0);
-    add_origin(body, &format!("{name}_default_site"), RED);
-    Ok(())
+    solid.add(body)?;
+    set_free(body, &format!("{name}_joint0"), 0.0)?;
+    add_origin(body, &format!("{name}_default_site"), RED)
 }

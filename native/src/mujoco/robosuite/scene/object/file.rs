@@ -1,13 +1,11 @@
 //! Objects that have a file (`MujocoXMLObject` in `robosuite/models/objects/objects.py`).
 
 use super::super::composition::Composition;
-use super::super::damaged;
-use super::super::part::{Part, SOLID, color};
+use super::super::part::{Part, SOLID, color, named};
 use super::solid::set_seen;
 use super::{UNSEEN, add_origin, set_free};
-use mujoco_rs::error::MjEditError;
 use mujoco_rs::mujoco_c::mjtOrientation;
-use mujoco_rs::prelude::{MjtGeomBase, SpecElement, SpecItem};
+use mujoco_rs::prelude::{MjtGeomBase, SpecElement};
 use mujoco_rs::wrappers::mj_editing::{MjsBody, MjsGeom};
 use protege_core::Result;
 
@@ -29,22 +27,20 @@ fn add(scene: &mut Composition, file: &str, name: &str, is_free: bool) -> Result
     show_solids(&mut part)?;
     let body = part.body("object")?;
     if is_free {
-        set_free(body, "joint0", DAMPING);
+        set_free(body, "joint0", DAMPING)?;
     }
-    add_origin(body, "default_site", UNSEEN);
-    body.with_name("main");
+    add_origin(body, "default_site", UNSEEN)?;
+    named(body, "main")?;
     scene.attach_body(&mut part, "main", &format!("{name}_"))
 }
 
 /// Names the geoms of the object, and adds what is seen of those that collide.
 fn show_solids(part: &mut Part) -> Result<()> {
-    let file = part.file.clone();
     let body = part.body("object")?;
     let mut solids = Vec::new();
     for (i, geom) in body.geom_iter_mut(false).enumerate() {
         if geom.name().is_empty() {
-            geom.set_name(&format!("g{i}"))
-                .map_err(|e| damaged(&file, e))?;
+            named(geom, &format!("g{i}"))?;
         }
         if geom.group() == SOLID {
             solids.push(Looks::of(geom));
@@ -53,7 +49,7 @@ fn show_solids(part: &mut Part) -> Result<()> {
         }
     }
     for solid in &solids {
-        solid.add(body).map_err(|e| damaged(&file, e))?;
+        solid.add(body)?;
     }
     Ok(())
 }
@@ -97,9 +93,9 @@ impl Looks {
         }
     }
 
-    fn add(&self, body: &mut MjsBody) -> std::result::Result<(), MjEditError> {
+    fn add(&self, body: &mut MjsBody) -> Result<()> {
         let geom = set_seen(body.add_geom());
-        geom.set_name(&format!("{}_visual", self.name))?;
+        named(geom, &format!("{}_visual", self.name))?;
         geom.set_meshname(&self.mesh);
         geom.set_material(&self.material);
         if let Some(axis_angle) = &self.axis_angle {

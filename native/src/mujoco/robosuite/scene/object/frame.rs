@@ -39,26 +39,25 @@ const ROD: f64 = (LENGTH - THICK) / 2.0;
 
 /// Adds the frame.
 pub fn frame(scene: &mut Composition) -> Result<()> {
-    scene.material(&CERAMIC);
-    scene.material(&STEEL);
-    let body = scene.body("frame_root");
-    set_free(body, "frame_joint0", 0.0);
+    scene.material(&CERAMIC)?;
+    scene.material(&STEEL)?;
+    let body = scene.body("frame_root")?;
+    set_free(body, "frame_joint0", 0.0)?;
     let bar = (HEIGHT - THICK) / 2.0;
     let tip = -HEIGHT / 2.0 - 2.0 * TIP[0] - TIP[3];
     let green = [0.0, 1.0, 0.0, 1.0];
     let blue = [0.0, 0.0, 1.0, 1.0];
-    add_site(body, "frame_hang_site", [-LENGTH / 2.0, 0.0, bar], RED);
-    add_site(body, "frame_mount_site", [ROD, 0.0, -HEIGHT / 2.0], green);
-    add_site(body, "frame_intersection_site", [ROD, 0.0, bar], blue);
-    add_site(body, "frame_tip_site", [ROD, 0.0, tip], RED);
-    add_origin(body, "frame_default_site", UNSEEN);
-    add_bars(body);
-    add_tip(body);
-    Ok(())
+    add_site(body, "frame_hang_site", [-LENGTH / 2.0, 0.0, bar], RED)?;
+    add_site(body, "frame_mount_site", [ROD, 0.0, -HEIGHT / 2.0], green)?;
+    add_site(body, "frame_intersection_site", [ROD, 0.0, bar], blue)?;
+    add_site(body, "frame_tip_site", [ROD, 0.0, tip], RED)?;
+    add_origin(body, "frame_default_site", UNSEEN)?;
+    add_bars(body)?;
+    add_tip(body)
 }
 
 /// The rod, the bar, the hook at its end and the grip.
-fn add_bars(body: &mut MjsBody) {
+fn add_bars(body: &mut MjsBody) -> Result<()> {
     let parts = [
         (
             "frame_vertical_frame",
@@ -77,18 +76,18 @@ fn add_bars(body: &mut MjsBody) {
         ),
     ];
     for (name, pos, size) in parts {
-        brick(name, pos, size, Look::of(BRASS.name)).add(body);
+        brick(name, pos, size, Look::of(BRASS.name)).add(body)?;
     }
     let look = Look {
         material: CERAMIC.name,
         rgba: Some([0.13, 0.13, 0.13, 1.0]),
     };
     let pos = [ROD, 0.0, -THICK / 2.0 + GRIP_AT];
-    brick("frame_grip_frame", pos, [GRIP[0], GRIP[0], GRIP[1]], look).add(body);
+    brick("frame_grip_frame", pos, [GRIP[0], GRIP[0], GRIP[1]], look).add(body)
 }
 
 /// The tip below the rod: a cylinder, then a cone of boxes (`ConeObject`), which grows with height.
-fn add_tip(body: &mut MjsBody) {
+fn add_tip(body: &mut MjsBody) -> Result<()> {
     let [half_cylinder, below, above, height] = TIP;
     let look = Look::of(STEEL.name);
     let cylinder_z = -HEIGHT / 2.0 - half_cylinder;
@@ -101,7 +100,7 @@ fn add_tip(body: &mut MjsBody) {
             look,
         )
     };
-    cylinder.add(body);
+    cylinder.add(body)?;
     let cone_z = cylinder_z - half_cylinder - height / 2.0;
     let half = (height / f64::from(STEPS)) / 2.0;
     let widening = (above - below) / f64::from(STEPS - 1);
@@ -110,8 +109,9 @@ fn add_tip(body: &mut MjsBody) {
         let radius = below + f64::from(i) * widening;
         let pos = [ROD, 0.0, step * half * 2.0 + cone_z];
         let name = format!("frame_tip_cone_{i}");
-        brick(&name, pos, [radius, radius, half], look).add(body);
+        brick(&name, pos, [radius, radius, half], look).add(body)?;
     }
+    Ok(())
 }
 
 fn brick(name: &str, pos: [f64; 3], size: [f64; 3], look: Look) -> Solid<'_> {

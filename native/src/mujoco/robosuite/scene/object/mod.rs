@@ -14,33 +14,36 @@ pub use stand::stand;
 pub use wrench::wrench;
 
 use super::composition::Material;
-use mujoco_rs::prelude::{MjtGeomBase, MjtJoint, SpecItem};
+use super::part::named;
+use mujoco_rs::prelude::{MjtGeomBase, MjtJoint};
 use mujoco_rs::wrappers::mj_editing::MjsBody;
+use protege_core::Result;
 
 /// Lets a body move freely; `damping` in N s/m and N m s/rad.
-fn set_free(body: &mut MjsBody, joint: &str, damping: f64) {
-    let joint = body.add_joint().with_name(joint);
+fn set_free(body: &mut MjsBody, joint: &str, damping: f64) -> Result<()> {
+    let joint = named(body.add_joint(), joint)?;
     joint.set_type(MjtJoint::mjJNT_FREE);
     joint.damping_mut()[0] = damping;
+    Ok(())
 }
 
 /// A ball of 2 mm that marks a place on an object.
-fn add_site(body: &mut MjsBody, name: &str, pos: [f64; 3], rgba: [f32; 4]) {
-    body.add_site()
-        .with_name(name)
+fn add_site(body: &mut MjsBody, name: &str, pos: [f64; 3], rgba: [f32; 4]) -> Result<()> {
+    named(body.add_site(), name)?
         .with_type(MjtGeomBase::mjGEOM_SPHERE)
         .with_pos(pos)
         .with_rgba(rgba)
         .size_mut()[0] = 0.002;
+    Ok(())
 }
 
 /// The mark that every object has at its origin.
-fn add_origin(body: &mut MjsBody, name: &str, rgba: [f32; 4]) {
-    body.add_site()
-        .with_name(name)
+fn add_origin(body: &mut MjsBody, name: &str, rgba: [f32; 4]) -> Result<()> {
+    named(body.add_site(), name)?
         .with_type(MjtGeomBase::mjGEOM_SPHERE)
         .with_size([0.002; 3])
         .with_rgba(rgba);
+    Ok(())
 }
 
 /// A mark's color.

@@ -1,9 +1,10 @@
 //! Simple forms that objects are composed of, each of them twice: as what collides, and as what is
 //! seen (`CompositeObject` in `robosuite/models/objects/generated_objects.py`).
 
-use super::super::part::{SEEN, SOLID, color};
-use mujoco_rs::prelude::{MjtGeomBase, SpecItem};
+use super::super::part::{SEEN, SOLID, color, named};
+use mujoco_rs::prelude::MjtGeomBase;
 use mujoco_rs::wrappers::mj_editing::{MjsBody, MjsGeom};
+use protege_core::Result;
 
 /// The mass of what is only seen, kg. It counts for nothing.
 const SEEN_MASS: f64 = 1e-8;
@@ -65,8 +66,8 @@ impl Solid<'_> {
     pub const UPRIGHT: [f64; 4] = [1.0, 0.0, 0.0, 0.0];
 
     /// Adds the form to a body.
-    pub fn add(&self, body: &mut MjsBody) {
-        let geom = self.new_geom(body, self.name);
+    pub fn add(&self, body: &mut MjsBody) -> Result<()> {
+        let geom = self.new_geom(body, self.name)?;
         let [width, middle, power] = self.contact.solimp;
         geom.solimp_mut()[..3].copy_from_slice(&[width, middle, power]);
         geom.with_density(self.contact.density)
@@ -74,26 +75,28 @@ impl Solid<'_> {
             .with_condim(self.contact.condim)
             .with_group(SOLID)
             .with_rgba(color::OBJECT);
-        self.add_seen(body);
+        self.add_seen(body)
     }
 
     /// Adds what is seen of the form alone.
-    pub fn add_seen(&self, body: &mut MjsBody) {
+    pub fn add_seen(&self, body: &mut MjsBody) -> Result<()> {
         let name = format!("{}_vis", self.name);
-        let geom = set_seen(self.new_geom(body, &name));
+        let geom = set_seen(self.new_geom(body, &name)?);
         geom.set_material(self.look.material);
         if let Some(rgba) = self.look.rgba {
             *geom.rgba_mut() = rgba;
         }
+        Ok(())
     }
 
-    fn new_geom<'b>(&self, body: &'b mut MjsBody, name: &str) -> &'b mut MjsGeom {
-        body.add_geom()
-            .with_name(name)
+    fn new_geom<'b>(&self, body: &'b mut MjsBody, name: &str) -> Result<&'b mut MjsGeom> {
+        let geom = named(body.add_geom(), name)?;
+        let geom = geom
             .with_type(self.kind)
             .with_size(self.size)
             .with_pos(self.pos)
-            .with_quat(self.quat)
+            .with_quat(self.quat);
+        Ok(geom)
     }
 }
 

@@ -28,15 +28,15 @@ const CONTACT: Contact = Contact {
 
 /// Adds the stand.
 pub fn stand(scene: &mut Composition) -> Result<()> {
-    scene.material(&BRASS);
-    let body = scene.body("stand_root");
-    set_free(body, "stand_joint0", 0.0);
-    add_site(body, "stand_mount_site", [0.0, 0.0, SIZE[2] / 2.0], RED);
-    add_origin(body, "stand_default_site", UNSEEN);
+    scene.material(&BRASS)?;
+    let body = scene.body("stand_root")?;
+    set_free(body, "stand_joint0", 0.0)?;
+    add_site(body, "stand_mount_site", [0.0, 0.0, SIZE[2] / 2.0], RED)?;
+    add_origin(body, "stand_default_site", UNSEEN)?;
     let [length, width, height] = SIZE;
     let size = [length / 2.0, width / 2.0, BASE / 2.0];
     let pos = [0.0, 0.0, -(height - BASE) / 2.0];
-    brass("stand_base", size, pos, Solid::UPRIGHT).add(body);
+    brass("stand_base", size, pos, Solid::UPRIGHT).add(body)?;
     let size = [WALL / 2.0, WIDTH / 2.0, (height - BASE) / 2.0];
     let out = (WIDTH - WALL) / 2.0;
     let walls = [
@@ -48,7 +48,7 @@ pub fn stand(scene: &mut Composition) -> Result<()> {
     for (i, ([x, y], angle)) in walls.into_iter().enumerate() {
         let name = format!("stand_wall{i}");
         let pos = [x + SHAFT[0], y + SHAFT[1], BASE / 2.0];
-        brass(&name, size, pos, about_z(angle)).add(body);
+        brass(&name, size, pos, about_z(angle)).add(body)?;
     }
     // What is seen of the hole.
     let half = 0.7 * ((WIDTH - WALL) / 2.0);
@@ -61,8 +61,7 @@ pub fn stand(scene: &mut Composition) -> Result<()> {
         },
         ..brass("stand_hole_vis", size, pos, Solid::UPRIGHT)
     };
-    hole.add_seen(body);
-    Ok(())
+    hole.add_seen(body)
 }
 
 fn brass(name: &str, size: [f64; 3], pos: [f64; 3], quat: [f64; 4]) -> Solid<'_> {

@@ -2,9 +2,10 @@
 //! `environments/manipulation/tool_hang.py` says of it).
 
 use super::super::composition::Composition;
+use super::super::part::named;
 use super::solid::{Contact, FRICTION, Look, Solid};
 use super::{RED, STEEL, STIFF, UNSEEN, add_origin, add_site, set_free};
-use mujoco_rs::prelude::{MjtGeomBase, SpecItem};
+use mujoco_rs::prelude::MjtGeomBase;
 use mujoco_rs::wrappers::mj_editing::MjsBody;
 use protege_core::Result;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -53,17 +54,17 @@ impl Ring {
 
 /// Adds the tool. Its materials are those that the frame has.
 pub fn wrench(scene: &mut Composition) -> Result<()> {
-    let tool = scene.body("tool_root");
-    set_free(tool, "tool_joint0", DAMPING);
-    add_origin(tool, "tool_default_site", UNSEEN);
+    let tool = scene.body("tool_root")?;
+    set_free(tool, "tool_joint0", DAMPING)?;
+    add_origin(tool, "tool_default_site", UNSEEN)?;
     let [first, second] = &RINGS;
     let left = -HANDLE[0] - first.outer + 2.0 * first.half_thickness();
     let right = HANDLE[0] + second.outer - 2.0 * second.half_thickness();
-    add_ring(tool, "tool_hole1", left, first);
-    add_ring(tool, "tool_hole2", right, second);
+    add_ring(tool, "tool_hole1", left, first)?;
+    add_ring(tool, "tool_hole2", right, second)?;
     let steel = Look::of(STEEL.name);
     let upright = Solid::UPRIGHT;
-    add_bar(tool, "tool_handle", HANDLE, upright, CONTACT, steel);
+    add_bar(tool, "tool_handle", HANDLE, upright, CONTACT, steel)?;
     let grip = [GRIP[0], GRIP[0], GRIP[1]];
     let lying = [FRAC_1_SQRT_2, 0.0, FRAC_1_SQRT_2, 0.0];
     let contact = Contact {
@@ -74,16 +75,15 @@ pub fn wrench(scene: &mut Composition) -> Result<()> {
         material: "",
         rgba: Some([0.13, 0.13, 0.13, 1.0]),
     };
-    add_bar(tool, "tool_grip", grip, lying, contact, dark);
-    Ok(())
+    add_bar(tool, "tool_grip", grip, lying, contact, dark)
 }
 
 /// A ring of boxes (`HollowCylinderObject`), `x` along the tool.
-fn add_ring(tool: &mut MjsBody, name: &str, x: f64, ring: &Ring) {
-    let body = tool.add_body().with_name(&format!("{name}_root"));
+fn add_ring(tool: &mut MjsBody, name: &str, x: f64, ring: &Ring) -> Result<()> {
+    let body = named(tool.add_body(), &format!("{name}_root"))?;
     *body.pos_mut() = [x, 0.0, 0.0];
-    add_site(body, &format!("{name}_center"), [0.0; 3], RED);
-    add_origin(body, &format!("{name}_default_site"), UNSEEN);
+    add_site(body, &format!("{name}_center"), [0.0; 3], RED)?;
+    add_origin(body, &format!("{name}_default_site"), UNSEEN)?;
     let count = f64::from(BOXES);
     let half_thickness = ring.half_thickness();
     let half_width = ring.outer * (PI / count).sin();
@@ -103,8 +103,9 @@ fn add_ring(tool: &mut MjsBody, name: &str, x: f64, ring: &Ring) {
             },
             look: Look::of(STEEL.name),
         };
-        solid.add(body);
+        solid.add(body)?;
     }
+    Ok(())
 }
 
 /// A bar that is a body of the tool (`BoxObject` in it).
@@ -115,8 +116,8 @@ fn add_bar(
     quat: [f64; 4],
     contact: Contact,
     look: Look,
-) {
-    let body = tool.add_body().with_name(&format!("{name}_main"));
+) -> Result<()> {
+    let body = named(tool.add_body(), &format!("{name}_main"))?;
     *body.quat_mut() = quat;
     let solid = Solid {
         name: &format!("{name}_g0"),
@@ -127,6 +128,6 @@ fn add_bar(
         contact,
         look,
     };
-    solid.add(body);
-    add_origin(body, &format!("{name}_default_site"), RED);
+    solid.add(body)?;
+    add_origin(body, &format!("{name}_default_site"), RED)
 }

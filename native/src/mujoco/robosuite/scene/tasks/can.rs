@@ -5,13 +5,18 @@ use super::super::arena::bins;
 use super::super::composition::Composition;
 use super::super::{object, robot};
 use super::{AT_TABLE, Recipe};
+use crate::mujoco::suite::View;
 use protege_core::Result;
 
 pub const RECIPE: Recipe = Recipe {
     id: "robosuite/can",
     compose,
     variable: &[],
-    view: AT_TABLE,
+    view: View {
+        point: [-0.1, 0.0, 0.95],
+        distance: 1.8,
+        ..AT_TABLE
+    },
 };
 
 /// Files and names, in upstream's order.

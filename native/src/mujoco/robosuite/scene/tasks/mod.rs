@@ -6,9 +6,9 @@ mod square;
 mod stack;
 mod tool_hang;
 
-use super::super::super::suite::View;
 use super::SameSize;
 use super::composition::Composition;
+use crate::mujoco::suite::View;
 use protege_core::{Error, Result};
 
 /// How a task's scene is made.
@@ -34,10 +34,10 @@ const RECIPES: [Recipe; 5] = [
 
 /// A view of what happens on a table.
 pub const AT_TABLE: View = View {
-    point: [-0.1, 0.0, 0.95],
-    distance: 1.5,
-    azimuth: 150.0,
-    elevation: -25.0,
+    point: [-0.2, 0.0, 1.0],
+    distance: 1.6,
+    azimuth: 145.0,
+    elevation: -20.0,
 };
 
 /// The recipe of the task `id`.
