@@ -7,6 +7,7 @@ mod arm;
 mod gripper;
 mod observe;
 mod osc;
+mod package;
 mod replay;
 pub mod scene;
 pub mod settings;

@@ -1,9 +1,12 @@
 //! robosuite as a suite: what the rest of the program knows of it.
 
 use super::observe::ROBOT;
+use super::package::PACKAGE;
+use super::scene;
 use super::tasks::{Info, TASKS, by_id};
 use super::world::ArmWorld;
-use crate::mujoco::suite::{MakeReplay, NativeSuite};
+use crate::downloads::Download;
+use crate::mujoco::suite::{Camera, MakeReplay, NativeSuite, Scene, View};
 use protege_core::Result;
 use protege_core::env::{Entry, Env, EpisodeEnv, Suite, catalogue};
 use std::ops::Range;
@@ -55,6 +58,26 @@ impl Suite for Robosuite {
 }
 
 impl NativeSuite for Robosuite {
+    fn scene(&self, id: &str) -> Result<Scene> {
+        scene::drawn(id)
+    }
+
+    fn view(&self, id: &str) -> View {
+        scene::view(id)
+    }
+
+    /// Robomimic's.
+    fn camera(&self, _id: &str) -> Camera {
+        Camera {
+            name: Some("agentview"),
+            at: None,
+        }
+    }
+
+    fn package(&self) -> Option<&'static Download> {
+        Some(&PACKAGE)
+    }
+
     fn has_meshes(&self) -> bool {
         true
     }

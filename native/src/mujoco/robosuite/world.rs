@@ -74,9 +74,11 @@ impl ArmWorld {
         let model = scene::model(id, Detail::Physics)?;
         let mut plant = Plant::from_model(&model, id, scene::variable_geoms(id))?;
         let panda = Panda::find(&plant)?;
+        let task = info.task(&plant)?;
+        task.arrange(&mut plant);
         let controls = panda.begin(&mut plant, &settings, &super::arm::REST);
         Ok(Self {
-            task: info.task(&plant)?,
+            task,
             spec: info.spec(),
             settings,
             panda,

@@ -4,7 +4,7 @@
 
 use super::{Task, body_pose, is_away};
 use crate::mujoco::Plant;
-use crate::mujoco::robosuite::arm::body;
+use crate::mujoco::robosuite::arm::body as find_body;
 use crate::mujoco::robosuite::observe::from_hand;
 use crate::mujoco::robosuite::starts::{ANY, Area, Free, Placed, Shape};
 use crate::mujoco::robosuite::transforms::Pose;
@@ -67,6 +67,8 @@ const AREA: Area = Area {
 pub struct Can {
     bodies: [usize; 4],
     joints: [Free; 4],
+    /// What shows where each of them belongs.
+    marks: [usize; 4],
 }
 
 impl Can {
@@ -75,9 +77,11 @@ impl Can {
     /// # Errors
     /// When the scene lacks one.
     pub fn find(plant: &Plant) -> Result<Self> {
-        let body = |i: usize| body(plant, &format!("{}_main", OBJECTS[i].0));
+        let body = |i: usize| find_body(plant, &format!("{}_main", OBJECTS[i].0));
         let joint = |i: usize| Free::find(plant, OBJECTS[i].0);
+        let mark = |i: usize| find_body(plant, &format!("Visual{}_main", OBJECTS[i].0));
         Ok(Self {
+            marks: [mark(0)?, mark(1)?, mark(2)?, mark(3)?],
             bodies: [body(0)?, body(1)?, body(2)?, body(3)?],
             joints: [joint(0)?, joint(1)?, joint(2)?, joint(3)?],
         })
@@ -93,6 +97,12 @@ fn corner(object: usize) -> [f64; 2] {
     ]
 }
 
+/// The middle of the floor of an object's compartment.
+fn middle(object: usize) -> [f64; 3] {
+    let [x, y] = corner(object);
+    [x + BIN[0] / 4.0, y + BIN[1] / 4.0, TARGET[2]]
+}
+
 /// Whether a place is in an object's compartment (`not_in_bin`).
 fn is_in_compartment([x, y, z]: [f64; 3], object: usize) -> bool {
     let [low_x, low_y] = corner(object);
@@ -103,6 +113,14 @@ fn is_in_compartment([x, y, z]: [f64; 3], object: usize) -> bool {
 }
 
 impl Task for Can {
+    fn arrange(&self, plant: &mut Plant) {
+        for (object, mark) in self.marks.into_iter().enumerate() {
+            let [x, y, z] = middle(object);
+            let height = z - OBJECTS[object].1.bottom;
+            plant.model_mut().body_pos_mut()[mark] = [x, y, height];
+        }
+    }
+
     fn place(&self, plant: &mut Plant, rng: &mut Rng) {
         let mut placed: Vec<Placed> = Vec::new();
         for (_, shape) in OBJECTS {
@@ -132,9 +150,8 @@ impl Task for Can {
     }
 
     fn things(&self, plant: &Plant) -> Vec<(&'static str, Pose)> {
-        let [x, y] = corner(CAN);
         let compartment = Pose {
-            position: [x + BIN[0] / 4.0, y + BIN[1] / 4.0, TARGET[2]],
+            position: middle(CAN),
             rotation: [0.0, 0.0, 0.0, 1.0],
         };
         vec![

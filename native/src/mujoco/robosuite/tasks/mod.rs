@@ -103,6 +103,8 @@ pub fn by_id(id: &str) -> Result<&'static Info> {
 
 /// What one task adds to the arm.
 pub trait Task: Send {
+    /// Puts what no joint moves where every start has it.
+    fn arrange(&self, _plant: &mut Plant) {}
     /// Draws the half edges of the boxes that differ from episode to episode, m.
     fn sizes(&self, _rng: &mut Rng) -> Vec<f64> {
         Vec::new()
