@@ -19,3 +19,6 @@ mod transforms;
 pub mod world;
 
 pub use suite::Robosuite;
+
+#[cfg(test)]
+mod tests;
