@@ -159,6 +159,42 @@ fn upstream_scenes_are_drawn_upright() {
     assert!(renderer.turned);
 }
 
+/// What is left out of quick pictures, because the camera cannot see it, is not missed: pictures
+/// are the same to the bit.
+#[test]
+fn what_is_left_out_is_not_seen() {
+    let mut saved = 0;
+    for (task, camera) in [
+        ("metaworld/box-close", "corner2"),
+        ("metaworld/box-close", "gripperPOV"),
+        ("adroit/pen", "view_1"),
+    ] {
+        let options = RenderOptions {
+            camera: Some(camera.into()),
+            width: 96,
+            ..render_options(64, Quality::Fast)
+        };
+        let Some(mut renderer) = renderer(task, &options) else {
+            return;
+        };
+        let mut whole = Renderer::new(task, &options).unwrap();
+        whole.cull = None;
+        let mut env = make(task, catalogue::MUJOCO).unwrap();
+        env.reset(2);
+        for step in 0..3 {
+            let action = vec![0.5 - 0.5 * step as f32; env.spec().act];
+            (0..10).for_each(|_| drop(env.step(&action).unwrap()));
+            let subject = env.subject().unwrap();
+            let quick = renderer.draw(&subject).unwrap();
+            assert!(quick == whole.draw(&subject).unwrap(), "{task} {camera}");
+        }
+        let drawn = |renderer: &Renderer| renderer.drawer.scene().ffi().ngeom;
+        assert!(drawn(&renderer) <= drawn(&whole), "{task} {camera}");
+        saved += drawn(&whole) - drawn(&renderer);
+    }
+    assert!(saved > 0);
+}
+
 /// A camera that is not there is answered with those that are.
 #[test]
 fn an_unknown_camera_is_answered_with_the_known_ones() {
