@@ -102,6 +102,7 @@ core::arch::global_asm!(
     "protege_mujoco mj_objectVelocity",
     "protege_mujoco mj_parseXML",
     "protege_mujoco mj_resetData",
+    "protege_mujoco mj_setConst",
     "protege_mujoco mj_setState",
     "protege_mujoco mj_stateSize",
     "protege_mujoco mj_step",

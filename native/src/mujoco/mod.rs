@@ -11,6 +11,7 @@ mod replay;
 mod robosuite;
 mod shared;
 mod sim;
+mod sizes;
 pub(crate) mod suite;
 pub mod suites;
 pub mod trace;
