@@ -3,7 +3,6 @@
 //! a policy learns from.
 
 use super::super::Plant;
-use super::super::shared::Places;
 use mujoco_rs::prelude::{MjModel, MjtProjection};
 
 /// A group that MuJoCo does not draw unless asked for.
@@ -36,8 +35,8 @@ impl Cull {
         })
     }
 
-    /// Leaves those geoms to be drawn that the camera may see.
-    pub fn apply(&self, plant: &mut Plant) {
+    /// Hides the geoms that the camera cannot see.
+    pub fn hide(&self, plant: &mut Plant) {
         let groups: Vec<i32> = (0..self.groups.len())
             .map(|geom| {
                 if self.may_see(plant, geom) {
@@ -47,8 +46,15 @@ impl Cull {
                 }
             })
             .collect();
-        let mut model: Places<'_> = plant.model_mut();
-        model.geom_group_mut().copy_from_slice(&groups);
+        plant.model_mut().geom_group_mut().copy_from_slice(&groups);
+    }
+
+    /// Shows them again.
+    pub fn show_again(&self, plant: &mut Plant) {
+        plant
+            .model_mut()
+            .geom_group_mut()
+            .copy_from_slice(&self.groups);
     }
 
     /// Whether the ball around a geom reaches into the view. What has no end has no ball.

@@ -82,13 +82,15 @@ impl Renderer {
 impl Draw for Renderer {
     fn draw(&mut self, subject: &Subject<'_>) -> Result<Vec<u8>> {
         self.stage.pose(subject)?;
+        let plant = &mut self.stage.plant;
         if let Some(cull) = &self.cull {
-            cull.apply(&mut self.stage.plant);
+            cull.hide(plant);
         }
-        let drawn = self
-            .drawer
-            .sync_data(&mut self.stage.plant.data)
-            .and_then(|()| self.drawer.render());
+        let seen = self.drawer.sync_data(&mut plant.data);
+        if let Some(cull) = &self.cull {
+            cull.show_again(plant);
+        }
+        let drawn = seen.and_then(|()| self.drawer.render());
         drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
         let mut pixels = self.drawer.rgb_flat().unwrap_or_default().to_vec();
         if self.turned {

@@ -5,6 +5,8 @@ use protege_core::data::Frames;
 use protege_core::env::{CameraEnv, RolloutSpec, Rollouts, catalogue, wrap};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
+mod robosuite;
+
 fn render_options(size: usize, quality: Quality) -> RenderOptions {
     RenderOptions {
         width: size,
@@ -168,6 +170,8 @@ fn what_is_left_out_is_not_seen() {
         ("metaworld/box-close", "corner2"),
         ("metaworld/box-close", "gripperPOV"),
         ("adroit/pen", "view_1"),
+        ("robosuite/can", "agentview"),
+        ("robosuite/lift", "robot0_eye_in_hand"),
     ] {
         let options = RenderOptions {
             camera: Some(camera.into()),
@@ -227,6 +231,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
         ("lab/lift", 8, 4),
         ("metaworld/box-close", 8, 4),
         ("adroit/door", 30, 28),
+        ("robosuite/lift", 9, 7),
     ] {
         let play = |threads: usize| {
             let spec = RolloutSpec {
@@ -322,6 +327,8 @@ fn frames_of_an_episode_take_little_memory() {
         ("lab/pick-place", 224),
         ("metaworld/box-close", 224),
         ("adroit/door", 224),
+        ("robosuite/can", 84),
+        ("robosuite/can", 224),
     ] {
         let cameras = ImageSpec::unnamed(size, 1);
         let env = make(task, CATALOG.usual_engine(task)).unwrap();
