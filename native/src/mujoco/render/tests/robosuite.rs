@@ -3,7 +3,8 @@
 use super::{render_options, renderer};
 use crate::engines::make;
 use crate::mujoco::Plant;
-use crate::mujoco::render::{Cull, Renderer, hangs_upside_down};
+use crate::mujoco::render::{Cull, Renderer, Solids, hangs_upside_down};
+use crate::rerun::Scenery;
 use crate::video::{Draw, Quality, RenderOptions};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::MjvCamera;
@@ -138,4 +139,24 @@ fn cameras_see_what_is_there_to_see() {
             assert_eq!(pixels.filter(is_solid).count(), 0, "{task} {camera}");
         }
     }
+}
+
+/// A recording has what is seen, and neither what collides nor marks.
+#[test]
+fn recordings_have_what_is_seen() {
+    let solids = Solids::of("robosuite/lift").unwrap();
+    let parts = solids.parts();
+    let shapes = |name: &str| {
+        let part = parts.iter().find(|part| part.name == name).unwrap();
+        let shapes = part.shapes.iter().map(|shape| shape.name.clone());
+        shapes.collect::<Vec<_>>()
+    };
+    assert_eq!(shapes("cube_main"), ["cube_g0_vis"]);
+    assert_eq!(
+        shapes("gripper0_right_leftfinger"),
+        ["gripper0_right_finger1_visual"]
+    );
+    let names = parts.iter().map(|part| &part.name);
+    let marks: Vec<&String> = names.filter(|name| name.contains("(site)")).collect();
+    assert!(marks.is_empty(), "{marks:?}");
 }
