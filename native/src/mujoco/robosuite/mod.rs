@@ -19,6 +19,7 @@ mod transforms;
 pub mod world;
 
 pub use suite::Robosuite;
+pub use transforms::Pose;
 
 #[cfg(test)]
 mod tests;
