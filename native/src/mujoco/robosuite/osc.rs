@@ -3,7 +3,7 @@
 //! as far as that leaves the arm free, its joints to where they began. Every product is computed in
 //! upstream's order.
 
-use super::lapack::{inverse, product, pseudoinverse, times};
+use super::lapack::{inverse, product, pseudoinverse, times, times_transposed};
 use super::settings::{ControllerSettings, InputFrame, InputType};
 use super::transforms::{
     Matrix, axis_angle_to_quat, cross, minus, plus, quat_to_mat, rotation_vector_to_mat,
@@ -130,6 +130,7 @@ impl Osc {
             pull,
             draw,
             uncoupled: settings.uncoupled,
+            by_columns: settings.keeps_rotation,
         };
         let torques = wanted.torques(seen, bias);
         torques.unwrap_or([f64::NAN; JOINTS])
@@ -191,6 +192,9 @@ struct Wanted {
     draw: Joints,
     /// Whether force and torque are computed as if neither moved what the other does.
     uncoupled: bool,
+    /// Whether the Jacobian lies in memory column by column, as up to 1.4: its transpose's product
+    /// is then summed in another order.
+    by_columns: bool,
 }
 
 impl Wanted {
@@ -244,7 +248,11 @@ impl Wanted {
         let free: [Joints; JOINTS] =
             std::array::from_fn(|i| std::array::from_fn(|j| f64::from(i == j) - felt[i][j]));
         let drawn = times(&free, &times(inertia, &self.draw));
-        let led = times(jacobian, &wrench);
+        let led = if self.by_columns {
+            times_transposed(&columns, &wrench)
+        } else {
+            times(jacobian, &wrench)
+        };
         Some(std::array::from_fn(|i| led[i] + bias[i] + drawn[i]))
     }
 }

@@ -1,4 +1,3 @@
-use super::arm::SUBSTEPS;
 use super::tasks::TASKS;
 use super::world::ArmWorld;
 use super::*;
@@ -6,7 +5,6 @@ use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use protege_core::Error;
 use protege_core::env::{Env, EpisodeEnv, Step, Suite};
 use safetensors::SafeTensors;
-use settings::ControllerSettings;
 
 type ArmEnv = EpisodeEnv<ArmWorld>;
 
@@ -270,53 +268,4 @@ fn broken_physics_is_an_error_that_names_task_and_step() {
     assert!(replayed.broke.is_some());
     env.reset(0);
     env.step(&[0.0; 7]).unwrap();
-}
-
-/// Up to 1.4, everything that was different is: the goal's rotation stays while the action does not
-/// turn it, the gripper moves in every physics step, and a control step computes more passes.
-#[test]
-fn episodes_of_older_versions_go_otherwise() {
-    let args = serde_json::json!({"env_version": "1.4.1", "env_kwargs": {}});
-    let old = ControllerSettings::from_env_args(&args).unwrap();
-    let play = |settings: &ControllerSettings| {
-        let mut world = ArmWorld::with_settings("robosuite/lift", settings.clone()).unwrap();
-        let joints = world.plant().data.qpos().to_vec();
-        let speeds = vec![0.0; world.plant().data.qvel().len()];
-        world.start_at(&joints, &speeds, &[0.021; 3]).unwrap();
-        let mut sent = Vec::new();
-        for step in 0..20 {
-            let action = [1.0, 0.5, 0.0, 0.0, 0.0, 0.0, -1.0];
-            let keep = |ctrl: &[f64]| sent.push(ctrl[7]);
-            world.advance(&action, step + 1, keep).unwrap();
-        }
-        (world.moment().hand, sent)
-    };
-    let (new_hand, new_sent) = play(&ControllerSettings::default());
-    let (old_hand, old_sent) = play(&old);
-    assert!(
-        new_sent[..SUBSTEPS]
-            .windows(2)
-            .all(|pair| pair[0] == pair[1])
-    );
-    assert!(
-        old_sent[..SUBSTEPS]
-            .windows(2)
-            .all(|pair| pair[0] != pair[1])
-    );
-    // The hand is pushed about, and is turned back only where the goal stays.
-    let start = play_nothing();
-    let turned = |hand: &transforms::Pose| {
-        let pairs = hand.rotation.iter().zip(start.rotation);
-        1.0 - pairs.map(|(a, b)| a * b).sum::<f64>().abs()
-    };
-    assert!(turned(&old_hand) < turned(&new_hand));
-}
-
-/// The hand of an arm that nothing has moved yet.
-fn play_nothing() -> transforms::Pose {
-    let mut world = ArmWorld::new("robosuite/lift").unwrap();
-    let joints = world.plant().data.qpos().to_vec();
-    let speeds = vec![0.0; world.plant().data.qvel().len()];
-    world.start_at(&joints, &speeds, &[0.021; 3]).unwrap();
-    world.moment().hand
 }

@@ -84,7 +84,15 @@ pub fn axis_angle_to_quat(v: [f64; 3]) -> Quaternion {
 
 /// The matrix of such a rotation in 64 bits (scipy's `Rotation.from_rotvec`).
 pub fn rotation_vector_to_mat(v: [f64; 3]) -> Matrix {
-    let [x, y, z, w] = axis_angle_to_quat(v);
+    let angle = norm(v);
+    let scale = if angle <= 1e-3 {
+        let square = angle * angle;
+        0.5 - square / 48.0 + square * square / 3840.0
+    } else {
+        (angle / 2.0).sin() / angle
+    };
+    let [x, y, z] = v.map(|a| a * scale);
+    let w = (angle / 2.0).cos();
     let two = |a: f64, b: f64| 2.0 * a * b;
     [
         [

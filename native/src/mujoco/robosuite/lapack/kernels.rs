@@ -34,6 +34,17 @@ pub fn times<const M: usize, const N: usize>(columns: &[[f64; M]; N], x: &[f64; 
     y
 }
 
+/// The transpose of a matrix, given column by column, times a vector.
+#[inline(always)]
+pub fn times_transposed<const M: usize, const N: usize>(
+    columns: &[[f64; M]; N],
+    x: &[f64; M],
+) -> [f64; N] {
+    let mut y = [0.0; N];
+    gemv_t((M, N), columns.as_flattened(), M, (x, 1), &mut y);
+    y
+}
+
 /// y += alpha A x, where A has `m` rows and `n` columns (kernel/x86_64/dgemv_n_4.c,
 /// dgemv_n_microk_skylakex-4.c). The vector comes with the distance between its numbers.
 #[inline(always)]

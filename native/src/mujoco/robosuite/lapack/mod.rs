@@ -19,7 +19,7 @@ mod rotations;
 mod svd;
 
 pub use inverse::inverse;
-pub use kernels::{fma, gemv_t, product, times};
+pub use kernels::{fma, gemv_t, product, times, times_transposed};
 pub use svd::pseudoinverse;
 
 /// The most rows that a matrix has.

@@ -48,8 +48,8 @@ impl Info {
     }
 }
 
-/// Horizons are robomimic's (robomimic/config/bc_config.py and its published experiments) and, of
-/// `stack`, MimicGen's (mimicgen/exps/templates/robosuite/stack.json).
+/// Horizons are those of robomimic's published experiments; it has none for `stack`, which has the
+/// same as the other tasks of its kind.
 pub const TASKS: [Info; 5] = [
     Info {
         id: "robosuite/lift",
