@@ -1,41 +1,41 @@
 //! Can: the can is carried over the walls into its compartment of the other bin.
 
-use super::geometry::{Rotation, distance_xy, plus};
+use super::geometry::{UP, distance_xy, scaled};
 use super::motion::{CLOSED, Grasp, LEAN, downward, easiest, fetch, funnel, release, steer};
 use super::{Action, Moment};
-use protege_core::sim::Vec3;
+use crate::mujoco::robosuite::transforms::{minus, plus};
 use protege_core::tasks::ExpertStyle;
 
 /// The can is 5 cm wide.
 const HELD: [f64; 2] = [0.04, 0.056];
-/// The can's middle when it stands in the middle of its compartment, m: `bin2` of pick_place.py,
-/// with a floor of 2 cm and a can of half 4.1 cm.
-const PLACE: Vec3 = [0.15, 0.35, 0.861];
-/// Over this above its place the can's bottom clears the walls, whose top is 8 cm above the floor.
+/// From the middle of the compartment to where the can's middle is when it stands there, m: the
+/// near corner, since the arm does not reach the middle with the hand pointing down, on the floor,
+/// which is 2 cm higher.
+const NEAR: [f64; 3] = [-0.0475, -0.0525, 0.061];
+/// At this height above its place the can's bottom clears the walls, m.
 const OVER: f64 = 0.12;
-/// How far from the middle of its compartment the can may be let go, m.
-const ROOM: f64 = 0.02;
+/// How far from its place the can may be let go, and how high, m.
+const ROOM: [f64; 2] = [0.02, 0.04];
 
 /// The expert of `robosuite/can`.
-pub fn can(now: &Moment<'_>, style: &ExpertStyle) -> Action {
-    let can = now.bodies[0];
-    let aside = distance_xy(can.position, PLACE);
-    let above = can.position[2] - PLACE[2];
-    if aside < ROOM && above < 0.04 {
-        return release(now, 0.06, style);
+pub fn can(now: &Moment, style: &ExpertStyle) -> Option<Action> {
+    let can = now.thing("can")?.position;
+    let place = plus(now.thing("compartment")?.position, NEAR);
+    let above = can[2] - place[2];
+    if distance_xy(can, place) < ROOM[0] && above < ROOM[1] {
+        return Some(release(now, 0.06, scaled(UP, 0.1), style));
     }
     // A can is round: any turn will do.
-    let any: Rotation = downward(easiest(&[], LEAN * style.side));
     let grasp = Grasp {
-        at: plus(can.position, [0.0, 0.0, 0.02 + style.grasp]),
-        turn: any,
+        at: plus(can, [0.0, 0.0, 0.02 + style.grasp]),
+        turn: downward(easiest(&[], LEAN * style.side)),
         held: HELD,
         open: 0.065,
     };
-    fetch(now, &grasp, style).unwrap_or_else(|| {
-        let to = plus(PLACE, [0.0, 0.0, 0.025]);
-        let next = funnel(can.position, to, OVER + style.lift, 0.05, style);
-        let hand = plus(now.hand, super::geometry::minus(next, can.position));
-        steer(now, hand, &any, CLOSED, style)
-    })
+    Some(fetch(now, &grasp, style).unwrap_or_else(|| {
+        let over = plus(place, [0.0, 0.0, 0.025]);
+        let next = funnel(can, over, OVER + style.lift, 0.05, style);
+        let hand = plus(now.at(), minus(next, can));
+        steer(now, hand, &grasp.turn, CLOSED, style)
+    }))
 }

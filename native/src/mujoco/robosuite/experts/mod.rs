@@ -7,37 +7,52 @@ mod lift;
 mod motion;
 mod square;
 mod stack;
+mod tool_hang;
 
 pub use can::can;
-pub use geometry::Rotation;
 pub use lift::lift;
 pub use square::square;
 pub use stack::stack;
+pub use tool_hang::tool_hang;
 
-use protege_core::sim::{Pose, Vec3};
+use super::transforms::{Matrix, Pose, quat_to_mat};
 use protege_core::tasks::ExpertStyle;
 
-/// Length of an action: the hand's move (3, of 5 cm), its turn about the world's axes (3, of 0.5
-/// rad), and the gripper (-1 opens, 1 closes).
-pub const ACT: usize = 7;
+/// An action, within [-1, 1]: the hand's move (3, of 5 cm), its turn about the world's axes (3, of
+/// 0.5 rad), and the gripper (-1 opens, 1 closes).
+pub type Action = [f64; super::arm::ACTION];
 
-/// The action of an expert, within [-1, 1].
-pub type Action = [f64; ACT];
+/// An expert: what it does at a moment, in its style; none where the moment lacks a thing.
+pub type Expert = fn(&Moment, &ExpertStyle) -> Option<Action>;
 
-/// An expert: what it does at a moment, in its style.
-pub type Expert = fn(&Moment<'_>, &ExpertStyle) -> Action;
+/// Where everything is: what an expert sees, which is no more than an observation has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// The point between the fingers, and how the hand is turned: its y is the way in which the
+    /// fingers move, its z points out of the hand.
+    pub hand: Pose,
+    /// Where the fingers are, m: 0.04 and -0.04 are open.
+    pub fingers: [f64; 2],
+    /// The task's things, by name.
+    pub things: Vec<(&'static str, Pose)>,
+}
 
-/// What an expert sees. It is no more than an observation has.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment<'a> {
-    /// Between the finger pads (the site `grip_site`), m.
-    pub hand: Vec3,
-    /// How the same site is turned: x is the way in which the fingers move, z points out of the
-    /// hand.
-    pub turn: Rotation,
+impl Moment {
+    fn thing(&self, name: &str) -> Option<Pose> {
+        let found = self.things.iter().find(|thing| thing.0 == name);
+        found.map(|thing| thing.1)
+    }
+
+    fn at(&self) -> [f64; 3] {
+        self.hand.position
+    }
+
+    fn turn(&self) -> Matrix {
+        quat_to_mat(self.hand.rotation)
+    }
+
     /// Between the fingers, m: 0 closed, 0.08 open.
-    pub opening: f64,
-    /// The task's bodies. Lift: the cube. Can: the can. Square: the nut. Stack: the cube to lay
-    /// down, the one below. Tool-hang: the stand, the frame, the tool.
-    pub bodies: &'a [Pose],
+    fn opening(&self) -> f64 {
+        self.fingers[0] - self.fingers[1]
+    }
 }
