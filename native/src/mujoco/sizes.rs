@@ -49,9 +49,7 @@ impl Boxes {
 
     /// The sizes, a row after the other.
     pub fn sizes(&self, model: &MjModel) -> impl Iterator<Item = f64> {
-        self.0
-            .iter()
-            .flat_map(|geoms| model.geom_size()[geoms[0]])
+        self.0.iter().flat_map(|geoms| model.geom_size()[geoms[0]])
     }
 
     /// Gives the boxes of a model that shares nothing these sizes. The data are reset, unless the

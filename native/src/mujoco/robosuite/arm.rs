@@ -74,8 +74,7 @@ impl Panda {
         let fingers = numbered(|i| joint(&format!("{GRIPPER}finger_joint{}", i + 1)))?;
         let motor = |name: String| find(plant, Kind::mjOBJ_ACTUATOR, &name);
         let motors = numbered(|i| motor(format!("robot0_torq_j{}", i + 1)))?;
-        let finger_motors =
-            numbered(|i| motor(format!("{GRIPPER}gripper_finger_joint{}", i + 1)))?;
+        let finger_motors = numbered(|i| motor(format!("{GRIPPER}gripper_finger_joint{}", i + 1)))?;
         let grip = site(plant, &format!("{GRIPPER}grip_site"))?;
         let dofs = arm.map(|joint: usize| model.jnt_dofadr()[joint] as usize);
         let held = model.site_bodyid()[grip] as usize;
@@ -256,10 +255,7 @@ impl Panda {
 
 /// Where each pair's inertia is: MuJoCo keeps the lower triangle, row by row, without what is
 /// always zero.
-fn lower_triangle(
-    plant: &Plant,
-    dofs: &[usize; JOINTS],
-) -> Result<[[usize; JOINTS]; JOINTS]> {
+fn lower_triangle(plant: &Plant, dofs: &[usize; JOINTS]) -> Result<[[usize; JOINTS]; JOINTS]> {
     let model = plant.model();
     let mut places = [[0; JOINTS]; JOINTS];
     for (row, &dof) in dofs.iter().enumerate() {
@@ -267,7 +263,8 @@ fn lower_triangle(
         let columns = &model.m_colind()[from..from + model.m_rownnz()[dof] as usize];
         for (column, &other) in dofs.iter().enumerate().take(row + 1) {
             let at = columns.iter().position(|&c| c as usize == other);
-            places[row][column] = from + at.ok_or_else(|| of_another_version("a chain of joints"))?;
+            places[row][column] =
+                from + at.ok_or_else(|| of_another_version("a chain of joints"))?;
         }
     }
     Ok(places)

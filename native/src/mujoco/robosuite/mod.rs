@@ -4,6 +4,7 @@
 //! says what is equal and what is not.
 
 mod arm;
+mod experts;
 mod gripper;
 mod observe;
 mod osc;

@@ -206,13 +206,22 @@ mod tests {
     const UPSTREAM: Matrix = [
         [0.890888836234808, -0.2600399851799011, -0.3724195063114166],
         [0.2208089977502823, 0.9644469236955047, -0.14520852267742157],
-        [0.39693889021873474, 0.047131072729825974, 0.9166341675445437],
+        [
+            0.39693889021873474,
+            0.047131072729825974,
+            0.9166341675445437,
+        ],
     ];
 
     /// A rotation survives the way to a matrix and back as well as 32 bits hold it.
     #[test]
     fn rotations_survive_the_way_to_a_matrix_and_back() {
-        for v in [[0.1, -0.4, 0.25], [3.0, 0.2, -0.6], [0.0, 0.0, 3.1], [0.0; 3]] {
+        for v in [
+            [0.1, -0.4, 0.25],
+            [3.0, 0.2, -0.6],
+            [0.0, 0.0, 3.1],
+            [0.0; 3],
+        ] {
             let q = axis_angle_to_quat(v);
             let back = mat_to_quat(&quat_to_mat(q));
             let off = q.iter().zip(back).map(|(a, b)| (a - b).abs());
