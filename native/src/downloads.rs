@@ -120,7 +120,7 @@ impl Download {
             std::process::id()
         ));
         let result = self.fetch(&work).and_then(|()| put(&work, &folder));
-        // What is left over is at worst a few megabytes in a cache.
+        // What is left over is at worst a package in a cache.
         let _ = std::fs::remove_dir_all(&work);
         self.sweep(&folder);
         result.map_err(|why| {

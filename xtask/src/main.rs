@@ -17,6 +17,8 @@ mod metaworld;
 #[cfg(test)]
 mod reasons;
 mod rerun;
+#[path = "../../native/src/mujoco/robosuite/package.rs"]
+mod robosuite;
 mod setup;
 mod shell;
 mod stamps;

@@ -24,11 +24,15 @@ pub const MUJOCO: Need = Need {
 };
 
 /// The packages of the suites whose scenes are others'.
-const SUITES: [&Download; 2] = [&crate::metaworld::PACKAGE, &crate::adroit::PACKAGE];
+const SUITES: [&Download; 3] = [
+    &crate::metaworld::PACKAGE,
+    &crate::adroit::PACKAGE,
+    &crate::robosuite::PACKAGE,
+];
 
 /// The scenes of these suites.
 pub const SCENES: Need = Need {
-    what: "the scenes of Meta-World and Adroit",
+    what: "the scenes of Meta-World, Adroit and robosuite",
     found: || {
         let are_there = SUITES.iter().all(|package| package.is_there());
         are_there.then(|| SUITES.map(|package| package.version).join(" "))

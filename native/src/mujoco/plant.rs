@@ -1,6 +1,7 @@
 //! A loaded scene and its state: what our own scenes and the upstream suites have in common.
 
 use super::shared::{Places, SharedModel};
+use super::sizes::{Boxes, Rows};
 use mujoco_rs::mujoco_c::{mjtDisableBit, mjtState};
 use mujoco_rs::prelude::{MjData, MjModel};
 use protege_core::{Error, Result, checksummed};
@@ -12,10 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 const STATE: u32 = mjtState::mjSTATE_INTEGRATION as u32;
 
 /// A model with its data. Plants of one scene share the model, all but the places of bodies and
-/// sites: tasks move some that no joint moves.
+/// sites: tasks move some that no joint moves. A plant with boxes whose sizes vary has a model of
+/// its own.
 pub struct Plant {
     /// MuJoCo's model and data.
     pub data: MjData<SharedModel>,
+    boxes: Boxes,
     name: String,
     fingerprint: [u8; 32],
 }
@@ -37,9 +40,20 @@ impl Plant {
             .map_err(|e| Error::failed(format!("MuJoCo cannot load the scene: {e}")))?;
         Self::new(
             &prepared(model, prepare),
+            &[],
             "a MuJoCo simulation",
             mjcf.as_bytes(),
         )
+    }
+
+    /// A plant of a compiled model, of which saved states know `identity`. The boxes called so in
+    /// `variable` have sizes that differ from episode to episode, one for each row.
+    ///
+    /// # Errors
+    /// When there is no such box, or its size cannot vary.
+    pub fn from_model(model: &Arc<MjModel>, identity: &str, variable: Rows) -> Result<Self> {
+        super::library::load()?;
+        Self::new(model, variable, identity, identity.as_bytes())
     }
 
     /// Loads a scene from a file, with the meshes and textures beside it; once per process, after
@@ -71,12 +85,19 @@ impl Plant {
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
         // Another machine keeps its scenes elsewhere, and yet has to know the state.
-        Self::new(model, &path.display().to_string(), name.as_bytes())
+        Self::new(model, &[], &path.display().to_string(), name.as_bytes())
     }
 
-    fn new(model: &Arc<MjModel>, name: &str, identity: &[u8]) -> Result<Self> {
+    fn new(model: &Arc<MjModel>, variable: Rows, name: &str, identity: &[u8]) -> Result<Self> {
+        let boxes = Boxes::find(model, variable)?;
+        let own = if variable.is_empty() {
+            SharedModel::of(model)?
+        } else {
+            SharedModel::alone(model)
+        };
         Ok(Self {
-            data: MjData::new(SharedModel::of(model)?),
+            data: MjData::new(own),
+            boxes,
             name: name.to_owned(),
             fingerprint: checksummed::digest(identity),
         })
@@ -97,8 +118,19 @@ impl Plant {
         Places(unsafe { self.data.model_mut() })
     }
 
+    /// Gives the boxes whose sizes vary these half edges, m, three numbers for each; a new size
+    /// resets the data.
+    pub fn resize(&mut self, sizes: &[f64]) {
+        self.boxes.resize(&mut self.data, sizes);
+    }
+
+    /// How many numbers say the sizes of the boxes whose sizes vary.
+    pub fn sizes(&self) -> usize {
+        self.boxes.numbers()
+    }
+
     /// What the state is made of: the integrator's numbers, then the places of bodies and sites in
-    /// their parents.
+    /// their parents, then the half edges of the boxes whose sizes vary.
     pub fn numbers(&self) -> Vec<f64> {
         let model = self.data.model();
         let bodies = model
@@ -107,12 +139,9 @@ impl Plant {
             .flatten()
             .chain(model.body_quat().iter().flatten());
         let placed = bodies.chain(model.site_pos().iter().flatten());
-        self.data
-            .state(STATE)
-            .iter()
-            .chain(placed)
-            .copied()
-            .collect()
+        let state = self.data.state(STATE);
+        let numbers = state.iter().chain(placed).copied();
+        numbers.chain(self.boxes.sizes(model)).collect()
     }
 
     /// The whole state, checksummed.
@@ -214,6 +243,8 @@ impl Plant {
     }
 
     fn place(&mut self, numbers: &[f64]) {
+        let (numbers, sizes) = numbers.split_at(numbers.len() - self.boxes.numbers());
+        self.resize(sizes);
         let bodies = self.model().body_pos().len();
         let sites = self.model().site_pos().len();
         let mut model = self.model_mut();

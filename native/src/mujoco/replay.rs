@@ -29,9 +29,28 @@ pub trait Replay {
     /// # Errors
     /// When the action does not fit or the simulation breaks.
     fn play(&mut self, action: &[f64], number: usize) -> Result<Played>;
+    /// Goes on from where the record has everything after a step; what else there is stays. False
+    /// where the suite's records do not have that.
+    ///
+    /// # Errors
+    /// When the numbers do not fit.
+    fn correct(&mut self, _qpos: &[f64], _qvel: &[f64]) -> Result<bool> {
+        Ok(false)
+    }
+    /// Observes and judges a state of its own, everything where `qpos` has it and at rest; asked
+    /// for after the last action, where the record has such states.
+    ///
+    /// # Errors
+    /// When the numbers do not fit, or the suite's records have no such states.
+    fn probe(&mut self, _qpos: &[f64]) -> Result<Played> {
+        Err(Error::input(
+            "the file has states to be probed, which this suite's records do not have",
+        ))
+    }
 }
 
 /// What a step led to.
+#[derive(Default)]
 pub struct Played {
     /// The observation.
     pub obs: Vec<f64>,
@@ -39,6 +58,8 @@ pub struct Played {
     pub success: bool,
     /// The upstream reward that the record has.
     pub reward: f64,
+    /// What was sent to the actuators in each physics step, where the suite's records have that.
+    pub sent: Vec<Vec<f64>>,
 }
 
 /// A recorded state, by name: `qpos`, `qvel`, `body_pos` ...

@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub struct SharedModel {
     /// Dropped first; its destructor frees what is its own.
     own: Box<MjModel>,
-    /// Whose arrays `own` points to.
-    _whole: Arc<MjModel>,
+    /// Whose arrays `own` points to; none where all are its own.
+    _whole: Option<Arc<MjModel>>,
 }
 
 impl SharedModel {
@@ -52,8 +52,16 @@ impl SharedModel {
         }
         Ok(Self {
             own,
-            _whole: whole.clone(),
+            _whole: Some(whole.clone()),
         })
+    }
+
+    /// A model like `whole` that shares nothing with it, so that all of it may change.
+    pub fn alone(whole: &MjModel) -> Self {
+        Self {
+            own: Box::new(whole.clone()),
+            _whole: None,
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::replay::Replay;
 use crate::downloads::Download;
+use mujoco_rs::prelude::MjModel;
 use protege_core::data::Dataset;
 use protege_core::env::Suite;
 use protege_core::{Error, Result};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A suite on MuJoCo. What is not said is: no pictures, nothing to fetch, nothing recorded.
 pub trait NativeSuite: Suite {
@@ -59,6 +61,9 @@ pub enum Scene {
     Text(String),
     /// A file that may name others beside it.
     File(PathBuf),
+    /// A model that was composed, and its boxes whose sizes differ from episode to episode: names
+    /// of geoms, those of a row have one size.
+    Model(Arc<MjModel>, &'static [&'static [&'static str]]),
 }
 
 /// Where a scene is looked at from: at a point, from a distance (m), in a direction (degrees).

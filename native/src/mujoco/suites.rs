@@ -1,12 +1,18 @@
 //! The suites of this program.
 
 use super::suite::NativeSuite;
-use super::{adroit, lab, metaworld};
+use super::{adroit, lab, metaworld, robosuite};
 use protege_core::env::{Catalog, Probes, Suite};
 use protege_core::{Error, Result};
 
 /// Every suite, in the order in which tasks are listed: the one place that knows them all.
-pub const ALL: [&dyn NativeSuite; 4] = [&lab::Lab, &metaworld::MetaWorld, &adroit::Adroit, &Probes];
+pub const ALL: [&dyn NativeSuite; 5] = [
+    &lab::Lab,
+    &metaworld::MetaWorld,
+    &adroit::Adroit,
+    &robosuite::Robosuite,
+    &Probes,
+];
 
 /// The suites of this program, for core.
 pub const CATALOG: Catalog = Catalog {

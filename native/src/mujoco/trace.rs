@@ -1,21 +1,25 @@
 //! Recorded episodes of the upstream suites, played again here and compared number by number.
 
 mod broken;
+mod record;
 
 pub use broken::Replayed;
 
-use super::replay::{Init, Played};
+use super::replay::{Init, Played, Replay};
 use super::suite::MakeReplay;
 use super::suites;
 use protege_core::error::{excerpt, nearest};
 use protege_core::{Error, Result};
+use record::{Numbers, Probes, Record, Sent};
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The first steps, which are compared on their own: later, contacts have blown up what was
-/// rounded.
-const EARLY: usize = 100;
+/// What a record has of its start beside `init/*`.
+const STARTS: [&str; 3] = ["rand_vec", "qpos0", "qvel0"];
+/// Sizes of all geoms in this episode, whose names the file's metadata have.
+const GEOM_SIZES: &str = "model_geom_size";
 
 /// Whether this program can replay the suite of a key.
 pub fn knows(key: &str) -> bool {
@@ -47,6 +51,11 @@ pub struct Comparison {
     pub max_abs_error_100: f64,
     /// The same over all steps.
     pub max_abs_error: f64,
+    /// Control steps until an observation is off by more than 1e-6; all of them, where none is.
+    pub equal_steps: usize,
+    /// The largest error of an observation one control step after the recorded state, over all
+    /// steps, where the record has its states: what is left of an error that contacts blow up.
+    pub step_max_abs_error: Option<f64>,
     /// Whether success is equal at every step.
     pub success_equal: bool,
     /// The largest error of the first observation after a reset of our own, where the record has
@@ -54,13 +63,30 @@ pub struct Comparison {
     pub reset_max_abs_error: Option<f64>,
     /// The largest error of the upstream reward, where the record has it.
     pub reward_max_abs_error: Option<f64>,
+    /// The largest error of what was sent to the actuators in any physics step, where the record
+    /// has it.
+    pub ctrl_max_abs_error: Option<f64>,
+    /// Whether the success rule gives the same in the states that were probed, where the record has
+    /// some.
+    pub probe_success_equal: Option<bool>,
+    /// The largest error of what is observed there.
+    pub probe_max_abs_error: Option<f64>,
 }
 
 /// Recorded episodes: a safetensors file with, for each `suite/task/number`, `init/*` (`qpos`,
 /// `qvel`, `mocap_pos`, `mocap_quat`, `body_pos`, `body_quat`, `site_pos`, as far as needed),
-/// `rand_vec`, `actions` (steps, act), `obs` (steps + 1, obs), `success` (steps) and rewards
-/// (steps).
-pub struct Records<'a>(SafeTensors<'a>);
+/// `rand_vec` or `qpos0` and `qvel0`, `actions` (steps, act), `obs` (steps + 1, obs), `success`
+/// (steps) and rewards (steps).
+///
+/// Of robosuite also `model_geom_size` (geoms, 3) of this episode, the geoms' names in the
+/// metadata's JSON `protege` under `names/task/geom`; `ctrl_20_29`, what the actuators got in each
+/// physics step of those control steps; and `probe_qpos`, `probe_obs` and `probe_success`, states
+/// that were looked at after the last action.
+pub struct Records<'a> {
+    file: SafeTensors<'a>,
+    /// What the metadata say.
+    about: Value,
+}
 
 impl<'a> Records<'a> {
     /// Reads the bytes of a file called `name`.
@@ -68,18 +94,25 @@ impl<'a> Records<'a> {
     /// # Errors
     /// When it is damaged or of another kind.
     pub fn new(bytes: &'a [u8], name: &str) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes);
-        file.map(Self).map_err(|e| {
+        let damaged = |e| {
             Error::input(format!(
                 "{name} is not a safetensors file of recorded episodes: {e}"
             ))
+        };
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let about = header.metadata().as_ref();
+        let about = about.and_then(|about| serde_json::from_str(about.get("protege")?).ok());
+        Ok(Self {
+            file,
+            about: about.unwrap_or_default(),
         })
     }
 
     /// The keys `suite/task/number` of its episodes.
     pub fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self
-            .0
+            .file
             .names()
             .iter()
             .filter_map(|name| Some(name.strip_suffix("/actions")?.to_owned()))
@@ -113,7 +146,7 @@ impl<'a> Records<'a> {
         })?;
         let mut env = make(id)?;
         let record = self.record(key, &actions, env.reward_name())?;
-        let init = self.init(key)?;
+        let init = self.init(key, id)?;
         let reset = env.reset(&init)?;
         let start = env.start(&init)?;
         let played: Vec<Played> = actions
@@ -121,7 +154,41 @@ impl<'a> Records<'a> {
             .zip(1..)
             .map(|(action, number)| env.play(action, number))
             .collect::<Result<_>>()?;
-        record.against(key, reset.as_deref(), &start, &played)
+        let probed = record.probe(&mut *env)?;
+        let step_max_abs_error = self.step_by_step(key, &mut *env, &init, &actions, &record)?;
+        Ok(Comparison {
+            step_max_abs_error,
+            ..record.against(key, reset.as_deref(), &start, &played, &probed)?
+        })
+    }
+
+    /// Plays the episode once more, each step from the state that the record has before it: the
+    /// largest error of an observation.
+    fn step_by_step(
+        &self,
+        key: &str,
+        env: &mut dyn Replay,
+        init: &Init,
+        actions: &Numbers,
+        record: &Record,
+    ) -> Result<Option<f64>> {
+        let qpos = self.numbers(&format!("{key}/qpos"))?;
+        let qvel = self.numbers(&format!("{key}/qvel"))?;
+        let (Some(qpos), Some(qvel)) = (qpos, qvel) else {
+            return Ok(None);
+        };
+        env.start(init)?;
+        let mut most: f64 = 0.0;
+        let states = qpos.rows().zip(qvel.rows());
+        let steps = actions.rows().zip(record.obs.rows().skip(1)).zip(states);
+        for (((action, theirs), (qpos, qvel)), number) in steps.zip(1..) {
+            let played = env.play(action, number)?;
+            most = most.max(record::largest_error(key, theirs, &played.obs)?);
+            if !env.correct(qpos, qvel)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(most))
     }
 
     fn record(&self, key: &str, actions: &Numbers, reward: &str) -> Result<Record> {
@@ -145,36 +212,106 @@ impl<'a> Records<'a> {
             |name: &str| Error::input(format!("the recorded episode `{key}` has no `{name}`"));
         let obs = column("obs", steps + 1)?.ok_or_else(|| missing("obs"))?;
         let success = column("success", steps)?.ok_or_else(|| missing("success"))?;
+        let probes = match self.numbers(&format!("{key}/probe_qpos"))? {
+            None => None,
+            Some(qpos) => {
+                let count = qpos.shape[0];
+                let needed = |name: &str| column(name, count)?.ok_or_else(|| missing(name));
+                Some(Probes {
+                    obs: needed("probe_obs")?,
+                    success: needed("probe_success")?.values,
+                    qpos,
+                })
+            }
+        };
         Ok(Record {
             obs,
             success: success.values,
             reward: column(reward, steps)?.map(|found| found.values),
+            sent: self.sent(key)?,
+            probes,
         })
     }
 
-    fn init(&self, key: &str) -> Result<Init> {
+    /// What a record has under `ctrl_FIRST_LAST`; nothing where the episode ended before.
+    fn sent(&self, key: &str) -> Result<Option<Sent>> {
+        for name in self.file.names() {
+            let own = name.strip_prefix(key).and_then(|own| own.strip_prefix("/ctrl_"));
+            let Some((first, last)) = own.and_then(|own| own.split_once('_')) else {
+                continue;
+            };
+            let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {
+                continue;
+            };
+            let is_empty = |view: safetensors::tensor::TensorView| view.data().is_empty();
+            if self.file.tensor(name).is_ok_and(is_empty) {
+                return Ok(None);
+            }
+            let numbers = self.numbers(name)?;
+            return Ok(numbers.map(|numbers| Sent {
+                steps: first..last.saturating_add(1),
+                numbers,
+            }));
+        }
+        Ok(None)
+    }
+
+    fn init(&self, key: &str, id: &str) -> Result<Init> {
         let mut values = BTreeMap::new();
-        for name in self.0.names() {
+        for name in self.file.names() {
             let Some(own) = name
                 .strip_prefix(key)
                 .and_then(|rest| rest.strip_prefix('/'))
             else {
                 continue;
             };
+            if own == GEOM_SIZES {
+                self.read_sizes(name, id, &mut values)?;
+            }
             let own = own
                 .strip_prefix("init/")
-                .or((own == "rand_vec").then_some(own));
-            if let (Some(own), Some(found)) = (own, self.numbers(name)?) {
+                .or(STARTS.contains(&own).then_some(own));
+            if let Some(own) = own
+                && let Some(found) = self.numbers(name)?
+            {
                 values.insert(own.to_owned(), found.values);
             }
         }
         Ok(Init::new(key, values))
     }
 
+    /// The sizes of geoms, by name: `model_geom_size/NAME`.
+    fn read_sizes(
+        &self,
+        tensor: &str,
+        id: &str,
+        values: &mut BTreeMap<String, Vec<f64>>,
+    ) -> Result<()> {
+        let Some(sizes) = self.numbers(tensor)? else {
+            return Ok(());
+        };
+        let task = id.rsplit('/').next().unwrap_or_default();
+        let names = self.about["names"][task]["geom"].as_array();
+        let names = names.filter(|names| names.len() == sizes.shape[0]);
+        let names = names.ok_or_else(|| {
+            Error::input(format!(
+                "`{tensor}` has {} sizes, whose names the file's metadata `protege` do not have \
+                 under names/{task}/geom",
+                sizes.shape[0]
+            ))
+        })?;
+        for (name, size) in names.iter().zip(sizes.rows()) {
+            if let Some(name) = name.as_str().filter(|name| !name.is_empty()) {
+                values.insert(format!("{GEOM_SIZES}/{name}"), size.to_vec());
+            }
+        }
+        Ok(())
+    }
+
     /// A tensor of 32-bit or 64-bit numbers with at least one dimension, none of them 0; `None`
     /// when it is not there.
     fn numbers(&self, name: &str) -> Result<Option<Numbers>> {
-        let Ok(tensor) = self.0.tensor(name) else {
+        let Ok(tensor) = self.file.tensor(name) else {
             return Ok(None);
         };
         let data = tensor.data();
@@ -205,90 +342,6 @@ impl<'a> Records<'a> {
             values,
         }))
     }
-}
-
-/// A tensor.
-struct Numbers {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Numbers {
-    /// Its rows; there is at least one number.
-    fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
-        self.values.chunks_exact(self.values.len() / self.shape[0])
-    }
-}
-
-/// What upstream saw.
-struct Record {
-    obs: Numbers,
-    success: Vec<f64>,
-    reward: Option<Vec<f64>>,
-}
-
-impl Record {
-    fn against(
-        &self,
-        key: &str,
-        reset: Option<&[f64]>,
-        start: &[f64],
-        played: &[Played],
-    ) -> Result<Comparison> {
-        let first = |reset| {
-            self.obs
-                .rows()
-                .next()
-                .map(|theirs| largest_error(key, theirs, reset))
-                .transpose()
-        };
-        let seen = std::iter::once(start).chain(played.iter().map(|step| step.obs.as_slice()));
-        let pairs = self.obs.rows().zip(seen);
-        let errors: Vec<f64> = pairs
-            .map(|(theirs, ours)| largest_error(key, theirs, ours))
-            .collect::<Result<_>>()?;
-        let successes = self.success.iter().zip(played);
-        let ours = || played.iter().map(|step| step.reward);
-        let reward = self
-            .reward
-            .as_ref()
-            .map(|theirs| largest(theirs.iter().zip(ours()).map(|(a, b)| (a - b).abs())));
-        Ok(Comparison {
-            key: key.to_owned(),
-            steps: played.len(),
-            max_abs_error_100: largest(errors.iter().copied().take(EARLY + 1)),
-            max_abs_error: largest(errors.iter().copied()),
-            success_equal: successes
-                .into_iter()
-                .all(|(theirs, step)| (*theirs != 0.0) == step.success),
-            reset_max_abs_error: reset
-                .and_then(|reset| first(reset).transpose())
-                .transpose()?,
-            reward_max_abs_error: reward,
-        })
-    }
-}
-
-fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
-    if theirs.len() != ours.len() {
-        let theirs = theirs.len();
-        let ours = ours.len();
-        return Err(Error::input(format!(
-            "the observations of `{key}` have {theirs} numbers in the file, {ours} here"
-        )));
-    }
-    Ok(largest(theirs.iter().zip(ours).map(|(a, b)| (a - b).abs())))
-}
-
-/// The largest of numbers; what is not a number is larger than any.
-fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
-    numbers.fold(0.0, |most, v| {
-        if v.is_nan() {
-            f64::INFINITY
-        } else {
-            most.max(v)
-        }
-    })
 }
 
 #[cfg(test)]

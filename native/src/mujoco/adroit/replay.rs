@@ -25,6 +25,7 @@ impl Replay for HandWorld {
             obs,
             success: self.verdict.success,
             reward: self.verdict.dense,
+            ..Played::default()
         })
     }
 }

@@ -41,6 +41,7 @@ impl Replay for SawyerWorld {
             obs: self.observation(),
             success: self.success(),
             reward: self.dense_reward(),
+            ..Played::default()
         })
     }
 }

@@ -9,6 +9,7 @@ use mujoco_rs::prelude::{MjModel, MjvCamera};
 use protege_core::Result;
 use protege_core::env::Subject;
 use protege_core::sim::{Pose, Sim};
+use std::sync::Arc;
 
 /// A scene, and where it is usually looked at from.
 pub struct Stage {
@@ -49,6 +50,11 @@ impl Stage {
         let plant = match suite.scene(id)? {
             Scene::Text(text) => Plant::from_text_as(&text, prepare)?,
             Scene::File(path) => Plant::from_file_alone(&path, prepare)?,
+            Scene::Model(shared, variable) => {
+                let mut model = MjModel::clone(&shared);
+                prepare(&mut model);
+                Plant::from_model(&Arc::new(model), id, variable)?
+            }
         };
         Ok(Self {
             plant,

@@ -1,3 +1,4 @@
+use super::record::largest;
 use super::*;
 use safetensors::tensor::TensorView;
 
