@@ -20,6 +20,7 @@ pub mod mujoco;
 pub mod openpi;
 pub mod report;
 pub mod rerun;
+pub mod robomimic;
 pub mod tensorboard;
 pub mod terminal;
 pub mod video;

@@ -129,6 +129,31 @@ pub const EGL: Need = Need {
     get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
 };
 
+/// The version that wrote the files of others in `native/tests/fixtures/robomimic`.
+const H5PY_VERSION: &str = "3.16.0";
+
+/// What robomimic reads and writes HDF5 with, in an environment of Python's of its own.
+pub const H5PY: Need = Need {
+    what: "h5py",
+    found: || {
+        let script = "import h5py; print(h5py.__version__)";
+        let version = answer(shell::command(h5py().join("bin/python"), &["-c", script]))?;
+        (version == H5PY_VERSION).then_some(version)
+    },
+    get: || {
+        let folder = h5py();
+        let make = shell::command("python3", &["-m", "venv", &folder.to_string_lossy()]);
+        shell::run(make)?;
+        let package = format!("h5py=={H5PY_VERSION}");
+        let pip = folder.join("bin/pip");
+        shell::run(shell::command(pip, &["install", "--quiet", &package]))
+    },
+};
+
+fn h5py() -> PathBuf {
+    shell::cache().join("tools").join("h5py")
+}
+
 /// three.js, its bundler and the driver of browser tests, as www/package-lock.json says.
 pub const NPM_PACKAGES: Need = Need {
     what: "the site's npm packages",
@@ -171,6 +196,7 @@ pub fn everything(web: bool) -> Result<(), String> {
         WASM_TARGET,
         NODE,
         EGL,
+        H5PY,
         LAVAPIPE,
         WASM_RUNNER,
     ];

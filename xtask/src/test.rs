@@ -81,7 +81,7 @@ const STEPS: [Step; 15] = [
     Step {
         name: "tests",
         kind: Kind::Quick,
-        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL],
+        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL, setup::H5PY],
         reads: &[EVERYTHING, PROSE],
         makes: None,
         run: || shell::run(native_tests(&[])),
@@ -98,7 +98,12 @@ const STEPS: [Step; 15] = [
         name: "fuzzing",
         kind: Kind::Full,
         needs: &[],
-        reads: &[MANIFESTS, CORE, &["core/tests/fuzz.rs"]],
+        reads: &[
+            MANIFESTS,
+            CORE,
+            &["core/tests/fuzz.rs", "native/src", "native/tests/fuzz.rs"],
+            &["native/tests/fixtures/robomimic"],
+        ],
         makes: None,
         run: fuzz,
     },

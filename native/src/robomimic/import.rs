@@ -1,0 +1,424 @@
+//! A file of robomimic as a dataset of ours.
+
+use super::demo::{self, Recorded, Rules};
+use super::env_args::{EnvArgs, other_task};
+use super::hdf5::{Hdf5, Node};
+use super::observations::{Budget, Parts};
+use super::{marks, names};
+use protege_core::data::{CODE_VERSION, Dataset, Meta};
+use protege_core::env::{Catalog, Entry};
+use protege_core::error::excerpt;
+use protege_core::obs::ObsSpec;
+use protege_core::{Error, Result};
+use std::path::Path;
+
+/// How names of demonstrations begin; the number after it orders them.
+const DEMO: &str = "demo_";
+/// First bytes of an HDF5 file.
+const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
+/// How names of HDF5 files end.
+const ENDS: [&str; 3] = [".hdf5", ".h5", ".hdf"];
+
+/// What is taken of a file.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The keys of observations, instead of the usual ones of the task.
+    pub keys: Option<Vec<String>>,
+    /// Only the demonstrations that this list of the file names.
+    pub filter: Option<String>,
+    /// Only episodes that succeed.
+    pub successful_only: bool,
+    /// Episodes end with their first success, and at the task's horizon at the latest.
+    pub trim: bool,
+    /// So many episodes at most; none: all.
+    pub count: Option<usize>,
+}
+
+/// What an import gives.
+#[derive(Debug)]
+pub struct Imported {
+    /// The episodes kept.
+    pub dataset: Dataset,
+    /// Demonstrations in the file, or in the wanted list.
+    pub recorded: usize,
+    /// Of those that were read, how many succeed.
+    pub successful: usize,
+    /// Of these, how many had states only, from which what is observed was made.
+    pub replayed: usize,
+    /// What is to be said of it.
+    pub notes: Vec<String>,
+}
+
+/// Whether a file is one of HDF5, by its content or else by its name.
+pub fn is_hdf5(path: &Path) -> bool {
+    let named = path.to_string_lossy().to_lowercase();
+    if ENDS.iter().any(|end| named.ends_with(end)) {
+        return true;
+    }
+    let mut head = Vec::new();
+    let file = crate::files::open(path);
+    let read = file.map(|file| {
+        use std::io::Read;
+        file.take(MAGIC.len() as u64).read_to_end(&mut head)
+    });
+    matches!(read, Ok(Ok(_))) && head == MAGIC
+}
+
+/// A file of demonstrations that was opened.
+pub struct Source {
+    file: Hdf5,
+    data: Node,
+    args: Option<EnvArgs>,
+    own: Option<Meta>,
+    what: String,
+}
+
+impl Source {
+    /// Opens a file; `what` names it in sentences.
+    ///
+    /// # Errors
+    /// When it is no HDF5 file, or none of robomimic's form.
+    pub fn open(path: &Path, what: &str) -> Result<Self> {
+        let file = Hdf5::open(path, what)?;
+        let data = file.root().group("data")?;
+        let data = data.ok_or_else(|| {
+            file.fault("is an HDF5 file, but none of robomimic: it has no group `data`")
+        })?;
+        let args = EnvArgs::of(&data)?;
+        let own = marks::of_data(&data)?;
+        Ok(Self {
+            file,
+            data,
+            args,
+            own,
+            what: what.to_owned(),
+        })
+    }
+
+    /// The task that it shows.
+    ///
+    /// # Errors
+    /// When it does not say, or shows one that is not in the catalog.
+    pub fn task(&self, catalog: &Catalog) -> Result<String> {
+        let Some(args) = &self.args else {
+            return Err(self.file.fault(
+                "does not say which task it shows (`data/@env_args` is not there): name the task \
+                 with --task",
+            ));
+        };
+        let task = args.task();
+        if catalog.entry(task).is_err() {
+            return Err(self.file.fault(format!(
+                "shows {}, which is no task of this program: what is learned is measured by \
+                 playing, so demonstrations of other tasks are not kept; `protege tasks` lists \
+                 those that it has",
+                excerpt(&args.name)
+            )));
+        }
+        Ok(task.to_owned())
+    }
+
+    /// Its demonstrations of a task, as episodes.
+    ///
+    /// # Errors
+    /// When it shows another task, or names the first demonstration that is no good, and the part.
+    pub fn import(&self, task: &str, wishes: &Wishes, catalog: &Catalog) -> Result<Imported> {
+        let entry = catalog.entry(task)?;
+        self.check_task(task, catalog)?;
+        let chosen = self.chosen(wishes.filter.as_deref())?;
+        let parts = self.parts(&chosen[0], &entry, wishes)?;
+        let rules = Rules {
+            act: entry.spec.act,
+            shaped: self.args.as_ref().is_some_and(EnvArgs::is_shaped),
+            trim: wishes.trim.then_some(entry.spec.horizon),
+        };
+        let mut budget = Budget::of_this_machine();
+        let mut found = Found::default();
+        for name in &chosen {
+            if wishes.count == Some(found.episodes.len()) {
+                break;
+            }
+            let node = self.demo(name)?;
+            let recorded = demo::read(&node, number(name), &parts, &rules, &mut budget)?;
+            found.add(recorded, wishes.successful_only);
+        }
+        let recorded = chosen.len();
+        if found.episodes.is_empty() {
+            return Err(self.file.fault(format!(
+                "holds {recorded} demonstrations, none of which succeeds at {task}: leave out \
+                 --successful-only"
+            )));
+        }
+        let notes = found.notes(&parts.spec(), self);
+        let meta = self.meta(&entry, parts.spec(), wishes, catalog);
+        let dataset = Dataset {
+            meta,
+            episodes: found.episodes,
+        };
+        dataset.check()?;
+        Ok(Imported {
+            dataset,
+            recorded,
+            successful: found.successful,
+            replayed: 0,
+            notes,
+        })
+    }
+
+    /// Refuses a file of another task, another robot or another control.
+    fn check_task(&self, task: &str, catalog: &Catalog) -> Result<()> {
+        let Some(args) = &self.args else {
+            return Ok(());
+        };
+        if args.task() != task {
+            return Err(other_task(&self.what, args, task));
+        }
+        if names::is_robosuite(task) {
+            let hz = catalog.suite(task)?.control_hz();
+            let checked = args.check_robot(hz);
+            return checked.map_err(|what| self.file.fault(what));
+        }
+        Ok(())
+    }
+
+    /// The names of the demonstrations, those of a list where one is wanted, by their numbers.
+    fn chosen(&self, filter: Option<&str>) -> Result<Vec<String>> {
+        let mut names = self.data.groups()?;
+        if let Some(odd) = names.iter().find(|name| parse(name).is_none()) {
+            let fault = "is no demonstration: those are called demo_0, demo_1 and so on";
+            return Err(self.data.fault(odd, fault));
+        }
+        if names.is_empty() {
+            return Err(self
+                .file
+                .fault("holds no demonstrations: `data` has no groups"));
+        }
+        if let Some(filter) = filter {
+            names = self.listed(filter, &names)?;
+        }
+        names.sort_by_key(|name| number(name));
+        Ok(names)
+    }
+
+    /// The names that a list of the file has.
+    fn listed(&self, filter: &str, names: &[String]) -> Result<Vec<String>> {
+        let masks = self.file.root().group("mask")?;
+        let known = match &masks {
+            Some(masks) => masks.arrays()?,
+            None => Vec::new(),
+        };
+        let list = match &masks {
+            Some(masks) if known.iter().any(|name| name == filter) => masks.array(filter)?,
+            _ => None,
+        };
+        let Some(list) = list else {
+            let known = match known.len() {
+                0 => "it has none".to_owned(),
+                _ => format!("it has {}", excerpt(&known.join(", "))),
+            };
+            return Err(self
+                .file
+                .fault(format!("has no filter {}: {known}", excerpt(filter))));
+        };
+        let mut listed = list.texts()?;
+        listed.sort_unstable();
+        listed.dedup();
+        if let Some(stray) = listed
+            .iter()
+            .find(|name| names.binary_search(name).is_err())
+        {
+            return Err(list.fault(format!("names {}, which is not there", excerpt(stray))));
+        }
+        if listed.is_empty() {
+            return Err(list.fault("names no demonstrations"));
+        }
+        Ok(listed)
+    }
+
+    fn demo(&self, name: &str) -> Result<Node> {
+        let node = self.data.group(name)?;
+        node.ok_or_else(|| self.data.fault(name, "is not there"))
+    }
+
+    /// What is taken of every observation: what was asked for, else what the task observes.
+    fn parts(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Parts> {
+        let node = self.demo(first)?;
+        let obs = node.group("obs")?;
+        let obs = obs.ok_or_else(|| node.fault("obs", "is not there: observations are missing"))?;
+        let keys = match (&wishes.keys, &self.own) {
+            (Some(keys), _) => keys.clone(),
+            (None, Some(own)) => own_keys(own),
+            (None, None) => {
+                let keys = names::keys(&entry.spec.id, entry.spec.obs.state);
+                keys.into_iter().map(|key| key.name).collect()
+            }
+        };
+        let parts = Parts::chosen(&obs, &keys)?;
+        let spec = parts.spec();
+        let needed = names::state_len(entry, !spec.cameras.is_empty());
+        if spec.state != needed {
+            let beside = if spec.cameras.is_empty() {
+                ""
+            } else {
+                " beside pictures"
+            };
+            return Err(self.file.fault(format!(
+                "cannot be used: {} of `data/{first}/obs` have {} numbers together, where {} has \
+                 {needed}{beside}; choose keys with --obs",
+                excerpt(&keys.join(", ")),
+                spec.state,
+                entry.spec.id
+            )));
+        }
+        Ok(parts)
+    }
+
+    /// Where the dataset is from.
+    fn meta(&self, entry: &Entry, obs: ObsSpec, wishes: &Wishes, catalog: &Catalog) -> Meta {
+        let words = self.describe(wishes);
+        if let Some(own) = &self.own {
+            let stack = own.obs.cameras.first().map_or(1, |camera| camera.stack);
+            let mut obs = obs;
+            obs.cameras
+                .iter_mut()
+                .for_each(|camera| camera.stack = stack);
+            let changes = changes(wishes);
+            let demonstrator = match changes.is_empty() {
+                true => own.demonstrator.clone(),
+                false => format!("{}; of these {}", own.demonstrator, changes.join(", ")),
+            };
+            return Meta {
+                task: entry.spec.id.clone(),
+                obs,
+                demonstrator,
+                ..own.clone()
+            };
+        }
+        Meta {
+            task: entry.spec.id.clone(),
+            engine: catalog.usual_engine(&entry.spec.id).to_owned(),
+            seed: 0,
+            code_version: CODE_VERSION.to_owned(),
+            obs,
+            act: entry.spec.act,
+            action_repeat: 1,
+            demonstrator: words,
+        }
+    }
+
+    /// The demonstrator's distribution, in words.
+    fn describe(&self, wishes: &Wishes) -> String {
+        let from = match &self.args {
+            Some(args) => format!("{} ({})", self.what, args.shown()),
+            None => self.what.clone(),
+        };
+        let mut words = vec![
+            format!("imported from {from}"),
+            "actions clipped to [-1, 1]".to_owned(),
+        ];
+        words.extend(changes(wishes));
+        words.join(", ")
+    }
+}
+
+/// What was left out, in words.
+fn changes(wishes: &Wishes) -> Vec<String> {
+    let mut changes = Vec::new();
+    if let Some(filter) = &wishes.filter {
+        changes.push(format!("those of the list {}", excerpt(filter)));
+    }
+    if wishes.successful_only {
+        changes.push("successful episodes only".to_owned());
+    }
+    if wishes.trim {
+        changes.push("cut after the first success or at the horizon".to_owned());
+    }
+    changes
+}
+
+/// The keys under which a dataset of ours was exported.
+fn own_keys(own: &Meta) -> Vec<String> {
+    let state = names::keys(&own.task, own.obs.state).into_iter();
+    let cameras = own.obs.cameras.iter();
+    let pictures = cameras.map(|camera| names::image_key(&camera.name));
+    state.map(|key| key.name).chain(pictures).collect()
+}
+
+/// The number of a demonstration, by which they are ordered.
+fn parse(name: &str) -> Option<u64> {
+    name.strip_prefix(DEMO)?.parse().ok()
+}
+
+fn number(name: &str) -> u64 {
+    parse(name).unwrap_or(u64::MAX)
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Found {
+    episodes: Vec<protege_core::data::Episode>,
+    successful: usize,
+    clipped: usize,
+    shortened: usize,
+}
+
+impl Found {
+    fn add(&mut self, read: Recorded, successful_only: bool) {
+        self.successful += usize::from(read.episode.success);
+        self.clipped += read.clipped;
+        self.shortened += usize::from(read.shortened);
+        if read.episode.success || !successful_only {
+            self.episodes.push(read.episode);
+        }
+    }
+
+    /// What a user should know.
+    fn notes(&self, spec: &ObsSpec, source: &Source) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.clipped > 0 {
+            notes.push(format!(
+                "{} numbers of actions lay outside [-1, 1] and were clipped",
+                self.clipped
+            ));
+        }
+        if self.shortened > 0 {
+            notes.push(format!(
+                "{} has no next_obs: the last action of {} episodes, whose outcome is not in the \
+                 file, was left out",
+                source.what, self.shortened
+            ));
+        }
+        if source.args.is_none() {
+            notes.push(format!(
+                "{} does not say which task it shows (`data/@env_args` is not there)",
+                source.what
+            ));
+        }
+        if spec.cameras.is_empty() {
+            return notes;
+        }
+        let cameras: Vec<String> = spec
+            .cameras
+            .iter()
+            .map(|camera| camera.name.clone())
+            .collect();
+        notes.push(format!(
+            "to learn from the pictures: --set env.image_size={} --set 'env.cameras={:?}'",
+            spec.cameras[0].size, cameras
+        ));
+        notes
+    }
+}
+
+/// A refusal of wishes that files of robomimic alone can fulfil.
+pub fn refuse_for_others(path: &Path, wishes: &Wishes) -> Result<()> {
+    let flag = match (&wishes.keys, &wishes.filter) {
+        (Some(_), _) => "--obs",
+        (None, Some(_)) => "--filter",
+        (None, None) => return Ok(()),
+    };
+    Err(Error::input(format!(
+        "{flag} chooses among what an HDF5 file of robomimic holds, and {} is none: leave it out",
+        path.display()
+    )))
+}
