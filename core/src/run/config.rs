@@ -200,6 +200,7 @@ impl Config {
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.pretrain.post_bc.check()?;
         self.check_served()?;
         self.check_policy_kind()?;
         self.check_tasks(catalog)?;

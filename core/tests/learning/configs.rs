@@ -146,6 +146,21 @@ fn settings_that_cannot_work_together_are_refused() {
     // What does not matter is not refused: neither a flow nor DDPM cares.
     overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
+    let ensemble = |post_bc| {
+        let overlay = json!({"pretrain": {"post_bc": post_bc}});
+        Config::from_overlay(&overlay, Preset::Tiny, &CORE)
+    };
+    let sentence = refused(ensemble(json!({"residual": true, "layers": 2})));
+    assert!(
+        sentence.contains("pretrain.post_bc.layers is 2"),
+        "{sentence}"
+    );
+    let sentence = refused(ensemble(json!({"schedule": "cosine", "warmup": 500})));
+    assert!(
+        sentence.contains("pretrain.post_bc.warmup is 500"),
+        "{sentence}"
+    );
+    ensemble(json!({"warmup": 500})).unwrap();
     assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
     let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny, &CORE));

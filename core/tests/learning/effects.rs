@@ -8,6 +8,7 @@ use protege_core::finetune::dsrl::{self, Variant};
 use protege_core::finetune::td_mpc::{Backbone, DemoSchedule};
 use protege_core::finetune::{FinetuneMethod, dppo, rlpd, sac, xqc};
 use protege_core::policy::{PolicyKind, Sampler};
+use protege_core::pretrain::post_bc::{self, LearningRate};
 use protege_core::pretrain::{bc, sigma_bc};
 use protege_core::run::{Config, Keep, Purpose};
 use protege_core::settings::{Field, Kind, keys, unmet};
@@ -122,6 +123,10 @@ fn contexts() -> Vec<Config> {
         actor(rlpd::METHOD.id(), Compose::Residual),
         actor(sac::METHOD.id(), Compose::Residual),
         with(|config| config.eval.keep = Keep::Best),
+        with(|config| {
+            config.pretrain.method = post_bc::METHOD.id();
+            config.pretrain.post_bc.schedule = LearningRate::Constant;
+        }),
     ]
 }
 
