@@ -133,6 +133,8 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
 fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
     assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
+    let short = set("env.horizon", "7").unwrap();
+    assert!(refused(short.set("env.action_repeat", "8", &CORE)).contains("env.action_repeat"));
     assert!(refused(set("policy.time_dim", "15")).contains("even"));
     assert!(refused(set("pretrain.bc.warmup", "3000")).contains("pretrain.bc.warmup"));
     let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny, &CORE);

@@ -93,6 +93,7 @@ fn contexts() -> Vec<Config> {
         with(|config| {
             config.pretrain.method = sigma_bc::METHOD.id();
             config.finetune.method = dsrl::METHOD.id();
+            config.finetune.dsrl.reward_offset = -1.0;
         }),
         with(|config| {
             config.finetune.method = dsrl::METHOD.id();
