@@ -134,7 +134,7 @@ pub struct EvalConfig {
     #[setting(range = 1..=1_000_000, value = 200, tiny = 60, source = "PostBC")]
     pub episodes: usize,
     /// Episodes at each point of the learning curve between.
-    #[setting(range = 1..=1_000_000, value = 100, tiny = 40)]
+    #[setting(range = 1..=1_000_000, value = 100, paper = 200, tiny = 40, source = "PostBC")]
     pub curve_episodes: usize,
     /// Whether episodes are played on after a success, to the horizon, to count also how many end
     /// in success (`success_at_end`, as ManiSkill calls it). If not, the first success ends an

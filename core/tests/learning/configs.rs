@@ -2,6 +2,7 @@
 
 use protege_core::Error;
 use protege_core::env::catalogue::CORE;
+use protege_core::finetune::dsrl::OffsetPer;
 use protege_core::finetune::td_mpc::Backbone;
 use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
@@ -525,6 +526,31 @@ fn a_saved_configuration_outlives_renamed_settings() {
         sentence.contains("finetune.csil.actor.hidden"),
         "{sentence}"
     );
+}
+
+/// What a file of before does not say is what there was before, not what the preset has now: a run
+/// that is resumed practices as it did.
+#[test]
+fn a_saved_configuration_practices_as_it_did() {
+    let job = [("preset", "paper"), ("finetune.method", "dsrl")];
+    let config = resolved(&job);
+    assert!(config.env.to_horizon);
+    assert_eq!(config.finetune.dsrl.offset_per, OffsetPer::Step);
+    assert_eq!(
+        Config::from_saved(&config.to_value(), &CORE).unwrap(),
+        config
+    );
+    let mut saved = config.to_value();
+    let mut remove = |group: &str, name: &str| {
+        let group = saved.pointer_mut(group).and_then(Value::as_object_mut);
+        group.unwrap().remove(name).unwrap();
+    };
+    remove("/env", "to_horizon");
+    remove("/env", "horizon");
+    remove("/finetune/dsrl", "offset_per");
+    let read = Config::from_saved(&saved, &CORE).unwrap();
+    assert_eq!((read.env.to_horizon, read.env.horizon), (false, 0));
+    assert_eq!(read.finetune.dsrl.offset_per, OffsetPer::Decision);
 }
 
 /// A configuration of csil as it was saved when its actor's settings were csil's own, and other
