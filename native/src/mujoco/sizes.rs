@@ -195,8 +195,9 @@ mod tests {
     #[test]
     fn boxes_that_cannot_be_resized_are_refused() {
         let whole = Arc::new(compiled("0.2 0.2 0.2"));
-        for (rows, name) in [(&[&["nix"][..]][..], "nix"), (&[&["arm"]], "arm")] {
-            let rows: Rows = rows;
+        let absent: Rows = &[&["nix"]];
+        let heavier: Rows = &[&["arm"]];
+        for (rows, name) in [(absent, "nix"), (heavier, "arm")] {
             let error = Plant::from_model(&whole, "x", rows).err().unwrap();
             assert!(error.to_string().contains(name), "{error}");
         }
