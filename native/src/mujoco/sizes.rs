@@ -195,9 +195,8 @@ mod tests {
     #[test]
     fn boxes_that_cannot_be_resized_are_refused() {
         let whole = Arc::new(compiled("0.2 0.2 0.2"));
-        let absent: Rows = &[&["nix"]];
-        let heavier: Rows = &[&["arm"]];
-        for (rows, name) in [(absent, "nix"), (heavier, "arm")] {
+        let cases: [(Rows, &str); 2] = [(&[&["nix"]], "nix"), (&[&["arm"]], "arm")];
+        for (rows, name) in cases {
             let error = Plant::from_model(&whole, "x", rows).err().unwrap();
             assert!(error.to_string().contains(name), "{error}");
         }

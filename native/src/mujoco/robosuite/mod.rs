@@ -6,6 +6,7 @@
 mod arm;
 mod experts;
 mod gripper;
+mod lapack;
 mod observe;
 mod osc;
 mod package;
