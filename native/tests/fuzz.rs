@@ -4,7 +4,6 @@
 //! An ordinary test that draws 1000 random inputs (at most a second) each time. Longer:
 //! `BOLERO_RANDOM_ITERATIONS=1000000 cargo test --release -p protege --test fuzz`.
 
-use protege::engines::CATALOG;
 use protege::robomimic::{Source, Wishes};
 use protege_core::Error;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -105,7 +104,7 @@ fn import(folder: &Path, file: &[u8], task: &str, wishes: &Wishes) {
     std::fs::write(&path, file).unwrap();
     LARGEST.store(0, Relaxed);
     let read = Source::open(&path, "demos.hdf5");
-    let read = read.and_then(|source| source.import(task, wishes, &CATALOG));
+    let read = read.and_then(|source| source.import(task, wishes));
     let largest = LARGEST.load(Relaxed);
     assert!(largest < bound(file), "{largest} bytes at once");
     match read {

@@ -1,12 +1,13 @@
 //! A file of robomimic as a dataset of ours.
 
-use super::demo::{self, Recorded, Rules};
+use super::demo::{self, Recorded, Rules, Shown};
 use super::env_args::{EnvArgs, other_task};
 use super::hdf5::{Hdf5, Node};
 use super::observations::{Budget, Parts};
 use super::{marks, names};
+use crate::engines::{CATALOG, recordings};
 use protege_core::data::{CODE_VERSION, Dataset, Meta};
-use protege_core::env::{Catalog, Entry};
+use protege_core::env::Entry;
 use protege_core::error::excerpt;
 use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
@@ -99,7 +100,7 @@ impl Source {
     ///
     /// # Errors
     /// When it does not say, or shows one that is not in the catalog.
-    pub fn task(&self, catalog: &Catalog) -> Result<String> {
+    pub fn task(&self) -> Result<String> {
         let Some(args) = &self.args else {
             return Err(self.file.fault(
                 "does not say which task it shows (`data/@env_args` is not there): name the task \
@@ -107,7 +108,7 @@ impl Source {
             ));
         };
         let task = args.task();
-        if catalog.entry(task).is_err() {
+        if CATALOG.entry(task).is_err() {
             return Err(self.file.fault(format!(
                 "shows {}, which is no task of this program: what is learned is measured by \
                  playing, so demonstrations of other tasks are not kept; `protege tasks` lists \
@@ -122,11 +123,15 @@ impl Source {
     ///
     /// # Errors
     /// When it shows another task, or names the first demonstration that is no good, and the part.
-    pub fn import(&self, task: &str, wishes: &Wishes, catalog: &Catalog) -> Result<Imported> {
-        let entry = catalog.entry(task)?;
-        self.check_task(task, catalog)?;
+    pub fn import(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
+        let entry = CATALOG.entry(task)?;
+        let mut notes = self.check_task(task)?;
         let chosen = self.chosen(wishes.filter.as_deref())?;
-        let parts = self.parts(&chosen[0], &entry, wishes)?;
+        let mut shown = self.shown(&chosen[0], &entry, wishes)?;
+        let (spec, has_states) = match &shown {
+            Shown::Observations(parts) => (parts.spec(), false),
+            Shown::States(_) => (entry.spec.obs.clone(), true),
+        };
         let rules = Rules {
             act: entry.spec.act,
             shaped: self.args.as_ref().is_some_and(EnvArgs::is_shaped),
@@ -139,7 +144,7 @@ impl Source {
                 break;
             }
             let node = self.demo(name)?;
-            let recorded = demo::read(&node, number(name), &parts, &rules, &mut budget)?;
+            let recorded = demo::read(&node, number(name), &mut shown, &rules, &mut budget)?;
             found.add(recorded, wishes.successful_only);
         }
         let recorded = chosen.len();
@@ -149,8 +154,8 @@ impl Source {
                  --successful-only"
             )));
         }
-        let notes = found.notes(&parts.spec(), self);
-        let meta = self.meta(&entry, parts.spec(), wishes, catalog);
+        notes.extend(found.notes(&spec, has_states, self));
+        let meta = self.meta(&entry, spec, wishes, has_states);
         let dataset = Dataset {
             meta,
             episodes: found.episodes,
@@ -160,25 +165,25 @@ impl Source {
             dataset,
             recorded,
             successful: found.successful,
-            replayed: 0,
+            replayed: if has_states { found.read } else { 0 },
             notes,
         })
     }
 
-    /// Refuses a file of another task, another robot or another control.
-    fn check_task(&self, task: &str, catalog: &Catalog) -> Result<()> {
+    /// Refuses a file of another task, another robot or another control; what is to be said of
+    /// those that are not quite the task's.
+    fn check_task(&self, task: &str) -> Result<Vec<String>> {
         let Some(args) = &self.args else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         if args.task() != task {
             return Err(other_task(&self.what, args, task));
         }
-        if names::is_robosuite(task) {
-            let hz = catalog.suite(task)?.control_hz();
-            let checked = args.check_robot(hz);
-            return checked.map_err(|what| self.file.fault(what));
-        }
-        Ok(())
+        let Some(recordings) = recordings(task) else {
+            return Ok(Vec::new());
+        };
+        let checked = (recordings.check)(&args.to_value());
+        checked.map_err(|error| self.file.fault(format!("cannot be used: {error}")))
     }
 
     /// The names of the demonstrations, those of a list where one is wanted, by their numbers.
@@ -240,11 +245,32 @@ impl Source {
         node.ok_or_else(|| self.data.fault(name, "is not there"))
     }
 
-    /// What is taken of every observation: what was asked for, else what the task observes.
-    fn parts(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Parts> {
+    /// What demonstrations show: observations, else states.
+    fn shown(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Shown> {
         let node = self.demo(first)?;
-        let obs = node.group("obs")?;
-        let obs = obs.ok_or_else(|| node.fault("obs", "is not there: observations are missing"))?;
+        if let Some(obs) = node.group("obs")? {
+            return self
+                .parts(&obs, first, entry, wishes)
+                .map(Shown::Observations);
+        }
+        let missing = |why: &str| node.fault("obs", format!("is not there: {why}"));
+        if wishes.keys.is_some() {
+            return Err(missing("leave out --obs"));
+        }
+        if node.array("states")?.is_none() {
+            return Err(missing(
+                "observations are missing, and `states` are not there either",
+            ));
+        }
+        let known = recordings(&entry.spec.id);
+        let known = known.ok_or_else(|| {
+            missing("observations are missing, and the task cannot be put into the `states`")
+        })?;
+        (known.states)(&entry.spec.id).map(Shown::States)
+    }
+
+    /// What is taken of every observation: what was asked for, else what the task observes.
+    fn parts(&self, obs: &Node, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Parts> {
         let keys = match (&wishes.keys, &self.own) {
             (Some(keys), _) => keys.clone(),
             (None, Some(own)) => own_keys(own),
@@ -253,14 +279,13 @@ impl Source {
                 keys.into_iter().map(|key| key.name).collect()
             }
         };
-        let parts = Parts::chosen(&obs, &keys)?;
+        let parts = Parts::chosen(obs, &keys)?;
         let spec = parts.spec();
         let needed = names::state_len(entry, !spec.cameras.is_empty());
         if spec.state != needed {
-            let beside = if spec.cameras.is_empty() {
-                ""
-            } else {
-                " beside pictures"
+            let beside = match spec.cameras.is_empty() {
+                true => "",
+                false => " beside pictures",
             };
             return Err(self.file.fault(format!(
                 "cannot be used: {} of `data/{first}/obs` have {} numbers together, where {} has \
@@ -274,8 +299,8 @@ impl Source {
     }
 
     /// Where the dataset is from.
-    fn meta(&self, entry: &Entry, obs: ObsSpec, wishes: &Wishes, catalog: &Catalog) -> Meta {
-        let words = self.describe(wishes);
+    fn meta(&self, entry: &Entry, obs: ObsSpec, wishes: &Wishes, has_states: bool) -> Meta {
+        let words = self.describe(wishes, has_states);
         if let Some(own) = &self.own {
             let stack = own.obs.cameras.first().map_or(1, |camera| camera.stack);
             let mut obs = obs;
@@ -296,7 +321,7 @@ impl Source {
         }
         Meta {
             task: entry.spec.id.clone(),
-            engine: catalog.usual_engine(&entry.spec.id).to_owned(),
+            engine: CATALOG.usual_engine(&entry.spec.id).to_owned(),
             seed: 0,
             code_version: CODE_VERSION.to_owned(),
             obs,
@@ -307,7 +332,7 @@ impl Source {
     }
 
     /// The demonstrator's distribution, in words.
-    fn describe(&self, wishes: &Wishes) -> String {
+    fn describe(&self, wishes: &Wishes, has_states: bool) -> String {
         let from = match &self.args {
             Some(args) => format!("{} ({})", self.what, args.shown()),
             None => self.what.clone(),
@@ -316,6 +341,9 @@ impl Source {
             format!("imported from {from}"),
             "actions clipped to [-1, 1]".to_owned(),
         ];
+        if has_states {
+            words.push("observations made of its states".to_owned());
+        }
         words.extend(changes(wishes));
         words.join(", ")
     }
@@ -360,10 +388,12 @@ struct Found {
     successful: usize,
     clipped: usize,
     shortened: usize,
+    read: usize,
 }
 
 impl Found {
     fn add(&mut self, read: Recorded, successful_only: bool) {
+        self.read += 1;
         self.successful += usize::from(read.episode.success);
         self.clipped += read.clipped;
         self.shortened += usize::from(read.shortened);
@@ -373,7 +403,7 @@ impl Found {
     }
 
     /// What a user should know.
-    fn notes(&self, spec: &ObsSpec, source: &Source) -> Vec<String> {
+    fn notes(&self, spec: &ObsSpec, has_states: bool, source: &Source) -> Vec<String> {
         let mut notes = Vec::new();
         if self.clipped > 0 {
             notes.push(format!(
@@ -382,8 +412,12 @@ impl Found {
             ));
         }
         if self.shortened > 0 {
+            let lacks = match has_states {
+                true => "observations, which were made of its states",
+                false => "next_obs",
+            };
             notes.push(format!(
-                "{} has no next_obs: the last action of {} episodes, whose outcome is not in the \
+                "{} has no {lacks}: the last action of {} episodes, whose outcome is not in the \
                  file, was left out",
                 source.what, self.shortened
             ));

@@ -12,6 +12,7 @@ mod replay;
 pub mod scene;
 pub mod settings;
 mod starts;
+mod states;
 mod suite;
 mod tasks;
 mod transforms;
