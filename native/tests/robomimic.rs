@@ -788,4 +788,26 @@ mod robosuite {
         states[80] = 1e11;
         refused(&states, 71, "row 1: it has 100000000000");
     }
+
+    /// Whatever numbers states are made of, they are looked at or refused.
+    #[test]
+    fn states_of_any_numbers_are_looked_at_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demos.hdf5");
+        let mut rng = Rng::new(1, "test", 0);
+        let mut looked_at = 0;
+        for _ in 0..20 {
+            let power = rng.range(-3.0, 10.0);
+            let states: Vec<f64> = (0..5 * 71)
+                .map(|_| rng.range(-1.0, 1.0) * 10_f64.powf(power))
+                .collect();
+            write_states(&path, "PickPlaceCan", "<mujoco/>", &states, 71);
+            match import(&path, "robosuite/can", &Wishes::default()) {
+                Ok(found) => looked_at += found.replayed,
+                Err(Error::Input(sentence)) => assert!(!sentence.contains('\n'), "{sentence}"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(looked_at > 0);
+    }
 }

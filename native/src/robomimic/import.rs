@@ -1,10 +1,11 @@
 //! A file of robomimic as a dataset of ours.
 
-use super::demo::{self, Recorded, Rules, Shown};
+use super::demo::{self, Rules, Shown};
 use super::env_args::{EnvArgs, other_task};
+use super::found::Found;
 use super::hdf5::{Hdf5, Node};
 use super::observations::{Budget, Parts};
-use super::{marks, names};
+use super::{lists, marks, names};
 use crate::engines::{CATALOG, recordings};
 use protege_core::data::{CODE_VERSION, Dataset, Meta};
 use protege_core::env::Entry;
@@ -13,8 +14,6 @@ use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
 use std::path::Path;
 
-/// How names of demonstrations begin; the number after it orders them.
-const DEMO: &str = "demo_";
 /// First bytes of an HDF5 file.
 const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// How names of HDF5 files end.
@@ -126,7 +125,7 @@ impl Source {
     pub fn import(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
         let entry = CATALOG.entry(task)?;
         let mut notes = self.check_task(task)?;
-        let chosen = self.chosen(wishes.filter.as_deref())?;
+        let chosen = lists::chosen(&self.file, &self.data, wishes.filter.as_deref())?;
         let mut shown = self.shown(&chosen[0], &entry, wishes)?;
         let (spec, has_states) = match &shown {
             Shown::Observations(parts) => (parts.spec(), false),
@@ -144,7 +143,7 @@ impl Source {
                 break;
             }
             let node = self.demo(name)?;
-            let recorded = demo::read(&node, number(name), &mut shown, &rules, &mut budget)?;
+            let recorded = demo::read(&node, lists::number(name), &mut shown, &rules, &mut budget)?;
             found.add(recorded, wishes.successful_only);
         }
         let recorded = chosen.len();
@@ -154,7 +153,13 @@ impl Source {
                  --successful-only"
             )));
         }
-        notes.extend(found.notes(&spec, has_states, self));
+        notes.extend(found.notes(&spec, has_states, &self.what));
+        if self.args.is_none() {
+            notes.push(format!(
+                "{} does not say which task it shows (`data/@env_args` is not there)",
+                self.what
+            ));
+        }
         let meta = self.meta(&entry, spec, wishes, has_states);
         let dataset = Dataset {
             meta,
@@ -184,60 +189,6 @@ impl Source {
         };
         let checked = (recordings.check)(&args.to_value());
         checked.map_err(|error| self.file.fault(format!("cannot be used: {error}")))
-    }
-
-    /// The names of the demonstrations, those of a list where one is wanted, by their numbers.
-    fn chosen(&self, filter: Option<&str>) -> Result<Vec<String>> {
-        let mut names = self.data.groups()?;
-        if let Some(odd) = names.iter().find(|name| parse(name).is_none()) {
-            let fault = "is no demonstration: those are called demo_0, demo_1 and so on";
-            return Err(self.data.fault(odd, fault));
-        }
-        if names.is_empty() {
-            return Err(self
-                .file
-                .fault("holds no demonstrations: `data` has no groups"));
-        }
-        if let Some(filter) = filter {
-            names = self.listed(filter, &names)?;
-        }
-        names.sort_by_key(|name| number(name));
-        Ok(names)
-    }
-
-    /// The names that a list of the file has.
-    fn listed(&self, filter: &str, names: &[String]) -> Result<Vec<String>> {
-        let masks = self.file.root().group("mask")?;
-        let known = match &masks {
-            Some(masks) => masks.arrays()?,
-            None => Vec::new(),
-        };
-        let list = match &masks {
-            Some(masks) if known.iter().any(|name| name == filter) => masks.array(filter)?,
-            _ => None,
-        };
-        let Some(list) = list else {
-            let known = match known.len() {
-                0 => "it has none".to_owned(),
-                _ => format!("it has {}", excerpt(&known.join(", "))),
-            };
-            return Err(self
-                .file
-                .fault(format!("has no filter {}: {known}", excerpt(filter))));
-        };
-        let mut listed = list.texts()?;
-        listed.sort_unstable();
-        listed.dedup();
-        if let Some(stray) = listed
-            .iter()
-            .find(|name| names.binary_search(name).is_err())
-        {
-            return Err(list.fault(format!("names {}, which is not there", excerpt(stray))));
-        }
-        if listed.is_empty() {
-            return Err(list.fault("names no demonstrations"));
-        }
-        Ok(listed)
     }
 
     fn demo(&self, name: &str) -> Result<Node> {
@@ -283,9 +234,10 @@ impl Source {
         let spec = parts.spec();
         let needed = names::state_len(entry, !spec.cameras.is_empty());
         if spec.state != needed {
-            let beside = match spec.cameras.is_empty() {
-                true => "",
-                false => " beside pictures",
+            let beside = if spec.cameras.is_empty() {
+                ""
+            } else {
+                " beside pictures"
             };
             return Err(self.file.fault(format!(
                 "cannot be used: {} of `data/{first}/obs` have {} numbers together, where {} has \
@@ -308,10 +260,10 @@ impl Source {
                 .iter_mut()
                 .for_each(|camera| camera.stack = stack);
             let changes = changes(wishes);
-            let demonstrator = match changes.is_empty() {
-                true => own.demonstrator.clone(),
-                false => format!("{}; of these {}", own.demonstrator, changes.join(", ")),
-            };
+            let mut demonstrator = own.demonstrator.clone();
+            if !changes.is_empty() {
+                demonstrator = format!("{demonstrator}; of these {}", changes.join(", "));
+            }
             return Meta {
                 task: entry.spec.id.clone(),
                 obs,
@@ -370,78 +322,6 @@ fn own_keys(own: &Meta) -> Vec<String> {
     let cameras = own.obs.cameras.iter();
     let pictures = cameras.map(|camera| names::image_key(&camera.name));
     state.map(|key| key.name).chain(pictures).collect()
-}
-
-/// The number of a demonstration, by which they are ordered.
-fn parse(name: &str) -> Option<u64> {
-    name.strip_prefix(DEMO)?.parse().ok()
-}
-
-fn number(name: &str) -> u64 {
-    parse(name).unwrap_or(u64::MAX)
-}
-
-/// What was read so far.
-#[derive(Default)]
-struct Found {
-    episodes: Vec<protege_core::data::Episode>,
-    successful: usize,
-    clipped: usize,
-    shortened: usize,
-    read: usize,
-}
-
-impl Found {
-    fn add(&mut self, read: Recorded, successful_only: bool) {
-        self.read += 1;
-        self.successful += usize::from(read.episode.success);
-        self.clipped += read.clipped;
-        self.shortened += usize::from(read.shortened);
-        if read.episode.success || !successful_only {
-            self.episodes.push(read.episode);
-        }
-    }
-
-    /// What a user should know.
-    fn notes(&self, spec: &ObsSpec, has_states: bool, source: &Source) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.clipped > 0 {
-            notes.push(format!(
-                "{} numbers of actions lay outside [-1, 1] and were clipped",
-                self.clipped
-            ));
-        }
-        if self.shortened > 0 {
-            let lacks = match has_states {
-                true => "observations, which were made of its states",
-                false => "next_obs",
-            };
-            notes.push(format!(
-                "{} has no {lacks}: the last action of {} episodes, whose outcome is not in the \
-                 file, was left out",
-                source.what, self.shortened
-            ));
-        }
-        if source.args.is_none() {
-            notes.push(format!(
-                "{} does not say which task it shows (`data/@env_args` is not there)",
-                source.what
-            ));
-        }
-        if spec.cameras.is_empty() {
-            return notes;
-        }
-        let cameras: Vec<String> = spec
-            .cameras
-            .iter()
-            .map(|camera| camera.name.clone())
-            .collect();
-        notes.push(format!(
-            "to learn from the pictures: --set env.image_size={} --set 'env.cameras={:?}'",
-            spec.cameras[0].size, cameras
-        ));
-        notes
-    }
 }
 
 /// A refusal of wishes that files of robomimic alone can fulfil.
