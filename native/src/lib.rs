@@ -18,6 +18,7 @@ pub mod memory;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;
+pub mod recordings;
 pub mod report;
 pub mod rerun;
 pub mod robomimic;

@@ -4,7 +4,6 @@
 //! An ordinary test that draws 1000 random inputs (at most a second) each time. Longer:
 //! `BOLERO_RANDOM_ITERATIONS=1000000 cargo test --release -p protege --test fuzz`.
 
-use protege::engines::CATALOG;
 use protege::robomimic::{Source, Wishes};
 use protege_core::Error;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -105,7 +104,7 @@ fn import(folder: &Path, file: &[u8], task: &str, wishes: &Wishes) {
     std::fs::write(&path, file).unwrap();
     LARGEST.store(0, Relaxed);
     let read = Source::open(&path, "demos.hdf5");
-    let read = read.and_then(|source| source.import(task, wishes, &CATALOG));
+    let read = read.and_then(|source| source.import(task, wishes));
     let largest = LARGEST.load(Relaxed);
     assert!(largest < bound(file), "{largest} bytes at once");
     match read {
@@ -120,20 +119,37 @@ fn import(folder: &Path, file: &[u8], task: &str, wishes: &Wishes) {
     }
 }
 
-/// No bytes, however damaged, make the reader of robomimic's files panic, wait or fill the memory:
-/// the oldest form of HDF5, and the newest.
+/// The files that are damaged, each with its task: the oldest form of HDF5, the newest, another
+/// beginning, another order of bytes; numbers and pictures, packed and not; lists.
+const FILES: &[(&str, &str)] = &[
+    ("lab", "lab/lift"),
+    ("latest", "lab/lift"),
+    ("strange/userblock", "lab/lift"),
+    ("strange/big_endian", "lab/lift"),
+    #[cfg(feature = "mujoco")]
+    ("low_dim", "robosuite/lift"),
+    #[cfg(feature = "mujoco")]
+    ("image", "robosuite/lift"),
+];
+
+/// No bytes, however damaged, make the reader of robomimic's files panic, wait or fill the memory.
 #[test]
 fn a_damaged_file_of_robomimic_is_read_or_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let files = ["lab", "latest", "strange/userblock", "strange/big_endian"].map(fixture);
+    let keys = "robot0_eef_pos,robot0_eef_quat,robot0_gripper_qpos,agentview_image";
+    let keys: Vec<String> = keys.split(',').map(str::to_owned).collect();
+    let files: Vec<Vec<u8>> = FILES.iter().map(|(name, _)| fixture(name)).collect();
     bolero::check!()
         .with_type::<(u8, bool, Damage)>()
         .for_each(|(which, listed, damage)| {
-            let file = &files[usize::from(*which) % files.len()];
+            let which = usize::from(*which) % files.len();
+            let (name, task) = FILES[which];
             let wishes = Wishes {
                 filter: listed.then(|| "train".to_owned()),
+                keys: (name == "image").then(|| keys.clone()),
                 ..Wishes::default()
             };
-            import(folder.path(), &damaged(file, damage), "lab/lift", &wishes);
+            let file = damaged(&files[which], damage);
+            import(folder.path(), &file, task, &wishes);
         });
 }

@@ -19,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn import(path: &Path, task: &str, wishes: &Wishes) -> Result<Imported> {
-    Source::open(path, "demos.hdf5")?.import(task, wishes, &CATALOG)
+    Source::open(path, "demos.hdf5")?.import(task, wishes)
 }
 
 fn lab(path: &Path) -> Result<Imported> {
@@ -392,14 +392,14 @@ fn a_file_of_another_kind_is_refused_by_what_it_is() {
     }
     write(&path, None, &[("demo_0", whole())], 3);
     let nameless = Source::open(&path, "demos.hdf5").unwrap();
-    let sentence = nameless.task(&CATALOG).unwrap_err().to_string();
+    let sentence = nameless.task().unwrap_err().to_string();
     assert!(sentence.contains("--task"), "{sentence}");
     // With a task it is taken, and that is told.
     let found = lab(&path).unwrap();
     assert!(found.notes[0].contains("env_args"), "{:?}", found.notes);
     write(&path, Some(other), &[("demo_0", whole())], 3);
     let unknown = Source::open(&path, "demos.hdf5").unwrap();
-    let sentence = unknown.task(&CATALOG).unwrap_err().to_string();
+    let sentence = unknown.task().unwrap_err().to_string();
     assert!(sentence.contains("TwoArmTransport"), "{sentence}");
     hdf5_pure::FileBuilder::new().write(&path).unwrap();
     let sentence = lab(&path).unwrap_err().to_string();
@@ -512,4 +512,302 @@ fn a_file_of_others_is_learned_from_and_written_again() {
         "HDF5",
     );
     assert!(!folder.join("demos.safetensors").exists());
+}
+
+/// robosuite's tasks need MuJoCo.
+#[cfg(feature = "mujoco")]
+mod robosuite {
+    use super::*;
+    use safetensors::SafeTensors;
+
+    /// The usual four keys become the state, in their order and in the order of the demonstrations'
+    /// numbers; actions are clipped and that is told; lists, trimming and successes choose.
+    #[test]
+    fn robomimics_own_files_become_demonstrations() {
+        let path = fixture("low_dim");
+        let source = Source::open(&path, "low_dim.hdf5").unwrap();
+        assert_eq!(source.task().unwrap(), "robosuite/lift");
+        let take = |wishes: Wishes| source.import("robosuite/lift", &wishes).unwrap();
+        let all = take(Wishes::default());
+        let episodes = &all.dataset.episodes;
+        let seeds: Vec<u64> = episodes.iter().map(|e| e.seed).collect();
+        let lengths: Vec<usize> = episodes.iter().map(Episode::len).collect();
+        assert_eq!((seeds, lengths), (vec![0, 1, 2, 10], vec![4, 3, 5, 2]));
+        let widths = [3, 4, 2, 10];
+        let state = |n: usize, t: usize| widths.map(|width| rows_at(n, t, width)).concat();
+        let whole: Vec<f32> = (0..=5).flat_map(|t| state(2, t)).collect();
+        assert_eq!(episodes[2].obs.state, whole);
+        assert_eq!(episodes[2].actions, rows(2, 5, 7));
+        assert_eq!(episodes[0].actions[13], 1.0);
+        assert!(
+            all.notes[0].starts_with("1 numbers of actions lay outside"),
+            "{:?}",
+            all.notes
+        );
+        assert_eq!(episodes[0].rewards, [0.0, 0.0, 1.0, 1.0]);
+        let successes: Vec<bool> = episodes.iter().map(|e| e.success).collect();
+        assert_eq!(successes, [true, false, true, true]);
+        let words = &all.dataset.meta.demonstrator;
+        assert!(
+            words.contains("low_dim.hdf5 (Lift, robosuite 1.5.1)"),
+            "{words}"
+        );
+        let some = take(Wishes {
+            filter: Some("train".to_owned()),
+            successful_only: true,
+            trim: true,
+            count: Some(2),
+            keys: None,
+        });
+        let some = some.dataset.episodes;
+        let kept: Vec<_> = some
+            .iter()
+            .map(|e| (e.seed, e.len(), e.terminated))
+            .collect();
+        assert_eq!(kept, [(0, 3, true), (2, 5, true)]);
+        let unknown = Wishes {
+            filter: Some("better".to_owned()),
+            ..Wishes::default()
+        };
+        let sentence = source.import("robosuite/lift", &unknown).unwrap_err();
+        let sentence = sentence.to_string();
+        assert!(
+            sentence.contains("no filter better: it has train, valid"),
+            "{sentence}"
+        );
+        let sentence = source
+            .import("robosuite/can", &Wishes::default())
+            .unwrap_err();
+        let sentence = sentence.to_string();
+        assert!(
+            sentence.contains("shows Lift (robosuite/lift), not robosuite/can"),
+            "{sentence}"
+        );
+    }
+
+    /// `width` numbers of moment `t` of demonstration `n`.
+    fn rows_at(n: usize, t: usize, width: usize) -> Vec<f32> {
+        (0..width).map(|i| value(n, t, i)).collect()
+    }
+
+    /// Pictures become those of cameras, pixel for pixel, beside proprioception; without `next_obs`
+    /// the last action is left out; an older controller is told.
+    #[test]
+    fn pictures_become_those_of_cameras() {
+        let arm = ["robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos"];
+        let keys = [&arm[..], &["agentview_image", "robot0_eye_in_hand_image"]].concat();
+        let take = |keys: &[&str]| {
+            let keys = keys.iter().map(|&key| key.to_owned()).collect();
+            let wishes = Wishes {
+                keys: Some(keys),
+                ..Wishes::default()
+            };
+            import(&fixture("image"), "robosuite/lift", &wishes)
+        };
+        let found = take(&keys).unwrap();
+        let told = found.notes.join(" ");
+        for part in [
+            "robosuite 1.4",
+            "no next_obs",
+            "env.image_size=8",
+            "agentview",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let meta = &found.dataset.meta;
+        let names: Vec<&str> = meta.obs.cameras.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(
+            (meta.obs.state, names),
+            (9, vec!["agentview", "robot0_eye_in_hand"])
+        );
+        let lengths: Vec<usize> = found.dataset.episodes.iter().map(Episode::len).collect();
+        assert_eq!(lengths, [2, 3]);
+        for camera in ["agentview", "robot0_eye_in_hand"] {
+            let values = found.dataset.episodes[1].obs.frames[camera].values();
+            let (n, mut place) = (1, 0);
+            for t in 0..4 {
+                for color in 0..3 {
+                    for y in 0..8 {
+                        for x in 0..8 {
+                            let wanted = (20 * n + 10 * t + 3 * y + 5 * x + 70 * color) % 256;
+                            assert_eq!(usize::from(values[place]), wanted, "{camera} {t} {color}");
+                            place += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let refused = |keys: &[&str], part: &str| {
+            let sentence = take(keys).unwrap_err().to_string();
+            assert!(sentence.contains(part), "{sentence}");
+        };
+        refused(&arm, "9 numbers together, where robosuite/lift has 19");
+        refused(&["object", "agentview_image"], "has 9 beside pictures");
+        refused(
+            &["eef_pos"],
+            "obs/eef_pos` is not there: it has agentview_image, object",
+        );
+    }
+
+    /// Without observations they are made of states, in the scene that the file speaks of; a file
+    /// that does not say how large the cube is, is refused.
+    #[test]
+    fn states_alone_need_what_the_file_says_of_the_scene() {
+        let sentence = import(&fixture("raw"), "robosuite/lift", &Wishes::default());
+        let sentence = sentence.unwrap_err().to_string();
+        assert!(
+            sentence.contains("data/demo_1/states") && sentence.contains("cube_g0"),
+            "{sentence}"
+        );
+    }
+
+    /// A part of upstream's recorded episodes, as numbers of 64 bits.
+    struct Traces(Vec<u8>);
+
+    impl Traces {
+        fn open() -> Self {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+            Self(std::fs::read(folder.join("robosuite_traces.safetensors")).unwrap())
+        }
+
+        fn numbers(&self, name: &str) -> Vec<f64> {
+            let tensors = SafeTensors::deserialize(&self.0).unwrap();
+            let view = tensors.tensor(name).unwrap();
+            let chunks = view.data().as_chunks().0.iter();
+            chunks.map(|&bytes| f64::from_le_bytes(bytes)).collect()
+        }
+
+        /// The half edges of lift's cube.
+        fn cube(&self, key: &str) -> Vec<f64> {
+            let (_, metadata) = SafeTensors::read_metadata(&self.0).unwrap();
+            let text = &metadata.metadata().as_ref().unwrap()["protege"];
+            let all: Value = serde_json::from_str(text).unwrap();
+            let names = all["names"]["lift"]["geom"].as_array().unwrap();
+            let place = names.iter().position(|name| name == "cube_g0").unwrap();
+            self.numbers(&format!("{key}/model_geom_size"))[3 * place..][..3].to_vec()
+        }
+    }
+
+    /// Writes a file as robosuite's own recorder does, of one demonstration: states alone.
+    fn write_states(path: &Path, env: &str, scene: &str, states: &[f64], width: usize) {
+        let mut file = hdf5_pure::FileBuilder::new();
+        let mut data = file.create_group("data");
+        let text = |text: &str| hdf5_pure::AttrValue::VarLenString(text.to_owned());
+        data.set_attr("env", text(env));
+        data.set_attr("repository_version", text("1.5.2"));
+        let info = r#"{"robots": ["Panda"], "control_freq": 20}"#;
+        data.set_attr("env_info", text(info));
+        let mut demo = data.create_group("demo_1");
+        demo.set_attr("model_file", text(scene));
+        let rows = states.len() / width;
+        let actions = vec![0.5; rows * 7];
+        let actions = (&actions[..], 7);
+        for (name, (numbers, width)) in [("actions", actions), ("states", (states, width))] {
+            let array = demo.create_dataset(name).with_f64_data(numbers);
+            array.with_shape(&[rows as u64, width as u64]);
+        }
+        data.add_group(demo.finish());
+        file.add_group(data.finish());
+        std::fs::write(path, file.finish().unwrap()).unwrap();
+    }
+
+    /// In states that robosuite's own Python was put into, what it observed there is observed, and
+    /// the same ones are successes.
+    #[test]
+    fn states_show_what_robosuite_observed_in_them() {
+        let traces = Traces::open();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demos.hdf5");
+        for (task, env) in [
+            ("robosuite/lift", "Lift"),
+            ("robosuite/can", "PickPlaceCan"),
+            ("robosuite/square", "NutAssemblySquare"),
+            ("robosuite/stack", "Stack"),
+            ("robosuite/tool-hang", "ToolHang"),
+        ] {
+            let key = format!("{task}/0");
+            let get = |name: &str| traces.numbers(&format!("{key}/{name}"));
+            let (joints, speeds) = (get("qpos0").len(), get("qvel0").len());
+            let places = get("probe_qpos");
+            let moments = places.len() / joints;
+            let mut states = Vec::new();
+            for qpos in places.chunks(joints) {
+                states.push(0.0);
+                states.extend(qpos);
+                states.extend(vec![0.0; speeds]);
+            }
+            let scene = if task == "robosuite/lift" {
+                let cube: Vec<String> = traces.cube(&key).iter().map(f64::to_string).collect();
+                format!(
+                    "<mujoco><geom name='cube_g0' size='{}'/></mujoco>",
+                    cube.join(" ")
+                )
+            } else {
+                "<mujoco/>".to_owned()
+            };
+            write_states(&path, env, &scene, &states, 1 + joints + speeds);
+            let found = import(&path, task, &Wishes::default()).unwrap();
+            assert_eq!((found.replayed, found.dataset.episodes.len()), (1, 1));
+            let episode = &found.dataset.episodes[0];
+            assert_eq!(episode.len(), moments - 1);
+            let theirs = get("probe_obs");
+            let width = theirs.len() / moments;
+            assert_eq!(width, episode.obs.width);
+            // What is seen from the hand is where objects were one observation before, of which
+            // the first has none here.
+            for place in width..theirs.len() {
+                let (own, theirs) = (f64::from(episode.obs.state[place]), theirs[place]);
+                let apart = (own - theirs).abs();
+                assert!(
+                    apart < 1e-6 * (1.0 + theirs.abs()),
+                    "{task} {place}: {own} {theirs}"
+                );
+            }
+            let success: Vec<f32> = get("probe_success").iter().map(|&s| s as f32).collect();
+            assert_eq!(episode.rewards, success[1..], "{task}");
+        }
+    }
+
+    /// States of another scene, or that no simulator is in, are refused with the row.
+    #[test]
+    fn states_that_no_simulator_is_in_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demos.hdf5");
+        let refused = |states: &[f64], width, part: &str| {
+            write_states(&path, "PickPlaceCan", "<mujoco/>", states, width);
+            let found = import(&path, "robosuite/can", &Wishes::default());
+            let sentence = found.unwrap_err().to_string();
+            assert!(
+                sentence.contains("data/demo_1/states") && sentence.contains(part),
+                "{sentence}"
+            );
+        };
+        refused(&[0.5; 2 * 32], 32, "row 0: it has 32 numbers");
+        refused(&[0.5; 71], 71, "at least 2");
+        let mut states = vec![0.5; 3 * 71];
+        states[80] = 1e11;
+        refused(&states, 71, "row 1: it has 100000000000");
+    }
+
+    /// Whatever numbers states are made of, they are looked at or refused.
+    #[test]
+    fn states_of_any_numbers_are_looked_at_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demos.hdf5");
+        let mut rng = Rng::new(1, "test", 0);
+        let mut looked_at = 0;
+        for _ in 0..20 {
+            let power = rng.range(-3.0, 10.0);
+            let states: Vec<f64> = (0..5 * 71)
+                .map(|_| rng.range(-1.0, 1.0) * 10_f64.powf(power))
+                .collect();
+            write_states(&path, "PickPlaceCan", "<mujoco/>", &states, 71);
+            match import(&path, "robosuite/can", &Wishes::default()) {
+                Ok(found) => looked_at += found.replayed,
+                Err(Error::Input(sentence)) => assert!(!sentence.contains('\n'), "{sentence}"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(looked_at > 0);
+    }
 }

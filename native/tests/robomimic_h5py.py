@@ -41,7 +41,8 @@ def same(dataset, numbers, dtype):
 
 
 def text(attributes, name):
-    assert h5py.check_string_dtype(attributes.get_id(name).dtype) == h5py.string_info("utf-8", None), name
+    info = h5py.check_string_dtype(attributes.get_id(name).dtype)
+    assert (info.encoding, info.length) == ("utf-8", None), (name, info)
     assert isinstance(attributes[name], str), name
     return attributes[name]
 

@@ -2,7 +2,6 @@
 //! `cargo xtask setup` installs it.
 
 use protege::downloads::cache;
-use protege::engines::CATALOG;
 use protege::robomimic::{Export, Source, Wishes};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation};
@@ -131,7 +130,7 @@ fn the_committed_files_are_those_that_their_script_makes() {
         let read = |folder: &Path| {
             let path = folder.join(format!("{name}.hdf5"));
             let source = Source::open(&path, "demos.hdf5").unwrap();
-            let found = source.import("lab/lift", &Wishes::default(), &CATALOG);
+            let found = source.import("lab/lift", &Wishes::default());
             found.unwrap().dataset
         };
         let committed = read(&here("fixtures/robomimic"));

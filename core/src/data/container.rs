@@ -18,7 +18,10 @@ const KEY: &str = "protege";
 const LONGEST_HEADER: usize = 100_000_000;
 /// First bytes of files of other kinds.
 const FOREIGN: [(&[u8], &str); 5] = [
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file (`protege demos --from` imports those of robomimic)",
+    ),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip file"),
     (b"PAR1", "a Parquet file"),

@@ -1,19 +1,19 @@
 //! A file of robomimic as a dataset of ours.
 
-use super::demo::{self, Recorded, Rules};
+use super::demo::{self, Rules, Shown};
 use super::env_args::{EnvArgs, other_task};
+use super::found::Found;
 use super::hdf5::{Hdf5, Node};
 use super::observations::{Budget, Parts};
-use super::{marks, names};
+use super::{lists, marks, names};
+use crate::engines::{CATALOG, recordings};
 use protege_core::data::{CODE_VERSION, Dataset, Meta};
-use protege_core::env::{Catalog, Entry};
+use protege_core::env::Entry;
 use protege_core::error::excerpt;
 use protege_core::obs::ObsSpec;
 use protege_core::{Error, Result};
 use std::path::Path;
 
-/// How names of demonstrations begin; the number after it orders them.
-const DEMO: &str = "demo_";
 /// First bytes of an HDF5 file.
 const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// How names of HDF5 files end.
@@ -99,7 +99,7 @@ impl Source {
     ///
     /// # Errors
     /// When it does not say, or shows one that is not in the catalog.
-    pub fn task(&self, catalog: &Catalog) -> Result<String> {
+    pub fn task(&self) -> Result<String> {
         let Some(args) = &self.args else {
             return Err(self.file.fault(
                 "does not say which task it shows (`data/@env_args` is not there): name the task \
@@ -107,7 +107,7 @@ impl Source {
             ));
         };
         let task = args.task();
-        if catalog.entry(task).is_err() {
+        if CATALOG.entry(task).is_err() {
             return Err(self.file.fault(format!(
                 "shows {}, which is no task of this program: what is learned is measured by \
                  playing, so demonstrations of other tasks are not kept; `protege tasks` lists \
@@ -122,11 +122,15 @@ impl Source {
     ///
     /// # Errors
     /// When it shows another task, or names the first demonstration that is no good, and the part.
-    pub fn import(&self, task: &str, wishes: &Wishes, catalog: &Catalog) -> Result<Imported> {
-        let entry = catalog.entry(task)?;
-        self.check_task(task, catalog)?;
-        let chosen = self.chosen(wishes.filter.as_deref())?;
-        let parts = self.parts(&chosen[0], &entry, wishes)?;
+    pub fn import(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
+        let entry = CATALOG.entry(task)?;
+        let mut notes = self.check_task(task)?;
+        let chosen = lists::chosen(&self.file, &self.data, wishes.filter.as_deref())?;
+        let mut shown = self.shown(&chosen[0], &entry, wishes)?;
+        let (spec, has_states) = match &shown {
+            Shown::Observations(parts) => (parts.spec(), false),
+            Shown::States(_) => (entry.spec.obs.clone(), true),
+        };
         let rules = Rules {
             act: entry.spec.act,
             shaped: self.args.as_ref().is_some_and(EnvArgs::is_shaped),
@@ -139,7 +143,7 @@ impl Source {
                 break;
             }
             let node = self.demo(name)?;
-            let recorded = demo::read(&node, number(name), &parts, &rules, &mut budget)?;
+            let recorded = demo::read(&node, lists::number(name), &mut shown, &rules, &mut budget)?;
             found.add(recorded, wishes.successful_only);
         }
         let recorded = chosen.len();
@@ -149,8 +153,14 @@ impl Source {
                  --successful-only"
             )));
         }
-        let notes = found.notes(&parts.spec(), self);
-        let meta = self.meta(&entry, parts.spec(), wishes, catalog);
+        notes.extend(found.notes(&spec, has_states, &self.what));
+        if self.args.is_none() {
+            notes.push(format!(
+                "{} does not say which task it shows (`data/@env_args` is not there)",
+                self.what
+            ));
+        }
+        let meta = self.meta(&entry, spec, wishes, has_states);
         let dataset = Dataset {
             meta,
             episodes: found.episodes,
@@ -160,79 +170,25 @@ impl Source {
             dataset,
             recorded,
             successful: found.successful,
-            replayed: 0,
+            replayed: if has_states { found.read } else { 0 },
             notes,
         })
     }
 
-    /// Refuses a file of another task, another robot or another control.
-    fn check_task(&self, task: &str, catalog: &Catalog) -> Result<()> {
+    /// Refuses a file of another task, another robot or another control; what is to be said of
+    /// those that are not quite the task's.
+    fn check_task(&self, task: &str) -> Result<Vec<String>> {
         let Some(args) = &self.args else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         if args.task() != task {
             return Err(other_task(&self.what, args, task));
         }
-        if names::is_robosuite(task) {
-            let hz = catalog.suite(task)?.control_hz();
-            let checked = args.check_robot(hz);
-            return checked.map_err(|what| self.file.fault(what));
-        }
-        Ok(())
-    }
-
-    /// The names of the demonstrations, those of a list where one is wanted, by their numbers.
-    fn chosen(&self, filter: Option<&str>) -> Result<Vec<String>> {
-        let mut names = self.data.groups()?;
-        if let Some(odd) = names.iter().find(|name| parse(name).is_none()) {
-            let fault = "is no demonstration: those are called demo_0, demo_1 and so on";
-            return Err(self.data.fault(odd, fault));
-        }
-        if names.is_empty() {
-            return Err(self
-                .file
-                .fault("holds no demonstrations: `data` has no groups"));
-        }
-        if let Some(filter) = filter {
-            names = self.listed(filter, &names)?;
-        }
-        names.sort_by_key(|name| number(name));
-        Ok(names)
-    }
-
-    /// The names that a list of the file has.
-    fn listed(&self, filter: &str, names: &[String]) -> Result<Vec<String>> {
-        let masks = self.file.root().group("mask")?;
-        let known = match &masks {
-            Some(masks) => masks.arrays()?,
-            None => Vec::new(),
+        let Some(recordings) = recordings(task) else {
+            return Ok(Vec::new());
         };
-        let list = match &masks {
-            Some(masks) if known.iter().any(|name| name == filter) => masks.array(filter)?,
-            _ => None,
-        };
-        let Some(list) = list else {
-            let known = match known.len() {
-                0 => "it has none".to_owned(),
-                _ => format!("it has {}", excerpt(&known.join(", "))),
-            };
-            return Err(self
-                .file
-                .fault(format!("has no filter {}: {known}", excerpt(filter))));
-        };
-        let mut listed = list.texts()?;
-        listed.sort_unstable();
-        listed.dedup();
-        if let Some(stray) = listed
-            .iter()
-            .find(|name| names.binary_search(name).is_err())
-        {
-            return Err(list.fault(format!("names {}, which is not there", excerpt(stray))));
-        }
-        if listed.is_empty() {
-            return Err(list.fault("names no demonstrations"));
-        }
-        Ok(listed)
+        let checked = (recordings.check)(&args.to_value());
+        checked.map_err(|error| self.file.fault(format!("cannot be used: {error}")))
     }
 
     fn demo(&self, name: &str) -> Result<Node> {
@@ -240,11 +196,32 @@ impl Source {
         node.ok_or_else(|| self.data.fault(name, "is not there"))
     }
 
-    /// What is taken of every observation: what was asked for, else what the task observes.
-    fn parts(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Parts> {
+    /// What demonstrations show: observations, else states.
+    fn shown(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Shown> {
         let node = self.demo(first)?;
-        let obs = node.group("obs")?;
-        let obs = obs.ok_or_else(|| node.fault("obs", "is not there: observations are missing"))?;
+        if let Some(obs) = node.group("obs")? {
+            return self
+                .parts(&obs, first, entry, wishes)
+                .map(Shown::Observations);
+        }
+        let missing = |why: &str| node.fault("obs", format!("is not there: {why}"));
+        if wishes.keys.is_some() {
+            return Err(missing("leave out --obs"));
+        }
+        if node.array("states")?.is_none() {
+            return Err(missing(
+                "observations are missing, and `states` are not there either",
+            ));
+        }
+        let known = recordings(&entry.spec.id);
+        let known = known.ok_or_else(|| {
+            missing("observations are missing, and the task cannot be put into the `states`")
+        })?;
+        (known.states)(&entry.spec.id).map(Shown::States)
+    }
+
+    /// What is taken of every observation: what was asked for, else what the task observes.
+    fn parts(&self, obs: &Node, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Parts> {
         let keys = match (&wishes.keys, &self.own) {
             (Some(keys), _) => keys.clone(),
             (None, Some(own)) => own_keys(own),
@@ -253,7 +230,7 @@ impl Source {
                 keys.into_iter().map(|key| key.name).collect()
             }
         };
-        let parts = Parts::chosen(&obs, &keys)?;
+        let parts = Parts::chosen(obs, &keys)?;
         let spec = parts.spec();
         let needed = names::state_len(entry, !spec.cameras.is_empty());
         if spec.state != needed {
@@ -274,8 +251,8 @@ impl Source {
     }
 
     /// Where the dataset is from.
-    fn meta(&self, entry: &Entry, obs: ObsSpec, wishes: &Wishes, catalog: &Catalog) -> Meta {
-        let words = self.describe(wishes);
+    fn meta(&self, entry: &Entry, obs: ObsSpec, wishes: &Wishes, has_states: bool) -> Meta {
+        let words = self.describe(wishes, has_states);
         if let Some(own) = &self.own {
             let stack = own.obs.cameras.first().map_or(1, |camera| camera.stack);
             let mut obs = obs;
@@ -283,10 +260,10 @@ impl Source {
                 .iter_mut()
                 .for_each(|camera| camera.stack = stack);
             let changes = changes(wishes);
-            let demonstrator = match changes.is_empty() {
-                true => own.demonstrator.clone(),
-                false => format!("{}; of these {}", own.demonstrator, changes.join(", ")),
-            };
+            let mut demonstrator = own.demonstrator.clone();
+            if !changes.is_empty() {
+                demonstrator = format!("{demonstrator}; of these {}", changes.join(", "));
+            }
             return Meta {
                 task: entry.spec.id.clone(),
                 obs,
@@ -296,7 +273,7 @@ impl Source {
         }
         Meta {
             task: entry.spec.id.clone(),
-            engine: catalog.usual_engine(&entry.spec.id).to_owned(),
+            engine: CATALOG.usual_engine(&entry.spec.id).to_owned(),
             seed: 0,
             code_version: CODE_VERSION.to_owned(),
             obs,
@@ -307,7 +284,7 @@ impl Source {
     }
 
     /// The demonstrator's distribution, in words.
-    fn describe(&self, wishes: &Wishes) -> String {
+    fn describe(&self, wishes: &Wishes, has_states: bool) -> String {
         let from = match &self.args {
             Some(args) => format!("{} ({})", self.what, args.shown()),
             None => self.what.clone(),
@@ -316,6 +293,9 @@ impl Source {
             format!("imported from {from}"),
             "actions clipped to [-1, 1]".to_owned(),
         ];
+        if has_states {
+            words.push("observations made of its states".to_owned());
+        }
         words.extend(changes(wishes));
         words.join(", ")
     }
@@ -342,72 +322,6 @@ fn own_keys(own: &Meta) -> Vec<String> {
     let cameras = own.obs.cameras.iter();
     let pictures = cameras.map(|camera| names::image_key(&camera.name));
     state.map(|key| key.name).chain(pictures).collect()
-}
-
-/// The number of a demonstration, by which they are ordered.
-fn parse(name: &str) -> Option<u64> {
-    name.strip_prefix(DEMO)?.parse().ok()
-}
-
-fn number(name: &str) -> u64 {
-    parse(name).unwrap_or(u64::MAX)
-}
-
-/// What was read so far.
-#[derive(Default)]
-struct Found {
-    episodes: Vec<protege_core::data::Episode>,
-    successful: usize,
-    clipped: usize,
-    shortened: usize,
-}
-
-impl Found {
-    fn add(&mut self, read: Recorded, successful_only: bool) {
-        self.successful += usize::from(read.episode.success);
-        self.clipped += read.clipped;
-        self.shortened += usize::from(read.shortened);
-        if read.episode.success || !successful_only {
-            self.episodes.push(read.episode);
-        }
-    }
-
-    /// What a user should know.
-    fn notes(&self, spec: &ObsSpec, source: &Source) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.clipped > 0 {
-            notes.push(format!(
-                "{} numbers of actions lay outside [-1, 1] and were clipped",
-                self.clipped
-            ));
-        }
-        if self.shortened > 0 {
-            notes.push(format!(
-                "{} has no next_obs: the last action of {} episodes, whose outcome is not in the \
-                 file, was left out",
-                source.what, self.shortened
-            ));
-        }
-        if source.args.is_none() {
-            notes.push(format!(
-                "{} does not say which task it shows (`data/@env_args` is not there)",
-                source.what
-            ));
-        }
-        if spec.cameras.is_empty() {
-            return notes;
-        }
-        let cameras: Vec<String> = spec
-            .cameras
-            .iter()
-            .map(|camera| camera.name.clone())
-            .collect();
-        notes.push(format!(
-            "to learn from the pictures: --set env.image_size={} --set 'env.cameras={:?}'",
-            spec.cameras[0].size, cameras
-        ));
-        notes
-    }
 }
 
 /// A refusal of wishes that files of robomimic alone can fulfil.

@@ -177,6 +177,7 @@ impl Seen<'_> {
                         .iter_mut()
                         .zip(numbers)
                         .for_each(|(to, from)| *to = from);
+                    Ok(())
                 })
             })?;
             place += key.width;

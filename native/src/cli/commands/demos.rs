@@ -76,7 +76,7 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
     if let Some(source) = &recorded
         && !settings.gives("task")?
     {
-        settings.task = Some(source.task(&CATALOG)?);
+        settings.task = Some(source.task()?);
     }
     let config = settings.resolve(None)?;
     if let Some(note) = settings.check(&config, purpose(args))? {
@@ -209,7 +209,7 @@ fn of_robomimic(config: &Config, source: &Source, args: &Args) -> Result<Collect
     // Without a wish for a number all are wanted.
     let asked = args.settings.gives("demos.count")?;
     let count = asked.then_some(config.demos.count);
-    let imported = source.import(&config.task, &wishes(args, count), &CATALOG)?;
+    let imported = source.import(&config.task, &wishes(args, count))?;
     let robomimic::Imported {
         mut dataset,
         recorded,

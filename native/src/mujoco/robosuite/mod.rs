@@ -14,6 +14,7 @@ mod replay;
 pub mod scene;
 pub mod settings;
 mod starts;
+mod states;
 mod suite;
 mod tasks;
 mod transforms;

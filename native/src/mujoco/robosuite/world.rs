@@ -242,7 +242,7 @@ impl ArmWorld {
 }
 
 /// As learners take it.
-fn to_f32(numbers: &[f64]) -> Vec<f32> {
+pub(super) fn to_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|&v| v as f32).collect()
 }
 

@@ -185,8 +185,12 @@ impl Array {
     /// Gives the numbers of these rows to `take`, one row after the other, with its place.
     ///
     /// # Errors
-    /// When they are no finite numbers, cannot be read or are not there.
-    pub fn numbers(&self, rows: Range<usize>, mut take: impl FnMut(usize, &[f64])) -> Result<()> {
+    /// When they are no finite numbers, cannot be read or are not there, and those of `take`.
+    pub fn numbers(
+        &self,
+        rows: Range<usize>,
+        mut take: impl FnMut(usize, &[f64]) -> Result<()>,
+    ) -> Result<()> {
         self.check_numbers()?;
         let width = self.width();
         for window in self.windows(&rows) {
@@ -201,10 +205,9 @@ impl Array {
                 let row = window.start + at / width.max(1);
                 return Err(self.fault(format!("holds {} in row {row}", read[at])));
             }
-            let rows = read.chunks_exact(width.max(1));
-            window
-                .zip(rows)
-                .for_each(|(row, numbers)| take(row, numbers));
+            for (row, numbers) in window.zip(read.chunks_exact(width.max(1))) {
+                take(row, numbers)?;
+            }
         }
         Ok(())
     }
