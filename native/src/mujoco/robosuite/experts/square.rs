@@ -13,6 +13,8 @@ const HANDLE: [f64; 3] = [0.061, 0.0, 0.0];
 const HELD: [f64; 2] = [0.026, 0.036];
 /// From the peg's middle to its top, m (`peg1` of pegs_arena.xml).
 const TOP: f64 = 0.1;
+/// How far ahead the nut is led down the peg, m.
+const SINK: f64 = 0.02;
 /// From further away than this the nut cannot touch the peg, m.
 const CLEAR: f64 = 0.12;
 
@@ -34,9 +36,14 @@ pub fn square(now: &Moment, style: &ExpertStyle) -> Option<Action> {
     };
     Some(fetch(now, &grasp, style).unwrap_or_else(|| {
         let by = turn_between(&turn, &aligned(&turn));
-        // Onto the peg only once the hole fits.
+        // Onto the peg only once the hole fits, and slowly: a fast hand tilts.
         let fits = norm(axis_angle(&by)) < 0.1 && aside < 0.006;
-        let low = plus(peg, [0.0, 0.0, if fits { -0.05 } else { 0.03 }]);
+        let is_around = aside < 0.012 && place[2] < peg[2];
+        let low = if fits || is_around {
+            [peg[0], peg[1], place[2] - SINK]
+        } else {
+            plus(peg, [0.0, 0.0, 0.03])
+        };
         let height = 0.04 + style.lift;
         let next = if aside < CLEAR {
             funnel(place, low, height, 0.03, style)
