@@ -21,3 +21,6 @@ mod transforms;
 pub mod world;
 
 pub use suite::Robosuite;
+
+#[cfg(test)]
+mod tests;
