@@ -15,8 +15,8 @@ pub struct Found {
     pub read: usize,
     /// Numbers of actions that were clipped.
     clipped: usize,
-    /// Demonstrations whose last action was left out.
-    shortened: usize,
+    /// Whether last actions were left out.
+    shortened: bool,
 }
 
 impl Found {
@@ -25,7 +25,7 @@ impl Found {
         self.read += 1;
         self.successful += usize::from(read.episode.success);
         self.clipped += read.clipped;
-        self.shortened += usize::from(read.shortened);
+        self.shortened |= read.shortened;
         if read.episode.success || !successful_only {
             self.episodes.push(read.episode);
         }
@@ -36,20 +36,19 @@ impl Found {
         let mut notes = Vec::new();
         if self.clipped > 0 {
             notes.push(format!(
-                "{} numbers of actions lay outside [-1, 1] and were clipped",
+                "numbers of actions that lay outside [-1, 1] and were clipped: {}",
                 self.clipped
             ));
         }
-        if self.shortened > 0 {
+        if self.shortened {
             let lacks = if has_states {
                 "observations, which were made of its states"
             } else {
                 "next_obs"
             };
             notes.push(format!(
-                "{} has no {lacks}: the last action of {} episodes, whose outcome is not in the \
-                 file, was left out",
-                what, self.shortened
+                "{what} has no {lacks}: of each demonstration the last action is left out, whose \
+                 outcome is not in the file"
             ));
         }
         if spec.cameras.is_empty() {

@@ -12,6 +12,7 @@ use crate::files::check_writable;
 use crate::robomimic::{self, Source, Wishes, is_hdf5, refuse_for_others};
 use crate::terminal;
 use protege_core::data::Dataset;
+use protege_core::error::excerpt;
 use protege_core::run::{Config, Demonstrations, Purpose, Run};
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
@@ -237,7 +238,11 @@ fn of_robomimic(config: &Config, source: &Source, args: &Args) -> Result<Collect
         "notes": notes,
     });
     let read = dataset.episodes.len();
-    let text = format!("{recorded} in the file, of which {read} were taken\n");
+    let place = match &args.filter {
+        Some(list) => format!("its list {}", excerpt(list)),
+        None => "the file".to_owned(),
+    };
+    let text = format!("{recorded} in {place}, of which {read} were taken\n");
     Ok(Collected {
         dataset,
         json,
