@@ -254,3 +254,22 @@ fn check_sampler(policy: &PolicyConfig) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Preset;
+
+    /// A chunk of four control steps gets one offset or four; one that the end cut short gets fewer.
+    #[test]
+    fn the_offset_counts_once_or_for_every_control_step() {
+        let with = |offset_per| DsrlConfig {
+            reward_offset: -1.0,
+            offset_per,
+            ..DsrlConfig::preset(Preset::Tiny)
+        };
+        let offsets = |config: &DsrlConfig| [4, 3, 1].map(|steps| config.offset(steps));
+        assert_eq!(offsets(&with(OffsetPer::Step)), [-4.0, -3.0, -1.0]);
+        assert_eq!(offsets(&with(OffsetPer::Decision)), [-1.0; 3]);
+    }
+}
