@@ -18,12 +18,13 @@ fn here(path: &str) -> PathBuf {
 
 /// What a script of Python prints that h5py is there for.
 fn python(script: &str, arguments: &[&Path]) -> String {
-    let python = cache().unwrap().join("tools/h5py/bin/python");
+    let packages = cache().unwrap().join("tools/python");
     assert!(
-        python.exists(),
+        packages.join("h5py").exists(),
         "h5py is missing: `cargo xtask setup` installs it"
     );
-    let mut command = Command::new(python);
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", packages);
     let output = command.arg(here(script)).args(arguments).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {error}");

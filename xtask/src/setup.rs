@@ -132,26 +132,29 @@ pub const EGL: Need = Need {
 /// The version that wrote the files of others in `native/tests/fixtures/robomimic`.
 const H5PY_VERSION: &str = "3.16.0";
 
-/// What robomimic reads and writes HDF5 with, in an environment of Python's of its own.
+/// What robomimic reads and writes HDF5 with, in a folder of its own: a virtual environment would
+/// take a package that Debian's Python is without.
 pub const H5PY: Need = Need {
     what: "h5py",
     found: || {
-        let script = "import h5py; print(h5py.__version__)";
-        let version = answer(shell::command(h5py().join("bin/python"), &["-c", script]))?;
+        let mut python = shell::command("python3", &["-c"]);
+        python.arg("import h5py; print(h5py.__version__)");
+        python.env("PYTHONPATH", h5py());
+        let version = answer(python)?;
         (version == H5PY_VERSION).then_some(version)
     },
     get: || {
-        let folder = h5py();
-        let make = shell::command("python3", &["-m", "venv", &folder.to_string_lossy()]);
-        shell::run(make)?;
         let package = format!("h5py=={H5PY_VERSION}");
-        let pip = folder.join("bin/pip");
-        shell::run(shell::command(pip, &["install", "--quiet", &package]))
+        let mut pip = shell::command("python3", &["-m", "pip", "install", "--quiet"]);
+        pip.args(["--disable-pip-version-check", "--upgrade", "--target"]);
+        pip.arg(h5py()).arg(package);
+        shell::run(pip)
     },
 };
 
+/// Named as the test names it.
 fn h5py() -> PathBuf {
-    shell::cache().join("tools").join("h5py")
+    shell::cache().join("tools/python")
 }
 
 /// three.js, its bundler and the driver of browser tests, as www/package-lock.json says.
