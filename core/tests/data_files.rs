@@ -5,6 +5,7 @@ use protege_core::Error;
 use protege_core::data::{Archive, CODE_VERSION, Dataset, Episode, Meta};
 use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation, TaskLabel};
 use protege_core::rng::Rng;
+use safetensors::SafeTensors;
 
 fn episode(seed: u64, steps: usize) -> Episode {
     let mut rng = Rng::new(seed, "episode", 0);
@@ -64,6 +65,23 @@ fn sentence<T: std::fmt::Debug>(result: protege_core::Result<T>) -> String {
         Err(Error::Input(sentence)) => sentence,
         other => panic!("expected an input error, got {other:?}"),
     }
+}
+
+/// What is written piece by piece is what the safetensors library writes in one: the same order, the
+/// same header, the same bytes.
+#[test]
+fn a_dataset_is_the_file_that_safetensors_writes() {
+    let mut dataset = pictures();
+    dataset.episodes.extend(pictures().episodes);
+    let bytes = dataset.to_bytes().unwrap();
+    let mut pieces = Vec::new();
+    dataset.write(&mut pieces).unwrap();
+    assert_eq!(pieces, bytes);
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let parts: Vec<_> = tensors.tensors().into_iter().rev().collect();
+    let again = safetensors::serialize(parts, metadata.metadata().clone()).unwrap();
+    assert_eq!(again, bytes);
 }
 
 /// Replaces the only occurrence of `from` by `to`, which must be as long.
@@ -154,16 +172,14 @@ fn faults_in_the_file_name_the_episode() {
     assert!(fault(br#"\"version\":2"#, br#"\"version\":9"#).contains("update protege"));
 }
 
-/// The task's place among others, and what each camera saw, come back, frame by frame: how many are
-/// looked at together is the reader's business.
-#[test]
-fn every_field_of_an_observation_survives_its_file() {
+/// An episode of the second of three tasks, seen by two cameras; every number and value of moment
+/// `t` is `t`.
+fn pictures() -> Dataset {
     let cameras = [("front", 2, 2), ("wrist", 1, 1)].map(|(name, size, stack)| ImageSpec {
         name: name.into(),
         size,
         stack,
     });
-    let label = TaskLabel { index: 1, of: 3 };
     let seen = |t: u8| {
         let stack = |camera: &ImageSpec| Images {
             pixels: vec![t; camera.stack_len()],
@@ -171,26 +187,33 @@ fn every_field_of_an_observation_survives_its_file() {
         };
         Observation {
             state: vec![f32::from(t)],
-            task: Some(label),
+            task: Some(TaskLabel { index: 1, of: 3 }),
             images: cameras.iter().map(stack).collect(),
         }
     };
     let mut episode = Episode::start(0, &seen(0));
     (1..4).for_each(|t| episode.push(&[0.0, 0.5], 0.0, &seen(t)));
-    let whole = Dataset {
+    Dataset {
         meta: Meta {
             obs: seen(0).spec(),
             ..dataset().meta
         },
         episodes: vec![episode],
-    };
+    }
+}
+
+/// The task's place among others, and what each camera saw, come back, frame by frame: how many are
+/// looked at together is the reader's business.
+#[test]
+fn every_field_of_an_observation_survives_its_file() {
+    let whole = pictures();
     let bytes = whole.to_bytes().unwrap();
     let back = Dataset::from_bytes(&bytes).unwrap();
     assert_eq!(back, whole);
     let mut spec = whole.meta.obs.clone();
     spec.cameras = vec![ImageSpec {
         stack: 3,
-        ..cameras[0].clone()
+        ..spec.cameras[0].clone()
     }];
     back.check_task("lab/lift", &spec, 2).unwrap();
     let read = back.episodes[0].obs.batch(&spec, [1, 9]);

@@ -5,6 +5,7 @@ use crate::downloads::Download;
 use crate::downloads::MUJOCO;
 #[cfg(feature = "mujoco")]
 pub use crate::mujoco::suites::CATALOG;
+use crate::recordings::Recordings;
 use crate::rerun::Scenery;
 use crate::video::{Draw, RenderOptions};
 use protege_core::Result;
@@ -94,6 +95,18 @@ pub fn has_meshes(id: &str) -> bool {
 #[cfg(not(feature = "mujoco"))]
 pub fn has_meshes(_: &str) -> bool {
     false
+}
+
+/// What the suite of the task `id` says of recordings that its upstream has made, if it does.
+#[cfg(feature = "mujoco")]
+pub fn recordings(id: &str) -> Option<Recordings> {
+    crate::mujoco::suites::of(id).ok()?.recordings()
+}
+
+/// There are none without MuJoCo.
+#[cfg(not(feature = "mujoco"))]
+pub fn recordings(_: &str) -> Option<Recordings> {
+    None
 }
 
 /// Draws the scene of the task `id`, whichever engine moves it.

@@ -18,8 +18,10 @@ pub mod memory;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod openpi;
+pub mod recordings;
 pub mod report;
 pub mod rerun;
+pub mod robomimic;
 pub mod tensorboard;
 pub mod terminal;
 pub mod video;

@@ -129,6 +129,34 @@ pub const EGL: Need = Need {
     get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
 };
 
+/// The version that wrote the files of others in `native/tests/fixtures/robomimic`.
+const H5PY_VERSION: &str = "3.16.0";
+
+/// What robomimic reads and writes HDF5 with, in a folder of its own: a virtual environment would
+/// take a package that Debian's Python is without.
+pub const H5PY: Need = Need {
+    what: "h5py",
+    found: || {
+        let mut python = shell::command("python3", &["-c"]);
+        python.arg("import h5py; print(h5py.__version__)");
+        python.env("PYTHONPATH", h5py());
+        let version = answer(python)?;
+        (version == H5PY_VERSION).then_some(version)
+    },
+    get: || {
+        let package = format!("h5py=={H5PY_VERSION}");
+        let mut pip = shell::command("python3", &["-m", "pip", "install", "--quiet"]);
+        pip.args(["--disable-pip-version-check", "--upgrade", "--target"]);
+        pip.arg(h5py()).arg(package);
+        shell::run(pip)
+    },
+};
+
+/// Named as the test names it.
+fn h5py() -> PathBuf {
+    shell::cache().join("tools/python")
+}
+
 /// three.js, its bundler and the driver of browser tests, as www/package-lock.json says.
 pub const NPM_PACKAGES: Need = Need {
     what: "the site's npm packages",
@@ -171,6 +199,7 @@ pub fn everything(web: bool) -> Result<(), String> {
         WASM_TARGET,
         NODE,
         EGL,
+        H5PY,
         LAVAPIPE,
         WASM_RUNNER,
     ];

@@ -59,7 +59,8 @@ const PROSE: &[&str] = &["docs", "README.md", "www"];
 const RERUN: &[&str] = &["rerun", "native/src/rerun"];
 const SITE: &[&str] = &["web", "www", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// In the order of how soon they tell something.
+/// In the order of how soon they tell something; but what runs the native program comes before the
+/// lints, whose environment (see [`without_llvm`]) has cargo build parts of it again.
 const STEPS: [Step; 15] = [
     Step {
         name: "format",
@@ -80,10 +81,31 @@ const STEPS: [Step; 15] = [
     Step {
         name: "tests",
         kind: Kind::Quick,
-        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL],
+        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL, setup::H5PY],
         reads: &[EVERYTHING, PROSE],
         makes: None,
         run: || shell::run(native_tests(&[])),
+    },
+    Step {
+        name: "attacks",
+        kind: Kind::Full,
+        needs: &[setup::MUJOCO],
+        reads: &[MANIFESTS, CORE, &["native/src"]],
+        makes: None,
+        run: attack::quick,
+    },
+    Step {
+        name: "fuzzing",
+        kind: Kind::Full,
+        needs: &[],
+        reads: &[
+            MANIFESTS,
+            CORE,
+            &["core/tests/fuzz.rs", "native/src", "native/tests/fuzz.rs"],
+            &["native/tests/fixtures/robomimic"],
+        ],
+        makes: None,
+        run: fuzz,
     },
     Step {
         name: "lints",
@@ -100,22 +122,6 @@ const STEPS: [Step; 15] = [
         reads: &[EVERYTHING],
         makes: None,
         run: docs,
-    },
-    Step {
-        name: "attacks",
-        kind: Kind::Full,
-        needs: &[setup::MUJOCO],
-        reads: &[MANIFESTS, CORE, &["native/src"]],
-        makes: None,
-        run: attack::quick,
-    },
-    Step {
-        name: "fuzzing",
-        kind: Kind::Full,
-        needs: &[],
-        reads: &[MANIFESTS, CORE, &["core/tests/fuzz.rs"]],
-        makes: None,
-        run: fuzz,
     },
     Step {
         name: "recordings",

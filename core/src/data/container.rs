@@ -1,18 +1,27 @@
 //! The container of datasets and archives: one safetensors file with a JSON header of ours in its
 //! metadata.
 
+use super::Frames;
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View};
+use safetensors::tensor::{
+    Dtype, Metadata, SafeTensorError, SafeTensors, TensorInfo, TensorView, View,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::{self, Write};
 
 /// The key of our header in the metadata of the file.
 const KEY: &str = "protege";
+/// Bytes of a header that readers of safetensors take.
+const LONGEST_HEADER: usize = 100_000_000;
 /// First bytes of files of other kinds.
 const FOREIGN: [(&[u8], &str); 5] = [
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file (`protege demos --from` imports those of robomimic)",
+    ),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip file"),
     (b"PAR1", "a Parquet file"),
@@ -64,6 +73,8 @@ pub(super) enum Tensor<'a> {
     F32(Cow<'a, [usize]>, &'a [f32]),
     /// Bytes.
     U8(Cow<'a, [usize]>, Cow<'a, [u8]>),
+    /// The frames of a camera, unpacked when they are written.
+    Frames(Vec<usize>, &'a Frames),
 }
 
 impl<'a> Tensor<'a> {
@@ -77,7 +88,7 @@ impl View for Tensor<'_> {
     fn dtype(&self) -> Dtype {
         match self {
             Self::F32(..) => Dtype::F32,
-            Self::U8(..) => Dtype::U8,
+            Self::U8(..) | Self::Frames(..) => Dtype::U8,
         }
     }
 
@@ -85,6 +96,7 @@ impl View for Tensor<'_> {
         match self {
             Self::F32(shape, _) => shape,
             Self::U8(shape, _) => shape,
+            Self::Frames(shape, _) => shape,
         }
     }
 
@@ -92,6 +104,7 @@ impl View for Tensor<'_> {
         match self {
             Self::F32(_, data) => Cow::Owned(to_le_bytes(data)),
             Self::U8(_, data) => Cow::Borrowed(data),
+            Self::Frames(_, frames) => Cow::Owned(frames.values()),
         }
     }
 
@@ -99,6 +112,7 @@ impl View for Tensor<'_> {
         match self {
             Self::F32(_, data) => data.len() * 4,
             Self::U8(_, data) => data.len(),
+            Self::Frames(_, frames) => frames.len() * frames.size(),
         }
     }
 }
@@ -112,16 +126,55 @@ pub(super) fn write<H: Serialize>(
     header: &H,
     tensors: Vec<(String, Tensor)>,
 ) -> Result<Vec<u8>> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::failed(format!("The {} could not be written: {e}.", kind.name))
-    };
+    let mut bytes = Vec::new();
+    let written = write_to(kind, header, tensors, &mut bytes);
+    written.map_err(|e| Error::failed(format!("The {} could not be written: {e}.", kind.name)))?;
+    Ok(bytes)
+}
+
+/// Writes the file with these tensors and this header, one tensor after the other: as
+/// `safetensors::serialize` does, which holds all of it.
+///
+/// # Errors
+/// Those of `out`, or when a shape and its data disagree.
+pub(super) fn write_to<H: Serialize>(
+    kind: &Kind,
+    header: &H,
+    mut tensors: Vec<(String, Tensor)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mark = Mark {
         format: Cow::Borrowed(kind.name),
         version: kind.version,
     };
-    let text = serde_json::to_string(&Marked { mark, header }).map_err(|e| failed(&e))?;
-    safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_string(), text)])))
-        .map_err(|e| failed(&e))
+    let text = serde_json::to_string(&Marked { mark, header })?;
+    // Larger elements first: all lie at multiples of their size.
+    tensors.sort_by(|(a, left), (b, right)| right.dtype().cmp(&left.dtype()).then(a.cmp(b)));
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, tensor)| {
+        let start = end;
+        end += tensor.data_len();
+        let info = TensorInfo {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            data_offsets: (start, end),
+        };
+        (name.clone(), info)
+    });
+    let infos = infos.collect();
+    let metadata = Metadata::new(Some(HashMap::from([(KEY.to_string(), text)])), infos);
+    let metadata = metadata.map_err(io::Error::other)?;
+    let mut head = serde_json::to_vec(&metadata)?;
+    head.resize(head.len().next_multiple_of(8), b' ');
+    if head.len() > LONGEST_HEADER {
+        return Err(io::Error::other("there are too many parts for one file"));
+    }
+    out.write_all(&(head.len() as u64).to_le_bytes())?;
+    out.write_all(&head)?;
+    for (_, tensor) in &tensors {
+        out.write_all(&tensor.data())?;
+    }
+    Ok(())
 }
 
 /// The format version, the header and the tensors of a file. Nothing is copied; a length is

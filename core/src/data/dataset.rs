@@ -21,6 +21,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// How far an action may lie outside [-1, 1]: room for rounding.
 const ACTION_TOLERANCE: f32 = 1e-3;
@@ -114,17 +115,29 @@ impl Dataset {
     /// When [`Dataset::check`] finds a fault.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check()?;
-        let header = Header {
+        container::write(&KIND, &self.header(), self.all_tensors())
+    }
+
+    /// Writes what [`Dataset::to_bytes`] gives, with the pictures of one camera and episode in
+    /// memory at a time.
+    ///
+    /// # Errors
+    /// Those of `out`, and when [`Dataset::check`] finds a fault.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.check().map_err(io::Error::other)?;
+        container::write_to(&KIND, &self.header(), self.all_tensors(), out)
+    }
+
+    fn header(&self) -> Header<Meta> {
+        Header {
             meta: self.meta.clone(),
             episodes: self.episodes.iter().map(Entry::new).collect(),
-        };
-        let tensors = self
-            .episodes
-            .iter()
-            .enumerate()
-            .flat_map(|(i, e)| self.tensors(i, e))
-            .collect();
-        container::write(&KIND, &header, tensors)
+        }
+    }
+
+    fn all_tensors(&self) -> Vec<(String, Tensor<'_>)> {
+        let episodes = self.episodes.iter().enumerate();
+        episodes.flat_map(|(i, e)| self.tensors(i, e)).collect()
     }
 
     fn tensors<'a>(&self, index: usize, episode: &'a Episode) -> Vec<(String, Tensor<'a>)> {
@@ -142,9 +155,8 @@ impl Dataset {
             tensor("rewards", &[steps], &episode.rewards),
         ];
         for camera in &obs.cameras {
-            let values = episode.obs.frames[&camera.name].values();
             let shape = vec![steps + 1, 3, camera.size, camera.size];
-            let tensor = Tensor::U8(Cow::Owned(shape), Cow::Owned(values));
+            let tensor = Tensor::Frames(shape, &episode.obs.frames[&camera.name]);
             tensors.push((tensor_name(index, &images(&camera.name)), tensor));
         }
         tensors

@@ -20,22 +20,33 @@ const PARTIAL: usize = 100;
 /// Bytes of a name that the name of its partial file begins with.
 const NAME: usize = 200;
 
+/// Opens a file that the user named, to read it.
+///
+/// # Errors
+/// The user's, when it is missing, not a plain file or not readable.
+pub fn open(path: &Path) -> Result<File> {
+    let unreadable = |e: std::io::Error| unreadable(path, &e);
+    // Opening a device can do something, and waits on a pipe: it is looked at first.
+    plain(path, &fs::metadata(path).map_err(unreadable)?)?;
+    let file = options().read(true).open(path).map_err(unreadable)?;
+    plain(path, &file.metadata().map_err(unreadable)?)?;
+    Ok(file)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::input(format!(
+        "{} cannot be read ({error}); check the path.",
+        path.display()
+    ))
+}
+
 /// Reads a whole file that the user named.
 ///
 /// # Errors
 /// The user's, when it is missing, not a plain file or not readable.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |e: std::io::Error| {
-        Error::input(format!(
-            "{} cannot be read ({e}); check the path.",
-            path.display()
-        ))
-    };
-    // Opening a device can do something, and waits on a pipe: it is looked at first.
-    plain(path, &fs::metadata(path).map_err(unreadable)?)?;
-    let mut file = options().read(true).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    plain(path, &metadata)?;
+    let mut file = open(path)?;
+    let metadata = file.metadata().map_err(|e| unreadable(path, &e))?;
     let length = metadata.len();
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length as usize).map_err(|_| {
@@ -121,6 +132,19 @@ pub fn check_writable(path: &Path) -> Result<()> {
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut partial = PartialFile::begin(path)?;
     partial.write_all(bytes).map_err(|e| refused(path, &e))?;
+    partial.finish()
+}
+
+/// The same for what is written piece by piece.
+///
+/// # Errors
+/// Those of [`write_atomic`].
+pub fn write_pieces(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut partial = PartialFile::begin(path)?;
+    write(&mut partial.file).map_err(|e| refused(path, &e))?;
     partial.finish()
 }
 

@@ -2,6 +2,7 @@
 
 use super::replay::Replay;
 use crate::downloads::Download;
+use crate::recordings::Recordings;
 use mujoco_rs::prelude::MjModel;
 use protege_core::data::Dataset;
 use protege_core::env::Suite;
@@ -46,6 +47,10 @@ pub trait NativeSuite: Suite {
     }
     /// Reads demonstrations that others have recorded; none where there are none.
     fn import(&self) -> Option<Import> {
+        None
+    }
+    /// What robomimic's files of the suite's tasks mean here; none where there are none.
+    fn recordings(&self) -> Option<Recordings> {
         None
     }
     /// The tasks whose speed is measured against upstream's own code, with the camera that pictures

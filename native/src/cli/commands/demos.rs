@@ -9,8 +9,10 @@ use crate::dashboard::Dashboard;
 use crate::engines::{self, CATALOG, inputs};
 use crate::expert::{ExpertEnv, Network};
 use crate::files::check_writable;
+use crate::robomimic::{self, Source, Wishes, is_hdf5, refuse_for_others};
 use crate::terminal;
 use protege_core::data::Dataset;
+use protege_core::error::excerpt;
 use protege_core::run::{Config, Demonstrations, Purpose, Run};
 use protege_core::{Error, Result};
 use serde_json::{Value, json};
@@ -22,6 +24,7 @@ Examples:
   protege demos --demos 50 --set demos.noise=0.2 --out noisy.safetensors
   protege demos --task adroit/door --expert expert_door-v0.safetensors    a network demonstrates
   protege demos --task adroit/door --from door-v0_demos.safetensors --successful-only --trim
+  protege demos --from low_dim_v15.hdf5 --filter 20_percent --trim                 of robomimic
   protege run --demos-file noisy.safetensors                              learn from them";
 
 /// Arguments of `demos`.
@@ -34,9 +37,17 @@ pub struct Args {
     /// DAPG's policies
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     expert: Option<PathBuf>,
-    /// Demonstrations that others have recorded, instead of recording any (tasks adroit/*)
+    /// Demonstrations that others have recorded, instead of recording any: an HDF5 file of
+    /// robomimic, which says of which task they are, or arrays in safetensors (tasks adroit/*)
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// The keys of robomimic's observations, in this order: numbers become the state, pictures
+    /// those of cameras [default: those that the task observes]
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', requires = "from")]
+    obs: Vec<String>,
+    /// Of robomimic's demonstrations, those that this list of the file names: `mask/NAME`
+    #[arg(long, value_name = "NAME", requires = "from")]
+    filter: Option<String>,
     /// Of recorded demonstrations, keep those that succeed
     #[arg(long, requires = "from")]
     successful_only: bool,
@@ -61,7 +72,13 @@ struct Collected {
 /// # Errors
 /// When a setting or a file is wrong, the expert fails or the file cannot be written.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    let settings = args.settings.before_finetuning();
+    let recorded = recorded(args)?;
+    let mut settings = args.settings.before_finetuning();
+    if let Some(source) = &recorded
+        && !settings.gives("task")?
+    {
+        settings.task = Some(source.task()?);
+    }
     let config = settings.resolve(None)?;
     if let Some(note) = settings.check(&config, purpose(args))? {
         terminal::note(&format!("note: {note}"));
@@ -71,12 +88,14 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         dataset,
         json: mut also,
         text: remark,
-    } = match (&args.expert, &args.from) {
-        (Some(path), _) => guided(&config, path, output)?,
-        (None, Some(path)) => imported(&config, path, args)?,
-        (None, None) => scripted(&config, output)?,
+    } = match (&args.expert, &args.from, &recorded) {
+        (Some(path), ..) => guided(&config, path, output)?,
+        (None, _, Some(source)) => of_robomimic(&config, source, args)?,
+        (None, Some(path), None) => imported(&config, path, args)?,
+        (None, None, None) => scripted(&config, output)?,
     };
-    crate::files::write_atomic(&args.out, &dataset.to_bytes()?)?;
+    dataset.check()?;
+    crate::files::write_pieces(&args.out, |file| dataset.write(file))?;
     let episodes = dataset.episodes.len();
     let steps = dataset.episodes.iter().map(|e| e.len()).sum::<usize>();
     let mut json = json!({
@@ -162,6 +181,73 @@ fn name(path: &Path) -> String {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
+}
+
+/// The file of robomimic that is named, if it is one.
+fn recorded(args: &Args) -> Result<Option<Source>> {
+    let Some(path) = &args.from else {
+        return Ok(None);
+    };
+    if !is_hdf5(path) {
+        refuse_for_others(path, &wishes(args, None))?;
+        return Ok(None);
+    }
+    Source::open(path, &name(path)).map(Some)
+}
+
+fn wishes(args: &Args, count: Option<usize>) -> Wishes {
+    Wishes {
+        keys: (!args.obs.is_empty()).then(|| args.obs.clone()),
+        filter: args.filter.clone(),
+        successful_only: args.successful_only,
+        trim: args.trim,
+        count,
+    }
+}
+
+/// From a file of robomimic.
+fn of_robomimic(config: &Config, source: &Source, args: &Args) -> Result<Collected> {
+    // Without a wish for a number all are wanted.
+    let asked = args.settings.gives("demos.count")?;
+    let count = asked.then_some(config.demos.count);
+    let imported = source.import(&config.task, &wishes(args, count))?;
+    let robomimic::Imported {
+        mut dataset,
+        recorded,
+        successful,
+        replayed,
+        notes,
+    } = imported;
+    let held = dataset.meta.action_repeat;
+    if config.env.action_repeat != held {
+        return Err(Error::input(format!(
+            "the recorded actions were held for {held} control steps: leave env.action_repeat at \
+             {held} for --from"
+        )));
+    }
+    for note in &notes {
+        terminal::note(&format!("note: {note}"));
+    }
+    if let Some(count) = count {
+        dataset = dataset.take(count)?;
+    }
+    let json = json!({
+        "recorded": recorded,
+        "successful": successful,
+        "replayed": replayed,
+        "notes": notes,
+    });
+    let read = dataset.episodes.len();
+    let place = match &args.filter {
+        Some(list) => format!("its list {}", excerpt(list)),
+        None => "the file".to_owned(),
+    };
+    let text = format!("{recorded} in {place}, of which {read} were taken\n");
+    Ok(Collected {
+        dataset,
+        json,
+        text,
+    })
 }
 
 /// From recordings of others.

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod demos;
 pub mod doctor;
 pub mod eval;
+pub mod export;
 pub mod finetune;
 pub mod methods;
 pub mod play;
@@ -26,6 +27,8 @@ pub enum Command {
     Run(run::Args),
     /// Record demonstrations of the scripted expert into a file
     Demos(demos::Args),
+    /// Write demonstrations in the format of another program
+    Export(export::Args),
     /// Clone a policy from demonstrations
     Pretrain(pretrain::Args),
     /// Improve a pretrained policy by reinforcement learning
@@ -55,6 +58,7 @@ pub fn doing(command: &Command) -> &'static str {
     match command {
         Command::Run(_) | Command::Pretrain(_) | Command::Finetune(_) => "preparing the run",
         Command::Demos(_) => "preparing to record demonstrations",
+        Command::Export(_) => "reading the demonstrations",
         Command::Eval(_) => "preparing to evaluate the policy",
         Command::Play(_) => "preparing to play",
         Command::Compare(_) => "reading the runs and comparing them",
@@ -75,6 +79,7 @@ pub fn answer(command: Command, output: Output) -> Result<Answer> {
     match command {
         Command::Run(args) => run::answer(&args, output),
         Command::Demos(args) => demos::answer(&args, output),
+        Command::Export(args) => export::answer(&args),
         Command::Pretrain(args) => pretrain::answer(&args, output),
         Command::Finetune(args) => finetune::answer(&args, output),
         Command::Eval(args) => eval::answer(&args, output),

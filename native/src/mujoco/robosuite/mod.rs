@@ -4,6 +4,7 @@
 //! says what is equal and what is not.
 
 mod arm;
+mod experts;
 mod gripper;
 mod lapack;
 mod observe;
@@ -13,6 +14,7 @@ mod replay;
 pub mod scene;
 pub mod settings;
 mod starts;
+mod states;
 mod suite;
 mod tasks;
 mod transforms;

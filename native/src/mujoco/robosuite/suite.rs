@@ -3,10 +3,12 @@
 use super::observe::ROBOT;
 use super::package::PACKAGE;
 use super::scene;
+use super::states;
 use super::tasks::{Info, TASKS, by_id};
 use super::world::ArmWorld;
 use crate::downloads::Download;
 use crate::mujoco::suite::{Camera, MakeReplay, NativeSuite, Scene, View};
+use crate::recordings::Recordings;
 use protege_core::Result;
 use protege_core::env::{Entry, Env, EpisodeEnv, Suite, catalogue};
 use std::ops::Range;
@@ -31,7 +33,7 @@ impl Suite for Robosuite {
             spec: task.spec(),
             engines: &[catalogue::MUJOCO],
             about: task.about,
-            expert_success: None,
+            expert_success: Some(task.expert_success),
             proprioception: Some(PROPRIOCEPTION),
         };
         TASKS.iter().map(entry).collect()
@@ -84,6 +86,10 @@ impl NativeSuite for Robosuite {
 
     fn replay(&self) -> Option<MakeReplay> {
         Some(|id| Ok(Box::new(ArmWorld::new(id)?)))
+    }
+
+    fn recordings(&self) -> Option<Recordings> {
+        Some(states::RECORDINGS)
     }
 
     fn benchmarks(&self) -> &'static [(&'static str, &'static str)] {

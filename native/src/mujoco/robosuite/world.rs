@@ -1,6 +1,7 @@
 //! A task of robosuite on MuJoCo.
 
 use super::arm::{ACTION, Controls, Panda};
+use super::experts::{Expert, Moment};
 use super::observe::ROBOT;
 use super::osc::JOINTS;
 use super::scene::{self, Detail};
@@ -12,6 +13,7 @@ use crate::mujoco::nan_state::NanState;
 use mujoco_rs::mujoco_c::mjtDisableBit;
 use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
+use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result, checksummed};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,7 @@ pub struct ArmWorld {
     settings: ControllerSettings,
     panda: Panda,
     task: Box<dyn Task>,
+    expert: Expert,
     plant: Plant,
     state: State,
     nan_state: NanState,
@@ -44,17 +47,6 @@ struct State {
 struct Saved {
     state: State,
     plant: Vec<u8>,
-}
-
-/// Where everything is, for an expert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moment {
-    /// The point between the fingers, and how the hand is turned.
-    pub hand: Pose,
-    /// Where the fingers are, m: 0.04 and -0.04 are open.
-    pub fingers: [f64; 2],
-    /// The task's things, by name.
-    pub things: Vec<(&'static str, Pose)>,
 }
 
 impl ArmWorld {
@@ -82,6 +74,7 @@ impl ArmWorld {
         let controls = panda.begin(&mut plant, &settings, &super::arm::REST);
         Ok(Self {
             task,
+            expert: info.expert,
             spec: info.spec(),
             settings,
             panda,
@@ -252,7 +245,7 @@ impl ArmWorld {
 }
 
 /// As learners take it.
-fn to_f32(numbers: &[f64]) -> Vec<f32> {
+pub(super) fn to_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|&v| v as f32).collect()
 }
 
@@ -276,6 +269,11 @@ impl World for ArmWorld {
             obs: to_f32(&obs),
             success: self.success(),
         })
+    }
+
+    fn expert(&self, style: &ExpertStyle) -> Option<Vec<f32>> {
+        let action = (self.expert)(&self.moment(), style)?;
+        Some(to_f32(&action))
     }
 
     fn subject(&self) -> Subject<'_> {

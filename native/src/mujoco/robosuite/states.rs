@@ -1,0 +1,181 @@
+//! Recordings of robomimic: what their `env_args` mean here, and their states, from which
+//! observations are made (robomimic/scripts/dataset_states_to_obs.py).
+//!
+//! A state is time, qpos, qvel. What is observed does not depend on velocities, so every state is
+//! looked at at rest. The sizes of boxes that differ from episode to episode are read from
+//! `model_file`, the recording's scene; nothing else of it is used.
+
+use super::scene;
+use super::settings::{ControllerSettings, InputType};
+use super::world::{ArmWorld, to_f32};
+use crate::recordings::{Recordings, States};
+use protege_core::env::StepOutcome;
+use protege_core::{Error, Result};
+use serde_json::Value;
+
+/// What the suite knows of recordings.
+pub const RECORDINGS: Recordings = Recordings {
+    check,
+    states: |id| Ok(Box::new(ArmWorld::new(id)?)),
+};
+/// Bytes of a scene's text at most: those of robosuite have some tens of thousands.
+const LONGEST: usize = 4 << 20;
+
+/// Checks that actions mean what they mean here.
+fn check(env_args: &Value) -> Result<Vec<String>> {
+    let theirs = ControllerSettings::from_env_args(env_args)?;
+    let ours = ControllerSettings::default();
+    if theirs.input_type == InputType::Absolute {
+        return Err(Error::input(
+            "its actions are absolute poses (`control_delta` false or `input_type` absolute), where \
+             the suite's tasks take ways to go: choose a file with delta actions",
+        ));
+    }
+    let scales =
+        |of: &ControllerSettings| (of.input_min, of.input_max, of.output_min, of.output_max);
+    if scales(&theirs) != scales(&ours) {
+        return Err(Error::input(
+            "its actions are scaled by other bounds (`input_*`, `output_*`) than those of the \
+             suite's tasks, 0.05 m and 0.5 rad",
+        ));
+    }
+    let mut notes = Vec::new();
+    if theirs.keeps_rotation {
+        notes.push(
+            "it was recorded under robosuite 1.4 or older, whose controller differs a little from \
+             that of 1.5.2, under which the task is played (docs/robosuite.md)"
+                .to_owned(),
+        );
+    }
+    let gains = |of: &ControllerSettings| (of.kp, of.damping_ratio, of.uncoupled);
+    if gains(&theirs) != gains(&ours) {
+        notes.push("its controller had other gains than the task's".to_owned());
+    }
+    Ok(notes)
+}
+
+impl States for ArmWorld {
+    fn begin(&mut self, state: &[f64], model: Option<&str>) -> Result<Vec<f32>> {
+        let mut sizes = Vec::new();
+        for row in scene::variable_geoms(&self.spec().id) {
+            sizes.extend(half_edges(model, row[0])?);
+        }
+        let (qpos, qvel) = self.parts(state)?;
+        self.start_at(qpos, qvel, &sizes).map(|obs| to_f32(&obs))
+    }
+
+    fn next(&mut self, state: &[f64]) -> Result<StepOutcome> {
+        let (qpos, _) = self.parts(state)?;
+        let obs = to_f32(&self.look_at(qpos)?);
+        Ok(StepOutcome {
+            obs,
+            success: self.success(),
+        })
+    }
+}
+
+impl ArmWorld {
+    /// The joints of a state, and their velocities.
+    fn parts<'a>(&self, state: &'a [f64]) -> Result<(&'a [f64], &'a [f64])> {
+        let joints = self.plant().data.qpos().len();
+        let speeds = self.plant().data.qvel().len();
+        if state.len() != 1 + joints + speeds {
+            return Err(Error::input(format!(
+                "has {} numbers, where the time, {joints} of qpos and {speeds} of qvel are needed",
+                state.len()
+            )));
+        }
+        Ok(state[1..].split_at(joints))
+    }
+}
+
+/// The half edges of the box called so in a scene's text, m.
+fn half_edges(model: Option<&str>, name: &str) -> Result<[f64; 3]> {
+    let unknown = |why: &str| {
+        Error::input(format!(
+            "does not say how large {name} is (model_file {why})"
+        ))
+    };
+    let model = model.ok_or_else(|| unknown("is not there"))?;
+    if model.len() > LONGEST {
+        return Err(unknown("is too long"));
+    }
+    let scene = roxmltree::Document::parse(model).map_err(|_| unknown("is no XML"))?;
+    let geom = scene
+        .descendants()
+        .find(|node| node.has_tag_name("geom") && node.attribute("name") == Some(name));
+    let geom = geom.ok_or_else(|| unknown("has no such geom"))?;
+    let size = geom.attribute("size").unwrap_or_default();
+    let numbers = size.split_whitespace().map(str::parse::<f64>);
+    let numbers: Vec<f64> = numbers
+        .collect::<std::result::Result<_, _>>()
+        .unwrap_or_default();
+    let possible = |half: &f64| (1e-4..1.0).contains(half);
+    match numbers[..] {
+        [x, y, z] if [x, y, z].iter().all(possible) => Ok([x, y, z]),
+        _ => Err(unknown("gives it no three half edges")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Absolute actions and other scales are refused, what differs less is told.
+    #[test]
+    fn actions_that_mean_something_else_are_refused() {
+        let args = |version: &str, arm: Value| {
+            let arms = json!({"type": "BASIC", "body_parts": {"right": arm}});
+            let configs = if version < "1.5" {
+                arms["body_parts"]["right"].clone()
+            } else {
+                arms
+            };
+            let kwargs = json!({"robots": ["Panda"], "controller_configs": configs});
+            json!({"env_version": version, "env_kwargs": kwargs})
+        };
+        let osc = json!({"type": "OSC_POSE", "kp": 150});
+        let new = args("1.5.1", osc.clone());
+        assert!(check(&new).unwrap().is_empty());
+        let old = args("1.4.1", osc);
+        assert!(check(&old).unwrap()[0].contains("1.4"));
+        let softer = args("1.5.1", json!({"type": "OSC_POSE", "kp": 100}));
+        assert!(check(&softer).unwrap()[0].contains("gains"));
+        for (version, arm, word) in [
+            ("1.4.1", json!({"control_delta": false}), "absolute"),
+            ("1.5.1", json!({"input_type": "absolute"}), "absolute"),
+            ("1.5.1", json!({"output_max": 0.1}), "scaled"),
+        ] {
+            let sentence = check(&args(version, arm)).unwrap_err().to_string();
+            assert!(sentence.contains(word), "{sentence}");
+        }
+    }
+
+    /// A box's size is read from the text of a scene; whatever else is there is answered by a
+    /// clause, also what is nested without end.
+    #[test]
+    fn sizes_are_read_from_the_text_of_a_scene() {
+        let text = r#"<mujoco><worldbody><body name="cube_main"><geom name="other" size="1 1 1"/>
+            <geom name="cube_g0" size="0.021 0.0205 2.2e-2"/></body></worldbody></mujoco>"#;
+        assert_eq!(
+            half_edges(Some(text), "cube_g0").unwrap(),
+            [0.021, 0.0205, 0.022]
+        );
+        let deep = "<a>".repeat(100_000);
+        let closed = format!("{deep}{}", "</a>".repeat(100_000));
+        for (text, word) in [
+            (None, "not there"),
+            (Some(""), "no XML"),
+            (Some(deep.as_str()), "no XML"),
+            (Some(closed.as_str()), "geom"),
+            (Some(text), "geom"),
+            (Some(r#"<geom name="c"/>"#), "three"),
+            (Some(r#"<geom name="c" size="1e9 1 1"/>"#), "three"),
+            (Some(r#"<geom name="c" size="NaN 0.1 0.1"/>"#), "three"),
+        ] {
+            let sentence = half_edges(text, "c").unwrap_err().to_string();
+            assert!(sentence.contains(word), "{sentence}");
+        }
+    }
+}

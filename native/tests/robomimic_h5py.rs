@@ -1,0 +1,140 @@
+//! robomimic's HDF5 files beside h5py, which robomimic itself reads and writes them with.
+//! `cargo xtask setup` installs it.
+
+use protege::downloads::cache;
+use protege::robomimic::{Export, Source, Wishes};
+use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
+use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation};
+use protege_core::rng::Rng;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(path)
+}
+
+/// What a script of Python prints that h5py is there for.
+fn python(script: &str, arguments: &[&Path]) -> String {
+    let packages = cache().unwrap().join("tools/python");
+    assert!(
+        packages.join("h5py").exists(),
+        "h5py is missing: `cargo xtask setup` installs it"
+    );
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", packages);
+    let output = command.arg(here(script)).args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A dataset of this task, every bit of its numbers drawn, with more episodes than a node of a
+/// group's tree has room for.
+fn drawn(task: &str, state: usize, act: usize, cameras: &[(&str, usize)]) -> Dataset {
+    let mut rng = Rng::new(4, "test", 0);
+    let camera = |&(name, size): &(&str, usize)| ImageSpec {
+        name: name.to_owned(),
+        size,
+        stack: 1,
+    };
+    let cameras: Vec<ImageSpec> = cameras.iter().map(camera).collect();
+    let seen = |rng: &mut Rng| Observation {
+        state: rng.normals(state),
+        task: None,
+        images: cameras
+            .iter()
+            .map(|camera| Images {
+                pixels: (0..camera.frame_len())
+                    .map(|_| rng.below(256) as u8)
+                    .collect(),
+                camera: camera.clone(),
+            })
+            .collect(),
+    };
+    let mut episodes = Vec::new();
+    for number in 0..300 {
+        let mut episode = Episode::start(number, &seen(&mut rng));
+        for _ in 0..1 + number % 3 {
+            let action: Vec<f32> = (0..act).map(|_| rng.range(-1.0, 1.0) as f32).collect();
+            let reward = rng.below(2) as f32;
+            episode.push(&action, reward, &seen(&mut rng));
+        }
+        episodes.push(episode);
+    }
+    let meta = Meta {
+        task: task.to_owned(),
+        engine: "mujoco".to_owned(),
+        seed: 5,
+        code_version: CODE_VERSION.to_owned(),
+        obs: ObsSpec {
+            state,
+            tasks: 0,
+            cameras,
+        },
+        act,
+        action_repeat: 1,
+        demonstrator: "drawn".to_owned(),
+    };
+    Dataset { meta, episodes }
+}
+
+/// h5py finds in an export what robomimic looks for, with its types, and every number bit for bit;
+/// of robosuite's tasks under robosuite's names, with pictures as rows of pixels.
+#[test]
+fn h5py_finds_in_an_export_what_robomimic_looks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demos.hdf5");
+    let ours = folder.path().join("demos.safetensors");
+    let agents = [("agentview", 5), ("robot0_eye_in_hand", 4)];
+    let table: [(Dataset, f64, &str); 4] = [
+        (drawn("lab/lift", 39, 4, &[]), 0.0, "lab/lift"),
+        (
+            drawn("metaworld/door-open", 39, 4, &[("corner2", 6)]),
+            0.1,
+            "metaworld/door-open",
+        ),
+        (drawn("robosuite/can", 23, 7, &[]), 0.1, "PickPlaceCan"),
+        (
+            drawn("robosuite/square", 9, 7, &agents),
+            0.5,
+            "NutAssemblySquare",
+        ),
+    ];
+    for (dataset, valid, name) in table {
+        let export = Export::of(&dataset, (valid > 0.0).then_some(valid)).unwrap();
+        export.write(std::fs::File::create(&file).unwrap()).unwrap();
+        std::fs::write(&ours, dataset.to_bytes().unwrap()).unwrap();
+        let valid = valid.to_string();
+        let printed = python("robomimic_h5py.py", &[&file, &ours, Path::new(&valid)]);
+        let found: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(
+            (&found["task"], &found["demos"]),
+            (&name.into(), &300.into()),
+            "{found}"
+        );
+        assert_eq!(
+            serde_json::json!(export.summary().keys.len()),
+            found["obs"].as_array().unwrap().len()
+        );
+    }
+}
+
+/// The committed files of h5py are those that their script makes today: both are read alike.
+#[test]
+fn the_committed_files_are_those_that_their_script_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    python("fixtures/robomimic/make.py", &[folder.path()]);
+    for name in ["lab", "latest", "strange/userblock", "strange/big_endian"] {
+        let read = |folder: &Path| {
+            let path = folder.join(format!("{name}.hdf5"));
+            let source = Source::open(&path, "demos.hdf5").unwrap();
+            let found = source.import("lab/lift", &Wishes::default());
+            found.unwrap().dataset
+        };
+        let committed = read(&here("fixtures/robomimic"));
+        assert_eq!(read(folder.path()), committed, "{name}");
+    }
+}
