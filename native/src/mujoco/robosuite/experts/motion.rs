@@ -15,6 +15,8 @@ const TURN_GAIN: f64 = 2.0;
 const LEAD: f64 = 0.5;
 /// Meters by which it moves ahead while it turns about a point, at most: `GAIN` does not cut it.
 const REACH: f64 = 0.04;
+/// Meters by which something may be below the funnel without having to rise.
+const SLACK: f64 = 0.002;
 /// Radians by which a style's unit of `side` turns the hand that fetches.
 pub const LEAN: f64 = 0.8;
 /// The gripper's action when it should be open, and closed.
@@ -102,7 +104,7 @@ pub fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle
     let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
     let z = to[2] + share * height;
     // With slack: on the funnel itself the hand does not stop to rise.
-    if from[2] < to[2] + 0.8 * share * height {
+    if from[2] < to[2] + 0.8 * share * height - SLACK {
         return [from[0], from[1], z];
     }
     let [x, y, _] = bend(from, to, style.side);

@@ -150,5 +150,9 @@ fn hang(now: &Moment, frame: &Pose, tool: &Pose, ring: [f64; 3], style: &ExpertS
         let low = place(0.0, if fits { 0.008 } else { 0.03 });
         funnel(ring, low, 0.03 + style.lift, 0.04, style)
     };
-    lead(now, ring, next, &by, style)
+    let slow = ExpertStyle {
+        speed: 0.3 * style.speed,
+        ..*style
+    };
+    lead(now, ring, next, &by, if is_around { &slow } else { style })
 }
