@@ -57,7 +57,8 @@ fn stands(base: &Pose, frame: &Pose) -> bool {
 
 /// Lets go, and draws the hand back the way it points.
 fn back_off(now: &Moment, style: &ExpertStyle) -> Action {
-    release(now, 0.06, scaled(column(&now.turn(), 2), -0.05), style)
+    let back = scaled(column(&now.turn(), 2), -0.05);
+    release(now, 0.06, plus(now.at(), back), style)
 }
 
 /// Takes the frame and puts it into the stand.
