@@ -8,7 +8,7 @@ mod nan_state;
 mod plant;
 mod render;
 mod replay;
-mod robosuite;
+pub mod robosuite;
 mod shared;
 mod sim;
 mod sizes;

@@ -6,6 +6,7 @@
 mod arm;
 mod experts;
 mod gripper;
+mod lapack;
 mod observe;
 mod osc;
 mod package;
@@ -19,3 +20,7 @@ mod transforms;
 pub mod world;
 
 pub use suite::Robosuite;
+pub use transforms::Pose;
+
+#[cfg(test)]
+mod tests;

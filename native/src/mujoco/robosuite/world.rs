@@ -10,6 +10,7 @@ use super::tasks::{Task, by_id};
 use super::transforms::Pose;
 use crate::mujoco::Plant;
 use crate::mujoco::nan_state::NanState;
+use mujoco_rs::mujoco_c::mjtDisableBit;
 use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
@@ -65,6 +66,8 @@ impl ArmWorld {
         let info = by_id(id)?;
         let model = scene::model(id, Detail::Physics)?;
         let mut plant = Plant::from_model(&model, id, scene::variable_geoms(id))?;
+        // Nothing here reads the wrist's force and torque, which MuJoCo would compute in every step.
+        plant.data.model_opt_mut().disableflags |= mjtDisableBit::mjDSBL_SENSOR as i32;
         let panda = Panda::find(&plant)?;
         let task = info.task(&plant)?;
         task.arrange(&mut plant);
