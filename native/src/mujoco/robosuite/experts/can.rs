@@ -1,7 +1,7 @@
 //! Can: the can is carried over the walls into its compartment of the other bin.
 
-use super::geometry::{UP, distance_xy, scaled};
-use super::motion::{CLOSED, Grasp, LEAN, downward, easiest, fetch, funnel, release, steer};
+use super::geometry::distance_xy;
+use super::motion::{CLOSED, Grasp, LEAN, downward, easiest, fetch, funnel, high, release, steer};
 use super::{Action, Moment};
 use crate::mujoco::robosuite::transforms::{minus, plus};
 use protege_core::tasks::ExpertStyle;
@@ -23,7 +23,7 @@ pub fn can(now: &Moment, style: &ExpertStyle) -> Option<Action> {
     let place = plus(now.thing("compartment")?.position, NEAR);
     let above = can[2] - place[2];
     if distance_xy(can, place) < ROOM[0] && above < ROOM[1] {
-        return Some(release(now, 0.06, scaled(UP, 0.1), style));
+        return Some(release(now, 0.06, high(now), style));
     }
     // A can is round: any turn will do.
     let grasp = Grasp {

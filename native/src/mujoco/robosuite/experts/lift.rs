@@ -1,6 +1,6 @@
 //! Lift: the cube is raised.
 
-use super::motion::{CLOSED, Grasp, LEAN, downward, easiest, fetch, level_axes, steer};
+use super::motion::{CLOSED, Grasp, LEAN, downward, easiest, fetch, high, level_axes, steer};
 use super::{Action, Moment};
 use crate::mujoco::robosuite::transforms::{plus, quat_to_mat};
 use protege_core::tasks::ExpertStyle;
@@ -18,8 +18,8 @@ pub fn lift(now: &Moment, style: &ExpertStyle) -> Option<Action> {
         held: HELD,
         open: 0.06,
     };
-    Some(fetch(now, &grasp, style).unwrap_or_else(|| {
-        let up = plus(now.at(), [0.0, 0.0, 0.1]);
-        steer(now, up, &grasp.turn, CLOSED, style)
-    }))
+    Some(
+        fetch(now, &grasp, style)
+            .unwrap_or_else(|| steer(now, high(now), &grasp.turn, CLOSED, style)),
+    )
 }

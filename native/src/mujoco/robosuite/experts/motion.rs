@@ -15,8 +15,12 @@ const TURN_GAIN: f64 = 2.0;
 const LEAD: f64 = 0.5;
 /// Meters by which it moves ahead while it turns about a point, at most: `GAIN` does not cut it.
 const REACH: f64 = 0.04;
+/// Meters by which something may be below the funnel without having to rise.
+const SLACK: f64 = 0.002;
 /// Radians by which a style's unit of `side` turns the hand that fetches.
 pub const LEAN: f64 = 0.8;
+/// Height to which the hand rises at the end, m.
+const HIGH: f64 = 1.1;
 /// The gripper's action when it should be open, and closed.
 pub const OPEN: f64 = -1.0;
 pub const CLOSED: f64 = 1.0;
@@ -102,7 +106,7 @@ pub fn funnel(from: Vec3, to: Vec3, height: f64, width: f64, style: &ExpertStyle
     let share = ((distance_xy(from, to) - inner) / (width - inner)).clamp(0.0, 1.0);
     let z = to[2] + share * height;
     // With slack: on the funnel itself the hand does not stop to rise.
-    if from[2] < to[2] + 0.8 * share * height {
+    if from[2] < to[2] + 0.8 * share * height - SLACK {
         return [from[0], from[1], z];
     }
     let [x, y, _] = bend(from, to, style.side);
@@ -129,15 +133,16 @@ pub fn lead(now: &Moment, key: Vec3, to: Vec3, by: &Matrix, style: &ExpertStyle)
     steer(now, plus(to, turned(&by, arm)), &turn, CLOSED, style)
 }
 
-/// Lets go where the hand is, and draws it back along `way` (m) once the fingers are apart by
-/// `open` (m).
-pub fn release(now: &Moment, open: f64, way: Vec3, style: &ExpertStyle) -> Action {
-    let to = if now.opening() < open {
-        now.at()
-    } else {
-        plus(now.at(), way)
-    };
+/// Lets go where the hand is, and moves it to `to` once the fingers are apart by `open` (m).
+pub fn release(now: &Moment, open: f64, to: Vec3, style: &ExpertStyle) -> Action {
+    let to = if now.opening() < open { now.at() } else { to };
     steer(now, to, &now.turn(), OPEN, style)
+}
+
+/// Straight above the hand, where nothing is in its way.
+pub fn high(now: &Moment) -> Vec3 {
+    let [x, y, z] = now.at();
+    [x, y, z.max(HIGH)]
 }
 
 /// Proportional control towards a place and a rotation of the hand.

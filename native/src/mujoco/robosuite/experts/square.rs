@@ -1,7 +1,9 @@
 //! Square: the nut is laid around the square peg.
 
-use super::geometry::{UP, axis_angle, column, distance_xy, of_columns, point, scaled};
-use super::motion::{Grasp, bend, downward, easiest, fetch, funnel, lead, release, turn_between};
+use super::geometry::{axis_angle, column, distance_xy, of_columns, point};
+use super::motion::{
+    Grasp, bend, downward, easiest, fetch, funnel, high, lead, release, turn_between,
+};
 use super::{Action, Moment};
 use crate::mujoco::robosuite::transforms::{Matrix, cross, norm, plus, quat_to_mat};
 use protege_core::tasks::ExpertStyle;
@@ -25,7 +27,7 @@ pub fn square(now: &Moment, style: &ExpertStyle) -> Option<Action> {
     let place = nut.position;
     let aside = distance_xy(place, peg);
     if aside < 0.02 && place[2] < peg[2] - 0.03 {
-        return Some(release(now, 0.05, scaled(UP, 0.1), style));
+        return Some(release(now, 0.05, high(now), style));
     }
     let turn = quat_to_mat(nut.rotation);
     let grasp = Grasp {

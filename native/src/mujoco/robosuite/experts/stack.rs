@@ -1,8 +1,8 @@
 //! Stack: the red cube is laid onto the green one.
 
-use super::geometry::{UP, Vec3, distance_xy, scaled, unit};
+use super::geometry::{Vec3, distance_xy, unit};
 use super::motion::{
-    CLOSED, Grasp, LEAN, downward, easiest, fetch, funnel, level_axes, release, steer,
+    CLOSED, Grasp, LEAN, downward, easiest, fetch, funnel, high, level_axes, release, steer,
 };
 use super::{Action, Moment};
 use crate::mujoco::robosuite::transforms::{dot, minus, plus, quat_to_mat};
@@ -25,7 +25,7 @@ pub fn stack(now: &Moment, style: &ExpertStyle) -> Option<Action> {
     let place = plus(green, [0.0, 0.0, STEP]);
     let above = cube[2] - place[2];
     if distance_xy(cube, place) < NEAR[0] && above.abs() < NEAR[1] {
-        return Some(release(now, 0.06, scaled(UP, 0.1), style));
+        return Some(release(now, 0.06, high(now), style));
     }
     // The fingers go down where the other cube is not.
     let way = minus(green, cube);

@@ -57,7 +57,8 @@ fn stands(base: &Pose, frame: &Pose) -> bool {
 
 /// Lets go, and draws the hand back the way it points.
 fn back_off(now: &Moment, style: &ExpertStyle) -> Action {
-    release(now, 0.06, scaled(column(&now.turn(), 2), -0.05), style)
+    let back = scaled(column(&now.turn(), 2), -0.05);
+    release(now, 0.06, plus(now.at(), back), style)
 }
 
 /// Takes the frame and puts it into the stand.
@@ -150,5 +151,9 @@ fn hang(now: &Moment, frame: &Pose, tool: &Pose, ring: [f64; 3], style: &ExpertS
         let low = place(0.0, if fits { 0.008 } else { 0.03 });
         funnel(ring, low, 0.03 + style.lift, 0.04, style)
     };
-    lead(now, ring, next, &by, style)
+    let slow = ExpertStyle {
+        speed: 0.3 * style.speed,
+        ..*style
+    };
+    lead(now, ring, next, &by, if is_around { &slow } else { style })
 }
