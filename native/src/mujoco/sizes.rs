@@ -49,9 +49,7 @@ impl Boxes {
 
     /// The sizes, a row after the other.
     pub fn sizes(&self, model: &MjModel) -> impl Iterator<Item = f64> {
-        self.0
-            .iter()
-            .flat_map(|geoms| model.geom_size()[geoms[0]])
+        self.0.iter().flat_map(|geoms| model.geom_size()[geoms[0]])
     }
 
     /// Gives the boxes of a model that shares nothing these sizes. The data are reset, unless the
@@ -197,8 +195,8 @@ mod tests {
     #[test]
     fn boxes_that_cannot_be_resized_are_refused() {
         let whole = Arc::new(compiled("0.2 0.2 0.2"));
-        for (rows, name) in [(&[&["nix"][..]][..], "nix"), (&[&["arm"]], "arm")] {
-            let rows: Rows = rows;
+        let cases: [(Rows, &str); 2] = [(&[&["nix"]], "nix"), (&[&["arm"]], "arm")];
+        for (rows, name) in cases {
             let error = Plant::from_model(&whole, "x", rows).err().unwrap();
             assert!(error.to_string().contains(name), "{error}");
         }

@@ -236,7 +236,9 @@ impl<'a> Records<'a> {
     /// What a record has under `ctrl_FIRST_LAST`; nothing where the episode ended before.
     fn sent(&self, key: &str) -> Result<Option<Sent>> {
         for name in self.file.names() {
-            let own = name.strip_prefix(key).and_then(|own| own.strip_prefix("/ctrl_"));
+            let own = name
+                .strip_prefix(key)
+                .and_then(|own| own.strip_prefix("/ctrl_"));
             let Some((first, last)) = own.and_then(|own| own.split_once('_')) else {
                 continue;
             };

@@ -2,6 +2,7 @@
 //! environments/base.py `step`, robots/fixed_base_robot.py `control`).
 
 use super::gripper::Gripper;
+use super::lapack::gemv_t;
 use super::osc::{ArmState, Frame, JOINTS, Osc};
 use super::settings::{ControllerSettings, Grip};
 use super::transforms::{Pose, cross, plus, rows, scalar_last};
@@ -74,8 +75,7 @@ impl Panda {
         let fingers = numbered(|i| joint(&format!("{GRIPPER}finger_joint{}", i + 1)))?;
         let motor = |name: String| find(plant, Kind::mjOBJ_ACTUATOR, &name);
         let motors = numbered(|i| motor(format!("robot0_torq_j{}", i + 1)))?;
-        let finger_motors =
-            numbered(|i| motor(format!("{GRIPPER}gripper_finger_joint{}", i + 1)))?;
+        let finger_motors = numbered(|i| motor(format!("{GRIPPER}gripper_finger_joint{}", i + 1)))?;
         let grip = site(plant, &format!("{GRIPPER}grip_site"))?;
         let dofs = arm.map(|joint: usize| model.jnt_dofadr()[joint] as usize);
         let held = model.site_bodyid()[grip] as usize;
@@ -207,7 +207,20 @@ impl Panda {
                 row[column] = *v;
             }
         }
-        let entries = data.m();
+        let speeds = self.dofs.map(|dof| data.qvel()[dof]);
+        ArmState {
+            position,
+            rotation: rows(data.site_xmat()[self.grip]),
+            velocity: velocity(&jacobian, &speeds),
+            jacobian,
+            inertia: self.inertia(plant),
+            joints: self.joints.map(|at| data.qpos()[at]),
+            speeds,
+        }
+    }
+
+    fn inertia(&self, plant: &Plant) -> [[f64; JOINTS]; JOINTS] {
+        let entries = plant.data.m();
         let mut inertia = [[0.0; JOINTS]; JOINTS];
         for row in 0..JOINTS {
             for column in 0..=row {
@@ -216,14 +229,7 @@ impl Panda {
                 inertia[column][row] = entry;
             }
         }
-        ArmState {
-            position,
-            rotation: rows(data.site_xmat()[self.grip]),
-            jacobian,
-            inertia,
-            joints: self.joints.map(|at| data.qpos()[at]),
-            speeds: self.dofs.map(|dof| data.qvel()[dof]),
-        }
+        inertia
     }
 
     /// Where the robot stands.
@@ -254,12 +260,27 @@ impl Panda {
     }
 }
 
+/// How fast the hand moves. Upstream multiplies by the speeds of all joints of the scene; that those
+/// behind the arm's do not count shows in the order of sums.
+fn velocity(jacobian: &[[f64; JOINTS]; 6], speeds: &[f64; JOINTS]) -> [f64; 6] {
+    const WIDTH: usize = JOINTS + 1;
+    let wide = |row: &[f64; JOINTS]| {
+        let mut wide = [0.0; WIDTH];
+        wide[..JOINTS].copy_from_slice(row);
+        wide
+    };
+    let rows = jacobian.each_ref().map(wide);
+    let speeds = wide(speeds);
+    let mut velocity = [0.0; 6];
+    for (rows, to) in rows.chunks(3).zip(velocity.chunks_mut(3)) {
+        gemv_t((WIDTH, 3), rows.as_flattened(), WIDTH, (&speeds, 1), to);
+    }
+    velocity
+}
+
 /// Where each pair's inertia is: MuJoCo keeps the lower triangle, row by row, without what is
 /// always zero.
-fn lower_triangle(
-    plant: &Plant,
-    dofs: &[usize; JOINTS],
-) -> Result<[[usize; JOINTS]; JOINTS]> {
+fn lower_triangle(plant: &Plant, dofs: &[usize; JOINTS]) -> Result<[[usize; JOINTS]; JOINTS]> {
     let model = plant.model();
     let mut places = [[0; JOINTS]; JOINTS];
     for (row, &dof) in dofs.iter().enumerate() {
@@ -267,7 +288,8 @@ fn lower_triangle(
         let columns = &model.m_colind()[from..from + model.m_rownnz()[dof] as usize];
         for (column, &other) in dofs.iter().enumerate().take(row + 1) {
             let at = columns.iter().position(|&c| c as usize == other);
-            places[row][column] = from + at.ok_or_else(|| of_another_version("a chain of joints"))?;
+            places[row][column] =
+                from + at.ok_or_else(|| of_another_version("a chain of joints"))?;
         }
     }
     Ok(places)

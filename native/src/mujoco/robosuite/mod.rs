@@ -5,6 +5,7 @@
 
 mod arm;
 mod gripper;
+mod lapack;
 mod observe;
 mod osc;
 mod package;

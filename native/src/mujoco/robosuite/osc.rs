@@ -1,29 +1,25 @@
 //! Operational space control, OSC_POSE (robosuite 1.5.2: controllers/parts/arm/osc.py and
 //! utils/control_utils.py; 1.4.1: controllers/osc.py): torques that bring the hand to a goal, and,
-//! as far as that leaves the arm free, its joints to where they began.
+//! as far as that leaves the arm free, its joints to where they began. Every product is computed in
+//! upstream's order.
 
+use super::lapack::{inverse, product, pseudoinverse, times};
 use super::settings::{ControllerSettings, InputFrame, InputType};
 use super::transforms::{
-    Matrix, axis_angle_to_quat, cross, minus, plus, product, quat_to_mat, transposed, turned,
+    Matrix, axis_angle_to_quat, cross, minus, plus, quat_to_mat, rotation_vector_to_mat,
+    transposed, turned,
 };
-use nalgebra::{Cholesky, Const, Matrix3, SMatrix, SVector, Vector3};
 use serde::{Deserialize, Serialize};
 
 /// Joints of the arm.
 pub const JOINTS: usize = 7;
 /// Gain that draws the joints back, 1/s².
 const JOINT_KP: f64 = 10.0;
-/// Ratio of singular values below which a direction counts as lost (`np.linalg.pinv`).
-const LOST: f64 = 1e-15;
-/// Ratio of pivots below which singular values are looked at: long before the above, so that its
-/// rule is the one that decides.
-const SUSPECT: f64 = 1e-12;
 
-type Joints = SVector<f64, JOINTS>;
-type Inertia = SMatrix<f64, JOINTS, JOINTS>;
-type Jacobian = SMatrix<f64, 6, JOINTS>;
-type Mobility = SMatrix<f64, 6, 6>;
-type Wrench = SVector<f64, 6>;
+/// A number for each joint.
+pub type Joints = [f64; JOINTS];
+/// Along and about x, y and z.
+pub type Wrench = [f64; 6];
 
 /// What the controller knows of the arm at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,14 +28,16 @@ pub struct ArmState {
     pub position: [f64; 3],
     /// How the gripper is turned.
     pub rotation: Matrix,
-    /// The velocity of that point (x, y, z, then about them) by each joint's.
-    pub jacobian: [[f64; JOINTS]; 6],
+    /// How fast that point moves, m/s and rad/s.
+    pub velocity: Wrench,
+    /// The same by each joint's speed: a row for each direction.
+    pub jacobian: [Joints; 6],
     /// Of the arm, kg m².
-    pub inertia: [[f64; JOINTS]; JOINTS],
+    pub inertia: [Joints; JOINTS],
     /// rad.
-    pub joints: [f64; JOINTS],
+    pub joints: Joints,
     /// rad/s.
-    pub speeds: [f64; JOINTS],
+    pub speeds: Joints,
 }
 
 /// A frame of reference: where it is, and its axes as columns.
@@ -63,7 +61,7 @@ struct Goal {
 pub struct Osc {
     goal: Goal,
     /// Where the joints are drawn back to, rad.
-    rest: [f64; JOINTS],
+    rest: Joints,
 }
 
 impl Osc {
@@ -86,21 +84,22 @@ impl Osc {
         settings: &ControllerSettings,
         seen: &ArmState,
         base: &Frame,
-        action: [f64; 6],
+        action: Wrench,
     ) {
-        let scaled = match settings.input_type {
-            InputType::Delta => scale(settings, action),
-            InputType::Absolute => action,
-        };
-        let [x, y, z, a, b, c] = scaled;
-        let turn = [a, b, c];
         if settings.input_type == InputType::Absolute {
+            let [x, y, z, turn @ ..] = action;
             self.goal = Goal {
                 position: [x, y, z],
-                rotation: absolute_rotation(settings, turn),
+                // 1.5 takes scipy's in 64 bits.
+                rotation: if settings.keeps_rotation {
+                    quat_to_mat(axis_angle_to_quat(turn))
+                } else {
+                    rotation_vector_to_mat(turn)
+                },
             };
             return;
         }
+        let [x, y, z, turn @ ..] = scale(settings, action);
         let (position, rotation) = match settings.input_frame {
             InputFrame::World => (seen.position, seen.rotation),
             InputFrame::Base => in_frame(base, seen),
@@ -113,47 +112,31 @@ impl Osc {
     }
 
     /// The torques of this moment, N m, not yet cut to what the motors can do (`run_controller`).
-    /// `bias` is what holds the arm against gravity and its own motion.
+    /// `bias` is what holds the arm against gravity and its own motion. Of a state that is not
+    /// finite they are not, either.
     pub fn torques(
         &self,
         settings: &ControllerSettings,
         seen: &ArmState,
         base: &Frame,
-        bias: &[f64; JOINTS],
-    ) -> [f64; JOINTS] {
-        let jacobian = Jacobian::from_fn(|row, column| seen.jacobian[row][column]);
-        let inertia = Inertia::from_fn(|row, column| seen.inertia[row][column]);
-        let speeds = Joints::from(seen.speeds);
-        let pull = self.pull(settings, seen, base, &(jacobian * speeds));
-        let draw = (Joints::from(self.rest) - Joints::from(seen.joints)) * JOINT_KP
-            - speeds * (2.0 * JOINT_KP.sqrt());
-        // J M^-1 J' by M = L L': (L^-1 J')' (L^-1 J'). M is positive definite where the arm has
-        // mass; a state that is not finite gives torques that are not, which is seen elsewhere.
-        let Some(factor) = Cholesky::new(inertia) else {
-            return [f64::NAN; JOINTS];
+        bias: &Joints,
+    ) -> Joints {
+        let pull = self.pull(settings, seen, base);
+        let speed_gain = JOINT_KP.sqrt() * 2.0;
+        let draw: Joints = std::array::from_fn(|i| {
+            JOINT_KP * (self.rest[i] - seen.joints[i]) - speed_gain * seen.speeds[i]
+        });
+        let wanted = Wanted {
+            pull,
+            draw,
+            uncoupled: settings.uncoupled,
         };
-        let mut half: SMatrix<f64, JOINTS, 6> = jacobian.transpose();
-        factor.l_dirty().solve_lower_triangular_mut(&mut half);
-        let mobility: Mobility = half.tr_mul(&half);
-        let wrench = if settings.uncoupled {
-            apart(&mobility, &pull)
-        } else {
-            solve(&mobility, &pull)
-        };
-        // The null space's matrix, transposed, times M draw: M draw - J' (J M^-1 J')^-1 J draw.
-        let taken = solve(&mobility, &(jacobian * draw));
-        let torques = jacobian.tr_mul(&(wrench - taken)) + inertia * draw + Joints::from(*bias);
-        torques.into()
+        let torques = wanted.torques(seen, bias);
+        torques.unwrap_or([f64::NAN; JOINTS])
     }
 
     /// The acceleration that is wished for, along and about x, y, z.
-    fn pull(
-        &self,
-        settings: &ControllerSettings,
-        seen: &ArmState,
-        base: &Frame,
-        velocity: &Wrench,
-    ) -> Wrench {
+    fn pull(&self, settings: &ControllerSettings, seen: &ArmState, base: &Frame) -> Wrench {
         let (position, rotation) = match settings.input_frame {
             InputFrame::World => (self.goal.position, self.goal.rotation),
             InputFrame::Base => (
@@ -165,16 +148,16 @@ impl Osc {
         let turn = rotation_error(&rotation, &seen.rotation);
         let error = [way, turn];
         let error = error.as_flattened();
-        Wrench::from_fn(|i, _| {
+        std::array::from_fn(|i| {
             let kp = settings.kp[i];
             let kd = 2.0 * kp.sqrt() * settings.damping_ratio[i];
-            error[i] * kp - velocity[i] * kd
+            error[i] * kp - seen.velocity[i] * kd
         })
     }
 }
 
 /// Cuts an action to its bounds, and stretches these to those of the output (`scale_action`).
-fn scale(settings: &ControllerSettings, action: [f64; 6]) -> [f64; 6] {
+fn scale(settings: &ControllerSettings, action: Wrench) -> Wrench {
     std::array::from_fn(|i| {
         let (in_min, in_max) = (settings.input_min[i], settings.input_max[i]);
         let (out_min, out_max) = (settings.output_min[i], settings.output_max[i]);
@@ -182,16 +165,6 @@ fn scale(settings: &ControllerSettings, action: [f64; 6]) -> [f64; 6] {
         let cut = action[i].clamp(in_min, in_max);
         (cut - (in_max + in_min) / 2.0) * stretch + (out_max + out_min) / 2.0
     })
-}
-
-/// The rotation of an absolute action, by 1.5 (scipy, 64 bits) or by 1.4.
-fn absolute_rotation(settings: &ControllerSettings, turn: [f64; 3]) -> Matrix {
-    if settings.keeps_rotation {
-        return quat_to_mat(axis_angle_to_quat(turn));
-    }
-    let rotation = nalgebra::Rotation3::new(Vector3::from(turn));
-    let m = rotation.matrix();
-    std::array::from_fn(|row| std::array::from_fn(|column| m[(row, column)]))
 }
 
 /// The hand in the base's frame (`goal_origin_to_eef_pose`).
@@ -210,47 +183,73 @@ fn rotation_error(desired: &Matrix, current: &Matrix) -> [f64; 3] {
     plus(plus(x, y), z).map(|v| 0.5 * v)
 }
 
-/// Force and torque, as if neither moved what the other does.
-fn apart(mobility: &Mobility, pull: &Wrench) -> Wrench {
-    let block = |from: usize| -> Matrix3<f64> { mobility.fixed_view::<3, 3>(from, from).into() };
-    let part = |from: usize| -> Vector3<f64> { pull.fixed_rows::<3>(from).into() };
-    let force = solve_3(&block(0), &part(0));
-    let torque = solve_3(&block(3), &part(3));
-    let both = [force.into(), torque.into()] as [[f64; 3]; 2];
-    Wrench::from_column_slice(both.as_flattened())
+/// What an arm is to do.
+struct Wanted {
+    /// The hand's acceleration.
+    pull: Wrench,
+    /// The joints', as far as the hand allows.
+    draw: Joints,
+    /// Whether force and torque are computed as if neither moved what the other does.
+    uncoupled: bool,
 }
 
-/// The pseudoinverse of a symmetric matrix without negative eigenvalues times a vector. Where the
-/// arm can move in all six directions, it is the inverse.
-fn solve(matrix: &Mobility, right: &Wrench) -> Wrench {
-    match Cholesky::new(*matrix) {
-        Some(factor) if is_regular(&factor.l_dirty().diagonal()) => factor.solve(right),
-        _ => {
-            let parts = matrix.svd(true, true);
-            let bound = LOST * parts.singular_values[0];
-            parts.solve(right, bound).unwrap_or(*right)
+impl Wanted {
+    /// The torques that do it.
+    fn torques(&self, seen: &ArmState, bias: &Joints) -> Option<Joints> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has these instructions.
+            #[allow(unsafe_code, reason = "only the processor can say what it has")]
+            return unsafe { self.torques_by_fma(seen, bias) };
         }
+        self.compute(seen, bias)
+    }
+
+    /// The same numbers, faster.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "fma")]
+    fn torques_by_fma(&self, seen: &ArmState, bias: &Joints) -> Option<Joints> {
+        self.compute(seen, bias)
+    }
+
+    #[inline(always)]
+    fn compute(&self, seen: &ArmState, bias: &Joints) -> Option<Joints> {
+        let jacobian = &seen.jacobian;
+        let columns = transposed(jacobian);
+        // Symmetric: its rows are its columns.
+        let inertia = &seen.inertia;
+        let inverse = transposed(&inverse(inertia)?);
+        // J M^-1 J'
+        let mobility = product(&product(jacobian, &inverse), &columns);
+        let coupled = pseudoinverse(&mobility)?;
+        let wrench = if self.uncoupled {
+            let [x, y, z, a, b, c] = self.pull;
+            let force = times(
+                &transposed(&pseudoinverse(&block(&mobility, 0))?),
+                &[x, y, z],
+            );
+            let torque = times(
+                &transposed(&pseudoinverse(&block(&mobility, 3))?),
+                &[a, b, c],
+            );
+            [
+                force[0], force[1], force[2], torque[0], torque[1], torque[2],
+            ]
+        } else {
+            times(&transposed(&coupled), &self.pull)
+        };
+        // What the hand does not feel: 1 - M^-1 J' (J M^-1 J')^-1 J.
+        let felt = product(&product(&inverse, &columns), &coupled);
+        let felt = product(&felt, jacobian);
+        let free: [Joints; JOINTS] =
+            std::array::from_fn(|i| std::array::from_fn(|j| f64::from(i == j) - felt[i][j]));
+        let drawn = times(&free, &times(inertia, &self.draw));
+        let led = times(jacobian, &wrench);
+        Some(std::array::from_fn(|i| led[i] + bias[i] + drawn[i]))
     }
 }
 
-/// The same of three directions.
-fn solve_3(matrix: &Matrix3<f64>, right: &Vector3<f64>) -> Vector3<f64> {
-    match Cholesky::new(*matrix) {
-        Some(factor) if is_regular(&factor.l_dirty().diagonal()) => factor.solve(right),
-        _ => {
-            let parts = matrix.svd(true, true);
-            let bound = LOST * parts.singular_values[0];
-            parts.solve(right, bound).unwrap_or(*right)
-        }
-    }
-}
-
-/// Whether no pivot is so small that a direction might be lost.
-fn is_regular<const N: usize>(roots: &SMatrix<f64, N, 1>) -> bool
-where
-    Const<N>: nalgebra::DimName,
-{
-    let least = roots.min();
-    let most = roots.max();
-    least * least > SUSPECT * most * most
+/// Three rows and columns on the diagonal.
+fn block(m: &[Wrench; 6], from: usize) -> Matrix {
+    std::array::from_fn(|i| std::array::from_fn(|j| m[from + i][from + j]))
 }

@@ -57,8 +57,8 @@ impl Init {
     /// Numbers of which the scene knows how many there have to be.
     fn need(&self, name: &str) -> Result<&[f64]> {
         let found = self.values().get(name);
-        found.map(Vec::as_slice).ok_or_else(|| {
-            Error::input(format!("a recorded episode of robosuite has no `{name}`"))
-        })
+        found
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::input(format!("a recorded episode of robosuite has no `{name}`")))
     }
 }

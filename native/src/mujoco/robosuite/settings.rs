@@ -89,7 +89,12 @@ impl Default for ControllerSettings {
 
 /// Keys that say nothing of what is computed here: limits of settings that are fixed, and what the
 /// configuration of an interpolator is without one.
-const IDLE: [&str; 4] = ["kp_limits", "damping_ratio_limits", "damping_limits", "ramp_ratio"];
+const IDLE: [&str; 4] = [
+    "kp_limits",
+    "damping_ratio_limits",
+    "damping_limits",
+    "ramp_ratio",
+];
 
 impl ControllerSettings {
     /// Those of robosuite 1.4.1.
@@ -148,7 +153,11 @@ impl ControllerSettings {
             only("control_freq", rate, &[Value::from(20), Value::from(20.0)])?;
         }
         if let Some(kind) = kwargs.get("gripper_types") {
-            only("gripper_types", kind, &[Value::from("default"), Value::from("PandaGripper")])?;
+            only(
+                "gripper_types",
+                kind,
+                &[Value::from("default"), Value::from("PandaGripper")],
+            )?;
         }
         if let Some(lite) = kwargs.get("lite_physics") {
             self.lite_physics = boolean("lite_physics", lite)?;
@@ -177,7 +186,9 @@ impl ControllerSettings {
                 }
                 "body_parts" => {
                     let parts = object("body_parts", value)?;
-                    let arms = parts.get("arms").map(|arms| object("body_parts.arms", arms));
+                    let arms = parts
+                        .get("arms")
+                        .map(|arms| object("body_parts.arms", arms));
                     let arm = arms.transpose()?.unwrap_or(parts).get("right");
                     let arm = arm.ok_or_else(|| {
                         Error::input("`body_parts` has no `right`: the Panda's arm is called so")
@@ -215,7 +226,11 @@ impl ControllerSettings {
                 // 1.5 does not read it any more.
                 "control_delta" => only(&name, value, &[Value::from(true)])?,
                 "input_type" => {
-                    only(&name, value, &[Value::from("delta"), Value::from("absolute")])?;
+                    only(
+                        &name,
+                        value,
+                        &[Value::from("delta"), Value::from("absolute")],
+                    )?;
                     self.input_type = delta(value == "delta");
                 }
                 "input_ref_frame" => {
@@ -356,13 +371,22 @@ mod tests {
         assert_eq!(old, ControllerSettings::up_to_1_4());
         let default = ControllerSettings::default();
         assert_eq!(ControllerSettings::from_env_args(&new()).unwrap(), default);
-        assert_eq!(ControllerSettings::from_env_args(&json!({"env_version": "1.5.2"})).unwrap(), default);
+        assert_eq!(
+            ControllerSettings::from_env_args(&json!({"env_version": "1.5.2"})).unwrap(),
+            default
+        );
         let mut below_arms = new();
         let right = below_arms["env_kwargs"]["controller_configs"]["body_parts"].take();
         below_arms["env_kwargs"]["controller_configs"]["body_parts"] = json!({"arms": right});
         below_arms["env_kwargs"]["lite_physics"] = json!(false);
         let found = ControllerSettings::from_env_args(&below_arms).unwrap();
-        assert_eq!(found, ControllerSettings { lite_physics: false, ..default });
+        assert_eq!(
+            found,
+            ControllerSettings {
+                lite_physics: false,
+                ..default
+            }
+        );
     }
 
     /// A setting that is not the default is read.
@@ -393,29 +417,64 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused_by_name() {
         let cases = [
-            ("/env_kwargs/robots", json!(["Sawyer"]), vec!["robots", "Sawyer", "Panda"]),
-            ("/env_kwargs/control_freq", json!(10), vec!["control_freq", "10", "20"]),
+            (
+                "/env_kwargs/robots",
+                json!(["Sawyer"]),
+                vec!["robots", "Sawyer", "Panda"],
+            ),
+            (
+                "/env_kwargs/control_freq",
+                json!(10),
+                vec!["control_freq", "10", "20"],
+            ),
             ("/env_version", json!("new"), vec!["env_version", "new"]),
-            ("/env_kwargs/controller_configs/type", json!("IK_POSE"), vec!["IK_POSE", "OSC_POSE"]),
+            (
+                "/env_kwargs/controller_configs/type",
+                json!("IK_POSE"),
+                vec!["IK_POSE", "OSC_POSE"],
+            ),
             (
                 "/env_kwargs/controller_configs/impedance_mode",
                 json!("variable"),
                 vec!["impedance_mode", "variable", "fixed"],
             ),
-            ("/env_kwargs/controller_configs/interpolation", json!("linear"), vec!["linear", "null"]),
-            ("/env_kwargs/controller_configs/kp", json!([1, 2]), vec!["kp", "[1,2]", "six"]),
-            ("/env_kwargs/controller_configs/input_max", json!(-1), vec!["input_max", "input_min"]),
-            ("/env_kwargs/controller_configs", json!("osc"), vec!["controller_configs", "osc"]),
+            (
+                "/env_kwargs/controller_configs/interpolation",
+                json!("linear"),
+                vec!["linear", "null"],
+            ),
+            (
+                "/env_kwargs/controller_configs/kp",
+                json!([1, 2]),
+                vec!["kp", "[1,2]", "six"],
+            ),
+            (
+                "/env_kwargs/controller_configs/input_max",
+                json!(-1),
+                vec!["input_max", "input_min"],
+            ),
+            (
+                "/env_kwargs/controller_configs",
+                json!("osc"),
+                vec!["controller_configs", "osc"],
+            ),
         ];
         for (place, value, words) in cases {
             let mut args = old();
             *args.pointer_mut(place).unwrap() = value;
-            let error = ControllerSettings::from_env_args(&args).unwrap_err().to_string();
+            let error = ControllerSettings::from_env_args(&args)
+                .unwrap_err()
+                .to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
         }
         let mut args = old();
         args["env_kwargs"]["controller_configs"]["stiffness"] = json!(3);
-        let error = ControllerSettings::from_env_args(&args).unwrap_err().to_string();
-        assert!(error.contains("stiffness") && error.contains("damping_ratio"), "{error}");
+        let error = ControllerSettings::from_env_args(&args)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("stiffness") && error.contains("damping_ratio"),
+            "{error}"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Rotations as robosuite computes them (utils/transform_utils.py): much of it in 32 bits, and the
 //! rest of what numba makes of it in 64. Quaternions are x, y, z, w.
 
+use super::lapack::{fma, product};
+
 /// A rotation matrix, row by row.
 pub type Matrix = [[f64; 3]; 3];
 /// x, y, z, w.
@@ -30,19 +32,13 @@ pub fn rows(matrix: [f64; 9]) -> Matrix {
 }
 
 /// The transposed matrix.
-pub fn transposed(m: &Matrix) -> Matrix {
+pub fn transposed<const M: usize, const N: usize>(m: &[[f64; N]; M]) -> [[f64; M]; N] {
     std::array::from_fn(|row| std::array::from_fn(|column| m[column][row]))
 }
 
-/// The product of two matrices.
-pub fn product(a: &Matrix, b: &Matrix) -> Matrix {
-    let b = transposed(b);
-    a.map(|row| b.map(|column| dot(row, column)))
-}
-
-/// A matrix times a vector.
+/// A matrix times a vector, in the order of numpy's product of a matrix and a vector.
 pub fn turned(m: &Matrix, v: [f64; 3]) -> [f64; 3] {
-    m.map(|row| dot(row, v))
+    m.map(|[a, b, c]| fma(c, v[2], fma(a, v[0], b * v[1])))
 }
 
 /// The scalar product.
@@ -76,13 +72,37 @@ pub fn norm(a: [f64; 3]) -> f64 {
 
 /// The quaternion of a rotation by as many radians as the vector is long (`axisangle2quat`).
 pub fn axis_angle_to_quat(v: [f64; 3]) -> Quaternion {
-    let angle = norm(v);
+    let [x, y, z] = v;
+    let angle = fma(z, z, fma(y, y, x * x)).sqrt();
     if angle == 0.0 {
         return [0.0, 0.0, 0.0, 1.0];
     }
     let (sin, cos) = (angle / 2.0).sin_cos();
     let [x, y, z] = v.map(|a| a / angle * sin);
     [x, y, z, cos]
+}
+
+/// The matrix of such a rotation in 64 bits (scipy's `Rotation.from_rotvec`).
+pub fn rotation_vector_to_mat(v: [f64; 3]) -> Matrix {
+    let [x, y, z, w] = axis_angle_to_quat(v);
+    let two = |a: f64, b: f64| 2.0 * a * b;
+    [
+        [
+            x * x - y * y - z * z + w * w,
+            two(x, y) - two(z, w),
+            two(x, z) + two(y, w),
+        ],
+        [
+            two(x, y) + two(z, w),
+            -x * x + y * y - z * z + w * w,
+            two(y, z) - two(x, w),
+        ],
+        [
+            two(x, z) - two(y, w),
+            two(y, z) + two(x, w),
+            -x * x - y * y + z * z + w * w,
+        ],
+    ]
 }
 
 /// The matrix of a quaternion, with numba's types (`quat2mat`): products of the quaternion's
@@ -186,8 +206,14 @@ pub fn relative(frame: &Pose, thing: &Pose) -> Pose {
     let (position, rotation) = rounded(thing);
     let back = transposed(&axes);
     let offset = turned(&back, origin);
+    // In the order of a product of two matrices.
+    let placed = |i: usize| {
+        let [a, b, c] = back[i];
+        let turned = fma(c, position[2], fma(b, position[1], a * position[0]));
+        turned - offset[i]
+    };
     Pose {
-        position: minus(turned(&back, position), offset),
+        position: [placed(0), placed(1), placed(2)],
         rotation: mat_to_quat(&product(&back, &rotation)),
     }
 }
@@ -206,13 +232,22 @@ mod tests {
     const UPSTREAM: Matrix = [
         [0.890888836234808, -0.2600399851799011, -0.3724195063114166],
         [0.2208089977502823, 0.9644469236955047, -0.14520852267742157],
-        [0.39693889021873474, 0.047131072729825974, 0.9166341675445437],
+        [
+            0.39693889021873474,
+            0.047131072729825974,
+            0.9166341675445437,
+        ],
     ];
 
     /// A rotation survives the way to a matrix and back as well as 32 bits hold it.
     #[test]
     fn rotations_survive_the_way_to_a_matrix_and_back() {
-        for v in [[0.1, -0.4, 0.25], [3.0, 0.2, -0.6], [0.0, 0.0, 3.1], [0.0; 3]] {
+        for v in [
+            [0.1, -0.4, 0.25],
+            [3.0, 0.2, -0.6],
+            [0.0, 0.0, 3.1],
+            [0.0; 3],
+        ] {
             let q = axis_angle_to_quat(v);
             let back = mat_to_quat(&quat_to_mat(q));
             let off = q.iter().zip(back).map(|(a, b)| (a - b).abs());

@@ -124,7 +124,11 @@ impl Record {
 impl Sent {
     fn error(&self, key: &str, played: &[Played]) -> Result<f64> {
         let steps = played.get(self.steps.clone()).unwrap_or_default();
-        let ours: Vec<&[f64]> = steps.iter().flat_map(|step| &step.sent).map(Vec::as_slice).collect();
+        let ours: Vec<&[f64]> = steps
+            .iter()
+            .flat_map(|step| &step.sent)
+            .map(Vec::as_slice)
+            .collect();
         if ours.len() != self.numbers.shape[0] {
             return Err(Error::input(format!(
                 "`{key}` has what was sent to the actuators in {} physics steps, not the {} of \

@@ -45,9 +45,15 @@ impl Square {
     /// When the scene lacks one.
     pub fn find(plant: &Plant) -> Result<Self> {
         Ok(Self {
-            nuts: [body(plant, "SquareNut_main")?, body(plant, "RoundNut_main")?],
+            nuts: [
+                body(plant, "SquareNut_main")?,
+                body(plant, "RoundNut_main")?,
+            ],
             pegs: [body(plant, "peg1")?, body(plant, "peg2")?],
-            joints: [Free::find(plant, "SquareNut")?, Free::find(plant, "RoundNut")?],
+            joints: [
+                Free::find(plant, "SquareNut")?,
+                Free::find(plant, "RoundNut")?,
+            ],
             handle: site(plant, "SquareNut_handle_site")?,
         })
     }
@@ -55,9 +61,7 @@ impl Square {
 
 /// Whether a nut is over a peg (`on_peg`).
 fn is_over(nut: [f64; 3], peg: [f64; 3]) -> bool {
-    (nut[0] - peg[0]).abs() < BESIDE
-        && (nut[1] - peg[1]).abs() < BESIDE
-        && nut[2] < TABLE + ABOVE
+    (nut[0] - peg[0]).abs() < BESIDE && (nut[1] - peg[1]).abs() < BESIDE && nut[2] < TABLE + ABOVE
 }
 
 impl Task for Square {

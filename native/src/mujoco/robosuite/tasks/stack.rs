@@ -34,7 +34,12 @@ impl Stack {
     /// # Errors
     /// When the scene lacks one.
     pub fn find(plant: &Plant) -> Result<Self> {
-        let pad = |finger| geom(plant, &format!("gripper0_right_finger{finger}_pad_collision"));
+        let pad = |finger| {
+            geom(
+                plant,
+                &format!("gripper0_right_finger{finger}_pad_collision"),
+            )
+        };
         Ok(Self {
             cubes: [body(plant, "cubeA_main")?, body(plant, "cubeB_main")?],
             shapes: [geom(plant, "cubeA_g0")?, geom(plant, "cubeB_g0")?],
@@ -47,7 +52,8 @@ impl Stack {
     fn is_grasped(&self, plant: &Plant) -> bool {
         let cube = self.shapes[0];
         let pads = self.pads.iter();
-        pads.into_iter().all(|&pad| touch(plant, |a| a == pad, |b| b == cube))
+        pads.into_iter()
+            .all(|&pad| touch(plant, |a| a == pad, |b| b == cube))
     }
 }
 

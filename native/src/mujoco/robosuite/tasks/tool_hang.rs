@@ -107,7 +107,12 @@ impl ToolHang {
             hook: geom(plant, "frame_horizontal_frame")?,
             hole_center: site(plant, "tool_hole1_center")?,
             hole,
-            fingers: [finger("1_")?, finger("1_pad_")?, finger("2_")?, finger("2_pad_")?],
+            fingers: [
+                finger("1_")?,
+                finger("1_pad_")?,
+                finger("2_")?,
+                finger("2_pad_")?,
+            ],
         })
     }
 
