@@ -1,9 +1,10 @@
 //! The upstream suites, held to numbers that their own code made on the same MuJoCo.
 //!
 //! The files `fixtures/*_traces.safetensors` (another folder: `PROTEGE_FIXTURES`) have episodes of
-//! Meta-World 3.1.1 and of gymnasium-robotics 1.4.2 on MuJoCo 3.17.0, played by their Python: for
-//! each `suite/task/number` the state after the reset, the actions, observations, successes and
-//! rewards. Number 0 is played by the scripted expert, 1 by the same with noise of 0.1.
+//! Meta-World 3.1.1, gymnasium-robotics 1.4.2 and robosuite 1.5.2 on MuJoCo 3.17.0, played by their
+//! Python: for each `suite/task/number` the state after the reset, the actions, observations,
+//! successes and rewards. In the first two suites, number 0 is played by the scripted expert, 1 by
+//! the same with noise of 0.1; in robosuite, both by a hand that grasps, with noise.
 #![cfg(feature = "mujoco")]
 
 use protege::mujoco::trace::{Records, knows};
@@ -22,7 +23,8 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// Observations are upstream's to 1e-6 over the first 100 steps and after a reset of our own, and
-/// successes at every step.
+/// successes at every step. So are, where the file has them, what the motors got, and observations
+/// and successes in states of their own; and robosuite's observations to the end.
 #[test]
 fn episodes_of_upstream_are_the_same_here() {
     let mut count = 0;
@@ -57,7 +59,18 @@ fn episodes_of_upstream_are_the_same_here() {
                     .is_none_or(|error| error <= bound),
                 "{found:?}"
             );
+            let others = [found.ctrl_max_abs_error, found.probe_max_abs_error];
+            assert!(
+                others.into_iter().flatten().all(|error| error <= 1e-6)
+                    && found.probe_success_equal != Some(false),
+                "{found:?}"
+            );
+            if key.starts_with("robosuite/") {
+                assert!(found.max_abs_error <= 1e-6, "{found:?}");
+                assert!(found.ctrl_max_abs_error.is_some(), "{found:?}");
+                assert!(found.probe_success_equal.is_some(), "{found:?}");
+            }
         }
     }
-    assert!(count >= 12, "only {count} episodes");
+    assert!(count >= 22, "only {count} episodes");
 }

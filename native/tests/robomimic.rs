@@ -586,6 +586,24 @@ mod robosuite {
         (0..width).map(|i| value(n, t, i)).collect()
     }
 
+    /// Robosuite 1.4 observes the way from the hand to the cube with the other sign; what is learned
+    /// from its files has today's.
+    #[test]
+    fn what_older_versions_observe_is_put_into_todays_order() {
+        let found = import(&fixture("image"), "robosuite/lift", &Wishes::default()).unwrap();
+        let state = &found.dataset.episodes[1].obs.state;
+        let [arm, cube, way] = [9, 7, 3];
+        for (t, row) in state.chunks_exact(arm + cube + way).enumerate() {
+            let theirs = rows_at(1, t, cube + way);
+            let (same, turned) = theirs.split_at(cube);
+            assert_eq!(row[arm..arm + cube], *same, "{t}");
+            let turned: Vec<f32> = turned.iter().map(|v| -v).collect();
+            assert_eq!(row[arm + cube..], turned, "{t}");
+        }
+        let told = found.notes.join(" ");
+        assert!(told.contains("the order of robosuite 1.4.1"), "{told}");
+    }
+
     /// Pictures become those of cameras, pixel for pixel, beside proprioception; without `next_obs`
     /// the last action is left out; an older controller is told.
     #[test]

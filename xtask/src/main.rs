@@ -78,6 +78,7 @@ const COMMANDS: [(&str, &str); 8] = [
 ];
 
 fn main() -> ExitCode {
+    heed_interrupts();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some((command, rest)) = args.split_first() else {
         return wrong_input("Say what to do.");
@@ -107,6 +108,21 @@ fn main() -> ExitCode {
         Err(sentence) => wrong_input(&sentence),
     }
 }
+
+/// A shell that starts a program in the background may have it ignore Ctrl-C, and so its children.
+/// The program keeps to that, but tests press Ctrl-C, and it has to be heard.
+#[cfg(unix)]
+fn heed_interrupts() {
+    #[allow(unsafe_code, reason = "the standard library has no signals")]
+    // SAFETY: the default action is no function of ours, and no other thread is there yet.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+    }
+}
+
+/// No such shells.
+#[cfg(not(unix))]
+fn heed_interrupts() {}
 
 /// True when the arguments are this one flag, false when there are none.
 fn flag(args: &[String], name: &str) -> Result<bool, String> {

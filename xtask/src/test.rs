@@ -59,7 +59,8 @@ const PROSE: &[&str] = &["docs", "README.md", "www"];
 const RERUN: &[&str] = &["rerun", "native/src/rerun"];
 const SITE: &[&str] = &["web", "www", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// In the order of how soon they tell something.
+/// In the order of how soon they tell something; but what runs the native program comes before the
+/// lints, whose environment (see [`without_llvm`]) has cargo build parts of it again.
 const STEPS: [Step; 15] = [
     Step {
         name: "format",
@@ -86,22 +87,6 @@ const STEPS: [Step; 15] = [
         run: || shell::run(native_tests(&[])),
     },
     Step {
-        name: "lints",
-        kind: Kind::Quick,
-        needs: &[setup::LINTS],
-        reads: &[EVERYTHING],
-        makes: None,
-        run: lints,
-    },
-    Step {
-        name: "docs",
-        kind: Kind::Quick,
-        needs: &[],
-        reads: &[EVERYTHING],
-        makes: None,
-        run: docs,
-    },
-    Step {
         name: "attacks",
         kind: Kind::Full,
         needs: &[setup::MUJOCO],
@@ -121,6 +106,22 @@ const STEPS: [Step; 15] = [
         ],
         makes: None,
         run: fuzz,
+    },
+    Step {
+        name: "lints",
+        kind: Kind::Quick,
+        needs: &[setup::LINTS],
+        reads: &[EVERYTHING],
+        makes: None,
+        run: lints,
+    },
+    Step {
+        name: "docs",
+        kind: Kind::Quick,
+        needs: &[],
+        reads: &[EVERYTHING],
+        makes: None,
+        run: docs,
     },
     Step {
         name: "recordings",

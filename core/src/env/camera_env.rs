@@ -84,6 +84,11 @@ impl Wrapper for CameraEnv {
         &self.spec
     }
 
+    fn set_horizon(&mut self, steps: usize) {
+        self.inner.set_horizon(steps);
+        self.spec.horizon = self.inner.spec().horizon;
+    }
+
     fn reset(&mut self, seed: u64) -> Observation {
         let obs = self.inner.reset(seed);
         self.stacks

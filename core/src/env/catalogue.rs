@@ -4,7 +4,7 @@ pub use super::suite::{Entry, MUJOCO, RAPIER};
 
 use super::lab::Lab;
 use super::probe::Probes;
-use super::{Env, Suite};
+use super::{Env, RewardAfterSuccess, Suite};
 use crate::error::{excerpt, nearest};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -71,6 +71,20 @@ impl Catalog {
     /// [`Suite::action_repeat`] of a task; 1 where there is no such task.
     pub fn action_repeat(&self, id: &str) -> usize {
         self.suite(id).map_or(1, |suite| suite.action_repeat())
+    }
+
+    /// Control steps for which an action is held where `hz` of them are decided a second: 1 or
+    /// more; 1 where there is no such task.
+    pub fn action_repeat_at(&self, id: &str, hz: f64) -> usize {
+        let control = self.suite(id).map_or(hz, |suite| suite.control_hz());
+        ((control / hz).round() as usize).max(1)
+    }
+
+    /// Whether a step of this task costs 1 where an episode goes on after a success, until it
+    /// succeeds.
+    pub fn failure_costs(&self, id: &str) -> bool {
+        let reward = self.suite(id).map(|suite| suite.reward());
+        reward == Ok(RewardAfterSuccess::FailureCosts)
     }
 
     /// Checks that there is an engine of this name for this task.

@@ -158,6 +158,10 @@ impl<W: World> Env for EpisodeEnv<W> {
         self.terminates_on_success = terminate;
     }
 
+    fn set_horizon(&mut self, steps: usize) {
+        self.spec.horizon = steps.max(1);
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         let Progress { style, noise, .. } = &mut self.progress;
         let mut action = self.world.expert(style)?;

@@ -27,18 +27,20 @@ impl LabelledEnv {
     }
 }
 
-/// Wraps an environment as a run plays it: every action is held for `repeat` control steps, and
-/// observations have the label of the task, where there are several, and the pictures of cameras.
+/// Wraps an environment as a run plays it: episodes have the horizon of `entry`, every action is
+/// held for `repeat` control steps, and observations have the label of the task, where there are
+/// several, and the pictures of cameras.
 ///
 /// # Errors
 /// When `repeat` is 0, or no picture can be drawn.
 pub fn wrap(
-    env: Box<dyn Env>,
+    mut env: Box<dyn Env>,
     entry: &Entry,
     repeat: usize,
     task: Option<TaskLabel>,
     cameras: &[ImageSpec],
 ) -> Result<Box<dyn Env>> {
+    env.set_horizon(entry.spec.horizon);
     // Innermost first: labels and pictures are made once per action, not per control step.
     let repeated = Box::new(ActionRepeat::new(env, repeat)?);
     let labelled: Box<dyn Env> = match task {
@@ -66,6 +68,11 @@ impl Wrapper for LabelledEnv {
 
     fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    fn set_horizon(&mut self, steps: usize) {
+        self.inner.set_horizon(steps);
+        self.spec.horizon = self.inner.spec().horizon;
     }
 
     fn reset(&mut self, seed: u64) -> Observation {

@@ -101,6 +101,9 @@ pub trait Env: Send {
     /// episode goes on to the horizon, as upstream suites play; where success earns a reward, every
     /// step on which the success rule holds may then earn one.
     fn set_terminate_on_success(&mut self, terminate: bool);
+    /// Cuts episodes off after so many control steps from now on, at least one; at first that is
+    /// the task's own horizon. [`Env::spec`] says it, too.
+    fn set_horizon(&mut self, steps: usize);
     /// The scripted expert's action now; none where the task has no expert.
     fn expert(&mut self) -> Option<Vec<f32>>;
     /// The state from which a picture of this moment is drawn; none where there is nothing to draw.

@@ -186,6 +186,10 @@ impl Env for Probe {
     /// A probe's episode ends at its horizon, whatever it earned.
     fn set_terminate_on_success(&mut self, _: bool) {}
 
+    fn set_horizon(&mut self, steps: usize) {
+        self.spec.horizon = steps.max(1);
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         Some(vec![self.best_action()])
     }

@@ -28,6 +28,10 @@ pub trait Wrapper: Send {
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.inner_mut().set_style(style)
     }
+    /// [`Env::set_horizon`].
+    fn set_horizon(&mut self, steps: usize) {
+        self.inner_mut().set_horizon(steps);
+    }
     /// [`Env::expert`].
     fn expert(&mut self) -> Option<Vec<f32>> {
         self.inner_mut().expert()
@@ -71,6 +75,10 @@ impl<W: Wrapper> Env for W {
         Wrapper::expert(self)
     }
 
+    fn set_horizon(&mut self, steps: usize) {
+        Wrapper::set_horizon(self, steps);
+    }
+
     fn subject(&self) -> Option<Subject<'_>> {
         self.inner().subject()
     }
@@ -100,11 +108,8 @@ impl ActionRepeat {
     /// # Errors
     /// When `times` is 0.
     pub(crate) fn new(inner: Box<dyn Env>, times: usize) -> Result<Self> {
-        // The last action of an episode may be held for fewer steps.
-        let horizon = inner
-            .spec()
-            .horizon
-            .div_ceil(positive("an action is repeated", times)?);
+        let times = positive("an action is repeated", times)?;
+        let horizon = actions(inner.spec().horizon, times);
         Ok(Self {
             spec: Spec {
                 horizon,
@@ -129,9 +134,19 @@ impl Wrapper for ActionRepeat {
         &self.spec
     }
 
+    fn set_horizon(&mut self, steps: usize) {
+        self.inner.set_horizon(steps);
+        self.spec.horizon = actions(steps, self.times);
+    }
+
     fn step(&mut self, action: &[f32]) -> Result<Step> {
         play(&mut *self.inner, std::iter::repeat_n(action, self.times))
     }
+}
+
+/// Actions of an episode of so many control steps; the last may be held for fewer.
+fn actions(steps: usize, times: usize) -> usize {
+    steps.div_ceil(times)
 }
 
 /// Takes chunks of `length` actions, one after the other in a flat slice (`length * act` numbers),

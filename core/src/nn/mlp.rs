@@ -47,6 +47,9 @@ pub struct Mlp {
     /// The non-linearity after the first layer.
     #[module(skip)]
     first: Activation,
+    /// Whether hidden layers are residual blocks.
+    #[module(skip)]
+    residual: bool,
 }
 
 impl Mlp {
@@ -80,6 +83,19 @@ impl Mlp {
             shifts: Vec::new(),
             activation,
             first: activation,
+            residual: false,
+        }
+    }
+
+    /// The same networks, whose hidden layers after the first are blocks x + W2 act(W1 act(x)), as
+    /// those of a [`super::Residual`]: an odd number of hidden layers of one width, and none of
+    /// them is normalized.
+    #[must_use]
+    pub(crate) fn with_residuals(self) -> Self {
+        debug_assert!(self.gains.is_empty() && self.weights.len().is_multiple_of(2));
+        Self {
+            residual: true,
+            ..self
         }
     }
 
@@ -202,6 +218,7 @@ impl Mlp {
             shifts,
             activation: self.activation,
             first: self.first,
+            residual: self.residual,
         }
     }
 
@@ -218,6 +235,9 @@ impl Mlp {
         mut x: Tensor<3>,
         mut dropout_mask: Option<Tensor<3>>,
     ) -> Tensor<3> {
+        if self.residual {
+            return self.forward_residual(x);
+        }
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
             x = fused::linear(x, weight.val(), bias.val());
@@ -233,6 +253,18 @@ impl Mlp {
             }
         }
         x
+    }
+
+    fn forward_residual(&self, x: Tensor<3>) -> Tensor<3> {
+        let layer = |i: usize, x| fused::linear(x, self.weights[i].val(), self.biases[i].val());
+        let act = |x| self.activation.forward(x);
+        let last = self.weights.len() - 1;
+        let mut x = layer(0, x);
+        for i in (1..last).step_by(2) {
+            let inner = layer(i, act(x.clone()));
+            x = x + layer(i + 1, act(inner));
+        }
+        layer(last, x)
     }
 
     /// The gradient of the only output with respect to the input, for ReLU networks: `[K, batch,
@@ -315,6 +347,7 @@ impl Mlp {
                 shifts,
                 activation: self.activation,
                 first: self.first,
+                residual: self.residual,
             }
         };
         parts.map(stack).collect()
@@ -382,6 +415,8 @@ fn orthonormal(count: usize, width: usize, rng: &mut Rng) -> Vec<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Archive;
+    use crate::nn::{Residual, params};
     use pollster::block_on;
 
     /// The written-out gradient in the input is the one that a backward pass finds, member by
@@ -406,6 +441,45 @@ mod tests {
                     .iter()
                     .zip(&expected)
                     .all(|(f, e)| (f - e).abs() < 1e-6),
+                "{found:?} {expected:?}"
+            );
+        }
+    }
+
+    /// A stack with residual blocks is as many residual networks, as those that policies have.
+    #[test]
+    fn a_residual_stack_is_a_stack_of_residual_networks() {
+        let device = Device::flex();
+        let mut rng = Rng::new(0, "test", 0);
+        let sizes = [3, 6, 6, 6, 6, 6, 2];
+        let stack = Mlp::new(2, &sizes, Activation::Mish, &mut rng, &device).with_residuals();
+        let mut weights = Archive::new();
+        block_on(params::save(&stack, "stack", &mut weights)).unwrap();
+        let x = crate::nn::matrix(rng.normals(21), 3, &device);
+        let found = block_on(crate::nn::read(stack.forward_shared(x.clone()))).unwrap();
+        let alone = Residual::new(&sizes, Activation::Mish, &mut rng, &device);
+        let layers = ["input", "blocks.0.first", "blocks.0.second"];
+        let layers = [
+            &layers[..],
+            &["blocks.1.first", "blocks.1.second", "output"],
+        ]
+        .concat();
+        for member in 0..2 {
+            let mut own = Archive::new();
+            for (i, layer) in layers.iter().enumerate() {
+                for (many, one) in [("weights", "weight"), ("biases", "bias")] {
+                    let (shape, values) = weights.get_f32(&format!("stack/{many}.{i}")).unwrap();
+                    let size = shape[1] * shape[2];
+                    let values = values[member * size..(member + 1) * size].to_vec();
+                    own.put_f32(format!("one/{layer}.{one}"), &shape[1..], values);
+                }
+            }
+            let alone = params::load(alone.clone(), "one", &own).unwrap();
+            let expected = block_on(crate::nn::read(alone.forward(x.clone()))).unwrap();
+            let error = |(f, e): (&f32, &f32)| (f - e).abs();
+            let pairs = found[member * 14..(member + 1) * 14].iter().zip(&expected);
+            assert!(
+                pairs.map(error).fold(0.0, f32::max) < 1e-6,
                 "{found:?} {expected:?}"
             );
         }

@@ -1,5 +1,6 @@
 //! Behavioral cloning: the loop that every pretraining method here ends in.
 
+use super::averaging::Averaging;
 use super::target_noise::TargetNoise;
 use super::{Context, Losses, Method, Pretrainer};
 use crate::data::{Archive, Pairs};
@@ -103,7 +104,9 @@ pub struct BcConfig {
     pub ema_every: usize,
     /// Before this many `unit`s it copies them instead.
     #[setting(
-        range = 0..=100_000_000, value = 100, paper = 20, source = "DPPO's code",
+        range = 0..=100_000_000, value = 100, paper = 1500,
+        source = "half of the training; DPPO's code: 20 of 8000, which of few demonstrations are \
+                  next to nothing",
         needs = "ema_decay > 0"
     )]
     pub ema_start: usize,
@@ -145,6 +148,14 @@ impl BcConfig {
             ema_every: steps(self.ema_every),
             ema_start: steps(self.ema_start),
             ..self.clone()
+        }
+    }
+
+    fn averaging(&self) -> Averaging {
+        Averaging {
+            decay: self.ema_decay,
+            every: self.ema_every,
+            start: self.ema_start,
         }
     }
 
@@ -222,26 +233,6 @@ impl Cloning {
             target_noise,
             device,
         }
-    }
-
-    fn average_weights(&mut self) {
-        let BcConfig {
-            ema_decay,
-            ema_every,
-            ema_start,
-            ..
-        } = self.config;
-        if ema_decay == 0.0 || !self.step.is_multiple_of(ema_every) {
-            return;
-        }
-        // As DPPO's `step_ema`: the average copies the weights until `ema_start`, so that it
-        // forgets the initial ones.
-        self.average = Some(match self.average.take() {
-            Some(average) if self.step >= ema_start => {
-                params::polyak(average, &self.policy.net, 1.0 - ema_decay)
-            }
-            _ => self.policy.net.valid(),
-        });
     }
 
     /// Begins with a fresh policy.
@@ -345,7 +336,9 @@ impl Pretrainer for Cloning {
         let lr = self.config.lr * self.config.learning_rate().at(self.step);
         self.policy.net = self.adam.step_at(lr, self.policy.net.clone(), &loss);
         self.step += 1;
-        self.average_weights();
+        let averaging = self.config.averaging();
+        let average = self.average.take();
+        self.average = averaging.after(self.step, average, &self.policy.net);
         vec![("loss/policy", loss.inner())]
     }
 

@@ -4,6 +4,7 @@
 //! A method at work is a [`Pretrainer`]: it makes one gradient step at a time, and can be saved
 //! between any two.
 
+mod averaging;
 pub mod bc;
 pub mod post_bc;
 pub mod sigma_bc;

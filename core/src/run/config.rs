@@ -78,8 +78,23 @@ pub struct DemosConfig {
 #[serde(deny_unknown_fields)]
 pub struct EnvConfig {
     /// Control steps for which each action is held; at most the task's horizon.
-    #[setting(range = 1..=1_000_000, value = 1)]
+    #[setting(
+        range = 1..=1_000_000, value = 1,
+        source = "robomimic: 20 actions a second, so 4 where control runs at 80 Hz"
+    )]
     pub action_repeat: usize,
+    /// Control steps after which an episode of practice or of an evaluation is cut off; 0: as many
+    /// as the task has by itself, which recorded demonstrations have in any case.
+    #[setting(
+        range = 0..=1_000_000, value = 0,
+        source = "DSRL's and DPPO's code: 300 for Lift and Can, 400 for Square"
+    )]
+    pub horizon: usize,
+    /// Whether episodes of practice go on after a success, to the horizon: then the reward lasts
+    /// as long as the success does. If not, the first success ends them. `eval.to_horizon` is the
+    /// same for evaluations.
+    #[setting(value = false, source = "DSRL's and DPPO's code: true")]
+    pub to_horizon: bool,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says
     /// of objects; 84 and 224 are the papers'; 0: states, no pictures. They need the native program
     /// with MuJoCo.
@@ -119,7 +134,7 @@ pub struct EvalConfig {
     #[setting(range = 1..=1_000_000, value = 200, tiny = 60, source = "PostBC")]
     pub episodes: usize,
     /// Episodes at each point of the learning curve between.
-    #[setting(range = 1..=1_000_000, value = 100, tiny = 40)]
+    #[setting(range = 1..=1_000_000, value = 100, paper = 200, tiny = 40, source = "PostBC")]
     pub curve_episodes: usize,
     /// Whether episodes are played on after a success, to the horizon, to count also how many end
     /// in success (`success_at_end`, as ManiSkill calls it). If not, the first success ends an
@@ -151,6 +166,18 @@ impl Config {
         } else {
             self.pretrain.tasks.clone()
         }
+    }
+
+    /// The task that is played, with the horizon that its episodes have.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn played(&self, catalog: &Catalog) -> Result<Entry> {
+        let mut task = catalog.entry(&self.task)?;
+        if self.env.horizon > 0 {
+            task.spec.horizon = self.env.horizon;
+        }
+        Ok(task)
     }
 
     /// Demonstrations of all of them.
@@ -195,11 +222,12 @@ impl Config {
     /// catalog, and combinations that cannot work.
     pub fn check(&self, catalog: &Catalog) -> Result<()> {
         catalog.checked_engine(&self.task, &self.engine)?;
-        let spec = catalog.entry(&self.task)?.spec;
+        let spec = self.played(catalog)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;
         self.policy.check()?;
         self.pretrain.bc.check()?;
+        self.pretrain.post_bc.check()?;
         self.check_served()?;
         self.check_policy_kind()?;
         self.check_tasks(catalog)?;

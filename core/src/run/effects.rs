@@ -89,7 +89,8 @@ impl Config {
                 let style = key == "demos.varied" && !scripted;
                 // Finetuning decides for how long an action is held.
                 let decisive = ["pretrain.tasks", "finetune.method"].contains(&key);
-                let played = group == "env" && key != "env.parallel";
+                let of_practice = ["env.parallel", "env.horizon", "env.to_horizon"];
+                let played = group == "env" && !of_practice.contains(&key);
                 let useful = (group == "demos" && !style) || played || decisive;
                 (useful, "recording demonstrations does not depend on it")
             }
@@ -104,6 +105,9 @@ impl Config {
                 return (!decisive.contains(&key)).then(|| reason.to_owned());
             }
             Purpose::Run { policy, demos } => return self.outside_run(policy, demos, key),
+            Purpose::Evaluate if key == "env.to_horizon" => {
+                return Some("it is about practice: set eval.to_horizon".to_owned());
+            }
             Purpose::Evaluate => {
                 let useful = group == "env"
                     || ["eval.episodes", "eval.to_horizon", "finetune.method"].contains(&key);

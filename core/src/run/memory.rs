@@ -36,7 +36,7 @@ pub fn needs(
     has_policy: bool,
     cores: usize,
 ) -> Result<Vec<Need>> {
-    let task = catalog.entry(&config.task)?;
+    let task = config.played(catalog)?;
     let obs = config.observations(&task);
     let horizon = task.spec.horizon.div_ceil(config.env.action_repeat);
     let episodes = config.demonstrations() as f64;

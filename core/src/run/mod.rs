@@ -142,7 +142,7 @@ impl Run {
 
     fn empty(config: Config, device: Device, services: Services) -> Result<Self> {
         Ok(Self {
-            task: services.catalog.entry(&config.task)?,
+            task: config.played(&services.catalog)?,
             config,
             device: device.autodiff(),
             services,
@@ -405,7 +405,7 @@ impl Run {
             chunk: policy.chunk,
             label: self.config.label(),
             cameras: env.images(),
-            to_horizon: false,
+            to_horizon: env.to_horizon,
             parallel: env.parallel,
             seed: *seed,
             threads: self.threads,

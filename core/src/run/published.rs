@@ -4,15 +4,19 @@
 //! A rule looks at what was asked for: a preset with the settings on which others depend
 //! (`base`). Later rules have the last word, and whatever the user sets overrides them all.
 //!
-//! Each of our tasks takes the settings of the robomimic task that it resembles in difficulty:
-//! PostBC's tables 1 to 4, and DSRL's and DPPO's code for what they leave open.
+//! The tasks of robosuite have the settings that PostBC's tables list for them (arXiv 2512.16911v1:
+//! tables 2 and 3 before DSRL, 4 and 5 before best-of-N, 6 before DPPO), and those of DSRL's and
+//! DPPO's code for what the tables leave open; every other task has those of the one that it
+//! resembles in difficulty.
 
 use super::config::{Config, FinetuneMethod, Keep};
 use crate::env::Catalog;
+use crate::finetune::dsrl::OffsetPer;
 use crate::finetune::td_mpc::{Backbone, Proposals, SeedPolicy};
-use crate::finetune::{METHODS, best_of_n, dppo, td_mpc};
+use crate::finetune::{METHODS, best_of_n, dppo, dsrl, td_mpc};
 use crate::nn::Activation;
 use crate::policy::{PolicyKind, Sampler};
+use crate::pretrain::post_bc::LearningRate;
 use crate::pretrain::{bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
 use std::collections::BTreeSet;
@@ -62,9 +66,49 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset paper, task and `finetune.method`: PostBC, tables 1 to 4",
+        what: "Preset paper, tasks of lab and metaworld: 20 actions a second, as in robomimic",
+        when: |asked| is_paper(asked) && is_of(asked, &["lab", "metaworld"]),
+        set: |config, catalog| {
+            config.env.action_repeat = catalog.action_repeat_at(&config.task, ACTIONS_HZ);
+        },
+    },
+    Rule {
+        what: "Preset paper, tasks robosuite/lift, can and square: the time limits of DSRL's and \
+               DPPO's code",
+        when: |asked| is_paper(asked) && time_limit(&asked.task).is_some(),
+        set: |config, _| config.env.horizon = time_limit(&config.task).unwrap_or(0),
+    },
+    Rule {
+        what: "Preset paper, task and `finetune.method`: PostBC, tables 3 (dsrl), 5 (best-of-n) \
+               and 6 (dppo)",
         when: is_paper,
         set: |config, _| pretraining(config),
+    },
+    Rule {
+        what: "Preset paper, tasks of robosuite: the ensemble is of DPPO's Gaussian policies",
+        when: |asked| is_paper(asked) && is_of(asked, &["robosuite"]),
+        set: |config, _| set_ensemble(config),
+    },
+    Rule {
+        what: "Preset paper, `finetune.method` dsrl or dppo: success ends no practice, as in their \
+               code",
+        when: |asked| {
+            let method = asked.finetune.method;
+            is_paper(asked) && [dsrl::METHOD.id(), dppo::METHOD.id()].contains(&method)
+        },
+        set: |config, _| config.env.to_horizon = true,
+    },
+    Rule {
+        what: "Preset paper, `finetune.method` dsrl: every control step before success costs 1, as \
+               in DSRL's code; in metaworld it does by itself",
+        when: |asked| is_paper(asked) && asked.finetune.method == dsrl::METHOD.id(),
+        set: |config, catalog| {
+            let dsrl = &mut config.finetune.dsrl;
+            dsrl.offset_per = OffsetPer::Step;
+            if catalog.failure_costs(&config.task) {
+                dsrl.reward_offset = 0.0;
+            }
+        },
     },
     Rule {
         what: "Preset paper, task and `pretrain.method`: PostBC, table 2, and DSRL's code",
@@ -72,7 +116,7 @@ const RULES: &[Rule] = &[
         set: |config, _| set_dsrl(config),
     },
     Rule {
-        what: "Preset paper, task: PostBC, table 3, and DPPO's code",
+        what: "Preset paper, task: DPPO's code",
         when: is_paper,
         set: |config, _| {
             let column = column(&config.task);
@@ -82,7 +126,8 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset paper, task lab/lift and `pretrain.method`: PostBC, table 4",
+        what: "Preset paper, tasks robosuite/lift and lab/lift, and `pretrain.method`: PostBC, \
+               table 4",
         when: |asked| is_paper(asked) && column(&asked.task) == 0,
         set: |config, _| set_expectile(config),
     },
@@ -209,7 +254,12 @@ pub fn rules(catalog: &Catalog) -> Vec<(&'static str, BTreeSet<String>)> {
 
 /// Configurations that between them show every setting that a rule decides.
 fn examples() -> impl Iterator<Item = Config> {
-    let tasks = ["lab/lift", "lab/assembly", "metaworld/assembly"];
+    let tasks = [
+        "lab/lift",
+        "lab/assembly",
+        "metaworld/assembly",
+        "robosuite/lift",
+    ];
     let methods = METHODS.iter().map(|method| method.id());
     let methods = methods.chain([FinetuneMethod::NONE]);
     let jobs = methods.flat_map(move |method| tasks.map(|task| (method, task)));
@@ -228,15 +278,37 @@ fn is_paper(config: &Config) -> bool {
     config.preset == Preset::Paper
 }
 
+/// Whether the task is one of these suites.
+fn is_of(config: &Config, suites: &[&str]) -> bool {
+    let suite = config.task.split('/').next();
+    suite.is_some_and(|suite| suites.contains(&suite))
+}
+
+/// Actions a second in robomimic (`control_freq` in its data sets' `env_args`).
+const ACTIONS_HZ: f64 = 20.0;
+
 /// A setting for Lift, Can and Square.
 type Row<T> = [T; 3];
 
 /// The column of a task in the tables: 0 Lift, 1 Can, 2 Square.
 fn column(task: &str) -> usize {
     match task {
-        "lab/lift" => 0,
-        "lab/pick-place" => 1,
+        "robosuite/lift" | "lab/lift" => 0,
+        // Stack puts a cube on another, as Can a can into its bin: things are dropped where much
+        // room is.
+        "robosuite/can" | "robosuite/stack" | "lab/pick-place" => 1,
+        // Tool Hang fits a hook into a hole and a tool onto the hook, as Square a nut over a rod.
         _ => 2,
+    }
+}
+
+/// Control steps of an episode (`max_episode_steps` of DSRL's and DPPO's configurations); none
+/// where no episode is published.
+fn time_limit(task: &str) -> Option<usize> {
+    match task {
+        "robosuite/lift" | "robosuite/can" => Some(300),
+        "robosuite/square" => Some(400),
+        _ => None,
     }
 }
 
@@ -250,7 +322,7 @@ struct Table {
     sigma: Row<f64>,
 }
 
-/// Tables 1 and 2; also what is pretrained here for no finetuning at all.
+/// Table 3; also what is pretrained here for no finetuning at all.
 const DSRL: Table = Table {
     demos: [5, 10, 30],
     chunk: 4,
@@ -260,7 +332,7 @@ const DSRL: Table = Table {
     sigma: [0.1, 0.1, 0.05],
 };
 
-/// Table 3.
+/// Table 6.
 const DPPO: Table = Table {
     members: [100, 100, 10],
     ensemble_epochs: [3000, 6000, 3000],
@@ -269,7 +341,7 @@ const DPPO: Table = Table {
     ..DSRL
 };
 
-/// Table 4, with 1000 rollouts.
+/// Table 5, with 1000 rollouts.
 const BEST_OF_N: Table = Table {
     demos: [20, 300, 300],
     chunk: 1,
@@ -300,6 +372,26 @@ fn pretraining(config: &mut Config) {
     post_bc.alpha = table.alpha[column];
     post_bc.hidden = config.policy.hidden;
     post_bc.updates = table.ensemble_epochs[column];
+}
+
+/// The ensemble's members: Gaussian policies of DPPO's configuration `pre_gaussian_mlp`, of which
+/// the means are asked. PostBC's appendix D says that regressors have the diffusion policy's
+/// architecture and dimensions.
+fn set_ensemble(config: &mut Config) {
+    let post_bc = &mut config.pretrain.post_bc;
+    post_bc.activation = Activation::Mish;
+    post_bc.residual = true;
+    post_bc.tanh_output = true;
+    // There the cycle is as long as the training, 5000 epochs.
+    post_bc.schedule = LearningRate::Cosine;
+    post_bc.warmup = 100;
+    post_bc.weight_decay = 1e-6;
+    post_bc.ema_decay = 0.995;
+    // An average that takes weights in 500 times, as there, or more often; and that forgets the
+    // first half: after 500 epochs, every tenth of them from the twentieth on, 0.995^49 = 78% of
+    // it would be the weights of epoch 10.
+    post_bc.ema_every = (post_bc.updates / 500).clamp(1, 10);
+    post_bc.ema_start = post_bc.updates / 2;
 }
 
 /// The tables count for each of the four environments.

@@ -41,12 +41,21 @@ impl Config {
     }
 
     /// Reads a configuration that was saved, by whatever version: what it does not know yet has its
-    /// usual value, what has another name now is renamed.
+    /// usual value or, where rules give it another one now, the only one that there was; what has
+    /// another name now is renamed.
     ///
     /// # Errors
     /// When it has settings of a later version, or cannot work.
     pub fn from_saved(saved: &Value, catalog: &Catalog) -> Result<Self> {
-        let settings = renamed(leaves(saved, ""))?;
+        let mut settings = renamed(leaves(saved, ""))?;
+        for (key, value) in ADDED {
+            if !settings.iter().any(|(name, _)| name == key) {
+                settings.push((
+                    key.to_owned(),
+                    serde_json::from_str(value).unwrap_or_default(),
+                ));
+            }
+        }
         let known = keys(Self::FIELDS, "");
         let is_known = |key: &str| known.iter().any(|(name, _)| name == key);
         if let Some((key, _)) = settings.iter().find(|(key, _)| !is_known(key)) {
@@ -210,6 +219,13 @@ enum Conversion {
 
 /// Settings of before that say nothing any more: a policy's file says what it reads.
 const DROPPED: [&str; 3] = ["policy.labels", "policy.view.size", "policy.view.stack"];
+
+/// Settings that came later, and that rules decide: a file without them was written when there was
+/// only this, in JSON.
+const ADDED: [(&str, &str); 2] = [
+    ("env.to_horizon", "false"),
+    ("finetune.dsrl.offset_per", "\"decision\""),
+];
 
 const DSRL_ENVS: &str = "finetune.dsrl.envs";
 

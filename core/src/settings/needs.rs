@@ -1,7 +1,7 @@
 //! When a setting has an effect: conditions on other settings.
 //!
 //! A field states them as `needs`, in a small language: `kind = flow | diffusion`,
-//! `kind != served`, `image_size > 0`, joined by `and` and, more loosely, by `or`. A name stands
+//! `kind != served`, `image_size > 0`, `offset != 0`, joined by `and` and, more loosely, by `or`. A name stands
 //! for a setting of the same group.
 
 use super::{Field, Kind, join, value_at};
@@ -66,8 +66,16 @@ fn holds(condition: &str, group: &Value) -> bool {
     let found = text(value);
     match relation {
         "=" => values.any(|wanted| wanted == found),
-        "!=" => values.all(|other| other != found),
+        "!=" => values.all(|other| !is(value, &found, other)),
         _ => value.as_f64().is_some_and(|number| number > 0.0),
+    }
+}
+
+/// Whether a value, which reads `found`, is the one that a condition names: 0 is 0.0, too.
+fn is(value: &Value, found: &str, named: &str) -> bool {
+    match (value.as_f64(), named.parse::<f64>()) {
+        (Some(number), Ok(named)) => number == named,
+        _ => found == named,
     }
 }
 
@@ -118,7 +126,7 @@ mod tests {
                 assert!(words[2..].iter().all(known), "{of}: {condition}");
             }
             (Kind::Switch, "=") => assert!(["true", "false"].contains(&words[2]), "{of}"),
-            (Kind::Whole { .. } | Kind::Number { .. }, ">") => assert_eq!(words[2..], ["0"]),
+            (Kind::Whole { .. } | Kind::Number { .. }, ">" | "!=") => assert_eq!(words[2..], ["0"]),
             _ => panic!("{of}: {condition}"),
         }
     }
@@ -141,6 +149,13 @@ mod tests {
         assert!(lacking(&tree, "policy.inference_steps").is_none());
         tree["policy"]["sampler"] = "ddpm".into();
         assert!(lacking(&tree, "policy.inference_steps").is_some());
+        let sentence = lacking(&tree, "finetune.dsrl.offset_per").unwrap();
+        assert!(
+            sentence.contains("finetune.dsrl.reward_offset to be other than 0"),
+            "{sentence}"
+        );
+        tree["finetune"]["dsrl"]["reward_offset"] = (-0.5).into();
+        assert!(lacking(&tree, "finetune.dsrl.offset_per").is_none());
         let free = |(key, _): &(String, &Field)| lacking(&tree, key).is_none();
         assert!(keys(Config::FIELDS, "").iter().any(free));
     }

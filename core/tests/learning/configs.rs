@@ -2,6 +2,7 @@
 
 use protege_core::Error;
 use protege_core::env::catalogue::CORE;
+use protege_core::finetune::dsrl::OffsetPer;
 use protege_core::finetune::td_mpc::Backbone;
 use protege_core::finetune::{self, best_of_n};
 use protege_core::nn::Activation;
@@ -133,6 +134,8 @@ fn a_value_that_does_not_fit_is_refused_by_key() {
 fn settings_that_cannot_work_together_are_refused() {
     assert!(refused(set("finetune.best_of_n.rounds", "901")).contains("rounds"));
     assert!(refused(set("env.action_repeat", "161")).contains("env.action_repeat"));
+    let short = set("env.horizon", "7").unwrap();
+    assert!(refused(short.set("env.action_repeat", "8", &CORE)).contains("env.action_repeat"));
     assert!(refused(set("policy.time_dim", "15")).contains("even"));
     assert!(refused(set("pretrain.bc.warmup", "3000")).contains("pretrain.bc.warmup"));
     let overlay = |policy| Config::from_overlay(&json!({"policy": policy}), Preset::Tiny, &CORE);
@@ -146,6 +149,21 @@ fn settings_that_cannot_work_together_are_refused() {
     // What does not matter is not refused: neither a flow nor DDPM cares.
     overlay(json!({"kind": "flow", "inference_steps": 21})).unwrap();
     overlay(json!({"kind": "diffusion", "sampler": "ddpm", "inference_steps": 21})).unwrap();
+    let ensemble = |post_bc| {
+        let overlay = json!({"pretrain": {"post_bc": post_bc}});
+        Config::from_overlay(&overlay, Preset::Tiny, &CORE)
+    };
+    let sentence = refused(ensemble(json!({"residual": true, "layers": 2})));
+    assert!(
+        sentence.contains("pretrain.post_bc.layers is 2"),
+        "{sentence}"
+    );
+    let sentence = refused(ensemble(json!({"schedule": "cosine", "warmup": 500})));
+    assert!(
+        sentence.contains("pretrain.post_bc.warmup is 500"),
+        "{sentence}"
+    );
+    ensemble(json!({"warmup": 500})).unwrap();
     assert!(refused(set("finetune.dppo.clip_base", "0.5")).contains("finetune.dppo.clip_base"));
     let no_chain = json!({"policy": {"kind": "gaussian"}, "finetune": {"method": "dppo"}});
     let sentence = refused(Config::from_overlay(&no_chain, Preset::Tiny, &CORE));
@@ -508,6 +526,31 @@ fn a_saved_configuration_outlives_renamed_settings() {
         sentence.contains("finetune.csil.actor.hidden"),
         "{sentence}"
     );
+}
+
+/// What a file of before does not say is what there was before, not what the preset has now: a run
+/// that is resumed practices as it did.
+#[test]
+fn a_saved_configuration_practices_as_it_did() {
+    let job = [("preset", "paper"), ("finetune.method", "dsrl")];
+    let config = resolved(&job);
+    assert!(config.env.to_horizon);
+    assert_eq!(config.finetune.dsrl.offset_per, OffsetPer::Step);
+    assert_eq!(
+        Config::from_saved(&config.to_value(), &CORE).unwrap(),
+        config
+    );
+    let mut saved = config.to_value();
+    let mut remove = |group: &str, name: &str| {
+        let group = saved.pointer_mut(group).and_then(Value::as_object_mut);
+        group.unwrap().remove(name).unwrap();
+    };
+    remove("/env", "to_horizon");
+    remove("/env", "horizon");
+    remove("/finetune/dsrl", "offset_per");
+    let read = Config::from_saved(&saved, &CORE).unwrap();
+    assert_eq!((read.env.to_horizon, read.env.horizon), (false, 0));
+    assert_eq!(read.finetune.dsrl.offset_per, OffsetPer::Decision);
 }
 
 /// A configuration of csil as it was saved when its actor's settings were csil's own, and other

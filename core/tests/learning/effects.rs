@@ -8,6 +8,7 @@ use protege_core::finetune::dsrl::{self, Variant};
 use protege_core::finetune::td_mpc::{Backbone, DemoSchedule};
 use protege_core::finetune::{FinetuneMethod, dppo, rlpd, sac, xqc};
 use protege_core::policy::{PolicyKind, Sampler};
+use protege_core::pretrain::post_bc::{self, LearningRate};
 use protege_core::pretrain::{bc, sigma_bc};
 use protege_core::run::{Config, Keep, Purpose};
 use protege_core::settings::{Field, Kind, keys, unmet};
@@ -35,6 +36,7 @@ const UNTOLD: &[(&str, &str)] = &[
         "finetune.dsrl.stochastic_eval",
         "changes evaluations alone, in which all fail alike",
     ),
+    ("env.to_horizon", "needs a success in practice"),
     (
         "finetune.td_mpc.self_imitation",
         "needs a success in practice",
@@ -92,6 +94,7 @@ fn contexts() -> Vec<Config> {
         with(|config| {
             config.pretrain.method = sigma_bc::METHOD.id();
             config.finetune.method = dsrl::METHOD.id();
+            config.finetune.dsrl.reward_offset = -1.0;
         }),
         with(|config| {
             config.finetune.method = dsrl::METHOD.id();
@@ -122,6 +125,10 @@ fn contexts() -> Vec<Config> {
         actor(rlpd::METHOD.id(), Compose::Residual),
         actor(sac::METHOD.id(), Compose::Residual),
         with(|config| config.eval.keep = Keep::Best),
+        with(|config| {
+            config.pretrain.method = post_bc::METHOD.id();
+            config.pretrain.post_bc.schedule = LearningRate::Constant;
+        }),
     ]
 }
 

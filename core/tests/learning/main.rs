@@ -13,6 +13,7 @@ mod golden_diffusion;
 mod golden_td_mpc2;
 mod imitation;
 mod networks;
+mod paper;
 mod pictures;
 mod policies;
 mod pretraining;

@@ -276,6 +276,7 @@ fn epochs_are_counted_in_gradient_steps() {
     let epochs = BcConfig {
         updates: 3000,
         batch: 256,
+        ema_start: 20,
         ..BcConfig::preset(Preset::Paper)
     };
     let steps = epochs.in_steps(1000);
@@ -291,6 +292,26 @@ fn epochs_are_counted_in_gradient_steps() {
     );
     assert_eq!(steps.in_steps(1000), steps);
     assert_eq!(epochs.in_steps(1).updates, 3000);
+    let epochs = PostBcConfig {
+        updates: 500,
+        cycle: 5000,
+        warmup: 100,
+        ema_every: 10,
+        ema_start: 250,
+        ..PostBcConfig::preset(Preset::Paper)
+    };
+    let steps = epochs.in_steps(1000);
+    assert_eq!(
+        (
+            steps.updates,
+            steps.cycle,
+            steps.warmup,
+            steps.ema_every,
+            steps.ema_start
+        ),
+        (2000, 20_000, 400, 40, 1000)
+    );
+    assert_eq!(steps.in_steps(1000), steps);
 }
 
 /// The learning rate warms up: a first step at a hundredth of the rate moves the weights a

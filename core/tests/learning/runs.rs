@@ -15,9 +15,10 @@ use protege_core::finetune::rlpd::{self, RlpdConfig};
 use protege_core::finetune::sac::{self, SacConfig};
 use protege_core::finetune::td_mpc::{self, Backbone, Proposals, TdMpcConfig};
 use protege_core::finetune::xqc::{self, XqcConfig};
-use protege_core::finetune::{self, FinetuneConfig, FinetuneMethod};
+use protege_core::finetune::{self, FinetuneConfig, FinetuneMethod, best_of_n};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{PolicyConfig, PolicyKind, Sampler};
+use protege_core::pretrain::post_bc::LearningRate;
 use protege_core::pretrain::{self, BcConfig, bc, sigma_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::action_plot::along_a_demonstration;
@@ -54,6 +55,12 @@ pub fn small() -> Config {
         layers: 1,
         updates: 25,
         batch: 8,
+        schedule: LearningRate::Cosine,
+        cycle: 10,
+        warmup: 2,
+        ema_decay: 0.9,
+        ema_every: 3,
+        ema_start: 5,
         ..config.pretrain.post_bc
     };
     config.pretrain.value_dice = protege_core::pretrain::ValueDiceConfig {
@@ -277,6 +284,52 @@ fn the_result_is_the_best_of_the_learning_curve() {
         before == 0.0 && after == 0.0 && improved,
         "{before} {after} {improved}"
     );
+}
+
+/// Where practice goes on after a success, all of its episodes are as long as the horizon that is
+/// set, whatever learns from them, and earn a reward in every control step in which success lasts;
+/// evaluations have the same horizon, and end with their first success as before.
+#[test]
+fn practice_goes_on_to_the_horizon() {
+    let mut config = small();
+    config.demos.count = 5;
+    config.policy.hidden = 64;
+    config.policy.chunk = 4;
+    config.pretrain.method = bc::METHOD.id();
+    config.pretrain.bc.updates = 800;
+    config.pretrain.bc.batch = 64;
+    config.eval.episodes = 12;
+    config.env.parallel = 12;
+    config.env.horizon = 101;
+    config.env.to_horizon = true;
+    config.finetune.dppo.episodes = 12;
+    config.finetune.best_of_n.rollouts = 12;
+    config.finetune.dsrl.learning_starts = 60;
+    config.finetune.dsrl.total_steps = 70;
+    for method in [best_of_n::METHOD, dsrl::METHOD, dppo::METHOD] {
+        config.finetune.method = method.id();
+        let steps = play(&mut start(config.clone()));
+        let episodes = steps.iter().flat_map(|step| &step.episodes);
+        let of = |phase: Phase| {
+            episodes
+                .clone()
+                .filter(move |episode| episode.phase == phase)
+        };
+        let practice: Vec<_> = of(Phase::Collect).collect();
+        assert!(practice.iter().all(|episode| episode.length == 101));
+        let most = practice.iter().map(|episode| episode.episode_return);
+        assert!(most.fold(0.0, f32::max) > 1.0, "{}", method.info.id);
+        let evaluated: Vec<_> = of(Phase::Evaluate).collect();
+        let ended = evaluated.iter().filter(|episode| episode.success);
+        assert!(ended.clone().count() > 0, "{}", method.info.id);
+        assert!(
+            ended
+                .clone()
+                .all(|episode| episode.length < 101 && episode.episode_return == 1.0)
+        );
+        let failed = evaluated.iter().filter(|episode| !episode.success);
+        assert!(failed.clone().all(|episode| episode.length == 101));
+    }
 }
 
 /// Every step of a run to its end.

@@ -87,7 +87,7 @@ impl Player {
     /// # Errors
     /// When there is no such task.
     pub fn horizon(&self) -> Result<usize> {
-        Ok(CATALOG.entry(&self.config.task)?.spec.horizon)
+        Ok(self.config.played(&CATALOG)?.spec.horizon)
     }
 
     /// Plays the `episode`-th of the starts that an evaluation plays.
@@ -106,7 +106,7 @@ impl Player {
         } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
         let inner = crate::engines::make(task, engine)?;
-        let entry = CATALOG.entry(task)?;
+        let entry = self.config.played(&CATALOG)?;
         let label = self.config.label();
         let mut stage = wrap(inner, &entry, env.action_repeat, label, &env.images())?;
         if eval.to_horizon {

@@ -29,14 +29,6 @@ pub trait Replay {
     /// # Errors
     /// When the action does not fit or the simulation breaks.
     fn play(&mut self, action: &[f64], number: usize) -> Result<Played>;
-    /// Goes on from where the record has everything after a step; what else there is stays. False
-    /// where the suite's records do not have that.
-    ///
-    /// # Errors
-    /// When the numbers do not fit.
-    fn correct(&mut self, _qpos: &[f64], _qvel: &[f64]) -> Result<bool> {
-        Ok(false)
-    }
     /// Observes and judges a state of its own, everything where `qpos` has it and at rest; asked
     /// for after the last action, where the record has such states.
     ///

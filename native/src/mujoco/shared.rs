@@ -6,8 +6,9 @@ use mujoco_rs::prelude::MjModel;
 use protege_core::{Error, Result};
 use std::sync::Arc;
 
-/// A model that has places of bodies and sites of its own (`body_pos`, `body_quat`, `site_pos`) and
-/// options of its own, and shares every other array with the model that it was made of.
+/// A model that has places of bodies and sites of its own (`body_pos`, `body_quat`, `site_pos`),
+/// groups of geoms (`geom_group`: which are drawn) and options, and shares every other array with
+/// the model that it was made of.
 pub struct SharedModel {
     /// Dropped first; its destructor frees what is its own.
     own: Box<MjModel>,
@@ -27,9 +28,9 @@ impl SharedModel {
         );
         // SAFETY: a model is a plain struct whose arrays lie in `buffer`, which is all that its
         // destructor frees beside the struct (`mj_deleteModel`). The empty model's buffer is freed
-        // here and replaced by one with the three arrays of its own; all other pointers lead into
-        // `whole`, which lives longer and is never written to: MuJoCo takes models as constant, and
-        // this program writes through `Places` only.
+        // here and replaced by one with the arrays of its own; all other pointers lead into `whole`,
+        // which lives longer and is never written to: MuJoCo takes models as constant, and this
+        // program writes through `Places` only.
         #[allow(unsafe_code, reason = "the library has no models that share arrays")]
         unsafe {
             let from = whole.ffi();
@@ -39,7 +40,9 @@ impl SharedModel {
             let bodies = from.nbody as usize;
             let sites = from.nsite as usize;
             let sizes = [3 * bodies, 4 * bodies, 3 * sites];
-            to.buffer = mju_malloc(sizes.iter().sum::<usize>() * size_of::<f64>());
+            let places = sizes.iter().sum::<usize>() * size_of::<f64>();
+            let geoms = from.ngeom as usize;
+            to.buffer = mju_malloc(places + geoms * size_of::<i32>());
             let mut next = to.buffer.cast::<f64>();
             for (array, size) in [&mut to.body_pos, &mut to.body_quat, &mut to.site_pos]
                 .into_iter()
@@ -49,6 +52,9 @@ impl SharedModel {
                 *array = next;
                 next = next.add(size);
             }
+            let groups = next.cast::<i32>();
+            std::ptr::copy_nonoverlapping(to.geom_group, groups, geoms);
+            to.geom_group = groups;
         }
         Ok(Self {
             own,
@@ -104,6 +110,11 @@ impl Places<'_> {
     pub fn site_pos_mut(&mut self) -> &mut [[f64; 3]] {
         self.0.site_pos_mut()
     }
+
+    /// The groups of geoms; it is for the renderer to say which of them are drawn.
+    pub fn geom_group_mut(&mut self) -> &mut [i32] {
+        self.0.geom_group_mut()
+    }
 }
 
 #[cfg(test)]
@@ -130,13 +141,16 @@ mod tests {
         places.body_pos_mut()[1] = [7.0; 3];
         places.body_quat_mut()[1] = [0.0, 1.0, 0.0, 0.0];
         places.site_pos_mut()[0] = [8.0; 3];
+        places.geom_group_mut()[0] = 4;
         assert_eq!((one.body_pos()[1], one.site_pos()[0]), ([7.0; 3], [8.0; 3]));
+        assert_eq!(one.geom_group(), [4]);
         for other in [&*two, &*whole] {
             assert_eq!(
                 (other.body_pos()[1], other.site_pos()[0]),
                 ([1.0, 2.0, 3.0], [0.0, 0.0, 4.0])
             );
             assert_eq!(other.body_quat()[1], [1.0, 0.0, 0.0, 0.0]);
+            assert_eq!(other.geom_group(), [0]);
         }
         drop(whole);
         drop(one);

@@ -5,7 +5,7 @@ mod record;
 
 pub use broken::Replayed;
 
-use super::replay::{Init, Played, Replay};
+use super::replay::{Init, Played};
 use super::suite::MakeReplay;
 use super::suites;
 use protege_core::error::{excerpt, nearest};
@@ -51,11 +51,6 @@ pub struct Comparison {
     pub max_abs_error_100: f64,
     /// The same over all steps.
     pub max_abs_error: f64,
-    /// Control steps until an observation is off by more than 1e-6; all of them, where none is.
-    pub equal_steps: usize,
-    /// The largest error of an observation one control step after the recorded state, over all
-    /// steps, where the record has its states: what is left of an error that contacts blow up.
-    pub step_max_abs_error: Option<f64>,
     /// Whether success is equal at every step.
     pub success_equal: bool,
     /// The largest error of the first observation after a reset of our own, where the record has
@@ -155,40 +150,7 @@ impl<'a> Records<'a> {
             .map(|(action, number)| env.play(action, number))
             .collect::<Result<_>>()?;
         let probed = record.probe(&mut *env)?;
-        let step_max_abs_error = self.step_by_step(key, &mut *env, &init, &actions, &record)?;
-        Ok(Comparison {
-            step_max_abs_error,
-            ..record.against(key, reset.as_deref(), &start, &played, &probed)?
-        })
-    }
-
-    /// Plays the episode once more, each step from the state that the record has before it: the
-    /// largest error of an observation.
-    fn step_by_step(
-        &self,
-        key: &str,
-        env: &mut dyn Replay,
-        init: &Init,
-        actions: &Numbers,
-        record: &Record,
-    ) -> Result<Option<f64>> {
-        let qpos = self.numbers(&format!("{key}/qpos"))?;
-        let qvel = self.numbers(&format!("{key}/qvel"))?;
-        let (Some(qpos), Some(qvel)) = (qpos, qvel) else {
-            return Ok(None);
-        };
-        env.start(init)?;
-        let mut most: f64 = 0.0;
-        let states = qpos.rows().zip(qvel.rows());
-        let steps = actions.rows().zip(record.obs.rows().skip(1)).zip(states);
-        for (((action, theirs), (qpos, qvel)), number) in steps.zip(1..) {
-            let played = env.play(action, number)?;
-            most = most.max(record::largest_error(key, theirs, &played.obs)?);
-            if !env.correct(qpos, qvel)? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(most))
+        record.against(key, reset.as_deref(), &start, &played, &probed)
     }
 
     fn record(&self, key: &str, actions: &Numbers, reward: &str) -> Result<Record> {

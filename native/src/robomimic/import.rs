@@ -5,6 +5,7 @@ use super::env_args::{EnvArgs, other_task};
 use super::found::Found;
 use super::hdf5::{Hdf5, Node};
 use super::observations::{Budget, Parts};
+use super::older;
 use super::{lists, marks, names};
 use crate::engines::{CATALOG, recordings};
 use protege_core::data::{CODE_VERSION, Dataset, Meta};
@@ -127,6 +128,9 @@ impl Source {
         let mut notes = self.check_task(task)?;
         let chosen = lists::chosen(&self.file, &self.data, wishes.filter.as_deref())?;
         let mut shown = self.shown(&chosen[0], &entry, wishes)?;
+        if let Shown::Observations(parts) = &mut shown {
+            notes.extend(self.reorder(parts, task));
+        }
         let (spec, has_states) = match &shown {
             Shown::Observations(parts) => (parts.spec(), false),
             Shown::States(_) => (entry.spec.obs.clone(), true),
@@ -248,6 +252,19 @@ impl Source {
             )));
         }
         Ok(parts)
+    }
+
+    /// Puts what older versions observe of objects into today's order; what is to be said of it.
+    fn reorder(&self, parts: &mut Parts, task: &str) -> Option<String> {
+        let args = self.args.as_ref()?;
+        let places = older::places(task, &args.version)?;
+        let version = excerpt(&args.version);
+        parts.reorder_object(places).then(|| {
+            format!(
+                "the numbers of `object` were put from the order of robosuite {version} into that \
+                 of 1.5, which the task observes"
+            )
+        })
     }
 
     /// Where the dataset is from.

@@ -20,6 +20,7 @@ mod lists;
 mod marks;
 mod names;
 mod observations;
+mod older;
 mod writer;
 
 pub use export::{Export, Exported};

@@ -21,7 +21,7 @@ const ARM: [(&str, usize); 3] = [
     ("robot0_gripper_qpos", 2),
 ];
 /// What robosuite's environments say of objects.
-const OBJECT: &str = "object";
+pub const OBJECT: &str = "object";
 /// A whole state, where it is not one of robosuite's: robomimic's own name for those of gym
 /// (robomimic/envs/env_gym.py).
 const FLAT: &str = "flat";

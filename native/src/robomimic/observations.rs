@@ -1,7 +1,8 @@
 //! What is taken of the observations of a demonstration: which keys, and their content.
 
 use super::hdf5::{Array, Node};
-use super::names::{self, Key};
+use super::names::{self, Key, OBJECT};
+use super::older::Place;
 use protege_core::data::{Frames, History};
 use protege_core::error::excerpt;
 use protege_core::obs::{ImageSpec, ObsSpec};
@@ -17,6 +18,8 @@ const COLORS: usize = 3;
 pub struct Parts {
     /// What makes up the state, in this order.
     state: Vec<Key>,
+    /// Where the numbers of `object` are, unless they are in today's order.
+    object: Option<Vec<Place>>,
     /// Pictures.
     cameras: Vec<View>,
 }
@@ -36,6 +39,7 @@ impl Parts {
     pub fn chosen(obs: &Node, keys: &[String]) -> Result<Self> {
         let mut parts = Self {
             state: Vec::new(),
+            object: None,
             cameras: Vec::new(),
         };
         for name in keys {
@@ -64,6 +68,19 @@ impl Parts {
         Ok(parts)
     }
 
+    /// Puts the numbers of `object` into another order; whether they are among what is taken.
+    pub fn reorder_object(&mut self, places: Vec<Place>) -> bool {
+        let fits = |key: &Key| key.name == OBJECT && key.width == places.len();
+        let is_taken = self.state.iter().any(fits);
+        self.object = is_taken.then_some(places);
+        is_taken
+    }
+
+    /// Where the numbers of a key are, if they are in another order.
+    fn places(&self, key: &Key) -> Option<&[Place]> {
+        self.object.as_deref().filter(|_| key.name == OBJECT)
+    }
+
     /// What episodes are made of.
     pub fn spec(&self) -> ObsSpec {
         let cameras = self.cameras.iter().map(|view| view.camera.clone());
@@ -77,6 +94,15 @@ impl Parts {
     /// Numbers of a state.
     fn width(&self) -> usize {
         self.state.iter().map(|key| key.width).sum()
+    }
+}
+
+/// Puts numbers into their places.
+fn put(from: &[f64], places: Option<&[Place]>, to: &mut [f32]) {
+    for (i, to) in to.iter_mut().enumerate() {
+        let (at, negated) = places.map_or((i, false), |places| places[i]);
+        let number = from[at] as f32;
+        *to = if negated { -number } else { number };
     }
 }
 
@@ -171,12 +197,8 @@ impl Seen<'_> {
             self.rows(&key.name, &wanted, is_so, |array, rows, first| {
                 array.numbers(rows.clone(), |row, numbers| {
                     let start = (first + row - rows.start) * width + place;
-                    let numbers = numbers.iter().map(|&number| number as f32);
-                    let places = &mut state[start..start + key.width];
-                    places
-                        .iter_mut()
-                        .zip(numbers)
-                        .for_each(|(to, from)| *to = from);
+                    let to = &mut state[start..start + key.width];
+                    put(numbers, parts.places(key), to);
                     Ok(())
                 })
             })?;

@@ -50,6 +50,10 @@ impl Env for Blinking {
         self.terminates_on_success = terminate;
     }
 
+    fn set_horizon(&mut self, steps: usize) {
+        self.spec.horizon = steps;
+    }
+
     fn expert(&mut self) -> Option<Vec<f32>> {
         None
     }
@@ -106,17 +110,39 @@ fn rollout_spec(task: &str, to_horizon: bool, chunk: usize) -> RolloutSpec {
     }
 }
 
+/// The time limit of a spec is that of its episodes, shorter or longer than the task's own, also
+/// where actions are repeated, and also after loading.
+#[test]
+fn episodes_have_the_time_limit_of_the_spec() {
+    for limit in [1, 4, 6, 9] {
+        for (repeat, chunk) in [(1, 1), (1, 3), (2, 2), (4, 1)] {
+            let mut spec = RolloutSpec {
+                action_repeat: repeat,
+                ..rollout_spec("none", true, chunk)
+            };
+            spec.task.spec.horizon = limit;
+            let (finished, _, _) = episode_of(&spec);
+            let case = (limit, repeat, chunk);
+            assert_eq!(finished.length, limit as u64, "{case:?}");
+        }
+    }
+}
+
 /// One episode, saved and loaded after every chunk.
 fn episode(task: &str, to_horizon: bool, chunk: usize) -> (FinishedEpisode, u64, u64) {
-    let spec = rollout_spec(task, to_horizon, chunk);
-    let mut rollouts = Rollouts::new(&spec, "eval", 0, 1).unwrap();
+    episode_of(&rollout_spec(task, to_horizon, chunk))
+}
+
+fn episode_of(spec: &RolloutSpec) -> (FinishedEpisode, u64, u64) {
+    let chunk = spec.chunk;
+    let mut rollouts = Rollouts::new(spec, "eval", 0, 1).unwrap();
     loop {
         rollouts.observe();
         let (_, finished) = rollouts.play(&vec![0.0; chunk], chunk).unwrap();
         if let Some(finished) = finished.into_iter().next() {
             return (finished, rollouts.successes(), rollouts.successes_at_end());
         }
-        rollouts = Rollouts::load(&spec, &rollouts.save().unwrap()).unwrap();
+        rollouts = Rollouts::load(spec, &rollouts.save().unwrap()).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Best of N: the pretrained policy proposes, a critic chooses.
 //!
 //! The frozen policy is rolled out, an IQL critic is fitted to its own rollouts, and at every
-//! decision the best of N proposals by the critic is played (PostBC, appendix D.3; IDQL). The
+//! decision the best of N proposals by the critic is played (PostBC, appendix D.1; IDQL). The
 //! policy's weights never change: what finetuning can reach is what the policy proposes, which is
 //! why the coverage of pretraining matters.
 

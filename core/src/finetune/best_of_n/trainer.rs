@@ -44,7 +44,7 @@ impl BestOfNTrainer {
         })
     }
 
-    /// Practice is always the frozen policy's own (PostBC, D.3): the critic learns the values of
+    /// Practice is always the frozen policy's own (PostBC, D.1): the critic learns the values of
     /// what the policy proposes.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
         let RoundPhase::Playing(rollouts) = &mut self.phase else {

@@ -70,6 +70,16 @@ pub enum Variant {
     Sac,
 }
 
+/// What the reward offset is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[serde(rename_all = "kebab-case")]
+pub enum OffsetPer {
+    /// The reward of every decision.
+    Decision,
+    /// The reward of every control step: a decision of four control steps gets four offsets.
+    Step,
+}
+
 /// Settings of DSRL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
 #[serde(deny_unknown_fields)]
@@ -124,8 +134,8 @@ pub struct DsrlConfig {
     #[setting(range = 0.01..=10.0, value = 1.5, source = "PostBC table 2")]
     pub magnitude: f64,
     /// The temperature at the start, alpha. With the 1 of the reference, thirty dimensions of noise
-    /// earn so much entropy that an actor learns to stay away from success, which here ends the
-    /// episode.
+    /// earn so much entropy that an actor learns to stay away from success where success ends the
+    /// episode (`env.to_horizon`).
     #[setting(range = 1e-6..=1e3, value = 0.01, paper = 1.0, source = "DSRL's code")]
     pub temperature: f64,
     /// Whether the entropy of later choices counts as reward for the critic (soft values); see
@@ -135,11 +145,18 @@ pub struct DsrlConfig {
     /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1].
     #[setting(range = -1e4..=1e4, value = 0.0, source = "DSRL")]
     pub target_entropy: f64,
-    /// Added to the reward of every decision. With 0, success, which ends an episode, is worth 1;
-    /// with -1, every decision before success costs 1 (DSRL, where success ends nothing): here an
-    /// actor can then learn to run into the time limit.
+    /// Added to rewards. With 0, success is worth 1 or, with `env.to_horizon`, 1 for as long as it
+    /// lasts. With -1, everything before success costs 1, and nothing is earned then: for practice
+    /// to the horizon, as where success ends episodes an actor can learn to run into the time
+    /// limit instead.
     #[setting(range = -1e3..=1e3, value = 0.0, paper = -1.0, source = "DSRL")]
     pub reward_offset: f64,
+    /// What `reward_offset` is added to.
+    #[setting(
+        value = OffsetPer::Decision, source = "DSRL's code: step",
+        needs = "reward_offset != 0"
+    )]
+    pub offset_per: OffsetPer,
     /// Whether an episode that the time limit cut off goes on for the critic.
     #[setting(value = false, source = "DSRL's code")]
     pub bootstrap_truncated: bool,
@@ -158,6 +175,15 @@ pub struct DsrlConfig {
 }
 
 impl DsrlConfig {
+    /// What is added to the reward of a decision of so many control steps.
+    pub(super) fn offset(&self, steps: usize) -> f32 {
+        let times = match self.offset_per {
+            OffsetPer::Decision => 1,
+            OffsetPer::Step => steps,
+        };
+        self.reward_offset as f32 * times as f32
+    }
+
     /// Learning starts before the end.
     ///
     /// # Errors

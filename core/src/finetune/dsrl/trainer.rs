@@ -171,7 +171,7 @@ impl DsrlTrainer {
             self.replay.push(
                 obs,
                 action,
-                step.reward + self.config.reward_offset as f32,
+                step.reward + self.config.offset(step.steps),
                 &step.obs,
                 done,
             )?;

@@ -202,8 +202,10 @@ impl TdMpcTrainer {
             self.plan(&obs, cx).await?
         };
         let (decisions, finished) = self.rollouts.play(&actions, cx.policy.sizes.act)?;
+        let solved = finished.iter().filter(|episode| episode.success);
+        let solved: Vec<u64> = solved.map(|episode| episode.seed).collect();
         for decision in &decisions {
-            self.record_decision(decision)?;
+            self.record_decision(decision, solved.contains(&decision.seed))?;
         }
         self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
@@ -272,7 +274,8 @@ impl TdMpcTrainer {
         Ok(actions)
     }
 
-    /// Adds a decision to its running episode; a finished episode goes to the replay.
+    /// Adds a decision to its running episode; a finished episode goes to the replay. `solved`: it
+    /// ended with this decision, and succeeded at some step.
     fn record_decision(
         &mut self,
         Decision {
@@ -281,6 +284,7 @@ impl TdMpcTrainer {
             chunk,
             step,
         }: &Decision,
+        solved: bool,
     ) -> Result<()> {
         let (mut episode, ()) = self
             .running
@@ -292,11 +296,10 @@ impl TdMpcTrainer {
             return Ok(());
         }
         episode.terminated = step.terminated;
-        let success = step.success && step.terminated;
         let episode = prepared_episode(&episode, &self.config);
         self.online.push(&episode)?;
         // Self-imitation: success counts as a demonstration from now on.
-        if success && self.config.self_imitation {
+        if solved && self.config.self_imitation {
             self.demos.push(&episode)?;
         }
         Ok(())

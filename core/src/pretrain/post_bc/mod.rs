@@ -8,14 +8,16 @@
 mod ensemble;
 mod pretrainer;
 
+use super::averaging::Averaging;
 use super::{Method, Unit};
-use crate::Result;
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
 use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
 use crate::method::{Color, DemoUse, Insight, MethodInfo, Paper};
+use crate::nn::{Activation, CosineCycles};
 use crate::policy::PolicyKind;
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
+use crate::{Error, Result};
 pub use ensemble::Ensemble;
 pub use pretrainer::PostBc;
 use serde::{Deserialize, Serialize};
@@ -95,27 +97,153 @@ pub struct PostBcConfig {
     /// Hidden layers of each regressor.
     #[setting(range = 1..=16, value = 3, tiny = 2, source = "PostBC")]
     pub layers: usize,
+    /// Non-linearity between the layers of each regressor.
+    #[setting(value = Activation::Relu, source = "DPPO's Gaussian policy: mish")]
+    pub activation: Activation,
+    /// Whether pairs of hidden layers of a regressor become residual blocks x + W2 act(W1 act(x));
+    /// then `layers` is odd.
+    #[setting(value = false, source = "DPPO's Gaussian policy: true")]
+    pub residual: bool,
+    /// Whether what a regressor predicts is a hyperbolic tangent, which no demonstrated action
+    /// exceeds once it is scaled.
+    #[setting(value = false, source = "DPPO's Gaussian policy: true")]
+    pub tanh_output: bool,
     /// Length of training of every member, in `unit`s.
     #[setting(
         range = 1..=100_000_000, paper = 6000, cpu = 1000, tiny = 500,
         source = "PostBC: 500 to 10,000 by task and finetuning"
     )]
     pub updates: usize,
-    /// What `updates` is counted in.
+    /// What `updates`, `cycle`, `warmup`, `ema_every` and `ema_start` are counted in.
     #[setting(value = Unit::Step, paper = Unit::Epoch, source = "PostBC")]
     pub unit: Unit,
     /// Pairs per member and gradient step.
     #[setting(range = 1..=1 << 20, value = 64, paper = 256, source = "DPPO's code")]
     pub batch: usize,
-    /// Adam's learning rate.
+    /// Adam's highest learning rate.
     #[setting(range = 0.0..=1.0, value = 1e-3, paper = 1e-4, source = "DPPO's code")]
     pub lr: f64,
+    /// How the learning rate goes on.
+    #[setting(value = LearningRate::Constant, source = "DPPO's Gaussian policy: cosine")]
+    pub schedule: LearningRate,
+    /// Length of the cycle in which the learning rate warms up and falls along a cosine, again and
+    /// again; 0: that of the whole training.
+    #[setting(
+        range = 0..=100_000_000, value = 0, source = "DPPO's Gaussian policy",
+        needs = "schedule = cosine"
+    )]
+    pub cycle: usize,
+    /// Length of the linear warm-up of the learning rate at the beginning of each cycle.
+    #[setting(
+        range = 0..=100_000_000, value = 0, source = "DPPO's Gaussian policy: 100",
+        needs = "schedule = cosine"
+    )]
+    pub warmup: usize,
+    /// Share of `lr` from which the warm-up rises and to which the cosine falls.
+    #[setting(
+        range = 0.0..=1.0, value = 0.1, source = "DPPO's Gaussian policy: 1e-5 of 1e-4",
+        needs = "schedule = cosine"
+    )]
+    pub floor: f64,
+    /// AdamW's decoupled weight decay.
+    #[setting(range = 0.0..=1.0, value = 0.0, source = "DPPO's Gaussian policy: 1e-6")]
+    pub weight_decay: f64,
+    /// Decay of a moving average of each regressor's weights, which is then the result; 0: none,
+    /// the last weights are.
+    #[setting(range = 0.0..=1.0, value = 0.0, source = "DPPO's Gaussian policy: 0.995")]
+    pub ema_decay: f64,
+    /// The average takes the weights in after every so many `unit`s.
+    #[setting(
+        range = 1..=100_000_000, value = 1, source = "DPPO's Gaussian policy: 10",
+        needs = "ema_decay > 0"
+    )]
+    pub ema_every: usize,
+    /// Before this many `unit`s it copies them instead.
+    #[setting(
+        range = 0..=100_000_000, value = 100,
+        source = "half of the training; DPPO's code: 20 of 5000",
+        needs = "ema_decay > 0"
+    )]
+    pub ema_start: usize,
+}
+
+/// How a learning rate goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearningRate {
+    /// It stays as it is.
+    Constant,
+    /// It warms up and falls along a cosine, in cycles.
+    Cosine,
 }
 
 impl PostBcConfig {
-    /// Gradient steps, for `pairs` training pairs.
-    pub fn in_steps(&self, pairs: usize) -> usize {
-        self.unit.in_steps(self.updates, pairs, self.batch)
+    /// Settings of regressors that bound each other.
+    ///
+    /// # Errors
+    /// When there are blocks of two layers and a layer is left over, or the warm-up is longer than
+    /// the cycle that it begins.
+    pub fn check(&self) -> Result<()> {
+        if self.residual && self.layers.is_multiple_of(2) {
+            return Err(Error::input(format!(
+                "pretrain.post_bc.layers is {}, but residual networks have an odd number: one, and \
+                 two for each block",
+                self.layers
+            )));
+        }
+        let cosine = self.schedule == LearningRate::Cosine;
+        if cosine && self.warmup >= self.whole_cycle() {
+            return Err(Error::input(format!(
+                "pretrain.post_bc.warmup is {}, but must be shorter than the cycle that it begins, \
+                 which is {}",
+                self.warmup,
+                self.whole_cycle()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The same settings with every length in gradient steps, for `pairs` training pairs.
+    #[must_use]
+    pub fn in_steps(&self, pairs: usize) -> Self {
+        let steps = |length| self.unit.in_steps(length, pairs, self.batch);
+        Self {
+            unit: Unit::Step,
+            updates: steps(self.updates),
+            cycle: steps(self.cycle),
+            warmup: steps(self.warmup),
+            ema_every: steps(self.ema_every),
+            ema_start: steps(self.ema_start),
+            ..self.clone()
+        }
+    }
+
+    fn whole_cycle(&self) -> usize {
+        match self.cycle {
+            0 => self.updates,
+            cycle => cycle,
+        }
+    }
+
+    /// The learning rate of gradient step `step`, the first of which is 0; lengths are in steps.
+    fn lr_at(&self, step: usize) -> f64 {
+        let cycles = CosineCycles {
+            cycle: self.whole_cycle(),
+            warmup: self.warmup,
+            floor: self.floor,
+        };
+        match self.schedule {
+            LearningRate::Constant => self.lr,
+            LearningRate::Cosine => self.lr * cycles.at(step),
+        }
+    }
+
+    fn averaging(&self) -> Averaging {
+        Averaging {
+            decay: self.ema_decay,
+            every: self.ema_every,
+            start: self.ema_start,
+        }
     }
 }
 
@@ -131,6 +259,10 @@ pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
     let rows = config.batch as f64;
     let indices = members * rows * size_of::<usize>() as f64;
     let step = net.learning(rows) * at_work / members + indices;
+    let average = match config.ema_decay > 0.0 {
+        true => net.following(),
+        false => 0.0,
+    };
     let predictions = net.acting(sizes.pairs.min(ensemble::PREDICT_ROWS as f64));
     let deviations = members * sizes.pairs * (sizes.chunk_len() * SAVED + 1.0) * NUMBER;
     let group = "pretrain.post_bc";
@@ -139,7 +271,7 @@ pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
             group,
             "the ensemble's weights",
             &["members", "hidden", "layers"],
-            net.learned(),
+            net.learned() + average,
         ),
         Need::of(
             group,

@@ -98,7 +98,7 @@ fn compare(fixture: &Path, key: &str) -> Result<Answer> {
     let error = |error: Option<f64>| {
         error.map_or("not recorded".to_owned(), |error| format!("{error:.1e}"))
     };
-    let text = format!(
+    let mut text = format!(
         "{name}, {} steps\n\
          largest error of an observation  {:.1e} \
          (to step 100: {:.1e}; after a reset of our own: {})\n\
@@ -115,6 +115,14 @@ fn compare(fixture: &Path, key: &str) -> Result<Answer> {
             "DIFFERENT"
         },
     );
+    if let Some(sent) = found.ctrl_max_abs_error {
+        text += &format!("largest error of what motors got   {sent:.1e}\n");
+    }
+    if let Some(equal) = found.probe_success_equal {
+        let verdict = if equal { "equal" } else { "DIFFERENT" };
+        let probed = error(found.probe_max_abs_error);
+        text += &format!("in states of their own             {probed}, success {verdict}\n");
+    }
     Ok(Answer {
         json: json!(found),
         text,

@@ -1,6 +1,7 @@
 //! Pictures of a scene without a display: MuJoCo draws into memory, on the first device that EGL
 //! offers. Mesa's software device is one, so that no GPU is needed.
 
+mod cull;
 mod rendered_env;
 mod scenery;
 mod stage;
@@ -9,6 +10,7 @@ pub use rendered_env::RenderedEnv;
 
 use super::Plant;
 use crate::video::{Draw, Quality, REMEDY, RenderOptions};
+use cull::Cull;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use mujoco_rs::prelude::{MjModel, MjvCamera};
 use mujoco_rs::renderer::{MjRenderer, RendererError};
@@ -24,6 +26,8 @@ pub struct Renderer {
     drawer: MjRenderer,
     /// The camera hangs upside down, as some upstream ones do.
     turned: bool,
+    /// What is left out of quick pictures, which have neither shadows nor mirrors.
+    cull: Option<Cull>,
 }
 
 impl Renderer {
@@ -55,6 +59,11 @@ impl Renderer {
             .map(|name| camera(plant.model(), name, id))
             .transpose()?;
         let turned = camera.is_some_and(|at| hangs_upside_down(plant, at));
+        let is_quick = render_options.quality == Quality::Fast;
+        let aspect = render_options.width as f64 / render_options.height as f64;
+        let cull = camera
+            .filter(|_| is_quick)
+            .and_then(|camera| Cull::new(plant.model(), camera, aspect));
         let camera = camera.map_or_else(|| view.camera(plant.model()), MjvCamera::new_fixed);
         let builder = MjRenderer::builder()
             .width(render_options.width as u32)
@@ -65,6 +74,7 @@ impl Renderer {
             stage,
             drawer,
             turned,
+            cull,
         })
     }
 }
@@ -72,10 +82,15 @@ impl Renderer {
 impl Draw for Renderer {
     fn draw(&mut self, subject: &Subject<'_>) -> Result<Vec<u8>> {
         self.stage.pose(subject)?;
-        let drawn = self
-            .drawer
-            .sync_data(&mut self.stage.plant.data)
-            .and_then(|()| self.drawer.render());
+        let plant = &mut self.stage.plant;
+        if let Some(cull) = &self.cull {
+            cull.hide(plant);
+        }
+        let seen = self.drawer.sync_data(&mut plant.data);
+        if let Some(cull) = &self.cull {
+            cull.show_again(plant);
+        }
+        let drawn = seen.and_then(|()| self.drawer.render());
         drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
         let mut pixels = self.drawer.rgb_flat().unwrap_or_default().to_vec();
         if self.turned {

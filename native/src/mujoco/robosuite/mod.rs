@@ -4,6 +4,7 @@
 //! says what is equal and what is not.
 
 mod arm;
+mod experts;
 mod gripper;
 mod lapack;
 mod observe;
@@ -20,3 +21,6 @@ mod transforms;
 pub mod world;
 
 pub use suite::Robosuite;
+
+#[cfg(test)]
+mod tests;

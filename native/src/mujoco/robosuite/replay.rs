@@ -37,11 +37,6 @@ impl Replay for ArmWorld {
         })
     }
 
-    fn correct(&mut self, qpos: &[f64], qvel: &[f64]) -> Result<bool> {
-        self.put(qpos, qvel)?;
-        Ok(true)
-    }
-
     fn probe(&mut self, qpos: &[f64]) -> Result<Played> {
         let obs = self.look_at(qpos)?;
         Ok(Played {

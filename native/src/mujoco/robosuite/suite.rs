@@ -33,7 +33,7 @@ impl Suite for Robosuite {
             spec: task.spec(),
             engines: &[catalogue::MUJOCO],
             about: task.about,
-            expert_success: None,
+            expert_success: Some(task.expert_success),
             proprioception: Some(PROPRIOCEPTION),
         };
         TASKS.iter().map(entry).collect()

@@ -1,7 +1,9 @@
 //! Rotations as robosuite computes them (utils/transform_utils.py): much of it in 32 bits, and the
 //! rest of what numba makes of it in 64. Quaternions are x, y, z, w.
 
-use super::lapack::{fma, product};
+use super::lapack::fma;
+/// The product of two matrices of 3 x 3.
+pub use super::lapack::product;
 
 /// A rotation matrix, row by row.
 pub type Matrix = [[f64; 3]; 3];

@@ -1,6 +1,7 @@
 //! A task of robosuite on MuJoCo.
 
 use super::arm::{ACTION, Controls, Panda};
+use super::experts::{Expert, Moment};
 use super::observe::ROBOT;
 use super::osc::JOINTS;
 use super::scene::{self, Detail};
@@ -11,6 +12,7 @@ use crate::mujoco::Plant;
 use crate::mujoco::nan_state::NanState;
 use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
+use protege_core::tasks::ExpertStyle;
 use protege_core::{Error, Result, checksummed};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,7 @@ pub struct ArmWorld {
     settings: ControllerSettings,
     panda: Panda,
     task: Box<dyn Task>,
+    expert: Expert,
     plant: Plant,
     state: State,
     nan_state: NanState,
@@ -43,17 +46,6 @@ struct State {
 struct Saved {
     state: State,
     plant: Vec<u8>,
-}
-
-/// Where everything is, for an expert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moment {
-    /// The point between the fingers, and how the hand is turned.
-    pub hand: Pose,
-    /// Where the fingers are, m: 0.04 and -0.04 are open.
-    pub fingers: [f64; 2],
-    /// The task's things, by name.
-    pub things: Vec<(&'static str, Pose)>,
 }
 
 impl ArmWorld {
@@ -79,6 +71,7 @@ impl ArmWorld {
         let controls = panda.begin(&mut plant, &settings, &super::arm::REST);
         Ok(Self {
             task,
+            expert: info.expert,
             spec: info.spec(),
             settings,
             panda,
@@ -273,6 +266,11 @@ impl World for ArmWorld {
             obs: to_f32(&obs),
             success: self.success(),
         })
+    }
+
+    fn expert(&self, style: &ExpertStyle) -> Option<Vec<f32>> {
+        let action = (self.expert)(&self.moment(), style)?;
+        Some(to_f32(&action))
     }
 
     fn subject(&self) -> Subject<'_> {

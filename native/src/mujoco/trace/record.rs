@@ -8,8 +8,6 @@ use std::ops::Range;
 /// The first steps, which are compared on their own: later, contacts have blown up what was
 /// rounded.
 const EARLY: usize = 100;
-/// What counts as equal.
-const EQUAL: f64 = 1e-6;
 
 /// A tensor.
 pub struct Numbers {
@@ -107,8 +105,6 @@ impl Record {
             steps: played.len(),
             max_abs_error_100: largest(errors.iter().copied().take(EARLY + 1)),
             max_abs_error: largest(errors.iter().copied()),
-            equal_steps: errors.iter().skip(1).take_while(|&&e| e <= EQUAL).count(),
-            step_max_abs_error: None,
             success_equal: equal(&self.success, played),
             reset_max_abs_error: reset
                 .and_then(|reset| first(reset).transpose())
@@ -154,8 +150,7 @@ fn equal(theirs: &[f64], ours: &[Played]) -> bool {
         .all(|(theirs, ours)| (*theirs != 0.0) == ours.success)
 }
 
-/// The largest difference of two rows.
-pub fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
+fn largest_error(key: &str, theirs: &[f64], ours: &[f64]) -> Result<f64> {
     if theirs.len() != ours.len() {
         let theirs = theirs.len();
         let ours = ours.len();

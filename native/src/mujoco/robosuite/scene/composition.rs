@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What MuJoCo may use for contacts and for its solver, bytes. The package's `base.xml` asks for
 /// 5000 contacts in words of old (`njmax`), for which MuJoCo would reserve 1.3 GB per simulation;
-/// these tasks have fewer than a hundred. Results do not depend on it.
+/// these tasks have fewer than three hundred. Results do not depend on it.
 const ARENA: i64 = 64 << 20;
 
 /// A group of geoms or sites that is not drawn unless asked for.

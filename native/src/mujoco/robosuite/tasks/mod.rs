@@ -7,6 +7,7 @@ mod square;
 mod stack;
 mod tool_hang;
 
+use super::experts::{self, Expert};
 use super::observe::{OBJECT, ROBOT};
 use super::transforms::{Pose, minus, norm, scalar_last};
 use crate::mujoco::Plant;
@@ -25,6 +26,9 @@ pub struct Info {
     objects: usize,
     /// Control steps after which an episode ends.
     horizon: usize,
+    pub expert: Expert,
+    /// Share of 200 random starts that the expert solves without noise.
+    pub expert_success: f64,
     find: fn(&Plant) -> Result<Box<dyn Task>>,
 }
 
@@ -56,6 +60,8 @@ pub const TASKS: [Info; 5] = [
         about: "Lift the cube from the table.",
         objects: 10,
         horizon: 400,
+        expert: experts::lift,
+        expert_success: 0.0,
         find: |plant| Ok(Box::new(lift::Lift::find(plant)?)),
     },
     Info {
@@ -63,6 +69,8 @@ pub const TASKS: [Info; 5] = [
         about: "Put the can into its compartment of the other bin.",
         objects: OBJECT,
         horizon: 400,
+        expert: experts::can,
+        expert_success: 0.0,
         find: |plant| Ok(Box::new(can::Can::find(plant)?)),
     },
     Info {
@@ -70,6 +78,8 @@ pub const TASKS: [Info; 5] = [
         about: "Put the square nut over the square peg.",
         objects: OBJECT,
         horizon: 400,
+        expert: experts::square,
+        expert_success: 0.0,
         find: |plant| Ok(Box::new(square::Square::find(plant)?)),
     },
     Info {
@@ -77,6 +87,8 @@ pub const TASKS: [Info; 5] = [
         about: "Put the red cube onto the green one.",
         objects: 23,
         horizon: 400,
+        expert: experts::stack,
+        expert_success: 0.0,
         find: |plant| Ok(Box::new(stack::Stack::find(plant)?)),
     },
     Info {
@@ -84,6 +96,8 @@ pub const TASKS: [Info; 5] = [
         about: "Put the hook into its stand and hang the wrench on it.",
         objects: 3 * OBJECT + 2,
         horizon: 700,
+        expert: experts::tool_hang,
+        expert_success: 0.0,
         find: |plant| Ok(Box::new(tool_hang::ToolHang::find(plant)?)),
     },
 ];
