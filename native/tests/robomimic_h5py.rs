@@ -138,3 +138,17 @@ fn the_committed_files_are_those_that_their_script_makes() {
         assert_eq!(read(folder.path()), committed, "{name}");
     }
 }
+
+/// A type that is nested as deep as HDF5 takes it is refused like any other, on the small stack of
+/// a test's thread, too.
+#[test]
+fn a_type_that_is_nested_without_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "fixtures/robomimic/make.py";
+    python(script, &[folder.path(), Path::new("--nested")]);
+    let source = Source::open(&folder.path().join("nested.hdf5"), "demos.hdf5").unwrap();
+    let found = source.import("lab/lift", &Wishes::default());
+    let sentence = found.unwrap_err().to_string();
+    assert!(sentence.contains("data/demo_0/actions"), "{sentence}");
+    assert!(sentence.contains("no numbers"), "{sentence}");
+}

@@ -3,7 +3,7 @@
 use super::demo::{self, Rules, Shown};
 use super::env_args::{EnvArgs, other_task};
 use super::found::Found;
-use super::hdf5::{Hdf5, Node};
+use super::hdf5::{Hdf5, Node, with_deep_stack};
 use super::observations::{Budget, Parts};
 use super::older;
 use super::{lists, marks, names};
@@ -80,6 +80,10 @@ impl Source {
     /// # Errors
     /// When it is no HDF5 file, or none of robomimic's form.
     pub fn open(path: &Path, what: &str) -> Result<Self> {
+        with_deep_stack(|| Self::read_head(path, what))
+    }
+
+    fn read_head(path: &Path, what: &str) -> Result<Self> {
         let file = Hdf5::open(path, what)?;
         let data = file.root().group("data")?;
         let data = data.ok_or_else(|| {
@@ -124,6 +128,10 @@ impl Source {
     /// # Errors
     /// When it shows another task, or names the first demonstration that is no good, and the part.
     pub fn import(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
+        with_deep_stack(|| self.read_all(task, wishes))
+    }
+
+    fn read_all(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
         let entry = CATALOG.entry(task)?;
         let mut notes = self.check_task(task)?;
         let chosen = lists::chosen(&self.file, &self.data, wishes.filter.as_deref())?;

@@ -13,7 +13,7 @@ use protege_core::error::excerpt;
 use protege_core::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +71,24 @@ fn without_panic<T>(answer: impl FnOnce() -> T) -> Option<T> {
     set_hook(hook);
     drop(alone);
     answered.ok()
+}
+
+/// Bytes of the stack on which files are read: types of HDF5 can be nested 8000 deep, each of a
+/// few hundred bytes, and the crate follows them by recursion.
+const STACK: usize = 64 << 20;
+
+/// Does something on a stack that no file exhausts.
+///
+/// # Errors
+/// Those of `work`, or when the system has no thread for it.
+pub fn with_deep_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work);
+        let thread = thread
+            .map_err(|e| Error::failed(format!("the system gives no thread to read with ({e})")))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 impl Shared {
