@@ -21,7 +21,10 @@ use std::ops::Range;
 pub struct Robosuite;
 
 /// What is observed of the robot.
-const PROPRIOCEPTION: &[Range<usize>] = &[0..ROBOT];
+const PROPRIOCEPTION: &[Range<usize>] = &[Range {
+    start: 0,
+    end: ROBOT,
+}];
 
 impl Suite for Robosuite {
     fn name(&self) -> &'static str {

@@ -177,8 +177,8 @@ pub fn dot(n: usize, row: &[f64], step: usize, column: &[f64]) -> f64 {
             column[from + 3] * at(from + 3),
         );
     }
-    for i in fours..n {
-        even = fma(column[i], at(i), even);
+    for (i, &number) in column.iter().enumerate().take(n).skip(fours) {
+        even = fma(number, at(i), even);
     }
     even + odd
 }

@@ -113,7 +113,9 @@ impl Chase<'_> {
             let last = end - 1;
             let mut largest = self.d[last].abs();
             let mut first = last;
-            while first > 0 && !(self.e[first - 1].abs() <= threshold) {
+            // What is not a number is not small.
+            let is_small = |e: f64| e.abs() <= threshold;
+            while first > 0 && !is_small(self.e[first - 1]) {
                 first -= 1;
                 largest = largest.max(self.d[first].abs()).max(self.e[first].abs());
             }
