@@ -270,7 +270,7 @@ fn doctor_says_what_it_could_not_fetch() {
         let detail = check["detail"].as_str().unwrap();
         check["ok"] == false && detail.contains("could not be fetched")
     });
-    assert_eq!(missing.count(), 3, "{:?}", answered.1);
+    assert_eq!(missing.count(), 4, "{:?}", answered.1);
     let wheels = folder.path().join("empty/protege/wheels");
     let left: Vec<_> = std::fs::read_dir(wheels).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");

@@ -59,8 +59,8 @@ pub fn model(id: &str, detail: Detail) -> Result<Arc<MjModel>> {
 /// As [`model`].
 pub fn compose(id: &str, detail: Detail, cube: Option<[f64; 3]>) -> Result<MjModel> {
     let recipe = tasks::by_id(id)?;
-    super::super::load_library()?;
     let folder = PACKAGE.fetched().map_err(Error::input)?;
+    super::super::load_library()?;
     let mut composition = Composition::new(&folder.join(ASSETS))?;
     (recipe.compose)(&mut composition, cube)?;
     composition.compile(detail)
