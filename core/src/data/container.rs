@@ -124,11 +124,15 @@ impl View for Tensor<'_> {
 pub(super) fn write<H: Serialize>(
     kind: &Kind,
     header: &H,
-    tensors: Vec<(String, Tensor)>,
+    mut tensors: Vec<(String, Tensor)>,
 ) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let written = write_to(kind, header, tensors, &mut bytes);
-    written.map_err(|e| Error::failed(format!("The {} could not be written: {e}.", kind.name)))?;
+    let failed = |e| Error::failed(format!("The {} could not be written: {e}.", kind.name));
+    let mut bytes = head(kind, header, &mut tensors).map_err(failed)?;
+    // A vector that grows as it needs takes twice as much.
+    bytes.reserve_exact(tensors.iter().map(|(_, tensor)| tensor.data_len()).sum());
+    for (_, tensor) in &tensors {
+        bytes.extend_from_slice(&tensor.data());
+    }
     Ok(bytes)
 }
 
@@ -143,6 +147,19 @@ pub(super) fn write_to<H: Serialize>(
     mut tensors: Vec<(String, Tensor)>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    out.write_all(&head(kind, header, &mut tensors)?)?;
+    for (_, tensor) in &tensors {
+        out.write_all(&tensor.data())?;
+    }
+    Ok(())
+}
+
+/// All that comes before the tensors, which are put into their order.
+fn head<H: Serialize>(
+    kind: &Kind,
+    header: &H,
+    tensors: &mut [(String, Tensor)],
+) -> io::Result<Vec<u8>> {
     let mark = Mark {
         format: Cow::Borrowed(kind.name),
         version: kind.version,
@@ -169,12 +186,8 @@ pub(super) fn write_to<H: Serialize>(
     if head.len() > LONGEST_HEADER {
         return Err(io::Error::other("there are too many parts for one file"));
     }
-    out.write_all(&(head.len() as u64).to_le_bytes())?;
-    out.write_all(&head)?;
-    for (_, tensor) in &tensors {
-        out.write_all(&tensor.data())?;
-    }
-    Ok(())
+    head.splice(0..0, (head.len() as u64).to_le_bytes());
+    Ok(head)
 }
 
 /// The format version, the header and the tensors of a file. Nothing is copied; a length is
