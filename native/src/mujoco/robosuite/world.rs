@@ -38,6 +38,9 @@ struct State {
     controls: Controls,
     /// Where the objects were at the last observation, for what is observed one step late.
     before: Vec<Pose>,
+    /// Where the hand was then, and the task's things. The physics is a step of 2 ms ahead of what
+    /// is observed, so they cannot be computed from a restored one.
+    seen: Vec<Pose>,
     /// Upstream's sparse reward of the last step.
     reward: f64,
 }
@@ -66,7 +69,7 @@ impl ArmWorld {
         let info = by_id(id)?;
         let model = scene::model(id, Detail::Physics)?;
         let mut plant = Plant::from_model(&model, id, scene::variable_geoms(id))?;
-        // Nothing here reads the wrist's force and torque, which MuJoCo would compute in every step.
+        // Nothing here reads the wrist's force and torque, which MuJoCo would compute every step.
         plant.data.model_opt_mut().disableflags |= mjtDisableBit::mjDSBL_SENSOR as i32;
         let panda = Panda::find(&plant)?;
         let task = info.task(&plant)?;
@@ -82,6 +85,7 @@ impl ArmWorld {
             state: State {
                 controls,
                 before: Vec::new(),
+                seen: Vec::new(),
                 reward: 0.0,
             },
             nan_state: NanState::default(),
@@ -101,6 +105,7 @@ impl ArmWorld {
         self.state = State {
             controls: panda.begin(plant, settings, joints),
             before: Vec::new(),
+            seen: Vec::new(),
             reward: 0.0,
         };
     }
@@ -171,6 +176,9 @@ impl ArmWorld {
         debug_assert_eq!(obs.len(), ROBOT);
         let before = &mut self.state.before;
         self.task.observe(&self.plant, &hand, before, &mut obs);
+        let things = self.task.things(&self.plant).into_iter();
+        self.state.seen = vec![hand];
+        self.state.seen.extend(things.map(|(_, pose)| pose));
         obs
     }
 
@@ -229,13 +237,16 @@ impl ArmWorld {
         &mut self.plant
     }
 
-    /// Where everything is now, for an expert.
-    pub fn moment(&self) -> Moment {
-        Moment {
-            hand: self.panda.hand(&self.plant),
+    /// Where everything was at the last observation, for an expert; none before the first.
+    fn moment(&self) -> Option<Moment> {
+        let (&hand, things) = self.state.seen.split_first()?;
+        let names = self.task.things(&self.plant).into_iter();
+        let things = names.zip(things).map(|((name, _), &pose)| (name, pose));
+        Some(Moment {
+            hand,
             fingers: self.panda.fingers(&self.plant),
-            things: self.task.things(&self.plant),
-        }
+            things: things.collect(),
+        })
     }
 
     /// Name and sizes.
@@ -272,7 +283,7 @@ impl World for ArmWorld {
     }
 
     fn expert(&self, style: &ExpertStyle) -> Option<Vec<f32>> {
-        let action = (self.expert)(&self.moment(), style)?;
+        let action = (self.expert)(&self.moment()?, style)?;
         Some(to_f32(&action))
     }
 

@@ -56,3 +56,6 @@ impl Moment {
         self.fingers[0] - self.fingers[1]
     }
 }
+
+#[cfg(test)]
+mod tests;
