@@ -67,8 +67,8 @@ fn sentence<T: std::fmt::Debug>(result: protege_core::Result<T>) -> String {
     }
 }
 
-/// What is written piece by piece is what the safetensors library writes in one: the same order, the
-/// same header, the same bytes.
+/// What is written piece by piece is what the safetensors library writes in one: the same order,
+/// the same header, the same bytes.
 #[test]
 fn a_dataset_is_the_file_that_safetensors_writes() {
     let mut dataset = pictures();

@@ -1,42 +1,40 @@
-//! How often and how fast robosuite's scripted experts succeed, in one style and in many, with and
-//! without noise.
+//! How often and how fast scripted experts succeed, in one style and in many, with and without
+//! noise.
 //!
-//!     cargo run --release -p protege --example robosuite_experts [STARTS] [TASK]
+//!     cargo run --release -p protege --example experts [STARTS] [SUITE or TASK]
 
-use protege::engines::make;
-use protege_core::Result;
-use protege_core::env::Env;
-use protege_core::env::catalogue::MUJOCO;
+use protege::engines::{CATALOG, make};
+use protege_core::env::{Entry, Env};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
+use protege_core::{Error, Result};
 
-const TASKS: [&str; 5] = ["lift", "can", "square", "stack", "tool-hang"];
 /// Whether styles are drawn, and the noise.
 const MANNERS: [(bool, f64); 4] = [(false, 0.0), (false, 0.1), (true, 0.0), (true, 0.1)];
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let starts = args
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(200);
-    let only = args.next();
+    let starts = args.next().map_or(Ok(200), |text| text.parse());
+    let starts = starts.map_err(|_| Error::input("the first argument is the number of starts"))?;
+    let wanted = args.next().unwrap_or("lab".to_owned());
     println!("| task | styles | noise | success of {starts} | median steps | longest | failed |");
     println!("|---|---|---|---|---|---|---|");
-    let chosen = TASKS
-        .iter()
-        .filter(|task| only.as_ref().is_none_or(|only| only == *task));
-    for task in chosen {
-        for (varied, noise) in MANNERS {
-            measure(task, varied, noise, starts)?;
+    for task in CATALOG.all() {
+        let id = &task.spec.id;
+        let is_wanted = *id == wanted || id.starts_with(&format!("{wanted}/"));
+        if is_wanted && task.expert_success.is_some() {
+            for (varied, noise) in MANNERS {
+                measure(&task, varied, noise, starts)?;
+            }
         }
     }
     Ok(())
 }
 
 /// Plays all starts in one manner and prints how they ended.
-fn measure(task: &str, varied: bool, noise: f64, starts: u64) -> Result<()> {
-    let mut env = make(&format!("robosuite/{task}"), MUJOCO)?;
+fn measure(task: &Entry, varied: bool, noise: f64, starts: u64) -> Result<()> {
+    let id = &task.spec.id;
+    let mut env = make(id, task.engines[0])?;
     let mut lengths = Vec::new();
     let mut failed = Vec::new();
     for seed in 0..starts {
@@ -56,7 +54,7 @@ fn measure(task: &str, varied: bool, noise: f64, starts: u64) -> Result<()> {
     let longest = lengths.last().copied().unwrap_or(0);
     let styles = if varied { "varied" } else { "one" };
     let solved = lengths.len();
-    println!("| {task} | {styles} | {noise} | {solved} | {median} | {longest} | {failed:?} |");
+    println!("| {id} | {styles} | {noise} | {solved} | {median} | {longest} | {failed:?} |");
     Ok(())
 }
 

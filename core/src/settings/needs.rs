@@ -1,8 +1,8 @@
 //! When a setting has an effect: conditions on other settings.
 //!
-//! A field states them as `needs`, in a small language: `kind = flow | diffusion`,
-//! `kind != served`, `image_size > 0`, `offset != 0`, joined by `and` and, more loosely, by `or`. A name stands
-//! for a setting of the same group.
+//! A field states them as `needs`, in a small language: `kind = flow | diffusion`, `kind !=
+//! served`, `image_size > 0`, `offset != 0`, joined by `and` and, more loosely, by `or`. A name
+//! stands for a setting of the same group.
 
 use super::{Field, Kind, join, value_at};
 use serde_json::Value;

@@ -16,7 +16,7 @@ fn demonstrate(env: &mut LabEnv, seed: u64) -> Vec<Step> {
 }
 
 /// The experts solve at least 9 of 10 random starts in every style, with and without trembling
-/// hands. `examples/experts.rs` measures the same over 200 starts.
+/// hands. `native/examples/experts.rs` measures the same over 200 starts.
 #[test]
 fn experts_succeed() {
     for info in tasks::all() {

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::settings::Preset;
 
-    /// A chunk of four control steps gets one offset or four; one that the end cut short gets fewer.
+    /// A chunk of four control steps gets one offset or four, one that the end cut short fewer.
     #[test]
     fn the_offset_counts_once_or_for_every_control_step() {
         let with = |offset_per| DsrlConfig {
