@@ -3,11 +3,11 @@
 
 mod common;
 
+use common::drawn::drawn;
 use common::{protege, sentence};
 use protege::engines::CATALOG;
 use protege::robomimic::{Export, Imported, Source, Wishes};
-use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
-use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation};
+use protege_core::data::{Dataset, Episode};
 use protege_core::rng::Rng;
 use protege_core::{Error, Result};
 use serde_json::Value;
@@ -37,61 +37,6 @@ fn rows(n: usize, moments: usize, width: usize) -> Vec<f32> {
     numbers.collect()
 }
 
-/// A dataset of this task with pictures of two cameras, every bit of its numbers drawn.
-fn drawn(task: &str, state: usize, act: usize, cameras: &[(&str, usize)]) -> Dataset {
-    let mut rng = Rng::new(3, "test", 0);
-    let cameras: Vec<ImageSpec> = cameras
-        .iter()
-        .map(|&(name, size)| ImageSpec {
-            name: name.to_owned(),
-            size,
-            stack: 1,
-        })
-        .collect();
-    let seen = |rng: &mut Rng| Observation {
-        state: rng.normals(state),
-        task: None,
-        images: cameras
-            .iter()
-            .map(|camera| Images {
-                pixels: (0..camera.frame_len())
-                    .map(|_| rng.below(256) as u8)
-                    .collect(),
-                camera: camera.clone(),
-            })
-            .collect(),
-    };
-    let mut episodes = Vec::new();
-    for number in 0..13_u64 {
-        // Seeds of 64 bits come back, too.
-        let mut episode = Episode::start(u64::MAX - number, &seen(&mut rng));
-        let steps = 1 + number as usize % 4;
-        for step in 1..=steps {
-            let action: Vec<f32> = (0..act).map(|_| rng.range(-1.0, 1.0) as f32).collect();
-            let reward = f32::from(step == steps && number % 3 > 0);
-            episode.push(&action, reward, &seen(&mut rng));
-        }
-        episode.success = number % 3 > 0;
-        episode.terminated = episode.success;
-        episodes.push(episode);
-    }
-    let meta = Meta {
-        task: task.to_owned(),
-        engine: "rapier".to_owned(),
-        seed: 5,
-        code_version: CODE_VERSION.to_owned(),
-        obs: ObsSpec {
-            state,
-            tasks: 0,
-            cameras,
-        },
-        act,
-        action_repeat: 1,
-        demonstrator: "drawn, \"quoted\", ü".to_owned(),
-    };
-    Dataset { meta, episodes }
-}
-
 fn export(dataset: &Dataset, path: &Path, valid: Option<f64>) {
     let export = Export::of(dataset, valid).unwrap();
     export.write(std::fs::File::create(path).unwrap()).unwrap();
@@ -102,7 +47,7 @@ fn export(dataset: &Dataset, path: &Path, valid: Option<f64>) {
 fn what_is_exported_comes_back_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demos.hdf5");
-    let whole = drawn("lab/lift", 39, 4, &[]);
+    let whole = drawn("lab/lift", 13, 39, 4, &[]);
     export(&whole, &path, None);
     let back = lab(&path).unwrap();
     assert_eq!(back.dataset, whole);
@@ -112,7 +57,7 @@ fn what_is_exported_comes_back_bit_for_bit() {
     // Beside pictures, a state of `lab` has its first four numbers and those of a frame before.
     let state = CATALOG.entry("lab/lift").unwrap().proprioception.unwrap();
     let state = state.iter().map(std::ops::Range::len).sum();
-    let seen = drawn("lab/lift", state, 4, &[("default", 5), ("side", 3)]);
+    let seen = drawn("lab/lift", 13, state, 4, &[("default", 5), ("side", 3)]);
     export(&seen, &path, Some(0.25));
     let back = lab(&path).unwrap();
     assert_eq!(back.dataset, seen);
@@ -124,7 +69,7 @@ fn what_is_exported_comes_back_bit_for_bit() {
 fn a_share_is_kept_aside_in_a_list_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demos.hdf5");
-    let whole = drawn("lab/lift", 39, 4, &[]);
+    let whole = drawn("lab/lift", 13, 39, 4, &[]);
     export(&whole, &path, Some(0.25));
     let seeds = |filter: &str| -> Vec<u64> {
         let wishes = Wishes {
@@ -586,8 +531,8 @@ mod robosuite {
         (0..width).map(|i| value(n, t, i)).collect()
     }
 
-    /// Robosuite 1.4 observes the way from the hand to the cube with the other sign; what is learned
-    /// from its files has today's.
+    /// Robosuite 1.4 observes the way from the hand to the cube with the other sign; what is
+    /// learned from its files has today's.
     #[test]
     fn what_older_versions_observe_is_put_into_todays_order() {
         let found = import(&fixture("image"), "robosuite/lift", &Wishes::default()).unwrap();

@@ -1,14 +1,18 @@
 //! robomimic's HDF5 files beside h5py, which robomimic itself reads and writes them with.
 //! `cargo xtask setup` installs it.
 
+mod common;
+
+use common::drawn::drawn;
 use protege::downloads::cache;
 use protege::robomimic::{Export, Source, Wishes};
-use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
-use protege_core::obs::{ImageSpec, Images, ObsSpec, Observation};
-use protege_core::rng::Rng;
+use protege_core::data::Dataset;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// More episodes than a node of a group's tree has room for.
+const MANY: u64 = 300;
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -31,56 +35,6 @@ fn python(script: &str, arguments: &[&Path]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A dataset of this task, every bit of its numbers drawn, with more episodes than a node of a
-/// group's tree has room for.
-fn drawn(task: &str, state: usize, act: usize, cameras: &[(&str, usize)]) -> Dataset {
-    let mut rng = Rng::new(4, "test", 0);
-    let camera = |&(name, size): &(&str, usize)| ImageSpec {
-        name: name.to_owned(),
-        size,
-        stack: 1,
-    };
-    let cameras: Vec<ImageSpec> = cameras.iter().map(camera).collect();
-    let seen = |rng: &mut Rng| Observation {
-        state: rng.normals(state),
-        task: None,
-        images: cameras
-            .iter()
-            .map(|camera| Images {
-                pixels: (0..camera.frame_len())
-                    .map(|_| rng.below(256) as u8)
-                    .collect(),
-                camera: camera.clone(),
-            })
-            .collect(),
-    };
-    let mut episodes = Vec::new();
-    for number in 0..300 {
-        let mut episode = Episode::start(number, &seen(&mut rng));
-        for _ in 0..1 + number % 3 {
-            let action: Vec<f32> = (0..act).map(|_| rng.range(-1.0, 1.0) as f32).collect();
-            let reward = rng.below(2) as f32;
-            episode.push(&action, reward, &seen(&mut rng));
-        }
-        episodes.push(episode);
-    }
-    let meta = Meta {
-        task: task.to_owned(),
-        engine: "mujoco".to_owned(),
-        seed: 5,
-        code_version: CODE_VERSION.to_owned(),
-        obs: ObsSpec {
-            state,
-            tasks: 0,
-            cameras,
-        },
-        act,
-        action_repeat: 1,
-        demonstrator: "drawn".to_owned(),
-    };
-    Dataset { meta, episodes }
-}
-
 /// h5py finds in an export what robomimic looks for, with its types, and every number bit for bit;
 /// of robosuite's tasks under robosuite's names, with pictures as rows of pixels.
 #[test]
@@ -90,15 +44,19 @@ fn h5py_finds_in_an_export_what_robomimic_looks_for() {
     let ours = folder.path().join("demos.safetensors");
     let agents = [("agentview", 5), ("robot0_eye_in_hand", 4)];
     let table: [(Dataset, f64, &str); 4] = [
-        (drawn("lab/lift", 39, 4, &[]), 0.0, "lab/lift"),
+        (drawn("lab/lift", MANY, 39, 4, &[]), 0.0, "lab/lift"),
         (
-            drawn("metaworld/door-open", 39, 4, &[("corner2", 6)]),
+            drawn("metaworld/door-open", MANY, 39, 4, &[("corner2", 6)]),
             0.1,
             "metaworld/door-open",
         ),
-        (drawn("robosuite/can", 23, 7, &[]), 0.1, "PickPlaceCan"),
         (
-            drawn("robosuite/square", 9, 7, &agents),
+            drawn("robosuite/can", MANY, 23, 7, &[]),
+            0.1,
+            "PickPlaceCan",
+        ),
+        (
+            drawn("robosuite/square", MANY, 9, 7, &agents),
             0.5,
             "NutAssemblySquare",
         ),
