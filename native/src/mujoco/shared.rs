@@ -28,9 +28,9 @@ impl SharedModel {
         );
         // SAFETY: a model is a plain struct whose arrays lie in `buffer`, which is all that its
         // destructor frees beside the struct (`mj_deleteModel`). The empty model's buffer is freed
-        // here and replaced by one with the arrays of its own; all other pointers lead into `whole`,
-        // which lives longer and is never written to: MuJoCo takes models as constant, and this
-        // program writes through `Places` only.
+        // here and replaced by one with the arrays of its own; all other pointers lead into
+        // `whole`, which lives longer and is never written to: MuJoCo takes models as constant, and
+        // this program writes through `Places` only.
         #[allow(unsafe_code, reason = "the library has no models that share arrays")]
         unsafe {
             let from = whole.ffi();

@@ -1,6 +1,6 @@
-//! What a camera cannot see is not drawn. Most of a frame's time goes into the meshes' points, which
-//! MuJoCo hands to the renderer wherever they are, and most of a robot is outside the picture that
-//! a policy learns from.
+//! What a camera cannot see is not drawn. Most of a frame's time goes into the meshes' points,
+//! which MuJoCo hands to the renderer wherever they are, and most of a robot is outside the picture
+//! that a policy learns from.
 
 use super::super::Plant;
 use mujoco_rs::prelude::{MjModel, MjtProjection};

@@ -260,8 +260,8 @@ impl Panda {
     }
 }
 
-/// How fast the hand moves. Upstream multiplies by the speeds of all joints of the scene; that those
-/// behind the arm's do not count shows in the order of sums.
+/// How fast the hand moves. Upstream multiplies by the speeds of all joints of the scene; that
+/// those behind the arm's do not count shows in the order of sums.
 fn velocity(jacobian: &[[f64; JOINTS]; 6], speeds: &[f64; JOINTS]) -> [f64; 6] {
     const WIDTH: usize = JOINTS + 1;
     let wide = |row: &[f64; JOINTS]| {

@@ -27,7 +27,7 @@ fn check(env_args: &Value) -> Result<Vec<String>> {
     let ours = ControllerSettings::default();
     if theirs.input_type == InputType::Absolute {
         return Err(Error::input(
-            "its actions are absolute poses (`control_delta` false or `input_type` absolute), where \
+            "its actions are absolute poses (`control_delta` false, `input_type` absolute), where \
              the suite's tasks take ways to go: choose a file with delta actions",
         ));
     }

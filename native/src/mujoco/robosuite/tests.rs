@@ -245,8 +245,8 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     assert!(world.start_at(&joints, &speeds, &[]).is_ok());
 }
 
-/// When the physics breaks, the error names the task and the step, and its file plays again; a reset
-/// mends it.
+/// When the physics breaks, the error names the task and the step, and its file plays again; a
+/// reset mends it.
 #[test]
 fn broken_physics_is_an_error_that_names_task_and_step() {
     let mut env = make("robosuite/lift");

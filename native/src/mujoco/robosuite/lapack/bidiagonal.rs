@@ -17,8 +17,9 @@ fn lapy2(x: f64, y: f64) -> f64 {
 }
 
 /// A reflection that brings the vector of `alpha` and `count` numbers, `step` apart, onto the first
-/// axis (`dlarfg`): the factor tau; `alpha` becomes the vector's length, the others the reflection's
-/// direction, which begins with 1. Numbers so small that LAPACK would scale them do not come up.
+/// axis (`dlarfg`): the factor tau; `alpha` becomes the vector's length, the others the
+/// reflection's direction, which begins with 1. Numbers so small that LAPACK would scale them do
+/// not come up.
 fn larfg(alpha: &mut f64, x: &mut [f64], count: usize, step: usize) -> f64 {
     let norm = nrm2((0..count).map(|i| x[i * step]));
     if norm == 0.0 {

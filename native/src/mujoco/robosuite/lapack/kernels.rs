@@ -162,7 +162,7 @@ pub fn ger(
     }
 }
 
-/// The scalar product of a row, whose numbers are `step` apart, and a column (kernel/x86_64/ddot.c).
+/// The scalar product of a row, with numbers `step` apart, and a column (kernel/x86_64/ddot.c).
 #[inline(always)]
 pub fn dot(n: usize, row: &[f64], step: usize, column: &[f64]) -> f64 {
     let mut even = 0.0;

@@ -176,8 +176,8 @@ impl Chase<'_> {
         (TOLERANCE * (least / n.sqrt())).max(SWEEPS as f64 * (n * (n * LEAST)))
     }
 
-    /// A lower bound of a block's singular values; none where a number above the diagonal turned out
-    /// to be as good as zero, and has been made so.
+    /// A lower bound of a block's singular values; none where a number above the diagonal turned
+    /// out to be as good as zero, and has been made so.
     fn smallest(&mut self, block: Block) -> Option<f64> {
         let end = block.len();
         let edge = block.e(end - 1);

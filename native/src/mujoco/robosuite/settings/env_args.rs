@@ -82,8 +82,8 @@ impl ControllerSettings {
         self.read_arm("controller_configs", config)
     }
 
-    /// 1.5's `{"type": "BASIC", "body_parts": {"right": {...}}}`, in which an arm may also lie below
-    /// `arms`. Parts that a Panda does not have are passed over, as upstream does.
+    /// 1.5's `{"type": "BASIC", "body_parts": {"right": {...}}}`, in which an arm may also lie
+    /// below `arms`. Parts that a Panda does not have are passed over, as upstream does.
     fn read_composite(&mut self, config: &Map<String, Value>) -> Result<()> {
         for (key, value) in config {
             match key.as_str() {
