@@ -1,5 +1,6 @@
 //! Settings of TD-MPC, and what each of its two backbones fixes.
 
+use super::planner::memory_of_ranks;
 use crate::error::within;
 use crate::memory::{NORMED, NUMBER, Need, NetworkSize, Sizes};
 use crate::nn::TwoHot;
@@ -316,15 +317,17 @@ impl TdMpcConfig {
         let weights = world.learned() + world.following() + prior.learned();
         let rows = (self.batch * self.horizon) as f64;
         let all = world.and(prior);
-        let step = all.learning(rows + self.batch as f64) * NORMED;
+        let step = all.learning(rows + self.batch as f64) * NORMED + memory_of_ranks(1, self.batch);
         // In evaluations, too, all environments plan at once, each with two critics of its own.
-        let envs = sizes.parallel.max(self.envs) as f64;
+        let most_envs = sizes.parallel.max(self.envs);
+        let envs = most_envs as f64;
         let sequences = envs * self.samples as f64;
         let pairs = 3.0 * envs * critics.weights / self.critics as f64 * NUMBER;
         let one = two(2, acting, bins);
         let noise = self.iterations as f64 * ((self.horizon + 1) * sizes.act) as f64;
         let kept = (noise + 3.0 * acting as f64) * sequences * NUMBER;
-        let plan = one.and(dynamics).acting(sequences) * NORMED + kept + pairs;
+        let compared = memory_of_ranks(most_envs, self.samples);
+        let plan = one.and(dynamics).acting(sequences) * NORMED + kept + pairs + compared;
         let held = self.capacity.min(self.total_steps) as f64;
         let group = "finetune.td_mpc";
         let own = |name: &str| format!("{group}.{name}");

@@ -333,6 +333,12 @@ pub(crate) fn ranks(values: Tensor<2>) -> Tensor<2> {
     better.sum_dim(2).squeeze_dim(2)
 }
 
+/// Bytes that [`ranks`] takes at its peak: per comparison two truths and two numbers, and once for
+/// all rows the order of equals.
+pub(super) fn memory_of_ranks(rows: usize, n: usize) -> f64 {
+    (12.0 * rows as f64 + 8.0) * (n as f64).powi(2)
+}
+
 /// 1 where the column comes before the row: `[n, n]`.
 fn earlier(n: usize, device: &Device) -> Tensor<2> {
     let values: Vec<f32> = (0..n * n)

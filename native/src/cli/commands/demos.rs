@@ -262,7 +262,9 @@ fn imported(config: &Config, path: &Path, args: &Args) -> Result<Collected> {
             .map(|task| task.spec.id)
             .collect();
         return Err(Error::input(format!(
-            "--from imports recordings of {}, not of {}: name one of them with --task",
+            "{} is no HDF5 file, as robomimic's are, and --from imports others of {} only, not of \
+             {}: name one of these with --task, or an HDF5 file",
+            terminal::path(path),
             tasks.join(", "),
             config.task
         )));
