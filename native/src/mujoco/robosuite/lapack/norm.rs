@@ -1,6 +1,8 @@
 //! The length of a vector as the oldest part of a processor computes it (kernel/x86_64/nrm2.S):
 //! squares, their sum and its root have 64 bits, of which 53 are left in the end.
 
+use super::MOST;
+
 /// A number above 0: `m` 2^`e`, where the highest bit of `m` is set.
 #[derive(Clone, Copy)]
 struct Extended {
@@ -70,8 +72,54 @@ impl Extended {
     }
 }
 
-/// The length of a vector of fewer than 8 numbers, each 0 or as large as lengths and masses are.
+/// The length of a vector of at most [`MOST`] numbers, each 0 or as large as lengths and masses are.
+#[inline(always)]
 pub fn nrm2(v: impl Iterator<Item = f64>) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    return by_processor(v);
+    #[cfg(not(target_arch = "x86_64"))]
+    emulated(v)
+}
+
+/// The same on any processor, in integers.
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(dead_code, reason = "compared by a test")
+)]
+pub fn emulated(v: impl Iterator<Item = f64>) -> f64 {
     let squares = v.filter(|v| *v != 0.0).map(Extended::square);
     squares.reduce(Extended::plus).map_or(0.0, Extended::root)
+}
+
+/// By the processor's own numbers of 64 bits: a pseudoinverse then takes a fifth less time.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn by_processor(v: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers = [0.0; MOST];
+    for (to, number) in numbers.iter_mut().zip(v) {
+        *to = number;
+    }
+    let mut length = 0.0;
+    // SAFETY: it reads MOST numbers from `numbers`, writes one to `length`, and leaves the stack of
+    // these registers as empty as Rust keeps it. Zeros at the end add nothing.
+    #[allow(unsafe_code, reason = "Rust has no numbers of 64 bits and an exponent")]
+    unsafe {
+        std::arch::asm!(
+            "fldz",
+            "2: fld qword ptr [{from}]",
+            "fmul st(0), st(0)",
+            "faddp",
+            "add {from}, 8",
+            "dec {count:e}",
+            "jnz 2b",
+            "fsqrt",
+            "fstp qword ptr [{to}]",
+            from = inout(reg) numbers.as_ptr() => _,
+            count = inout(reg) MOST as u32 => _,
+            to = in(reg) &raw mut length,
+            out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+            out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+        );
+    }
+    length
 }

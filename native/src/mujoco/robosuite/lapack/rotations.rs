@@ -19,16 +19,20 @@ pub fn lartg(f: f64, g: f64) -> (Turn, f64) {
     let low = LEAST.sqrt();
     let high = (1.0 / LEAST / 2.0).sqrt();
     let is_usual = |v: f64| v.abs() > low && v.abs() < high;
-    let scale = if is_usual(f) && is_usual(g) {
-        1.0
-    } else {
-        (1.0 / LEAST).min(LEAST.max(f.abs()).max(g.abs()))
-    };
-    let fs = f / scale;
-    let gs = g / scale;
-    let length = (fs * fs + gs * gs).sqrt();
+    if is_usual(f) && is_usual(g) {
+        return turn_of(f, g);
+    }
+    let scale = (1.0 / LEAST).min(LEAST.max(f.abs()).max(g.abs()));
+    let (turn, r) = turn_of(f / scale, g / scale);
+    (turn, r * scale)
+}
+
+/// The same for numbers whose squares are neither too large nor too small.
+#[inline(always)]
+fn turn_of(f: f64, g: f64) -> (Turn, f64) {
+    let length = (f * f + g * g).sqrt();
     let r = length.copysign(f);
-    ((fs.abs() / length, gs / r), r * scale)
+    ((f.abs() / length, g / r), r)
 }
 
 /// The smaller singular value of ((f, g), (0, h)) (`dlas2`).

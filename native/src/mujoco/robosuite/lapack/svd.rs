@@ -18,19 +18,22 @@ const TOLERANCE: f64 = 98.701_492_826_108_21 * EPSILON;
 #[inline(always)]
 pub fn pseudoinverse<const N: usize>(rows: &[[f64; N]; N]) -> Option<[[f64; N]; N]> {
     let mut a = transposed(rows);
-    let mut u = identity::<N>();
-    let mut vt = identity::<N>();
     let flat = a.as_flattened_mut();
     let parts = Bidiagonal::of(N, flat);
     let mut chase = Chase {
-        n: N,
         d: parts.diagonal,
         e: parts.above,
-        vt: vt.as_flattened_mut(),
-        u: u.as_flattened_mut(),
+        vt: identity(),
+        u: identity(),
     };
     chase.run()?;
-    let values = chase.d;
+    let Chase {
+        d: values,
+        mut u,
+        vt,
+        ..
+    } = chase;
+    let mut vt = transposed(&vt);
     parts.times_q(N, flat, u.as_flattened_mut());
     parts.times_p(N, flat, vt.as_flattened_mut());
     // Directions that are lost add zeros.
@@ -54,14 +57,15 @@ fn transposed<const N: usize>(m: &[[f64; N]; N]) -> [[f64; N]; N] {
 
 /// The iteration that makes a bidiagonal matrix diagonal (`dbdsqr`, upper), and the vectors that go
 /// along. Places are counted from 0.
-struct Chase<'a> {
-    n: usize,
+struct Chase<const N: usize> {
     /// The diagonal: in the end the singular values, the largest first.
     d: [f64; MOST],
     /// The one above: in the end zeros.
     e: [f64; MOST],
-    vt: &'a mut [f64],
-    u: &'a mut [f64],
+    /// Rows of V'.
+    vt: [[f64; N]; N],
+    /// Columns of U.
+    u: [[f64; N]; N],
 }
 
 /// A block in which no number above the diagonal counts as zero, and the direction in which it is
@@ -98,7 +102,7 @@ impl Block {
     }
 }
 
-impl Chase<'_> {
+impl<const N: usize> Chase<N> {
     #[inline(always)]
     fn run(&mut self) -> Option<()> {
         let threshold = self.threshold();
@@ -108,8 +112,8 @@ impl Chase<'_> {
             downwards: true,
         };
         let mut steps = 0;
-        let mut end = self.n;
-        while end > 1 && steps <= SWEEPS * self.n * self.n {
+        let mut end = N;
+        while end > 1 && steps <= SWEEPS * N * N {
             let last = end - 1;
             let mut largest = self.d[last].abs();
             let mut first = last;
@@ -145,7 +149,7 @@ impl Chase<'_> {
             };
             block = next;
             steps += block.len();
-            let ratio = self.n as f64 * TOLERANCE * (smallest / largest);
+            let ratio = N as f64 * TOLERANCE * (smallest / largest);
             let shift = if ratio <= EPSILON.max(0.01 * TOLERANCE) {
                 0.0
             } else {
@@ -163,10 +167,10 @@ impl Chase<'_> {
 
     /// What counts as zero.
     fn threshold(&self) -> f64 {
-        let n = self.n as f64;
+        let n = N as f64;
         let mut mu = self.d[0].abs();
         let mut least = mu;
-        for i in 1..self.n {
+        for i in 1..N {
             if least == 0.0 {
                 break;
             }
@@ -287,47 +291,37 @@ impl Chase<'_> {
     /// Turns two rows of V' and two columns of U, from the place `at` on (`dlasr`).
     #[inline(always)]
     fn turn(&mut self, at: usize, right: Turn, left: Turn) {
-        let n = self.n;
-        let rotate = |m: &mut [f64], first: usize, second: usize, (cos, sin): Turn| {
-            let temp = m[second];
-            m[second] = cos * temp - sin * m[first];
-            m[first] = sin * temp + cos * m[first];
-        };
-        if right != (1.0, 0.0) {
-            (0..n).for_each(|i| rotate(self.vt, at + i * n, at + 1 + i * n, right));
-        }
-        if left != (1.0, 0.0) {
-            (0..n).for_each(|i| rotate(self.u, i + at * n, i + (at + 1) * n, left));
-        }
+        turn_two(&mut self.vt, at, right);
+        turn_two(&mut self.u, at, left);
     }
 
     /// Makes a block of two rows diagonal (`drot`).
     #[inline(always)]
     fn finish_two(&mut self, at: usize) {
-        let n = self.n;
         let (values, right, left) = lasv2(self.d[at], self.e[at], self.d[at + 1]);
         self.d[at] = values[1];
         self.e[at] = 0.0;
         self.d[at + 1] = values[0];
-        let rotate = |m: &mut [f64], first: usize, second: usize, (cos, sin): Turn| {
-            let (x, y) = (m[first], m[second]);
-            m[first] = fma(cos, x, sin * y);
-            m[second] = fma(cos, y, -(sin * x));
+        let rotate = |m: &mut [[f64; N]; N], (cos, sin): Turn| {
+            for (first, second) in two(m, at) {
+                let (x, y) = (*first, *second);
+                *first = fma(cos, x, sin * y);
+                *second = fma(cos, y, -(sin * x));
+            }
         };
-        (0..n).for_each(|i| rotate(self.vt, at + i * n, at + 1 + i * n, right));
-        (0..n).for_each(|i| rotate(self.u, i + at * n, i + (at + 1) * n, left));
+        rotate(&mut self.vt, right);
+        rotate(&mut self.u, left);
     }
 
     /// Makes singular values positive, and the largest the first.
     fn sort(&mut self) {
-        let n = self.n;
-        for (i, d) in self.d[..n].iter_mut().enumerate() {
+        for (d, row) in self.d.iter_mut().zip(&mut self.vt) {
             if *d < 0.0 {
                 *d = -*d;
-                (0..n).for_each(|j| self.vt[i + j * n] = -self.vt[i + j * n]);
+                row.iter_mut().for_each(|v| *v = -*v);
             }
         }
-        for last in (1..n).rev() {
+        for last in (1..N).rev() {
             let mut least = 0;
             for j in 1..=last {
                 if self.d[j] <= self.d[least] {
@@ -335,10 +329,31 @@ impl Chase<'_> {
                 }
             }
             self.d.swap(least, last);
-            for j in 0..n {
-                self.vt.swap(least + j * n, last + j * n);
-                self.u.swap(j + least * n, j + last * n);
-            }
+            self.vt.swap(least, last);
+            self.u.swap(least, last);
         }
+    }
+}
+
+/// Pairs of numbers of the list at `at` and of the next.
+#[inline(always)]
+fn two<const N: usize>(
+    m: &mut [[f64; N]; N],
+    at: usize,
+) -> impl Iterator<Item = (&mut f64, &mut f64)> {
+    let (left, right) = m.split_at_mut(at + 1);
+    left[at].iter_mut().zip(&mut right[0])
+}
+
+/// Turns the list at `at` and the next (`dlasr`).
+#[inline(always)]
+fn turn_two<const N: usize>(m: &mut [[f64; N]; N], at: usize, (cos, sin): Turn) {
+    if (cos, sin) == (1.0, 0.0) {
+        return;
+    }
+    for (first, second) in two(m, at) {
+        let temp = *second;
+        *second = cos * temp - sin * *first;
+        *first = sin * temp + cos * *first;
     }
 }

@@ -35,6 +35,19 @@ fn what_has_no_inverse_is_answered() {
     assert_eq!(pseudoinverse(&[[0.0; 3]; 3]), Some([[0.0; 3]; 3]));
 }
 
+/// Lengths are the same on every machine.
+#[test]
+fn lengths_are_the_same_on_every_machine() {
+    let mut rng = protege_core::rng::Rng::new(0, "lengths", 0);
+    for _ in 0..10_000 {
+        let scale = 10f64.powf(8.0 * rng.uniform() - 4.0);
+        let count = 1 + rng.below(7);
+        let numbers: Vec<f64> = (0..count).map(|_| scale * rng.normal()).collect();
+        let emulated = norm::emulated(numbers.iter().copied());
+        assert_eq!(norm::nrm2(numbers.iter().copied()), emulated, "{numbers:?}");
+    }
+}
+
 const INVERSE_7: [[f64; 7]; 7] = [
     [
         0.5799610893232331,
