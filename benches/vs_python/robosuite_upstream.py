@@ -214,6 +214,24 @@ def frames(task):
     return lambda: rate(draw, 20)
 
 
+def plain_frames(task):
+    """The same with protege's settings for learning: no shadows, no mirrors, one sample a pixel."""
+    env = make(task, has_offscreen_renderer=True)
+    env.reset()
+    model = env.sim.model._model
+    model.vis.quality.offsamples = model.vis.quality.shadowsize = 0
+    model.mat_reflectance[:] = 0
+    # Made anew, since a context keeps the quality that it began with.
+    context = env.sim._render_context_offscreen
+    context.con.free()
+    context._set_mujoco_context_and_buffers()
+
+    def draw():
+        return env.sim.render(camera_name="agentview", width=PIXELS, height=PIXELS)
+
+    return lambda: rate(draw, 20)
+
+
 def rate(work, count):
     start = time.perf_counter()
     for _ in range(count):
@@ -227,7 +245,7 @@ def median(measure, repeats):
     return float(np.median([measure() for _ in range(repeats)]))
 
 
-FIGURES = {"steps": steps, "resets": resets, "soft-resets": soft_resets, "frames": frames, "inside": inside}
+FIGURES = {"steps": steps, "resets": resets, "soft-resets": soft_resets, "frames": frames, "plain-frames": plain_frames, "inside": inside}
 
 
 def main():

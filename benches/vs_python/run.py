@@ -16,6 +16,7 @@ FIGURES = {
     "resets": "upstream_resets_per_s",
     "soft-resets": "upstream_resets_per_s",
     "frames": "upstream_frames_per_s",
+    "plain-frames": "upstream_frames_per_s",
 }
 # Whose Python: the script of its turns, its figures and its packages.
 UPSTREAMS = {
