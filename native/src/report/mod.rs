@@ -183,7 +183,7 @@ pub struct SpreadPoint {
 pub struct SeedRow {
     /// The seed.
     pub seed: u64,
-    /// Demonstrations it learned from.
+    /// Demonstrations that it, or the policy that it began with, learned from.
     pub demos: usize,
     /// Success after pretraining.
     pub before: Outcome,
@@ -196,7 +196,8 @@ pub struct SeedRow {
     pub env_steps: u64,
     /// Seconds.
     pub wall_s: f64,
-    /// Whether each evaluation episode after finetuning succeeded, in order; may be empty.
+    /// Whether each evaluation episode after finetuning succeeded, in the order in which they ended;
+    /// may be empty.
     #[serde(default)]
     pub outcomes: Vec<bool>,
 }

@@ -40,7 +40,7 @@ pub fn collect(
     check_pooled(folder, &results)?;
     let rows = results
         .iter()
-        .map(|result| row(folder, result))
+        .map(|result| row(folder, config, result))
         .collect::<Result<Vec<_>>>()?;
     let mut curves = Vec::new();
     let mut losses = Vec::new();
@@ -63,7 +63,7 @@ pub fn collect(
         finetune,
         preset: config.preset.name().to_owned(),
         seeds: plan.seeds.clone(),
-        demos: demos(config, &results),
+        demos: rows.iter().map(|row| row.demos).max().unwrap_or_default(),
         before: pool(rows.iter().map(|row| &row.before)),
         after: pool(rows.iter().map(|row| &row.after)),
         at_end: pool_at_end(&rows),
@@ -86,13 +86,12 @@ pub fn collect(
 
 /// Demonstrations that were learned from: by the run, or by the policy that it began with. Those of
 /// a policy that another program serves nobody knows.
-fn demos(config: &Config, results: &[SeedResult]) -> usize {
-    let own = results.iter().map(|result| result.demos).max();
-    let of_policy = match config.policy.kind {
-        PolicyKind::Served => 0,
-        _ => config.demos.count * config.tasks().len(),
-    };
-    own.filter(|&demos| demos > 0).unwrap_or(of_policy)
+fn demos(config: &Config, result: &SeedResult) -> usize {
+    match (result.demos, config.policy.kind) {
+        (0, PolicyKind::Served) => 0,
+        (0, _) => config.demos.count * config.tasks().len(),
+        (own, _) => own,
+    }
 }
 
 /// The first seed of a run that has not finished, in a clause with the remedy; none when all have.
@@ -159,7 +158,7 @@ fn check_pooled(folder: &Folder, results: &[SeedResult]) -> Result<()> {
     Ok(())
 }
 
-fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
+fn row(folder: &Folder, config: &Config, result: &SeedResult) -> Result<SeedRow> {
     let summary = &result.summary;
     let outcome = |found: &Option<protege_core::run::Outcome>| {
         found.as_ref().map_or(Outcome::new(0, 0), |o| {
@@ -183,7 +182,7 @@ fn row(folder: &Folder, result: &SeedResult) -> Result<SeedRow> {
     let at_end = at_end(first)
         .zip(at_end(last))
         .map(|(before, after)| AtEnd { before, after });
-    let demos = result.demos;
+    let demos = demos(config, result);
     let wall_s = result.wall_s;
     let env_steps = summary.env_steps;
     Ok(SeedRow {
