@@ -12,6 +12,7 @@
 //! matrix may be part of a larger one: `lda` is the distance between its columns.
 
 mod bidiagonal;
+mod chase;
 mod inverse;
 mod kernels;
 mod norm;
