@@ -36,11 +36,17 @@ def mean_cell(values):
 
 def points(folder):
     """The points of every evaluation of a run."""
-    for file in sorted(folder.glob("seed-*/metrics.jsonl")):
-        for line in file.read_text().splitlines():
-            values = json.loads(line)
-            if "eval/success" in values:
-                yield (int(values["time/decisions"]), int(values["step"]), values["eval/success"], int(values["eval/episodes"]))
+    for seed in sorted(folder.glob("seed-*")):
+        yield from seed_points(seed)
+
+
+def seed_points(folder):
+    """The points of every evaluation of a seed; none where it has not begun."""
+    file = folder / "metrics.jsonl"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        values = json.loads(line)
+        if "eval/success" in values:
+            yield (int(values["time/decisions"]), int(values["step"]), values["eval/success"], int(values["eval/episodes"]))
 
 
 def earlier(file_of_all):

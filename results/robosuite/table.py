@@ -10,6 +10,8 @@ import sys
 from collections import defaultdict
 
 here = pathlib.Path(__file__).parent
+sys.path.insert(0, str(here.parent))
+from curves import seed_points  # noqa: E402
 
 CURVES = here / "curves.csv"
 COLUMNS = ["task", "pretrain", "finetune", "seed", "kind", "decisions", "control_steps", "success", "episodes"]
@@ -22,18 +24,10 @@ def rows_of(folder):
     name = [summary["task"].split("/")[1], summary["pretrain"], summary["finetune"]]
     for result in summary["per_seed"]:
         seed = str(result["seed"])
-        for decisions, steps, success, episodes in seed_points(folder, seed):
+        for decisions, steps, success, episodes in seed_points(folder / f"seed-{seed}"):
             yield [*name, seed, "curve", decisions, steps, success, episodes]
         kept = result["after"]
         yield [*name, seed, "kept", "", "", kept["success"], kept["episodes"]]
-
-
-def seed_points(folder, seed):
-    """The points of one seed."""
-    for line in (folder / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines():
-        values = json.loads(line)
-        if "eval/success" in values:
-            yield (int(values["time/decisions"]), int(values["step"]), values["eval/success"], int(values["eval/episodes"]))
 
 
 def gather(root):
