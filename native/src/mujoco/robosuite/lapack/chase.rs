@@ -17,7 +17,7 @@ pub struct Chase<const N: usize> {
     pub values: [f64; MOST],
     /// The one above: in the end zeros.
     e: [f64; MOST],
-    /// Rows of V'.
+    /// Rows of V', where LAPACK has columns: a rotation then reads memory in order.
     pub vt: [[f64; N]; N],
     /// Columns of U.
     pub u: [[f64; N]; N],

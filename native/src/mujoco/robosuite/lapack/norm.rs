@@ -72,18 +72,20 @@ impl Extended {
     }
 }
 
-/// The length of a vector of at most [`MOST`] numbers, each 0 or as large as lengths and masses are.
+/// The length of a vector of at most [`MOST`] numbers, each 0 or as large as lengths and masses
+/// are.
 #[inline(always)]
 pub fn nrm2(v: impl Iterator<Item = f64>) -> f64 {
-    #[cfg(target_arch = "x86_64")]
+    // Windows starts programs with these registers set to 53 bits.
+    #[cfg(all(target_arch = "x86_64", not(windows)))]
     return by_processor(v);
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), windows))]
     emulated(v)
 }
 
 /// The same on any processor, in integers.
 #[cfg_attr(
-    target_arch = "x86_64",
+    all(target_arch = "x86_64", not(windows)),
     allow(dead_code, reason = "compared by a test")
 )]
 pub fn emulated(v: impl Iterator<Item = f64>) -> f64 {
@@ -92,7 +94,7 @@ pub fn emulated(v: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// By the processor's own numbers of 64 bits: a pseudoinverse then takes a fifth less time.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 #[inline(always)]
 fn by_processor(v: impl Iterator<Item = f64>) -> f64 {
     let mut numbers = [0.0; MOST];

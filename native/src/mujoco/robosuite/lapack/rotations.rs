@@ -20,6 +20,7 @@ pub fn lartg(f: f64, g: f64) -> (Turn, f64) {
     let high = (1.0 / LEAST / 2.0).sqrt();
     let is_usual = |v: f64| v.abs() > low && v.abs() < high;
     if is_usual(f) && is_usual(g) {
+        // A division by a scale of 1 would change nothing, and every later step waits for it.
         return turn_of(f, g);
     }
     let scale = (1.0 / LEAST).min(LEAST.max(f.abs()).max(g.abs()));
