@@ -196,8 +196,8 @@ pub struct SeedRow {
     pub env_steps: u64,
     /// Seconds.
     pub wall_s: f64,
-    /// Whether each evaluation episode after finetuning succeeded, in the order in which they ended;
-    /// may be empty.
+    /// Whether each evaluation episode after finetuning succeeded, in the order of their ends; may
+    /// be empty.
     #[serde(default)]
     pub outcomes: Vec<bool>,
 }

@@ -333,8 +333,8 @@ pub(crate) fn ranks(values: Tensor<2>) -> Tensor<2> {
     better.sum_dim(2).squeeze_dim(2)
 }
 
-/// Bytes that [`ranks`] takes at its peak: per comparison two truths and two numbers, and once for
-/// all rows the order of equals.
+/// Bytes that [`ranks`] takes at its peak: 12 per comparison (booleans and floats), and 8 for the
+/// order of equals, which all rows share. Measured at 4,000 and 8,000 values a row.
 pub(super) fn memory_of_ranks(rows: usize, n: usize) -> f64 {
     (12.0 * rows as f64 + 8.0) * (n as f64).powi(2)
 }
