@@ -1,8 +1,6 @@
 //! The length of a vector as the oldest part of a processor computes it (kernel/x86_64/nrm2.S):
 //! squares, their sum and its root have 64 bits, of which 53 are left in the end.
 
-use super::MOST;
-
 /// A number above 0: `m` 2^`e`, where the highest bit of `m` is set.
 #[derive(Clone, Copy)]
 struct Extended {
@@ -72,8 +70,8 @@ impl Extended {
     }
 }
 
-/// The length of a vector of at most [`MOST`] numbers, each 0 or as large as lengths and masses
-/// are.
+/// The length of a vector of at most [`super::MOST`] numbers, each 0 or as large as lengths and
+/// masses are.
 #[inline(always)]
 pub fn nrm2(v: impl Iterator<Item = f64>) -> f64 {
     // Windows starts programs with these registers set to 53 bits.
@@ -97,13 +95,13 @@ pub fn emulated(v: impl Iterator<Item = f64>) -> f64 {
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 #[inline(always)]
 fn by_processor(v: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers = [0.0; MOST];
+    let mut numbers = super::kernels::zeros();
     for (to, number) in numbers.iter_mut().zip(v) {
         *to = number;
     }
     let mut length = 0.0;
-    // SAFETY: it reads MOST numbers from `numbers`, writes one to `length`, and leaves the stack of
-    // these registers as empty as Rust keeps it. Zeros at the end add nothing.
+    // SAFETY: it reads the MOST numbers of `numbers`, writes one to `length`, and leaves the stack
+    // of these registers as empty as Rust keeps it. Zeros at the end add nothing.
     #[allow(unsafe_code, reason = "Rust has no numbers of 64 bits and an exponent")]
     unsafe {
         std::arch::asm!(
@@ -117,7 +115,7 @@ fn by_processor(v: impl Iterator<Item = f64>) -> f64 {
             "fsqrt",
             "fstp qword ptr [{to}]",
             from = inout(reg) numbers.as_ptr() => _,
-            count = inout(reg) MOST as u32 => _,
+            count = inout(reg) super::MOST as u32 => _,
             to = in(reg) &raw mut length,
             out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
             out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
