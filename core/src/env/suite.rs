@@ -35,6 +35,10 @@ pub trait Suite: Sync {
     fn reward(&self) -> RewardAfterSuccess {
         RewardAfterSuccess::SuccessPays
     }
+    /// Bytes that a thread takes to draw a scene of the suite from one camera, in software.
+    fn drawing_memory(&self) -> f64 {
+        80e6
+    }
     /// Makes the task `id`, which is one of [`Suite::tasks`], on one of its engines.
     ///
     /// # Errors

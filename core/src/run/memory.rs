@@ -70,6 +70,10 @@ pub fn needs(
     let largest = largest.max_by(|a, b| total(a).total_cmp(&total(b)));
     let mut needs = largest.unwrap_or_default();
     needs.push(demonstrations(&sizes));
+    if !sizes.obs.cameras.is_empty() {
+        let drawing = catalog.suite(&config.task)?.drawing_memory();
+        needs.push(renderers(&sizes, drawing));
+    }
     needs.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
     Ok(needs)
 }
@@ -80,6 +84,12 @@ fn acting(sizes: &Sizes, net: NetworkSize) -> Need {
     let noise = policy::noise_len(sizes) * NUMBER;
     let bytes = sizes.environments(envs) + net.acting(envs as f64) + noise * envs as f64;
     Need::new("the environments", &["env.parallel"], bytes)
+}
+
+/// Renderers, of which every thread has its own, each with so many bytes.
+fn renderers(sizes: &Sizes, bytes: f64) -> Need {
+    let count = sizes.cores.min(sizes.parallel) * sizes.obs.cameras.len();
+    Need::new("what draws the pictures", &["env.image_size"], bytes * count as f64)
 }
 
 /// The demonstrations, as episodes and as pairs.

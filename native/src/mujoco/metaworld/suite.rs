@@ -53,6 +53,10 @@ impl Suite for MetaWorld {
         RewardAfterSuccess::FailureCosts
     }
 
+    fn drawing_memory(&self) -> f64 {
+        250e6
+    }
+
     fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
         let world = SawyerWorld::new(id)?;
         Ok(Box::new(EpisodeEnv::of(

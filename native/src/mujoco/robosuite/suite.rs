@@ -55,6 +55,11 @@ impl Suite for Robosuite {
         true
     }
 
+    /// Most of it are textures.
+    fn drawing_memory(&self) -> f64 {
+        600e6
+    }
+
     fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {
         let spec = by_id(id)?.spec();
         let world = ArmWorld::new(id)?;
