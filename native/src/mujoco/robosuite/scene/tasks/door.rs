@@ -14,6 +14,8 @@ pub const RECIPE: Recipe = Recipe {
     variable: &[],
     view: View {
         point: [-0.2, -0.25, 1.05],
+        // From the side on which it opens.
+        azimuth: 215.0,
         ..AT_TABLE
     },
 };
