@@ -2,8 +2,9 @@
 //! observations are made (robomimic/scripts/dataset_states_to_obs.py).
 //!
 //! A state is time, qpos, qvel. What is observed does not depend on velocities, so every state is
-//! looked at at rest. The sizes of boxes that differ from episode to episode are read from
-//! `model_file`, the recording's scene; nothing else of it is used.
+//! looked at at rest. The sizes of boxes that differ from episode to episode, and the place of a body
+//! that no joint moves, are read from `model_file`, the recording's scene; nothing else of it is
+//! used.
 
 use super::scene;
 use super::settings::{ControllerSettings, InputType};
@@ -123,14 +124,10 @@ fn place(model: Option<&str>, name: &str) -> Result<[f64; 7]> {
     let unknown =
         |why: &str| Error::input(format!("does not say where {name} is (model_file {why})"));
     let body = tag(model, "body", name).map_err(|why| unknown(&why))?;
-    let [at, turn] = ["pos", "quat"].map(|key| attribute(body, key).is_some());
-    let position = if at {
-        numbers(body, "pos")
-    } else {
-        Some([0.0; 3])
-    };
+    let middle = Some([0.0; 3]);
+    let position = attribute(body, "pos").map_or(middle, |_| numbers(body, "pos"));
     let upright = Some([1.0, 0.0, 0.0, 0.0]);
-    let rotation = if turn { numbers(body, "quat") } else { upright };
+    let rotation = attribute(body, "quat").map_or(upright, |_| numbers(body, "quat"));
     let near = |v: &f64| v.abs() < FARTHEST;
     match (position, rotation) {
         (Some(position), Some(rotation)) if position.iter().all(near) => {

@@ -241,8 +241,8 @@ impl ArmWorld {
         Ok(obs)
     }
 
-    /// The index and the name of the body that no joint moves and each start puts in another place, where the task
-    /// has one.
+    /// Index and name of the body that no joint moves and each start puts in another place, where
+    /// the task has one.
     pub(super) fn fixture(&self) -> Option<(usize, &str)> {
         let body = self.task.fixture()?;
         let name = self.plant.model().id_to_name(Kind::mjOBJ_BODY, body)?;
