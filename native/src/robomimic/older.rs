@@ -1,7 +1,8 @@
 //! What robosuite before 1.5 observes of objects: the same numbers, in another order.
 //!
-//! Sources: `robosuite/environments/manipulation/{lift,pick_place,nut_assembly,stack,tool_hang,door}.py`
-//! of 1.4.1 and of 1.5.2, where `object` is made of the sensors in the order of their names.
+//! Sources: `{lift,pick_place,nut_assembly,stack,tool_hang,door}.py` in
+//! `robosuite/environments/manipulation/` of 1.4.1 and of 1.5.2, where `object` is made of the
+//! sensors in the order of their names.
 
 /// The first version with today's order.
 const TODAY: [u32; 2] = [1, 5];

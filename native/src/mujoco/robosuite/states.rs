@@ -2,9 +2,9 @@
 //! observations are made (robomimic/scripts/dataset_states_to_obs.py).
 //!
 //! A state is time, qpos, qvel. What is observed does not depend on velocities, so every state is
-//! looked at at rest. The sizes of boxes that differ from episode to episode, and the place of a body
-//! that no joint moves, are read from `model_file`, the recording's scene; nothing else of it is
-//! used.
+//! looked at at rest. The sizes of boxes that differ from episode to episode, and the place of a
+//! body that no joint moves, are read from `model_file`, the recording's scene; nothing else of it
+//! is used.
 
 use super::scene;
 use super::settings::{ControllerSettings, InputType};
