@@ -20,28 +20,9 @@ job() {
     fi
 }
 
-demos() {
-    case "$1" in
-        lift) echo 20 ;;
-        can) echo 30 ;;
-        square) echo 50 ;;
-    esac
-}
-
-# What differs from the preset, chosen on seed 9: its 3000 steps of cloning leave can's clones at 22% in place of 78, and
-# eight actions without a look square's at 4% (12,000 steps), 13 (40,000), in place of 31 with four of them.
-settings() {
-    case "$1" in
-        lift) ;;
-        can) echo "--set pretrain.bc.updates=12000" ;;
-        square) echo "--set pretrain.bc.updates=20000 --set policy.chunk=4" ;;
-    esac
-}
-
 for task in ${TASKS:-lift can square}; do
     for pretrain in bc post-bc; do
-        job "$task-$pretrain" pretrain --task "robosuite/$task" --demos "$(demos "$task")" --pretrain "$pretrain" \
-            $(settings "$task")
+        job "$task-$pretrain" pretrain --task "robosuite/$task" --pretrain "$pretrain"
     done
     for finetune in ${FINETUNE:-best-of-n dsrl}; do
         for pretrain in bc post-bc; do

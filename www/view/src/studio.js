@@ -1,5 +1,4 @@
 import {
-  BackSide,
   BufferAttribute,
   BufferGeometry,
   CircleGeometry,
@@ -7,17 +6,14 @@ import {
   DirectionalLight,
   HemisphereLight,
   Mesh,
-  MeshBasicMaterial,
-  PlaneGeometry,
-  PMREMGenerator,
   Scene,
   ShaderMaterial,
   ShadowMaterial,
-  SphereGeometry,
   Sphere,
   Vector2,
 } from 'three';
 import { Grid } from './grid.js';
+import { room } from './room.js';
 
 const KEY = [-0.5, -0.45, 1.2]; // towards the main light: over the viewer's left shoulder
 const TOP = [0, -0.02, 1]; // towards a large, soft light: its shadow lies right below things
@@ -32,12 +28,11 @@ export class Studio {
   #floor = new Mesh(new CircleGeometry(1, 64), new ShadowMaterial());
   #backdrop = new Mesh(triangle(), backdropMaterial());
   #grid;
-  /** @type {import('three').WebGLRenderTarget | null} */
-  #environment = null;
 
   /** @param {import('./scene.js').Model} model */
   constructor(model) {
     this.#hemisphere.position.set(0, 0, 1);
+    this.scene.environment = room();
     this.#backdrop.frustumCulled = false;
     this.#backdrop.renderOrder = -1;
     this.#floor.receiveShadow = true;
@@ -46,16 +41,6 @@ export class Studio {
     this.#grid = model.table.isEmpty() ? null : new Grid(model.table);
     if (this.#grid) this.scene.add(this.#grid);
     this.#fit(model);
-  }
-
-  /** Draws the surroundings that surfaces reflect; to be called again when all was freed. */
-  reflect(renderer) {
-    const generator = new PMREMGenerator(renderer);
-    const room = softboxes();
-    this.#environment = generator.fromScene(room, 0.03, 0.1, 20, { size: 64 });
-    this.scene.environment = this.#environment.texture;
-    generator.dispose();
-    free(room);
   }
 
   /** @param {import('./theme.js').Theme} theme */
@@ -85,7 +70,7 @@ export class Studio {
 
   /** Frees the GPU's memory of all that is in the scene; what is drawn again is uploaded again. */
   free() {
-    this.#environment?.dispose();
+    this.scene.environment.dispose();
     this.#key.dispose();
     this.#top.dispose();
     free(this.scene);
@@ -100,8 +85,8 @@ export class Studio {
     this.#floor.scale.setScalar(4 * radius);
     this.#floor.position.copy(center);
     this.#floor.position.z = furniture.isEmpty() ? 0 : furniture.min.z;
-    this.#shine(this.#key, KEY, sphere, 1024, 2.2);
-    this.#shine(this.#top, TOP, sphere, 512, 5);
+    this.#shine(this.#key, KEY, sphere, 512, 1.1);
+    this.#shine(this.#top, TOP, sphere, 256, 2.5);
   }
 
   /** Lights a sphere from a direction. */
@@ -121,29 +106,6 @@ export class Studio {
     shadow.normalBias = 1e-3;
     this.scene.add(light, light.target);
   }
-}
-
-/** Three soft boxes in a dim room. */
-function softboxes() {
-  const room = new Scene();
-  const dome = new Mesh(new SphereGeometry(9, 32, 16), new MeshBasicMaterial({ side: BackSide, vertexColors: true }));
-  dome.geometry.rotateX(Math.PI / 2);
-  const { position } = dome.geometry.attributes;
-  const colors = new Float32Array(position.count * 3);
-  for (let i = 0; i < position.count; i++) colors.fill(0.85, 3 * i, 3 * i + 3);
-  dome.geometry.setAttribute('color', new BufferAttribute(colors, 3));
-  room.add(dome);
-  room.add(softbox(2.2, [-1, -0.5, 6], 4, 4), softbox(6, [6, -1, 2.5], 2, 4), softbox(5, [-6, 2, 2], 1.5, 4));
-  return room;
-}
-
-function softbox(strength, position, width, height) {
-  const material = new MeshBasicMaterial({ color: new Color().setScalar(strength) });
-  const box = new Mesh(new PlaneGeometry(width, height), material);
-  box.position.fromArray(position);
-  box.up.set(0, 0, 1);
-  box.lookAt(0, 0, 0);
-  return box;
 }
 
 /** A triangle that covers the picture. */

@@ -84,7 +84,6 @@ export class View {
       frame: this.#onFrame,
       end: this.#onEnd,
     });
-    this.#studio.reflect(this.#renderer);
     this.#framed = [...scene.bodies.map(() => new Box3()), this.#middle()];
     this.#orbit.frame(this.#framed, false);
     if (canvas.tabIndex < 0) canvas.tabIndex = 0;
@@ -348,10 +347,9 @@ export class View {
     this.#studio.free();
   };
 
-  /** Three.js uploads all again but for what was drawn on the GPU itself. */
+  /** Three.js uploads all again. */
   #onRestored = () => {
     this.#lost = false;
-    this.#studio.reflect(this.#renderer);
     this.#invalidate();
   };
 }
