@@ -624,9 +624,15 @@ mod robosuite {
     struct Traces(Vec<u8>);
 
     impl Traces {
-        fn open() -> Self {
+        /// The file that has the task.
+        fn of(task: &str) -> Self {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-            Self(std::fs::read(folder.join("robosuite_traces.safetensors")).unwrap())
+            let name = if task == "robosuite/door" {
+                "robosuite_door_traces.safetensors"
+            } else {
+                "robosuite_traces.safetensors"
+            };
+            Self(std::fs::read(folder.join(name)).unwrap())
         }
 
         fn numbers(&self, name: &str) -> Vec<f64> {
@@ -636,14 +642,33 @@ mod robosuite {
             chunks.map(|&bytes| f64::from_le_bytes(bytes)).collect()
         }
 
-        /// The half edges of lift's cube.
-        fn cube(&self, key: &str) -> Vec<f64> {
+        /// The number of a thing of a task's scene.
+        fn place(&self, task: &str, kind: &str, name: &str) -> usize {
             let (_, metadata) = SafeTensors::read_metadata(&self.0).unwrap();
             let text = &metadata.metadata().as_ref().unwrap()["protege"];
             let all: Value = serde_json::from_str(text).unwrap();
-            let names = all["names"]["lift"]["geom"].as_array().unwrap();
-            let place = names.iter().position(|name| name == "cube_g0").unwrap();
-            self.numbers(&format!("{key}/model_geom_size"))[3 * place..][..3].to_vec()
+            let names = all["names"][task][kind].as_array().unwrap();
+            names.iter().position(|found| found == name).unwrap()
+        }
+
+        /// What recordings say of a scene that differs from episode to episode.
+        fn scene(&self, key: &str) -> String {
+            let row = |name: &str, place: usize, width: usize| -> String {
+                let numbers = self.numbers(&format!("{key}/{name}"));
+                let row = numbers[width * place..][..width].iter();
+                row.map(f64::to_string).collect::<Vec<_>>().join(" ")
+            };
+            if key.starts_with("robosuite/lift/") {
+                let size = row("model_geom_size", self.place("lift", "geom", "cube_g0"), 3);
+                return format!("<mujoco><geom name='cube_g0' size='{size}'/></mujoco>");
+            }
+            if key.starts_with("robosuite/door/") {
+                let body = self.place("door", "body", "Door_main");
+                let pos = row("init/body_pos", body, 3);
+                let quat = row("init/body_quat", body, 4);
+                return format!("<body name='Door_main' pos='{pos}' quat='{quat}'></body>");
+            }
+            "<mujoco/>".to_owned()
         }
     }
 
@@ -674,7 +699,6 @@ mod robosuite {
     /// the same ones are successes.
     #[test]
     fn states_show_what_robosuite_observed_in_them() {
-        let traces = Traces::open();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demos.hdf5");
         for (task, env) in [
@@ -683,7 +707,9 @@ mod robosuite {
             ("robosuite/square", "NutAssemblySquare"),
             ("robosuite/stack", "Stack"),
             ("robosuite/tool-hang", "ToolHang"),
+            ("robosuite/door", "Door"),
         ] {
+            let traces = Traces::of(task);
             let key = format!("{task}/0");
             let get = |name: &str| traces.numbers(&format!("{key}/{name}"));
             let (joints, speeds) = (get("qpos0").len(), get("qvel0").len());
@@ -695,15 +721,7 @@ mod robosuite {
                 states.extend(qpos);
                 states.extend(vec![0.0; speeds]);
             }
-            let scene = if task == "robosuite/lift" {
-                let cube: Vec<String> = traces.cube(&key).iter().map(f64::to_string).collect();
-                format!(
-                    "<mujoco><geom name='cube_g0' size='{}'/></mujoco>",
-                    cube.join(" ")
-                )
-            } else {
-                "<mujoco/>".to_owned()
-            };
+            let scene = traces.scene(&key);
             write_states(&path, env, &scene, &states, 1 + joints + speeds);
             let found = import(&path, task, &Wishes::default()).unwrap();
             assert_eq!((found.replayed, found.dataset.episodes.len()), (1, 1));

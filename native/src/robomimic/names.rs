@@ -4,12 +4,13 @@ use protege_core::env::Entry;
 use std::ops::Range;
 
 /// Our names of robosuite's environments, and theirs.
-const TASKS: [(&str, &str); 5] = [
+const TASKS: [(&str, &str); 6] = [
     ("robosuite/lift", "Lift"),
     ("robosuite/can", "PickPlaceCan"),
     ("robosuite/square", "NutAssemblySquare"),
     ("robosuite/stack", "Stack"),
     ("robosuite/tool-hang", "ToolHang"),
+    ("robosuite/door", "Door"),
 ];
 /// The prefix of the tasks that robosuite has.
 const ROBOSUITE: &str = "robosuite/";

@@ -1,7 +1,8 @@
 //! What robosuite before 1.5 observes of objects: the same numbers, in another order.
 //!
-//! Sources: `robosuite/environments/manipulation/{lift,pick_place,nut_assembly,stack,tool_hang}.py`
-//! of 1.4.1 and of 1.5.2, where `object` is made of the sensors in the order of their names.
+//! Sources: `{lift,pick_place,nut_assembly,stack,tool_hang,door}.py` in
+//! `robosuite/environments/manipulation/` of 1.4.1 and of 1.5.2, where `object` is made of the
+//! sensors in the order of their names.
 
 /// The first version with today's order.
 const TODAY: [u32; 2] = [1, 5];
@@ -31,6 +32,8 @@ pub fn places(task: &str, version: &str) -> Option<Vec<Place>> {
             28..35,
             42..44,
         ])),
+        // The hinge's angle stood behind the ways from the hand to the door and to its handle.
+        "robosuite/door" => Some(plain(&[0..6, 12..13, 6..12, 13..14])),
         _ => None,
     }
 }
@@ -63,6 +66,7 @@ mod tests {
             ("robosuite/square", 14),
             ("robosuite/stack", 23),
             ("robosuite/tool-hang", 44),
+            ("robosuite/door", 14),
         ] {
             let places = places(task, "1.4.1").unwrap();
             let mut from: Vec<usize> = places.iter().map(|(at, _)| *at).collect();

@@ -1,7 +1,9 @@
 """Draws robosuite's tasks with its own renderer on MuJoCo 3.17.0: pictures that ours are held to.
 
     python -m venv venv && venv/bin/pip install robosuite==1.5.2 mujoco==3.17.0 safetensors
-    MUJOCO_GL=egl venv/bin/python make_robosuite_pictures.py ../fixtures/robosuite_traces.safetensors OUT.safetensors
+    cd ../fixtures
+    MUJOCO_GL=egl venv/bin/python ../upstream/make_robosuite_pictures.py \\
+        robosuite_traces.safetensors robosuite_door_traces.safetensors OUT.safetensors
 
 The states are those of the traces, a third of the way into number 0. The layout is described in ../fixtures/README.md.
 """
@@ -24,6 +26,7 @@ TASKS = {
     "square": "NutAssemblySquare",
     "stack": "Stack",
     "tool-hang": "ToolHang",
+    "door": "Door",
 }
 CAMERAS = ["agentview", "robot0_eye_in_hand"]
 SIZE = 84
@@ -66,14 +69,19 @@ def pictures(task, traces):
     model = env.sim.model._model
     body_pos = traces.get_tensor(f"model/robosuite/{task}/body_pos")
     model.body_pos[:] = body_pos
-    model.geom_size[:] = traces.get_tensor(f"robosuite/{task}/0/model_geom_size")
+    found = {f"{task}/body_pos": body_pos}
+    if task == "door":
+        found[f"{task}/body_quat"] = traces.get_tensor(f"model/robosuite/{task}/body_quat")
+        model.body_quat[:] = found[f"{task}/body_quat"]
+    else:
+        model.geom_size[:] = traces.get_tensor(f"robosuite/{task}/0/model_geom_size")
     rows = traces.get_tensor(f"robosuite/{task}/0/qpos")
     qpos = rows[len(rows) // 3]
     env.sim.data.qpos[:] = qpos
     env.sim.data.qvel[:] = 0
     env.sim.forward()
     seen = env._get_observations(force_update=True)
-    found = {f"{task}/qpos": qpos, f"{task}/body_pos": body_pos}
+    found[f"{task}/qpos"] = qpos
     if task == "lift":
         cube = env.sim.model.geom_name2id("cube_g0")
         found[f"{task}/cube"] = np.array(model.geom_size[cube])
@@ -85,8 +93,10 @@ def pictures(task, traces):
 
 if __name__ == "__main__":
     run_on_3_17()
-    with safe_open(sys.argv[1], "np") as traces:
-        tensors = {}
-        for task in TASKS:
-            tensors |= pictures(task, traces)
-    save_file(tensors, sys.argv[2])
+    tensors = {}
+    for file in sys.argv[1:-1]:
+        with safe_open(file, "np") as traces:
+            recorded = {name.split("/")[2] for name in traces.keys() if name.startswith("model/")}
+            for task in recorded & TASKS.keys():
+                tensors |= pictures(task, traces)
+    save_file(tensors, sys.argv[-1])

@@ -1,6 +1,7 @@
 //! Upstream's recorded episodes, played again.
 
-use super::world::ArmWorld;
+use super::starts::joined;
+use super::world::{ArmWorld, Start};
 use crate::mujoco::replay::{Init, Played, Replay};
 use crate::mujoco::robosuite::scene;
 use protege_core::{Error, Result};
@@ -17,7 +18,16 @@ impl Replay for ArmWorld {
         for row in scene::variable_geoms(&self.spec().id) {
             sizes.extend(init.array::<3>(&format!("model_geom_size/{}", row[0]))?);
         }
-        self.start_at(qpos, qvel, &sizes)
+        let fixture = match self.fixture() {
+            None => None,
+            Some((body, _)) => Some(init.fixture(body, self.plant().model().nbody() as usize)?),
+        };
+        self.start_at(&Start {
+            qpos,
+            qvel,
+            sizes: &sizes,
+            fixture,
+        })
     }
 
     fn resume(&mut self, numbers: &[f64]) -> Result<()> {
@@ -49,6 +59,17 @@ impl Replay for ArmWorld {
 }
 
 impl Init {
+    /// Where one of `bodies` bodies is in its parent: x, y, z, and w, x, y, z.
+    fn fixture(&self, body: usize, bodies: usize) -> Result<[f64; 7]> {
+        let missing =
+            || Error::input("a recorded episode has no `init/body_pos` or no `init/body_quat`");
+        let places = self.get("body_pos", 3 * bodies)?.ok_or_else(missing)?;
+        let turns = self.get("body_quat", 4 * bodies)?.ok_or_else(missing)?;
+        let place = places.as_chunks().0[body];
+        let turn = turns.as_chunks().0[body];
+        Ok(joined(place, turn))
+    }
+
     /// Numbers of which the scene knows how many there have to be.
     fn need(&self, name: &str) -> Result<&[f64]> {
         let found = self.values().get(name);

@@ -115,6 +115,21 @@ impl Placed {
     }
 }
 
+/// Where upstream's scene has a body that no joint moves, until a start puts it elsewhere.
+pub const UNPLACED: [f64; 7] = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+
+/// A place and a rotation in one: x, y, z, and w, x, y, z.
+pub fn joined([x, y, z]: [f64; 3], [a, b, c, d]: [f64; 4]) -> [f64; 7] {
+    [x, y, z, a, b, c, d]
+}
+
+/// Puts a body that no joint moves somewhere: x, y, z, and w, x, y, z.
+pub fn put_fixture(plant: &mut Plant, body: usize, [x, y, z, a, b, c, d]: [f64; 7]) {
+    let mut model = plant.model_mut();
+    model.body_pos_mut()[body] = [x, y, z];
+    model.body_quat_mut()[body] = [a, b, c, d];
+}
+
 /// The seven numbers of an object that moves freely.
 pub struct Free(usize);
 

@@ -2,12 +2,14 @@
 //! observations are made (robomimic/scripts/dataset_states_to_obs.py).
 //!
 //! A state is time, qpos, qvel. What is observed does not depend on velocities, so every state is
-//! looked at at rest. The sizes of boxes that differ from episode to episode are read from
-//! `model_file`, the recording's scene; nothing else of it is used.
+//! looked at at rest. The sizes of boxes that differ from episode to episode, and the place of a
+//! body that no joint moves, are read from `model_file`, the recording's scene; nothing else of it
+//! is used.
 
 use super::scene;
 use super::settings::{ControllerSettings, InputType};
-use super::world::{ArmWorld, to_f32};
+use super::starts::joined;
+use super::world::{ArmWorld, Start, to_f32};
 use crate::recordings::{Recordings, States};
 use protege_core::env::StepOutcome;
 use protege_core::{Error, Result};
@@ -20,6 +22,8 @@ pub const RECORDINGS: Recordings = Recordings {
 };
 /// Bytes of a scene's text at most: those of robosuite have some tens of thousands.
 const LONGEST: usize = 4 << 20;
+/// How far from the middle of the room something may be, m.
+const FARTHEST: f64 = 100.0;
 
 /// Checks that actions mean what they mean here.
 fn check(env_args: &Value) -> Result<Vec<String>> {
@@ -60,8 +64,18 @@ impl States for ArmWorld {
         for row in scene::variable_geoms(&self.spec().id) {
             sizes.extend(half_edges(model, row[0])?);
         }
+        let fixture = match self.fixture() {
+            None => None,
+            Some((_, name)) => Some(place(model, name)?),
+        };
         let (qpos, qvel) = self.parts(state)?;
-        self.start_at(qpos, qvel, &sizes).map(|obs| to_f32(&obs))
+        let start = Start {
+            qpos,
+            qvel,
+            sizes: &sizes,
+            fixture,
+        };
+        self.start_at(&start).map(|obs| to_f32(&obs))
     }
 
     fn next(&mut self, state: &[f64]) -> Result<StepOutcome> {
@@ -96,24 +110,59 @@ fn half_edges(model: Option<&str>, name: &str) -> Result<[f64; 3]> {
             "does not say how large {name} is (model_file {why})"
         ))
     };
-    let model = model.ok_or_else(|| unknown("is not there"))?;
-    if model.len() > LONGEST {
-        return Err(unknown("is too long"));
-    }
-    let geoms = model.split("<geom").skip(1);
-    let mut geoms = geoms.filter_map(|rest| rest.split('>').next());
-    let geom = geoms.find(|tag| attribute(tag, "name") == Some(name));
-    let geom = geom.ok_or_else(|| unknown("has no such geom"))?;
-    let size = attribute(geom, "size").unwrap_or_default();
-    let numbers = size.split_whitespace().map(str::parse::<f64>);
-    let numbers: Vec<f64> = numbers
-        .collect::<std::result::Result<_, _>>()
-        .unwrap_or_default();
+    let geom = tag(model, "geom", name).map_err(|why| unknown(&why))?;
     let possible = |half: &f64| (1e-4..1.0).contains(half);
-    match numbers[..] {
-        [x, y, z] if [x, y, z].iter().all(possible) => Ok([x, y, z]),
+    match numbers(geom, "size") {
+        Some(half) if half.iter().all(possible) => Ok(half),
         _ => Err(unknown("gives it no three half edges")),
     }
+}
+
+/// Where the body called so is in a scene's text: x, y, z, and w, x, y, z. MuJoCo does not write
+/// what is usual.
+fn place(model: Option<&str>, name: &str) -> Result<[f64; 7]> {
+    let unknown =
+        |why: &str| Error::input(format!("does not say where {name} is (model_file {why})"));
+    let body = tag(model, "body", name).map_err(|why| unknown(&why))?;
+    let middle = Some([0.0; 3]);
+    let position = attribute(body, "pos").map_or(middle, |_| numbers(body, "pos"));
+    let upright = Some([1.0, 0.0, 0.0, 0.0]);
+    let rotation = attribute(body, "quat").map_or(upright, |_| numbers(body, "quat"));
+    let near = |v: &f64| v.abs() < FARTHEST;
+    match (position, rotation) {
+        (Some(position), Some(rotation)) if position.iter().all(near) => {
+            let rotation = unit_quat(rotation).ok_or_else(|| unknown("does not turn it"))?;
+            Ok(joined(position, rotation))
+        }
+        _ => Err(unknown("gives it no place")),
+    }
+}
+
+/// The rotation that four numbers are but for what was rounded, if they are one.
+fn unit_quat(quat: [f64; 4]) -> Option<[f64; 4]> {
+    let squares: f64 = quat.iter().map(|v| v * v).sum();
+    let is_near = (squares - 1.0).abs() < 1e-3;
+    is_near.then(|| quat.map(|v| v / squares.sqrt()))
+}
+
+/// What a tag of a kind that has this name says, in a scene's text; a clause where there is none.
+fn tag<'a>(model: Option<&'a str>, kind: &str, name: &str) -> std::result::Result<&'a str, String> {
+    let model = model.ok_or("is not there")?;
+    if model.len() > LONGEST {
+        return Err("is too long".to_owned());
+    }
+    let opening = format!("<{kind}");
+    let tags = model.split(&*opening).skip(1);
+    let mut tags = tags.filter_map(|rest| rest.split('>').next());
+    let found = tags.find(|tag| attribute(tag, "name") == Some(name));
+    found.ok_or_else(|| format!("has no such {kind}"))
+}
+
+/// The `N` numbers of an attribute; none where there are more or fewer, or something else.
+fn numbers<const N: usize>(tag: &str, wanted: &str) -> Option<[f64; N]> {
+    let words = attribute(tag, wanted)?.split_whitespace();
+    let numbers: Vec<f64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    numbers.try_into().ok()
 }
 
 /// The value of an attribute, where a tag's text after its name has it. (A parser of XML would
@@ -195,5 +244,30 @@ mod tests {
             let sentence = half_edges(text, "c").unwrap_err().to_string();
             assert!(sentence.contains(word), "{sentence}");
         }
+    }
+
+    /// Where a body is that no joint moves is read there, too, made a rotation of what was rounded.
+    #[test]
+    fn places_are_read_from_the_text_of_a_scene() {
+        let of = |rest: &str| place(Some(&format!("<body name='d' {rest}>")), "d");
+        let found = of("pos='-0.1 -0.35 1.1' quat='0.6 0 0 -0.80001'").unwrap();
+        assert_eq!(found[..3], [-0.1, -0.35, 1.1]);
+        assert!((found[3].hypot(found[6]) - 1.0).abs() < 1e-12);
+        let usual = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        assert_eq!(of("").unwrap(), usual);
+        for (rest, word) in [
+            ("pos='1 2'", "no place"),
+            ("pos='NaN 0 0'", "no place"),
+            ("pos='0 0 1e9'", "no place"),
+            ("quat='1 0 0'", "no place"),
+            ("quat='1 1 0 0'", "turn"),
+            ("quat='NaN 0 0 1'", "turn"),
+        ] {
+            let sentence = of(rest).unwrap_err().to_string();
+            assert!(sentence.contains(word), "{sentence}");
+        }
+        let sentence = place(Some("<body name='e'>"), "d").unwrap_err().to_string();
+        assert!(sentence.contains("no such body"), "{sentence}");
+        assert!(place(None, "d").is_err());
     }
 }

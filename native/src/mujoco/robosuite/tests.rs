@@ -1,5 +1,5 @@
 use super::tasks::TASKS;
-use super::world::ArmWorld;
+use super::world::{ArmWorld, Start};
 use super::*;
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use protege_core::Error;
@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 type ArmEnv = EpisodeEnv<ArmWorld>;
 
 const FILE: &[u8] = include_bytes!("../../../tests/fixtures/robosuite_traces.safetensors");
+const DOOR: &[u8] = include_bytes!("../../../tests/fixtures/robosuite_door_traces.safetensors");
 
 fn ids() -> impl Iterator<Item = &'static str> {
     TASKS.iter().map(|task| task.id)
@@ -40,6 +41,7 @@ fn sizes_are_upstreams() {
         ("robosuite/square", 23, 400),
         ("robosuite/stack", 32, 400),
         ("robosuite/tool-hang", 53, 700),
+        ("robosuite/door", 23, 500),
     ];
     for (id, obs, horizon) in expected {
         let mut env = crate::engines::make(id, "mujoco").unwrap();
@@ -100,29 +102,44 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     }
 }
 
+/// Where everything starts: the joints, then the body that no joint moves, if there is one.
+fn start_of(env: &ArmEnv) -> Vec<f64> {
+    let plant = env.world().plant();
+    let mut start = plant.data.qpos().to_vec();
+    if let Some((body, _)) = env.world().fixture() {
+        start.extend(plant.model().body_pos()[body]);
+        start.extend(plant.model().body_quat()[body]);
+    }
+    start
+}
+
 /// Upstream's numbers of a coordinate in 20 resets, and ours in some more.
 fn coordinates(task: &str) -> Vec<(Vec<f64>, Vec<f64>)> {
-    let file = SafeTensors::deserialize(FILE).unwrap();
-    let theirs = file
-        .tensor(&format!("robosuite/{task}/starts_qpos"))
-        .unwrap();
-    let theirs: Vec<f64> = theirs
-        .data()
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&chunk| f64::from_le_bytes(chunk))
-        .collect();
+    let file = if task == "door" { DOOR } else { FILE };
+    let file = SafeTensors::deserialize(file).unwrap();
+    let rows = |name: &str| -> Vec<Vec<f64>> {
+        let name = format!("robosuite/{task}/starts_{name}");
+        let Ok(found) = file.tensor(&name) else {
+            return vec![Vec::new(); 20];
+        };
+        let numbers = found.data().as_chunks().0.iter();
+        let numbers: Vec<f64> = numbers.map(|&chunk| f64::from_le_bytes(chunk)).collect();
+        let rows = numbers.chunks(found.shape()[1]);
+        rows.map(<[f64]>::to_vec).collect()
+    };
+    let both = rows("qpos").into_iter().zip(rows("door"));
+    let theirs: Vec<Vec<f64>> = both.map(|(joints, door)| [joints, door].concat()).collect();
     let mut env = make(&format!("robosuite/{task}"));
     let ours: Vec<Vec<f64>> = (0..300)
         .map(|seed| {
             env.reset(seed);
-            env.world().plant().data.qpos().to_vec()
+            start_of(&env)
         })
         .collect();
     let width = ours[0].len();
+    assert_eq!((theirs.len(), theirs[0].len()), (20, width), "{task}");
     let column = |i: usize| {
-        let theirs = theirs.chunks(width).map(|row| row[i]).collect();
+        let theirs = theirs.iter().map(|row| row[i]).collect();
         (theirs, ours.iter().map(|row| row[i]).collect())
     };
     (0..width).map(column).collect()
@@ -132,7 +149,7 @@ fn coordinates(task: &str) -> Vec<(Vec<f64>, Vec<f64>)> {
 /// too, and of the rest neither the range nor the spread is another.
 #[test]
 fn starts_are_drawn_as_upstreams() {
-    for task in ["lift", "can", "square", "stack", "tool-hang"] {
+    for task in ["lift", "can", "square", "stack", "tool-hang", "door"] {
         for (i, (theirs, ours)) in coordinates(task).into_iter().enumerate() {
             let range = |list: &[f64]| {
                 let low = list.iter().copied().fold(f64::INFINITY, f64::min);
@@ -233,16 +250,28 @@ fn wild_actions_are_clipped_and_impossible_ones_refused() {
     assert!(world.advance(&[0.0; 8], 1, |_| ()).is_err());
     let joints = world.plant().data.qpos().to_vec();
     let speeds = vec![0.0; world.plant().data.qvel().len()];
+    let start = |qpos, sizes| Start {
+        qpos,
+        qvel: &speeds,
+        sizes,
+        fixture: None,
+    };
     let error = world
-        .start_at(&joints[1..], &speeds, &[])
+        .start_at(&start(&joints[1..], &[]))
         .unwrap_err()
         .to_string();
     assert!(
         error.contains("22 numbers of qpos") && error.contains("23"),
         "{error}"
     );
-    assert!(world.start_at(&joints, &speeds, &[0.02; 3]).is_err());
-    assert!(world.start_at(&joints, &speeds, &[]).is_ok());
+    assert!(world.start_at(&start(&joints, &[0.02; 3])).is_err());
+    assert!(world.start_at(&start(&joints, &[])).is_ok());
+    let placed = Start {
+        fixture: Some([0.0; 7]),
+        ..start(&joints, &[])
+    };
+    let error = world.start_at(&placed).unwrap_err().to_string();
+    assert!(error.contains("7 numbers of the place"), "{error}");
 }
 
 /// When the physics breaks, the error names the task and the step, and its file plays again; a

@@ -6,11 +6,12 @@ use super::observe::ROBOT;
 use super::osc::JOINTS;
 use super::scene::{self, Detail};
 use super::settings::ControllerSettings;
+use super::starts::{UNPLACED, put_fixture};
 use super::tasks::{Task, by_id};
 use super::transforms::Pose;
 use crate::mujoco::Plant;
 use crate::mujoco::nan_state::NanState;
-use mujoco_rs::mujoco_c::mjtDisableBit;
+use mujoco_rs::mujoco_c::{_mjtObjBase as Kind, mjtDisableBit};
 use protege_core::env::{Spec, StepOutcome, Subject, World};
 use protege_core::rng::Rng;
 use protege_core::tasks::ExpertStyle;
@@ -30,6 +31,21 @@ pub struct ArmWorld {
     plant: Plant,
     state: State,
     nan_state: NanState,
+}
+
+/// Where a recorded episode begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start<'a> {
+    /// Places of all joints.
+    pub qpos: &'a [f64],
+    /// Their velocities.
+    pub qvel: &'a [f64],
+    /// The half edges of the task's boxes that differ from episode to episode, m: three numbers in
+    /// `lift`, none elsewhere.
+    pub sizes: &'a [f64],
+    /// Where the body is that no joint moves and each start puts in another place: x, y, z, and w,
+    /// x, y, z. In `door`, nowhere else.
+    pub fixture: Option<[f64; 7]>,
 }
 
 /// What a task remembers beside the physics.
@@ -96,6 +112,9 @@ impl ArmWorld {
     /// in its place. Objects are to be placed next.
     fn begin(&mut self, sizes: &[f64], joints: &[f64; JOINTS]) {
         self.plant.resize(sizes);
+        if let Some(body) = self.task.fixture() {
+            put_fixture(&mut self.plant, body, UNPLACED);
+        }
         let Self {
             panda,
             plant,
@@ -110,19 +129,24 @@ impl ArmWorld {
         };
     }
 
-    /// Begins an episode with everything where `qpos` and `qvel` say, as upstream has it right
-    /// after a reset, and observes it. `sizes` has the half edges of the task's boxes that differ
-    /// from episode to episode (three numbers in `lift`, none elsewhere).
+    /// Begins an episode with everything where `start` says, as upstream has it right after a
+    /// reset, and observes it.
     ///
     /// # Errors
     /// When there are more or fewer numbers than the scene has.
-    pub fn start_at(&mut self, qpos: &[f64], qvel: &[f64], sizes: &[f64]) -> Result<Vec<f64>> {
-        self.check_state(qpos, qvel)?;
-        self.check("half edges", sizes, self.plant.sizes())?;
+    pub fn start_at(&mut self, start: &Start<'_>) -> Result<Vec<f64>> {
+        self.check_state(start.qpos, start.qvel)?;
+        self.check("half edges", start.sizes, self.plant.sizes())?;
+        let fixture = start.fixture.as_ref().map_or(&[][..], |place| place);
+        let needed = self.task.fixture().map_or(0, |_| UNPLACED.len());
+        self.check("the place of what no joint moves", fixture, needed)?;
         self.nan_state = NanState::default();
-        let joints = self.panda.joints(qpos);
-        self.begin(sizes, &joints);
-        self.put(qpos, qvel)?;
+        let joints = self.panda.joints(start.qpos);
+        self.begin(start.sizes, &joints);
+        if let (Some(body), Some(place)) = (self.task.fixture(), start.fixture) {
+            put_fixture(&mut self.plant, body, place);
+        }
+        self.put(start.qpos, start.qvel)?;
         self.plant.data.forward();
         Ok(self.observe())
     }
@@ -215,6 +239,14 @@ impl ArmWorld {
         }
         self.judge();
         Ok(obs)
+    }
+
+    /// Index and name of the body that no joint moves and each start puts in another place, where
+    /// the task has one.
+    pub(super) fn fixture(&self) -> Option<(usize, &str)> {
+        let body = self.task.fixture()?;
+        let name = self.plant.model().id_to_name(Kind::mjOBJ_BODY, body)?;
+        Some((body, name))
     }
 
     /// Whether the success rule holds since the last step.

@@ -11,7 +11,7 @@ use mujoco_rs::prelude::MjvCamera;
 use protege_core::env::{Subject, catalogue};
 use safetensors::SafeTensors;
 
-const TASKS: [&str; 5] = ["lift", "can", "square", "stack", "tool-hang"];
+const TASKS: [&str; 6] = ["lift", "can", "square", "stack", "tool-hang", "door"];
 /// The side of upstream's pictures.
 const SIZE: usize = 84;
 
@@ -46,6 +46,11 @@ fn state(plant: &mut Plant, tensors: &SafeTensors<'_>, task: &str) -> Vec<f64> {
     let mut model = plant.model_mut();
     let bodies = model.body_pos_mut().as_flattened_mut();
     bodies.copy_from_slice(&places);
+    if task == "door" {
+        let turns = numbers(tensors, "door/body_quat");
+        let bodies = model.body_quat_mut().as_flattened_mut();
+        bodies.copy_from_slice(&turns);
+    }
     let qpos = numbers(tensors, &format!("{task}/qpos"));
     plant.data.qpos_mut().copy_from_slice(&qpos);
     let mut state = plant.numbers();

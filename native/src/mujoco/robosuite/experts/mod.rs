@@ -2,6 +2,7 @@
 //! control within a stage, as `lab`'s experts. So an expert recovers from whatever noise did.
 
 mod can;
+mod door;
 mod geometry;
 mod lift;
 mod motion;
@@ -10,6 +11,7 @@ mod stack;
 mod tool_hang;
 
 pub use can::can;
+pub use door::door;
 pub use lift::lift;
 pub use square::square;
 pub use stack::stack;

@@ -3,7 +3,7 @@
 
 use super::damaged;
 use mujoco_rs::prelude::{MjSpec, SpecElement, SpecItem};
-use mujoco_rs::wrappers::mj_editing::MjsBody;
+use mujoco_rs::wrappers::mj_editing::{MjsBody, MjsJoint};
 use protege_core::{Error, Result};
 use std::path::PathBuf;
 
@@ -51,6 +51,12 @@ impl Part {
     pub fn body(&mut self, name: &str) -> Result<&mut MjsBody> {
         let body = self.spec.body_mut(name);
         body.ok_or_else(|| damaged(&self.file, format!("there is no body `{name}`")))
+    }
+
+    /// The joint called `name`.
+    pub fn joint(&mut self, name: &str) -> Result<&mut MjsJoint> {
+        let joint = self.spec.joint_mut(name);
+        joint.ok_or_else(|| damaged(&self.file, format!("there is no joint `{name}`")))
     }
 
     /// Gives geoms without a name one, each kind counted in the file's order (`MujocoXMLModel`).

@@ -1,7 +1,7 @@
 //! Settings, read and played.
 
 use super::*;
-use crate::mujoco::robosuite::world::ArmWorld;
+use crate::mujoco::robosuite::world::{ArmWorld, Start};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -170,7 +170,13 @@ fn other_settings_are_played_as_upstreams() {
         };
         let settings = ControllerSettings::from_env_args(args).unwrap();
         let mut world = ArmWorld::with_settings("robosuite/can", settings).unwrap();
-        world.start_at(&read("qpos0"), &read("qvel0"), &[]).unwrap();
+        let [qpos, qvel] = ["qpos0", "qvel0"].map(&read);
+        let start = Start {
+            qpos: &qpos,
+            qvel: &qvel,
+            ..Start::default()
+        };
+        world.start_at(&start).unwrap();
         let reached = read("qpos");
         for (step, action) in read("actions").chunks(7).enumerate() {
             world.advance(action, step + 1, |_| ()).unwrap();

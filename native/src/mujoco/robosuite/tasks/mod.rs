@@ -2,6 +2,7 @@
 //! environments/manipulation/*.py).
 
 mod can;
+mod door;
 mod lift;
 mod square;
 mod stack;
@@ -53,8 +54,9 @@ impl Info {
 }
 
 /// Horizons are those of robomimic's published experiments; it has none for `stack`, which has the
-/// same as the other tasks of its kind.
-pub const TASKS: [Info; 5] = [
+/// same as the other tasks of its kind, and none for `door`, which has that of robosuite's own
+/// benchmark (ARISE-Initiative/robosuite-benchmark).
+pub const TASKS: [Info; 6] = [
     Info {
         id: "robosuite/lift",
         about: "Lift the cube from the table.",
@@ -100,6 +102,15 @@ pub const TASKS: [Info; 5] = [
         expert_success: 1.0,
         find: |plant| Ok(Box::new(tool_hang::ToolHang::find(plant)?)),
     },
+    Info {
+        id: "robosuite/door",
+        about: "Turn the handle and open the door.",
+        objects: 14,
+        horizon: 500,
+        expert: experts::door,
+        expert_success: 1.0,
+        find: |plant| Ok(Box::new(door::Door::find(plant)?)),
+    },
 ];
 
 /// The task called `id`.
@@ -122,6 +133,10 @@ pub trait Task: Send {
     /// Draws the half edges of the boxes that differ from episode to episode, m.
     fn sizes(&self, _rng: &mut Rng) -> Vec<f64> {
         Vec::new()
+    }
+    /// The body that no joint moves and each start puts in another place, where there is one.
+    fn fixture(&self) -> Option<usize> {
+        None
     }
     /// Draws where the objects are.
     fn place(&self, plant: &mut Plant, rng: &mut Rng);

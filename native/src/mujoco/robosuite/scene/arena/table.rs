@@ -6,9 +6,8 @@ use super::super::part::Part;
 use mujoco_rs::wrappers::mj_editing::MjsGeom;
 use protege_core::Result;
 
-/// Half the edges of the table's top, m: it is 0.8 m by 0.8 m, 5 cm thick.
-const HALF: [f64; 3] = [0.8 / 2.0, 0.8 / 2.0, 0.05 / 2.0];
-/// How far the legs stand inside the edges, m.
+/// How far the legs stand inside the edges, m; along an edge of no more than twice that, in the
+/// middle.
 const INSET: f64 = 0.1;
 /// Thickness of the legs, m (a radius).
 const LEG: f64 = 0.025;
@@ -25,10 +24,24 @@ pub struct Moved {
 
 /// A table as a task has it.
 pub struct Table {
-    /// Height of its upper side, m.
-    pub height: f64,
+    /// Half the edges of its top, m.
+    pub half: [f64; 3],
+    /// The middle of its upper side, m.
+    pub top: [f64; 3],
     /// Cameras that the task moves.
     pub cameras: &'static [Moved],
+}
+
+impl Table {
+    /// The usual one, of 0.8 m by 0.8 m, 5 cm thick, in the middle of the room; `height` of its
+    /// upper side, m.
+    pub const fn usual(height: f64) -> Self {
+        Self {
+            half: [0.8 / 2.0, 0.8 / 2.0, 0.05 / 2.0],
+            top: [0.0, 0.0, height],
+            cameras: &[],
+        }
+    }
 }
 
 /// Adds a table.
@@ -43,20 +56,29 @@ pub fn pegs(scene: &mut Composition, table: &Table) -> Result<()> {
 
 fn add(scene: &mut Composition, file: &str, table: &Table) -> Result<()> {
     let mut arena = super::read(scene, file)?;
-    *arena.body("table")?.pos_mut() = [0.0, 0.0, -HALF[2] + table.height];
-    *geom(&mut arena, "table_collision")?.size_mut() = HALF;
+    let [x, y, z] = table.top;
+    let half = table.half;
+    *arena.body("table")?.pos_mut() = [x, y, -half[2] + z];
+    *geom(&mut arena, "table_collision")?.size_mut() = half;
     *geom(&mut arena, "table_collision")?.friction_mut() = [1.0, 5e-3, 1e-4];
-    *geom(&mut arena, "table_visual")?.size_mut() = HALF;
+    *geom(&mut arena, "table_visual")?.size_mut() = half;
     let top = arena.spec.site_mut("table_top");
     let top = top.ok_or_else(|| damaged(&arena.file, "there is no site `table_top`"))?;
-    *top.pos_mut() = [0.0, 0.0, HALF[2]];
-    let half_leg = (table.height - HALF[2]) / 2.0;
+    *top.pos_mut() = [0.0, 0.0, half[2]];
+    let half_leg = (z - half[2]) / 2.0;
+    let inside = |side: f64, half: f64| {
+        if half > 2.0 * INSET {
+            side * half - side * INSET
+        } else {
+            0.0
+        }
+    };
     for (i, [x, y]) in [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]]
         .into_iter()
         .enumerate()
     {
         let leg = geom(&mut arena, &format!("table_leg{}_visual", i + 1))?;
-        *leg.pos_mut() = [x * HALF[0] - x * INSET, y * HALF[1] - y * INSET, -half_leg];
+        *leg.pos_mut() = [inside(x, half[0]), inside(y, half[1]), -half_leg];
         *leg.size_mut() = [LEG, half_leg, 0.0];
     }
     for moved in table.cameras {

@@ -22,9 +22,25 @@ pub fn seen(scene: &mut Composition, file: &str, name: &str) -> Result<()> {
     add(scene, file, name, false)
 }
 
+/// Adds a door that a latch holds shut, `Door`, in a frame that stands still (`DoorObject` in
+/// `robosuite/models/objects/xml_objects.py`, with the numbers that the task gives it).
+pub fn door(scene: &mut Composition) -> Result<()> {
+    let mut part = scene.read("objects/door_lock.xml")?;
+    for body in ["frame", "door", "latch"] {
+        show_solids(&mut part, body)?;
+    }
+    let hinge = part.joint("hinge")?;
+    hinge.set_frictionloss(0.0);
+    hinge.damping_mut()[0] = 0.1;
+    let body = part.body("object")?;
+    add_origin(body, "default_site", UNSEEN)?;
+    named(body, "main")?;
+    scene.attach_body(&mut part, "main", "Door_")
+}
+
 fn add(scene: &mut Composition, file: &str, name: &str, is_free: bool) -> Result<()> {
     let mut part = scene.read(file)?;
-    show_solids(&mut part)?;
+    show_solids(&mut part, "object")?;
     let body = part.body("object")?;
     if is_free {
         set_free(body, "joint0", DAMPING)?;
@@ -34,9 +50,9 @@ fn add(scene: &mut Composition, file: &str, name: &str, is_free: bool) -> Result
     scene.attach_body(&mut part, "main", &format!("{name}_"))
 }
 
-/// Names the geoms of the object, and adds what is seen of those that collide.
-fn show_solids(part: &mut Part) -> Result<()> {
-    let body = part.body("object")?;
+/// Names the geoms of a body, and adds what is seen of those that collide.
+fn show_solids(part: &mut Part, body: &str) -> Result<()> {
+    let body = part.body(body)?;
     let mut solids = Vec::new();
     for (i, geom) in body.geom_iter_mut(false).enumerate() {
         if geom.name().is_empty() {
@@ -63,6 +79,8 @@ struct Looks {
     /// Axis and angle, where the file turns the geom so.
     axis_angle: Option<[f64; 4]>,
     size: [f64; 3],
+    /// Its ends, where the file places the geom so.
+    ends: [f64; 6],
     mesh: String,
     material: String,
     rgba: [f32; 4],
@@ -83,6 +101,7 @@ impl Looks {
             quat: *geom.quat(),
             axis_angle: is_turned.then_some(alt.axisangle),
             size: *geom.size(),
+            ends: *geom.fromto(),
             mesh: geom.meshname().to_owned(),
             material: geom.material().to_owned(),
             rgba: *geom.rgba(),
@@ -105,6 +124,7 @@ impl Looks {
             .with_pos(self.pos)
             .with_quat(self.quat)
             .with_size(self.size)
+            .with_fromto(self.ends)
             .with_rgba(self.rgba)
             .with_friction(self.friction)
             .with_solref(self.solref)

@@ -8,7 +8,7 @@ mod stand;
 mod wrench;
 
 pub use block::{Block, block};
-pub use file::{seen, solid};
+pub use file::{door, seen, solid};
 pub use frame::frame;
 pub use stand::stand;
 pub use wrench::wrench;

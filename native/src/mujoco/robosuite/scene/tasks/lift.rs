@@ -18,11 +18,7 @@ pub const RECIPE: Recipe = Recipe {
 };
 
 fn compose(scene: &mut Composition, cube: Option<[f64; 3]>) -> Result<()> {
-    let plain = Table {
-        height: 0.8,
-        cameras: &[],
-    };
-    table(scene, &plain)?;
+    table(scene, &Table::usual(0.8))?;
     robot::add(scene, robot::AT_TABLE)?;
     let cube = Block {
         name: "cube",

@@ -1,6 +1,7 @@
 //! What is in the scene of each task.
 
 mod can;
+mod door;
 mod lift;
 mod square;
 mod stack;
@@ -24,12 +25,13 @@ pub struct Recipe {
     pub view: View,
 }
 
-const RECIPES: [Recipe; 5] = [
+const RECIPES: [Recipe; 6] = [
     lift::RECIPE,
     can::RECIPE,
     square::RECIPE,
     stack::RECIPE,
     tool_hang::RECIPE,
+    door::RECIPE,
 ];
 
 /// A view of what happens on a table.

@@ -15,11 +15,7 @@ pub const RECIPE: Recipe = Recipe {
 };
 
 fn compose(scene: &mut Composition, _cube: Option<[f64; 3]>) -> Result<()> {
-    let plain = Table {
-        height: 0.82,
-        cameras: &[],
-    };
-    pegs(scene, &plain)?;
+    pegs(scene, &Table::usual(0.82))?;
     robot::add(scene, robot::AT_TABLE)?;
     object::solid(scene, "objects/square-nut.xml", "SquareNut")?;
     object::solid(scene, "objects/round-nut.xml", "RoundNut")

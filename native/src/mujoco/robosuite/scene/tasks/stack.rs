@@ -34,11 +34,7 @@ const GREEN: Block = Block {
 };
 
 fn compose(scene: &mut Composition, _cube: Option<[f64; 3]>) -> Result<()> {
-    let plain = Table {
-        height: 0.8,
-        cameras: &[],
-    };
-    table(scene, &plain)?;
+    table(scene, &Table::usual(0.8))?;
     robot::add(scene, robot::AT_TABLE)?;
     block(scene, &RED)?;
     block(scene, &GREEN)

@@ -36,8 +36,8 @@ const CAMERAS: [Moved; 2] = [
 
 fn compose(scene: &mut Composition, _cube: Option<[f64; 3]>) -> Result<()> {
     let watched = Table {
-        height: 0.8,
         cameras: &CAMERAS,
+        ..Table::usual(0.8)
     };
     table(scene, &watched)?;
     robot::add(scene, robot::AT_TABLE)?;
