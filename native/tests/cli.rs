@@ -322,6 +322,12 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
         finetuned["env_steps"].as_u64() > Some(0) && finetuned["before"] == pretrained["before"],
         "{finetuned}"
     );
+    // The report's table has a row for each seed, with the demonstrations of its policy.
+    let report = std::fs::read_to_string(folder.path().join("practised/report.html")).unwrap();
+    let (_, row) = report.split_once(r#"<tr><th scope="row">0</th>"#).unwrap();
+    let cells: Vec<&str> = row.split("</td>").collect();
+    let demos = format!("<td>{}", pretrained["demos"]);
+    assert_eq!(cells[4].trim(), demos, "{row:.300}");
     let none = answer(
         folder.path(),
         &[

@@ -7,7 +7,7 @@
 //! built from. Tests on GPUs need other sets, natively and in the browser, and run when asked for.
 
 use crate::setup::{self, Need};
-use crate::shell::{self, WASM, cargo_release};
+use crate::shell::{self, WASM, cargo_incremental, cargo_release};
 use crate::stamps::{self, Inputs, Stamp};
 use crate::{attack, licences, rerun, web};
 use std::process::Command;
@@ -322,7 +322,7 @@ fn format() -> Result<(), String> {
 /// All packages, whichever tests are wanted: which features a dependency has is decided by the
 /// packages that are chosen.
 fn native_tests(wanted: &[&str]) -> Command {
-    let mut test = cargo_release(&["test", "--workspace"]);
+    let mut test = cargo_incremental(&["test", "--workspace"]);
     test.args(wanted);
     test
 }
@@ -330,7 +330,7 @@ fn native_tests(wanted: &[&str]) -> Command {
 /// With every feature: this is where the code for NVIDIA devices is compiled on machines that have
 /// none.
 fn lints() -> Result<(), String> {
-    shell::run(without_llvm(cargo_release(&[
+    shell::run(without_llvm(cargo_incremental(&[
         "clippy",
         "--workspace",
         "--all-targets",

@@ -89,7 +89,11 @@ fn acting(sizes: &Sizes, net: NetworkSize) -> Need {
 /// Renderers, of which every thread has its own, each with so many bytes.
 fn renderers(sizes: &Sizes, bytes: f64) -> Need {
     let count = sizes.cores.min(sizes.parallel) * sizes.obs.cameras.len();
-    Need::new("what draws the pictures", &["env.image_size"], bytes * count as f64)
+    Need::new(
+        "what draws the pictures",
+        &["env.image_size"],
+        bytes * count as f64,
+    )
 }
 
 /// The demonstrations, as episodes and as pairs.

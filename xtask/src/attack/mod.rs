@@ -217,7 +217,7 @@ fn attack(options: &Options) -> Result<(), String> {
 
 /// The program, built.
 fn built() -> Result<PathBuf, String> {
-    shell::run(shell::cargo_release(&[
+    shell::run(shell::cargo_incremental(&[
         "build",
         "--workspace",
         "--bin",
