@@ -168,12 +168,10 @@ impl NetworkSize {
         let width = 32.0;
         // Sides halve, so areas shrink to a quarter: a third of the first in all.
         let maps = width * pixels / 4.0 * (4.0 / 3.0 + unstrided / 4.0);
-        // A product of matrices wants the pixels of a kernel side by side.
-        let patches = (49.0 * channels * pixels / 4.0).max(25.0 * width * pixels / 16.0);
         Self {
             weights: 49.0 * channels * width + 6.0 * 25.0 * width * width,
-            outputs: channels * pixels + maps + patches / LEARNING_PASS,
-            widest: maps.max(patches),
+            outputs: channels * pixels + maps,
+            widest: channels * pixels + maps,
         }
     }
 

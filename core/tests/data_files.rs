@@ -181,10 +181,7 @@ fn pictures() -> Dataset {
         stack,
     });
     let seen = |t: u8| {
-        let stack = |camera: &ImageSpec| Images {
-            pixels: vec![t; camera.stack_len()],
-            camera: camera.clone(),
-        };
+        let stack = |camera: &ImageSpec| Images::of(camera.clone(), &vec![t; camera.stack_len()]);
         Observation {
             state: vec![f32::from(t)],
             task: Some(TaskLabel { index: 1, of: 3 }),
@@ -218,7 +215,7 @@ fn every_field_of_an_observation_survives_its_file() {
     back.check_task("lab/lift", &spec, 2).unwrap();
     let read = back.episodes[0].obs.batch(&spec, [1, 9]);
     let newest: Vec<u8> = read.images()[0]
-        .pixels
+        .pixels()
         .chunks(12)
         .map(|frame| frame[0])
         .collect();

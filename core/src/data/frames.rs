@@ -4,7 +4,11 @@
 //! episode's first one, most of which is zeros, and which LZ4 packs to a small part. Any frame is
 //! read back without the others.
 
+use crate::obs::Frame;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Frames of equal size, in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,22 +57,22 @@ impl Frames {
         self.first.len()
     }
 
-    /// Frame `i` at the end of `out`.
+    /// Frame `i`.
     ///
     /// # Panics
     /// When there is no such frame.
-    pub fn copy(&self, i: usize, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&self.first);
-        if i > 0 {
-            let difference = self
-                .difference(i)
-                .expect("what was packed here, or checked when it was read, unpacks");
-            out[start..]
-                .iter_mut()
-                .zip(difference)
-                .for_each(|(value, change)| *value ^= change);
+    pub fn frame(&self, i: usize) -> Vec<u8> {
+        if i == 0 {
+            return self.first.clone();
         }
+        let mut frame = self
+            .difference(i)
+            .expect("what was packed here, or checked when it was read, unpacks");
+        frame
+            .iter_mut()
+            .zip(&self.first)
+            .for_each(|(value, first)| *value ^= first);
+        frame
     }
 
     /// The newest `stack` frames at moment `at`, at the end of `out`, the oldest first. Before the
@@ -76,20 +80,24 @@ impl Frames {
     ///
     /// # Panics
     /// When there are no frames.
-    pub(crate) fn stack(&self, at: usize, stack: usize, out: &mut Vec<u8>) {
+    pub(crate) fn stack<'a>(
+        &'a self,
+        at: usize,
+        stack: usize,
+        unpacked: &mut Unpacked<'a>,
+        out: &mut Vec<Frame>,
+    ) {
         // Moments at - stack + 1 to at, held at the first and the last frame.
-        (0..stack).for_each(|back| {
-            self.copy(
-                (at + back + 1).saturating_sub(stack).min(self.len() - 1),
-                out,
-            )
-        });
+        out.extend((0..stack).map(|back| {
+            let i = (at + back + 1).saturating_sub(stack).min(self.len() - 1);
+            unpacked.frame(self, i)
+        }));
     }
 
     /// The values of all frames, one after the other.
     pub fn values(&self) -> Vec<u8> {
         let mut values = Vec::with_capacity(self.len() * self.size());
-        (0..self.len()).for_each(|i| self.copy(i, &mut values));
+        (0..self.len()).for_each(|i| values.extend(self.frame(i)));
         values
     }
 
@@ -115,6 +123,20 @@ impl Frames {
     }
 }
 
+/// The frames that a batch has unpacked so far: one that several of its rows see is unpacked once.
+#[derive(Debug, Default)]
+pub(crate) struct Unpacked<'a>(BTreeMap<(usize, usize), Frame>, PhantomData<&'a Frames>);
+
+impl<'a> Unpacked<'a> {
+    fn frame(&mut self, frames: &'a Frames, i: usize) -> Frame {
+        // Where frames lie tells them from others, as all of them are borrowed for as long as this
+        // lives.
+        let of = std::ptr::from_ref(frames).addr();
+        let frame = self.0.entry((of, i));
+        frame.or_insert_with(|| Arc::new(frames.frame(i))).clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,10 +154,18 @@ mod tests {
         assert_eq!((frames.len(), frames.size()), (5, 300));
         assert!(frames.are_sound(300) && !frames.are_sound(299));
         for i in [4, 0, 2, 1, 3] {
-            let mut out = vec![7];
-            frames.copy(i, &mut out);
-            assert_eq!((out[0], &out[1..]), (7, &noise[i][..]));
+            assert_eq!(frames.frame(i), noise[i]);
         }
+        let mut unpacked = Unpacked::default();
+        let mut stacks = Vec::new();
+        frames.stack(1, 3, &mut unpacked, &mut stacks);
+        frames.stack(9, 2, &mut unpacked, &mut stacks);
+        let shown: Vec<&[u8]> = stacks.iter().map(|frame| &frame[..]).collect();
+        assert_eq!(shown, [0, 0, 1, 4, 4].map(|i| &noise[i][..]));
+        assert!(
+            Arc::ptr_eq(&stacks[0], &stacks[1]) && Arc::ptr_eq(&stacks[3], &stacks[4]),
+            "a frame is unpacked once"
+        );
     }
 
     /// What does not change takes next to no room.

@@ -1,7 +1,7 @@
 //! The observations of an episode: every frame of a camera once, however many frames are looked at
 //! together.
 
-use super::Frames;
+use super::frames::{Frames, Unpacked};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec, Observation, TaskLabel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,9 +63,9 @@ impl History {
     ///
     /// # Panics
     /// When it is not of the batch's spec: see `History::is_of`.
-    pub fn read(&self, t: usize, batch: &mut ObsBatch) {
+    pub(crate) fn read<'a>(&'a self, t: usize, batch: &mut ObsBatch, unpacked: &mut Unpacked<'a>) {
         batch.push_fields(self.state_at(t), self.task, |camera, out| {
-            self.frames[&camera.name].stack(t, camera.stack, out);
+            self.frames[&camera.name].stack(t, camera.stack, unpacked, out);
         });
     }
 
@@ -75,7 +75,10 @@ impl History {
     /// When it is not of that spec.
     pub fn batch(&self, spec: &ObsSpec, moments: impl IntoIterator<Item = usize>) -> ObsBatch {
         let mut batch = ObsBatch::new(spec);
-        moments.into_iter().for_each(|t| self.read(t, &mut batch));
+        let mut unpacked = Unpacked::default();
+        moments
+            .into_iter()
+            .for_each(|t| self.read(t, &mut batch, &mut unpacked));
         batch
     }
 

@@ -24,8 +24,8 @@ pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub(crate) use pairs::Scales;
 pub use replay::{Batch, Replay};
-pub(crate) use sequences::{BalancedSampler, SequenceReplay};
-pub use sequences::{SequenceBatch, SequenceIndex};
+pub(crate) use sequences::BalancedSampler;
+pub use sequences::{SequenceBatch, SequenceIndex, SequenceReplay};
 
 use sha2::{Digest, Sha256};
 

@@ -1,5 +1,6 @@
 //! Training pairs for cloning: an observation and the chunk of actions that followed it.
 
+use super::frames::Unpacked;
 use super::{Dataset, Normaliser};
 use crate::obs::{Images, ObsBatch, ObsSpec};
 use crate::{Error, Result};
@@ -64,7 +65,8 @@ impl Pairs {
             } else {
                 (episode.len() + 1).saturating_sub(chunk)
             };
-            (0..starts).for_each(|t| episode.obs.read(t, &mut observed));
+            let mut unpacked = Unpacked::default();
+            (0..starts).for_each(|t| episode.obs.read(t, &mut observed, &mut unpacked));
             // Beyond the end of an episode the last action is repeated.
             for step in (0..starts).flat_map(|t| t..t + chunk) {
                 pairs

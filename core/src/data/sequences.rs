@@ -4,6 +4,7 @@
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
 //! same length. Without padding (`SequenceReplay::without_terminal_padding`) it ends there.
 
+use super::frames::Unpacked;
 use super::{Archive, Episode, History};
 use crate::obs::{ObsBatch, ObsSpec};
 use crate::rng::Rng;
@@ -19,7 +20,7 @@ const LEAST_PRIORITY: f32 = 1e-6;
 
 /// Episodes of decisions, in the order in which they ended.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SequenceReplay {
+pub struct SequenceReplay {
     shape: Shape,
     episodes: VecDeque<Stored>,
     /// Episodes dropped for lack of room: indices count them, too, and so stay valid.
@@ -96,7 +97,7 @@ impl SequenceReplay {
     /// An empty replay for observations of this spec and actions of `act` numbers. `horizon` (at
     /// least 1) is the length of a sub-sequence in decisions, `capacity` the number of decisions
     /// held; `rng` draws the actions of the padding.
-    pub(crate) fn new(
+    pub fn new(
         obs: ObsSpec,
         act: usize,
         horizon: usize,
@@ -163,7 +164,7 @@ impl SequenceReplay {
     ///
     /// # Errors
     /// When its rows have other lengths.
-    pub(crate) fn push(&mut self, episode: &Episode) -> Result<()> {
+    pub fn push(&mut self, episode: &Episode) -> Result<()> {
         let Shape { obs, act, base, .. } = &self.shape;
         let steps = episode.len();
         let fits = episode.obs.is_of(obs)
@@ -231,7 +232,7 @@ impl SequenceReplay {
 
     /// `n` sub-sequences drawn with replacement, uniformly or by their priorities; none from an
     /// empty replay.
-    pub(crate) fn sample(&self, rng: &mut Rng, n: usize) -> SequenceBatch {
+    pub fn sample(&self, rng: &mut Rng, n: usize) -> SequenceBatch {
         if self.is_empty() || n == 0 {
             return SequenceBatch::default();
         }
@@ -308,6 +309,7 @@ impl SequenceReplay {
             weights,
             ..SequenceBatch::default()
         };
+        let mut unpacked = Unpacked::default();
         let rows = || {
             indices
                 .iter()
@@ -316,7 +318,7 @@ impl SequenceReplay {
         // Time-major: all rows of a moment, then those of the next; H + 1 observations, H actions.
         for t in 0..=horizon {
             rows().for_each(|(episode, at)| {
-                episode.obs.read(at + t, &mut out.obs);
+                episode.obs.read(at + t, &mut out.obs, &mut unpacked);
                 let done = (at + t).checked_sub(1).map(|before| episode.done[before]);
                 out.ended.push(done.unwrap_or(0.0));
                 let base_at = (at + t).min(episode.obs.len() - 1) * base;

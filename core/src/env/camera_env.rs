@@ -50,14 +50,9 @@ impl CameraEnv {
 
     /// Draws the newest frame in place of the oldest.
     fn look(&mut self) -> Result<()> {
-        for Images { camera, pixels } in &mut self.stacks {
-            let frame = self.inner.picture(&camera.name, camera.size)?;
-            if pixels.is_empty() {
-                *pixels = frame.repeat(camera.stack);
-            } else {
-                pixels.drain(..frame.len());
-                pixels.extend_from_slice(&frame);
-            }
+        for stack in &mut self.stacks {
+            let ImageSpec { name, size, .. } = &stack.camera;
+            stack.see(self.inner.picture(name, *size)?);
         }
         Ok(())
     }
@@ -91,13 +86,13 @@ impl Wrapper for CameraEnv {
 
     fn reset(&mut self, seed: u64) -> Observation {
         let obs = self.inner.reset(seed);
-        self.stacks
-            .iter_mut()
-            .for_each(|stack| stack.pixels.clear());
+        for stack in &mut self.stacks {
+            *stack = Images::new(stack.camera.clone());
+        }
         // A reset returns no error: this one waits for the next step.
         self.blind = self.look().err();
-        for Images { camera, pixels } in &mut self.stacks {
-            pixels.resize(camera.stack_len(), 0);
+        for stack in self.stacks.iter_mut().filter(|stack| stack.is_empty()) {
+            stack.see(vec![0; stack.camera.frame_len()]);
         }
         self.see(obs)
     }
@@ -115,8 +110,7 @@ impl Wrapper for CameraEnv {
     }
 
     fn save(&self) -> Vec<u8> {
-        let stacks = self.stacks.iter().map(|stack| &stack.pixels[..]);
-        let stacks: Vec<&[u8]> = stacks.collect();
+        let stacks: Vec<Vec<u8>> = self.stacks.iter().map(Images::pixels).collect();
         [stacks.concat(), self.inner.save()].concat()
     }
 
@@ -130,9 +124,9 @@ impl Wrapper for CameraEnv {
             .split_at_checked(len)
             .ok_or_else(|| foreign_state(&self.spec.id))?;
         self.inner.restore(rest)?;
-        for Images { camera, pixels } in &mut self.stacks {
-            let (own, others) = stacks.split_at(camera.stack_len());
-            *pixels = own.to_vec();
+        for stack in &mut self.stacks {
+            let (own, others) = stacks.split_at(stack.camera.stack_len());
+            *stack = Images::of(stack.camera.clone(), own);
             stacks = others;
         }
         Ok(())
@@ -201,7 +195,7 @@ mod tests {
     /// The first value of each frame of the usual camera, then of the other's.
     fn frames(obs: &Observation) -> Vec<u8> {
         let frames = |images: &Images| -> Vec<u8> {
-            let frames = images.pixels.chunks(images.camera.frame_len());
+            let frames = images.frames(0..images.len()).iter();
             frames.map(|frame| frame[0]).collect()
         };
         obs.images.iter().flat_map(frames).collect()

@@ -4,13 +4,11 @@
 //! then of 3, each with stride 2 and a ReLU, without padding, until at most 3 pixels a side are
 //! left: four layers for 84 pixels, six for 224.
 
+use super::fused::{self, Layer};
 use super::mlp::Initial;
-use super::{Activation, Linear, Mlp};
+use super::{Activation, Linear, Mlp, Pictures};
 use crate::rng::Rng;
 use burn::module::{Module, Param};
-use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Channels between the layers.
@@ -19,6 +17,12 @@ const CHANNELS: usize = 32;
 const ENOUGH: usize = 3;
 /// Pixels along each side that a picture has at least: fewer leave nothing after the second layer.
 pub(crate) const SMALLEST_IMAGE: usize = 19;
+
+/// Every layer of a stack that ends in few pixels.
+const HALVING: Layer = Layer {
+    stride: 2,
+    relu: true,
+};
 
 /// Convolutions one after the other, without padding.
 #[derive(Module, Debug)]
@@ -70,19 +74,38 @@ impl Filters {
         self
     }
 
-    /// Layer `i`: `[N, in, size, size] -> [N, out, smaller, smaller]`.
-    pub(crate) fn layer(&self, i: usize, stride: usize, x: Tensor<4>) -> Tensor<4> {
-        conv2d(
-            x,
-            self.kernels[i].val(),
-            self.biases.get(i).map(Param::val),
-            ConvOptions::new([stride; 2], [0, 0], [1, 1], 1),
-        )
-    }
-
-    /// Number of layers.
-    pub(crate) fn len(&self) -> usize {
-        self.kernels.len()
+    /// One layer after the other: `[N, in, size, size] -> [N, out, smaller, smaller]`.
+    pub(crate) fn forward(&self, x: Pictures, layer: impl Fn(usize) -> Layer) -> Tensor<4> {
+        let device = self.kernels[0].device();
+        if !self
+            .kernels
+            .iter()
+            .all(|kernel| fused::on_cpu(&kernel.val()))
+        {
+            return (0..self.kernels.len()).fold(x.numbers(&device), |x, i| {
+                let bias = self.biases.get(i).map(Param::val);
+                fused::composed_convolution(x, self.kernels[i].val(), bias, layer(i))
+            });
+        }
+        // Channels last, from the first layer to the last.
+        let weights = |i: usize| {
+            let kernel = self.kernels[i].val();
+            let none = || Tensor::zeros([kernel.dims()[0]], &device);
+            let bias = self.biases.get(i).map_or_else(none, Param::val);
+            (kernel, bias)
+        };
+        let (kernel, bias) = weights(0);
+        let first = match x {
+            Pictures::Images(images) => fused::convolve_images(&images, kernel, bias, layer(0)),
+            Pictures::Numbers(x) => {
+                fused::convolve(x.permute([0, 2, 3, 1]), kernel, bias, layer(0))
+            }
+        };
+        let last = (1..self.kernels.len()).fold(first, |x, i| {
+            let (kernel, bias) = weights(i);
+            fused::convolve(x, kernel, bias, layer(i))
+        });
+        last.permute([0, 3, 1, 2])
     }
 
     /// For tests by differences: everything in the first layers positive, so that no ReLU of
@@ -172,8 +195,8 @@ impl Convolutions {
     }
 
     /// `[N, channels, size, size] -> [N, output]`.
-    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
+    pub(crate) fn forward(&self, x: impl Into<Pictures>) -> Tensor<2> {
+        let x = self.filters.forward(x.into(), |_| HALVING);
         self.head.forward_one(x.flatten(1, 3))
     }
 }
@@ -219,8 +242,8 @@ impl Patches {
     }
 
     /// `[N, channels, size, size] -> [N, places, width]`.
-    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<3> {
-        let x = (0..self.filters.len()).fold(x, |x, i| relu(self.filters.layer(i, 2, x)));
+    pub(crate) fn forward(&self, x: impl Into<Pictures>) -> Tensor<3> {
+        let x = self.filters.forward(x.into(), |_| HALVING);
         let [n, channels, height, width] = x.dims();
         // Channels last: the linear layer maps the channels of one place to one token.
         let rows = x
@@ -289,7 +312,13 @@ mod tests {
             TensorData::new(x.clone(), [1, 2, SMALLEST_IMAGE, SMALLEST_IMAGE]),
             &device,
         );
-        let out = net.filters.layer(0, 2, picture);
+        let mut first = net.filters.clone();
+        first.kernels.truncate(1);
+        let linear = Layer {
+            stride: 2,
+            relu: false,
+        };
+        let out = first.forward(picture.into(), |_| linear);
         let found = block_on(read(out.clone())).unwrap();
         let side = out.dims()[3];
         for (channel, row, column) in [(0, 0, 0), (5, 2, 1), (31, side - 1, side - 1)] {
@@ -311,7 +340,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut rng = Rng::new(1, "test", 0);
         let mut net = Convolutions::of_width(3, (1, SMALLEST_IMAGE, 2), false, &mut rng, &device);
-        let layers = net.filters.len();
+        let layers = net.filters.kernels.len();
         net.filters = net.filters.positive(layers);
         let x: Vec<f32> = rng
             .normals(SMALLEST_IMAGE.pow(2))

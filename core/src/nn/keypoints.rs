@@ -2,11 +2,13 @@
 //! each of their channels (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training of Deep
 //! Visuomotor Policies"; the vision of CSIL and robomimic).
 
+use super::Pictures;
 use super::convolutions::Filters;
+use super::fused::Layer;
 use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
-use burn::tensor::activation::{relu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Channels, and so places.
@@ -57,14 +59,12 @@ impl Keypoints {
     }
 
     /// `[N, channels, size, size] -> [N, 2 * places]`.
-    pub(crate) fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
-        for (i, (_, stride)) in LAYERS.into_iter().enumerate() {
-            x = self.filters.layer(i, stride, x);
-            if i + 1 < LAYERS.len() {
-                x = relu(x);
-            }
-        }
-        expected_places(x)
+    pub(crate) fn forward(&self, x: impl Into<Pictures>) -> Tensor<2> {
+        let layer = |i: usize| Layer {
+            stride: LAYERS[i].1,
+            relu: i + 1 < LAYERS.len(),
+        };
+        expected_places(self.filters.forward(x.into(), layer))
     }
 }
 

@@ -1,16 +1,16 @@
 //! The input of networks: observations on the device.
 
-use super::Keypoints;
+use super::{Keypoints, Pictures};
 use crate::obs::Images;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// N observations on the device.
 #[derive(Debug, Clone)]
 pub struct Observations {
     /// The state, the one-hot task, and whatever else is known in numbers: `[N, numbers]`.
     pub numbers: Tensor<2>,
-    /// Of each camera `[N, channels, size, size]`, 0 to 1.
-    pub images: Vec<Tensor<4>>,
+    /// Of each camera N stacks.
+    pub images: Vec<Pictures>,
 }
 
 impl Observations {
@@ -21,15 +21,12 @@ impl Observations {
         images: impl IntoIterator<Item = &'a Images>,
         device: &Device,
     ) -> Self {
-        let pixels = |Images { camera, pixels }: &Images| {
-            let values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-            let rows = pixels.len() / camera.stack_len();
-            let shape = [rows, camera.channels(), camera.size, camera.size];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
         Self {
             numbers: super::matrix(numbers, width, device),
-            images: images.into_iter().map(pixels).collect(),
+            images: images
+                .into_iter()
+                .map(|images| Pictures::new(images, device))
+                .collect(),
         }
     }
 
@@ -47,7 +44,7 @@ impl Observations {
     pub fn autodiff(self) -> Self {
         Self {
             numbers: self.numbers.autodiff(),
-            images: self.images.into_iter().map(Tensor::autodiff).collect(),
+            images: self.images.into_iter().map(Pictures::autodiff).collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Many observations, field by field.
 
-use super::{ImageSpec, Images, ObsSpec, Observation, TaskLabel};
+use super::{Frame, ImageSpec, Images, ObsSpec, Observation, TaskLabel};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -78,12 +78,13 @@ impl ObsBatch {
     pub fn push(&mut self, obs: &Observation) {
         self.push_fields(&obs.state, obs.task, |camera, out| {
             let stack = obs.images.iter().find(|stack| stack.camera == *camera);
-            out.extend_from_slice(&stack.expect("a camera of the spec was seen").pixels);
+            let stack = stack.expect("a camera of the spec was seen");
+            out.extend_from_slice(stack.frames(0..1));
         });
     }
 
-    /// Adds a row from its fields: `see` puts a camera's stack at the end of the bytes that it is
-    /// given.
+    /// Adds a row from its fields: `see` puts the frames of a camera's stack at the end of the
+    /// list that it is given.
     ///
     /// # Panics
     /// When the fields are not those of the batch.
@@ -91,7 +92,7 @@ impl ObsBatch {
         &mut self,
         state: &[f32],
         task: Option<TaskLabel>,
-        mut see: impl FnMut(&ImageSpec, &mut Vec<u8>),
+        mut see: impl FnMut(&ImageSpec, &mut Vec<Frame>),
     ) {
         assert_eq!(
             (state.len(), task.map_or(0, |task| task.of)),
@@ -102,12 +103,7 @@ impl ObsBatch {
         self.state.extend_from_slice(state);
         self.tasks.extend(task.map(|task| task.index));
         for images in &mut self.images {
-            see(&images.camera, &mut images.pixels);
-            assert_eq!(
-                images.len(),
-                self.rows,
-                "a row has one stack from each camera"
-            );
+            images.push(&mut see);
         }
     }
 
@@ -121,8 +117,7 @@ impl ObsBatch {
             *own = task.index;
         }
         for (own, new) in self.images.iter_mut().zip(&obs.images) {
-            let len = own.camera.stack_len();
-            own.pixels[i * len..(i + 1) * len].copy_from_slice(&new.pixels);
+            own.set(i, new);
         }
     }
 
@@ -194,7 +189,7 @@ impl ObsBatch {
             self.tasks.extend_from_slice(&other.tasks[rows.clone()]);
         }
         for (own, other) in self.images.iter_mut().zip(&other.images) {
-            own.pixels.extend_from_slice(other.stacks(rows.clone()));
+            own.append(other, rows.clone());
         }
     }
 
@@ -216,7 +211,7 @@ impl ObsBatch {
     }
 
     /// Every picture moved a little: see [`Images::shift_randomly`].
-    pub(crate) fn shift_randomly(&mut self, rng: &mut crate::rng::Rng) {
+    pub fn shift_randomly(&mut self, rng: &mut crate::rng::Rng) {
         self.images
             .iter_mut()
             .for_each(|images| images.shift_randomly(rng));
@@ -228,9 +223,7 @@ impl ObsBatch {
         let fields = Some(self.state.len()) == self.rows.checked_mul(self.width)
             && self.tasks.len() == if self.of > 0 { self.rows } else { 0 }
             && self.tasks.iter().all(|&task| task < self.of);
-        let seen = |images: &Images| {
-            Some(images.pixels.len()) == images.camera.stack_len().checked_mul(self.rows)
-        };
+        let seen = |images: &Images| images.are_sound(self.rows);
         self.spec() == *spec && fields && self.images.iter().all(seen)
     }
 }
@@ -247,10 +240,8 @@ mod tests {
                 size,
                 stack,
             };
-            Images {
-                pixels: vec![i; camera.stack_len()],
-                camera,
-            }
+            let pixels = vec![i; camera.stack_len()];
+            Images::of(camera, &pixels)
         };
         Observation {
             state: vec![f32::from(i), -f32::from(i)],

@@ -7,7 +7,7 @@ mod batch;
 mod images;
 
 pub use batch::ObsBatch;
-pub use images::{DEFAULT_CAMERA, ImageSpec, Images};
+pub use images::{DEFAULT_CAMERA, Frame, ImageSpec, Images};
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -63,10 +63,10 @@ mod tests {
     fn observations(x: f32) -> Observation {
         let camera = ImageSpec::unnamed(2, 1).remove(0);
         Observation {
-            images: vec![Images {
-                pixels: vec![x as u8; camera.stack_len()],
-                camera,
-            }],
+            images: vec![Images::of(
+                camera.clone(),
+                &vec![x as u8; camera.stack_len()],
+            )],
             ..vec![x].into()
         }
     }

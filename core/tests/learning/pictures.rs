@@ -170,12 +170,10 @@ fn striped_obs(shown: f32, (size, stack): (usize, usize)) -> Observation {
         silent: true,
     };
     let frame = env.picture(DEFAULT_CAMERA, size).unwrap();
-    let images = ImageSpec::unnamed(size, stack)
-        .into_iter()
-        .map(|camera| Images {
-            pixels: frame.repeat(camera.stack),
-            camera,
-        });
+    let images = ImageSpec::unnamed(size, stack).into_iter().map(|camera| {
+        let pixels = frame.repeat(camera.stack);
+        Images::of(camera, &pixels)
+    });
     Observation {
         state: vec![0.0],
         task: None,

@@ -8,7 +8,7 @@ use protege_core::data::Archive;
 use protege_core::env::catalogue::CORE;
 use protege_core::env::make_on;
 use protege_core::finetune::td_mpc::{Proposals, SeedPolicy};
-use protege_core::obs::{ObsBatch, TaskLabel};
+use protege_core::obs::{Frame, ObsBatch, TaskLabel};
 use protege_core::policy::PolicyKind;
 use protege_core::pretrain::bc;
 use protege_core::run::{Config, FinetuneMethod, Inputs, Phase, Run};
@@ -106,7 +106,8 @@ fn a_policy_of_several_tasks_sees() {
         let mut obs = ObsBatch::new(&policy.reads);
         let first = &demos.episodes[0].obs;
         obs.push_fields(first.state_at(0), first.task, |camera, out| {
-            out.resize(camera.stack_len(), light);
+            let frame = Frame::new(vec![light; camera.frame_len()]);
+            out.extend(vec![frame; camera.stack]);
         });
         block_on(policy.act(&obs, vec![0.5; policy.noise_len()], &Device::flex())).unwrap()
     };

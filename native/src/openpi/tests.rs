@@ -1029,10 +1029,9 @@ fn a_base_is_asked_row_by_row() {
         let planes = [10, 20, 30]
             .into_iter()
             .flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
-        let images = Images {
-            camera: ImageSpec::unnamed(2, 2).remove(0),
-            pixels: vec![0; 12].into_iter().chain(planes).collect(),
-        };
+        let camera = ImageSpec::unnamed(2, 2).remove(0);
+        let pixels: Vec<u8> = vec![0; 12].into_iter().chain(planes).collect();
+        let images = Images::of(camera, &pixels);
         Observation {
             state: vec![f32::from(n), 0.5],
             task: None,

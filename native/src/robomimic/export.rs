@@ -216,8 +216,7 @@ fn seen<W: Write + Seek>(
 
 /// A frame with its colors pixel by pixel.
 fn picture(frames: &protege_core::data::Frames, moment: usize) -> Vec<u8> {
-    let mut planes = Vec::new();
-    frames.copy(moment, &mut planes);
+    let planes = frames.frame(moment);
     let plane = planes.len() / 3;
     let pixels = (0..plane).flat_map(|at| [0, 1, 2].map(|color| planes[color * plane + at]));
     pixels.collect()

@@ -29,11 +29,10 @@ pub fn drawn(
         task: None,
         images: cameras
             .iter()
-            .map(|camera| Images {
-                pixels: (0..camera.frame_len())
-                    .map(|_| rng.below(256) as u8)
-                    .collect(),
-                camera: camera.clone(),
+            .map(|camera| {
+                let values = 0..camera.frame_len();
+                let pixels: Vec<u8> = values.map(|_| rng.below(256) as u8).collect();
+                Images::of(camera.clone(), &pixels)
             })
             .collect(),
     };

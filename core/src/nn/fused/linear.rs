@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use super::product::{Stack, add_products};
-use super::{Tracked, dense, in_blocks, plain, rows_and_columns, tracked};
+use super::{Tracked, dense, in_blocks, plain, rows_and_columns, tensor, tracked};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -10,7 +10,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Shape, Tensor, TensorData};
+use burn::tensor::{Shape, Tensor};
 use macerator::Simd;
 
 /// x W + b. For one layer x is `[batch, in]`, W `[in, out]`, b `[1, out]`; for a stack of K all
@@ -126,10 +126,6 @@ fn column_sums(x: &FlexTensor) -> FlexTensor {
     tensor(sums, shape)
 }
 
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
 /// The shape of `x` with other rows and columns.
 fn with_last_two(x: &FlexTensor, rows: usize, columns: usize) -> Shape {
     let mut shape = x.shape();
@@ -140,7 +136,7 @@ fn with_last_two(x: &FlexTensor, rows: usize, columns: usize) -> Shape {
 }
 
 #[macerator::with_simd]
-fn add<S: Simd>(sums: &mut [f32], values: &[f32]) {
+pub(super) fn add<S: Simd>(sums: &mut [f32], values: &[f32]) {
     sums.iter_mut()
         .zip(values)
         .for_each(|(sum, value)| *sum += value);

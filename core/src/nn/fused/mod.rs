@@ -11,21 +11,24 @@
 
 mod activation;
 mod adam;
+mod convolution;
 mod linear;
 mod norm;
 mod product;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 pub(crate) use activation::activate;
 pub(super) use adam::{Update, adam};
+pub(crate) use convolution::{Layer, composed as composed_convolution, convolve, convolve_images};
 pub(crate) use linear::linear;
 pub(crate) use norm::normalise;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor, TensorData};
 
 /// The CPU with gradients, and without checkpoints along the way.
 type Tracked = Autodiff<Flex>;
@@ -42,6 +45,15 @@ fn tracked<const D: usize>(x: &Tensor<D>) -> Option<FloatTensor<Tracked>> {
 /// The CPU tensor without gradients behind `x`; none where it is another.
 fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
     x.clone().try_into_primitive::<Flex>().ok()
+}
+
+/// Whether `x` lies where the operators of this module apply.
+pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    plain(x).is_some() || tracked(x).is_some()
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
 /// The same values, row-major in a buffer of their own size.

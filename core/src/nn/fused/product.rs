@@ -41,6 +41,16 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// One matrix of rows of `columns` numbers.
+    pub(super) fn of_rows(values: &'a [f32], columns: usize) -> Self {
+        let rows = values.len() / columns;
+        Self {
+            values,
+            shape: [1, rows, columns],
+            strides: [0, columns, 1],
+        }
+    }
+
     /// The same with every matrix transposed: strides change places, nothing is copied.
     pub(super) fn transposed(self) -> Self {
         let [members, rows, columns] = self.shape;
@@ -71,16 +81,9 @@ impl<'a> Stack<'a> {
 
 /// out += a b for every matrix of the stacks; out is row-major.
 pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
+    check(out, a, b);
     let [members, rows, inner] = a.shape;
     let [_, _, columns] = b.shape;
-    let agree = b.shape[..2] == [members, inner] && out.len() == members * rows * columns;
-    assert!(
-        agree && a.is_whole() && b.is_whole(),
-        "matrices {:?} and {:?} give {}",
-        a.shape,
-        b.shape,
-        out.len()
-    );
     let one = |(k, out): (usize, &mut [f32]), parallelism| add_product(out, a, b, k, parallelism);
     #[cfg(not(target_arch = "wasm32"))]
     {
@@ -104,6 +107,26 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
     out.chunks_exact_mut(rows * columns)
         .enumerate()
         .for_each(|out| one(out, Parallelism::None));
+}
+
+/// out += a b for one matrix, on the thread that calls.
+pub(super) fn add_product_here(out: &mut [f32], a: Stack, b: Stack) {
+    check(out, a, b);
+    add_product(out, a, b, 0, Parallelism::None);
+}
+
+/// Makes sure that matrices and the place for their products agree.
+fn check(out: &[f32], a: Stack, b: Stack) {
+    let [members, rows, inner] = a.shape;
+    let [_, _, columns] = b.shape;
+    let agree = b.shape[..2] == [members, inner] && out.len() == members * rows * columns;
+    assert!(
+        agree && a.is_whole() && b.is_whole(),
+        "matrices {:?} and {:?} give {}",
+        a.shape,
+        b.shape,
+        out.len()
+    );
 }
 
 /// out += a b for matrix `k` of two stacks that are whole and agree.

@@ -2,7 +2,8 @@
 //! to every input.
 
 use super::*;
-use crate::nn::{Activation, read};
+use crate::nn::{Activation, Pictures, read};
+use crate::obs::{DEFAULT_CAMERA, ImageSpec, Images};
 use crate::rng::Rng;
 use burn::tensor::{Device, TensorData};
 use pollster::block_on;
@@ -225,4 +226,134 @@ fn bits_do_not_depend_on_threads() {
         })
     };
     assert_eq!(with(1), with(3));
+}
+
+/// Three stacks of frames of `size` pixels, moved apart.
+fn seen(size: usize, stack: usize) -> Images {
+    let name = DEFAULT_CAMERA.to_owned();
+    let camera = ImageSpec { name, size, stack };
+    let mut rng = Rng::new(0, "test", 4);
+    let pixels: Vec<u8> = (0..3 * camera.stack_len())
+        .map(|_| rng.below(256) as u8)
+        .collect();
+    let mut images = Images::of(camera, &pixels);
+    images.shift_within(3, &mut rng);
+    images
+}
+
+/// The value and the gradients of a layer, channels first.
+fn of_layer(
+    weights: &[Tensor<4>; 2],
+    layer: impl Fn(Tensor<4>, Tensor<1>) -> Tensor<4>,
+) -> Vec<Vec<f32>> {
+    outcome(weights, |[kernel, bias]| layer(kernel, bias.flatten(0, 3)))
+}
+
+/// A layer of a camera's pictures is the convolution of them as numbers, moved, with the bias and
+/// ReLU, and so are its gradients: odd and even sizes, kernels and strides, one frame and more, and
+/// so large that there are several tiles.
+#[test]
+fn a_layer_of_pictures_is_its_composition() {
+    let device = Device::flex().autodiff();
+    for (i, [size, kernel, stride, stack, outputs]) in [
+        [9, 3, 2, 1, 5],
+        [10, 4, 1, 2, 3],
+        [23, 7, 3, 2, 4],
+        [84, 7, 2, 2, 32],
+        [7, 7, 2, 1, 2],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let rng = &mut Rng::new(0, "test", 5);
+        let images = seen(size, stack);
+        let weights = [
+            normals([outputs, 3 * stack, kernel, kernel], rng),
+            normals([outputs, 1, 1, 1], rng),
+        ];
+        let layer = Layer {
+            stride,
+            relu: i % 2 == 1,
+        };
+        assert_same(
+            &of_layer(&weights, |kernel, bias| {
+                convolve_images(&images, kernel, bias, layer).permute([0, 3, 1, 2])
+            }),
+            &of_layer(&weights, |kernel, bias| {
+                let x = Pictures::Images(images.clone()).numbers(&device);
+                convolution::composed(x, kernel, Some(bias), layer)
+            }),
+        );
+    }
+}
+
+/// The same of a layer of numbers, with the gradient of the numbers too; without gradients its
+/// values are the same bits.
+#[test]
+fn a_layer_of_maps_is_its_composition() {
+    for (i, [size, kernel, stride, inputs, outputs]) in [
+        [9, 3, 2, 4, 5],
+        [10, 4, 1, 3, 3],
+        [39, 5, 2, 32, 32],
+        [8, 3, 3, 2, 7],
+        [18, 3, 1, 32, 32],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let rng = &mut Rng::new(0, "test", 6);
+        let inputs = [
+            normals([3, inputs, size, size], rng),
+            normals([outputs, inputs, kernel, kernel], rng),
+            normals([outputs, 1, 1, 1], rng),
+        ];
+        let layer = Layer {
+            stride,
+            relu: i % 2 == 0,
+        };
+        let fused = |[x, kernel, bias]: [Tensor<4>; 3]| {
+            let x = x.permute([0, 2, 3, 1]);
+            convolve(x, kernel, bias.flatten(0, 3), layer).permute([0, 3, 1, 2])
+        };
+        let found = outcome(&inputs, fused);
+        assert_same(
+            &found,
+            &outcome(&inputs, |[x, kernel, bias]| {
+                convolution::composed(x, kernel, Some(bias.flatten(0, 3)), layer)
+            }),
+        );
+        assert_eq!(read_now(fused(inputs.map(Tensor::inner))), found[0]);
+    }
+}
+
+/// A layer's outputs and gradients are the same bits, however many threads there are, and what a
+/// picture gives does not depend on those beside it.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn bits_of_layers_do_not_depend_on_threads() {
+    let images = seen(40, 2).select(&(0..70).map(|i| i % 3).collect::<Vec<_>>());
+    let rng = &mut Rng::new(0, "test", 7);
+    let weights = [
+        normals([16, 6, 5, 5], rng),
+        normals([16, 1, 1, 1], rng),
+        normals([8, 16, 3, 3], rng),
+        normals([8, 1, 1, 1], rng),
+    ];
+    let layer = Layer {
+        stride: 2,
+        relu: true,
+    };
+    let net = |images: &Images, [kernel, bias, next_kernel, next_bias]: [Tensor<4>; 4]| {
+        let x = convolve_images(images, kernel, bias.flatten(0, 3), layer);
+        convolve(x, next_kernel, next_bias.flatten(0, 3), layer)
+    };
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().unwrap();
+        pool.install(|| outcome(&weights, |weights| net(&images, weights)))
+    };
+    let found = with(1);
+    assert_eq!(found, with(3));
+    let alone = read_now(net(&images.select(&[1]), weights.map(Tensor::inner)));
+    assert_eq!(alone, found[0][alone.len()..2 * alone.len()]);
 }

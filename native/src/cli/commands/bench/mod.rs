@@ -2,6 +2,7 @@
 
 mod environments;
 mod networks;
+mod pictures;
 mod td_mpc;
 mod upstream;
 
@@ -63,7 +64,7 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 18] = [
+const BENCHES: [Bench; 21] = [
     Bench {
         name: "env_steps_per_s",
         run: environments::steps,
@@ -135,6 +136,18 @@ const BENCHES: [Bench; 18] = [
     Bench {
         name: "td_mpc_ms_per_plan",
         run: td_mpc::plan,
+    },
+    Bench {
+        name: "encoder_ms_per_step",
+        run: |setup| pictures::encoder(setup, 128),
+    },
+    Bench {
+        name: "encoder_large_ms_per_step",
+        run: |setup| pictures::encoder(setup, 256),
+    },
+    Bench {
+        name: "td_mpc_pictures_ms_per_update",
+        run: pictures::update,
     },
 ];
 
