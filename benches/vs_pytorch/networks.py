@@ -26,6 +26,21 @@ def mlp(sizes, activation, norm=False):
     return nn.Sequential(*layers[: -2 if norm else -1])
 
 
+class Encoder:
+    """TD-MPC2's convolutions for pictures of 84 x 84 and six channels, forward and backward."""
+
+    def __init__(self, batch):
+        sizes = [(6, 7), (32, 5), (32, 3), (32, 3)]
+        layers = [layer for inputs, kernel in sizes for layer in (nn.Conv2d(inputs, 32, kernel, 2), nn.ReLU())]
+        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(288, 128), nn.LayerNorm(128))
+        self.pictures = torch.randint(256, (batch, 6, 84, 84), dtype=torch.uint8)
+
+    def __call__(self):
+        self.net.zero_grad()
+        # The random shift, which counts on protege's side, is left out here.
+        self.net(self.pictures.float() / 255).square().mean().backward()
+
+
 class Ensemble:
     """PostBC's regressors; every member has its own batch."""
 

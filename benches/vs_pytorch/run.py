@@ -13,7 +13,7 @@ from typing import Callable
 
 import torch
 
-from networks import DiffusionSampling, DiffusionTraining, Dsrl, LoopedEnsemble, VmappedEnsemble
+from networks import DiffusionSampling, DiffusionTraining, Dsrl, Encoder, LoopedEnsemble, VmappedEnsemble
 from td_mpc2 import TdMpc2
 
 
@@ -53,6 +53,8 @@ JOBS = {
     "dsrl": dsrl("dsrl_ms_per_update", 128),
     "dsrl-paper": dsrl("dsrl_paper_ms_per_update", 2048),
     "td-mpc-update": Job("TD-MPC2 of 1M parameters, update of 256 x 3", "td_mpc_ms_per_update", 5, {"eager": lambda: TdMpc2().update}),
+    "encoder": Job("encoder of pictures, 84 px, batch 128", "encoder_ms_per_step", 2, {"eager": lambda: Encoder(128)}),
+    "encoder-large": Job("the same, batch 256", "encoder_large_ms_per_step", 2, {"eager": lambda: Encoder(256)}),
     "td-mpc-plan": Job("the same, one plan, 512 samples, 6 rounds", "td_mpc_ms_per_plan", 5, {"eager": lambda: TdMpc2().plan}),
 }
 

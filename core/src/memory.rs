@@ -170,8 +170,9 @@ impl NetworkSize {
         let maps = width * pixels / 4.0 * (4.0 / 3.0 + unstrided / 4.0);
         Self {
             weights: 49.0 * channels * width + 6.0 * 25.0 * width * width,
-            outputs: channels * pixels + maps,
-            widest: channels * pixels + maps,
+            // Pictures stay bytes, and have no gradient.
+            outputs: channels * pixels / NUMBER / LEARNING_PASS + maps,
+            widest: maps,
         }
     }
 

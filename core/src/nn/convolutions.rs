@@ -87,25 +87,14 @@ impl Filters {
                 fused::composed_convolution(x, self.kernels[i].val(), bias, layer(i))
             });
         }
-        // Channels last, from the first layer to the last.
         let weights = |i: usize| {
             let kernel = self.kernels[i].val();
             let none = || Tensor::zeros([kernel.dims()[0]], &device);
             let bias = self.biases.get(i).map_or_else(none, Param::val);
             (kernel, bias)
         };
-        let (kernel, bias) = weights(0);
-        let first = match x {
-            Pictures::Images(images) => fused::convolve_images(&images, kernel, bias, layer(0)),
-            Pictures::Numbers(x) => {
-                fused::convolve(x.permute([0, 2, 3, 1]), kernel, bias, layer(0))
-            }
-        };
-        let last = (1..self.kernels.len()).fold(first, |x, i| {
-            let (kernel, bias) = weights(i);
-            fused::convolve(x, kernel, bias, layer(i))
-        });
-        last.permute([0, 3, 1, 2])
+        let weights = (0..self.kernels.len()).map(weights).collect();
+        fused::convolve_through(x, weights, layer)
     }
 
     /// For tests by differences: everything in the first layers positive, so that no ReLU of

@@ -98,8 +98,9 @@ fn renderers(sizes: &Sizes, bytes: f64) -> Need {
 
 /// The demonstrations, as episodes and as pairs.
 fn demonstrations(sizes: &Sizes) -> Need {
+    // Pairs share the frames that several of them see.
     let cameras = sizes.reads.cameras.iter();
-    let pixels: f64 = cameras.map(|camera| camera.stack_len() as f64).sum();
+    let pixels: f64 = cameras.map(|camera| camera.frame_len() as f64).sum();
     let numbers = sizes.reads.numbers() as f64 + sizes.chunk_len();
     let pairs = sizes.pairs * (2.0 * numbers * NUMBER + pixels);
     let mut keys = vec!["demos.count"];

@@ -6,9 +6,10 @@
 //! alone: a tile is filled again.
 
 use super::linear::add;
-use super::product::{Stack, add_product_here};
-use super::tiles::{Pictures, Sizes};
+use super::product::{Stack, add_product_here, set_product_here};
+use super::tiles::{Sizes, Source};
 use super::{Tracked, dense, in_blocks, plain, tensor, tracked};
+use crate::nn::Pictures;
 use crate::obs::Images;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -34,6 +35,52 @@ pub(crate) struct Layer {
     pub(crate) relu: bool,
 }
 
+/// A kernel and a bias.
+pub(crate) type Weights = (Tensor<4>, Tensor<1>);
+
+/// One layer after the other, on the CPU: `[N, in, size, size]` to `[N, out, smaller, smaller]`.
+pub(crate) fn convolve_through(
+    x: Pictures,
+    weights: Vec<Weights>,
+    layer: impl Fn(usize) -> Layer,
+) -> Tensor<4> {
+    let last = match without_gradients(&x, &weights, &layer) {
+        Some(last) => last,
+        None => {
+            let mut weights = (0..).zip(weights);
+            let (i, (kernel, bias)) = weights.next().expect("there is a layer");
+            let first = match x {
+                Pictures::Images(images) => convolve_images(&images, kernel, bias, layer(i)),
+                Pictures::Numbers(x) => convolve(x.permute([0, 2, 3, 1]), kernel, bias, layer(i)),
+            };
+            weights.fold(first, |x, (i, (kernel, bias))| {
+                convolve(x, kernel, bias, layer(i))
+            })
+        }
+    };
+    last.permute([0, 3, 1, 2])
+}
+
+/// All layers at once, so that nothing between them is kept; none where there are gradients.
+fn without_gradients(
+    x: &Pictures,
+    weights: &[Weights],
+    layer: &impl Fn(usize) -> Layer,
+) -> Option<Tensor<4>> {
+    let input = match x {
+        Pictures::Images(images) => Input::Images(images.clone()),
+        Pictures::Numbers(x) => {
+            let x = plain(&x.clone().permute([0, 2, 3, 1]))?;
+            Input::Maps(dense(x))
+        }
+    };
+    let weights = weights.iter().enumerate();
+    let layers =
+        weights.map(|(i, (kernel, bias))| Some(((plain(kernel)?, plain(bias)?), layer(i))));
+    let layers = layers.collect::<Option<Vec<_>>>()?;
+    Some(Tensor::from_primitive::<Flex>(forward(&input, &layers)))
+}
+
 /// One layer: x `[N, size, size, in]`, kernel `[out, in, k, k]`, bias `[out]` to `[N, side, side,
 /// out]`.
 pub(crate) fn convolve(
@@ -48,9 +95,7 @@ pub(crate) fn convolve(
     if let (Some(x), Some(kernel), Some(bias)) = (plain(&x), plain(&kernel), plain(&bias)) {
         return Tensor::from_primitive::<Flex>(forward(
             &Input::Maps(dense(x)),
-            kernel,
-            bias,
-            layer,
+            &[((kernel, bias), layer)],
         ));
     }
     let x = x.permute([0, 3, 1, 2]);
@@ -69,7 +114,8 @@ pub(crate) fn convolve_images(
         let prepared =
             ConvolutionBackward(layer).prepare::<NoCheckpointing>([kernel.node(), bias.node()]);
         let kernel = kernel.into_primitive();
-        let y = forward(&input, kernel.clone(), bias.into_primitive(), layer);
+        let weights = (kernel.clone(), bias.into_primitive());
+        let y = forward(&input, &[(weights, layer)]);
         return Tensor::from_primitive::<Tracked>(match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((input, kernel, y.clone()), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
@@ -78,7 +124,7 @@ pub(crate) fn convolve_images(
     let (Some(kernel), Some(bias)) = (plain(&kernel), plain(&bias)) else {
         panic!("kernel and bias lie on the CPU, with gradients or without");
     };
-    Tensor::from_primitive::<Flex>(forward(&input, kernel, bias, layer))
+    Tensor::from_primitive::<Flex>(forward(&input, &[((kernel, bias), layer)]))
 }
 
 /// The same layer of burn's operators, channels first.
@@ -106,7 +152,8 @@ fn with_gradient(
     ]);
     let input = Input::Maps(dense(x.into_primitive()));
     let kernel = kernel.into_primitive();
-    let y = forward(&input, kernel.clone(), bias.into_primitive(), layer);
+    let weights = (kernel.clone(), bias.into_primitive());
+    let y = forward(&input, &[(weights, layer)]);
     match prepared.compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish((input, kernel, y.clone()), y),
         OpsKind::UnTracked(prepared) => prepared.finish(y),
@@ -122,10 +169,10 @@ enum Input {
 }
 
 impl Input {
-    fn pictures(&self) -> Pictures<'_> {
+    fn pictures(&self) -> Source<'_> {
         match self {
-            Self::Maps(x) => Pictures::Maps(x.storage()),
-            Self::Images(images) => Pictures::Images(images),
+            Self::Maps(x) => Source::Maps(x.storage()),
+            Self::Images(images) => Source::Images(images),
         }
     }
 
@@ -140,24 +187,24 @@ impl Input {
             Self::Images(images) => [images.len(), images.camera.size, images.camera.channels()],
         }
     }
+}
 
-    fn sizes(&self, kernel: &FlexTensor, layer: Layer) -> Sizes {
-        let [_, size, channels] = self.shape();
-        let shape = kernel.shape();
-        let sizes = Sizes {
-            size,
-            channels,
-            kernel: shape[2],
-            stride: layer.stride,
-            outputs: shape[0],
-        };
-        let fits = (shape[1], shape[3]) == (channels, shape[2]) && shape[2] <= size;
-        assert!(
-            fits,
-            "a kernel {shape:?} for pictures of {size} x {size} x {channels}"
-        );
-        sizes
-    }
+/// Sizes of a layer of pictures with so many pixels along each side, and so many channels.
+fn sizes(size: usize, channels: usize, kernel: &FlexTensor, layer: Layer) -> Sizes {
+    let shape = kernel.shape();
+    let sizes = Sizes {
+        size,
+        channels,
+        kernel: shape[2],
+        stride: layer.stride,
+        outputs: shape[0],
+    };
+    let fits = (shape[1], shape[3]) == (channels, shape[2]) && shape[2] <= size;
+    assert!(
+        fits,
+        "a kernel {shape:?} for pictures of {size} x {size} x {channels}"
+    );
+    sizes
 }
 
 /// Pictures that one thread works on at a time.
@@ -165,38 +212,81 @@ fn in_a_part(pictures: usize) -> usize {
     pictures.div_ceil(PARTS).max(1)
 }
 
-fn forward(input: &Input, kernel: FlexTensor, bias: FlexTensor, layer: Layer) -> FlexTensor {
-    let sizes = input.sizes(&kernel, layer);
-    let [pictures, ..] = input.shape();
+/// A layer at work on one picture after the other.
+struct Stage {
+    sizes: Sizes,
+    layer: Layer,
+    /// The kernel as `[window, outputs]`, so that neither matrix is read across its rows.
+    columns: Vec<f32>,
+    bias: FlexTensor,
+}
+
+impl Stage {
+    fn new(
+        (pixels, channels): (usize, usize),
+        (kernel, bias): &(FlexTensor, FlexTensor),
+        layer: Layer,
+    ) -> Self {
+        let sizes = sizes(pixels, channels, kernel, layer);
+        let rows = by_window(kernel, sizes);
+        Self {
+            sizes,
+            layer,
+            columns: transposed(&rows, sizes.window()),
+            bias: dense(bias.clone()),
+        }
+    }
+
+    fn run(&self, picture: &[f32], tile: &mut [f32], y: &mut [f32]) {
+        let Self { sizes, .. } = *self;
+        let columns = Stack::of_rows(&self.columns, sizes.outputs);
+        let bias = self.bias.storage::<f32>();
+        for (first, places) in sizes.tiles() {
+            let tile = &mut tile[..places * sizes.window()];
+            sizes.fill(picture, first, tile);
+            let y = &mut y[first * sizes.side() * sizes.outputs..][..places * sizes.outputs];
+            // Every place begins as the bias, and the product is added to it.
+            y.chunks_exact_mut(sizes.outputs)
+                .for_each(|place| place.copy_from_slice(bias));
+            add_product_here(y, Stack::of_rows(tile, sizes.window()), columns);
+            if self.layer.relu {
+                rectify(y);
+            }
+        }
+    }
+}
+
+/// One layer after the other for each picture: what is between them is there once for each thread.
+fn forward(input: &Input, layers: &[((FlexTensor, FlexTensor), Layer)]) -> FlexTensor {
+    let [pictures, mut size, mut channels] = input.shape();
+    let mut stages = Vec::new();
+    for (weights, layer) in layers {
+        let stage = Stage::new((size, channels), weights, *layer);
+        (size, channels) = (stage.sizes.side(), stage.sizes.outputs);
+        stages.push(stage);
+    }
     let source = input.pictures();
-    // Columns for the outputs, so that neither matrix is read across its rows.
-    let rows = by_window(&kernel, sizes);
-    let columns = transposed(&rows, sizes.window());
-    let columns = Stack::of_rows(&columns, sizes.outputs);
-    let bias = dense(bias);
-    let bias = bias.storage::<f32>();
+    let first = stages[0].sizes;
+    let largest = stages.iter().map(|stage| stage.sizes.tile()).max();
+    let output = size * size * channels;
     let per_part = in_a_part(pictures);
-    let mut y = vec![0.0; pictures * sizes.output()];
-    in_blocks(&mut y, per_part * sizes.output(), |part, y| {
+    let mut y = vec![0.0; pictures * output];
+    in_blocks(&mut y, per_part * output, |part, y| {
         let mut room = Vec::new();
-        let mut tile = vec![0.0; sizes.tile()];
-        for (i, y) in y.chunks_exact_mut(sizes.output()).enumerate() {
-            let picture = source.picture(part * per_part + i, sizes, &mut room);
-            for (first, places) in sizes.tiles() {
-                let tile = &mut tile[..places * sizes.window()];
-                sizes.fill(picture, first, tile);
-                let y = &mut y[first * sizes.side() * sizes.outputs..][..places * sizes.outputs];
-                // Every place begins as the bias, and the product is added to it.
-                y.chunks_exact_mut(sizes.outputs)
-                    .for_each(|place| place.copy_from_slice(bias));
-                add_product_here(y, Stack::of_rows(tile, sizes.window()), columns);
-                if layer.relu {
-                    rectify(y);
-                }
+        let mut tile = vec![0.0; largest.unwrap_or(0)];
+        let inner = stages[..stages.len() - 1].iter();
+        let mut maps: Vec<Vec<f32>> = inner.map(|stage| vec![0.0; stage.sizes.output()]).collect();
+        for (i, y) in y.chunks_exact_mut(output).enumerate() {
+            let picture = source.picture(part * per_part + i, first, &mut room);
+            for (i, stage) in stages.iter().enumerate() {
+                let (before, after) = maps.split_at_mut(i);
+                let x = before.last().map_or(picture, |map| &map[..]);
+                let out = after.first_mut().map_or(&mut *y, |map| &mut map[..]);
+                stage.run(x, &mut tile, out);
             }
         }
     });
-    tensor(y, [pictures, sizes.side(), sizes.side(), sizes.outputs])
+    tensor(y, [pictures, size, size, channels])
 }
 
 /// The gradient of a layer with respect to kernel, bias and, where there are three parents, x. Its
@@ -241,8 +331,8 @@ fn gradients(
     [y, dy]: [&FlexTensor; 2],
     wants_x: bool,
 ) -> Found {
-    let sizes = input.sizes(kernel, layer);
     let [pictures, size, channels] = input.shape();
+    let sizes = sizes(size, channels, kernel, layer);
     let work = Gradient {
         layer,
         sizes,
@@ -289,7 +379,7 @@ fn gradients(
 struct Gradient<'a> {
     layer: Layer,
     sizes: Sizes,
-    source: Pictures<'a>,
+    source: Source<'a>,
     /// The kernel as `[outputs, window]`.
     rows: Vec<f32>,
 }
@@ -327,8 +417,7 @@ impl Gradient<'_> {
                 let seen = Stack::of_rows(tile, window);
                 add_product_here(kernel, slopes.transposed(), seen);
                 if let Some(dx) = &mut dx {
-                    tile.fill(0.0);
-                    add_product_here(tile, slopes, weights);
+                    set_product_here(tile, slopes, weights);
                     sizes.spread(tile, first, dx);
                 }
             }

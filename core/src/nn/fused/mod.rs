@@ -21,7 +21,7 @@ mod tiles;
 
 pub(crate) use activation::activate;
 pub(super) use adam::{Update, adam};
-pub(crate) use convolution::{Layer, composed as composed_convolution, convolve, convolve_images};
+pub(crate) use convolution::{Layer, composed as composed_convolution, convolve_through};
 pub(crate) use linear::linear;
 pub(crate) use norm::normalise;
 

@@ -84,7 +84,7 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
     check(out, a, b);
     let [members, rows, inner] = a.shape;
     let [_, _, columns] = b.shape;
-    let one = |(k, out): (usize, &mut [f32]), parallelism| add_product(out, a, b, k, parallelism);
+    let one = |(k, out): (usize, &mut [f32]), parallelism| product(out, a, b, k, true, parallelism);
     #[cfg(not(target_arch = "wasm32"))]
     {
         use rayon::prelude::*;
@@ -112,7 +112,13 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
 /// out += a b for one matrix, on the thread that calls.
 pub(super) fn add_product_here(out: &mut [f32], a: Stack, b: Stack) {
     check(out, a, b);
-    add_product(out, a, b, 0, Parallelism::None);
+    product(out, a, b, 0, true, Parallelism::None);
+}
+
+/// out = a b for one matrix, on the thread that calls.
+pub(super) fn set_product_here(out: &mut [f32], a: Stack, b: Stack) {
+    check(out, a, b);
+    product(out, a, b, 0, false, Parallelism::None);
 }
 
 /// Makes sure that matrices and the place for their products agree.
@@ -129,9 +135,9 @@ fn check(out: &[f32], a: Stack, b: Stack) {
     );
 }
 
-/// out += a b for matrix `k` of two stacks that are whole and agree.
+/// out = a b, or with `add` out += a b, for matrix `k` of two stacks that are whole and agree.
 #[expect(unsafe_code, reason = "the library takes pointers")]
-fn add_product(out: &mut [f32], a: Stack, b: Stack, k: usize, parallelism: Parallelism) {
+fn product(out: &mut [f32], a: Stack, b: Stack, k: usize, add: bool, parallelism: Parallelism) {
     let [_, rows, inner] = a.shape;
     let [_, _, columns] = b.shape;
     let strides = |stack: Stack| (stack.strides[2] as isize, stack.strides[1] as isize);
@@ -151,7 +157,7 @@ fn add_product(out: &mut [f32], a: Stack, b: Stack, k: usize, parallelism: Paral
             out,
             1,
             down,
-            true,
+            add,
             a,
             a_right,
             a_down,

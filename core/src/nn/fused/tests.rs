@@ -1,6 +1,7 @@
 //! Every operator against burn's own, or against its definition: values, and gradients with respect
 //! to every input.
 
+use super::convolution::{convolve, convolve_images};
 use super::*;
 use crate::nn::{Activation, Pictures, read};
 use crate::obs::{DEFAULT_CAMERA, ImageSpec, Images};
@@ -356,4 +357,28 @@ fn bits_of_layers_do_not_depend_on_threads() {
     assert_eq!(found, with(3));
     let alone = read_now(net(&images.select(&[1]), weights.map(Tensor::inner)));
     assert_eq!(alone, found[0][alone.len()..2 * alone.len()]);
+}
+
+/// All layers at once are one after the other, to the bit, of bytes and of numbers, and so are they
+/// with gradients.
+#[test]
+fn layers_at_once_are_one_after_the_other() {
+    let rng = &mut Rng::new(0, "test", 8);
+    let images = seen(21, 2);
+    let weights = [
+        (normals([5, 6, 5, 5], rng), normals([5], rng)),
+        (normals([4, 5, 3, 3], rng), normals([4], rng)),
+        (normals([3, 4, 3, 3], rng), normals([3], rng)),
+    ];
+    let layer = |i: usize| Layer {
+        stride: 2 - i / 2,
+        relu: i != 1,
+    };
+    let tracked = convolve_through(Pictures::Images(images.clone()), weights.to_vec(), layer);
+    let plain = weights.map(|(kernel, bias)| (kernel.inner(), bias.inner()));
+    let numbers = Pictures::Images(images.clone()).numbers(&Device::flex());
+    let found = read_now(tracked.inner());
+    for x in [Pictures::Images(images), Pictures::Numbers(numbers)] {
+        assert_eq!(read_now(convolve_through(x, plain.to_vec(), layer)), found);
+    }
 }

@@ -100,14 +100,14 @@ impl Sizes {
 
 /// Square pictures, channels last.
 #[derive(Clone, Copy)]
-pub(super) enum Pictures<'a> {
+pub(super) enum Source<'a> {
     /// Of numbers.
     Maps(&'a [f32]),
     /// Of bytes: 255 is 1.
     Images(&'a Images),
 }
 
-impl Pictures<'_> {
+impl Source<'_> {
     /// The numbers of picture `i`; `room` is where they are put unless they lie somewhere.
     pub(super) fn picture<'b>(
         &'b self,
