@@ -84,6 +84,19 @@ const FINETUNED: &[&[&str]] = &[
         "finetune.td_mpc.batch=4096",
         "finetune.td_mpc.hidden=128",
     ],
+    &[
+        "finetune.method=td-mpc",
+        "engine=mujoco",
+        "env.image_size=84",
+        "finetune.td_mpc.envs=1",
+        "finetune.td_mpc.clone_updates=1",
+        "finetune.td_mpc.seed_updates=1",
+        "finetune.td_mpc.learning_starts=12",
+        "finetune.td_mpc.total_steps=20",
+        "finetune.td_mpc.utd_ratio=0.1",
+        "finetune.td_mpc.samples=16",
+        "finetune.td_mpc.policy_samples=4",
+    ],
 ];
 
 /// The estimate and the measured peak of a run, in bytes; none where the system does not measure.

@@ -86,9 +86,10 @@ fn acting(sizes: &Sizes, net: NetworkSize) -> Need {
     Need::new("the environments", &["env.parallel"], bytes)
 }
 
-/// Renderers, of which every thread has its own, each with so many bytes.
+/// Renderers, each with so many bytes. Every thread has its own, however few the environments are:
+/// any thread may draw any of them.
 fn renderers(sizes: &Sizes, bytes: f64) -> Need {
-    let count = sizes.cores.min(sizes.parallel) * sizes.obs.cameras.len();
+    let count = sizes.cores * sizes.obs.cameras.len();
     Need::new(
         "what draws the pictures",
         &["env.image_size"],

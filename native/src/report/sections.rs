@@ -284,7 +284,8 @@ fn seeds(report: &Report) -> String {
     } else {
         format!(
             r#"<h3>Evaluation episodes after finetuning</h3>
-<p class="note">In the order of their ends, one mark an episode: filled when it succeeded.</p>{strips}"#
+<p class="note">In the order of their ends, one mark an episode: filled when it succeeded.</p>
+{strips}"#
         )
     };
     format!(

@@ -71,6 +71,18 @@ test('still, nothing is redrawn without a change', () =>
     assert.equal(await frames(page), count);
   }));
 
+test('surfaces are lit by the room around them', () =>
+  open('scene=lift&still=1', async (page) => {
+    const table = await page.evaluate(async () => {
+      const picture = await createImageBitmap(await (await fetch(window.view.snapshot())).blob());
+      const context = new OffscreenCanvas(picture.width, picture.height).getContext('2d');
+      context.drawImage(picture, 0, 0);
+      return [...context.getImageData(8, picture.height - 8, 1, 1).data];
+    });
+    // As by three.js's PMREMGenerator; without the room it is 196, 190, 184.
+    [242, 236, 228].forEach((level, i) => assert.ok(Math.abs(table[i] - level) <= 4, `the table is ${table}`));
+  }));
+
 test('a learned reward is drawn where it is high, and can be hidden', () =>
   open('scene=lift&still=1', async (page) => {
     const drawn = (share, shown) =>
