@@ -76,25 +76,26 @@ impl Filters {
 
     /// One layer after the other: `[N, in, size, size] -> [N, out, smaller, smaller]`.
     pub(crate) fn forward(&self, x: Pictures, layer: impl Fn(usize) -> Layer) -> Tensor<4> {
-        let device = self.kernels[0].device();
-        if !self
-            .kernels
-            .iter()
-            .all(|kernel| fused::on_cpu(&kernel.val()))
-        {
-            return (0..self.kernels.len()).fold(x.numbers(&device), |x, i| {
-                let bias = self.biases.get(i).map(Param::val);
-                fused::composed_convolution(x, self.kernels[i].val(), bias, layer(i))
-            });
+        #[cfg(not(target_arch = "wasm32"))]
+        if fused::on_cpu(&self.kernels[0].val()) {
+            return self.forward_fused(x, layer);
         }
-        let weights = |i: usize| {
-            let kernel = self.kernels[i].val();
-            let none = || Tensor::zeros([kernel.dims()[0]], &device);
-            let bias = self.biases.get(i).map_or_else(none, Param::val);
-            (kernel, bias)
-        };
-        let weights = (0..self.kernels.len()).map(weights).collect();
-        fused::convolve_through(x, weights, layer)
+        let x = x.numbers(&self.kernels[0].device());
+        (0..self.kernels.len()).fold(x, |x, i| {
+            let bias = self.biases.get(i).map(Param::val);
+            fused::composed_convolution(x, self.kernels[i].val(), bias, layer(i))
+        })
+    }
+
+    /// The same on the CPU.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn forward_fused(&self, x: Pictures, layer: impl Fn(usize) -> Layer) -> Tensor<4> {
+        let weights = self.kernels.iter().enumerate().map(|(i, kernel)| {
+            let zeros = || Tensor::zeros([kernel.dims()[0]], &kernel.device());
+            let bias = self.biases.get(i).map_or_else(zeros, Param::val);
+            (kernel.val(), bias)
+        });
+        fused::convolve_through(x, weights.collect(), layer)
     }
 
     /// For tests by differences: everything in the first layers positive, so that no ReLU of

@@ -8,14 +8,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub enum Pictures {
     /// On the CPU, as they are stored: the first convolution reads bytes, and no picture is copied.
     Images(Images),
-    /// On other devices `[N, channels, size, size]`, 0 to 1.
+    /// On other devices and in a browser `[N, channels, size, size]`, 0 to 1.
     Numbers(Tensor<4>),
 }
 
 impl Pictures {
     /// Stacks of a camera for networks on a device, which has no gradients.
     pub(crate) fn new(images: &Images, device: &Device) -> Self {
-        if *device == Device::flex() {
+        let reads_bytes = cfg!(not(target_arch = "wasm32"));
+        if reads_bytes && *device == Device::flex() {
             Self::Images(images.clone())
         } else {
             Self::Numbers(numbers(images, device))

@@ -157,6 +157,7 @@ impl Images {
     }
 
     /// How a stack is moved.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn shift(&self, row: usize) -> Shift {
         self.shifts[row]
     }

@@ -17,11 +17,12 @@ mod norm;
 mod product;
 #[cfg(test)]
 mod tests;
-mod tiles;
 
 pub(crate) use activation::activate;
 pub(super) use adam::{Update, adam};
-pub(crate) use convolution::{Layer, composed as composed_convolution, convolve_through};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use convolution::convolve_through;
+pub(crate) use convolution::{Layer, composed as composed_convolution};
 pub(crate) use linear::linear;
 pub(crate) use norm::normalise;
 
@@ -48,6 +49,7 @@ fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
 }
 
 /// Whether `x` lies where the operators of this module apply.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     plain(x).is_some() || tracked(x).is_some()
 }

@@ -42,6 +42,7 @@ impl<'a> Stack<'a> {
     }
 
     /// One matrix of rows of `columns` numbers.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn of_rows(values: &'a [f32], columns: usize) -> Self {
         let rows = values.len() / columns;
         Self {
@@ -110,12 +111,14 @@ pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
 }
 
 /// out += a b for one matrix, on the thread that calls.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn add_product_here(out: &mut [f32], a: Stack, b: Stack) {
     check(out, a, b);
     product(out, a, b, 0, true, Parallelism::None);
 }
 
 /// out = a b for one matrix, on the thread that calls.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn set_product_here(out: &mut [f32], a: Stack, b: Stack) {
     check(out, a, b);
     product(out, a, b, 0, false, Parallelism::None);

@@ -1,7 +1,7 @@
 //! What a convolution reads of a picture, as rows of a matrix: for each place of its output the
 //! window that it sees. A tile has as many of these rows as stay in a core's own cache.
 
-use super::linear::add;
+use crate::nn::fused::linear::add;
 use crate::obs::Images;
 
 /// Numbers of a tile at most, if one row of the output has fewer: 256 KB.
