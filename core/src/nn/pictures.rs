@@ -8,8 +8,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub enum Pictures {
     /// On the CPU, as they are stored: the first convolution reads bytes, and no picture is copied.
     Images(Images),
+<<<<<<< ours
     /// On other devices and in a browser `[N, channels, size, size]`, 0 to 1.
     Numbers(Tensor<4>),
+=======
+    /// On other devices `[N, channels, size, size]`, 0 to 1.
+    Numbers(Box<Tensor<4>>),
+>>>>>>> theirs
 }
 
 impl Pictures {
@@ -19,7 +24,7 @@ impl Pictures {
         if reads_bytes && *device == Device::flex() {
             Self::Images(images.clone())
         } else {
-            Self::Numbers(numbers(images, device))
+            Self::Numbers(Box::new(numbers(images, device)))
         }
     }
 
@@ -28,7 +33,7 @@ impl Pictures {
     pub(crate) fn autodiff(self) -> Self {
         match self {
             Self::Images(images) => Self::Images(images),
-            Self::Numbers(x) => Self::Numbers(x.autodiff()),
+            Self::Numbers(x) => Self::Numbers(Box::new(x.autodiff())),
         }
     }
 
@@ -36,7 +41,7 @@ impl Pictures {
     pub(crate) fn numbers(self, device: &Device) -> Tensor<4> {
         match self {
             Self::Images(images) => numbers(&images, device),
-            Self::Numbers(x) => x,
+            Self::Numbers(x) => *x,
         }
     }
 }
@@ -51,6 +56,6 @@ fn numbers(images: &Images, device: &Device) -> Tensor<4> {
 
 impl From<Tensor<4>> for Pictures {
     fn from(x: Tensor<4>) -> Self {
-        Self::Numbers(x)
+        Self::Numbers(Box::new(x))
     }
 }

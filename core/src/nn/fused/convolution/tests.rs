@@ -157,7 +157,7 @@ fn layers_at_once_are_one_after_the_other() {
     let plain = weights.map(|(kernel, bias)| (kernel.inner(), bias.inner()));
     let numbers = Pictures::Images(images.clone()).numbers(&Device::flex());
     let found = read_now(tracked.inner());
-    for x in [Pictures::Images(images), Pictures::Numbers(numbers)] {
+    for x in [Pictures::Images(images), Pictures::from(numbers)] {
         assert_eq!(read_now(convolve_through(x, plain.to_vec(), layer)), found);
     }
 }
