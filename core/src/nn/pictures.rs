@@ -8,13 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub enum Pictures {
     /// On the CPU, as they are stored: the first convolution reads bytes, and no picture is copied.
     Images(Images),
-<<<<<<< ours
     /// On other devices and in a browser `[N, channels, size, size]`, 0 to 1.
-    Numbers(Tensor<4>),
-=======
-    /// On other devices `[N, channels, size, size]`, 0 to 1.
     Numbers(Box<Tensor<4>>),
->>>>>>> theirs
 }
 
 impl Pictures {

@@ -8,7 +8,7 @@ use crate::nn::fused::{Tracked, dense, plain, tracked};
 use crate::obs::Images;
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
-use burn::backend::autodiff::ops::OpsKind;
+use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 

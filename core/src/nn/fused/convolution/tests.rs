@@ -1,7 +1,7 @@
 //! Convolutions against burn's own: values, and gradients with respect to every input.
 
 use super::composed;
-use super::layers::{Weights, convolve, convolve_images, convolve_through};
+use super::layers::{convolve, convolve_images, convolve_through};
 use super::*;
 use crate::nn::Pictures;
 use crate::nn::fused::tests::{assert_same, normals, outcome, read_now};
