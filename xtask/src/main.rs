@@ -11,6 +11,7 @@ mod demo;
 )]
 #[path = "../../native/src/downloads.rs"]
 mod downloads;
+mod lanes;
 mod licences;
 #[path = "../../native/src/mujoco/metaworld/package.rs"]
 mod metaworld;

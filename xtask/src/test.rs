@@ -1,4 +1,4 @@
-//! Every check and test, one after the other; a failure does not keep the others from running, and
+//! Every check and test, step by step; a failure does not keep the others from running, and
 //! what passed with the same inputs before does not run again.
 //!
 //! Cargo compiles a dependency once for each set of features that anybody asks for, and burn takes
@@ -9,7 +9,7 @@
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM, cargo_incremental, cargo_release};
 use crate::stamps::{self, Inputs, Stamp};
-use crate::{attack, licences, rerun, web};
+use crate::{attack, lanes, licences, rerun, web};
 use std::process::Command;
 use std::time::Instant;
 
@@ -84,7 +84,7 @@ const STEPS: [Step; 15] = [
         needs: &[setup::MUJOCO, setup::SCENES, setup::EGL, setup::H5PY],
         reads: &[EVERYTHING, PROSE],
         makes: None,
-        run: || shell::run(native_tests(&[])),
+        run: || lanes::cargo_test(native_tests),
     },
     Step {
         name: "attacks",

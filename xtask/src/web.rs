@@ -1,6 +1,7 @@
 //! The site: its programs compiled, its pages put together, weighed, served and driven in a
 //! browser.
 
+use crate::lanes;
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM};
 use std::path::{Path, PathBuf};
@@ -166,7 +167,8 @@ pub fn test_view() -> Result<(), String> {
 /// # Errors
 /// One sentence when a test fails.
 pub fn test() -> Result<(), String> {
-    drive("www/test/all.mjs")
+    // While two arms learn to the end, for minutes, the other pages are visited.
+    lanes::run(["learning.test.mjs", "others.mjs"].map(drive).into())
 }
 
 /// Builds the site with its program for GPUs, and drives that.
@@ -175,14 +177,16 @@ pub fn test() -> Result<(), String> {
 /// One sentence when the build or a test fails.
 pub fn test_gpu() -> Result<(), String> {
     web(true, true)?;
-    drive("www/test/webgpu.test.mjs")
+    let (_, tests) = drive("webgpu.test.mjs");
+    shell::run(tests)
 }
 
-/// Runs a file of tests against the built site.
-fn drive(file: &str) -> Result<(), String> {
-    let mut tests = shell::command("node", &["--test", file]);
+/// What runs a file of tests against the built site.
+fn drive(file: &str) -> lanes::Named {
+    let path = format!("www/test/{file}");
+    let mut tests = shell::command("node", &["--test", &path]);
     tests
         .env("SITE", shell::root().join(SITE))
         .env("SCREENSHOTS", shell::target().join("screenshots"));
-    shell::run(tests)
+    (path, tests)
 }

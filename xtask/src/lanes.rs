@@ -1,0 +1,152 @@
+//! Tests in several programs, two at a time: many programs end with one long test, or wait for what
+//! they have started, and leave cores idle.
+
+use crate::shell;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Programs that run at a time.
+const LANES: usize = 2;
+
+/// A program, and its name in what is said of it.
+pub type Named = (String, Command);
+
+/// Builds the tests of a `cargo test` command and runs them all, then those in docs.
+///
+/// # Errors
+/// One sentence that names what failed.
+pub fn cargo_test(cargo_test: impl Fn(&[&str]) -> Command) -> Result<(), String> {
+    let json = "--message-format=json-render-diagnostics";
+    let mut build = cargo_test(&["--no-run", json]);
+    let output = build.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cargo could not be started: {error}."))?;
+    if !output.status.success() {
+        return Err("The tests could not be built.".to_owned());
+    }
+    let programs = programs(&String::from_utf8_lossy(&output.stdout));
+    if programs.is_empty() {
+        return Err("cargo named no test program.".to_owned());
+    }
+    run(programs)?;
+    shell::run(cargo_test(&["--doc"]))
+}
+
+/// Runs programs in their order, also after one has failed.
+///
+/// # Errors
+/// One sentence with the names of those that did not exit with 0.
+pub fn run(programs: Vec<Named>) -> Result<(), String> {
+    let queue = Mutex::new(programs.into_iter());
+    let failed = Mutex::new(Vec::new());
+    let lane = || {
+        loop {
+            let next = lock(&queue).next();
+            let Some((name, command)) = next else { return };
+            if !passes(&name, command) {
+                lock(&failed).push(name);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(lane);
+        }
+    });
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failed.sort_unstable();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(format!("Tests failed in {}.", failed.join(", "))),
+    }
+}
+
+/// Whether all of its tests pass. What it says is shown at its end, lest two be mixed.
+fn passes(name: &str, mut command: Command) -> bool {
+    match command.output() {
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            println!("-- {name}\n{}", String::from_utf8_lossy(&said));
+            output.status.success()
+        }
+        Err(error) => {
+            println!("-- {name}\nIt could not be started: {error}.");
+            false
+        }
+    }
+}
+
+/// The test programs among what cargo says that it has built, largest first: a long one that begins
+/// last would run alone.
+fn programs(messages: &str) -> Vec<Named> {
+    let messages = messages.lines().map(serde_json::from_str);
+    let mut programs: Vec<(u64, Named)> = messages
+        .filter_map(|message| program(&message.ok()?))
+        .collect();
+    programs.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    programs.into_iter().map(|(_, program)| program).collect()
+}
+
+/// One of them, started as cargo would, and its size.
+fn program(artifact: &Value) -> Option<(u64, Named)> {
+    if artifact["profile"]["test"] != Value::Bool(true) {
+        return None;
+    }
+    let file = artifact["executable"].as_str()?;
+    let package = Path::new(artifact["manifest_path"].as_str()?).parent()?;
+    let source = Path::new(artifact["target"]["src_path"].as_str()?);
+    let name = source.strip_prefix(shell::root()).unwrap_or(source);
+    let mut command = Command::new(file);
+    command.current_dir(package);
+    command.env("CARGO_MANIFEST_DIR", package);
+    let size = std::fs::metadata(file).map_or(0, |data| data.len());
+    Some((size, (name.display().to_string(), command)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test programs are told from other programs and libraries, and named by their sources.
+    #[test]
+    fn test_programs_are_found_in_what_cargo_says() {
+        let artifact = |test: bool, executable: Value| {
+            let source = shell::root().join("core/tests/fuzz.rs");
+            serde_json::json!({
+                "reason": "compiler-artifact",
+                "manifest_path": "/clone/core/Cargo.toml",
+                "target": { "src_path": source },
+                "profile": { "test": test },
+                "executable": executable,
+            })
+        };
+        let messages = [
+            artifact(true, "/build/fuzz-1".into()),
+            artifact(false, "/build/protege".into()),
+            artifact(true, Value::Null),
+            serde_json::json!({ "reason": "build-finished" }),
+        ];
+        let lines = messages.map(|message| message.to_string());
+        let found = programs(&lines.join("\n"));
+        let [(name, command)] = &found[..] else {
+            panic!("one of them is a test program");
+        };
+        assert_eq!(name, "core/tests/fuzz.rs");
+        assert_eq!(command.get_program(), "/build/fuzz-1");
+        assert_eq!(command.get_current_dir(), Some(Path::new("/clone/core")));
+    }
+
+    /// One that fails does not keep the others from running, and is named.
+    #[test]
+    fn all_that_fail_are_named() {
+        let programs = ["there is no such program", "false", "true"];
+        let named = programs.map(|name| (name.to_owned(), Command::new(name)));
+        let sentence = run(named.into()).unwrap_err();
+        assert_eq!(sentence, "Tests failed in false, there is no such program.");
+    }
+}
