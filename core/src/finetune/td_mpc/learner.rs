@@ -206,9 +206,16 @@ impl Learner {
 
     /// One step of behavioral cloning of encoder and prior; gives the mean squared error.
     pub(crate) fn clone_step(&mut self, batch: &SequenceBatch) -> Tensor<1> {
-        let rows = self.config.horizon * batch.len();
+        // Of pictures the first of each sub-sequence, as MoDem: encoding them is what takes time.
+        // Numbers cost little, and all moments of them are cloned.
+        let moments = match self.world.cameras.is_empty() {
+            true => self.config.horizon,
+            false => 1,
+        };
+        let rows = moments * batch.len();
         let obs = self.observations(batch, 0..rows).autodiff();
-        let actions = self.attached(batch.actions.clone(), self.sizes.act);
+        let actions = batch.actions[..rows * self.sizes.act].to_vec();
+        let actions = self.attached(actions, self.sizes.act);
         let WorldModel {
             encoder,
             encoder_of_pictures,
