@@ -109,8 +109,13 @@ impl Sizes<'_> {
     /// Bytes of a replay of whole episodes, which holds every observation once. Pictures are
     /// packed: most of one is as it was in the one before.
     pub(crate) fn episodes(&self, decisions: f64) -> f64 {
-        let numbers = (self.obs.numbers() + 2 * self.act + 3) as f64;
-        let frames: f64 = self.obs.cameras.iter().map(|c| c.frame_len() as f64).sum();
+        self.episodes_of(&self.obs, decisions)
+    }
+
+    /// The same of other observations.
+    pub(crate) fn episodes_of(&self, obs: &ObsSpec, decisions: f64) -> f64 {
+        let numbers = (obs.numbers() + 2 * self.act + 3) as f64;
+        let frames: f64 = obs.cameras.iter().map(|c| c.frame_len() as f64).sum();
         decisions * (numbers * NUMBER + PACKED * frames) * SAVED
     }
 }

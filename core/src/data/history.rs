@@ -31,6 +31,13 @@ impl History {
         history
     }
 
+    /// The rows of a batch, moment by moment.
+    pub(crate) fn of(batch: &ObsBatch) -> Self {
+        let mut history = Self::start(&batch.row(0));
+        (1..batch.len()).for_each(|i| history.push(&batch.row(i)));
+        history
+    }
+
     /// Adds a moment: of each camera the newest frame is kept.
     pub fn push(&mut self, obs: &Observation) {
         self.state.extend_from_slice(&obs.state);

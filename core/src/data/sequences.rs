@@ -136,6 +136,26 @@ impl SequenceReplay {
         self
     }
 
+    /// What observations are made of.
+    pub(crate) fn obs(&self) -> &ObsSpec {
+        &self.shape.obs
+    }
+
+    /// What was observed in each episode.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = &History> {
+        self.episodes.iter().map(|episode| &episode.obs)
+    }
+
+    /// The same episodes, observed as `obs`: with these histories, one for each.
+    #[must_use]
+    pub(crate) fn observed_as(mut self, obs: ObsSpec, histories: Vec<History>) -> Self {
+        self.shape.obs = obs;
+        for (episode, history) in self.episodes.iter_mut().zip(histories) {
+            episode.obs = history;
+        }
+        self
+    }
+
     /// Length of an action.
     pub(crate) fn act(&self) -> usize {
         self.shape.act

@@ -11,6 +11,8 @@ pub struct Observations {
     pub numbers: Tensor<2>,
     /// Of each camera N stacks.
     pub images: Vec<Pictures>,
+    /// What encoders have made of the pictures before, `[N, keypoints]`, where that is known.
+    pub(crate) keypoints: Option<Tensor<2>>,
 }
 
 impl Observations {
@@ -27,6 +29,15 @@ impl Observations {
                 .into_iter()
                 .map(|images| Pictures::new(images, device))
                 .collect(),
+            keypoints: None,
+        }
+    }
+
+    /// Numbers, and what encoders have made of pictures.
+    pub(crate) fn encoded(numbers: Tensor<2>, keypoints: Tensor<2>) -> Self {
+        Self {
+            keypoints: Some(keypoints),
+            ..Self::from(numbers)
         }
     }
 
@@ -45,6 +56,7 @@ impl Observations {
         Self {
             numbers: self.numbers.autodiff(),
             images: self.images.into_iter().map(Pictures::autodiff).collect(),
+            keypoints: self.keypoints.map(Tensor::autodiff),
         }
     }
 
@@ -53,19 +65,20 @@ impl Observations {
         self.numbers.dims()[0]
     }
 
-    /// The keypoints that each camera's encoder finds in its pictures, then the first
-    /// `numbers` numbers: `[N, places + numbers]`.
+    /// The keypoints that each camera's encoder finds in its pictures, or that are known, then the
+    /// first `numbers` numbers: `[N, keypoints + numbers]`.
     pub(crate) fn encode_with(self, image_encoders: &[Keypoints], numbers: usize) -> Tensor<2> {
         let numbers = self.numbers.narrow(1, 0, numbers);
-        if image_encoders.is_empty() {
-            return numbers;
+        let keypoints = self.keypoints.or_else(|| {
+            let seen = image_encoders.iter().zip(self.images);
+            let parts = seen.map(|(encoder, images)| encoder.forward(images));
+            let parts: Vec<Tensor<2>> = parts.collect();
+            (!parts.is_empty()).then(|| Tensor::cat(parts, 1))
+        });
+        match keypoints {
+            Some(keypoints) => Tensor::cat(vec![keypoints, numbers], 1),
+            None => numbers,
         }
-        let seen = image_encoders.iter().zip(self.images);
-        let mut parts: Vec<Tensor<2>> = seen
-            .map(|(image_encoder, images)| image_encoder.forward(images))
-            .collect();
-        parts.push(numbers);
-        Tensor::cat(parts, 1)
     }
 }
 
@@ -75,6 +88,7 @@ impl From<Tensor<2>> for Observations {
         Self {
             numbers,
             images: Vec::new(),
+            keypoints: None,
         }
     }
 }

@@ -121,6 +121,36 @@ impl ObsBatch {
         }
     }
 
+    /// The observation in row `i`.
+    pub(crate) fn row(&self, i: usize) -> Observation {
+        let task = self
+            .tasks
+            .get(i)
+            .map(|&index| TaskLabel { index, of: self.of });
+        Observation {
+            state: self.state(i).to_vec(),
+            task,
+            images: self
+                .images
+                .iter()
+                .map(|images| images.select(&[i]))
+                .collect(),
+        }
+    }
+
+    /// The same without pictures, and in front of each state its row of `values`, N x `width`.
+    pub(crate) fn with_in_front(&self, values: &[f32], width: usize) -> Self {
+        let rows = values.chunks(width).enumerate();
+        let state = rows.flat_map(|(i, row)| row.iter().chain(self.state(i)).copied());
+        Self {
+            width: width + self.width,
+            state: state.collect(),
+            tasks: self.tasks.clone(),
+            images: Vec::new(),
+            ..*self
+        }
+    }
+
     /// The state in row `i`.
     pub fn state(&self, i: usize) -> &[f32] {
         &self.state[i * self.width..(i + 1) * self.width]

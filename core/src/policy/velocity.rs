@@ -130,7 +130,10 @@ impl Tokens {
     }
 
     /// Tokens of observations: `[batch, tokens, width]`.
-    fn read(&self, Observations { numbers, images }: Observations) -> Tensor<3> {
+    fn read(&self, obs: Observations) -> Tensor<3> {
+        let Observations {
+            numbers, images, ..
+        } = obs;
         let state = numbers.dims()[1] - self.tasks;
         // The state, the task, the pictures' places: the order does not matter, as every token sees
         // every other.

@@ -2,6 +2,7 @@
 
 use crate::memory::{NORMED, Need, NetworkSize, Sizes};
 use crate::nn::Keypoints;
+use crate::obs::ObsSpec;
 use crate::rl::{CriticConfig, CriticKind, Schedule};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -136,6 +137,15 @@ impl ActorConfig {
 /// states and those that follow them, and every atom has a logarithm.
 const CATEGORICAL: f64 = 4.5;
 
+/// What becomes of the encoders of pictures in practice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoder {
+    /// The actor's and the critics' go on learning.
+    Learns,
+    /// The clone's stays, and is everybody's.
+    Frozen,
+}
+
 impl PracticeConfig {
     /// What a method that practices like this takes of memory, with these critics; `group` is the
     /// key of its settings, `followers` how many copies of the actor there are beside it.
@@ -145,6 +155,7 @@ impl PracticeConfig {
         followers: f64,
         group: &str,
         sizes: &Sizes,
+        encoder: Encoder,
     ) -> Vec<Need> {
         let actor = self.actor.network(sizes);
         let inputs = sizes.obs.numbers() + 2 * sizes.act;
@@ -155,7 +166,11 @@ impl PracticeConfig {
         };
         let shape = (critics.hidden, critics.layers);
         let heads = NetworkSize::stack(critics.critics, (inputs + places, outputs), shape);
-        let cameras = sizes.obs.cameras.iter();
+        let cameras = sizes
+            .obs
+            .cameras
+            .iter()
+            .filter(|_| encoder == Encoder::Learns);
         let eyes = cameras
             .map(|camera| NetworkSize::convolutions(camera, 1.0))
             .fold(NetworkSize::default(), NetworkSize::and);
@@ -165,6 +180,13 @@ impl PracticeConfig {
         let critics_step = heads.learning(rows) * kept + eyes.learning(2.0 * rows);
         let step = critics_step.max(actor.learning(rows));
         let held = self.capacity.min(self.schedule.total_steps) as f64;
+        let stored = match encoder {
+            Encoder::Learns => sizes.obs.clone(),
+            Encoder::Frozen => ObsSpec {
+                state: places + sizes.obs.state,
+                ..sizes.obs.without_cameras()
+            },
+        };
         vec![
             Need::of(
                 group,
@@ -195,7 +217,7 @@ impl PracticeConfig {
                 group,
                 "the replay",
                 &["capacity", "total_steps"],
-                sizes.episodes(held),
+                sizes.episodes_of(&stored, held),
             ),
         ]
     }

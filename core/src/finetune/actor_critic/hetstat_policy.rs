@@ -52,6 +52,11 @@ impl HetstatPolicy {
         }
     }
 
+    /// What encodes the pictures of each camera.
+    pub(crate) fn image_encoders(&self) -> Vec<Keypoints> {
+        self.image_encoder.clone()
+    }
+
     fn read(&self, x: Observations) -> Tensor<2> {
         x.encode_with(&self.image_encoder, self.reads)
     }

@@ -1,7 +1,7 @@
 //! What the networks read: an observation, and the pretrained policy's action of the step.
 
 use crate::data::{Normaliser, SequenceBatch};
-use crate::nn::{self, Observations};
+use crate::nn::{self, Keypoints, Observations};
 use crate::obs::{ImageSpec, ObsBatch};
 use crate::policy::{Policy, Sizes};
 use crate::rl::{StateAction, TdBatch};
@@ -68,13 +68,38 @@ impl InputReader {
         self.sizes.obs + self.sizes.act
     }
 
+    /// Numbers that encoders make of the pictures of an observation.
+    pub(crate) fn keypoints(&self) -> usize {
+        self.cameras.len() * Keypoints::WIDTH
+    }
+
     /// Inputs of networks: raw observations, N, and the pretrained policy's actions beside them,
-    /// N x act.
+    /// N x act. Observations may be those of a `FrozenEncoder`.
     pub(crate) fn observations(&self, obs: &ObsBatch, base: &[f32]) -> Observations {
-        let numbers = self.scale.apply(&obs.numbers());
-        let images = obs.seen_by(&self.cameras);
-        Observations::new(numbers, self.sizes.obs, images, &self.device)
-            .with(self.matrix(base.to_vec(), self.sizes.act))
+        let base = self.matrix(base.to_vec(), self.sizes.act);
+        let is_encoded = obs.images().is_empty() && !self.cameras.is_empty();
+        let seen = match is_encoded {
+            true => self.encoded(&obs.numbers()),
+            false => {
+                let numbers = self.scale.apply(&obs.numbers());
+                let images = obs.seen_by(&self.cameras);
+                Observations::new(numbers, self.sizes.obs, images, &self.device)
+            }
+        };
+        seen.with(base)
+    }
+
+    /// Inputs of rows of keypoints and numbers.
+    fn encoded(&self, rows: &[f32]) -> Observations {
+        let keypoints = self.keypoints();
+        let rows = rows.chunks(keypoints + self.sizes.obs);
+        let seen = rows.clone().flat_map(|row| &row[..keypoints]);
+        let numbers = rows.flat_map(|row| &row[keypoints..]);
+        let numbers = self.scale.apply(&numbers.copied().collect::<Vec<f32>>());
+        Observations::encoded(
+            self.matrix(numbers, self.sizes.obs),
+            self.matrix(seen.copied().collect(), keypoints),
+        )
     }
 
     /// Rows of `width` numbers as they are.

@@ -1,6 +1,6 @@
 //! What a method puts into the loop.
 
-use super::{ComposedPolicy, RawInputs};
+use super::{ComposedPolicy, FrozenEncoder, RawInputs};
 use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetunedPolicy;
 use crate::method::LocalFuture;
@@ -29,6 +29,12 @@ pub(crate) trait Learner: Send {
 
     /// One step of cloning the actor from demonstrated decisions; the loss.
     fn clone_step(&mut self, demos: &SequenceBatch) -> Tensor<1>;
+
+    /// The encoders of pictures, where they stay as cloning leaves them; none where there are no
+    /// pictures, or encoders learn in practice, too.
+    fn frozen_encoder(&self) -> Option<FrozenEncoder> {
+        None
+    }
 
     /// How many steps on demonstrations alone follow cloning.
     fn pretraining(&self) -> usize {

@@ -16,6 +16,7 @@ mod cloned_actor;
 mod composed_policy;
 mod config;
 mod demos;
+mod frozen_encoder;
 mod hetstat_policy;
 mod inputs;
 mod learner;
@@ -26,8 +27,9 @@ mod trainer;
 
 pub(super) use cloned_actor::ClonedActor;
 pub(super) use composed_policy::ComposedPolicy;
-pub(super) use config::{ACTION_LIMIT, PracticeConfig};
+pub(super) use config::{ACTION_LIMIT, Encoder, PracticeConfig};
 pub use config::{ActorConfig, Compose};
+pub(super) use frozen_encoder::FrozenEncoder;
 pub(super) use hetstat_policy::HetstatPolicy;
 pub(super) use inputs::{InputReader, RawInputs, Transitions};
 pub(super) use learner::{Figures, Learner, Updates};

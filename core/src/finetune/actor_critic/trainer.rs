@@ -10,6 +10,7 @@ use crate::finetune::{
     Context, FinetunedPolicy, Next, StepReport, Trainer, UPDATES, damaged, read_losses,
 };
 use crate::method::LocalFuture;
+use crate::obs::{ObsSpec, Observation};
 use crate::rl::{OnlineLoop, RunningEpisodes, recording_due};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -59,7 +60,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
         Ok(Self {
             rollouts: Rollouts::endless(&spec(&config, cx), "practice")?,
             demos: demos::replay(cx.obs(), act, usize::MAX),
-            online: demos::replay(cx.obs(), act, config.capacity),
+            online: demos::replay(stored(&learner, cx), act, config.capacity),
             running: RunningEpisodes::default(),
             learner,
             count: Count {
@@ -81,8 +82,12 @@ impl<L: Learner> ActorCriticTrainer<L> {
     ) -> Result<Self> {
         let demos = SequenceReplay::load(archive, "finetuner/demos")?;
         let online = SequenceReplay::load(archive, "finetuner/online")?;
-        let empty = |capacity| demos::replay(cx.obs(), cx.policy.sizes.act, capacity);
-        if !demos.is_like(&empty(usize::MAX)) || !online.is_like(&empty(config.capacity)) {
+        let empty = |obs, capacity| demos::replay(obs, cx.policy.sizes.act, capacity);
+        let stored = stored(&learner, cx);
+        // Demonstrations are stored as they are seen until the actor is cloned.
+        let possible = [cx.obs(), stored.clone()];
+        let demos_fit = possible.map(|obs| demos.is_like(&empty(obs, usize::MAX)));
+        if !demos_fit.contains(&true) || !online.is_like(&empty(stored.clone(), config.capacity)) {
             return Err(damaged());
         }
         let rollouts = archive.blob("finetuner/rollouts")?;
@@ -90,7 +95,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
             rollouts: Rollouts::load(&spec(&config, cx), rollouts)?,
             demos,
             online,
-            running: RunningEpisodes::load("finetuner/running", archive, &cx.obs())?,
+            running: RunningEpisodes::load("finetuner/running", archive, &stored)?,
             learner,
             count: archive.get("finetuner/count")?,
             config,
@@ -103,6 +108,8 @@ impl<L: Learner> ActorCriticTrainer<L> {
             self.watch(cx).await?
         } else if done.cloning < self.config.actor.clone_updates {
             self.clone_policy().await?
+        } else if *self.demos.obs() != stored(&self.learner, cx) {
+            self.encode_demos().await?
         } else if done.pretraining < self.learner.pretraining() {
             self.pretrain().await?
         } else if done.practice < self.owed() {
@@ -198,6 +205,14 @@ impl<L: Learner> ActorCriticTrainer<L> {
         self.updated(updates, figures).await
     }
 
+    /// Stores the demonstrations as what the frozen encoders make of them.
+    async fn encode_demos(&mut self) -> Result<StepReport> {
+        if let Some(encoder) = self.learner.frozen_encoder() {
+            self.demos = encoder.encode_replay(self.demos.clone()).await?;
+        }
+        Ok(StepReport::update(0, self.progress()))
+    }
+
     async fn pretrain(&mut self) -> Result<StepReport> {
         let before = self.learner.updates().pretraining;
         let updates = UPDATES.min(self.learner.pretraining() - before);
@@ -255,9 +270,17 @@ impl<L: Learner> ActorCriticTrainer<L> {
         self.rollouts.remember(output.memories.clone());
         let (decisions, finished) = self.rollouts.play(&output.actions, cx.policy.sizes.act)?;
         let rewards = self.learner.rewards(&output.inputs, &output.own).await?;
+        let encoded = match self.learner.frozen_encoder() {
+            Some(encoder) => Some(encoder.encode_decisions(&decisions).await?),
+            None => None,
+        };
         for (i, decision) in decisions.iter().enumerate() {
             let learned = rewards.as_ref().map(|rewards| rewards[i]);
-            self.record_decision(decision, &output, i, learned)?;
+            let seen = match &encoded {
+                Some(rows) => [&rows[i][0], &rows[i][1]],
+                None => [&decision.obs, &decision.step.obs],
+            };
+            self.record_decision(decision, seen, &output, i, learned)?;
         }
         self.count.online.practiced(decisions.len(), &finished);
         let (done, total) = self.progress();
@@ -269,12 +292,11 @@ impl<L: Learner> ActorCriticTrainer<L> {
     }
 
     /// Adds the decision before this one to its episode; and this one, too, where it is the last,
-    /// and the episode to the replay.
+    /// and the episode to the replay. What was observed before and after it is as it is stored.
     fn record_decision(
         &mut self,
-        Decision {
-            seed, obs, step, ..
-        }: &Decision,
+        Decision { seed, step, .. }: &Decision,
+        [obs, next_obs]: [&Observation; 2],
         output: &AgentOutput,
         i: usize,
         learned: Option<f32>,
@@ -310,7 +332,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
         // stands in.
         let last = output.memories[i].get(..act).unwrap_or(&base);
         episode.base_actions.extend_from_slice(last);
-        episode.push(&wide(&own), step.reward, &step.obs);
+        episode.push(&wide(&own), step.reward, next_obs);
         episode.terminated = step.terminated;
         self.online.push(&episode)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
@@ -359,6 +381,12 @@ impl<L: Learner> Trainer for ActorCriticTrainer<L> {
     fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
         Box::pin(self.write(archive))
     }
+}
+
+/// What the observations of practice are made of, as they are stored.
+fn stored(learner: &impl Learner, cx: &Context) -> ObsSpec {
+    let encoder = learner.frozen_encoder();
+    encoder.map_or_else(|| cx.obs(), |encoder| encoder.spec(&cx.obs()))
 }
 
 /// Practice decides for a few environments at a time, one action after the other.

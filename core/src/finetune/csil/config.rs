@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::error::within;
-use crate::finetune::actor_critic::{ActorConfig, PracticeConfig};
+use crate::finetune::actor_critic::{ActorConfig, Encoder, PracticeConfig};
 use crate::memory::{Need, Sizes};
 use crate::nn::Atoms;
 use crate::rl::{CriticConfig, CriticKind, Schedule};
@@ -138,7 +138,13 @@ impl CsilConfig {
     /// What it takes of memory: beside the actor are the clone and the learned reward.
     pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
         let practice = self.practice();
-        practice.memory(&self.critics(), 3.0, "finetune.csil", sizes)
+        practice.memory(
+            &self.critics(),
+            3.0,
+            "finetune.csil",
+            sizes,
+            Encoder::Frozen,
+        )
     }
 
     /// How it practices: half of a batch is demonstrations.

@@ -25,8 +25,8 @@ use crate::Result;
 use crate::data::{Archive, SequenceBatch};
 use crate::finetune::FinetunedPolicy;
 use crate::finetune::actor_critic::{
-    ClonedActor, ComposedPolicy, Figures, HetstatPolicy, InputReader, Learner, RawInputs,
-    Transitions, Updates,
+    ClonedActor, ComposedPolicy, Figures, FrozenEncoder, HetstatPolicy, InputReader, Learner,
+    RawInputs, Transitions, Updates,
 };
 use crate::method::LocalFuture;
 use crate::nn::{self, descend, params};
@@ -69,11 +69,12 @@ impl CsilLearner {
         device: &Device,
     ) -> Self {
         let policy = ClonedActor::new(&config.actor, &inputs, config.lr, rng, device);
-        let width = inputs.width() + inputs.sizes.act;
+        let width = inputs.keypoints() + inputs.width() + inputs.sizes.act;
         Self {
             reward: policy.clone.clone(),
             policy,
-            critics: Critics::new(config.critics(), width, &inputs.cameras, rng, device),
+            // They read the keypoints of the clone's encoders, and have none of their own.
+            critics: Critics::new(config.critics(), width, &[], rng, device),
             updates: Updates::default(),
             config,
             inputs,
@@ -143,7 +144,7 @@ impl CsilLearner {
         if batch.n_demos == 0 || weight <= 0.0 {
             return None;
         }
-        let width = self.inputs.width();
+        let width = self.inputs.keypoints() + self.inputs.width();
         let act = self.inputs.sizes.act;
         let mut directions = Vec::new();
         for _ in 0..batch.n_demos {
@@ -223,6 +224,14 @@ impl Learner for CsilLearner {
         let loss = self.policy.clone_step(&demos);
         self.reward = self.policy.clone.clone();
         loss
+    }
+
+    fn frozen_encoder(&self) -> Option<FrozenEncoder> {
+        let sees = !self.inputs.cameras.is_empty();
+        sees.then(|| FrozenEncoder {
+            inputs: self.inputs.clone(),
+            encoders: self.policy.clone.valid().image_encoders(),
+        })
     }
 
     fn pretraining(&self) -> usize {

@@ -3,7 +3,7 @@
 //! Reinforcement Learning with Offline Data"). Half of every batch is demonstrations.
 
 use super::Method;
-use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
+use super::actor_critic::{self, ActorConfig, Encoder, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
 use crate::memory::{Need, Sizes};
@@ -125,7 +125,7 @@ impl RlpdConfig {
         let SoftActorCriticConfig {
             practice, critics, ..
         } = self.learner();
-        practice.memory(&critics, 1.0, "finetune.rlpd", sizes)
+        practice.memory(&critics, 1.0, "finetune.rlpd", sizes, Encoder::Learns)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

@@ -2,7 +2,7 @@
 //! et al. 2018). Demonstrations serve the clone alone: none are in the batches.
 
 use super::Method;
-use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
+use super::actor_critic::{self, ActorConfig, Encoder, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
 use crate::memory::{Need, Sizes};
@@ -127,7 +127,7 @@ impl SacConfig {
         let SoftActorCriticConfig {
             practice, critics, ..
         } = self.learner();
-        practice.memory(&critics, 1.0, "finetune.sac", sizes)
+        practice.memory(&critics, 1.0, "finetune.sac", sizes, Encoder::Learns)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

@@ -166,7 +166,10 @@ impl WorldModel {
     /// Encodes observations: `[N, latent]`. With pictures, their latent and that of the numbers are
     /// added and go through one more network (td-mpc; MoDem, `algorithm/tdmpc.py`) or are averaged
     /// (td-mpc2; MoDem's version on TD-MPC2). Cameras join one after the other.
-    pub fn encode(&self, Observations { numbers, images }: Observations) -> Tensor<2> {
+    pub fn encode(&self, obs: Observations) -> Tensor<2> {
+        let Observations {
+            numbers, images, ..
+        } = obs;
         let proprio = self.normalize_latent(self.encoder.forward(numbers.unsqueeze_dim(0)));
         let sights = self.encoder_of_pictures.iter().zip(images);
         sights.fold(proprio, |known, (image_encoder, images)| {

@@ -3,7 +3,7 @@
 //! (Palenicek et al. 2025). Half of every batch is demonstrations, as in RLPD.
 
 use super::Method;
-use super::actor_critic::{self, ActorConfig, PracticeConfig, SoftActorCriticConfig};
+use super::actor_critic::{self, ActorConfig, Encoder, PracticeConfig, SoftActorCriticConfig};
 use crate::Result;
 use crate::error::within;
 use crate::memory::{Need, Sizes};
@@ -125,7 +125,7 @@ impl XqcConfig {
         let SoftActorCriticConfig {
             practice, critics, ..
         } = self.learner();
-        practice.memory(&critics, 1.0, "finetune.xqc", sizes)
+        practice.memory(&critics, 1.0, "finetune.xqc", sizes, Encoder::Learns)
     }
 
     fn learner(&self) -> SoftActorCriticConfig {

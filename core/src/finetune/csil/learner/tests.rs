@@ -4,9 +4,10 @@ use super::*;
 use crate::finetune::actor_critic::ActorConfig;
 use crate::finetune::actor_critic::test_support::{ROWS, actor, batch, inputs, read};
 use crate::finetune::csil::RewardMode;
+use crate::nn::Keypoints;
 use crate::nn::Observations;
 use crate::nn::gradient_check::worst_error_of_smooth;
-use crate::obs::ObsBatch;
+use crate::obs::{ImageSpec, Images, ObsBatch, Observation};
 use crate::settings::Preset;
 
 /// Small, and with values of a few units only: rounding hides the gradients of larger ones.
@@ -220,4 +221,67 @@ fn success_earns_on_top() {
         "{with:?} {without:?} {earned:?}"
     );
     assert_eq!(learner.config.value_range().1, most + 30.0);
+}
+
+/// What a batch of decisions has in its observations, and random pictures beside it.
+fn with_pictures(batch: SequenceBatch, camera: &ImageSpec, rng: &mut Rng) -> SequenceBatch {
+    let seen = (0..batch.obs.len()).map(|i| {
+        let pixels = (0..camera.stack_len()).map(|_| rng.below(256) as u8);
+        let pixels: Vec<u8> = pixels.collect();
+        Observation {
+            images: vec![Images::of(camera.clone(), &pixels)],
+            ..batch.obs.state(i).to_vec().into()
+        }
+    });
+    let seen: Vec<Observation> = seen.collect();
+    SequenceBatch {
+        obs: ObsBatch::of(&seen),
+        ..batch
+    }
+}
+
+/// Once the actor is cloned, keypoints stand for pictures: they are acted upon alike, and what
+/// finds them does not change in practice, neither the actor's nor the reward's.
+#[test]
+fn a_stored_picture_is_its_keypoints() {
+    let rng = &mut Rng::new(5, "test", 0);
+    let camera = ImageSpec::unnamed(Keypoints::SMALLEST, 1).remove(0);
+    let inputs = InputReader {
+        cameras: vec![camera.clone()],
+        ..inputs()
+    };
+    let device = Device::flex().autodiff();
+    let mut learner = CsilLearner::new(config(), inputs.clone(), rng, &device);
+    let batch = with_pictures(batch(ROWS, rng), &camera, rng);
+    for _ in 0..3 {
+        learner.clone_step(&batch);
+    }
+    let encode = |policy: &HetstatPolicy| {
+        let encoder = FrozenEncoder {
+            inputs: inputs.clone(),
+            encoders: policy.valid().image_encoders(),
+        };
+        pollster::block_on(encoder.encode(&batch.obs)).unwrap()
+    };
+    let encoder = learner.frozen_encoder().unwrap();
+    let encoded = encode(&learner.policy.clone);
+    assert_eq!(encoded.spec(), encoder.spec(&batch.obs.spec()));
+    let stored = SequenceBatch {
+        obs: encoded.clone(),
+        n_demos: 5,
+        ..batch.clone()
+    };
+    let [seen, kept] = [&batch, &stored].map(|batch| {
+        let at = learner.policy.actor_at(&inputs.transitions(batch, 5).x);
+        read(at.mean)
+    });
+    assert_eq!(seen, kept);
+
+    learner.pretrain_step(&stored, rng);
+    learner.step(&stored, false, rng);
+    let after = learner.policy.actor_at(&inputs.transitions(&stored, 5).x);
+    assert_ne!(read(after.mean), kept, "the actor has learned");
+    for policy in [&learner.policy.actor, &learner.reward] {
+        assert_eq!(encode(policy), encoded);
+    }
 }
