@@ -147,9 +147,9 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "Preset cpu, tasks of robosuite: more demonstrations, longer cloning, for the tasks \
-               that fit one thing into another more decisions a second, and but for lift noise of \
-               DSRL within the one standard deviation of its code (results/robosuite)",
+        what: "Preset cpu, tasks of robosuite: more demonstrations, longer cloning, and for the \
+               tasks that fit one thing into another more decisions a second \
+               (results/robosuite)",
         when: |asked| asked.preset == Preset::Cpu && is_of(asked, &["robosuite"]),
         set: |config, _| {
             let column = column(&config.task);
@@ -158,8 +158,20 @@ const RULES: &[Rule] = &[
             config.pretrain.bc.updates = [updates, 12_000, 20_000][column];
             let chunk = config.policy.chunk;
             config.policy.chunk = [chunk, chunk, 4][column];
-            let magnitude = config.finetune.dsrl.magnitude;
-            config.finetune.dsrl.magnitude = [magnitude, 1.0, 1.0][column];
+        },
+    },
+    Rule {
+        what: "Preset cpu, tasks of robosuite but lift: DSRL's actor stays near the noise that the \
+               policy was cloned with, as wide as a standard deviation and hardly narrower \
+               (results/robosuite)",
+        when: |asked| {
+            let hard = column(&asked.task) > 0;
+            asked.preset == Preset::Cpu && is_of(asked, &["robosuite"]) && hard
+        },
+        set: |config, _| {
+            let dsrl = &mut config.finetune.dsrl;
+            dsrl.magnitude = 1.0;
+            dsrl.target_entropy = 0.5;
         },
     },
     Rule {

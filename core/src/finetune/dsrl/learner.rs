@@ -93,7 +93,7 @@ impl SoftActorCritic {
         let noise_critic = (config.variant == Variant::NoiseAliased).then(|| fresh(width));
         let temperature = Temperature::new(
             config.temperature,
-            config.target_entropy,
+            config.target_entropy * width as f64,
             config.lr,
             &device,
         );

@@ -142,8 +142,10 @@ pub struct DsrlConfig {
     /// `temperature`.
     #[setting(value = false, paper = true, source = "DSRL's code")]
     pub backup_entropy: bool,
-    /// Entropy that the temperature holds the actor to, of its choice scaled to [-1, 1].
-    #[setting(range = -1e4..=1e4, value = 0.0, source = "DSRL")]
+    /// Entropy per number of noise that the temperature holds the actor to, of its choice scaled
+    /// to [-1, 1], where a uniform choice has ln 2 = 0.69. Where noise has many numbers, the critic
+    /// of noise is poor away from the noise that it learns from, and a narrow actor goes there.
+    #[setting(range = -100.0..=0.69, value = 0.0, source = "DSRL")]
     pub target_entropy: f64,
     /// Added to rewards. With 0, success is worth 1 or, with `env.to_horizon`, 1 for as long as it
     /// lasts. With -1, everything before success costs 1, and nothing is earned then: for practice
