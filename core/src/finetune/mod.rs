@@ -534,11 +534,12 @@ fn has_steps(demos: &Dataset) -> bool {
 pub(crate) async fn read_losses(
     losses: impl IntoIterator<Item = (&'static str, Tensor<1>)>,
 ) -> Result<Vec<(&'static str, f64)>> {
-    let mut values = Vec::new();
-    for (name, loss) in losses {
-        values.push((name, f64::from(crate::nn::scalar(loss).await?)));
-    }
-    Ok(values)
+    let (names, losses): (Vec<_>, Vec<_>) = losses.into_iter().unzip();
+    let values = crate::nn::read_together(losses).await?;
+    let named = names.into_iter().zip(values);
+    Ok(named
+        .map(|(name, value)| (name, f64::from(value[0])))
+        .collect())
 }
 
 /// A replay from an archive, which must hold the environments' observations and `action` numbers

@@ -7,7 +7,7 @@ use super::fused;
 use crate::rng::Rng;
 use crate::settings::Choices;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -191,7 +191,9 @@ impl Mlp {
     /// A stack of the members at `indices`, as constants: no gradient reaches them.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
-        let member = |value: &Tensor<3>, i: usize| value.clone().slice_dim(0, i..i + 1);
+        let indices: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
+        let device = self.weights[0].device().without_autodiff();
+        let indices = Tensor::<1, Int>::from_data(&indices[..], &device);
         let part = |params: &Vec<Param<Tensor<3>>>| {
             // Constants, but on the same kind of device: gradients still reach the input, as an
             // actor's loss needs.
@@ -199,7 +201,7 @@ impl Mlp {
                 let value = param.val();
                 let attached = param.device().is_autodiff();
                 let value = if attached { value.inner() } else { value };
-                let stacked = Tensor::cat(indices.iter().map(|&i| member(&value, i)).collect(), 0);
+                let stacked = value.select(0, indices.clone());
                 Param::from_tensor(if attached {
                     stacked.autodiff()
                 } else {

@@ -60,6 +60,22 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> 
     })
 }
 
+/// The values of several tensors, read back together: a GPU is waited for once.
+///
+/// # Errors
+/// When the device fails.
+pub(crate) async fn read_together(tensors: Vec<Tensor<1>>) -> crate::Result<Vec<Vec<f32>>> {
+    let lengths: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
+    if tensors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values = read(Tensor::cat(tensors, 0)).await?.into_iter();
+    let parts = lengths.into_iter();
+    Ok(parts
+        .map(|length| values.by_ref().take(length).collect())
+        .collect())
+}
+
 /// Waits until the device has finished its queue. A GPU in a browser can be any amount of work
 /// behind.
 pub async fn synchronize(device: &Device) -> crate::Result<()> {

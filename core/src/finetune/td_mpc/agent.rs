@@ -112,22 +112,14 @@ impl Agent {
             });
         }
         let plan = self.plan(policy, z, obs, memories, noise, explore).await?;
-        let actions = nn::read(plan.action).await?;
+        let [action, mean] = [plan.action, plan.mean].map(|rows| rows.flatten(0, 1));
+        let read = nn::read_together(vec![action, mean, plan.from_policy]).await?;
         let width = self.config.horizon * policy.sizes.act;
-        let memories = nn::read(plan.mean)
-            .await?
-            .chunks(width)
-            .map(<[f32]>::to_vec)
-            .collect();
-        let from_policy = nn::read(plan.from_policy)
-            .await?
-            .iter()
-            .filter(|&&yes| yes > 0.5)
-            .count();
+        let from_policy = read[2].iter().filter(|&&yes| yes > 0.5);
         Ok(AgentOutput {
-            actions,
-            memories,
-            from_policy,
+            from_policy: from_policy.count(),
+            memories: read[1].chunks(width).map(<[f32]>::to_vec).collect(),
+            actions: read[0].clone(),
         })
     }
 
