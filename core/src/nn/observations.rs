@@ -53,6 +53,17 @@ impl Observations {
         self.numbers.dims()[0]
     }
 
+    /// The same with what each camera's encoder finds in its pictures at the end of the numbers, in
+    /// place of the pictures: `[N, numbers + places]`. Without pictures nothing changes.
+    #[must_use]
+    pub(crate) fn encoded(self, image_encoders: &[Keypoints]) -> Self {
+        let seen = image_encoders.iter().zip(self.images);
+        let found = seen.map(|(image_encoder, images)| image_encoder.forward(images));
+        let mut parts = vec![self.numbers];
+        parts.extend(found);
+        Tensor::cat(parts, 1).into()
+    }
+
     /// The keypoints that each camera's encoder finds in its pictures, then the first
     /// `numbers` numbers: `[N, places + numbers]`.
     pub(crate) fn encode_with(self, image_encoders: &[Keypoints], numbers: usize) -> Tensor<2> {

@@ -222,7 +222,8 @@ const DROPPED: [&str; 3] = ["policy.labels", "policy.view.size", "policy.view.st
 
 /// Settings that came later, and that rules decide: a file without them was written when there was
 /// only this, in JSON.
-const ADDED: [(&str, &str); 2] = [
+const ADDED: [(&str, &str); 3] = [
+    ("policy.encoder", "\"none\""),
     ("env.to_horizon", "false"),
     ("finetune.dsrl.offset_per", "\"decision\""),
 ];

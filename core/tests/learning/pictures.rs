@@ -2,12 +2,12 @@
 //! bright stripe, and not said.
 
 use crate::actor_critic::meta_of_probe_5;
-use crate::runs::{resumable_phases, small_csil, small_td_mpc};
-use crate::{distance, on_probe, tiny_td_mpc, trainer};
+use crate::runs::{resumable_phases, small, small_csil, small_td_mpc};
+use crate::{distance, on_probe, read, same_bits, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
-use protege_core::data::{Dataset, Episode, Normaliser};
+use protege_core::data::{Dataset, Episode, Normaliser, Pairs};
 use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, RolloutSpec, Step, make_on, wrap};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
@@ -18,9 +18,10 @@ use protege_core::finetune::td_mpc::{
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
+use protege_core::policy::{ImageEncoder, Policy, PolicyConfig, PolicyKind};
+use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise, bc, post_bc, value_dice};
 use protege_core::rng::Rng;
-use protege_core::run::{Config, Phase, Preset};
+use protege_core::run::{Config, FinetuneMethod, Phase, Preset};
 
 /// Pixels and frames.
 const SMALL: (usize, usize) = (22, 2);
@@ -306,6 +307,7 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut config = small_td_mpc(backbone);
         (config.env.image_size, config.env.image_stack) = SMALL;
+        config.policy.encoder = ImageEncoder::None;
         config.finetune.td_mpc = TdMpcConfig {
             total_steps: 90,
             seed_policy_decay: 0,
@@ -319,6 +321,120 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
             "{phases:?}"
         );
     }
+}
+
+/// What a policy that reads the pictures of demonstrations begins with.
+fn seeing(kind: PolicyKind) -> Policy {
+    let config = PolicyConfig {
+        kind,
+        chunk: 1,
+        hidden: 32,
+        layers: 2,
+        denoising_steps: 10,
+        ..Config::preset(Preset::Tiny).policy
+    };
+    let reads = ObsSpec {
+        cameras: ImageSpec::unnamed(WIDE.0, WIDE.1),
+        ..ObsSpec::of_state(1)
+    };
+    let scales = (Normaliser::identity(1), Normaliser::identity(1));
+    let mut rng = Rng::new(1, "test", 0);
+    Policy::new(&config, &reads, 1, scales, &mut rng, &trainer())
+}
+
+/// The kinds of policy that read through an image encoder.
+const ENCODING: [PolicyKind; 4] = [
+    PolicyKind::Gaussian,
+    PolicyKind::Flow,
+    PolicyKind::Diffusion,
+    PolicyKind::Squashed,
+];
+
+/// What only a picture says is acted upon by a cloned policy of each kind, with noise on the
+/// targets and without.
+#[test]
+fn a_cloned_policy_acts_upon_what_it_sees() {
+    let demos = seen_demos(|shown| 0.5 * shown);
+    let config = BcConfig {
+        updates: 150,
+        batch: 32,
+        lr: 3e-3,
+        ..Config::preset(Preset::Tiny).pretrain.bc
+    };
+    for (i, kind) in ENCODING.into_iter().enumerate() {
+        let policy = seeing(kind);
+        let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
+        let noise = [TargetNoise::None, TargetNoise::Uniform(0.1)][i % 2].clone();
+        let mut cloning = Cloning::new(policy, noise, &config, &pairs, 0, trainer());
+        (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
+        let policy = cloning.policy().unwrap();
+        const DRAWS: usize = 32;
+        let found = [-1.0, 1.0].map(|shown| {
+            let obs = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
+            let noise = Rng::new(3, "test", 0).normals(DRAWS * policy.noise_len());
+            let actions = block_on(policy.act(&obs, noise, &Device::flex())).unwrap();
+            actions.iter().sum::<f32>() / DRAWS as f32
+        });
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{kind:?}: {found:?}");
+    }
+}
+
+/// What a policy makes of an observation before it decides can be kept in place of the observation:
+/// the same actions come of it, bit for bit. Two pictures differ in it, and without pictures it is
+/// the numbers.
+#[test]
+fn features_stand_for_what_was_observed() {
+    let device = Device::flex();
+    let obs = ObsBatch::of(&[-1.0, 1.0].map(|shown| striped_obs(shown, WIDE)));
+    for kind in ENCODING {
+        let policy = seeing(kind).frozen();
+        let features = policy.features(&obs, &device);
+        assert_eq!(features.dims(), [2, 1 + 64]);
+        let rows = read(features.clone());
+        assert!(distance(&rows[..65], &rows[65..]) > 0.01, "{kind:?}");
+        let width = policy.noise_len();
+        let noise =
+            protege_core::nn::matrix(Rng::new(3, "test", 0).normals(2 * width), width, &device);
+        let seen = read(policy.sample(policy.observe(&obs, &device), noise.clone()));
+        assert!(same_bits(&seen, &read(policy.sample(features, noise))));
+    }
+    let blind = policy();
+    assert_eq!(read(blind.features(&obs, &device)), [0.0, 0.0]);
+}
+
+/// Pretraining from pictures, stopped anywhere and resumed, equals one that was not, bit for bit:
+/// cloning, and PostBC in each of its phases.
+#[test]
+fn a_resumed_pretraining_that_sees_equals_one_that_never_stopped() {
+    let after = [Phase::Pretrain, Phase::Evaluate];
+    let before = [Phase::Demos, Phase::Encoder, Phase::Ensemble];
+    for (method, kind, expected) in [
+        (bc::METHOD.id(), PolicyKind::Diffusion, vec![Phase::Demos]),
+        (post_bc::METHOD.id(), PolicyKind::Gaussian, before.to_vec()),
+    ] {
+        let mut config = small();
+        (config.env.image_size, config.env.image_stack) = WIDE;
+        config.finetune.method = FinetuneMethod::NONE;
+        config.finetune.td_mpc.proposals = Proposals::Prior;
+        config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
+        config.pretrain.method = method;
+        config.policy.kind = kind;
+        let phases = resumable_phases(config, striped);
+        assert_eq!(phases, [expected, after.to_vec()].concat());
+    }
+}
+
+/// What was saved before policies of these kinds saw is read as what it is: a policy that does not.
+#[test]
+fn a_configuration_from_before_policies_saw_has_one_that_does_not() {
+    let mut config = small_csil();
+    config.env.image_size = 84;
+    let mut saved = config.to_value();
+    let read = |saved: &serde_json::Value| Config::from_saved(saved, &CORE).unwrap();
+    assert_eq!(read(&saved).policy.encoder, ImageEncoder::Keypoints);
+    let policy = saved["policy"].as_object_mut().unwrap();
+    policy.remove("encoder");
+    assert_eq!(read(&saved).policy.encoder, ImageEncoder::None);
 }
 
 /// What is seen at one size is not mistaken for another, and what cannot be seen or used is refused
@@ -340,8 +456,16 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
     let seeing = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
     assert_eq!(
-        (seeing.env.images(), seeing.policy.kind),
-        (ImageSpec::unnamed(84, 2), PolicyKind::Gaussian)
+        (
+            seeing.env.images(),
+            seeing.policy.kind,
+            seeing.policy.encoder
+        ),
+        (
+            ImageSpec::unnamed(84, 2),
+            PolicyKind::Gaussian,
+            ImageEncoder::None
+        )
     );
     let cameras = |names: &str| seeing.set("env.cameras", names, &CORE);
     let several = cameras(r#"["default", "wrist"]"#).unwrap().env.images();
@@ -356,6 +480,23 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
+    let cloned = serde_json::json!({
+        "env": {"image_size": 24}, "finetune": {"method": "none"}, "pretrain": {"method": "bc"}
+    });
+    let refused = Config::from_overlay(&cloned, Preset::Tiny, &CORE).unwrap_err();
+    assert!(refused.to_string().contains("set it to 31"), "{refused}");
+    let mut tokens = cloned.clone();
+    tokens["policy"] = serde_json::json!({"kind": "flow-transformer"});
+    assert!(Config::from_overlay(&tokens, Preset::Tiny, &CORE).is_ok());
+    let mut rows = cloned;
+    rows["env"]["image_size"] = 84.into();
+    rows["pretrain"]["method"] = value_dice::METHOD.info.id.into();
+    let refused = Config::from_overlay(&rows, Preset::Tiny, &CORE).unwrap_err();
+    let sentence = refused.to_string();
+    assert!(
+        sentence.contains("value-dice sees no pictures") && sentence.contains("post-bc"),
+        "{sentence}"
+    );
     let lift = CORE.entry("lab/lift").unwrap();
     let seen = ImageSpec::unnamed(SMALL.0, SMALL.1);
     let env = striped("lab/lift", "rapier").unwrap();
