@@ -40,8 +40,8 @@ pub(crate) fn network(sizes: &Sizes) -> NetworkSize {
         .fold(deciding, NetworkSize::and)
 }
 
-/// What of it reads features.
-fn deciding(sizes: &Sizes) -> NetworkSize {
+/// What of it reads features: all of it but the image encoders of a perceptron.
+pub(crate) fn deciding(sizes: &Sizes) -> NetworkSize {
     let config = sizes.policy;
     let obs = features(sizes);
     let chunk = config.chunk * sizes.act;

@@ -285,16 +285,21 @@ impl Net {
     /// encoders find in the pictures. Without pictures, and of a transformer, which makes tokens of
     /// them, they stay as they are; so what was encoded once can be given in place of observations.
     fn encode(&self, obs: Observations) -> Observations {
-        let encoders = match self {
+        let encoders = self.image_encoders();
+        match encoders.is_empty() {
+            true => obs,
+            false => obs.encoded(encoders),
+        }
+    }
+
+    /// One for each camera that is read, unless it is read otherwise.
+    fn image_encoders(&self) -> &[Keypoints] {
+        match self {
             Self::Gaussian(net) => &net.image_encoder,
             Self::Flow(net) => &net.image_encoder,
             Self::Diffusion(net) => &net.image_encoder,
             Self::Squashed(net) => &net.image_encoder,
-            Self::Served(_) => return obs,
-        };
-        match encoders.is_empty() {
-            true => obs,
-            false => obs.encoded(encoders),
+            Self::Served(_) => &[],
         }
     }
 
@@ -407,10 +412,24 @@ impl Policy {
     /// pictures, or the tokens that a transformer makes of them. Without cameras those are the
     /// numbers. It is the same for every step from noise to actions.
     ///
+    /// Of a policy with image encoders the features can stand for observations, here and in
+    /// [`Policy::sample`]: states of so many numbers, without pictures.
+    ///
     /// # Panics
-    /// When the observations lack one of its cameras.
+    /// When the observations lack some of its cameras.
     pub fn features(&self, obs: &ObsBatch, device: &Device) -> Tensor<2> {
+        let were_encoded = !self.reads.cameras.is_empty() && obs.images().is_empty();
+        if were_encoded {
+            let device = device.clone().without_autodiff();
+            return nn::matrix(obs.numbers(), self.features_len(), &device);
+        }
         self.net.features(self.observe(obs, device))
+    }
+
+    /// Numbers of a row of [`Policy::features`], of a policy with image encoders or without
+    /// cameras.
+    pub fn features_len(&self) -> usize {
+        body::features(self.sizes, self.net.image_encoders())
     }
 
     /// Replaces the network by a connection to a served policy, for observations of this spec.

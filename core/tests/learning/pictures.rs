@@ -11,7 +11,9 @@ use protege_core::data::{Dataset, Episode, Normaliser, Pairs};
 use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, RolloutSpec, Step, make_on, wrap};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
+use protege_core::finetune::best_of_n::{self, BestOfNConfig};
 use protege_core::finetune::csil::{self, CsilConfig};
+use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
 use protege_core::finetune::td_mpc::{
     Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig, TdMpcTrainer,
 };
@@ -149,7 +151,7 @@ fn learned<T: Trainer + ?Sized>(
     let rollouts = RolloutSpec {
         make: striped,
         cameras: ImageSpec::unnamed(size, stack),
-        ..on_probe(5, 10, 2)
+        ..on_probe(5, 10, policy.sizes.chunk)
     };
     let device = trainer();
     let cx = Context {
@@ -356,7 +358,7 @@ const ENCODING: [PolicyKind; 4] = [
 fn a_cloned_policy_acts_upon_what_it_sees() {
     let demos = seen_demos(|shown| 0.5 * shown);
     let config = BcConfig {
-        updates: 150,
+        updates: 300,
         batch: 32,
         lr: 3e-3,
         ..Config::preset(Preset::Tiny).pretrain.bc
@@ -379,6 +381,107 @@ fn a_cloned_policy_acts_upon_what_it_sees() {
     }
 }
 
+/// A frozen policy that has seen demonstrations of hardly any use: it proposes widely, and its
+/// image encoder tells pictures apart.
+fn proposing() -> Policy {
+    let mut rng = Rng::new(4, "test", 0);
+    let demos = seen_demos(|shown| 0.2 * shown + 0.4 * rng.normal() as f32);
+    let config = BcConfig {
+        updates: 100,
+        batch: 32,
+        lr: 3e-3,
+        ..Config::preset(Preset::Tiny).pretrain.bc
+    };
+    let policy = seeing(PolicyKind::Flow);
+    let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
+    let mut cloning = Cloning::new(policy, TargetNoise::None, &config, &pairs, 0, trainer());
+    (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
+    cloning.policy().unwrap()
+}
+
+/// What a frozen policy sees is chosen by, and steered by: best-of-N and both variants of DSRL
+/// learn on its features what only pictures say.
+#[test]
+fn practice_around_a_frozen_policy_acts_upon_what_it_sees() {
+    let dsrl = |variant: Variant| DsrlConfig {
+        variant,
+        envs: 10,
+        total_steps: 2000,
+        learning_starts: 500,
+        eval_every: 100_000,
+        utd_ratio: 0.6,
+        noise_utd_ratio: 0.6,
+        batch: 64,
+        lr: 3e-3,
+        target_rate: 0.05,
+        reward_offset: 0.0,
+        target_entropy: -2.0,
+        hidden: 32,
+        layers: 2,
+        ..DsrlConfig::preset(Preset::Tiny)
+    };
+    let best_of_n = BestOfNConfig {
+        rollouts: 500,
+        rounds: 1,
+        updates: 600,
+        lr: 3e-3,
+        target_rate: 0.05,
+        hidden: 32,
+        batch: 64,
+        samples: 32,
+        ..BestOfNConfig::preset(Preset::Tiny)
+    };
+    let policy = proposing();
+    for (method, variant) in [
+        (best_of_n::METHOD.id(), Variant::Sac),
+        (dsrl::METHOD.id(), Variant::Sac),
+        (dsrl::METHOD.id(), Variant::NoiseAliased),
+    ] {
+        let config = FinetuneConfig {
+            method,
+            best_of_n: best_of_n.clone(),
+            dsrl: dsrl(variant),
+            ..FinetuneConfig::preset(Preset::Tiny)
+        };
+        let new = |cx: &Context| config.trainer(cx).map(Option::unwrap);
+        let trainer = learned(new, &policy, WIDE, None);
+        let acting = trainer.policy().unwrap();
+        const DRAWS: usize = 32;
+        let found = [-1.0, 1.0].map(|shown| {
+            let rows = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
+            let noise = Rng::new(3, "test", 0).normals(DRAWS * acting.noise_len(&policy));
+            let device = Device::flex();
+            let memories = &mut vec![vec![]; DRAWS];
+            let actions = block_on(acting.act(&policy, &rows, memories, noise, &device)).unwrap();
+            actions.iter().sum::<f32>() / DRAWS as f32
+        });
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{method:?} {variant:?}: {found:?}"
+        );
+    }
+}
+
+/// Best-of-N and DSRL on the features of a frozen policy, stopped anywhere and resumed, equal ones
+/// that were not, bit for bit; a transformer, which has no image encoder, is refused.
+#[test]
+fn a_resumed_practice_on_features_equals_one_that_never_stopped() {
+    for method in [best_of_n::METHOD.id(), dsrl::METHOD.id()] {
+        let mut config = small();
+        (config.env.image_size, config.env.image_stack) = WIDE;
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.method = method;
+        config.finetune.best_of_n.rounds = 1;
+        let phases = resumable_phases(config.clone(), striped);
+        assert!(phases.contains(&Phase::Finetune), "{phases:?}");
+        config.policy.kind = PolicyKind::FlowTransformer;
+        config.policy.hidden = 32;
+        let sentence = config.check(&CORE).unwrap_err().to_string();
+        assert!(sentence.contains("image encoder"), "{sentence}");
+    }
+}
+
 /// What a policy makes of an observation before it decides can be kept in place of the observation:
 /// the same actions come of it, bit for bit. Two pictures differ in it, and without pictures it is
 /// the numbers.
@@ -398,6 +501,13 @@ fn features_stand_for_what_was_observed() {
         let seen = read(policy.sample(policy.observe(&obs, &device), noise.clone()));
         assert!(same_bits(&seen, &read(policy.sample(features, noise))));
     }
+    let sees = seeing(PolicyKind::Flow).frozen();
+    let features = sees.features(&obs, &device);
+    let kept = ObsBatch::of_states(read(features.clone()), sees.features_len());
+    assert!(same_bits(
+        &read(features),
+        &read(sees.features(&kept, &device))
+    ));
     let blind = policy();
     assert_eq!(read(blind.features(&obs, &device)), [0.0, 0.0]);
 }
@@ -476,7 +586,7 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         assert!(sentence.contains("env.cameras"), "{sentence}");
     }
     let sentence = seeing
-        .set("finetune.method", "dsrl", &CORE)
+        .set("finetune.method", "dppo", &CORE)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
