@@ -23,7 +23,7 @@ use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Ob
 use protege_core::policy::{ImageEncoder, Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise, bc, post_bc, value_dice};
 use protege_core::rng::Rng;
-use protege_core::run::{Config, FinetuneMethod, Phase, Preset};
+use protege_core::run::{Config, FinetuneMethod, Phase, Preset, Purpose};
 
 /// Pixels and frames.
 const SMALL: (usize, usize) = (22, 2);
@@ -607,6 +607,15 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         sentence.contains("value-dice sees no pictures") && sentence.contains("post-bc"),
         "{sentence}"
     );
+    let whole = Purpose::Run {
+        policy: false,
+        demos: false,
+    };
+    let mut config = small();
+    let reason = config.idle(whole, "policy.encoder").unwrap();
+    assert!(reason.contains("env.image_size is 0"), "{reason}");
+    config.env.image_size = 84;
+    assert_eq!(config.idle(whole, "policy.encoder"), None);
     let lift = CORE.entry("lab/lift").unwrap();
     let seen = ImageSpec::unnamed(SMALL.0, SMALL.1);
     let env = striped("lab/lift", "rapier").unwrap();
