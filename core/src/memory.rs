@@ -99,10 +99,10 @@ impl Sizes<'_> {
         count as f64 * (ENVIRONMENT + 3.0 * frames)
     }
 
-    /// Bytes of a replay of so many decisions, each with two observations and a chunk of so many
-    /// numbers.
-    pub(crate) fn replay(&self, decisions: f64, chunk: f64) -> f64 {
-        let numbers = 2.0 * self.obs.numbers() as f64 + chunk + 2.0;
+    /// Bytes of a replay of so many decisions, each with the features of two observations, so many
+    /// numbers each, and a chunk of so many.
+    pub(crate) fn replay(&self, decisions: f64, features: usize, chunk: f64) -> f64 {
+        let numbers = 2.0 * features as f64 + chunk + 2.0;
         decisions * numbers * NUMBER * SAVED
     }
 

@@ -52,6 +52,12 @@ const RUNS: &[&[&str]] = &[
         "pretrain.value_dice.hidden=256",
         "policy.hidden=256",
     ],
+    &[
+        "pretrain.method=post-bc",
+        "engine=mujoco",
+        "env.image_size=84",
+        "pretrain.bc.batch=256",
+    ],
 ];
 
 /// Ways to finetune, after a small policy was cloned.

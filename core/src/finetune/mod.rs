@@ -20,8 +20,8 @@ use crate::data::{Archive, Dataset, Episode, Replay};
 use crate::env::{Decision, FinishedEpisode, RolloutSpec};
 use crate::memory::{Need, Sizes};
 use crate::method::{self, DemoUse, LocalFuture, MethodInfo};
-use crate::nn::SMALLEST_IMAGE;
-use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
+use crate::nn::{self, SMALLEST_IMAGE};
+use crate::obs::{ImageSpec, ObsBatch, ObsSpec, Observation};
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
 pub(crate) use crate::rl::RECORD_EVERY;
 use crate::rl::{OnlineLoop, Schedule};
@@ -332,6 +332,61 @@ impl Context<'_> {
             ..self.policy.reads
         }
     }
+
+    /// What methods keep of an observation that only ask the frozen policy for actions: what it
+    /// makes of pictures before it decides. So learning costs what it costs from states.
+    pub(crate) fn kept(&self) -> ObsSpec {
+        match self.policy.reads.cameras.is_empty() {
+            true => self.policy.reads.clone(),
+            false => ObsSpec::of_state(self.policy.features_len()),
+        }
+    }
+
+    /// Decisions' observations, and those that followed them, as they are kept.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) async fn keep(
+        &self,
+        decisions: &[Decision],
+    ) -> Result<Vec<(Observation, Observation)>> {
+        let width = self.policy.features_len();
+        if self.policy.reads.cameras.is_empty() {
+            let blind = |obs: &Observation| Observation {
+                state: obs.state.clone(),
+                task: obs.task,
+                images: Vec::new(),
+            };
+            let pairs = decisions
+                .iter()
+                .map(|d| (blind(&d.obs), blind(&d.step.obs)));
+            return Ok(pairs.collect());
+        }
+        let all = decisions.iter().flat_map(|d| [&d.obs, &d.step.obs]);
+        let features = self.policy.features(&ObsBatch::of(all), self.device);
+        let features = nn::read(features).await?;
+        let pairs = features.chunks(2 * width).map(|pair| {
+            let (obs, next) = pair.split_at(width);
+            (obs.to_vec().into(), next.to_vec().into())
+        });
+        Ok(pairs.collect())
+    }
+}
+
+/// Refuses a transformer of which a method would have to read what it makes of pictures.
+pub(crate) fn check_encoder(
+    method: FinetuneMethod,
+    policy: &PolicyConfig,
+    cameras: &[ImageSpec],
+) -> Result<()> {
+    if cameras.is_empty() || policy.kind != PolicyKind::FlowTransformer {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "finetune.method {} sees through the policy's image encoder, which a flow-transformer has \
+         not: set policy.kind to flow or diffusion, or env.image_size to 0",
+        method.id()
+    )))
 }
 
 /// A method at work.
@@ -546,7 +601,7 @@ pub(crate) async fn read_losses(
 /// per decision.
 pub(crate) fn load_replay(cx: &Context, action: usize, archive: &mut Archive) -> Result<Replay> {
     let replay = Replay::load(archive, "finetuner/replay")?;
-    if replay.row_sizes() != (&cx.obs(), action) {
+    if replay.row_sizes() != (&cx.kept(), action) {
         return Err(damaged());
     }
     Ok(replay)

@@ -67,6 +67,11 @@ impl Filters {
         filters
     }
 
+    /// Channels that the last layer gives.
+    pub(crate) fn outputs(&self) -> usize {
+        self.kernels.last().map_or(0, |kernel| kernel.dims()[0])
+    }
+
     /// Drops the last layer's bias.
     #[must_use]
     pub(crate) fn without_last_bias(mut self) -> Self {

@@ -43,6 +43,21 @@ impl Keypoints {
             .collect()
     }
 
+    /// Numbers that a picture becomes.
+    pub(crate) fn width(&self) -> usize {
+        2 * self.filters.outputs()
+    }
+
+    /// For tests by differences: two places in pictures of one color and [`Keypoints::SMALLEST`]
+    /// pixels a side, where no ReLU of positive pictures bends.
+    #[cfg(test)]
+    pub(crate) fn tiny(rng: &mut Rng, device: &Device) -> Self {
+        let mut filters = Self::of_width(2, 1, rng, device).filters.positive(2);
+        // Where no ReLU bends, a bias is added to all of a map, and taken out again.
+        filters.biases.clear();
+        Self { filters }
+    }
+
     fn of_width(width: usize, channels: usize, rng: &mut Rng, device: &Device) -> Self {
         let filters = Filters::new(
             channels,
@@ -135,12 +150,7 @@ mod tests {
     fn the_gradients_are_those_of_finite_differences() {
         let device = Device::flex().autodiff();
         let mut rng = Rng::new(1, "test", 0);
-        let mut filters = Keypoints::of_width(2, 1, &mut rng, &device)
-            .filters
-            .positive(2);
-        // Where no ReLU bends, a bias is added to all of a map, and taken out again.
-        filters.biases.clear();
-        let net = Keypoints { filters };
+        let net = Keypoints::tiny(&mut rng, &device);
         let side = Keypoints::SMALLEST;
         let x = rng
             .normals(2 * side * side)

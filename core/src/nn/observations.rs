@@ -34,7 +34,7 @@ impl Observations {
     }
 
     /// Numbers, and what encoders have made of pictures.
-    pub(crate) fn encoded(numbers: Tensor<2>, keypoints: Tensor<2>) -> Self {
+    pub(crate) fn with_keypoints(numbers: Tensor<2>, keypoints: Tensor<2>) -> Self {
         Self {
             keypoints: Some(keypoints),
             ..Self::from(numbers)
@@ -63,6 +63,17 @@ impl Observations {
     /// Number of rows, N.
     pub fn rows(&self) -> usize {
         self.numbers.dims()[0]
+    }
+
+    /// The same with what each camera's encoder finds in its pictures at the end of the numbers, in
+    /// place of the pictures: `[N, numbers + places]`. Without pictures nothing changes.
+    #[must_use]
+    pub(crate) fn encoded(self, image_encoders: &[Keypoints]) -> Self {
+        let seen = image_encoders.iter().zip(self.images);
+        let found = seen.map(|(image_encoder, images)| image_encoder.forward(images));
+        let mut parts = vec![self.numbers];
+        parts.extend(found);
+        Tensor::cat(parts, 1).into()
     }
 
     /// The keypoints that each camera's encoder finds in its pictures, or that are known, then the

@@ -1,7 +1,7 @@
 //! The network inside of every kind of policy: a plain or a residual MLP.
 
-use super::PolicyConfig;
-use crate::nn::{Mlp, Residual};
+use super::{PolicyConfig, Sizes};
+use crate::nn::{Keypoints, Mlp, Residual};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -40,6 +40,13 @@ impl Body {
             Self::Residual(net) => net.forward(x),
         }
     }
+}
+
+/// Numbers that a policy with these image encoders reads: those of an observation, then what the
+/// encoders find.
+pub(super) fn features(sizes: Sizes, image_encoder: &[Keypoints]) -> usize {
+    let found = image_encoder.iter().map(Keypoints::width);
+    sizes.obs + found.sum::<usize>()
 }
 
 /// Input, the hidden layers, output.

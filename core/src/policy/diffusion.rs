@@ -1,10 +1,10 @@
 //! A diffusion policy (DPPO's): actions by removing noise step by step, each step's noise predicted
 //! by a network.
 
-use super::body::Body;
+use super::body::{Body, features};
 use super::schedule::{Schedule, Step};
 use super::{PolicyConfig, Sampler, Sizes};
-use crate::nn::{self, Activation, Linear};
+use crate::nn::{self, Activation, Keypoints, Linear};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -21,6 +21,8 @@ const MIN_STD: f32 = 1e-3;
 /// network and samplers).
 #[derive(Module, Debug)]
 pub struct Diffusion {
+    /// One for each camera that the policy reads.
+    pub(super) image_encoder: Vec<Keypoints>,
     time_in: Linear,
     time_out: Linear,
     body: Body,
@@ -43,15 +45,23 @@ pub struct Diffusion {
 }
 
 impl Diffusion {
-    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &PolicyConfig,
+        image_encoder: Vec<Keypoints>,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
         let width = sizes.chunk_len();
+        let inputs = width + config.time_dim + features(sizes, &image_encoder);
         let time_dim = config.time_dim;
         let schedule = Schedule::cosine(config.denoising_steps);
         let steps = |eta| schedule.steps(config.sampler, config.inference_steps, eta);
         Self {
+            image_encoder,
             time_in: Linear::new(time_dim, 2 * time_dim, rng, device),
             time_out: Linear::new(2 * time_dim, time_dim, rng, device),
-            body: Body::new(width + time_dim + sizes.obs, config, width, rng, device),
+            body: Body::new(inputs, config, width, rng, device),
             sinusoids: (0..config.denoising_steps)
                 .flat_map(|time| sinusoid(time, time_dim))
                 .collect(),

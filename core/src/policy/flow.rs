@@ -1,8 +1,9 @@
 //! A flow policy (rectified flow matching): actions by integrating a learned velocity from noise.
 
+use super::body::features;
 use super::velocity::{Context, Velocity};
 use super::{PolicyConfig, Sizes};
-use crate::nn::{self, Observations};
+use crate::nn::{self, Keypoints, Observations};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -13,6 +14,9 @@ use std::ops::Range;
 /// al. 2023).
 #[derive(Module, Debug)]
 pub struct Flow {
+    /// One for each camera that the policy reads. A transformer makes tokens of pictures, and has
+    /// none.
+    pub(super) image_encoder: Vec<Keypoints>,
     velocity: Velocity,
     /// Embeddings of the times of the Euler steps, `[steps, time_dim]`, row-major.
     #[module(skip)]
@@ -24,6 +28,7 @@ pub struct Flow {
 impl Flow {
     pub(super) fn new(
         config: &PolicyConfig,
+        image_encoder: Vec<Keypoints>,
         reads: &ObsSpec,
         sizes: Sizes,
         rng: &mut Rng,
@@ -32,8 +37,10 @@ impl Flow {
         let steps = config.inference_steps;
         let time_dim = config.time_dim;
         let dt = 1.0 / steps as f64;
+        let read = features(sizes, &image_encoder);
         Self {
-            velocity: Velocity::new(config, reads, sizes, rng, device),
+            image_encoder,
+            velocity: Velocity::new(config, reads, (sizes, read), rng, device),
             times: (0..steps)
                 .flat_map(|step| time_embedding(step as f64 * dt, time_dim))
                 .collect(),
@@ -44,6 +51,11 @@ impl Flow {
 
     pub(super) fn chain_len(&self) -> usize {
         self.steps
+    }
+
+    /// What of encoded observations a network beside this one can read: `[batch, features]`.
+    pub(super) fn features(&self, obs: Observations) -> Tensor<2> {
+        self.velocity.features(obs)
     }
 
     /// Euler from t = 0 (noise) to t = 1 (actions).

@@ -1,7 +1,8 @@
 //! A Gaussian policy: a mean that depends on the observation, a learned spread that does not.
 
-use super::body::Body;
+use super::body::{Body, features};
 use super::{PolicyConfig, Sizes};
+use crate::nn::Keypoints;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -14,16 +15,26 @@ const LOG_STD: (f64, f64) = (-5.0, 1.0);
 /// N(mean(obs), diag(std^2)).
 #[derive(Module, Debug)]
 pub struct Gaussian {
+    /// One for each camera that the policy reads.
+    pub(super) image_encoder: Vec<Keypoints>,
     mean: Body,
     /// `[1, chunk * act]`.
     log_std: Param<Tensor<2>>,
 }
 
 impl Gaussian {
-    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &PolicyConfig,
+        image_encoder: Vec<Keypoints>,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let inputs = features(sizes, &image_encoder);
         let log_std = Tensor::full([1, sizes.chunk_len()], INITIAL_LOG_STD, device);
         Self {
-            mean: Body::new(sizes.obs, config, sizes.chunk_len(), rng, device),
+            image_encoder,
+            mean: Body::new(inputs, config, sizes.chunk_len(), rng, device),
             log_std: Param::from_tensor(log_std),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{PolicyConfig, PolicyKind, Sampler};
 use crate::memory::{NetworkSize, Sizes};
+use crate::nn::Keypoints;
 
 /// Numbers of a token that each of a transformer's blocks keeps, in widths of a token: normalized,
 /// split in three, mixed, and four times its width.
@@ -15,10 +16,34 @@ const PLACES: usize = 9;
 /// The settings that make the network.
 pub(crate) const KEYS: [&str; 2] = ["policy.hidden", "policy.layers"];
 
-/// The network of a policy.
+/// Numbers of a row of [`super::Policy::features`].
+pub(crate) fn features(sizes: &Sizes) -> usize {
+    let found = match sizes.policy.kind {
+        PolicyKind::FlowTransformer => PLACES * sizes.policy.hidden,
+        _ => Keypoints::WIDTH,
+    };
+    sizes.reads.numbers() + found * sizes.reads.cameras.len()
+}
+
+/// The network of a policy, with its image encoders.
 pub(crate) fn network(sizes: &Sizes) -> NetworkSize {
+    let deciding = deciding(sizes);
+    if matches!(
+        sizes.policy.kind,
+        PolicyKind::FlowTransformer | PolicyKind::Served
+    ) {
+        return deciding;
+    }
+    let cameras = sizes.reads.cameras.iter();
+    cameras
+        .map(|camera| NetworkSize::convolutions(camera, 1.0))
+        .fold(deciding, NetworkSize::and)
+}
+
+/// What of it reads features: all of it but the image encoders of a perceptron.
+pub(crate) fn deciding(sizes: &Sizes) -> NetworkSize {
     let config = sizes.policy;
-    let obs = sizes.reads.numbers();
+    let obs = features(sizes);
     let chunk = config.chunk * sizes.act;
     let body = (config.hidden, config.layers);
     let denoiser = chunk + config.time_dim + obs;

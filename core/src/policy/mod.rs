@@ -15,7 +15,7 @@ pub(crate) mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser, Scales};
-use crate::nn::{self, Activation, Observations, params};
+use crate::nn::{self, Activation, Keypoints, Observations, SMALLEST_IMAGE, params};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -52,11 +52,15 @@ pub enum PolicyKind {
     Served,
 }
 
-impl PolicyKind {
-    /// Whether it reads what cameras see, where there are any.
-    pub(crate) fn sees(self) -> bool {
-        matches!(self, Self::FlowTransformer | Self::Served)
-    }
+/// What makes numbers of pictures for a policy that is a perceptron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageEncoder {
+    /// Nothing: the policy sees no pictures, and knows what the state says alone.
+    None,
+    /// For each camera three convolutions and a spatial softmax (Levine et al. 2016): the places of
+    /// 32 features in the picture. Small enough for a CPU.
+    Keypoints,
 }
 
 /// How a diffusion policy is sampled.
@@ -108,6 +112,13 @@ pub struct PolicyConfig {
         needs = "kind = gaussian | flow | diffusion | squashed"
     )]
     pub residual: bool,
+    /// What makes numbers of the pictures, where there are any (`env.image_size`). It learns with
+    /// the policy.
+    #[setting(
+        value = ImageEncoder::Keypoints, source = "PostBC: a ResNet-18 or a ViT",
+        needs = "kind = gaussian | flow | diffusion | squashed"
+    )]
+    pub encoder: ImageEncoder,
     /// Length of the time embedding (flow and diffusion), even.
     #[setting(
         range = 4..=1024, value = 16,
@@ -171,6 +182,33 @@ impl PolicyConfig {
         Ok(())
     }
 
+    /// Whether it reads what cameras see, where there are any.
+    pub(crate) fn sees(&self) -> bool {
+        match self.kind {
+            PolicyKind::FlowTransformer | PolicyKind::Served => true,
+            _ => self.encoder != ImageEncoder::None,
+        }
+    }
+
+    /// Pixels along each side that a picture has at least, where it sees any.
+    pub(crate) fn smallest_image(&self) -> usize {
+        match (self.kind, self.encoder) {
+            (PolicyKind::FlowTransformer, _) => SMALLEST_IMAGE,
+            (PolicyKind::Served, _) | (_, ImageEncoder::None) => 0,
+            (_, ImageEncoder::Keypoints) => Keypoints::SMALLEST,
+        }
+    }
+
+    /// Fresh image encoders for the cameras that a perceptron reads.
+    fn image_encoder(&self, reads: &ObsSpec, rng: &mut Rng, device: &Device) -> Vec<Keypoints> {
+        match (self.kind, self.encoder) {
+            (PolicyKind::FlowTransformer | PolicyKind::Served, _) | (_, ImageEncoder::None) => {
+                Vec::new()
+            }
+            (_, ImageEncoder::Keypoints) => Keypoints::of(&reads.cameras, rng, device),
+        }
+    }
+
     /// Heads of a transformer's attention.
     pub(super) fn heads(&self) -> usize {
         (self.hidden / HEAD).max(1)
@@ -225,14 +263,52 @@ impl Net {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
+        let encoder = config.image_encoder(reads, rng, device);
         match config.kind {
-            PolicyKind::Gaussian => Self::Gaussian(Gaussian::new(config, sizes, rng, device)),
-            PolicyKind::Flow | PolicyKind::FlowTransformer => {
-                Self::Flow(Flow::new(config, reads, sizes, rng, device))
+            PolicyKind::Gaussian => {
+                Self::Gaussian(Gaussian::new(config, encoder, sizes, rng, device))
             }
-            PolicyKind::Diffusion => Self::Diffusion(Diffusion::new(config, sizes, rng, device)),
-            PolicyKind::Squashed => Self::Squashed(Squashed::new(config, sizes, rng, device)),
+            PolicyKind::Flow | PolicyKind::FlowTransformer => {
+                Self::Flow(Flow::new(config, encoder, reads, sizes, rng, device))
+            }
+            PolicyKind::Diffusion => {
+                Self::Diffusion(Diffusion::new(config, encoder, sizes, rng, device))
+            }
+            PolicyKind::Squashed => {
+                Self::Squashed(Squashed::new(config, encoder, sizes, rng, device))
+            }
             PolicyKind::Served => Self::Served(Served::unconnected()),
+        }
+    }
+
+    /// Observations as everything behind the image encoders reads them: the numbers, then what the
+    /// encoders find in the pictures. Without pictures, and of a transformer, which makes tokens of
+    /// them, they stay as they are; so what was encoded once can be given in place of observations.
+    fn encode(&self, obs: Observations) -> Observations {
+        let encoders = self.image_encoders();
+        match encoders.is_empty() {
+            true => obs,
+            false => obs.encoded(encoders),
+        }
+    }
+
+    /// One for each camera that is read, unless it is read otherwise.
+    fn image_encoders(&self) -> &[Keypoints] {
+        match self {
+            Self::Gaussian(net) => &net.image_encoder,
+            Self::Flow(net) => &net.image_encoder,
+            Self::Diffusion(net) => &net.image_encoder,
+            Self::Squashed(net) => &net.image_encoder,
+            Self::Served(_) => &[],
+        }
+    }
+
+    /// See [`Policy::features`].
+    pub(crate) fn features(&self, obs: Observations) -> Tensor<2> {
+        let obs = self.encode(obs);
+        match self {
+            Self::Flow(net) => net.features(obs),
+            _ => obs.numbers,
         }
     }
 
@@ -331,6 +407,31 @@ impl Policy {
         )
     }
 
+    /// What the network makes of observations before it decides, without gradients where it is
+    /// frozen: `[N, features]`, the normalized numbers and then what its image encoders find in
+    /// pictures, or the tokens that a transformer makes of them. Without cameras those are the
+    /// numbers. It is the same for every step from noise to actions.
+    ///
+    /// Of a policy with image encoders the features can stand for observations, here and in
+    /// [`Policy::sample`]: states of so many numbers, without pictures.
+    ///
+    /// # Panics
+    /// When the observations lack some of its cameras.
+    pub fn features(&self, obs: &ObsBatch, device: &Device) -> Tensor<2> {
+        let were_encoded = !self.reads.cameras.is_empty() && obs.images().is_empty();
+        if were_encoded {
+            let device = device.clone().without_autodiff();
+            return nn::matrix(obs.numbers(), self.features_len(), &device);
+        }
+        self.net.features(self.observe(obs, device))
+    }
+
+    /// Numbers of a row of [`Policy::features`], of a policy with image encoders or without
+    /// cameras.
+    pub fn features_len(&self) -> usize {
+        body::features(self.sizes, self.net.image_encoders())
+    }
+
     /// Replaces the network by a connection to a served policy, for observations of this spec.
     #[must_use]
     pub(crate) fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {
@@ -382,7 +483,8 @@ impl Policy {
     /// DDPM is the first latent, then the draw after each step in turn; the last is not used, as in
     /// DPPO.
     pub fn sample(&self, obs: impl Into<Observations>, noise: Tensor<2>) -> Tensor<2> {
-        let obs = obs.into();
+        // Pictures are encoded once, whatever number of steps follows.
+        let obs = self.net.encode(obs.into());
         let actions = match &self.net {
             Net::Gaussian(net) => net.sample(obs.numbers, noise),
             Net::Flow(net) => net.sample(obs, noise),
@@ -403,7 +505,7 @@ impl Policy {
         chunks: Tensor<2>,
         rng: &mut Rng,
     ) -> Tensor<1> {
-        let obs = obs.into();
+        let obs = self.net.encode(obs.into());
         match &self.net {
             Net::Gaussian(net) => net.loss(obs.numbers, chunks),
             Net::Flow(net) => net.loss(obs, chunks, rng),

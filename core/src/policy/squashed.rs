@@ -3,8 +3,9 @@
 //!
 //! The actor of ValueDICE's code (and, up to the range of the spread, of SAC).
 
-use super::body::Body;
+use super::body::{Body, features};
 use super::{PolicyConfig, Sizes};
+use crate::nn::Keypoints;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -18,14 +19,24 @@ const EDGE: f64 = 1e-3;
 /// tanh(mean(obs) + std(obs) noise).
 #[derive(Module, Debug)]
 pub struct Squashed {
+    /// One for each camera that the policy reads.
+    pub(super) image_encoder: Vec<Keypoints>,
     /// To means and raw spreads, side by side.
     trunk: Body,
 }
 
 impl Squashed {
-    pub(super) fn new(config: &PolicyConfig, sizes: Sizes, rng: &mut Rng, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &PolicyConfig,
+        image_encoder: Vec<Keypoints>,
+        sizes: Sizes,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let inputs = features(sizes, &image_encoder);
         Self {
-            trunk: Body::new(sizes.obs, config, 2 * sizes.chunk_len(), rng, device),
+            image_encoder,
+            trunk: Body::new(inputs, config, 2 * sizes.chunk_len(), rng, device),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The promises of policies.
 
 use super::*;
-use crate::nn::gradient_check::worst_error;
+use crate::nn::gradient_check::{worst_error, worst_error_of_smooth};
 use crate::run::{Config, Preset};
+use burn::tensor::TensorData;
 
 fn config(kind: PolicyKind) -> PolicyConfig {
     let tiny = Config::preset(Preset::Tiny).policy;
@@ -32,7 +33,13 @@ fn reads() -> ObsSpec {
 fn the_gaussian_loss_has_the_right_gradient() {
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(1, "test", 0);
-    let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
+    let net = Gaussian::new(
+        &config(PolicyKind::Gaussian),
+        Vec::new(),
+        SIZES,
+        &mut rng,
+        &device,
+    );
     let obs = nn::matrix(rng.normals(18), 3, &device);
     let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
@@ -44,7 +51,13 @@ fn the_gaussian_loss_has_the_right_gradient() {
 fn the_gaussian_loss_is_the_log_density() {
     let device = Device::flex();
     let mut rng = Rng::new(2, "test", 0);
-    let net = Gaussian::new(&config(PolicyKind::Gaussian), SIZES, &mut rng, &device);
+    let net = Gaussian::new(
+        &config(PolicyKind::Gaussian),
+        Vec::new(),
+        SIZES,
+        &mut rng,
+        &device,
+    );
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let mean = pollster::block_on(nn::read(
         net.sample(obs.clone(), Tensor::zeros([1, 2], &device)),
@@ -65,7 +78,13 @@ fn the_gaussian_loss_is_the_log_density() {
 fn the_squashed_loss_has_the_right_gradient() {
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(5, "test", 0);
-    let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+    let net = Squashed::new(
+        &config(PolicyKind::Squashed),
+        Vec::new(),
+        SIZES,
+        &mut rng,
+        &device,
+    );
     let obs = nn::matrix(rng.normals(18), 3, &device);
     let chunks = nn::matrix(rng.normals(12), 2, &device) * 0.3;
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
@@ -79,7 +98,13 @@ fn the_squashed_loss_has_the_right_gradient() {
 fn the_squashed_loss_is_the_log_density() {
     let device = Device::flex();
     let mut rng = Rng::new(6, "test", 0);
-    let net = Squashed::new(&config(PolicyKind::Squashed), SIZES, &mut rng, &device);
+    let net = Squashed::new(
+        &config(PolicyKind::Squashed),
+        Vec::new(),
+        SIZES,
+        &mut rng,
+        &device,
+    );
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let sample = |z: [f32; 2]| {
         pollster::block_on(nn::read(
@@ -110,6 +135,7 @@ fn actions_at_the_edge_have_a_finite_likelihood() {
     let device = Device::flex();
     let net = Squashed::new(
         &config(PolicyKind::Squashed),
+        Vec::new(),
         SIZES,
         &mut Rng::new(7, "test", 0),
         &device,
@@ -128,6 +154,7 @@ fn the_flow_loss_has_the_right_gradient() {
     let mut rng = Rng::new(3, "test", 0);
     let net = Flow::new(
         &config(PolicyKind::Flow),
+        Vec::new(),
         &reads(),
         SIZES,
         &mut rng,
@@ -160,7 +187,7 @@ fn a_transformers_actions_see_everything() {
         tasks: 1,
         ..ObsSpec::of_state(2)
     };
-    let net = Flow::new(&config, &reads, SIZES, &mut rng, &device);
+    let net = Flow::new(&config, Vec::new(), &reads, SIZES, &mut rng, &device);
     let read = |tensor| pollster::block_on(nn::read(tensor)).unwrap();
     let velocity = |obs: [f32; 3], x: [f32; 2], step: usize| {
         let x = nn::matrix(x.to_vec(), 2, &device);
@@ -199,7 +226,7 @@ fn the_diffusion_loss_has_the_right_gradient() {
         layers: 3,
         ..config(PolicyKind::Diffusion)
     };
-    let net = Diffusion::new(&config, SIZES, &mut rng, &device);
+    let net = Diffusion::new(&config, Vec::new(), SIZES, &mut rng, &device);
     let obs = nn::matrix(rng.normals(18), 3, &device);
     let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| {
@@ -324,5 +351,56 @@ fn a_gaussian_is_no_chain() {
             Net::new(&config(kind), &reads(), SIZES, &mut rng, &device).chain_len(),
             0
         );
+    }
+}
+
+/// A policy with an image encoder so small that its gradient can be found by differences.
+fn seeing(kind: PolicyKind, rng: &mut Rng, device: &Device) -> Policy {
+    let config = config(kind);
+    let eyes = vec![Keypoints::tiny(rng, device)];
+    let net = match kind {
+        PolicyKind::Gaussian => Net::Gaussian(Gaussian::new(&config, eyes, SIZES, rng, device)),
+        PolicyKind::Squashed => Net::Squashed(Squashed::new(&config, eyes, SIZES, rng, device)),
+        PolicyKind::Diffusion => Net::Diffusion(Diffusion::new(&config, eyes, SIZES, rng, device)),
+        _ => Net::Flow(Flow::new(&config, eyes, &reads(), SIZES, rng, device)),
+    };
+    Policy {
+        net,
+        obs_scale: Normaliser::identity(SIZES.obs),
+        act_scale: Normaliser::identity(SIZES.chunk_len()),
+        sizes: SIZES,
+        reads: reads(),
+    }
+}
+
+/// The gradients of all losses are right through an image encoder, in its weights and in those of
+/// what reads its places.
+#[test]
+fn losses_from_pictures_have_the_right_gradients() {
+    let device = Device::flex().autodiff();
+    for kind in [
+        PolicyKind::Gaussian,
+        PolicyKind::Squashed,
+        PolicyKind::Flow,
+        PolicyKind::Diffusion,
+    ] {
+        let mut rng = Rng::new(12, "test", 0);
+        let policy = seeing(kind, &mut rng, &device);
+        let side = Keypoints::SMALLEST;
+        let pixels = rng.normals(3 * side * side).into_iter().map(f32::abs);
+        let pixels = TensorData::new(pixels.collect::<Vec<f32>>(), [3, 1, side, side]);
+        let obs = Observations {
+            numbers: nn::matrix(rng.normals(9), 3, &device),
+            images: vec![Tensor::<4>::from_data(pixels, &device).into()],
+        };
+        let chunks = nn::matrix(rng.normals(6), 2, &device) * 0.3;
+        let error = worst_error_of_smooth(&policy.net, 3e-3, |net| {
+            let policy = Policy {
+                net: net.clone(),
+                ..policy.clone()
+            };
+            policy.loss(obs.clone(), chunks.clone(), &mut Rng::new(6, "test", 0)) * 100.0
+        });
+        assert!(error < 2e-2, "{kind:?}: {error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{PolicyConfig, PolicyKind, Sizes};
-use crate::nn::{Linear, Observations, Patches, Transformer};
+use crate::nn::{Linear, Observations, Patches, Pictures, Transformer};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
@@ -26,7 +26,7 @@ impl Velocity {
     pub(super) fn new(
         config: &PolicyConfig,
         reads: &ObsSpec,
-        sizes: Sizes,
+        (sizes, features): (Sizes, usize),
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
@@ -35,7 +35,7 @@ impl Velocity {
                 Self::Tokens(Tokens::new(config, reads, sizes, rng, device))
             }
             _ => Self::Body(Body::new(
-                sizes.chunk_len() + config.time_dim + sizes.obs,
+                sizes.chunk_len() + config.time_dim + features,
                 config,
                 sizes.chunk_len(),
                 rng,
@@ -49,6 +49,15 @@ impl Velocity {
         match self {
             Self::Body(_) => Context::Numbers(obs.numbers),
             Self::Tokens(net) => Context::Tokens(net.read(obs)),
+        }
+    }
+
+    /// What of observations a network beside this one can read: the numbers, and the tokens of
+    /// pictures.
+    pub(super) fn features(&self, obs: Observations) -> Tensor<2> {
+        match self {
+            Self::Body(_) => obs.numbers,
+            Self::Tokens(net) => net.features(obs),
         }
     }
 
@@ -148,9 +157,21 @@ impl Tokens {
                     .unsqueeze_dim(1),
             );
         }
-        let seen = self.pictures.iter().zip(images);
-        tokens.extend(seen.map(|(patches, images)| patches.forward(images)));
+        tokens.extend(self.see(images));
         Tensor::cat(tokens, 1)
+    }
+
+    /// Tokens of each camera's pictures: `[batch, places, width]`.
+    fn see(&self, images: Vec<Pictures>) -> impl Iterator<Item = Tensor<3>> {
+        let seen = self.pictures.iter().zip(images);
+        seen.map(|(patches, images)| patches.forward(images))
+    }
+
+    /// The numbers, and the tokens of pictures one after the other: `[batch, features]`.
+    fn features(&self, Observations { numbers, images }: Observations) -> Tensor<2> {
+        let mut parts = vec![numbers];
+        parts.extend(self.see(images).map(|tokens| tokens.flatten(1, 2)));
+        Tensor::cat(parts, 1)
     }
 
     fn forward(&self, x: Tensor<2>, time: Tensor<2>, read: Tensor<3>) -> Tensor<2> {

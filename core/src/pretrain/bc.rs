@@ -189,7 +189,7 @@ pub(crate) fn memory(config: &BcConfig, sizes: &Sizes) -> Vec<Need> {
             &["pretrain.bc.batch", hidden, layers],
             step,
         )
-        .also(if sizes.policy.kind.sees() {
+        .also(if sizes.policy.sees() {
             sizes.sight()
         } else {
             &[]
@@ -257,6 +257,18 @@ impl Cloning {
             archive,
             cx.device.clone(),
         )
+    }
+
+    /// The policy as it is now, without gradients: with the average of the weights where there is
+    /// one.
+    pub(super) fn result(&self) -> Policy {
+        match &self.average {
+            Some(average) => Policy {
+                net: average.clone(),
+                ..self.policy.clone()
+            },
+            None => self.policy.frozen(),
+        }
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
@@ -346,16 +358,8 @@ impl Pretrainer for Cloning {
         (self.step, self.config.updates)
     }
 
-    /// With the average of the weights where there is one.
     fn policy(&self) -> Option<Policy> {
-        let policy = match &self.average {
-            Some(average) => Policy {
-                net: average.clone(),
-                ..self.policy.clone()
-            },
-            None => self.policy.frozen(),
-        };
-        Some(policy)
+        Some(self.result())
     }
 
     fn save<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {

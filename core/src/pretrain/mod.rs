@@ -221,6 +221,8 @@ impl Context<'_> {
 /// Phase of a method at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PretrainPhase {
+    /// Clones a policy, of which the image encoder is kept, frozen, for the ensemble.
+    Encoder,
     /// Fits an ensemble, whose disagreement shows where the demonstrations leave doubt.
     Ensemble,
     /// Trains the policy.
@@ -243,8 +245,8 @@ pub trait Pretrainer: Send {
     /// One gradient step.
     fn step(&mut self, data: &Pairs) -> Losses;
 
-    /// Begins the phase after a completed one and gives the metrics of that; none where it was the
-    /// last.
+    /// Begins the phase after a completed one and gives the metrics of that, if there are any; none
+    /// where it was the last.
     ///
     /// # Errors
     /// When the device fails.

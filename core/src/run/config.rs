@@ -214,7 +214,7 @@ impl Config {
     /// What the policy sees, where it is one that does.
     pub(crate) fn policy_images(&self) -> Vec<ImageSpec> {
         let images = self.env.images();
-        let seen = images.into_iter().filter(|_| self.policy.kind.sees());
+        let seen = images.into_iter().filter(|_| self.policy.sees());
         seen.collect()
     }
 
@@ -291,14 +291,15 @@ impl Config {
                 or_list(seeing.map(|info| info.id))
             )));
         };
+        let least = least.max(self.policy.smallest_image());
         if size < least {
             return Err(Error::input(format!(
                 "env.image_size is {size}: set it to {least} or more, or to 0 for states"
             )));
         }
         let pretraining = self.pretrain.method.info();
-        let sees = self.policy.kind == PolicyKind::FlowTransformer;
-        if sees && pretraining.smallest_image.is_none() {
+        let learns = self.policy.kind != PolicyKind::Served;
+        if learns && self.policy.sees() && pretraining.smallest_image.is_none() {
             let seeing = pretrain::INFOS
                 .iter()
                 .filter(|info| info.smallest_image.is_some());

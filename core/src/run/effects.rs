@@ -37,6 +37,7 @@ impl Config {
     pub fn idle(&self, purpose: Purpose, key: &str) -> Option<String> {
         self.outside(purpose, key)
             .or_else(|| self.of_another_method(purpose, key))
+            .or_else(|| self.of_pictures(key))
             .or_else(|| settings::unmet(Self::FIELDS, &self.to_value(), key))
     }
 
@@ -130,6 +131,12 @@ impl Config {
         // Those of a checkpoint are compared with what its policy learned from.
         let served = self.policy.kind == PolicyKind::Served && !policy;
         served.then(|| "no demonstrations are recorded for a served policy".to_owned())
+    }
+
+    /// A policy's setting that is about pictures, where there are none.
+    fn of_pictures(&self, key: &str) -> Option<String> {
+        let none = key == "policy.encoder" && self.env.image_size == 0;
+        none.then(|| "env.image_size is 0, so there are no pictures".to_owned())
     }
 
     /// Settings of a method that is not the chosen one. Those of finetuning go with a policy that

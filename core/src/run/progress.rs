@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub enum Phase {
     /// Collecting demonstrations from the scripted expert; counted in episodes.
     Demos,
+    /// Cloning a policy whose image encoder the ensemble reads through; counted in gradient steps.
+    Encoder,
     /// Fitting the ensemble; counted in gradient steps.
     Ensemble,
     /// Cloning; counted in gradient steps.
@@ -29,6 +31,7 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Self::Demos => "demos",
+            Self::Encoder => "encoder",
             Self::Ensemble => "ensemble",
             Self::Pretrain => "pretrain",
             Self::Evaluate => "evaluate",

@@ -15,7 +15,7 @@ use crate::finetune::dsrl::OffsetPer;
 use crate::finetune::td_mpc::{Backbone, Proposals, SeedPolicy};
 use crate::finetune::{METHODS, best_of_n, dppo, dsrl, td_mpc};
 use crate::nn::Activation;
-use crate::policy::{PolicyKind, Sampler};
+use crate::policy::{ImageEncoder, PolicyKind, Sampler};
 use crate::pretrain::post_bc::LearningRate;
 use crate::pretrain::{bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
@@ -229,12 +229,13 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        what: "`env.image_size`, `finetune.method` td-mpc: the pretrained policy, which sees \
-               nothing, has no part in it, so it is a small one",
+        what: "`env.image_size`, `finetune.method` td-mpc: the pretrained policy has no part in \
+               it, so it is a small one, which sees nothing",
         when: |asked| asked.env.image_size > 0 && asked.finetune.method == td_mpc::METHOD.id(),
         set: |config, _| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
+            config.policy.encoder = ImageEncoder::None;
         },
     },
     Rule {

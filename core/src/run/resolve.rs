@@ -48,7 +48,10 @@ impl Config {
     /// When it has settings of a later version, or cannot work.
     pub fn from_saved(saved: &Value, catalog: &Catalog) -> Result<Self> {
         let mut settings = renamed(leaves(saved, ""))?;
-        for (key, value) in ADDED {
+        // Before policies had an image encoder they saw nothing, whatever the run showed.
+        let shown = |(key, value): &Setting| key == "env.image_size" && *value != 0;
+        let blind = settings.iter().any(shown).then_some(BLIND);
+        for (key, value) in ADDED.into_iter().chain(blind) {
             if !settings.iter().any(|(name, _)| name == key) {
                 settings.push((
                     key.to_owned(),
@@ -226,6 +229,9 @@ const ADDED: [(&str, &str); 2] = [
     ("env.to_horizon", "false"),
     ("finetune.dsrl.offset_per", "\"decision\""),
 ];
+
+/// The same of a file whose run showed pictures.
+const BLIND: (&str, &str) = ("policy.encoder", "\"none\"");
 
 const DSRL_ENVS: &str = "finetune.dsrl.envs";
 

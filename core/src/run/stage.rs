@@ -239,6 +239,7 @@ impl Run {
         self.counters.updates += updates as u64;
         let (done, total) = pretrainer.progress();
         progress.phase = match pretrainer.phase() {
+            PretrainPhase::Encoder => Phase::Encoder,
             PretrainPhase::Ensemble => Phase::Ensemble,
             PretrainPhase::Policy => Phase::Pretrain,
         };
@@ -257,7 +258,9 @@ impl Run {
         let Some(found) = pretrainer.begin_next(&self.pretraining()?).await? else {
             return Ok(Next::Done);
         };
-        progress.records.push(self.record(found));
+        if !found.is_empty() {
+            progress.records.push(self.record(found));
+        }
         Ok(Next::Continue)
     }
 

@@ -26,6 +26,7 @@ const UNTOLD: &[(&str, &str)] = &[
     ("env.parallel", "is about speed: episodes are the same"),
     ("env.image", "needs pictures, which need MuJoCo"),
     ("env.cameras", "needs pictures, which need MuJoCo"),
+    ("policy.encoder", "needs pictures, which need MuJoCo"),
     ("policy.served", "needs a server"),
     (
         "pretrain.tasks",

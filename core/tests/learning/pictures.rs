@@ -2,25 +2,28 @@
 //! bright stripe, and not said.
 
 use crate::actor_critic::meta_of_probe_5;
-use crate::runs::{resumable_phases, small_csil, small_td_mpc};
-use crate::{distance, on_probe, tiny_td_mpc, trainer};
+use crate::runs::{resumable_phases, small, small_csil, small_td_mpc};
+use crate::{distance, on_probe, read, same_bits, tiny_td_mpc, trainer};
 use burn::tensor::Device;
 use pollster::block_on;
 use protege_core::Result;
-use protege_core::data::{Dataset, Episode, Normaliser};
+use protege_core::data::{Dataset, Episode, Normaliser, Pairs};
 use protege_core::env::catalogue::CORE;
 use protege_core::env::{Env, RolloutSpec, Step, make_on, wrap};
 use protege_core::finetune::actor_critic::{ActorConfig, Compose};
+use protege_core::finetune::best_of_n::{self, BestOfNConfig};
 use protege_core::finetune::csil::{self, CsilConfig};
+use protege_core::finetune::dsrl::{self, DsrlConfig, Variant};
 use protege_core::finetune::td_mpc::{
     Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig, TdMpcTrainer,
 };
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
-use protege_core::policy::{Policy, PolicyConfig, PolicyKind};
+use protege_core::policy::{ImageEncoder, Policy, PolicyConfig, PolicyKind};
+use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise, bc, post_bc, value_dice};
 use protege_core::rng::Rng;
-use protege_core::run::{Config, Phase, Preset};
+use protege_core::run::{Config, FinetuneMethod, Phase, Preset, Purpose};
 
 /// Pixels and frames.
 const SMALL: (usize, usize) = (22, 2);
@@ -148,7 +151,7 @@ fn learned<T: Trainer + ?Sized>(
     let rollouts = RolloutSpec {
         make: striped,
         cameras: ImageSpec::unnamed(size, stack),
-        ..on_probe(5, 10, 2)
+        ..on_probe(5, 10, policy.sizes.chunk)
     };
     let device = trainer();
     let cx = Context {
@@ -306,6 +309,7 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut config = small_td_mpc(backbone);
         (config.env.image_size, config.env.image_stack) = SMALL;
+        config.policy.encoder = ImageEncoder::None;
         config.finetune.td_mpc = TdMpcConfig {
             total_steps: 90,
             seed_policy_decay: 0,
@@ -319,6 +323,228 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
             "{phases:?}"
         );
     }
+}
+
+/// What a policy that reads the pictures of demonstrations begins with.
+fn seeing(kind: PolicyKind) -> Policy {
+    let config = PolicyConfig {
+        kind,
+        chunk: 1,
+        hidden: 32,
+        layers: 2,
+        denoising_steps: 10,
+        ..Config::preset(Preset::Tiny).policy
+    };
+    let reads = ObsSpec {
+        cameras: ImageSpec::unnamed(WIDE.0, WIDE.1),
+        ..ObsSpec::of_state(1)
+    };
+    let scales = (Normaliser::identity(1), Normaliser::identity(1));
+    let mut rng = Rng::new(1, "test", 0);
+    Policy::new(&config, &reads, 1, scales, &mut rng, &trainer())
+}
+
+/// The kinds of policy that read through an image encoder.
+const ENCODING: [PolicyKind; 4] = [
+    PolicyKind::Gaussian,
+    PolicyKind::Flow,
+    PolicyKind::Diffusion,
+    PolicyKind::Squashed,
+];
+
+/// What only a picture says is acted upon by a cloned policy of each kind, with noise on the
+/// targets and without.
+#[test]
+fn a_cloned_policy_acts_upon_what_it_sees() {
+    let demos = seen_demos(|shown| 0.5 * shown);
+    let config = BcConfig {
+        updates: 300,
+        batch: 32,
+        lr: 3e-3,
+        ..Config::preset(Preset::Tiny).pretrain.bc
+    };
+    for (i, kind) in ENCODING.into_iter().enumerate() {
+        let policy = seeing(kind);
+        let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
+        let noise = [TargetNoise::None, TargetNoise::Uniform(0.1)][i % 2].clone();
+        let mut cloning = Cloning::new(policy, noise, &config, &pairs, 0, trainer());
+        (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
+        let policy = cloning.policy().unwrap();
+        const DRAWS: usize = 32;
+        let found = [-1.0, 1.0].map(|shown| {
+            let obs = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
+            let noise = Rng::new(3, "test", 0).normals(DRAWS * policy.noise_len());
+            let actions = block_on(policy.act(&obs, noise, &Device::flex())).unwrap();
+            actions.iter().sum::<f32>() / DRAWS as f32
+        });
+        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{kind:?}: {found:?}");
+    }
+}
+
+/// A frozen policy that has seen demonstrations of hardly any use: it proposes widely, and its
+/// image encoder tells pictures apart.
+fn proposing() -> Policy {
+    let mut rng = Rng::new(4, "test", 0);
+    let demos = seen_demos(|shown| 0.2 * shown + 0.4 * rng.normal() as f32);
+    let config = BcConfig {
+        updates: 100,
+        batch: 32,
+        lr: 3e-3,
+        ..Config::preset(Preset::Tiny).pretrain.bc
+    };
+    let policy = seeing(PolicyKind::Flow);
+    let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
+    let mut cloning = Cloning::new(policy, TargetNoise::None, &config, &pairs, 0, trainer());
+    (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
+    cloning.policy().unwrap()
+}
+
+/// What a frozen policy sees is chosen by, and steered by: best-of-N and both variants of DSRL
+/// learn on its features what only pictures say.
+#[test]
+fn practice_around_a_frozen_policy_acts_upon_what_it_sees() {
+    let dsrl = |variant: Variant| DsrlConfig {
+        variant,
+        envs: 10,
+        total_steps: 2000,
+        learning_starts: 500,
+        eval_every: 100_000,
+        utd_ratio: 0.6,
+        noise_utd_ratio: 0.6,
+        batch: 64,
+        lr: 3e-3,
+        target_rate: 0.05,
+        reward_offset: 0.0,
+        target_entropy: -2.0,
+        hidden: 32,
+        layers: 2,
+        ..DsrlConfig::preset(Preset::Tiny)
+    };
+    let best_of_n = BestOfNConfig {
+        rollouts: 500,
+        rounds: 1,
+        updates: 600,
+        lr: 3e-3,
+        target_rate: 0.05,
+        hidden: 32,
+        batch: 64,
+        samples: 32,
+        ..BestOfNConfig::preset(Preset::Tiny)
+    };
+    let policy = proposing();
+    for (method, variant) in [
+        (best_of_n::METHOD.id(), Variant::Sac),
+        (dsrl::METHOD.id(), Variant::Sac),
+        (dsrl::METHOD.id(), Variant::NoiseAliased),
+    ] {
+        let config = FinetuneConfig {
+            method,
+            best_of_n: best_of_n.clone(),
+            dsrl: dsrl(variant),
+            ..FinetuneConfig::preset(Preset::Tiny)
+        };
+        let new = |cx: &Context| config.trainer(cx).map(Option::unwrap);
+        let trainer = learned(new, &policy, WIDE, None);
+        let acting = trainer.policy().unwrap();
+        const DRAWS: usize = 32;
+        let found = [-1.0, 1.0].map(|shown| {
+            let rows = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
+            let noise = Rng::new(3, "test", 0).normals(DRAWS * acting.noise_len(&policy));
+            let device = Device::flex();
+            let memories = &mut vec![vec![]; DRAWS];
+            let actions = block_on(acting.act(&policy, &rows, memories, noise, &device)).unwrap();
+            actions.iter().sum::<f32>() / DRAWS as f32
+        });
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{method:?} {variant:?}: {found:?}"
+        );
+    }
+}
+
+/// Best-of-N and DSRL on the features of a frozen policy, stopped anywhere and resumed, equal ones
+/// that were not, bit for bit; a transformer, which has no image encoder, is refused.
+#[test]
+fn a_resumed_practice_on_features_equals_one_that_never_stopped() {
+    for method in [best_of_n::METHOD.id(), dsrl::METHOD.id()] {
+        let mut config = small();
+        (config.env.image_size, config.env.image_stack) = WIDE;
+        config.pretrain.method = bc::METHOD.id();
+        config.pretrain.bc.updates = 10;
+        config.finetune.method = method;
+        config.finetune.best_of_n.rounds = 1;
+        let phases = resumable_phases(config.clone(), striped);
+        assert!(phases.contains(&Phase::Finetune), "{phases:?}");
+        config.policy.kind = PolicyKind::FlowTransformer;
+        config.policy.hidden = 32;
+        let sentence = config.check(&CORE).unwrap_err().to_string();
+        assert!(sentence.contains("image encoder"), "{sentence}");
+    }
+}
+
+/// What a policy makes of an observation before it decides can be kept in place of the observation:
+/// the same actions come of it, bit for bit. Two pictures differ in it, and without pictures it is
+/// the numbers.
+#[test]
+fn features_stand_for_what_was_observed() {
+    let device = Device::flex();
+    let obs = ObsBatch::of(&[-1.0, 1.0].map(|shown| striped_obs(shown, WIDE)));
+    for kind in ENCODING {
+        let policy = seeing(kind).frozen();
+        let features = policy.features(&obs, &device);
+        assert_eq!(features.dims(), [2, 1 + 64]);
+        let rows = read(features.clone());
+        assert!(distance(&rows[..65], &rows[65..]) > 0.01, "{kind:?}");
+        let width = policy.noise_len();
+        let noise =
+            protege_core::nn::matrix(Rng::new(3, "test", 0).normals(2 * width), width, &device);
+        let seen = read(policy.sample(policy.observe(&obs, &device), noise.clone()));
+        assert!(same_bits(&seen, &read(policy.sample(features, noise))));
+    }
+    let sees = seeing(PolicyKind::Flow).frozen();
+    let features = sees.features(&obs, &device);
+    let kept = ObsBatch::of_states(read(features.clone()), sees.features_len());
+    assert!(same_bits(
+        &read(features),
+        &read(sees.features(&kept, &device))
+    ));
+    let blind = policy();
+    assert_eq!(read(blind.features(&obs, &device)), [0.0, 0.0]);
+}
+
+/// Pretraining from pictures, stopped anywhere and resumed, equals one that was not, bit for bit:
+/// cloning, and PostBC in each of its phases.
+#[test]
+fn a_resumed_pretraining_that_sees_equals_one_that_never_stopped() {
+    let after = [Phase::Pretrain, Phase::Evaluate];
+    let before = [Phase::Demos, Phase::Encoder, Phase::Ensemble];
+    for (method, kind, expected) in [
+        (bc::METHOD.id(), PolicyKind::Diffusion, vec![Phase::Demos]),
+        (post_bc::METHOD.id(), PolicyKind::Gaussian, before.to_vec()),
+    ] {
+        let mut config = small();
+        (config.env.image_size, config.env.image_stack) = WIDE;
+        config.finetune.method = FinetuneMethod::NONE;
+        config.finetune.td_mpc.proposals = Proposals::Prior;
+        config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
+        config.pretrain.method = method;
+        config.policy.kind = kind;
+        let phases = resumable_phases(config, striped);
+        assert_eq!(phases, [expected, after.to_vec()].concat());
+    }
+}
+
+/// What was saved before policies of these kinds saw is read as what it is: a policy that does not.
+#[test]
+fn a_configuration_from_before_policies_saw_has_one_that_does_not() {
+    let mut config = small_csil();
+    config.env.image_size = 84;
+    let mut saved = config.to_value();
+    let read = |saved: &serde_json::Value| Config::from_saved(saved, &CORE).unwrap();
+    assert_eq!(read(&saved).policy.encoder, ImageEncoder::Keypoints);
+    let policy = saved["policy"].as_object_mut().unwrap();
+    policy.remove("encoder");
+    assert_eq!(read(&saved).policy.encoder, ImageEncoder::None);
 }
 
 /// What is seen at one size is not mistaken for another, and what cannot be seen or used is refused
@@ -340,8 +566,16 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
     let overlay = serde_json::json!({"env": {"image_size": 84}, "finetune": {"method": "td-mpc"}});
     let seeing = Config::from_overlay(&overlay, Preset::Tiny, &CORE).unwrap();
     assert_eq!(
-        (seeing.env.images(), seeing.policy.kind),
-        (ImageSpec::unnamed(84, 2), PolicyKind::Gaussian)
+        (
+            seeing.env.images(),
+            seeing.policy.kind,
+            seeing.policy.encoder
+        ),
+        (
+            ImageSpec::unnamed(84, 2),
+            PolicyKind::Gaussian,
+            ImageEncoder::None
+        )
     );
     let cameras = |names: &str| seeing.set("env.cameras", names, &CORE);
     let several = cameras(r#"["default", "wrist"]"#).unwrap().env.images();
@@ -352,10 +586,36 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         assert!(sentence.contains("env.cameras"), "{sentence}");
     }
     let sentence = seeing
-        .set("finetune.method", "dsrl", &CORE)
+        .set("finetune.method", "dppo", &CORE)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("sees no pictures"), "{sentence}");
+    let cloned = serde_json::json!({
+        "env": {"image_size": 24}, "finetune": {"method": "none"}, "pretrain": {"method": "bc"}
+    });
+    let refused = Config::from_overlay(&cloned, Preset::Tiny, &CORE).unwrap_err();
+    assert!(refused.to_string().contains("set it to 31"), "{refused}");
+    let mut tokens = cloned.clone();
+    tokens["policy"] = serde_json::json!({"kind": "flow-transformer"});
+    assert!(Config::from_overlay(&tokens, Preset::Tiny, &CORE).is_ok());
+    let mut rows = cloned;
+    rows["env"]["image_size"] = 84.into();
+    rows["pretrain"]["method"] = value_dice::METHOD.info.id.into();
+    let refused = Config::from_overlay(&rows, Preset::Tiny, &CORE).unwrap_err();
+    let sentence = refused.to_string();
+    assert!(
+        sentence.contains("value-dice sees no pictures") && sentence.contains("post-bc"),
+        "{sentence}"
+    );
+    let whole = Purpose::Run {
+        policy: false,
+        demos: false,
+    };
+    let mut config = small();
+    let reason = config.idle(whole, "policy.encoder").unwrap();
+    assert!(reason.contains("env.image_size is 0"), "{reason}");
+    config.env.image_size = 84;
+    assert_eq!(config.idle(whole, "policy.encoder"), None);
     let lift = CORE.entry("lab/lift").unwrap();
     let seen = ImageSpec::unnamed(SMALL.0, SMALL.1);
     let env = striped("lab/lift", "rapier").unwrap();

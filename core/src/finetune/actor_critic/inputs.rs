@@ -96,7 +96,7 @@ impl InputReader {
         let seen = rows.clone().flat_map(|row| &row[..keypoints]);
         let numbers = rows.flat_map(|row| &row[keypoints..]);
         let numbers = self.scale.apply(&numbers.copied().collect::<Vec<f32>>());
-        Observations::encoded(
+        Observations::with_keypoints(
             self.matrix(numbers, self.sizes.obs),
             self.matrix(seen.copied().collect(), keypoints),
         )

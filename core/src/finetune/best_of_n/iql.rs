@@ -10,7 +10,6 @@ use super::BestOfNConfig;
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
-use crate::obs::ObsBatch;
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -99,7 +98,7 @@ pub struct Iql {
 }
 
 impl Iql {
-    /// Fresh critics for normalized observations of length `obs` and chunks of length `chunk`, on
+    /// Fresh critics for a policy's features of length `obs` and chunks of length `chunk`, on
     /// an autodiff `device`.
     pub fn new(
         config: BestOfNConfig,
@@ -129,12 +128,11 @@ impl Iql {
     }
 
     /// One update of the value, the critics and their targets on a batch of raw decisions of
-    /// `policy`.
+    /// `policy`, or on one with its features in place of observations.
     pub fn step(&mut self, batch: &Batch, policy: &Policy) -> Losses {
         let matrix = |values, width| nn::matrix(values, width, &self.device);
-        let observe = |obs: &ObsBatch| policy.observe(obs, &self.device).numbers;
-        let obs = observe(&batch.obs).autodiff();
-        let next_obs = observe(&batch.next_obs);
+        let obs = policy.features(&batch.obs, &self.device).autodiff();
+        let next_obs = policy.features(&batch.next_obs, &self.device);
         let chunks = matrix(
             policy.act_scale.apply(&batch.actions),
             policy.sizes.chunk_len(),

@@ -8,12 +8,12 @@
 pub mod iql;
 mod trainer;
 
-use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
+use super::{FinetuneMethod, FinetunedPolicy, Memory, Method, check_encoder};
 use crate::data::Archive;
 use crate::error::within;
 use crate::memory::{NUMBER, Need, NetworkSize, Sizes};
 use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
-use crate::nn;
+use crate::nn::{self, SMALLEST_IMAGE};
 use crate::obs::ObsBatch;
 use crate::policy::{self, Policy, PolicyKind};
 use crate::settings::Settings;
@@ -43,13 +43,13 @@ pub const METHOD: Method = Method {
             PolicyKind::Squashed,
         ],
         because: "draws many proposals for every decision",
-        smallest_image: None,
+        smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
         demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },
-    check: |_, _, _| Ok(()),
+    check: |_, policy, cameras| check_encoder(METHOD.id(), policy, cameras),
     new: |config, cx| {
         let trainer = BestOfNTrainer::new(config.best_of_n.clone(), cx)?;
         Ok(Box::new(trainer))
@@ -140,7 +140,7 @@ impl BestOfNConfig {
 impl BestOfNConfig {
     /// What it takes of memory.
     pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
-        let obs = sizes.reads.numbers();
+        let obs = policy::memory::features(sizes);
         let inputs = obs + sizes.policy.chunk * sizes.act;
         let shape = (self.hidden, self.layers);
         let critics = NetworkSize::stack(self.critics, (inputs, 1), shape);
@@ -149,7 +149,7 @@ impl BestOfNConfig {
         let step = critics.and(value).learning(self.batch as f64);
         let proposals = (sizes.parallel * self.samples) as f64;
         let noise = proposals * (policy::memory::noise_len(sizes) + inputs as f64) * 3.0 * NUMBER;
-        let widest = policy::memory::network(sizes).acting(proposals);
+        let widest = policy::memory::deciding(sizes).acting(proposals);
         let choice = noise + widest.max(critics.acting(proposals));
         let decisions = self.rollouts as f64 * sizes.decisions();
         let group = "finetune.best_of_n";
@@ -172,7 +172,7 @@ impl BestOfNConfig {
                 group,
                 "the replay",
                 &["rollouts"],
-                sizes.replay(decisions, sizes.chunk_len()),
+                sizes.replay(decisions, obs, sizes.chunk_len()),
             ),
         ]
     }
@@ -198,22 +198,22 @@ impl BestOfNPolicy {
         device: &Device,
     ) -> Result<Vec<f32>> {
         let inner_device = device.clone().without_autodiff();
-        let sizes = policy.sizes;
         let n = self.samples;
         let rows = obs.len();
-        let obs = policy.observe(obs, &inner_device).numbers;
+        let features = policy.features_len();
+        let obs = policy.features(obs, &inner_device);
         // N consecutive rows per observation: one batch for policy and critic.
         let repeated: Tensor<2> = obs
             .unsqueeze_dim::<3>(1)
-            .expand([rows, n, sizes.obs])
-            .reshape([rows * n, sizes.obs]);
+            .expand([rows, n, features])
+            .reshape([rows * n, features]);
         let chunks = policy.sample(
             repeated.clone(),
             nn::matrix(noise, policy.noise_len(), &inner_device),
         );
         let scores = nn::read(self.critic.score(repeated, chunks.clone())).await?;
         let chunks = policy.act_scale.invert(&nn::read(chunks).await?);
-        let width = sizes.chunk_len();
+        let width = policy.sizes.chunk_len();
         // Greedy, as IDQL acts in evaluation; chunks are clamped once they are unscaled.
         let best = (0..rows).flat_map(|row| {
             let winner = row * n + argmax(&scores[row * n..(row + 1) * n]);
@@ -242,7 +242,7 @@ impl BestOfNPolicy {
         }
         let critic = Critic::load(
             config,
-            policy.sizes.obs,
+            policy.features_len(),
             policy.sizes.chunk_len(),
             &format!("{prefix}/critic"),
             archive,

@@ -34,7 +34,7 @@ impl BestOfNTrainer {
     pub(crate) fn new(config: BestOfNConfig, cx: &Context) -> Result<Self> {
         let sizes = cx.policy.sizes;
         let horizon = cx.rollouts.task.spec.horizon;
-        let replay = Replay::new(cx.obs(), sizes.chunk_len(), config.rollouts * horizon);
+        let replay = Replay::new(cx.kept(), sizes.chunk_len(), config.rollouts * horizon);
         Ok(Self {
             phase: play(&config, cx, 0)?,
             config,
@@ -56,13 +56,11 @@ impl BestOfNTrainer {
             .act(&obs, rollouts.noise(cx.policy.noise_len()), cx.device)
             .await?;
         let (decisions, finished) = rollouts.play(&chunks, cx.policy.sizes.chunk_len())?;
-        for Decision {
-            obs, chunk, step, ..
-        } in &decisions
-        {
+        let kept = cx.keep(&decisions).await?;
+        for (Decision { chunk, step, .. }, (obs, next)) in decisions.iter().zip(&kept) {
             // A time limit is a failure unless its state is bootstrapped.
             let done = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
-            self.replay.push(obs, chunk, step.reward, &step.obs, done)?;
+            self.replay.push(obs, chunk, step.reward, next, done)?;
         }
         let successes = rollouts.successes();
         let (done, total) = rollouts.progress();
@@ -84,7 +82,7 @@ impl BestOfNTrainer {
         let mut weights = Rng::new(seed, "critic-weights", round);
         let iql = Iql::new(
             self.config.clone(),
-            sizes.obs,
+            cx.policy.features_len(),
             sizes.chunk_len(),
             &mut weights,
             cx.device.clone(),
@@ -189,7 +187,7 @@ impl BestOfNTrainer {
             false => {
                 let iql = Iql::load(
                     config.clone(),
-                    sizes.obs,
+                    cx.policy.features_len(),
                     sizes.chunk_len(),
                     archive,
                     cx.device.clone(),

@@ -72,7 +72,7 @@ struct Rows {
 impl SoftActorCritic {
     /// A fresh learner for a policy, on an autodiff `device`.
     pub fn new(config: DsrlConfig, policy: &Policy, rng: &mut Rng, device: Device) -> Self {
-        let obs = policy.sizes.obs;
+        let obs = policy.features_len();
         let width = policy.noise_len();
         let action_width = if config.variant == Variant::NoiseAliased {
             policy.sizes.chunk_len()
@@ -157,7 +157,7 @@ impl SoftActorCritic {
     /// its loss. None in the SAC variant.
     pub fn distil(&mut self, batch: &Batch, policy: &Policy, rng: &mut Rng) -> Option<Tensor<1>> {
         let noise_critic = self.noise_critic.clone()?;
-        let obs = policy.observe(&batch.obs, &self.device).numbers;
+        let obs = policy.features(&batch.obs, &self.device);
         let noise = self.normals(batch.len(), policy.noise_len(), rng);
         let chunks = policy.sample(obs.clone(), noise.clone());
         let targets = q_values(&self.critic.valid(), obs.clone(), chunks);
@@ -182,7 +182,7 @@ impl SoftActorCritic {
 
     fn rows(&self, batch: &Batch, policy: &Policy) -> Rows {
         let sizes = policy.sizes;
-        let obs = |obs: &ObsBatch| policy.observe(obs, &self.device).numbers;
+        let obs = |obs: &ObsBatch| policy.features(obs, &self.device);
         let actions = match self.config.variant {
             Variant::NoiseAliased => {
                 self.detached(policy.act_scale.apply(&batch.actions), sizes.chunk_len())

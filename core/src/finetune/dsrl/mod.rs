@@ -8,10 +8,11 @@ mod learner;
 mod noise_policy;
 mod trainer;
 
-use super::Method;
+use super::{Method, check_encoder};
 use crate::error::within;
 use crate::memory::{NORMED, Need, NetworkSize, Sizes};
 use crate::method::{DemoUse, MethodInfo, Paper};
+use crate::nn::SMALLEST_IMAGE;
 use crate::policy::{self, PolicyConfig, PolicyKind, Sampler};
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -38,13 +39,16 @@ pub const METHOD: Method = Method {
             PolicyKind::Diffusion,
         ],
         because: "steers the noise of a generative policy",
-        smallest_image: None,
+        smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
         demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },
-    check: |_, policy, _| check_sampler(policy),
+    check: |_, policy, cameras| {
+        check_sampler(policy)?;
+        check_encoder(METHOD.id(), policy, cameras)
+    },
     new: |config, cx| {
         let trainer = DsrlTrainer::new(config.dsrl.clone(), cx)?;
         Ok(Box::new(trainer))
@@ -203,7 +207,7 @@ impl DsrlConfig {
 impl DsrlConfig {
     /// What it takes of memory.
     pub(super) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
-        let obs = sizes.reads.numbers();
+        let obs = policy::memory::features(sizes);
         let chunk = sizes.policy.chunk * sizes.act;
         let shape = (self.hidden, self.layers);
         let actor = NetworkSize::stack(1, (obs, 2 * chunk), shape);
@@ -215,7 +219,7 @@ impl DsrlConfig {
         let weights = actor.learned() + kinds * critics.learned() + critics.following();
         let rows = self.batch as f64;
         let step = critics.and(actor).learning(rows) * NORMED;
-        let sampled = policy::memory::network(sizes).acting(rows);
+        let sampled = policy::memory::deciding(sizes).acting(rows);
         let group = "finetune.dsrl";
         vec![
             Need::of(
@@ -240,7 +244,7 @@ impl DsrlConfig {
                 group,
                 "the replay",
                 &["total_steps"],
-                sizes.replay(self.total_steps as f64, sizes.chunk_len()),
+                sizes.replay(self.total_steps as f64, obs, sizes.chunk_len()),
             ),
         ]
     }

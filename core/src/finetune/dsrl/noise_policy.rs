@@ -75,7 +75,7 @@ pub struct NoisePolicy {
 }
 
 impl NoisePolicy {
-    /// The noise chosen at normalized observations with standard normal `e`: `[batch, width]`,
+    /// The noise chosen at a policy's features with standard normal `e`: `[batch, width]`,
     /// within the magnitude.
     pub fn noise(&self, obs: Tensor<2>, e: Tensor<2>) -> Tensor<2> {
         let at = self.actor.at(obs);
@@ -96,7 +96,7 @@ impl NoisePolicy {
         device: &Device,
     ) -> Result<Vec<f32>> {
         let inner_device = device.clone().without_autodiff();
-        let obs = policy.observe(obs, &inner_device).numbers;
+        let obs = policy.features(obs, &inner_device);
         let noise = self.noise(
             obs.clone(),
             nn::matrix(e, policy.noise_len(), &inner_device),
@@ -120,7 +120,7 @@ impl NoisePolicy {
     ) -> Result<Self> {
         let actor = Actor::new(
             config,
-            policy.sizes.obs,
+            policy.features_len(),
             policy.noise_len(),
             &mut Rng::new(0, "unused", 0),
             device,

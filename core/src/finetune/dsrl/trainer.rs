@@ -48,7 +48,7 @@ impl DsrlTrainer {
             &mut Rng::new(seed, "dsrl-weights", 0),
             cx.device.clone(),
         );
-        let replay = Replay::new(cx.obs(), stored(&config, cx), config.total_steps);
+        let replay = Replay::new(cx.kept(), stored(&config, cx), config.total_steps);
         let count = Count {
             online: OnlineLoop::default(),
             updates: 0,
@@ -145,7 +145,7 @@ impl DsrlTrainer {
             noise.iter_mut().for_each(|w| *w = w.clamp(-limit, limit));
         }
         if !warm {
-            let scaled = policy.observe(&obs, &inner_device).numbers;
+            let scaled = policy.features(&obs, &inner_device);
             noise = nn::read(
                 self.learner
                     .noise_policy(true)
@@ -155,12 +155,10 @@ impl DsrlTrainer {
         }
         let chunks = policy.act(&obs, noise.clone(), &inner_device).await?;
         let (decisions, finished) = self.rollouts.play(&chunks, policy.sizes.chunk_len())?;
-        for (
-            Decision {
-                obs, chunk, step, ..
-            },
-            noise,
-        ) in decisions.iter().zip(noise.chunks(policy.noise_len()))
+        let kept = cx.keep(&decisions).await?;
+        let rows = decisions.iter().zip(&kept);
+        for ((Decision { chunk, step, .. }, (obs, next)), noise) in
+            rows.zip(noise.chunks(policy.noise_len()))
         {
             let action = if self.config.variant == Variant::NoiseAliased {
                 chunk
@@ -172,7 +170,7 @@ impl DsrlTrainer {
                 obs,
                 action,
                 step.reward + self.config.offset(step.steps),
-                &step.obs,
+                next,
                 done,
             )?;
         }

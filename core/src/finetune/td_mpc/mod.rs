@@ -71,14 +71,13 @@ pub const METHOD: Method = Method {
     },
 };
 
-/// A policy that sees less than the planner takes no part, and one that does proposes enough
-/// actions.
+/// Where the planner sees, the policy takes no part, and one that does proposes enough actions.
 fn check(config: &TdMpcConfig, policy: &PolicyConfig, cameras: &[ImageSpec]) -> Result<()> {
     let apart = (config.proposals, config.seed_by) == (Proposals::Prior, SeedPolicy::Prior);
     if !cameras.is_empty() && !apart {
         return Err(Error::input(
-            "the pretrained policy sees no pictures: set finetune.td_mpc.proposals and \
-             finetune.td_mpc.seed_by to prior, or env.image_size to 0",
+            "from pictures the pretrained policy has no part in td-mpc: set \
+             finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or env.image_size to 0",
         ));
     }
     if config.proposals != Proposals::Prior && policy.chunk < config.horizon {

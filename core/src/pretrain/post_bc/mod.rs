@@ -7,14 +7,15 @@
 
 mod ensemble;
 mod pretrainer;
+mod seen;
 
 use super::averaging::Averaging;
 use super::{Method, Unit};
 use crate::data::{Archive, Pairs, bootstrap::Bootstrap};
 use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
 use crate::method::{Color, DemoUse, Insight, MethodInfo, Paper};
-use crate::nn::{Activation, CosineCycles};
-use crate::policy::PolicyKind;
+use crate::nn::{Activation, CosineCycles, SMALLEST_IMAGE};
+use crate::policy::{PolicyKind, memory};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
@@ -41,14 +42,13 @@ pub const METHOD: Method = Method {
         }),
         policies: PolicyKind::ALL,
         because: "",
-        // The ensemble learns from states.
-        smallest_image: None,
+        smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
         demos: DemoUse::Required,
         insights: &[Insight::Spread],
         on_page: true,
     },
-    new: |cx| Ok(Box::new(PostBc::new(cx))),
+    new: |cx| Ok(Box::new(PostBc::new(cx)?)),
     load: |cx, archive| Ok(Box::new(PostBc::load(cx, archive)?)),
 };
 
@@ -249,7 +249,7 @@ impl PostBcConfig {
 
 /// What the ensemble, and what is made of it, take of memory.
 pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
-    let obs = sizes.reads.numbers();
+    let obs = memory::features(sizes);
     let chunk = sizes.policy.chunk * sizes.act;
     let shape = (config.hidden, config.layers);
     let net = NetworkSize::stack(config.members, (obs, chunk), shape);
@@ -263,7 +263,16 @@ pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
         true => net.following(),
         false => 0.0,
     };
-    let predictions = net.acting(sizes.pairs.min(ensemble::PREDICT_ROWS as f64));
+    let at_once = sizes.pairs.min(ensemble::PREDICT_ROWS as f64);
+    let predictions = net.acting(at_once);
+    // What is seen of the pairs, and of pictures while they are encoded.
+    let seen = match sizes.reads.cameras.is_empty() {
+        true => 0.0,
+        false => {
+            let encoded = sizes.pairs * obs as f64 * SAVED * NUMBER;
+            encoded + memory::network(sizes).acting(at_once)
+        }
+    };
     let deviations = members * sizes.pairs * (sizes.chunk_len() * SAVED + 1.0) * NUMBER;
     let group = "pretrain.post_bc";
     vec![
@@ -277,8 +286,9 @@ pub(crate) fn memory(config: &PostBcConfig, sizes: &Sizes) -> Vec<Need> {
             group,
             "a step of the ensemble",
             &["batch", "members", "hidden", "layers"],
-            step.max(predictions),
-        ),
+            step.max(predictions) + seen,
+        )
+        .also(sizes.sight()),
         Need::new(
             "the posterior",
             &["pretrain.post_bc.members", "demos.count", "policy.chunk"],

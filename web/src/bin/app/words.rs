@@ -66,6 +66,7 @@ pub fn together(lanes: &[&str]) -> String {
 pub fn phase(phase: Phase, done: u64, total: u64) -> String {
     match phase {
         Phase::Demos => format!("Watching the demonstrator: {done} of {total}"),
+        Phase::Encoder => "Learning to see".into(),
         Phase::Ensemble => "Asking an ensemble where the demonstrations leave doubt".into(),
         Phase::Pretrain => "Cloning the demonstrations".into(),
         Phase::Evaluate => format!("Being tested: {done} of {total} episodes"),
