@@ -19,18 +19,36 @@ pub type Named = (String, Command);
 /// One sentence that names what failed.
 pub fn cargo_test(cargo_test: impl Fn(&[&str]) -> Command) -> Result<(), String> {
     let json = "--message-format=json-render-diagnostics";
-    let mut build = cargo_test(&["--no-run", json]);
-    let output = build.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| format!("cargo could not be started: {error}."))?;
-    if !output.status.success() {
-        return Err("The tests could not be built.".to_owned());
-    }
-    let programs = programs(&String::from_utf8_lossy(&output.stdout));
+    let build = || built(cargo_test(&["--no-run", json]));
+    let messages = build().or_else(|_| {
+        // A build that was killed can leave parts that do not link, which cargo takes for whole.
+        forget_parts();
+        build()
+    })?;
+    let programs = programs(&messages);
     if programs.is_empty() {
         return Err("cargo named no test program.".to_owned());
     }
     run(programs)?;
     shell::run(cargo_test(&["--doc"]))
+}
+
+/// What cargo says of a build on its standard output.
+fn built(mut build: Command) -> Result<String, String> {
+    let output = build.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cargo could not be started: {error}."))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err("The tests could not be built.".to_owned()),
+    }
+}
+
+/// Removes what incremental builds keep of crates, if there is any.
+fn forget_parts() {
+    let folder = shell::target().join("release/incremental");
+    if std::fs::remove_dir_all(folder).is_ok() {
+        eprintln!("(Once more, without what earlier builds have left.)");
+    }
 }
 
 /// Runs programs in their order, also after one has failed.

@@ -390,8 +390,8 @@ fn losses_from_pictures_have_the_right_gradients() {
         let pixels = rng.normals(3 * side * side).into_iter().map(f32::abs);
         let pixels = TensorData::new(pixels.collect::<Vec<f32>>(), [3, 1, side, side]);
         let obs = Observations {
-            numbers: nn::matrix(rng.normals(9), 3, &device),
             images: vec![Tensor::<4>::from_data(pixels, &device).into()],
+            ..nn::matrix(rng.normals(9), 3, &device).into()
         };
         let chunks = nn::matrix(rng.normals(6), 2, &device) * 0.3;
         let error = worst_error_of_smooth(&policy.net, 3e-3, |net| {

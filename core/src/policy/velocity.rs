@@ -168,7 +168,10 @@ impl Tokens {
     }
 
     /// The numbers, and the tokens of pictures one after the other: `[batch, features]`.
-    fn features(&self, Observations { numbers, images }: Observations) -> Tensor<2> {
+    fn features(&self, obs: Observations) -> Tensor<2> {
+        let Observations {
+            numbers, images, ..
+        } = obs;
         let mut parts = vec![numbers];
         parts.extend(self.see(images).map(|tokens| tokens.flatten(1, 2)));
         Tensor::cat(parts, 1)
