@@ -80,7 +80,14 @@ impl Filters {
     }
 
     /// One layer after the other: `[N, in, size, size] -> [N, out, smaller, smaller]`.
+    ///
+    /// # Panics
+    /// In a browser, where configurations with pictures are refused: its program has no
+    /// convolutions, which are 36 kB that a page would load.
     pub(crate) fn forward(&self, x: Pictures, layer: impl Fn(usize) -> Layer) -> Tensor<4> {
+        if cfg!(target_arch = "wasm32") {
+            unreachable!("the configuration is checked: nothing in a browser sees pictures");
+        }
         #[cfg(not(target_arch = "wasm32"))]
         if fused::on_cpu(&self.kernels[0].val()) {
             return self.forward_fused(x, layer);

@@ -273,6 +273,11 @@ impl Config {
         if size == 0 {
             return Ok(());
         }
+        if cfg!(target_arch = "wasm32") {
+            return Err(Error::input(
+                "nothing in a browser learns from pictures: set env.image_size to 0",
+            ));
+        }
         let cameras = &self.env.cameras;
         let twice = |i: usize| cameras[..i].contains(&cameras[i]);
         if cameras.is_empty() || (0..cameras.len()).any(twice) {

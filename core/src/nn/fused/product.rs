@@ -83,12 +83,13 @@ impl<'a> Stack<'a> {
 /// out += a b for every matrix of the stacks; out is row-major.
 pub(super) fn add_products(out: &mut [f32], a: Stack, b: Stack) {
     check(out, a, b);
-    let [members, rows, inner] = a.shape;
+    let [_, rows, _] = a.shape;
     let [_, _, columns] = b.shape;
     let one = |(k, out): (usize, &mut [f32]), parallelism| product(out, a, b, k, true, parallelism);
     #[cfg(not(target_arch = "wasm32"))]
     {
         use rayon::prelude::*;
+        let [members, _, inner] = a.shape;
         // A thread per matrix where there are enough of them, else all threads on one large
         // product.
         let work = rows * columns * inner;
