@@ -1,7 +1,6 @@
 //! The site: its programs compiled, its pages put together, weighed, served and driven in a
 //! browser.
 
-use crate::lanes;
 use crate::setup::{self, Need};
 use crate::shell::{self, WASM};
 use std::path::{Path, PathBuf};
@@ -167,8 +166,7 @@ pub fn test_view() -> Result<(), String> {
 /// # Errors
 /// One sentence when a test fails.
 pub fn test() -> Result<(), String> {
-    // While two arms learn to the end, for minutes, the other pages are visited.
-    lanes::run(["learning.test.mjs", "others.mjs"].map(drive).into())
+    drive("www/test/all.mjs")
 }
 
 /// Builds the site with its program for GPUs, and drives that.
@@ -177,16 +175,14 @@ pub fn test() -> Result<(), String> {
 /// One sentence when the build or a test fails.
 pub fn test_gpu() -> Result<(), String> {
     web(true, true)?;
-    let (_, tests) = drive("webgpu.test.mjs");
-    shell::run(tests)
+    drive("www/test/webgpu.test.mjs")
 }
 
-/// What runs a file of tests against the built site.
-fn drive(file: &str) -> lanes::Named {
-    let path = format!("www/test/{file}");
-    let mut tests = shell::command("node", &["--test", &path]);
+/// Runs a file of tests against the built site.
+fn drive(file: &str) -> Result<(), String> {
+    let mut tests = shell::command("node", &["--test", file]);
     tests
         .env("SITE", shell::root().join(SITE))
         .env("SCREENSHOTS", shell::target().join("screenshots"));
-    (path, tests)
+    shell::run(tests)
 }
