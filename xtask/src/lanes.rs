@@ -18,14 +18,17 @@ pub type Named = (String, Command);
 /// # Errors
 /// One sentence that names what failed.
 pub fn cargo_test(cargo_test: impl Fn(&[&str]) -> Command) -> Result<(), String> {
-    let json = "--message-format=json-render-diagnostics";
-    let build = || built(cargo_test(&["--no-run", json]));
-    let messages = build().or_else(|_| {
+    let build = || build(cargo_test(&["--no-run", "--message-format=json"]));
+    let mut built = build()?;
+    if !built.succeeded && built.messages.iter().any(is_of_the_linker) {
         // A build that was killed can leave parts that do not link, which cargo takes for whole.
         forget_parts();
-        build()
-    })?;
-    let programs = programs(&messages);
+        built = build()?;
+    }
+    if !built.succeeded {
+        return Err("The tests could not be built.".to_owned());
+    }
+    let programs = programs(&built.messages);
     if programs.is_empty() {
         return Err("cargo named no test program.".to_owned());
     }
@@ -33,14 +36,36 @@ pub fn cargo_test(cargo_test: impl Fn(&[&str]) -> Command) -> Result<(), String>
     shell::run(cargo_test(&["--doc"]))
 }
 
-/// What cargo says of a build on its standard output.
-fn built(mut build: Command) -> Result<String, String> {
+/// A build, and what cargo says of it.
+struct Built {
+    succeeded: bool,
+    messages: Vec<Value>,
+}
+
+/// Builds, and shows what the compiler says.
+fn build(mut build: Command) -> Result<Built, String> {
     let output = build.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("cargo could not be started: {error}."))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err("The tests could not be built.".to_owned()),
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let messages: Vec<Value> = messages.collect();
+    for message in &messages {
+        if let Some(words) = message["message"]["rendered"].as_str() {
+            eprint!("{words}");
+        }
     }
+    Ok(Built {
+        succeeded: output.status.success(),
+        messages,
+    })
+}
+
+/// Whether a message of the compiler is that parts could not be linked.
+fn is_of_the_linker(message: &Value) -> bool {
+    let words = message["message"]["message"].as_str();
+    words.is_some_and(|words| words.starts_with("linking with"))
 }
 
 /// Removes what incremental builds keep of crates, if there is any.
@@ -97,11 +122,8 @@ fn passes(name: &str, mut command: Command) -> bool {
 
 /// The test programs among what cargo says that it has built, largest first: a long one that begins
 /// last would run alone.
-fn programs(messages: &str) -> Vec<Named> {
-    let messages = messages.lines().map(serde_json::from_str);
-    let mut programs: Vec<(u64, Named)> = messages
-        .filter_map(|message| program(&message.ok()?))
-        .collect();
+fn programs(messages: &[Value]) -> Vec<Named> {
+    let mut programs: Vec<(u64, Named)> = messages.iter().filter_map(program).collect();
     programs.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     programs.into_iter().map(|(_, program)| program).collect()
 }
@@ -149,14 +171,31 @@ mod tests {
             artifact(true, Value::Null),
             serde_json::json!({ "reason": "build-finished" }),
         ];
-        let lines = messages.map(|message| message.to_string());
-        let found = programs(&lines.join("\n"));
+        let found = programs(&messages);
         let [(name, command)] = &found[..] else {
             panic!("one of them is a test program");
         };
         assert_eq!(name, "core/tests/fuzz.rs");
         assert_eq!(command.get_program(), "/build/fuzz-1");
         assert_eq!(command.get_current_dir(), Some(Path::new("/clone/core")));
+    }
+
+    /// Only where parts do not link may those of earlier builds be to blame.
+    #[test]
+    fn a_message_of_the_linker_is_told_from_others() {
+        let message = |words: &str| {
+            serde_json::json!({
+                "reason": "compiler-message",
+                "message": { "message": words, "rendered": words },
+            })
+        };
+        assert!(is_of_the_linker(&message(
+            "linking with `cc` failed: exit status: 1"
+        )));
+        assert!(!is_of_the_linker(&message("mismatched types")));
+        assert!(!is_of_the_linker(
+            &serde_json::json!({ "reason": "build-finished" })
+        ));
     }
 
     /// One that fails does not keep the others from running, and is named.
