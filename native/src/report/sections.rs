@@ -387,38 +387,27 @@ fn losses(report: &Report) -> String {
     )
 }
 
-/// What to try now, from what the numbers leave open.
+/// What to try now, from what the numbers leave open. A command takes the run's own configuration,
+/// so that what comes of it differs in one thing.
 fn next(report: &Report) -> String {
-    let run = |pretrain: &str, finetune: &str, demos: usize, seeds: usize, out: &str| {
-        format!(
-            "protege run --task {} --pretrain {pretrain} --finetune {finetune} --demos {demos} \
-             --seeds {seeds} --preset {} --out runs/{out}",
-            report.task, report.preset
-        )
+    let run = |flags: &str, out: &str| {
+        format!("protege run --config THIS_RUN/config.toml {flags} --out runs/{out}")
     };
     let pretrain = report.pretrain.as_str();
-    let finetune = report.finetune.as_str();
     let seeds = report.seeds.len();
     let mut steps: Vec<(String, String)> = Vec::new();
     if report.pretrain == PolicyKind::Served.name() {
         return compare_next(steps);
     }
-    if finetune == "none" {
-        steps.push((
-            "Finetune the policy.".into(),
-            run(
-                pretrain,
-                best_of_n::METHOD.info.id,
-                report.demos,
-                seeds,
-                "finetuned",
-            ),
-        ));
+    if report.finetune == "none" {
+        let method = best_of_n::METHOD.info.id;
+        let command = format!("protege finetune --checkpoint THIS_RUN --finetune {method}");
+        steps.push(("Finetune the policy.".into(), command));
     }
     if seeds < 4 {
         steps.push((
             "Repeat it with more seeds: so few leave the interval over seeds open.".into(),
-            run(pretrain, finetune, report.demos, 4, "four-seeds"),
+            run("--seeds 4", "four-seeds"),
         ));
     }
     let plain = bc::METHOD.info.id;
@@ -429,12 +418,13 @@ fn next(report: &Report) -> String {
             "Change the pretraining alone to {}, to see what it contributes.",
             method(other)
         ),
-        run(other, finetune, report.demos, seeds, other),
+        run(&format!("--pretrain {other} --seeds {seeds}"), other),
     ));
     if report.after.success > 0.9 && report.demos > 1 {
+        let flags = format!("--demos {} --seeds {seeds}", report.demos / 2);
         steps.push((
             "The task is nearly solved: try half the demonstrations.".into(),
-            run(pretrain, finetune, report.demos / 2, seeds, "fewer-demos"),
+            run(&flags, "fewer-demos"),
         ));
     }
     compare_next(steps)
