@@ -148,12 +148,13 @@ impl SequenceReplay {
 
     /// The same episodes, observed as `obs`: with these histories, one for each.
     #[must_use]
-    pub(crate) fn observed_as(mut self, obs: ObsSpec, histories: Vec<History>) -> Self {
-        self.shape.obs = obs;
-        for (episode, history) in self.episodes.iter_mut().zip(histories) {
+    pub(crate) fn observed_as(&self, obs: ObsSpec, histories: Vec<History>) -> Self {
+        let mut other = self.clone();
+        other.shape.obs = obs;
+        for (episode, history) in other.episodes.iter_mut().zip(histories) {
             episode.obs = history;
         }
-        self
+        other
     }
 
     /// Length of an action.

@@ -28,18 +28,24 @@ fn reads() -> ObsSpec {
     ObsSpec::of_state(SIZES.obs)
 }
 
+/// One that reads numbers alone.
+fn gaussian(rng: &mut Rng, device: &Device) -> Gaussian {
+    let config = config(PolicyKind::Gaussian);
+    Gaussian::new(&config, Vec::new(), SIZES, rng, device)
+}
+
+/// One that reads numbers alone.
+fn squashed(rng: &mut Rng, device: &Device) -> Squashed {
+    let config = config(PolicyKind::Squashed);
+    Squashed::new(&config, Vec::new(), SIZES, rng, device)
+}
+
 /// The gradient of the Gaussian's likelihood is right, in the mean's weights and in the spread.
 #[test]
 fn the_gaussian_loss_has_the_right_gradient() {
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(1, "test", 0);
-    let net = Gaussian::new(
-        &config(PolicyKind::Gaussian),
-        Vec::new(),
-        SIZES,
-        &mut rng,
-        &device,
-    );
+    let net = gaussian(&mut rng, &device);
     let obs = nn::matrix(rng.normals(18), 3, &device);
     let chunks = nn::matrix(rng.normals(12), 2, &device);
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
@@ -51,13 +57,7 @@ fn the_gaussian_loss_has_the_right_gradient() {
 fn the_gaussian_loss_is_the_log_density() {
     let device = Device::flex();
     let mut rng = Rng::new(2, "test", 0);
-    let net = Gaussian::new(
-        &config(PolicyKind::Gaussian),
-        Vec::new(),
-        SIZES,
-        &mut rng,
-        &device,
-    );
+    let net = gaussian(&mut rng, &device);
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let mean = pollster::block_on(nn::read(
         net.sample(obs.clone(), Tensor::zeros([1, 2], &device)),
@@ -78,13 +78,7 @@ fn the_gaussian_loss_is_the_log_density() {
 fn the_squashed_loss_has_the_right_gradient() {
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(5, "test", 0);
-    let net = Squashed::new(
-        &config(PolicyKind::Squashed),
-        Vec::new(),
-        SIZES,
-        &mut rng,
-        &device,
-    );
+    let net = squashed(&mut rng, &device);
     let obs = nn::matrix(rng.normals(18), 3, &device);
     let chunks = nn::matrix(rng.normals(12), 2, &device) * 0.3;
     let error = worst_error(&net, |net| net.loss(obs.clone(), chunks.clone()));
@@ -98,13 +92,7 @@ fn the_squashed_loss_has_the_right_gradient() {
 fn the_squashed_loss_is_the_log_density() {
     let device = Device::flex();
     let mut rng = Rng::new(6, "test", 0);
-    let net = Squashed::new(
-        &config(PolicyKind::Squashed),
-        Vec::new(),
-        SIZES,
-        &mut rng,
-        &device,
-    );
+    let net = squashed(&mut rng, &device);
     let obs = nn::matrix(rng.normals(3), 3, &device);
     let sample = |z: [f32; 2]| {
         pollster::block_on(nn::read(
@@ -133,13 +121,7 @@ fn the_squashed_loss_is_the_log_density() {
 #[test]
 fn actions_at_the_edge_have_a_finite_likelihood() {
     let device = Device::flex();
-    let net = Squashed::new(
-        &config(PolicyKind::Squashed),
-        Vec::new(),
-        SIZES,
-        &mut Rng::new(7, "test", 0),
-        &device,
-    );
+    let net = squashed(&mut Rng::new(7, "test", 0), &device);
     let loss = net.loss(
         nn::matrix(vec![0.0; 3], 3, &device),
         nn::matrix(vec![-1.0, 1.0], 2, &device),

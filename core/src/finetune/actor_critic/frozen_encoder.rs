@@ -60,17 +60,17 @@ impl FrozenEncoder {
         Ok((0..decisions.len()).map(row).collect())
     }
 
-    /// The episodes of a replay.
+    /// The same replay, with keypoints in the place of pictures.
     ///
     /// # Errors
     /// When the device fails.
-    pub(crate) async fn encode_replay(&self, replay: SequenceReplay) -> Result<SequenceReplay> {
-        let spec = replay.obs().clone();
+    pub(crate) async fn encode_replay(&self, replay: &SequenceReplay) -> Result<SequenceReplay> {
+        let spec = replay.obs();
         let mut histories = Vec::new();
         for history in replay.histories() {
-            let obs = history.batch(&spec, 0..history.len());
+            let obs = history.batch(spec, 0..history.len());
             histories.push(History::of(&self.encode(&obs).await?));
         }
-        Ok(replay.observed_as(self.spec(&spec), histories))
+        Ok(replay.observed_as(self.spec(spec), histories))
     }
 }

@@ -108,8 +108,11 @@ impl<L: Learner> ActorCriticTrainer<L> {
             self.watch(cx).await?
         } else if done.cloning < self.config.actor.clone_updates {
             self.clone_policy().await?
-        } else if *self.demos.obs() != stored(&self.learner, cx) {
-            self.encode_demos().await?
+        } else if let Some(encoder) = self.learner.frozen_encoder()
+            && !self.demos.obs().cameras.is_empty()
+        {
+            self.demos = encoder.encode_replay(&self.demos).await?;
+            StepReport::update(0, self.progress())
         } else if done.pretraining < self.learner.pretraining() {
             self.pretrain().await?
         } else if done.practice < self.owed() {
@@ -203,14 +206,6 @@ impl<L: Learner> ActorCriticTrainer<L> {
         let due = recording_due(before, before + updates);
         let figures = loss.filter(|_| due).map(|loss| vec![("loss/bc", loss)]);
         self.updated(updates, figures).await
-    }
-
-    /// Stores the demonstrations as what the frozen encoders make of them.
-    async fn encode_demos(&mut self) -> Result<StepReport> {
-        if let Some(encoder) = self.learner.frozen_encoder() {
-            self.demos = encoder.encode_replay(self.demos.clone()).await?;
-        }
-        Ok(StepReport::update(0, self.progress()))
     }
 
     async fn pretrain(&mut self) -> Result<StepReport> {

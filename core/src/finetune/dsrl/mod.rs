@@ -147,8 +147,8 @@ pub struct DsrlConfig {
     #[setting(value = false, paper = true, source = "DSRL's code")]
     pub backup_entropy: bool,
     /// Entropy per number of noise that the temperature holds the actor to, of its choice scaled
-    /// to [-1, 1], where a uniform choice has ln 2 = 0.69. Where noise has many numbers, the critic
-    /// of noise is poor away from the noise that it learns from, and a narrow actor goes there.
+    /// to [-1, 1], where a uniform choice has ln 2 = 0.69. The critic of noise learns from standard
+    /// normal noise, which a narrow actor can leave, the sooner the more numbers noise has.
     #[setting(range = -100.0..=0.69, value = 0.0, source = "DSRL")]
     pub target_entropy: f64,
     /// Added to rewards. With 0, success is worth 1 or, with `env.to_horizon`, 1 for as long as it

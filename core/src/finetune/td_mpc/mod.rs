@@ -77,7 +77,8 @@ fn check(config: &TdMpcConfig, policy: &PolicyConfig, cameras: &[ImageSpec]) -> 
     if !cameras.is_empty() && !apart {
         return Err(Error::input(
             "from pictures the pretrained policy has no part in td-mpc: set \
-             finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or env.image_size to 0",
+             finetune.td_mpc.proposals and finetune.td_mpc.seed_by to prior, or \
+             env.image_size to 0",
         ));
     }
     if config.proposals != Proposals::Prior && policy.chunk < config.horizon {
