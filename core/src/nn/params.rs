@@ -20,14 +20,18 @@ impl Path {
     }
 
     pub(crate) fn name(&self) -> String {
-        self.0.join(".")
+        let parts = self.0.iter().map(String::as_str);
+        let named: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        named.join(".")
     }
 }
 
-/// A part's name in files, which it keeps where the code has another one.
+/// A part's name in files, which it keeps where the code has another one; none where it once was
+/// the whole module.
 fn name_in_files(name: &str) -> &str {
     match name {
         "image_encoder" => "eyes",
+        "bare" => "",
         _ => name,
     }
 }

@@ -34,10 +34,15 @@ pub(crate) fn network(sizes: &Sizes) -> NetworkSize {
     ) {
         return deciding;
     }
+    deciding.and(image_encoders(sizes))
+}
+
+/// The image encoders of a perceptron.
+pub(crate) fn image_encoders(sizes: &Sizes) -> NetworkSize {
     let cameras = sizes.reads.cameras.iter();
     cameras
         .map(|camera| NetworkSize::convolutions(camera, 1.0))
-        .fold(deciding, NetworkSize::and)
+        .fold(NetworkSize::default(), NetworkSize::and)
 }
 
 /// What of it reads features: all of it but the image encoders of a perceptron.
