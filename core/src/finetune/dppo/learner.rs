@@ -295,6 +295,7 @@ fn adam(lr: f64) -> AdamConfig {
 mod tests {
     use super::*;
     use crate::data::Normaliser;
+    use crate::nn::Activation;
     use crate::nn::gradient_check::worst_error;
     use crate::obs::ObsSpec;
     use crate::policy::{PolicyConfig, PolicyKind};
@@ -368,7 +369,8 @@ mod tests {
     }
 
     fn step(learner: &mut Learner, samples: &Samples, actor_is_frozen: bool) -> Figures {
-        let step = learner.step(samples, &rows(), observed(samples), actor_is_frozen);
+        let rows = rows();
+        let step = learner.step(samples, &rows, observed(samples), actor_is_frozen);
         block_on(step).unwrap()
     }
 

@@ -171,16 +171,16 @@ mod tests {
         Policy::new(&config, &reads, 1, scales, &mut rng, &Device::flex())
     }
 
-    /// What is seen at decision `t` of an episode: frames that differ, of which the newest two.
+    /// What is seen at decision `t` of an episode: two frames of noise, of which the older one is
+    /// the newer one of the decision before.
     fn observed(episode: u64, t: usize) -> Observation {
-        let frame = |t: usize| Rng::new(episode, "frame", t as u64);
-        let bytes = |t: usize| {
-            let mut rng = frame(t);
-            let values = (0..3 * SIZE * SIZE).map(move |_| rng.below(256) as u8);
+        let frame = |t: usize| {
+            let mut rng = Rng::new(episode, "frame", t as u64);
+            let values = (0..3 * SIZE * SIZE).map(|_| rng.below(256) as u8);
             values.collect::<Vec<u8>>()
         };
         let camera = ImageSpec::unnamed(SIZE, 2).remove(0);
-        let pixels = [bytes(t.saturating_sub(1)), bytes(t)].concat();
+        let pixels = [frame(t.saturating_sub(1)), frame(t)].concat();
         Observation {
             state: vec![t as f32],
             task: None,
@@ -239,16 +239,14 @@ mod tests {
         let original = observed(7, 1).images[0].pixels();
         let moved = look(&seen, 4);
         assert_eq!(moved, look(&seen, 4));
-        let inside = |values: &dyn Fn(usize) -> f32, by: (usize, usize)| {
-            let place = |x: usize, y: usize| values((y + by.1) * SIZE + x + by.0);
-            (8..16)
-                .flat_map(move |x| (8..16).map(move |y| (x, y)))
-                .map(|(x, y)| place(x, y))
-                .collect::<Vec<f32>>()
+        // Inside, where no edge was drawn out; a side of 32 pixels moves by at most one.
+        let inside = |value: &dyn Fn(usize) -> f32, right: usize, down: usize| -> Vec<f32> {
+            let place = |i: usize| (8 + i / 8 + down) * SIZE + 8 + i % 8 + right;
+            (0..64).map(|i| value(place(i))).collect()
         };
-        let shown = inside(&|i| moved[i], (1, 1));
-        let was = |by| inside(&|i| f32::from(original[i]) / 255.0, by);
-        assert!((0..3).any(|x| (0..3).any(|y| was((x, y)) == shown)));
+        let shown = inside(&|at| moved[at], 1, 1);
+        let was = |at: usize| f32::from(original[at]) / 255.0;
+        assert!((0..9).any(|by| inside(&was, by % 3, by / 3) == shown));
         let other = Seen {
             seed: Seen::new(0, 1).seed,
             ..seen.clone()
