@@ -15,12 +15,14 @@ for seed in $seeds; do
             continue
         fi
         case $arm in
-        balanced | vanilla | bc-only)
+        balanced | vanilla)
             set -- --pretrain bc --finetune td-mpc --set finetune.td_mpc.arm="$arm" \
                 --set finetune.td_mpc.batch=64 --set finetune.td_mpc.utd_ratio=0.5 \
                 --set finetune.td_mpc.learning_starts=1000 --set finetune.td_mpc.clone_updates=500 \
                 --set finetune.td_mpc.total_steps=14000 --set finetune.td_mpc.eval_every=2000
             ;;
+        # The same clone, without practice.
+        bc-only) set -- --pretrain bc --finetune td-mpc --set finetune.td_mpc.arm=bc-only --set finetune.td_mpc.clone_updates=500 ;;
         csil) set -- --pretrain bc --finetune csil ;;
         post-bc-dsrl) set -- --pretrain post-bc --finetune dsrl ;;
         *)
