@@ -233,3 +233,53 @@ class Dsrl:
             taught = self.judge(self.critics, self.obs, self.policy.sample(self.obs, noise))
         error = self.judge(self.noise_critics, self.obs, noise / self.MAGNITUDE) - taught
         self.descend(self.noise_optimiser, 0.5 * error.square().mean(-1).sum())
+
+
+class Dppo:
+    """One gradient step of DPPO's actor and critic (`diffusion_ppo.py`, `loss`), from 7,500 decisions of ten denoising steps each."""
+
+    STEPS, ROWS, HIDDEN = 10, 7500, 256
+    STD, CLIP, CLIP_BASE, GAMMA = 0.1, 0.01, 0.001, 0.99
+
+    def __init__(self, **adam):
+        self.actor, self.critic = Diffusion(), Residual(OBS, self.HIDDEN, 1)
+        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=1e-5, **adam)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=1e-3, **adam)
+        rows = self.ROWS
+        self.obs, self.returns, self.advantages = torch.randn(rows, OBS), torch.randn(rows, 1), torch.randn(rows)
+        self.latents, self.old = torch.randn(rows, self.STEPS + 1, WIDTH), torch.randn(rows, self.STEPS)
+        # The last steps of the chain, the noisiest first.
+        self.times = torch.arange(self.STEPS - 1, -1, -1)
+        signal = self.actor.signal[: self.STEPS].flip(0)
+        before = torch.cat([self.actor.signal[: self.STEPS - 1].flip(0), torch.ones(1)])
+        beta = 1 - signal / before
+        self.from_x0 = beta * before.sqrt() / (1 - signal)
+        self.from_x = (1 - before) * (signal / before).sqrt() / (1 - signal)
+        self.signal = signal
+        late = torch.linspace(0, 1, self.STEPS)
+        self.ranges = self.CLIP_BASE + (self.CLIP - self.CLIP_BASE) * (torch.exp(3 * late) - 1) / (math.exp(3) - 1)
+        self.discounts = self.GAMMA ** torch.arange(self.STEPS - 1, -1, -1)
+
+    def log_probs(self):
+        """Of every step of every decision: rows x steps."""
+        x, after = self.latents[:, :-1], self.latents[:, 1:]
+        flat = lambda values: values.reshape(self.ROWS * self.STEPS, -1)
+        obs = self.obs[:, None].expand(-1, self.STEPS, -1)
+        eps = self.actor(flat(x), self.times.repeat(self.ROWS), flat(obs)).view_as(x)
+        signal = self.signal[:, None]
+        x0 = ((x - (1 - signal).sqrt() * eps) / signal.sqrt()).clamp(-1, 1)
+        mean = self.from_x0[:, None] * x0 + self.from_x[:, None] * x
+        density = -0.5 * ((after - mean) / self.STD) ** 2 - math.log(self.STD * math.sqrt(2 * math.pi))
+        return density.clamp(-5, 2).mean(-1)
+
+    def __call__(self):
+        self.critic_optimiser.zero_grad()
+        (0.5 * 0.5 * (self.critic(self.obs) - self.returns).square().mean()).backward()
+        self.critic_optimiser.step()
+        advantages = (self.advantages - self.advantages.mean()) / (self.advantages.std() + 1e-8)
+        advantages = advantages[:, None] * self.discounts
+        ratio = (self.log_probs() - self.old).exp()
+        loss = torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - self.ranges, 1 + self.ranges)).mean()
+        self.actor_optimiser.zero_grad()
+        loss.backward()
+        self.actor_optimiser.step()

@@ -13,7 +13,7 @@ from typing import Callable
 
 import torch
 
-from networks import DiffusionSampling, DiffusionTraining, Dsrl, Encoder, LoopedEnsemble, VmappedEnsemble
+from networks import DiffusionSampling, DiffusionTraining, Dppo, Dsrl, Encoder, LoopedEnsemble, VmappedEnsemble
 from td_mpc2 import TdMpc2
 
 
@@ -52,6 +52,7 @@ JOBS = {
     "sampling": Job("the same, one decision, DDIM, 8 steps", "policy_paper_act_ms", 100, SAMPLING),
     "dsrl": dsrl("dsrl_ms_per_update", 128),
     "dsrl-paper": dsrl("dsrl_paper_ms_per_update", 2048),
+    "dppo-paper": Job("DPPO, 512x3, a step of 7,500 decisions x 10", "dppo_paper_ms_per_step", 1, {"eager, Adam": Dppo}),
     "td-mpc-update": Job("TD-MPC2 of 1M parameters, update of 256 x 3", "td_mpc_ms_per_update", 5, {"eager": lambda: TdMpc2().update}),
     "encoder": Job("encoder of pictures, 84 px, batch 128", "encoder_ms_per_step", 2, {"eager": lambda: Encoder(128)}),
     "encoder-large": Job("the same, batch 256", "encoder_large_ms_per_step", 2, {"eager": lambda: Encoder(256)}),

@@ -2,13 +2,10 @@
 //! read waits until a GPU has done all that it was asked for.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
-static UPLOADS: AtomicU64 = AtomicU64::new(0);
-static READS: AtomicU64 = AtomicU64::new(0);
-
-/// Counts of this process so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Counts of this thread, which owns its work on a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Batches of numbers that went to a device.
     pub uploads: u64,
@@ -16,13 +13,19 @@ pub struct Traffic {
     pub reads: u64,
 }
 
+thread_local! {
+    static SO_FAR: Cell<Traffic> = const {
+        Cell::new(Traffic {
+            uploads: 0,
+            reads: 0,
+        })
+    };
+}
+
 impl Traffic {
     /// Until now.
     pub fn so_far() -> Self {
-        Self {
-            uploads: UPLOADS.load(Ordering::Relaxed),
-            reads: READS.load(Ordering::Relaxed),
-        }
+        SO_FAR.get()
     }
 
     /// What came after an earlier moment.
@@ -37,11 +40,19 @@ impl Traffic {
 
 /// A tensor of this shape from row-major values, on a device.
 pub fn upload<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    UPLOADS.fetch_add(1, Ordering::Relaxed);
+    let before = SO_FAR.get();
+    SO_FAR.set(Traffic {
+        uploads: before.uploads + 1,
+        ..before
+    });
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// Notes that a tensor is read.
 pub(super) fn count_read() {
-    READS.fetch_add(1, Ordering::Relaxed);
+    let before = SO_FAR.get();
+    SO_FAR.set(Traffic {
+        reads: before.reads + 1,
+        ..before
+    });
 }

@@ -8,7 +8,7 @@ use protege_core::data::{Archive, SequenceBatch};
 use protege_core::finetune::td_mpc::{
     Learner, Noise, Planner, Round, TdMpcConfig, UpdateNoise, shifted_plan,
 };
-use protege_core::nn;
+use protege_core::nn::{self, Traffic};
 use protege_core::obs::ObsBatch;
 use protege_core::policy::Sizes;
 use protege_core::rng::Rng;
@@ -259,6 +259,7 @@ fn golden_td_mpc2_plans_as_the_reference() {
         width,
         &device,
     );
+    let before = Traffic::so_far();
     let plan = Planner {
         world: &world,
         prior: &prior,
@@ -266,6 +267,8 @@ fn golden_td_mpc2_plans_as_the_reference() {
         horizon,
     }
     .plan(z, start, None, &noise);
+    let within = Traffic::so_far().since(before);
+    assert_eq!(within.reads, 0, "no plan waits for its device");
     golden.assert_close("plan/mean", &read(plan.mean));
     golden.assert_close("plan/action", &read(plan.action));
 }
@@ -294,7 +297,10 @@ fn golden_td_mpc2_learns_as_the_reference() {
         dropout_mask: Vec::new(),
         prior_dropout_mask: Vec::new(),
     };
+    let before = Traffic::so_far();
     let losses = learner.step(&golden.batch(), &noise);
+    let within = Traffic::so_far().since(before);
+    assert_eq!(within.reads, 0, "no update waits for its device");
     let found = [
         ("info/consistency_loss", losses.consistency),
         ("info/reward_loss", losses.reward),

@@ -131,11 +131,11 @@ pub struct Samples {
     /// K' + 1 latents a row.
     pub latents: Vec<f32>,
     /// K' log-probabilities a row, under the policy that practiced.
-    pub(crate) log_probs: Vec<f32>,
+    pub log_probs: Vec<f32>,
     /// Advantages, not normalized.
-    pub(crate) advantages: Vec<f32>,
+    pub advantages: Vec<f32>,
     /// Advantage plus value: the critic's targets.
-    pub(crate) returns: Vec<f32>,
+    pub returns: Vec<f32>,
     /// The critic's values.
     pub values: Vec<f32>,
 }

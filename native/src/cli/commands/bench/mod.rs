@@ -65,7 +65,7 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 23] = [
+const BENCHES: [Bench; 24] = [
     Bench {
         name: "env_steps_per_s",
         run: environments::steps,
@@ -129,6 +129,10 @@ const BENCHES: [Bench; 23] = [
     Bench {
         name: "dsrl_paper_ms_per_update",
         run: |setup| networks::dsrl(setup, Preset::Paper),
+    },
+    Bench {
+        name: "dppo_paper_ms_per_step",
+        run: networks::dppo,
     },
     Bench {
         name: "td_mpc_ms_per_update",

@@ -7,6 +7,7 @@ use pollster::block_on;
 use protege_core::Result;
 use protege_core::data::{Batch, Normaliser, Pairs};
 use protege_core::finetune::best_of_n::{BestOfNConfig, Iql};
+use protege_core::finetune::dppo::{DppoConfig, Learner, Samples};
 use protege_core::finetune::dsrl::{DsrlConfig, SoftActorCritic};
 use protege_core::nn;
 use protege_core::obs::{ObsBatch, ObsSpec};
@@ -182,6 +183,42 @@ pub fn dsrl(setup: &Setup, preset: Preset) -> Result<Vec<Row>> {
         .map(drop)
     };
     let seconds = median(setup, || seconds_each(1, || update(&mut rng)))?;
+    ms_row(setup, seconds, size)
+}
+
+/// One gradient step of DPPO's actor and critic, at the sizes of its runs on Can: every decision
+/// counts once for each of ten denoising steps of twenty.
+pub fn dppo(setup: &Setup) -> Result<Vec<Row>> {
+    let config = DppoConfig::preset(Preset::Paper);
+    let base = Config::preset(Preset::Paper)
+        .set("policy.denoising_steps", "20", &CATALOG)?
+        .set("policy.sampler", "ddpm", &CATALOG)?
+        .set("policy.hidden", "512", &CATALOG)?;
+    let device = setup.device.clone().autodiff();
+    let policy = policy(&base, &device).frozen();
+    let mut rng = Rng::new(0, "bench", 10);
+    let (rows, steps) = (config.batch, config.finetuned_steps);
+    let size = format!(
+        "{}, {rows} decisions x {steps} steps, critic {}x3",
+        shape(&base),
+        config.hidden
+    );
+    let mut learner = Learner::new(config, &policy, &mut rng, device);
+    let samples = Samples {
+        obs: rng.normals(rows * OBS),
+        latents: rng.normals(rows * (steps + 1) * ACT * CHUNK),
+        log_probs: rng.normals(rows * steps),
+        advantages: rng.normals(rows),
+        returns: rng.normals(rows),
+        values: rng.normals(rows),
+    };
+    let all: Vec<usize> = (0..rows).collect();
+    let mut once = || {
+        let device = setup.device.clone();
+        let obs = nn::matrix(samples.obs.clone(), OBS, &device).into();
+        block_on(learner.step(&samples, &all, obs, false)).map(drop)
+    };
+    let seconds = median(setup, || seconds_each(1, &mut once))?;
     ms_row(setup, seconds, size)
 }
 
