@@ -66,7 +66,8 @@ fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
     norm(&mut found.iter().zip(expected).map(|(&f, e)| f64::from(f) - e)) / scale
 }
 
-fn backward<M: Module>(module: &M, loss: &Tensor<1>) -> BTreeMap<String, Vec<f32>> {
+/// The gradient of each parameter, by its path.
+pub(crate) fn backward<M: Module>(module: &M, loss: &Tensor<1>) -> BTreeMap<String, Vec<f32>> {
     let grads = GradientsParams::from_grads(loss.backward(), module);
     let mut reader = Reader {
         path: Path::default(),

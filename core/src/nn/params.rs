@@ -20,14 +20,18 @@ impl Path {
     }
 
     pub(crate) fn name(&self) -> String {
-        self.0.join(".")
+        let parts = self.0.iter().filter(|part| !part.is_empty());
+        let parts: Vec<&str> = parts.map(String::as_str).collect();
+        parts.join(".")
     }
 }
 
-/// A part's name in files, which it keeps where the code has another one.
+/// A part's name in files, which it keeps where the code has another one; empty where it has none:
+/// keypoints were there before there was another image encoder.
 fn name_in_files(name: &str) -> &str {
     match name {
         "image_encoder" => "eyes",
+        "Keypoints" => "",
         _ => name,
     }
 }

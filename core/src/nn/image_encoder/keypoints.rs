@@ -2,9 +2,9 @@
 //! each of their channels (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training of Deep
 //! Visuomotor Policies"; the vision of CSIL and robomimic).
 
-use super::Pictures;
-use super::convolutions::Filters;
-use super::fused::Layer;
+use crate::nn::Pictures;
+use crate::nn::convolutions::Filters;
+use crate::nn::fused::Layer;
 use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
