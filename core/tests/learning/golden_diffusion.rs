@@ -9,7 +9,8 @@ use protege_core::data::{Archive, Normaliser};
 use protege_core::nn::{self, Activation, params};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{
-    Diffusion, ImageEncoderKind, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes,
+    Diffusion, ImageEncoderKind, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig,
+    Sizes,
 };
 use protege_core::rng::Rng;
 use protege_core::run::Preset;

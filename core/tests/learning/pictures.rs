@@ -401,7 +401,10 @@ fn a_cloned_policy_sees_through_every_image_encoder() {
     ] {
         let policy = seeing_through(encoder, kind);
         let found = cloned(policy, TargetNoise::None, updates, 1e-3);
-        assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{encoder:?}: {found:?}");
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{encoder:?}: {found:?}"
+        );
     }
 }
 
@@ -637,7 +640,10 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         small["policy"] = serde_json::json!({"encoder": encoder});
         let refused = Config::from_overlay(&small, Preset::Tiny, &CORE).unwrap_err();
         let sentence = refused.to_string();
-        assert!(sentence.contains(&format!("set it to {least} or more")), "{sentence}");
+        assert!(
+            sentence.contains(&format!("set it to {least} or more")),
+            "{sentence}"
+        );
         small["env"]["image_size"] = least.into();
         assert!(Config::from_overlay(&small, Preset::Tiny, &CORE).is_ok());
     }

@@ -101,7 +101,9 @@ impl Resnet {
     pub(super) fn forward(&self, x: impl Into<Pictures>) -> Tensor<2> {
         let x = normalized(x.into().numbers(&self.stem.kernel.device()));
         let x = Activation::Relu.forward(self.stem.forward(x));
-        let half = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
+        let half = MaxPoolOptions::new([3, 3])
+            .with_stride([2, 2])
+            .with_padding([1, 1]);
         let x = max_pool2d(x, half);
         let blocks = self.blocks.iter();
         let maps = blocks.fold(x, |x, block| block.forward(x));

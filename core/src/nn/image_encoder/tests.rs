@@ -8,6 +8,7 @@ use crate::obs::{DEFAULT_CAMERA, Images};
 use burn::tensor::TensorData;
 use pollster::block_on;
 use safetensors::SafeTensors;
+use std::slice;
 
 /// See `core/tests/fixtures/README.md`.
 const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/image_encoders.safetensors");
@@ -87,7 +88,8 @@ fn encoders_are_pytorchs() {
         (ImageEncoderKind::Vit, "vit", 2),
     ] {
         let camera = camera(SIZE, stack);
-        let net = ImageEncoder::of(&[camera.clone()], kind, NUMBERS, rng, &device).remove(0);
+        let cameras = slice::from_ref(&camera);
+        let net = ImageEncoder::of(cameras, kind, NUMBERS, rng, &device).remove(0);
         let net = filled(net);
         let numbers = matrix(fill("numbers", ROWS * NUMBERS), NUMBERS, &device);
         let x = Pictures::new(&pictures(camera), &Device::flex()).autodiff();
@@ -160,7 +162,8 @@ fn pictures_become_as_many_numbers_as_is_said() {
 fn the_gradients_are_those_of_finite_differences() {
     let device = Device::flex().autodiff();
     let rng = &mut Rng::new(1, "test", 0);
-    let side = 16;
+    // Four patches, and maps of 12, 6 and 3 places along each side.
+    let side = 24;
     let x = TensorData::new(rng.normals(2 * 3 * side * side), [2, 3, side, side]);
     let x = Tensor::<4>::from_data(x, &device);
     let numbers = matrix(rng.normals(2 * NUMBERS), NUMBERS, &device);
@@ -168,6 +171,7 @@ fn the_gradients_are_those_of_finite_differences() {
         ImageEncoder::tiny_resnet(rng, &device),
         ImageEncoder::tiny_vit(side, NUMBERS, rng, &device),
     ] {
+        let net = filled(net);
         let aim = matrix(rng.normals(2 * net.width()), net.width(), &device);
         let error = worst_error_of_smooth(&net, 1e-3, |net| {
             (net.forward(x.clone(), &numbers) * aim.clone()).sum() * 10.0

@@ -55,12 +55,7 @@ struct SpatialEmbedding {
 impl Vit {
     /// Fresh layers for a camera's pictures, beside so many numbers. Convolutions and the spatial
     /// embedding begin as PyTorch's, its weights as standard normals, the transformer as timm's.
-    pub(super) fn new(
-        camera: &ImageSpec,
-        numbers: usize,
-        rng: &mut Rng,
-        device: &Device,
-    ) -> Self {
+    pub(super) fn new(camera: &ImageSpec, numbers: usize, rng: &mut Rng, device: &Device) -> Self {
         Self::of_sizes(SIZES, camera, numbers, rng, device)
     }
 
@@ -109,7 +104,8 @@ impl Vit {
         };
         let maps = self.filters.forward(x.into(), layer);
         let patches = maps.flatten::<3>(2, 3).swap_dims(1, 2) + self.places.val();
-        self.spatial.forward(self.transformer.forward(patches), numbers)
+        self.spatial
+            .forward(self.transformer.forward(patches), numbers)
     }
 }
 
