@@ -51,32 +51,21 @@ impl Resnet {
     /// Fresh layers for pictures with so many channels, 3 for each frame. Kernels are normal with
     /// variance 2 / (outputs x kernel's area), gains 1, shifts 0.
     pub(super) fn new(channels: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self::of_stages(&STAGES, OF_A_GROUP, channels, rng, device)
-    }
-
-    pub(super) fn of_stages(
-        stages: &[usize],
-        of_a_group: usize,
-        channels: usize,
-        rng: &mut Rng,
-        device: &Device,
-    ) -> Self {
         let mut normed = |inputs: usize, outputs: usize, side: usize, stride: usize| {
             let deviation = (2.0 / (outputs * side * side) as f64).sqrt() as f32;
             let shape = [outputs, inputs, side, side];
             let kernel = rng.normals(shape.iter().product()).into_iter();
             let kernel: Vec<f32> = kernel.map(|z| deviation * z).collect();
-            let groups = outputs / of_a_group;
             NormedConvolution {
                 kernel: Param::from_data(TensorData::new(kernel, shape), device),
-                norm: GroupNormConfig::new(groups, outputs).init(device),
+                norm: GroupNormConfig::new(outputs / OF_A_GROUP, outputs).init(device),
                 stride,
             }
         };
-        let stem = normed(channels, stages[0], 7, 2);
-        let mut inputs = stages[0];
+        let stem = normed(channels, STAGES[0], 7, 2);
+        let mut inputs = STAGES[0];
         let mut blocks = Vec::new();
-        for &outputs in stages {
+        for outputs in STAGES {
             for _ in 0..BLOCKS {
                 let changes = inputs != outputs;
                 let stride = if changes { 2 } else { 1 };

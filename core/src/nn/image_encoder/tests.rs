@@ -1,5 +1,6 @@
 //! Image encoders against PyTorch, and what else is promised of them.
 
+use super::vit::VitSizes;
 use super::*;
 use crate::data::Archive;
 use crate::nn::gradient_check::{backward, worst_error_of_smooth};
@@ -157,42 +158,27 @@ fn pictures_become_as_many_numbers_as_is_said() {
     }
 }
 
-/// The gradients of small ones are those of finite differences.
+/// The gradient of a small vision transformer is that of finite differences. (A ResNet's bends in
+/// too many places; PyTorch's is the measure.)
 #[test]
-fn the_gradients_are_those_of_finite_differences() {
+fn a_transformers_gradients_are_those_of_finite_differences() {
     let device = Device::flex().autodiff();
-    let rng = &mut Rng::new(1, "test", 0);
-    // Four patches, and maps of 12, 6 and 3 places along each side.
+    let rng = &mut Rng::new(2, "test", 0);
+    // Four patches.
     let side = 24;
     let x = TensorData::new(rng.normals(2 * 3 * side * side), [2, 3, side, side]);
     let x = Tensor::<4>::from_data(x, &device);
     let numbers = matrix(rng.normals(2 * NUMBERS), NUMBERS, &device);
-    for net in [
-        ImageEncoder::tiny_resnet(rng, &device),
-        ImageEncoder::tiny_vit(side, NUMBERS, rng, &device),
-    ] {
-        let net = filled(net);
-        let aim = matrix(rng.normals(2 * net.width()), net.width(), &device);
-        let error = worst_error_of_smooth(&net, 1e-3, |net| {
-            (net.forward(x.clone(), &numbers) * aim.clone()).sum() * 10.0
-        });
-        assert!(error < 2e-2, "{error}");
-    }
-}
-
-impl ImageEncoder {
-    /// A ResNet so small that its gradient can be found by differences: two stages.
-    pub(crate) fn tiny_resnet(rng: &mut Rng, device: &Device) -> Self {
-        Self::Resnet(Resnet::of_stages(&[2, 4], 2, 3, rng, device))
-    }
-
-    /// The same of vision transformers, for pictures of `size` pixels a side and three colors.
-    pub(crate) fn tiny_vit(size: usize, numbers: usize, rng: &mut Rng, device: &Device) -> Self {
-        let sizes = vit::VitSizes {
-            patch: 4,
-            heads: 2,
-            found: 3,
-        };
-        Self::Vit(Vit::of_sizes(sizes, &camera(size, 1), numbers, rng, device))
-    }
+    let sizes = VitSizes {
+        patch: 4,
+        heads: 2,
+        found: 3,
+    };
+    let net = Vit::of_sizes(sizes, &camera(side, 1), NUMBERS, rng, &device);
+    let net = filled(ImageEncoder::Vit(net));
+    let aim = matrix(rng.normals(2 * sizes.found), sizes.found, &device);
+    let error = worst_error_of_smooth(&net, 1e-3, |net| {
+        (net.forward(x.clone(), &numbers) * aim.clone()).sum() * 10.0
+    });
+    assert!(error < 2e-2, "{error}");
 }
