@@ -14,10 +14,9 @@ const WEIGHTS_OF_A_BLOCK: f64 = 12.0;
 /// Tokens of a camera's pictures, at most.
 const PLACES: usize = 9;
 
-/// Numbers that learning keeps for each of a normalized map: the convolution's, without its mean,
-/// its square, divided, times the gain, plus the shift, and after the ReLU; in the pairs of a value
-/// and its gradient that others keep.
-const OF_A_NORMED_MAP: f64 = 4.0;
+/// How much more learning keeps for each number of a map that is normalized between its convolution
+/// and its ReLU.
+const OF_A_NORMED_MAP: f64 = 1.5;
 
 /// The settings that make the network.
 pub(crate) const KEYS: [&str; 2] = ["policy.hidden", "policy.layers"];
