@@ -18,6 +18,7 @@ pub(crate) mod pictures;
 pub mod residual;
 pub(crate) mod sgd;
 pub(crate) mod simnorm;
+pub mod traffic;
 pub(crate) mod transformer;
 pub(crate) mod two_hot;
 
@@ -38,20 +39,22 @@ pub use pictures::Pictures;
 pub use residual::Residual;
 pub use sgd::descend;
 pub(crate) use simnorm::simnorm;
+pub use traffic::{Traffic, upload};
 pub(crate) use transformer::Transformer;
 pub(crate) use two_hot::TwoHot;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// A `[rows, columns]` tensor from row-major values.
 pub fn matrix(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
     let rows = values.len() / columns;
-    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+    upload(values, [rows, columns], device)
 }
 
 /// Reads a tensor back to the host, row-major. Asynchronous because WebGPU in a browser has no
 /// blocking read.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> crate::Result<Vec<f32>> {
+    traffic::count_read();
     let data = tensor.into_data_async().await.map_err(|e| {
         crate::Error::failed(format!("the device could not return a tensor: {e:?}"))
     })?;

@@ -20,18 +20,18 @@ impl Path {
     }
 
     pub(crate) fn name(&self) -> String {
-        let parts = self.0.iter().filter(|part| !part.is_empty());
-        let parts: Vec<&str> = parts.map(String::as_str).collect();
-        parts.join(".")
+        let parts = self.0.iter().map(String::as_str);
+        let named: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        named.join(".")
     }
 }
 
-/// A part's name in files, which it keeps where the code has another one; empty where it has none:
-/// keypoints were there before there was another image encoder.
+/// A part's name in files, which it keeps where the code has another one; none where it once was
+/// the whole module, or the only one of its kind.
 fn name_in_files(name: &str) -> &str {
     match name {
         "image_encoder" => "eyes",
-        "Keypoints" => "",
+        "bare" | "Keypoints" => "",
         _ => name,
     }
 }

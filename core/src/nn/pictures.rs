@@ -1,7 +1,7 @@
 //! What a camera saw, as a network reads it.
 
 use crate::obs::Images;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// N stacks of pictures.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ fn numbers(images: &Images, device: &Device) -> Tensor<4> {
     let values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
     let camera = &images.camera;
     let shape = [images.len(), camera.channels(), camera.size, camera.size];
-    Tensor::from_data(TensorData::new(values, shape), device)
+    super::upload(values, shape, device)
 }
 
 impl From<Tensor<4>> for Pictures {

@@ -1,6 +1,7 @@
 //! Many observations, field by field.
 
 use super::{Frame, ImageSpec, Images, ObsSpec, Observation, TaskLabel};
+use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -175,6 +176,15 @@ impl ObsBatch {
             let own = self.images.iter().find(|images| images.camera == *camera);
             own.expect("whoever reads a camera is given what it sees")
         })
+    }
+
+    /// Moves the pictures of each row at random, by the draws of a generator of its own: see
+    /// [`Images::shift_randomly`].
+    pub(crate) fn shift_each(&mut self, rng: impl Fn(usize) -> Rng) {
+        let mut rngs: Vec<Rng> = (0..self.rows).map(rng).collect();
+        for images in &mut self.images {
+            images.shift_each(&mut rngs);
+        }
     }
 
     /// The rows at these places, in this order.

@@ -77,7 +77,17 @@ pub(crate) struct Shift {
     right: isize,
 }
 
+/// Sides of a picture are so many times as long as a random shift is at most.
+const SHIFTED: usize = 21;
+
 impl Shift {
+    /// Anything within `reach` pixels along each side.
+    fn random(reach: usize, rng: &mut Rng) -> Self {
+        let mut by = || rng.below(2 * reach + 1) as isize - reach as isize;
+        let (down, right) = (by(), by());
+        Self { down, right }
+    }
+
     /// The row of a frame of `size` x `size` from which row `y` is, once it is moved.
     pub(crate) fn row(self, y: usize, size: usize) -> usize {
         within(y, self.down, size)
@@ -253,15 +263,21 @@ impl Images {
     /// what is learned does not depend on the exact position. The frames of a stack move together,
     /// once they are read: here it is only noted by how much.
     pub fn shift_randomly(&mut self, rng: &mut Rng) {
-        self.shift_within(self.camera.size / 21, rng);
+        self.shift_within(self.camera.size / SHIFTED, rng);
     }
 
     /// The same with any reach.
     pub(crate) fn shift_within(&mut self, reach: usize, rng: &mut Rng) {
-        let mut by = || rng.below(2 * reach + 1) as isize - reach as isize;
         for shift in &mut self.shifts {
-            let (down, right) = (by(), by());
-            *shift = Shift { down, right };
+            *shift = Shift::random(reach, rng);
+        }
+    }
+
+    /// The same with a generator for each stack.
+    pub(super) fn shift_each(&mut self, rngs: &mut [Rng]) {
+        let reach = self.camera.size / SHIFTED;
+        for (shift, rng) in self.shifts.iter_mut().zip(rngs) {
+            *shift = Shift::random(reach, rng);
         }
     }
 }

@@ -39,10 +39,15 @@ pub(crate) fn network(sizes: &Sizes) -> NetworkSize {
     ) {
         return deciding;
     }
+    deciding.and(image_encoders(sizes))
+}
+
+/// The image encoders of a perceptron.
+pub(crate) fn image_encoders(sizes: &Sizes) -> NetworkSize {
     let cameras = sizes.reads.cameras.iter();
     cameras
         .map(|camera| encoder(sizes.policy.encoder, camera, sizes.reads.numbers()))
-        .fold(deciding, NetworkSize::and)
+        .fold(NetworkSize::default(), NetworkSize::and)
 }
 
 /// An image encoder for a camera, of observations with so many numbers.

@@ -421,6 +421,14 @@ impl Policy {
         body::features(self.sizes, self.net.image_encoders())
     }
 
+    /// Fresh image encoders of the kind that it has, for a network beside it; none where it has
+    /// none.
+    pub(crate) fn fresh_image_encoders(&self, rng: &mut Rng, device: &Device) -> Vec<ImageEncoder> {
+        let first = self.net.image_encoders().first();
+        let kind = first.map_or(ImageEncoderKind::None, ImageEncoder::kind);
+        ImageEncoder::of(&self.reads.cameras, kind, self.sizes.obs, rng, device)
+    }
+
     /// Replaces the network by a connection to a served policy, for observations of this spec.
     #[must_use]
     pub(crate) fn served_by(self, remote: Remote, reads: ObsSpec) -> Self {

@@ -25,7 +25,7 @@ pub struct ServedConfig {
     #[setting(value = "observation/state", source = "openpi's examples")]
     pub state: String,
     /// The names, with commas between them, under which it is shown the newest frame of each camera
-    /// of `env.cameras`, in their order. Where there is one camera, it has all the names.
+    /// of `env.cameras`, in their order: as many as there are cameras.
     #[setting(value = "observation/image", source = "openpi's examples")]
     pub image: String,
 }
@@ -75,8 +75,7 @@ impl ServedConfig {
                 "policy.served.state is empty: set it to the name of the state",
             ));
         }
-        // One camera has all the names.
-        if cameras > 0 && (seen.is_empty() || cameras > 1 && seen.len() != cameras) {
+        if seen.len() != cameras {
             return Err(Error::input(format!(
                 "policy.served.image has {} names, but env.cameras has {cameras}: name what each \
                  camera sees, with commas between",
@@ -151,5 +150,32 @@ impl Served {
             .as_ref()
             .ok_or_else(|| Error::failed("the served policy is not connected"))?;
         remote.0.chunks(obs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each camera has a name of its own: more names than cameras, or fewer, are refused, and none
+    /// are needed where nothing is seen.
+    #[test]
+    fn names_and_cameras_are_as_many() {
+        let named = |image: &str| ServedConfig {
+            address: "openpi://host:8000".into(),
+            prompt: String::new(),
+            state: "state".into(),
+            image: image.into(),
+        };
+        for (names, cameras) in [("front", 1), ("front, wrist", 2), ("front", 0), ("", 0)] {
+            assert!(named(names).check(cameras).is_ok(), "{names}: {cameras}");
+        }
+        for (names, cameras) in [("front, wrist", 1), ("front", 2), ("", 1)] {
+            let sentence = named(names).check(cameras).unwrap_err().to_string();
+            let counts = format!("env.cameras has {cameras}");
+            assert!(sentence.contains(&counts), "{sentence}");
+        }
+        let sentence = named("front, front").check(2).unwrap_err().to_string();
+        assert!(sentence.contains("two things"), "{sentence}");
     }
 }

@@ -95,19 +95,14 @@ impl Base {
         Value::Map(parts)
     }
 
-    /// The newest frame of each camera under its name; one camera has all names.
+    /// The newest frame of each camera under its name.
     fn pictures(&self, seen: &[Images]) -> Vec<(String, Value)> {
-        let names = self.config.image_names();
-        let cameras = match seen {
-            [only] => vec![only; names.clone().count()],
-            several => several.iter().collect(),
-        };
         let picture = |images: &Images| {
             let size = images.camera.size;
             Value::Bytes(vec![size, size, 3], interleaved(images.newest()))
         };
+        let names = self.config.image_names().zip(seen);
         names
-            .zip(cameras)
             .map(|(name, images)| (name.to_owned(), picture(images)))
             .collect()
     }

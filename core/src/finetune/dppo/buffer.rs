@@ -49,6 +49,39 @@ impl Buffer {
         trajectory.last_value = transition.last_value;
     }
 
+    /// Decisions of all episodes.
+    pub(super) fn decisions(&self) -> usize {
+        let trajectories = self.0.values();
+        trajectories.map(|trajectory| trajectory.values.len()).sum()
+    }
+
+    /// The latents of all decisions, in the order of samples.
+    pub(super) fn latents(&self) -> Vec<f32> {
+        let trajectories = self.0.values();
+        trajectories
+            .flat_map(|trajectory| &trajectory.latents)
+            .copied()
+            .collect()
+    }
+
+    /// Replaces values, and log-probabilities, of all decisions, in the order of samples.
+    pub(super) fn replace(&mut self, values: &[f32], log_probs: &[f32]) {
+        let mut values = values.iter().copied();
+        let mut log_probs = log_probs.iter().copied();
+        for trajectory in self.0.values_mut() {
+            trajectory
+                .values
+                .iter_mut()
+                .zip(&mut values)
+                .for_each(|(own, new)| *own = new);
+            trajectory
+                .log_probs
+                .iter_mut()
+                .zip(&mut log_probs)
+                .for_each(|(own, new)| *own = new);
+        }
+    }
+
     /// Samples of whole episodes, with rewards scaled by `scaler`, which sees them first.
     pub(crate) fn into_samples(self, config: &DppoConfig, scaler: &mut RewardScaler) -> Samples {
         // An iteration's returns count for its own scale (`RunningRewardScaler.__call__`).

@@ -43,18 +43,27 @@ pub fn finetuned_steps(policy: &Policy, wanted: usize) -> usize {
     wanted.min(policy.chain_len())
 }
 
-/// Draws a chain per row of normalized observations from `noise` (`[batch, noise_len]`); the last
-/// `steps` are `finetuned`'s.
+/// What both networks make of the same observations ([`Policy::features`]): the finetuned one's
+/// image encoders are finetuned, too.
+pub struct Features {
+    /// `[batch, features]`.
+    pub(crate) pretrained: Tensor<2>,
+    /// `[batch, features]`.
+    pub(crate) finetuned: Tensor<2>,
+}
+
+/// Draws a chain per row of observations from `noise` (`[batch, noise_len]`); the last `steps` are
+/// `finetuned`'s.
 pub fn draw(
     pretrained: &Policy,
     finetuned: &Policy,
     steps: usize,
     spread: Spread,
-    obs: &Tensor<2>,
+    features: &Features,
     noise: Tensor<2>,
 ) -> ChainSample {
     let length = finetuned.chain_len();
-    let [batch, _] = obs.dims();
+    let [batch, _] = noise.dims();
     let mut noise = noise.chunk(length + 1, 1).into_iter();
     let mut x = noise.next().expect("a chain begins with noise");
     let mut latents = Vec::new();
@@ -62,8 +71,11 @@ pub fn draw(
     for (step, draw) in noise.enumerate() {
         // Steps are counted from the noisiest: the last K' are the finetuned network's.
         let learned = step + steps >= length;
-        let policy = if learned { finetuned } else { pretrained };
-        let (mean, std) = policy.denoise(obs.clone(), x.clone(), &vec![step; batch]);
+        let (policy, features) = match learned {
+            true => (finetuned, &features.finetuned),
+            false => (pretrained, &features.pretrained),
+        };
+        let (mean, std) = policy.denoise(features.clone(), x.clone(), &vec![step; batch]);
         // The floor is the exploration of DPPO: without it a step near the end hardly varies.
         let next = mean.clone()
             + draw.clamp(-LARGEST_DRAW, LARGEST_DRAW) * column(&std, spread.sampling, &mean);
@@ -82,12 +94,12 @@ pub fn draw(
 pub(crate) fn log_probs(
     policy: &Policy,
     spread: Spread,
-    obs: Tensor<2>,
+    features: Tensor<2>,
     before: Tensor<2>,
     after: Tensor<2>,
     steps: &[usize],
 ) -> Tensor<2> {
-    let (mean, std) = policy.denoise(obs, before, steps);
+    let (mean, std) = policy.denoise(features, before, steps);
     log_prob(mean, &std, after, spread)
 }
 
@@ -185,6 +197,14 @@ mod tests {
         nn::matrix(Rng::new(3, "test", 0).normals(ROWS * 3), 3, &Device::flex())
     }
 
+    /// Without pictures they are the same for both networks.
+    fn features() -> Features {
+        Features {
+            pretrained: observed(),
+            finetuned: observed(),
+        }
+    }
+
     fn assert_near(found: &[f32], expected: &[f32]) {
         assert_eq!(found.len(), expected.len());
         assert!(
@@ -226,7 +246,7 @@ mod tests {
                 &finetuned,
                 steps,
                 SPREAD,
-                &observed(),
+                &features(),
                 noise(&pretrained),
             );
             assert_eq!(
@@ -292,7 +312,7 @@ mod tests {
                 &finetuned,
                 length - 2,
                 SPREAD,
-                &observed(),
+                &features(),
                 noise.clone(),
             );
             let found: Vec<f32> = sample.latents.iter().flat_map(read).collect();
@@ -302,7 +322,7 @@ mod tests {
                 &finetuned,
                 length,
                 SPREAD,
-                &observed(),
+                &features(),
                 noise.clone(),
             );
             assert_near(&read(&whole.latents[0]), &read(&part(0)));

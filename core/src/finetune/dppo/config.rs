@@ -97,16 +97,23 @@ pub struct DppoConfig {
 impl DppoConfig {
     /// What it takes of memory.
     pub(crate) fn memory(&self, sizes: &Sizes) -> Vec<Need> {
-        let obs = sizes.reads.numbers();
-        let actor = policy::memory::network(sizes);
-        let critic = NetworkSize::stack(1, (obs, 1), (self.hidden, 3));
+        let obs = policy::memory::features(sizes);
+        let deciding = policy::memory::deciding(sizes);
+        let encoders = || policy::memory::image_encoders(sizes);
+        let critic = NetworkSize::stack(1, (obs, 1), (self.hidden, 3)).and(encoders());
         let chain = policy::memory::chain_len(sizes.policy);
         let steps = self.finetuned_steps.min(chain) as f64;
         let rows = self.batch as f64;
-        let step = actor.learning(rows * steps) + critic.learning(rows);
+        let actor_step = deciding.learning(rows * steps) + encoders().learning(rows);
+        let step = actor_step + critic.learning(rows);
+        let actor = deciding.and(encoders());
         let chunk = sizes.chunk_len();
-        let of_a_decision = (steps + 1.0) * (chunk + 1.0) + obs as f64 + 3.0;
+        let of_a_decision = (steps + 1.0) * (chunk + 1.0) + sizes.reads.numbers() as f64 + 3.0;
         let decisions = self.episodes as f64 * sizes.decisions();
+        let seen = match sizes.reads.cameras.is_empty() {
+            true => 0.0,
+            false => sizes.episodes_of(&sizes.reads, decisions),
+        };
         let group = "finetune.dppo";
         let own = |name: &str| format!("{group}.{name}");
         let [hidden, layers] = policy::memory::KEYS;
@@ -126,7 +133,7 @@ impl DppoConfig {
                 group,
                 "the decisions of an iteration",
                 &["episodes", "finetuned_steps"],
-                decisions * of_a_decision * NUMBER * SAVED,
+                decisions * of_a_decision * NUMBER * SAVED + seen,
             ),
         ]
     }

@@ -1,21 +1,17 @@
 //! Actor and critic of DPPO, and one gradient step of both.
 
 use super::buffer::{Samples, gather};
-use super::chain::{self, ChainSample, Spread};
+use super::chain::{self, ChainSample, Features, Spread};
+use super::critic::{self, Critic};
 use super::{DppoConfig, DppoPolicy, ppo};
 use crate::Result;
 use crate::data::Archive;
-use crate::nn::{self, Activation, Adam, AdamConfig, Residual, params};
+use crate::nn::{self, Adam, AdamConfig, Observations, params};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-
-/// Bound of the scaled observations that the critic reads. A number that hardly varies in
-/// demonstrations, such as the quaternion of a cube that never tips over, is scaled up a
-/// hundredfold once it does, and one such decision would outweigh all others.
-const FURTHEST: f64 = 5.0;
 
 /// Metrics of one gradient step, or their mean over several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -53,8 +49,7 @@ impl Figures {
 /// DPPO's learner.
 pub struct Learner {
     actor: Policy,
-    /// V(s): a residual network (DPPO).
-    critic: Residual,
+    critic: Critic,
     actor_adam: Adam,
     critic_adam: Adam,
     /// K'.
@@ -70,14 +65,7 @@ impl Learner {
             net: pretrained.net.clone().train(),
             ..pretrained.clone()
         };
-        let sizes = [
-            pretrained.sizes.obs,
-            config.hidden,
-            config.hidden,
-            config.hidden,
-            1,
-        ];
-        let critic = Residual::new(&sizes, Activation::Mish, rng, &device);
+        let critic = Critic::new(pretrained, config.hidden, rng, &device);
         let actor_adam = Adam::new(adam(config.actor_lr));
         let critic_adam = Adam::new(adam(config.critic_lr));
         let steps = chain::finetuned_steps(pretrained, config.finetuned_steps);
@@ -93,20 +81,37 @@ impl Learner {
     }
 
     /// Draws a chain per row of normalized observations, as practice does; see [`chain::draw`].
-    pub fn draw(&self, pretrained: &Policy, obs: &Tensor<2>, noise: Tensor<2>) -> ChainSample {
+    pub fn draw(&self, pretrained: &Policy, obs: &Observations, noise: Tensor<2>) -> ChainSample {
+        let finetuned = self.actor.frozen();
+        let features = Features {
+            pretrained: pretrained.net.features(obs.clone()),
+            finetuned: finetuned.net.features(obs.clone()),
+        };
         chain::draw(
             pretrained,
-            &self.actor.frozen(),
+            &finetuned,
             self.steps,
             self.spread(),
-            obs,
+            &features,
             noise,
         )
     }
 
     /// V at normalized observations: `[batch, 1]`.
-    pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
-        self.critic.valid().forward(seen(obs.inner()))
+    pub fn values(&self, obs: Observations) -> Tensor<2> {
+        self.critic.valid().forward(obs)
+    }
+
+    /// Log-probabilities of the K' steps of chains of latents `[batch, (K' + 1) * chunk * act]` at
+    /// normalized observations, by the policy as it is now: `[batch, K']`.
+    pub(super) fn log_probs(&self, obs: Observations, latents: &[f32]) -> Tensor<2> {
+        let actor = self.actor.frozen();
+        let rows = obs.rows();
+        let steps = self.steps;
+        let features = actor.net.features(obs);
+        let device = features.device();
+        let log_probs = self.log_probs_of(&actor, features, latents, &device);
+        log_probs.reshape([rows, steps])
     }
 
     /// K', the steps that are finetuned.
@@ -122,20 +127,18 @@ impl Learner {
         }
     }
 
-    /// One gradient step of the critic on these rows, and of the actor unless it is frozen.
+    /// One gradient step of the critic on these rows, and of the actor unless it is frozen; `obs`
+    /// are their normalized observations.
     pub async fn step(
         &mut self,
         samples: &Samples,
         rows: &[usize],
+        obs: Observations,
         actor_is_frozen: bool,
     ) -> Result<Figures> {
-        let obs = nn::matrix(
-            gather(&samples.obs, self.actor.sizes.obs, rows),
-            self.actor.sizes.obs,
-            &self.device,
-        );
+        let obs = obs.autodiff();
         let returns = nn::matrix(gather(&samples.returns, 1, rows), 1, &self.device);
-        let critic_loss = critic_loss(&self.critic, obs, returns);
+        let critic_loss = critic::loss(&self.critic, obs.clone(), returns);
         // Actor and critic share no weights: a backward pass for each gives the gradients of the
         // joint loss.
         self.critic = self.critic_adam.step(
@@ -148,7 +151,7 @@ impl Learner {
                 ..Figures::default()
             });
         }
-        let surrogate = self.surrogate(samples, rows);
+        let surrogate = self.surrogate(samples, rows, obs);
         self.actor.net = self
             .actor_adam
             .step(self.actor.net.clone(), &surrogate.loss);
@@ -174,44 +177,14 @@ impl Learner {
 
     /// PPO's objective on these rows (DPPO, sec. 4.2): every decision counts once for each of its
     /// K' steps.
-    fn surrogate(&self, samples: &Samples, rows: &[usize]) -> ppo::Surrogate {
-        let sizes = self.actor.sizes;
+    fn surrogate(&self, samples: &Samples, rows: &[usize], obs: Observations) -> ppo::Surrogate {
         let steps = self.steps;
-        let length = self.actor.chain_len();
-        let width = sizes.chunk_len();
-        let first = length - steps;
+        let width = (steps + 1) * self.actor.sizes.chunk_len();
         let matrix = |values, width| nn::matrix(values, width, &self.device);
-        let each_step = |per_row: &dyn Fn(usize) -> Vec<f32>| {
-            (0..rows.len() * steps)
-                .flat_map(|i| per_row(i / steps))
-                .collect::<Vec<_>>()
-        };
-
-        // Below, row i is step i % K' of decision i / K'.
-        let obs =
-            each_step(&|i| samples.obs[rows[i] * sizes.obs..(rows[i] + 1) * sizes.obs].to_vec());
-        let latents = gather(&samples.latents, (steps + 1) * width, rows);
-        // A step leads from one latent of a chain to the next: `before` and `after` are two windows
-        // of the same row, one latent apart.
-        let part = |from: usize| {
-            latents
-                .chunks((steps + 1) * width)
-                .flat_map(|row| &row[from..from + steps * width])
-                .copied()
-                .collect()
-        };
-        let step_numbers: Vec<usize> = (0..rows.len()).flat_map(|_| first..length).collect();
-        let obs = matrix(obs, sizes.obs);
-        let before = matrix(part(0), width);
-        let after = matrix(part(width), width);
-        let new = chain::log_probs(
-            &self.actor,
-            self.spread(),
-            obs,
-            before,
-            after,
-            &step_numbers,
-        );
+        let latents = gather(&samples.latents, width, rows);
+        // Pictures are encoded once for all steps.
+        let features = self.actor.net.features(obs);
+        let new = self.log_probs_of(&self.actor, features, &latents, &self.device);
 
         // Normalized over decisions first, then discounted per step: noisier steps count less
         // (`diffusion_ppo.py`, `loss`).
@@ -228,6 +201,41 @@ impl Learner {
             matrix(old, 1),
             matrix(advantages, 1),
             matrix(ranges, 1),
+        )
+    }
+
+    /// Log-probabilities of the steps of chains by `policy`, whose features are `[batch,
+    /// features]`: `[batch * K', 1]`, row i that of step i % K' of decision i / K'.
+    fn log_probs_of(
+        &self,
+        policy: &Policy,
+        features: Tensor<2>,
+        latents: &[f32],
+        device: &Device,
+    ) -> Tensor<2> {
+        let steps = self.steps;
+        let width = policy.sizes.chunk_len();
+        let [rows, numbers] = features.dims();
+        let each_step = features
+            .unsqueeze_dim::<3>(1)
+            .expand([rows, steps, numbers]);
+        let features = each_step.reshape([rows * steps, numbers]);
+        // A step leads from one latent of a chain to the next: `before` and `after` are two windows
+        // of the same row, one latent apart.
+        let part = |from: usize| {
+            let chains = latents.chunks((steps + 1) * width);
+            let parts = chains.flat_map(|row| &row[from..from + steps * width]);
+            nn::matrix(parts.copied().collect(), width, device)
+        };
+        let length = policy.chain_len();
+        let step_numbers: Vec<usize> = (0..rows).flat_map(|_| length - steps..length).collect();
+        chain::log_probs(
+            policy,
+            self.spread(),
+            features,
+            part(0),
+            part(width),
+            &step_numbers,
         )
     }
 
@@ -276,19 +284,6 @@ impl Learner {
     }
 }
 
-/// Normalized observations as the critic reads them.
-fn seen(obs: Tensor<2>) -> Tensor<2> {
-    obs.clamp(-FURTHEST, FURTHEST)
-}
-
-/// Half the mean squared error at normalized observations against returns `[batch, 1]`.
-fn critic_loss(critic: &Residual, obs: Tensor<2>, returns: Tensor<2>) -> Tensor<1> {
-    (critic.forward(seen(obs)) - returns)
-        .square()
-        .mean()
-        .mul_scalar(0.5)
-}
-
 fn adam(lr: f64) -> AdamConfig {
     AdamConfig {
         lr,
@@ -300,6 +295,7 @@ fn adam(lr: f64) -> AdamConfig {
 mod tests {
     use super::*;
     use crate::data::Normaliser;
+    use crate::nn::Activation;
     use crate::nn::gradient_check::worst_error;
     use crate::obs::ObsSpec;
     use crate::policy::{PolicyConfig, PolicyKind};
@@ -348,7 +344,8 @@ mod tests {
             chain::noise_len(&policy),
             &inner_device,
         );
-        let sample = learner.draw(&policy, &nn::matrix(obs.clone(), 3, &inner_device), noise);
+        let rows = nn::matrix(obs.clone(), 3, &inner_device).into();
+        let sample = learner.draw(&policy, &rows, noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
             latents: columns(sample.latents),
@@ -366,6 +363,17 @@ mod tests {
         (0..ROWS).rev().collect()
     }
 
+    /// Those rows' observations.
+    fn observed(samples: &Samples) -> Observations {
+        nn::matrix(gather(&samples.obs, 3, &rows()), 3, &Device::flex()).into()
+    }
+
+    fn step(learner: &mut Learner, samples: &Samples, actor_is_frozen: bool) -> Figures {
+        let rows = rows();
+        let step = learner.step(samples, &rows, observed(samples), actor_is_frozen);
+        block_on(step).unwrap()
+    }
+
     /// Before the first gradient step the policy is the one that practiced: every ratio is 1,
     /// nothing is clipped, and the objective is minus the mean of the discounted advantages, which
     /// are centered.
@@ -373,12 +381,12 @@ mod tests {
     fn at_first_every_ratio_is_one() {
         for kind in [PolicyKind::Flow, PolicyKind::Diffusion] {
             let (mut learner, samples) = learner(kind);
-            let first = block_on(learner.step(&samples, &rows(), false)).unwrap();
+            let first = step(&mut learner, &samples, false);
             assert!(
                 first.kl.abs() < 1e-6 && first.clipped == 0.0 && first.actor_loss.abs() < 1e-4,
                 "{first:?}"
             );
-            let second = block_on(learner.step(&samples, &rows(), false)).unwrap();
+            let second = step(&mut learner, &samples, false);
             assert!(
                 second.kl > 0.0
                     && second.actor_loss < first.actor_loss
@@ -399,11 +407,13 @@ mod tests {
             .iter_mut()
             .zip([-0.4, 0.0, 0.4, 0.0, 0.0].iter().cycle())
             .for_each(|(l, shift)| *l += shift);
-        let clipped = block_on(nn::scalar(learner.surrogate(&samples, &rows()).clipped)).unwrap();
+        let surrogate =
+            |learner: &Learner| learner.surrogate(&samples, &rows(), observed(&samples).autodiff());
+        let clipped = block_on(nn::scalar(surrogate(&learner).clipped)).unwrap();
         assert!((0.2..0.8).contains(&clipped), "{clipped}");
         let error = worst_error(&learner.actor.net.clone(), |net| {
             learner.actor.net = net.clone();
-            learner.surrogate(&samples, &rows()).loss.mul_scalar(10)
+            surrogate(&learner).loss.mul_scalar(10)
         });
         assert!(error < 1e-2, "{error}");
     }
@@ -412,10 +422,10 @@ mod tests {
     #[test]
     fn the_critic_loss_has_the_right_gradient() {
         let (learner, samples) = learner(PolicyKind::Flow);
-        let obs = nn::matrix(samples.obs.clone(), 3, &learner.device);
+        let obs: Observations = nn::matrix(samples.obs.clone(), 3, &learner.device).into();
         let returns = nn::matrix(samples.returns.clone(), 1, &learner.device).mul_scalar(0.5);
         let error = worst_error(&learner.critic, |critic| {
-            critic_loss(critic, obs.clone(), returns.clone())
+            critic::loss(critic, obs.clone(), returns.clone())
         });
         assert!(error < 1e-2, "{error}");
     }
@@ -431,14 +441,10 @@ mod tests {
         };
         let before = weights(&learner);
         let losses: Vec<f64> = (0..5)
-            .map(|_| {
-                block_on(learner.step(&samples, &rows(), true))
-                    .unwrap()
-                    .critic_loss
-            })
+            .map(|_| step(&mut learner, &samples, true).critic_loss)
             .collect();
         assert!(weights(&learner) == before && losses[4] < losses[0]);
-        block_on(learner.step(&samples, &rows(), false)).unwrap();
+        step(&mut learner, &samples, false);
         assert!(weights(&learner) != before);
     }
 }

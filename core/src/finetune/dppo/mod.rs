@@ -9,10 +9,12 @@
 mod buffer;
 pub mod chain;
 mod config;
+mod critic;
 pub(crate) mod gae;
 mod learner;
 pub(crate) mod ppo;
 mod reward;
+mod seen;
 mod trainer;
 
 pub use buffer::Samples;
@@ -21,10 +23,10 @@ pub use learner::{Figures, Learner};
 pub(crate) use reward::RewardScaler;
 pub use trainer::DppoTrainer;
 
-use super::{FinetuneMethod, FinetunedPolicy, Memory, Method};
+use super::{FinetuneMethod, FinetunedPolicy, Memory, Method, check_encoder};
 use crate::data::Archive;
 use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
-use crate::nn::{self, params};
+use crate::nn::{self, Observations, SMALLEST_IMAGE, params};
 use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
 use crate::{Error, Result};
@@ -48,13 +50,13 @@ pub const METHOD: Method = Method {
             PolicyKind::Diffusion,
         ],
         because: "finetunes denoising steps",
-        smallest_image: None,
+        smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
         demos: DemoUse::Unused,
         insights: &[],
         on_page: true,
     },
-    check: |_, _, _| Ok(()),
+    check: |_, policy, cameras| check_encoder(METHOD.id(), policy, cameras),
     new: |config, cx| {
         let trainer = DppoTrainer::new(config.dppo.clone(), cx)?;
         Ok(Box::new(trainer))
@@ -80,17 +82,25 @@ pub struct DppoPolicy {
 impl DppoPolicy {
     /// Normalized observations and noise to normalized chunks, as [`Policy::sample`], without the
     /// noise of practice.
-    pub fn sample(&self, pretrained: &Policy, obs: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+    pub fn sample(
+        &self,
+        pretrained: &Policy,
+        obs: impl Into<Observations>,
+        noise: Tensor<2>,
+    ) -> Tensor<2> {
+        let obs = obs.into();
         let length = self.policy.chain_len();
         let first = length - self.steps;
         let start = noise.clone().narrow(1, 0, self.policy.sizes.chunk_len());
         // Evaluation: the sampler's own noise, without the floor of practice.
+        let features = pretrained.net.features(obs.clone());
         let x = pretrained
             .net
-            .sample_steps(0..first, obs.clone(), start, &noise);
+            .sample_steps(0..first, features, start, &noise);
+        let features = self.policy.net.features(obs);
         self.policy
             .net
-            .sample_steps(first..length, obs, x, &noise)
+            .sample_steps(first..length, features, x, &noise)
             .clamp(-1.0, 1.0)
     }
 
@@ -103,7 +113,7 @@ impl DppoPolicy {
         device: &Device,
     ) -> Result<Vec<f32>> {
         let inner_device = device.clone().without_autodiff();
-        let obs = pretrained.observe(obs, &inner_device).numbers;
+        let obs = pretrained.observe(obs, &inner_device);
         let noise = nn::matrix(noise, pretrained.noise_len(), &inner_device);
         pretrained
             .actions(self.sample(pretrained, obs, noise))

@@ -2,6 +2,7 @@
 
 use super::buffer::{Buffer, Samples, Transition};
 use super::learner::{Figures, Learner};
+use super::seen::Seen;
 use super::{DppoConfig, RewardScaler, chain};
 use crate::data::Archive;
 use crate::env::{Decision, Rollouts};
@@ -27,8 +28,8 @@ pub struct DppoTrainer {
 
 /// Phase of an iteration.
 enum IterationPhase {
-    Playing(Box<Rollouts>, Buffer),
-    Learning(Samples, Sweep),
+    Playing(Box<Rollouts>, Buffer, Seen),
+    Learning(Samples, Sweep, Seen),
 }
 
 /// Progress of the passes over an iteration's decisions.
@@ -69,20 +70,21 @@ impl DppoTrainer {
 
     /// V at raw observations.
     pub async fn values(&self, cx: &Context<'_>, obs: &ObsBatch) -> Result<Vec<f32>> {
-        let obs = cx.policy.observe(obs, cx.device).numbers;
+        let obs = cx.policy.observe(obs, cx.device);
         nn::read(self.learner.values(obs)).await
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let IterationPhase::Playing(rollouts, buffer) = &mut self.phase else {
+        let IterationPhase::Playing(rollouts, buffer, seen) = &mut self.phase else {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
         let policy = cx.policy;
         let inner_device = cx.device.clone().without_autodiff();
-        let obs = policy.obs_scale.apply(&rollouts.observe().numbers());
+        let observed = rollouts.observe();
+        let obs = policy.obs_scale.apply(&observed.numbers());
         let noise_len = chain::noise_len(policy);
         let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &inner_device);
-        let rows = nn::matrix(obs.clone(), policy.sizes.obs, &inner_device);
+        let rows = policy.observe(&observed, cx.device);
         let sample = self.learner.draw(policy, &rows, noise);
         let values = nn::read(self.learner.values(rows)).await?;
         let chunks = policy
@@ -106,6 +108,7 @@ impl DppoTrainer {
             let value = values[i];
             let reward = decision.step.reward;
             let last_value = last_values[i];
+            seen.push(decision.seed, &decision.obs);
             buffer.push(
                 decision.seed,
                 &Transition {
@@ -122,7 +125,13 @@ impl DppoTrainer {
         let (done, total) = rollouts.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
-            let samples = std::mem::take(buffer).into_samples(&self.config, &mut self.scaler);
+            let seen = std::mem::take(seen);
+            let mut buffer = std::mem::take(buffer);
+            if !policy.reads.cameras.is_empty() {
+                let again = seen.look_again(&mut buffer, &self.learner, policy, cx.device);
+                again.await?;
+            }
+            let samples = buffer.into_samples(&self.config, &mut self.scaler);
             report
                 .metrics
                 .push(("train/success", successes as f64 / total as f64));
@@ -137,13 +146,14 @@ impl DppoTrainer {
                     done: 0,
                     sums: Figures::default(),
                 },
+                seen,
             );
         }
         Ok(report)
     }
 
     async fn learn(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let IterationPhase::Learning(samples, sweep) = &mut self.phase else {
+        let IterationPhase::Learning(samples, sweep, seen) = &mut self.phase else {
             return Err(Error::failed("DPPO learns only while it learns"));
         };
         // A remainder that fills no batch is left out; the next pass, shuffled anew, leaves out
@@ -155,10 +165,10 @@ impl DppoTrainer {
             self.rng.shuffle(&mut sweep.order);
         }
         let rows = &sweep.order[at..(at + self.config.batch).min(samples.len())];
-        let figures = self
-            .learner
-            .step(samples, rows, self.iteration < self.config.critic_warmup)
-            .await?;
+        let obs = seen.observations(&samples.obs, rows, cx.policy, cx.device);
+        let actor_is_frozen = self.iteration < self.config.critic_warmup;
+        let step = self.learner.step(samples, rows, obs, actor_is_frozen);
+        let figures = step.await?;
         sweep.done += 1;
         sweep.sums.add(&figures);
         let complete = sweep.done == total || figures.kl > self.config.target_kl;
@@ -188,12 +198,14 @@ impl DppoTrainer {
             &(&self.scaler, &self.rng, self.iteration, playing),
         )?;
         match &self.phase {
-            IterationPhase::Playing(rollouts, buffer) => {
+            IterationPhase::Playing(rollouts, buffer, seen) => {
                 archive.put_blob("finetuner/rollouts", rollouts.save()?);
                 archive.put("finetuner/buffer", buffer)?;
+                seen.save(archive)?;
             }
-            IterationPhase::Learning(samples, sweep) => {
-                archive.put("finetuner/samples", &(samples, sweep))?
+            IterationPhase::Learning(samples, sweep, seen) => {
+                archive.put("finetuner/samples", &(samples, sweep))?;
+                seen.save(archive)?;
             }
         }
         self.learner.save(archive).await
@@ -203,9 +215,12 @@ impl DppoTrainer {
     pub(crate) fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
+        let seen = Seen::new(cx.rollouts.seed, iteration);
         let phase = if playing {
             let rollouts = Rollouts::load(cx.rollouts, archive.blob("finetuner/rollouts")?)?;
-            IterationPhase::Playing(Box::new(rollouts), archive.get("finetuner/buffer")?)
+            let buffer: Buffer = archive.get("finetuner/buffer")?;
+            let seen = seen.restored(buffer.decisions(), cx.policy, archive)?;
+            IterationPhase::Playing(Box::new(rollouts), buffer, seen)
         } else {
             let (samples, sweep): (Samples, Sweep) = archive.get("finetuner/samples")?;
             if !samples.fit(cx.policy.sizes, learner.steps()) || !sweep.fits(&samples) {
@@ -213,7 +228,8 @@ impl DppoTrainer {
                     "the checkpoint's samples do not fit its policy: use an undamaged checkpoint",
                 ));
             }
-            IterationPhase::Learning(samples, sweep)
+            let seen = seen.restored(samples.len(), cx.policy, archive)?;
+            IterationPhase::Learning(samples, sweep, seen)
         };
         Ok(Self {
             config,
@@ -264,6 +280,7 @@ fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Iteration
     Ok(IterationPhase::Playing(
         Box::new(rollouts),
         Buffer::default(),
+        Seen::new(cx.rollouts.seed, iteration),
     ))
 }
 
@@ -281,7 +298,7 @@ async fn last_values(
         return Ok(values);
     }
     let obs = ObsBatch::of(cut.iter().map(|&i| &decisions[i].step.obs));
-    let obs = cx.policy.observe(&obs, cx.device).numbers;
+    let obs = cx.policy.observe(&obs, cx.device);
     for (&i, value) in cut.iter().zip(nn::read(learner.values(obs)).await?) {
         values[i] = value;
     }

@@ -216,7 +216,9 @@ impl DsrlConfig {
             Variant::NoiseAliased => 2.0,
             Variant::Sac => 1.0,
         };
-        let weights = actor.learned() + kinds * critics.learned() + critics.following();
+        // The target network; and a step makes new critics beside those that it began with.
+        let following = 2.0 * critics.following();
+        let weights = actor.learned() + kinds * critics.learned() + following;
         let rows = self.batch as f64;
         let step = critics.and(actor).learning(rows) * NORMED;
         let sampled = policy::memory::deciding(sizes).acting(rows);

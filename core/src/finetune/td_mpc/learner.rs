@@ -496,10 +496,8 @@ impl Learner {
         let hidden = self.config.hidden;
         let shape = [critics, dropout_mask.len() / critics / hidden, hidden];
         let inner_device = self.device.clone().without_autodiff();
-        (!dropout_mask.is_empty()).then(|| {
-            Tensor::<3>::from_data(TensorData::new(dropout_mask.to_vec(), shape), &inner_device)
-                .autodiff()
-        })
+        (!dropout_mask.is_empty())
+            .then(|| nn::upload(dropout_mask.to_vec(), shape, &inner_device).autodiff())
     }
 
     /// The prior's loss (TD-MPC2, eq. 4), from the values of its actions and their entropy.

@@ -14,7 +14,8 @@
 
 use super::config::{Backbone, TEMPERATURE, TdMpcConfig};
 use super::model::{Prior, WorldModel, acting};
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::nn;
+use burn::tensor::{Device, Tensor};
 
 /// World model and prior without gradients, and the planner's settings.
 pub struct Planner<'a> {
@@ -96,10 +97,7 @@ impl Planner<'_> {
         };
         let mut best = None;
         for round in &noise.rounds {
-            let e = Tensor::<3>::from_data(
-                TensorData::new(round.samples.clone(), [envs, sampled, width]),
-                &device,
-            );
+            let e = nn::upload(round.samples.clone(), [envs, sampled, width], &device);
             // One round of MPPI: sample, roll out, weigh the elites, refit mean and std. The
             // proposals are the same in every round.
             let samples = (centers + std.clone().unsqueeze_dim(1) * e).clamp(-1.0, 1.0);

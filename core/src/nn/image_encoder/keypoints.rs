@@ -9,7 +9,7 @@ use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// Channels, and so places.
 const PLACES: usize = 32;
@@ -99,10 +99,7 @@ fn expected_places(maps: Tensor<4>) -> Tensor<2> {
         .flat_map(|i| [along(i % width, width), along(i / width, height)])
         .collect::<Vec<_>>();
     let chances = softmax(maps.reshape([n * channels, height * width]), 1);
-    let places = Tensor::<2>::from_data(
-        TensorData::new(places, [height * width, 2]),
-        &chances.device(),
-    );
+    let places = super::upload(places, [height * width, 2], &chances.device());
     chances.matmul(places).reshape([n, 2 * channels])
 }
 
@@ -111,6 +108,7 @@ mod tests {
     use super::*;
     use crate::nn::gradient_check::worst_error_of_smooth;
     use crate::nn::{matrix, read};
+    use burn::tensor::TensorData;
     use pollster::block_on;
 
     /// A map that is high in one place looks there, right before down; an even one at the middle.

@@ -131,6 +131,17 @@ impl ImageEncoder {
         }
     }
 
+    /// Its kind.
+    pub(crate) fn kind(&self) -> ImageEncoderKind {
+        match self {
+            Self::Keypoints(_) => ImageEncoderKind::Keypoints,
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Resnet(_) => ImageEncoderKind::Resnet,
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Vit(_) => ImageEncoderKind::Vit,
+        }
+    }
+
     /// Numbers that a picture becomes.
     pub(crate) fn width(&self) -> usize {
         match self {

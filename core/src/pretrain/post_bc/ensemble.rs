@@ -10,7 +10,7 @@ use crate::pretrain::averaging::Averaging;
 use crate::rng::Rng;
 use crate::threads;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// Rows of observations that the finished ensemble predicts at a time: bounds the memory of K
 /// predictions.
@@ -200,9 +200,7 @@ impl Group {
         let members = self.net.members();
         let batch = config.batch;
         let (obs, chunks) = data.gather(indices);
-        let stack = |values, width| {
-            Tensor::<3>::from_data(TensorData::new(values, [members, batch, width]), device)
-        };
+        let stack = |values, width| nn::upload(values, [members, batch, width], device);
         // The members share no weights: in the sum of their errors each has the gradient that it
         // would have alone.
         let error = error(
@@ -326,7 +324,7 @@ mod tests {
 
     fn stack(values: Vec<f32>, members: usize, width: usize, device: &Device) -> Tensor<3> {
         let rows = values.len() / members / width;
-        Tensor::from_data(TensorData::new(values, [members, rows, width]), device)
+        nn::upload(values, [members, rows, width], device)
     }
 
     /// DPPO's Gaussian policy as a regressor, small.

@@ -1,6 +1,7 @@
 //! `protege bench`: the speed of this machine, each figure with its size.
 
 mod environments;
+mod launches;
 mod networks;
 mod pictures;
 mod td_mpc;
@@ -64,7 +65,7 @@ struct Setup {
     device: Device,
 }
 
-const BENCHES: [Bench; 21] = [
+const BENCHES: [Bench; 23] = [
     Bench {
         name: "env_steps_per_s",
         run: environments::steps,
@@ -136,6 +137,14 @@ const BENCHES: [Bench; 21] = [
     Bench {
         name: "td_mpc_ms_per_plan",
         run: td_mpc::plan,
+    },
+    Bench {
+        name: "td_mpc_launches_per_update",
+        run: td_mpc::update_launches,
+    },
+    Bench {
+        name: "td_mpc_launches_per_plan",
+        run: td_mpc::plan_launches,
     },
     Bench {
         name: "encoder_ms_per_step",
