@@ -3,7 +3,7 @@
 //! weights. So diffusion policy has it (Chi et al. 2023; `vision/model_getter.py`, `get_resnet`, and
 //! `vision/multi_image_obs_encoder.py`); layers and first weights are torchvision's (`resnet.py`).
 
-use crate::nn::{Activation, Pictures};
+use crate::nn::{Activation, Pictures, upload};
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::nn::{GroupNorm, GroupNormConfig};
@@ -125,8 +125,8 @@ impl NormedConvolution {
 fn normalized(x: Tensor<4>) -> Tensor<4> {
     let frames = x.dims()[1] / MEAN.len();
     let by_channel = |values: [f32; 3]| {
-        let data = TensorData::new(values.repeat(frames), [1, 3 * frames, 1, 1]);
-        Tensor::<4>::from_data(data, &x.device())
+        let shape = [1, 3 * frames, 1, 1];
+        upload::<4>(values.repeat(frames), shape, &x.device())
     };
     let (mean, spread) = (by_channel(MEAN), by_channel(SPREAD));
     (x - mean) / spread
