@@ -58,6 +58,20 @@ const RUNS: &[&[&str]] = &[
         "env.image_size=84",
         "pretrain.bc.batch=256",
     ],
+    &[
+        "pretrain.method=bc",
+        "policy.encoder=resnet",
+        "engine=mujoco",
+        "env.image_size=84",
+        "pretrain.bc.batch=24",
+    ],
+    &[
+        "pretrain.method=bc",
+        "policy.encoder=vit",
+        "engine=mujoco",
+        "env.image_size=84",
+        "pretrain.bc.batch=128",
+    ],
 ];
 
 /// Ways to finetune, after a small policy was cloned.

@@ -31,6 +31,8 @@ pub(super) struct Filters {
     kernels: Vec<Param<Tensor<4>>>,
     /// Per layer `[out]`; those that are missing are 0.
     pub(crate) biases: Vec<Param<Tensor<1>>>,
+    /// What is taken off every number of a picture first.
+    offset: f64,
 }
 
 impl Filters {
@@ -46,6 +48,7 @@ impl Filters {
         let mut filters = Self {
             kernels: Vec::new(),
             biases: Vec::new(),
+            offset: 0.0,
         };
         let mut inputs = channels;
         for kernel in kernels {
@@ -79,6 +82,25 @@ impl Filters {
         self
     }
 
+    /// Takes this off every number of a picture first.
+    #[must_use]
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn less(self, offset: f64) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// The bias of a layer; none: it is 0. Less of every number of a picture is, without padding,
+    /// another first bias: the picture stays bytes.
+    fn bias(&self, layer: usize) -> Option<Tensor<1>> {
+        let bias = self.biases.get(layer).map(Param::val)?;
+        if layer > 0 || self.offset == 0.0 {
+            return Some(bias);
+        }
+        let kernel = self.kernels[layer].val();
+        let sums: Tensor<2> = kernel.flatten::<2>(1, 3).sum_dim(1);
+        Some(bias - sums.squeeze_dim::<1>(1).mul_scalar(self.offset))
+    }
+
     /// One layer after the other: `[N, in, size, size] -> [N, out, smaller, smaller]`.
     ///
     /// # Panics
@@ -94,8 +116,7 @@ impl Filters {
         }
         let x = x.numbers(&self.kernels[0].device());
         (0..self.kernels.len()).fold(x, |x, i| {
-            let bias = self.biases.get(i).map(Param::val);
-            fused::composed_convolution(x, self.kernels[i].val(), bias, layer(i))
+            fused::composed_convolution(x, self.kernels[i].val(), self.bias(i), layer(i))
         })
     }
 
@@ -104,8 +125,7 @@ impl Filters {
     fn forward_fused(&self, x: Pictures, layer: impl Fn(usize) -> Layer) -> Tensor<4> {
         let weights = self.kernels.iter().enumerate().map(|(i, kernel)| {
             let zeros = || Tensor::zeros([kernel.dims()[0]], &kernel.device());
-            let bias = self.biases.get(i).map_or_else(zeros, Param::val);
-            (kernel.val(), bias)
+            (kernel.val(), self.bias(i).unwrap_or_else(zeros))
         });
         fused::convolve_through(x, weights.collect(), layer)
     }
@@ -182,7 +202,11 @@ impl Convolutions {
                 .collect::<Vec<_>>();
             Param::from_data(TensorData::new(values, kernel.dims()), &kernel.device())
         };
-        let Filters { kernels, biases } = self.filters;
+        let Filters {
+            kernels,
+            biases,
+            offset,
+        } = self.filters;
         let kernels = kernels
             .into_iter()
             .map(|kernel| fresh(kernel, rng))
@@ -191,7 +215,11 @@ impl Convolutions {
             .into_iter()
             .map(|bias| Param::from_tensor(Tensor::zeros(bias.dims(), &bias.device())))
             .collect();
-        self.filters = Filters { kernels, biases };
+        self.filters = Filters {
+            kernels,
+            biases,
+            offset,
+        };
         self.head = self.head.initialised(Initial::Orthogonal, rng);
         self
     }

@@ -52,6 +52,7 @@ pub(crate) fn worst_error_of_smooth<M: Module>(
             (above.1 - below.1) / (above.0 - below.0)
         });
         worst = worst.max(relative_error(
+            &name,
             &gradients[&name["m/".len()..]],
             &differences.collect::<Vec<_>>(),
         ));
@@ -59,14 +60,18 @@ pub(crate) fn worst_error_of_smooth<M: Module>(
     worst
 }
 
-fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
+fn relative_error(name: &str, found: &[f32], expected: &[f64]) -> f64 {
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let scale = norm(&mut expected.iter().copied());
-    assert!(scale > 1e-3, "a gradient of length {scale} says nothing");
+    assert!(
+        scale > 1e-3,
+        "{name}: a gradient of length {scale} says nothing"
+    );
     norm(&mut found.iter().zip(expected).map(|(&f, e)| f64::from(f) - e)) / scale
 }
 
-fn backward<M: Module>(module: &M, loss: &Tensor<1>) -> BTreeMap<String, Vec<f32>> {
+/// The gradient of each parameter, by its path.
+pub(crate) fn backward<M: Module>(module: &M, loss: &Tensor<1>) -> BTreeMap<String, Vec<f32>> {
     let grads = GradientsParams::from_grads(loss.backward(), module);
     let mut reader = Reader {
         path: Path::default(),

@@ -30,6 +30,18 @@ impl Linear {
         }
     }
 
+    /// Weights of a standard deviation of 0.02 and no biases, as vision transformers begin (timm,
+    /// `init_weights_vit_timm`).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn small(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+        let weights = rng.normals(inputs * outputs).into_iter();
+        let weights: Vec<f32> = weights.map(|z| 0.02 * z).collect();
+        Self {
+            weight: Param::from_data(TensorData::new(weights, [inputs, outputs]), device),
+            bias: Param::from_tensor(Tensor::zeros([1, outputs], device)),
+        }
+    }
+
     /// `[batch, in] -> [batch, out]`.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         fused::linear(x, self.weight.val(), self.bias.val())

@@ -1,6 +1,6 @@
 //! The input of networks: observations on the device.
 
-use super::{Keypoints, Pictures};
+use super::{ImageEncoder, Keypoints, Pictures};
 use crate::obs::Images;
 use burn::tensor::{Device, Tensor};
 
@@ -66,13 +66,16 @@ impl Observations {
     }
 
     /// The same with what each camera's encoder finds in its pictures at the end of the numbers, in
-    /// place of the pictures: `[N, numbers + places]`. Without pictures nothing changes.
+    /// place of the pictures: `[N, numbers + found]`. Without pictures nothing changes.
     #[must_use]
-    pub(crate) fn encoded(self, image_encoders: &[Keypoints]) -> Self {
-        let seen = image_encoders.iter().zip(self.images);
-        let found = seen.map(|(image_encoder, images)| image_encoder.forward(images));
-        let mut parts = vec![self.numbers];
-        parts.extend(found);
+    pub(crate) fn encoded(self, image_encoders: &[ImageEncoder]) -> Self {
+        let Self {
+            numbers, images, ..
+        } = self;
+        let mut parts = vec![numbers.clone()];
+        for (image_encoder, images) in image_encoders.iter().zip(images) {
+            parts.push(image_encoder.forward(images, &numbers));
+        }
         Tensor::cat(parts, 1).into()
     }
 

@@ -27,11 +27,11 @@ impl Path {
 }
 
 /// A part's name in files, which it keeps where the code has another one; none where it once was
-/// the whole module.
+/// the whole module, or the only one of its kind.
 fn name_in_files(name: &str) -> &str {
     match name {
         "image_encoder" => "eyes",
-        "bare" => "",
+        "bare" | "Keypoints" => "",
         _ => name,
     }
 }

@@ -5,6 +5,8 @@
 use super::{Activation, Linear, fused};
 use crate::rng::Rng;
 use burn::module::{Module, Param};
+#[cfg(not(target_arch = "wasm32"))]
+use burn::tensor::activation::gelu;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
@@ -28,11 +30,32 @@ struct Block {
     up: Linear,
     down: Linear,
     heads: usize,
+    #[module(skip)]
+    between: Between,
+}
+
+/// The non-linearity between the layers of a block's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Mish,
+    /// x Phi(x), with the normal distribution function Phi (Hendrycks and Gimpel 2016).
+    #[cfg(not(target_arch = "wasm32"))]
+    Gelu,
+}
+
+impl Between {
+    fn forward(self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Mish => Activation::Mish.forward(x),
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Gelu => gelu(x),
+        }
+    }
 }
 
 /// A layer normalization over a token.
 #[derive(Module, Debug)]
-struct Norm {
+pub(super) struct Norm {
     /// `[1, 1, width]`.
     gain: Param<Tensor<3>>,
     /// `[1, 1, width]`.
@@ -40,7 +63,7 @@ struct Norm {
 }
 
 impl Norm {
-    fn new(width: usize, device: &Device) -> Self {
+    pub(super) fn new(width: usize, device: &Device) -> Self {
         let all = |value: f32| Param::from_tensor(Tensor::full([1, 1, width], value, device));
         Self {
             gain: all(1.0),
@@ -48,7 +71,8 @@ impl Norm {
         }
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    /// `[rows, width] -> [rows, width]`.
+    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         fused::normalise(x.unsqueeze_dim(0), self.gain.val(), self.shift.val()).squeeze_dim(0)
     }
 }
@@ -62,7 +86,29 @@ impl Transformer {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
-        let mut linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
+        let linear = |inputs, outputs| Linear::new(inputs, outputs, rng, device);
+        Self::made_of(linear, Between::Mish, (blocks, width, heads), device)
+    }
+
+    /// The same as vision transformers have it: GELU, and small weights at first.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn of_vision(
+        blocks: usize,
+        width: usize,
+        heads: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let linear = |inputs, outputs| Linear::small(inputs, outputs, rng, device);
+        Self::made_of(linear, Between::Gelu, (blocks, width, heads), device)
+    }
+
+    fn made_of(
+        mut linear: impl FnMut(usize, usize) -> Linear,
+        between: Between,
+        (blocks, width, heads): (usize, usize, usize),
+        device: &Device,
+    ) -> Self {
         let blocks = (0..blocks).map(|_| Block {
             before_attention: Norm::new(width, device),
             split: linear(width, 3 * width),
@@ -71,6 +117,7 @@ impl Transformer {
             up: linear(width, EXPANSION * width),
             down: linear(EXPANSION * width, width),
             heads,
+            between,
         });
         Self {
             blocks: blocks.collect(),
@@ -96,8 +143,8 @@ impl Block {
         // Pre-norm: nothing on the residual path itself is normalized.
         let mixed = self.attend(self.before_attention.forward(x.clone()), shape);
         let x = x + self.merge.forward(mixed);
-        let hidden = Activation::Mish.forward(self.up.forward(self.before_net.forward(x.clone())));
-        x + self.down.forward(hidden)
+        let up = self.up.forward(self.before_net.forward(x.clone()));
+        x + self.down.forward(self.between.forward(up))
     }
 
     /// Self-attention of all heads over normalized tokens, before their outputs are merged.

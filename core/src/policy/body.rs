@@ -1,7 +1,7 @@
 //! The network inside of every kind of policy: a plain or a residual MLP.
 
 use super::{PolicyConfig, Sizes};
-use crate::nn::{Keypoints, Mlp, Residual};
+use crate::nn::{ImageEncoder, Mlp, Residual};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -44,8 +44,8 @@ impl Body {
 
 /// Numbers that a policy with these image encoders reads: those of an observation, then what the
 /// encoders find.
-pub(super) fn features(sizes: Sizes, image_encoder: &[Keypoints]) -> usize {
-    let found = image_encoder.iter().map(Keypoints::width);
+pub(super) fn features(sizes: Sizes, image_encoder: &[ImageEncoder]) -> usize {
+    let found = image_encoder.iter().map(ImageEncoder::width);
     sizes.obs + found.sum::<usize>()
 }
 

@@ -4,7 +4,7 @@
 use super::body::{Body, features};
 use super::schedule::{Schedule, Step};
 use super::{PolicyConfig, Sampler, Sizes};
-use crate::nn::{self, Activation, Keypoints, Linear};
+use crate::nn::{self, Activation, ImageEncoder, Linear};
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -22,7 +22,7 @@ const MIN_STD: f32 = 1e-3;
 #[derive(Module, Debug)]
 pub struct Diffusion {
     /// One for each camera that the policy reads.
-    pub(super) image_encoder: Vec<Keypoints>,
+    pub(super) image_encoder: Vec<ImageEncoder>,
     time_in: Linear,
     time_out: Linear,
     body: Body,
@@ -47,7 +47,7 @@ pub struct Diffusion {
 impl Diffusion {
     pub(super) fn new(
         config: &PolicyConfig,
-        image_encoder: Vec<Keypoints>,
+        image_encoder: Vec<ImageEncoder>,
         sizes: Sizes,
         rng: &mut Rng,
         device: &Device,

@@ -3,7 +3,7 @@
 use super::body::features;
 use super::velocity::{Context, Velocity};
 use super::{PolicyConfig, Sizes};
-use crate::nn::{self, Keypoints, Observations};
+use crate::nn::{self, ImageEncoder, Observations};
 use crate::obs::ObsSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -16,7 +16,7 @@ use std::ops::Range;
 pub struct Flow {
     /// One for each camera that the policy reads. A transformer makes tokens of pictures, and has
     /// none.
-    pub(super) image_encoder: Vec<Keypoints>,
+    pub(super) image_encoder: Vec<ImageEncoder>,
     velocity: Velocity,
     /// Embeddings of the times of the Euler steps, `[steps, time_dim]`, row-major.
     #[module(skip)]
@@ -28,7 +28,7 @@ pub struct Flow {
 impl Flow {
     pub(super) fn new(
         config: &PolicyConfig,
-        image_encoder: Vec<Keypoints>,
+        image_encoder: Vec<ImageEncoder>,
         reads: &ObsSpec,
         sizes: Sizes,
         rng: &mut Rng,

@@ -2,7 +2,7 @@
 
 use super::body::{Body, features};
 use super::{PolicyConfig, Sizes};
-use crate::nn::Keypoints;
+use crate::nn::ImageEncoder;
 use crate::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -16,7 +16,7 @@ const LOG_STD: (f64, f64) = (-5.0, 1.0);
 #[derive(Module, Debug)]
 pub struct Gaussian {
     /// One for each camera that the policy reads.
-    pub(super) image_encoder: Vec<Keypoints>,
+    pub(super) image_encoder: Vec<ImageEncoder>,
     mean: Body,
     /// `[1, chunk * act]`.
     log_std: Param<Tensor<2>>,
@@ -25,7 +25,7 @@ pub struct Gaussian {
 impl Gaussian {
     pub(super) fn new(
         config: &PolicyConfig,
-        image_encoder: Vec<Keypoints>,
+        image_encoder: Vec<ImageEncoder>,
         sizes: Sizes,
         rng: &mut Rng,
         device: &Device,

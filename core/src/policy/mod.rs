@@ -15,7 +15,8 @@ pub(crate) mod squashed;
 pub mod velocity;
 
 use crate::data::{Archive, Normaliser, Scales};
-use crate::nn::{self, Activation, Keypoints, Observations, SMALLEST_IMAGE, params};
+pub use crate::nn::ImageEncoderKind;
+use crate::nn::{self, Activation, ImageEncoder, Observations, SMALLEST_IMAGE, params};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec};
 use crate::rng::Rng;
 use crate::settings::{Choices, Settings};
@@ -50,17 +51,6 @@ pub enum PolicyKind {
     Squashed,
     /// Whatever another program serves (`--base`): it only acts.
     Served,
-}
-
-/// What makes numbers of pictures for a policy that is a perceptron.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImageEncoder {
-    /// Nothing: the policy sees no pictures, and knows what the state says alone.
-    None,
-    /// For each camera three convolutions and a spatial softmax (Levine et al. 2016): the places of
-    /// 32 features in the picture. Small enough for a CPU.
-    Keypoints,
 }
 
 /// How a diffusion policy is sampled.
@@ -115,10 +105,11 @@ pub struct PolicyConfig {
     /// What makes numbers of the pictures, where there are any (`env.image_size`). It learns with
     /// the policy.
     #[setting(
-        value = ImageEncoder::Keypoints, source = "PostBC: a ResNet-18 or a ViT",
+        value = ImageEncoderKind::Keypoints, paper = ImageEncoderKind::Resnet,
+        source = "PostBC's Libero and WidowX policies; DPPO's and IBRL's: `vit`",
         needs = "kind = gaussian | flow | diffusion | squashed"
     )]
-    pub encoder: ImageEncoder,
+    pub encoder: ImageEncoderKind,
     /// Length of the time embedding (flow and diffusion), even.
     #[setting(
         range = 4..=1024, value = 16,
@@ -186,26 +177,24 @@ impl PolicyConfig {
     pub(crate) fn sees(&self) -> bool {
         match self.kind {
             PolicyKind::FlowTransformer | PolicyKind::Served => true,
-            _ => self.encoder != ImageEncoder::None,
+            _ => self.encoder != ImageEncoderKind::None,
         }
     }
 
     /// Pixels along each side that a picture has at least, where it sees any.
     pub(crate) fn smallest_image(&self) -> usize {
-        match (self.kind, self.encoder) {
-            (PolicyKind::FlowTransformer, _) => SMALLEST_IMAGE,
-            (PolicyKind::Served, _) | (_, ImageEncoder::None) => 0,
-            (_, ImageEncoder::Keypoints) => Keypoints::SMALLEST,
+        match self.kind {
+            PolicyKind::FlowTransformer => SMALLEST_IMAGE,
+            PolicyKind::Served => 0,
+            _ => self.encoder.smallest_image(),
         }
     }
 
     /// Fresh image encoders for the cameras that a perceptron reads.
-    fn image_encoder(&self, reads: &ObsSpec, rng: &mut Rng, device: &Device) -> Vec<Keypoints> {
-        match (self.kind, self.encoder) {
-            (PolicyKind::FlowTransformer | PolicyKind::Served, _) | (_, ImageEncoder::None) => {
-                Vec::new()
-            }
-            (_, ImageEncoder::Keypoints) => Keypoints::of(&reads.cameras, rng, device),
+    fn image_encoder(&self, reads: &ObsSpec, rng: &mut Rng, device: &Device) -> Vec<ImageEncoder> {
+        match self.kind {
+            PolicyKind::FlowTransformer | PolicyKind::Served => Vec::new(),
+            _ => ImageEncoder::of(&reads.cameras, self.encoder, reads.numbers(), rng, device),
         }
     }
 
@@ -284,7 +273,7 @@ impl Net {
     /// Observations as everything behind the image encoders reads them: the numbers, then what the
     /// encoders find in the pictures. Without pictures, and of a transformer, which makes tokens of
     /// them, they stay as they are; so what was encoded once can be given in place of observations.
-    fn encode(&self, obs: Observations) -> Observations {
+    pub(crate) fn encode(&self, obs: Observations) -> Observations {
         let encoders = self.image_encoders();
         match encoders.is_empty() {
             true => obs,
@@ -293,7 +282,7 @@ impl Net {
     }
 
     /// One for each camera that is read, unless it is read otherwise.
-    fn image_encoders(&self) -> &[Keypoints] {
+    pub(crate) fn image_encoders(&self) -> &[ImageEncoder] {
         match self {
             Self::Gaussian(net) => &net.image_encoder,
             Self::Flow(net) => &net.image_encoder,
@@ -430,6 +419,14 @@ impl Policy {
     /// cameras.
     pub fn features_len(&self) -> usize {
         body::features(self.sizes, self.net.image_encoders())
+    }
+
+    /// Fresh image encoders of the kind that it has, for a network beside it; none where it has
+    /// none.
+    pub(crate) fn fresh_image_encoders(&self, rng: &mut Rng, device: &Device) -> Vec<ImageEncoder> {
+        let first = self.net.image_encoders().first();
+        let kind = first.map_or(ImageEncoderKind::None, ImageEncoder::kind);
+        ImageEncoder::of(&self.reads.cameras, kind, self.sizes.obs, rng, device)
     }
 
     /// Replaces the network by a connection to a served policy, for observations of this spec.
@@ -576,7 +573,10 @@ impl Policy {
         let fits = reads.numbers() == sizes.obs
             && obs_scale.dim() == sizes.obs
             && act_scale.dim() == chunk_len;
-        if !fits || sizes.chunk != config.chunk {
+        let smallest = config.smallest_image();
+        let visible = |camera: &ImageSpec| camera.is_possible(smallest);
+        let sees = reads.cameras.iter().all(visible);
+        if !fits || !sees || sizes.chunk != config.chunk {
             return Err(Error::input(format!(
                 "the checkpoint's {prefix} has sizes that disagree: use an undamaged checkpoint"
             )));

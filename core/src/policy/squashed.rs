@@ -5,7 +5,7 @@
 
 use super::body::{Body, features};
 use super::{PolicyConfig, Sizes};
-use crate::nn::Keypoints;
+use crate::nn::ImageEncoder;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -20,7 +20,7 @@ const EDGE: f64 = 1e-3;
 #[derive(Module, Debug)]
 pub struct Squashed {
     /// One for each camera that the policy reads.
-    pub(super) image_encoder: Vec<Keypoints>,
+    pub(super) image_encoder: Vec<ImageEncoder>,
     /// To means and raw spreads, side by side.
     trunk: Body,
 }
@@ -28,7 +28,7 @@ pub struct Squashed {
 impl Squashed {
     pub(super) fn new(
         config: &PolicyConfig,
-        image_encoder: Vec<Keypoints>,
+        image_encoder: Vec<ImageEncoder>,
         sizes: Sizes,
         rng: &mut Rng,
         device: &Device,

@@ -1,6 +1,7 @@
 //! The promises of policies.
 
 use super::*;
+use crate::nn::Keypoints;
 use crate::nn::gradient_check::{worst_error, worst_error_of_smooth};
 use crate::run::{Config, Preset};
 use burn::tensor::TensorData;
@@ -339,7 +340,7 @@ fn a_gaussian_is_no_chain() {
 /// A policy with an image encoder so small that its gradient can be found by differences.
 fn seeing(kind: PolicyKind, rng: &mut Rng, device: &Device) -> Policy {
     let config = config(kind);
-    let eyes = vec![Keypoints::tiny(rng, device)];
+    let eyes = vec![ImageEncoder::Keypoints(Keypoints::tiny(rng, device))];
     let net = match kind {
         PolicyKind::Gaussian => Net::Gaussian(Gaussian::new(&config, eyes, SIZES, rng, device)),
         PolicyKind::Squashed => Net::Squashed(Squashed::new(&config, eyes, SIZES, rng, device)),

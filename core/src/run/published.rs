@@ -15,7 +15,7 @@ use crate::finetune::dsrl::OffsetPer;
 use crate::finetune::td_mpc::{Backbone, Proposals, SeedPolicy};
 use crate::finetune::{METHODS, best_of_n, dppo, dsrl, td_mpc};
 use crate::nn::Activation;
-use crate::policy::{ImageEncoder, PolicyKind, Sampler};
+use crate::policy::{ImageEncoderKind, PolicyKind, Sampler};
 use crate::pretrain::post_bc::LearningRate;
 use crate::pretrain::{bc, post_bc, sigma_bc, value_dice};
 use crate::settings::{Preset, leaves};
@@ -235,7 +235,7 @@ const RULES: &[Rule] = &[
         set: |config, _| {
             config.policy.kind = PolicyKind::Gaussian;
             config.policy.chunk = 1;
-            config.policy.encoder = ImageEncoder::None;
+            config.policy.encoder = ImageEncoderKind::None;
         },
     },
     Rule {

@@ -9,7 +9,8 @@ use protege_core::data::{Archive, Normaliser};
 use protege_core::nn::{self, Activation, params};
 use protege_core::obs::ObsSpec;
 use protege_core::policy::{
-    Diffusion, ImageEncoder, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig, Sizes,
+    Diffusion, ImageEncoderKind, Net, Policy, PolicyConfig, PolicyKind, Sampler, ServedConfig,
+    Sizes,
 };
 use protege_core::rng::Rng;
 use protege_core::run::Preset;
@@ -46,7 +47,7 @@ impl Golden {
             denoising_steps: file.shape("ddpm/noise")[0] - 1,
             sampler,
             inference_steps: file.shape("ddim/t")[0],
-            encoder: ImageEncoder::None,
+            encoder: ImageEncoderKind::None,
         };
         config.check().unwrap();
         let scales = (

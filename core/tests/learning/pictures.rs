@@ -21,7 +21,7 @@ use protege_core::finetune::td_mpc::{
 use protege_core::finetune::xqc::{self, XqcConfig};
 use protege_core::finetune::{Context, FinetuneConfig, Next, Trainer};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, Images, ObsBatch, ObsSpec, Observation};
-use protege_core::policy::{ImageEncoder, Policy, PolicyConfig, PolicyKind};
+use protege_core::policy::{ImageEncoderKind, Policy, PolicyConfig, PolicyKind};
 use protege_core::pretrain::{BcConfig, Cloning, Pretrainer, TargetNoise, bc, post_bc, value_dice};
 use protege_core::rng::Rng;
 use protege_core::run::{Config, FinetuneMethod, Phase, Preset, Purpose};
@@ -310,7 +310,7 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
     for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
         let mut config = small_td_mpc(backbone);
         (config.env.image_size, config.env.image_stack) = SMALL;
-        config.policy.encoder = ImageEncoder::None;
+        config.policy.encoder = ImageEncoderKind::None;
         config.finetune.td_mpc = TdMpcConfig {
             total_steps: 90,
             seed_policy_decay: 0,
@@ -328,8 +328,14 @@ fn a_resumed_run_that_sees_equals_one_that_never_stopped() {
 
 /// What a policy that reads the pictures of demonstrations begins with.
 fn seeing(kind: PolicyKind) -> Policy {
+    seeing_through(ImageEncoderKind::Keypoints, kind)
+}
+
+/// The same with any image encoder.
+fn seeing_through(encoder: ImageEncoderKind, kind: PolicyKind) -> Policy {
     let config = PolicyConfig {
         kind,
+        encoder,
         chunk: 1,
         hidden: 32,
         layers: 2,
@@ -353,32 +359,53 @@ const ENCODING: [PolicyKind; 4] = [
     PolicyKind::Squashed,
 ];
 
+/// The mean action of a policy that was cloned from what was seen for so many steps, where -1 and 1
+/// are shown.
+fn cloned(policy: Policy, noise: TargetNoise, updates: usize, lr: f64) -> [f32; 2] {
+    let demos = seen_demos(|shown| 0.5 * shown);
+    let config = BcConfig {
+        updates,
+        batch: 32,
+        lr,
+        ..Config::preset(Preset::Tiny).pretrain.bc
+    };
+    let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
+    let mut cloning = Cloning::new(policy, noise, &config, &pairs, 0, trainer());
+    (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
+    let policy = cloning.policy().unwrap();
+    const DRAWS: usize = 32;
+    [-1.0, 1.0].map(|shown| {
+        let obs = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
+        let noise = Rng::new(3, "test", 0).normals(DRAWS * policy.noise_len());
+        let actions = block_on(policy.act(&obs, noise, &Device::flex())).unwrap();
+        actions.iter().sum::<f32>() / DRAWS as f32
+    })
+}
+
 /// What only a picture says is acted upon by a cloned policy of each kind, with noise on the
 /// targets and without.
 #[test]
 fn a_cloned_policy_acts_upon_what_it_sees() {
-    let demos = seen_demos(|shown| 0.5 * shown);
-    let config = BcConfig {
-        updates: 300,
-        batch: 32,
-        lr: 3e-3,
-        ..Config::preset(Preset::Tiny).pretrain.bc
-    };
     for (i, kind) in ENCODING.into_iter().enumerate() {
-        let policy = seeing(kind);
-        let pairs = Pairs::new(&demos, &policy.reads, 1, true).unwrap();
         let noise = [TargetNoise::None, TargetNoise::Uniform(0.1)][i % 2].clone();
-        let mut cloning = Cloning::new(policy, noise, &config, &pairs, 0, trainer());
-        (0..config.updates).for_each(|_| drop(cloning.step(&pairs)));
-        let policy = cloning.policy().unwrap();
-        const DRAWS: usize = 32;
-        let found = [-1.0, 1.0].map(|shown| {
-            let obs = ObsBatch::of(&[striped_obs(shown, WIDE)]).repeat(DRAWS);
-            let noise = Rng::new(3, "test", 0).normals(DRAWS * policy.noise_len());
-            let actions = block_on(policy.act(&obs, noise, &Device::flex())).unwrap();
-            actions.iter().sum::<f32>() / DRAWS as f32
-        });
+        let found = cloned(seeing(kind), noise, 300, 3e-3);
         assert!(distance(&found, &[-0.5, 0.5]) < 0.2, "{kind:?}: {found:?}");
+    }
+}
+
+/// The same through the larger image encoders.
+#[test]
+fn a_cloned_policy_sees_through_every_image_encoder() {
+    for (encoder, kind, updates) in [
+        (ImageEncoderKind::Resnet, PolicyKind::Gaussian, 25),
+        (ImageEncoderKind::Vit, PolicyKind::Gaussian, 100),
+    ] {
+        let policy = seeing_through(encoder, kind);
+        let found = cloned(policy, TargetNoise::None, updates, 1e-3);
+        assert!(
+            distance(&found, &[-0.5, 0.5]) < 0.2,
+            "{encoder:?}: {found:?}"
+        );
     }
 }
 
@@ -502,9 +529,14 @@ fn dppo_acts_upon_what_it_sees() {
 /// is refused.
 #[test]
 fn a_resumed_practice_on_features_equals_one_that_never_stopped() {
-    let methods = [&best_of_n::METHOD, &dsrl::METHOD, &dppo::METHOD];
-    for method in methods.map(|method| method.id()) {
+    for (method, encoder) in [
+        (best_of_n::METHOD.id(), ImageEncoderKind::Keypoints),
+        (dsrl::METHOD.id(), ImageEncoderKind::Vit),
+        (dppo::METHOD.id(), ImageEncoderKind::Keypoints),
+        (dppo::METHOD.id(), ImageEncoderKind::Vit),
+    ] {
         let mut config = small();
+        config.policy.encoder = encoder;
         (config.env.image_size, config.env.image_stack) = WIDE;
         config.pretrain.method = bc::METHOD.id();
         config.pretrain.bc.updates = 10;
@@ -526,12 +558,19 @@ fn a_resumed_practice_on_features_equals_one_that_never_stopped() {
 fn features_stand_for_what_was_observed() {
     let device = Device::flex();
     let obs = ObsBatch::of(&[-1.0, 1.0].map(|shown| striped_obs(shown, WIDE)));
-    for kind in ENCODING {
-        let policy = seeing(kind).frozen();
+    let keypoints = ENCODING.map(|kind| (ImageEncoderKind::Keypoints, kind, 64));
+    let others = [
+        (ImageEncoderKind::Resnet, PolicyKind::Gaussian, 512),
+        (ImageEncoderKind::Vit, PolicyKind::Flow, 128),
+    ];
+    for (encoder, kind, found) in keypoints.into_iter().chain(others) {
+        let policy = seeing_through(encoder, kind).frozen();
         let features = policy.features(&obs, &device);
-        assert_eq!(features.dims(), [2, 1 + 64]);
+        let width = 1 + found;
+        assert_eq!(features.dims(), [2, width]);
         let rows = read(features.clone());
-        assert!(distance(&rows[..65], &rows[65..]) > 0.01, "{kind:?}");
+        let apart = distance(&rows[..width], &rows[width..]);
+        assert!(apart > 0.01, "{encoder:?} {kind:?}");
         let width = policy.noise_len();
         let noise =
             protege_core::nn::matrix(Rng::new(3, "test", 0).normals(2 * width), width, &device);
@@ -555,9 +594,15 @@ fn features_stand_for_what_was_observed() {
 fn a_resumed_pretraining_that_sees_equals_one_that_never_stopped() {
     let after = [Phase::Pretrain, Phase::Evaluate];
     let before = [Phase::Demos, Phase::Encoder, Phase::Ensemble];
-    for (method, kind, expected) in [
-        (bc::METHOD.id(), PolicyKind::Diffusion, vec![Phase::Demos]),
-        (post_bc::METHOD.id(), PolicyKind::Gaussian, before.to_vec()),
+    let bc = bc::METHOD.id();
+    let post_bc = post_bc::METHOD.id();
+    let (keypoints, vit) = (ImageEncoderKind::Keypoints, ImageEncoderKind::Vit);
+    let resnet = ImageEncoderKind::Resnet;
+    for (method, kind, encoder, expected) in [
+        (bc, PolicyKind::Diffusion, keypoints, vec![Phase::Demos]),
+        (bc, PolicyKind::Gaussian, resnet, vec![Phase::Demos]),
+        (post_bc, PolicyKind::Gaussian, keypoints, before.to_vec()),
+        (post_bc, PolicyKind::Gaussian, vit, before.to_vec()),
     ] {
         let mut config = small();
         (config.env.image_size, config.env.image_stack) = WIDE;
@@ -566,6 +611,13 @@ fn a_resumed_pretraining_that_sees_equals_one_that_never_stopped() {
         config.finetune.td_mpc.seed_by = SeedPolicy::Prior;
         config.pretrain.method = method;
         config.policy.kind = kind;
+        config.policy.encoder = encoder;
+        if encoder == resnet {
+            // Its weights are saved after every step of the run.
+            config.demos.count = 1;
+            config.pretrain.bc.updates = 3;
+            config.eval.episodes = 1;
+        }
         let phases = resumable_phases(config, striped);
         assert_eq!(phases, [expected, after.to_vec()].concat());
     }
@@ -578,10 +630,10 @@ fn a_configuration_from_before_policies_saw_has_one_that_does_not() {
     config.env.image_size = 84;
     let mut saved = config.to_value();
     let read = |saved: &serde_json::Value| Config::from_saved(saved, &CORE).unwrap();
-    assert_eq!(read(&saved).policy.encoder, ImageEncoder::Keypoints);
+    assert_eq!(read(&saved).policy.encoder, ImageEncoderKind::Keypoints);
     let policy = saved["policy"].as_object_mut().unwrap();
     policy.remove("encoder");
-    assert_eq!(read(&saved).policy.encoder, ImageEncoder::None);
+    assert_eq!(read(&saved).policy.encoder, ImageEncoderKind::None);
 }
 
 /// What is seen at one size is not mistaken for another, and what cannot be seen or used is refused
@@ -611,7 +663,7 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
         (
             ImageSpec::unnamed(84, 2),
             PolicyKind::Gaussian,
-            ImageEncoder::None
+            ImageEncoderKind::None
         )
     );
     let cameras = |names: &str| seeing.set("env.cameras", names, &CORE);
@@ -627,6 +679,19 @@ fn settings_of_pictures_that_do_not_fit_are_named() {
     });
     let refused = Config::from_overlay(&cloned, Preset::Tiny, &CORE).unwrap_err();
     assert!(refused.to_string().contains("set it to 31"), "{refused}");
+    for (encoder, least) in [("resnet", 32), ("vit", 24)] {
+        let mut small = cloned.clone();
+        small["env"]["image_size"] = (least - 1).into();
+        small["policy"] = serde_json::json!({"encoder": encoder});
+        let refused = Config::from_overlay(&small, Preset::Tiny, &CORE).unwrap_err();
+        let sentence = refused.to_string();
+        assert!(
+            sentence.contains(&format!("set it to {least} or more")),
+            "{sentence}"
+        );
+        small["env"]["image_size"] = least.into();
+        assert!(Config::from_overlay(&small, Preset::Tiny, &CORE).is_ok());
+    }
     let mut tokens = cloned.clone();
     tokens["policy"] = serde_json::json!({"kind": "flow-transformer"});
     assert!(Config::from_overlay(&tokens, Preset::Tiny, &CORE).is_ok());

@@ -1,6 +1,6 @@
 //! The critic of DPPO: V at an observation.
 
-use crate::nn::{Activation, Keypoints, Observations, Residual};
+use crate::nn::{Activation, ImageEncoder, Observations, Residual};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -11,11 +11,11 @@ use burn::tensor::{Device, Tensor};
 /// hundredfold once it does, and one such decision would outweigh all others.
 const FURTHEST: f64 = 5.0;
 
-/// A residual network (DPPO), and for each camera an image encoder of its own (`critic.py`,
-/// `ViTCritic`).
+/// A residual network (DPPO), and for each camera an image encoder of its own, of the policy's kind
+/// (`critic.py`, `ViTCritic`).
 #[derive(Module, Debug)]
 pub(super) struct Critic {
-    image_encoder: Vec<Keypoints>,
+    image_encoder: Vec<ImageEncoder>,
     bare: Residual,
 }
 
@@ -25,7 +25,7 @@ impl Critic {
         let sizes = [policy.features_len(), hidden, hidden, hidden, 1];
         let bare = Residual::new(&sizes, Activation::Mish, rng, device);
         Self {
-            image_encoder: Keypoints::of(&policy.reads.cameras, rng, device),
+            image_encoder: policy.fresh_image_encoders(rng, device),
             bare,
         }
     }

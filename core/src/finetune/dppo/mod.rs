@@ -26,7 +26,7 @@ pub use trainer::DppoTrainer;
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method, check_encoder};
 use crate::data::Archive;
 use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
-use crate::nn::{self, Keypoints, Observations, params};
+use crate::nn::{self, Observations, SMALLEST_IMAGE, params};
 use crate::obs::ObsBatch;
 use crate::policy::{Policy, PolicyKind};
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ pub const METHOD: Method = Method {
             PolicyKind::Diffusion,
         ],
         because: "finetunes denoising steps",
-        smallest_image: Some(Keypoints::SMALLEST),
+        smallest_image: Some(SMALLEST_IMAGE),
         per_step: false,
         demos: DemoUse::Unused,
         insights: &[],

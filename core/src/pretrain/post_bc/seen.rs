@@ -9,7 +9,8 @@ use crate::{Error, Result};
 use burn::tensor::Device;
 
 /// The least range by which a feature is scaled. Places in pictures go from -1 to 1, so that this
-/// is half a pixel of 84: what varies by less is noise.
+/// is half a pixel of 84: what varies by less is noise. Other encoders' features are as large,
+/// or larger.
 const LEAST_SPAN: f32 = 1e-2;
 
 /// Where the features lie in an archive.

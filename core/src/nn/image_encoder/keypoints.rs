@@ -2,9 +2,9 @@
 //! each of their channels (Levine, Finn, Darrell and Abbeel 2016, "End-to-End Training of Deep
 //! Visuomotor Policies"; the vision of CSIL and robomimic).
 
-use super::Pictures;
-use super::convolutions::Filters;
-use super::fused::Layer;
+use crate::nn::convolutions::Filters;
+use crate::nn::fused::Layer;
+use crate::nn::{Pictures, upload};
 use crate::obs::ImageSpec;
 use crate::rng::Rng;
 use burn::module::Module;
@@ -99,7 +99,7 @@ fn expected_places(maps: Tensor<4>) -> Tensor<2> {
         .flat_map(|i| [along(i % width, width), along(i / width, height)])
         .collect::<Vec<_>>();
     let chances = softmax(maps.reshape([n * channels, height * width]), 1);
-    let places = super::upload(places, [height * width, 2], &chances.device());
+    let places = upload(places, [height * width, 2], &chances.device());
     chances.matmul(places).reshape([n, 2 * channels])
 }
 
