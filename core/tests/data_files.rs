@@ -30,6 +30,7 @@ fn dataset() -> Dataset {
         obs: ObsSpec::of_state(3),
         act: 2,
         action_repeat: 2,
+        controller: String::new(),
         demonstrator: "expert with noise 0.1, \"quoted\"".into(),
     };
     Dataset {

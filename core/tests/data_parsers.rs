@@ -74,6 +74,7 @@ fn dataset() -> Vec<u8> {
         obs: ObsSpec::of_state(2),
         act: 1,
         action_repeat: 1,
+        controller: String::new(),
         demonstrator: text(),
     };
     Dataset {

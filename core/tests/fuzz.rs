@@ -58,6 +58,7 @@ fn a_damaged_dataset_is_an_error_or_a_dataset() {
         obs: ObsSpec::of_state(2),
         act: 1,
         action_repeat: 1,
+        controller: String::new(),
         demonstrator: text(),
     };
     let valid = Dataset {

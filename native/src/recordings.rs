@@ -8,11 +8,13 @@ use serde_json::Value;
 /// What the files of a suite's upstream mean here.
 #[derive(Clone, Copy)]
 pub struct Recordings {
-    /// Checks that actions mean here what they meant in the environment that robomimic's `env_args`
-    /// describe; what of it is not quite the same, in sentences.
-    pub check: fn(env_args: &Value) -> Result<Vec<String>>,
-    /// Makes the task `id` for recorded states.
-    pub states: fn(id: &str) -> Result<Box<dyn States>>,
+    /// The controller of the environment that robomimic's `env_args` describe, in the words of
+    /// `env.controller`. What cannot be played here is an error.
+    pub controller: fn(env_args: &Value) -> Result<String>,
+    /// Makes `env_args` that ask for the usual controller ask for another one, said in words.
+    pub ask_for: fn(controller: &str, env_args: &mut Value) -> Result<()>,
+    /// Makes the task `id` for states that were recorded under a controller.
+    pub states: fn(id: &str, controller: &str) -> Result<Box<dyn States>>,
 }
 
 /// A task that can be put into the states of a recording, one after the other.

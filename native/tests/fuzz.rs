@@ -120,7 +120,7 @@ fn import(folder: &Path, file: &[u8], task: &str, wishes: &Wishes) {
 }
 
 /// The files that are damaged, each with its task: the oldest form of HDF5, the newest, another
-/// beginning, another order of bytes; numbers and pictures, packed and not; lists.
+/// beginning, another order of bytes; numbers and pictures, packed and not; lists; states.
 const FILES: &[(&str, &str)] = &[
     ("lab", "lab/lift"),
     ("latest", "lab/lift"),
@@ -130,6 +130,11 @@ const FILES: &[(&str, &str)] = &[
     ("low_dim", "robosuite/lift"),
     #[cfg(feature = "mujoco")]
     ("image", "robosuite/lift"),
+    // States alone, which are put into the simulator, in scenes of which its text speaks.
+    #[cfg(feature = "mujoco")]
+    ("states", "robosuite/lift"),
+    #[cfg(feature = "mujoco")]
+    ("states_door", "robosuite/door"),
 ];
 
 /// No bytes, however damaged, make the reader of robomimic's files panic, wait or fill the memory.

@@ -8,6 +8,8 @@
 #![cfg(feature = "mujoco")]
 
 use protege::mujoco::trace::{Records, knows};
+use safetensors::SafeTensors;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The files of recorded episodes.
@@ -72,5 +74,40 @@ fn episodes_of_upstream_are_the_same_here() {
             }
         }
     }
-    assert!(count >= 22, "only {count} episodes");
+    assert!(count >= 74, "only {count} episodes");
+}
+
+/// The success rule of every task of robosuite is held to upstream's both where it holds and where
+/// it does not: among states of their own, and within episodes.
+#[test]
+fn every_rule_of_robosuite_is_seen_to_hold_and_not_to_hold() {
+    let mut outcomes: BTreeMap<String, [[usize; 2]; 2]> = BTreeMap::new();
+    for path in files() {
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        for (name, view) in file.tensors() {
+            let kinds = ["/success", "/probe_success"];
+            let kind = kinds.iter().position(|kind| name.ends_with(kind));
+            let task = name.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+            let (Some(kind), true) = (kind, task.starts_with("robosuite/")) else {
+                continue;
+            };
+            let flags = view.data().as_chunks().0.iter();
+            for &flag in flags {
+                let holds = f64::from_le_bytes(flag) != 0.0;
+                outcomes.entry(task.clone()).or_default()[kind][usize::from(holds)] += 1;
+            }
+        }
+    }
+    assert_eq!(outcomes.len(), 6);
+    for (task, [episodes, probes]) in outcomes {
+        assert!(
+            episodes.iter().all(|count| *count >= 20),
+            "{task}: {episodes:?}"
+        );
+        assert!(
+            probes.iter().all(|count| *count >= 20),
+            "{task}: {probes:?}"
+        );
+    }
 }

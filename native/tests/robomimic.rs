@@ -361,17 +361,70 @@ fn a_file_of_another_kind_is_refused_by_what_it_is() {
 fn a_file_whose_end_is_missing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demos.hdf5");
-    for name in ["lab", "latest"] {
+    for name in ["lab", "latest", "strange/userblock"] {
         let bytes = std::fs::read(fixture(name)).unwrap();
-        for cut in 1..32 {
-            std::fs::write(&path, &bytes[..bytes.len() - cut * bytes.len() / 32]).unwrap();
+        let few = [1, 2, 7, 50, 500, 2000];
+        let shares = (1..24).map(|share| share * bytes.len() / 32);
+        for cut in few.into_iter().chain(shares) {
+            std::fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
             let sentence = lab(&path).unwrap_err().to_string();
-            assert!(
-                sentence.starts_with("demos.hdf5 "),
-                "{name}, {cut}: {sentence}"
+            let left = format!(
+                "demos.hdf5 is cut short: it has {} bytes",
+                bytes.len() - cut
             );
+            assert!(sentence.starts_with(&left), "{name}, {cut}: {sentence}");
         }
+        // More than the file says is none of its business.
+        std::fs::write(&path, [&bytes[..], &[7; 100]].concat()).unwrap();
+        assert!(lab(&path).is_ok(), "{name}");
     }
+}
+
+/// An attribute that is there but of a type that is not read is named, not passed over.
+#[test]
+fn an_attribute_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demos.hdf5");
+    let bytes = std::fs::read(fixture("lab")).unwrap();
+    // The heap in which texts of any length lie: without it `env_args` has no value.
+    let heaps = bytes.windows(4).enumerate();
+    let heaps: Vec<usize> = heaps
+        .filter(|(_, four)| *four == b"GCOL")
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!heaps.is_empty());
+    let mut spoiled = bytes.clone();
+    heaps.iter().for_each(|&at| spoiled[at..at + 4].fill(b'x'));
+    std::fs::write(&path, spoiled).unwrap();
+    let source = Source::open(&path, "demos.hdf5");
+    let sentence = source.err().unwrap().to_string();
+    assert!(
+        sentence.contains("data/@env_args` is there, but cannot be read"),
+        "{sentence}"
+    );
+}
+
+/// What has the name of a demonstration is one: an array is named, and so is the type of elements
+/// that are no numbers.
+#[test]
+fn an_array_in_the_place_of_a_demonstration_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demos.hdf5");
+    let mut file = hdf5_pure::FileBuilder::new();
+    let mut data = file.create_group("data");
+    data.set_attr(
+        "env_args",
+        hdf5_pure::AttrValue::VarLenString(LAB.to_owned()),
+    );
+    let demo = data.create_group("demo_0");
+    data.add_group(demo.finish());
+    data.create_dataset("demo_1").with_f64_data(&[0.0; 3]);
+    file.add_group(data.finish());
+    std::fs::write(&path, file.finish().unwrap()).unwrap();
+    let sentence = lab(&path).unwrap_err().to_string();
+    assert!(sentence.contains("`data/demo_1` is an array"), "{sentence}");
+    let sentence = lab(&fixture("strange/half")).unwrap_err().to_string();
+    assert!(sentence.contains("the type f16,"), "{sentence}");
 }
 
 /// Shaped rewards tell a success by reaching 1, sparse ones by not being 0; without rewards `dones`
@@ -566,7 +619,7 @@ mod robosuite {
         let found = take(&keys).unwrap();
         let told = found.notes.join(" ");
         for part in [
-            "robosuite 1.4",
+            "version=1.4",
             "no next_obs",
             "env.image_size=8",
             "agentview",
@@ -625,12 +678,12 @@ mod robosuite {
 
     impl Traces {
         /// The file that has the task.
-        fn of(task: &str) -> Self {
+        fn of(task: &str, number: usize) -> Self {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-            let name = if task == "robosuite/door" {
-                "robosuite_door_traces.safetensors"
-            } else {
-                "robosuite_traces.safetensors"
+            let name = match (task, number) {
+                ("robosuite/door", _) => "robosuite_door_traces.safetensors",
+                (_, 2) => "robosuite_goals_traces.safetensors",
+                _ => "robosuite_traces.safetensors",
             };
             Self(std::fs::read(folder.join(name)).unwrap())
         }
@@ -701,16 +754,18 @@ mod robosuite {
     fn states_show_what_robosuite_observed_in_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demos.hdf5");
-        for (task, env) in [
-            ("robosuite/lift", "Lift"),
-            ("robosuite/can", "PickPlaceCan"),
-            ("robosuite/square", "NutAssemblySquare"),
-            ("robosuite/stack", "Stack"),
-            ("robosuite/tool-hang", "ToolHang"),
-            ("robosuite/door", "Door"),
+        for (task, env, number) in [
+            ("robosuite/lift", "Lift", 0),
+            ("robosuite/can", "PickPlaceCan", 0),
+            ("robosuite/square", "NutAssemblySquare", 0),
+            ("robosuite/square", "NutAssemblySquare", 2),
+            ("robosuite/stack", "Stack", 0),
+            ("robosuite/stack", "Stack", 2),
+            ("robosuite/tool-hang", "ToolHang", 2),
+            ("robosuite/door", "Door", 0),
         ] {
-            let traces = Traces::of(task);
-            let key = format!("{task}/0");
+            let traces = Traces::of(task, number);
+            let key = format!("{task}/{number}");
             let get = |name: &str| traces.numbers(&format!("{key}/{name}"));
             let (joints, speeds) = (get("qpos0").len(), get("qvel0").len());
             let places = get("probe_qpos");
@@ -742,7 +797,220 @@ mod robosuite {
             }
             let success: Vec<f32> = get("probe_success").iter().map(|&s| s as f32).collect();
             assert_eq!(episode.rewards, success[1..], "{task}");
+            let reached = success[1..].iter().sum::<f32>() as usize;
+            assert!((10..moments - 10).contains(&reached), "{task}: {reached}");
         }
+    }
+
+    /// Demonstrations of `lift`, each of three actions, of a file with these `env_args`.
+    fn write_lift(path: &Path, args: &Value) {
+        let row = |name, width: usize| {
+            let numbers = (0..3 * width).map(|i| (i % 7) as f64 / 8.0);
+            (name, vec![3, width as u64], numbers.collect())
+        };
+        let mut arrays = vec![row("actions", 7), ("rewards", vec![3], vec![0.0, 0.0, 1.0])];
+        for (name, next, width) in [
+            ("obs/robot0_eef_pos", "next_obs/robot0_eef_pos", 3),
+            ("obs/robot0_eef_quat", "next_obs/robot0_eef_quat", 4),
+            ("obs/robot0_gripper_qpos", "next_obs/robot0_gripper_qpos", 2),
+            ("obs/object", "next_obs/object", 10),
+        ] {
+            arrays.extend([row(name, width), row(next, width)]);
+        }
+        let demos = [("demo_0", arrays.clone()), ("demo_1", arrays)];
+        write(path, Some(&args.to_string()), &demos, 3);
+    }
+
+    /// What files of robosuite 1.4.1 say, with other settings of the controller.
+    fn args_of(version: Option<&str>, changes: &Value) -> Value {
+        let mut configs = serde_json::json!({"type": "OSC_POSE", "kp": 150, "damping": 1});
+        for (key, value) in changes.as_object().unwrap() {
+            configs[key] = value.clone();
+        }
+        let kwargs = serde_json::json!({"robots": ["Panda"], "controller_configs": configs});
+        let mut args = serde_json::json!({"env_name": "Lift", "type": 1, "env_kwargs": kwargs});
+        if let Some(version) = version {
+            args["env_version"] = version.into();
+        }
+        args
+    }
+
+    /// The controller that a recording had is that of its demonstrations, of runs that learn from
+    /// them, of the policies that they make, and of the file that is written again. It can be set
+    /// by hand, and files without one have the usual one.
+    #[test]
+    fn the_controller_of_a_recording_goes_with_what_is_learned_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let call = |words: &str| -> Value {
+            let words: Vec<&str> = words.split(' ').chain(["--json", "--quiet"]).collect();
+            let output = protege(folder, &words).output().unwrap();
+            assert!(output.status.success(), "{words:?}: {}", sentence(&output));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let meta = |name: &str| {
+            let bytes = std::fs::read(folder.join(name)).unwrap();
+            Dataset::from_bytes(&bytes).unwrap().meta
+        };
+        let file = folder.join("theirs.hdf5");
+        write_lift(
+            &file,
+            &args_of(Some("1.4.1"), &serde_json::json!({"kp": 100})),
+        );
+        let answer = call("demos --from theirs.hdf5 --out ours.safetensors");
+        let told = answer["notes"].to_string();
+        assert!(told.contains("version=1.4 kp=100"), "{told}");
+        assert_eq!(meta("ours.safetensors").controller, "version=1.4 kp=100");
+        let tiny = "--task robosuite/lift --preset tiny --pretrain bc --finetune none --set \
+                    pretrain.bc.updates=5 --set env.horizon=4 --set eval.episodes=2 --no-video";
+        call(&format!(
+            "run {tiny} --demos-file ours.safetensors --out run"
+        ));
+        let config = |run: &str| std::fs::read_to_string(folder.join(run)).unwrap();
+        let line = "controller = \"version=1.4 kp=100\"";
+        assert!(config("run/config.toml").contains(line));
+        assert!(config("run/seed-0/config.toml").contains(line));
+        call("eval --checkpoint run --episodes 2");
+        call("export --demos ours.safetensors --format robomimic --out again.hdf5");
+        call("demos --from again.hdf5 --out same.safetensors");
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        assert_eq!(read("same.safetensors"), read("ours.safetensors"));
+        // By hand, over what the demonstrations say.
+        let answer = call(&format!(
+            "run {tiny} --demos-file ours.safetensors --set env.controller=version=1.5 --out usual"
+        ));
+        let told = answer["notes"].to_string();
+        assert!(
+            told.contains("recorded under the controller `version=1.4 kp=100`"),
+            "{told}"
+        );
+        assert!(config("usual/config.toml").contains("controller = \"version=1.5\""));
+        let words = "eval --checkpoint usual --episodes 2 --set env.controller=kp=300";
+        let words: Vec<&str> = words.split(' ').collect();
+        let told = sentence(&protege(folder, &words).output().unwrap());
+        assert!(
+            told.contains(
+                "trained under the usual controller, but this plays under the controller `kp=300`"
+            ),
+            "{told}"
+        );
+        write_lift(&file, &args_of(None, &serde_json::json!({})));
+        call("demos --from theirs.hdf5 --out nameless.safetensors");
+        assert_eq!(meta("nameless.safetensors").controller, "version=1.4");
+        let refused = |words: &str, part: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            let output = protege(folder, &words).output().unwrap();
+            let text = sentence(&output);
+            assert_eq!(output.status.code(), Some(2), "{text}");
+            assert!(
+                text.contains(part) && text.trim_end().lines().count() == 1,
+                "{text}"
+            );
+        };
+        refused(
+            &format!("run {tiny} --set env.controller=kp=-5 --out none"),
+            "env.controller has kp=-5",
+        );
+        refused(
+            "run --preset tiny --set env.controller=kp=5 --out none",
+            "leave env.controller empty",
+        );
+        for (change, part) in [
+            (serde_json::json!({"kp": -5}), "`kp` has the number -5"),
+            (serde_json::json!({"kp": 1e308}), "0 to 10000"),
+            (serde_json::json!({"damping_ratio": -1}), "`damping_ratio`"),
+            (serde_json::json!({"control_delta": false}), "absolute"),
+            (serde_json::json!({"stiffness": 1}), "`stiffness`"),
+        ] {
+            write_lift(&file, &args_of(Some("1.4.1"), &change));
+            refused("demos --from theirs.hdf5 --out none.safetensors", part);
+        }
+    }
+
+    /// How the environments of a run were controlled.
+    static TOLD: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+    /// An environment that takes note of it.
+    struct Noted(Box<dyn protege_core::env::Env>);
+
+    impl protege_core::env::Wrapper for Noted {
+        fn inner(&self) -> &dyn protege_core::env::Env {
+            &*self.0
+        }
+
+        fn inner_mut(&mut self) -> &mut dyn protege_core::env::Env {
+            &mut *self.0
+        }
+
+        fn set_controller(&mut self, controller: &str) -> Result<()> {
+            TOLD.lock().unwrap().push(controller.to_owned());
+            self.0.set_controller(controller)
+        }
+    }
+
+    /// Every environment of a run is controlled as its demonstrations were recorded, and so is
+    /// every one in which its policy is evaluated.
+    #[test]
+    fn every_environment_has_the_controller_of_the_demonstrations() {
+        use protege_core::data::Archive;
+        use protege_core::run::{Config, Inputs, Run, Services, saved_config};
+        let mut dataset = drawn("robosuite/lift", 3, 19, 7, &[]);
+        dataset.meta.controller = "version=1.4".to_owned();
+        let services = Services {
+            make: |id, engine| Ok(Box::new(Noted(protege::engines::make(id, engine)?))),
+            ..protege::engines::services()
+        };
+        let settings = [
+            ("preset", serde_json::json!("tiny")),
+            ("task", serde_json::json!("robosuite/lift")),
+            ("pretrain.method", serde_json::json!("bc")),
+            ("finetune.method", serde_json::json!("none")),
+            ("pretrain.bc.updates", serde_json::json!(2)),
+            ("env.horizon", serde_json::json!(3)),
+            ("eval.episodes", serde_json::json!(2)),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value));
+        let config = Config::resolve(&settings, &CATALOG).unwrap();
+        let play = |config: Config, demos: Option<Dataset>, policy: Option<Archive>| {
+            TOLD.lock().unwrap().clear();
+            let inputs = Inputs {
+                demos,
+                policy,
+                services,
+            };
+            let mut run = Run::new(config, inputs, burn::tensor::Device::flex()).unwrap();
+            while !pollster::block_on(run.step()).unwrap().finished {}
+            let told = std::mem::take(&mut *TOLD.lock().unwrap());
+            assert!(told.len() >= 3, "{told:?}");
+            assert!(told.iter().all(|words| words == "version=1.4"), "{told:?}");
+            pollster::block_on(run.policy_archive()).unwrap()
+        };
+        let archive = play(config, Some(dataset), None);
+        let trained = saved_config(&archive, &CATALOG).unwrap();
+        assert_eq!(trained.env.controller, "version=1.4");
+        play(trained, None, Some(archive));
+    }
+
+    /// The state's keys in another order are refused, since numbers would mean something else;
+    /// other keys are told.
+    #[test]
+    fn keys_in_another_order_are_refused() {
+        let take = |keys: &str| {
+            let keys = keys.split(',').map(str::to_owned).collect();
+            let wishes = Wishes {
+                keys: Some(keys),
+                ..Wishes::default()
+            };
+            import(&fixture("low_dim"), "robosuite/lift", &wishes)
+        };
+        let usual = "robot0_eef_pos,robot0_eef_quat,robot0_gripper_qpos,object";
+        assert!(take(usual).is_ok());
+        let sentence = take("object,robot0_eef_pos,robot0_eef_quat,robot0_gripper_qpos");
+        let sentence = sentence.unwrap_err().to_string();
+        assert!(sentence.contains(usual), "{sentence}");
+        let twice = take("robot0_eef_pos,robot0_eef_pos,robot0_eef_pos,object").unwrap();
+        let told = twice.notes.join(" ");
+        assert!(told.contains("sees other numbers in the task"), "{told}");
     }
 
     /// States of another scene, or that no simulator is in, are refused with the row.

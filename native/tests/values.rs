@@ -126,6 +126,7 @@ fn aimless(task: &Entry) -> Dataset {
             obs: task.spec.obs.clone(),
             act: task.spec.act,
             action_repeat: 1,
+            controller: String::new(),
             demonstrator: "random actions".into(),
         },
     }

@@ -54,6 +54,7 @@ impl Teaching {
             obs: ObsSpec::of_state(info.obs),
             act: info.act,
             action_repeat: 1,
+            controller: String::new(),
             demonstrator: "a person at a web page, who steered the hand; successful episodes only"
                 .into(),
         };

@@ -49,6 +49,9 @@ pub struct Meta {
     pub act: usize,
     /// Control steps for which each recorded action was held.
     pub action_repeat: usize,
+    /// How the robot was controlled, where not as usual: `env.controller`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub controller: String,
     /// The demonstrator's distribution, in words.
     pub demonstrator: String,
 }

@@ -80,6 +80,14 @@ impl Catalog {
         ((control / hz).round() as usize).max(1)
     }
 
+    /// [`Suite::controller`] of a task's suite.
+    ///
+    /// # Errors
+    /// When there is no such task, or its suite has no such controller.
+    pub fn controller(&self, id: &str, words: &str) -> Result<String> {
+        self.suite(id)?.controller(words)
+    }
+
     /// Whether a step of this task costs 1 where an episode goes on after a success, until it
     /// succeeds.
     pub fn failure_costs(&self, id: &str) -> bool {

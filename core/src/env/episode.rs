@@ -1,6 +1,8 @@
 //! A world as an environment: the parts of an episode that are the same in all suites.
 
-use super::{Env, RewardAfterSuccess, Spec, Step, Subject, checked_action, episode_over};
+use super::{
+    Env, RewardAfterSuccess, Spec, Step, Subject, checked_action, episode_over, usual_controller,
+};
 use crate::obs::Observation;
 use crate::rng::Rng;
 use crate::tasks::ExpertStyle;
@@ -17,6 +19,13 @@ pub trait World: Send {
     /// # Errors
     /// When the simulator's state stops being finite.
     fn play(&mut self, action: &[f32], number: usize) -> Result<StepOutcome>;
+    /// Controls the robot of the task `id` so from the next start on: [`Env::set_controller`].
+    ///
+    /// # Errors
+    /// When there is no such controller.
+    fn set_controller(&mut self, id: &str, controller: &str) -> Result<()> {
+        usual_controller(id, controller).map(drop)
+    }
     /// The scripted expert's action now, without noise, within [-1, 1]; none where the task has no
     /// such expert.
     fn expert(&self, _style: &ExpertStyle) -> Option<Vec<f32>> {
@@ -156,6 +165,10 @@ impl<W: World> Env for EpisodeEnv<W> {
 
     fn set_terminate_on_success(&mut self, terminate: bool) {
         self.terminates_on_success = terminate;
+    }
+
+    fn set_controller(&mut self, controller: &str) -> Result<()> {
+        self.world.set_controller(&self.spec.id, controller)
     }
 
     fn set_horizon(&mut self, steps: usize) {

@@ -23,6 +23,7 @@ pub use suite::{Entry, RewardAfterSuccess, Suite};
 pub use wrappers::Wrapper;
 pub(crate) use wrappers::{ActionRepeat, ChunkEnv};
 
+use crate::error::excerpt;
 use crate::obs::{ObsSpec, Observation};
 use crate::sim::Sim;
 use crate::tasks::ExpertStyle;
@@ -101,6 +102,14 @@ pub trait Env: Send {
     /// episode goes on to the horizon, as upstream suites play; where success earns a reward, every
     /// step on which the success rule holds may then earn one.
     fn set_terminate_on_success(&mut self, terminate: bool);
+    /// Controls the robot otherwise than usual, from the next [`Env::reset`] on, in the words of the
+    /// task's suite ([`Suite::controller`]); empty: as usual.
+    ///
+    /// # Errors
+    /// When the suite has no such controller.
+    fn set_controller(&mut self, controller: &str) -> Result<()> {
+        usual_controller(&self.spec().id, controller).map(drop)
+    }
     /// Cuts episodes off after so many control steps from now on, at least one; at first that is
     /// the task's own horizon. [`Env::spec`] says it, too.
     fn set_horizon(&mut self, steps: usize);
@@ -174,6 +183,17 @@ pub fn checked_action(spec: &Spec, action: &[f32]) -> Result<Vec<f32>> {
         )));
     }
     Ok(action.iter().map(|a| a.clamp(-1.0, 1.0)).collect())
+}
+
+/// Refuses every controller but the usual one, which has no words.
+pub(crate) fn usual_controller(of: &str, controller: &str) -> Result<String> {
+    if controller.is_empty() {
+        return Ok(String::new());
+    }
+    Err(Error::input(format!(
+        "env.controller is `{}`, but {of} has one controller only: leave env.controller empty",
+        excerpt(controller)
+    )))
 }
 
 /// The error of restoring an environment from bytes that are not its own.

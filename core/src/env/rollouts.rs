@@ -16,6 +16,8 @@ pub struct RolloutSpec {
     pub engine: String,
     /// Makes the environments.
     pub make: Maker,
+    /// How the robot is controlled: [`Env::set_controller`].
+    pub controller: String,
     /// Control steps for which each action is held.
     pub action_repeat: usize,
     /// Actions per decision.
@@ -124,7 +126,8 @@ impl Rollouts {
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
         let make = |_| -> Result<Box<dyn Env>> {
-            let env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
+            let mut env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
+            env.set_controller(&spec.controller)?;
             let env = wrap(
                 env,
                 &spec.task,

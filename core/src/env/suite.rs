@@ -1,6 +1,6 @@
 //! Suites: tasks that share a robot, its control and the way in which success is counted.
 
-use super::{Env, Spec};
+use super::{Env, Spec, usual_controller};
 use crate::Result;
 use std::ops::Range;
 
@@ -34,6 +34,14 @@ pub trait Suite: Sync {
     /// Reward of a step in an episode that goes on after a success.
     fn reward(&self) -> RewardAfterSuccess {
         RewardAfterSuccess::SuccessPays
+    }
+    /// How a robot is controlled, where a suite has more than one way: checks the words in which
+    /// `env.controller` says so, and gives the shortest ones for the same; empty: as usual.
+    ///
+    /// # Errors
+    /// Names the words, and what there is.
+    fn controller(&self, words: &str) -> Result<String> {
+        usual_controller(&format!("the suite {}", self.name()), words)
     }
     /// Bytes that a thread takes to draw a scene of the suite from one camera, in software.
     fn drawing_memory(&self) -> f64 {

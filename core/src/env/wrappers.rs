@@ -28,6 +28,10 @@ pub trait Wrapper: Send {
     fn set_style(&mut self, style: ExpertStyle) -> Result<()> {
         self.inner_mut().set_style(style)
     }
+    /// [`Env::set_controller`].
+    fn set_controller(&mut self, controller: &str) -> Result<()> {
+        self.inner_mut().set_controller(controller)
+    }
     /// [`Env::set_horizon`].
     fn set_horizon(&mut self, steps: usize) {
         self.inner_mut().set_horizon(steps);
@@ -69,6 +73,10 @@ impl<W: Wrapper> Env for W {
 
     fn set_terminate_on_success(&mut self, terminate: bool) {
         self.inner_mut().set_terminate_on_success(terminate);
+    }
+
+    fn set_controller(&mut self, controller: &str) -> Result<()> {
+        Wrapper::set_controller(self, controller)
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

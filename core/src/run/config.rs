@@ -95,6 +95,11 @@ pub struct EnvConfig {
     /// same for evaluations.
     #[setting(value = false, source = "DSRL's and DPPO's code: true")]
     pub to_horizon: bool,
+    /// How the robot is controlled, where the suite has more than one way: of `robosuite`, words such
+    /// as `version=1.4 kp=100`. Empty: as the demonstrations from a file were recorded, else as
+    /// usual.
+    #[setting(value = "")]
+    pub controller: String,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says
     /// of objects; 84 and 224 are the papers'; 0: states, no pictures. They need the native program
     /// with MuJoCo.
@@ -222,6 +227,7 @@ impl Config {
     /// catalog, and combinations that cannot work.
     pub fn check(&self, catalog: &Catalog) -> Result<()> {
         catalog.checked_engine(&self.task, &self.engine)?;
+        catalog.controller(&self.task, &self.env.controller)?;
         let spec = self.played(catalog)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;

@@ -54,7 +54,8 @@ impl Demonstrations {
     ) -> Result<Self> {
         let repeat = config.env.action_repeat;
         let cameras = config.env.images();
-        let wrapped = |(i, env): (usize, Box<dyn Env>)| {
+        let wrapped = |(i, mut env): (usize, Box<dyn Env>)| {
+            env.set_controller(&config.env.controller)?;
             let task = catalog.entry(&env.spec().id)?;
             wrap(env, &task, repeat, config.label_of(i), &cameras)
         };
@@ -73,6 +74,7 @@ impl Demonstrations {
             obs,
             act,
             action_repeat: repeat,
+            controller: catalog.controller(&config.task, &config.env.controller)?,
             demonstrator,
         };
         Ok(Self {

@@ -186,6 +186,11 @@ impl Run {
         let Demonstrator { noise, varied } = Demonstrator::of(&demos.meta.demonstrator);
         self.config.demos.noise = noise.unwrap_or(self.config.demos.noise);
         self.config.demos.varied = varied.unwrap_or(self.config.demos.varied);
+        // So are they controlled where nothing else is asked for, and no policy has learned yet.
+        if self.config.env.controller.is_empty() && self.policy.is_none() {
+            let recorded = &demos.meta.controller;
+            self.config.env.controller.clone_from(recorded);
+        }
         // A subset of a file is random, and the same for every method (PostBC, appendix D).
         let mut order: Vec<usize> = (0..demos.episodes.len()).collect();
         if self.config.demonstrations() < order.len() {
@@ -401,6 +406,7 @@ impl Run {
             task: self.task.clone(),
             engine: engine.clone(),
             make: self.services.make,
+            controller: env.controller.clone(),
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),

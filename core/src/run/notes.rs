@@ -5,6 +5,7 @@ use super::{Config, Inputs, saved_config};
 use crate::Result;
 use crate::data::{Archive, CODE_VERSION, Meta};
 use crate::env::catalogue::{MUJOCO, RAPIER};
+use crate::error::excerpt;
 
 /// What is to be known of the files that a run with this configuration is given: that they are of
 /// another engine or version. Sentences without a full stop.
@@ -16,9 +17,22 @@ pub fn notes(config: &Config, inputs: &Inputs) -> Result<Vec<String>> {
     if let Some(policy) = &inputs.policy {
         let trained = saved_config(policy, &inputs.services.catalog)?;
         notes.extend(of_policy(config, &trained, policy));
+        let what = "the policy was trained";
+        notes.extend(another_controller(
+            config,
+            inputs,
+            what,
+            &trained.env.controller,
+        )?);
     }
     if let Some(demos) = &inputs.demos {
         notes.extend(of_demos(config, &demos.meta));
+        // Where nothing else is asked for, theirs is taken.
+        if !config.env.controller.is_empty() || inputs.policy.is_some() {
+            let what = "the demonstrations were recorded";
+            let recorded = &demos.meta.controller;
+            notes.extend(another_controller(config, inputs, what, recorded)?);
+        }
     }
     Ok(notes)
 }
@@ -35,6 +49,31 @@ fn of_demos(config: &Config, meta: &Meta) -> Vec<String> {
             .to_owned()
     });
     engine.into_iter().chain(version).chain(unknown).collect()
+}
+
+/// That something was done (`what`) under another controller than the one that plays here; none
+/// where they are the same.
+fn another_controller(
+    config: &Config,
+    inputs: &Inputs,
+    what: &str,
+    there: &str,
+) -> Result<Option<String>> {
+    let shortest = |words: &str| inputs.services.catalog.controller(&config.task, words);
+    let here = shortest(&config.env.controller)?;
+    let there = shortest(there)?;
+    let shown = |words: &str| match words {
+        "" => "the usual controller".to_owned(),
+        words => format!("the controller `{}`", excerpt(words)),
+    };
+    Ok((here != there).then(|| {
+        format!(
+            "{what} under {}, but this plays under {} (env.controller), under which actions lead \
+             elsewhere",
+            shown(&there),
+            shown(&here)
+        )
+    }))
 }
 
 /// Of a policy that another run trained.

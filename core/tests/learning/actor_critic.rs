@@ -117,6 +117,7 @@ pub fn meta_of_probe_5(cameras: Vec<ImageSpec>) -> Meta {
         },
         act: 1,
         action_repeat: 1,
+        controller: String::new(),
         demonstrator: String::new(),
     }
 }

@@ -33,6 +33,7 @@ const UNTOLD: &[(&str, &str)] = &[
         "needs a transformer, and other demonstrations",
     ),
     ("engine", "needs MuJoCo"),
+    ("env.controller", "needs a suite with more than one"),
     (
         "finetune.dsrl.stochastic_eval",
         "changes evaluations alone, in which all fail alike",

@@ -65,6 +65,7 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         task: CORE.entry(&format!("probe/{number}")).unwrap(),
         engine: "rapier".into(),
         make: make_on,
+        controller: String::new(),
         action_repeat: 1,
         chunk,
         label: None,

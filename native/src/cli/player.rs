@@ -105,7 +105,8 @@ impl Player {
             ..
         } = &self.config;
         // Demonstrations hold each action, too, where a policy does.
-        let inner = crate::engines::make(task, engine)?;
+        let mut inner = crate::engines::make(task, engine)?;
+        inner.set_controller(&env.controller)?;
         let entry = self.config.played(&CATALOG)?;
         let label = self.config.label();
         let mut stage = wrap(inner, &entry, env.action_repeat, label, &env.images())?;

@@ -132,6 +132,13 @@ impl<'a> Records<'a> {
         let actions = self
             .numbers(&format!("{key}/actions"))?
             .ok_or_else(unknown)?;
+        if let Some(at) = actions.values.iter().position(|v| !v.is_finite()) {
+            let row = at * actions.shape[0] / actions.values.len();
+            return Err(Error::input(format!(
+                "`{key}/actions` has {} in row {row}: no robot can be sent that",
+                actions.values[at]
+            )));
+        }
         let (id, _) = key.rsplit_once('/').ok_or_else(unknown)?;
         let make = maker(id).ok_or_else(|| {
             Error::input(format!(

@@ -20,8 +20,8 @@ const MOST: f64 = 1e10;
 pub struct Rules {
     /// Length of an action.
     pub act: usize,
-    /// Whether rewards are shaped: [`super::env_args::EnvArgs::is_shaped`].
-    pub shaped: bool,
+    /// The least reward of a success: [`super::env_args::EnvArgs::least_success`].
+    pub least_success: f32,
     /// Episodes end with their first success, and after so many steps; none: in full length.
     pub trim: Option<usize>,
 }
@@ -235,21 +235,17 @@ struct Rewards {
 
 /// From `rewards`, else from `dones`.
 fn rewards(demo: &Node, steps: usize, rules: &Rules) -> Result<Rewards> {
-    // A sparse reward is 1 in a state of success, else 0; a shaped one is 1 at most, in a state of
-    // success (robosuite/environments/manipulation/lift.py, reward; times `reward_scale`, 1).
-    let least = if rules.shaped {
-        1.0 - 1e-6
-    } else {
-        f32::MIN_POSITIVE
-    };
-    let recorded = match column(demo, "rewards", steps)? {
-        Some(rewards) => rewards,
-        None => column(demo, "dones", steps)?.ok_or_else(|| {
-            demo.fault(
-                "rewards",
-                "is not there, nor is `dones`: nothing says what succeeds",
-            )
-        })?,
+    let (recorded, least) = match column(demo, "rewards", steps)? {
+        Some(rewards) => (rewards, rules.least_success),
+        None => {
+            let dones = column(demo, "dones", steps)?.ok_or_else(|| {
+                demo.fault(
+                    "rewards",
+                    "is not there, nor is `dones`: nothing says what succeeds",
+                )
+            })?;
+            (dones, f32::MIN_POSITIVE)
+        }
     };
     let succeeds = recorded.iter().map(|&reward| reward >= least).collect();
     Ok(Rewards { recorded, succeeds })

@@ -3,6 +3,7 @@
 
 use super::hdf5::Node;
 use super::names;
+use crate::engines::recordings;
 use protege_core::data::CODE_VERSION;
 use protege_core::error::excerpt;
 use protege_core::{Error, Result};
@@ -95,9 +96,42 @@ impl EnvArgs {
         format!("{name}, {program}{}", excerpt(&self.version))
     }
 
-    /// Whether rewards are shaped: then they are above 0 before a success, and 1 or more at one.
-    pub fn is_shaped(&self) -> bool {
-        self.kwargs.get("reward_shaping") == Some(&Value::Bool(true))
+    /// The least reward of a state of success. A sparse reward is above 0 there, else 0; a shaped
+    /// one is above 0 before, and there 1, times `reward_scale`
+    /// (robosuite/environments/manipulation/lift.py, reward).
+    ///
+    /// # Errors
+    /// A clause about what it says of rewards that is no good.
+    pub fn least_success(&self) -> std::result::Result<f32, String> {
+        let shaped = match self.kwargs.get("reward_shaping") {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Bool(true)) => true,
+            Some(other) => {
+                let other = excerpt(&other.to_string());
+                return Err(format!(
+                    "has `reward_shaping` {other}, where true or false is needed"
+                ));
+            }
+        };
+        let scale = match self.kwargs.get("reward_scale") {
+            None => 1.0,
+            // Then each task has a largest reward of its own.
+            Some(Value::Null) if !shaped => 1.0,
+            Some(scale) => {
+                let number = scale.as_f64().filter(|scale| *scale > 0.0);
+                number.ok_or_else(|| {
+                    let scale = excerpt(&scale.to_string());
+                    format!(
+                        "has `reward_scale` {scale}, by which rewards do not tell what succeeds: \
+                         a number above 0 is needed"
+                    )
+                })?
+            }
+        };
+        if shaped {
+            return Ok((scale * (1.0 - 1e-6)) as f32);
+        }
+        Ok(f32::MIN_POSITIVE)
     }
 
     /// All of it again, as the attribute has it.
@@ -111,10 +145,13 @@ impl EnvArgs {
 }
 
 /// What is written of a task's environment: of those of robosuite what its version 1.5.2 is made
-/// with (robosuite/controllers/config/robots/default_panda.json and robomimic's own settings), so
+/// with, with this controller (robosuite/controllers/config/robots/default_panda.json and robomimic's own settings), so
 /// that robomimic can play; of others their name. Types: robomimic/envs/env_base.py, EnvType.
-pub fn written(task: &str) -> String {
-    let args = if names::is_robosuite(task) {
+///
+/// # Errors
+/// When the task's suite has no such controller.
+pub fn written(task: &str, controller: &str) -> Result<Value> {
+    let mut args = if names::is_robosuite(task) {
         json!({
             "env_name": names::env_name(task),
             "env_version": "1.5.2",
@@ -160,7 +197,18 @@ pub fn written(task: &str) -> String {
     } else {
         json!({"env_name": task, "env_version": CODE_VERSION, "type": 2, "env_kwargs": {}})
     };
-    format!("{args:#}")
+    if controller.is_empty() {
+        return Ok(args);
+    }
+    let recordings = recordings(task).ok_or_else(|| {
+        Error::input(format!(
+            "the dataset's controller is `{}`, of which this program knows nothing for {task}: \
+             use one that was built with MuJoCo",
+            excerpt(controller)
+        ))
+    })?;
+    (recordings.ask_for)(controller, &mut args)?;
+    Ok(args)
 }
 
 /// A JSON object; a clause about the text when it is none.
@@ -198,9 +246,38 @@ mod tests {
         let args = EnvArgs::parse(TEXT).unwrap();
         assert_eq!(args.task(), "robosuite/can");
         assert_eq!(args.shown(), "PickPlaceCan, robosuite 1.5.1");
-        assert!(!args.is_shaped());
+        assert_eq!(args.least_success(), Ok(f32::MIN_POSITIVE));
         let again = EnvArgs::parse(&args.to_value().to_string()).unwrap();
         assert_eq!(again, args);
+    }
+
+    /// Rewards tell a success by their scale; what says nothing of it is named.
+    #[test]
+    fn rewards_tell_a_success_by_their_scale() {
+        let least = |shaping: Value, scale: Option<Value>| {
+            let mut args = EnvArgs::parse(TEXT).unwrap();
+            args.kwargs.insert("reward_shaping".to_owned(), shaping);
+            if let Some(scale) = scale {
+                args.kwargs.insert("reward_scale".to_owned(), scale);
+            }
+            args.least_success()
+        };
+        let shaped = least(true.into(), Some(json!(2.25))).unwrap();
+        assert!(shaped < 2.25 && shaped > 2.249);
+        assert!(least(true.into(), None).unwrap() > 0.999);
+        assert_eq!(
+            least(false.into(), Some(Value::Null)),
+            Ok(f32::MIN_POSITIVE)
+        );
+        for (shaping, scale, word) in [
+            (json!("yes"), None, "`reward_shaping` \"yes\""),
+            (json!(true), Some(Value::Null), "`reward_scale` null"),
+            (json!(false), Some(json!(-1)), "`reward_scale` -1"),
+            (json!(true), Some(json!("1")), "`reward_scale` \"1\""),
+        ] {
+            let what = least(shaping, scale).unwrap_err();
+            assert!(what.contains(word), "{what}");
+        }
     }
 
     /// What is not of the form is answered by a clause.

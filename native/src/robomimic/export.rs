@@ -2,12 +2,14 @@
 
 use super::env_args;
 use super::marks::{self, Mark};
-use super::names;
+use super::names::{self, OBJECT};
+use super::older::{self, Place};
 use super::writer::{Address, Attribute, Element, Writer};
 use protege_core::data::{Dataset, Episode, Meta};
 use protege_core::obs::ImageSpec;
 use protege_core::rng::Rng;
 use protege_core::{Error, Result};
+use serde_json::Value;
 use std::io::{self, Seek, Write};
 
 /// What an export gives beside the file.
@@ -26,6 +28,8 @@ pub struct Exported {
 /// What is to be written, checked.
 pub struct Export<'a> {
     dataset: &'a Dataset,
+    /// What is written of the environment.
+    args: Value,
     /// Places of the demonstrations to learn from, and of those that are kept aside.
     train: Vec<usize>,
     valid: Vec<usize>,
@@ -43,6 +47,10 @@ impl<'a> Export<'a> {
                  that was recorded for a single task",
             ));
         }
+        let Meta {
+            task, controller, ..
+        } = &dataset.meta;
+        let args = env_args::written(task, controller)?;
         let count = dataset.episodes.len();
         let mut order: Vec<usize> = (0..count).collect();
         let aside = match valid {
@@ -59,6 +67,7 @@ impl<'a> Export<'a> {
         valid.sort_unstable();
         Ok(Self {
             dataset,
+            args,
             train,
             valid,
         })
@@ -108,12 +117,14 @@ impl<'a> Export<'a> {
     pub fn write(&self, out: impl Write + Seek) -> io::Result<()> {
         let Dataset { meta, episodes } = self.dataset;
         let mut writer = Writer::begin(out)?;
+        let version = self.args["env_version"].as_str().unwrap_or_default();
+        let order = older::places(&meta.task, version);
         let mut demos = Vec::new();
         for (i, episode) in episodes.iter().enumerate() {
-            demos.push((name(i), demo(&mut writer, meta, episode)?));
+            demos.push((name(i), demo(&mut writer, meta, episode, order.as_deref())?));
         }
         let total = episodes.iter().map(Episode::len).sum::<usize>();
-        let args = env_args::written(&meta.task);
+        let args = format!("{:#}", self.args);
         let mark = marks::text(meta)?;
         let attributes = [
             ("total", Attribute::Count(total as u64)),
@@ -161,6 +172,7 @@ fn demo<W: Write + Seek>(
     writer: &mut Writer<W>,
     meta: &Meta,
     episode: &Episode,
+    order: Option<&[Place]>,
 ) -> io::Result<Address> {
     let steps = episode.len();
     let done = |step: usize| i64::from(step + 1 == steps || episode.rewards[step] > 0.0);
@@ -175,8 +187,11 @@ fn demo<W: Write + Seek>(
             writer.array(Element::I64, &[steps], dones)?,
         ),
         ("rewards".to_owned(), writer.numbers(0, &episode.rewards)?),
-        ("obs".to_owned(), seen(writer, meta, episode, 0)?),
-        ("next_obs".to_owned(), seen(writer, meta, episode, 1)?),
+        ("obs".to_owned(), seen(writer, meta, episode, 0, order)?),
+        (
+            "next_obs".to_owned(),
+            seen(writer, meta, episode, 1, order)?,
+        ),
     ];
     let mark = marks::text(&Mark::of(episode))?;
     let attributes = [
@@ -186,12 +201,14 @@ fn demo<W: Write + Seek>(
     writer.group(members, &attributes)
 }
 
-/// Writes what was observed from the moment `first` on, as many moments as there are actions.
+/// Writes what was observed from the moment `first` on, as many moments as there are actions; the
+/// numbers of `object` in another order where the file's version has it.
 fn seen<W: Write + Seek>(
     writer: &mut Writer<W>,
     meta: &Meta,
     episode: &Episode,
     first: usize,
+    order: Option<&[Place]>,
 ) -> io::Result<Address> {
     let moments = first..first + episode.len();
     let width = meta.obs.state;
@@ -200,7 +217,11 @@ fn seen<W: Write + Seek>(
     for key in names::keys(&meta.task, width) {
         let states = moments.clone().map(|t| episode.obs.state_at(t));
         let part = states.flat_map(|state| &state[place..place + key.width]);
-        let part: Vec<f32> = part.copied().collect();
+        let mut part: Vec<f32> = part.copied().collect();
+        if let Some(order) = order.filter(|order| key.name == OBJECT && key.width == order.len()) {
+            part.chunks_mut(key.width)
+                .for_each(|row| older::put_back(row, order));
+        }
         place += key.width;
         members.push((key.name, writer.numbers(key.width, &part)?));
     }

@@ -133,11 +133,20 @@ impl Source {
 
     fn read_all(&self, task: &str, wishes: &Wishes) -> Result<Imported> {
         let entry = CATALOG.entry(task)?;
-        let mut notes = self.check_task(task)?;
+        self.check_task(task)?;
+        let controller = self.controller(task)?;
+        let mut notes = Vec::new();
+        if !controller.is_empty() {
+            notes.push(format!(
+                "the robot was controlled otherwise than usual, and so it is in runs that learn \
+                 from these demonstrations: env.controller is `{controller}` (docs/robosuite.md)"
+            ));
+        }
         let chosen = lists::chosen(&self.file, &self.data, wishes.filter.as_deref())?;
-        let mut shown = self.shown(&chosen[0], &entry, wishes)?;
+        let mut shown = self.shown(&chosen[0], &entry, wishes, &controller)?;
         if let Shown::Observations(parts) = &mut shown {
             notes.extend(self.reorder(parts, task));
+            notes.extend(self.other_keys(parts, task));
         }
         let (spec, has_states) = match &shown {
             Shown::Observations(parts) => (parts.spec(), false),
@@ -145,7 +154,7 @@ impl Source {
         };
         let rules = Rules {
             act: entry.spec.act,
-            shaped: self.args.as_ref().is_some_and(EnvArgs::is_shaped),
+            least_success: self.least_success()?,
             trim: wishes.trim.then_some(entry.spec.horizon),
         };
         let mut budget = Budget::of_this_machine();
@@ -172,7 +181,10 @@ impl Source {
                 self.what
             ));
         }
-        let meta = self.meta(&entry, spec, wishes, has_states);
+        let meta = Meta {
+            controller,
+            ..self.meta(&entry, spec, wishes, has_states)
+        };
         let dataset = Dataset {
             meta,
             episodes: found.episodes,
@@ -187,20 +199,30 @@ impl Source {
         })
     }
 
-    /// Refuses a file of another task, another robot or another control; what is to be said of
-    /// those that are not quite the task's.
-    fn check_task(&self, task: &str) -> Result<Vec<String>> {
-        let Some(args) = &self.args else {
-            return Ok(Vec::new());
-        };
-        if args.task() != task {
-            return Err(other_task(&self.what, args, task));
+    /// Refuses a file of another task.
+    fn check_task(&self, task: &str) -> Result<()> {
+        match &self.args {
+            Some(args) if args.task() != task => Err(other_task(&self.what, args, task)),
+            _ => Ok(()),
         }
-        let Some(recordings) = recordings(task) else {
-            return Ok(Vec::new());
+    }
+
+    /// How the robot was controlled, in the words of `env.controller`. Another robot, and a
+    /// controller that the task's suite does not have, are refused.
+    fn controller(&self, task: &str) -> Result<String> {
+        let (Some(args), Some(recordings)) = (&self.args, recordings(task)) else {
+            let own = self.own.as_ref();
+            return Ok(own.map_or(String::new(), |own| own.controller.clone()));
         };
-        let checked = (recordings.check)(&args.to_value());
-        checked.map_err(|error| self.file.fault(format!("cannot be used: {error}")))
+        let found = (recordings.controller)(&args.to_value());
+        found.map_err(|error| self.file.fault(format!("cannot be used: {error}")))
+    }
+
+    /// The least reward of a success.
+    fn least_success(&self) -> Result<f32> {
+        let least = self.args.as_ref().map(EnvArgs::least_success);
+        let least = least.unwrap_or(Ok(f32::MIN_POSITIVE));
+        least.map_err(|what| self.data.fault("@env_args", what))
     }
 
     fn demo(&self, name: &str) -> Result<Node> {
@@ -209,7 +231,13 @@ impl Source {
     }
 
     /// What demonstrations show: observations, else states.
-    fn shown(&self, first: &str, entry: &Entry, wishes: &Wishes) -> Result<Shown> {
+    fn shown(
+        &self,
+        first: &str,
+        entry: &Entry,
+        wishes: &Wishes,
+        controller: &str,
+    ) -> Result<Shown> {
         let node = self.demo(first)?;
         if let Some(obs) = node.group("obs")? {
             return self
@@ -229,7 +257,7 @@ impl Source {
         let known = known.ok_or_else(|| {
             missing("observations are missing, and the task cannot be put into the `states`")
         })?;
-        (known.states)(&entry.spec.id).map(Shown::States)
+        (known.states)(&entry.spec.id, controller).map(Shown::States)
     }
 
     /// What is taken of every observation: what was asked for, else what the task observes.
@@ -259,14 +287,55 @@ impl Source {
                 entry.spec.id
             )));
         }
+        if wishes.keys.is_some() {
+            self.check_order(&parts.state_keys(), &entry.spec.id, spec.state)?;
+        }
         Ok(parts)
+    }
+
+    /// Refuses the keys of the state in another order than the task observes them in: to a policy
+    /// they would mean something else.
+    fn check_order(&self, keys: &[&str], task: &str, width: usize) -> Result<()> {
+        let usual = names::keys(task, width);
+        let usual: Vec<&str> = usual.iter().map(|key| key.name.as_str()).collect();
+        let sorted = |keys: &[&str]| {
+            let mut keys = keys.to_vec();
+            keys.sort_unstable();
+            keys.join(",")
+        };
+        if keys == usual || sorted(keys) != sorted(&usual) {
+            return Ok(());
+        }
+        Err(self.file.fault(format!(
+            "cannot be used with --obs {}: {task} observes these in the order {}",
+            excerpt(&keys.join(",")),
+            usual.join(",")
+        )))
+    }
+
+    /// What a user should know of keys that are not the task's own.
+    fn other_keys(&self, parts: &Parts, task: &str) -> Option<String> {
+        let usual = names::keys(task, parts.spec().state);
+        let usual: Vec<&str> = usual.iter().map(|key| key.name.as_str()).collect();
+        let keys = parts.state_keys();
+        (self.own.is_none() && keys != usual).then(|| {
+            format!(
+                "the state is made of {}, where {task} observes {}: a policy that learns from it \
+                 sees other numbers in the task",
+                excerpt(&keys.join(",")),
+                usual.join(",")
+            )
+        })
     }
 
     /// Puts what older versions observe of objects into today's order; what is to be said of it.
     fn reorder(&self, parts: &mut Parts, task: &str) -> Option<String> {
         let args = self.args.as_ref()?;
         let places = older::places(task, &args.version)?;
-        let version = excerpt(&args.version);
+        let version = match args.version.as_str() {
+            "" => "1.4 or older (the file says no version)".to_owned(),
+            version => excerpt(version),
+        };
         parts.reorder_object(places).then(|| {
             format!(
                 "the numbers of `object` were put from the order of robosuite {version} into that \
@@ -304,6 +373,7 @@ impl Source {
             obs,
             act: entry.spec.act,
             action_repeat: 1,
+            controller: String::new(),
             demonstrator: words,
         }
     }

@@ -17,6 +17,11 @@ pub fn chosen(file: &Hdf5, data: &Node, filter: Option<&str>) -> Result<Vec<Stri
         let fault = "is no demonstration: those are called demo_0, demo_1 and so on";
         return Err(data.fault(odd, fault));
     }
+    let arrays = data.arrays()?;
+    if let Some(array) = arrays.iter().find(|name| parse(name).is_some()) {
+        let fault = "is an array, where a demonstration is a group with `actions` and `obs`";
+        return Err(data.fault(array, fault));
+    }
     if names.is_empty() {
         return Err(file.fault("holds no demonstrations: `data` has no groups"));
     }

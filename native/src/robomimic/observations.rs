@@ -57,10 +57,11 @@ impl Parts {
                 continue;
             }
             if !array.is_numbers() || array.shape.is_empty() {
-                return Err(array.fault(
-                    "holds neither pictures of 8 bits nor numbers that are read (whole ones, or \
-                     floating-point ones of 32 or 64 bits)",
-                ));
+                return Err(array.fault(format!(
+                    "holds elements of the type {}, neither pictures of 8 bits nor numbers that \
+                     are read (whole ones, or floating-point ones of 32 or 64 bits)",
+                    array.elements
+                )));
             }
             let (name, width) = (name.clone(), array.width());
             parts.state.push(Key { name, width });
@@ -89,6 +90,11 @@ impl Parts {
             cameras: cameras.collect(),
             ..ObsSpec::default()
         }
+    }
+
+    /// The keys that make up the state, in their order.
+    pub fn state_keys(&self) -> Vec<&str> {
+        self.state.iter().map(|key| key.name.as_str()).collect()
     }
 
     /// Numbers of a state.
@@ -192,7 +198,7 @@ impl Seen<'_> {
         let mut state = vec![0.0; self.moments * width];
         let mut place = 0;
         for key in &parts.state {
-            let is_so = |array: &Array| array.is_numbers() && array.width() == key.width;
+            let is_so = |array: &Array| array.width() == key.width;
             let wanted = format!("rows of {} numbers", key.width);
             self.rows(&key.name, &wanted, is_so, |array, rows, first| {
                 array.numbers(rows.clone(), |row, numbers| {
@@ -252,6 +258,7 @@ impl Seen<'_> {
     ) -> Result<()> {
         let checked = |node: &Node| {
             let array = needed(node, key)?;
+            array.check_numbers()?;
             if array.shape.first() == Some(&self.steps) && is_so(&array) {
                 return Ok(array);
             }

@@ -38,14 +38,26 @@ pub fn places(task: &str, version: &str) -> Option<Vec<Place>> {
     }
 }
 
+/// Puts a row of today's numbers into an older file's order.
+pub fn put_back(row: &mut [f32], places: &[Place]) {
+    let today = row.to_vec();
+    for (number, &(at, negated)) in today.iter().zip(places) {
+        row[at] = if negated { -number } else { *number };
+    }
+}
+
 /// Ranges of places, one after the other.
 fn plain(ranges: &[std::ops::Range<usize>]) -> Vec<Place> {
     let places = ranges.iter().cloned().flatten();
     places.map(|at| (at, false)).collect()
 }
 
-/// Whether a version, `1.4.1`, is from before today's order. What is no version is not.
+/// Whether a version, `1.4.1`, is from before today's order. No version is: robomimic wrote none at
+/// first, when robosuite was at 1.2. What is none otherwise is not.
 fn is_older(version: &str) -> bool {
+    if version.is_empty() {
+        return true;
+    }
     let mut parts = version.split('.').map(str::parse::<u32>);
     match (parts.next(), parts.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => [major, minor] < TODAY,
@@ -76,12 +88,25 @@ mod tests {
         let can = places("robosuite/can", "1.4.1").unwrap();
         assert_eq!((can[0], can[7]), ((7, false), (0, false)));
         assert_eq!(places("robosuite/lift", "1.2.0").unwrap()[9], (9, true));
+        assert_eq!(places("robosuite/can", ""), Some(can));
+    }
+
+    /// What is put back is where an older file has it.
+    #[test]
+    fn what_is_put_back_is_found_again() {
+        let mut row: Vec<f32> = (0..10u8).map(f32::from).collect();
+        let today = row.clone();
+        let places = places("robosuite/lift", "1.4.1").unwrap();
+        put_back(&mut row, &places);
+        assert_eq!(row[7..], [-7.0, -8.0, -9.0]);
+        put_back(&mut row, &places);
+        assert_eq!(row, today);
     }
 
     /// Later versions, unknown ones and other tasks stay as they are.
     #[test]
     fn todays_files_stay_as_they_are() {
-        for version in ["1.5.0", "1.5.1", "1.10.2", "2.0", "", "offline", "1"] {
+        for version in ["1.5.0", "1.5.1", "1.10.2", "2.0", "offline", "1"] {
             assert_eq!(places("robosuite/can", version), None, "{version}");
         }
         assert_eq!(places("lab/lift", "0.1.0"), None);

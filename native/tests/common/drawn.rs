@@ -62,6 +62,7 @@ pub fn drawn(
         },
         act,
         action_repeat: 1,
+        controller: String::new(),
         demonstrator: "drawn, \"quoted\", ü".to_owned(),
     };
     Dataset { meta, episodes }

@@ -99,6 +99,7 @@ fn rollout_spec(task: &str, to_horizon: bool, chunk: usize) -> RolloutSpec {
         task,
         engine: String::new(),
         make: blinking,
+        controller: String::new(),
         action_repeat: 1,
         chunk,
         label: None,

@@ -168,6 +168,7 @@ mod tests {
             obs: ObsSpec::of_state(1),
             act: 1,
             action_repeat: 1,
+            controller: String::new(),
             demonstrator: String::new(),
         };
         let demos = Dataset {

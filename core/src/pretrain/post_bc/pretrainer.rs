@@ -257,6 +257,7 @@ mod tests {
                 obs: reads.clone(),
                 act: 1,
                 action_repeat: 1,
+                controller: String::new(),
                 demonstrator: String::new(),
             },
             episodes: Vec::new(),

@@ -83,6 +83,7 @@ fn meta(spec: &Spec, demonstrator: String) -> Meta {
         obs: spec.obs.clone(),
         act: spec.act,
         action_repeat: 1,
+        controller: String::new(),
         demonstrator,
     }
 }

@@ -238,6 +238,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 task: CATALOG.entry(task).unwrap(),
                 engine: CATALOG.usual_engine(task).into(),
                 make,
+                controller: String::new(),
                 action_repeat: 2,
                 chunk: 1,
                 label: None,

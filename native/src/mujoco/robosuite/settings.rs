@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 mod env_args;
 #[cfg(test)]
 mod tests;
+mod words;
+mod written;
+
+pub use words::ABSOLUTE;
 
 /// Settings of the controller OSC_POSE and of the gripper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

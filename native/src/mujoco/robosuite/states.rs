@@ -7,7 +7,7 @@
 //! is used.
 
 use super::scene;
-use super::settings::{ControllerSettings, InputType};
+use super::settings::{ABSOLUTE, ControllerSettings, InputType};
 use super::starts::joined;
 use super::world::{ArmWorld, Start, to_f32};
 use crate::recordings::{Recordings, States};
@@ -17,45 +17,37 @@ use serde_json::Value;
 
 /// What the suite knows of recordings.
 pub const RECORDINGS: Recordings = Recordings {
-    check,
-    states: |id| Ok(Box::new(ArmWorld::new(id)?)),
+    controller,
+    ask_for,
+    states,
 };
 /// Bytes of a scene's text at most: those of robosuite have some tens of thousands.
 const LONGEST: usize = 4 << 20;
 /// How far from the middle of the room something may be, m.
 const FARTHEST: f64 = 100.0;
 
-/// Checks that actions mean what they mean here.
-fn check(env_args: &Value) -> Result<Vec<String>> {
+/// The controller that a recording's environment had, in words.
+fn controller(env_args: &Value) -> Result<String> {
     let theirs = ControllerSettings::from_env_args(env_args)?;
-    let ours = ControllerSettings::default();
     if theirs.input_type == InputType::Absolute {
-        return Err(Error::input(
-            "its actions are absolute poses (`control_delta` false, `input_type` absolute), where \
-             the suite's tasks take ways to go: choose a file with delta actions",
-        ));
+        return Err(Error::input(format!(
+            "its actions are absolute poses (`control_delta` false, `input_type` absolute): \
+             {ABSOLUTE}; choose a file with delta actions"
+        )));
     }
-    let scales =
-        |of: &ControllerSettings| (of.input_min, of.input_max, of.output_min, of.output_max);
-    if scales(&theirs) != scales(&ours) {
-        return Err(Error::input(
-            "its actions are scaled by other bounds (`input_*`, `output_*`) than those of the \
-             suite's tasks, 0.05 m and 0.5 rad",
-        ));
-    }
-    let mut notes = Vec::new();
-    if theirs.keeps_rotation {
-        notes.push(
-            "it was recorded under robosuite 1.4 or older, whose controller differs a little from \
-             that of 1.5.2, under which the task is played (docs/robosuite.md)"
-                .to_owned(),
-        );
-    }
-    let gains = |of: &ControllerSettings| (of.kp, of.damping_ratio, of.uncoupled);
-    if gains(&theirs) != gains(&ours) {
-        notes.push("its controller had other gains than the task's".to_owned());
-    }
-    Ok(notes)
+    Ok(theirs.to_words())
+}
+
+/// Makes `env_args` of robosuite 1.5.2 ask for a controller, which words say.
+fn ask_for(controller: &str, env_args: &mut Value) -> Result<()> {
+    ControllerSettings::from_words(controller)?.write_into(env_args);
+    Ok(())
+}
+
+/// The task `id` for states that were recorded under a controller.
+fn states(id: &str, controller: &str) -> Result<Box<dyn States>> {
+    let settings = ControllerSettings::from_words(controller)?;
+    Ok(Box::new(ArmWorld::with_settings(id, settings)?))
 }
 
 impl States for ArmWorld {
@@ -186,9 +178,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Absolute actions and other scales are refused, what differs less is told.
+    /// What `env_args` ask for is said in words, which ask for the same again; absolute actions and
+    /// impossible values are refused.
     #[test]
-    fn actions_that_mean_something_else_are_refused() {
+    fn a_controller_goes_from_env_args_to_words_and_back() {
         let args = |version: &str, arm: Value| {
             let arms = json!({"type": "BASIC", "body_parts": {"right": arm}});
             let configs = if version < "1.5" {
@@ -199,19 +192,42 @@ mod tests {
             let kwargs = json!({"robots": ["Panda"], "controller_configs": configs});
             json!({"env_version": version, "env_kwargs": kwargs})
         };
-        let osc = json!({"type": "OSC_POSE", "kp": 150});
-        let new = args("1.5.1", osc.clone());
-        assert!(check(&new).unwrap().is_empty());
-        let old = args("1.4.1", osc);
-        assert!(check(&old).unwrap()[0].contains("1.4"));
-        let softer = args("1.5.1", json!({"type": "OSC_POSE", "kp": 100}));
-        assert!(check(&softer).unwrap()[0].contains("gains"));
+        let six = json!([1, 2, 3, 4, 5, 6]);
+        for (version, arm, words) in [
+            ("1.5.1", json!({"type": "OSC_POSE", "kp": 150}), ""),
+            ("1.4.1", json!({"kp": 150}), "version=1.4"),
+            ("1.5.1", json!({"kp": 100}), "kp=100"),
+            ("1.4.1", json!({"kp": six}), "version=1.4 kp=1,2,3,4,5,6"),
+            ("1.5.1", json!({"output_max": 0.1}), "output_max=0.1"),
+            (
+                "1.5.1",
+                json!({"input_ref_frame": "world", "uncouple_pos_ori": false}),
+                "uncouple_pos_ori=false input_ref_frame=world",
+            ),
+            (
+                "1.4.1",
+                json!({"input_ref_frame": "base"}),
+                "version=1.4 input_ref_frame=base",
+            ),
+        ] {
+            let found = controller(&args(version, arm)).unwrap();
+            assert_eq!(found, words);
+            let osc = json!({"type": "OSC_POSE", "input_type": "delta", "gripper": {}});
+            let mut again = args("1.5.2", osc);
+            ask_for(&found, &mut again).unwrap();
+            assert_eq!(controller(&again).unwrap(), words, "{again}");
+        }
         for (version, arm, word) in [
             ("1.4.1", json!({"control_delta": false}), "absolute"),
             ("1.5.1", json!({"input_type": "absolute"}), "absolute"),
-            ("1.5.1", json!({"output_max": 0.1}), "scaled"),
+            ("1.5.1", json!({"kp": -5}), "`kp` has the number -5"),
+            ("1.5.1", json!({"kp": 1e308}), "0 to 10000"),
+            ("1.5.1", json!({"damping_ratio": -1}), "`damping_ratio`"),
+            ("1.5.1", json!({"input_max": 2}), "-1 to 1"),
+            ("1.5.1", json!({"output_min": -1e9}), "`output_min`"),
+            ("1.5.1", json!({"input_max": -1}), "above input_min"),
         ] {
-            let sentence = check(&args(version, arm)).unwrap_err().to_string();
+            let sentence = controller(&args(version, arm)).unwrap_err().to_string();
             assert!(sentence.contains(word), "{sentence}");
         }
     }

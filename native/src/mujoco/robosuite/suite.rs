@@ -3,6 +3,7 @@
 use super::observe::ROBOT;
 use super::package::PACKAGE;
 use super::scene;
+use super::settings::ControllerSettings;
 use super::states;
 use super::tasks::{Info, TASKS, by_id};
 use super::world::ArmWorld;
@@ -53,6 +54,11 @@ impl Suite for Robosuite {
 
     fn continues_after_success(&self) -> bool {
         true
+    }
+
+    /// Settings of OSC_POSE, of robosuite 1.4 or 1.5: `version=1.4 kp=100`.
+    fn controller(&self, words: &str) -> Result<String> {
+        Ok(ControllerSettings::from_words(words)?.to_words())
     }
 
     /// Most of it are textures.

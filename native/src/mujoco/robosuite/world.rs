@@ -314,6 +314,11 @@ impl World for ArmWorld {
         })
     }
 
+    fn set_controller(&mut self, _id: &str, controller: &str) -> Result<()> {
+        self.settings = ControllerSettings::from_words(controller)?;
+        Ok(())
+    }
+
     fn expert(&self, style: &ExpertStyle) -> Option<Vec<f32>> {
         let action = (self.expert)(&self.moment()?, style)?;
         Some(to_f32(&action))

@@ -61,7 +61,7 @@ fn cut(parts: &mut Parts, name: &str, shape: &[usize]) {
 /// An incomplete or unfitting record is refused in one sentence that names what is wrong with it.
 #[test]
 fn incomplete_and_unfitting_records_are_refused_by_name() {
-    let table: [(Change, &str); 9] = [
+    let table: [(Change, &str); 10] = [
         (|parts| drop(parts.remove("rand_vec")), "rand_vec"),
         (|parts| drop(parts.remove("obs")), "`obs`"),
         (|parts| drop(parts.remove("success")), "`success`"),
@@ -76,6 +76,10 @@ fn incomplete_and_unfitting_records_are_refused_by_name() {
         (
             |parts| parts.get_mut("success").unwrap().dtype = Dtype::I32,
             "I32",
+        ),
+        (
+            |parts| parts.get_mut("actions").unwrap().bytes[..8].fill(0xff),
+            "/actions` has NaN in row 0",
         ),
     ];
     for (change, thing) in table {

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use hdf5_pure::{DType, Dataset, Layout, VlenStringReadOptions};
+use protege_core::error::excerpt;
 use protege_core::{Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
@@ -102,6 +103,8 @@ pub struct Array {
     /// Lengths, the slowest first.
     pub shape: Vec<usize>,
     kind: Kind,
+    /// What its elements are, in the crate's words.
+    pub elements: String,
     element: u64,
     rows_at_once: u64,
     path: String,
@@ -121,12 +124,12 @@ impl Array {
                     element: dataset.element_size()?,
                     chunk: dataset.chunk_shape()?,
                 },
-                Kind::of(&dataset.dtype()?),
+                dataset.dtype()?,
                 dataset.layout()? == Layout::Virtual,
             ))
         })?;
         let unfit = |fault: &str| shared.unfit(&path, fault);
-        let (claims, kind, is_virtual) = known.ok_or_else(|| unfit("is not there"))?;
+        let (claims, dtype, is_virtual) = known.ok_or_else(|| unfit("is not there"))?;
         if is_virtual {
             return Err(unfit("is kept in other files (a virtual data set)"));
         }
@@ -136,7 +139,11 @@ impl Array {
         Ok(Self {
             dataset,
             shape,
-            kind,
+            kind: Kind::of(&dtype),
+            elements: excerpt(&match &dtype {
+                DType::Other(other) => other.to_string(),
+                named => named.to_string(),
+            }),
             element: claims.element,
             rows_at_once,
             path,
@@ -177,9 +184,11 @@ impl Array {
         if self.is_numbers() {
             return Ok(());
         }
-        Err(self.fault(
-            "holds no numbers that are read: whole ones, or floating-point ones of 32 or 64 bits",
-        ))
+        Err(self.fault(format!(
+            "holds elements of the type {}, no numbers that are read: whole ones, or \
+             floating-point ones of 32 or 64 bits",
+            self.elements
+        )))
     }
 
     /// Gives the numbers of these rows to `take`, one row after the other, with its place.

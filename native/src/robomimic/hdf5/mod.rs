@@ -5,13 +5,14 @@
 //! so that no damage leads in circles; and a panic of the crate is answered as damage is.
 
 mod array;
+mod end;
 
 pub use array::Array;
 
 use hdf5_pure::{AttrValue, FormatError, Group, ReadSeekSource, Source};
 use protege_core::error::excerpt;
 use protege_core::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::path::Path;
@@ -144,6 +145,14 @@ impl Hdf5 {
             Error::input(format!("{what} cannot be read ({e}); check the path"))
         };
         let size = file.metadata().map_err(|e| unreadable(&e))?.len();
+        let mut file = file;
+        let end = end::said(&mut file).map_err(|e| unreadable(&e))?;
+        if let Some(end) = end.filter(|end| *end > size) {
+            return Err(Error::input(format!(
+                "{what} is cut short: it has {size} bytes, but says that it ends after {end}; \
+                 fetch or copy it again"
+            )));
+        }
         let bytes = ReadSeekSource::new(file).map_err(|e| unreadable(&e))?;
         let left = Arc::new(AtomicU64::new(PIECES));
         let shared = Shared {
@@ -245,9 +254,13 @@ impl Node {
     /// # Errors
     /// On damage.
     pub fn attributes(&self) -> Result<Attributes> {
-        let values = self.shared.ask(&self.path, || self.group.attrs())?;
+        let found = self.shared.ask(&self.path, || {
+            Ok((self.group.attrs()?, self.group.attr_datatypes()?))
+        })?;
+        let (values, types) = found.unwrap_or_default();
         Ok(Attributes {
-            values: values.unwrap_or_default(),
+            values,
+            names: types.into_keys().collect(),
             path: self.path.clone(),
             shared: Arc::clone(&self.shared),
         })
@@ -274,6 +287,8 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 /// The attributes of a group.
 pub struct Attributes {
     values: HashMap<String, AttrValue>,
+    /// Of all, also of those whose value cannot be read.
+    names: HashSet<String>,
     path: String,
     shared: Arc<Shared>,
 }
@@ -283,12 +298,25 @@ impl Attributes {
         self.shared.unfit(&format!("{}/@{name}", self.path), fault)
     }
 
+    /// The value of this name; none where there is none.
+    ///
+    /// # Errors
+    /// When it is there, but cannot be read.
+    fn value(&self, name: &str) -> Result<Option<&AttrValue>> {
+        let value = self.values.get(name);
+        if value.is_none() && self.names.contains(name) {
+            let fault = "is there, but cannot be read: it is damaged, or of an unknown type";
+            return Err(self.fault(name, fault));
+        }
+        Ok(value)
+    }
+
     /// The text of this name; none where there is none.
     ///
     /// # Errors
     /// When it is no text.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
-        let Some(value) = self.values.get(name) else {
+        let Some(value) = self.value(name)? else {
             return Ok(None);
         };
         let text = value.as_str();
@@ -301,7 +329,7 @@ impl Attributes {
     /// # Errors
     /// When it is no such number.
     pub fn count(&self, name: &str) -> Result<Option<u64>> {
-        let Some(value) = self.values.get(name) else {
+        let Some(value) = self.value(name)? else {
             return Ok(None);
         };
         let signed = value.as_i64().and_then(|n| u64::try_from(n).ok());

@@ -21,7 +21,7 @@ impl ControllerSettings {
     ///
     /// # Errors
     /// When they ask for something else than this suite has: another robot, controller or rate, or
-    /// an unknown setting of the controller.
+    /// an unknown setting of the controller, or a number that it cannot have.
     pub fn from_env_args(env_args: &Value) -> Result<Self> {
         let version = env_args.get("env_version").unwrap_or(&Value::Null);
         let before_1_5 = match version {
@@ -47,7 +47,15 @@ impl ControllerSettings {
             Some(kwargs) => object("env_kwargs", kwargs)?,
         };
         settings.read_kwargs(kwargs)?;
-        Ok(settings)
+        match settings.fault() {
+            None => Ok(settings),
+            Some(fault) => Err(Error::input(format!(
+                "the data set's `{}` has the number {}, which is not played here: {}",
+                fault.name,
+                fault.shown(),
+                fault.remedy
+            ))),
+        }
     }
 
     fn read_kwargs(&mut self, kwargs: &Map<String, Value>) -> Result<()> {
@@ -65,6 +73,10 @@ impl ControllerSettings {
                 kind,
                 &[Value::from("default"), Value::from("PandaGripper")],
             )?;
+        }
+        // `door` without its latch is another scene.
+        if let Some(latch) = kwargs.get("use_latch") {
+            only("use_latch", latch, &[Value::from(true)])?;
         }
         if let Some(lite) = kwargs.get("lite_physics") {
             self.lite_physics = boolean("lite_physics", lite)?;
@@ -152,12 +164,6 @@ impl ControllerSettings {
                 idle if IDLE.contains(&idle) => {}
                 _ => return Err(unknown_key(place, key)),
             }
-        }
-        let widths = self.input_max.iter().zip(&self.input_min);
-        if widths.into_iter().any(|(max, min)| max <= min) {
-            return Err(Error::input(format!(
-                "`{place}.input_max` has a number that is not above `input_min`"
-            )));
         }
         Ok(())
     }

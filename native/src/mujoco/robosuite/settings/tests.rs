@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mujoco::robosuite::world::{ArmWorld, Start};
+use protege_core::env::World;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -126,7 +127,7 @@ fn what_is_not_known_is_refused_by_name() {
         (
             "/env_kwargs/controller_configs/input_max",
             json!(-1),
-            vec!["input_max", "input_min"],
+            vec!["input_max", "-1", "above input_min"],
         ),
         (
             "/env_kwargs/controller_configs",
@@ -143,6 +144,10 @@ fn what_is_not_known_is_refused_by_name() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
     let mut args = old();
+    args["env_kwargs"]["use_latch"] = json!(false);
+    let sentence = ControllerSettings::from_env_args(&args).unwrap_err();
+    assert!(sentence.to_string().contains("`use_latch` is `false`"));
+    let mut args = old();
     args["env_kwargs"]["controller_configs"]["stiffness"] = json!(3);
     let error = ControllerSettings::from_env_args(&args)
         .unwrap_err()
@@ -150,6 +155,101 @@ fn what_is_not_known_is_refused_by_name() {
     assert!(
         error.contains("stiffness") && error.contains("damping_ratio"),
         "{error}"
+    );
+}
+
+/// Words mean settings, and the shortest ones for them are found again.
+#[test]
+fn words_mean_settings() {
+    let usual = ControllerSettings::default();
+    for (words, shortest) in [
+        ("", ""),
+        ("version=1.5 kp=150 input_type=delta", ""),
+        ("version=1.4", "version=1.4"),
+        ("  kp=100   version=1.4 ", "version=1.4 kp=100"),
+        ("kp=1,2,3,4,5,6.5", "kp=1,2,3,4,5,6.5"),
+        (
+            "version=1.4 lite_physics=true",
+            "version=1.4 lite_physics=true",
+        ),
+        (
+            "output_min=-0.1 uncouple_pos_ori=false input_ref_frame=world lite_physics=false",
+            "lite_physics=false uncouple_pos_ori=false input_ref_frame=world output_min=-0.1",
+        ),
+    ] {
+        let settings = ControllerSettings::from_words(words).unwrap();
+        assert_eq!(settings.to_words(), shortest);
+        assert_eq!(ControllerSettings::from_words(shortest).unwrap(), settings);
+        assert_eq!(shortest.is_empty(), settings == usual);
+    }
+    let old = ControllerSettings::from_words("version=1.4").unwrap();
+    assert_eq!(old, ControllerSettings::up_to_1_4());
+    for (words, part) in [
+        ("kp", "without `=`"),
+        ("stiffness=3", "stiffness=3: the names are version"),
+        ("kp=-5", "kp=-5: set numbers from 0 to 10000"),
+        ("kp=1e308", "kp=1e308: set numbers from 0 to 10000"),
+        ("kp=nan", "kp=NaN"),
+        ("kp=1,2", "six with commas"),
+        ("kp=soft", "kp=soft"),
+        ("damping_ratio=-1", "damping_ratio=-1"),
+        ("input_max=1.5", "-1 to 1"),
+        ("input_max=-1", "above input_min"),
+        ("output_max=inf", "output_max=inf"),
+        ("lite_physics=maybe", "true or false"),
+        ("version=2", "1.4 or 1.5"),
+        ("version=1.4 version=1.5", "twice"),
+        ("input_ref_frame=hand", "base or world"),
+        ("input_type=absolute", "within [-1, 1]"),
+    ] {
+        let sentence = ControllerSettings::from_words(words).unwrap_err();
+        let sentence = sentence.to_string();
+        assert!(
+            sentence.starts_with("env.controller has ") && sentence.contains(part),
+            "{words}: {sentence}"
+        );
+    }
+}
+
+/// An environment that is told its controller in words plays as a world with these settings does,
+/// bit for bit, and not as usual.
+#[test]
+fn an_environment_is_controlled_as_it_is_told() {
+    let id = "robosuite/lift";
+    let action = [0.5, -0.3, -0.8, 0.2, 0.1, -0.4, 1.0];
+    let mut usual = crate::engines::make(id, "mujoco").unwrap();
+    usual.reset(5);
+    let usual: Vec<_> = (0..8).map(|_| usual.step(&action).unwrap().obs).collect();
+    for words in ["version=1.4", "kp=300 output_max=0.02"] {
+        let mut env = crate::engines::make(id, "mujoco").unwrap();
+        env.set_controller(words).unwrap();
+        let settings = ControllerSettings::from_words(words).unwrap();
+        let mut world = ArmWorld::with_settings(id, settings).unwrap();
+        assert_eq!(env.reset(5).state, world.start(5));
+        let mut seen = Vec::new();
+        for step in 1..=8 {
+            let obs = env.step(&action).unwrap().obs;
+            let expected = world.play(&action, step).unwrap().obs;
+            assert_eq!(obs.state, expected, "{words}, step {step}");
+            seen.push(obs);
+        }
+        assert_ne!(seen, usual, "{words}");
+        // Saved and restored, it goes on under the same settings.
+        let saved = env.save();
+        let mut other = crate::engines::make(id, "mujoco").unwrap();
+        other.set_controller(words).unwrap();
+        other.restore(&saved).unwrap();
+        assert_eq!(other.step(&action).unwrap(), env.step(&action).unwrap());
+        env.set_controller("").unwrap();
+        env.reset(5);
+        let again: Vec<_> = (0..8).map(|_| env.step(&action).unwrap().obs).collect();
+        assert_eq!(again, usual);
+    }
+    let mut env = crate::engines::make("lab/lift", "mujoco").unwrap();
+    let sentence = env.set_controller("kp=100").unwrap_err().to_string();
+    assert!(
+        sentence.contains("lab/lift has one controller"),
+        "{sentence}"
     );
 }
 
