@@ -985,8 +985,8 @@ fn served(address: &str) -> ServedConfig {
     }
 }
 
-/// A run's observations reach the server as numbers, the newest frame in rows of pixels of three
-/// colors under every name, and what to do; of its answers the first actions are played, within
+/// A run's observations reach the server as numbers, each camera's newest frame in rows of pixels of
+/// three colors under its own name, and what to do; of its answers the first actions are played, within
 /// ±1. An answer for another robot is refused.
 #[test]
 fn a_base_is_asked_row_by_row() {
@@ -1005,14 +1005,12 @@ fn a_base_is_asked_row_by_row() {
                 data("observation/state"),
                 [f32::from(row), 0.5].map(f32::to_le_bytes).concat()
             );
-            let pixels: Vec<u8> = (0..4)
-                .flat_map(|i| [10 + i, 20 + i, 30 + i])
-                .map(|value| value + 100 * row)
-                .collect();
-            assert_eq!(
-                (data("observation/image"), data("wrist")),
-                (pixels.clone(), pixels)
-            );
+            let pixels = |first: u8| -> Vec<u8> {
+                let colors = (0..4).flat_map(|i| [10 + i, 20 + i, 30 + i]);
+                colors.map(|value| value + 100 * row + first).collect()
+            };
+            assert_eq!(data("observation/image"), pixels(0));
+            assert_eq!(data("wrist"), pixels(5));
             assert_eq!(asked["prompt"].as_str(), Some("lift"));
             peer.say(&chunk(&[f32::from(row), -0.5, 7.0, -7.0, 0.1, 0.2], 2));
         }
@@ -1026,16 +1024,22 @@ fn a_base_is_asked_row_by_row() {
     };
     let base = connect(&served(&address), sizes).unwrap().0;
     let row = |n: u8| {
-        let planes = [10, 20, 30]
-            .into_iter()
-            .flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
-        let camera = ImageSpec::unnamed(2, 2).remove(0);
-        let pixels: Vec<u8> = vec![0; 12].into_iter().chain(planes).collect();
-        let images = Images::of(camera, &pixels);
+        let images = |name: &str, brighter: u8| {
+            let colors = [10, 20, 30].into_iter();
+            let planes = colors.flat_map(|first| (0..4).map(move |i| first + i + 100 * n));
+            let newest = planes.map(|value| value + brighter);
+            let pixels: Vec<u8> = vec![0; 12].into_iter().chain(newest).collect();
+            let camera = ImageSpec {
+                name: name.to_owned(),
+                size: 2,
+                stack: 2,
+            };
+            Images::of(camera, &pixels)
+        };
         Observation {
             state: vec![f32::from(n), 0.5],
             task: None,
-            images: vec![images],
+            images: vec![images("front", 0), images("hand", 5)],
         }
     };
     assert_eq!(
