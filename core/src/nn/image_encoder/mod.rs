@@ -91,6 +91,13 @@ pub(crate) enum ImageEncoder {
     Vit(Vit),
 }
 
+#[cfg_attr(
+    target_arch = "wasm32",
+    allow(
+        unused_variables,
+        reason = "the one kind that is left reads no numbers"
+    )
+)]
 impl ImageEncoder {
     /// A fresh encoder for each camera, whose pictures have at least
     /// [`ImageEncoderKind::smallest_image`] pixels a side, of observations with so many `numbers`.
@@ -126,7 +133,7 @@ impl ImageEncoder {
             ImageEncoderKind::Vit => Some(Self::Vit(Vit::new(camera, numbers, rng, device))),
             #[cfg(target_arch = "wasm32")]
             ImageEncoderKind::Resnet | ImageEncoderKind::Vit => {
-                unreachable!("the configuration is checked: nothing in a browser sees {numbers}")
+                unreachable!("the configuration is checked: nothing in a browser sees pictures")
             }
         }
     }
@@ -156,8 +163,6 @@ impl ImageEncoder {
     /// N stacks of pictures, and the normalized numbers `[N, numbers]` of the observations that
     /// they are part of, to `[N, width]`.
     pub(crate) fn forward(&self, x: impl Into<Pictures>, numbers: &Tensor<2>) -> Tensor<2> {
-        #[cfg(target_arch = "wasm32")]
-        let _ = numbers;
         match self {
             Self::Keypoints(net) => net.forward(x),
             #[cfg(not(target_arch = "wasm32"))]
