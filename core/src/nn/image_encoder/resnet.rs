@@ -1,6 +1,6 @@
 //! ResNet-18 (He et al. 2016) without its classifier, and with group normalization (Wu and He 2018)
 //! in place of batch normalization, whose running statistics do not go with a moving average of the
-//! weights. So diffusion policy has it (Chi et al. 2023; `vision/model_getter.py`, `get_resnet`, and
+//! weights. So diffusion policy has it (Chi et al. 2023; `vision/model_getter.py`, `get_resnet`;
 //! `vision/multi_image_obs_encoder.py`); layers and first weights are torchvision's (`resnet.py`).
 
 use crate::nn::{Activation, Pictures, upload};

@@ -1,5 +1,5 @@
 //! The small vision transformer of IBRL (Hu et al. 2023), as DPPO has it for robomimic's pictures
-//! (Ren et al. 2024; `model/common/vit.py`, `VitEncoder` with `embed2`, and `model/common/modules.py`,
+//! (Ren et al. 2024; `model/common/vit.py`, `VitEncoder` with `embed2`; `model/common/modules.py`,
 //! `SpatialEmb`).
 
 use super::{PATCHES, vit_patches};
