@@ -22,7 +22,10 @@ for seed in $seeds; do
                 --set finetune.td_mpc.total_steps=14000 --set finetune.td_mpc.eval_every=2000
             ;;
         # The same clone, without practice.
-        bc-only) set -- --pretrain bc --finetune td-mpc --set finetune.td_mpc.arm=bc-only --set finetune.td_mpc.clone_updates=500 ;;
+        bc-only)
+            set -- --pretrain bc --finetune td-mpc --set finetune.td_mpc.arm=bc-only \
+                --set finetune.td_mpc.batch=64 --set finetune.td_mpc.clone_updates=500
+            ;;
         csil) set -- --pretrain bc --finetune csil ;;
         post-bc-dsrl) set -- --pretrain post-bc --finetune dsrl ;;
         *)
