@@ -37,6 +37,18 @@ fn rows(n: usize, moments: usize, width: usize) -> Vec<f32> {
     numbers.collect()
 }
 
+/// Fails unless the program refuses these arguments in one line, of which `part` is said.
+fn assert_refused(folder: &Path, words: &str, part: &str) {
+    let words: Vec<&str> = words.split(' ').collect();
+    let output = protege(folder, &words).output().unwrap();
+    let text = sentence(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains(part) && text.trim_end().lines().count() == 1,
+        "{text}"
+    );
+}
+
 fn export(dataset: &Dataset, path: &Path, valid: Option<f64>) {
     let export = Export::of(dataset, valid).unwrap();
     export.write(std::fs::File::create(path).unwrap()).unwrap();
@@ -486,16 +498,7 @@ fn a_file_of_others_is_learned_from_and_written_again() {
     call("demos --from again.hdf5 --out same.safetensors");
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert_eq!(read("same.safetensors"), read("ours.safetensors"));
-    let refused = |words: &str, part: &str| {
-        let words: Vec<&str> = words.split(' ').collect();
-        let output = protege(folder, &words).output().unwrap();
-        let text = sentence(&output);
-        assert_eq!(output.status.code(), Some(2), "{text}");
-        assert!(
-            text.contains(part) && text.trim_end().lines().count() == 1,
-            "{text}"
-        );
-    };
+    let refused = |words: &str, part: &str| assert_refused(folder, words, part);
     refused(
         "demos --from theirs.h5 --task lab/door",
         "theirs.h5 shows lab/lift",
@@ -897,16 +900,7 @@ mod robosuite {
         write_lift(&file, &args_of(None, &serde_json::json!({})));
         call("demos --from theirs.hdf5 --out nameless.safetensors");
         assert_eq!(meta("nameless.safetensors").controller, "version=1.4");
-        let refused = |words: &str, part: &str| {
-            let words: Vec<&str> = words.split(' ').collect();
-            let output = protege(folder, &words).output().unwrap();
-            let text = sentence(&output);
-            assert_eq!(output.status.code(), Some(2), "{text}");
-            assert!(
-                text.contains(part) && text.trim_end().lines().count() == 1,
-                "{text}"
-            );
-        };
+        let refused = |words: &str, part: &str| assert_refused(folder, words, part);
         refused(
             &format!("run {tiny} --set env.controller=kp=-5 --out none"),
             "env.controller has kp=-5",

@@ -102,8 +102,8 @@ pub trait Env: Send {
     /// episode goes on to the horizon, as upstream suites play; where success earns a reward, every
     /// step on which the success rule holds may then earn one.
     fn set_terminate_on_success(&mut self, terminate: bool);
-    /// Controls the robot otherwise than usual, from the next [`Env::reset`] on, in the words of the
-    /// task's suite ([`Suite::controller`]); empty: as usual.
+    /// Controls the robot otherwise than usual, from the next [`Env::reset`] on, in the words of
+    /// the task's suite ([`Suite::controller`]); empty: as usual.
     ///
     /// # Errors
     /// When the suite has no such controller.

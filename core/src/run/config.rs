@@ -95,9 +95,9 @@ pub struct EnvConfig {
     /// same for evaluations.
     #[setting(value = false, source = "DSRL's and DPPO's code: true")]
     pub to_horizon: bool,
-    /// How the robot is controlled, where the suite has more than one way: of `robosuite`, words such
-    /// as `version=1.4 kp=100`. Empty: as the demonstrations from a file were recorded, else as
-    /// usual.
+    /// How the robot is controlled, where the suite has more than one way: of `robosuite`, words
+    /// such as `version=1.4 kp=100`. Empty: as the demonstrations from a file were recorded, else
+    /// as usual.
     #[setting(value = "")]
     pub controller: String,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says

@@ -985,9 +985,9 @@ fn served(address: &str) -> ServedConfig {
     }
 }
 
-/// A run's observations reach the server as numbers, each camera's newest frame in rows of pixels of
-/// three colors under its own name, and what to do; of its answers the first actions are played, within
-/// ±1. An answer for another robot is refused.
+/// A run's observations reach the server as numbers, each camera's newest frame in rows of pixels
+/// of three colors under its own name, and what to do; of its answers the first actions are played,
+/// within ±1. An answer for another robot is refused.
 #[test]
 fn a_base_is_asked_row_by_row() {
     let (address, server) = serve(1, |_, stream| {

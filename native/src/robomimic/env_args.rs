@@ -145,8 +145,9 @@ impl EnvArgs {
 }
 
 /// What is written of a task's environment: of those of robosuite what its version 1.5.2 is made
-/// with, with this controller (robosuite/controllers/config/robots/default_panda.json and robomimic's own settings), so
-/// that robomimic can play; of others their name. Types: robomimic/envs/env_base.py, EnvType.
+/// with, with this controller (robosuite/controllers/config/robots/default_panda.json and
+/// robomimic's own settings), so that robomimic can play; of others their name. Types:
+/// robomimic/envs/env_base.py, EnvType.
 ///
 /// # Errors
 /// When the task's suite has no such controller.

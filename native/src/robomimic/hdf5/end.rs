@@ -1,6 +1,6 @@
 //! Where a file says that it ends: the superblock's end-of-file address (HDF5 File Format
-//! Specification 3.0, II.A). A shorter file lacks content, whichever its last bytes were; HDF5's own
-//! library refuses it, too.
+//! Specification 3.0, II.A). A shorter file lacks content, whichever its last bytes were; HDF5's
+//! own library refuses it, too.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,8 +12,8 @@ const STEP: u64 = 512;
 /// Bytes up to the end-of-file address, in any version and with addresses of 8 bytes.
 const HEAD: usize = 56;
 
-/// Where the file says that it ends, bytes; none where its head is no superblock of a known version.
-/// The file is read from its beginning next.
+/// Where the file says that it ends, bytes; none where its head is no superblock of a known
+/// version. The file is read from its beginning next.
 ///
 /// # Errors
 /// When the file cannot be read.

@@ -1,4 +1,5 @@
-//! What a GPU is asked for: kernels that are launched, numbers that are sent, tensors that are read.
+//! What a GPU is asked for: kernels that are launched, arrays that are sent, tensors that are
+//! read.
 
 use super::Row;
 use protege_core::Result;
@@ -27,12 +28,7 @@ pub(super) fn rows<S>(mut subject: S, work: Work<S>) -> Result<Vec<Row>> {
         (work.once)(&mut subject)?;
         (work.finish)(&mut subject)?;
     }
-    let counts = counted(
-        &mut subject,
-        |subject| (work.once)(subject),
-        |subject| (work.finish)(subject),
-    )?;
-    let Some(Counts { launches, traffic }) = counts else {
+    let Some(Counts { launches, traffic }) = counted(&mut subject, &work)? else {
         return Ok(Vec::new());
     };
     let values = [
@@ -52,20 +48,12 @@ pub(super) fn rows<S>(mut subject: S, work: Work<S>) -> Result<Vec<Row>> {
 }
 
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-fn counted<S>(
-    _: &mut S,
-    _: impl FnMut(&mut S) -> Result<()>,
-    _: impl FnMut(&mut S) -> Result<()>,
-) -> Result<Option<Counts>> {
+fn counted<S>(_: &mut S, _: &Work<S>) -> Result<Option<Counts>> {
     Ok(None)
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn counted<S>(
-    subject: &mut S,
-    mut once: impl FnMut(&mut S) -> Result<()>,
-    mut finish: impl FnMut(&mut S) -> Result<()>,
-) -> Result<Option<Counts>> {
+fn counted<S>(subject: &mut S, work: &Work<S>) -> Result<Option<Counts>> {
     use cubecl_runtime::logging::{LaunchObservation, LaunchObserver};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,9 +70,9 @@ fn counted<S>(
     let launches = Arc::new(Launches::default());
     let observation = LaunchObservation::new(launches.clone());
     let before = Traffic::so_far();
-    once(subject)?;
+    (work.once)(subject)?;
     let traffic = Traffic::so_far().since(before);
-    finish(subject)?;
+    (work.finish)(subject)?;
     drop(observation);
     let launches = launches.0.load(Ordering::Relaxed);
     Ok((launches > 0).then_some(Counts { launches, traffic }))
