@@ -11,7 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+import numpy
 import torch
+from threadpoolctl import threadpool_limits
+from torch.utils.flop_counter import FlopCounterMode
 
 from networks import DiffusionSampling, DiffusionTraining, Dppo, Dsrl, Encoder, LoopedEnsemble, VmappedEnsemble
 from td_mpc2 import TdMpc2
@@ -60,6 +63,9 @@ JOBS = {
 }
 
 
+HEAD = "| what | threads | protege, ms | PyTorch | ms | ratio | its products alone, ms | share |"
+
+
 def protege(args, job, threads):
     """Milliseconds of one figure, measured by a fresh process."""
     command = [args.protege, "bench", "--json", "--quiet", "--only", job.figure, "--repeats", str(args.repeats)]
@@ -92,12 +98,45 @@ def measure(args, job, threads):
     return found
 
 
-def rows(title, threads, found):
+def seconds(work):
+    """The least of some calls: a limit is what the machine can do, not what it usually does."""
+    work()
+    found = []
+    for _ in range(20):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def best_rate(threads):
+    """The most floating-point operations a second that a matrix product of PyTorch's or numpy's reaches here."""
+    torch.set_num_threads(threads)
+    rates = []
+    for side in [512, 1024, 2048]:
+        a, b, out = (torch.randn(side, side) for _ in range(3))
+        rates.append(2 * side**3 / seconds(lambda: torch.mm(a, b, out=out)))
+        with threadpool_limits(threads):
+            a, b, out = (matrix.numpy() for matrix in (a, b, out))
+            rates.append(2 * side**3 / seconds(lambda: numpy.matmul(a, b, out=out)))
+    return max(rates)
+
+
+def limit(job, rate):
+    """Milliseconds that the products and convolutions of a call take at this rate, as PyTorch counts them."""
+    step = next(iter(job.rivals.values()))()
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return 1e3 * counter.get_total_flops() / rate
+
+
+def rows(title, threads, found, least):
     ours = statistics.median(found["protege"])
     for label, values in found.items():
         if label != "protege":
             theirs = statistics.median(values)
-            yield f"| {title} | {threads} | {ours:.3g} | {label} | {theirs:.3g} | {theirs / ours:.2f} |"
+            share = f"{least:.3g} | {least / ours:.0%}"
+            yield f"| {title} | {threads} | {ours:.3g} | {label} | {theirs:.3g} | {theirs / ours:.2f} | {share} |"
 
 
 def processor():
@@ -118,14 +157,18 @@ def main():
     version = subprocess.run([args.protege, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     versions = f"{version}, PyTorch {torch.__version__} (capability {torch.backends.cpu.get_cpu_capability()}), Python {platform.python_version()}"
-    lines = [machine, versions, "", "| what | threads | protege, ms | PyTorch | ms | ratio |", "|---|---|---|---|---|---|"]
+    lines = [machine, versions, "", HEAD, "|---|---|---|---|---|---|---|---|"]
     print("\n".join(lines), flush=True)
+    rates = {threads: best_rate(threads) for threads in args.threads}
     figures = []
     for name in args.only:
         for threads in args.threads:
             found = measure(args, JOBS[name], threads)
-            figures.append({"job": name, "threads": threads, "ms": found})
-            print("\n".join(rows(JOBS[name].title, threads, found)), flush=True)
+            least = limit(JOBS[name], rates[threads])
+            figures.append({"job": name, "threads": threads, "ms": found, "limit_ms": least})
+            print("\n".join(rows(JOBS[name].title, threads, found, least)), flush=True)
+    reached = ", ".join(f"{rate / 1e9:.0f} on {threads}" for threads, rate in rates.items())
+    print(f"\nThe fastest matrix product found, GFLOP/s by threads: {reached}.")
     if args.out:
         with open(args.out, "w") as file:
             json.dump({"machine": machine, "versions": versions, "figures": figures}, file, indent=1)

@@ -20,14 +20,20 @@ pub struct Cull {
     groups: Vec<i32>,
 }
 
+/// Half the height of what a camera sees at a distance of one meter, in meters; none where the
+/// camera has optics of its own.
+pub fn half_height(model: &MjModel, camera: usize) -> Option<f64> {
+    let is_plain = model.cam_projection()[camera] == MjtProjection::mjPROJ_PERSPECTIVE
+        && model.cam_sensorsize()[camera] == [0.0; 2];
+    is_plain.then(|| (model.cam_fovy()[camera].to_radians() / 2.0).tan())
+}
+
 impl Cull {
     /// For pictures of a camera of the scene, `aspect` times as wide as high; none where the camera
     /// has optics of its own.
     pub fn new(model: &MjModel, camera: usize, aspect: f64) -> Option<Self> {
-        let is_plain = model.cam_projection()[camera] == MjtProjection::mjPROJ_PERSPECTIVE
-            && model.cam_sensorsize()[camera] == [0.0; 2];
-        let height = (model.cam_fovy()[camera].to_radians() / 2.0).tan();
-        is_plain.then(|| Self {
+        let height = half_height(model, camera)?;
+        Some(Self {
             camera,
             side: (height * aspect).atan().sin_cos(),
             up: height.atan().sin_cos(),

@@ -2,6 +2,7 @@
 //! offers. Mesa's software device is one, so that no GPU is needed.
 
 mod cull;
+mod detail;
 mod rendered_env;
 mod scenery;
 mod stage;
@@ -41,6 +42,17 @@ impl Renderer {
 
     /// The same with the camera moved to `at`, in meters.
     pub fn placed(id: &str, render_options: &RenderOptions, at: Option<[f64; 3]>) -> Result<Self> {
+        let is_quick = render_options.quality == Quality::Fast;
+        Self::detailed(id, render_options, at, !is_quick)
+    }
+
+    /// The same with every triangle of every mesh, or with those that can be told apart.
+    fn detailed(
+        id: &str,
+        render_options: &RenderOptions,
+        at: Option<[f64; 3]>,
+        all_triangles: bool,
+    ) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
             configure(model, render_options);
             let camera = render_options
@@ -49,6 +61,9 @@ impl Renderer {
                 .and_then(|name| camera_called(model, name));
             if let Some((camera, at)) = camera.zip(at) {
                 model.cam_pos_mut()[camera] = at;
+            }
+            if let Some(camera) = camera.filter(|_| !all_triangles) {
+                detail::reduce(model, camera, render_options.height);
             }
         })?;
         let Stage { plant, view, .. } = &mut stage;

@@ -5,6 +5,7 @@ use protege_core::data::Frames;
 use protege_core::env::{CameraEnv, RolloutSpec, Rollouts, catalogue, wrap};
 use protege_core::obs::{DEFAULT_CAMERA, ImageSpec, ObsSpec};
 
+mod detail;
 mod robosuite;
 
 fn render_options(size: usize, quality: Quality) -> RenderOptions {
