@@ -3,7 +3,6 @@ import { Orbit } from './camera.js';
 import { Dragger } from './drag.js';
 import { Meter } from './meter.js';
 import { Overlays } from './overlays.js';
-import { Pace } from './pace.js';
 import { Playback, STRIDE } from './playback.js';
 import { Model } from './scene.js';
 import { Studio } from './studio.js';
@@ -43,7 +42,6 @@ export class View {
   #dragger;
   #playback;
   #meter = new Meter();
-  #pace;
   /** @type {Box3[]} */
   #framed; // where each body has begun, and the middle of the table
   #hand = new Vector3();
@@ -75,7 +73,6 @@ export class View {
     this.#renderer.toneMapping = NeutralToneMapping;
     this.#renderer.shadowMap.enabled = true;
     this.#renderer.shadowMap.type = VSMShadowMap;
-    this.#pace = new Pace(this.#renderer.getContext());
     this.#model = new Model(scene);
     this.#studio = new Studio(this.#model);
     this.#overlays = new Overlays(accent);
@@ -249,9 +246,9 @@ export class View {
     this.#request = 0;
     const seconds = this.#last ? Math.min((now - this.#last) / 1000, LONGEST) : 0;
     const alive = this.#visible && this.#advance(seconds);
-    if (this.#visible && this.#dirty && this.#pace.ready(now)) this.#draw();
+    if (this.#visible && this.#dirty) this.#draw();
     this.#last = alive ? now : 0; // time stands still while nothing goes on
-    if (alive || this.#dirty) this.#wake();
+    if (alive) this.#wake();
   };
 
   /** Lets time go by; returns whether there is a reason for another animation frame. */
@@ -275,7 +272,6 @@ export class View {
     this.#orbit.apply();
     this.#renderer.render(this.#studio.scene, this.#orbit.camera);
     this.#dirty = false;
-    this.#pace.drawn(start);
     this.#meter.add(start, performance.now() - start);
     this.#adapt(start);
   }

@@ -4,12 +4,21 @@
 //! has it) leaves out what lies within a fraction of a pixel.
 
 use super::cull::half_height;
-use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, simplify};
-use mujoco_rs::prelude::{MjData, MjModel, MjtGeom, MjtJoint};
+use meshoptimizer_rs::{
+    Attributes, Positions, SimplifyOptions, SimplifySettings, Workspace, simplify_scale,
+    simplify_with_attributes,
+};
+use mujoco_rs::prelude::{MjData, MjModel, MjtGeomBase, MjtJoint};
 use std::collections::HashMap;
 
 /// How far a surface may be off, in pixels.
-const OFF: f64 = 0.25;
+const OFF: f64 = 0.2;
+/// How far the tip of a normal may be off, whose length is 1: it decides how light a surface is.
+const TURNED: f64 = 0.08;
+/// The radius up to which what is round stays so, as a share of the picture's height.
+const ROUND: f64 = 0.125;
+/// MuJoCo's sides of a cylinder.
+const MOST_SIDES: i32 = 28;
 /// What has joints comes nearer to the camera than it is while they are at rest: at most to this
 /// share of the distance.
 const NEARER: f64 = 0.5;
@@ -17,6 +26,14 @@ const NEARER: f64 = 0.5;
 /// A triangle's corner: the numbers of its vertex, its normal and its texture's coordinates, within
 /// the mesh.
 type Corner = [i32; 3];
+
+/// How many sides a cylinder has in pictures of `height` pixels. A polygon of n sides is off by
+/// r (1 - cos(pi / n)), which is nearly r (pi / n)^2 / 2.
+pub fn sides(height: usize) -> i32 {
+    let radius = ROUND * height as f64;
+    let sides = (std::f64::consts::PI * (radius / (2.0 * OFF)).sqrt()).ceil();
+    (sides as i32).clamp(4, MOST_SIDES)
+}
 
 /// Leaves out the triangles that pictures of the scene's camera `camera`, `height` pixels high, are
 /// too coarse to show.
@@ -43,7 +60,7 @@ fn distances(model: &MjModel, camera: usize) -> Vec<f64> {
     let held = model.body_weldid()[model.cam_bodyid()[camera] as usize];
     let mut distances = vec![f64::INFINITY; model.mesh_facenum().len()];
     for geom in 0..model.geom_type().len() {
-        if model.geom_type()[geom] != MjtGeom::mjGEOM_MESH {
+        if model.geom_type()[geom] != MjtGeomBase::mjGEOM_MESH {
             continue;
         }
         let mesh = model.geom_dataid()[geom] as usize;
@@ -119,14 +136,32 @@ fn simplified(model: &MjModel, mesh: usize, corners: &[Corner], off: f64) -> Opt
         .iter()
         .map(|corner| vertices[corner[0] as usize])
         .collect();
+    let positions = Positions::from_packed(&positions);
+    let first = model.mesh_normaladr()[mesh] as usize;
+    let normals: Vec<f32> = distinct
+        .iter()
+        .flat_map(|corner| model.mesh_normal()[first + corner[1] as usize])
+        .collect();
+    let normals = Attributes::from_interleaved(&normals, distinct.len(), 3, 3, 0).ok()?;
+    // Lengths are shares of the mesh's extent within: a normal may be off as far as a place.
+    let weight = (off / TURNED) as f32 / simplify_scale(positions).ok()?;
     let settings = SimplifySettings {
         target_index_count: 0,
         target_error: off as f32,
         // A seam between two normals or two parts of a texture is no edge of the surface.
         options: SimplifyOptions::ERROR_ABSOLUTE | SimplifyOptions::PERMISSIVE,
     };
-    let positions = Positions::from_packed(&positions);
-    let coarse = simplify(&indices, positions, settings, &mut Workspace::default());
+    let mut workspace = Workspace::default();
+    let weights = [weight; 3];
+    let coarse = simplify_with_attributes(
+        &indices,
+        positions,
+        normals,
+        &weights,
+        None,
+        settings,
+        &mut workspace,
+    );
     // What cannot be simplified is drawn as it is.
     let kept = coarse.ok()?.indices;
     let is_less = !kept.is_empty() && kept.len() < indices.len();

@@ -55,6 +55,11 @@ impl Renderer {
     ) -> Result<Self> {
         let mut stage = Stage::of(id, |model| {
             configure(model, render_options);
+            if !all_triangles {
+                let sides = detail::sides(render_options.height);
+                model.vis_mut().quality.numslices = sides;
+                model.vis_mut().quality.numstacks = (sides + 1) / 2;
+            }
             let camera = render_options
                 .camera
                 .as_deref()

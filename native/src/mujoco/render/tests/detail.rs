@@ -23,9 +23,10 @@ fn triangles(renderer: &Renderer) -> i32 {
     renderer.stage.plant.model().mesh_facenum().iter().sum()
 }
 
-/// A policy sees the same with a fraction of the triangles, wherever the arm goes.
+/// A policy sees nearly the same with a fraction of the triangles, wherever the arm goes. With
+/// PROTEGE_PICTURES=DIR in the environment, both are left there.
 #[test]
-fn what_is_left_out_cannot_be_told_apart() {
+fn few_triangles_show_what_all_do() {
     for (id, camera) in SCENES {
         let options = RenderOptions {
             camera: Some(camera.to_owned()),
@@ -38,7 +39,7 @@ fn what_is_left_out_cannot_be_told_apart() {
         let share = f64::from(triangles(&few)) / f64::from(triangles(&all));
         let mut env = make(id, catalogue::MUJOCO).unwrap();
         env.reset(3);
-        let actions = env.spec().action_dim;
+        let actions = env.spec().act;
         for step in 0..4 {
             let subject = env.subject().unwrap();
             let pictures = [&mut few, &mut all].map(|renderer| renderer.draw(&subject).unwrap());
@@ -47,12 +48,15 @@ fn what_is_left_out_cannot_be_told_apart() {
                 .collect();
             let mean = off.iter().map(|&v| f64::from(v)).sum::<f64>() / off.len() as f64;
             let far = off.iter().filter(|&&v| v > 32).count() as f64 / off.len() as f64;
-            eprintln!("{id} {camera} {step}: {share:.3} {mean:.3} {far:.4}");
+            let found = format!("{id} {camera}: {share:.2} of the triangles, {mean:.2} of 255 off");
+            eprintln!("{found}, {far:.4} of the values by more than 32");
+            assert!(share < 0.3 && mean < 2.5 && far < 0.015, "{found}");
             if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
                 for (name, picture) in ["few", "all"].iter().zip(&pictures) {
                     let id = id.replace('/', "-");
                     let png = crate::video::png((84, 84), picture).unwrap();
-                    std::fs::write(format!("{folder}/{id}-{camera}-{step}-{name}.png"), png).unwrap();
+                    std::fs::write(format!("{folder}/{id}-{camera}-{step}-{name}.png"), png)
+                        .unwrap();
                 }
             }
             (0..15).for_each(|i| {
