@@ -57,42 +57,45 @@ fn distances(model: &MjModel, camera: usize) -> Vec<f64> {
     let mut data = MjData::new(model);
     data.forward();
     let eye = data.cam_xpos()[camera];
-    let held = model.body_weldid()[model.cam_bodyid()[camera] as usize];
     let mut distances = vec![f64::INFINITY; model.mesh_facenum().len()];
     for geom in 0..model.geom_type().len() {
         if model.geom_type()[geom] != MjtGeomBase::mjGEOM_MESH {
             continue;
         }
         let mesh = model.geom_dataid()[geom] as usize;
-        let body = model.geom_bodyid()[geom] as usize;
-        let share = if model.body_weldid()[body] == held {
-            1.0
-        } else if is_loose(model, body) {
-            0.0
-        } else {
-            NEARER
-        };
         let turned = data.geom_xmat()[geom];
         let at = data.geom_xpos()[geom];
         let nearest = vertices(model, mesh).iter().map(|vertex| {
-            let place = |axis: usize| {
+            let off = [0, 1, 2].map(|axis| {
                 let row: &[f64] = &turned[3 * axis..3 * axis + 3];
                 let along = row.iter().zip(vertex).map(|(r, v)| r * f64::from(*v));
                 at[axis] + along.sum::<f64>() - eye[axis]
-            };
-            place(0).hypot(place(1)).hypot(place(2))
+            });
+            off[0].hypot(off[1]).hypot(off[2])
         });
         let nearest = nearest.fold(f64::INFINITY, f64::min);
-        distances[mesh] = distances[mesh].min(share * nearest);
+        let body = model.geom_bodyid()[geom] as usize;
+        distances[mesh] = distances[mesh].min(nearest * share(model, camera, body));
     }
     distances
 }
 
-/// Whether the body, or what carries it, may be put anywhere.
-fn is_loose(model: &MjModel, body: usize) -> bool {
-    let root = model.body_rootid()[body] as usize;
-    let joint = model.body_jntadr()[root];
-    joint >= 0 && model.jnt_type()[joint as usize] == MjtJoint::mjJNT_FREE
+/// To which share of its distance at rest a body may come near the camera.
+fn share(model: &MjModel, camera: usize, body: usize) -> f64 {
+    let holder = model.cam_bodyid()[camera] as usize;
+    let held = model.body_weldid()[holder];
+    let root = model.body_rootid()[body];
+    let joint = model.body_jntadr()[root as usize];
+    let is_loose = joint >= 0 && model.jnt_type()[joint as usize] == MjtJoint::mjJNT_FREE;
+    // A camera on a robot is brought near anything else.
+    let is_approached = held != 0 && root != model.body_rootid()[holder];
+    if model.body_weldid()[body] == held {
+        1.0
+    } else if is_loose || is_approached {
+        0.0
+    } else {
+        NEARER
+    }
 }
 
 fn vertices(model: &MjModel, mesh: usize) -> &[[f32; 3]] {
