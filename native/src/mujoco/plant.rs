@@ -225,6 +225,31 @@ impl Plant {
     /// # Errors
     /// When the numbers are of another scene.
     pub fn show(&mut self, numbers: &[f64]) -> Result<()> {
+        self.put(numbers)?;
+        self.data.forward();
+        Ok(())
+    }
+
+    /// As [`Plant::show`], for a picture alone: without contacts and forces.
+    ///
+    /// # Errors
+    /// As [`Plant::show`].
+    pub fn pose(&mut self, numbers: &[f64]) -> Result<()> {
+        self.put(numbers)?;
+        self.see();
+        Ok(())
+    }
+
+    /// Computes what a picture is made of: places of bodies, cameras, lights and tendons.
+    pub fn see(&mut self) {
+        self.data.kinematics();
+        self.data.com_pos();
+        self.data.camlight();
+        self.data.tendon_comp();
+    }
+
+    /// Sets the state, and computes nothing of what follows.
+    fn put(&mut self, numbers: &[f64]) -> Result<()> {
         if numbers.len() != self.numbers().len() {
             return Err(Error::failed(format!(
                 "{} has {} numbers, not {}",
@@ -237,9 +262,7 @@ impl Plant {
         self.place(placed);
         self.data.set_state(own, STATE).map_err(|e| {
             Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name))
-        })?;
-        self.data.forward();
-        Ok(())
+        })
     }
 
     fn place(&mut self, numbers: &[f64]) {

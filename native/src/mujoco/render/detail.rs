@@ -12,13 +12,15 @@ use mujoco_rs::prelude::{MjData, MjModel, MjtGeomBase, MjtJoint};
 use std::collections::HashMap;
 
 /// How far a surface may be off, in pixels.
-const OFF: f64 = 0.2;
+const OFF: f64 = 0.3;
 /// How far the tip of a normal may be off, whose length is 1: it decides how light a surface is.
-const TURNED: f64 = 0.08;
+const TURNED: f64 = 0.12;
 /// The radius up to which what is round stays so, as a share of the picture's height.
-const ROUND: f64 = 0.125;
+const ROUND: f64 = 0.1;
 /// MuJoCo's sides of a cylinder.
 const MOST_SIDES: i32 = 28;
+/// Squares along each edge of a box: lights are computed at their corners. MuJoCo has four.
+const SQUARES: i32 = 2;
 /// What has joints comes nearer to the camera than it is while they are at rest: at most to this
 /// share of the distance.
 const NEARER: f64 = 0.5;
@@ -27,12 +29,15 @@ const NEARER: f64 = 0.5;
 /// the mesh.
 type Corner = [i32; 3];
 
-/// How many sides a cylinder has in pictures of `height` pixels. A polygon of n sides is off by
-/// r (1 - cos(pi / n)), which is nearly r (pi / n)^2 / 2.
-pub fn sides(height: usize) -> i32 {
+/// Makes what is round or a box of as few triangles as pictures of `height` pixels need. A polygon
+/// of n sides is off by r (1 - cos(pi / n)), which is nearly r (pi / n)^2 / 2.
+pub fn shape(model: &mut MjModel, height: usize) {
     let radius = ROUND * height as f64;
     let sides = (std::f64::consts::PI * (radius / (2.0 * OFF)).sqrt()).ceil();
-    (sides as i32).clamp(4, MOST_SIDES)
+    let quality = &mut model.vis_mut().quality;
+    quality.numslices = (sides as i32).clamp(4, MOST_SIDES);
+    quality.numstacks = (quality.numslices + 1) / 2;
+    quality.numquads = SQUARES;
 }
 
 /// Leaves out the triangles that pictures of the scene's camera `camera`, `height` pixels high, are

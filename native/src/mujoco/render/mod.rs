@@ -56,9 +56,7 @@ impl Renderer {
         let mut stage = Stage::of(id, |model| {
             configure(model, render_options);
             if !all_triangles {
-                let sides = detail::sides(render_options.height);
-                model.vis_mut().quality.numslices = sides;
-                model.vis_mut().quality.numstacks = (sides + 1) / 2;
+                detail::shape(model, render_options.height);
             }
             let camera = render_options
                 .camera

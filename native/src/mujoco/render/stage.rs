@@ -69,11 +69,11 @@ impl Stage {
     /// When the subject is another scene's.
     pub fn pose(&mut self, subject: &Subject<'_>) -> Result<()> {
         match subject {
-            Subject::Numbers(numbers) => self.plant.show(numbers),
+            Subject::Numbers(numbers) => self.plant.pose(numbers),
             Subject::Sim(sim) => {
                 (1..self.plant.model().body_mocapid().len())
                     .try_for_each(|body| pose_body(&mut self.plant, *sim, body))?;
-                self.plant.data.forward();
+                self.plant.see();
                 Ok(())
             }
         }

@@ -50,7 +50,7 @@ fn few_triangles_show_what_all_do() {
             let far = off.iter().filter(|&&v| v > 32).count() as f64 / off.len() as f64;
             let found = format!("{id} {camera}: {share:.2} of the triangles, {mean:.2} of 255 off");
             eprintln!("{found}, {far:.4} of the values by more than 32");
-            assert!(share < 0.3 && mean < 2.5 && far < 0.015, "{found}");
+            assert!(share < 0.3 && mean < 3.0 && far < 0.02, "{found}");
             if let Ok(folder) = std::env::var("PROTEGE_PICTURES") {
                 for (name, picture) in ["few", "all"].iter().zip(&pictures) {
                     let id = id.replace('/', "-");
