@@ -396,7 +396,8 @@ fn wasm_tests() -> Result<(), String> {
 }
 
 fn gpu_tests() -> Result<(), String> {
-    let mut test = native_tests(&["--features", "protege/wgpu", "--test", "wgpu"]);
+    // Kernels by themselves, and whole runs.
+    let mut test = native_tests(&["--features", "protege/wgpu", "--lib", "--test", "wgpu"]);
     test.args(["--", "--ignored"]);
     if let Some(driver) = setup::lavapipe() {
         test.env("VK_ICD_FILENAMES", driver);

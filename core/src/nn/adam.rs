@@ -240,10 +240,7 @@ impl ModuleMapper for Stepper<'_> {
         let Some(grad) = self.grads.remove::<D>(param.id) else {
             return param;
         };
-        let mut grad: Tensor<1> = grad.flatten(0, -1);
-        if let Some(scale) = &self.scale {
-            grad = grad * scale.clone();
-        }
+        let grad: Tensor<1> = grad.flatten(0, -1);
         let name = self.path.name();
         param.map(|value| {
             let shape = value.dims();
@@ -263,8 +260,8 @@ impl ModuleMapper for Stepper<'_> {
                 .filter(|(slow, _)| name.starts_with(slow))
                 .map_or(1.0, |(_, factor)| factor);
             let update = self.adam.update(self.lr * factor, time + 1);
-            let [value, first, second] =
-                fused::adam(update, [value.inner().flatten(0, -1), first, second], &grad);
+            let state = [value.inner().flatten(0, -1), first, second];
+            let [value, first, second] = fused::adam(update, state, grad, self.scale.as_ref());
             self.adam.moments.insert(
                 name,
                 Moments {
@@ -287,28 +284,26 @@ pub(super) fn shrinking(norm: Tensor<1>, limit: f64) -> Tensor<1> {
 
 /// The norm of all gradients together; on the device, without reading back.
 pub(super) fn gradient_norm<M: Module>(module: &M, grads: &mut GradientsParams) -> Tensor<1> {
-    let mut norm = SquaredNorm { grads, sum: None };
+    let mut norm = SquaredNorm {
+        grads,
+        squares: fused::Squares::default(),
+    };
     module.visit(&mut norm);
-    norm.sum
+    norm.squares
+        .root()
         .expect("a module that is trained has at least one gradient")
-        .sqrt()
 }
 
 /// Sums the squares of all gradients.
 struct SquaredNorm<'a> {
     grads: &'a mut GradientsParams,
-    sum: Option<Tensor<1>>,
+    squares: fused::Squares,
 }
 
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(grad) = self.grads.get::<D>(param.id) else {
-            return;
-        };
-        let square = grad.square().sum();
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + square,
-            None => square,
-        });
+        if let Some(grad) = self.grads.get::<D>(param.id) {
+            self.squares.add(grad);
+        }
     }
 }

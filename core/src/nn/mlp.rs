@@ -3,7 +3,7 @@
 //! K = 1 is an ordinary network, K = 2 a pair of critics, K = 100 the ensemble of PostBC: one
 //! kernel call per layer for all members, instead of one per member.
 
-use super::fused;
+use super::fused::{self, Perceptron};
 use crate::rng::Rng;
 use crate::settings::Choices;
 use burn::module::{Module, Param};
@@ -191,9 +191,11 @@ impl Mlp {
     /// A stack of the members at `indices`, as constants: no gradient reaches them.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
+        // All of them, in order, are the stack itself: nothing is copied.
+        let some = !indices.iter().copied().eq(0..self.members());
         let indices: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
         let device = self.weights[0].device().without_autodiff();
-        let indices = Tensor::<1, Int>::from_data(&indices[..], &device);
+        let indices = some.then(|| Tensor::<1, Int>::from_data(&indices[..], &device));
         let part = |params: &Vec<Param<Tensor<3>>>| {
             // Constants, but on the same kind of device: gradients still reach the input, as an
             // actor's loss needs.
@@ -201,7 +203,10 @@ impl Mlp {
                 let value = param.val();
                 let attached = param.device().is_autodiff();
                 let value = if attached { value.inner() } else { value };
-                let stacked = value.select(0, indices.clone());
+                let stacked = match &indices {
+                    Some(indices) => value.select(0, indices.clone()),
+                    None => value,
+                };
                 Param::from_tensor(if attached {
                     stacked.autodiff()
                 } else {
@@ -242,17 +247,17 @@ impl Mlp {
         }
         let last = self.weights.len() - 1;
         for (i, (weight, bias)) in self.weights.iter().zip(&self.biases).enumerate() {
-            x = fused::linear(x, weight.val(), bias.val());
-            // Dropout before the normalization (TD-MPC2, `common/layers.py`, `NormedLinear`).
-            if let Some(dropout_mask) = dropout_mask.take() {
-                x = x * dropout_mask;
-            }
-            if let (Some(gain), Some(shift)) = (self.gains.get(i), self.shifts.get(i)) {
-                x = fused::normalise(x, gain.val(), shift.val());
-            }
-            if i < last {
-                x = if i == 0 { self.first } else { self.activation }.forward(x);
-            }
+            let norm = self.gains.get(i).zip(self.shifts.get(i));
+            let activation = if i == 0 { self.first } else { self.activation };
+            let layer = Perceptron {
+                weight: weight.val(),
+                bias: bias.val(),
+                // Dropout before the normalization (TD-MPC2, `common/layers.py`, `NormedLinear`).
+                dropout_mask: dropout_mask.take(),
+                norm: norm.map(|(gain, shift)| [gain.val(), shift.val()]),
+                activation: (i < last).then_some(activation),
+            };
+            x = fused::perceptron(x, layer);
         }
         x
     }

@@ -27,6 +27,8 @@ pub(crate) use batch_normed::{BatchNormed, Statistics};
 pub use categorical::Atoms;
 pub(crate) use convolutions::{Convolutions, Patches, SMALLEST_IMAGE};
 pub(crate) use cycles::CosineCycles;
+#[cfg(feature = "gpu")]
+pub(crate) use fused::gpu;
 pub(crate) use hetstat::{Gaussians, Hetstat, HetstatConfig};
 pub use image_encoder::ImageEncoderKind;
 pub(crate) use image_encoder::keypoints::Keypoints;

@@ -1,5 +1,6 @@
 //! Parameters of a module by name: saving, loading, and moving averages.
 
+use super::fused;
 use crate::data::Archive;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -225,7 +226,7 @@ impl ModuleMapper for Average {
         let source = self.values.tensors[&self.path.name()].clone();
         param.map(|target| {
             let shape = target.dims();
-            target.mul_scalar(1.0 - self.tau) + source.reshape(shape).mul_scalar(self.tau)
+            fused::average(target, source.reshape(shape), self.tau)
         })
     }
 }

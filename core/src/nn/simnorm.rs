@@ -6,6 +6,10 @@ use burn::tensor::{Tensor, activation::softmax};
 /// Softmax within each group of `group` neighbors of a row: every group is a point of a simplex.
 /// `[.., width] -> [.., width]`, where `width` is a multiple of `group`.
 pub(crate) fn simnorm(x: Tensor<3>, group: usize) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if let Some(y) = super::gpu::simnorm(&x, group) {
+        return y;
+    }
     let shape = x.dims();
     softmax(x.reshape([-1, group as i32]), 1).reshape(shape)
 }

@@ -41,11 +41,24 @@ impl TwoHot {
 
     /// Logits `[K, N, bins]` as values `[K, N]`: symexp of the expected bin.
     pub(crate) fn decode(&self, logits: Tensor<3>) -> Tensor<2> {
+        #[cfg(feature = "gpu")]
+        if let Some(numbers) = super::gpu::decode(*self, &logits) {
+            return numbers;
+        }
         let size = (self.high - self.low) / (self.bins - 1) as f64;
         let bins = self.numbers(&logits.device()) * size + self.low;
         // The expectation is taken over symlog values, before symexp (`two_hot_inv`).
         let expected = softmax(logits, 2) * bins.unsqueeze_dim::<2>(0).unsqueeze_dim(0);
         symexp(expected.sum_dim(2).squeeze_dim(2))
+    }
+
+    /// Cross entropy of logits `[K, N, bins]` against values `[N]`, constants: `[K, N]`.
+    pub(crate) fn errors(&self, logits: Tensor<3>, values: Tensor<1>) -> Tensor<2> {
+        #[cfg(feature = "gpu")]
+        if let Some(errors) = super::gpu::errors(*self, &logits, &values) {
+            return errors;
+        }
+        Self::cross_entropy(logits, self.encode(values))
     }
 
     /// Cross entropy of logits `[K, N, bins]` against weights of the bins `[N, bins]`: `[K, N]`.

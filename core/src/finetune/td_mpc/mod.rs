@@ -24,6 +24,8 @@ use crate::{Error, Result};
 pub use agent::Agent;
 pub use config::{Backbone, DemoSchedule, Proposals, SeedPolicy, TdMpcConfig};
 pub use learner::{Learner, Losses, UpdateNoise};
+#[cfg(all(test, feature = "wgpu"))]
+pub(crate) use model::squashed_draw;
 pub use model::{Prior, PriorSample, WorldModel, acting};
 pub use planner::{Noise, Plan, Planner, Round, shifted_plan};
 pub use trainer::TdMpcTrainer;

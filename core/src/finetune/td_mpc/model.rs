@@ -11,12 +11,15 @@
 //! | prior | tanh(mean) plus fixed noise | tanh of a Gaussian |
 
 use super::config::{Backbone, SIMNORM, TdMpcConfig};
+#[cfg(feature = "gpu")]
+use crate::nn::gpu;
 use crate::nn::{Activation, Convolutions, Initial, Mlp, Observations, TwoHot, simnorm};
 use crate::obs::ImageSpec;
 use crate::policy::Sizes;
 use crate::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use std::ops::Range;
 
 /// Standard deviation of TD-MPC2's initial weights.
 const INITIAL_STD: f64 = 0.02;
@@ -216,13 +219,27 @@ impl WorldModel {
     pub(crate) fn errors(&self, outputs: Tensor<3>, targets: Tensor<1>) -> Tensor<2> {
         match self.backbone {
             Backbone::TdMpc => (outputs.squeeze_dim::<2>(2) - targets.unsqueeze_dim(0)).square(),
-            Backbone::TdMpc2 => TwoHot::cross_entropy(outputs, TwoHot::TD_MPC2.encode(targets)),
+            Backbone::TdMpc2 => TwoHot::TD_MPC2.errors(outputs, targets),
         }
     }
 }
 
 /// Latent states and actions side by side: `[N, latent + act]`.
 pub fn acting(z: Tensor<2>, actions: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if let Some(both) = gpu::beside(&z, &actions, 0..actions.dims()[1]) {
+        return both;
+    }
+    Tensor::cat(vec![z, actions], 1)
+}
+
+/// The same for actions that are columns `columns` of `[N, horizon * act]`.
+pub(super) fn acting_in(z: Tensor<2>, actions: &Tensor<2>, columns: Range<usize>) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if let Some(both) = gpu::beside(&z, actions, columns.clone()) {
+        return both;
+    }
+    let actions = actions.clone().narrow(1, columns.start, columns.len());
     Tensor::cat(vec![z, actions], 1)
 }
 
@@ -244,6 +261,22 @@ pub struct PriorSample {
     pub scaled_entropy: Tensor<1>,
     /// Entropy per row: `[N]`.
     pub entropy: Tensor<1>,
+}
+
+#[cfg(feature = "gpu")]
+impl From<gpu::Squashed> for PriorSample {
+    fn from(sample: gpu::Squashed) -> Self {
+        let gpu::Squashed {
+            action,
+            scaled_entropy,
+            entropy,
+        } = sample;
+        Self {
+            action,
+            scaled_entropy,
+            entropy,
+        }
+    }
 }
 
 /// Range of TD-MPC2's log std.
@@ -313,37 +346,43 @@ impl Prior {
                     entropy: nothing,
                 }
             }
-            Backbone::TdMpc2 => {
-                let mean = out.clone().narrow(1, 0, self.act);
-                let raw = out.narrow(1, self.act, self.act);
-                let log_std =
-                    (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
-                // `world_model.py`, `pi`: the reparameterized action, and its density by change of
-                // variables.
-                let action = (mean + e.clone() * log_std.clone().exp()).tanh();
-                // log N(u; mean, std) with u before the tanh.
-                let gaussian =
-                    (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln())
-                        .sum_dim(1)
-                        .squeeze_dim::<1>(1);
-                // log |d tanh(u) / du|, kept finite where the tanh saturates (`math.py`, `squash`).
-                let slope = (action.clone().square().neg() + 1.0)
-                    .clamp_min(0.0)
-                    .add_scalar(1e-6)
-                    .log()
-                    .sum_dim(1)
-                    .squeeze_dim::<1>(1);
-                let density = gaussian.clone() - slope;
-                // The reference multiplies the entropy by dims * log N / log p. Where the tanh is
-                // nearly linear that is dims, so one weight of the entropy fits any number of
-                // dimensions.
-                let scale = gaussian.mul_scalar(self.act as f64) / (density.clone() + 1e-8);
-                PriorSample {
-                    action,
-                    scaled_entropy: density.clone().neg() * scale,
-                    entropy: density.neg(),
-                }
-            }
+            Backbone::TdMpc2 => squashed_draw(out, e),
         }
+    }
+}
+
+/// TD-MPC2's draw from its network's outputs `[N, 2 act]`, with standard normal `e` `[N, act]`.
+pub(crate) fn squashed_draw(out: Tensor<2>, e: Tensor<2>) -> PriorSample {
+    #[cfg(feature = "gpu")]
+    if let Some(sample) = gpu::squashed(&out, &e, LOG_STD) {
+        return sample.into();
+    }
+    let [_, act] = e.dims();
+    let mean = out.clone().narrow(1, 0, act);
+    let raw = out.narrow(1, act, act);
+    let log_std = (raw.tanh() + 1.0).mul_scalar(0.5 * (LOG_STD.1 - LOG_STD.0)) + LOG_STD.0;
+    // `world_model.py`, `pi`: the reparameterized action, and its density by change of
+    // variables.
+    let action = (mean + e.clone() * log_std.clone().exp()).tanh();
+    // log N(u; mean, std) with u before the tanh.
+    let gaussian = (e.square().mul_scalar(-0.5) - log_std - 0.5 * std::f64::consts::TAU.ln())
+        .sum_dim(1)
+        .squeeze_dim::<1>(1);
+    // log |d tanh(u) / du|, kept finite where the tanh saturates (`math.py`, `squash`).
+    let slope = (action.clone().square().neg() + 1.0)
+        .clamp_min(0.0)
+        .add_scalar(1e-6)
+        .log()
+        .sum_dim(1)
+        .squeeze_dim::<1>(1);
+    let density = gaussian.clone() - slope;
+    // The reference multiplies the entropy by dims * log N / log p. Where the tanh is
+    // nearly linear that is dims, so one weight of the entropy fits any number of
+    // dimensions.
+    let scale = gaussian.mul_scalar(act as f64) / (density.clone() + 1e-8);
+    PriorSample {
+        action,
+        scaled_entropy: density.clone().neg() * scale,
+        entropy: density.neg(),
     }
 }

@@ -13,7 +13,7 @@
 //! without sorting.
 
 use super::config::{Backbone, TEMPERATURE, TdMpcConfig};
-use super::model::{Prior, WorldModel, acting};
+use super::model::{Prior, WorldModel, acting, acting_in};
 use crate::nn;
 use burn::tensor::{Device, Tensor};
 
@@ -106,7 +106,7 @@ impl Planner<'_> {
                 None => samples,
             };
             let values = self.values(starts.clone(), &actions, round);
-            let (weights, elite) = self.weights(values);
+            let (weights, elite) = weights(values, self.config.elites);
             (mean, std) = self.moments(&actions, &weights, mean);
             centers = mean.clone().unsqueeze_dim(1);
             best = Some((actions, weights, elite));
@@ -161,16 +161,11 @@ impl Planner<'_> {
         let [envs, samples, width] = actions.dims();
         let device = actions.device();
         let act = width / self.horizon;
+        let actions = actions.clone().reshape([envs * samples, width]);
         let mut value = Tensor::<1>::zeros([envs * samples], &device);
         let mut discount = 1.0;
         for t in 0..self.horizon {
-            let both = acting(
-                z,
-                actions
-                    .clone()
-                    .narrow(2, t * act, act)
-                    .reshape([envs * samples, act]),
-            );
+            let both = acting_in(z, &actions, t * act..(t + 1) * act);
             value = value + self.world.rewards(both.clone()).mul_scalar(discount);
             z = self.world.next(both);
             discount *= self.config.gamma;
@@ -224,18 +219,6 @@ impl Planner<'_> {
         .squeeze_dim(0)
     }
 
-    /// Weights of the sequences, 0 beyond the elites, and the elites as 0 or 1: both `[E, N]`.
-    fn weights(&self, values: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let elite = ranks(values.clone())
-            .lower_elem(self.config.elites as f64 - 0.5)
-            .float();
-        // Softmax over the elites, less the largest value, so that the exponential stays in range.
-        let most = values.clone().max_dim(1);
-        let scores = ((values - most) * TEMPERATURE).exp() * elite.clone();
-        let sum = scores.clone().sum_dim(1);
-        (scores / sum, elite)
-    }
-
     /// Mean and standard deviation of the weighted sequences.
     fn moments(
         &self,
@@ -243,18 +226,10 @@ impl Planner<'_> {
         weights: &Tensor<2>,
         before: Tensor<2>,
     ) -> (Tensor<2>, Tensor<2>) {
-        // Weighted maximum likelihood, with the references' 1e-9.
-        let weights = weights.clone().unsqueeze_dim::<3>(2);
-        let sum = weights.clone().sum_dim(1) + 1e-9;
-        let mean = (weights.clone() * actions.clone()).sum_dim(1) / sum.clone();
-        let variance = (weights * (actions.clone() - mean.clone()).square()).sum_dim(1) / sum;
-        let std = variance
-            .sqrt()
-            .squeeze_dim(1)
-            .clamp(self.config.min_std, self.config.max_std);
+        let (mean, std) = weighted(actions, weights);
+        let std = std.clamp(self.config.min_std, self.config.max_std);
         // MoDem keeps a tenth of the round before; TD-MPC2 keeps nothing.
         let momentum = self.config.backbone.coefficients().momentum;
-        let mean = mean.squeeze_dim(1);
         (
             if momentum > 0.0 {
                 before * momentum + mean * (1.0 - momentum)
@@ -316,8 +291,43 @@ impl Planner<'_> {
     }
 }
 
+/// Weights of sequences by their values, 0 beyond the elites, and the elites as 0 or 1: both
+/// `[E, N]`.
+fn weights(values: Tensor<2>, elites: usize) -> (Tensor<2>, Tensor<2>) {
+    #[cfg(feature = "gpu")]
+    if let Some([weights, elite]) = nn::gpu::weights(&values, elites, TEMPERATURE) {
+        return (weights, elite);
+    }
+    let elite = ranks(values.clone())
+        .lower_elem(elites as f64 - 0.5)
+        .float();
+    // Softmax over the elites, less the largest value, so that the exponential stays in range.
+    let most = values.clone().max_dim(1);
+    let scores = ((values - most) * TEMPERATURE).exp() * elite.clone();
+    let sum = scores.clone().sum_dim(1);
+    (scores / sum, elite)
+}
+
+/// Weighted maximum likelihood, with the references' 1e-9: mean and standard deviation of actions
+/// `[E, N, width]` by weights `[E, N]`, `[E, width]` each.
+fn weighted(actions: &Tensor<3>, weights: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    #[cfg(feature = "gpu")]
+    if let Some([mean, std]) = nn::gpu::moments(actions, weights) {
+        return (mean, std);
+    }
+    let weights = weights.clone().unsqueeze_dim::<3>(2);
+    let sum = weights.clone().sum_dim(1) + 1e-9;
+    let mean = (weights.clone() * actions.clone()).sum_dim(1) / sum.clone();
+    let variance = (weights * (actions.clone() - mean.clone()).square()).sum_dim(1) / sum;
+    (mean.squeeze_dim(1), variance.sqrt().squeeze_dim(1))
+}
+
 /// Ranks within each row, 0 for the greatest; of equals, the left one comes first: `[E, N]`.
 pub(crate) fn ranks(values: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if let Some(ranks) = nn::gpu::ranks(&values) {
+        return ranks;
+    }
     let [rows, n] = values.dims();
     let own = values.clone().unsqueeze_dim::<3>(2);
     let other = values.unsqueeze_dim::<3>(1);
@@ -381,6 +391,36 @@ mod tests {
             read(ranks(values)),
             [1.0, 0.0, 2.0, 3.0, 1.0, 2.0, 3.0, 0.0]
         );
+    }
+
+    /// Ranks, weights and moments on a GPU are the CPU's.
+    #[cfg(feature = "wgpu")]
+    #[test]
+    #[ignore = "needs a GPU, or one in software: a step of its own in `cargo xtask test --gpu`"]
+    fn elites_on_a_gpu_are_the_cpus() {
+        use burn::tensor::{DeviceKind, TensorData};
+        let found = |device: Device| {
+            let mut rng = crate::rng::Rng::new(0, "test", 0);
+            // Whole numbers, so that there are equals.
+            let values: Vec<f32> = rng.normals(600).iter().map(|x| (9.0 * x).round()).collect();
+            let values = Tensor::<2>::from_data(TensorData::new(values, [2, 300]), &device);
+            let actions = TensorData::new(rng.normals(7200), [2, 300, 12]);
+            let (scores, elite) = weights(values.clone(), 40);
+            let (mean, std) = weighted(&Tensor::from_data(actions, &device), &scores);
+            [
+                read(ranks(values)),
+                read(elite),
+                read(scores),
+                read(mean),
+                read(std),
+            ]
+        };
+        let [cpu, gpu] = [Device::flex(), Device::wgpu(DeviceKind::DefaultDevice)].map(found);
+        assert_eq!(cpu[..2], gpu[..2]);
+        for (cpu, gpu) in cpu.iter().zip(&gpu) {
+            let close = cpu.iter().zip(gpu).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(close, "{cpu:?} {gpu:?}");
+        }
     }
 
     /// A plan goes on where the last one left off, and begins with nothing.

@@ -22,6 +22,10 @@ pub(crate) fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> 
         drop(x);
         return Tensor::from_primitive::<Flex>(forward(activation, lifted));
     }
+    #[cfg(feature = "gpu")]
+    if let Some(y) = super::gpu::activate(activation, &x) {
+        return y;
+    }
     composed(activation, x)
 }
 

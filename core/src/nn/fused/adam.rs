@@ -19,11 +19,26 @@ pub struct Update {
     pub(crate) epsilon: f32,
 }
 
-/// Weights w, moments m and v after one update with gradient g. Where nobody else holds w, m and v,
-/// they are overwritten.
-pub fn adam(update: Update, [w, m, v]: [Tensor<1>; 3], g: &Tensor<1>) -> [Tensor<1>; 3] {
+/// Weights w, moments m and v after one update with gradient g, times `scale` where there is one.
+/// Where nobody else holds w, m and v, they are overwritten.
+pub fn adam(
+    update: Update,
+    state: [Tensor<1>; 3],
+    g: Tensor<1>,
+    scale: Option<&Tensor<1>>,
+) -> [Tensor<1>; 3] {
+    #[cfg(feature = "gpu")]
+    if let Some(step) = super::gpu::Adam::of(&state, &g, scale) {
+        drop(state);
+        return step.updated(update);
+    }
+    let [w, m, v] = state;
+    let g = match scale {
+        Some(scale) => g * scale.clone(),
+        None => g,
+    };
     if let (Some(weights), Some(first), Some(second), Some(gradient)) =
-        (plain(&w), plain(&m), plain(&v), plain(g))
+        (plain(&w), plain(&m), plain(&v), plain(&g))
     {
         drop((w, m, v));
         let mut state = [weights, first, second].map(dense);
@@ -33,7 +48,7 @@ pub fn adam(update: Update, [w, m, v]: [Tensor<1>; 3], g: &Tensor<1>) -> [Tensor
         return state.map(Tensor::from_primitive::<Flex>);
     }
     let m = m.mul_scalar(update.beta_1) + g.clone().mul_scalar(1.0 - update.beta_1);
-    let v = v.mul_scalar(update.beta_2) + g.clone().square().mul_scalar(1.0 - update.beta_2);
+    let v = v.mul_scalar(update.beta_2) + g.square().mul_scalar(1.0 - update.beta_2);
     let w = w.mul_scalar(update.keep)
         - m.clone().mul_scalar(update.rate) / (v.clone().sqrt() + update.epsilon);
     [w, m, v]

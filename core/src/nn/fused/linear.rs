@@ -26,6 +26,10 @@ pub(crate) fn linear<const D: usize>(
     if let (Some(x), Some(weight), Some(bias)) = (plain(&x), plain(&weight), plain(&bias)) {
         return Tensor::from_primitive::<Flex>(forward(x, weight, bias));
     }
+    #[cfg(feature = "gpu")]
+    if let Some(y) = super::gpu::linear(&x, &weight, &bias) {
+        return y;
+    }
     composed(x, weight, bias)
 }
 

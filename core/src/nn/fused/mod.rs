@@ -11,20 +11,28 @@
 
 mod activation;
 mod adam;
+mod average;
 mod convolution;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod linear;
 mod norm;
+mod perceptron;
 mod product;
+mod squares;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use activation::activate;
 pub(super) use adam::{Update, adam};
+pub(super) use average::average;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use convolution::convolve_through;
 pub(crate) use convolution::{Layer, composed as composed_convolution};
 pub(crate) use linear::linear;
 pub(crate) use norm::normalise;
+pub(crate) use perceptron::{Perceptron, perceptron};
+pub(super) use squares::Squares;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;

@@ -24,6 +24,10 @@ pub(crate) fn normalise(x: Tensor<3>, gain: Tensor<3>, shift: Tensor<3>) -> Tens
     if let (Some(x), Some(gain), Some(shift)) = (plain(&x), plain(&gain), plain(&shift)) {
         return Tensor::from_primitive::<Flex>(forward(x, gain, shift));
     }
+    #[cfg(feature = "gpu")]
+    if let Some(y) = super::gpu::normalise(&x, &gain, &shift) {
+        return y;
+    }
     composed(x, gain, shift)
 }
 

@@ -44,7 +44,11 @@ fn config(backbone: Backbone) -> TdMpcConfig {
 
 /// A learner whose weights are larger than at the start, where many gradients are all but nothing.
 fn learner(backbone: Backbone, rng: &mut Rng) -> Learner {
-    let mut learner = Learner::new(config(backbone), SIZES, &[], rng, Device::flex().autodiff());
+    learner_on(Device::flex(), backbone, rng)
+}
+
+fn learner_on(device: Device, backbone: Backbone, rng: &mut Rng) -> Learner {
+    let mut learner = Learner::new(config(backbone), SIZES, &[], rng, device.autodiff());
     let how = crate::nn::Initial::Normal(0.5);
     let WorldModel {
         encoder,
@@ -249,5 +253,100 @@ fn nothing_is_expected_after_the_end() {
             (y[row] - batch.rewards[row] - later).abs() < 1e-4,
             "row {row}"
         );
+    }
+}
+
+/// Updates on a GPU are the CPU's: after three of them every metric agrees to a hundredth.
+#[cfg(feature = "wgpu")]
+#[test]
+#[ignore = "needs a GPU, or one in software: a step of its own in `cargo xtask test --gpu`"]
+fn updates_on_a_gpu_are_the_cpus() {
+    use burn::tensor::DeviceKind;
+    let metrics = |device: Device, backbone| {
+        let mut rng = Rng::new(7, "test", 0);
+        let mut learner = learner_on(device, backbone, &mut rng);
+        let batch = batch(&mut rng);
+        let mut step = || {
+            let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+            let losses = learner.step(&batch, &noise);
+            let numbers = [
+                losses.consistency,
+                losses.reward,
+                losses.value,
+                losses.total,
+                losses.gradient,
+                losses.prior,
+                losses.prior_gradient,
+                losses.entropy,
+                losses.scaled_entropy,
+                losses.range,
+                losses.target,
+                losses.td_error,
+            ];
+            numbers.map(read).concat()
+        };
+        step();
+        step();
+        step()
+    };
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let cpu = metrics(Device::flex(), backbone);
+        let gpu = metrics(Device::wgpu(DeviceKind::DefaultDevice), backbone);
+        for (i, (cpu, gpu)) in cpu.iter().zip(&gpu).enumerate() {
+            let close = (cpu - gpu).abs() <= 0.01 * cpu.abs().max(0.01);
+            assert!(
+                close,
+                "{backbone:?}: metric {i} is {gpu}, and {cpu} on the CPU"
+            );
+        }
+    }
+}
+
+/// Plans on a GPU are the CPU's, for environments with critics of their own.
+#[cfg(feature = "wgpu")]
+#[test]
+#[ignore = "needs a GPU, or one in software: a step of its own in `cargo xtask test --gpu`"]
+fn plans_on_a_gpu_are_the_cpus() {
+    use crate::finetune::td_mpc::{Noise, Planner, Round};
+    use burn::tensor::DeviceKind;
+    let planned = |device: Device, backbone| {
+        let mut rng = Rng::new(8, "test", 0);
+        let Learner { world, prior, .. } = learner_on(device.clone(), backbone, &mut rng);
+        let config = TdMpcConfig {
+            samples: 40,
+            policy_samples: 6,
+            elites: 8,
+            ..config(backbone)
+        };
+        let width = config.horizon * SIZES.act;
+        let round = |rng: &mut Rng| Round {
+            samples: rng.normals(2 * 34 * width),
+            last: rng.normals(2 * 40 * SIZES.act),
+            critics: vec![[0, 1], [1, 0]],
+        };
+        let noise = Noise {
+            proposals: (0..config.horizon)
+                .map(|_| rng.normals(2 * 6 * SIZES.act))
+                .collect(),
+            rounds: vec![round(&mut rng), round(&mut rng)],
+            draw: Some(rng.normals(2 * 40)),
+            exploration: Some(rng.normals(2 * SIZES.act)),
+        };
+        let planner = Planner {
+            world: &world.valid(),
+            prior: &prior.valid(),
+            config: &config,
+            horizon: config.horizon,
+        };
+        let z = nn::matrix(rng.normals(2 * 8), 8, &device);
+        let start = nn::matrix(rng.normals(2 * width), width, &device);
+        let plan = planner.plan(z, start, None, &noise);
+        [plan.action, plan.mean, plan.chosen].map(read).concat()
+    };
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let cpu = planned(Device::flex(), backbone);
+        let gpu = planned(Device::wgpu(DeviceKind::DefaultDevice), backbone);
+        let close = cpu.iter().zip(&gpu).all(|(a, b)| (a - b).abs() < 1e-3);
+        assert!(close, "{backbone:?}: {cpu:?} {gpu:?}");
     }
 }
