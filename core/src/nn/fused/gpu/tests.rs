@@ -52,13 +52,30 @@ fn assert_same<const D: usize, const R: usize>(
     shapes: &[[usize; D]],
     operator: impl Fn(&[Tensor<D>]) -> Tensor<R>,
 ) {
+    assert_within(TOLERANCE, shapes, operator);
+}
+
+fn assert_within<const D: usize, const R: usize>(
+    tolerance: f32,
+    shapes: &[[usize; D]],
+    operator: impl Fn(&[Tensor<D>]) -> Tensor<R>,
+) {
     let found = outcome(&gpu(), shapes, &operator);
     let expected = outcome(&Device::flex(), shapes, &operator);
     assert_eq!(found.len(), expected.len(), "as many gradients");
-    assert_close(&found, &expected, TOLERANCE);
+    assert_close(&found, &expected, tolerance);
     assert_eq!(found, outcome(&gpu(), shapes, &operator), "the same bits");
     let plain = read_now(operator(&normals(shapes, &gpu())));
     assert_eq!(plain, found[0], "the same without gradients");
+}
+
+/// The same values, which want no gradient: a leaf that is detached goes on to want its own.
+fn constant<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    if x.device().is_autodiff() {
+        x.clone().inner().autodiff()
+    } else {
+        x.clone()
+    }
 }
 
 const ACTIVATIONS: [Option<Activation>; 5] = [
@@ -87,7 +104,7 @@ fn a_layer_is_the_cpus() {
         for activation in ACTIVATIONS {
             for (normed, dropped) in [(false, false), (true, false), (false, true), (true, true)] {
                 assert_same(&shapes, |x| {
-                    let mask = x[5].clone().detach();
+                    let mask = constant(&x[5]);
                     let layer = Perceptron {
                         weight: x[1].clone(),
                         bias: x[2].clone(),
@@ -147,7 +164,7 @@ fn two_hot_numbers_are_the_cpus() {
     let bins = TwoHot::TD_MPC2;
     assert_same(&[[2, 30, bins.bins]], |x| bins.decode(x[0].clone() * 2.0));
     assert_same(&[[2, 30, bins.bins]], |x| {
-        let numbers = x[0].clone().detach().narrow(2, 0, 1).narrow(0, 0, 1);
+        let numbers = constant(&x[0]).narrow(2, 0, 1).narrow(0, 0, 1);
         bins.errors(x[0].clone(), numbers.reshape([30]) * 50.0)
     });
 }
@@ -158,9 +175,11 @@ fn two_hot_numbers_are_the_cpus() {
 fn squashed_draws_are_the_cpus() {
     use crate::finetune::td_mpc::squashed_draw;
     let shapes = [[30, 8], [30, 4]];
-    let draw = |x: &[Tensor<2>]| squashed_draw(x[0].clone(), x[1].clone().detach());
+    let draw = |x: &[Tensor<2>]| squashed_draw(x[0].clone(), constant(&x[1]));
     assert_same(&shapes, |x| draw(x).action);
-    assert_same(&shapes, |x| draw(x).scaled_entropy);
+    // The CPU's gradient in the density is the difference of two quotients that are nearly equal,
+    // whose rounding shows where the density is nearly 0; the kernel's is written out.
+    assert_within(5e-3, &shapes, |x| draw(x).scaled_entropy);
     let entropy = |device| read_now(draw(&normals(&shapes, device)).entropy);
     assert_close(&[entropy(&gpu())], &[entropy(&Device::flex())], TOLERANCE);
 }
