@@ -260,9 +260,9 @@ impl Plant {
         }
         let (own, placed) = numbers.split_at(self.data.model().state_size(STATE));
         self.place(placed);
-        self.data.set_state(own, STATE).map_err(|e| {
-            Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name))
-        })
+        self.data
+            .set_state(own, STATE)
+            .map_err(|e| Error::failed(format!("MuJoCo refuses the state of {}: {e}", self.name)))
     }
 
     fn place(&mut self, numbers: &[f64]) {
