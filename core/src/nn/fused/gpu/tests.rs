@@ -177,11 +177,13 @@ fn squashed_draws_are_the_cpus() {
     let shapes = [[30, 8], [30, 4]];
     let draw = |x: &[Tensor<2>]| squashed_draw(x[0].clone(), constant(&x[1]));
     assert_same(&shapes, |x| draw(x).action);
-    // The CPU's gradient in the density is the difference of two quotients that are nearly equal,
-    // whose rounding shows where the density is nearly 0; the kernel's is written out.
-    assert_within(5e-3, &shapes, |x| draw(x).scaled_entropy);
-    let entropy = |device| read_now(draw(&normals(&shapes, device)).entropy);
-    assert_close(&[entropy(&gpu())], &[entropy(&Device::flex())], TOLERANCE);
+    // Where an action is all but 1 or -1, 1 - action^2 is rounding alone, and its logarithm differs
+    // by up to a tenth.
+    let tolerance = 5e-3;
+    assert_within(tolerance, &shapes, |x| draw(x).scaled_entropy);
+    let entropy = |device: &Device| read_now(draw(&normals(&shapes, device)).entropy);
+    let both = [gpu(), Device::flex()].map(|device| [entropy(&device)]);
+    assert_close(&both[0], &both[1], tolerance);
 }
 
 /// Matrices side by side, and some columns of one.
