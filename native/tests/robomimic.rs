@@ -466,18 +466,21 @@ fn rewards_or_dones_tell_what_succeeds() {
     assert_eq!(take(LAB, by_dones, true), (vec![0.0, 0.0, 1.0], true, true));
 }
 
+/// The answer of a command that has to succeed.
+fn answer(folder: &Path, words: &str) -> Value {
+    let words: Vec<&str> = words.split(' ').chain(["--json", "--quiet"]).collect();
+    let output = protege(folder, &words).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", sentence(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// `protege demos --from` takes the task from the file, `pretrain` learns from what it writes,
 /// `eval` plays it, and `export` writes it again; the answers say what was done.
 #[test]
 fn a_file_of_others_is_learned_from_and_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let call = |words: &str| -> Value {
-        let words: Vec<&str> = words.split(' ').chain(["--json", "--quiet"]).collect();
-        let output = protege(folder, &words).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", sentence(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let call = |words: &str| answer(folder, words);
     std::fs::copy(fixture("lab"), folder.join("theirs.h5")).unwrap();
     let answer = call("demos --from theirs.h5 --demos 2 --out ours.safetensors");
     assert_eq!(
@@ -845,12 +848,7 @@ mod robosuite {
     fn the_controller_of_a_recording_goes_with_what_is_learned_from_it() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let call = |words: &str| -> Value {
-            let words: Vec<&str> = words.split(' ').chain(["--json", "--quiet"]).collect();
-            let output = protege(folder, &words).output().unwrap();
-            assert!(output.status.success(), "{words:?}: {}", sentence(&output));
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
+        let call = |words: &str| answer(folder, words);
         let meta = |name: &str| {
             let bytes = std::fs::read(folder.join(name)).unwrap();
             Dataset::from_bytes(&bytes).unwrap().meta
