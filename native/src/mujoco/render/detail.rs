@@ -1,7 +1,7 @@
 //! Meshes as coarse as the pictures that policies learn from. Upstream's Panda has 135,000
 //! triangles, more than ten for each pixel of such a picture, and to hand them to the renderer is
-//! nearly all of a frame's time. Quadric simplification (Garland and Heckbert 1997, as meshoptimizer
-//! has it) leaves out what lies within a fraction of a pixel.
+//! nearly all of a frame's time. Quadric simplification (Garland and Heckbert 1997, in the form of
+//! meshoptimizer) leaves out what lies within a fraction of a pixel.
 
 use super::cull::half_height;
 use meshoptimizer_rs::{
