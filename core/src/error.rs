@@ -16,6 +16,9 @@ pub enum Error {
     /// before the step that asked for it, and can be saved.
     #[error("{0}")]
     Unserved(String),
+    /// Somebody asked to stop. What was begun is saved, and goes on when it is asked to.
+    #[error("{0}")]
+    Stopped(String),
     /// A simulation stopped being finite.
     #[error("{sentence}")]
     Broken {

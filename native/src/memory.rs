@@ -26,7 +26,7 @@ pub fn fits_at_once(config: &Config, has_policy: bool, runs: usize) -> Result<()
     let Some(memory) = limit() else {
         return Ok(());
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = crate::cli::machine::cores();
     let machine = Machine {
         memory,
         cores: cores.div_ceil(runs),

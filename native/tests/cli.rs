@@ -697,7 +697,7 @@ fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
     );
 }
 
-/// Ctrl-C saves, says how to go on and exits with 1; a killed run goes on from its last checkpoint;
+/// Ctrl-C saves, says how to go on and exits with 75; a killed run goes on from its last checkpoint;
 /// either way, the files end up as if nothing had happened.
 #[cfg(unix)]
 #[test]
@@ -737,7 +737,7 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(75), "{text}");
     assert!(text.contains("protege run --resume parts"), "{text}");
 
     assert!(start(&resume("parts")).wait().unwrap().success());

@@ -274,7 +274,7 @@ fn flags(command: &str) -> BTreeSet<String> {
         let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '-'));
         Some(rest[..end.unwrap_or(rest.len())].to_owned())
     });
-    let general = ["help", "json", "quiet", "version", ""];
+    let general = ["help", "json", "quiet", "threads", "version", ""];
     names.filter(|name| !general.contains(&&name[..])).collect()
 }
 

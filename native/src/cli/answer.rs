@@ -2,6 +2,7 @@
 
 use protege_core::Error;
 use serde_json::Value;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 /// What is shown, and how.
@@ -14,6 +15,9 @@ pub struct Output {
     /// Show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Cores to use at most; no number depends on it [default: all that the process may use]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// A path as JSON has it. What of it is no text is replaced: JSON holds nothing else.

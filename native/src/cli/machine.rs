@@ -1,14 +1,15 @@
 //! The machine: devices, cores, memory, and Ctrl-C.
 
-use super::signals;
+use super::signals::{self, Sender};
 use crate::interrupt;
 use crate::terminal::note;
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
 use protege_core::error::excerpt;
 use protege_core::{Error, Result};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The devices that can be asked for.
@@ -91,9 +92,22 @@ fn not_built_in(name: &str) -> Error {
     ))
 }
 
-/// Cores that this process may use.
+/// The most cores that the user allows; 0: all that the system does.
+static ALLOWED: AtomicUsize = AtomicUsize::new(0);
+
+/// Has this process use so many cores at most.
+pub fn use_cores(most: Option<NonZeroUsize>) {
+    ALLOWED.store(most.map_or(0, usize::from), Ordering::Relaxed);
+}
+
+/// Cores that this process may use: those that the system gives it (its group of processes and its
+/// affinity count), or fewer where the user says so.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    let given = std::thread::available_parallelism().map_or(1, usize::from);
+    match ALLOWED.load(Ordering::Relaxed) {
+        0 => given,
+        most => given.min(most),
+    }
 }
 
 /// Makes the calling thread one of `threads` (0: as many as there are cores) that share the work of
@@ -160,7 +174,8 @@ pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Ctrl-C (or SIGTERM) wishes to stop, and so does a terminal that is closed; a second Ctrl-C
-    /// (or SIGTERM) ends the program at once.
+    /// ends the program at once. A second SIGTERM does not: batch systems send one when a job is
+    /// to make room and another when its time to do so is over, in the midst of the save.
     ///
     /// # Errors
     /// When the system does not let us listen.
@@ -168,16 +183,16 @@ impl Stop {
         let stop = Self::default();
         let handler = stop.clone();
         let mut wished: Option<Instant> = None;
-        let react = move |by_somebody: bool| {
+        let react = move |sender: Sender| {
             let again = wished.is_some_and(|first| first.elapsed() > ONCE);
-            if by_somebody && again {
+            if sender == Sender::Keyboard && again {
                 crate::cli::end(1);
             }
-            if by_somebody {
+            if sender != Sender::System {
                 wished.get_or_insert_with(Instant::now);
             }
             if !handler.0.swap(true, Ordering::SeqCst) {
-                note("stopping: a checkpoint is being saved (once more to stop at once)");
+                note("stopping: a checkpoint is being saved (Ctrl-C to stop at once)");
             }
             interrupt::request();
         };

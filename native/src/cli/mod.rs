@@ -2,14 +2,14 @@
 //! carried out, and files by topic.
 //!
 //! A command is a function from its arguments to an `Answer`. Only this file prints results and
-//! chooses exit codes: 0 done, 2 the input is wrong, 1 anything else (`doctor`, too, when
-//! something is missing).
+//! chooses exit codes: 0 done, 2 the input is wrong, 75 stopped and saved, 1 anything else
+//! (`doctor`, too, when something is missing).
 
 mod answer;
 mod claim;
 mod commands;
 mod finished;
-mod machine;
+pub mod machine;
 mod names;
 mod plan;
 mod player;
@@ -18,6 +18,7 @@ mod session;
 mod settings;
 mod shell;
 mod signals;
+mod sweep;
 mod tables;
 
 use crate::terminal::{self, SignOfLife, last_words};
@@ -40,7 +41,12 @@ Examples:
   protege tasks                                                              what there is to learn
   protege compare runs/first runs/second                                     two runs side by side
 
-Exit codes: 0 done; 2 the input is wrong; 1 anything else, an interruption included.";
+Exit codes: 0 done; 2 the input is wrong; 75 stopped, what was begun is saved and goes on; 1 anything
+else.";
+
+/// The exit code of what was stopped and can go on: `EX_TEMPFAIL` of sysexits.h, by which
+/// schedulers tell it from a failure.
+pub const STOPPED: u8 = 75;
 
 /// Pretrain robot policies from a few demonstrations so that reinforcement learning can finish the
 /// job, and finish it.
@@ -61,7 +67,8 @@ pub fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
-    let _threads = machine::share_work(0);
+    machine::use_cores(cli.output.threads);
+    let _threads = machine::share_work(machine::cores());
     let exit_code: fn(&Answer) -> u8 = match cli.command {
         Command::Doctor(_) => commands::doctor::exit_code,
         _ => |_| 0,
@@ -167,6 +174,7 @@ fn fail(error: &Error, json: bool) -> u8 {
     last_words(&format!("error: {sentence}"));
     match error {
         Error::Input(_) => 2,
+        Error::Stopped(_) => STOPPED,
         _ => 1,
     }
 }

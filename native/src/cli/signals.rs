@@ -18,14 +18,23 @@ pub fn refuse_large_files() {
 #[cfg(not(unix))]
 pub fn refuse_large_files() {}
 
-/// Calls `react`, in a thread of its own, for every signal that asks to stop: with true where
-/// somebody sent it (Ctrl-C, `kill`), with false where the system did (a terminal that is closed, a
-/// limit on the processor's time).
+/// Who asks to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Ctrl-C: SIGINT.
+    Keyboard,
+    /// `kill` or a batch system: SIGTERM.
+    Scheduler,
+    /// A terminal that is closed, or a limit on the processor's time.
+    System,
+}
+
+/// Calls `react`, in a thread of its own, for every signal that asks to stop.
 ///
 /// # Errors
 /// When the system does not let us listen.
 #[cfg(unix)]
-pub fn listen(react: impl FnMut(bool) + Send + 'static) -> Result<()> {
+pub fn listen(react: impl FnMut(Sender) + Send + 'static) -> Result<()> {
     unix::listen(react).map_err(|e| Error::failed(format!("signals cannot be caught: {e}")))
 }
 
@@ -34,12 +43,13 @@ pub fn listen(react: impl FnMut(bool) + Send + 'static) -> Result<()> {
 /// # Errors
 /// Never.
 #[cfg(not(unix))]
-pub fn listen(_: impl FnMut(bool) + Send + 'static) -> Result<()> {
+pub fn listen(_: impl FnMut(Sender) + Send + 'static) -> Result<()> {
     Ok(())
 }
 
 #[cfg(unix)]
 mod unix {
+    use super::Sender;
     use std::io::{Error, Read, Result, pipe};
     use std::os::fd::IntoRawFd;
     use std::sync::atomic::{AtomicI32, Ordering};
@@ -50,14 +60,17 @@ mod unix {
     /// Where the handler writes the number of a signal.
     static TOLD: AtomicI32 = AtomicI32::new(-1);
 
-    pub fn listen(mut react: impl FnMut(bool) + Send + 'static) -> Result<()> {
+    pub fn listen(mut react: impl FnMut(Sender) + Send + 'static) -> Result<()> {
         let (mut reader, writer) = pipe()?;
         TOLD.store(writer.into_raw_fd(), Ordering::SeqCst);
         let wait = move || {
             let mut signal = [0];
             while reader.read_exact(&mut signal).is_ok() {
-                let signal = i32::from(signal[0]);
-                react([libc::SIGINT, libc::SIGTERM].contains(&signal));
+                react(match i32::from(signal[0]) {
+                    libc::SIGINT => Sender::Keyboard,
+                    libc::SIGTERM => Sender::Scheduler,
+                    _ => Sender::System,
+                });
             }
         };
         std::thread::Builder::new().spawn(wait)?;

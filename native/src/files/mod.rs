@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub mod arrays;
 pub mod checkpoints;
 pub mod jsonl;
+pub mod lease;
 pub mod metrics;
 pub mod place;
 pub mod seal;

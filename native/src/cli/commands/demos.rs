@@ -144,6 +144,28 @@ fn scripted(config: &Config, output: Output) -> Result<Collected> {
 
 /// From an expert network.
 fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
+    let (dataset, attempts) = of_expert(config, path, output, &|| false)?;
+    let text = format!(
+        "the expert succeeded in {} of {attempts} attempts\n",
+        dataset.episodes.len()
+    );
+    Ok(Collected {
+        dataset,
+        json: json!({ "attempts": attempts }),
+        text,
+    })
+}
+
+/// Demonstrations of an expert network, and the attempts that they took.
+///
+/// # Errors
+/// When the network cannot be read or does not fit the task, the simulator fails, or `stopped`.
+pub fn of_expert(
+    config: &Config,
+    path: &Path,
+    output: Output,
+    stopped: &dyn Fn() -> bool,
+) -> Result<(Dataset, u64)> {
     config.check(&CATALOG)?;
     let bytes = crate::files::read(path)?;
     let env = engines::make(&config.task, &config.engine)?;
@@ -158,21 +180,15 @@ fn guided(config: &Config, path: &Path, output: Output) -> Result<Collected> {
     let mut bar = Dashboard::new(!output.quiet);
     bar.phase("demos", config.demos.count as u64);
     while demos.dataset().episodes.len() < config.demos.count {
+        if stopped() {
+            bar.finish("stopped");
+            return Err(Error::Stopped("stopped while recording".to_owned()));
+        }
         demos.step()?;
         bar.advance(demos.dataset().episodes.len() as u64, "");
     }
     bar.finish("demonstrations recorded");
-    let dataset = demos.dataset().clone();
-    let attempts = demos.attempts();
-    let text = format!(
-        "the expert succeeded in {} of {attempts} attempts\n",
-        dataset.episodes.len()
-    );
-    Ok(Collected {
-        dataset,
-        json: json!({ "attempts": attempts }),
-        text,
-    })
+    Ok((demos.dataset().clone(), demos.attempts()))
 }
 
 /// A file's name without its folder, which says nothing to others.

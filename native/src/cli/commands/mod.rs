@@ -12,6 +12,7 @@ pub mod methods;
 pub mod play;
 pub mod pretrain;
 pub mod run;
+pub mod sweep;
 pub mod tasks;
 pub mod theory;
 pub mod trace;
@@ -25,6 +26,8 @@ use protege_core::Result;
 pub enum Command {
     /// The whole job: demonstrations, pretraining, finetuning, evaluation, report
     Run(run::Args),
+    /// Many runs that differ in settings and seeds, on one machine or a cluster
+    Sweep(sweep::Args),
     /// Record demonstrations of the scripted expert into a file
     Demos(demos::Args),
     /// Write demonstrations in the format of another program
@@ -57,6 +60,7 @@ pub enum Command {
 pub fn doing(command: &Command) -> &'static str {
     match command {
         Command::Run(_) | Command::Pretrain(_) | Command::Finetune(_) => "preparing the run",
+        Command::Sweep(_) => "reading the sweep",
         Command::Demos(_) => "preparing to record demonstrations",
         Command::Export(_) => "reading the demonstrations",
         Command::Eval(_) => "preparing to evaluate the policy",
@@ -78,6 +82,7 @@ pub fn doing(command: &Command) -> &'static str {
 pub fn answer(command: Command, output: Output) -> Result<Answer> {
     match command {
         Command::Run(args) => run::answer(&args, output),
+        Command::Sweep(args) => sweep::answer(&args, output),
         Command::Demos(args) => demos::answer(&args, output),
         Command::Export(args) => export::answer(&args),
         Command::Pretrain(args) => pretrain::answer(&args, output),

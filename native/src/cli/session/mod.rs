@@ -80,7 +80,7 @@ pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> 
         config,
         lock: Arc::new(lock),
     };
-    carry_out(&work, output)
+    carry_out(&work, output, &Stop::on_ctrl_c()?)
 }
 
 /// What a run is given instead of making it.
@@ -145,7 +145,7 @@ pub fn begin(
         None => Folder::unused(&config)?,
     };
     let work = Folder::begin(claim, plan, &config, &inputs, &policies)?;
-    carry_out(&work, output)
+    carry_out(&work, output, &Stop::on_ctrl_c()?)
 }
 
 /// The configuration and the inputs, before they met.
@@ -249,9 +249,12 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
 }
 
 /// Drives every seed that has not finished, then reports.
-fn carry_out(work: &Work, output: Output) -> Result<Answer> {
+///
+/// # Errors
+/// When a step fails, the folder goes away, or somebody asked to stop.
+pub fn carry_out(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
     let go_on = go_on(&work.folder);
-    results_of(work, output).map_err(|error| match (work.lock.check(), error) {
+    results_of(work, output, stop).map_err(|error| match (work.lock.check(), error) {
         // Whatever could not be read or written then: this is why.
         (Err(moved), _) => moved,
         (_, Error::Failed(sentence) | Error::Unserved(sentence)) if !sentence.contains(&go_on) => {
@@ -268,7 +271,7 @@ fn go_on(folder: &Folder) -> String {
     )
 }
 
-fn results_of(work: &Work, output: Output) -> Result<Answer> {
+fn results_of(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
     let Work {
         folder,
         plan,
@@ -277,18 +280,17 @@ fn results_of(work: &Work, output: Output) -> Result<Answer> {
     } = work;
     let seeds = unfinished(folder, plan)?;
     check_results(folder, &seeds)?;
-    let stop = Stop::on_ctrl_c()?;
     let clock = Clock::after(spent(folder, plan)?);
     let dashboard = Dashboard::new(!output.quiet);
-    drive_all(work, seeds, clock, &dashboard, &stop)?;
+    drive_all(work, seeds, clock, &dashboard, stop)?;
     let picture = if plan.companion {
-        action_plot::of_run(folder, plan, config, &dashboard, &stop)?
+        action_plot::of_run(folder, plan, config, &dashboard, stop)?
     } else {
         None
     };
-    let videos = videos::of_run(folder, plan, &dashboard, &stop);
+    let videos = videos::of_run(folder, plan, &dashboard, stop);
     if stop.requested() {
-        return Err(Error::failed(format!(
+        return Err(Error::Stopped(format!(
             "stopped; what was begun is saved: {}",
             go_on(folder)
         )));

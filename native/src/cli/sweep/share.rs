@@ -1,0 +1,167 @@
+//! What cells make once: demonstrations and pretrained policies, by cells of their own that others
+//! wait for.
+
+use super::plan::{Cell, Given, Kind};
+use super::spec::Share;
+use crate::engines::CATALOG;
+use protege_core::Result;
+use protege_core::method::DemoUse;
+use protege_core::policy::PolicyKind;
+use protege_core::run::{Config, FinetuneMethod};
+use protege_core::settings::{Setting, leaves};
+use std::collections::BTreeMap;
+
+/// The cells, with those that make what several of them share before them.
+///
+/// # Errors
+/// When settings cannot be taken apart.
+pub fn with_makers(runs: Vec<Cell>, share: Share) -> Result<Vec<Cell>> {
+    let pretrainers = match share.pretrain {
+        true => makers(&runs, Kind::Pretrain)?,
+        false => Makers::default(),
+    };
+    let mut later = pretrainers.cells;
+    for (i, mut run) in runs.into_iter().enumerate() {
+        if let Some(&maker) = pretrainers.of.get(&i) {
+            run.given.push(Given::Policy(maker));
+            if run.config.finetune.method.info().demos != DemoUse::Unused {
+                run.given.push(Given::Demos(maker));
+            }
+        }
+        later.push(run);
+    }
+    // Pretraining that is shared may share its demonstrations in turn.
+    let recorders = match share.demos {
+        true => makers(&later, Kind::Demos)?,
+        false => recorders_of_experts(&later)?,
+    };
+    let before = recorders.cells.len();
+    let mut cells = recorders.cells;
+    for (i, mut cell) in later.into_iter().enumerate() {
+        for given in &mut cell.given {
+            let (Given::Policy(maker) | Given::Demos(maker)) = given;
+            *maker += before;
+        }
+        if let Some(&maker) = recorders.of.get(&i) {
+            cell.given.push(Given::Demos(maker));
+        }
+        cells.push(cell);
+    }
+    Ok(cells)
+}
+
+/// Cells that make something, and which of the others begin with it.
+#[derive(Default)]
+struct Makers {
+    cells: Vec<Cell>,
+    /// From a cell to its maker.
+    of: BTreeMap<usize, usize>,
+}
+
+/// A maker for every group of at least two that would make the same, and for what only an expert
+/// network can make.
+fn makers(cells: &[Cell], kind: Kind) -> Result<Makers> {
+    let mut groups: BTreeMap<String, (Cell, Vec<usize>)> = BTreeMap::new();
+    for (i, cell) in cells.iter().enumerate() {
+        let Some(maker) = maker(cell, kind)? else {
+            continue;
+        };
+        groups
+            .entry(product(&maker))
+            .or_insert((maker, Vec::new()))
+            .1
+            .push(i);
+    }
+    let mut groups: Vec<(Cell, Vec<usize>)> = groups.into_values().collect();
+    groups.retain(|(maker, users)| users.len() > 1 || maker.inputs.contains_key("expert"));
+    groups.sort_by_key(|(_, users)| users[0]);
+    let mut made = Makers::default();
+    for (maker, users) in groups {
+        let place = made.cells.len();
+        made.of.extend(users.into_iter().map(|user| (user, place)));
+        made.cells.push(maker);
+    }
+    Ok(made)
+}
+
+/// Recorders for those cells alone that a network demonstrates for.
+fn recorders_of_experts(cells: &[Cell]) -> Result<Makers> {
+    let mut made = makers(cells, Kind::Demos)?;
+    let of_experts = |maker: usize| made.cells[maker].inputs.contains_key("expert");
+    let kept: Vec<usize> = (0..made.cells.len())
+        .filter(|&maker| of_experts(maker))
+        .collect();
+    let place = |maker: usize| kept.iter().position(|&old| old == maker);
+    made.of = made
+        .of
+        .into_iter()
+        .filter_map(|(user, maker)| Some((user, place(maker)?)))
+        .collect();
+    let mut number = 0;
+    made.cells.retain(|_| {
+        number += 1;
+        kept.contains(&(number - 1))
+    });
+    Ok(made)
+}
+
+/// The cell that makes what this one begins with; none where it begins otherwise.
+fn maker(cell: &Cell, kind: Kind) -> Result<Option<Cell>> {
+    let config = &cell.config;
+    let served = config.policy.kind == PolicyKind::Served;
+    let given = |name: &str| cell.inputs.contains_key(name);
+    let begins_otherwise = match kind {
+        Kind::Pretrain => served || given("checkpoint") || cell.kind != Kind::Run,
+        _ => given("demos_file") || given("checkpoint") || served || !cell.given.is_empty(),
+    };
+    if begins_otherwise {
+        return Ok(None);
+    }
+    let settings = match kind {
+        Kind::Pretrain => before_finetuning(config),
+        _ => leaves(&config.to_value(), ""),
+    };
+    let label = |(key, _): &&Setting| kind == Kind::Pretrain && is_of_pretraining(key);
+    let maker = Cell {
+        kind,
+        labels: cell.labels.iter().filter(label).cloned().collect(),
+        seed: cell.seed,
+        config: Config::resolve(&settings, &CATALOG)?,
+        inputs: cell.inputs.clone(),
+        given: Vec::new(),
+    };
+    Ok(Some(maker))
+}
+
+fn is_of_pretraining(key: &str) -> bool {
+    !key.starts_with("finetune.") && !key.starts_with("eval.") && key != super::spec::ARM
+}
+
+/// The settings of a run that ends before finetuning, with one that would begin as this does: what
+/// a finetuning method decides for the policy is said outright.
+fn before_finetuning(config: &Config) -> Vec<Setting> {
+    let mut settings = leaves(&config.to_value(), "");
+    settings.retain(|(key, _)| !key.starts_with("finetune.") && !key.starts_with("eval."));
+    settings.push((
+        "finetune.method".to_owned(),
+        FinetuneMethod::NONE.id().into(),
+    ));
+    // Those who begin with the policy evaluate it.
+    settings.push(("eval.episodes".to_owned(), 1.into()));
+    settings
+}
+
+/// What a maker makes, as text: cells with the same one may share it.
+fn product(maker: &Cell) -> String {
+    let decisive = |key: &str| {
+        let group = key.split('.').next().unwrap_or_default();
+        let of_practice = ["env.parallel", "env.horizon", "env.to_horizon"];
+        let own = ["task", "engine", "seed", "pretrain.tasks"].contains(&key);
+        own || group == "demos" || (group == "env" && !of_practice.contains(&key))
+    };
+    let mut settings = leaves(&maker.config.to_value(), "");
+    if maker.kind == Kind::Demos {
+        settings.retain(|(key, _)| decisive(key));
+    }
+    format!("{settings:?} {:?}", maker.inputs)
+}
