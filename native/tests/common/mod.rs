@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 pub mod drawn;
+pub mod sweeps;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -3,6 +3,7 @@
 use crate::cli::answer::{self, Answer, Output};
 use crate::cli::shell;
 use crate::cli::sweep::plan::{self, Kind, Sweep};
+use crate::cli::sweep::submit::{self, Engine, Wishes};
 use crate::cli::sweep::{cell, status, work};
 use crate::terminal;
 use protege_core::{Error, Result};
@@ -72,6 +73,24 @@ enum Action {
         #[arg(long, value_name = "M")]
         max_minutes: Option<f64>,
     },
+    /// Hand the cells that are not done to a cluster
+    Submit {
+        /// The folder of a sweep, which all machines of the cluster see
+        #[arg(value_name = "DIR")]
+        sweep: PathBuf,
+        /// What carries the cells out
+        #[arg(long)]
+        engine: Engine,
+        /// Cells at a time at most
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        at_once: Option<u32>,
+        /// Write what the engine is handed, but do not begin
+        #[arg(long)]
+        dry_run: bool,
+        /// The engine's own flags, after `--`
+        #[arg(last = true, value_name = "FLAGS")]
+        flags: Vec<String>,
+    },
     /// Show what is done, who is at work, what failed, and the time that is left
     Status {
         /// The folder of a sweep
@@ -99,6 +118,20 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
             index,
             max_minutes,
         } => one_cell(&Sweep::open(sweep)?, *index, *max_minutes, output),
+        Action::Submit {
+            sweep,
+            engine,
+            at_once,
+            dry_run,
+            flags,
+        } => {
+            let wishes = Wishes {
+                at_once: *at_once,
+                dry_run: *dry_run,
+                flags: flags.clone(),
+            };
+            submit::submit(&Sweep::open(sweep)?, *engine, &wishes)
+        }
         Action::Status { sweep, watch } => show(&Sweep::open(sweep)?, *watch),
     }
 }

@@ -11,4 +11,5 @@ pub mod plan;
 mod share;
 mod spec;
 pub mod status;
+pub mod submit;
 pub mod work;

@@ -171,10 +171,7 @@ impl Left {
             }
         }
         let mean = |values: &Vec<f64>| protege_core::run::stats::mean(values);
-        let runs = of_kind
-            .get(&Kind::Run)
-            .or(of_kind.values().next())
-            .map(mean)?;
+        let runs = of_kind.get(&Kind::Run).map(mean)?;
         let mut core_seconds = 0.0;
         for (index, (cell, standing)) in sweep.plan.cells.iter().zip(standings).enumerate() {
             let own = known.get(&cell.config).or_else(|| of_kind.get(&cell.kind));
