@@ -10,14 +10,15 @@ use protege_core::settings::Setting;
 use protege_core::{Error, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A combination of the grid, before it has a seed.
 #[derive(Debug, Clone)]
 pub struct Point {
     /// Dimension and value, as results are grouped by.
     pub labels: Vec<Setting>,
-    /// The configuration, with the first seed.
-    pub config: Config,
+    /// The configuration, whatever the seed.
+    pub config: Arc<Config>,
     /// The files that it is given: what for, and the path as the sweep's file has it.
     pub inputs: BTreeMap<String, String>,
 }
@@ -111,7 +112,7 @@ fn point(spec: &Spec, labels: &[Setting], effects: &mut Effects) -> Result<Point
         .into_iter()
         .map(|((key, path), _)| input(&key, &path))
         .collect::<Result<_>>()?;
-    let mut all: Vec<Setting> = settings
+    let all: Vec<Setting> = settings
         .iter()
         .map(|(setting, _)| setting.clone())
         .collect();
@@ -120,7 +121,6 @@ fn point(spec: &Spec, labels: &[Setting], effects: &mut Effects) -> Result<Point
             "seed is no setting of a sweep: say seeds = 4, or seeds = [10, 11]",
         ));
     }
-    all.push(("seed".to_owned(), spec.seeds[0].into()));
     let config = Config::resolve(&all, &CATALOG)?;
     let served = config.policy.kind == PolicyKind::Served;
     let purpose = Purpose::Run {
@@ -143,7 +143,7 @@ fn point(spec: &Spec, labels: &[Setting], effects: &mut Effects) -> Result<Point
     memory::fits(&config, inputs.contains_key("checkpoint"))?;
     Ok(Point {
         labels: labels.to_vec(),
-        config,
+        config: Arc::new(config),
         inputs,
     })
 }

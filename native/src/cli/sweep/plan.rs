@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file with which a folder holds a sweep.
 const PLAN: &str = "sweep.json";
@@ -74,8 +75,8 @@ pub struct Cell {
     pub labels: Vec<Setting>,
     /// The seed.
     pub seed: u64,
-    /// The configuration.
-    pub config: Config,
+    /// The configuration, whatever the seed: cells that differ in that alone share it.
+    pub config: Arc<Config>,
     /// The files that it is given: what for, and the name in the sweep's folder of inputs.
     pub inputs: BTreeMap<String, String>,
     /// What other cells make for it.
@@ -186,8 +187,6 @@ fn planned(spec: &Spec, beside: &Path) -> Result<(Plan, Vec<(String, PathBuf)>)>
     // of half the seeds.
     for &seed in &spec.seeds {
         for point in &points {
-            let mut config = point.config.clone();
-            config.seed = seed;
             let mut inputs = BTreeMap::new();
             for (what, path) in &point.inputs {
                 inputs.insert(what.clone(), files.name(path, seed, beside)?);
@@ -196,7 +195,7 @@ fn planned(spec: &Spec, beside: &Path) -> Result<(Plan, Vec<(String, PathBuf)>)>
                 kind: Kind::Run,
                 labels: point.labels.clone(),
                 seed,
-                config,
+                config: Arc::clone(&point.config),
                 inputs,
                 given: Vec::new(),
             });
@@ -229,7 +228,11 @@ fn rehearse(points: &[Point]) -> Result<()> {
             format!("{:?}", config.policy.kind),
         );
         if done.insert(needs) {
-            let run = Run::new(config.clone(), inputs(), burn::tensor::Device::flex());
+            let run = Run::new(
+                Config::clone(config),
+                inputs(),
+                burn::tensor::Device::flex(),
+            );
             run.map_err(|error| Error::input(format!("{}: {error}", cells::named(labels))))?;
         }
     }
@@ -278,36 +281,30 @@ impl Plan {
     /// Takes cells up: equal configurations once, as their difference from the first.
     fn fill(&mut self, cells: Vec<Cell>) {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut known: BTreeMap<*const Config, (usize, String)> = BTreeMap::new();
         let mut first = Vec::new();
-        for cell in cells {
-            let mut config = cell.config;
-            config.seed = 0;
-            let text = config.to_value().to_string();
-            let files: Vec<_> = cell
-                .inputs
-                .values()
-                .map(|name| &self.inputs[name])
-                .collect();
-            let product = format!("{text} {} {files:?} {:?}", cell.seed, cell.given);
-            let key = sha256(format!("{} {:?} {product}", self.version, cell.kind).as_bytes());
-            let place = *places.entry(text).or_insert_with(|| {
-                let own = leaves(&config.to_value(), "");
-                if first.is_empty() {
-                    first.clone_from(&own);
-                    self.configs.push(own);
-                } else {
-                    // All have the same settings, in the same order.
-                    let pairs = own.into_iter().zip(&first);
-                    let differs = pairs.filter(|(own, first)| own != *first);
-                    self.configs.push(differs.map(|(own, _)| own).collect());
-                }
-                self.configs.len() - 1
+        for cell in &cells {
+            known.entry(Arc::as_ptr(&cell.config)).or_insert_with(|| {
+                let own = leaves(&cell.config.to_value(), "");
+                let checksum = sha256(format!("{own:?}").as_bytes());
+                let place = *places.entry(checksum.clone()).or_insert_with(|| {
+                    self.configs.push(difference(&mut first, own));
+                    self.configs.len() - 1
+                });
+                (place, checksum)
             });
+        }
+        for cell in cells {
+            let (place, checksum) = &known[&Arc::as_ptr(&cell.config)];
+            let names = cell.inputs.values();
+            let files: Vec<_> = names.map(|name| &self.inputs[name]).collect();
+            let product = (checksum, cell.seed, files, &cell.given);
+            let key = sha256(format!("{} {:?} {product:?}", self.version, cell.kind).as_bytes());
             self.cells.push(PlannedCell {
                 kind: cell.kind,
                 labels: cell.labels,
                 seed: cell.seed,
-                config: place,
+                config: *place,
                 key,
                 inputs: cell.inputs,
                 given: cell.given,
@@ -365,6 +362,18 @@ impl Plan {
             None => Ok(()),
         }
     }
+}
+
+/// The settings that differ from those of the first configuration; of the first all.
+fn difference(first: &mut Vec<Setting>, own: Vec<Setting>) -> Vec<Setting> {
+    if first.is_empty() {
+        first.clone_from(&own);
+        return own;
+    }
+    // All have the same settings, in the same order.
+    let pairs = own.into_iter().zip(first.iter());
+    let differs = pairs.filter(|(own, first)| own != *first);
+    differs.map(|(own, _)| own).collect()
 }
 
 /// Puts a value at a key, with the groups above it.

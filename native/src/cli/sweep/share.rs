@@ -5,11 +5,14 @@ use super::plan::{Cell, Given, Kind};
 use super::spec::Share;
 use crate::engines::CATALOG;
 use protege_core::Result;
+use protege_core::data::sha256;
 use protege_core::method::DemoUse;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, FinetuneMethod};
 use protege_core::settings::{Setting, leaves};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 /// The cells, with those that make what several of them share before them.
 ///
@@ -61,16 +64,21 @@ struct Makers {
 /// A maker for every group of at least two that would make the same, and for what only an expert
 /// network can make.
 fn makers(cells: &[Cell], kind: Kind) -> Result<Makers> {
-    let mut groups: BTreeMap<String, (Cell, Vec<usize>)> = BTreeMap::new();
+    let mut groups: BTreeMap<_, (Cell, Vec<usize>)> = BTreeMap::new();
+    // Cells that differ in the seed alone share their configuration.
+    let mut known: BTreeMap<*const Config, (Arc<Config>, String)> = BTreeMap::new();
     for (i, cell) in cells.iter().enumerate() {
-        let Some(maker) = maker(cell, kind)? else {
+        if begins_otherwise(cell, kind) {
             continue;
+        }
+        let (config, product) = match known.entry(Arc::as_ptr(&cell.config)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(product(&cell.config, kind)?),
         };
-        groups
-            .entry(product(&maker))
-            .or_insert((maker, Vec::new()))
-            .1
-            .push(i);
+        let group = groups
+            .entry((product.clone(), cell.seed, &cell.inputs))
+            .or_insert_with(|| (maker(cell, kind, config), Vec::new()));
+        group.1.push(i);
     }
     let mut groups: Vec<(Cell, Vec<usize>)> = groups.into_values().collect();
     groups.retain(|(maker, users)| users.len() > 1 || maker.inputs.contains_key("expert"));
@@ -105,32 +113,27 @@ fn recorders_of_experts(cells: &[Cell]) -> Result<Makers> {
     Ok(made)
 }
 
-/// The cell that makes what this one begins with; none where it begins otherwise.
-fn maker(cell: &Cell, kind: Kind) -> Result<Option<Cell>> {
-    let config = &cell.config;
-    let served = config.policy.kind == PolicyKind::Served;
+/// Whether a cell is given what makers of this kind make.
+fn begins_otherwise(cell: &Cell, kind: Kind) -> bool {
+    let served = cell.config.policy.kind == PolicyKind::Served;
     let given = |name: &str| cell.inputs.contains_key(name);
-    let begins_otherwise = match kind {
+    match kind {
         Kind::Pretrain => served || given("checkpoint") || cell.kind != Kind::Run,
-        _ => given("demos_file") || given("checkpoint") || served || !cell.given.is_empty(),
-    };
-    if begins_otherwise {
-        return Ok(None);
+        _ => served || given("checkpoint") || given("demos_file") || !cell.given.is_empty(),
     }
-    let settings = match kind {
-        Kind::Pretrain => before_finetuning(config),
-        _ => leaves(&config.to_value(), ""),
-    };
+}
+
+/// The cell that makes what this one begins with.
+fn maker(cell: &Cell, kind: Kind, config: &Arc<Config>) -> Cell {
     let label = |(key, _): &&Setting| kind == Kind::Pretrain && is_of_pretraining(key);
-    let maker = Cell {
+    Cell {
         kind,
         labels: cell.labels.iter().filter(label).cloned().collect(),
         seed: cell.seed,
-        config: Config::resolve(&settings, &CATALOG)?,
+        config: Arc::clone(config),
         inputs: cell.inputs.clone(),
         given: Vec::new(),
-    };
-    Ok(Some(maker))
+    }
 }
 
 fn is_of_pretraining(key: &str) -> bool {
@@ -151,17 +154,21 @@ fn before_finetuning(config: &Config) -> Vec<Setting> {
     settings
 }
 
-/// What a maker makes, as text: cells with the same one may share it.
-fn product(maker: &Cell) -> String {
+/// The configuration with which a maker makes what a run of `config` begins with, and a checksum of
+/// all that this depends on: runs with the same one may share it.
+fn product(config: &Arc<Config>, kind: Kind) -> Result<(Arc<Config>, String)> {
+    let config = match kind {
+        Kind::Pretrain => Arc::new(Config::resolve(&before_finetuning(config), &CATALOG)?),
+        _ => Arc::clone(config),
+    };
     let decisive = |key: &str| {
         let group = key.split('.').next().unwrap_or_default();
         let of_practice = ["env.parallel", "env.horizon", "env.to_horizon"];
-        let own = ["task", "engine", "seed", "pretrain.tasks"].contains(&key);
+        let own = ["task", "engine", "pretrain.tasks"].contains(&key);
         own || group == "demos" || (group == "env" && !of_practice.contains(&key))
     };
-    let mut settings = leaves(&maker.config.to_value(), "");
-    if maker.kind == Kind::Demos {
-        settings.retain(|(key, _)| decisive(key));
-    }
-    format!("{settings:?} {:?}", maker.inputs)
+    let mut settings = leaves(&config.to_value(), "");
+    settings.retain(|(key, _)| kind == Kind::Pretrain || decisive(key));
+    let checksum = sha256(format!("{settings:?}").as_bytes());
+    Ok((config, checksum))
 }
