@@ -631,6 +631,23 @@ fn a_run_that_is_asked_to_stop_saves() {
     }
 }
 
+/// A second SIGTERM in the midst of the save, as batch systems send it, does not lose it.
+#[test]
+fn a_second_sigterm_does_not_lose_the_save() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let child = begun(folder, "run", protege(folder, &long("run")));
+    send(&child, libc::SIGTERM);
+    // Signals that come close together count as one.
+    send(&child, libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(500));
+    send(&child, libc::SIGTERM);
+    send(&child, libc::SIGCONT);
+    let (code, text) = end(child);
+    assert_eq!(code, Some(75), "{text}");
+    assert!(text.contains("what was begun is saved"), "{text}");
+}
+
 /// Whichever file of a run has become a pipe, the run is refused in a sentence or goes on without
 /// it; nothing waits for the pipe.
 #[test]

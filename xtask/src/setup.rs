@@ -129,6 +129,19 @@ pub const EGL: Need = Need {
     get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
 };
 
+/// The batch system that sweeps are tried on. Where its packages cannot be installed, the test says so
+/// and passes.
+pub const SLURM: Need = Need {
+    what: "Slurm",
+    found: || {
+        let can_install =
+            answer(shell::command("apt-get", &["--version"])).is_some() && root_prefix().is_some();
+        let version = answer(shell::command("slurmctld", &["-V"]));
+        version.or_else(|| (!can_install).then(|| "not to be had".to_owned()))
+    },
+    get: || apt(&["slurmctld", "slurmd", "slurm-client", "munge"]),
+};
+
 /// The version that wrote the files of others in `native/tests/fixtures/robomimic`.
 const H5PY_VERSION: &str = "3.16.0";
 

@@ -81,7 +81,13 @@ const STEPS: [Step; 15] = [
     Step {
         name: "tests",
         kind: Kind::Quick,
-        needs: &[setup::MUJOCO, setup::SCENES, setup::EGL, setup::H5PY],
+        needs: &[
+            setup::MUJOCO,
+            setup::SCENES,
+            setup::EGL,
+            setup::H5PY,
+            setup::SLURM,
+        ],
         reads: &[EVERYTHING, PROSE],
         makes: None,
         run: || lanes::cargo_test(native_tests),

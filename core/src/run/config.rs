@@ -31,8 +31,9 @@ pub struct Config {
     /// The preset that the other settings start from.
     #[setting(base, value = preset)]
     pub preset: Preset,
-    /// Seed of every random stream of the run: the same seed gives the same numbers.
-    #[setting(value = 0, label = "Seed")]
+    /// Seed of every random stream of the run: the same seed gives the same numbers. It has as many
+    /// bits as a number in JSON keeps with everybody who reads it.
+    #[setting(range = 0..=9_007_199_254_740_991, value = 0, label = "Seed")]
     pub seed: u64,
     /// Where demonstrations come from when no file is given: the task's scripted expert.
     #[setting(group)]

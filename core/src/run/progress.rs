@@ -58,7 +58,8 @@ pub struct Record {
 pub struct EpisodeRecord {
     /// What it was played for.
     pub phase: Phase,
-    /// The seed that picked its start.
+    /// The seed that picked its start; a text in JSON, see [`seed_text`].
+    #[serde(with = "seed_text")]
     pub seed: u64,
     /// Whether the task's success rule held at any step.
     pub success: bool,
@@ -72,6 +73,31 @@ pub struct EpisodeRecord {
     pub length: u64,
     /// [`Record::step`] at its end.
     pub step: u64,
+}
+
+/// Seeds of episodes have 64 bits, and JavaScript, jq and others keep 53 of a number: in JSON they
+/// are texts. Earlier versions wrote numbers, which are read, too.
+mod seed_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seed {
+        Number(u64),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(seed: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(seed)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        match Seed::deserialize(from)? {
+            Seed::Number(seed) => Ok(seed),
+            Seed::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
 }
 
 /// What one [`super::Run::step`] did.
@@ -139,4 +165,35 @@ pub struct Summary {
     pub env_steps: u64,
     /// Decisions that finetuning used.
     pub decisions: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every bit of a seed comes back from JSON, which others can read; so does what earlier versions
+    /// wrote.
+    #[test]
+    fn seeds_keep_their_bits_in_json() {
+        let episode = EpisodeRecord {
+            phase: Phase::Evaluate,
+            seed: u64::MAX - 1,
+            success: true,
+            success_at_end: None,
+            episode_return: 1.0,
+            length: 3,
+            step: 0,
+        };
+        let text = serde_json::to_string(&episode).unwrap();
+        assert!(text.contains("\"seed\":\"18446744073709551614\""), "{text}");
+        assert_eq!(
+            serde_json::from_str::<EpisodeRecord>(&text).unwrap(),
+            episode
+        );
+        let earlier = text.replace("\"18446744073709551614\"", "18446744073709551614");
+        assert_eq!(
+            serde_json::from_str::<EpisodeRecord>(&earlier).unwrap(),
+            episode
+        );
+    }
 }

@@ -2,6 +2,7 @@
 //! gets it, and the others leave nothing in it.
 
 use super::shell;
+use crate::files::lease::{End, Lease, Taken};
 use crate::files::place::{Identity, identity, is_at};
 use crate::files::{create_new_folder, refused};
 use protege_core::{Error, Result};
@@ -11,10 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// The file that keeps other processes out.
 const LOCK: &str = "lock";
+/// The folder that does where the file system has no locks.
+const LEASE: &str = "lease";
 /// What a run whose beginning was cut short may have left behind: everything else comes after the
 /// plan.
-const BEGINNING: [&str; 5] = [
+const BEGINNING: [&str; 6] = [
     LOCK,
+    LEASE,
     "config.toml",
     "inputs",
     ".config.toml.partial",
@@ -30,6 +34,17 @@ pub struct Lock {
     /// What the folder is known by, wherever it is moved to.
     identity: Identity,
     file: File,
+    /// What keeps others out where the file system has no locks.
+    lease: Option<Lease>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            // Not given back, it is over once its process is gone.
+            let _ = lease.end(End::Stopped);
+        }
+    }
 }
 
 impl Lock {
@@ -38,22 +53,38 @@ impl Lock {
     /// # Errors
     /// When another process works in it.
     pub fn take(folder: &Path) -> Result<Self> {
+        Self::take_by(folder, File::try_lock)
+    }
+
+    /// The same, with what the system does to lock a file.
+    fn take_by(
+        folder: &Path,
+        lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    ) -> Result<Self> {
         let path = folder.join(LOCK);
+        let busy = || {
+            Error::input(format!(
+                "another protege is at work in {}; wait for it, or stop it",
+                folder.display()
+            ))
+        };
         loop {
             let file = crate::files::create(&path)?;
-            // A file system without locks is no reason not to run.
-            if let Err(TryLockError::WouldBlock) = file.try_lock() {
-                return Err(Error::input(format!(
-                    "another protege is at work in {}; wait for it, or stop it",
-                    folder.display()
-                )));
-            }
+            let lease = match lock(&file) {
+                Ok(()) => None,
+                Err(TryLockError::WouldBlock) => return Err(busy()),
+                Err(TryLockError::Error(_)) => match Lease::take(&folder.join(LEASE), || {})? {
+                    Taken::Lease(lease) => Some(lease),
+                    Taken::Held(_) => return Err(busy()),
+                },
+            };
             // Whoever had it before may have removed it.
             if is_at(&file, &path) {
                 return Ok(Self {
                     folder: folder.to_owned(),
                     identity: identity(folder).map_err(|e| refused(folder, &e))?,
                     file,
+                    lease,
                 });
             }
         }
@@ -64,6 +95,13 @@ impl Lock {
     /// # Errors
     /// When it was moved or removed, or another one is in its place.
     pub fn check(&self) -> Result<()> {
+        if self.lease.as_ref().is_some_and(Lease::is_lost) {
+            return Err(Error::failed(format!(
+                "another protege took over the run in {}, since this one gave no sign of life for \
+                 long",
+                self.folder.display()
+            )));
+        }
         let there = identity(&self.folder).is_ok_and(|there| there == self.identity);
         let path = self.folder.join(LOCK);
         if there && (is_at(&self.file, &path) || !path.exists()) {
@@ -150,7 +188,7 @@ impl Claim {
         refuse_used(path)?;
         made.0.push(path.join(LOCK));
         for name in BEGINNING {
-            if name != LOCK {
+            if ![LOCK, LEASE].contains(&name) {
                 remove(&path.join(name))?;
             }
         }
@@ -251,5 +289,26 @@ fn remove(path: &Path) -> Result<()> {
     match removed {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(refused(path, &e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file system without locks keeps other processes out, too.
+    #[test]
+    fn a_folder_is_for_one_process_without_locks() {
+        let place = tempfile::tempdir().unwrap();
+        let unsupported = |_: &File| {
+            let error = std::io::Error::from(ErrorKind::Unsupported);
+            Err(TryLockError::Error(error))
+        };
+        let lock = Lock::take_by(place.path(), unsupported).unwrap();
+        lock.check().unwrap();
+        let sentence = Lock::take_by(place.path(), unsupported).unwrap_err();
+        assert!(sentence.to_string().contains("is at work"), "{sentence}");
+        drop(lock);
+        Lock::take_by(place.path(), unsupported).unwrap();
     }
 }
