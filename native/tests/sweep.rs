@@ -440,7 +440,7 @@ fn engines_are_handed_what_is_left() {
     assert!(read("slurm.sh").contains(&format!("sweep cell {sweep} --index")));
 
     submit("ray", &[]);
-    let script = read("ray.py");
+    let script = read("ray_driver.py");
     assert!(script.contains(&format!("SWEEP = \"{sweep}\"")), "{script}");
     assert!(
         script.contains("CELLS = [[1,[]],[2,[0]],[3,[0]],[4,[1]],[5,[1]]]"),
@@ -461,4 +461,38 @@ fn engines_are_handed_what_is_left() {
     let arguments = ["sweep", "submit", "sweep", "--engine", "kubernetes"];
     let sentence = refused(folder, &arguments, 2);
     assert!(sentence.contains("image=NAME"), "{sentence}");
+}
+
+/// On a Ray cluster of this machine, a sweep ends with the results that it has without one. Needs
+/// `ray` (the package `ray[default]`) in the path.
+#[test]
+#[ignore = "it needs Ray, which is large"]
+fn a_sweep_on_ray_has_the_same_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ray = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("ray");
+        assert!(command.args(arguments).status().unwrap().success());
+    };
+    let spec = SPEC.replace("seeds = 3", "seeds = 1");
+    for name in ["straight", "on-ray"] {
+        plan(folder, name, &spec);
+    }
+    succeeds(folder, &["sweep", "work", "straight", "--quiet"]);
+    // Its workers have ports from 10002 on.
+    ray(&[
+        "start",
+        "--head",
+        "--port=6399",
+        "--num-cpus=2",
+        "--disable-usage-stats",
+    ]);
+    let address = "http://127.0.0.1:8265";
+    let flags = ["--engine", "ray", "--", "--address", address];
+    let submit = [&["sweep", "submit", "on-ray"][..], &flags].concat();
+    let submitted = protege(folder, &submit).output().unwrap();
+    ray(&["stop"]);
+    let text = String::from_utf8_lossy(&submitted.stderr);
+    assert!(submitted.status.success(), "{text}");
+    assert_eq!(results(folder, "on-ray"), results(folder, "straight"));
 }

@@ -4,7 +4,7 @@ use crate::cli::answer::{self, Answer, Output};
 use crate::cli::shell;
 use crate::cli::sweep::plan::{self, Kind, Sweep};
 use crate::cli::sweep::submit::{self, Engine, Wishes};
-use crate::cli::sweep::{cell, status, work};
+use crate::cli::sweep::{cell, estimate, status, work};
 use crate::terminal;
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -149,8 +149,13 @@ fn plan(file: &Path, out: Option<&Path>, dry_run: bool) -> Result<Answer> {
     if pretrain > 0 {
         text += &format!(", {pretrain} pretrained policies that several of them share");
     }
-    text += "\n";
+    let core_seconds = estimate::core_seconds(&plan)?;
+    text += &format!(
+        "; about {} of one core, within a factor of three\n",
+        status::hours(core_seconds)
+    );
     let json = json!({
+        "core_seconds": core_seconds,
         "cells": plan.cells.len(),
         "runs": runs,
         "demos": demos,

@@ -80,10 +80,16 @@ impl Step {
         if output.status.success() {
             return Ok(text(&output.stdout));
         }
+        // Some say on stdout what went wrong.
+        let said = [output.stderr, output.stdout].map(|bytes| text(&bytes));
+        let words = said
+            .iter()
+            .flat_map(|text| text.lines())
+            .rfind(|line| !line.is_empty());
         Err(Error::failed(format!(
             "`{}` failed: {}",
             self.shown,
-            terminal::sentence(&text(&output.stderr))
+            terminal::sentence(words.unwrap_or("it does not say why"))
         )))
     }
 }

@@ -4,7 +4,8 @@ use super::{Handover, Step, filled};
 use protege_core::{Error, Result};
 use serde_json::json;
 
-const SCRIPT: &str = include_str!("ray.py");
+/// Its file may not be called as the package is, which it would be taken for.
+const SCRIPT: &str = include_str!("ray_driver.py");
 
 /// Submits the driver as a job; the command line.
 pub fn submit(handover: &Handover<'_>) -> Result<Vec<String>> {
@@ -31,7 +32,7 @@ pub fn submit(handover: &Handover<'_>) -> Result<Vec<String>> {
             ("CELLS", &json!(cells).to_string()),
         ],
     );
-    let script = handover.write("ray.py", &script)?;
+    let script = handover.write("ray_driver.py", &script)?;
     let mut arguments = vec!["job".to_owned(), "submit".to_owned()];
     arguments.extend(handover.wishes.flags.iter().cloned());
     arguments.extend(["--", "python3"].map(str::to_owned));

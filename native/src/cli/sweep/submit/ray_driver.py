@@ -1,4 +1,4 @@
-"""The cells of a sweep as tasks of Ray, on nodes that share its folder: ray job submit [FLAGS] -- python3 ray.py"""
+"""The cells of a sweep as tasks of Ray, on nodes that share its folder: ray job submit [FLAGS] -- python3 ray_driver.py"""
 
 import subprocess
 import sys
