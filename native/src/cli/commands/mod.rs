@@ -15,6 +15,7 @@ pub mod run;
 pub mod tasks;
 pub mod theory;
 pub mod trace;
+pub mod worker;
 
 use super::answer::{Answer, Output};
 use clap::Subcommand;
@@ -49,6 +50,8 @@ pub enum Command {
     Theory(theory::Args),
     /// Measure the speed of this machine
     Bench(bench::Args),
+    /// Play episodes for runs on other machines
+    Worker(worker::Args),
     /// Check what works on this machine, and say what to do about the rest
     Doctor(doctor::Args),
 }
@@ -67,6 +70,7 @@ pub fn doing(command: &Command) -> &'static str {
         Command::Methods(_) => "listing the methods",
         Command::Theory(_) => "preparing the problem",
         Command::Bench(_) => "measuring this machine",
+        Command::Worker(_) => "preparing to listen",
         Command::Doctor(_) => "checking what works on this machine",
     }
 }
@@ -90,6 +94,7 @@ pub fn answer(command: Command, output: Output) -> Result<Answer> {
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),
+        Command::Worker(args) => worker::answer(&args, output),
         Command::Doctor(args) => doctor::answer(&args, output),
     }
 }
