@@ -314,7 +314,7 @@ fn who_cannot_help_is_refused() {
 #[test]
 fn who_never_answers_is_not_waited_for() {
     let (folder, eval, expected) = evaluated(3);
-    let silent = somebody(|stream| std::mem::forget(stream));
+    let silent = somebody(std::mem::forget);
     let begun = Instant::now();
     let output = call(folder.path(), &format!("{eval} --workers {silent}"))
         .output()

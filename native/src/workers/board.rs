@@ -7,8 +7,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Episodes of the largest share.
-const LARGEST: usize = 16;
+/// Episodes of the largest share: whoever has more than it plays at a time begins one where another
+/// ends.
+const LARGEST: usize = 64;
 /// The smaller a share, the less is lost with who has it; about so many are made of what waits.
 const SHARES_EACH: usize = 3;
 
@@ -68,9 +69,9 @@ impl Board {
     pub fn share(&self, lanes: usize) -> Vec<u64> {
         let mut state = self.state();
         let fair = state.waiting.len().div_ceil(SHARES_EACH * (lanes + 1));
-        let rows = self.shape.rows;
-        let size = fair.clamp(rows.least.min(LARGEST), rows.most.min(LARGEST).max(1));
-        let size = size.min(state.waiting.len());
+        // A smaller one than is decided together would not be done sooner.
+        let least = self.shape.rows.least.min(LARGEST);
+        let size = fair.clamp(least, LARGEST).min(state.waiting.len());
         let share: Vec<u64> = state.waiting.drain(..size).collect();
         state.away.extend(&share);
         share

@@ -91,16 +91,15 @@ impl Client {
             }
             Err(error) if is_final(&error) => {
                 return Err(Error::input(format!(
-                    "the worker at {} cannot be used: {}",
-                    worker.address,
-                    excerpt(&error.to_string())
+                    "the worker at {} cannot be used: {error}",
+                    worker.address
                 )));
             }
             Err(error) => {
                 note(&format!(
                     "note: the worker at {} is not there ({}): it is looked for now and then",
                     worker.address,
-                    excerpt(&said(&error))
+                    said(&error)
                 ));
                 Self::spawn(shared, place, None);
             }
@@ -296,7 +295,7 @@ impl Shared {
         if !worker.there.swap(false, Ordering::SeqCst) && !gives_up {
             return;
         }
-        let why = excerpt(&said(error));
+        let why = said(error);
         let further = if gives_up { "is given up" } else { "is lost" };
         let there = |worker: &Worker| worker.there.load(Ordering::SeqCst);
         let rest = if self.workers.iter().any(there) {
@@ -358,7 +357,7 @@ impl Shared {
                 }
                 Message::Done if share.is_empty() => return Ok(()),
                 Message::Done => return Err(wrong("it left out what it was asked")),
-                Message::Unable(why) => return Err(wrong(excerpt(&why))),
+                Message::Unable(why) => return Err(wrong(why)),
                 Message::Play(..) | Message::Job(_) => return Err(wrong("it speaks as a home")),
             }
             if self.over.load(Ordering::SeqCst) {

@@ -128,10 +128,10 @@ impl Message {
                 Self::Play(*job, seeds.collect())
             }
             2 => Self::Job(body),
-            3 => Self::Lacking,
-            4 => Self::Working,
+            3 if body.is_empty() => Self::Lacking,
+            4 if body.is_empty() => Self::Working,
             5 => Self::Episode(body),
-            6 => Self::Done,
+            6 if body.is_empty() => Self::Done,
             7 => Self::Unable(String::from_utf8(body).ok()?),
             _ => return None,
         })
@@ -290,7 +290,7 @@ impl Link {
     pub fn receive(&mut self, patience: Patience<'_>) -> Result<Message> {
         let head = take(&mut self.stream, 5, patience)?;
         let (length, kind) = (&head[..4], head[4]);
-        let length = number(&length);
+        let length = number(length);
         if Message::longest(kind).is_none_or(|longest| length > longest) {
             return Err(invalid("what it says is no message"));
         }

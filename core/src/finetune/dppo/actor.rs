@@ -157,8 +157,9 @@ mod tests {
                 let mut rng = Rng::new(3, "test", 0);
                 let chains = Learner::new(config, &policy, &mut rng, device).chains(&policy);
                 let obs = observed(40);
-                let alike = rows_alike(&chains, &obs, &vec![Vec::new(); 40], 40);
-                assert!(block_on(alike).unwrap().least <= 2);
+                let memories = vec![Vec::new(); 40];
+                let alike = block_on(rows_alike(&chains, &obs, &memories, 40));
+                assert!(alike.unwrap().least <= 2);
             }
         }
     }

@@ -207,10 +207,9 @@ fn what_is_no_message_is_refused() {
     }
     let never = refused(|home| home.stream.write_all(&[0, 0, 0, 0x3f, 5, 1, 2]).unwrap());
     assert_eq!(never, ErrorKind::TimedOut);
-    let mut long = Link::send;
     let (mut home, _worker) = linked();
     let words = Message::Unable("x".repeat(LONGEST_WORDS + 1));
-    assert!(long(&mut home, &words).is_err());
+    assert!(home.send(&words).is_err());
 }
 
 /// Messages are read back as they were written.
