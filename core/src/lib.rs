@@ -5,7 +5,8 @@
 //! system, no clock and no global state.
 //!
 //! Arrows point one way: [`run`] -> [`finetune`], [`pretrain`] -> [`policy`], [`data`] -> [`nn`],
-//! and [`run`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]; [`obs`] is below all that observe.
+//! [`run`], [`finetune`] -> [`play`] -> [`env`](mod@env) -> [`tasks`] -> [`sim`]; [`obs`] is below
+//! all that observe.
 //! Nothing below knows what stands above. [`theory`] stands beside them.
 
 // Shader types of the optional GPU backends nest deeply.
@@ -20,6 +21,7 @@ pub mod memory;
 pub mod method;
 pub mod nn;
 pub mod obs;
+pub mod play;
 pub mod policy;
 pub mod pretrain;
 mod rl;

@@ -157,6 +157,7 @@ pub fn services() -> Services {
         make,
         connect: crate::openpi::connect,
         fits: crate::memory::fits,
+        elsewhere: None,
     }
 }
 

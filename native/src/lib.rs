@@ -25,3 +25,4 @@ pub mod robomimic;
 pub mod tensorboard;
 pub mod terminal;
 pub mod video;
+pub mod workers;

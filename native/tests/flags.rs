@@ -95,6 +95,7 @@ const TRIALS: &[(&str, &str, &str, &str)] = &[
         "1",
         "--checkpoint-every 0",
     ),
+    ("run pretrain finetune eval", "workers", "nowhere", ""),
     ("demos", "task", "lab/push", ""),
     ("demos", "finetune", "csil", ""),
     ("demos", "pretrain", "bc", ""),
@@ -163,6 +164,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("bench", "only repeats", "times are never equal"),
     ("doctor", "out fix policy", "served.rs and start.rs"),
+    ("run pretrain finetune eval", "token-file", "workers.rs"),
+    ("worker", "listen threads token-file", "workers.rs"),
 ];
 
 /// A call in a folder of its own: the exit code, the answer without times, and the files.
@@ -283,7 +286,7 @@ fn flags(command: &str) -> BTreeSet<String> {
 fn every_flag_has_a_trial() {
     let commands: Vec<&str> = BASES.iter().map(|(command, _)| *command).collect();
     let mut untried = Vec::new();
-    for command in commands.into_iter().chain(["bench", "doctor"]) {
+    for command in commands.into_iter().chain(["bench", "doctor", "worker"]) {
         for flag in flags(command) {
             let trials = TRIALS.iter().map(|(commands, flags, ..)| (commands, flags));
             let elsewhere = ELSEWHERE

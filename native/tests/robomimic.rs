@@ -968,7 +968,7 @@ mod robosuite {
             let inputs = Inputs {
                 demos,
                 policy,
-                services,
+                services: services.clone(),
             };
             let mut run = Run::new(config, inputs, burn::tensor::Device::flex()).unwrap();
             while !pollster::block_on(run.step()).unwrap().finished {}

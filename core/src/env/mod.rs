@@ -19,6 +19,7 @@ pub use labelled::wrap;
 pub(crate) use pool::EnvPool;
 pub use probe::{PROBE_DISCOUNT, Probe, Probes};
 pub use rollouts::{Decision, FinishedEpisode, RolloutSpec, Rollouts};
+pub(crate) use rollouts::{Moment, Past};
 pub use suite::{Entry, RewardAfterSuccess, Suite};
 pub use wrappers::Wrapper;
 pub(crate) use wrappers::{ActionRepeat, ChunkEnv};

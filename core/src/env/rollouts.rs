@@ -2,7 +2,7 @@
 //! experience.
 
 use super::{ChunkEnv, Entry, Env, EnvPool, Maker, Step, wrap};
-use crate::obs::{ImageSpec, ObsBatch, Observation, TaskLabel};
+use crate::obs::{ImageSpec, ObsBatch, ObsSpec, Observation, TaskLabel};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,29 @@ pub struct RolloutSpec {
     pub threads: usize,
 }
 
+impl RolloutSpec {
+    /// One of the environments.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn environment(&self) -> Result<Box<dyn Env>> {
+        let mut env = (self.make)(&self.task.spec.id, &self.engine)?;
+        env.set_controller(&self.controller)?;
+        let env = wrap(
+            env,
+            &self.task,
+            self.action_repeat,
+            self.label,
+            &self.cameras,
+        )?;
+        let mut chunked = ChunkEnv::new(env, self.chunk)?;
+        if self.to_horizon {
+            chunked.set_terminate_on_success(false);
+        }
+        Ok(Box::new(chunked))
+    }
+}
+
 /// The episode that an environment is playing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot {
@@ -55,6 +78,60 @@ struct Slot {
     drawn: Option<Rng>,
     /// The actor's memory until its next decision.
     memory: Vec<f32>,
+    /// Whether it is played elsewhere: then its environment here is not where it is, nor are its
+    /// observation and its noise.
+    #[serde(skip)]
+    elsewhere: bool,
+}
+
+/// A decision that was made and played elsewhere.
+pub(crate) struct Moment {
+    /// Observation before.
+    pub(crate) obs: Observation,
+    /// The chunk that was played.
+    pub(crate) chunk: Vec<f32>,
+    /// Its result.
+    pub(crate) step: Step,
+    /// What the actor remembered then.
+    pub(crate) memory: Vec<f32>,
+}
+
+/// What was decided in an episode that was played elsewhere, as far as it is followed.
+pub(crate) struct Past<'a> {
+    /// The chunks that were played.
+    pub(crate) chunks: Vec<&'a [f32]>,
+    /// Numbers of the policy's noise for each of them.
+    pub(crate) noise: usize,
+}
+
+impl Slot {
+    /// At the start of the episode of this seed, which was observed.
+    fn start(seed: u64, obs: Observation) -> Self {
+        Self {
+            seed,
+            obs,
+            success: false,
+            episode_return: 0.0,
+            length: 0,
+            noise: Rng::new(seed, "policy-noise", 0),
+            drawn: None,
+            memory: Vec::new(),
+            elsewhere: false,
+        }
+    }
+
+    /// Plays what was played elsewhere: then environment, observation and noise are as if it had
+    /// been played here.
+    fn catch_up(&mut self, env: &mut dyn Env, past: &Past<'_>) -> Result<()> {
+        self.obs = env.reset(self.seed);
+        self.noise = Rng::new(self.seed, "policy-noise", 0);
+        for chunk in &past.chunks {
+            self.noise.normals(past.noise);
+            self.obs = env.step(chunk)?.obs;
+        }
+        self.elsewhere = false;
+        Ok(())
+    }
 }
 
 /// A running episode and its environment's state.
@@ -109,6 +186,12 @@ struct Plan {
 }
 
 impl Plan {
+    /// The seed of episode number `episode`. A start follows from the run's seed, the stream and
+    /// its number alone, not from what was played before.
+    fn start(&self, episode: u64) -> u64 {
+        Rng::new(self.seed, &self.stream, episode).bits()
+    }
+
     /// Whether the counts add up with `running` episodes, and something is left to play.
     fn is_possible(&self, running: u64) -> bool {
         let started = self.next.checked_sub(self.first);
@@ -125,23 +208,8 @@ impl Rollouts {
     /// When the environment cannot be made.
     pub fn new(spec: &RolloutSpec, stream: &str, first: u64, end: u64) -> Result<Self> {
         let count = (spec.parallel as u64).min(end - first);
-        let make = |_| -> Result<Box<dyn Env>> {
-            let mut env = (spec.make)(&spec.task.spec.id, &spec.engine)?;
-            env.set_controller(&spec.controller)?;
-            let env = wrap(
-                env,
-                &spec.task,
-                spec.action_repeat,
-                spec.label,
-                &spec.cameras,
-            )?;
-            let mut chunked = ChunkEnv::new(env, spec.chunk)?;
-            if spec.to_horizon {
-                chunked.set_terminate_on_success(false);
-            }
-            Ok(Box::new(chunked))
-        };
-        let envs = (0..count).map(make).collect::<Result<Vec<_>>>()?;
+        let envs = (0..count).map(|_| spec.environment());
+        let envs = envs.collect::<Result<Vec<_>>>()?;
         let plan = Plan {
             seed: spec.seed,
             stream: stream.into(),
@@ -172,20 +240,8 @@ impl Rollouts {
     pub fn observe(&mut self) -> ObsBatch {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_none() && self.plan.next < self.plan.end {
-                // A start follows from the seed, the stream and its number alone, not from what was
-                // played before.
-                let seed = Rng::new(self.plan.seed, &self.plan.stream, self.plan.next).bits();
-                let obs = self.pool.env(i).reset(seed);
-                *slot = Some(Slot {
-                    seed,
-                    obs,
-                    success: false,
-                    episode_return: 0.0,
-                    length: 0,
-                    noise: Rng::new(seed, "policy-noise", 0),
-                    drawn: None,
-                    memory: Vec::new(),
-                });
+                let seed = self.plan.start(self.plan.next);
+                *slot = Some(Slot::start(seed, self.pool.env(i).reset(seed)));
                 self.plan.next += 1;
             }
         }
@@ -246,6 +302,16 @@ impl Rollouts {
             })
             .collect();
         let steps = self.pool.step(&active, &actions)?;
+        Ok(self.settle(steps, actions))
+    }
+
+    /// Takes down what one chunk in every running episode came to: an entry for every environment,
+    /// whether there is an episode or not.
+    fn settle(
+        &mut self,
+        steps: Vec<Option<Step>>,
+        actions: Vec<Vec<f32>>,
+    ) -> (Vec<Decision>, Vec<FinishedEpisode>) {
         let mut decisions = Vec::new();
         let mut finished = Vec::new();
         for ((slot, step), chunk) in self.slots.iter_mut().zip(steps).zip(actions) {
@@ -287,7 +353,89 @@ impl Rollouts {
         self.plan.finished += finished.len() as u64;
         self.plan.successes += finished.iter().filter(|f| f.success).count() as u64;
         self.plan.successes_at_end += finished.iter().filter(|f| f.success_at_end).count() as u64;
-        Ok((decisions, finished))
+        (decisions, finished)
+    }
+
+    /// Starts episodes where none is running, without an environment: they are played elsewhere.
+    /// Until they are over, or caught up with, only [`Rollouts::follow`] goes on with them.
+    pub(crate) fn start_elsewhere(&mut self) {
+        for slot in &mut self.slots {
+            if slot.is_none() && self.plan.next < self.plan.end {
+                let seed = self.plan.start(self.plan.next);
+                *slot = Some(Slot {
+                    elsewhere: true,
+                    ..Slot::start(seed, Observation::default())
+                });
+                self.plan.next += 1;
+            }
+        }
+    }
+
+    /// The running episodes, in order: their seeds, and the control steps that were played of them.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (u64, u64)> {
+        let slots = self.slots.iter().flatten();
+        slots.map(|slot| (slot.seed, slot.length))
+    }
+
+    /// The seeds of all episodes that are not over, in the order in which they start.
+    pub(crate) fn unfinished(&self) -> Vec<u64> {
+        let running = self.running().map(|(seed, _)| seed);
+        let later = (self.plan.next..self.plan.end).map(|episode| self.plan.start(episode));
+        running.chain(later).collect()
+    }
+
+    /// Environments that are played in lockstep.
+    pub(crate) fn width(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What the environments' observations are made of.
+    pub(crate) fn obs_spec(&mut self) -> ObsSpec {
+        self.pool.env(0).spec().obs.clone()
+    }
+
+    /// What [`Rollouts::play`] does, with decisions that were made and played elsewhere: one for
+    /// every running episode, in order.
+    pub(crate) fn follow(&mut self, moments: Vec<Moment>) -> (Vec<Decision>, Vec<FinishedEpisode>) {
+        let mut moments = moments.into_iter();
+        let mut steps = Vec::new();
+        let mut actions = Vec::new();
+        for slot in &mut self.slots {
+            let moment = slot.as_mut().and_then(|slot| Some((slot, moments.next()?)));
+            let Some((slot, moment)) = moment else {
+                steps.push(None);
+                actions.push(Vec::new());
+                continue;
+            };
+            slot.elsewhere = true;
+            slot.obs = moment.obs;
+            slot.memory = moment.memory;
+            steps.push(Some(moment.step));
+            actions.push(moment.chunk);
+        }
+        self.settle(steps, actions)
+    }
+
+    /// Brings environments to where their episodes are that were played elsewhere: from then on
+    /// they can be played here. `past` tells what was played of an episode of this seed, of which
+    /// so many control steps are over.
+    ///
+    /// # Errors
+    /// When the simulator fails.
+    pub(crate) fn catch_up<'a>(
+        &mut self,
+        past: impl Fn(u64, u64) -> Past<'a> + Sync,
+    ) -> Result<()> {
+        let slots = &self.slots;
+        let caught_up = self.pool.map(|i, env| {
+            let mut slot = slots[i].clone();
+            if let Some(slot) = slot.as_mut().filter(|slot| slot.elsewhere) {
+                slot.catch_up(env, &past(slot.seed, slot.length))?;
+            }
+            Ok(slot)
+        });
+        self.slots = caught_up.into_iter().collect::<Result<_>>()?;
+        Ok(())
     }
 
     /// Finished episodes, and all that there are to play.
@@ -315,7 +463,36 @@ impl Rollouts {
             .iter()
             .zip(self.pool.save())
             .map(|(slot, env)| slot.clone().map(|slot| (slot, env)));
-        let running: Vec<Option<Running>> = running.collect();
+        self.to_bytes(running.collect())
+    }
+
+    /// [`Rollouts::save`] of episodes that are played elsewhere: the same bytes as if they were
+    /// played here. See [`Rollouts::catch_up`].
+    ///
+    /// # Errors
+    /// When the simulator fails, or it cannot be encoded.
+    pub(crate) fn save_elsewhere<'a>(
+        &self,
+        spec: &RolloutSpec,
+        past: impl Fn(u64, u64) -> Past<'a>,
+    ) -> Result<Vec<u8>> {
+        let mut env = spec.environment()?;
+        let mut running = Vec::new();
+        for (slot, state) in self.slots.iter().zip(self.pool.save()) {
+            let mut slot = slot.clone();
+            let state = match slot.as_mut().filter(|slot| slot.elsewhere) {
+                Some(slot) => {
+                    slot.catch_up(&mut *env, &past(slot.seed, slot.length))?;
+                    env.save()
+                }
+                None => state,
+            };
+            running.push(slot.map(|slot| (slot, state)));
+        }
+        self.to_bytes(running)
+    }
+
+    fn to_bytes(&self, running: Vec<Option<Running>>) -> Result<Vec<u8>> {
         postcard::to_allocvec(&(&self.plan, running))
             .map_err(|e| Error::failed(format!("the rollouts could not be saved: {e}")))
     }

@@ -10,6 +10,7 @@ pub mod best_of_n;
 pub mod csil;
 pub mod dppo;
 pub mod dsrl;
+mod frozen;
 mod quality;
 pub mod rlpd;
 pub mod sac;
@@ -22,6 +23,7 @@ use crate::memory::{Need, Sizes};
 use crate::method::{self, DemoUse, LocalFuture, MethodInfo};
 use crate::nn::{self, SMALLEST_IMAGE};
 use crate::obs::{ImageSpec, ObsBatch, ObsSpec, Observation};
+use crate::play::{Actor, Help};
 use crate::policy::{Policy, PolicyConfig, PolicyKind};
 pub(crate) use crate::rl::RECORD_EVERY;
 use crate::rl::{OnlineLoop, Schedule};
@@ -72,6 +74,9 @@ pub struct Method {
     pub load: fn(&FinetuneConfig, &Context, &mut Archive) -> Result<Box<dyn Trainer>>,
     /// Restores what [`FinetunedPolicy::save`] wrote under the same settings and prefix.
     pub(crate) load_policy: LoadPolicy,
+    /// Who decides in practice, as [`Actor::write`] wrote it under the same settings: of methods
+    /// that do not learn while they play, whose practice can be played elsewhere.
+    pub(crate) practice: Option<LoadActor>,
 }
 
 impl Method {
@@ -84,6 +89,10 @@ impl Method {
 /// Settings, the pretrained policy, the prefix in the archive, the archive, and where to compute.
 pub(crate) type LoadPolicy =
     fn(&FinetuneConfig, &Policy, &str, &Archive, &Device) -> Result<Box<dyn FinetunedPolicy>>;
+
+/// Settings, the pretrained policy, the archive, and where to compute.
+pub(crate) type LoadActor =
+    fn(&FinetuneConfig, &Policy, &Archive, &Device) -> Result<Box<dyn Actor>>;
 
 /// What a method takes of memory, part by part.
 type MemoryNeeds = fn(&FinetuneConfig, &Sizes) -> Vec<Need>;
@@ -157,6 +166,12 @@ impl FinetuneMethod {
     pub fn info(self) -> &'static MethodInfo {
         let own = INFOS.iter().find(|info| info.id == self.0);
         own.copied().unwrap_or(&NONE)
+    }
+
+    /// Whether its practice can be played elsewhere, too, and not only its evaluations: it does not
+    /// learn while it plays.
+    pub fn plays_elsewhere(self) -> bool {
+        self.row().is_some_and(|method| method.practice.is_some())
     }
 
     /// Its row; none where nothing is finetuned.
@@ -278,6 +293,23 @@ impl FinetuneConfig {
         (method.load)(self, cx, archive)
     }
 
+    /// Who decides in the configured method's practice, where that can be played elsewhere.
+    pub(crate) fn practice(
+        &self,
+        policy: &Policy,
+        archive: &Archive,
+        device: &Device,
+    ) -> Result<Box<dyn Actor>> {
+        let load = self.method.row().and_then(|method| method.practice);
+        let load = load.ok_or_else(|| {
+            let id = self.method.id();
+            Error::input(format!(
+                "the practice of finetune.method {id} is not played elsewhere"
+            ))
+        })?;
+        load(self, policy, archive, device)
+    }
+
     /// Restores what [`save_policy`] wrote under the same settings and prefix; none where nothing
     /// was written.
     pub(crate) fn load_policy(
@@ -321,6 +353,8 @@ pub struct Context<'a> {
     pub rollouts: &'a RolloutSpec,
     /// The device that trains, with autodiff.
     pub device: &'a Device,
+    /// Who plays episodes elsewhere, where somebody does.
+    pub help: Option<Help<'a>>,
 }
 
 impl Context<'_> {

@@ -4,7 +4,9 @@ use super::Config;
 use crate::Result;
 use crate::data::{Archive, Episode};
 use crate::finetune::{FinetunedPolicy, Memory, Quality, save_policy};
+use crate::method::LocalFuture;
 use crate::obs::ObsBatch;
+use crate::play::{Actor, Decided};
 use crate::policy::{Net, Policy};
 use burn::tensor::Device;
 
@@ -117,5 +119,46 @@ impl ActingPolicy {
             Some(finetuned) => finetuned.act(policy, obs, memories, noise, device).await,
             None => policy.act(obs, noise, device).await,
         }
+    }
+}
+
+/// Who decides in evaluations: what acts, on a device.
+pub(super) struct Evaluated {
+    pub(super) acting: ActingPolicy,
+    pub(super) device: Device,
+}
+
+impl Actor for Evaluated {
+    fn noise_len(&self) -> usize {
+        self.acting.noise_len()
+    }
+
+    fn chunk_len(&self) -> usize {
+        self.acting.chunk_len()
+    }
+
+    fn decide<'a>(
+        &'a self,
+        obs: &'a ObsBatch,
+        memories: &'a mut [Memory],
+        noise: Vec<f32>,
+    ) -> LocalFuture<'a, Decided> {
+        Box::pin(async move {
+            let chunks = self.acting.act(obs, memories, noise, &self.device).await?;
+            Ok(Decided {
+                chunks,
+                notes: Vec::new(),
+            })
+        })
+    }
+
+    fn write<'a>(&'a self, archive: &'a mut Archive) -> LocalFuture<'a, ()> {
+        Box::pin(async move {
+            self.acting.policy.save("policy", archive).await?;
+            match &self.acting.finetuned {
+                Some(finetuned) => save_policy(&**finetuned, "improved", archive).await,
+                None => Ok(()),
+            }
+        })
     }
 }

@@ -9,6 +9,7 @@ pub mod action_plot;
 pub mod config;
 mod demos;
 mod effects;
+mod guest;
 pub mod memory;
 mod notes;
 mod progress;
@@ -24,6 +25,7 @@ pub use acting::ActingPolicy;
 pub use config::{Config, FinetuneMethod, Keep, PretrainMethod};
 pub use demos::Demonstrations;
 pub use effects::Purpose;
+pub use guest::Guest;
 pub use notes::{another_engine, notes};
 pub use progress::{EpisodeRecord, Outcome, Phase, Progress, Record, Summary};
 use saved::FINETUNED;
@@ -34,6 +36,7 @@ use crate::data::{Archive, Dataset, Normaliser, Pairs, Scales};
 use crate::env::{Entry, RolloutSpec, Rollouts};
 use crate::finetune::{FinetunedPolicy, save_policy};
 use crate::obs::{ImageSpec, ObsSpec};
+use crate::play::{Describe, Elsewhere};
 use crate::policy::{self, Policy, PolicyKind, load_scales, save_scales};
 use crate::pretrain;
 use crate::rng::Rng;
@@ -43,6 +46,7 @@ use demos::Demonstrator;
 use serde::{Deserialize, Serialize};
 use stage::Stage;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a run may be given instead of making it.
 #[derive(Clone, Default)]
@@ -94,6 +98,12 @@ pub struct Run {
     /// The best so far, where that is what counts.
     best: Option<Best>,
     stage: Stage,
+}
+
+impl Describe for Config {
+    fn describe(&self, archive: &mut Archive) -> Result<()> {
+        archive.put_value("config", self)
+    }
 }
 
 /// A camera that a policy knows, and that the environments do not have.
@@ -163,6 +173,13 @@ impl Run {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Has others play episodes in which nothing is learned, too. Results do not depend on it.
+    #[must_use]
+    pub fn with_help(mut self, elsewhere: Option<Arc<dyn Elsewhere>>) -> Self {
+        self.services.elsewhere = elsewhere;
         self
     }
 

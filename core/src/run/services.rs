@@ -4,10 +4,12 @@ use super::Config;
 use crate::Result;
 use crate::env::catalogue::CORE;
 use crate::env::{self, Catalog, Maker};
+use crate::play::Elsewhere;
 use crate::policy::{Connect, served};
+use std::sync::Arc;
 
 /// What a program can do for a run that core alone cannot.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Services {
     /// The program's suites, in which tasks are looked up.
     pub catalog: Catalog,
@@ -18,6 +20,8 @@ pub struct Services {
     /// Refuses what is larger than the machine; see [`memory::check`](super::memory::check), which
     /// core's own, who knows no machine, does not ask.
     pub fits: Fits,
+    /// Others who play episodes in which nothing is learned; core knows none.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 /// Says in one sentence why a run does not fit the machine, if it does not: its configuration, and
@@ -31,6 +35,7 @@ impl Default for Services {
             make: env::make_on,
             connect: served::unreachable,
             fits: |_, _| Ok(()),
+            elsewhere: None,
         }
     }
 }

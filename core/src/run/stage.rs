@@ -1,12 +1,14 @@
 //! The stages of a run: what each does in one step, what comes after it, and how it is saved.
 
+use super::acting::Evaluated;
 use super::config::Keep;
 use super::demos::Demonstrations;
 use super::{ActingPolicy, Best, EpisodeRecord, Phase, Progress, Record, Run};
 use crate::data::{Archive, Dataset, Meta};
-use crate::env::{FinishedEpisode, RolloutSpec, Rollouts};
+use crate::env::{FinishedEpisode, RolloutSpec};
 use crate::finetune::{Context, FinetunedPolicy, Next, RECORD_EVERY, Trainer, UPDATES};
 use crate::nn;
+use crate::play::{Episodes, Help};
 use crate::policy::Policy;
 use crate::pretrain::{PretrainPhase, Pretrainer};
 use crate::{Error, Result};
@@ -31,7 +33,7 @@ pub(super) enum Stage {
     Demos(Box<Demonstrations>),
     Pretrain(Box<dyn Pretrainer>),
     /// The trainer waits while its result so far is evaluated.
-    Evaluate(Box<Rollouts>, EvalPoint, Option<Box<dyn Trainer>>),
+    Evaluate(Box<Episodes>, EvalPoint, Option<Box<dyn Trainer>>),
     Finetune(Box<dyn Trainer>),
     Done,
 }
@@ -69,8 +71,9 @@ impl Run {
         } else {
             "eval"
         };
-        let rollouts = Rollouts::new(&self.evaluation_spec(), starts, 0, episodes as u64)?;
-        Ok(Stage::Evaluate(Box::new(rollouts), eval_point, waiting))
+        let spec = self.evaluation_spec();
+        let episodes = Episodes::new(&spec, starts, 0..episodes as u64, false)?;
+        Ok(Stage::Evaluate(Box::new(episodes), eval_point, waiting))
     }
 
     pub(super) async fn advance(&mut self, stage: &mut Stage) -> Result<Progress> {
@@ -88,8 +91,8 @@ impl Run {
                 self.step_pretrainer(&mut **pretrainer, &mut progress)
                     .await?
             }
-            Stage::Evaluate(rollouts, _, _) => {
-                self.step_evaluation(rollouts, &mut progress).await?
+            Stage::Evaluate(episodes, _, _) => {
+                self.step_evaluation(episodes, &mut progress).await?
             }
             Stage::Finetune(trainer) => self.step_trainer(&mut **trainer, &mut progress).await?,
             Stage::Done => Next::Continue,
@@ -117,15 +120,15 @@ impl Run {
                 self.policy = pretrainer.policy();
                 (self.evaluate(EvalPoint::Before, None)?, None)
             }
-            Stage::Evaluate(rollouts, eval_point, waiting) => {
-                let counts = (rollouts.successes(), rollouts.progress().1);
+            Stage::Evaluate(episodes, eval_point, waiting) => {
+                let counts = (episodes.successes(), episodes.progress().1);
                 let share = |successes: u64| successes as f64 / counts.1 as f64;
                 let mut values = vec![
                     ("eval/success", share(counts.0)),
                     ("eval/episodes", counts.1 as f64),
                 ];
                 if self.config.eval.to_horizon {
-                    values.push(("eval/success_at_end", share(rollouts.successes_at_end())));
+                    values.push(("eval/success_at_end", share(episodes.successes_at_end())));
                 }
                 let record = self.record(values);
                 (
@@ -195,6 +198,16 @@ impl Run {
             demos: self.own_demos.as_ref(),
             rollouts,
             device: &self.device,
+            help: self.help(),
+        })
+    }
+
+    /// Who plays elsewhere, and what they are told.
+    fn help(&self) -> Option<Help<'_>> {
+        let elsewhere = self.services.elsewhere.as_deref()?;
+        Some(Help {
+            elsewhere,
+            description: &self.config,
         })
     }
 
@@ -267,27 +280,20 @@ impl Run {
     /// One decision in every running episode: by what finetuning made, else by the policy itself.
     async fn step_evaluation(
         &mut self,
-        rollouts: &mut Rollouts,
+        episodes: &mut Episodes,
         progress: &mut Progress,
     ) -> Result<Next> {
-        let acting = ActingPolicy {
-            policy: self.given_policy()?.clone(),
-            finetuned: self.finetuned.clone(),
+        let actor = Evaluated {
+            acting: ActingPolicy {
+                policy: self.given_policy()?.clone(),
+                finetuned: self.finetuned.clone(),
+            },
+            device: self.device.clone(),
         };
-        let obs = rollouts.observe();
-        let mut memories = rollouts.memories();
-        let chunks = acting
-            .act(
-                &obs,
-                &mut memories,
-                rollouts.noise(acting.noise_len()),
-                &self.device,
-            )
-            .await?;
-        rollouts.remember(memories);
-        let (_, finished) = rollouts.play(&chunks, acting.chunk_len())?;
+        let turn = episodes.step(&actor, self.help()).await?;
+        let finished = turn.map_or_else(Vec::new, |turn| turn.finished);
         progress.phase = Phase::Evaluate;
-        (progress.done, progress.total) = rollouts.progress();
+        (progress.done, progress.total) = episodes.progress();
         progress.episodes = self.episode_records(Phase::Evaluate, finished);
         Ok(when_complete(progress))
     }
@@ -376,8 +382,8 @@ impl Stage {
                 pretrainer.save(archive).await?;
                 "pretrain"
             }
-            Self::Evaluate(rollouts, eval_point, waiting) => {
-                archive.put_blob("stage/rollouts", rollouts.save()?);
+            Self::Evaluate(episodes, eval_point, waiting) => {
+                archive.put_blob("stage/rollouts", episodes.save()?);
                 archive.put("stage/occasion", &(eval_point, waiting.is_some()))?;
                 if let Some(trainer) = waiting {
                     trainer.save(archive).await?;
@@ -420,9 +426,10 @@ impl Stage {
                 Self::Pretrain((method.load)(&run.pretraining()?, archive)?)
             }
             "evaluate" => {
-                let rollouts = Box::new(Rollouts::load(
+                let episodes = Box::new(Episodes::load(
                     &run.evaluation_spec(),
                     archive.blob("stage/rollouts")?,
+                    false,
                 )?);
                 let (eval_point, waits): (EvalPoint, bool) = archive.get("stage/occasion")?;
                 let waiting = match waits {
@@ -433,7 +440,7 @@ impl Stage {
                     ),
                     false => None,
                 };
-                Self::Evaluate(rollouts, eval_point, waiting)
+                Self::Evaluate(episodes, eval_point, waiting)
             }
             "finetune" => {
                 let trainer = config

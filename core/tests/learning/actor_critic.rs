@@ -156,6 +156,7 @@ pub fn learned(
         demos: Some(demos),
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = config.trainer(&cx).unwrap().unwrap();
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
@@ -223,6 +224,7 @@ fn missing_demonstrations_are_named() {
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     for method in ["csil", "xqc", "rlpd", "sac"] {
         match config(method, actor()).trainer(&cx) {

@@ -71,6 +71,7 @@ fn learned(number: usize, policy: &Policy, obs: &[f32]) -> (Box<dyn FinetunedPol
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = DppoTrainer::new(config(), &cx).unwrap();
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}

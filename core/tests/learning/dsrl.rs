@@ -63,6 +63,7 @@ fn steered(number: usize, variant: Variant, policy: &Policy) -> NoisePolicy {
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = DsrlTrainer::new(config, &cx).unwrap();
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}

@@ -160,6 +160,7 @@ fn learned<T: Trainer + ?Sized>(
         demos,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = new(&cx).unwrap();
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}

@@ -78,6 +78,7 @@ fn learned(number: usize, config: TdMpcConfig, policy: &Policy) -> Agent {
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = TdMpcTrainer::new(config, &cx).unwrap();
     while block_on(trainer.step(&cx)).unwrap().next != Next::Done {}
@@ -270,6 +271,7 @@ fn learning_that_diverges_leaves_its_last_batches() {
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let mut trainer = TdMpcTrainer::new(config, &cx).unwrap();
     let error = loop {
@@ -310,6 +312,7 @@ fn missing_demonstrations_are_named() {
         demos: None,
         rollouts: &rollouts,
         device: &device,
+        help: None,
     };
     let config = TdMpcConfig {
         arm: DemoSchedule::Balanced,

@@ -9,6 +9,7 @@ mod answer;
 mod claim;
 mod commands;
 mod finished;
+mod helpers;
 pub mod machine;
 mod names;
 mod plan;

@@ -8,6 +8,7 @@
 pub mod iql;
 mod trainer;
 
+use super::frozen::Frozen;
 use super::{FinetuneMethod, FinetunedPolicy, Memory, Method, check_encoder};
 use crate::data::Archive;
 use crate::error::within;
@@ -62,6 +63,7 @@ pub const METHOD: Method = Method {
         let loaded = BestOfNPolicy::load(&config.best_of_n, policy, prefix, archive, device)?;
         Ok(Box::new(loaded))
     },
+    practice: Some(|_, policy, _, device| Ok(Box::new(Frozen::of(policy, device)))),
 };
 
 /// Settings of best-of-N.

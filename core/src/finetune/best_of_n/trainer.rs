@@ -2,12 +2,14 @@
 
 use super::{BestOfNConfig, BestOfNPolicy, Iql};
 use crate::data::{Archive, Replay};
-use crate::env::{Decision, Rollouts};
+use crate::env::Decision;
+use crate::finetune::frozen::Frozen;
 use crate::finetune::{
     Context, FinetunedPolicy, Next, RECORD_EVERY, StepReport, Trainer, UPDATES, load_replay,
     read_losses,
 };
 use crate::method::LocalFuture;
+use crate::play::{Episodes, Turn};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
@@ -22,7 +24,7 @@ pub(crate) struct BestOfNTrainer {
 
 /// Phase of a round.
 enum RoundPhase {
-    Playing(Box<Rollouts>),
+    Playing(Box<Episodes>),
     Learning(Box<Iql>, Box<Rng>),
 }
 
@@ -47,23 +49,26 @@ impl BestOfNTrainer {
     /// Practice is always the frozen policy's own (PostBC, D.1): the critic learns the values of
     /// what the policy proposes.
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let RoundPhase::Playing(rollouts) = &mut self.phase else {
+        let RoundPhase::Playing(episodes) = &mut self.phase else {
             return Err(Error::failed("best-of-N plays only while it plays"));
         };
-        let obs = rollouts.observe();
-        let chunks = cx
-            .policy
-            .act(&obs, rollouts.noise(cx.policy.noise_len()), cx.device)
-            .await?;
-        let (decisions, finished) = rollouts.play(&chunks, cx.policy.sizes.chunk_len())?;
+        let actor = Frozen::of(cx.policy, cx.device);
+        let Some(turn) = episodes.step(&actor, cx.help).await? else {
+            return Ok(StepReport::practice(&[], Vec::new(), episodes.progress()));
+        };
+        let Turn {
+            decisions,
+            finished,
+            ..
+        } = turn;
         let kept = cx.keep(&decisions).await?;
         for (Decision { chunk, step, .. }, (obs, next)) in decisions.iter().zip(&kept) {
             // A time limit is a failure unless its state is bootstrapped.
             let done = step.terminated || (step.truncated && !self.config.bootstrap_truncated);
             self.replay.push(obs, chunk, step.reward, next, done)?;
         }
-        let successes = rollouts.successes();
-        let (done, total) = rollouts.progress();
+        let successes = episodes.successes();
+        let (done, total) = episodes.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             report
@@ -142,8 +147,8 @@ impl BestOfNTrainer {
             policy.save("finetuner/chooser", archive).await?;
         }
         match &self.phase {
-            RoundPhase::Playing(rollouts) => {
-                archive.put_blob("finetuner/rollouts", rollouts.save()?)
+            RoundPhase::Playing(episodes) => {
+                archive.put_blob("finetuner/rollouts", episodes.save()?)
             }
             RoundPhase::Learning(iql, rng) => {
                 archive.put("finetuner/batches", rng)?;
@@ -175,9 +180,10 @@ impl BestOfNTrainer {
             false => None,
         };
         let phase = match playing {
-            true => RoundPhase::Playing(Box::new(Rollouts::load(
+            true => RoundPhase::Playing(Box::new(Episodes::load(
                 cx.rollouts,
                 archive.blob("finetuner/rollouts")?,
+                true,
             )?)),
             false if replay.is_empty() => {
                 return Err(Error::input(
@@ -228,10 +234,10 @@ impl Trainer for BestOfNTrainer {
 fn play(config: &BestOfNConfig, cx: &Context, round: usize) -> Result<RoundPhase> {
     // Rounded edges: together the rounds play exactly `rollouts` episodes.
     let edge = |round: usize| (config.rollouts * round / config.rounds) as u64;
-    Ok(RoundPhase::Playing(Box::new(Rollouts::new(
+    Ok(RoundPhase::Playing(Box::new(Episodes::new(
         cx.rollouts,
         "practice",
-        edge(round),
-        edge(round + 1),
+        edge(round)..edge(round + 1),
+        true,
     )?)))
 }

@@ -55,6 +55,7 @@ pub const METHOD: Method = Method {
         let loaded = CsilPolicy::load(&config.csil, policy, prefix, archive, device)?;
         Ok(Box::new(loaded))
     },
+    practice: None,
 };
 
 fn fresh(config: &CsilConfig, cx: &Context) -> CsilLearner {

@@ -1,5 +1,6 @@
 //! The settings of DPPO.
 
+use super::chain::Spread;
 use crate::Result;
 use crate::error::within;
 use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
@@ -136,6 +137,14 @@ impl DppoConfig {
                 decisions * of_a_decision * NUMBER * SAVED + seen,
             ),
         ]
+    }
+
+    /// The floors of a denoising step's standard deviation.
+    pub(super) fn spread(&self) -> Spread {
+        Spread {
+            sampling: self.min_sampling_std as f32,
+            logprob: self.min_logprob_std as f32,
+        }
     }
 
     /// Settings that bound each other.

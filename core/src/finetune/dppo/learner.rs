@@ -1,7 +1,8 @@
 //! Actor and critic of DPPO, and one gradient step of both.
 
+use super::actor::Chains;
 use super::buffer::{Samples, gather};
-use super::chain::{self, ChainSample, Features, Spread};
+use super::chain;
 use super::critic::{self, Critic};
 use super::{DppoConfig, DppoPolicy, ppo};
 use crate::Result;
@@ -80,21 +81,9 @@ impl Learner {
         }
     }
 
-    /// Draws a chain per row of normalized observations, as practice does; see [`chain::draw`].
-    pub fn draw(&self, pretrained: &Policy, obs: &Observations, noise: Tensor<2>) -> ChainSample {
-        let finetuned = self.actor.frozen();
-        let features = Features {
-            pretrained: pretrained.net.features(obs.clone()),
-            finetuned: finetuned.net.features(obs.clone()),
-        };
-        chain::draw(
-            pretrained,
-            &finetuned,
-            self.steps,
-            self.spread(),
-            &features,
-            noise,
-        )
+    /// Who decides in practice, now.
+    pub(super) fn chains(&self, pretrained: &Policy) -> Chains {
+        Chains::of(pretrained, self.policy(), &self.config, &self.device)
     }
 
     /// V at normalized observations: `[batch, 1]`.
@@ -231,19 +220,12 @@ impl Learner {
         let step_numbers: Vec<usize> = (0..rows).flat_map(|_| length - steps..length).collect();
         chain::log_probs(
             policy,
-            self.spread(),
+            self.config.spread(),
             features,
             part(0),
             part(width),
             &step_numbers,
         )
-    }
-
-    fn spread(&self) -> Spread {
-        Spread {
-            sampling: self.config.min_sampling_std as f32,
-            logprob: self.config.min_logprob_std as f32,
-        }
     }
 
     /// Writes the whole state into the archive.
@@ -345,7 +327,7 @@ mod tests {
             &inner_device,
         );
         let rows = nn::matrix(obs.clone(), 3, &inner_device).into();
-        let sample = learner.draw(&policy, &rows, noise);
+        let sample = learner.chains(&policy).draw(&rows, noise);
         let columns = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
         let samples = Samples {
             latents: columns(sample.latents),

@@ -6,6 +6,7 @@
 //! known density, which the action's is not. PPO finetunes a copy of the network in the last steps
 //! of the chain; the first remain the pretrained network's.
 
+mod actor;
 mod buffer;
 pub mod chain;
 mod config;
@@ -17,6 +18,7 @@ mod reward;
 mod seen;
 mod trainer;
 
+use actor::Chains;
 pub use buffer::Samples;
 pub use config::DppoConfig;
 pub use learner::{Figures, Learner};
@@ -69,6 +71,10 @@ pub const METHOD: Method = Method {
         let loaded = DppoPolicy::load(policy, prefix, archive)?;
         Ok(Box::new(loaded))
     },
+    practice: Some(|config, policy, archive, device| {
+        let chains = Chains::load(&config.dppo, policy, archive, device)?;
+        Ok(Box::new(chains))
+    }),
 };
 
 /// The deployed result: the pretrained network makes the first denoising steps, the finetuned one

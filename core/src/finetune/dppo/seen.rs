@@ -198,7 +198,7 @@ mod tests {
             let width = chain::noise_len(policy);
             let noise = nn::matrix(rng.normals(width), width, &Device::flex());
             let rows = policy.observe(&ObsBatch::of([&obs]), &Device::flex());
-            let sample = learner.draw(policy, &rows, noise);
+            let sample = learner.chains(policy).draw(&rows, noise);
             let read = |parts| block_on(nn::read(Tensor::cat(parts, 1))).unwrap();
             let transition = Transition {
                 obs: &[t as f32],

@@ -3,16 +3,16 @@
 use super::buffer::{Buffer, Samples, Transition};
 use super::learner::{Figures, Learner};
 use super::seen::Seen;
-use super::{DppoConfig, RewardScaler, chain};
+use super::{DppoConfig, RewardScaler};
 use crate::data::Archive;
-use crate::env::{Decision, Rollouts};
+use crate::env::Decision;
 use crate::finetune::{Context, FinetunedPolicy, Next, StepReport, Trainer};
 use crate::method::LocalFuture;
 use crate::nn;
 use crate::obs::ObsBatch;
+use crate::play::{Actor, Episodes, Turn};
 use crate::rng::Rng;
 use crate::{Error, Result};
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// DPPO at work.
@@ -28,7 +28,7 @@ pub struct DppoTrainer {
 
 /// Phase of an iteration.
 enum IterationPhase {
-    Playing(Box<Rollouts>, Buffer, Seen),
+    Playing(Box<Episodes>, Buffer, Seen),
     Learning(Samples, Sweep, Seen),
 }
 
@@ -75,36 +75,33 @@ impl DppoTrainer {
     }
 
     async fn play(&mut self, cx: &Context<'_>) -> Result<StepReport> {
-        let IterationPhase::Playing(rollouts, buffer, seen) = &mut self.phase else {
+        let IterationPhase::Playing(episodes, buffer, seen) = &mut self.phase else {
             return Err(Error::failed("DPPO plays only while it plays"));
         };
         let policy = cx.policy;
-        let inner_device = cx.device.clone().without_autodiff();
-        let observed = rollouts.observe();
+        let actor = self.learner.chains(policy);
+        let Some(turn) = episodes.step(&actor, cx.help).await? else {
+            return Ok(StepReport::practice(&[], Vec::new(), episodes.progress()));
+        };
+        let Turn {
+            decisions,
+            notes,
+            finished,
+        } = turn;
+        let observed = ObsBatch::of(decisions.iter().map(|decision| &decision.obs));
         let obs = policy.obs_scale.apply(&observed.numbers());
-        let noise_len = chain::noise_len(policy);
-        let noise = nn::matrix(rollouts.noise(noise_len), noise_len, &inner_device);
         let rows = policy.observe(&observed, cx.device);
-        let sample = self.learner.draw(policy, &rows, noise);
         let values = nn::read(self.learner.values(rows)).await?;
-        let chunks = policy
-            .actions(sample.latents[sample.latents.len() - 1].clone())
-            .await?;
-        let latents = nn::read(Tensor::cat(sample.latents, 1)).await?;
-        let log_probs = nn::read(Tensor::cat(sample.log_probs, 1)).await?;
-
-        let (decisions, finished) = rollouts.play(&chunks, policy.sizes.chunk_len())?;
         let last_values = match self.config.bootstrap_truncated {
             true => last_values(&self.learner, &decisions, cx).await?,
             false => vec![0.0; decisions.len()],
         };
-        let width = |numbers: &[f32]| numbers.len() / values.len();
+        let (wide, _) = actor.widths();
         let parts = obs
-            .chunks(width(&obs))
-            .zip(latents.chunks(width(&latents)))
-            .zip(log_probs.chunks(width(&log_probs)));
-        for (i, (decision, ((obs, latents), log_probs))) in decisions.iter().zip(parts).enumerate()
-        {
+            .chunks(obs.len() / values.len())
+            .zip(notes.chunks(actor.notes_len()));
+        for (i, (decision, (obs, notes))) in decisions.iter().zip(parts).enumerate() {
+            let (latents, log_probs) = notes.split_at(wide);
             let value = values[i];
             let reward = decision.step.reward;
             let last_value = last_values[i];
@@ -121,8 +118,8 @@ impl DppoTrainer {
                 },
             );
         }
-        let successes = rollouts.successes();
-        let (done, total) = rollouts.progress();
+        let successes = episodes.successes();
+        let (done, total) = episodes.progress();
         let mut report = StepReport::practice(&decisions, finished, (done, total));
         if done == total {
             let seen = std::mem::take(seen);
@@ -198,8 +195,8 @@ impl DppoTrainer {
             &(&self.scaler, &self.rng, self.iteration, playing),
         )?;
         match &self.phase {
-            IterationPhase::Playing(rollouts, buffer, seen) => {
-                archive.put_blob("finetuner/rollouts", rollouts.save()?);
+            IterationPhase::Playing(episodes, buffer, seen) => {
+                archive.put_blob("finetuner/rollouts", episodes.save()?);
                 archive.put("finetuner/buffer", buffer)?;
                 seen.save(archive)?;
             }
@@ -217,10 +214,11 @@ impl DppoTrainer {
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
         let seen = Seen::new(cx.rollouts.seed, iteration);
         let phase = if playing {
-            let rollouts = Rollouts::load(cx.rollouts, archive.blob("finetuner/rollouts")?)?;
+            let saved = archive.blob("finetuner/rollouts")?;
+            let episodes = Episodes::load(cx.rollouts, saved, true)?;
             let buffer: Buffer = archive.get("finetuner/buffer")?;
             let seen = seen.restored(buffer.decisions(), cx.policy, archive)?;
-            IterationPhase::Playing(Box::new(rollouts), buffer, seen)
+            IterationPhase::Playing(Box::new(episodes), buffer, seen)
         } else {
             let (samples, sweep): (Samples, Sweep) = archive.get("finetuner/samples")?;
             if !samples.fit(cx.policy.sizes, learner.steps()) || !sweep.fits(&samples) {
@@ -271,14 +269,14 @@ impl Sweep {
 fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<IterationPhase> {
     // Every iteration starts where the last one ended: no start is practiced twice.
     let edge = |iteration: usize| (config.episodes * iteration) as u64;
-    let rollouts = Rollouts::new(
+    let episodes = Episodes::new(
         cx.rollouts,
         "practice",
-        edge(iteration),
-        edge(iteration + 1),
+        edge(iteration)..edge(iteration + 1),
+        true,
     )?;
     Ok(IterationPhase::Playing(
-        Box::new(rollouts),
+        Box::new(episodes),
         Buffer::default(),
         Seen::new(cx.rollouts.seed, iteration),
     ))

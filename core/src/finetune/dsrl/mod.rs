@@ -61,6 +61,7 @@ pub const METHOD: Method = Method {
         let loaded = NoisePolicy::load(&config.dsrl, policy, prefix, archive, device)?;
         Ok(Box::new(loaded))
     },
+    practice: None,
 };
 
 /// What the critic that teaches the actor is learned from.

@@ -43,6 +43,7 @@ pub const METHOD: Method = Method {
     load_policy: |config, policy, prefix, archive, device| {
         actor_critic::load_policy(&config.rlpd.learner(), policy, prefix, archive, device)
     },
+    practice: None,
 };
 
 /// Critics that count in a target (RLPD).

@@ -42,6 +42,7 @@ pub const METHOD: Method = Method {
     load_policy: |config, policy, prefix, archive, device| {
         actor_critic::load_policy(&config.sac.learner(), policy, prefix, archive, device)
     },
+    practice: None,
 };
 
 /// Settings of SAC. A decision is one action, held for `env.action_repeat` control steps.

@@ -71,6 +71,7 @@ pub const METHOD: Method = Method {
         let loaded = Agent::load(&config.td_mpc, policy, prefix, archive, device)?;
         Ok(Box::new(loaded))
     },
+    practice: None,
 };
 
 /// Where the planner sees, the policy takes no part, and one that does proposes enough actions.

@@ -1,6 +1,7 @@
 //! `protege eval`: how often a policy succeeds.
 
 use crate::cli::answer::{self, Answer, Output};
+use crate::cli::helpers::Helpers;
 use crate::cli::machine::{cores, device};
 use crate::cli::plan::{policy_config, policy_file, read_archive};
 use crate::cli::player::Player;
@@ -62,6 +63,8 @@ pub struct Args {
     /// `cpu`, `wgpu` or `cuda:N`
     #[arg(long, default_value = "cpu")]
     device: String,
+    #[command(flatten)]
+    helpers: Helpers,
 }
 
 /// Evaluates.
@@ -93,8 +96,10 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
         ..inputs()
     };
     let notes = protege_core::run::notes(&config, &inputs)?;
-    let mut run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
+    let run = Run::new(config.clone(), inputs, device(&args.device)?)?.with_threads(cores());
     settings.check(run.config(), Purpose::Evaluate)?;
+    let help = args.helpers.find(run.config(), &args.device)?;
+    let mut run = run.with_help(help);
     for note in &notes {
         terminal::note(&format!("note: {note}"));
     }

@@ -16,6 +16,7 @@ pub mod sweep;
 pub mod tasks;
 pub mod theory;
 pub mod trace;
+pub mod worker;
 
 use super::answer::{Answer, Output};
 use clap::Subcommand;
@@ -52,6 +53,8 @@ pub enum Command {
     Theory(theory::Args),
     /// Measure the speed of this machine
     Bench(bench::Args),
+    /// Play episodes for runs on other machines
+    Worker(worker::Args),
     /// Check what works on this machine, and say what to do about the rest
     Doctor(doctor::Args),
 }
@@ -71,6 +74,7 @@ pub fn doing(command: &Command) -> &'static str {
         Command::Methods(_) => "listing the methods",
         Command::Theory(_) => "preparing the problem",
         Command::Bench(_) => "measuring this machine",
+        Command::Worker(_) => "preparing to listen",
         Command::Doctor(_) => "checking what works on this machine",
     }
 }
@@ -95,6 +99,7 @@ pub fn answer(command: Command, output: Output) -> Result<Answer> {
         Command::Methods(args) => methods::answer(&args),
         Command::Theory(args) => theory::answer(&args, output),
         Command::Bench(args) => bench::answer(&args, output),
+        Command::Worker(args) => worker::answer(&args, output),
         Command::Doctor(args) => doctor::answer(&args, output),
     }
 }

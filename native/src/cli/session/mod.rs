@@ -12,6 +12,7 @@ mod world;
 use super::answer::{Answer, Output, bug};
 use super::claim::{Claim, Lock};
 use super::finished::SeedResult;
+use super::helpers::Helpers;
 use super::machine::{Stop, cores, device, share_work};
 use super::plan::{
     Folder, MOST_SEEDS, Plan, Work, policies_by_seed, policy_config, policy_file, read_archive,
@@ -26,6 +27,7 @@ use crate::report::{self, Report};
 use crate::terminal;
 use journal::{CheckpointPolicy, Clock, latest};
 use protege_core::method::{DemoUse, Insight};
+use protege_core::play::Elsewhere;
 use protege_core::policy::PolicyKind;
 use protege_core::run::{Config, Inputs, Purpose, Run};
 use protege_core::{Error, Result};
@@ -66,7 +68,12 @@ pub struct Session {
     /// Put no videos of episodes into the report
     #[arg(long)]
     pub no_video: bool,
+    #[command(flatten)]
+    pub helpers: Helpers,
 }
+
+/// Others that play, where there are any.
+type Help = Option<Arc<dyn Elsewhere>>;
 
 /// Goes on with the run in a folder.
 pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> {
@@ -80,7 +87,8 @@ pub fn resume(path: &Path, session: &Session, output: Output) -> Result<Answer> 
         config,
         lock: Arc::new(lock),
     };
-    carry_out(&work, output, &Stop::on_ctrl_c()?)
+    let help = session.helpers.find(&work.config, &work.plan.device)?;
+    carry_out(&work, help, output, &Stop::on_ctrl_c()?)
 }
 
 /// What a run is given instead of making it.
@@ -140,12 +148,13 @@ pub fn begin(
         inputs: None,
     };
     let plan = amended(plan, session)?;
+    let help = session.helpers.find(&config, &plan.device)?;
     let claim = match &session.out {
         Some(path) => Claim::of(path)?,
         None => Folder::unused(&config)?,
     };
     let work = Folder::begin(claim, plan, &config, &inputs, &policies)?;
-    carry_out(&work, output, &Stop::on_ctrl_c()?)
+    carry_out(&work, help, output, &Stop::on_ctrl_c()?)
 }
 
 /// The configuration and the inputs, before they met.
@@ -252,9 +261,9 @@ fn amended(plan: Plan, session: &Session) -> Result<Plan> {
 ///
 /// # Errors
 /// When a step fails, the folder goes away, or somebody asked to stop.
-pub fn carry_out(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
+pub fn carry_out(work: &Work, help: Help, output: Output, stop: &Stop) -> Result<Answer> {
     let go_on = go_on(&work.folder);
-    results_of(work, output, stop).map_err(|error| match (work.lock.check(), error) {
+    results_of(work, help, output, stop).map_err(|error| match (work.lock.check(), error) {
         // Whatever could not be read or written then: this is why.
         (Err(moved), _) => moved,
         (_, Error::Failed(sentence) | Error::Unserved(sentence)) if !sentence.contains(&go_on) => {
@@ -271,7 +280,7 @@ fn go_on(folder: &Folder) -> String {
     )
 }
 
-fn results_of(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
+fn results_of(work: &Work, help: Help, output: Output, stop: &Stop) -> Result<Answer> {
     let Work {
         folder,
         plan,
@@ -282,7 +291,8 @@ fn results_of(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
     check_results(folder, &seeds)?;
     let clock = Clock::after(spent(folder, plan)?);
     let dashboard = Dashboard::new(!output.quiet);
-    drive_all(work, seeds, clock, &dashboard, stop)?;
+    drive_all(work, seeds, &help, clock, &dashboard, stop)?;
+    drop(help);
     let picture = if plan.companion {
         action_plot::of_run(folder, plan, config, &dashboard, stop)?
     } else {
@@ -395,6 +405,7 @@ fn check_restorable(seed: u64, path: &Path, faults: &str) -> Result<()> {
 fn drive_all(
     work: &Work,
     seeds: Vec<u64>,
+    help: &Help,
     clock: Clock,
     dashboard: &Dashboard,
     stop: &Stop,
@@ -411,7 +422,7 @@ fn drive_all(
     let drive_some = || -> Result<()> {
         let _threads = share_work(threads_each(&work.plan));
         while let Some(seed) = next() {
-            match drive(work, seed, clock, dashboard, stop) {
+            match drive(work, seed, help, clock, dashboard, stop) {
                 // It was not reached because it was not waited for.
                 Err(Error::Unserved(_)) if stop.requested() => {}
                 driven => driven.inspect_err(|_| stop.request())?,
@@ -434,7 +445,14 @@ fn threads_each(plan: &Plan) -> usize {
     cores().div_ceil(plan.seeds.len())
 }
 
-fn drive(work: &Work, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Stop) -> Result<()> {
+fn drive(
+    work: &Work,
+    seed: u64,
+    help: &Help,
+    clock: Clock,
+    dashboard: &Dashboard,
+    stop: &Stop,
+) -> Result<()> {
     let plan = &work.plan;
     let checkpoint_policy = CheckpointPolicy {
         every: Duration::from_secs_f64(plan.checkpoint_every),
@@ -443,7 +461,8 @@ fn drive(work: &Work, seed: u64, clock: Clock, dashboard: &Dashboard, stop: &Sto
     let mut bar = dashboard.seed(seed);
     let path = work.folder.seed(seed);
     let mut seed = Seed::open(work, seed, device(&plan.device)?, checkpoint_policy, clock)?
-        .with_threads(threads_each(plan));
+        .with_threads(threads_each(plan))
+        .with_help(help.clone());
     let ended = seed
         .drive(&mut bar, stop)
         .map_err(|error| nan_state::with_dump(error, &path))?;

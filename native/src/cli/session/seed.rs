@@ -8,6 +8,7 @@ use crate::files::metrics::METRICS;
 use crate::terminal::note;
 use burn::tensor::Device;
 use pollster::block_on;
+use protege_core::play::Elsewhere;
 use protege_core::run::{Config, Phase, Progress, Run};
 use protege_core::{Error, Result};
 use std::path::Path;
@@ -82,6 +83,15 @@ impl Seed {
     pub fn with_threads(self, threads: usize) -> Self {
         Self {
             run: self.run.with_threads(threads),
+            ..self
+        }
+    }
+
+    /// Has others play, too.
+    #[must_use]
+    pub fn with_help(self, help: Option<Arc<dyn Elsewhere>>) -> Self {
+        Self {
+            run: self.run.with_help(help),
             ..self
         }
     }

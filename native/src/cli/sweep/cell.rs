@@ -141,7 +141,7 @@ fn work(sweep: &Sweep, index: usize, output: Output, stop: &Stop) -> Result<Opti
         }
         false => begin(sweep, index)?,
     };
-    let answer = carry_out(&work, output, stop)?;
+    let answer = carry_out(&work, None, output, stop)?;
     Ok(answer.json["wall_s"].as_f64())
 }
 
