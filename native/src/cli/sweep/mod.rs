@@ -7,6 +7,7 @@
 
 pub mod cell;
 pub mod cells;
+pub mod gather;
 pub mod plan;
 mod share;
 mod spec;
