@@ -309,7 +309,7 @@ fn results_of(work: &Work, output: Output, stop: &Stop) -> Result<Answer> {
         videos,
         world,
         improvement,
-        ..results::collect(folder, plan, config, picture, clock.seconds())?
+        ..results::collect(&[(folder, plan)], config, picture, clock.seconds())?
     };
 
     lock.check()?;
