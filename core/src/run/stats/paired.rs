@@ -60,7 +60,7 @@ fn drawn(differences: &[f64]) -> f64 {
     let least = least_extreme(differences);
     let mut rng = Rng::new(0, "statistics", 3);
     let mut flipped = || -> f64 {
-        let signs = rng.indices(2, differences.len());
+        let signs = rng.indices(differences.len(), 2);
         let signed = signs.iter().zip(differences);
         signed
             .map(|(sign, d)| if *sign == 0 { *d } else { -d })
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     /// All signs alike have the least p there is, 2 over the number of assignments; the others are
-    /// those of scipy 1.14 (`permutation_test((d,), mean, permutation_type="samples")`).
+    /// those of scipy 1.17 (`permutation_test((d,), mean, permutation_type="samples")`).
     #[test]
     fn sign_flips_have_the_known_values() {
         let zeros = [0.0; 8];

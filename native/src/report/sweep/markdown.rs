@@ -91,14 +91,13 @@ fn labeled<T>(
     table(rows, &all)
 }
 
-/// Means over seeds with 95% intervals (t) from three seeds on.
+/// Means over seeds with 95% intervals (t) from three seeds on, and each seed's own.
 fn over_seeds(groups: &[Group]) -> String {
     let keys = label_columns(groups);
-    let columns: [Column<Group>; 9] = [
+    let is_apart = keeps_another(groups);
+    let columns: [Column<Group>; 8] = [
         ("seeds", &|g| Some(g.runs.len().to_string())),
-        ("before", &|g| {
-            mean_cell(&g.percents(|r| success(r.before())))
-        }),
+        ("before", &|g| seeds_cell(g, |r| success(r.before()))),
         ("before any update", &|g| {
             mean_cell(&g.percents(|r| success(r.start())))
         }),
@@ -106,16 +105,31 @@ fn over_seeds(groups: &[Group]) -> String {
             mean_cell(&g.percents(|r| success(r.lowest())))
         }),
         ("drop", &drop),
-        ("last", &|g| mean_cell(&g.percents(|r| success(r.last())))),
-        ("final", &|g| {
-            mean_cell(&g.percents(SweepRun::final_success))
-        }),
-        ("kept", &|g| mean_cell(&g.percents(|r| success(r.kept())))),
-        ("kept, by seed", &|g| {
-            each_cell(&g.percents(|r| success(r.kept())))
+        ("last", &|g| seeds_cell(g, |r| success(r.last()))),
+        ("final", &|g| seeds_cell(g, SweepRun::final_success)),
+        ("kept", &|g| {
+            seeds_cell(g, |r| success(r.kept())).filter(|_| is_apart)
         }),
     ];
     labeled(groups, &keys, |g| g.labels.to_vec(), &columns)
+}
+
+/// Whether some run gives another agent than its last as its result; otherwise nobody needs a
+/// column for it.
+pub fn keeps_another(groups: &[Group]) -> bool {
+    let mut runs = groups.iter().flat_map(|group| &group.runs);
+    runs.any(|run| run.last().is_some() && run.kept() != run.last())
+}
+
+/// `58% ± 17 (44, 66, 58, 66)`: the mean and each seed.
+fn seeds_cell(group: &Group, figure: fn(&SweepRun) -> Option<f64>) -> Option<String> {
+    let percents = group.percents(figure);
+    let each: Vec<String> = percents.iter().map(|value| format!("{value:.0}")).collect();
+    let mean = mean_cell(&percents)?;
+    Some(match each.len() {
+        1 => mean,
+        _ => format!("{mean} ({})", each.join(", ")),
+    })
 }
 
 fn success(point: Option<&Point>) -> Option<f64> {
@@ -148,12 +162,6 @@ pub fn mean_cell(percents: &[f64]) -> Option<String> {
         Some(found) => format!("{middle} ± {:.0}", found.interval.high - found.value),
         None => middle,
     })
-}
-
-/// `70, 88, 84, 92`.
-fn each_cell(percents: &[f64]) -> Option<String> {
-    let each: Vec<String> = percents.iter().map(|value| format!("{value:.0}")).collect();
-    (!each.is_empty()).then(|| each.join(", "))
 }
 
 /// All episodes of all seeds, with Wilson intervals.
@@ -207,7 +215,11 @@ fn area(group: &Group) -> Option<String> {
     let found = group.area()?;
     let [value, low, high] =
         [found.value, found.interval.low, found.interval.high].map(|v| 100.0 * v);
-    Some(format!("{value:.1}% [{low:.1}, {high:.1}]"))
+    // Of one seed there is no interval over seeds.
+    Some(match group.curves().len() {
+        1 => format!("{value:.1}%"),
+        _ => format!("{value:.1}% [{low:.1}, {high:.1}]"),
+    })
 }
 
 fn steps_cell(steps: &[Option<f64>]) -> Option<String> {
@@ -222,6 +234,7 @@ fn steps_cell(steps: &[Option<f64>]) -> Option<String> {
 /// One row a run.
 fn of_runs(groups: &[Group]) -> String {
     let keys = label_columns(groups);
+    let is_apart = keeps_another(groups);
     let runs: Vec<&SweepRun> = groups.iter().flat_map(|group| group.runs.clone()).collect();
     let columns: [Column<&SweepRun>; 9] = [
         ("seed", &|r| Some(r.seed.to_string())),
@@ -233,7 +246,7 @@ fn of_runs(groups: &[Group]) -> String {
         ("final", &|r| {
             Some(format!("{:.0}%", 100.0 * r.final_success()?))
         }),
-        ("kept", &|r| point_cell(r.kept())),
+        ("kept", &|r| point_cell(r.kept()).filter(|_| is_apart)),
         ("decisions", &|r| Some(r.decisions()?.to_string())),
     ];
     labeled(&runs, &keys, |r| r.labels.clone(), &columns)

@@ -6,7 +6,7 @@ use super::super::html::{escape, percent, plural, short};
 use super::super::parts::{both, figure, table};
 use super::super::plot::{self, Line, Row};
 use super::data::{Group, Point, SweepRun, named, values, varying};
-use super::markdown::mean_cell;
+use super::markdown::{keeps_another, mean_cell};
 use super::{grid, pairs};
 use protege_core::run::stats::{common_grid, curve_over_seeds, mean, t_interval};
 
@@ -16,6 +16,8 @@ const LINES: usize = SERIES.len();
 const ROWS: usize = 40;
 /// Arms of one plot up to which the seeds are drawn, too.
 const WITH_SEEDS: usize = 3;
+/// Letters that there is room for beside plots on narrow screens.
+const SHORT: usize = 17;
 /// A plot of this width is one for narrow screens.
 const NARROW: f64 = 500.0;
 
@@ -27,8 +29,10 @@ pub struct Arm<'a> {
     pub name: String,
     /// Its runs.
     pub group: Group<'a>,
+    /// Its place among the colors; the lines of one plot have different ones.
+    colour: usize,
     /// Whether names are so long that numbers stand for them where there is little room.
-    pub has_long: bool,
+    has_long: bool,
 }
 
 impl Arm<'_> {
@@ -40,18 +44,33 @@ impl Arm<'_> {
         };
         format!(
             "<span class=\"key c{}\">{number}{}</span>",
-            (self.number - 1) % LINES,
+            self.colour,
             escape(&self.name)
         )
     }
+}
 
-    /// The name where there is room for so many letters, else the number.
-    fn label(&self, letters: usize) -> String {
-        match self.has_long && self.name.chars().count() > letters {
-            true => self.number.to_string(),
-            false => self.name.clone(),
-        }
+/// What stands for arms in a plot: their names by these dimensions, or their numbers where one has
+/// more than so many letters.
+fn labels(arms: &[&Arm], keys: &[&str], letters: usize) -> Vec<String> {
+    let names: Vec<String> = arms.iter().map(|arm| named(&arm.group, keys)).collect();
+    match names.iter().all(|name| name.chars().count() <= letters) {
+        true => names,
+        false => arms.iter().map(|arm| arm.number.to_string()).collect(),
     }
+}
+
+/// What the numbers in a plot stand for; nothing where there are none.
+fn legend(arms: &[&Arm], labels: &[String]) -> String {
+    let is_numbered = arms
+        .iter()
+        .zip(labels)
+        .any(|(arm, label)| *label == arm.number.to_string());
+    if !is_numbered {
+        return String::new();
+    }
+    let keys: String = arms.iter().map(|arm| arm.head()).collect();
+    format!("<p class=\"legend\">{keys}</p>")
 }
 
 /// The section.
@@ -75,15 +94,25 @@ pub fn section(task: &str, groups: &[Group]) -> String {
 fn arms<'a>(groups: &[Group<'a>]) -> Vec<Arm<'a>> {
     let keys = varying(groups);
     let names: Vec<String> = groups.iter().map(|group| named(group, &keys)).collect();
-    let has_long = names.iter().any(|name| name.chars().count() > 16);
+    let has_long = names.iter().any(|name| name.chars().count() > SHORT);
     let arms = groups.iter().zip(names).enumerate();
-    arms.map(|(i, (group, name))| Arm {
-        number: i + 1,
-        name,
-        group: group.clone(),
-        has_long,
-    })
-    .collect()
+    let mut arms: Vec<Arm> = arms
+        .map(|(i, (group, name))| Arm {
+            number: i + 1,
+            name,
+            group: group.clone(),
+            colour: 0,
+            has_long,
+        })
+        .collect();
+    let mut colours = vec![0; arms.len()];
+    for (_, drawn) in panels(arms.iter().collect()) {
+        let places = drawn.iter().enumerate();
+        places.for_each(|(place, arm)| colours[arm.number - 1] = place);
+    }
+    let both = arms.iter_mut().zip(colours);
+    both.for_each(|(arm, colour)| arm.colour = colour);
+    arms
 }
 
 /// Which arm ends highest.
@@ -122,20 +151,22 @@ fn rates(arms: &[Arm]) -> String {
     if arms.len() > ROWS {
         return String::new();
     }
-    let row = |arm: &Arm, width: f64| {
+    let all: Vec<&Arm> = arms.iter().collect();
+    let groups: Vec<Group> = arms.iter().map(|arm| arm.group.clone()).collect();
+    let keys = varying(&groups);
+    let row = |(arm, name): (&&Arm, &String)| {
         let before: Vec<f64> = arm
             .group
             .runs
             .iter()
             .filter_map(|run| Some(run.before()?.success))
             .collect();
-        let colour = SERIES[(arm.number - 1) % LINES];
         let marks = [
             outcome(&before).map(|found| (found, GREY)),
-            outcome(&arm.group.score_values()).map(|found| (found, colour)),
+            outcome(&arm.group.score_values()).map(|found| (found, SERIES[arm.colour])),
         ];
         Row {
-            name: arm.label(if width < NARROW { 16 } else { 48 }),
+            name: name.clone(),
             marks: marks.into_iter().flatten().collect(),
         }
     };
@@ -144,18 +175,19 @@ fn rates(arms: &[Arm]) -> String {
         "Mean over seeds of the final success (the last three points of the curve), with a 95% \
          interval (t) from three seeds on; grey is the pretrained policy.",
         &both(|width| {
-            let rows: Vec<Row> = arms.iter().map(|arm| row(arm, width)).collect();
-            plot::rates(&rows, width)
+            let labels = labels(&all, &keys, if width < NARROW { 21 } else { 48 });
+            let rows: Vec<Row> = all.iter().zip(&labels).map(row).collect();
+            legend(&all, &labels) + &plot::rates(&rows, width)
         }),
     )
 }
 
 fn curves(arms: &[Arm]) -> String {
-    let drawn: Vec<&Arm> = arms
-        .iter()
-        .filter(|arm| !arm.group.curves().is_empty())
-        .collect();
-    let panels = panels(drawn);
+    let mut panels = panels(arms.iter().collect());
+    for (_, arms) in &mut panels {
+        arms.retain(|arm| !arm.group.curves().is_empty());
+    }
+    panels.retain(|(_, arms)| !arms.is_empty());
     let has_seeds = panels.iter().any(|(_, arms)| arms.len() <= WITH_SEEDS);
     let note = format!(
         "The mean over seeds with its 95% bootstrap interval{}. Curves begin with the pretrained \
@@ -218,11 +250,11 @@ fn panels<'a, 'b>(arms: Vec<&'a Arm<'b>>) -> Vec<(String, Vec<&'a Arm<'b>>)> {
 
 fn panel(heading: &str, note: &str, arms: &[&Arm]) -> String {
     let has_seeds = arms.len() <= WITH_SEEDS;
-    let line = |arm: &&Arm, letters: usize| {
+    let line = |(arm, name): (&&Arm, &String)| {
         let seeds = arm.group.curves();
         Line {
-            name: arm.label(letters),
-            colour: SERIES[(arm.number - 1) % LINES],
+            name: name.clone(),
+            colour: SERIES[arm.colour],
             mean: curve_over_seeds(std::slice::from_ref(&seeds), &common_grid(&seeds), 0),
             seeds: if has_seeds && seeds.len() > 1 {
                 seeds
@@ -231,22 +263,14 @@ fn panel(heading: &str, note: &str, arms: &[&Arm]) -> String {
             },
         }
     };
+    let groups: Vec<Group> = arms.iter().map(|arm| arm.group.clone()).collect();
+    let keys = varying(&groups);
     let svg = both(|width| {
-        let letters = if width < NARROW { 16 } else { 38 };
-        let lines: Vec<Line> = arms.iter().map(|arm| line(arm, letters)).collect();
-        legend(arms, letters) + &plot::curves(&lines, width)
+        let labels = labels(arms, &keys, if width < NARROW { SHORT } else { 38 });
+        let lines: Vec<Line> = arms.iter().zip(&labels).map(line).collect();
+        legend(arms, &labels) + &plot::curves(&lines, width)
     });
     figure(heading, note, &svg)
-}
-
-/// What the numbers at the ends of lines stand for; nothing where there are none.
-fn legend(arms: &[&Arm], letters: usize) -> String {
-    let is_named = |arm: &&Arm| arm.label(letters) == arm.name;
-    if arms.iter().all(is_named) {
-        return String::new();
-    }
-    let keys: String = arms.iter().map(|arm| arm.head()).collect();
-    format!("<p class=\"legend\">{keys}</p>")
 }
 
 /// A figure of a run; none where it has none.
@@ -273,8 +297,11 @@ fn figures(arms: &[Arm]) -> String {
             _ => format!("{mean}<br><small>{}</small>", each.join(", ")),
         })
     };
+    let groups: Vec<Group> = arms.iter().map(|arm| arm.group.clone()).collect();
+    let is_apart = keeps_another(&groups);
     let filled: Vec<_> = columns
         .iter()
+        .filter(|(name, _)| *name != "kept" || is_apart)
         .filter(|(_, figure)| arms.iter().any(|arm| cells(arm, figure).is_some()))
         .collect();
     let row = |arm: &Arm| {
@@ -306,7 +333,7 @@ fn figures(arms: &[Arm]) -> String {
     format!(
         "<h3 class=\"later\">Figures</h3>{}\n<p class=\"note\">Means over seeds with 95% intervals \
          (t) from three seeds on; below them, each seed. Final: the mean of the last three points \
-         of the curve. Kept: the agent that the run gives as its result. Lowest: each seed’s \
+         of the curve. Kept, where it is not the last: the agent that the run gives as its result. Lowest: each seed’s \
          lowest point. Control steps: the mean of the seeds.</p>",
         table("Figures by arm", "sweep", &names, &rows)
     )

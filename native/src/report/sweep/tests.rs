@@ -95,11 +95,26 @@ fn tables_show_means_and_seeds() {
     let mut lines = text.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "| task | arm | seeds | before | lowest | drop | last | final | kept | kept, by seed |"
+        "| task | arm | seeds | before | lowest | drop | last | final |"
     );
     assert_eq!(
         lines.nth(1).unwrap(),
-        "| `lab/lift` | plain | 4 | 20% ± 0 | 24% ± 5 | +4 | 48% ± 10 | 36% ± 8 | 48% ± 10 | 40, 45, \
-         50, 55 |"
+        "| `lab/lift` | plain | 4 | 20% ± 0 (20, 20, 20, 20) | 24% ± 5 | +4 | 48% ± 10 (40, 45, 50, \
+         55) | 36% ± 8 (30, 34, 38, 41) |"
     );
+}
+
+/// The lines of one plot have different colors, however large the grid.
+#[test]
+fn lines_of_one_plot_have_colors_of_their_own() {
+    let mut runs = Vec::new();
+    for (i, arm) in ["a", "b", "c", "d", "e", "f", "g"].iter().enumerate() {
+        runs.push(run("lab/lift", arm, 0, 0.3 + 0.05 * i as f64));
+    }
+    let page = render(&SweepReport::of_runs(runs));
+    assert!(page.contains("part 1 of 2") && page.contains("part 2 of 2"));
+    for (place, arm) in ["a", "b", "c", "d"].iter().enumerate() {
+        assert!(page.contains(&format!("<span class=\"key c{place}\">{arm}</span>")));
+    }
+    assert!(page.contains("<span class=\"key c0\">e</span>"));
 }

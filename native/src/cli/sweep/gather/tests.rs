@@ -51,3 +51,30 @@ fn tables_of_results_are_those_of_their_files() {
     }
     assert!(count > 5, "there are {count} generated tables");
 }
+
+/// What a page shows side by side is in its generated table, too.
+#[test]
+fn pretrained_rates_are_those_of_their_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let runs = csv::read(&root.join("results/post-bc/curves.csv")).unwrap();
+    let made = markdown::tables(&runs, markdown::Table::Episodes);
+    let mut count = 0;
+    for page in ["results/post-bc/README.md", "docs/evidence.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let (_, table) = text.split_once("| task | demonstrations | BC |").unwrap();
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let methods = ["bc", "sigma-bc", "post-bc"].iter().zip(&cells[3..6]);
+            for (method, rate) in methods {
+                let own = format!("| {} | {method} | none | {} | {rate} |", cells[1], cells[2]);
+                assert!(made.contains(&own), "{page}: {own}");
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 2 * 27);
+}
