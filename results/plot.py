@@ -33,12 +33,13 @@ def curves(method):
     """Success by (task, arm) and seed: that of the pretrained policy, and the curve, decisions to success."""
     points = defaultdict(dict)
     with open(HERE / method / "curves.csv", newline="") as file:
-        for task, arm, seed, decisions, _, success, _ in list(csv.reader(file))[1:]:
-            success = 100 * float(success)
-            if seed in points[task, arm]:
-                points[task, arm][seed][1][int(decisions)] = success
+        for row in csv.DictReader(file):
+            success = 100 * float(row["success"])
+            key = row["task"].removeprefix("lab/"), row["arm"]
+            if row["kind"] == "before":
+                points[key][row["seed"]] = (success, {})
             else:
-                points[task, arm][seed] = (success, {})
+                points[key][row["seed"]][1][int(row["decisions"])] = success
     return points
 
 

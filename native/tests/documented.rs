@@ -80,3 +80,32 @@ fn every_documented_command_is_taken() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// The sweeps of the results are sweeps that can be planned; only networks that demonstrate may be
+/// missing here.
+#[test]
+fn the_sweeps_of_the_results_can_be_planned() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
+    let folders = results.read_dir().unwrap();
+    let folders = folders.map(|folder| folder.unwrap().path());
+    let inside = folders.filter(|path| path.is_dir()).flat_map(|folder| {
+        let files = folder.read_dir().unwrap();
+        files.map(|file| file.unwrap().path()).collect::<Vec<_>>()
+    });
+    let sweeps: Vec<PathBuf> = inside
+        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+        .collect();
+    assert!(sweeps.len() > 5, "{sweeps:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for sweep in sweeps {
+        let arguments = ["sweep", "plan", sweep.to_str().unwrap(), "--dry-run"];
+        let output = protege(folder.path(), &arguments).output().unwrap();
+        let text = sentence(&output);
+        let is_missing = text.contains("expert_door") && text.contains("No such file");
+        assert!(
+            output.status.success() || is_missing,
+            "{}: {text}",
+            sweep.display()
+        );
+    }
+}

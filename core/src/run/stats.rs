@@ -5,6 +5,12 @@
 //! learning at the edge of the statistical precipice" (2021), whose library is rliable. All
 //! intervals are 95% and two-sided.
 
+mod paired;
+mod student;
+
+pub use paired::{EXACT_SIGN_FLIPS, paired_difference, sign_flip_test};
+pub use student::{t_interval, t_quantile};
+
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +176,45 @@ pub fn probability_of_improvement(a: &[f64], b: &[f64], seed: u64) -> Estimate {
         .collect();
     Estimate {
         value: wins(&sides),
+        interval: percentiles(resampled),
+    }
+}
+
+/// The probability of improvement over several tasks, as rliable defines it (Agarwal et al. 2021,
+/// section 4.3): the mean of the tasks' own probabilities, since scores of different tasks are no
+/// pairs; with a bootstrap interval in which the seeds of each task and side are drawn anew. Each
+/// task has the scores of a and those of b; those without either are left out. 0.5 of none.
+pub fn probability_of_improvement_over_tasks(
+    tasks: &[(Vec<f64>, Vec<f64>)],
+    seed: u64,
+) -> Estimate {
+    let mut rng = Rng::new(seed, "statistics", 1);
+    let both = |(a, b): &&(Vec<f64>, Vec<f64>)| !a.is_empty() && !b.is_empty();
+    let placed = |(a, b): &(Vec<f64>, Vec<f64>)| {
+        let scores = distinct(&[&a[..], b].concat());
+        let sides = [a, b].map(|side| places(side, &scores));
+        (sides, scores.len())
+    };
+    let tasks: Vec<([Vec<usize>; 2], usize)> = tasks.iter().filter(both).map(placed).collect();
+    if tasks.is_empty() {
+        let interval = Interval {
+            low: 0.5,
+            high: 0.5,
+        };
+        return Estimate {
+            value: 0.5,
+            interval,
+        };
+    }
+    let wins = |sides: &[Vec<usize>], count: usize| share_of_wins(&sides[0], &sides[1], count);
+    let own: Vec<f64> = tasks.iter().map(|(sides, n)| wins(sides, *n)).collect();
+    let mut again = || {
+        let drawn = tasks.iter().map(|(s, n)| wins(&resample(s, &mut rng), *n));
+        mean(&drawn.collect::<Vec<_>>())
+    };
+    let resampled = (0..RESAMPLES).map(|_| again()).collect();
+    Estimate {
+        value: mean(&own),
         interval: percentiles(resampled),
     }
 }
@@ -386,6 +431,40 @@ pub fn steps_to(curve: &[(f64, f64)], threshold: f64) -> Option<f64> {
     Some(earlier + (step - earlier) * (threshold - below) / (value - below))
 }
 
+/// The success that a run ends with: the mean of the last three points of its curve, or of as many
+/// as there are; none without points. A single point is uncertain, and the best one is chosen.
+pub fn final_success(curve: &[(f64, f64)]) -> Option<f64> {
+    let tail: Vec<f64> = curve.iter().rev().take(3).rev().map(|p| p.1).collect();
+    (!tail.is_empty()).then(|| mean(&tail))
+}
+
+/// When the runs of one arm reach a height.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The first step at which each run does, as by [`steps_to`]; none where it never does.
+    pub runs: Vec<Option<f64>>,
+    /// The median over all runs, those that never do being later than all others; none where that
+    /// is among them.
+    pub median: Option<f64>,
+}
+
+/// When each run of an arm reaches `plateau`, such as the mean of what a rival's runs end with.
+pub fn steps_to_plateau(curves: &[Curve], plateau: f64) -> Reached {
+    let runs: Vec<Option<f64>> = curves.iter().map(|c| steps_to(c, plateau)).collect();
+    let mut sorted: Vec<f64> = runs.iter().map(|r| r.unwrap_or(f64::INFINITY)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = |i: usize| sorted.get(i).copied().unwrap_or(f64::INFINITY);
+    let half = sorted.len() / 2;
+    let median = match sorted.len() % 2 {
+        0 => 0.5 * (middle(half.saturating_sub(1)) + middle(half)),
+        _ => middle(half),
+    };
+    Reached {
+        runs,
+        median: Some(median).filter(|m| m.is_finite()),
+    }
+}
+
 /// Draws as many as there are from each stratum, with replacement.
 fn resample<T: Clone>(strata: &[Vec<T>], rng: &mut Rng) -> Vec<Vec<T>> {
     let mut draw = |stratum: &Vec<T>| {
@@ -523,6 +602,50 @@ mod tests {
         let tie = probability_of_improvement(&[0.1, 0.5, 0.9], &[0.1, 0.5, 0.9], 0);
         assert!(tie.value == 0.5 && tie.interval.contains(0.5) && tie.interval.low < 0.5);
         assert_eq!(probability_of_improvement(&[], &[1.0], 0).value, 0.5);
+    }
+
+    /// Over several tasks it is the mean of the tasks' own (rliable's
+    /// `probability_of_improvement`), not that of all scores together; over one task it is the
+    /// same as without tasks, interval included.
+    #[test]
+    fn the_probability_of_improvement_is_a_mean_over_tasks() {
+        let easy = (vec![0.8, 0.9], vec![0.85, 0.95]);
+        let hard = (vec![0.1, 0.2], vec![0.3, 0.05]);
+        let found = probability_of_improvement_over_tasks(&[easy.clone(), hard], 0);
+        assert_eq!(found.value, (0.75 + 0.5) / 2.0);
+        assert!(found.interval.contains(found.value));
+        let pooled = probability_of_improvement(&[0.8, 0.9, 0.1, 0.2], &[0.85, 0.95, 0.3, 0.05], 0);
+        assert_ne!(found.value, pooled.value);
+        let one = probability_of_improvement_over_tasks(std::slice::from_ref(&easy), 5);
+        assert_eq!(one, probability_of_improvement(&easy.0, &easy.1, 5));
+        let none = probability_of_improvement_over_tasks(&[(vec![], vec![1.0])], 0);
+        assert_eq!(none.value, 0.5);
+    }
+
+    /// A run ends with the mean of its last three points, and fewer count as they are.
+    #[test]
+    fn a_run_ends_with_its_last_three_points() {
+        let curve = [(0.0, 0.1), (1.0, 0.5), (2.0, 0.75), (3.0, 1.0)];
+        assert_eq!(final_success(&curve), Some(0.75));
+        assert_eq!(
+            (final_success(&curve[..1]), final_success(&[])),
+            (Some(0.1), None)
+        );
+    }
+
+    /// Runs that never reach a plateau count as later than all others.
+    #[test]
+    fn a_plateau_is_reached_by_some() {
+        let to = |top: f64| vec![(0.0, 0.0), (100.0, top)];
+        let reached = steps_to_plateau(&[to(1.0), to(0.8), to(0.2)], 0.4);
+        assert_eq!(reached.runs, [Some(40.0), Some(50.0), None]);
+        assert_eq!(reached.median, Some(50.0));
+        assert_eq!(steps_to_plateau(&[to(1.0), to(0.2)], 0.4).median, None);
+        assert_eq!(
+            steps_to_plateau(&[to(1.0), to(0.8)], 0.4).median,
+            Some(45.0)
+        );
+        assert_eq!(steps_to_plateau(&[], 0.4).median, None);
     }
 
     /// The rank test is exact: full separation has probability 2 over the number of ways to split,

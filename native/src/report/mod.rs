@@ -13,6 +13,7 @@ mod loglog;
 mod parts;
 mod plot;
 mod sections;
+pub mod sweep;
 pub mod theory;
 pub mod videos;
 pub mod world;

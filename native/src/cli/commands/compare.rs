@@ -1,11 +1,12 @@
 //! `protege compare`: several runs on one page.
 
 use crate::cli::answer::{self, Answer};
-use crate::cli::plan::Folder;
+use crate::cli::plan::{Folder, Plan};
 use crate::cli::session::results;
 use crate::files::{check_writable, destination};
 use crate::report::{Report, compare};
 use crate::terminal;
+use protege_core::run::Config;
 use protege_core::run::stats::{
     area_under, bootstrap, difference, mean, probability_of_improvement, steps_to,
 };
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   protege compare runs/bc runs/post-bc
-  protege compare runs/* --out all.html --csv curves.csv --json";
+  protege compare runs/* --out all.html --csv curves.csv --json
+  protege compare runs/seed-*                          runs of one seed each that differ in it alone count as one";
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
@@ -49,17 +51,19 @@ pub fn answer(args: &Args) -> Result<Answer> {
             "--out and --csv name the same file: give each one of its own",
         ));
     }
-    let mut names = Vec::new();
-    let mut reports = Vec::new();
+    let mut runs = Vec::new();
     let mut left_out = Vec::new();
     for path in &args.runs {
         match read(path)? {
-            Found::Report(report) => {
-                names.push(terminal::path(path));
-                reports.push(*report);
-            }
+            Found::Run(run) => runs.push(*run),
             Found::Unfinished(why) => left_out.push(why),
         }
+    }
+    let mut names = Vec::new();
+    let mut reports = Vec::new();
+    for parts in pooled(runs)? {
+        names.push(name(&parts));
+        reports.push(report(&parts)?);
     }
     if reports.is_empty() {
         return Err(Error::input(left_out.join("; ")));
@@ -120,9 +124,28 @@ fn curves(reports: &[Report]) -> String {
     text
 }
 
+/// A run that has finished.
+struct Finished {
+    /// Its folder, as it was named.
+    path: PathBuf,
+    folder: Folder,
+    plan: Plan,
+    config: Config,
+}
+
+impl Finished {
+    /// What runs that differ in their seed alone have in common; none where it has several seeds.
+    fn pool(&self) -> Option<String> {
+        let mut config = self.config.clone();
+        config.seed = 0;
+        let is_single = self.plan.seeds.len() == 1;
+        is_single.then(|| format!("{} {}", self.plan.version, config.to_value()))
+    }
+}
+
 /// What a folder holds.
 enum Found {
-    Report(Box<Report>),
+    Run(Box<Finished>),
     /// A run that goes on, or may; what is missing.
     Unfinished(String),
 }
@@ -132,14 +155,68 @@ fn read(path: &Path) -> Result<Found> {
     if let Some(why) = results::unfinished(&folder, &plan) {
         return Ok(Found::Unfinished(why));
     }
-    let wall_s = results::wall_s(&folder, &plan)?;
-    let report = results::collect(&folder, &plan, &config, None, wall_s)?;
+    Ok(Found::Run(Box::new(Finished {
+        path: path.to_owned(),
+        folder,
+        plan,
+        config,
+    })))
+}
+
+/// Runs of a single seed that differ in it alone, as those of a sweep do, are one run of all their
+/// seeds.
+fn pooled(runs: Vec<Finished>) -> Result<Vec<Vec<Finished>>> {
+    let mut all: Vec<Vec<Finished>> = Vec::new();
+    for run in runs {
+        let pool = run.pool();
+        let mut own = all.iter_mut();
+        match own.find(|parts| pool.is_some() && parts[0].pool() == pool) {
+            Some(parts) => parts.push(run),
+            None => all.push(vec![run]),
+        }
+    }
+    all.iter().try_for_each(|parts| refuse_twice(parts))?;
+    Ok(all)
+}
+
+/// One seed counts once.
+fn refuse_twice(parts: &[Finished]) -> Result<()> {
+    for (i, run) in parts.iter().enumerate() {
+        let earlier = parts[..i].iter();
+        if let Some(twin) = earlier.into_iter().find(|o| o.plan.seeds == run.plan.seeds) {
+            return Err(Error::input(format!(
+                "{} and {} are the same configuration with the same seed, {}, which would count \
+                 twice: name one of them",
+                terminal::path(&twin.path),
+                terminal::path(&run.path),
+                run.plan.seeds[0]
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The folder, and how many more are part of it.
+fn name(parts: &[Finished]) -> String {
+    let first = terminal::path(&parts[0].path);
+    match parts.len() {
+        1 => first,
+        n => format!("{first} and {} more", n - 1),
+    }
+}
+
+fn report(parts: &[Finished]) -> Result<Report> {
+    let mut wall_s = 0.0;
+    for part in parts {
+        wall_s += results::wall_s(&part.folder, &part.plan)?;
+    }
+    let folders: Vec<(&Folder, &Plan)> = parts.iter().map(|p| (&p.folder, &p.plan)).collect();
+    let report = results::collect(&folders, &parts[0].config, None, wall_s)?;
     // Losses are on each run's own page.
-    let report = Report {
+    Ok(Report {
         losses: Vec::new(),
         ..report
-    };
-    Ok(Found::Report(Box::new(report)))
+    })
 }
 
 fn row(name: &str, report: &Report) -> Value {

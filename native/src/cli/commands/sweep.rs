@@ -4,7 +4,8 @@ use crate::cli::answer::{self, Answer, Output};
 use crate::cli::shell;
 use crate::cli::sweep::plan::{self, Kind, Sweep};
 use crate::cli::sweep::submit::{self, Engine, Wishes};
-use crate::cli::sweep::{cell, estimate, status, work};
+use crate::cli::sweep::{cell, estimate, gather, status, work};
+use crate::report::sweep::markdown::Table;
 use crate::terminal;
 use protege_core::{Error, Result};
 use serde_json::json;
@@ -100,6 +101,18 @@ enum Action {
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
         watch: Option<u32>,
     },
+    /// Write what has been found: files of numbers, and one page of tables, curves and tests
+    Gather {
+        /// The folder of a sweep, or a curves.csv
+        #[arg(value_name = "DIR|FILE")]
+        sweep: PathBuf,
+        /// The folder to write into [default: that of the sweep]
+        #[arg(long, value_name = "DIR", conflicts_with = "markdown")]
+        out: Option<PathBuf>,
+        /// Write nothing, but print tables in Markdown
+        #[arg(long, value_name = "TABLES", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+        markdown: Option<Table>,
+    },
 }
 
 /// Does what the action says.
@@ -133,6 +146,11 @@ pub fn answer(args: &Args, output: Output) -> Result<Answer> {
             submit::submit(&Sweep::open(sweep)?, *engine, &wishes)
         }
         Action::Status { sweep, watch } => show(&Sweep::open(sweep)?, *watch),
+        Action::Gather {
+            sweep,
+            out,
+            markdown,
+        } => gather::gather(sweep, out.as_deref(), *markdown),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::interrupt;
 use crate::terminal;
 use crate::workers::{Secret, Server};
 use protege_core::Result;
-use protege_core::error::within;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -28,10 +27,6 @@ pub struct Args {
     /// Where to listen; beyond the loopback address only with a token
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7411")]
     listen: String,
-    /// Shares of episodes to play at a time, each on one thread [default: as many as there are
-    /// cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
     /// The file that holds the token [default: what PROTEGE_TOKEN holds]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -42,8 +37,8 @@ pub struct Args {
 /// # Errors
 /// When it cannot be listened there, or the token is missing or too short.
 pub fn answer(args: &Args, output: Output) -> Result<Answer> {
-    let threads = args.threads.unwrap_or_else(cores);
-    within("--threads", threads, 1, 256)?;
+    // Shares of episodes that are played at a time, each on one thread.
+    let threads = cores();
     let secret = Secret::find(args.token_file.as_deref())?;
     let server = Server::listen(&args.listen, threads, secret)?;
     let address = server.address();

@@ -319,7 +319,7 @@ fn results_of(work: &Work, help: Help, output: Output, stop: &Stop) -> Result<An
         videos,
         world,
         improvement,
-        ..results::collect(folder, plan, config, picture, clock.seconds())?
+        ..results::collect(&[(folder, plan)], config, picture, clock.seconds())?
     };
 
     lock.check()?;

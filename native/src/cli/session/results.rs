@@ -21,30 +21,39 @@ use protege_core::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The report of a run whose seeds have all finished.
+/// The report of the seeds of one run, which may lie in several folders, as those of a sweep do.
+/// All have finished.
 ///
 /// # Errors
 /// When a seed has no result yet, or a file is damaged.
 pub fn collect(
-    folder: &Folder,
-    plan: &Plan,
+    parts: &[(&Folder, &Plan)],
     config: &Config,
     action_plot: Option<ActionPlot>,
     wall_s: f64,
 ) -> Result<Report> {
-    let results = plan
-        .seeds
+    let of_part = |&(folder, plan): &(&'_ Folder, &'_ Plan)| {
+        let seeds = plan.seeds.clone().into_iter();
+        seeds.map(|seed| (folder.clone(), seed)).collect::<Vec<_>>()
+    };
+    let mut seeds: Vec<(Folder, u64)> = parts.iter().flat_map(of_part).collect();
+    if parts.len() > 1 {
+        seeds.sort_by_key(|(_, seed)| *seed);
+    }
+    let results = seeds
         .iter()
-        .map(|&seed| seed_result(folder, seed))
+        .map(|(folder, seed)| seed_result(folder, *seed))
         .collect::<Result<Vec<_>>>()?;
-    check_pooled(folder, &results)?;
-    let rows = results
+    check_pooled(&seeds, &results)?;
+    let rows = seeds
         .iter()
-        .map(|result| row(folder, config, result))
+        .zip(&results)
+        .map(|((folder, _), result)| row(folder, config, result))
         .collect::<Result<Vec<_>>>()?;
     let mut curves = Vec::new();
     let mut losses = Vec::new();
-    for &seed in &plan.seeds {
+    for (folder, seed) in &seeds {
+        let seed = *seed;
         let lines = read_metrics(&folder.seed(seed))?;
         curves.push(SeedCurve {
             seed,
@@ -57,12 +66,19 @@ pub fn collect(
         }));
     }
     let (pretrain, finetune) = names::of(config);
+    let commands: Vec<&str> = parts.iter().map(|(_, plan)| &plan.command[..]).collect();
+    let mut notes: Vec<String> = Vec::new();
+    for note in parts.iter().flat_map(|(_, plan)| &plan.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
     Ok(Report {
         task: config.task.clone(),
         pretrain,
         finetune,
         preset: config.preset.name().to_owned(),
-        seeds: plan.seeds.clone(),
+        seeds: seeds.iter().map(|(_, seed)| *seed).collect(),
         demos: rows.iter().map(|row| row.demos).max().unwrap_or_default(),
         before: pool(rows.iter().map(|row| &row.before)),
         after: pool(rows.iter().map(|row| &row.after)),
@@ -78,9 +94,11 @@ pub fn collect(
         improvement: None,
         per_seed: rows,
         config_toml: to_toml(config)?,
-        command: plan.command.clone(),
-        version: plan.version.clone(),
-        notes: plan.notes.clone(),
+        command: commands.join(" && "),
+        version: parts
+            .first()
+            .map_or_else(String::new, |(_, plan)| plan.version.clone()),
+        notes,
     })
 }
 
@@ -134,9 +152,9 @@ fn seed_result(folder: &Folder, seed: u64) -> Result<SeedResult> {
 }
 
 /// Refuses to pool seeds that ran with different settings.
-fn check_pooled(folder: &Folder, results: &[SeedResult]) -> Result<()> {
+fn check_pooled(seeds: &[(Folder, u64)], results: &[SeedResult]) -> Result<()> {
     let mut first: Option<Config> = None;
-    for result in results {
+    for ((folder, _), result) in seeds.iter().zip(results) {
         let Some(saved) = &result.config else {
             continue;
         };

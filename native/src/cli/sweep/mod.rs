@@ -8,6 +8,7 @@
 pub mod cell;
 pub mod cells;
 pub mod estimate;
+pub mod gather;
 pub mod plan;
 mod share;
 mod spec;
