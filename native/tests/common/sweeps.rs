@@ -53,6 +53,10 @@ pub fn answer(folder: &Path, arguments: &[&str]) -> serde_json::Value {
 pub fn results(folder: &Path, name: &str) -> BTreeMap<String, Vec<u8>> {
     let sweep = folder.join(name);
     let mut found = BTreeMap::new();
+    succeeds(folder, &["sweep", "gather", name]);
+    for file in ["summary.csv", "curves.csv", "sweep.html"] {
+        found.insert(file.to_owned(), std::fs::read(sweep.join(file)).unwrap());
+    }
     for cell in entries(&sweep.join("cells")) {
         let number = cell.file_name().unwrap().to_string_lossy().into_owned();
         let seeds = entries(&cell).into_iter().filter(|path| {
