@@ -212,7 +212,9 @@ impl Group<'_> {
 pub fn groups(runs: &[SweepRun]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group> = Vec::new();
     for run in runs {
-        match groups.iter_mut().find(|group| group.labels == run.labels) {
+        // Runs of a group mostly stand together.
+        let mut latest_first = groups.iter_mut().rev();
+        match latest_first.find(|group| group.labels == run.labels) {
             Some(group) => group.runs.push(run),
             None => groups.push(Group {
                 labels: &run.labels,

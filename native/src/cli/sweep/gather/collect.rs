@@ -8,6 +8,7 @@ use crate::report::sweep::data::{Point, PointKind, SweepRun};
 use crate::report::sweep::{Failed, SweepReport, Unfinished};
 use protege_core::{Error, Result};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// All that is there.
 ///
@@ -24,11 +25,15 @@ pub fn collect(sweep: &Sweep) -> Result<(SweepReport, Vec<Standing>)> {
         failed: Vec::new(),
         spec: spec(sweep)?,
     };
+    let places = places(sweep);
+    let mut runs = Vec::new();
     for (index, (cell, standing)) in sweep.plan.cells.iter().zip(&standings).enumerate() {
         report.planned += usize::from(cell.kind == Kind::Run);
         let name = cell.name();
         match standing {
-            Standing::Done(_) if cell.kind == Kind::Run => report.runs.push(run(sweep, index)?),
+            Standing::Done(_) if cell.kind == Kind::Run => {
+                runs.push((places[index], run(sweep, index)?));
+            }
             Standing::Done(_) => {}
             Standing::Failed(words) => report.failed.push(Failed {
                 cell: index,
@@ -45,7 +50,8 @@ pub fn collect(sweep: &Sweep) -> Result<(SweepReport, Vec<Standing>)> {
             }
         }
     }
-    sort(sweep, &mut report.runs);
+    runs.sort_by_key(|(place, run)| (*place, run.seed));
+    report.runs = runs.into_iter().map(|(_, run)| run).collect();
     Ok((report, standings))
 }
 
@@ -76,23 +82,14 @@ fn latest(sweep: &Sweep, index: usize) -> Option<Point> {
     points(&lines).pop()
 }
 
-/// Runs in the order of the grid, the seeds of a combination together: cells are planned seed by
-/// seed.
-fn sort(sweep: &Sweep, runs: &mut [SweepRun]) {
-    let mut order: Vec<Vec<(String, String)>> = Vec::new();
-    for cell in &sweep.plan.cells {
-        let labels = labels(cell, "");
-        if !order.contains(&labels) {
-            order.push(labels);
-        }
-    }
-    let place = |run: &SweepRun| {
-        let own = |labels: &Vec<(String, String)>| labels.iter().all(|l| run.labels.contains(l));
-        order
-            .iter()
-            .position(|labels| !labels.is_empty() && own(labels))
-    };
-    runs.sort_by_cached_key(|run| (place(run), run.seed));
+/// The place of each cell's combination in the grid: cells are planned seed by seed, but the seeds
+/// of a combination belong together.
+fn places(sweep: &Sweep) -> Vec<usize> {
+    let mut first = BTreeMap::new();
+    let cells = sweep.plan.cells.iter().enumerate();
+    cells
+        .map(|(i, cell)| *first.entry(labels(cell, "")).or_insert(i))
+        .collect()
 }
 
 /// A cell's labels as text; the task is always among them.
