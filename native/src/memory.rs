@@ -23,16 +23,19 @@ pub fn fits(config: &Config, has_policy: bool) -> Result<()> {
 /// # Errors
 /// As [`fits`].
 pub fn fits_at_once(config: &Config, has_policy: bool, runs: usize) -> Result<()> {
-    let Some(memory) = limit() else {
-        return Ok(());
-    };
+    machine(runs).map_or(Ok(()), |machine| {
+        check(config, &CATALOG, has_policy, &machine)
+    })
+}
+
+/// What each of so many runs can have of this machine; none where the system does not say.
+pub fn machine(runs: usize) -> Option<Machine> {
     let cores = crate::cli::machine::cores();
-    let machine = Machine {
-        memory,
+    Some(Machine {
+        memory: limit()?,
         cores: cores.div_ceil(runs),
         runs,
-    };
-    check(config, &CATALOG, has_policy, &machine)
+    })
 }
 
 /// Bytes that this process can have: the machine's memory, or less where its group of processes

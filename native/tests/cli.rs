@@ -299,7 +299,7 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let pretrained = answer(
         folder.path(),
-        &small("pretrain", &["--out", "cloned", "--json"]),
+        &small("pretrain", &["--no-video", "--out", "cloned", "--json"]),
     );
     assert_eq!(
         (&pretrained["finetune"], &pretrained["env_steps"]),
@@ -312,6 +312,7 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
             "finetune",
             "--checkpoint",
             "cloned",
+            "--no-video",
             "--out",
             "practised",
             "--json",
@@ -336,6 +337,7 @@ fn a_pretrained_policy_is_finetuned_unless_none_is_asked_for() {
             "cloned",
             "--finetune",
             "none",
+            "--no-video",
             "--out",
             "as-it-was",
             "--json",
@@ -459,6 +461,7 @@ fn a_run_writes_everything_and_its_policy_lives_on() {
             "finetune",
             "--checkpoint",
             "first/seed-1",
+            "--no-video",
             "--out",
             "second",
             "--json",
@@ -630,6 +633,7 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
         "--finetune",
         "none",
         "--no-companion",
+        "--no-video",
         "--out",
         "first",
     ];
@@ -648,6 +652,7 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
             "--config",
             "first/config.toml",
             "--no-companion",
+            "--no-video",
             "--out",
             "second",
         ],
@@ -674,6 +679,7 @@ fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
         "pretrain.value_dice.updates=20",
         "--finetune",
         "none",
+        "--no-video",
         "--out",
         "dice",
         "--json",

@@ -9,24 +9,44 @@ use std::process::Command;
 /// How much more than a run takes an estimate may be, and how much less.
 const WITHIN: (f64, f64) = (2.0, 1.2);
 
-/// Settings of all runs: little of everything that takes time, but more updates than a run makes
-/// in one step, so that a checkpoint is made in the midst of learning, where most is held.
+/// Settings of all runs: little of everything that takes time.
 const SMALL: &[&str] = &[
     "eval.episodes=2",
     "eval.curve_episodes=2",
-    "pretrain.bc.updates=12",
-    "pretrain.post_bc.updates=12",
-    "pretrain.value_dice.updates=12",
+    "pretrain.bc.updates=2",
+    "pretrain.post_bc.updates=2",
+    "pretrain.value_dice.updates=2",
 ];
 
-/// Runs, each large in one respect: a network, a batch, an ensemble.
-const RUNS: &[&[&str]] = &[
+/// Runs whose weights are large, of networks or of an ensemble: with more updates than a run makes
+/// in one step, so that a checkpoint is made in the midst of learning, where most of them is held.
+const OF_WEIGHTS: &[&[&str]] = &[
     &[
         "pretrain.method=bc",
         "policy.hidden=2048",
         "policy.layers=4",
         "pretrain.bc.batch=16",
+        "pretrain.bc.updates=12",
     ],
+    &[
+        "pretrain.method=post-bc",
+        "pretrain.post_bc.members=40",
+        "pretrain.post_bc.hidden=512",
+        "pretrain.post_bc.layers=3",
+        "pretrain.post_bc.updates=12",
+    ],
+    &[
+        "pretrain.method=bc",
+        "policy.encoder=resnet",
+        "engine=mujoco",
+        "env.image_size=84",
+        "pretrain.bc.batch=8",
+        "pretrain.bc.updates=12",
+    ],
+];
+
+/// Runs whose batches are large: all that they hold is there from the first updates on.
+const OF_BATCHES: &[&[&str]] = &[
     &[
         "pretrain.method=bc",
         "policy.hidden=512",
@@ -39,12 +59,6 @@ const RUNS: &[&[&str]] = &[
         "policy.hidden=256",
         "policy.layers=4",
         "pretrain.bc.batch=512",
-    ],
-    &[
-        "pretrain.method=post-bc",
-        "pretrain.post_bc.members=40",
-        "pretrain.post_bc.hidden=512",
-        "pretrain.post_bc.layers=3",
     ],
     &[
         "pretrain.method=value-dice",
@@ -169,9 +183,8 @@ fn both(folder: &Path, name: &str, settings: &[&str]) -> (f64, Option<f64>) {
 fn estimates_are_what_runs_take() {
     let folder = tempfile::tempdir().unwrap();
     let cloned = ["pretrain.method=bc", "policy.hidden=64", "policy.layers=2"];
-    let alone = RUNS
-        .iter()
-        .map(|run| [*run, &["finetune.method=none"][..]].concat());
+    let alone = OF_WEIGHTS.iter().chain(OF_BATCHES);
+    let alone = alone.map(|run| [*run, &["finetune.method=none"][..]].concat());
     let finetuned = FINETUNED.iter().map(|run| [&cloned[..], *run].concat());
     let mut wrong = Vec::new();
     for (i, settings) in alone.chain(finetuned).enumerate() {

@@ -4,6 +4,7 @@
 #![cfg(feature = "mujoco")]
 
 use burn::tensor::Device;
+use mimalloc::MiMalloc;
 use pollster::block_on;
 use protege::engines::{CATALOG, make, services};
 use protege_core::data::{CODE_VERSION, Dataset, Episode, Meta};
@@ -12,6 +13,10 @@ use protege_core::rng::Rng;
 use protege_core::run::{Config, Inputs, Run};
 use serde_json::{Value, json};
 use std::sync::Mutex;
+
+/// The program's allocator: learning takes memory and gives it back all the time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Tasks whose demonstrations vary least in some number, which practice changes most.
 const HARDEST: [&str; 3] = [
@@ -52,6 +57,7 @@ fn method(name: &str) -> (Vec<(&'static str, Value)>, [f64; 2]) {
             vec![
                 ("finetune.best_of_n.rollouts", json!(4)),
                 ("finetune.best_of_n.updates", json!(200)),
+                ("finetune.best_of_n.batch", json!(64)),
                 ("finetune.best_of_n.hidden", json!(32)),
             ],
             sparse,
@@ -61,6 +67,7 @@ fn method(name: &str) -> (Vec<(&'static str, Value)>, [f64; 2]) {
                 ("finetune.dsrl.total_steps", json!(400)),
                 ("finetune.dsrl.learning_starts", json!(200)),
                 ("finetune.dsrl.hidden", json!(32)),
+                ("finetune.dsrl.batch", json!(64)),
                 ("finetune.dsrl.utd_ratio", json!(2)),
                 ("finetune.dsrl.noise_utd_ratio", json!(1)),
             ],
@@ -95,6 +102,7 @@ fn method(name: &str) -> (Vec<(&'static str, Value)>, [f64; 2]) {
             let settings = vec![
                 (key("total_steps"), json!(600)),
                 (key("learning_starts"), json!(300)),
+                (key("actor.clone_updates"), json!(200)),
             ];
             (settings, sparse)
         }

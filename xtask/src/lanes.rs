@@ -1,5 +1,5 @@
 //! Tests in several programs, two at a time: many programs end with one long test, or wait for what
-//! they have started, and leave cores idle.
+//! they have started, and leave cores idle. Those that mostly wait run beside the others.
 
 use crate::shell;
 use serde_json::Value;
@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Programs that run at a time.
 const LANES: usize = 2;
+
+/// Programs that wait for others' daemons most of their time.
+const WAITING: [&str; 1] = ["native/tests/slurm.rs"];
 
 /// A program, and its name in what is said of it.
 pub type Named = (String, Command);
@@ -81,20 +84,24 @@ fn forget_parts() {
 /// # Errors
 /// One sentence with the names of those that did not exit with 0.
 pub fn run(programs: Vec<Named>) -> Result<(), String> {
-    let queue = Mutex::new(programs.into_iter());
+    let is_waiting = |(name, _): &Named| WAITING.contains(&&name[..]);
+    let (waiting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(is_waiting);
+    let queues = [waiting, others].map(|programs| Mutex::new(programs.into_iter()));
     let failed = Mutex::new(Vec::new());
-    let lane = || {
+    let lane = |queue: &Mutex<std::vec::IntoIter<Named>>| {
         loop {
-            let next = lock(&queue).next();
+            let next = lock(queue).next();
             let Some((name, command)) = next else { return };
             if !passes(&name, command) {
                 lock(&failed).push(name);
             }
         }
     };
+    let [waiting, others] = &queues;
     std::thread::scope(|scope| {
+        scope.spawn(|| lane(waiting));
         for _ in 0..LANES {
-            scope.spawn(lane);
+            scope.spawn(|| lane(others));
         }
     });
     let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -127,9 +127,13 @@ fn value_dice_recovers_the_expert_of_a_probe() {
             &[-0.5, 0.5],
         )
     };
-    let mut errors = [0, 1, 2].map(error);
-    errors.sort_by(f32::total_cmp);
-    assert!(errors[1] < 0.15, "{errors:?}");
+    let mut errors = vec![error(0), error(1)];
+    // Of two that agree, the third changes nothing.
+    if errors.iter().any(|error| *error >= 0.15) {
+        errors.push(error(2));
+    }
+    let near = errors.iter().filter(|error| **error < 0.15);
+    assert_eq!(near.count(), 2, "{errors:?}");
 }
 
 /// A policy that does not fit the demonstrations is refused.

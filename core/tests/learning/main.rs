@@ -24,6 +24,7 @@ mod td_mpc;
 mod together;
 
 use burn::tensor::{Device, Tensor};
+use mimalloc::MiMalloc;
 use pollster::block_on;
 use protege_core::env::catalogue::CORE;
 use protege_core::env::{RolloutSpec, make_on};
@@ -31,6 +32,10 @@ use protege_core::finetune::td_mpc::{Backbone, TdMpcConfig};
 use protege_core::nn;
 use protege_core::obs::ObsBatch;
 use protege_core::run::{Config, Preset};
+
+/// The program's allocator: learning takes memory and gives it back all the time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A tensor's values.
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -366,7 +366,7 @@ fn cloned(policy: Policy, noise: TargetNoise, updates: usize, lr: f64) -> [f32; 
     let demos = seen_demos(|shown| 0.5 * shown);
     let config = BcConfig {
         updates,
-        batch: 32,
+        batch: 16,
         lr,
         ..Config::preset(Preset::Tiny).pretrain.bc
     };

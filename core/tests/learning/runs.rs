@@ -33,6 +33,7 @@ pub fn small() -> Config {
     config.demos.count = 2;
     config.env.parallel = 2;
     config.env.action_repeat = 2;
+    config.env.horizon = 50;
     config.policy = PolicyConfig {
         chunk: 12,
         hidden: 8,
@@ -253,6 +254,7 @@ fn reloaded(bytes: &[u8], make: Maker) -> Run {
 #[test]
 fn the_result_is_the_best_of_the_learning_curve() {
     let mut config = small_td_mpc(Backbone::TdMpc2);
+    config.env.horizon = 0;
     config.demos.count = 5;
     config.policy.hidden = 64;
     config.pretrain.bc.updates = 800;

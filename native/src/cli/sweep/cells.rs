@@ -5,6 +5,7 @@ use crate::engines::CATALOG;
 use crate::memory;
 use protege_core::error::excerpt;
 use protege_core::policy::PolicyKind;
+use protege_core::run::memory::{Machine, check};
 use protege_core::run::{Config, Purpose};
 use protege_core::settings::Setting;
 use protege_core::{Error, Result};
@@ -31,8 +32,9 @@ pub struct Point {
 pub fn points(spec: &Spec) -> Result<Vec<Point>> {
     let mut points = Vec::new();
     let mut effects = Effects::default();
+    let machine = memory::machine(1);
     for labels in combinations(spec) {
-        let point = point(spec, &labels, &mut effects)
+        let point = point(spec, &labels, machine.as_ref(), &mut effects)
             .map_err(|error| Error::input(format!("{}: {error}", named(&labels))))?;
         points.push(point);
     }
@@ -80,7 +82,12 @@ fn meets(labels: &[Setting], is: &[Setting]) -> bool {
     is.iter().all(|wanted| labels.contains(wanted))
 }
 
-fn point(spec: &Spec, labels: &[Setting], effects: &mut Effects) -> Result<Point> {
+fn point(
+    spec: &Spec,
+    labels: &[Setting],
+    machine: Option<&Machine>,
+    effects: &mut Effects,
+) -> Result<Point> {
     // Where each setting comes from: those of the grid have an effect in every cell.
     let own = labels.iter().filter(|(key, _)| key != ARM).cloned();
     let own = own.map(|setting| (setting, true));
@@ -140,7 +147,14 @@ fn point(spec: &Spec, labels: &[Setting], effects: &mut Effects) -> Result<Point
         }
         effects.note(key, idle);
     }
-    memory::fits(&config, inputs.contains_key("checkpoint"))?;
+    if let Some(machine) = machine {
+        check(
+            &config,
+            &CATALOG,
+            inputs.contains_key("checkpoint"),
+            machine,
+        )?;
+    }
     Ok(Point {
         labels: labels.to_vec(),
         config: Arc::new(config),
