@@ -21,6 +21,8 @@ pub fn faults(outcome: &Outcome) -> Vec<String> {
     }
     match (outcome.code, outcome.signal) {
         (Some(0..=2), _) => {}
+        // Stopped and saved, as it was asked to.
+        (Some(75), _) if !outcome.sent.is_empty() => {}
         (Some(code), _) => faults.push(format!("exit code {code}")),
         (None, Some(signal)) if outcome.sent.contains(&signal) => {}
         (None, signal) => faults.push(format!("ended by signal {}", signal.unwrap_or(0))),
