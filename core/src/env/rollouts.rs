@@ -358,6 +358,10 @@ impl Rollouts {
 
     /// Starts episodes where none is running, without an environment: they are played elsewhere.
     /// Until they are over, or caught up with, only [`Rollouts::follow`] goes on with them.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(dead_code, reason = "nobody helps a browser's tab")
+    )]
     pub(crate) fn start_elsewhere(&mut self) {
         for slot in &mut self.slots {
             if slot.is_none() && self.plan.next < self.plan.end {
@@ -422,6 +426,10 @@ impl Rollouts {
     ///
     /// # Errors
     /// When the simulator fails.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(dead_code, reason = "nobody helps a browser's tab")
+    )]
     pub(crate) fn catch_up<'a>(
         &mut self,
         past: impl Fn(u64, u64) -> Past<'a> + Sync,

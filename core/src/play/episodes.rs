@@ -113,6 +113,21 @@ impl Episodes {
     ///
     /// # Errors
     /// When the simulator or the device fails.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) async fn step(
+        &mut self,
+        actor: &dyn Actor,
+        _: Option<Help<'_>>,
+    ) -> Result<Option<Turn>> {
+        self.play(actor).await.map(Some)
+    }
+
+    /// One decision of `actor` in every running episode. None where those that are played elsewhere
+    /// are not here yet: then some more of the others was played.
+    ///
+    /// # Errors
+    /// When the simulator or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn step(
         &mut self,
         actor: &dyn Actor,

@@ -58,7 +58,7 @@ pub struct Record {
 pub struct EpisodeRecord {
     /// What it was played for.
     pub phase: Phase,
-    /// The seed that picked its start; a text in JSON, see [`seed_text`].
+    /// The seed that picked its start; a text in JSON, which keeps all of its bits.
     #[serde(with = "seed_text")]
     pub seed: u64,
     /// Whether the task's success rule held at any step.
@@ -78,14 +78,26 @@ pub struct EpisodeRecord {
 /// Seeds of episodes have 64 bits, and JavaScript, jq and others keep 53 of a number: in JSON they
 /// are texts. Earlier versions wrote numbers, which are read, too.
 mod seed_text {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt::{Formatter, Result as Written};
 
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Seed {
-        Number(u64),
-        Text(String),
+    struct Seed;
+
+    impl Visitor<'_> for Seed {
+        type Value = u64;
+
+        fn expecting(&self, to: &mut Formatter) -> Written {
+            to.write_str("a seed")
+        }
+
+        fn visit_u64<E: Error>(self, seed: u64) -> Result<u64, E> {
+            Ok(seed)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(E::custom)
+        }
     }
 
     pub fn serialize<S: Serializer>(seed: &u64, to: S) -> Result<S::Ok, S::Error> {
@@ -93,10 +105,7 @@ mod seed_text {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        match Seed::deserialize(from)? {
-            Seed::Number(seed) => Ok(seed),
-            Seed::Text(text) => text.parse().map_err(D::Error::custom),
-        }
+        from.deserialize_any(Seed)
     }
 }
 
