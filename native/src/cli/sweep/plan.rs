@@ -95,8 +95,6 @@ pub struct PlannedCell {
     pub seed: u64,
     /// The place of its configuration among those of the plan.
     pub config: usize,
-    /// SHA-256 of all that its result depends on: configuration, files, program.
-    pub key: String,
     /// The files that it is given: what for, and the name in the sweep's folder of inputs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
@@ -281,31 +279,26 @@ impl Plan {
     /// Takes cells up: equal configurations once, as their difference from the first.
     fn fill(&mut self, cells: Vec<Cell>) {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        let mut known: BTreeMap<*const Config, (usize, String)> = BTreeMap::new();
+        // Cells that differ in the seed alone share their configuration.
+        let mut known: BTreeMap<*const Config, usize> = BTreeMap::new();
         let mut first = Vec::new();
-        for cell in &cells {
-            known.entry(Arc::as_ptr(&cell.config)).or_insert_with(|| {
+        let mut place = |cell: &Cell| {
+            *known.entry(Arc::as_ptr(&cell.config)).or_insert_with(|| {
                 let own = leaves(&cell.config.to_value(), "");
                 let checksum = sha256(format!("{own:?}").as_bytes());
-                let place = *places.entry(checksum.clone()).or_insert_with(|| {
+                *places.entry(checksum).or_insert_with(|| {
                     self.configs.push(difference(&mut first, own));
                     self.configs.len() - 1
-                });
-                (place, checksum)
-            });
-        }
-        for cell in cells {
-            let (place, checksum) = &known[&Arc::as_ptr(&cell.config)];
-            let names = cell.inputs.values();
-            let files: Vec<_> = names.map(|name| &self.inputs[name]).collect();
-            let product = (checksum, cell.seed, files, &cell.given);
-            let key = sha256(format!("{} {:?} {product:?}", self.version, cell.kind).as_bytes());
+                })
+            })
+        };
+        let configs: Vec<usize> = cells.iter().map(&mut place).collect();
+        for (cell, config) in cells.into_iter().zip(configs) {
             self.cells.push(PlannedCell {
                 kind: cell.kind,
                 labels: cell.labels,
                 seed: cell.seed,
-                config: *place,
-                key,
+                config,
                 inputs: cell.inputs,
                 given: cell.given,
             });
@@ -550,8 +543,8 @@ fn refuse_used(folder: &Path) -> Result<()> {
     let shown = terminal::path(folder);
     if folder.join(PLAN).exists() {
         return Err(Error::input(format!(
-            "{shown} already holds a sweep, which is never planned twice: go on with `protege sweep \
-             work {}`, or choose another --out",
+            "{shown} already holds a sweep, which is never planned twice: go on with `protege \
+             sweep work {}`, or choose another --out",
             shell::path(folder)
         )));
     }

@@ -19,10 +19,7 @@ use std::sync::Arc;
 /// # Errors
 /// When settings cannot be taken apart.
 pub fn with_makers(runs: Vec<Cell>, share: Share) -> Result<Vec<Cell>> {
-    let pretrainers = match share.pretrain {
-        true => makers(&runs, Kind::Pretrain)?,
-        false => Makers::default(),
-    };
+    let pretrainers = makers(&runs, Kind::Pretrain, share.pretrain)?;
     let mut later = pretrainers.cells;
     for (i, mut run) in runs.into_iter().enumerate() {
         if let Some(&maker) = pretrainers.of.get(&i) {
@@ -34,10 +31,7 @@ pub fn with_makers(runs: Vec<Cell>, share: Share) -> Result<Vec<Cell>> {
         later.push(run);
     }
     // Pretraining that is shared may share its demonstrations in turn.
-    let recorders = match share.demos {
-        true => makers(&later, Kind::Demos)?,
-        false => recorders_of_experts(&later)?,
-    };
+    let recorders = makers(&later, Kind::Demos, share.demos)?;
     let before = recorders.cells.len();
     let mut cells = recorders.cells;
     for (i, mut cell) in later.into_iter().enumerate() {
@@ -61,9 +55,9 @@ struct Makers {
     of: BTreeMap<usize, usize>,
 }
 
-/// A maker for every group of at least two that would make the same, and for what only an expert
-/// network can make.
-fn makers(cells: &[Cell], kind: Kind) -> Result<Makers> {
+/// A maker for every group of at least two that would make the same, where they share it, and for
+/// demonstrations of an expert network, which no run records by itself.
+fn makers(cells: &[Cell], kind: Kind, share: bool) -> Result<Makers> {
     let mut groups: BTreeMap<_, (Cell, Vec<usize>)> = BTreeMap::new();
     // Cells that differ in the seed alone share their configuration.
     let mut known: BTreeMap<*const Config, (Arc<Config>, String)> = BTreeMap::new();
@@ -81,7 +75,10 @@ fn makers(cells: &[Cell], kind: Kind) -> Result<Makers> {
         group.1.push(i);
     }
     let mut groups: Vec<(Cell, Vec<usize>)> = groups.into_values().collect();
-    groups.retain(|(maker, users)| users.len() > 1 || maker.inputs.contains_key("expert"));
+    groups.retain(|(maker, users)| {
+        let of_expert = kind == Kind::Demos && maker.inputs.contains_key("expert");
+        of_expert || (share && users.len() > 1)
+    });
     groups.sort_by_key(|(_, users)| users[0]);
     let mut made = Makers::default();
     for (maker, users) in groups {
@@ -89,27 +86,6 @@ fn makers(cells: &[Cell], kind: Kind) -> Result<Makers> {
         made.of.extend(users.into_iter().map(|user| (user, place)));
         made.cells.push(maker);
     }
-    Ok(made)
-}
-
-/// Recorders for those cells alone that a network demonstrates for.
-fn recorders_of_experts(cells: &[Cell]) -> Result<Makers> {
-    let mut made = makers(cells, Kind::Demos)?;
-    let of_experts = |maker: usize| made.cells[maker].inputs.contains_key("expert");
-    let kept: Vec<usize> = (0..made.cells.len())
-        .filter(|&maker| of_experts(maker))
-        .collect();
-    let place = |maker: usize| kept.iter().position(|&old| old == maker);
-    made.of = made
-        .of
-        .into_iter()
-        .filter_map(|(user, maker)| Some((user, place(maker)?)))
-        .collect();
-    let mut number = 0;
-    made.cells.retain(|_| {
-        number += 1;
-        kept.contains(&(number - 1))
-    });
     Ok(made)
 }
 

@@ -13,7 +13,7 @@ use protege_core::{Error, Result};
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -235,7 +235,6 @@ fn start(sweep: &Sweep, index: usize) -> Result<(std::process::Child, u64)> {
     let log = OpenOptions::new().create(true).append(true).open(&path);
     let mut log = log.map_err(|e| refused(&path, &e))?;
     let before = log.seek(SeekFrom::End(0)).unwrap_or(0);
-    let _ = log.flush();
     let program = std::env::current_exe().map_err(|e| {
         Error::failed(format!(
             "this program cannot be found to be run again ({e})"
@@ -342,8 +341,8 @@ fn ended(sweep: &Sweep, work: &Work, stop: &Stop, time: Duration) -> Result<Answ
     Ok(Answer {
         json: json!({ "cells": count, "done": done, "seconds": seconds }),
         text: format!(
-            "{done} of {count} cells are done ({seconds:.0} s); see them with `protege sweep gather \
-             {named}`\n"
+            "{done} of {count} cells are done ({seconds:.0} s); see them with `protege sweep \
+             gather {named}`\n"
         ),
     })
 }
