@@ -109,3 +109,18 @@ fn the_sweeps_of_the_results_can_be_planned() {
         );
     }
 }
+
+/// The sweep file that the docs show can be planned.
+#[test]
+fn the_sweep_of_the_docs_can_be_planned() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sweeps.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let shown = text.split("```toml\n").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("sweep.toml"), shown).unwrap();
+    let arguments = ["sweep", "plan", "sweep.toml", "--out", "runs/sweep"];
+    let output = protege(folder.path(), &arguments).output().unwrap();
+    assert!(output.status.success(), "{}", sentence(&output));
+    assert!(folder.path().join("runs/sweep/sweep.json").exists());
+}

@@ -208,6 +208,12 @@ fn assert_all_alike(config: &Config, make: Maker) {
     }
 }
 
+/// With [`Manner::Even`] help, a run ends as it does alone.
+fn assert_evenly_alike(config: &Config) {
+    let alone = whole(begun(config, make_on));
+    assert_alike(config, make_on, Manner::Even, &alone);
+}
+
 /// Best-of-N: its practice, and its evaluations.
 #[test]
 fn others_play_best_of_n_to_the_bit() {
@@ -222,12 +228,7 @@ fn others_play_dppo_to_the_bit() {
     config.policy.kind = PolicyKind::Diffusion;
     config.policy.denoising_steps = 3;
     config.finetune.dppo.bootstrap_truncated = true;
-    assert_alike(
-        &config,
-        make_on,
-        Manner::Even,
-        &whole(begun(&config, make_on)),
-    );
+    assert_evenly_alike(&config);
 }
 
 /// One environment at a time: every decision is made alone.
@@ -235,12 +236,7 @@ fn others_play_dppo_to_the_bit() {
 fn others_play_one_at_a_time_to_the_bit() {
     let mut config = many(best_of_n::METHOD.id());
     config.env.parallel = 1;
-    assert_alike(
-        &config,
-        make_on,
-        Manner::Even,
-        &whole(begun(&config, make_on)),
-    );
+    assert_evenly_alike(&config);
 }
 
 /// Evaluations of methods that learn while they practice, and remember from one decision to the
@@ -251,12 +247,7 @@ fn others_play_evaluations_of_all_methods_to_the_bit() {
         let mut config = many(method);
         config.eval.to_horizon = true;
         config.eval.episodes = 4;
-        assert_alike(
-            &config,
-            make_on,
-            Manner::Even,
-            &whole(begun(&config, make_on)),
-        );
+        assert_evenly_alike(&config);
     }
 }
 
