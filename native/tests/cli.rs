@@ -703,8 +703,8 @@ fn the_pretraining_flag_chooses_the_policy_that_it_needs() {
     );
 }
 
-/// Ctrl-C saves, says how to go on and exits with 75; a killed run goes on from its last checkpoint;
-/// either way, the files end up as if nothing had happened.
+/// Ctrl-C saves, says how to go on and exits with 75; a killed run goes on from its last
+/// checkpoint; either way, the files end up as if nothing had happened.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_goes_on_as_if_nothing_had_happened() {

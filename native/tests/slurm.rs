@@ -1,5 +1,5 @@
-//! A sweep on a real Slurm: a cluster of one node, which the test starts and ends itself. Where Slurm
-//! is not installed, or the test is not root's, it says so and passes.
+//! A sweep on a real Slurm: a cluster of one node, which the test starts and ends itself. Where
+//! Slurm is not installed, or the test is not root's, it says so and passes.
 
 #![cfg(target_os = "linux")]
 

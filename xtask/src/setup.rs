@@ -129,8 +129,8 @@ pub const EGL: Need = Need {
     get: || apt(&["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]),
 };
 
-/// The batch system that sweeps are tried on. Where its packages cannot be installed, the test says so
-/// and passes.
+/// The batch system that sweeps are tried on. Where its packages cannot be installed, the test says
+/// so and passes.
 pub const SLURM: Need = Need {
     what: "Slurm",
     found: || {

@@ -180,8 +180,8 @@ pub struct Summary {
 mod tests {
     use super::*;
 
-    /// Every bit of a seed comes back from JSON, which others can read; so does what earlier versions
-    /// wrote.
+    /// Every bit of a seed comes back from JSON, which others can read; so does what earlier
+    /// versions wrote.
     #[test]
     fn seeds_keep_their_bits_in_json() {
         let episode = EpisodeRecord {

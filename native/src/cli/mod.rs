@@ -42,7 +42,7 @@ Examples:
   protege tasks                                                              what there is to learn
   protege compare runs/first runs/second                                     two runs side by side
 
-Exit codes: 0 done; 2 the input is wrong; 75 stopped, what was begun is saved and goes on; 1 anything
+Exit codes: 0 done; 2 the input is wrong; 75 stopped, what was begun is saved and goes on; 1 all
 else.";
 
 /// The exit code of what was stopped and can go on: `EX_TEMPFAIL` of sysexits.h, by which

@@ -114,8 +114,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease whose records lie in `folder`, which is made if need be. `on_loss` is called,
-    /// in another thread, should another process take it over: this one was taken for dead.
+    /// Takes the lease whose records lie in `folder`, which is made if need be. `on_loss` is
+    /// called, in another thread, should another process take it over: this one was taken for dead.
     ///
     /// # Errors
     /// When the folder cannot be read or written.

@@ -14,7 +14,8 @@ preset = "tiny"
 demos.count = 2
 env.parallel = 4
 policy = { hidden = 8, layers = 1, inference_steps = 2 }
-pretrain = { bc.updates = 60, bc.batch = 8, post_bc.members = 2, post_bc.updates = 20, post_bc.hidden = 8 }
+pretrain.bc = { updates = 60, batch = 8 }
+pretrain.post_bc = { members = 2, updates = 20, hidden = 8 }
 finetune.method = "best-of-n"
 finetune.best_of_n = { rollouts = 6, updates = 100, samples = 2, hidden = 8, layers = 1 }
 eval = { episodes = 6, curve_episodes = 2 }

@@ -18,7 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   protege compare runs/bc runs/post-bc
   protege compare runs/* --out all.html --csv curves.csv --json
-  protege compare runs/seed-*                          runs of one seed each that differ in it alone count as one";
+  protege compare runs/seed-*            \
+      runs of one seed each that differ in it alone count as one";
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]

@@ -267,7 +267,10 @@ fn tell(
     played: &[EpisodeResult],
 ) -> Answer {
     let who = player.who();
-    let episode = |p: &EpisodeResult| json!({ "seed": p.seed.to_string(), "success": p.success, "steps": p.steps });
+    let episode = |p: &EpisodeResult| {
+        let seed = p.seed.to_string();
+        json!({ "seed": seed, "success": p.success, "steps": p.steps })
+    };
     let json = json!({
         "task": player.config.task,
         "engine": player.config.engine,

@@ -110,7 +110,13 @@ enum Action {
         #[arg(long, value_name = "DIR", conflicts_with = "markdown")]
         out: Option<PathBuf>,
         /// Write nothing, but print tables in Markdown
-        #[arg(long, value_name = "TABLES", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+        #[arg(
+            long,
+            value_name = "TABLES",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "all"
+        )]
         markdown: Option<Table>,
     },
 }

@@ -299,8 +299,8 @@ mod tests {
         work.demonstrations() + work.pretraining() + work.finetuning() + work.evaluation()
     }
 
-    /// Estimates are within a factor of three of what runs of one seed took on a core of an AMD EPYC:
-    /// those of the results.
+    /// Estimates are within a factor of three of what the results' runs of one seed took on a core
+    /// of an AMD EPYC.
     #[test]
     fn estimates_are_near_what_runs_took() {
         let task = ("task", "lab/pick-place");

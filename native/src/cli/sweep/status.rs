@@ -78,8 +78,8 @@ pub fn status(sweep: &Sweep) -> Result<Answer> {
     let left = Left::of(sweep, &standings);
     let mut text = format!("{}\n", terminal::sentence(&title(sweep)));
     text += &format!(
-        "  {done} of {all} cells done, {running} running, {stopped} begun and waiting, {waiting} not \
-         begun, {failed} failed\n"
+        "  {done} of {all} cells done, {running} running, {stopped} begun and waiting, {waiting} \
+         not begun, {failed} failed\n"
     );
     if let Some(Left { core_seconds, rate }) = &left {
         let at_work = running.max(1) as f64;

@@ -333,8 +333,8 @@ fn figures(arms: &[Arm]) -> String {
     format!(
         "<h3 class=\"later\">Figures</h3>{}\n<p class=\"note\">Means over seeds with 95% intervals \
          (t) from three seeds on; below them, each seed. Final: the mean of the last three points \
-         of the curve. Kept, where it is not the last: the agent that the run gives as its result. Lowest: each seed’s \
-         lowest point. Control steps: the mean of the seeds.</p>",
+         of the curve. Kept, where it is not the last: the agent that the run gives as its \
+         result. Lowest: each seed’s lowest point. Control steps: the mean of the seeds.</p>",
         table("Figures by arm", "sweep", &names, &rows)
     )
 }

@@ -1,4 +1,5 @@
-//! Kubernetes: an Indexed Job whose pods share the sweep's folder. Untested: no cluster was at hand.
+//! Kubernetes: an Indexed Job whose pods share the sweep's folder. Untested: no cluster was at
+//! hand.
 
 use super::{Handover, Step, filled};
 use crate::cli::shell::quoted;
