@@ -83,6 +83,32 @@ fn perturbations_have_the_covariance_of_the_members() {
     }
 }
 
+/// With a share, that part of all uses gets the full noise and the others none; a factor of the
+/// gripper scales the last number of every action of a chunk, and nothing else.
+#[test]
+fn a_share_of_uses_and_the_gripper_are_perturbed_as_asked() {
+    const USES: usize = 20_000;
+    let shared = posterior(1.0, Covariance::Full).on_share_of_uses(0.25);
+    let mut chunks = vec![0.0; USES * WIDTH];
+    shared.perturb(&[0; USES], &mut chunks, &mut Rng::new(1, "test", 0));
+    let perturbed = chunks.chunks(WIDTH).filter(|c| c.iter().any(|&a| a != 0.0));
+    let part = perturbed.count() as f64 / USES as f64;
+    assert!((part - 0.25).abs() < 0.02, "{part}");
+    let found = sampled(&shared, 0)(0, 0);
+    let expected = 0.25 * covariance_of(0, 0, 0);
+    assert!(
+        (found - expected).abs() < 0.15 * expected,
+        "{found} {expected}"
+    );
+
+    // Actions of three numbers, then of one: the last of each.
+    let all = posterior(1.0, Covariance::Full);
+    let still = all.clone().with_gripper(WIDTH, 0.0);
+    assert_eq!(still.std(0)[..WIDTH - 1], all.std(0)[..WIDTH - 1]);
+    assert_eq!(still.std(0)[WIDTH - 1], 0.0);
+    assert_eq!(all.with_gripper(1, 0.0).mean_std(), 0.0);
+}
+
 /// The reported spread is the root of the covariance's diagonal, without alpha, and its mean is
 /// over pairs and components.
 #[test]

@@ -85,6 +85,17 @@ pub struct PostBcConfig {
     /// How much of the posterior covariance is used.
     #[setting(value = Covariance::Full, source = "PostBC; `diagonal` in its Libero runs")]
     pub covariance: Covariance,
+    /// Chance that a use of a pair gets the noise at all; else it keeps the demonstrated action. 1
+    /// is the published algorithm; less is the form of the theory, a mixture of both policies.
+    #[setting(
+        range = 0.0..=1.0, value = 1.0,
+        source = "PostBC, algorithm 2: 1; its theory: at most 1 / horizon"
+    )]
+    pub share: f64,
+    /// Factor of the noise on the last number of every action, which commands the gripper in
+    /// `lab`, `metaworld` and `robosuite`.
+    #[setting(range = 0.0..=10.0, value = 1.0, source = "PostBC")]
+    pub gripper: f64,
     /// What members draw with replacement.
     #[setting(value = Bootstrap::Trajectory, source = "PostBC on robomimic; `pair` on Libero")]
     pub bootstrap: Bootstrap,
@@ -307,10 +318,13 @@ pub struct Posterior {
     width: usize,
     alpha: f32,
     covariance: Covariance,
+    /// Chance that a use of a pair gets noise.
+    share: f64,
 }
 
 impl Posterior {
     /// From deviations `[pairs, members, width]` of predictions from their mean over members.
+    /// Every use of a pair gets noise.
     pub fn new(
         deviations: Vec<f32>,
         members: usize,
@@ -324,13 +338,33 @@ impl Posterior {
             width,
             alpha,
             covariance,
+            share: 1.0,
         }
+    }
+
+    /// The same, but a use of a pair gets noise with this probability only.
+    #[must_use]
+    pub fn on_share_of_uses(self, share: f64) -> Self {
+        Self { share, ..self }
+    }
+
+    /// The same with `factor` times the spread on the last number of every action, of `act`
+    /// numbers each.
+    #[must_use]
+    pub fn with_gripper(mut self, act: usize, factor: f64) -> Self {
+        let last = self.deviations.iter_mut().skip(act - 1).step_by(act);
+        last.for_each(|deviation| *deviation *= factor as f32);
+        self
     }
 
     /// Adds alpha w to the target chunk of each pair in `indices`, with a fresh w ~ N(0, cov) each
     /// time.
     pub fn perturb(&self, indices: &[usize], chunks: &mut [f32], rng: &mut Rng) {
         for (&pair, chunk) in indices.iter().zip(chunks.chunks_mut(self.width)) {
+            // Nothing is drawn where every use gets noise: the published algorithm's draws stay.
+            if self.share < 1.0 && rng.uniform() >= self.share {
+                continue;
+            }
             match self.covariance {
                 Covariance::Full => self.add_full(pair, chunk, rng),
                 Covariance::Diagonal => self.add_diagonal(pair, chunk, rng),
@@ -397,6 +431,7 @@ impl Posterior {
     pub fn save(&self, archive: &mut Archive) -> Result<()> {
         let pairs = self.deviations.len() / (self.members * self.width);
         archive.put("posterior/settings", &(self.alpha, self.covariance))?;
+        archive.put(SHARE, &self.share)?;
         archive.put_f32(
             "posterior/deviations",
             &[pairs, self.members, self.width],
@@ -419,12 +454,16 @@ impl Posterior {
             );
             return Err(crate::Error::input(sentence));
         }
-        Ok(Self::new(
-            deviations.to_vec(),
-            members,
-            width,
-            alpha,
-            covariance,
-        ))
+        // Checkpoints of before there was a share have none: every use got noise.
+        let share = match archive.contains(SHARE) {
+            true => archive.get(SHARE)?,
+            false => 1.0,
+        };
+        let deviations = deviations.to_vec();
+        let posterior = Self::new(deviations, members, width, alpha, covariance);
+        Ok(posterior.on_share_of_uses(share))
     }
 }
+
+/// Where an archive has the share of uses that get noise.
+const SHARE: &str = "posterior/share";

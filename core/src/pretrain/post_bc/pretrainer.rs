@@ -56,9 +56,14 @@ impl Fitting {
         self.ensemble.step(data)
     }
 
-    async fn posterior(&self, pairs: &Pairs) -> Result<Posterior> {
-        let data = self.seen.as_ref().unwrap_or(pairs);
-        self.ensemble.posterior(data).await
+    async fn posterior(&self, cx: &Context<'_>) -> Result<Posterior> {
+        let data = self.seen.as_ref().unwrap_or(cx.pairs);
+        let config = &cx.config.post_bc;
+        let posterior = self.ensemble.posterior(data).await?;
+        let act = data.action_dim / cx.policy.chunk;
+        Ok(posterior
+            .with_gripper(act, config.gripper)
+            .on_share_of_uses(config.share))
     }
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
@@ -108,7 +113,7 @@ impl PostBc {
                 Ok(Some(Vec::new()))
             }
             Self::Ensemble(fitting) => {
-                let posterior = fitting.posterior(cx.pairs).await?;
+                let posterior = fitting.posterior(cx).await?;
                 let found = vec![("policy/posterior_std", posterior.mean_std())];
                 let cloning = Cloning::begin(cx, TargetNoise::Posterior(posterior))?;
                 *self = Self::Cloning(Box::new(cloning));
@@ -306,7 +311,7 @@ mod tests {
             let PostBc::Ensemble(fitting) = &method else {
                 panic!("{:?}", method.phase());
             };
-            let posterior = block_on(fitting.posterior(&pairs)).unwrap();
+            let posterior = block_on(fitting.posterior(&cx)).unwrap();
             let spread = [posterior.std(0)[0], posterior.std(1)[0]];
             // Half of the 24 demonstrations are at the right: their mean has a standard error of
             // 0.8 / sqrt(12) = 0.23.
