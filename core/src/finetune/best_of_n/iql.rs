@@ -6,7 +6,7 @@
 //! L_Q = sum_i E (r + gamma (1 - d) V(s') - Q_i(s, a))^2
 //! ```
 
-use super::BestOfNConfig;
+use super::{BestOfNConfig, Chooser};
 use crate::Result;
 use crate::data::{Archive, Batch};
 use crate::nn::{self, Activation, Adam, AdamConfig, Mlp, params};
@@ -191,6 +191,14 @@ impl Iql {
         self.critic.valid()
     }
 
+    /// The critics that choose among proposals, without gradients.
+    pub fn chooser(&self) -> Critic {
+        match self.config.chooser {
+            Chooser::Online => self.critic(),
+            Chooser::Target => self.target.clone(),
+        }
+    }
+
     /// V at normalized observations `[batch, obs]`: `[batch, 1]`.
     pub fn values(&self, obs: Tensor<2>) -> Tensor<2> {
         self.value.valid().forward_one(obs.inner())
@@ -293,6 +301,24 @@ mod tests {
             .collect();
         let loss = read(iql.value_loss(obs, chunks).0.inner())[0];
         assert!((loss - terms.iter().sum::<f64>() / 16.0).abs() < 1e-6);
+    }
+
+    /// Proposals are judged by the critics that the settings name: after updates the slow copies
+    /// are not yet where the learning ones are.
+    #[test]
+    fn the_named_critics_choose() {
+        let (mut iql, obs, chunks, targets) = learner(0.5);
+        let loss = iql.q_loss(obs.clone(), chunks.clone(), targets);
+        iql.critic = iql.critic_adam.step(iql.critic.clone(), &loss);
+        let score =
+            |critic: Critic| read(critic.score(obs.clone().inner(), chunks.clone().inner()));
+        let [online, target] = [Chooser::Online, Chooser::Target].map(|chooser| {
+            iql.config.chooser = chooser;
+            score(iql.chooser())
+        });
+        assert_eq!(online, score(iql.critic()));
+        assert_eq!(target, score(iql.target.clone()));
+        assert_ne!(online, target);
     }
 
     /// The gradient of the critics' loss is right, and the loss is the sum of both mean squared

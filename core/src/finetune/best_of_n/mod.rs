@@ -17,7 +17,7 @@ use crate::method::{DemoUse, LocalFuture, MethodInfo, Paper};
 use crate::nn::{self, SMALLEST_IMAGE};
 use crate::obs::ObsBatch;
 use crate::policy::{self, Policy, PolicyKind};
-use crate::settings::Settings;
+use crate::settings::{Choices, Settings};
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 pub use iql::{Critic, Iql};
@@ -65,6 +65,16 @@ pub const METHOD: Method = Method {
     },
     practice: Some(|_, policy, _, device| Ok(Box::new(Frozen::of(policy, device)))),
 };
+
+/// Which critics choose among the proposals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Choices)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chooser {
+    /// Those that learn, as their last update left them.
+    Online,
+    /// Their slow copies, which average over the last 1 / `target_rate` updates.
+    Target,
+}
 
 /// Settings of best-of-N.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Settings)]
@@ -115,6 +125,12 @@ pub struct BestOfNConfig {
         source = "IQL; more, so that a proposal must convince all of them"
     )]
     pub critics: usize,
+    /// Which critics choose among the proposals.
+    #[setting(
+        value = Chooser::Online, paper = Chooser::Target,
+        source = "IDQL's and DPPO's code: target"
+    )]
+    pub chooser: Chooser,
     /// Proposals per decision, N.
     #[setting(
         range = 1..=100_000, value = 16, paper = 32,

@@ -120,7 +120,7 @@ impl BestOfNTrainer {
         }
         if done == total {
             self.policy = Some(BestOfNPolicy {
-                critic: iql.critic(),
+                critic: iql.chooser(),
                 samples: self.config.samples,
             });
             self.round += 1;
