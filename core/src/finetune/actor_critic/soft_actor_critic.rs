@@ -158,20 +158,21 @@ impl Learner for SoftActorCritic {
         let td_batch = batch.td_batch(next_u, batch.rewards.clone(), self.config.gamma);
         let errors = self.critics.step(td_batch, None, rng);
 
+        let every = self.config.actor_every;
+        let actor_due = self.updates.practice.is_multiple_of(every);
+        self.updates.practice += 1;
+        if !actor_due && !record {
+            return None;
+        }
         let ActorLoss {
             loss,
             divergence,
             log_prob,
         } = self.actor_loss(&batch, e_now);
-        if self
-            .updates
-            .practice
-            .is_multiple_of(self.config.actor_every)
-        {
+        if actor_due {
             self.policy.step(&loss);
             self.temperature.step(log_prob.inner());
         }
-        self.updates.practice += 1;
         record.then(|| {
             let value = self.critics.values(&batch.state_action()).mean();
             vec![

@@ -72,7 +72,10 @@ pub struct RlpdConfig {
     #[setting(range = 0.0..=100.0, paper = 20.0, cpu = 1.0, tiny = 0.5, source = "RLPD")]
     pub utd_ratio: f64,
     /// Updates of the critics for each of the actor.
-    #[setting(range = 1..=1000, value = 1)]
+    #[setting(
+        range = 1..=1000, value = 1, paper = 20,
+        source = "RLPD: one for all updates of a decision"
+    )]
     pub actor_every: usize,
     /// Decisions between two points of the learning curve.
     #[setting(range = 1..=1_000_000_000, paper = 10_000, cpu = 2000, tiny = 1000)]
