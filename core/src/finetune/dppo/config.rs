@@ -1,6 +1,7 @@
 //! The settings of DPPO.
 
 use super::chain::Spread;
+use super::seen::frames_of_a_decision;
 use crate::Result;
 use crate::error::within;
 use crate::memory::{NUMBER, Need, NetworkSize, SAVED, Sizes};
@@ -113,7 +114,10 @@ impl DppoConfig {
         let decisions = self.episodes as f64 * sizes.decisions();
         let seen = match sizes.reads.cameras.is_empty() {
             true => 0.0,
-            false => sizes.episodes_of(&sizes.reads, decisions),
+            false => {
+                let frames = frames_of_a_decision(&sizes.reads, sizes.policy.chunk) as f64;
+                sizes.episodes_of(&sizes.reads, decisions * frames)
+            }
         };
         let group = "finetune.dppo";
         let own = |name: &str| format!("{group}.{name}");

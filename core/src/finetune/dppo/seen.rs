@@ -6,7 +6,7 @@ use crate::data::Archive;
 use crate::data::frames::Unpacked;
 use crate::data::history::History;
 use crate::nn::{self, Observations};
-use crate::obs::{ObsBatch, Observation};
+use crate::obs::{ImageSpec, Images, ObsBatch, ObsSpec, Observation};
 use crate::policy::Policy;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -19,20 +19,23 @@ const ENTRY: &str = "finetuner/seen";
 /// Decisions that are looked at again together, which bounds the memory that it takes.
 const TOGETHER: usize = 128;
 
-/// What was observed of an iteration's episodes, by their seeds, where there are cameras; each
-/// frame once. Of states [`Buffer`] has all.
+/// What was observed of an iteration's episodes, by their seeds, where there are cameras. Of states
+/// [`Buffer`] has all.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Seen {
     episodes: BTreeMap<u64, History>,
+    /// Frames that are kept of a decision, each as a moment of the history.
+    frames: usize,
     /// Draws by how much pictures are moved.
     seed: u64,
 }
 
 impl Seen {
     /// Before the first decision of an iteration.
-    pub(super) fn new(seed: u64, iteration: usize) -> Self {
+    pub(super) fn new(policy: &Policy, seed: u64, iteration: usize) -> Self {
         Self {
             seed: Rng::new(seed, "shifts", iteration as u64).bits(),
+            frames: frames_of_a_decision(&policy.reads, policy.sizes.chunk),
             episodes: BTreeMap::new(),
         }
     }
@@ -42,9 +45,12 @@ impl Seen {
         if obs.images.is_empty() {
             return;
         }
-        match self.episodes.get_mut(&episode) {
-            Some(history) => history.push(obs),
-            None => drop(self.episodes.insert(episode, History::start(obs))),
+        for older in (0..self.frames).rev() {
+            let moment = as_of(obs, older);
+            match self.episodes.get_mut(&episode) {
+                Some(history) => history.push(&moment),
+                None => drop(self.episodes.insert(episode, History::start(&moment))),
+            }
         }
     }
 
@@ -98,10 +104,12 @@ impl Seen {
         Ok(())
     }
 
-    /// Every decision: its episode, and which of its decisions it is.
+    /// Every decision: its episode, and the moment of its newest frame.
     fn moments(&self) -> impl Iterator<Item = (&History, usize)> {
+        let frames = self.frames;
+        let newest = move |history: &History| (frames - 1..history.len()).step_by(frames);
         let episodes = self.episodes.values();
-        episodes.flat_map(|history| (0..history.len()).map(move |t| (history, t)))
+        episodes.flat_map(move |history| newest(history).map(move |t| (history, t)))
     }
 
     /// Writes it into a checkpoint, where there is any.
@@ -137,6 +145,35 @@ impl Seen {
     }
 }
 
+/// Frames that are kept of a decision on `chunk` actions. A camera sees every action, so that with
+/// several the frames of a stack lie between two decisions; with one, a stack is the newest frames
+/// of so many decisions.
+pub(super) fn frames_of_a_decision(reads: &ObsSpec, chunk: usize) -> usize {
+    let stacks = reads.cameras.iter().map(|camera| camera.stack);
+    match chunk {
+        1 => 1,
+        _ => stacks.max().unwrap_or(1),
+    }
+}
+
+/// An observation whose newest frames are those of `older` frames before, or the oldest that a
+/// camera still has.
+fn as_of(obs: &Observation, older: usize) -> Observation {
+    let images = obs.images.iter().map(|images| {
+        let newest = images.camera.stack - 1;
+        let frame = &images.frames(0..1)[newest.saturating_sub(older)];
+        let camera = ImageSpec {
+            stack: 1,
+            ..images.camera.clone()
+        };
+        Images::of(camera, frame)
+    });
+    Observation {
+        images: images.collect(),
+        ..obs.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::DppoConfig;
@@ -145,7 +182,6 @@ mod tests {
     use super::*;
     use crate::data::Normaliser;
     use crate::finetune::dppo::chain;
-    use crate::obs::{ImageSpec, Images, ObsSpec};
     use crate::policy::{PolicyConfig, PolicyKind};
     use crate::run::{Config, Preset};
     use burn::tensor::Tensor;
@@ -154,9 +190,13 @@ mod tests {
     const SIZE: usize = 32;
 
     fn policy() -> Policy {
+        policy_of_chunks(1)
+    }
+
+    fn policy_of_chunks(chunk: usize) -> Policy {
         let config = PolicyConfig {
             kind: PolicyKind::Flow,
-            chunk: 1,
+            chunk,
             hidden: 8,
             layers: 1,
             inference_steps: 3,
@@ -191,7 +231,7 @@ mod tests {
     /// Three decisions of two episodes that are played side by side, drawn by the learner.
     fn played(learner: &Learner, policy: &Policy) -> (Buffer, Seen) {
         let mut buffer = Buffer::default();
-        let mut seen = Seen::new(0, 0);
+        let mut seen = Seen::new(policy, 0, 0);
         let mut rng = Rng::new(2, "test", 0);
         for (t, episode) in (0..3).flat_map(|t| [(t, 7), (t, 4)]) {
             let obs = observed(episode, t);
@@ -248,10 +288,26 @@ mod tests {
         let was = |at: usize| f32::from(original[at]) / 255.0;
         assert!((0..9).any(|by| inside(&was, by % 3, by / 3) == shown));
         let other = Seen {
-            seed: Seen::new(0, 1).seed,
+            seed: Seen::new(&policy, 0, 1).seed,
             ..seen.clone()
         };
         assert!((0..6).any(|row| look(&seen, row) != look(&other, row)));
+    }
+
+    /// With several actions a decision, the frames of a stack lie between two decisions; a sample
+    /// has those that were acted upon all the same.
+    #[test]
+    fn stacks_between_decisions_are_seen_as_they_were() {
+        let policy = policy_of_chunks(4);
+        let mut seen = Seen::new(&policy, 0, 0);
+        let acted_upon: Vec<Observation> = [0, 4, 8].map(|t| observed(7, t)).into();
+        acted_upon.iter().for_each(|obs| seen.push(7, obs));
+        let moments: Vec<(&History, usize)> = seen.moments().collect();
+        assert_eq!(moments.len(), acted_upon.len());
+        for ((history, t), obs) in moments.into_iter().zip(&acted_upon) {
+            let batch = history.batch(&policy.reads, [t]);
+            assert_eq!(batch.row(0), *obs, "moment {t}");
+        }
     }
 
     /// After another look at moved pictures every ratio is 1 before the first gradient step, and

@@ -212,7 +212,7 @@ impl DppoTrainer {
     pub(crate) fn load(config: DppoConfig, cx: &Context, archive: &Archive) -> Result<Self> {
         let (scaler, rng, iteration, playing) = archive.get("finetuner/state")?;
         let learner = Learner::load(config.clone(), cx.policy, archive, cx.device.clone())?;
-        let seen = Seen::new(cx.rollouts.seed, iteration);
+        let seen = Seen::new(cx.policy, cx.rollouts.seed, iteration);
         let phase = if playing {
             let saved = archive.blob("finetuner/rollouts")?;
             let episodes = Episodes::load(cx.rollouts, saved, true)?;
@@ -278,7 +278,7 @@ fn play(config: &DppoConfig, cx: &Context, iteration: usize) -> Result<Iteration
     Ok(IterationPhase::Playing(
         Box::new(episodes),
         Buffer::default(),
-        Seen::new(cx.rollouts.seed, iteration),
+        Seen::new(cx.policy, cx.rollouts.seed, iteration),
     ))
 }
 
