@@ -206,6 +206,59 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        what: "Preset paper, tasks of metaworld, methods that decide action by action: episodes \
+               of 200 control steps, which are 100 decisions, as in MoDem's, TD-MPC2's and XQC's \
+               code",
+        when: |asked| {
+            let per_step = asked.finetune.method.info().per_step;
+            is_paper(asked) && is_of(asked, &["metaworld"]) && per_step
+        },
+        set: |config, _| config.env.horizon = 200,
+    },
+    Rule {
+        what: "Preset paper, tasks of adroit, `finetune.method` td-mpc: MoDem's episodes of 50 \
+               decisions for pen, 125 for hammer and 100 for door, and with \
+               `finetune.td_mpc.backbone` td-mpc its 8 rounds of planning",
+        when: |asked| {
+            let is_td_mpc = asked.finetune.method == td_mpc::METHOD.id();
+            is_paper(asked) && is_of(asked, &["adroit"]) && is_td_mpc
+        },
+        set: |config, _| {
+            config.env.horizon = match config.task.as_str() {
+                "adroit/pen" => 100,
+                "adroit/hammer" => 250,
+                _ => 200,
+            };
+            if config.finetune.td_mpc.backbone == Backbone::TdMpc {
+                config.finetune.td_mpc.iterations = 8;
+            }
+        },
+    },
+    Rule {
+        what: "Preset paper, `finetune.method` td-mpc, `finetune.td_mpc.backbone` td-mpc2: the \
+               discount by the decisions of an episode, and two more rounds of planning where an \
+               action has 20 numbers or more (TD-MPC2's code, `_get_discount` and `__init__`)",
+        when: |asked| {
+            let td_mpc = &asked.finetune.td_mpc;
+            let is_td_mpc = asked.finetune.method == td_mpc::METHOD.id();
+            is_paper(asked) && is_td_mpc && td_mpc.backbone == Backbone::TdMpc2
+        },
+        set: |config, catalog| {
+            let Ok(entry) = catalog.entry(&config.task) else {
+                return;
+            };
+            let steps = match config.env.horizon {
+                0 => entry.spec.horizon,
+                steps => steps,
+            };
+            let decisions = steps.div_ceil(config.env.action_repeat) as f64;
+            config.finetune.td_mpc.gamma = td_mpc2_discount(decisions);
+            if entry.spec.act >= 20 {
+                config.finetune.td_mpc.iterations += 2;
+            }
+        },
+    },
+    Rule {
         what: "Presets cpu and tiny, `finetune.method` td-mpc: so few decisions make some \
                agents worse than they were",
         when: |asked| !is_paper(asked) && asked.finetune.method == td_mpc::METHOD.id(),
@@ -289,6 +342,7 @@ fn examples() -> impl Iterator<Item = Config> {
         "metaworld/assembly",
         "robosuite/lift",
         "robosuite/square",
+        "adroit/pen",
     ];
     let methods = METHODS.iter().map(|method| method.id());
     let methods = methods.chain([FinetuneMethod::NONE]);
@@ -340,6 +394,13 @@ fn time_limit(task: &str) -> Option<usize> {
         "robosuite/square" => Some(400),
         _ => None,
     }
+}
+
+/// The discount per decision of episodes of so many decisions (`_get_discount` of TD-MPC2's code,
+/// with its `discount_denom`, `discount_min` and `discount_max`).
+fn td_mpc2_discount(decisions: f64) -> f64 {
+    let reach = decisions / 5.0;
+    ((reach - 1.0) / reach).clamp(0.95, 0.995)
 }
 
 /// What the tables say for one kind of finetuning.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 struct Native {
     name: &'static str,
     tasks: &'static [(&'static str, usize)],
+    act: usize,
     control_hz: f64,
     reward: RewardAfterSuccess,
 }
@@ -28,7 +29,7 @@ impl Suite for Native {
             spec: Spec {
                 id: (*id).to_owned(),
                 obs: ObsSpec::of_state(*obs),
-                act: 7,
+                act: self.act,
                 horizon: 500,
             },
             engines: &[catalogue::MUJOCO],
@@ -62,6 +63,7 @@ const ROBOSUITE: Native = Native {
         ("robosuite/tool-hang", 53),
         ("robosuite/door", 23),
     ],
+    act: 7,
     control_hz: 20.0,
     reward: RewardAfterSuccess::SuccessPays,
 };
@@ -69,12 +71,25 @@ const ROBOSUITE: Native = Native {
 const METAWORLD: Native = Native {
     name: "metaworld",
     tasks: &[("metaworld/assembly", 39)],
+    act: 4,
     control_hz: 80.0,
     reward: RewardAfterSuccess::FailureCosts,
 };
 
+const ADROIT: Native = Native {
+    name: "adroit",
+    tasks: &[
+        ("adroit/pen", 45),
+        ("adroit/hammer", 46),
+        ("adroit/door", 39),
+    ],
+    act: 26,
+    control_hz: 100.0,
+    reward: RewardAfterSuccess::SuccessPays,
+};
+
 const CATALOG: Catalog = Catalog {
-    suites: &[&Lab, &Probes, &ROBOSUITE, &METAWORLD],
+    suites: &[&Lab, &Probes, &ROBOSUITE, &METAWORLD, &ADROIT],
     elsewhere: "",
 };
 
@@ -552,6 +567,36 @@ fn the_papers_decide_twenty_times_a_second() {
     }
     assert_eq!(repeat(paper("metaworld/assembly", "bc", "rlpd")), 2);
     assert_eq!(repeat(paper("robosuite/can", "bc", "none")), 1);
+}
+
+/// Planning has the references' episodes, discounts and rounds: 100 decisions on Meta-World with
+/// 0.95, MoDem's on Adroit with two rounds more for its 26 joints, and longer ones a discount that
+/// reaches further.
+#[test]
+fn planning_has_the_published_episodes() {
+    let modem = ("finetune.td_mpc.backbone", "td-mpc");
+    let found = |task: &str, set: Option<(&str, &str)>| {
+        let mut config = paper(task, "bc", "td-mpc");
+        if let Some((key, value)) = set {
+            config = config.set(key, value, &CATALOG).unwrap();
+        }
+        let td_mpc = &config.finetune.td_mpc;
+        (config.env.horizon, td_mpc.gamma, td_mpc.iterations)
+    };
+    assert_eq!(found("metaworld/assembly", None), (200, 0.95, 6));
+    assert_eq!(found("metaworld/assembly", Some(modem)), (200, 0.99, 4));
+    assert_eq!(found("adroit/pen", None), (100, 0.95, 8));
+    assert_eq!(found("adroit/hammer", None), (250, 0.96, 8));
+    assert_eq!(found("adroit/door", Some(modem)), (200, 0.99, 8));
+    assert_eq!(found("robosuite/can", None), (300, 29.0 / 30.0, 6));
+    let (horizon, gamma, iterations) = found("lab/lift", None);
+    assert_eq!((horizon, gamma, iterations), (0, 0.95, 6));
+    for method in ["csil", "xqc"] {
+        let config = paper("metaworld/assembly", "bc", method);
+        assert_eq!(config.env.horizon, 200, "{method}");
+    }
+    let cpu = resolved(Preset::Cpu, "metaworld/assembly", "bc", "td-mpc");
+    assert_eq!((cpu.env.horizon, cpu.finetune.td_mpc.gamma), (0, 0.95));
 }
 
 /// A reward of -1 until success is added only where a suite does not pay it by itself.
