@@ -44,13 +44,14 @@ after(async () => {
 });
 
 /** Chromium, drawing in software; CHROMIUM says where it is. */
-async function chromiumWith(switches) {
+function chromiumWith(switches) {
   const key = switches.join(' ');
-  const known = await browsers.get(key);
-  if (known?.isConnected()) return known;
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  browsers.set(key, chromium.launch({ executablePath, args: [...ARGS, ...switches] }));
-  return browsers.get(key);
+  const launch = () => chromium.launch({ executablePath, args: [...ARGS, ...switches] });
+  // Kept at once: another test may ask meanwhile.
+  const browser = (browsers.get(key) ?? launch()).then((known) => (known.isConnected() ? known : launch()));
+  browsers.set(key, browser);
+  return browser;
 }
 
 /**
