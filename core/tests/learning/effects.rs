@@ -38,6 +38,10 @@ const UNTOLD: &[(&str, &str)] = &[
         "finetune.dsrl.stochastic_eval",
         "changes evaluations alone, in which all fail alike",
     ),
+    (
+        "finetune.td_mpc.stochastic_eval",
+        "changes evaluations alone, in which all fail alike",
+    ),
     ("env.to_horizon", "needs a success in practice"),
     (
         "finetune.td_mpc.self_imitation",

@@ -180,6 +180,26 @@ fn the_planner_finds_the_best_action() {
     }
 }
 
+/// A planner that doubts its critics and plays the best elite finds that action, too; and rewards
+/// that are scaled make values that are.
+#[test]
+fn a_doubting_planner_finds_the_best_action_of_scaled_rewards() {
+    let policy = policy();
+    let config = |reward_scale| TdMpcConfig {
+        total_steps: 2000,
+        pessimism: 1.0,
+        stochastic_eval: false,
+        reward_scale,
+        ..config(Backbone::TdMpc2)
+    };
+    let agent = learned(4, config(10.0), &policy);
+    let found = action(&agent, &policy, 0.0);
+    assert!((found - 0.5).abs() < 0.15, "{found}");
+    let agent = learned(1, config(10.0), &policy);
+    let found = value(&agent, 0.0);
+    assert!((found - 10.0).abs() < 1.5, "{found}");
+}
+
 /// The planner sees the observation, and so does the prior, which acts alone where nothing is
 /// planned (probe 5).
 #[test]

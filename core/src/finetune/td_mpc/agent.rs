@@ -168,6 +168,9 @@ impl Agent {
         let (mut noise, given_noise) = layout.split(noise);
         if !explore {
             noise.exploration = None;
+            if !self.config.stochastic_eval {
+                noise.draw = None;
+            }
         }
         // The pretrained policy knows no latent states: it proposes one open-loop chunk per sample,
         // from the observation itself.

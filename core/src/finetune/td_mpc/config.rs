@@ -164,6 +164,14 @@ pub struct TdMpcConfig {
         needs = "arm != bc-only"
     )]
     pub reward_offset: f64,
+    /// Factor of that sum. The planner weighs sequences by exp(value / 2) and td-mpc2 has bins for
+    /// values of tens: where all that can be earned is 1, the best of the elites weighs at most
+    /// 1.65 times as much as the worst, and values share four bins.
+    #[setting(
+        range = 1e-3..=1e3, value = 1.0, source = "TD-MPC2: rewards of up to 10 a decision",
+        needs = "arm != bc-only"
+    )]
+    pub reward_scale: f64,
     /// Rate at which the targets follow, per update (`td-mpc`: every second).
     #[setting(
         range = 0.0..=1.0, value = 0.05, paper = 0.01, source = "TD-MPC2, MoDem",
@@ -173,7 +181,7 @@ pub struct TdMpcConfig {
     /// Discount per decision.
     #[setting(
         range = 0.0..=1.0, value = 0.95,
-        source = "TD-MPC2's rule for 100 decisions; MoDem: 0.99",
+        source = "TD-MPC2: by an episode's decisions, 0.95 for 100; MoDem: 0.99",
         needs = "arm != bc-only"
     )]
     pub gamma: f64,
@@ -241,6 +249,21 @@ pub struct TdMpcConfig {
         needs = "plan = true and arm != bc-only"
     )]
     pub elites: usize,
+    /// How many standard deviations of all critics are taken off their mean at the end of a
+    /// sequence; 0: the mean of two that are drawn, and the lesser of both with td-mpc.
+    #[setting(
+        range = 0.0..=100.0, value = 0.0, source = "TD-MPC2; MoDem-V2: 10 of six critics",
+        needs = "plan = true and arm != bc-only"
+    )]
+    pub pessimism: f64,
+    /// Whether in evaluations, as in practice, an elite is drawn by its weight; else the best one
+    /// acts.
+    #[setting(
+        value = true,
+        source = "TD-MPC2, MoDem",
+        needs = "plan = true and arm != bc-only"
+    )]
+    pub stochastic_eval: bool,
     /// Rounds of sampling per decision.
     #[setting(
         range = 1..=100, paper = 6, cpu = 4, tiny = 3,

@@ -178,12 +178,25 @@ impl Planner<'_> {
                 crate::nn::matrix(round.last.clone(), act, &device),
             )
             .action;
-        let later = self.q_values(acting(z, last), &round.critics);
+        let later = match self.config.pessimism > 0.0 {
+            true => self.doubted_values(acting(z, last)),
+            false => self.q_values(acting(z, last), &round.critics),
+        };
         let total =
             value.reshape([envs, samples]) + later.reshape([envs, samples]).mul_scalar(discount);
         // A sequence on which the model diverges counts 0, as in both references.
         let broken = total.clone().is_nan();
         total.mask_fill(broken, 0.0)
+    }
+
+    /// The mean of all critics less `pessimism` of their standard deviations: `[E * N]` (MoDem-V2,
+    /// Lancaster et al. 2024).
+    fn doubted_values(&self, acting: Tensor<2>) -> Tensor<1> {
+        let outputs = self.world.critics.forward_shared(acting);
+        let numbers = self.world.numbers(outputs);
+        let mean = numbers.clone().mean_dim(0);
+        let variance = (numbers - mean.clone()).square().mean_dim(0);
+        (mean - variance.sqrt() * self.config.pessimism).squeeze_dim(0)
     }
 
     /// Values of two critics per environment: their mean, or with td-mpc the lesser. `[E * N]`.

@@ -495,11 +495,13 @@ fn demonstrations(config: &TdMpcConfig, cx: &Context) -> Result<SequenceReplay> 
     Ok(sequences)
 }
 
-/// The episode as the replay stores it: rewards with their offset.
+/// The episode as the replay stores it: rewards with their offset, scaled.
 fn prepared_episode(episode: &Episode, config: &TdMpcConfig) -> Episode {
     let offset = config.reward_offset as f32;
+    let scale = config.reward_scale as f32;
+    let prepared = |reward: &f32| scale * (reward + offset);
     Episode {
-        rewards: episode.rewards.iter().map(|r| r + offset).collect(),
+        rewards: episode.rewards.iter().map(prepared).collect(),
         ..episode.clone()
     }
 }
