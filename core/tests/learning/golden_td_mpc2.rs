@@ -298,7 +298,7 @@ fn golden_td_mpc2_learns_as_the_reference() {
         prior_dropout_mask: Vec::new(),
     };
     let before = Traffic::so_far();
-    let losses = learner.step(&golden.batch(), &noise);
+    let losses = learner.step(&golden.batch(), None, &noise);
     let within = Traffic::so_far().since(before);
     assert_eq!(within.reads, 0, "no update waits for its device");
     let found = [

@@ -243,9 +243,20 @@ impl Learner {
         self.target = self.world.valid();
     }
 
-    /// One update of world model, prior and targets.
-    pub fn step(&mut self, batch: &SequenceBatch, noise: &UpdateNoise) -> Losses {
+    /// One update of world model, prior and targets. The prior is cloned on the demonstrations of
+    /// the batch, or on `cloned`, of which nothing else is learned.
+    pub fn step(
+        &mut self,
+        batch: &SequenceBatch,
+        cloned: Option<&SequenceBatch>,
+        noise: &UpdateNoise,
+    ) -> Losses {
         let rows = self.rows(batch);
+        // Predicted before the update, as those of the batch are.
+        let cloned = cloned.filter(|demos| !demos.is_empty()).map(|demos| {
+            let actions = self.actions(demos);
+            (self.predicted_states(demos, &actions), actions, demos.len())
+        });
         // TD targets and target latent states are constants: no gradient passes through them.
         let frozen = self.world.valid();
         let next = frozen.encode(rows.next.clone());
@@ -282,10 +293,10 @@ impl Learner {
         let mut loss = self.prior_loss(values, scaled_entropy.clone());
         // Ours, after TD3+BC: where critics know nothing yet, the prior stays with the
         // demonstrations.
-        if self.config.prior_cloning > 0.0 && batch.n_demos > 0 {
-            loss = loss
-                + self.cloning_loss(states, rows.actions, batch.n_demos)
-                    * self.config.prior_cloning;
+        let demos = cloned.unwrap_or((states, rows.actions, batch.n_demos));
+        let (states, actions, n_demos) = demos;
+        if self.config.prior_cloning > 0.0 && n_demos > 0 {
+            loss = loss + self.cloning_loss(states, actions, n_demos) * self.config.prior_cloning;
         }
         self.prior = self.optimizers.prior.step(self.prior.clone(), &loss);
         self.update_targets();
@@ -308,14 +319,9 @@ impl Learner {
 
     fn rows(&self, batch: &SequenceBatch) -> Rows {
         let size = batch.len();
-        let act = self.sizes.act;
         let first = self.observations(batch, 0..size).autodiff();
         let next = self.observations(batch, size..batch.obs.len());
-        let actions = batch
-            .actions
-            .chunks(size * act)
-            .map(|rows| self.attached(rows.to_vec(), act))
-            .collect();
+        let actions = self.actions(batch);
         let not_done = batch.done.iter().map(|done| 1.0 - done).collect();
         let column = |values: Vec<f32>| self.detached(values, 1).squeeze_dim(1);
         Rows {
@@ -326,6 +332,15 @@ impl Learner {
             not_done: column(not_done),
             weights: column(batch.weights.clone()).autodiff(),
         }
+    }
+
+    /// A batch's actions a_0 to a_H-1, `[B, act]` each.
+    fn actions(&self, batch: &SequenceBatch) -> Vec<Tensor<2>> {
+        let act = self.sizes.act;
+        let moments = batch.actions.chunks(batch.len() * act);
+        moments
+            .map(|rows| self.attached(rows.to_vec(), act))
+            .collect()
     }
 
     /// Rows `rows` of a batch's observations, which are time-major.
@@ -515,6 +530,19 @@ impl Learner {
                     .div_scalar(moments as f64)
             }
         }
+    }
+
+    /// z_0 to z_H-1 as the world model predicts them from o_0, without gradients:
+    /// `[H * B, latent]`.
+    fn predicted_states(&self, batch: &SequenceBatch, actions: &[Tensor<2>]) -> Tensor<2> {
+        let world = self.world.valid();
+        let first = self.observations(batch, 0..batch.len());
+        let mut states = vec![world.encode(first)];
+        for action in &actions[..actions.len() - 1] {
+            let both = acting(states[states.len() - 1].clone(), action.clone().inner());
+            states.push(world.next(both));
+        }
+        Tensor::cat(states, 0)
     }
 
     /// Mean squared error of the prior's mean against the actions of the first `n_demos`

@@ -374,10 +374,15 @@ impl TdMpcTrainer {
         if self.recent.len() > RECORD_EVERY {
             self.recent.pop_front();
         }
-        let losses = self.learner.step(
-            &batch,
-            &UpdateNoise::draw(&self.config, self.demos.act(), batch.len(), rng),
-        );
+        // Arms differ in what the world model learns from alone: where its batch has no
+        // demonstrations, the prior is cloned on some of its own.
+        let cloned = (self.config.prior_cloning > 0.0 && n_demos == 0).then(|| {
+            let mut cloned = self.demos.sample(rng, size / 2);
+            cloned.obs.shift_randomly(rng);
+            cloned
+        });
+        let noise = UpdateNoise::draw(&self.config, self.demos.act(), batch.len(), rng);
+        let losses = self.learner.step(&batch, cloned.as_ref(), &noise);
         if self.config.backbone == Backbone::TdMpc {
             // Prioritized replay: TD errors become priorities, each replay's own (MoDem, `update`).
             let td_error = nn::read(losses.td_error.clone()).await?;

@@ -256,6 +256,30 @@ fn nothing_is_expected_after_the_end() {
     }
 }
 
+/// The prior is cloned on demonstrations of its own as on the same ones in the batch, and the world
+/// model learns nothing from them: what the arms without demonstrations in their batches do.
+#[test]
+fn demonstrations_of_their_own_are_cloned_as_those_of_the_batch() {
+    for backbone in [Backbone::TdMpc, Backbone::TdMpc2] {
+        let updated = |n_demos, own: bool| {
+            let mut rng = Rng::new(9, "test", 0);
+            let mut learner = learner(backbone, &mut rng);
+            learner.config.prior_cloning = 1.0;
+            let practice = batch(&mut rng);
+            let demos = SequenceBatch {
+                n_demos,
+                ..practice
+            };
+            let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
+            let losses = learner.step(&demos, own.then_some(&demos), &noise);
+            (read(losses.prior), read(losses.total))
+        };
+        let within = updated(BATCH, false);
+        assert_eq!(updated(0, true), within, "{backbone:?}");
+        assert_ne!(updated(0, false).0, within.0, "{backbone:?}");
+    }
+}
+
 /// Updates on a GPU are the CPU's: after three of them every metric agrees to a hundredth.
 #[cfg(feature = "wgpu")]
 #[test]
@@ -268,7 +292,7 @@ fn updates_on_a_gpu_are_the_cpus() {
         let batch = batch(&mut rng);
         let mut step = || {
             let noise = UpdateNoise::draw(&learner.config, 2, BATCH, &mut rng);
-            let losses = learner.step(&batch, &noise);
+            let losses = learner.step(&batch, None, &noise);
             let numbers = [
                 losses.consistency,
                 losses.reward,

@@ -100,7 +100,7 @@ pub fn update(setup: &Setup) -> Result<Vec<Row>> {
         let mut sequences = replay.sample(&mut rng, batch);
         sequences.obs.shift_randomly(&mut rng);
         let noise = UpdateNoise::draw(&config, ACT, batch, &mut rng);
-        block_on(nn::scalar(learner.step(&sequences, &noise).total)).map(drop)
+        block_on(nn::scalar(learner.step(&sequences, None, &noise).total)).map(drop)
     };
     let seconds = median(setup, || seconds_each(1, &mut once))?;
     let (size, frames) = PICTURE;

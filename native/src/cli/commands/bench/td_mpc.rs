@@ -112,7 +112,7 @@ impl Updates {
     fn step(&mut self) -> Result<()> {
         let config = config();
         let noise = UpdateNoise::draw(&config, SIZES.act, config.batch, &mut self.rng);
-        self.loss = Some(self.learner.step(&self.sequences, &noise).total);
+        self.loss = Some(self.learner.step(&self.sequences, None, &noise).total);
         Ok(())
     }
 
