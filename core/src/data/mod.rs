@@ -24,7 +24,7 @@ pub use normaliser::Normaliser;
 pub use pairs::Pairs;
 pub(crate) use pairs::Scales;
 pub use replay::{Batch, Replay};
-pub(crate) use sequences::BalancedSampler;
+pub(crate) use sequences::{BalancedSampler, Continuation};
 pub use sequences::{SequenceBatch, SequenceIndex, SequenceReplay};
 
 use sha2::{Digest, Sha256};

@@ -6,7 +6,7 @@
 
 use super::frames::Unpacked;
 use super::{Archive, Episode, History};
-use crate::obs::{ObsBatch, ObsSpec};
+use crate::obs::{ObsBatch, ObsSpec, Observation};
 use crate::rng::Rng;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,19 @@ pub struct SequenceBatch {
     pub indices: Vec<SequenceIndex>,
     /// How many of them, the first, are demonstrations.
     pub n_demos: usize,
+}
+
+/// A decision of an episode that may go on after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Continuation<'a> {
+    /// What a base policy would do before it and after it.
+    pub(crate) base_actions: [&'a [f32]; 2],
+    pub(crate) action: &'a [f32],
+    pub(crate) reward: f32,
+    /// What is observed afterwards.
+    pub(crate) next: &'a Observation,
+    /// Whether nothing can be earned afterwards.
+    pub(crate) done: bool,
 }
 
 impl SequenceReplay {
@@ -218,11 +231,83 @@ impl SequenceReplay {
         }
         stored.priorities = vec![self.max_priority(); starts];
         self.episodes.push_back(stored);
+        self.drop_oldest();
+        Ok(())
+    }
+
+    /// Adds a decision while its episode is played, for sub-sequences of one decision without
+    /// padding. `held` is where the decisions before it are, and what was observed `before` it
+    /// counts where none are: at an episode's start, or where they were dropped for lack of room.
+    /// Gives where they are now.
+    ///
+    /// # Errors
+    /// When it does not fit the replay.
+    pub(crate) fn extend(
+        &mut self,
+        held: Option<usize>,
+        before: &History,
+        decision: Continuation,
+    ) -> Result<usize> {
+        let Shape {
+            obs,
+            act,
+            base,
+            horizon,
+            terminal_padding,
+            ..
+        } = &self.shape;
+        let Continuation {
+            base_actions: [base_before, base_after],
+            action,
+            reward,
+            next,
+            done,
+        } = decision;
+        let fits = next.spec() == *obs
+            && (base_before.len(), base_after.len()) == (*base, *base)
+            && action.len() == *act;
+        if !fits || *horizon != 1 || *terminal_padding {
+            return Err(Error::failed(
+                "a decision does not fit the replay of sequences: its observation or action has \
+                 another length",
+            ));
+        }
+        let priority = self.max_priority();
+        let held = held.filter(|&held| held >= self.dropped);
+        let held = held.unwrap_or_else(|| {
+            self.episodes.push_back(Stored {
+                obs: before.clone(),
+                base_actions: base_before.to_vec(),
+                actions: Vec::new(),
+                rewards: Vec::new(),
+                done: Vec::new(),
+                priorities: Vec::new(),
+            });
+            self.dropped + self.episodes.len() - 1
+        });
+        let stored = &mut self.episodes[held - self.dropped];
+        stored.obs.push(next);
+        stored.base_actions.extend_from_slice(base_after);
+        stored.actions.extend_from_slice(action);
+        stored.rewards.push(reward);
+        stored.done.push(f32::from(u8::from(done)));
+        stored.priorities.push(priority);
+        self.drop_oldest();
+        Ok(held)
+    }
+
+    /// Where the newest episode is.
+    pub(crate) fn newest(&self) -> Option<usize> {
+        let last = self.episodes.len().checked_sub(1)?;
+        Some(self.dropped + last)
+    }
+
+    /// Drops the oldest episodes while there is no room; the newest stays.
+    fn drop_oldest(&mut self) {
         while self.len() > self.shape.capacity && self.episodes.len() > 1 {
             self.episodes.pop_front();
             self.dropped += 1;
         }
-        Ok(())
     }
 
     /// Pads an episode with its last state: no reward, done, and random actions, since none of them
@@ -241,6 +326,9 @@ impl SequenceReplay {
     /// The largest priority held: new sub-sequences get it, so that each is soon drawn once (Schaul
     /// et al. 2016, algorithm 1).
     fn max_priority(&self) -> f32 {
+        if !self.shape.prioritised {
+            return 1.0;
+        }
         let all = self
             .episodes
             .iter()

@@ -214,3 +214,57 @@ fn an_episode_may_end_where_it_ends() {
     assert_eq!(first, [0.0, 1.0, 2.0, 10.0, 11.0]);
     assert_eq!(all.done, [0.0, 0.0, 1.0, 0.0, 0.0]);
 }
+
+/// Episodes that are stored decision by decision while they are played, in turns, hold what they
+/// hold when they are stored whole; each decision can be drawn at once.
+#[test]
+fn decisions_of_running_episodes_are_those_of_whole_ones() {
+    let replay = |capacity| {
+        let replay = empty(1, capacity, false).with_base_actions(1);
+        replay.without_terminal_padding()
+    };
+    let whole = |e: usize, steps, terminated| {
+        let mut episode = episode(e, steps, terminated);
+        let base = (0..=steps).map(|t| -((10 * e + t) as f32));
+        episode.base_actions = base.collect();
+        episode
+    };
+    let episodes = [whole(0, 4, false), whole(1, 4, true)];
+    let mut at_once = replay(100);
+    episodes.iter().for_each(|e| at_once.push(e).unwrap());
+
+    let extend = |replay: &mut SequenceReplay, e: &Episode, t: usize, held| {
+        let decision = Continuation {
+            base_actions: [&e.base_actions[t..=t], &e.base_actions[t + 1..t + 2]],
+            action: e.action_at(t, 1),
+            reward: e.rewards[t],
+            next: &vec![e.obs.state_at(t + 1)[0]].into(),
+            done: e.terminated && t + 1 == e.len(),
+        };
+        let before = History::start(&vec![e.obs.state_at(t)[0]].into());
+        replay.extend(held, &before, decision).unwrap()
+    };
+    let mut in_turns = replay(100);
+    let mut held = [None, None];
+    for t in 0..4 {
+        for (e, held) in episodes.iter().zip(&mut held) {
+            *held = Some(extend(&mut in_turns, e, t, *held));
+        }
+        assert_eq!(in_turns.all().indices.len(), 2 * (t + 1));
+    }
+    assert_eq!(in_turns.all(), at_once.all());
+    assert_eq!(in_turns, at_once);
+
+    // Where the beginning was dropped, what follows is kept all the same.
+    let mut small = replay(3);
+    let first = extend(&mut small, &episodes[0], 0, None);
+    let mut second = None;
+    for t in 0..3 {
+        second = Some(extend(&mut small, &episodes[1], t, second));
+    }
+    let again = extend(&mut small, &episodes[0], 1, Some(first));
+    assert_ne!(again, first);
+    let newest = small.all();
+    assert_eq!(number(&newest, newest.indices.len() - 1), 1.0);
+    assert!(newest.done.iter().all(|&done| done == 0.0));
+}

@@ -4,7 +4,7 @@
 use super::composed_policy::AgentOutput;
 use super::demos;
 use super::{Figures, Learner, PracticeConfig, STREAM};
-use crate::data::{Archive, BalancedSampler, Episode, SequenceBatch, SequenceReplay};
+use crate::data::{Archive, BalancedSampler, Continuation, Episode, SequenceBatch, SequenceReplay};
 use crate::env::{Decision, RolloutSpec, Rollouts};
 use crate::finetune::{
     Context, FinetunedPolicy, Next, StepReport, Trainer, UPDATES, damaged, read_losses,
@@ -29,7 +29,8 @@ pub(crate) struct ActorCriticTrainer<L> {
 }
 
 /// The last decision of an episode that is being played, which waits: what the pretrained policy
-/// does next is not known yet.
+/// does next is not known yet. What was observed before it, and the pretrained policy's action
+/// there, are the last of its running episode.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Pending {
     /// The actor's own action.
@@ -37,6 +38,9 @@ struct Pending {
     reward: f32,
     /// Learned rewards of the episode so far: their sum, and how many.
     learned: (f64, u64),
+    /// Where the replay holds the episode's decisions before it; none before the first.
+    #[serde(default)]
+    held: Option<usize>,
 }
 
 /// Where the loop stands.
@@ -140,7 +144,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
         figures
     }
 
-    /// Updates that the decisions so far pay for; they wait for the first episode that ends.
+    /// Updates that the decisions so far pay for; they wait for the first decision that is stored.
     fn owed(&self) -> usize {
         if self.online.is_empty() {
             return 0;
@@ -286,8 +290,10 @@ impl<L: Learner> ActorCriticTrainer<L> {
         })
     }
 
-    /// Adds the decision before this one to its episode; and this one, too, where it is the last,
-    /// and the episode to the replay. What was observed before and after it is as it is stored.
+    /// Adds the decision before this one to the replay, and this one, too, where it is the last of
+    /// its episode: all but the newest decision are learned from while the episode is played, as in
+    /// XQC and RLPD. If whole episodes were, the first to be learned from would be the shortest,
+    /// which are the successes. What was observed before and after it is as it is stored.
     fn record_decision(
         &mut self,
         Decision { seed, step, .. }: &Decision,
@@ -300,39 +306,62 @@ impl<L: Learner> ActorCriticTrainer<L> {
         let row = |values: &[f32]| values[i * act..(i + 1) * act].to_vec();
         let base = row(&output.inputs.base);
         let own = row(&output.own);
-        let wide = |own: &[f32]| [own, &vec![0.0; act]].concat();
-        let (mut episode, before) = match self.running.take(*seed) {
-            Some((mut episode, before)) => {
-                episode.push(&wide(&before.own), before.reward, obs);
-                (episode, before)
-            }
-            None => (Episode::start(*seed, obs), Pending::default()),
+        let mut episode = Episode::start(*seed, obs);
+        episode.base_actions.clone_from(&base);
+        let mut pending = Pending {
+            own,
+            reward: step.reward,
+            learned: learned.map_or((0.0, 0), |reward| (f64::from(reward), 1)),
+            held: None,
         };
-        episode.base_actions.extend_from_slice(&base);
-        let (mut sum, mut rewards) = before.learned;
-        if let Some(reward) = learned {
-            sum += f64::from(reward);
-            rewards += 1;
+        if let Some((before, waited)) = self.running.take(*seed) {
+            let (sum, rewards) = waited.learned;
+            pending.learned.0 += sum;
+            pending.learned.1 += rewards;
+            pending.held = Some(self.store(&before, waited, (obs, &base), false)?);
         }
         if !step.done() {
-            let pending = Pending {
-                own,
-                reward: step.reward,
-                learned: (sum, rewards),
-            };
             self.running.keep(episode, pending);
             return Ok(());
         }
         // Nobody decides after the last step: the rest of the chunk, or else its last action,
         // stands in.
         let last = output.memories[i].get(..act).unwrap_or(&base);
-        episode.base_actions.extend_from_slice(last);
-        episode.push(&wide(&own), step.reward, next_obs);
-        episode.terminated = step.terminated;
-        self.online.push(&episode)?;
+        let (sum, rewards) = pending.learned;
+        self.store(&episode, pending, (next_obs, last), step.terminated)?;
         let kind = &mut self.count.learned[usize::from(!step.success)];
         *kind = (kind.0 + sum, kind.1 + rewards);
         Ok(())
+    }
+
+    /// Adds the decision that waited at the end of a running episode to the replay, and gives where
+    /// the episode is there. `next` is what is observed after it, and the pretrained policy's
+    /// action there.
+    fn store(
+        &mut self,
+        before: &Episode,
+        waited: Pending,
+        next: (&Observation, &[f32]),
+        done: bool,
+    ) -> Result<usize> {
+        let (next, base_after) = next;
+        let mut held = waited.held;
+        // A run that an earlier version stopped has whole episodes that the replay lacks.
+        if !before.is_empty() {
+            self.online.push(before)?;
+            held = self.online.newest();
+        }
+        let act = waited.own.len();
+        let first_base = before.base_actions.len() - act;
+        let decision = Continuation {
+            base_actions: [&before.base_actions[first_base..], base_after],
+            // Where it is demonstrated the next action stands beside it.
+            action: &[waited.own, vec![0.0; act]].concat(),
+            reward: waited.reward,
+            next,
+            done,
+        };
+        self.online.extend(held, &before.obs, decision)
     }
 
     /// A batch of demonstrations, whose pictures were moved a little.

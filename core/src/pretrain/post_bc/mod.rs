@@ -430,8 +430,8 @@ impl Posterior {
     /// When it cannot be encoded.
     pub fn save(&self, archive: &mut Archive) -> Result<()> {
         let pairs = self.deviations.len() / (self.members * self.width);
-        archive.put("posterior/settings", &(self.alpha, self.covariance))?;
-        archive.put(SHARE, &self.share)?;
+        let settings = (self.alpha, self.covariance, self.share);
+        archive.put("posterior/settings", &settings)?;
         archive.put_f32(
             "posterior/deviations",
             &[pairs, self.members, self.width],
@@ -442,7 +442,15 @@ impl Posterior {
 
     /// Restores what [`Posterior::save`] wrote about the pairs of `data`.
     pub(crate) fn load(archive: &Archive, data: &Pairs) -> Result<Self> {
-        let (alpha, covariance) = archive.get("posterior/settings")?;
+        // Checkpoints of before there was a share have none: every use got noise.
+        let settings = "posterior/settings";
+        let (alpha, covariance, share) = match archive.get(settings) {
+            Ok(settings) => settings,
+            Err(_) => {
+                let (alpha, covariance) = archive.get(settings)?;
+                (alpha, covariance, 1.0)
+            }
+        };
         let (shape, deviations) = archive.get_f32("posterior/deviations")?;
         let pairs = data.len();
         let width = data.action_dim;
@@ -454,16 +462,8 @@ impl Posterior {
             );
             return Err(crate::Error::input(sentence));
         }
-        // Checkpoints of before there was a share have none: every use got noise.
-        let share = match archive.contains(SHARE) {
-            true => archive.get(SHARE)?,
-            false => 1.0,
-        };
         let deviations = deviations.to_vec();
         let posterior = Self::new(deviations, members, width, alpha, covariance);
         Ok(posterior.on_share_of_uses(share))
     }
 }
-
-/// Where an archive has the share of uses that get noise.
-const SHARE: &str = "posterior/share";
