@@ -88,6 +88,14 @@ impl Catalog {
         self.suite(id)?.controller(words)
     }
 
+    /// [`Suite::success_rule`] of a task's suite.
+    ///
+    /// # Errors
+    /// When there is no such task, or its suite has no such rule.
+    pub fn success_rule(&self, id: &str, rule: &str) -> Result<()> {
+        self.suite(id)?.success_rule(rule)
+    }
+
     /// Whether a step of this task costs 1 where an episode goes on after a success, until it
     /// succeeds.
     pub fn failure_costs(&self, id: &str) -> bool {

@@ -1,7 +1,8 @@
 //! A world as an environment: the parts of an episode that are the same in all suites.
 
 use super::{
-    Env, RewardAfterSuccess, Spec, Step, Subject, checked_action, episode_over, usual_controller,
+    Env, RewardAfterSuccess, Spec, Step, Subject, checked_action, episode_over, own_success_rule,
+    usual_controller,
 };
 use crate::obs::Observation;
 use crate::rng::Rng;
@@ -25,6 +26,13 @@ pub trait World: Send {
     /// When there is no such controller.
     fn set_controller(&mut self, id: &str, controller: &str) -> Result<()> {
         usual_controller(id, controller).map(drop)
+    }
+    /// Judges success of the task `id` so from now on: [`Env::set_success_rule`].
+    ///
+    /// # Errors
+    /// When there is no such rule.
+    fn set_success_rule(&mut self, id: &str, rule: &str) -> Result<()> {
+        own_success_rule(id, rule)
     }
     /// The scripted expert's action now, without noise, within [-1, 1]; none where the task has no
     /// such expert.
@@ -169,6 +177,10 @@ impl<W: World> Env for EpisodeEnv<W> {
 
     fn set_controller(&mut self, controller: &str) -> Result<()> {
         self.world.set_controller(&self.spec.id, controller)
+    }
+
+    fn set_success_rule(&mut self, rule: &str) -> Result<()> {
+        self.world.set_success_rule(&self.spec.id, rule)
     }
 
     fn set_horizon(&mut self, steps: usize) {

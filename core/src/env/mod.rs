@@ -111,6 +111,14 @@ pub trait Env: Send {
     fn set_controller(&mut self, controller: &str) -> Result<()> {
         usual_controller(&self.spec().id, controller).map(drop)
     }
+    /// Judges success by another rule than its own, from now on: one that the task's suite knows
+    /// ([`Suite::success_rule`]); empty: its own.
+    ///
+    /// # Errors
+    /// When the suite has no such rule.
+    fn set_success_rule(&mut self, rule: &str) -> Result<()> {
+        own_success_rule(&self.spec().id, rule)
+    }
     /// Cuts episodes off after so many control steps from now on, at least one; at first that is
     /// the task's own horizon. [`Env::spec`] says it, too.
     fn set_horizon(&mut self, steps: usize);
@@ -194,6 +202,18 @@ pub(crate) fn usual_controller(of: &str, controller: &str) -> Result<String> {
     Err(Error::input(format!(
         "env.controller is `{}`, but {of} has one controller only: leave env.controller empty",
         excerpt(controller)
+    )))
+}
+
+/// Refuses every rule of success but a task's own, which has no name.
+pub(crate) fn own_success_rule(of: &str, rule: &str) -> Result<()> {
+    if rule.is_empty() {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "env.success_rule is `{}`, but {of} has no rule of success but its own: leave \
+         env.success_rule empty",
+        excerpt(rule)
     )))
 }
 

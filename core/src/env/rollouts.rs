@@ -18,6 +18,8 @@ pub struct RolloutSpec {
     pub make: Maker,
     /// How the robot is controlled: [`Env::set_controller`].
     pub controller: String,
+    /// How success is judged: [`Env::set_success_rule`].
+    pub success_rule: String,
     /// Control steps for which each action is held.
     pub action_repeat: usize,
     /// Actions per decision.
@@ -45,6 +47,7 @@ impl RolloutSpec {
     pub(crate) fn environment(&self) -> Result<Box<dyn Env>> {
         let mut env = (self.make)(&self.task.spec.id, &self.engine)?;
         env.set_controller(&self.controller)?;
+        env.set_success_rule(&self.success_rule)?;
         let env = wrap(
             env,
             &self.task,

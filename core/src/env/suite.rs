@@ -1,6 +1,6 @@
 //! Suites: tasks that share a robot, its control and the way in which success is counted.
 
-use super::{Env, Spec, usual_controller};
+use super::{Env, Spec, own_success_rule, usual_controller};
 use crate::Result;
 use std::ops::Range;
 
@@ -42,6 +42,14 @@ pub trait Suite: Sync {
     /// Names the words, and what there is.
     fn controller(&self, words: &str) -> Result<String> {
         usual_controller(&format!("the suite {}", self.name()), words)
+    }
+    /// Checks the name of a rule by which `env.success_rule` judges success, where a suite knows
+    /// more than its tasks' own; empty: those.
+    ///
+    /// # Errors
+    /// Names the rule, and what there is.
+    fn success_rule(&self, rule: &str) -> Result<()> {
+        own_success_rule(&format!("the suite {}", self.name()), rule)
     }
     /// Bytes that a thread takes to draw a scene of the suite from one camera, in software.
     fn drawing_memory(&self) -> f64 {

@@ -32,6 +32,10 @@ pub trait Wrapper: Send {
     fn set_controller(&mut self, controller: &str) -> Result<()> {
         self.inner_mut().set_controller(controller)
     }
+    /// [`Env::set_success_rule`].
+    fn set_success_rule(&mut self, rule: &str) -> Result<()> {
+        self.inner_mut().set_success_rule(rule)
+    }
     /// [`Env::set_horizon`].
     fn set_horizon(&mut self, steps: usize) {
         self.inner_mut().set_horizon(steps);
@@ -77,6 +81,10 @@ impl<W: Wrapper> Env for W {
 
     fn set_controller(&mut self, controller: &str) -> Result<()> {
         Wrapper::set_controller(self, controller)
+    }
+
+    fn set_success_rule(&mut self, rule: &str) -> Result<()> {
+        Wrapper::set_success_rule(self, rule)
     }
 
     fn expert(&mut self) -> Option<Vec<f32>> {

@@ -101,6 +101,11 @@ pub struct EnvConfig {
     /// as usual.
     #[setting(value = "")]
     pub controller: String,
+    /// How success is judged, where the suite knows more than the task's own rule: of `adroit`,
+    /// `modem`, by which a door is open from 1.0 rad on and a nail home within 20 mm. Empty: the
+    /// task's own.
+    #[setting(value = "")]
+    pub success_rule: String,
     /// Pixels along each side of the camera's pictures, which take the place of what a state says
     /// of objects; 84 and 224 are the papers'; 0: states, no pictures. They need the native program
     /// with MuJoCo.
@@ -229,6 +234,7 @@ impl Config {
     pub fn check(&self, catalog: &Catalog) -> Result<()> {
         catalog.checked_engine(&self.task, &self.engine)?;
         catalog.controller(&self.task, &self.env.controller)?;
+        catalog.success_rule(&self.task, &self.env.success_rule)?;
         let spec = self.played(catalog)?.spec;
         self.check_ranges("")?;
         within("env.action_repeat", self.env.action_repeat, 1, spec.horizon)?;

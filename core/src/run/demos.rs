@@ -56,6 +56,7 @@ impl Demonstrations {
         let cameras = config.env.images();
         let wrapped = |(i, mut env): (usize, Box<dyn Env>)| {
             env.set_controller(&config.env.controller)?;
+            env.set_success_rule(&config.env.success_rule)?;
             let task = catalog.entry(&env.spec().id)?;
             wrap(env, &task, repeat, config.label_of(i), &cameras)
         };

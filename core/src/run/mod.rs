@@ -424,6 +424,7 @@ impl Run {
             engine: engine.clone(),
             make: self.services.make,
             controller: env.controller.clone(),
+            success_rule: env.success_rule.clone(),
             action_repeat: env.action_repeat,
             chunk: policy.chunk,
             label: self.config.label(),

@@ -34,6 +34,7 @@ const UNTOLD: &[(&str, &str)] = &[
     ),
     ("engine", "needs MuJoCo"),
     ("env.controller", "needs a suite with more than one"),
+    ("env.success_rule", "needs a suite with more than one"),
     (
         "finetune.dsrl.stochastic_eval",
         "changes evaluations alone, in which all fail alike",

@@ -73,6 +73,7 @@ fn on_probe(number: usize, parallel: usize, chunk: usize) -> RolloutSpec {
         engine: "rapier".into(),
         make: make_on,
         controller: String::new(),
+        success_rule: String::new(),
         action_repeat: 1,
         chunk,
         label: None,

@@ -107,6 +107,7 @@ impl Player {
         // Demonstrations hold each action, too, where a policy does.
         let mut inner = crate::engines::make(task, engine)?;
         inner.set_controller(&env.controller)?;
+        inner.set_success_rule(&env.success_rule)?;
         let entry = self.config.played(&CATALOG)?;
         let label = self.config.label();
         let mut stage = wrap(inner, &entry, env.action_repeat, label, &env.images())?;

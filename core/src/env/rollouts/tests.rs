@@ -100,6 +100,7 @@ fn rollout_spec(task: &str, to_horizon: bool, chunk: usize) -> RolloutSpec {
         engine: String::new(),
         make: blinking,
         controller: String::new(),
+        success_rule: String::new(),
         action_repeat: 1,
         chunk,
         label: None,

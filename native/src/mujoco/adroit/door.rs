@@ -3,7 +3,7 @@
 use super::super::plant::Plant;
 use super::hand::{body, find, moved, site};
 use super::rotations::{distance, minus};
-use super::{Init, Task, Verdict};
+use super::{Init, SuccessRule, Task, Verdict};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use protege_core::Result;
 use protege_core::rng::Rng;
@@ -12,6 +12,8 @@ use protege_core::rng::Rng;
 const STARTS: [(f64, f64); 3] = [(-0.3, -0.2), (0.25, 0.35), (0.252, 0.35)];
 /// Open from this angle of the hinge on, rad.
 const OPEN: f64 = 1.35;
+/// The same by MoDem's rule (`door_v0.py`).
+const OPEN_BY_MODEM: f64 = 1.0;
 /// The hinge's angle in an observation.
 const HINGE: usize = 28;
 
@@ -70,7 +72,7 @@ impl Task for Door {
         .concat()
     }
 
-    fn evaluate(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant, rule: SuccessRule) -> Verdict {
         let angle = plant.data.qpos()[self.hinge];
         // The way to the handle counts as a gain: so it stands in 1.4.2.
         let way = distance(
@@ -83,8 +85,12 @@ impl Task for Door {
             .filter(|(from, _)| angle > *from)
             .map(|(_, bonus)| bonus)
             .sum();
+        let open_from = match rule {
+            SuccessRule::Upstream => OPEN,
+            SuccessRule::Modem => OPEN_BY_MODEM,
+        };
         Verdict {
-            success: angle >= OPEN,
+            success: angle >= open_from,
             dense: 0.1 * way - 0.1 * (angle - 1.57) * (angle - 1.57) - 1e-5 * speed + bonus,
         }
     }

@@ -3,7 +3,7 @@
 use super::super::plant::Plant;
 use super::hand::{body, find, moved, site};
 use super::rotations::{distance, quat_to_euler};
-use super::{Init, Task, Verdict};
+use super::{Init, SuccessRule, Task, Verdict};
 use mujoco_rs::mujoco_c::_mjtObjBase as Kind;
 use protege_core::Result;
 use protege_core::rng::Rng;
@@ -12,6 +12,8 @@ use protege_core::rng::Rng;
 const HEIGHT: (f64, f64) = (0.1, 0.25);
 /// The nail is home this near its goal, m.
 const HOME: f64 = 0.01;
+/// The same by MoDem's rule (`hammer_v0.py`).
+const HOME_BY_MODEM: f64 = 0.02;
 /// How far the nail's joint is from the goal at zero, m: the nail's site less the goal's, both on
 /// the axis of the board.
 const TRAVEL: f64 = 0.101 - 0.01;
@@ -82,7 +84,7 @@ impl Task for Hammer {
         parts.concat()
     }
 
-    fn evaluate(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant, rule: SuccessRule) -> Verdict {
         let sites = plant.data.site_xpos();
         let hammer = plant.data.xpos()[self.hammer];
         let head = sites[self.tool];
@@ -102,8 +104,12 @@ impl Task for Hammer {
             .filter(|(within, _)| left < *within)
             .map(|(_, bonus)| bonus)
             .sum();
+        let home_within = match rule {
+            SuccessRule::Upstream => HOME,
+            SuccessRule::Modem => HOME_BY_MODEM,
+        };
         Verdict {
-            success: left < HOME,
+            success: left < home_within,
             dense: ways - 1e-2 * speed + lifted + bonus,
         }
     }

@@ -19,6 +19,7 @@ use super::nan_state::NanState;
 use super::plant::Plant;
 use hand::Hand;
 use protege_core::env::{Spec, StepOutcome, Subject, World};
+use protege_core::error::excerpt;
 use protege_core::rng::Rng;
 use protege_core::{Error, Result, checksummed};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,35 @@ struct Verdict {
     dense: f64,
 }
 
+/// By whose rule a task is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum SuccessRule {
+    /// gymnasium-robotics 1.4.2's.
+    #[default]
+    Upstream,
+    /// MoDem's, which asks for less (facebookresearch/modem, `tasks/mj_envs`): a door at 1.0 rad, a
+    /// nail within 20 mm. A pen is turned by the same rule.
+    Modem,
+}
+
+impl SuccessRule {
+    /// The rule of this name; empty: upstream's.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn named(name: &str) -> Result<Self> {
+        match name {
+            "" => Ok(Self::Upstream),
+            "modem" => Ok(Self::Modem),
+            other => Err(Error::input(format!(
+                "env.success_rule is `{}`, but the suite adroit has `modem` beside upstream's: \
+                 set it to that, or leave it empty",
+                excerpt(other)
+            ))),
+        }
+    }
+}
+
 /// What one task adds to the hand.
 trait Task: Send {
     /// Moves what differs from start to start.
@@ -49,7 +79,7 @@ trait Task: Send {
     /// The observation, as long as the task's size says.
     fn observe(&self, plant: &Plant) -> Vec<f64>;
     /// Success and dense reward.
-    fn evaluate(&self, plant: &Plant) -> Verdict;
+    fn evaluate(&self, plant: &Plant, rule: SuccessRule) -> Verdict;
 }
 
 /// Where a task's rule and its places in the scene come from.
@@ -92,6 +122,7 @@ pub struct HandWorld {
     task: Box<dyn Task>,
     /// Of the last step.
     verdict: Verdict,
+    rule: SuccessRule,
     nan_state: NanState,
 }
 
@@ -108,6 +139,7 @@ impl HandWorld {
             spec,
             hand,
             verdict: FRESH,
+            rule: SuccessRule::default(),
             nan_state: NanState::default(),
         })
     }
@@ -151,7 +183,7 @@ impl HandWorld {
                 .nan_state
                 .broken(&self.hand.plant, &self.spec.id, number));
         }
-        self.verdict = self.task.evaluate(&self.hand.plant);
+        self.verdict = self.task.evaluate(&self.hand.plant, self.rule);
         Ok(obs)
     }
 }
@@ -174,6 +206,11 @@ impl World for HandWorld {
             obs: to_f32(&obs),
             success: self.verdict.success,
         })
+    }
+
+    fn set_success_rule(&mut self, _id: &str, rule: &str) -> Result<()> {
+        self.rule = SuccessRule::named(rule)?;
+        Ok(())
     }
 
     fn subject(&self) -> Subject<'_> {

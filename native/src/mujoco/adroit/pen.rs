@@ -4,7 +4,7 @@
 use super::super::plant::Plant;
 use super::hand::{body, moved, site};
 use super::rotations::{distance, dot, euler_to_quat, minus};
-use super::{Init, Task, Verdict};
+use super::{Init, SuccessRule, Task, Verdict};
 use protege_core::Result;
 use protege_core::rng::Rng;
 
@@ -83,7 +83,7 @@ impl Task for Pen {
         parts.concat()
     }
 
-    fn evaluate(&self, plant: &Plant) -> Verdict {
+    fn evaluate(&self, plant: &Plant, _: SuccessRule) -> Verdict {
         let pen = plant.data.xpos()[self.pen];
         let away = distance(pen, plant.data.site_xpos()[self.place]);
         let alike = dot(

@@ -2,7 +2,7 @@
 
 use super::package::PACKAGE;
 use super::tasks::{Info, TASKS, by_id};
-use super::{HandWorld, hand, recorded};
+use super::{HandWorld, SuccessRule, hand, recorded};
 use crate::downloads::Download;
 use crate::mujoco::suite::{Camera, Import, MakeReplay, NativeSuite, Scene, View};
 use protege_core::env::{Entry, Env, EpisodeEnv, Suite, catalogue};
@@ -37,6 +37,10 @@ impl Suite for Adroit {
 
     fn continues_after_success(&self) -> bool {
         true
+    }
+
+    fn success_rule(&self, rule: &str) -> Result<()> {
+        SuccessRule::named(rule).map(drop)
     }
 
     fn make(&self, id: &str, _engine: &str) -> Result<Box<dyn Env>> {

@@ -103,6 +103,32 @@ fn a_restored_environment_goes_on_bit_for_bit() {
     }
 }
 
+/// By MoDem's rule a door is open at 1.0 rad and a nail home within 20 mm, where upstream asks for
+/// 1.35 rad and 10 mm; the pen is judged alike, and no other rule is known.
+#[test]
+fn modems_rule_asks_for_less() {
+    let succeeds = |id: &str, rule: &str, joint: usize, at: f64| {
+        let mut env = make(id);
+        env.set_success_rule(rule).unwrap();
+        env.world_mut().hand.plant.data.qpos_mut()[joint] = at;
+        play(&mut env, 0..1)[0].success
+    };
+    for (rule, opened) in [("", [false, false]), ("modem", [false, true])] {
+        let door = [0.9, 1.2].map(|angle| succeeds("adroit/door", rule, 28, angle));
+        assert_eq!(door, opened, "{rule}");
+        // 91 mm are the whole way.
+        let nail = [0.065, 0.078].map(|depth| succeeds("adroit/hammer", rule, 26, depth));
+        assert_eq!(nail, opened, "{rule}");
+    }
+    let mut env = make("adroit/pen");
+    env.set_success_rule("modem").unwrap();
+    let sentence = env.set_success_rule("mine").unwrap_err().to_string();
+    assert!(
+        sentence.contains("`mine`") && sentence.contains("`modem`"),
+        "{sentence}"
+    );
+}
+
 /// An open door ends the episode with reward 1, unless it is asked to go on as upstream does; a
 /// closed one is cut off at the horizon, and a finished episode cannot be played on.
 #[test]

@@ -240,6 +240,7 @@ fn environments_are_seen_the_same_on_any_number_of_threads() {
                 engine: CATALOG.usual_engine(task).into(),
                 make,
                 controller: String::new(),
+                success_rule: String::new(),
                 action_repeat: 2,
                 chunk: 1,
                 label: None,
