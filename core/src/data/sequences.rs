@@ -1,4 +1,5 @@
-//! Replay buffer of whole episodes, sampled as sub-sequences of fixed length for world models.
+//! Replay buffer of episodes, sampled as sub-sequences of fixed length: whole ones for world models,
+//! or decision by decision while they are played.
 //!
 //! An episode that ended for good is padded with its last state for one sub-sequence, without
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the
@@ -18,7 +19,7 @@ const PRIORITY: (f32, f32) = (0.6, 0.4);
 /// Added to every priority, so that each sub-sequence can be drawn.
 const LEAST_PRIORITY: f32 = 1e-6;
 
-/// Episodes of decisions, in the order in which they ended.
+/// Episodes of decisions, in the order in which they were begun to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SequenceReplay {
     shape: Shape,
