@@ -1,7 +1,9 @@
 //! Tests of the tables that the folders of results show.
 
 use super::{csv, markdown};
+use crate::report::sweep::data::SweepRun;
 use clap::ValueEnum;
+use protege_core::run::stats::{sign_flip_test, t_interval};
 use std::path::{Path, PathBuf};
 
 /// The pages of results, and the docs.
@@ -58,23 +60,127 @@ fn pretrained_rates_are_those_of_their_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let runs = csv::read(&root.join("results/post-bc/curves.csv")).unwrap();
     let made = markdown::tables(&runs, markdown::Table::Episodes);
+    let page = std::fs::read_to_string(root.join("results/post-bc/README.md")).unwrap();
     let mut count = 0;
-    for page in ["results/post-bc/README.md", "docs/evidence.md"] {
-        let text = std::fs::read_to_string(root.join(page)).unwrap();
-        let (_, table) = text.split_once("| task | demonstrations | BC |").unwrap();
-        let rows = table
-            .lines()
-            .skip(2)
-            .take_while(|line| line.starts_with('|'));
-        for row in rows {
-            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let methods = ["bc", "sigma-bc", "post-bc"].iter().zip(&cells[3..6]);
-            for (method, rate) in methods {
-                let own = format!("| {} | {method} | none | {} | {rate} |", cells[1], cells[2]);
-                assert!(made.contains(&own), "{page}: {own}");
-                count += 1;
-            }
+    for row in table_under(&page, "## Pretrained\n") {
+        let methods = ["bc", "sigma-bc", "post-bc"].iter().zip(&row[2..5]);
+        for (method, rate) in methods {
+            let own = format!("| {} | {method} | none | {} | {rate} |", row[0], row[1]);
+            assert!(made.contains(&own), "{own}");
+            count += 1;
         }
     }
-    assert_eq!(count, 2 * 27);
+    assert_eq!(count, 27);
+}
+
+/// The rows of the first table under a heading, without its head, each as its cells.
+fn table_under(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let (_, below) = text.split_once(heading).unwrap();
+    let table = below.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = table.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| -> Vec<String> {
+        let inside = row.trim_matches('|').split('|');
+        inside.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+/// The runs of these labels, by seed.
+fn runs_of<'a>(runs: &'a [SweepRun], labels: &[(&str, &str)]) -> Vec<&'a SweepRun> {
+    let has = |run: &SweepRun, (key, value): &(&str, &str)| {
+        run.labels
+            .contains(&((*key).to_owned(), (*value).to_owned()))
+    };
+    let mut found: Vec<&SweepRun> = runs
+        .iter()
+        .filter(|run| labels.iter().all(|label| has(run, label)))
+        .collect();
+    found.sort_by_key(|run| run.seed);
+    found
+}
+
+fn percent(rates: impl Iterator<Item = Option<f64>>) -> Vec<f64> {
+    rates.map(|rate| 100.0 * rate.unwrap()).collect()
+}
+
+fn before(runs: &[&SweepRun]) -> Vec<f64> {
+    percent(
+        runs.iter()
+            .map(|run| run.before().map(|point| point.success)),
+    )
+}
+
+fn finals(runs: &[&SweepRun]) -> Vec<f64> {
+    percent(runs.iter().map(|run| run.final_success()))
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// With the minus sign that pages have.
+fn written(text: &str) -> String {
+    text.replace('-', "−")
+}
+
+/// The evidence's table of pretrained success has the means, paired differences and p of its file.
+#[test]
+fn pretrained_differences_are_those_of_their_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let runs = csv::read(&root.join("results/post-bc/pretrained.csv")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/evidence.md")).unwrap();
+    let table = table_under(&page, "### Pretrained success");
+    assert_eq!(table.len(), 6);
+    for row in table {
+        let name = row[0].replace("σ-BC, sigma ", "sigma-");
+        let arm = name.replace("PostBC, alpha ", "alpha-").replace("BC", "bc");
+        let tasks = ["lab/pick-place", "lab/assembly"];
+        for (task, shown) in tasks.into_iter().zip(row[1..].chunks(3)) {
+            let rates = |arm| before(&runs_of(&runs, &[("task", task), ("arm", arm)]));
+            let (own, bc) = (rates(arm.as_str()), rates("bc"));
+            let mut made = vec![format!("{:.1}%", mean(&own))];
+            if arm != "bc" {
+                let pairs: Vec<f64> = own.iter().zip(&bc).map(|(a, b)| a - b).collect();
+                let difference = t_interval(&pairs).unwrap();
+                let half = difference.interval.high - difference.value;
+                made.push(written(&format!("{:+.1} ± {half:.1}", difference.value)));
+                made.push(format!("{:.2}", sign_flip_test(&own, &bc)));
+            }
+            made.resize(3, String::new());
+            assert_eq!(shown, made, "{task} {arm}");
+        }
+    }
+}
+
+/// The evidence's table of DSRL has the means and paired differences of its file.
+#[test]
+fn differences_after_dsrl_are_those_of_their_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let runs = csv::read(&root.join("results/post-bc/curves.csv")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/evidence.md")).unwrap();
+    let table = table_under(&page, "### Finetuning");
+    assert_eq!(table.len(), 6);
+    for row in table {
+        let (task, demos) = row[0].split_once(", ").unwrap();
+        let of = |pretrain| {
+            let labels = [
+                ("task", task.trim_matches('`')),
+                ("demos", demos),
+                ("pretrain", pretrain),
+                ("finetune", "dsrl"),
+            ];
+            runs_of(&runs, &labels)
+        };
+        let (bc, post_bc) = (of("bc"), of("post-bc"));
+        let rates = [before(&bc), finals(&bc), before(&post_bc), finals(&post_bc)];
+        let mut made: Vec<String> = rates.iter().map(|r| format!("{:.0}%", mean(r))).collect();
+        let pairs = rates[3].iter().zip(&rates[1]);
+        let pairs: Vec<f64> = pairs.map(|(a, b)| a - b).collect();
+        let each: Vec<String> = pairs.iter().map(|pair| format!("{pair:+.0}")).collect();
+        let difference = t_interval(&pairs).unwrap();
+        let half = difference.interval.high - difference.value;
+        made.push(written(&each.join(", ")));
+        made.push(written(&format!("{:+.1} ± {half:.0}", difference.value)));
+        assert_eq!(row[1..], made, "{}", row[0]);
+    }
 }
