@@ -1,5 +1,5 @@
-//! Replay buffer of episodes, sampled as sub-sequences of fixed length: whole ones for world models,
-//! or decision by decision while they are played.
+//! Replay buffer of episodes, sampled as sub-sequences of fixed length. World models store whole
+//! ones, actor-critics decision by decision while they are played.
 //!
 //! An episode that ended for good is padded with its last state for one sub-sequence, without
 //! reward: so a model that predicts beyond the end has data there, and every sub-sequence has the

@@ -25,6 +25,14 @@ impl<T: Clone + Serialize + DeserializeOwned> RunningEpisodes<T> {
         self.episodes.insert(episode.seed, (episode, rest));
     }
 
+    /// The same episodes with something else to be known of each.
+    pub(crate) fn map<U>(self, other: impl Fn(T) -> U) -> RunningEpisodes<U> {
+        let mapped = |(seed, (episode, rest))| (seed, (episode, other(rest)));
+        RunningEpisodes {
+            episodes: self.episodes.into_iter().map(mapped).collect(),
+        }
+    }
+
     /// Writes all of them into the archive as `name`.
     ///
     /// # Errors

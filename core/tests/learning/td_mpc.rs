@@ -200,6 +200,36 @@ fn a_doubting_planner_finds_the_best_action_of_scaled_rewards() {
     assert!((found - 10.0).abs() < 1.5, "{found}");
 }
 
+/// In evaluations an elite is drawn; or the best one acts, whatever the draw.
+#[test]
+fn the_best_elite_acts_where_none_is_drawn() {
+    let policy = policy();
+    for stochastic_eval in [true, false] {
+        let config = TdMpcConfig {
+            total_steps: 220,
+            seed_updates: 20,
+            stochastic_eval,
+            ..config(Backbone::TdMpc2)
+        };
+        let samples = config.samples;
+        let agent = learned(4, config, &policy);
+        let len = agent.noise_len(&policy);
+        let acted = |sign: f32| {
+            let mut noise = Rng::new(3, "test", 0).normals(ASKED * len);
+            // The draw comes before the exploration of an action, which has one number.
+            for row in noise.chunks_mut(len) {
+                let draw = &mut row[len - 1 - samples..len - 1];
+                draw.iter_mut().for_each(|e| *e *= sign);
+            }
+            let memories = &mut vec![Vec::new(); ASKED];
+            let obs = numbers(&[0.0; ASKED]);
+            block_on(agent.act(&policy, &obs, memories, noise, &Device::flex())).unwrap()
+        };
+        let same = acted(1.0) == acted(-1.0);
+        assert_eq!(same, !stochastic_eval, "{stochastic_eval}");
+    }
+}
+
 /// The planner sees the observation, and so does the prior, which acts alone where nothing is
 /// planned (probe 5).
 #[test]

@@ -39,9 +39,39 @@ struct Pending {
     /// Learned rewards of the episode so far: their sum, and how many.
     learned: (f64, u64),
     /// Where the replay holds the episode's decisions before it; none before the first.
-    #[serde(default)]
     held: Option<usize>,
 }
+
+/// [`Pending`] as earlier versions kept it, whose running episodes were whole.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct PendingOfWhole {
+    own: Vec<f32>,
+    reward: f32,
+    learned: (f64, u64),
+}
+
+impl From<PendingOfWhole> for Pending {
+    fn from(of_whole: PendingOfWhole) -> Self {
+        Self {
+            own: of_whole.own,
+            reward: of_whole.reward,
+            learned: of_whole.learned,
+            held: None,
+        }
+    }
+}
+
+/// The running episodes of an archive, of this version or an earlier one.
+fn running_episodes(archive: &Archive, obs: &ObsSpec) -> Result<RunningEpisodes<Pending>> {
+    RunningEpisodes::load(RUNNING, archive, obs).or_else(|error| {
+        let of_whole = RunningEpisodes::<PendingOfWhole>::load(RUNNING, archive, obs);
+        let running = of_whole.map(|running| running.map(Pending::from));
+        running.map_err(|_| error)
+    })
+}
+
+/// Where an archive has the running episodes.
+const RUNNING: &str = "finetuner/running";
 
 /// Where the loop stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,7 +129,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
             rollouts: Rollouts::load(&spec(&config, cx), rollouts)?,
             demos,
             online,
-            running: RunningEpisodes::load("finetuner/running", archive, &stored)?,
+            running: running_episodes(archive, &stored)?,
             learner,
             count: archive.get("finetuner/count")?,
             config,
@@ -385,7 +415,7 @@ impl<L: Learner> ActorCriticTrainer<L> {
 
     async fn write(&self, archive: &mut Archive) -> Result<()> {
         archive.put("finetuner/count", &self.count)?;
-        self.running.save("finetuner/running", archive)?;
+        self.running.save(RUNNING, archive)?;
         archive.put_blob("finetuner/rollouts", self.rollouts.save()?);
         self.demos.save(archive, "finetuner/demos")?;
         self.online.save(archive, "finetuner/online")?;
@@ -419,5 +449,37 @@ fn spec(config: &PracticeConfig, cx: &Context) -> RolloutSpec {
         parallel: config.envs,
         chunk: 1,
         ..cx.rollouts.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an earlier version kept of running episodes is read as what this one keeps of them, and
+    /// what is neither is refused.
+    #[test]
+    fn running_episodes_of_an_earlier_version_go_on() {
+        let mut episode = Episode::start(7, &vec![1.0].into());
+        episode.base_actions = vec![0.1, 0.2];
+        episode.push(&[0.5, 0.0], 0.0, &vec![2.0].into());
+        let of_whole = PendingOfWhole {
+            own: vec![0.25],
+            reward: 1.0,
+            learned: (0.5, 1),
+        };
+        let mut before = RunningEpisodes::default();
+        before.keep(episode.clone(), of_whole);
+        let mut archive = Archive::new();
+        before.save(RUNNING, &mut archive).unwrap();
+        let spec = ObsSpec::of_state(1);
+        let mut running = running_episodes(&archive, &spec).unwrap();
+        let (read, pending) = running.take(7).unwrap();
+        assert_eq!(read, episode);
+        assert_eq!((pending.own, pending.held), (vec![0.25], None));
+
+        assert!(running_episodes(&archive, &ObsSpec::of_state(2)).is_err());
+        archive.put(RUNNING, &"no episodes").unwrap();
+        assert!(running_episodes(&archive, &spec).is_err());
     }
 }

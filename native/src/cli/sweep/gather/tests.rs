@@ -3,7 +3,7 @@
 use super::{csv, markdown};
 use crate::report::sweep::data::SweepRun;
 use clap::ValueEnum;
-use protege_core::run::stats::{sign_flip_test, t_interval};
+use protege_core::run::stats::{Estimate, sign_flip_test, t_interval};
 use std::path::{Path, PathBuf};
 
 /// The pages of results, and the docs.
@@ -123,13 +123,28 @@ fn written(text: &str) -> String {
     text.replace('-', "−")
 }
 
+/// The differences of pairs, and their mean with its interval, of so many decimals.
+fn differences(own: &[f64], other: &[f64], decimals: usize) -> (Vec<f64>, String) {
+    let pairs: Vec<f64> = own.iter().zip(other).map(|(a, b)| a - b).collect();
+    let Estimate { value, interval } = t_interval(&pairs).unwrap();
+    let half = interval.high - value;
+    let shown = format!("{value:+.1} ± {half:.decimals$}");
+    (pairs, written(&shown))
+}
+
+/// The points of a file of results, and the evidence.
+fn results_and_evidence(file: &str) -> (Vec<SweepRun>, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let runs = csv::read(&root.join(file)).unwrap();
+    let evidence = std::fs::read_to_string(root.join("docs/evidence.md")).unwrap();
+    (runs, evidence)
+}
+
 /// The evidence's table of pretrained success has the means, paired differences and p of its file.
 #[test]
 fn pretrained_differences_are_those_of_their_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let runs = csv::read(&root.join("results/post-bc/pretrained.csv")).unwrap();
-    let page = std::fs::read_to_string(root.join("docs/evidence.md")).unwrap();
-    let table = table_under(&page, "### Pretrained success");
+    let (runs, evidence) = results_and_evidence("results/post-bc/pretrained.csv");
+    let table = table_under(&evidence, "### Pretrained success");
     assert_eq!(table.len(), 6);
     for row in table {
         let name = row[0].replace("σ-BC, sigma ", "sigma-");
@@ -140,10 +155,7 @@ fn pretrained_differences_are_those_of_their_file() {
             let (own, bc) = (rates(arm.as_str()), rates("bc"));
             let mut made = vec![format!("{:.1}%", mean(&own))];
             if arm != "bc" {
-                let pairs: Vec<f64> = own.iter().zip(&bc).map(|(a, b)| a - b).collect();
-                let difference = t_interval(&pairs).unwrap();
-                let half = difference.interval.high - difference.value;
-                made.push(written(&format!("{:+.1} ± {half:.1}", difference.value)));
+                made.push(differences(&own, &bc, 1).1);
                 made.push(format!("{:.2}", sign_flip_test(&own, &bc)));
             }
             made.resize(3, String::new());
@@ -155,10 +167,8 @@ fn pretrained_differences_are_those_of_their_file() {
 /// The evidence's table of DSRL has the means and paired differences of its file.
 #[test]
 fn differences_after_dsrl_are_those_of_their_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let runs = csv::read(&root.join("results/post-bc/curves.csv")).unwrap();
-    let page = std::fs::read_to_string(root.join("docs/evidence.md")).unwrap();
-    let table = table_under(&page, "### Finetuning");
+    let (runs, evidence) = results_and_evidence("results/post-bc/curves.csv");
+    let table = table_under(&evidence, "### Finetuning");
     assert_eq!(table.len(), 6);
     for row in table {
         let (task, demos) = row[0].split_once(", ").unwrap();
@@ -174,13 +184,10 @@ fn differences_after_dsrl_are_those_of_their_file() {
         let (bc, post_bc) = (of("bc"), of("post-bc"));
         let rates = [before(&bc), finals(&bc), before(&post_bc), finals(&post_bc)];
         let mut made: Vec<String> = rates.iter().map(|r| format!("{:.0}%", mean(r))).collect();
-        let pairs = rates[3].iter().zip(&rates[1]);
-        let pairs: Vec<f64> = pairs.map(|(a, b)| a - b).collect();
+        let (pairs, shown) = differences(&rates[3], &rates[1], 0);
         let each: Vec<String> = pairs.iter().map(|pair| format!("{pair:+.0}")).collect();
-        let difference = t_interval(&pairs).unwrap();
-        let half = difference.interval.high - difference.value;
         made.push(written(&each.join(", ")));
-        made.push(written(&format!("{:+.1} ± {half:.0}", difference.value)));
+        made.push(shown);
         assert_eq!(row[1..], made, "{}", row[0]);
     }
 }
